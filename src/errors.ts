@@ -1,0 +1,163 @@
+/**
+ * Every error that Fairlead itself can answer with, in one table.
+ *
+ * `source` says who is to blame: the client, a backend, or the proxy itself.
+ * `retry` says whether another attempt may save the request; `relay/retry-rules.ts` is its only reader:
+ * - `never`: the exchange ends here;
+ * - `if-reused`: only when the connection had served a request before (the keep-alive race);
+ * - `always`: not one byte of the request reached a backend.
+ * `proxyStatus` is the error type of RFC 9209 §2.3 that goes into the Proxy-Status field; `null` where none fits
+ * (an answer to a malformed or refused request carries `http_request_error`).
+ *
+ * The order is part of the contract with the shared counters: a code's index is its counter cell.
+ * Append; never reorder within a running process.
+ */
+export interface ErrorSpec {
+  /** HTTP status of the answer. 499 is logged only, never sent: the client is gone. */
+  readonly status: number;
+  readonly source: 'client' | 'backend' | 'proxy';
+  readonly retry: 'never' | 'if-reused' | 'always';
+  readonly proxyStatus: string;
+  /** One sentence for the answer's body and the log. */
+  readonly message: string;
+}
+
+function client(status: number, message: string): ErrorSpec {
+  return { status, source: 'client', retry: 'never', proxyStatus: 'http_request_error', message };
+}
+
+function proxy(status: number, proxyStatus: string, message: string): ErrorSpec {
+  return { status, source: 'proxy', retry: 'never', proxyStatus, message };
+}
+
+function backend(
+  status: number,
+  retry: ErrorSpec['retry'],
+  proxyStatus: string,
+  message: string,
+): ErrorSpec {
+  return { status, source: 'backend', retry, proxyStatus, message };
+}
+
+export const ERRORS = {
+  // The client's request is malformed: refused with 400, the connection closes.
+  ERR_BAD_REQUEST_LINE: client(400, 'The request line is malformed.'),
+  ERR_BAD_METHOD: client(400, 'The method is not a token of at most 32 bytes.'),
+  ERR_BAD_TARGET: client(400, 'The request target is malformed.'),
+  ERR_BAD_VERSION: client(400, 'The protocol version is malformed.'),
+  ERR_BAD_LINE_END: client(400, 'A line does not end with CR LF.'),
+  ERR_BAD_FIELD_NAME: client(400, 'A header field name is malformed.'),
+  ERR_OBS_FOLD: client(400, 'A header field is folded over several lines.'),
+  ERR_BAD_FIELD_VALUE: client(400, 'A header field value holds a control character.'),
+  ERR_NO_HOST: client(400, 'The Host header field is missing.'),
+  ERR_DUPLICATE_HOST: client(400, 'There is more than one Host header field.'),
+  ERR_BAD_HOST: client(400, 'The Host header field is malformed.'),
+  ERR_BAD_CONTENT_LENGTH: client(400, 'The Content-Length header field is malformed or repeated.'),
+  ERR_BAD_TRANSFER_ENCODING: client(
+    400,
+    'The Transfer-Encoding header field is not exactly one "chunked".',
+  ),
+  ERR_LENGTH_AND_ENCODING: client(
+    400,
+    'The request has both Content-Length and Transfer-Encoding.',
+  ),
+  ERR_BAD_CHUNK: client(400, 'The chunked request body is malformed.'),
+  ERR_BAD_TRAILER: client(400, 'The trailer section of the request is malformed.'),
+  ERR_VERSION_UNSUPPORTED: client(505, 'Only HTTP/1.0 and HTTP/1.1 are spoken here.'),
+  ERR_METHOD_REFUSED: client(405, 'This method is not accepted here.'),
+  ERR_TARGET_TOO_LONG: client(414, 'The request line is too long.'),
+  ERR_HEAD_TOO_LARGE: client(431, 'The header section is too large or has too many fields.'),
+  ERR_BODY_TOO_LARGE: client(413, 'The request body is larger than allowed.'),
+  ERR_HEAD_TIMEOUT: client(408, 'The request head did not arrive in time.'),
+  ERR_BODY_TIMEOUT: client(408, 'The request body stopped arriving.'),
+  ERR_CLIENT_GONE: client(499, 'The client closed the connection before the response was complete.'),
+  ERR_CLIENT_TIMEOUT: client(499, 'The client stopped reading the response.'),
+
+  // Nobody to send the request to.
+  ERR_NO_BACKEND: proxy(503, 'destination_unavailable', 'No healthy backend is available.'),
+  ERR_BACKENDS_FULL: proxy(
+    503,
+    'connection_limit_reached',
+    'Every backend is at its connection limit.',
+  ),
+  ERR_SHUTTING_DOWN: proxy(503, 'destination_unavailable', 'The proxy is shutting down.'),
+  ERR_INTERNAL: proxy(500, 'proxy_internal_error', 'The proxy failed while handling the request.'),
+
+  // A backend failed before a byte of the request was sent: any method may go elsewhere.
+  ERR_BACKEND_DNS: backend(502, 'always', 'dns_error', "The backend's host name did not resolve."),
+  ERR_BACKEND_REFUSED: backend(
+    502,
+    'always',
+    'connection_refused',
+    'The backend refused the connection.',
+  ),
+  ERR_BACKEND_UNREACHABLE: backend(
+    502,
+    'always',
+    'destination_ip_unroutable',
+    'The backend could not be reached.',
+  ),
+  ERR_BACKEND_TLS: backend(
+    502,
+    'always',
+    'tls_protocol_error',
+    'The TLS handshake with the backend failed.',
+  ),
+  ERR_BACKEND_CONNECT_TIMEOUT: backend(
+    504,
+    'always',
+    'connection_timeout',
+    'Connecting to the backend took too long.',
+  ),
+
+  // A backend failed after the request, or a part of it, was sent.
+  ERR_BACKEND_CLOSED: backend(
+    502,
+    'if-reused',
+    'connection_terminated',
+    'The backend closed the connection before it answered.',
+  ),
+  ERR_BACKEND_RESPONSE_TIMEOUT: backend(
+    504,
+    'never',
+    'http_response_timeout',
+    'The backend took too long to answer.',
+  ),
+  ERR_BACKEND_BAD_RESPONSE: backend(
+    502,
+    'never',
+    'http_protocol_error',
+    'The backend sent a malformed response.',
+  ),
+  ERR_BACKEND_HEAD_TOO_LARGE: backend(
+    502,
+    'never',
+    'http_response_header_section_size',
+    "The header section of the backend's response is too large.",
+  ),
+  ERR_BACKEND_UPGRADE: backend(
+    502,
+    'never',
+    'http_upgrade_failed',
+    'The backend switched protocols without being asked to.',
+  ),
+
+  // A backend failed after a part of its response went to the client: the client's connection is reset.
+  ERR_BACKEND_TRUNCATED: backend(
+    502,
+    'never',
+    'http_response_incomplete',
+    'The backend closed the connection in the middle of its response.',
+  ),
+  ERR_BACKEND_BODY_TIMEOUT: backend(
+    504,
+    'never',
+    'http_response_timeout',
+    "The backend's response stopped arriving.",
+  ),
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** All codes in table order: `ERROR_CODES[i]` is counted in error cell `i` of the shared counters. */
+export const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];

@@ -1,0 +1,334 @@
+/**
+ * The contract between the planes, part three: counters in shared memory.
+ *
+ * In-flight requests and open connections of a backend are one cell for the whole process, changed with Atomics, so
+ * that least-connections and connection limits are exact across threads. Each thread also keeps its own share of them,
+ * so that the share of a thread that died can be given back. Everything that is only ever read by the control plane
+ * (requests, bytes, histogram buckets) lives in one block per thread: a single writer, plain stores, summed on read.
+ *
+ * Totals are float64: exact up to 2^53, no BigInt, and an aligned 8-byte load is never torn on the platforms Node runs on.
+ */
+import { ERROR_CODES } from '../errors.ts';
+
+/** Upper bounds of the latency histogram, in seconds; one more bucket counts what is above the last. */
+export const LATENCY_BUCKETS_SECONDS: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+];
+const BUCKETS = LATENCY_BUCKETS_SECONDS.length + 1;
+
+const FIRST_STATUS = 100;
+/** Cells for 100 … 599 and one for everything above. */
+const STATUSES = 501;
+
+// Float64 cells of one thread's block.
+const F_REQUESTS = 0;
+const F_FAILURES = 1;
+const F_RETRIES = 2;
+const F_BYTES_IN = 3;
+const F_BYTES_OUT = 4;
+const F_DURATION_SUM = 5;
+const F_STATUS = 6;
+const F_BUCKET = F_STATUS + STATUSES;
+const F_COUNT = F_BUCKET + BUCKETS;
+
+// Int32 cells of one thread's share.
+const I_IN_FLIGHT = 0;
+const I_OPEN = 1;
+const I_IDLE = 2;
+const I_SHARE = 4;
+
+// The shared header: two process-wide Int32 cells, then the latency average as a float64.
+const H_IN_FLIGHT = 0;
+const H_OPEN = 1;
+const HEADER_BYTES = 64;
+const HEADER_LATENCY_OFFSET = 8;
+
+/** Weight of a new sample in the moving average of a backend's time to its response head. */
+const LATENCY_ALPHA = 0.1;
+
+function statusCell(status: number): number {
+  return status < 600 ? status - FIRST_STATUS : STATUSES - 1;
+}
+
+function bucketOf(seconds: number): number {
+  let bucket = 0;
+  while (bucket < BUCKETS - 1 && seconds > (LATENCY_BUCKETS_SECONDS[bucket] as number)) bucket++;
+  return bucket;
+}
+
+/** Bytes of a backend's counters for a process with this many data threads. */
+export function createBackendCounters(threadCount: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(HEADER_BYTES + threadCount * (I_SHARE * 4 + F_COUNT * 8));
+}
+
+/** What one data thread writes about one backend. */
+export class BackendCounters {
+  readonly #header: Int32Array;
+  readonly #latency: Float64Array;
+  readonly #share: Int32Array;
+  readonly #totals: Float64Array;
+
+  constructor(buffer: SharedArrayBuffer, threadIndex: number, threadCount: number) {
+    this.#header = new Int32Array(buffer, 0, 2);
+    this.#latency = new Float64Array(buffer, HEADER_LATENCY_OFFSET, 1);
+    this.#share = new Int32Array(buffer, HEADER_BYTES + threadIndex * I_SHARE * 4, I_SHARE);
+    this.#totals = new Float64Array(
+      buffer,
+      HEADER_BYTES + threadCount * I_SHARE * 4 + threadIndex * F_COUNT * 8,
+      F_COUNT,
+    );
+  }
+
+  /** Requests in flight at this backend, of all threads. */
+  get inFlight(): number {
+    return this.#header[H_IN_FLIGHT] as number;
+  }
+
+  requestStarted(): void {
+    Atomics.add(this.#header, H_IN_FLIGHT, 1);
+    (this.#share[I_IN_FLIGHT] as number)++;
+  }
+
+  requestFinished(): void {
+    Atomics.sub(this.#header, H_IN_FLIGHT, 1);
+    (this.#share[I_IN_FLIGHT] as number)--;
+  }
+
+  /** Takes one of `limit` connections (0: no limit); false when all are taken. Exact across threads. */
+  tryOpenConnection(limit: number): boolean {
+    if (Atomics.add(this.#header, H_OPEN, 1) >= limit && limit !== 0) {
+      Atomics.sub(this.#header, H_OPEN, 1);
+      return false;
+    }
+    (this.#share[I_OPEN] as number)++;
+    return true;
+  }
+
+  connectionClosed(): void {
+    Atomics.sub(this.#header, H_OPEN, 1);
+    (this.#share[I_OPEN] as number)--;
+  }
+
+  idleChanged(delta: 1 | -1): void {
+    (this.#share[I_IDLE] as number) += delta;
+  }
+
+  /** One exchange was answered with `status` after `seconds`, by this backend or on its account. */
+  requestCompleted(status: number, seconds: number, bytesIn: number, bytesOut: number): void {
+    const totals = this.#totals;
+    (totals[F_REQUESTS] as number)++;
+    (totals[F_STATUS + statusCell(status)] as number)++;
+    (totals[F_BUCKET + bucketOf(seconds)] as number)++;
+    (totals[F_DURATION_SUM] as number) += seconds;
+    (totals[F_BYTES_IN] as number) += bytesIn;
+    (totals[F_BYTES_OUT] as number) += bytesOut;
+  }
+
+  /** An attempt failed and the backend was to blame. */
+  attemptFailed(): void {
+    (this.#totals[F_FAILURES] as number)++;
+  }
+
+  /** An attempt failed and the exchange went on to another attempt. */
+  attemptRetried(): void {
+    (this.#totals[F_RETRIES] as number)++;
+  }
+
+  /** The response head came `ms` after the request was sent. Racing writers may lose a sample, never corrupt the average. */
+  responseHeadAfter(ms: number): void {
+    const previous = this.#latency[0] as number;
+    this.#latency[0] = previous === 0 ? ms : previous + LATENCY_ALPHA * (ms - previous);
+  }
+}
+
+export interface BackendTotals {
+  readonly inFlight: number;
+  readonly openConnections: number;
+  readonly idleConnections: number;
+  readonly requests: number;
+  readonly failures: number;
+  readonly retries: number;
+  /** Bytes of request bodies and heads received from clients. */
+  readonly bytesIn: number;
+  /** Bytes sent to clients. */
+  readonly bytesOut: number;
+  /** Moving average of the time to the response head, in ms; 0 before the first response. */
+  readonly latencyMs: number;
+  readonly durationSumSeconds: number;
+  /** Requests by status; only statuses that occurred. 600 stands for everything above 599. */
+  readonly statuses: ReadonlyMap<number, number>;
+  /** Not cumulative; one more than `LATENCY_BUCKETS_SECONDS`. */
+  readonly buckets: readonly number[];
+}
+
+/** Control plane: the sum over all threads. */
+export function readBackendCounters(
+  buffer: SharedArrayBuffer,
+  threadCount: number,
+): BackendTotals {
+  const header = new Int32Array(buffer, 0, 2);
+  const shares = new Int32Array(buffer, HEADER_BYTES, threadCount * I_SHARE);
+  const cells = new Float64Array(F_COUNT);
+  const all = new Float64Array(
+    buffer,
+    HEADER_BYTES + threadCount * I_SHARE * 4,
+    threadCount * F_COUNT,
+  );
+  for (let thread = 0; thread < threadCount; thread++) {
+    for (let cell = 0; cell < F_COUNT; cell++) {
+      (cells[cell] as number) += all[thread * F_COUNT + cell] as number;
+    }
+  }
+  let idle = 0;
+  for (let thread = 0; thread < threadCount; thread++) {
+    idle += shares[thread * I_SHARE + I_IDLE] as number;
+  }
+  return {
+    inFlight: Atomics.load(header, H_IN_FLIGHT),
+    openConnections: Atomics.load(header, H_OPEN),
+    idleConnections: idle,
+    requests: cells[F_REQUESTS] as number,
+    failures: cells[F_FAILURES] as number,
+    retries: cells[F_RETRIES] as number,
+    bytesIn: cells[F_BYTES_IN] as number,
+    bytesOut: cells[F_BYTES_OUT] as number,
+    latencyMs: new Float64Array(buffer, HEADER_LATENCY_OFFSET, 1)[0] as number,
+    durationSumSeconds: cells[F_DURATION_SUM] as number,
+    statuses: readStatuses(cells, F_STATUS),
+    buckets: Array.from(cells.subarray(F_BUCKET, F_BUCKET + BUCKETS)),
+  };
+}
+
+/** Control plane: a data thread died; its requests and connections are gone with it. */
+export function giveBackBackendShare(
+  buffer: SharedArrayBuffer,
+  threadIndex: number,
+): void {
+  const header = new Int32Array(buffer, 0, 2);
+  const share = new Int32Array(buffer, HEADER_BYTES + threadIndex * I_SHARE * 4, I_SHARE);
+  Atomics.sub(header, H_IN_FLIGHT, share[I_IN_FLIGHT] as number);
+  Atomics.sub(header, H_OPEN, share[I_OPEN] as number);
+  share.fill(0);
+}
+
+function readStatuses(cells: Float64Array, offset: number): Map<number, number> {
+  const statuses = new Map<number, number>();
+  for (let cell = 0; cell < STATUSES; cell++) {
+    const count = cells[offset + cell] as number;
+    if (count > 0) statuses.set(cell + FIRST_STATUS, count);
+  }
+  return statuses;
+}
+
+// The process-wide buffer: two shared Int32 cells, then per thread one Int32 gauge, then per-thread float64 blocks.
+const P_ROUND_ROBIN = 0;
+const P_CLIENTS = 1;
+const P_HEADER_BYTES = 64;
+const PF_ACCEPTED = 0;
+const PF_LOG_LINES_DROPPED = 1;
+const PF_STATUS = 2;
+const PF_ERROR = PF_STATUS + STATUSES;
+const PF_COUNT = PF_ERROR + ERROR_CODES.length;
+
+function processShareBytes(threadCount: number): number {
+  return Math.ceil(threadCount / 2) * 8;
+}
+
+export function createProcessCounters(threadCount: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(
+    P_HEADER_BYTES + processShareBytes(threadCount) + threadCount * PF_COUNT * 8,
+  );
+}
+
+/** What one data thread writes about itself and about exchanges that never reached a backend. */
+export class ProcessCounters {
+  readonly #header: Int32Array;
+  readonly #share: Int32Array;
+  readonly #totals: Float64Array;
+
+  constructor(buffer: SharedArrayBuffer, threadIndex: number, threadCount: number) {
+    this.#header = new Int32Array(buffer, 0, 2);
+    this.#share = new Int32Array(buffer, P_HEADER_BYTES + threadIndex * 4, 1);
+    this.#totals = new Float64Array(
+      buffer,
+      P_HEADER_BYTES + processShareBytes(threadCount) + threadIndex * PF_COUNT * 8,
+      PF_COUNT,
+    );
+  }
+
+  /** The next ticket of the round robin that all threads share, as an unsigned 32-bit number. */
+  nextTurn(): number {
+    return Atomics.add(this.#header, P_ROUND_ROBIN, 1) >>> 0;
+  }
+
+  /** Takes one of `limit` client connections (0: no limit); false when all are taken. */
+  tryAcceptClient(limit: number): boolean {
+    if (Atomics.add(this.#header, P_CLIENTS, 1) >= limit && limit !== 0) {
+      Atomics.sub(this.#header, P_CLIENTS, 1);
+      return false;
+    }
+    (this.#share[0] as number)++;
+    (this.#totals[PF_ACCEPTED] as number)++;
+    return true;
+  }
+
+  clientClosed(): void {
+    Atomics.sub(this.#header, P_CLIENTS, 1);
+    (this.#share[0] as number)--;
+  }
+
+  /** An exchange ended without a backend. */
+  answeredAlone(status: number): void {
+    (this.#totals[PF_STATUS + statusCell(status)] as number)++;
+  }
+
+  /** An exchange ended with this error (index in `ERROR_CODES`). */
+  failed(errorIndex: number): void {
+    (this.#totals[PF_ERROR + errorIndex] as number)++;
+  }
+
+  logLinesDropped(count: number): void {
+    (this.#totals[PF_LOG_LINES_DROPPED] as number) += count;
+  }
+}
+
+export interface ProcessTotals {
+  readonly clientConnections: number;
+  readonly acceptedConnections: number;
+  readonly logLinesDropped: number;
+  /** Exchanges that no backend took part in, by status. */
+  readonly statuses: ReadonlyMap<number, number>;
+  /** Exchanges by error, in the order of `ERROR_CODES`. */
+  readonly errors: readonly number[];
+}
+
+export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: number): ProcessTotals {
+  const cells = new Float64Array(PF_COUNT);
+  const all = new Float64Array(
+    buffer,
+    P_HEADER_BYTES + processShareBytes(threadCount),
+    threadCount * PF_COUNT,
+  );
+  for (let thread = 0; thread < threadCount; thread++) {
+    for (let cell = 0; cell < PF_COUNT; cell++) {
+      (cells[cell] as number) += all[thread * PF_COUNT + cell] as number;
+    }
+  }
+  return {
+    clientConnections: Atomics.load(new Int32Array(buffer, 0, 2), P_CLIENTS),
+    acceptedConnections: cells[PF_ACCEPTED] as number,
+    logLinesDropped: cells[PF_LOG_LINES_DROPPED] as number,
+    statuses: readStatuses(cells, PF_STATUS),
+    errors: Array.from(cells.subarray(PF_ERROR, PF_ERROR + ERROR_CODES.length)),
+  };
+}
+
+/** Control plane: a data thread died; its client connections are gone with it. */
+export function giveBackProcessShare(
+  buffer: SharedArrayBuffer,
+  threadIndex: number,
+): void {
+  const share = new Int32Array(buffer, P_HEADER_BYTES + threadIndex * 4, 1);
+  Atomics.sub(new Int32Array(buffer, 0, 2), P_CLIENTS, share[0] as number);
+  share[0] = 0;
+}

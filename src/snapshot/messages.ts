@@ -1,0 +1,112 @@
+/**
+ * The contract between the planes, part two: what they say to each other.
+ *
+ * A data thread is born with a `DataThreadInit` (worker data) and from then on knows only these messages.
+ * Messages of one direction arrive in the order they were sent.
+ */
+import type { ErrorCode } from '../errors.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export interface DataThreadInit {
+  /** 0 … threadCount − 1: which cells of the shared counters are this thread's. A replacement takes the same index. */
+  readonly threadIndex: number;
+  readonly threadCount: number;
+  /** The process-wide counters: see `ProcessCounters`. */
+  readonly counters: SharedArrayBuffer;
+  /** Share the port with other threads (SO_REUSEPORT). False with one thread. */
+  readonly reusePort: boolean;
+  readonly snapshot: Snapshot;
+}
+
+/** Run on this snapshot from now on. */
+export interface SnapshotMessage {
+  readonly kind: 'snapshot';
+  readonly snapshot: Snapshot;
+}
+
+/** The complete set of backends that may be picked has become this one (ids of the current snapshot). */
+export interface EligibilityMessage {
+  readonly kind: 'eligibility';
+  readonly eligibleIds: readonly number[];
+}
+
+/** Open the listener of the current snapshot. Answered by `listening` or `listen-failed`. */
+export interface ListenMessage {
+  readonly kind: 'listen';
+}
+
+/**
+ * Stop accepting, answer what is in flight with `Connection: close`, close idle connections, and answer `drained` once
+ * no client connection is left. After `deadlineMs` what is left is reset, and `drained` says how many that were.
+ */
+export interface DrainMessage {
+  readonly kind: 'drain';
+  readonly deadlineMs: number;
+}
+
+/** Destroy every socket now and end. The thread exits by itself afterwards. */
+export interface StopMessage {
+  readonly kind: 'stop';
+}
+
+export type ToDataThread =
+  | SnapshotMessage
+  | EligibilityMessage
+  | ListenMessage
+  | DrainMessage
+  | StopMessage;
+
+export interface ListeningMessage {
+  readonly kind: 'listening';
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ListenFailedMessage {
+  readonly kind: 'listen-failed';
+  /** The system's code: EADDRINUSE, EACCES, EADDRNOTAVAIL, or a TLS error's code. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface DrainedMessage {
+  readonly kind: 'drained';
+  /** Client connections that were reset at the deadline. */
+  readonly resetConnections: number;
+}
+
+/** A backend could not be connected to: refused, unreachable, timed out, DNS or TLS failure. */
+export interface ConnectFailedMessage {
+  readonly kind: 'connect-failed';
+  readonly backendId: number;
+  readonly code: ErrorCode;
+  /** Names every address that was tried. */
+  readonly detail: string;
+}
+
+/** Complete access-log lines, ASCII, each ended by LF. The buffer's ownership moves to the receiver. */
+export interface AccessLogMessage {
+  readonly kind: 'access-log';
+  readonly lines: Uint8Array;
+  readonly count: number;
+}
+
+/** Something an operator should read in the log. */
+export interface LogMessage {
+  readonly kind: 'log';
+  readonly level: 'info' | 'warn' | 'error';
+  readonly event: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string | number | boolean>>;
+}
+
+export type FromDataThread =
+  | ListeningMessage
+  | ListenFailedMessage
+  | DrainedMessage
+  | ConnectFailedMessage
+  | AccessLogMessage
+  | LogMessage;
+
+/** How a data thread hands a message to the control plane; `transfer` moves buffers instead of copying them. */
+export type PostToControl = (message: FromDataThread, transfer?: readonly ArrayBuffer[]) => void;
