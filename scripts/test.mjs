@@ -1,0 +1,137 @@
+/**
+ * `npm test`: system tools, types, lint, build, tests, in this order; stops at the first stage that fails.
+ * The last line of its output is `N passed, N failed`.
+ *
+ *   --suite-only             only the tests, on what was built before (CI runs them on several versions of Node)
+ *   FAIRLEAD_TEST_NODE=path  the node binary that runs the tests and the processes they start
+ *   FAIRLEAD_TEST_COUNTS=file  a line `passed failed` is appended to this file
+ *   CI=true                  nothing may be skipped: a missing system tool is a failure
+ *
+ * Other arguments go to Vitest: `npm test -- test/behaviour`.
+ */
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const isCi = ['true', '1'].includes(process.env.CI ?? '');
+const isSuiteOnly = process.argv.includes('--suite-only');
+const vitestArguments = process.argv.slice(2).filter((argument) => argument !== '--suite-only');
+const testNode = process.env.FAIRLEAD_TEST_NODE ?? process.execPath;
+
+/** Programs that tests run, and the Debian packages that hold them. */
+const SYSTEM_TOOLS = { ab: 'apache2-utils', hey: 'hey', openssl: 'openssl', curl: 'curl' };
+
+function say(line) {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Whether the command ended with 0. Its output is shown as it comes. */
+function run(command, commandArguments, options = {}) {
+  const result = spawnSync(command, commandArguments, { cwd: root, stdio: 'inherit', ...options });
+  if (result.error !== undefined) say(`${command}: ${result.error.message}`);
+  return result.status === 0;
+}
+
+function missingTools() {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return Object.keys(SYSTEM_TOOLS).filter(
+    (tool) => !folders.some((folder) => existsSync(join(folder, tool))),
+  );
+}
+
+/** The command prefix that may install packages, or null: not Debian, or neither root nor sudo without a password. */
+function installer() {
+  if (spawnSync('apt-get', ['--version']).status !== 0) return null;
+  if (process.getuid?.() === 0) return [];
+  return spawnSync('sudo', ['-n', 'true']).status === 0 ? ['sudo', '-n'] : null;
+}
+
+function installTools(tools) {
+  const prefix = installer();
+  if (prefix === null) return;
+  const apt = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get'];
+  const packages = tools.map((tool) => SYSTEM_TOOLS[tool]);
+  say(`Installing ${packages.join(', ')} for the tests.`);
+  const quiet = { stdio: ['ignore', 'ignore', 'inherit'] };
+  run(apt[0], [...apt.slice(1), 'update', '-qq'], quiet);
+  run(
+    apt[0],
+    [...apt.slice(1), 'install', '-y', '-qq', '--no-install-recommends', ...packages],
+    quiet,
+  );
+}
+
+function systemTools() {
+  if (missingTools().length > 0) installTools(missingTools());
+  const missing = missingTools();
+  if (missing.length === 0) return true;
+  say(
+    `Missing: ${missing.join(', ')}. ${isCi ? 'CI must not skip tests.' : 'The tests that need them are skipped.'}`,
+  );
+  return !isCi;
+}
+
+/** Runs the tests; returns how many passed and failed. */
+function runSuite() {
+  const folder = mkdtempSync(join(tmpdir(), 'fairlead-report-'));
+  const report = join(folder, 'report.json');
+  try {
+    const reporting = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const isGreen = run(
+      testNode,
+      [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...reporting, ...vitestArguments],
+      { env: { ...process.env, FAIRLEAD_TEST_IS_BUILT: '1' } },
+    );
+    return existsSync(report)
+      ? countsOf(JSON.parse(readFileSync(report, 'utf8')), isGreen)
+      : { passed: 0, failed: 1 };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function countsOf(report, isGreen) {
+  // A file that can't be loaded, or whose hooks fail, has no failing test of its own.
+  const brokenFiles = report.testResults.filter(
+    (file) =>
+      file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed'),
+  ).length;
+  const skipped = report.numPendingTests + report.numTodoTests;
+  if (skipped > 0)
+    say(`${skipped} skipped.${isCi ? ' CI must not skip tests: counted as failed.' : ''}`);
+  const failed = report.numFailedTests + brokenFiles + (isCi ? skipped : 0);
+  // Vitest also fails without a failing test: an unhandled rejection, no tests at all.
+  return { passed: report.numPassedTests, failed: isGreen ? failed : Math.max(failed, 1) };
+}
+
+function finish({ passed, failed }) {
+  if (process.env.FAIRLEAD_TEST_COUNTS !== undefined) {
+    appendFileSync(process.env.FAIRLEAD_TEST_COUNTS, `${passed} ${failed}\n`);
+  }
+  say(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+function main() {
+  const stages = {
+    'system tools': systemTools,
+    types: () => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit']),
+    lint: () => run('npm', ['run', '--silent', 'lint']),
+    build: () => run(process.execPath, [join(root, 'scripts/build.mjs')]),
+  };
+  for (const [name, stage] of isSuiteOnly ? [] : Object.entries(stages)) {
+    say(`• ${name}`);
+    if (!stage()) {
+      say(`The stage "${name}" failed; what comes after it was not run.`);
+      finish({ passed: 0, failed: 1 });
+      return;
+    }
+  }
+  say('• tests');
+  finish(runSuite());
+}
+
+main();

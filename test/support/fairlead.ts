@@ -1,0 +1,222 @@
+/**
+ * Fairlead as its users run it: the compiled command in a process of its own. It is always ended after the test.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterTest } from './after-test.ts';
+import { freePort } from './free-port.ts';
+import { waitFor, within } from './wait-for.ts';
+
+const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const START_MS = 10_000;
+const EXIT_ADDRESS_IN_USE = 3;
+
+export interface FairleadOptions {
+  /** Backends and flags, as typed after `fairlead`. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Written to fairlead.config.json in the working folder and given as `--config`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Default: an empty folder of its own. */
+  readonly cwd?: string;
+  /**
+   * Who chooses the ports. `harness` (default): free ports, passed as flags. `test`: the test has put them into
+   * arguments, environment or file, and gives them here.
+   */
+  readonly ports?: 'harness' | { readonly port: number; readonly adminPort: number };
+}
+
+/** One JSON line of the log. */
+export interface LogLine {
+  readonly event?: string;
+  readonly level?: string | number;
+  readonly msg?: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Fairlead {
+  readonly port: number;
+  readonly adminPort: number;
+  /** `http://127.0.0.1:port`, without a slash. */
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly pid: number;
+  readonly cwd: string;
+  /** Every line of the log so far: lines with an `event`. */
+  logs(): LogLine[];
+  /** Every line of the access log so far that went to standard output: lines with a `status` and no `event`. */
+  accessLines(): LogLine[];
+  waitForLog(predicate: (line: LogLine) => boolean, ms?: number): Promise<LogLine>;
+  /** Everything on standard output and standard error so far. */
+  output(): string;
+  /** Sends the signal and waits for the end: the exit code, or null if a signal ended it. */
+  stop(signal?: NodeJS.Signals, ms?: number): Promise<number | null>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  readonly exited: Promise<number | null>;
+}
+
+export interface FinishedRun {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+class Run {
+  readonly child: ChildProcess;
+  readonly exited: Promise<number | null>;
+  stdout = '';
+  stderr = '';
+
+  constructor(args: readonly string[], options: { env: FairleadOptions['env']; cwd: string }) {
+    this.child = spawn(process.execPath, [COMMAND, ...args], {
+      cwd: options.cwd,
+      env: { ...cleanEnvironment(), ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    this.exited = new Promise((resolve, reject) => {
+      this.child.on('close', (code) => resolve(code));
+      this.child.on('error', reject);
+    });
+    // Should this process end before its tests have cleaned up, the child ends with it.
+    const killNow = (): void => {
+      this.child.kill('SIGKILL');
+    };
+    process.on('exit', killNow);
+    this.child.on('close', () => process.off('exit', killNow));
+    afterTest(() => this.kill());
+  }
+
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.exited;
+  }
+
+  lines(): LogLine[] {
+    return this.stdout
+      .slice(0, this.stdout.lastIndexOf('\n') + 1)
+      .split('\n')
+      .flatMap((line) => parsed(line));
+  }
+
+  output(): string {
+    return `${this.stdout}${this.stderr}`;
+  }
+}
+
+/** What the machine or an earlier run has set for Fairlead must not reach the one under test. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const strange =
+    /^(FAIRLEAD_|NODE_OPTIONS$|VITEST|TARGET_BACKEND_URLS$|HEALTH_CHECK_|PROXY_LISTEN_|BACKEND_LISTEN_)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !strange.test(name)));
+}
+
+function parsed(line: string): LogLine[] {
+  if (!line.startsWith('{')) return [];
+  try {
+    return [JSON.parse(line) as LogLine];
+  } catch {
+    return [];
+  }
+}
+
+async function workingFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'fairlead-test-'));
+  afterTest(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Runs a command that ends by itself (`check`, a refused start), for at most `ms`. */
+export async function runFairlead(
+  args: readonly string[],
+  options: Pick<FairleadOptions, 'env' | 'cwd'> & { readonly ms?: number } = {},
+): Promise<FinishedRun> {
+  const run = new Run(args, { env: options.env, cwd: options.cwd ?? (await workingFolder()) });
+  const code = await within(
+    run.exited,
+    options.ms ?? START_MS,
+    `the end of fairlead ${args.join(' ')}`,
+  );
+  return { code, stdout: run.stdout, stderr: run.stderr };
+}
+
+/**
+ * Starts the proxy and waits until it listens. Ports that the harness chose and somebody else took meanwhile are
+ * replaced by others, up to five times.
+ */
+export async function startFairlead(options: FairleadOptions = {}): Promise<Fairlead> {
+  const cwd = options.cwd ?? (await workingFolder());
+  const args = [...(options.args ?? [])];
+  if (options.config !== undefined) {
+    const file = join(cwd, 'fairlead.config.json');
+    await writeFile(file, JSON.stringify(options.config, null, 2));
+    args.push('--config', file);
+  }
+  for (let tries = 1; ; tries++) {
+    const isOurChoice = options.ports === undefined || options.ports === 'harness';
+    const ports = isOurChoice
+      ? { port: await freePort(), adminPort: await freePort() }
+      : (options.ports as { port: number; adminPort: number });
+    const flags = isOurChoice
+      ? ['--port', String(ports.port), '--admin-port', String(ports.adminPort)]
+      : [];
+    const run = new Run([...args, ...flags], { env: options.env, cwd });
+    const outcome = await outcomeOf(run);
+    if (outcome === 'listening') return running(run, ports, cwd);
+    if (outcome === EXIT_ADDRESS_IN_USE && isOurChoice && tries < 5) continue;
+    throw new Error(`Fairlead did not start (${outcome}):\n${run.output()}`);
+  }
+}
+
+async function outcomeOf(
+  run: Run,
+): Promise<'listening' | 'no "listening" in time' | number | null> {
+  const listening = waitFor(
+    () => run.child.exitCode !== null || run.lines().some((line) => line.event === 'listening'),
+    START_MS,
+    'the log line "listening"',
+  );
+  try {
+    await listening;
+  } catch {
+    return 'no "listening" in time';
+  }
+  return run.child.exitCode === null ? 'listening' : run.exited;
+}
+
+function running(run: Run, ports: { port: number; adminPort: number }, cwd: string): Fairlead {
+  const logs = (): LogLine[] => run.lines().filter((line) => line.event !== undefined);
+  return {
+    ...ports,
+    url: `http://127.0.0.1:${ports.port}`,
+    adminUrl: `http://127.0.0.1:${ports.adminPort}`,
+    pid: run.child.pid as number,
+    cwd,
+    logs,
+    accessLines: () =>
+      run.lines().filter((line) => line.event === undefined && line['status'] !== undefined),
+    waitForLog: async (predicate, ms) => {
+      try {
+        return await waitFor(() => logs().find(predicate), ms);
+      } catch (error) {
+        throw new Error(`The log has no such line:\n${run.output()}`, { cause: error });
+      }
+    },
+    output: () => run.output(),
+    stop: (signal = 'SIGTERM', ms = 10_000) => {
+      run.child.kill(signal);
+      return within(run.exited, ms, `the end after ${signal}:\n${run.output()}`);
+    },
+    kill: () => run.kill(),
+    exited: run.exited,
+  };
+}

@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * Polls until `probe` gives something other than false, null or undefined, and returns that.
+ * Throws after `ms`, naming what was waited for, with the probe's last error if it threw.
+ */
+export async function waitFor<T>(
+  probe: () => T | Promise<T>,
+  ms = 5_000,
+  what = probe.toString(),
+): Promise<NonNullable<T>> {
+  const deadline = performance.now() + ms;
+  let lastError: unknown;
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== false && value !== null && value !== undefined) return value;
+      lastError = undefined;
+    } catch (error) {
+      lastError = error;
+    }
+    if (performance.now() >= deadline) {
+      throw new Error(`Not within ${ms} ms: ${what}`, { cause: lastError });
+    }
+    await sleep(10);
+  }
+}
+
+/** Rejects after `ms` unless `promise` settles before; the timer never keeps the process alive. */
+export async function within<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`Not within ${ms} ms: ${what}`)), ms);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
