@@ -1,0 +1,208 @@
+/**
+ * The chunked transfer coding (RFC 9112 §7.1), in and out.
+ *
+ * The decoder is pulled: each call to `next` consumes bytes until it has a run of data to hand over, needs more, is
+ * done, or found an error. Runs are offsets into the caller's bytes: nothing is copied. Chunk extensions are dropped
+ * (RFC 9112 §7.1.1) and bounded, since each of them costs the sender little and a parser much.
+ */
+import type { ErrorCode } from '../../errors.ts';
+import { CHUNK_EXTENSION, CR, HEX, LF, SEMICOLON } from './bytes.ts';
+import {
+  type HeadLimits,
+  HeadParser,
+  PARSE_DONE,
+  PARSE_FAILED,
+  PARSE_MORE,
+} from './head-parser.ts';
+
+export const CHUNK_MORE = 0;
+/** `dataStart` and `dataEnd` hold a run of body bytes. */
+export const CHUNK_DATA = 1;
+/** The body, trailer section included, is complete. `position` is the first byte after it. */
+export const CHUNK_DONE = 2;
+export const CHUNK_FAILED = 3;
+export type ChunkEvent =
+  | typeof CHUNK_MORE
+  | typeof CHUNK_DATA
+  | typeof CHUNK_DONE
+  | typeof CHUNK_FAILED;
+
+/** 2^53 has 14 hexadecimal digits; two more leave room for leading zeros. */
+const MAX_SIZE_DIGITS = 16;
+const MAX_EXTENSION_BYTES = 256;
+const MAX_TOTAL_EXTENSION_BYTES = 16 * 1024;
+
+const AT_SIZE_START = 0;
+const AT_SIZE = 1;
+const AT_EXTENSION = 2;
+const AT_SIZE_LF = 3;
+const AT_DATA = 4;
+const AT_DATA_CR = 5;
+const AT_DATA_LF = 6;
+const AT_TRAILER_START = 7;
+const AT_END_LF = 8;
+const AT_TRAILER = 9;
+const AT_DONE = 10;
+
+export class ChunkDecoder {
+  error: ErrorCode | null = null;
+  /** After `next`: how far the input is consumed. */
+  position = 0;
+  dataStart = 0;
+  dataEnd = 0;
+  /** The raw trailer section without its blank line, and its parsed form; null when there was none. */
+  trailer: { readonly bytes: Buffer; readonly fields: HeadParser } | null = null;
+
+  readonly #limits: HeadLimits;
+  #state: number = AT_SIZE_START;
+  #digits = 0;
+  #remaining = 0;
+  #extensionBytes = 0;
+  #totalExtensionBytes = 0;
+  #trailerBytes: Buffer | null = null;
+  #trailerLength = 0;
+  #trailerParser: HeadParser | null = null;
+
+  constructor(limits: HeadLimits) {
+    this.#limits = limits;
+  }
+
+  #fail(error: ErrorCode): ChunkEvent {
+    this.error = error;
+    return CHUNK_FAILED;
+  }
+
+  /** Goes on at `buffer[start]`; bytes from `end` on have not arrived. Never throws. */
+  next(buffer: Uint8Array, start: number, end: number): ChunkEvent {
+    let position = start;
+    while (position < end) {
+      const byte = buffer[position] as number;
+      switch (this.#state) {
+        case AT_SIZE_START: {
+          this.#remaining = 0;
+          this.#digits = 0;
+          this.#extensionBytes = 0;
+          if ((HEX[byte] as number) > 15) return this.#fail('ERR_BAD_CHUNK');
+          this.#state = AT_SIZE;
+          continue;
+        }
+        case AT_SIZE: {
+          const digit = HEX[byte] as number;
+          if (digit <= 15) {
+            this.#digits++;
+            this.#remaining = this.#remaining * 16 + digit;
+            if (this.#digits > MAX_SIZE_DIGITS || this.#remaining > Number.MAX_SAFE_INTEGER) {
+              return this.#fail('ERR_BAD_CHUNK');
+            }
+          } else if (byte === SEMICOLON) {
+            this.#state = AT_EXTENSION;
+          } else if (byte === CR) {
+            this.#state = AT_SIZE_LF;
+          } else {
+            return this.#fail('ERR_BAD_CHUNK');
+          }
+          position++;
+          continue;
+        }
+        case AT_EXTENSION: {
+          if (byte === CR) {
+            this.#state = AT_SIZE_LF;
+          } else if (
+            CHUNK_EXTENSION[byte] === 0 ||
+            ++this.#extensionBytes > MAX_EXTENSION_BYTES ||
+            ++this.#totalExtensionBytes > MAX_TOTAL_EXTENSION_BYTES
+          ) {
+            return this.#fail('ERR_BAD_CHUNK');
+          }
+          position++;
+          continue;
+        }
+        case AT_SIZE_LF: {
+          if (byte !== LF) return this.#fail('ERR_BAD_CHUNK');
+          position++;
+          this.#state = this.#remaining === 0 ? AT_TRAILER_START : AT_DATA;
+          continue;
+        }
+        case AT_DATA: {
+          this.dataStart = position;
+          this.dataEnd = Math.min(end, position + this.#remaining);
+          this.#remaining -= this.dataEnd - position;
+          if (this.#remaining === 0) this.#state = AT_DATA_CR;
+          this.position = this.dataEnd;
+          return CHUNK_DATA;
+        }
+        case AT_DATA_CR: {
+          if (byte !== CR) return this.#fail('ERR_BAD_CHUNK');
+          position++;
+          this.#state = AT_DATA_LF;
+          continue;
+        }
+        case AT_DATA_LF: {
+          if (byte !== LF) return this.#fail('ERR_BAD_CHUNK');
+          position++;
+          this.#state = AT_SIZE_START;
+          continue;
+        }
+        case AT_TRAILER_START: {
+          if (byte !== CR) {
+            this.#state = AT_TRAILER;
+            continue;
+          }
+          position++;
+          this.#state = AT_END_LF;
+          continue;
+        }
+        case AT_END_LF: {
+          if (byte !== LF) return this.#fail('ERR_BAD_CHUNK');
+          this.#state = AT_DONE;
+          this.position = position + 1;
+          return CHUNK_DONE;
+        }
+        case AT_TRAILER:
+          return this.#parseTrailer(buffer, position, end);
+        default:
+          this.position = position;
+          return CHUNK_DONE;
+      }
+    }
+    this.position = position;
+    return CHUNK_MORE;
+  }
+
+  /** Trailers are rare and small: they are gathered in a buffer of their own, bounded like a head. */
+  #parseTrailer(buffer: Uint8Array, start: number, end: number): ChunkEvent {
+    const parser = (this.#trailerParser ??= new HeadParser('trailer', this.#limits));
+    const before = this.#trailerLength;
+    const taken = Math.min(end - start, this.#limits.headBytes - before);
+    let bytes = this.#trailerBytes ?? Buffer.allocUnsafe(1024);
+    if (before + taken > bytes.length) {
+      const grown = Buffer.allocUnsafe(Math.max(before + taken, bytes.length * 2));
+      bytes.copy(grown, 0, 0, before);
+      bytes = grown;
+    }
+    bytes.set(buffer.subarray(start, start + taken), before);
+    this.#trailerBytes = bytes;
+    this.#trailerLength = before + taken;
+    const outcome = parser.parse(bytes, 0, this.#trailerLength);
+    if (outcome === PARSE_FAILED) return this.#fail('ERR_BAD_TRAILER');
+    if (outcome === PARSE_MORE) {
+      this.position = start + taken;
+      return CHUNK_MORE;
+    }
+    outcome satisfies typeof PARSE_DONE;
+    this.#state = AT_DONE;
+    this.position = start + (parser.length - before);
+    this.trailer = { bytes: bytes.subarray(0, parser.length - 2), fields: parser };
+    return CHUNK_DONE;
+  }
+}
+
+/** The size line of a chunk of `length` bytes; the data and CR LF follow. */
+export function chunkSizeLine(length: number): string {
+  return `${length.toString(16)}\r\n`;
+}
+
+/** What ends a chunked body; `trailer` is whole field lines, or empty. */
+export function lastChunk(trailer: string): string {
+  return `0\r\n${trailer}\r\n`;
+}

@@ -1,0 +1,162 @@
+/**
+ * From a backend's head to the head that the client gets, and trailers in both directions.
+ */
+import { type ConnectionOptions } from './connection-options.ts';
+import {
+  FIELD_AUTHORIZATION,
+  FIELD_CONNECTION,
+  FIELD_CONTENT_ENCODING,
+  FIELD_CONTENT_LENGTH,
+  FIELD_CONTENT_RANGE,
+  FIELD_CONTENT_TYPE,
+  FIELD_COOKIE,
+  FIELD_EXPECT,
+  FIELD_FORWARDED,
+  FIELD_FORWARDED_FOR,
+  FIELD_FORWARDED_HOST,
+  FIELD_FORWARDED_OTHER,
+  FIELD_FORWARDED_PORT,
+  FIELD_FORWARDED_PROTO,
+  FIELD_HOST,
+  FIELD_ID_COUNT,
+  FIELD_KEEP_ALIVE,
+  FIELD_MAX_FORWARDS,
+  FIELD_PROXY_AUTHENTICATE,
+  FIELD_PROXY_AUTHORIZATION,
+  FIELD_PROXY_CONNECTION,
+  FIELD_REQUEST_ID,
+  FIELD_SET_COOKIE,
+  FIELD_TE,
+  FIELD_TRAILER,
+  FIELD_TRANSFER_ENCODING,
+  FIELD_UNDERSCORE_TWIN,
+  FIELD_UPGRADE,
+  FIELD_VIA,
+} from './fields.ts';
+import { isNominated } from './forward-request.ts';
+import type { HeadParser } from './head-parser.ts';
+
+const SWITCHING_PROTOCOLS = 101;
+const NO_CONTENT = 204;
+const UPGRADE_REQUIRED = 426;
+
+const HOP_BY_HOP = new Uint8Array(FIELD_ID_COUNT);
+for (const id of [
+  FIELD_CONNECTION,
+  FIELD_KEEP_ALIVE,
+  FIELD_PROXY_CONNECTION,
+  FIELD_PROXY_AUTHENTICATE,
+  FIELD_TRANSFER_ENCODING,
+  FIELD_TE,
+  FIELD_UPGRADE,
+]) {
+  HOP_BY_HOP[id] = 1;
+}
+
+/** `HTTP/1.1 200 OK`: the reason as the backend gave it; the version is ours (RFC 9112 §2.3). */
+function statusLine(head: HeadParser, buffer: Buffer, base: number): string {
+  const reason = buffer.latin1Slice(base + head.reasonStart, base + head.reasonEnd);
+  if (reason === 'OK' && head.status === 200) return 'HTTP/1.1 200 OK\r\n';
+  return `HTTP/1.1 ${head.status} ${reason}\r\n`;
+}
+
+export interface ResponseShape {
+  /** The body follows as chunks, whatever the backend's framing was. */
+  readonly isChunked: boolean;
+  /** The Connection field to send: empty, or a whole line. */
+  readonly connectionLine: string;
+}
+
+/**
+ * The complete head for the client, blank line included. For a 101 the Upgrade field passes and Connection says so; a
+ * 426 keeps its Upgrade field (RFC 9110 §15.5.22).
+ */
+export function forwardResponse(
+  head: HeadParser,
+  buffer: Buffer,
+  base: number,
+  options: ConnectionOptions,
+  shape: ResponseShape,
+): string {
+  const status = head.status;
+  const keepsUpgrade = status === SWITCHING_PROTOCOLS || status === UPGRADE_REQUIRED;
+  let fields = '';
+  let runStart = head.fieldsStart;
+  for (let field = 0; field < head.fieldCount; field++) {
+    const id = head.ids[field] as number;
+    let isKept = HOP_BY_HOP[id] === 0 || (keepsUpgrade && id === FIELD_UPGRADE);
+    // RFC 9110 §8.6: neither 1xx nor 204 has a Content-Length.
+    if (id === FIELD_CONTENT_LENGTH) isKept = status >= 200 && status !== NO_CONTENT;
+    else if (id === FIELD_TRAILER) isKept = shape.isChunked;
+    else if (isKept && options.nominated !== null) {
+      isKept = !isNominated(head, buffer, base, field, options.nominated);
+    }
+    if (isKept) continue;
+    const lineStart = head.nameStart(field);
+    if (lineStart > runStart) fields += buffer.latin1Slice(base + runStart, base + lineStart);
+    runStart = head.fieldLineEnd(field);
+  }
+  const fieldsEnd = head.length - 2;
+  if (fieldsEnd > runStart) fields += buffer.latin1Slice(base + runStart, base + fieldsEnd);
+  if (shape.isChunked) fields += 'Transfer-Encoding: chunked\r\n';
+  const connectionLine = keepsUpgrade
+    ? status === UPGRADE_REQUIRED && shape.connectionLine !== ''
+      ? 'Connection: close, Upgrade\r\n'
+      : 'Connection: Upgrade\r\n'
+    : shape.connectionLine;
+  return `${statusLine(head, buffer, base)}${fields}Via: 1.1 fairlead\r\n${connectionLine}\r\n`;
+}
+
+/**
+ * Fields that must not come as trailers: framing, routing, authentication, payload processing, and what the proxy sets
+ * (RFC 9110 §6.5.1). They are left out; the others pass as they came.
+ */
+const NO_TRAILER = new Uint8Array(FIELD_ID_COUNT);
+for (const id of [
+  FIELD_HOST,
+  FIELD_CONNECTION,
+  FIELD_CONTENT_LENGTH,
+  FIELD_TRANSFER_ENCODING,
+  FIELD_KEEP_ALIVE,
+  FIELD_PROXY_CONNECTION,
+  FIELD_TE,
+  FIELD_TRAILER,
+  FIELD_UPGRADE,
+  FIELD_PROXY_AUTHORIZATION,
+  FIELD_PROXY_AUTHENTICATE,
+  FIELD_EXPECT,
+  FIELD_MAX_FORWARDS,
+  FIELD_VIA,
+  FIELD_FORWARDED,
+  FIELD_FORWARDED_FOR,
+  FIELD_FORWARDED_HOST,
+  FIELD_FORWARDED_OTHER,
+  FIELD_FORWARDED_PORT,
+  FIELD_FORWARDED_PROTO,
+  FIELD_REQUEST_ID,
+  FIELD_AUTHORIZATION,
+  FIELD_CONTENT_ENCODING,
+  FIELD_CONTENT_TYPE,
+  FIELD_CONTENT_RANGE,
+  FIELD_COOKIE,
+  FIELD_SET_COOKIE,
+  FIELD_UNDERSCORE_TWIN,
+]) {
+  NO_TRAILER[id] = 1;
+}
+
+/** The trailer fields that pass, as whole lines. */
+export function forwardTrailer(trailer: {
+  readonly bytes: Buffer;
+  readonly fields: HeadParser;
+}): string {
+  let lines = '';
+  for (let field = 0; field < trailer.fields.fieldCount; field++) {
+    if (NO_TRAILER[trailer.fields.ids[field] as number] === 1) continue;
+    lines += trailer.bytes.latin1Slice(
+      trailer.fields.nameStart(field),
+      trailer.fields.fieldLineEnd(field),
+    );
+  }
+  return lines;
+}

@@ -1,0 +1,125 @@
+/**
+ * Where a body ends: the one place that decides it, for both directions (RFC 9112 §6.3).
+ *
+ * A message whose end two parsers could see in different places is refused, never repaired: that is request smuggling.
+ */
+import type { ErrorCode } from '../../errors.ts';
+import { LOWER } from './bytes.ts';
+import { FIELD_CONTENT_LENGTH, FIELD_TRANSFER_ENCODING } from './fields.ts';
+import type { HeadParser } from './head-parser.ts';
+
+/** No body follows the head. */
+export const BODY_NONE = 0;
+/** Exactly `length` bytes follow. */
+export const BODY_LENGTH = 1;
+export const BODY_CHUNKED = 2;
+/** Responses only: everything until the connection closes. */
+export const BODY_UNTIL_CLOSE = 3;
+export type BodyKind =
+  | typeof BODY_NONE
+  | typeof BODY_LENGTH
+  | typeof BODY_CHUNKED
+  | typeof BODY_UNTIL_CLOSE;
+
+/** The outcome of the last call; read at once. One object per thread of execution, so that nothing is allocated. */
+export interface Framing {
+  kind: BodyKind;
+  /** Bytes of a BODY_LENGTH body; −1 where no length was given. Set even where no body follows (HEAD, 304). */
+  length: number;
+}
+
+export function createFraming(): Framing {
+  return { kind: BODY_NONE, length: -1 };
+}
+
+/**
+ * RFC 9110 §8.6: 1*DIGIT, here at most 2^53 − 1. No sign, no space, no list.
+ * @returns −1 for anything else.
+ */
+export function parseContentLength(buffer: Uint8Array, start: number, end: number): number {
+  if (start === end) return -1;
+  let value = 0;
+  for (let position = start; position < end; position++) {
+    const digit = (buffer[position] as number) - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+    if (value > Number.MAX_SAFE_INTEGER) return -1;
+  }
+  return value;
+}
+
+const CHUNKED = Buffer.from('chunked', 'latin1');
+
+function isChunked(buffer: Uint8Array, start: number, end: number): boolean {
+  if (end - start !== CHUNKED.length) return false;
+  for (let index = 0; index < CHUNKED.length; index++) {
+    if (LOWER[buffer[start + index] as number] !== CHUNKED[index]) return false;
+  }
+  return true;
+}
+
+/** Reads both framing fields; null when each is absent or unambiguous. */
+function readFramingFields(
+  head: HeadParser,
+  buffer: Uint8Array,
+  base: number,
+  framing: Framing,
+): ErrorCode | null {
+  framing.kind = BODY_NONE;
+  framing.length = -1;
+  for (let field = 0; field < head.fieldCount; field++) {
+    const id = head.ids[field];
+    if (id === FIELD_CONTENT_LENGTH) {
+      // A second field is refused even with the same value: RFC 9112 §6.3 allows it, and so does refusing it.
+      if (framing.length !== -1) return 'ERR_BAD_CONTENT_LENGTH';
+      const length = parseContentLength(
+        buffer,
+        base + head.valueStart(field),
+        base + head.valueEnd(field),
+      );
+      if (length === -1) return 'ERR_BAD_CONTENT_LENGTH';
+      framing.length = length;
+      if (framing.kind === BODY_CHUNKED) return 'ERR_LENGTH_AND_ENCODING';
+      framing.kind = BODY_LENGTH;
+    } else if (id === FIELD_TRANSFER_ENCODING) {
+      if (framing.kind === BODY_CHUNKED) return 'ERR_BAD_TRANSFER_ENCODING';
+      const start = base + head.valueStart(field);
+      if (!isChunked(buffer, start, base + head.valueEnd(field))) return 'ERR_BAD_TRANSFER_ENCODING';
+      if (head.versionMinor === 0) return 'ERR_BAD_TRANSFER_ENCODING';
+      if (framing.kind === BODY_LENGTH) return 'ERR_LENGTH_AND_ENCODING';
+      framing.kind = BODY_CHUNKED;
+    }
+  }
+  return null;
+}
+
+export function frameRequest(
+  head: HeadParser,
+  buffer: Uint8Array,
+  base: number,
+  framing: Framing,
+): ErrorCode | null {
+  return readFramingFields(head, buffer, base, framing);
+}
+
+/**
+ * @param answersHead whether the request was a HEAD: its response never has a body (RFC 9112 §6.3 rule 1).
+ * @returns an error code of the request side; the caller answers for it as a bad response.
+ */
+export function frameResponse(
+  head: HeadParser,
+  buffer: Uint8Array,
+  base: number,
+  answersHead: boolean,
+  framing: Framing,
+): ErrorCode | null {
+  const error = readFramingFields(head, buffer, base, framing);
+  if (error !== null) return error;
+  const status = head.status;
+  if (answersHead || status < 200 || status === 204 || status === 304) {
+    framing.kind = BODY_NONE;
+  } else if (framing.kind === BODY_NONE) {
+    framing.kind = BODY_UNTIL_CLOSE;
+  }
+  return null;
+}
