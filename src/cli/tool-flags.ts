@@ -1,0 +1,52 @@
+/** Reading the flags of the small tools (`backend`, `demo`, `try`): what is wrong with them is one kind of error. */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { didYouMean } from '../config/nearest.ts';
+
+/** The command line is wrong: printed with the tool's name, exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+type FlagSpecs = NonNullable<ParseArgsConfig['options']>;
+type Parsed<F extends FlagSpecs> = ReturnType<
+  typeof parseArgs<{ args: string[]; options: F; allowPositionals: true; strict: true }>
+>;
+
+/** `parseArgs`, with the nearest right name for a mistyped flag. Throws `UsageError`. */
+export function parseFlags<const F extends FlagSpecs>(
+  args: readonly string[],
+  options: F,
+): Parsed<F> {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    // Node's message goes on with advice about positional arguments after the first sentence.
+    const [message] = (error as Error).message.split(/\. |\n/);
+    const mistyped = /^Unknown option '--([^']+)'/.exec(message ?? '')?.[1];
+    const { hint } = mistyped === undefined ? {} : didYouMean(mistyped, Object.keys(options));
+    throw new UsageError(hint === undefined ? message : `${message} (${hint})`, { cause: error });
+  }
+}
+
+/** A whole number in a range. Throws `UsageError` that names the flag. */
+export function wholeNumber(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > most) {
+    throw new UsageError(`${name} must be a whole number from ${least} to ${most}, not "${text}"`);
+  }
+  return value;
+}
+
+/** Runs a tool's body; a wrong command line is said on standard error and gives exit code 2. */
+export async function withUsageErrors(
+  tool: string,
+  body: () => number | Promise<number>,
+): Promise<number> {
+  try {
+    return await body();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`fairlead ${tool}: ${error.message}\n`);
+    return 2;
+  }
+}

@@ -1,0 +1,73 @@
+/** What `fairlead try` says about its requests: for people, and as JSON. */
+import type { TryOptions, TryResult } from './try-run.ts';
+
+const PERCENTILES = { p50: 0.5, p90: 0.9, p99: 0.99, max: 1 } as const;
+
+/** Nearest rank: the smallest value that at least this share of all values do not exceed. 0 without values. */
+export function percentile(sorted: readonly number[], share: number): number {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+}
+
+export function jsonReport(options: TryOptions, result: TryResult): string {
+  const report = {
+    url: options.url.href,
+    requests: options.requests,
+    concurrency: options.connections,
+    completed: result.completed,
+    failed: result.failed,
+    seconds: rounded(result.seconds),
+    requests_per_second: rounded(perSecond(result)),
+    backends: Object.fromEntries(byKey(result.backends)),
+    statuses: Object.fromEntries(byKey(result.statuses)),
+    errors: Object.fromEntries(byKey(result.errors)),
+    latency_ms: Object.fromEntries(latencies(result)),
+  };
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+export function textReport(options: TryOptions, result: TryResult): string {
+  const { completed, failed } = result;
+  const lines = [
+    `${completed + failed} requests to ${options.url.href} over ${options.connections} connections`,
+    `${completed} complete, ${failed} failed, ${result.seconds.toFixed(2)} s, ${perSecond(result).toFixed(0)} requests/s`,
+    ...table('Backends', result.backends, completed),
+    ...table('Status codes', result.statuses, completed),
+    ...table('Errors', result.errors, completed + failed),
+  ];
+  if (completed > 0) {
+    lines.push('', 'Latency');
+    for (const [name, ms] of latencies(result)) lines.push(`  ${name}  ${ms.toFixed(2)} ms`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function table(title: string, counts: ReadonlyMap<string | number, number>, all: number): string[] {
+  if (counts.size === 0) return [];
+  const width = Math.max(...[...counts.keys()].map((key) => String(key).length));
+  const rows = byKey(counts).map(([key, value]) => {
+    const share = ((100 * value) / all).toFixed(1);
+    return `  ${String(key).padEnd(width)}  ${String(value).padStart(8)}  ${share.padStart(5)} %`;
+  });
+  return ['', title, ...rows];
+}
+
+function byKey<K extends string | number>(counts: ReadonlyMap<K, number>): [K, number][] {
+  const inOrder = new Intl.Collator('en', { numeric: true });
+  return [...counts].toSorted(([a], [b]) => inOrder.compare(String(a), String(b)));
+}
+
+function latencies(result: TryResult): [name: string, ms: number][] {
+  const sorted = result.latenciesMs.toSorted((a, b) => a - b);
+  return Object.entries(PERCENTILES).map(([name, share]) => [
+    name,
+    rounded(percentile(sorted, share)),
+  ]);
+}
+
+function perSecond(result: TryResult): number {
+  return result.seconds > 0 ? result.completed / result.seconds : 0;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
