@@ -65,7 +65,12 @@ export interface Settings {
   readonly limits: Limits;
   readonly forwarding: Forwarding;
   /** `false`: off; `stdout`; or the path of a file that lines are appended to. */
-  readonly accessLog: false | { readonly target: 'stdout' | { readonly file: string }; readonly format: 'json' | 'combined' };
+  readonly accessLog:
+    | false
+    | {
+        readonly target: 'stdout' | { readonly file: string };
+        readonly format: 'json' | 'combined';
+      };
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Where changes made through the admin API are kept; undefined: nowhere. */
   readonly stateFile: string | undefined;

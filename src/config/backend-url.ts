@@ -1,0 +1,80 @@
+/**
+ * The URL of a backend, from a config, a command line or the admin API: one parser, so that the same text is the same
+ * backend everywhere. A backend is a scheme, a host and a port and nothing else: what would silently be dropped
+ * (a path, a query, a password) is refused.
+ */
+import { isIPv4 } from 'node:net';
+import { domainToASCII } from 'node:url';
+import { canonicalIPv6, isHostName } from './network-address.ts';
+import type { BackendAddress } from './settings.ts';
+
+export type BackendUrlResult =
+  | { readonly ok: true; readonly address: BackendAddress }
+  | { readonly ok: false; readonly reason: string };
+
+const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
+const HOST_AND_PORT = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/;
+const BAD_CHARACTER = /[\s\\\p{Cc}]/u;
+
+function refused(reason: string): BackendUrlResult {
+  return { ok: false, reason };
+}
+
+/** `http://:3001` and `:3001` mean localhost; `localhost:3001` means http. Never throws. */
+export function parseBackendUrl(text: string): BackendUrlResult {
+  if (text === '') return refused('is empty');
+  if (text.length > 2048) return refused('is longer than 2048 characters');
+  if (BAD_CHARACTER.test(text))
+    return refused('has white space, a control character or a backslash in it');
+
+  const scheme = SCHEME.exec(text)?.[1]?.toLowerCase();
+  if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
+    return refused(`has the scheme "${scheme}"; only http and https are possible`);
+  }
+  const rest = scheme === undefined ? text : text.slice(scheme.length + '://'.length);
+  const end = rest.search(/[/?#]/);
+  const authority = end === -1 ? rest : rest.slice(0, end);
+  if (authority.includes('@')) return refused('must not hold a user name or password');
+
+  const tail = end === -1 ? '' : rest.slice(end);
+  if (tail.startsWith('?')) return refused('must not have a query');
+  if (tail.startsWith('#')) return refused('must not have a fragment');
+  if (tail !== '' && tail !== '/') return refused('must not have a path, query or fragment');
+
+  const parts = HOST_AND_PORT.exec(authority);
+  if (parts === null) return refused('has a malformed host (an IPv6 address stands in brackets)');
+  const [, bracketed, name = '', portText] = parts;
+  if (scheme === undefined && portText === undefined) {
+    return refused(`has no scheme (${suggestion(text)})`);
+  }
+  if (bracketed === undefined && name === '' && portText === undefined) {
+    return refused('has no host');
+  }
+
+  const tls = scheme === 'https';
+  const defaultPort = tls ? 443 : 80;
+  if (portText !== undefined && !/^\d{1,5}$/.test(portText)) {
+    return refused(`has a malformed port "${portText}"`);
+  }
+  const port = portText === undefined ? defaultPort : Number(portText);
+  if (port < 1 || port > 65_535) return refused(`has the port ${port}; ports are 1 to 65535`);
+
+  const host = bracketed === undefined ? normalHost(name) : canonicalIPv6(bracketed);
+  if (host === undefined) return refused(`has a malformed host "${bracketed ?? name}"`);
+
+  const hostText = bracketed === undefined ? host : `[${host}]`;
+  const shortAuthority = port === defaultPort ? hostText : `${hostText}:${port}`;
+  const url = `${tls ? 'https' : 'http'}://${shortAuthority}`;
+  return { ok: true, address: { url, tls, host, port, authority: shortAuthority } };
+}
+
+function suggestion(text: string): string {
+  return /^\d+$/.test(text) ? `write http://:${text}` : `write http://${text}`;
+}
+
+function normalHost(name: string): string | undefined {
+  if (name === '') return 'localhost';
+  const isAscii = /^[!-~]*$/.test(name);
+  const host = isAscii ? name.toLowerCase() : domainToASCII(name);
+  return isIPv4(host) || isHostName(host) ? host : undefined;
+}

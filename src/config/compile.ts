@@ -1,0 +1,193 @@
+/** From a merged configuration to `Settings`: what depends on several keys, on where a value stands, or on other files. */
+import path from 'node:path';
+import type { MergedConfig } from './merge.ts';
+import { isLoopback } from './network-address.ts';
+import { formatPlace, type Problem } from './problem.ts';
+import type { BackendSettings, Settings } from './settings.ts';
+import { readTlsFiles } from './tls-files.ts';
+
+/** The longest interval between checks of a backend whose state is unknown or changing. */
+const FAST_INTERVAL_MS = 1000;
+const DEFAULT_CHECK_TIMEOUT_MS = 5000;
+const STATE_FILE_NAME = 'fairlead.state.json';
+
+export interface CompileContext {
+  /** Absolute; undefined without a config file. */
+  readonly configFile: string | undefined;
+  /** What relative paths in the config file are relative to. */
+  readonly configFolder: string;
+  /** What relative paths in variables and flags are relative to. */
+  readonly cwd: string;
+}
+
+export type CompileResult =
+  | { readonly ok: true; readonly settings: Settings; readonly notes: readonly string[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Reads the certificate and the key; touches nothing else outside. */
+export function compile(merged: MergedConfig, context: CompileContext): CompileResult {
+  const { config, placeOf } = merged;
+  const problems = [...merged.problems];
+  const notes: string[] = [];
+  const resolve = (text: string, keys: readonly string[]): string =>
+    path.resolve(placeOf(keys).origin === 'file' ? context.configFolder : context.cwd, text);
+
+  if (merged.isSound('port') && merged.isSound('admin_port') && config.port === config.admin_port) {
+    problems.push(samePort(merged));
+  }
+  if (merged.isSound('limits') && config.limits.request_line > config.limits.head) {
+    const at = merged.isGiven(['limits', 'request_line']) ? 'request_line' : 'head';
+    problems.push({
+      ...placeOf(['limits', at]),
+      path: `limits.${at}`,
+      message: `request_line (${config.limits.request_line} bytes) must not be larger than head (${config.limits.head} bytes)`,
+    });
+  }
+  if (
+    merged.isSound('admin') &&
+    config.admin.token === undefined &&
+    !isLoopback(config.admin.host)
+  ) {
+    problems.push({
+      ...placeOf(['admin', 'host']),
+      path: 'admin.host',
+      message: `${config.admin.host} is not a loopback address, so the admin API needs a token`,
+      hint: 'set admin.token or FAIRLEAD_ADMIN_TOKEN',
+    });
+  }
+  problems.push(...duplicateBackends(merged));
+  if (merged.isGiven(['sticky_session_ttl'])) {
+    notes.push('sticky_session_ttl has no effect while enable_sticky_sessions is false');
+  }
+  const tls = merged.isSound('ssl') ? compileTls(merged, resolve, problems, notes) : undefined;
+
+  const frequencyMs = config.health_check_frequency;
+  const method =
+    config.health_check_method ?? (merged.isGiven(['health_check_path']) ? 'http' : 'auto');
+  const { access_log: accessLog, access_log_format: format } = config;
+  const { timeouts, limits } = config;
+  const settings: Settings = {
+    host: config.host,
+    port: config.port,
+    admin: { host: config.admin.host, port: config.admin_port, token: config.admin.token },
+    threads: config.threads,
+    tls,
+    strategy: config.strategy,
+    backends: config.backends satisfies readonly BackendSettings[],
+    maxConnections: config.max_connections,
+    healthCheck: {
+      method,
+      path: config.health_check_path,
+      intervalMs: frequencyMs,
+      fastIntervalMs: Math.min(frequencyMs, FAST_INTERVAL_MS),
+      timeoutMs: config.health_check_timeout ?? Math.min(DEFAULT_CHECK_TIMEOUT_MS, frequencyMs),
+      rise: config.health_check_rise,
+      fall: config.health_check_fall,
+    },
+    timeouts: {
+      headMs: timeouts.head,
+      connectMs: timeouts.connect,
+      responseMs: timeouts.response,
+      idleMs: timeouts.idle,
+      keepAliveMs: timeouts.keep_alive,
+      backendKeepAliveMs: timeouts.backend_keep_alive,
+      tunnelMs: timeouts.tunnel,
+    },
+    drainMs: timeouts.drain,
+    limits: {
+      requestLineBytes: limits.request_line,
+      headBytes: limits.head,
+      fields: limits.fields,
+      bodyBytes: limits.body,
+      clientConnections: limits.client_connections,
+    },
+    forwarding: {
+      hostHeader: config.host_header,
+      trustedProxies: config.trusted_proxies,
+      sendForwarded: config.forwarded,
+    },
+    accessLog:
+      accessLog === false
+        ? false
+        : {
+            target: accessLog === true ? 'stdout' : { file: resolve(accessLog, ['access_log']) },
+            format,
+          },
+    logLevel: config.log_level,
+    stateFile: stateFile(merged, context, resolve),
+    configFile: context.configFile,
+  };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, settings, notes };
+}
+
+type Resolve = (text: string, keys: readonly string[]) => string;
+
+function stateFile(merged: MergedConfig, context: CompileContext, resolve: Resolve) {
+  const given = merged.config.state_file;
+  if (given === false) return undefined;
+  if (given !== undefined) return resolve(given, ['state_file']);
+  return context.configFile === undefined
+    ? undefined
+    : path.join(context.configFolder, STATE_FILE_NAME);
+}
+
+function samePort({ config, placeOf, isGiven }: MergedConfig): Problem {
+  const key = isGiven(['admin_port']) ? 'admin_port' : 'port';
+  const other = key === 'port' ? 'admin_port' : 'port';
+  const where = formatPlace(placeOf([other]));
+  return {
+    ...placeOf([key]),
+    path: key,
+    message: `must differ from ${other}, which is ${config.port} too (${where})`,
+    ...(isGiven([other]) ? {} : { hint: `set ${other} to another port` }),
+  };
+}
+
+function duplicateBackends({ config, placeOf }: MergedConfig): Problem[] {
+  const problems: Problem[] = [];
+  const firstWith = new Map<string, number>();
+  for (const [index, { url }] of config.backends.entries()) {
+    const first = firstWith.get(url);
+    if (first === undefined) {
+      firstWith.set(url, index);
+      continue;
+    }
+    const where = formatPlace(placeOf(['backends', first]));
+    problems.push({
+      ...placeOf(['backends', index]),
+      path: `backends.${index}`,
+      message: `${url} is the same backend as backends.${first} (${where})`,
+    });
+  }
+  return problems;
+}
+
+function compileTls(
+  { config, placeOf, isGiven }: MergedConfig,
+  resolve: Resolve,
+  problems: Problem[],
+  notes: string[],
+): Settings['tls'] {
+  const { cert_file: certFile, key_file: keyFile } = config.ssl;
+  const isEnabled = config.ssl.enabled ?? (certFile !== undefined || keyFile !== undefined);
+  if (!isEnabled) return undefined;
+  const report = (key: string, message: string): void => {
+    const at = isGiven(['ssl', key]) ? ['ssl', key] : ['ssl'];
+    problems.push({ ...placeOf(at, 'key'), path: `ssl.${key}`, message });
+  };
+  if (certFile === undefined) report('cert_file', 'is missing: TLS needs a certificate');
+  if (keyFile === undefined) report('key_file', 'is missing: TLS needs a private key');
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  const result = readTlsFiles(
+    resolve(certFile, ['ssl', 'cert_file']),
+    resolve(keyFile, ['ssl', 'key_file']),
+  );
+  if (result.ok) {
+    notes.push(...result.notes);
+    return result.tls;
+  }
+  for (const { key, message } of result.faults) {
+    problems.push({ ...placeOf(['ssl', key]), path: `ssl.${key}`, message });
+  }
+  return undefined;
+}

@@ -1,0 +1,159 @@
+/** A config file as text: parsed, with the position of every key and value. */
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+} from 'yaml';
+import type { Path } from './layer.ts';
+import type { Place, Problem } from './problem.ts';
+import { findJsonFault } from './strict-json.ts';
+
+export interface ConfigDocument {
+  readonly value: Readonly<Record<string, unknown>>;
+  /** Where the key or the value at this path stands; of a path that is not there, its nearest ancestor. */
+  readonly place: (path: Path, part: 'key' | 'value') => Place;
+}
+
+export type DocumentResult =
+  | { readonly ok: true; readonly document: ConfigDocument }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+const LARGEST_CHARACTERS = 1024 * 1024;
+const DEEPEST_BRACKETS = 64;
+const DEEPEST_IN_LINE = 64;
+const DEEPEST_INDENTATION = /^[ \t]{200}/m;
+/** One slip can make the parser stumble at every line that follows. */
+const MOST_FAULTS = 10;
+
+/**
+ * The YAML parser recurses once per level, and a stack that ends while V8 compiles a regular expression ends the
+ * process, not the call: no `catch` helps. So depth is bounded before it runs. Signs in texts and comments are counted
+ * too; no config has that many of them.
+ */
+function isTooDeep(source: string): boolean {
+  if (DEEPEST_INDENTATION.test(source)) return true;
+  let brackets = 0;
+  let inLine = 0;
+  for (const [sign] of source.matchAll(/[[\]{},\n]|[-?:](?=[ \t])/g)) {
+    if (sign === '-' || sign === '?' || sign === ':') {
+      inLine++;
+    } else {
+      inLine = 0;
+      if (sign === '[' || sign === '{') brackets++;
+      else if ((sign === ']' || sign === '}') && brackets > 0) brackets--;
+    }
+    if (brackets > DEEPEST_BRACKETS || inLine > DEEPEST_IN_LINE) return true;
+  }
+  return false;
+}
+
+/** A name that ends in `.json` is strict JSON, any other is YAML. Never throws. */
+export function parseConfigDocument(input: string, file: string): DocumentResult {
+  const source = input.startsWith('\uFEFF') ? input.slice(1) : input;
+  const lines = new LineCounter();
+  const problem = (offset: number, message: string): Problem => {
+    const { line, col } = lines.linePos(offset);
+    return { origin: 'file', file, line, column: col, path: '', message };
+  };
+
+  const whole = (message: string): DocumentResult => ({
+    ok: false,
+    problems: [{ origin: 'file', file, path: '', message }],
+  });
+  if (source.length > LARGEST_CHARACTERS) return whole('is larger than 1 MiB');
+
+  if (file.toLowerCase().endsWith('.json')) {
+    const fault = findJsonFault(source);
+    if (fault !== undefined) {
+      addLineStarts(lines, source);
+      return { ok: false, problems: [problem(fault.offset, fault.message)] };
+    }
+  }
+
+  if (isTooDeep(source)) return whole('is nested too deeply');
+  let document: Document.Parsed;
+  let value: unknown;
+  try {
+    document = parseDocument(source, {
+      lineCounter: lines,
+      prettyErrors: false,
+      stringKeys: true,
+      logLevel: 'silent',
+    });
+    const faults = [...document.errors, ...document.warnings].slice(0, MOST_FAULTS);
+    if (faults.length > 0) {
+      const problems = faults.map((fault) =>
+        problem(fault.pos[0], FAULTS[fault.code] ?? fault.message),
+      );
+      return { ok: false, problems };
+    }
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    // Aliases that multiply.
+    return whole((error as Error).message);
+  }
+
+  if (value === null || value === undefined) value = {};
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    const start = document.contents?.range?.[0] ?? 0;
+    return {
+      ok: false,
+      problems: [problem(start, 'must be a mapping of keys, such as port: 8080')],
+    };
+  }
+  return {
+    ok: true,
+    document: {
+      value: value as Record<string, unknown>,
+      place: (path, part) => {
+        const offset = findOffset(document, path, part);
+        const { line, col } = lines.linePos(offset);
+        return { origin: 'file', file, line, column: col };
+      },
+    },
+  };
+}
+
+/** The YAML parser's sentences that a user of a config file would not understand, in ours. */
+const FAULTS: Readonly<Record<string, string>> = {
+  DUPLICATE_KEY: 'this key stands here a second time',
+  MULTIPLE_DOCS: 'a config is one YAML document; a second one begins here',
+  NON_STRING_KEY: 'a key must be a text',
+};
+
+function addLineStarts(lines: LineCounter, source: string): void {
+  lines.addNewLine(0);
+  for (let at = source.indexOf('\n'); at !== -1; at = source.indexOf('\n', at + 1)) {
+    lines.addNewLine(at + 1);
+  }
+}
+
+function findOffset(document: Document.Parsed, path: Path, part: 'key' | 'value'): number {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range?.[0] ?? 0;
+  for (const [depth, segment] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document);
+    let key: unknown;
+    let next: unknown;
+    if (isMap(node)) {
+      const pair = node.items.find(
+        (item: Pair) => isScalar(item.key) && item.key.value === segment,
+      );
+      key = pair?.key;
+      next = pair?.value;
+    } else if (isSeq(node)) {
+      next = node.items[Number(segment)];
+    }
+    if (key === undefined && next === undefined) break;
+    const wanted = part === 'key' && depth === path.length - 1 ? (key ?? next) : (next ?? key);
+    offset = (wanted as Node | null)?.range?.[0] ?? offset;
+    node = next;
+  }
+  return offset;
+}

@@ -1,0 +1,110 @@
+/**
+ * The environment as a layer: `FAIRLEAD_<KEY>` for every top-level key, and the names that containers have always used.
+ * A variable that is set but empty counts as not set, as compose files set them. A mistyped FAIRLEAD_ name is an error.
+ */
+import type { NamedValue, Path } from './layer.ts';
+import { didYouMean } from './nearest.ts';
+import type { Problem } from './problem.ts';
+import { jsonSchema, TOP_LEVEL_KEYS } from './schema.ts';
+import { type Environment, schemaBelow, valueOfText } from './text-value.ts';
+
+const PREFIX = 'FAIRLEAD_';
+
+/** Names the config file; read by config-file.ts. */
+export const CONFIG_FILE_VARIABLE = 'FAIRLEAD_CONFIG';
+
+const PATHS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['TARGET_BACKEND_URLS', ['backends']],
+  ['HEALTH_CHECK_INTERVAL', ['health_check_frequency']],
+  ['HEALTH_CHECK_PATH', ['health_check_path']],
+  ...TOP_LEVEL_KEYS.map((key): [string, string[]] => [PREFIX + key.toUpperCase(), [key]]),
+  ['FAIRLEAD_ADMIN_TOKEN', ['admin', 'token']],
+]);
+
+const LISTEN_ADDRESS_VARIABLE = 'PROXY_LISTEN_ADDR';
+
+export interface EnvironmentReading {
+  readonly values: readonly NamedValue[];
+  readonly problems: readonly Problem[];
+  readonly notes: readonly string[];
+}
+
+/**
+ * Kubernetes gives every container the addresses of the services around it, and a service may well be called
+ * "fairlead": those variables say nothing about this configuration (FAIRLEAD_PORT=tcp://10.3.2.1:8080 among them).
+ */
+function isFromKubernetes(name: string, value: string): boolean {
+  return (
+    /^FAIRLEAD_SERVICE_(HOST|PORT(_\w+)?)$/.test(name) ||
+    /^FAIRLEAD_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name) ||
+    (name === 'FAIRLEAD_PORT' && /^(tcp|udp|sctp):\/\//.test(value))
+  );
+}
+
+export function readEnvironment(environment: Environment): EnvironmentReading {
+  const values: NamedValue[] = [];
+  const problems: Problem[] = [];
+  const notes: string[] = [];
+  const report = (
+    name: string,
+    path: Path,
+    message: string,
+    hint: { hint?: string } = {},
+  ): void => {
+    problems.push({ origin: 'environment', name, path: path.join('.'), message, ...hint });
+  };
+  const add = (name: string, path: readonly string[], value: unknown): void => {
+    const rival = values.find((one) => one.path.join('.') === path.join('.'));
+    if (rival === undefined) {
+      values.push({ name, path, value });
+    } else if (JSON.stringify(rival.value) !== JSON.stringify(value)) {
+      report(name, path, `contradicts ${rival.name}, which sets the same key`);
+    }
+  };
+
+  for (const name of Object.keys(environment).toSorted()) {
+    const text = environment[name];
+    if (text === undefined || text.trim() === '' || name === CONFIG_FILE_VARIABLE) continue;
+    const path = PATHS.get(name);
+    if (name === LISTEN_ADDRESS_VARIABLE) {
+      const address = parseListenAddress(text.trim());
+      if (address === undefined) {
+        const hint = 'write :8080 or 127.0.0.1:8080';
+        report(name, ['port'], `${JSON.stringify(text)} is not a listen address`, { hint });
+      } else {
+        add(name, ['port'], address.port);
+        if (address.host !== undefined) add(name, ['host'], address.host);
+      }
+    } else if (isFromKubernetes(name, text)) {
+      notes.push(`${name} is not read: Kubernetes set it for a service named "fairlead"`);
+    } else if (path !== undefined) {
+      const schema = path.reduce(schemaBelowOrNone, jsonSchema());
+      const result = valueOfText(text, schema);
+      if (result.ok) add(name, path, result.value);
+      else report(name, path, result.message);
+    } else if (name.startsWith(PREFIX)) {
+      report(
+        name,
+        [],
+        'unknown variable',
+        didYouMean(name, [...PATHS.keys(), CONFIG_FILE_VARIABLE]),
+      );
+    }
+  }
+  return { values, problems, notes };
+}
+
+function schemaBelowOrNone(
+  node: ReturnType<typeof jsonSchema>,
+  segment: string,
+): ReturnType<typeof jsonSchema> {
+  return schemaBelow(node, segment) ?? {};
+}
+
+/** `:8080`, `host:8080` or `[::1]:8080`. */
+function parseListenAddress(text: string): { host?: string; port: number } | undefined {
+  const parts = /^(\[[^\]]+\]|[^:[\]]*):(\d{1,5})$/.exec(text);
+  if (parts === null) return undefined;
+  const [, host = '', port] = parts;
+  return host === '' ? { port: Number(port) } : { host, port: Number(port) };
+}

@@ -1,0 +1,90 @@
+/** From zod's issues to problems: where each stands, what was found there, and the nearest right name. */
+import type { z } from 'zod';
+import { DURATION_PATTERN } from './duration.ts';
+import { formatPath, type Layer, type Path, valueAt } from './layer.ts';
+import { didYouMean } from './nearest.ts';
+import type { Problem } from './problem.ts';
+import { configSchema, type JsonSchemaNode, jsonSchema } from './schema.ts';
+import { knownKeys, schemaBelow } from './text-value.ts';
+
+/** Everything that is wrong with a layer by itself. Nothing is ever missing from a layer but inside a list. */
+export function validateLayer(layer: Layer): Problem[] {
+  const result = configSchema.safeParse(layer.value);
+  if (result.success) return [];
+  const problems = new Map<string, Problem>();
+  for (const issue of result.error.issues.flatMap((one) => settleUnion(one, []))) {
+    for (const problem of describe(issue, layer)) {
+      // A number out of range and not whole breaks two rules with one message.
+      problems.set(`${problem.path}: ${problem.message}`, problem);
+    }
+  }
+  return [...problems.values()];
+}
+
+/** Of a value that may be several things: the issues of the one that it has the type of, else the union's own. */
+function settleUnion(issue: z.core.$ZodIssue, base: Path): z.core.$ZodIssue[] {
+  const path = [...base, ...issue.path];
+  if (issue.code === 'invalid_union') {
+    for (const branch of issue.errors) {
+      const isOther = branch.some(
+        (one) =>
+          one.path.length === 0 && (one.code === 'invalid_type' || one.code === 'invalid_value'),
+      );
+      if (!isOther) return branch.flatMap((one) => settleUnion(one, path));
+    }
+  }
+  return [{ ...issue, path }];
+}
+
+function schemaAt(path: Path): JsonSchemaNode | undefined {
+  return path.reduce<JsonSchemaNode | undefined>(schemaBelow, jsonSchema());
+}
+
+function describe(issue: z.core.$ZodIssue, layer: Layer): Problem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key];
+      const hint = didYouMean(key, knownKeys(schemaAt(issue.path)));
+      return {
+        ...layer.place(path, 'key'),
+        path: formatPath(path),
+        message: 'unknown key',
+        ...hint,
+      };
+    });
+  }
+  const value = valueAt(layer.value, issue.path);
+  const common = { ...layer.place(issue.path, 'value'), path: formatPath(issue.path) };
+  if (value === undefined) return [{ ...common, message: 'is missing' }];
+  if (issue.code === 'custom') {
+    const hint: unknown = issue.params?.hint;
+    return [{ ...common, message: issue.message, ...(typeof hint === 'string' ? { hint } : {}) }];
+  }
+  const schema = schemaAt(issue.path);
+  const message =
+    value === '' || schema?.writeOnly === true
+      ? issue.message
+      : `${issue.message}, not ${show(value)}`;
+  return [{ ...common, message, ...hintFor(issue, value, schema) }];
+}
+
+function hintFor(
+  issue: z.core.$ZodIssue,
+  value: unknown,
+  schema: JsonSchemaNode | undefined,
+): { readonly hint?: string } {
+  if (typeof value === 'number' && schema?.pattern === DURATION_PATTERN) {
+    return { hint: `add a unit: ${value}s or ${value}ms` };
+  }
+  if (issue.code === 'invalid_value' && typeof value === 'string') {
+    return didYouMean(value, issue.values.map(String));
+  }
+  return {};
+}
+
+function show(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'a mapping';
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}

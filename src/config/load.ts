@@ -1,0 +1,146 @@
+/**
+ * The way in: defaults < file < environment < flags become `Settings`, or a list of everything that is wrong. Run at
+ * start and again at every reload; `validateConfigText` is the same with a text in the place of the file.
+ */
+import path from 'node:path';
+import { compile } from './compile.ts';
+import { readConfigFile } from './config-file.ts';
+import { parseConfigDocument } from './document.ts';
+import { configOf, type Origins, pathsOf, type ValueSource } from './effective.ts';
+import { readEnvironment } from './environment.ts';
+import { formatPath, type Layer, layerOfNamedValues, type NamedValue } from './layer.ts';
+import { type MergedConfig, mergeLayers } from './merge.ts';
+import { formatPlace, type Problem } from './problem.ts';
+import { type JsonSchemaNode, jsonSchema } from './schema.ts';
+import type { Settings } from './settings.ts';
+import { type Environment, fillInReferences, schemaBelow, valueOfText } from './text-value.ts';
+
+export interface Flags {
+  /** `--config`. */
+  readonly config?: string;
+  /** Every other flag that was given. A string stands for what the schema makes of it; anything else is the value. */
+  readonly values: readonly NamedValue[];
+}
+
+export interface LoadInput {
+  readonly flags: Flags;
+  readonly env: Environment;
+  /** What the config file and relative paths in variables and flags are looked up from. */
+  readonly cwd: string;
+}
+
+export type LoadResult =
+  | {
+      readonly ok: true;
+      readonly settings: Settings;
+      readonly origins: Origins;
+      /** For the start-up log: nothing is wrong, but somebody may want to know. */
+      readonly notes: readonly string[];
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+interface ConfigText {
+  readonly text: string;
+  /** Its name in messages; `.json` at its end makes it strict JSON. */
+  readonly shown: string;
+  /** The file to name in `Settings`. */
+  readonly absolute: string | undefined;
+  /** What relative paths in it are relative to. */
+  readonly folder: string;
+}
+
+export function loadSettings(input: LoadInput): LoadResult {
+  const result = readConfigFile(input.flags.config, input.env, input.cwd);
+  if (!result.ok) return result;
+  const { file, notes } = result;
+  if (file === undefined) return load(undefined, input, notes);
+  const { absolute, shown, text } = file;
+  return load({ text, shown, absolute, folder: path.dirname(absolute) }, input, notes);
+}
+
+/**
+ * What `loadSettings` would say if the config file held this text. `fileName` is its name in messages, and `.json` at
+ * its end asks for strict JSON. `configFile` is the file that it would replace, if there is one.
+ */
+export function validateConfigText(
+  text: string,
+  fileName: string,
+  input: LoadInput & { readonly configFile?: string | undefined },
+): LoadResult {
+  const absolute = input.configFile;
+  const folder = absolute === undefined ? input.cwd : path.dirname(absolute);
+  return load({ text, shown: fileName, absolute, folder }, input, []);
+}
+
+function load(
+  file: ConfigText | undefined,
+  input: LoadInput,
+  fileNotes: readonly string[],
+): LoadResult {
+  const problems: Problem[] = [];
+  const layers: Layer[] = [];
+  if (file !== undefined) {
+    const parsed = parseConfigDocument(file.text, file.shown);
+    // Without the file, judging the rest would only find what the file may well have settled.
+    if (!parsed.ok) return parsed;
+    const { value, place } = parsed.document;
+    const filled = fillInReferences(value, jsonSchema(), input.env, (at, message, hint) => {
+      const more = hint === undefined ? {} : { hint };
+      problems.push({ ...place(at, 'value'), path: formatPath(at), message, ...more });
+    });
+    layers.push({ origin: 'file', value: filled as Layer['value'], place });
+  }
+  const environment = readEnvironment(input.env);
+  layers.push(layerOfNamedValues('environment', environment.values));
+  const flags = input.flags.values.flatMap((flag) => readFlag(flag, problems));
+  layers.push(layerOfNamedValues('flag', flags));
+
+  const merged = mergeLayers(layers, [...problems, ...environment.problems]);
+  const compiled = compile(merged, {
+    configFile: file?.absolute,
+    configFolder: file?.folder ?? input.cwd,
+    cwd: input.cwd,
+  });
+  if (!compiled.ok) return { ok: false, problems: inReadingOrder(compiled.problems) };
+  const { settings } = compiled;
+  return {
+    ok: true,
+    settings,
+    origins: originsOf(settings, merged),
+    notes: [...fileNotes, ...environment.notes, ...compiled.notes],
+  };
+}
+
+function readFlag(flag: NamedValue, problems: Problem[]): NamedValue[] {
+  if (typeof flag.value !== 'string') return [flag];
+  const schema = flag.path.reduce<JsonSchemaNode | undefined>(schemaBelow, jsonSchema());
+  const result = valueOfText(flag.value, schema);
+  if (result.ok) return [{ ...flag, value: result.value }];
+  const { name, path: keys } = flag;
+  problems.push({ origin: 'flag', name, path: formatPath(keys), message: result.message });
+  return [];
+}
+
+function originsOf(settings: Settings, merged: MergedConfig): Origins {
+  const origins = new Map<string, ValueSource>();
+  for (const key of pathsOf(configOf(settings))) {
+    // An index is a number in a path, so that it is found in a list.
+    const keys = key.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+    const place = merged.placeOf(keys, 'key');
+    const detail = place.origin === 'default' ? '' : formatPlace(place);
+    origins.set(key, { origin: place.origin, detail });
+  }
+  return origins;
+}
+
+const ORIGIN_ORDER: readonly Problem['origin'][] = ['file', 'environment', 'flag', 'default'];
+
+/** The file from top to bottom, then the environment, then the flags. */
+function inReadingOrder(problems: readonly Problem[]): Problem[] {
+  return problems.toSorted(
+    (a, b) =>
+      ORIGIN_ORDER.indexOf(a.origin) - ORIGIN_ORDER.indexOf(b.origin) ||
+      (a.line ?? 0) - (b.line ?? 0) ||
+      (a.column ?? 0) - (b.column ?? 0),
+  );
+}

@@ -1,0 +1,55 @@
+/** "Did you mean": the known name that is nearest to a mistyped one. */
+
+/** Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment) that turn `a` into `b`. */
+export function editDistance(a: string, b: string): number {
+  const width = b.length + 1;
+  const cells = new Uint32Array((a.length + 1) * width);
+  const at = (row: number, column: number): number => cells[row * width + column] as number;
+  for (let row = 0; row <= a.length; row++) {
+    for (let column = 0; column <= b.length; column++) {
+      let best: number;
+      if (row === 0 || column === 0) {
+        best = row + column;
+      } else {
+        const same = a[row - 1] === b[column - 1] ? 0 : 1;
+        best = Math.min(
+          at(row - 1, column) + 1,
+          at(row, column - 1) + 1,
+          at(row - 1, column - 1) + same,
+        );
+        const isSwap =
+          row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
+        if (isSwap) best = Math.min(best, at(row - 2, column - 2) + 1);
+      }
+      cells[row * width + column] = best;
+    }
+  }
+  return at(a.length, b.length);
+}
+
+function plain(text: string): string {
+  return text.toLowerCase().replaceAll(/[-_]/g, '');
+}
+
+/** Undefined when nothing is near enough to be a likely slip of the finger. Case and `-`/`_` weigh nothing. */
+export function nearestName(name: string, known: Iterable<string>): string | undefined {
+  // Nothing known is this long, and the distance is quadratic: a key may come from anyone who can POST a config.
+  if (name.length > 64) return undefined;
+  const wanted = plain(name);
+  let nearest: string | undefined;
+  let least = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(wanted, plain(candidate));
+    if (distance < least && distance < candidate.length) {
+      nearest = candidate;
+      least = distance;
+    }
+  }
+  return nearest;
+}
+
+/** The hint for a mistyped name, or no hint: spread it into a problem. */
+export function didYouMean(name: string, known: Iterable<string>): { readonly hint?: string } {
+  const nearest = nearestName(name, known);
+  return nearest === undefined ? {} : { hint: `did you mean ${JSON.stringify(nearest)}?` };
+}

@@ -1,0 +1,46 @@
+/** What is wrong with a configuration, where, and how to say it. */
+import type { ValueOrigin } from './settings.ts';
+
+export interface Problem {
+  readonly origin: ValueOrigin;
+  /** As the user named it, else relative to the working folder. */
+  readonly file?: string;
+  /** From 1. */
+  readonly line?: number;
+  /** From 1. */
+  readonly column?: number;
+  /** The environment variable or flag that the value came from. */
+  readonly name?: string;
+  /** The key in config vocabulary, as it was written: `timeouts.head`, `backends.1.weight`. Empty: the whole. */
+  readonly path: string;
+  readonly message: string;
+  /** A nearest name, or how to write it right. */
+  readonly hint?: string;
+}
+
+/** Where a value stands: the part of a problem that does not depend on what is wrong. */
+export type Place = Pick<Problem, 'origin' | 'file' | 'line' | 'column' | 'name'>;
+
+/** `fairlead.config.yaml:3`, `PROXY_LISTEN_ADDR`, `--port`, or `default`. */
+export function formatPlace(place: Place): string {
+  if (place.name !== undefined) return place.name;
+  if (place.file === undefined) return place.origin;
+  return place.line === undefined ? place.file : `${place.file}:${place.line}`;
+}
+
+/** One line: `file:line:column: path: message (hint)`. */
+export function formatProblem(problem: Problem): string {
+  const parts: string[] = [];
+  if (problem.name !== undefined) {
+    parts.push(problem.name);
+  } else if (problem.file !== undefined) {
+    const { file, line, column } = problem;
+    parts.push(line === undefined ? file : `${file}:${line}:${column ?? 1}`);
+  }
+  // A variable or flag that holds one plain value names it already; a path below it says more.
+  if (problem.path !== '' && (problem.name === undefined || problem.path.includes('.'))) {
+    parts.push(problem.path);
+  }
+  parts.push(problem.hint === undefined ? problem.message : `${problem.message} (${problem.hint})`);
+  return parts.join(': ');
+}

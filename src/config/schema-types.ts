@@ -1,0 +1,138 @@
+/**
+ * The kinds of value that a config holds, as zod schemas. Each says what it must be in a sentence that continues
+ * "port: …"; what was found instead is added by issues.ts. Output types are those of settings.ts: milliseconds, bytes.
+ */
+import { z } from 'zod';
+import { parseBackendUrl } from './backend-url.ts';
+import { DURATION_PATTERN, formatDuration, parseDuration } from './duration.ts';
+import { isHostFieldValue, parseCidr, parseListenHost } from './network-address.ts';
+import { parseSize, SIZE_PATTERN } from './size.ts';
+
+/** Reports a problem in a transform, with the hint where issues.ts finds it. */
+function fail(context: z.RefinementCtx, message: string, hint?: string): never {
+  context.issues.push({
+    code: 'custom',
+    message,
+    input: context.value,
+    ...(hint === undefined ? {} : { params: { hint } }),
+  });
+  return z.NEVER;
+}
+
+export function wholeNumber(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+}
+
+export function trueOrFalse() {
+  return z.boolean({ error: 'must be true or false' });
+}
+
+export function oneOf<const Names extends readonly string[]>(names: Names) {
+  return z.enum(names, { error: `must be one of ${names.join(', ')}` });
+}
+
+/** Milliseconds. `minMs` 0 allows `0s`. */
+export function duration(minMs = 1) {
+  return z
+    .string({ error: 'must be a duration with a unit, such as 500ms, 30s or 1m30s' })
+    .meta({ pattern: DURATION_PATTERN })
+    .transform((text, context): number => {
+      const result = parseDuration(text);
+      if (!result.ok) return fail(context, result.reason, result.hint);
+      if (result.ms < minMs) return fail(context, `must be at least ${formatDuration(minMs)}`);
+      return result.ms;
+    });
+}
+
+/** Bytes. */
+export function size(min: number, max: number) {
+  const range = `must be from ${min} to ${max} bytes`;
+  const error = 'must be a size, such as 65536, 64KiB or 1MB';
+  const withUnit = z
+    .string()
+    .meta({ pattern: SIZE_PATTERN })
+    .transform((value, context): number => {
+      const result = parseSize(value);
+      if (!result.ok) return fail(context, result.reason, result.hint);
+      if (result.bytes < min || result.bytes > max) return fail(context, range);
+      return result.bytes;
+    });
+  const bytes = z.number().int({ error }).min(min, { error: range }).max(max, { error: range });
+  return z.union([bytes, withUnit], { error });
+}
+
+/** `false` as another way to write 0, where 0 means "none". */
+export function orNone<Inner extends z.ZodType<number>>(inner: Inner, error: string) {
+  return z.union([z.literal(false).transform(() => 0), inner], { error });
+}
+
+export function nonEmptyText(what: string) {
+  const error = `must be ${what}`;
+  return z.string({ error }).min(1, { error: 'must not be empty' });
+}
+
+export function requestPath() {
+  return z.string({ error: 'must be a path, such as /health' }).transform((path, context) => {
+    if (!path.startsWith('/')) return fail(context, 'must start with a slash', `write /${path}`);
+    // It goes into a request line as it stands (RFC 9112 §3.2): visible ASCII, and a fragment is never sent.
+    if (!/^[!-~]*$/.test(path) || path.includes('#')) {
+      return fail(context, 'must be visible ASCII without spaces and without "#"');
+    }
+    return path;
+  });
+}
+
+/** `*` for all addresses comes out as undefined. */
+export function listenHost() {
+  const what = 'must be an IP address, a host name, or * for all addresses';
+  return z.string({ error: what }).transform((value, context): string | undefined => {
+    if (value === '*') return undefined;
+    return parseListenHost(value) ?? fail(context, `${what}, not ${JSON.stringify(value)}`);
+  });
+}
+
+export function adminHost() {
+  const what = 'must be an IP address or a host name';
+  return z.string({ error: what }).transform((value, context): string => {
+    return parseListenHost(value) ?? fail(context, `${what}, not ${JSON.stringify(value)}`);
+  });
+}
+
+/** What a Bearer header can carry. The text itself never goes into a message. */
+export function secret() {
+  return nonEmptyText('a text')
+    .regex(/^[!-~]+$/, { error: 'must be visible ASCII characters without spaces' })
+    .meta({ writeOnly: true });
+}
+
+export function hostHeader() {
+  const what = 'must be client, backend, or a host name with or without a port';
+  return z.string({ error: what }).transform((value, context) => {
+    if (value === 'client' || value === 'backend') return { kind: value } as const;
+    if (!isHostFieldValue(value)) return fail(context, `${what}, not ${JSON.stringify(value)}`);
+    return { kind: 'fixed', value } as const;
+  });
+}
+
+/** A CIDR block; an address alone is a block of one. */
+export function addressBlock() {
+  const what = 'must be an IP address or a CIDR block, such as 10.0.0.0/8';
+  return z.string({ error: what }).transform((value, context): string => {
+    return parseCidr(value) ?? fail(context, `${what}, not ${JSON.stringify(value)}`);
+  });
+}
+
+export function backendUrl() {
+  return z
+    .string({ error: 'must be a URL, such as http://localhost:3001' })
+    .transform((value, context) => {
+      const result = parseBackendUrl(value);
+      return result.ok ? result.address : fail(context, `${show(value)} ${result.reason}`);
+    });
+}
+
+/** Passwords in URLs are refused, and refused texts go into messages and logs: not the password. */
+function show(url: string): string {
+  return JSON.stringify(url.replace(/\/\/[^@/]*@/, '//***@'));
+}

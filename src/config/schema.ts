@@ -1,0 +1,274 @@
+/**
+ * The short form of the configuration: the one source of its keys, types, defaults, documentation and messages, and of
+ * the JSON Schema for editors. What depends on more than one key is checked in compile.ts.
+ */
+import { z } from 'zod';
+import { STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
+import {
+  addressBlock,
+  adminHost,
+  backendUrl,
+  duration,
+  hostHeader,
+  listenHost,
+  nonEmptyText,
+  oneOf,
+  orNone,
+  requestPath,
+  secret,
+  size,
+  trueOrFalse,
+  wholeNumber,
+} from './schema-types.ts';
+import { canonicalStrategy, STRATEGY_ALIASES } from './strategy-name.ts';
+
+const STRATEGY_INPUTS = [
+  ...STRATEGY_NAMES,
+  ...(Object.keys(STRATEGY_ALIASES) as (keyof typeof STRATEGY_ALIASES)[]),
+] as const;
+
+const strategy = oneOf(STRATEGY_INPUTS).transform(
+  (name): StrategyName => canonicalStrategy(name) as StrategyName,
+);
+
+const backend = z
+  .union(
+    [
+      backendUrl().transform((address) => ({ ...address, weight: 1 })),
+      z
+        .strictObject({
+          url: backendUrl().describe('Scheme, host and port: `http://localhost:3001`.'),
+          weight: wholeNumber(1, 1000)
+            .describe('Its share of the requests, beside the weights of the others.')
+            .default(1),
+        })
+        .transform(({ url, weight }) => ({ ...url, weight })),
+    ],
+    { error: 'must be a URL or { url, weight }' },
+  )
+  .describe('A URL, or a URL and a weight. `http://:3001` means localhost:3001.');
+
+const timeouts = z.strictObject(
+  {
+    head: duration()
+      .describe(
+        'A whole request head, from its first byte (for the first request: from the accept).',
+      )
+      .prefault('10s'),
+    connect: duration().describe('TCP connect and TLS handshake with a backend.').prefault('2s'),
+    response: duration()
+      .describe('From the end of sending the request to the head of the backend’s response.')
+      .prefault('10s'),
+    idle: duration()
+      .describe('Silence in the middle of a body, in either direction.')
+      .prefault('60s'),
+    keep_alive: duration()
+      .describe('An idle client connection between two requests.')
+      .prefault('75s'),
+    backend_keep_alive: duration()
+      .describe('An idle pooled connection to a backend.')
+      .prefault('60s'),
+    tunnel: duration().describe('Silence on an upgraded connection (WebSocket).').prefault('1h'),
+    drain: duration(0)
+      .describe('How long a shutdown waits for requests in flight.')
+      .prefault('30s'),
+  },
+  { error: 'must be a mapping of timeouts, such as { connect: 2s }' },
+);
+
+const MIB = 1024 * 1024;
+
+const limits = z.strictObject(
+  {
+    request_line: size(64, MIB)
+      .describe('Bytes of a request line; a longer one is answered 414.')
+      .prefault('16KiB'),
+    head: size(256, MIB)
+      .describe(
+        'Bytes of a request or response head, first line included; a larger one is answered 431 or 502.',
+      )
+      .prefault('32KiB'),
+    fields: wholeNumber(1, 10_000)
+      .describe('Header fields of one head, and fields of one trailer section.')
+      .default(100),
+    body: orNone(
+      size(0, Number.MAX_SAFE_INTEGER),
+      'must be a size, such as 1MiB, or 0 for no limit',
+    )
+      .describe('Bytes of a request body; a larger one is answered 413. 0 or false: no limit.')
+      .prefault(0),
+    client_connections: orNone(
+      wholeNumber(0, 10_000_000),
+      'must be a whole number, or 0 for no limit',
+    )
+      .describe('Client connections of the whole process. 0 or false: no limit.')
+      .prefault(0),
+  },
+  { error: 'must be a mapping of limits, such as { body: 1MiB }' },
+);
+
+const admin = z.strictObject(
+  {
+    host: adminHost()
+      .describe('Where the admin API listens. Any address but a loopback one needs a token.')
+      .prefault('127.0.0.1'),
+    token: secret().describe('What callers of the admin API send as a Bearer token.').optional(),
+  },
+  { error: 'must be a mapping with host and token' },
+);
+
+const ssl = z.strictObject(
+  {
+    enabled: trueOrFalse()
+      .describe('Speak TLS to clients. Default: true when the files are given.')
+      .optional(),
+    cert_file: nonEmptyText('the path of a PEM file')
+      .describe('The certificate and its chain (PEM), relative to the config file.')
+      .optional(),
+    key_file: nonEmptyText('the path of a PEM file')
+      .describe('The private key (PEM), relative to the config file.')
+      .optional(),
+  },
+  { error: 'must be a mapping with enabled, cert_file and key_file' },
+);
+
+/** A file called "stdout" is not what anybody who writes that wants. */
+const logPath = z
+  .string()
+  .min(1, { error: 'must not be empty' })
+  .refine((path) => path !== 'stdout' && path !== '-', {
+    error: 'is not the path of a file',
+    params: { hint: 'true is standard output' },
+  });
+
+export const configSchema = z.strictObject(
+  {
+    $schema: z.string().describe('For editors: where the JSON Schema is.').optional(),
+    port: wholeNumber(1, 65_535).describe('The port that clients connect to.').default(8080),
+    host: listenHost()
+      .describe('The address that clients connect to; `*`: all addresses, IPv6 and IPv4.')
+      .prefault('*'),
+    admin_port: wholeNumber(1, 65_535)
+      .describe('The port of the admin API. Must differ from `port`.')
+      .default(9000),
+    admin: admin.describe('The admin API.').prefault({}),
+    threads: z
+      .union(
+        [
+          z.literal('auto'),
+          z
+            .int()
+            .min(1, { error: 'must be auto or 1 to 64' })
+            .max(64, { error: 'must be auto or 1 to 64' }),
+        ],
+        { error: 'must be auto or a whole number from 1 to 64' },
+      )
+      .describe('Data threads; `auto`: as many as the platform makes use of.')
+      .default('auto'),
+    strategy: strategy.describe('How a backend is picked for a request.').prefault('round-robin'),
+    backends: z
+      .array(backend, { error: 'must be a list of backends' })
+      .describe('The servers that requests are forwarded to.')
+      .prefault([]),
+    health_check_method: oneOf(['http', 'tcp', 'auto'])
+      .describe(
+        'http: GET the path, 2xx is healthy. tcp: a connection is enough. auto: http, but tcp for a backend whose ' +
+          'very first answer is 404. Default: auto, or http when a path is given.',
+      )
+      .optional(),
+    health_check_path: requestPath().describe('What http checks GET.').prefault('/health'),
+    health_check_frequency: duration(10)
+      .describe('Time between two checks of a backend.')
+      .prefault('30s'),
+    health_check_timeout: duration()
+      .describe('How long a check may take. Default: 5s, or the frequency if that is shorter.')
+      .optional(),
+    health_check_rise: wholeNumber(1, 100)
+      .describe('Passing checks in a row that make an unhealthy backend healthy.')
+      .default(2),
+    health_check_fall: wholeNumber(1, 100)
+      .describe('Failing checks in a row that make a healthy backend unhealthy.')
+      .default(3),
+    request_timeout: duration().describe('The same as `timeouts.response`.').optional(),
+    backend_timeout: duration().describe('The same as `timeouts.response`.').optional(),
+    timeouts: timeouts.describe('How long Fairlead waits for what.').prefault({}),
+    limits: limits.describe('What is too much.').prefault({}),
+    max_connections: orNone(wholeNumber(0, 1_000_000), 'must be a whole number, or 0 for no limit')
+      .describe('Open connections to one backend. 0 or false: no limit.')
+      .prefault(0),
+    host_header: hostHeader()
+      .describe(
+        'The Host field that a backend sees: the client’s, the backend’s own, or a fixed one.',
+      )
+      .prefault('client'),
+    trusted_proxies: z
+      .array(addressBlock(), { error: 'must be a list of IP addresses and CIDR blocks' })
+      .describe('Peers whose X-Forwarded-* fields are believed and extended.')
+      .prefault([]),
+    forwarded: trueOrFalse().describe('Also send RFC 7239 Forwarded.').default(false),
+    access_log: z
+      .union([z.boolean(), logPath], { error: 'must be true, false or the path of a file' })
+      .describe(
+        'true: to standard output; false: off; else the path of a file, relative to the config file.',
+      )
+      .default(true),
+    access_log_format: oneOf(['json', 'combined'])
+      .describe('One JSON object per line, or the combined log format.')
+      .default('json'),
+    log_level: oneOf(['debug', 'info', 'warn', 'error'])
+      .describe('The least important log lines to write.')
+      .default('info'),
+    state_file: z
+      .union([z.literal(false), z.string().min(1, { error: 'must not be empty' })], {
+        error: 'must be false or the path of a file',
+      })
+      .describe(
+        'Where changes made through the admin API are kept; false: nowhere. Default: `fairlead.state.json` beside ' +
+          'the config file; nowhere without a config file.',
+      )
+      .optional(),
+    ssl: ssl.describe('TLS towards clients.').prefault({}),
+    enable_sticky_sessions: z
+      .literal(false, { error: 'sticky sessions are not available in this version: must be false' })
+      .describe('Not available in this version.')
+      .default(false),
+    sticky_session_ttl: duration()
+      .describe('How long a client stays with its backend once sticky sessions are available.')
+      .optional(),
+  },
+  { error: 'must be a mapping of keys, such as port: 8080' },
+);
+
+/** A configuration after validation, defaults filled in; see settings.ts for what it means. */
+export type Config = z.output<typeof configSchema>;
+
+/** JSON Schema as far as this program reads it itself. */
+export interface JsonSchemaNode {
+  readonly type?: string;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly default?: unknown;
+  readonly description?: string;
+  readonly pattern?: string;
+  /** A secret: never shown. */
+  readonly writeOnly?: boolean;
+  readonly properties?: Readonly<Record<string, JsonSchemaNode>>;
+  readonly items?: JsonSchemaNode;
+  readonly anyOf?: readonly JsonSchemaNode[];
+}
+
+let cached: JsonSchemaNode | undefined;
+
+/** The JSON Schema of a config file: for editors, for `GET /schema.json`, and for reading texts from the environment. */
+export function jsonSchema(): JsonSchemaNode {
+  cached ??= {
+    ...(z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchemaNode & object),
+    title: 'Fairlead configuration',
+  } as JsonSchemaNode;
+  return cached;
+}
+
+/** Every key at the top level that sets something. */
+export const TOP_LEVEL_KEYS: readonly string[] = Object.keys(configSchema.shape).filter(
+  (key) => key !== '$schema',
+);
