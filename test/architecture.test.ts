@@ -10,17 +10,17 @@ test('the source tree keeps the rules of the architecture', () => {
   expect(violations(fileURLToPath(new URL('../src', import.meta.url)))).toEqual([]);
 });
 
-describe('the checker', () => {
-  function violationsOf(files: Readonly<Record<string, string>>): string[] {
-    const folder = mkdtempSync(join(tmpdir(), 'fairlead-rules-'));
-    afterTest(() => rmSync(folder, { recursive: true }));
-    for (const [name, text] of Object.entries(files)) {
-      mkdirSync(dirname(join(folder, name)), { recursive: true });
-      writeFileSync(join(folder, name), text);
-    }
-    return violations(folder);
+function violationsOf(files: Readonly<Record<string, string>>): string[] {
+  const folder = mkdtempSync(join(tmpdir(), 'fairlead-rules-'));
+  afterTest(() => rmSync(folder, { recursive: true }));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
   }
+  return violations(folder);
+}
 
+describe('the checker', () => {
   test('lets a tree pass that keeps the rules', () => {
     const files = {
       'errors.ts': '',
