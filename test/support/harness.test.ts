@@ -1,9 +1,15 @@
+import { realpathSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { freePort } from './free-port.ts';
 import { httpBackend } from './http-backend.ts';
 import { answering, okResponse, rawBackend } from './raw-backend.ts';
 import { rawClient } from './raw-client.ts';
 import { waitFor, within } from './wait-for.ts';
+
+test('the tests run under the node that was asked for', () => {
+  const { FAIRLEAD_TEST_NODE: asked = process.execPath } = process.env;
+  expect(process.execPath).toBe(realpathSync(asked));
+});
 
 test('freePort gives a port that can be listened on', async () => {
   const port = await freePort();
