@@ -1,0 +1,56 @@
+/** `fairlead print-config`: the config in force, secrets hidden, each value with where it comes from. */
+import { Document, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
+import { type EffectiveConfig, effectiveConfig } from '../config/effective.ts';
+import { loadSettings } from '../config/load.ts';
+import { complain, EXIT_FINE, EXIT_USAGE } from './exit.ts';
+import { describeSettingFlags, parseSettingFlags } from './settings-flags.ts';
+import { withUsageErrors } from './tool-flags.ts';
+
+const USAGE = `Usage: fairlead print-config [URL…] [--config FILE] [--json] [options]
+
+Prints the config that \`fairlead\` with the same arguments would run with, as YAML: every value, with where it comes
+from. Secrets are shown as ***.
+
+  --json                          as JSON: { config, origins }
+${describeSettingFlags()}`;
+
+export function runPrintConfig(args: readonly string[]): Promise<number> {
+  return withUsageErrors('print-config', () => {
+    const { flags, switches } = parseSettingFlags(args, ['help', 'json']);
+    if (switches.has('help')) {
+      process.stdout.write(USAGE);
+      return EXIT_FINE;
+    }
+    const result = loadSettings({ flags, env: process.env, cwd: process.cwd() });
+    if (!result.ok) {
+      complain(result.problems);
+      return EXIT_USAGE;
+    }
+    const effective = effectiveConfig(result.settings, result.origins);
+    process.stdout.write(
+      switches.has('json') ? `${JSON.stringify(effective, null, 2)}\n` : asYaml(effective),
+    );
+    return EXIT_FINE;
+  });
+}
+
+/** Each value with a comment `# from file fairlead.config.yaml:3`, `# from environment FAIRLEAD_PORT` or `# default`. */
+export function asYaml({ config, origins }: EffectiveConfig): string {
+  const document = new Document(config);
+  annotate(document.contents, '', origins);
+  return document.toString({ lineWidth: 0 });
+}
+
+function annotate(node: unknown, path: string, origins: EffectiveConfig['origins']): void {
+  const below = (key: string): string => (path === '' ? key : `${path}.${key}`);
+  if (isMap(node)) {
+    for (const { key, value } of node.items as Pair[]) {
+      annotate(value, below(String(isScalar(key) ? key.value : key)), origins);
+    }
+  } else if (isSeq(node) && node.items.length > 0) {
+    for (const [index, item] of node.items.entries()) annotate(item, below(String(index)), origins);
+  } else {
+    const origin = origins[path] ?? 'default';
+    (node as Node).comment = origin === 'default' ? ' default' : ` from ${origin}`;
+  }
+}

@@ -1,0 +1,71 @@
+/** `fairlead`: the proxy itself. */
+import path from 'node:path';
+import { effectiveConfig } from '../config/effective.ts';
+import {
+  type LoadInput,
+  type LoadResult,
+  loadSettings,
+  validateConfigText,
+} from '../config/load.ts';
+import { jsonSchema } from '../config/schema.ts';
+import type { FairleadContext } from '../control/context.ts';
+import { startFairlead } from '../control/fairlead.ts';
+import { handleSignals } from '../control/lifecycle.ts';
+import { restartKeys } from '../control/reload.ts';
+import { complain, EXIT_FAILED, EXIT_USAGE } from './exit.ts';
+import { parseSettingFlags } from './settings-flags.ts';
+import { withUsageErrors } from './tool-flags.ts';
+
+type Loaded = Extract<LoadResult, { ok: true }>;
+
+export function runProxy(args: readonly string[]): Promise<number> {
+  return withUsageErrors('run', async () => {
+    const { flags } = parseSettingFlags(args);
+    const input: LoadInput = { flags, env: { ...process.env }, cwd: process.cwd() };
+    const loaded = loadSettings(input);
+    if (!loaded.ok) {
+      complain(loaded.problems);
+      return EXIT_USAGE;
+    }
+    try {
+      const running = await startFairlead(loaded.settings, contextOf(input, loaded));
+      handleSignals(running);
+      for (const note of loaded.notes) running.logs.log.warn('config.note', note);
+      return await running.exited;
+    } catch (error) {
+      const { exitCode, message, stack } = error as Error & { readonly exitCode?: number };
+      // Without an exit code nobody expected it: say all that is known.
+      process.stderr.write(`fairlead: ${exitCode === undefined ? (stack ?? message) : message}\n`);
+      return exitCode ?? EXIT_FAILED;
+    }
+  });
+}
+
+/** How the control plane reaches the config that this command line, this environment and this file make. */
+function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
+  let inForce = loaded;
+  return {
+    reload: () => {
+      const result = loadSettings(input);
+      // The control plane refuses what needs a restart, and the old config goes on.
+      if (result.ok && restartKeys(inForce.settings, result.settings).length === 0)
+        inForce = result;
+      return result;
+    },
+    validate: (text, contentType) => {
+      const { configFile } = inForce.settings;
+      const name = nameOf(contentType, configFile);
+      return validateConfigText(text, name, { ...input, configFile });
+    },
+    effectiveConfig: () => effectiveConfig(inForce.settings, inForce.origins),
+    jsonSchema,
+  };
+}
+
+/** What a posted text is called in messages; its ending tells JSON from YAML. */
+function nameOf(contentType: string | undefined, configFile: string | undefined): string {
+  const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  if (/[/+]json$/.test(type)) return 'posted.json';
+  if (/[/+-]ya?ml$/.test(type)) return 'posted.yaml';
+  return `posted${configFile === undefined ? '.yaml' : path.extname(configFile)}`;
+}

@@ -1,0 +1,194 @@
+/**
+ * The flags that set something, the same for `fairlead`, `fairlead check` and `fairlead print-config`: so that a command
+ * line can be checked before it is run.
+ */
+import { parseArgs } from 'node:util';
+import type { NamedValue } from '../config/layer.ts';
+import type { Flags } from '../config/load.ts';
+import { didYouMean } from '../config/nearest.ts';
+import { UsageError } from './tool-flags.ts';
+
+interface SettingFlag {
+  /** What stands for its value in the help; undefined: it has none. */
+  readonly value?: string;
+  /** With `=` only: `--access-log` and `--access-log=FILE` are both right. */
+  readonly isValueOptional?: boolean;
+  /** Path in the config, and what the flag sets it to when it carries no value. */
+  readonly sets: readonly { readonly path: readonly string[]; readonly to?: unknown }[];
+  readonly help: string;
+}
+
+/** In the order of the help. */
+const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
+  config: {
+    value: 'FILE',
+    sets: [],
+    help: 'the config file (default: FAIRLEAD_CONFIG, then fairlead.config.{json,yaml,yml} or config.json here)',
+  },
+  port: { value: 'PORT', sets: [{ path: ['port'] }], help: 'where clients connect (8080)' },
+  host: { value: 'ADDRESS', sets: [{ path: ['host'] }], help: 'on which address (all)' },
+  'admin-port': {
+    value: 'PORT',
+    sets: [{ path: ['admin_port'] }],
+    help: 'where the admin API listens, on 127.0.0.1 (9000)',
+  },
+  strategy: {
+    value: 'NAME',
+    sets: [{ path: ['strategy'] }],
+    help: 'round-robin or least-connections (round-robin)',
+  },
+  threads: { value: 'N|auto', sets: [{ path: ['threads'] }], help: 'data threads (auto)' },
+  'health-check-method': {
+    value: 'METHOD',
+    sets: [{ path: ['health_check_method'] }],
+    help: 'http, tcp or auto (auto; http with a path)',
+  },
+  'health-check-path': {
+    value: 'PATH',
+    sets: [{ path: ['health_check_path'] }],
+    help: 'what http checks GET (/health)',
+  },
+  'health-check-frequency': {
+    value: 'TIME',
+    sets: [{ path: ['health_check_frequency'] }],
+    help: 'time between two checks: 500ms, 30s, 1m30s (30s)',
+  },
+  'access-log': {
+    value: 'FILE',
+    isValueOptional: true,
+    sets: [{ path: ['access_log'], to: true }],
+    help: 'a line per request, to standard output or to a file (on)',
+  },
+  'no-access-log': { sets: [{ path: ['access_log'], to: false }], help: 'no line per request' },
+  'log-level': {
+    value: 'LEVEL',
+    sets: [{ path: ['log_level'] }],
+    help: 'debug, info, warn or error (info)',
+  },
+  'ssl-cert': {
+    value: 'FILE',
+    sets: [{ path: ['ssl', 'cert_file'] }, { path: ['ssl', 'enabled'], to: true }],
+    help: 'speak TLS to clients, with this certificate (PEM)',
+  },
+  'ssl-key': {
+    value: 'FILE',
+    sets: [{ path: ['ssl', 'key_file'] }, { path: ['ssl', 'enabled'], to: true }],
+    help: 'and this key (PEM)',
+  },
+};
+
+export interface SettingArguments {
+  readonly flags: Flags;
+  /** Which of the command's own switches were given. */
+  readonly switches: ReadonlySet<string>;
+}
+
+/** `own` are the switches that only this command has. Throws `UsageError`. */
+export function parseSettingFlags(
+  args: readonly string[],
+  own: readonly string[] = [],
+): SettingArguments {
+  const values: NamedValue[] = [];
+  const urls: string[] = [];
+  const switches = new Set<string>();
+  let config: string | undefined;
+  for (const token of tokensOf(args, own)) {
+    if (token.kind === 'positional') {
+      urls.push(backendArgument(token.value));
+      continue;
+    }
+    if (token.kind !== 'option') continue;
+    const { name, rawName, value } = token;
+    const flag = flagNamed(rawName, own);
+    if (flag === undefined) {
+      if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
+      switches.add(name);
+    } else if (name === 'config') {
+      config = checkedValue(rawName, flag, token);
+    } else {
+      const text = checkedValue(rawName, flag, token);
+      for (const { path, to } of flag.sets) {
+        const isOwnValue =
+          to === undefined || (flag.isValueOptional === true && text !== undefined);
+        values.push({ name: rawName, path, value: isOwnValue ? text : to });
+      }
+    }
+  }
+  if (urls.length > 0) values.push({ name: 'command line', path: ['backends'], value: urls });
+  return { flags: { ...(config === undefined ? {} : { config }), values }, switches };
+}
+
+interface Token {
+  readonly kind: string;
+  readonly name: string;
+  readonly rawName: string;
+  readonly value: string | undefined;
+  readonly inlineValue: boolean | undefined;
+}
+
+function tokensOf(args: readonly string[], own: readonly string[]) {
+  const options: Record<string, { type: 'string' | 'boolean' }> = {};
+  for (const name of own) options[name] = { type: 'boolean' };
+  for (const [name, { value, isValueOptional }] of Object.entries(SETTING_FLAGS)) {
+    options[name] = {
+      type: value === undefined || isValueOptional === true ? 'boolean' : 'string',
+    };
+  }
+  const { tokens } = parseArgs({
+    args: [...args],
+    options,
+    // What is wrong is said here, with the nearest right name.
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  return tokens;
+}
+
+/** Undefined for a switch of the command itself. */
+function flagNamed(rawName: string, own: readonly string[]): SettingFlag | undefined {
+  const name = rawName.replace(/^--/, '');
+  if (own.includes(name)) return undefined;
+  if (Object.hasOwn(SETTING_FLAGS, name)) return SETTING_FLAGS[name];
+  const { hint } = didYouMean(
+    name,
+    [...Object.keys(SETTING_FLAGS), ...own].map((one) => `--${one}`),
+  );
+  throw new UsageError(`unknown flag ${rawName}${hint === undefined ? '' : ` (${hint})`}`);
+}
+
+function checkedValue(
+  rawName: string,
+  flag: SettingFlag,
+  { value, inlineValue }: Pick<Token, 'value' | 'inlineValue'>,
+): string | undefined {
+  if (flag.value === undefined) {
+    if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
+    return undefined;
+  }
+  if (value === undefined && flag.isValueOptional === true) return undefined;
+  if (value === undefined || value === '' || (inlineValue !== true && value.startsWith('-'))) {
+    throw new UsageError(`${rawName} needs a value: ${rawName} ${flag.value}`);
+  }
+  return value;
+}
+
+/** A bare word is more likely a slip than a backend. What is wrong with a URL is said by the config. */
+function backendArgument(text: string): string {
+  if (/\.(json|ya?ml)$/i.test(text)) {
+    throw new UsageError(`${text} is not a backend URL (for a config file: --config ${text})`);
+  }
+  if (!/[:/.]/.test(text)) {
+    throw new UsageError(`"${text}" is neither a command nor a backend URL; a command comes first`);
+  }
+  return text;
+}
+
+/** One line per flag, for the help. */
+export function describeSettingFlags(): string {
+  const lines = Object.entries(SETTING_FLAGS).map(([name, { value, isValueOptional, help }]) => {
+    const shown = value === undefined ? '' : isValueOptional === true ? `[=${value}]` : ` ${value}`;
+    return `  ${`--${name}${shown}`.padEnd(31)} ${help}`;
+  });
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,77 @@
+/** `fairlead state show|clear`: the changes made through the admin API that are laid over the config at every start. */
+import { loadSettings } from '../config/load.ts';
+import { countChanges, type OperatorEntry } from '../control/operator-state.ts';
+import { clearStateFile, readStateFile } from '../control/state-file.ts';
+import { complain, EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
+import { parseSettingFlags } from './settings-flags.ts';
+import { UsageError, withUsageErrors } from './tool-flags.ts';
+
+const USAGE = `Usage: fairlead state show|clear [--config FILE]
+
+show    the changes made through the admin API that are kept in the config's state_file
+clear   drop them: the next start uses the config as it stands. A running Fairlead keeps its own until then.
+`;
+
+export function runState(args: readonly string[]): Promise<number> {
+  return withUsageErrors('state', async () => {
+    const [action, ...rest] = args;
+    if (action === '--help') {
+      process.stdout.write(USAGE);
+      return EXIT_FINE;
+    }
+    if (action !== 'show' && action !== 'clear') {
+      throw new UsageError('say what to do: fairlead state show, or fairlead state clear');
+    }
+    const { flags, switches } = parseSettingFlags(rest, ['help']);
+    if (switches.has('help')) {
+      process.stdout.write(USAGE);
+      return EXIT_FINE;
+    }
+    const result = loadSettings({ flags, env: process.env, cwd: process.cwd() });
+    if (!result.ok) {
+      complain(result.problems);
+      return EXIT_USAGE;
+    }
+    const { stateFile } = result.settings;
+    if (stateFile === undefined) {
+      process.stdout.write('This config keeps no changes: it has no state_file.\n');
+      return EXIT_FINE;
+    }
+    return action === 'show' ? show(stateFile) : clear(stateFile);
+  });
+}
+
+async function show(file: string): Promise<number> {
+  const result = await readStateFile(file);
+  if (result.kind === 'damaged') {
+    process.stderr.write(`${file} is damaged: ${result.reason}\n`);
+    return EXIT_FAILED;
+  }
+  const changes = result.kind === 'absent' ? 0 : countChanges(result.state);
+  process.stdout.write(`${file}: ${changes} ${changes === 1 ? 'change' : 'changes'}\n`);
+  if (result.kind === 'absent') return EXIT_FINE;
+  const { strategy, entries } = result.state;
+  if (strategy !== undefined) process.stdout.write(`strategy ${strategy}\n`);
+  for (const entry of entries.values()) {
+    const what = describe(entry);
+    if (what !== '') process.stdout.write(`${entry.url} ${what}\n`);
+  }
+  return EXIT_FINE;
+}
+
+/** Empty for a backend of the config that nothing was changed about. */
+function describe({ source, isRemoved, isLeaving, weight, state }: OperatorEntry): string {
+  const words: string[] = [];
+  if (source === 'api') words.push('added');
+  if (isRemoved) words.push('removed');
+  if (isLeaving) words.push('leaving');
+  if (weight !== undefined) words.push(`weight ${weight}`);
+  if (state !== undefined) words.push(state);
+  return words.join(', ');
+}
+
+async function clear(file: string): Promise<number> {
+  const hadChanges = await clearStateFile(file);
+  process.stdout.write(hadChanges ? `${file}: cleared\n` : `${file}: there was nothing to clear\n`);
+  return EXIT_FINE;
+}
