@@ -1,0 +1,177 @@
+/** `/backends`: list, add, remove, take out, put back, change. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseBackendUrl } from '../../config/backend-url.ts';
+import { parseDuration } from '../../config/duration.ts';
+import { didYouMean } from '../../config/nearest.ts';
+import type { BackendAddress } from '../../config/settings.ts';
+import { viewBackend } from '../backend-view.ts';
+import type { HealthChecker } from '../health.ts';
+import type { Operator } from '../operator.ts';
+import { ADMIN_STATES, type AdminState } from '../operator-state.ts';
+import type { Backend, Registry } from '../registry.ts';
+import { clip, parseObject, requireText } from './body.ts';
+import { etagOf, preconditionOf } from './etag.ts';
+import { ProblemError } from './problem.ts';
+import type { AdminAnswer, AdminCall, Route } from './router.ts';
+
+const MOST_WEIGHT = 1000;
+/** How long an answer waits for the first check of the backend that it tells about. */
+const FIRST_CHECK_MS = 1000;
+
+export interface BackendRoutesOptions {
+  readonly registry: Registry;
+  readonly operator: Operator;
+  readonly health: HealthChecker;
+  readonly threadCount: number;
+}
+
+export function backendRoutes(options: BackendRoutesOptions): Route[] {
+  const { registry, operator, health, threadCount } = options;
+
+  function answer(
+    status: number,
+    backend: Backend,
+    headers: Readonly<Record<string, string>> = {},
+  ): AdminAnswer {
+    return {
+      status,
+      body: viewBackend(backend, threadCount),
+      headers: { ETag: etagOf(registry.generation), ...headers },
+    };
+  }
+
+  function named({ params }: AdminCall): Backend {
+    const text = params['id'] ?? '';
+    const backend = /^\d{1,15}$/.test(text) ? registry.backend(Number(text)) : undefined;
+    if (backend !== undefined) return backend;
+    throw unknownBackend(`There is no backend ${JSON.stringify(clip(text))}.`);
+  }
+
+  async function add(call: AdminCall): Promise<AdminAnswer> {
+    const body = parseObject(call.body, ['url', 'weight']);
+    const address = readUrl(requireText(body, 'url'));
+    const weight = readWeight(body['weight'] ?? 1);
+    const backend = await operator.add(address, weight, preconditionOf(call.request));
+    await Promise.race([
+      health.checkNow(backend.id),
+      sleep(FIRST_CHECK_MS, undefined, { ref: false }),
+    ]);
+    return answer(201, backend, { Location: `/backends/${backend.id}` });
+  }
+
+  async function remove(call: AdminCall, backend: Backend): Promise<AdminAnswer> {
+    const precondition = preconditionOf(call.request);
+    const drain = call.query.get('drain');
+    if (drain !== null) {
+      const duration = parseDuration(drain);
+      if (!duration.ok) {
+        throw new ProblemError(
+          422,
+          'ERR_INVALID_VALUE',
+          `drain: ${clip(duration.reason)}`,
+          duration.hint === undefined ? {} : { hint: duration.hint },
+        );
+      }
+      if (duration.ms > 0) {
+        return answer(202, await operator.leave(backend.id, duration.ms, precondition));
+      }
+    }
+    return answer(200, await operator.remove(backend.id, precondition));
+  }
+
+  return [
+    {
+      path: '/backends',
+      summary: 'the backends; add one; remove one by its URL',
+      isOfPool: true,
+      methods: {
+        GET: () => ({
+          status: 200,
+          body: registry.backends().map((backend) => viewBackend(backend, threadCount)),
+          headers: { ETag: etagOf(registry.generation) },
+        }),
+        POST: add,
+        DELETE: (call) => {
+          const { url } = readUrl(requireText(parseObject(call.body, ['url']), 'url'));
+          const backend = registry.findByUrl(url);
+          if (backend === undefined) throw unknownBackend(`There is no backend ${clip(url)}.`);
+          return remove(call, backend);
+        },
+      },
+    },
+    {
+      path: '/backends/{id}',
+      summary: 'one backend; change its weight or state; remove it',
+      isOfPool: true,
+      methods: {
+        GET: (call) => answer(200, named(call)),
+        PATCH: async (call) => {
+          const { id } = named(call);
+          const update = readUpdate(call.body);
+          return answer(200, await operator.update(id, update, preconditionOf(call.request)));
+        },
+        DELETE: (call) => remove(call, named(call)),
+      },
+    },
+    {
+      path: '/backends/{id}/status',
+      summary: 'take a backend out ({"alive": false}) and put it back',
+      isOfPool: true,
+      methods: {
+        PUT: async (call) => {
+          const { id } = named(call);
+          const { alive } = parseObject(call.body, ['alive']);
+          if (typeof alive !== 'boolean') {
+            throw new ProblemError(422, 'ERR_INVALID_VALUE', '"alive" must be true or false.');
+          }
+          const state = alive ? 'enabled' : 'disabled';
+          return answer(200, await operator.update(id, { state }, preconditionOf(call.request)));
+        },
+      },
+    },
+  ];
+}
+
+function unknownBackend(detail: string): ProblemError {
+  return new ProblemError(404, 'ERR_UNKNOWN_BACKEND', detail, { hint: 'GET /backends lists them' });
+}
+
+function readUrl(text: string): BackendAddress {
+  const parsed = parseBackendUrl(text);
+  if (parsed.ok) return parsed.address;
+  throw new ProblemError(422, 'ERR_INVALID_URL', `The URL ${clip(parsed.reason)}.`, {
+    hint: 'for example http://localhost:3001',
+  });
+}
+
+function readWeight(value: unknown): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MOST_WEIGHT) {
+    return value;
+  }
+  throw new ProblemError(
+    422,
+    'ERR_INVALID_WEIGHT',
+    `"weight" must be a whole number from 1 to ${MOST_WEIGHT}.`,
+    value === 0 ? { hint: 'to take a backend out, set its state to disabled' } : {},
+  );
+}
+
+function readUpdate(body: Buffer): { state?: AdminState; weight?: number } {
+  const object = parseObject(body, ['weight', 'state']);
+  const update: { state?: AdminState; weight?: number } = {};
+  if (object['weight'] !== undefined) update.weight = readWeight(object['weight']);
+  if (object['state'] !== undefined) {
+    const state = ADMIN_STATES.find((name) => name === object['state']);
+    if (state === undefined) {
+      throw new ProblemError(
+        422,
+        'ERR_INVALID_VALUE',
+        `"state" must be one of ${ADMIN_STATES.join(', ')}.`,
+        typeof object['state'] === 'string' ? didYouMean(object['state'], ADMIN_STATES) : {},
+      );
+    }
+    update.state = state;
+  }
+  if (Object.keys(update).length > 0) return update;
+  throw new ProblemError(422, 'ERR_INVALID_VALUE', 'Nothing to change: give "weight" or "state".');
+}

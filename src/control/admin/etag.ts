@@ -1,0 +1,22 @@
+/** Lost-update protection: reads carry the generation as ETag, writes may ask for it with If-Match (RFC 9110 §13.1.1). */
+import type { IncomingMessage } from 'node:http';
+import type { Precondition } from '../operator.ts';
+import { ProblemError } from './problem.ts';
+
+export function etagOf(generation: number): string {
+  return `"${generation}"`;
+}
+
+/** Undefined: any generation will do. The precondition throws ProblemError 412. */
+export function preconditionOf(request: IncomingMessage): Precondition | undefined {
+  const field = request.headers['if-match'];
+  if (field === undefined || field.trim() === '*') return undefined;
+  const tags = field.split(',').map((tag) => tag.trim());
+  return (generation) => {
+    if (tags.includes(etagOf(generation))) return;
+    throw new ProblemError(412, 'ERR_GENERATION_CHANGED', 'Something changed since you read it.', {
+      hint: 'read again, then repeat the change with the new ETag',
+      headers: { ETag: etagOf(generation) },
+    });
+  };
+}

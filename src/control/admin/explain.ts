@@ -1,0 +1,37 @@
+/** What errors of the control plane mean in HTTP. */
+
+import { SaveFailed } from '../operator.ts';
+import { ChangeRefused } from '../registry.ts';
+import { ConfigRefused, RestartNeeded } from '../reload.ts';
+import { ProblemError } from './problem.ts';
+
+export function explainError(error: unknown): ProblemError | undefined {
+  if (error instanceof ChangeRefused) {
+    return error.reason === 'duplicate'
+      ? new ProblemError(409, 'ERR_DUPLICATE_BACKEND', error.message, {
+          hint: 'change it with PATCH /backends/{id}',
+        })
+      : new ProblemError(404, 'ERR_UNKNOWN_BACKEND', error.message, {
+          hint: 'GET /backends lists them',
+        });
+  }
+  if (error instanceof SaveFailed) {
+    return new ProblemError(
+      500,
+      'ERR_STATE_NOT_SAVED',
+      `The change was not made, because it could not be saved: ${error.message}`,
+      { hint: 'state_file must be a path that Fairlead can write' },
+    );
+  }
+  if (error instanceof ConfigRefused) {
+    return new ProblemError(422, 'ERR_BAD_CONFIG', error.message, {
+      members: { problems: error.problems },
+    });
+  }
+  if (error instanceof RestartNeeded) {
+    return new ProblemError(409, 'ERR_RESTART_NEEDED', error.message, {
+      members: { keys: error.keys },
+    });
+  }
+  return undefined;
+}

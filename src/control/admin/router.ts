@@ -1,0 +1,121 @@
+/** The route table of the admin API: which call is which handler. */
+import type { IncomingMessage } from 'node:http';
+import { DEFAULT_POOL } from '../build-snapshot.ts';
+import { ProblemError } from './problem.ts';
+
+export interface AdminCall {
+  readonly request: IncomingMessage;
+  /** What stood for `{name}` in the pattern. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The whole body, read and bounded. */
+  readonly body: Buffer;
+}
+
+export interface AdminAnswer {
+  readonly status: number;
+  /** Sent as JSON unless `contentType` says otherwise. Undefined: no body. */
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export type Handler = (call: AdminCall) => AdminAnswer | Promise<AdminAnswer>;
+
+export interface Route {
+  /** `/backends/{id}/status` */
+  readonly path: string;
+  readonly summary: string;
+  readonly methods: Readonly<Record<string, Handler>>;
+  /** Also under `/pools/{pool}`. */
+  readonly isOfPool?: boolean;
+  /** Says nothing that anybody may not know, and is asked by machines that hold no token. */
+  readonly isOpen?: boolean;
+}
+
+export interface Match {
+  readonly route: Route;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+export interface Target {
+  readonly segments: readonly string[];
+  readonly query: URLSearchParams;
+}
+
+/** @throws ProblemError 400 */
+export function parseTarget(target: string): Target {
+  const withoutOrigin = target.replace(/^https?:\/\/[^/?#]*/i, '');
+  const end = withoutOrigin.indexOf('?');
+  const path = end === -1 ? withoutOrigin : withoutOrigin.slice(0, end);
+  if (!path.startsWith('/')) {
+    throw new ProblemError(400, 'ERR_BAD_TARGET', 'The request target is not a path.');
+  }
+  try {
+    const segments = path.slice(1).split('/').map(decodeURIComponent);
+    // A trailing slash means nothing here.
+    if (segments.length > 1 && segments.at(-1) === '') segments.pop();
+    return {
+      segments,
+      query: new URLSearchParams(end === -1 ? '' : withoutOrigin.slice(end + 1)),
+    };
+  } catch {
+    throw new ProblemError(400, 'ERR_BAD_TARGET', 'The percent-encoding of the path is malformed.');
+  }
+}
+
+/** @throws ProblemError 404 */
+export function findRoute(routes: readonly Route[], segments: readonly string[]): Match {
+  const isInPool = segments[0] === 'pools' && segments.length > 2;
+  const rest = isInPool ? segments.slice(2) : segments;
+  for (const route of routes) {
+    if (isInPool && route.isOfPool !== true) continue;
+    const params = matchPath(route.path, rest);
+    if (params === undefined) continue;
+    if (isInPool && segments[1] !== DEFAULT_POOL) {
+      throw new ProblemError(
+        404,
+        'ERR_UNKNOWN_POOL',
+        `There is no pool ${JSON.stringify(segments[1])}.`,
+        {
+          hint: `the only pool is ${DEFAULT_POOL}`,
+        },
+      );
+    }
+    return { route, params };
+  }
+  throw new ProblemError(404, 'ERR_UNKNOWN_PATH', 'There is nothing at this path.', {
+    hint: 'GET / lists the calls',
+  });
+}
+
+/** @throws ProblemError 405 */
+export function findHandler(route: Route, method: string): Handler {
+  const wanted = method === 'HEAD' ? 'GET' : method;
+  const handler = Object.hasOwn(route.methods, wanted) ? route.methods[wanted] : undefined;
+  if (handler !== undefined) return handler;
+  const allowed = Object.keys(route.methods).flatMap((name) =>
+    name === 'GET' ? ['GET', 'HEAD'] : [name],
+  );
+  throw new ProblemError(
+    405,
+    'ERR_METHOD_NOT_ALLOWED',
+    `${route.path} takes ${allowed.join(', ')}.`,
+    { headers: { Allow: allowed.join(', ') } },
+  );
+}
+
+function matchPath(
+  pattern: string,
+  segments: readonly string[],
+): Record<string, string> | undefined {
+  const parts = pattern.slice(1).split('/');
+  if (parts.length !== segments.length) return undefined;
+  const params: Record<string, string> = {};
+  for (const [index, part] of parts.entries()) {
+    const segment = segments[index] ?? '';
+    if (part.startsWith('{')) params[part.slice(1, -1)] = segment;
+    else if (part !== segment) return undefined;
+  }
+  return params;
+}

@@ -1,0 +1,178 @@
+/**
+ * The HTTP server of the admin API: limits, time limits, and turning whatever a handler does into an answer.
+ * A handler's mistake is a 500 and a log line, never the end of the process.
+ */
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from '../../observe/logger.ts';
+import { createGuard, type GuardOptions } from './guard.ts';
+import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
+import { type AdminAnswer, findHandler, findRoute, parseTarget, type Route } from './router.ts';
+
+const MAX_BODY_BYTES = 1024 * 1024;
+const MAX_CONNECTIONS = 512;
+
+export interface AdminServerOptions extends GuardOptions {
+  /** 0: any free port. */
+  readonly port: number;
+  readonly routes: readonly Route[];
+  readonly log: Logger;
+  /** Turns errors of the control plane into problems; undefined where it does not know them. */
+  readonly explain: (error: unknown) => ProblemError | undefined;
+  /** How long a client may take to send a request. */
+  readonly requestTimeoutMs?: number;
+}
+
+export interface AdminServer {
+  readonly port: number;
+  /** Stops listening, lets answers under way finish for a moment, then closes what is left. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Rejects with the system's error when the address can't be listened on. */
+export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const guard = createGuard(options);
+  const { log, routes, explain, requestTimeoutMs = 10_000 } = options;
+
+  async function answer(request: http.IncomingMessage): Promise<AdminAnswer> {
+    const { segments, query } = parseTarget(request.url ?? '');
+    const isOpen = routes.some(
+      ({ isOpen: open, path }) => open === true && path === `/${segments.join('/')}`,
+    );
+    if (!isOpen) guard(request);
+    const { route, params } = findRoute(routes, segments);
+    const handler = findHandler(route, request.method ?? '');
+    const body = await readBody(request);
+    return handler({ request, params, query, body });
+  }
+
+  function asProblem(error: unknown, request: http.IncomingMessage): ProblemError {
+    if (error instanceof ProblemError) return error;
+    const explained = explain(error);
+    if (explained !== undefined) return explained;
+    log.error('admin.failed', `${request.method} ${request.url} failed`, { error });
+    return new ProblemError(500, 'ERR_INTERNAL', 'The call failed; the log says more.');
+  }
+
+  const server = http.createServer(
+    {
+      maxHeaderSize: 16 * 1024,
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, requestTimeoutMs),
+      keepAliveTimeout: 5000,
+    },
+    (request, response) => {
+      response.on('error', () => {});
+      answer(request)
+        .catch((error: unknown) => problemAnswer(asProblem(error, request)))
+        .then((result) => send(request, response, result))
+        .catch((error: unknown) => {
+          log.error('admin.failed', 'an answer could not be sent', { error });
+          response.destroy();
+        });
+    },
+  );
+  // Slow readers: an answer is small, and nobody may hold a connection for nothing.
+  server.setTimeout(30_000);
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('clientError', answerMalformed);
+  server.on('upgrade', (_request, socket) => socket.destroy());
+  server.on('connect', (_request, socket) => socket.destroy());
+  server.listen(options.port, options.host);
+  await once(server, 'listening');
+  server.on('error', (error) => log.error('admin.failed', 'the admin server failed', { error }));
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    async close(graceMs) {
+      if (!server.listening) return;
+      const closed = once(server, 'close');
+      server.close();
+      server.closeIdleConnections();
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** @throws ProblemError 413 */
+async function readBody(request: http.IncomingMessage): Promise<Buffer> {
+  const tooLarge = new ProblemError(
+    413,
+    'ERR_BODY_TOO_LARGE',
+    `The body is larger than ${MAX_BODY_BYTES} bytes.`,
+    // What is left of the body is not read: the connection can't be used any more.
+    { headers: { Connection: 'close' } },
+  );
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge;
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      const bytes = chunk as Buffer;
+      length += bytes.length;
+      if (length > MAX_BODY_BYTES) throw tooLarge;
+      chunks.push(bytes);
+    }
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
+    // The client went away, or took too long, in the middle of its body: nobody reads this answer.
+    throw new ProblemError(400, 'ERR_BODY_INCOMPLETE', 'The body ended early.', {
+      headers: { Connection: 'close' },
+    });
+  }
+  return Buffer.concat(chunks, length);
+}
+
+function problemAnswer(problem: ProblemError): AdminAnswer {
+  return {
+    status: problem.status,
+    body: problemBody(problem),
+    contentType: PROBLEM_CONTENT_TYPE,
+    headers: problem.headers,
+  };
+}
+
+function send(
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  answer: AdminAnswer,
+): void {
+  if (response.destroyed) return;
+  const { body, contentType } = answer;
+  const isText = typeof body === 'string' && contentType !== undefined;
+  const text = body === undefined ? '' : isText ? body : `${JSON.stringify(body, null, 2)}\n`;
+  // Whatever of the request was not read (an unknown path was answered before its body) ends the connection.
+  if (!request.complete) response.setHeader('Connection', 'close');
+  response.writeHead(answer.status, {
+    ...(body !== undefined && { 'Content-Type': contentType ?? 'application/json' }),
+    'Content-Length': Buffer.byteLength(text),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...answer.headers,
+  });
+  response.end(request.method === 'HEAD' ? undefined : text);
+}
+
+/** What node:http could not parse, in the same form as every other error. */
+function answerMalformed(error: NodeJS.ErrnoException, socket: import('node:stream').Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const problem =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new ProblemError(431, 'ERR_HEAD_TOO_LARGE', 'The request head is too large.')
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new ProblemError(408, 'ERR_REQUEST_TIMEOUT', 'The request did not arrive in time.')
+        : new ProblemError(400, 'ERR_BAD_REQUEST', 'The request is not HTTP.');
+  const body = `${JSON.stringify(problemBody(problem))}\n`;
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${http.STATUS_CODES[problem.status]}\r\n` +
+      `Content-Type: ${PROBLEM_CONTENT_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `Connection: close\r\n\r\n${body}`,
+  );
+}

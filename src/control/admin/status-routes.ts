@@ -1,0 +1,97 @@
+/** `/status`, `/strategy`, and what probes and scrapers ask. */
+import { didYouMean } from '../../config/nearest.ts';
+import { canonicalStrategy, STRATEGY_ALIASES } from '../../config/strategy-name.ts';
+import { PROMETHEUS_CONTENT_TYPE } from '../../observe/prometheus.ts';
+import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
+import { viewStatus } from '../backend-view.ts';
+import type { Operator } from '../operator.ts';
+import type { Registry } from '../registry.ts';
+import { clip, parseObject, requireText } from './body.ts';
+import { etagOf, preconditionOf } from './etag.ts';
+import { ProblemError } from './problem.ts';
+import type { AdminAnswer, AdminCall, Route } from './router.ts';
+
+export interface StatusRoutesOptions {
+  readonly registry: Registry;
+  readonly operator: Operator;
+  readonly threadCount: number;
+  readonly uptimeSeconds: () => number;
+  /** The Prometheus page. */
+  readonly metrics: () => string;
+  /** Undefined: ready. Else why not. */
+  readonly notReady: () => string | undefined;
+}
+
+export function statusRoutes(options: StatusRoutesOptions): Route[] {
+  const { registry, operator, threadCount, uptimeSeconds, metrics, notReady } = options;
+
+  function showStrategy(): AdminAnswer {
+    return {
+      status: 200,
+      body: { strategy: registry.strategy, source: registry.strategySource },
+      headers: { ETag: etagOf(registry.generation) },
+    };
+  }
+
+  async function setStrategy(call: AdminCall): Promise<AdminAnswer> {
+    const name = requireText(parseObject(call.body, ['strategy']), 'strategy');
+    const strategy = canonicalStrategy(name);
+    if (strategy === undefined) {
+      const names = [...STRATEGY_NAMES, ...Object.keys(STRATEGY_ALIASES)];
+      throw new ProblemError(
+        422,
+        'ERR_UNKNOWN_STRATEGY',
+        `There is no strategy ${JSON.stringify(clip(name))}; there are ${names.join(', ')}.`,
+        { ...didYouMean(name, names), members: { strategies: STRATEGY_NAMES } },
+      );
+    }
+    await operator.setStrategy(strategy, preconditionOf(call.request));
+    return showStrategy();
+  }
+
+  return [
+    {
+      path: '/status',
+      summary: 'the strategy and all backends',
+      isOfPool: true,
+      methods: {
+        GET: () => ({
+          status: 200,
+          body: viewStatus(registry, threadCount, uptimeSeconds()),
+          headers: { ETag: etagOf(registry.generation) },
+        }),
+      },
+    },
+    {
+      path: '/strategy',
+      summary: 'the strategy; switch it ({"strategy": "least-connections"})',
+      isOfPool: true,
+      methods: { GET: showStrategy, PUT: setStrategy, POST: setStrategy },
+    },
+    {
+      path: '/metrics',
+      summary: 'metrics for Prometheus',
+      methods: {
+        GET: () => ({ status: 200, body: metrics(), contentType: PROMETHEUS_CONTENT_TYPE }),
+      },
+    },
+    {
+      path: '/livez',
+      summary: '200 while the process works',
+      isOpen: true,
+      methods: { GET: () => ({ status: 200, body: { status: 'live' } }) },
+    },
+    {
+      path: '/readyz',
+      summary: '200 while requests are accepted, 503 before and while shutting down',
+      isOpen: true,
+      methods: {
+        GET: () => {
+          const reason = notReady();
+          if (reason === undefined) return { status: 200, body: { status: 'ready' } };
+          throw new ProblemError(503, 'ERR_NOT_READY', reason);
+        },
+      },
+    },
+  ];
+}

@@ -1,0 +1,54 @@
+/** Puts together what the data plane runs on. Pure: the same input gives an equal snapshot. */
+import type { Settings } from '../config/settings.ts';
+import type { BackendSnapshot, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
+import { type Backend, isAlive } from './registry.ts';
+
+/** The one pool that exists so far. */
+export const DEFAULT_POOL = 'default';
+
+export interface SnapshotParts {
+  readonly generation: number;
+  readonly settings: Settings;
+  readonly strategy: StrategyName;
+  readonly backends: readonly Backend[];
+}
+
+export function buildSnapshot(parts: SnapshotParts): Snapshot {
+  const { settings } = parts;
+  return {
+    generation: parts.generation,
+    listener: {
+      host: settings.host,
+      port: settings.port,
+      tls: settings.tls && { cert: settings.tls.cert, key: settings.tls.key },
+    },
+    pool: {
+      name: DEFAULT_POOL,
+      strategy: parts.strategy,
+      backends: parts.backends.map(backendSnapshot),
+      maxConnections: settings.maxConnections,
+    },
+    timeouts: settings.timeouts,
+    limits: settings.limits,
+    forwarding: settings.forwarding,
+    accessLog: {
+      isEnabled: settings.accessLog !== false,
+      format: settings.accessLog === false ? 'json' : settings.accessLog.format,
+    },
+  };
+}
+
+function backendSnapshot(backend: Backend): BackendSnapshot {
+  const { url, tls, host, port, authority } = backend.address;
+  return {
+    id: backend.id,
+    url,
+    tls,
+    host,
+    port,
+    authority,
+    weight: backend.weight,
+    isEligible: isAlive(backend),
+    counters: backend.counters,
+  };
+}

@@ -1,0 +1,83 @@
+/** Gathers what the metrics page shows. Nothing is counted here: only read. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { BackendMetrics, Metrics } from '../observe/prometheus.ts';
+import { readBackendCounters, readProcessCounters } from '../snapshot/counters.ts';
+import { DEFAULT_POOL } from './build-snapshot.ts';
+import type { DataThreads } from './data-threads.ts';
+import type { HealthChecker } from './health.ts';
+import { isAlive, type Registry } from './registry.ts';
+
+export interface ReloadCounts {
+  succeeded: number;
+  failed: number;
+  /** Clock time in ms. */
+  lastSuccess: number | undefined;
+}
+
+export interface MetricsSources {
+  readonly registry: Registry;
+  readonly health: HealthChecker;
+  readonly threads: DataThreads;
+  readonly reloads: Readonly<ReloadCounts>;
+  readonly droppedLogLines: () => number;
+  readonly version: string;
+}
+
+/** How often the event loop is asked whether it is late. */
+const DELAY_RESOLUTION_MS = 50;
+
+export interface MetricsCollector {
+  collect(): Metrics;
+  stop(): void;
+}
+
+export function createMetricsCollector(sources: MetricsSources): MetricsCollector {
+  const { registry, health, threads, reloads, version } = sources;
+  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  delay.enable();
+  const startedAtSeconds = Date.now() / 1000 - process.uptime();
+
+  // The histogram holds the whole time between two of its ticks.
+  const lateness = (percentile: number): number =>
+    delay.count === 0
+      ? 0
+      : Math.max(0, delay.percentile(percentile) / 1e9 - DELAY_RESOLUTION_MS / 1000);
+
+  return {
+    collect() {
+      const cpu = process.cpuUsage();
+      const memory = process.memoryUsage();
+      return {
+        pool: DEFAULT_POOL,
+        backends: registry.backends().map((backend): BackendMetrics => {
+          const { passed, failed } = health.counts(backend.id);
+          return {
+            url: backend.address.url,
+            isUp: isAlive(backend),
+            totals: readBackendCounters(backend.counters, threads.threadCount),
+            checksPassed: passed,
+            checksFailed: failed,
+          };
+        }),
+        process: readProcessCounters(threads.counters, threads.threadCount),
+        control: {
+          version,
+          nodeVersion: process.version,
+          startedAtSeconds,
+          cpuSeconds: (cpu.user + cpu.system) / 1e6,
+          residentBytes: memory.rss,
+          heapUsedBytes: memory.heapUsed,
+          eventLoopDelaySeconds: { p50: lateness(50), p99: lateness(99) },
+          dataThreads: threads.threadCount,
+          dataThreadRestarts: threads.restarts,
+          reloadsSucceeded: reloads.succeeded,
+          reloadsFailed: reloads.failed,
+          lastReloadSeconds:
+            reloads.lastSuccess === undefined ? undefined : reloads.lastSuccess / 1000,
+          logLinesDropped: sources.droppedLogLines(),
+        },
+      };
+    },
+    stop: () => delay.disable(),
+  };
+}

@@ -1,0 +1,72 @@
+/** One data thread: a worker, or (library mode) the data plane in this very thread, behind the same messages. */
+import { Worker } from 'node:worker_threads';
+import type { DataThreadInit, FromDataThread, ToDataThread } from '../snapshot/messages.ts';
+
+export interface DataThread {
+  post(message: ToDataThread): void;
+  /** Asks it to end, and ends it after `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export interface WorkerOptions {
+  readonly url?: URL;
+  readonly onMessage: (message: FromDataThread) => void;
+  /** Called once, however the thread ended. */
+  readonly onEnd: (reason: { readonly error?: unknown; readonly exitCode: number }) => void;
+}
+
+/** `.js` beside the compiled file, `.ts` beside the source. */
+const WORKER_URL = new URL(
+  `../data/worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
+  import.meta.url,
+);
+
+export function startWorker(init: DataThreadInit, options: WorkerOptions): DataThread {
+  const worker = new Worker(options.url ?? WORKER_URL, {
+    workerData: init,
+    name: `fairlead data ${init.threadIndex}`,
+  });
+  let lastError: unknown;
+  let hasEnded = false;
+  const ended = new Promise<void>((resolve) => {
+    worker.once('exit', (exitCode) => {
+      hasEnded = true;
+      resolve();
+      options.onEnd({ error: lastError, exitCode });
+    });
+  });
+  worker.on('message', (message: FromDataThread) => options.onMessage(message));
+  worker.on('error', (error) => {
+    lastError = error;
+  });
+  worker.on('messageerror', (error) => {
+    lastError = error;
+    void worker.terminate();
+  });
+  return {
+    post(message) {
+      if (!hasEnded) worker.postMessage(message);
+    },
+    async stop(graceMs) {
+      if (hasEnded) return;
+      worker.postMessage({ kind: 'stop' } satisfies ToDataThread);
+      const timer = setTimeout(() => void worker.terminate(), graceMs);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** The data plane is loaded only here, so that a control thread with workers does not carry it. */
+export async function startInThisThread(
+  init: DataThreadInit,
+  onMessage: (message: FromDataThread) => void,
+): Promise<DataThread> {
+  const { createDataPlane } = await import('../data/data-plane.ts');
+  // Messages arrive in a later turn, as they would from another thread: a sender is never entered again from within.
+  const plane = createDataPlane(init, (message) => setImmediate(onMessage, message));
+  return {
+    post: (message) => plane.receive(message),
+    stop: async () => plane.receive({ kind: 'stop' }),
+  };
+}

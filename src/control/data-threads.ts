@@ -1,0 +1,361 @@
+/**
+ * Starts the data threads, keeps them alive, and speaks for all of them at once.
+ *
+ * A thread that dies is logged, its share of the in-flight counters is given back, and a replacement with the same
+ * index takes its place at once. Only threads that die again and again right after their start are slowed down.
+ */
+import { availableParallelism } from 'node:os';
+import type { Logger } from '../observe/logger.ts';
+import {
+  createProcessCounters,
+  giveBackBackendShare,
+  giveBackProcessShare,
+  readBackendCounters,
+} from '../snapshot/counters.ts';
+import type {
+  AccessLogMessage,
+  ConnectFailedMessage,
+  DataThreadInit,
+  FromDataThread,
+  ToDataThread,
+} from '../snapshot/messages.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import { type DataThread, startInThisThread, startWorker } from './data-thread.ts';
+import { probeAddress } from './probe-address.ts';
+
+const MOST_THREADS = 8;
+/** A thread that dies sooner than this after its start died quickly. */
+const QUICK_DEATH_MS = 1000;
+const QUICK_DEATHS_IN_A_ROW = 5;
+const SLOW_RESTART_MS = 1000;
+/** How long a data thread may stay silent past a drain's deadline before it is given up. */
+const DRAIN_GRACE_MS = 2000;
+const STOP_GRACE_MS = 1000;
+
+export interface ThreadPlan {
+  /** 0: in the caller's thread. */
+  readonly count: number;
+  /** Why the count is not the one asked for. */
+  readonly note: string | undefined;
+}
+
+/** Several threads can share a port only with SO_REUSEPORT as Node ≥ 22.12 offers it on Linux. */
+export function planThreads(
+  asked: number | 'auto',
+  platform: string = process.platform,
+  nodeVersion: string = process.versions.node,
+  parallelism: number = availableParallelism(),
+): ThreadPlan {
+  const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
+  const canShare = platform === 'linux' && (major > 22 || (major === 22 && minor >= 12));
+  if (asked === 'auto') {
+    if (canShare) return { count: Math.min(parallelism, MOST_THREADS), note: undefined };
+    return {
+      count: 1,
+      note: `one data thread: sharing a port needs Linux and Node 22.12 or later, this is Node ${nodeVersion} on ${platform}`,
+    };
+  }
+  if (asked <= 1 || canShare) return { count: asked, note: undefined };
+  return {
+    count: 1,
+    note: `one data thread instead of ${asked}: sharing a port needs Linux and Node 22.12 or later, this is Node ${nodeVersion} on ${platform}`,
+  };
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Listening failed: `code` is the system's, or `ERR_DATA_THREAD` where a thread died over it. */
+export class ListenError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = 'ListenError';
+    this.code = code;
+  }
+}
+
+export interface DataThreadsOptions {
+  /** 0: one data plane in this thread. */
+  readonly count: number;
+  readonly log: Logger;
+  readonly onConnectFailed: (message: ConnectFailedMessage) => void;
+  readonly onAccessLog: (message: AccessLogMessage) => void;
+  /** Another entry file than `data/worker`, for tests. */
+  readonly workerUrl?: URL;
+}
+
+interface Slot {
+  readonly index: number;
+  thread: DataThread | undefined;
+  /** A replacement has to listen again. */
+  hasListened: boolean;
+  startedAt: number;
+  quickDeaths: number;
+  restart: NodeJS.Timeout | undefined;
+}
+
+/** Resolvers of one question that a thread has not answered yet. */
+interface Waiting<T> {
+  readonly resolve: (answer: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class DataThreads {
+  readonly counters: SharedArrayBuffer;
+  /** Cells of the shared counters; also 1 where the data plane runs in this thread. */
+  readonly threadCount: number;
+  readonly #options: DataThreadsOptions;
+  readonly #slots: Slot[] = [];
+  readonly #listening = new Map<number, Waiting<ListenAddress>>();
+  readonly #draining = new Map<number, (resetConnections: number) => void>();
+  /** Counters of every backend that a thread may still hold: the current ones, and removed ones until they settle. */
+  readonly #backendCounters = new Map<number, SharedArrayBuffer>();
+  #snapshot: Snapshot | undefined;
+  #address: ListenAddress | undefined;
+  #isEnding = false;
+  #restarts = 0;
+
+  constructor(options: DataThreadsOptions) {
+    this.#options = options;
+    this.threadCount = Math.max(1, options.count);
+    this.counters = createProcessCounters(this.threadCount);
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** Starts all threads on this snapshot; none of them listens yet. */
+  async start(snapshot: Snapshot): Promise<void> {
+    this.#hold(snapshot);
+    for (let index = 0; index < this.threadCount; index++) {
+      const slot: Slot = {
+        index,
+        thread: undefined,
+        hasListened: false,
+        startedAt: 0,
+        quickDeaths: 0,
+        restart: undefined,
+      };
+      this.#slots.push(slot);
+      await this.#startThread(slot);
+    }
+  }
+
+  /** @throws ListenError; the threads go on without listening. */
+  async listen(): Promise<ListenAddress> {
+    const { listener } = this.#current();
+    // Threads that share a port would share it with a foreign process too, without an error: ask without sharing first.
+    if (this.threadCount > 1) {
+      await probeAddress(listener.host, listener.port).catch((error: NodeJS.ErrnoException) => {
+        throw new ListenError(error.code ?? 'ERR_LISTEN', error.message);
+      });
+    }
+    const [first, ...others] = this.#slots;
+    if (first === undefined) throw new Error('start the data threads before they listen');
+    const address = await this.#listenOn(first);
+    this.#address = address;
+    // Port 0 was whatever the system gave the first thread; from now on it is that one.
+    this.apply(this.#current());
+    await Promise.all(others.map((slot) => this.#listenOn(slot)));
+    return address;
+  }
+
+  apply(snapshot: Snapshot): void {
+    this.#hold(snapshot);
+    this.#broadcast({ kind: 'snapshot', snapshot: this.#current() });
+  }
+
+  setEligible(eligibleIds: readonly number[]): void {
+    const snapshot = this.#current();
+    const eligible = new Set(eligibleIds);
+    // A replacement starts from the held snapshot: it has to know as much as those that heard this message.
+    const backends = snapshot.pool.backends.map((backend) => ({
+      ...backend,
+      isEligible: eligible.has(backend.id),
+    }));
+    this.#snapshot = { ...snapshot, pool: { ...snapshot.pool, backends } };
+    this.#broadcast({ kind: 'eligibility', eligibleIds });
+  }
+
+  /** Resolves with the number of client connections that had to be reset at the deadline. */
+  async drain(deadlineMs: number): Promise<number> {
+    this.#isEnding = true;
+    const counts = await Promise.all(
+      this.#slots.map(
+        (slot) =>
+          new Promise<number>((resolve) => {
+            if (slot.thread === undefined) {
+              resolve(0);
+              return;
+            }
+            const timer = setTimeout(() => resolve(0), deadlineMs + DRAIN_GRACE_MS);
+            this.#draining.set(slot.index, (resetConnections) => {
+              clearTimeout(timer);
+              resolve(resetConnections);
+            });
+            slot.thread.post({ kind: 'drain', deadlineMs });
+          }),
+      ),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Ends all threads; one that does not end by itself is terminated. */
+  async stop(): Promise<void> {
+    this.#isEnding = true;
+    await Promise.all(
+      this.#slots.map(async (slot) => {
+        clearTimeout(slot.restart);
+        await slot.thread?.stop(STOP_GRACE_MS);
+      }),
+    );
+  }
+
+  #current(): Snapshot {
+    if (this.#snapshot === undefined) throw new Error('the data threads have not been started');
+    return this.#snapshot;
+  }
+
+  #hold(snapshot: Snapshot): void {
+    const port = this.#address?.port ?? snapshot.listener.port;
+    this.#snapshot = { ...snapshot, listener: { ...snapshot.listener, port } };
+    const current = new Set<number>();
+    for (const backend of snapshot.pool.backends) {
+      current.add(backend.id);
+      this.#backendCounters.set(backend.id, backend.counters);
+    }
+    for (const [id, buffer] of this.#backendCounters) {
+      if (current.has(id)) continue;
+      const totals = readBackendCounters(buffer, this.threadCount);
+      if (totals.inFlight === 0 && totals.openConnections === 0) this.#backendCounters.delete(id);
+    }
+  }
+
+  #broadcast(message: ToDataThread): void {
+    for (const slot of this.#slots) slot.thread?.post(message);
+  }
+
+  async #startThread(slot: Slot): Promise<void> {
+    const init: DataThreadInit = {
+      threadIndex: slot.index,
+      threadCount: this.threadCount,
+      counters: this.counters,
+      reusePort: this.threadCount > 1,
+      snapshot: this.#current(),
+    };
+    const onMessage = (message: FromDataThread): void => this.#receive(slot, message);
+    slot.startedAt = performance.now();
+    if (this.#options.count === 0) {
+      slot.thread = await startInThisThread(init, onMessage);
+      return;
+    }
+    const thread = startWorker(init, {
+      ...(this.#options.workerUrl && { url: this.#options.workerUrl }),
+      onMessage: (message) => {
+        if (slot.thread === thread) onMessage(message);
+      },
+      onEnd: (reason) => {
+        if (slot.thread === thread) this.#ended(slot, reason);
+      },
+    });
+    slot.thread = thread;
+  }
+
+  #listenOn(slot: Slot): Promise<ListenAddress> {
+    return new Promise((resolve, reject) => {
+      this.#listening.set(slot.index, { resolve, reject });
+      if (slot.thread === undefined) {
+        this.#listenFailed(slot, 'ERR_DATA_THREAD', `data thread ${slot.index} does not run`);
+      } else {
+        slot.thread.post({ kind: 'listen' });
+      }
+    });
+  }
+
+  #listenFailed(slot: Slot, code: string, message: string): void {
+    const waiting = this.#listening.get(slot.index);
+    this.#listening.delete(slot.index);
+    if (waiting !== undefined) {
+      waiting.reject(new ListenError(code, message));
+      return;
+    }
+    // A replacement: somebody took the port in the moment that it was free.
+    this.#options.log.error(
+      'data_thread.listen_failed',
+      `data thread ${slot.index} can't listen: ${message}`,
+      { thread: slot.index, code },
+    );
+    clearTimeout(slot.restart);
+    slot.restart = setTimeout(() => slot.thread?.post({ kind: 'listen' }), SLOW_RESTART_MS);
+  }
+
+  #receive(slot: Slot, message: FromDataThread): void {
+    switch (message.kind) {
+      case 'listening':
+        slot.hasListened = true;
+        this.#listening.get(slot.index)?.resolve({ host: message.host, port: message.port });
+        this.#listening.delete(slot.index);
+        break;
+      case 'listen-failed':
+        this.#listenFailed(slot, message.code, message.message);
+        break;
+      case 'drained':
+        this.#draining.get(slot.index)?.(message.resetConnections);
+        this.#draining.delete(slot.index);
+        break;
+      case 'connect-failed':
+        this.#options.onConnectFailed(message);
+        break;
+      case 'access-log':
+        this.#options.onAccessLog(message);
+        break;
+      case 'log':
+        this.#options.log[message.level](message.event, message.message, {
+          ...message.fields,
+          thread: slot.index,
+        });
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #ended(slot: Slot, reason: { readonly error?: unknown; readonly exitCode: number }): void {
+    slot.thread = undefined;
+    for (const buffer of this.#backendCounters.values()) giveBackBackendShare(buffer, slot.index);
+    giveBackProcessShare(this.counters, slot.index);
+    this.#draining.get(slot.index)?.(0);
+    this.#draining.delete(slot.index);
+    if (this.#isEnding) return;
+    this.#options.log.error('data_thread.died', `data thread ${slot.index} died`, {
+      thread: slot.index,
+      exit_code: reason.exitCode,
+      ...(reason.error !== undefined && { error: reason.error }),
+    });
+    if (this.#listening.has(slot.index)) {
+      const cause = reason.error instanceof Error ? `: ${reason.error.message}` : '';
+      this.#listenFailed(slot, 'ERR_DATA_THREAD', `data thread ${slot.index} died${cause}`);
+    }
+    this.#replace(slot);
+  }
+
+  #replace(slot: Slot): void {
+    const isQuick = performance.now() - slot.startedAt < QUICK_DEATH_MS;
+    slot.quickDeaths = isQuick ? slot.quickDeaths + 1 : 0;
+    clearTimeout(slot.restart);
+    if (slot.quickDeaths < QUICK_DEATHS_IN_A_ROW) this.#restart(slot);
+    else slot.restart = setTimeout(() => this.#restart(slot), SLOW_RESTART_MS);
+  }
+
+  #restart(slot: Slot): void {
+    if (this.#isEnding) return;
+    this.#restarts++;
+    void this.#startThread(slot);
+    if (slot.hasListened) slot.thread?.post({ kind: 'listen' });
+  }
+}

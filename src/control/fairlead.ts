@@ -1,0 +1,319 @@
+/**
+ * Puts the control plane together and starts it, in an order that never lets a client see a half-started proxy: state
+ * file, registry, admin API, data threads, first round of health checks, and only then the port.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Settings } from '../config/settings.ts';
+import { renderPrometheus } from '../observe/prometheus.ts';
+import { backendRoutes } from './admin/backend-routes.ts';
+import { configRoutes, indexRoute } from './admin/config-routes.ts';
+import { explainError } from './admin/explain.ts';
+import { type AdminServer, startAdminServer } from './admin/server.ts';
+import { statusRoutes } from './admin/status-routes.ts';
+import { createMetricsCollector, type ReloadCounts } from './collect-metrics.ts';
+import type { FairleadContext } from './context.ts';
+import { DataThreads, ListenError, planThreads } from './data-threads.ts';
+import { HealthChecker } from './health.ts';
+import { type Logs, openLogs } from './logs.ts';
+import { Operator, type Precondition } from './operator.ts';
+import {
+  countChanges,
+  NO_OPERATOR_STATE,
+  type OperatorState,
+  settleLeaving,
+} from './operator-state.ts';
+import { probe } from './probe.ts';
+import { Registry } from './registry.ts';
+import { ConfigRefused, loadForReload } from './reload.ts';
+import { readStateFile, StateStore, setAsideStateFile } from './state-file.ts';
+import { VERSION } from './version.ts';
+
+const FIRST_CHECKS_MS = 1000;
+const ADMIN_GRACE_MS = 500;
+const LOG_FLUSH_MS = 2000;
+
+const EXIT_FAILED = 1;
+const EXIT_ADDRESS_IN_USE = 3;
+
+export interface RunningFairlead {
+  readonly port: number;
+  readonly adminPort: number;
+  /** Not ready any more, no new connections, in-flight requests finish, state and logs are written. Gives the exit code. */
+  shutdown(reason: string): Promise<number>;
+  /** Ends at once: in-flight requests are cut off. */
+  kill(): void;
+  /** Resolves with the exit code when all has ended. */
+  readonly exited: Promise<number>;
+}
+
+/** What the lifecycle needs beyond what the caller gets. */
+export interface ControlledFairlead extends RunningFairlead {
+  readonly logs: Logs;
+  /** Reads the config again. Logged, whatever comes of it; what is refused is thrown as well. */
+  reload(precondition?: Precondition): Promise<boolean>;
+}
+
+/** Could not start; `exitCode` says how the process should end. */
+export class StartFailed extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number, cause: unknown) {
+    super(message, { cause });
+    this.name = 'StartFailed';
+    this.exitCode = exitCode;
+  }
+}
+
+export interface FairleadOptions {
+  /** Another entry file of the data threads, for tests. */
+  readonly workerUrl?: URL;
+  /** Where the log goes instead of to standard output. */
+  readonly logFile?: string;
+}
+
+/** @throws StartFailed with 3 where an address is in use */
+export async function startFairlead(
+  settings: Settings,
+  context: FairleadContext,
+  options: FairleadOptions = {},
+): Promise<ControlledFairlead> {
+  const startedAt = performance.now();
+  const logs = openAllLogs(settings, options.logFile);
+  const { log } = logs;
+  const operatorState = await readOperatorState(settings, logs);
+  const threadPlan = planThreads(settings.threads);
+  if (threadPlan.note !== undefined) log.info('threads.settled', threadPlan.note);
+
+  const threads = new DataThreads({
+    count: threadPlan.count,
+    log,
+    onConnectFailed: ({ backendId, code, detail }) =>
+      health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
+    onAccessLog: ({ lines, count }) => logs.writeAccess(lines, count),
+    ...(options.workerUrl && { workerUrl: options.workerUrl }),
+  });
+  const { threadCount } = threads;
+  const registry = new Registry({ settings, threadCount, operatorState });
+  const store = new StateStore(settings.stateFile);
+  const health = new HealthChecker({
+    registry,
+    log,
+    probe,
+    onChange: () => threads.setEligible(registry.eligibleIds()),
+  });
+  const operator = new Operator({
+    registry,
+    store,
+    log,
+    threadCount,
+    publish() {
+      threads.apply(registry.snapshot());
+      health.sync();
+    },
+  });
+  const reloads: ReloadCounts = { succeeded: 0, failed: 0, lastSuccess: undefined };
+  const metrics = createMetricsCollector({
+    registry,
+    health,
+    threads,
+    reloads,
+    droppedLogLines: () => logs.droppedLines(),
+    version: VERSION,
+  });
+
+  async function reload(precondition?: Precondition): Promise<boolean> {
+    try {
+      const hasChanged = await operator.reload(
+        () => loadForReload(context, registry.settings),
+        precondition,
+      );
+      logs.setLevel(registry.settings.logLevel);
+      reloads.succeeded++;
+      reloads.lastSuccess = Date.now();
+      const changes = countChanges(registry.operatorState);
+      log.info('config.reloaded', hasChanged ? 'config reloaded' : 'config reloaded: no change', {
+        generation: registry.generation,
+        api_changes: changes,
+      });
+      return hasChanged;
+    } catch (error) {
+      reloads.failed++;
+      log.error('config.refused', `the reload was refused: ${messageOf(error)}`, {
+        ...(error instanceof ConfigRefused && { problems: error.problems }),
+      });
+      throw error;
+    }
+  }
+
+  let phase: 'starting' | 'running' | 'ending' = 'starting';
+  const routes = [
+    ...statusRoutes({
+      registry,
+      operator,
+      threadCount,
+      uptimeSeconds: () => (performance.now() - startedAt) / 1000,
+      metrics: () => renderPrometheus(metrics.collect()),
+      notReady: () => (phase === 'running' ? undefined : `Fairlead is ${phase}.`),
+    }),
+    ...backendRoutes({ registry, operator, health, threadCount }),
+    ...configRoutes({ registry, context, reload }),
+  ];
+  const { admin: adminSettings } = settings;
+  let admin: AdminServer | undefined;
+  let port: number;
+  try {
+    // The data threads run before the first call can change what they should run on.
+    await threads.start(registry.snapshot());
+    admin = await startAdminServer({
+      ...adminSettings,
+      routes: [...routes, indexRoute(routes)],
+      log,
+      explain: explainError,
+    }).catch((error: unknown) => {
+      throw startFailed(error, 'the admin API', adminSettings.host, adminSettings.port);
+    });
+    health.sync();
+    await Promise.race([
+      Promise.all(registry.backends().map(({ id }) => health.checkNow(id))),
+      sleep(FIRST_CHECKS_MS, undefined, { ref: false }),
+    ]);
+    ({ port } = await threads.listen().catch((error: unknown) => {
+      throw startFailed(error, 'the proxy', settings.host, settings.port);
+    }));
+  } catch (error) {
+    health.stop();
+    metrics.stop();
+    await Promise.all([admin?.close(0), threads.stop()]);
+    await logs.close(LOG_FLUSH_MS);
+    throw error;
+  }
+  phase = 'running';
+  const adminPort = admin.port;
+  log.info(
+    'listening',
+    `listening on port ${port}, admin API on ${adminSettings.host}:${adminPort}`,
+    {
+      port,
+      admin_port: adminPort,
+      backends: registry.backends().length,
+      strategy: registry.strategy,
+      threads: threadPlan.count,
+      api_changes: countChanges(registry.operatorState),
+      version: VERSION,
+    },
+  );
+
+  let resolveExited: (exitCode: number) => void;
+  const exited = new Promise<number>((resolve) => {
+    resolveExited = resolve;
+  });
+  let shuttingDown: Promise<number> | undefined;
+  let ending: Promise<void> | undefined;
+
+  async function end(adminGraceMs: number): Promise<void> {
+    phase = 'ending';
+    health.stop();
+    metrics.stop();
+    await operator.stop();
+    await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
+    log.info('stopped', 'Fairlead has stopped');
+    await logs.close(LOG_FLUSH_MS);
+    resolveExited(0);
+  }
+
+  return {
+    port,
+    adminPort,
+    logs,
+    reload,
+    exited,
+    shutdown(reason) {
+      shuttingDown ??= (async () => {
+        phase = 'ending';
+        const { drainMs } = registry.settings;
+        log.info(
+          'stopping',
+          `stopping (${reason}): requests in flight have ${drainMs} ms to finish`,
+          {
+            reason,
+            drain_ms: drainMs,
+          },
+        );
+        const reset = await threads.drain(drainMs);
+        if (reset > 0) {
+          log.warn('drain.cut_off', `${reset} connections were cut off at the deadline`, { reset });
+        }
+        ending ??= end(ADMIN_GRACE_MS);
+        return exited;
+      })();
+      return shuttingDown;
+    },
+    kill() {
+      if (ending !== undefined) return;
+      log.warn('killed', 'ending at once: requests in flight are cut off');
+      ending = end(0);
+    },
+  };
+}
+
+function openAllLogs(settings: Settings, logFile: string | undefined): Logs {
+  try {
+    return openLogs(settings, logFile);
+  } catch (error) {
+    throw new StartFailed(
+      `the access log can't be opened: ${messageOf(error)}`,
+      EXIT_FAILED,
+      error,
+    );
+  }
+}
+
+/** A file that can't be understood must not keep the proxy from starting, and must not be lost either. */
+async function readOperatorState(settings: Settings, { log }: Logs): Promise<OperatorState> {
+  const path = settings.stateFile;
+  if (path === undefined) return NO_OPERATOR_STATE;
+  const result = await readStateFile(path);
+  if (result.kind === 'absent') return NO_OPERATOR_STATE;
+  if (result.kind === 'read') return settleLeaving(result.state);
+  const aside = await setAsideStateFile(path, new Date()).catch(() => undefined);
+  const where = aside === undefined ? 'it could not be set aside' : `it is kept as ${aside}`;
+  log.error(
+    'state_file.damaged',
+    `the state file ${path} is damaged (${result.reason}); ${where}; starting without it`,
+    { file: path, reason: result.reason, ...(aside !== undefined && { kept_as: aside }) },
+  );
+  return NO_OPERATOR_STATE;
+}
+
+function startFailed(
+  error: unknown,
+  what: string,
+  host: string | undefined,
+  port: number,
+): StartFailed {
+  const code = codeOf(error);
+  const address = `${host === undefined ? '*' : host.includes(':') ? `[${host}]` : host}:${port}`;
+  if (code === 'EADDRINUSE') {
+    return new StartFailed(
+      `${what} can't listen on ${address}: the address is in use`,
+      EXIT_ADDRESS_IN_USE,
+      error,
+    );
+  }
+  return new StartFailed(
+    `${what} can't listen on ${address}: ${messageOf(error)}`,
+    EXIT_FAILED,
+    error,
+  );
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (error instanceof ListenError) return error.code;
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,71 @@
+/** Opens the outputs that settings name: the program's log on standard output, the access log there or in a file. */
+import { isatty } from 'node:tty';
+import type { Settings } from '../config/settings.ts';
+import { LogWriter } from '../observe/log-writer.ts';
+import { createLogger, type Logger } from '../observe/logger.ts';
+import { prettyAccessLine } from '../observe/pretty-line.ts';
+
+export interface Logs {
+  readonly log: Logger;
+  /** Complete lines of a data thread, as bytes. */
+  writeAccess(lines: Uint8Array, count: number): void;
+  droppedLines(): number;
+  /** Opens the access-log file anew, after log rotation. */
+  reopen(): void;
+  setLevel(level: Settings['logLevel']): void;
+  /** Writes what is queued and closes; gives up at the deadline. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Descriptor 1 is standard output. */
+const STANDARD_OUTPUT = 1;
+
+/** @throws the system's error when the access-log file can't be opened. */
+export function openLogs(settings: Settings, logFile?: string): Logs {
+  const output = new LogWriter({ target: logFile ?? STANDARD_OUTPUT });
+  // Not process.stdout.isTTY: that would open a second stream on the same descriptor.
+  const isTerminal = logFile === undefined && isatty(STANDARD_OUTPUT);
+  const hasColours = isTerminal && process.env['NO_COLOR'] === undefined;
+  const { logger: log, setLevel } = createLogger({
+    level: settings.logLevel,
+    writer: output,
+    ...(isTerminal && { pretty: { hasColours } }),
+  });
+  const target = settings.accessLog === false ? 'stdout' : settings.accessLog.target;
+  const access =
+    target === 'stdout'
+      ? output
+      : new LogWriter({
+          target: target.file,
+          onError: (error) =>
+            log.error('access_log.failed', `the access log can't be written: ${error.message}`, {
+              file: target.file,
+            }),
+        });
+  const isPretty = isTerminal && access === output;
+
+  return {
+    log,
+    setLevel,
+    writeAccess(lines, count) {
+      access.write(isPretty ? prettyLines(lines, hasColours) : lines, count, true);
+    },
+    droppedLines: () => output.droppedLines + (access === output ? 0 : access.droppedLines),
+    reopen: () => access.reopen(),
+    async close(deadlineMs) {
+      await Promise.all([
+        output.close(deadlineMs),
+        access === output ? undefined : access.close(deadlineMs),
+      ]);
+    },
+  };
+}
+
+function prettyLines(lines: Uint8Array, hasColours: boolean): Uint8Array {
+  const text = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength).toString('latin1');
+  const pretty = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => prettyAccessLine(line, hasColours));
+  return Buffer.from(pretty.join(''));
+}

@@ -1,0 +1,177 @@
+/**
+ * The one door for changes by operators: the admin API and reloads come through here, one at a time.
+ *
+ * A change is planned, saved, committed, published, in this order. If saving fails, nothing happened.
+ */
+
+import type { BackendAddress, Settings } from '../config/settings.ts';
+import type { Logger } from '../observe/logger.ts';
+import { readBackendCounters } from '../snapshot/counters.ts';
+import type { StrategyName } from '../snapshot/snapshot.ts';
+import type { AdminState } from './operator-state.ts';
+import { type Backend, ChangeRefused, type Plan, type Registry } from './registry.ts';
+import type { StateStore } from './state-file.ts';
+
+/** The state file could not be written; the change was not made. */
+export class SaveFailed extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = 'SaveFailed';
+  }
+}
+
+/** Checked when the change's turn comes; throws to refuse it. */
+export type Precondition = (generation: number) => void;
+
+export interface OperatorOptions {
+  readonly registry: Registry;
+  readonly store: StateStore;
+  readonly log: Logger;
+  readonly threadCount: number;
+  /** Makes the planes see the registry as it is now. */
+  readonly publish: () => void;
+}
+
+const DRAIN_POLL_MS = 50;
+
+export class Operator {
+  readonly #registry: Registry;
+  readonly #store: StateStore;
+  readonly #log: Logger;
+  readonly #threadCount: number;
+  readonly #publish: () => void;
+  /** Backends that will be removed: what to call to leave it be. */
+  readonly #leaving = new Map<number, NodeJS.Timeout>();
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: OperatorOptions) {
+    this.#registry = options.registry;
+    this.#store = options.store;
+    this.#log = options.log;
+    this.#threadCount = options.threadCount;
+    this.#publish = options.publish;
+  }
+
+  async add(
+    address: BackendAddress,
+    weight: number,
+    precondition?: Precondition,
+  ): Promise<Backend> {
+    const backend = await this.#change(() => this.#registry.planAdd(address, weight), precondition);
+    this.#log.info('backend.added', `${address.url} added as backend ${backend.id}`, {
+      backend: address.url,
+      id: backend.id,
+      weight,
+    });
+    return backend;
+  }
+
+  /** In-flight requests finish in the data plane. @throws ChangeRefused, SaveFailed */
+  async remove(id: number, precondition?: Precondition): Promise<Backend> {
+    const backend = await this.#change(() => this.#registry.planRemove(id), precondition);
+    this.#stopLeaving(id);
+    this.#log.info('backend.removed', `${backend.address.url} removed`, {
+      backend: backend.address.url,
+      id,
+    });
+    return backend;
+  }
+
+  /** No new requests from now on; removed when none is in flight any more, or after `drainMs`. */
+  async leave(id: number, drainMs: number, precondition?: Precondition): Promise<Backend> {
+    const backend = await this.#change(() => this.#registry.planLeave(id), precondition);
+    this.#log.info('backend.draining', `${backend.address.url} is draining before its removal`, {
+      backend: backend.address.url,
+      id,
+      drain_ms: drainMs,
+    });
+    this.#stopLeaving(id);
+    const deadline = performance.now() + drainMs;
+    const poll = setInterval(() => {
+      const { inFlight } = readBackendCounters(backend.counters, this.#threadCount);
+      if (inFlight > 0 && performance.now() < deadline) return;
+      this.#stopLeaving(id);
+      this.remove(id).catch((error: unknown) => this.#removalFailed(backend, error));
+    }, DRAIN_POLL_MS);
+    this.#leaving.set(id, poll);
+    return backend;
+  }
+
+  async update(
+    id: number,
+    update: { readonly state?: AdminState; readonly weight?: number },
+    precondition?: Precondition,
+  ): Promise<Backend> {
+    const backend = await this.#change(() => this.#registry.planUpdate(id, update), precondition);
+    if (update.state !== undefined) this.#stopLeaving(id);
+    const { url } = backend.address;
+    this.#log.info('backend.updated', `${url} is ${backend.adminState}, weight ${backend.weight}`, {
+      backend: url,
+      id,
+      state: backend.adminState,
+      weight: backend.weight,
+    });
+    return backend;
+  }
+
+  async setStrategy(strategy: StrategyName, precondition?: Precondition): Promise<StrategyName> {
+    const result = await this.#change(() => this.#registry.planStrategy(strategy), precondition);
+    this.#log.info('strategy.changed', `the strategy is ${result}`, { strategy: result });
+    return result;
+  }
+
+  /**
+   * Runs on what `load` gives; what it throws is passed on, and nothing changed then.
+   * Resolves with whether anything is different now.
+   */
+  async reload(load: () => Promise<Settings>, precondition?: Precondition): Promise<boolean> {
+    return this.#inTurn(async () => {
+      precondition?.(this.#registry.generation);
+      const hasChanged = this.#registry.applyConfig(await load());
+      if (hasChanged) this.#publish();
+      return hasChanged;
+    });
+  }
+
+  /** Leaves backends that are on their way out as they are: they are gone after a restart. */
+  async stop(): Promise<void> {
+    for (const id of this.#leaving.keys()) this.#stopLeaving(id);
+    await this.#last.catch(() => {});
+    await this.#store.flush();
+  }
+
+  #change<T>(makePlan: () => Plan<T>, precondition?: Precondition): Promise<T> {
+    return this.#inTurn(async () => {
+      precondition?.(this.#registry.generation);
+      const plan = makePlan();
+      if (!plan.isEmpty) {
+        await this.#store.save(plan.state).catch((error: unknown) => {
+          throw new SaveFailed(error);
+        });
+      }
+      const result = plan.commit();
+      if (!plan.isEmpty) this.#publish();
+      return result;
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  #stopLeaving(id: number): void {
+    clearInterval(this.#leaving.get(id));
+    this.#leaving.delete(id);
+  }
+
+  #removalFailed(backend: Backend, error: unknown): void {
+    // Removed by somebody else meanwhile: that is what was wanted.
+    if (error instanceof ChangeRefused) return;
+    this.#log.error('backend.removal_failed', `${backend.address.url} could not be removed`, {
+      backend: backend.address.url,
+      error,
+    });
+  }
+}

@@ -1,0 +1,14 @@
+/** Fairlead's version, from its package.json: two folders up both from src/control and from dist/control. */
+import { readFileSync } from 'node:fs';
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  );
+  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) {
+    return String(manifest.version);
+  }
+  return 'unknown';
+}
+
+export const VERSION = readVersion();

@@ -1,0 +1,241 @@
+/**
+ * Writes log lines to one file descriptor without ever making anybody wait.
+ *
+ * Chunks queue up to a bound while the one write under way has not come back; past the bound, access lines are dropped
+ * and counted. A disk that fails or a reader that went away is counted and reported once, never fatal.
+ *
+ * Pipes and sockets are written through libuv's non-blocking streams: a write(2) of the thread pool that waits for a
+ * reader who stopped reading could not be called off, and would keep the process from exiting. Files and terminals
+ * are written in the thread pool.
+ */
+import fs from 'node:fs';
+import net from 'node:net';
+
+export const DEFAULT_QUEUE_BYTES = 8 * 1024 * 1024;
+
+/** Chunks gathered into one write. */
+const BATCH_BYTES = 64 * 1024;
+
+export interface LogWriterOptions {
+  /** An open descriptor (1: standard output), or a path that is appended to. */
+  readonly target: number | string;
+  readonly maxQueueBytes?: number;
+  /** Told the first time that writing fails, and again after it worked in between. */
+  readonly onError?: (error: Error) => void;
+}
+
+type Done = (error: Error | null) => void;
+
+export class LogWriter {
+  readonly #target: number | string;
+  readonly #maxQueueBytes: number;
+  readonly #onError: (error: Error) => void;
+  readonly #waiting: (() => void)[] = [];
+  #fd: number | undefined;
+  #stream: net.Socket | undefined;
+  #isOwnStream = false;
+  #queue: { chunk: Uint8Array; lines: number }[] = [];
+  #queuedBytes = 0;
+  #isWriting = false;
+  #isFailing = false;
+  #isGone = false;
+  #mustReopen = false;
+  #droppedLines = 0;
+  #errors = 0;
+
+  /** @throws the system's error when a path can't be opened for appending. */
+  constructor(options: LogWriterOptions) {
+    this.#target = options.target;
+    this.#maxQueueBytes = options.maxQueueBytes ?? DEFAULT_QUEUE_BYTES;
+    this.#onError = options.onError ?? (() => {});
+    if (typeof this.#target === 'string') this.#fd = fs.openSync(this.#target, 'a', 0o640);
+    else this.#open(this.#target);
+  }
+
+  /** Lines that were never written, for want of room or because writing failed. */
+  get droppedLines(): number {
+    return this.#droppedLines;
+  }
+
+  get errors(): number {
+    return this.#errors;
+  }
+
+  /**
+   * Queues whole lines, which must not be changed any more. `isExpendable` lines (the access log) go overboard when
+   * the queue is full; others have twice the room.
+   */
+  write(chunk: Uint8Array, lines: number, isExpendable: boolean): void {
+    const room = isExpendable ? this.#maxQueueBytes : 2 * this.#maxQueueBytes;
+    if (this.#isGone || this.#queuedBytes + chunk.length > room) {
+      this.#droppedLines += lines;
+      return;
+    }
+    this.#queue.push({ chunk, lines });
+    this.#queuedBytes += chunk.length;
+    this.#next();
+  }
+
+  /** Opens the path anew before the next write: log rotation moved the old file away. */
+  reopen(): void {
+    if (typeof this.#target !== 'string') return;
+    this.#mustReopen = true;
+    this.#next();
+  }
+
+  /** Resolves when all is written or the time is up; true when all is written. */
+  async flush(deadlineMs: number): Promise<boolean> {
+    if (!this.#isWriting) return true;
+    let timer: NodeJS.Timeout | undefined;
+    const isWritten = await Promise.race([
+      new Promise<true>((resolve) => this.#waiting.push(() => resolve(true))),
+      new Promise<false>((resolve) => {
+        timer = setTimeout(() => resolve(false), deadlineMs);
+      }),
+    ]);
+    clearTimeout(timer);
+    return isWritten;
+  }
+
+  /** Flushes and closes. Later lines are dropped. */
+  async close(deadlineMs: number): Promise<void> {
+    const isWritten = await this.flush(deadlineMs);
+    this.#isGone = true;
+    // Standard output itself stays open: it is not ours alone.
+    if (this.#isOwnStream) this.#stream?.destroy();
+    if (isWritten && typeof this.#target === 'string' && this.#fd !== undefined) {
+      fs.closeSync(this.#fd);
+      this.#fd = undefined;
+    }
+  }
+
+  #open(fd: number): void {
+    this.#fd = fd;
+    let stat: fs.Stats;
+    try {
+      stat = fs.fstatSync(fd);
+    } catch {
+      // A closed descriptor: the first write says so.
+      return;
+    }
+    if (stat.isFIFO()) this.#stream = this.#ownStream(fd);
+    else if (stat.isSocket())
+      this.#stream = new net.Socket({ fd, readable: false, writable: true });
+    if (this.#stream === undefined) return;
+    this.#isOwnStream = stat.isFIFO();
+    this.#stream.unref();
+    this.#stream.on('error', (error) => this.#fail(error));
+  }
+
+  /**
+   * Opens the pipe a second time, so that only our end is non-blocking: the first one is shared with whoever else
+   * writes to it (`2>&1`). Undefined where the system can't: then the thread pool writes.
+   */
+  #ownStream(fd: number): net.Socket | undefined {
+    try {
+      const own = fs.openSync(`/dev/fd/${fd}`, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
+      return new net.Socket({ fd: own, readable: false, writable: true });
+    } catch {
+      return undefined;
+    }
+  }
+
+  #next(): void {
+    if (this.#isWriting || this.#isGone) return;
+    if (this.#mustReopen) {
+      this.#reopenNow();
+      return;
+    }
+    const batch = this.#takeBatch();
+    if (batch === undefined) {
+      for (const wake of this.#waiting.splice(0)) wake();
+      return;
+    }
+    this.#isWriting = true;
+    this.#put(batch.bytes, (error) => {
+      this.#isWriting = false;
+      if (error === null) {
+        this.#isFailing = false;
+      } else {
+        this.#droppedLines += batch.lines;
+        this.#fail(error);
+      }
+      this.#next();
+    });
+  }
+
+  #takeBatch(): { bytes: Uint8Array; lines: number } | undefined {
+    const first = this.#queue[0];
+    if (first === undefined) return undefined;
+    let count = 0;
+    let length = 0;
+    let lines = 0;
+    for (const { chunk, lines: chunkLines } of this.#queue) {
+      if (count > 0 && length + chunk.length > BATCH_BYTES) break;
+      count++;
+      length += chunk.length;
+      lines += chunkLines;
+    }
+    const taken = this.#queue.splice(0, count);
+    this.#queuedBytes -= length;
+    if (taken.length === 1) return { bytes: first.chunk, lines };
+    return {
+      bytes: Buffer.concat(
+        taken.map(({ chunk }) => chunk),
+        length,
+      ),
+      lines,
+    };
+  }
+
+  #put(bytes: Uint8Array, done: Done): void {
+    if (this.#stream !== undefined) {
+      this.#stream.write(bytes, (error) => done(error ?? null));
+      return;
+    }
+    const fd = this.#fd;
+    if (fd === undefined) {
+      done(new Error('the log is not open'));
+      return;
+    }
+    fs.write(fd, bytes, (error, written) => {
+      if (error?.code === 'EAGAIN') setTimeout(() => this.#put(bytes, done), 20);
+      else if (error !== null) done(error);
+      else if (written < bytes.length) this.#put(bytes.subarray(written), done);
+      else done(null);
+    });
+  }
+
+  #reopenNow(): void {
+    this.#mustReopen = false;
+    this.#isWriting = true;
+    fs.open(this.#target as string, 'a', 0o640, (error, fd) => {
+      this.#isWriting = false;
+      if (error !== null) {
+        this.#fail(error);
+      } else {
+        const old = this.#fd;
+        this.#fd = fd;
+        if (old !== undefined) fs.close(old, () => {});
+      }
+      this.#next();
+    });
+  }
+
+  #fail(error: Error): void {
+    this.#errors++;
+    // Nobody reads any more, and nobody will: `fairlead | head`.
+    if (this.#stream !== undefined) this.#giveUp();
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    this.#onError(error);
+  }
+
+  #giveUp(): void {
+    this.#isGone = true;
+    for (const { lines } of this.#queue) this.#droppedLines += lines;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}

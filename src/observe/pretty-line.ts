@@ -1,0 +1,87 @@
+/** Turns a JSON log line into a line for eyes: `12:03:04.567 WARN  http://localhost:3001 is DOWN: … key=value`. */
+
+const LEVELS: Readonly<Record<string, { readonly label: string; readonly colour: number }>> = {
+  debug: { label: 'DEBUG', colour: 90 },
+  info: { label: 'INFO ', colour: 32 },
+  warn: { label: 'WARN ', colour: 33 },
+  error: { label: 'ERROR', colour: 31 },
+  fatal: { label: 'FATAL', colour: 31 },
+};
+const DIM = 2;
+
+/** Control characters could move the cursor or hide text: they are shown, never sent to the terminal. */
+const CONTROL = /[\p{Cc}\u2028\u2029]/gu;
+
+/** A line that is no JSON object comes back as it is, made safe. */
+export function prettyLine(line: string, hasColours: boolean): string {
+  const record = parse(line);
+  if (record === undefined) return `${printable(line.trimEnd())}\n`;
+  const paint = (text: string, colour: number): string =>
+    hasColours ? `\x1b[${colour}m${text}\x1b[0m` : text;
+  const { time, level, event, msg, ...fields } = record;
+  const parts = [paint(clock(time), DIM)];
+  const known = typeof level === 'string' ? LEVELS[level] : undefined;
+  if (known !== undefined) parts.push(paint(known.label, known.colour));
+  if (typeof msg === 'string') {
+    parts.push(printable(msg));
+  } else if (event !== undefined) {
+    parts.push(printable(show(event)));
+  }
+  // What the message says already is not said again.
+  const rest = Object.entries(fields).filter(
+    ([, value]) => typeof msg !== 'string' || !msg.includes(show(value)),
+  );
+  const details = rest.map(([key, value]) => `${key}=${printable(show(value))}`).join(' ');
+  if (details !== '') parts.push(paint(details, DIM));
+  return `${parts.join(' ')}\n`;
+}
+
+/** The access log on a terminal: `12:03:04.567 GET /path 200 3 ms http://localhost:3001`. */
+export function prettyAccessLine(line: string, hasColours: boolean): string {
+  const record = parse(line);
+  if (record === undefined || record['method'] === undefined) return prettyLine(line, hasColours);
+  const paint = (text: string, colour: number): string =>
+    hasColours ? `\x1b[${colour}m${text}\x1b[0m` : text;
+  const status = Number(record['status']);
+  const colour = status >= 500 ? 31 : status >= 400 ? 33 : 32;
+  const parts = [
+    paint(clock(record['time']), DIM),
+    printable(`${show(record['method'])} ${show(record['path'])}`),
+    paint(show(record['status']), colour),
+  ];
+  if (typeof record['duration_ms'] === 'number') parts.push(`${record['duration_ms']} ms`);
+  for (const key of ['backend', 'error']) {
+    const value = record[key];
+    if (value !== undefined && value !== null) parts.push(paint(printable(show(value)), DIM));
+  }
+  return `${parts.join(' ')}\n`;
+}
+
+function parse(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Local time of day of an ISO time. */
+function clock(time: unknown): string {
+  const date = new Date(typeof time === 'string' ? time : Number.NaN);
+  if (Number.isNaN(date.getTime())) return '--:--:--.---';
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const ms = String(date.getMilliseconds()).padStart(3, '0');
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`;
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+}
+
+function printable(text: string): string {
+  return text.replaceAll(
+    CONTROL,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

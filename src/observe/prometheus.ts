@@ -1,0 +1,281 @@
+/**
+ * The Prometheus text exposition (format 0.0.4) over the shared counters. Pure: what comes in is what is written.
+ *
+ * A removed backend's series end with it, as Prometheus expects of a target that is gone. Exchanges that no backend
+ * took part in are counted under `backend="none"`.
+ */
+import { ERROR_CODES } from '../errors.ts';
+import {
+  type BackendTotals,
+  LATENCY_BUCKETS_SECONDS,
+  type ProcessTotals,
+} from '../snapshot/counters.ts';
+
+export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+export interface BackendMetrics {
+  readonly url: string;
+  readonly isUp: boolean;
+  readonly totals: BackendTotals;
+  readonly checksPassed: number;
+  readonly checksFailed: number;
+}
+
+export interface ControlMetrics {
+  readonly version: string;
+  readonly nodeVersion: string;
+  readonly startedAtSeconds: number;
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  readonly heapUsedBytes: number;
+  /** Of the control thread. */
+  readonly eventLoopDelaySeconds: { readonly p50: number; readonly p99: number };
+  readonly dataThreads: number;
+  readonly dataThreadRestarts: number;
+  readonly reloadsSucceeded: number;
+  readonly reloadsFailed: number;
+  /** Undefined: none yet. */
+  readonly lastReloadSeconds: number | undefined;
+  /** Lines that the log writers dropped; those that data threads dropped are in the process totals. */
+  readonly logLinesDropped: number;
+}
+
+export interface Metrics {
+  readonly pool: string;
+  readonly backends: readonly BackendMetrics[];
+  readonly process: ProcessTotals;
+  readonly control: ControlMetrics;
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+export function renderPrometheus(metrics: Metrics): string {
+  const page = new Page();
+  writeTraffic(page, metrics);
+  writeBackends(page, metrics);
+  writeClients(page, metrics);
+  writeControl(page, metrics.control);
+  return page.text();
+}
+
+function writeTraffic(page: Page, { pool, backends, process }: Metrics): void {
+  page.family('fairlead_requests_total', 'counter', 'Requests by backend and status.');
+  for (const { url, totals } of backends) {
+    for (const [status, count] of totals.statuses) {
+      page.sample({ pool, backend: url, code: codeLabel(status) }, count);
+    }
+  }
+  for (const [status, count] of process.statuses) {
+    page.sample({ pool, backend: 'none', code: codeLabel(status) }, count);
+  }
+  page.family(
+    'fairlead_request_duration_seconds',
+    'histogram',
+    'Time from the first byte of a request to the last byte of its response.',
+  );
+  for (const { url, totals } of backends) writeHistogram(page, { pool, backend: url }, totals);
+
+  page.family(
+    'fairlead_errors_total',
+    'counter',
+    'Exchanges that ended with an error, by its code.',
+  );
+  process.errors.forEach((count, index) => {
+    const code = ERROR_CODES[index];
+    if (code !== undefined) page.sample({ code }, count);
+  });
+}
+
+function writeHistogram(page: Page, labels: Labels, totals: BackendTotals): void {
+  let cumulative = 0;
+  totals.buckets.forEach((count, index) => {
+    cumulative += count;
+    const bound = LATENCY_BUCKETS_SECONDS[index];
+    page.sample(
+      { ...labels, le: bound === undefined ? '+Inf' : String(bound) },
+      cumulative,
+      '_bucket',
+    );
+  });
+  page.sample(labels, totals.durationSumSeconds, '_sum');
+  page.sample(labels, cumulative, '_count');
+}
+
+function writeBackends(page: Page, { pool, backends }: Metrics): void {
+  const perBackend = (
+    name: string,
+    type: 'counter' | 'gauge',
+    help: string,
+    read: (backend: BackendMetrics) => number,
+  ): void => {
+    page.family(name, type, help);
+    for (const backend of backends) page.sample({ pool, backend: backend.url }, read(backend));
+  };
+  perBackend(
+    'fairlead_backend_up',
+    'gauge',
+    '1 if the backend gets requests: enabled and healthy.',
+    ({ isUp }) => (isUp ? 1 : 0),
+  );
+  perBackend(
+    'fairlead_backend_requests_in_flight',
+    'gauge',
+    'Requests at the backend now.',
+    ({ totals }) => totals.inFlight,
+  );
+  page.family(
+    'fairlead_backend_connections',
+    'gauge',
+    'Connections to the backend: all open, and idle.',
+  );
+  for (const { url, totals } of backends) {
+    page.sample({ pool, backend: url, state: 'open' }, totals.openConnections);
+    page.sample({ pool, backend: url, state: 'idle' }, totals.idleConnections);
+  }
+  perBackend(
+    'fairlead_backend_failures_total',
+    'counter',
+    'Attempts that failed through the fault of the backend.',
+    ({ totals }) => totals.failures,
+  );
+  perBackend(
+    'fairlead_retries_total',
+    'counter',
+    'Attempts at the backend that failed and were followed by another attempt.',
+    ({ totals }) => totals.retries,
+  );
+  perBackend(
+    'fairlead_backend_received_bytes_total',
+    'counter',
+    'Bytes received from clients in requests for the backend.',
+    ({ totals }) => totals.bytesIn,
+  );
+  perBackend(
+    'fairlead_backend_sent_bytes_total',
+    'counter',
+    'Bytes sent to clients in responses of the backend.',
+    ({ totals }) => totals.bytesOut,
+  );
+  page.family('fairlead_health_checks_total', 'counter', 'Health checks by result.');
+  for (const { url, checksPassed, checksFailed } of backends) {
+    page.sample({ pool, backend: url, result: 'pass' }, checksPassed);
+    page.sample({ pool, backend: url, result: 'fail' }, checksFailed);
+  }
+}
+
+function writeClients(page: Page, { process, control }: Metrics): void {
+  page.single(
+    'fairlead_client_connections',
+    'gauge',
+    'Client connections now.',
+    process.clientConnections,
+  );
+  page.single(
+    'fairlead_client_connections_total',
+    'counter',
+    'Client connections accepted.',
+    process.acceptedConnections,
+  );
+  page.single(
+    'fairlead_log_lines_dropped_total',
+    'counter',
+    'Log lines dropped because writing them was too slow or failed.',
+    process.logLinesDropped + control.logLinesDropped,
+  );
+}
+
+function writeControl(page: Page, control: ControlMetrics): void {
+  page.family('fairlead_reload_total', 'counter', 'Reloads of the config by result.');
+  page.sample({ result: 'success' }, control.reloadsSucceeded);
+  page.sample({ result: 'failure' }, control.reloadsFailed);
+  if (control.lastReloadSeconds !== undefined) {
+    page.single(
+      'fairlead_reload_last_success_timestamp_seconds',
+      'gauge',
+      'When the config was last reloaded.',
+      control.lastReloadSeconds,
+    );
+  }
+  page.single('fairlead_data_threads', 'gauge', 'Data threads.', control.dataThreads);
+  page.single(
+    'fairlead_data_thread_restarts_total',
+    'counter',
+    'Data threads that died and were replaced.',
+    control.dataThreadRestarts,
+  );
+  page.family(
+    'fairlead_event_loop_delay_seconds',
+    'gauge',
+    'Event-loop delay of the control thread.',
+  );
+  page.sample({ thread: 'control', quantile: '0.5' }, control.eventLoopDelaySeconds.p50);
+  page.sample({ thread: 'control', quantile: '0.99' }, control.eventLoopDelaySeconds.p99);
+  page.family('fairlead_heap_used_bytes', 'gauge', 'JavaScript heap in use.');
+  page.sample({ thread: 'control' }, control.heapUsedBytes);
+  page.single(
+    'process_resident_memory_bytes',
+    'gauge',
+    'Resident memory of the whole process.',
+    control.residentBytes,
+  );
+  page.single(
+    'process_cpu_seconds_total',
+    'counter',
+    'CPU time of the whole process.',
+    control.cpuSeconds,
+  );
+  page.single(
+    'process_start_time_seconds',
+    'gauge',
+    'When the process started.',
+    control.startedAtSeconds,
+  );
+  page.family('fairlead_build_info', 'gauge', 'Version of Fairlead and of Node.');
+  page.sample({ version: control.version, node: control.nodeVersion }, 1);
+}
+
+/** 600 stands for everything above 599. */
+function codeLabel(status: number): string {
+  return status === 600 ? 'other' : String(status);
+}
+
+class Page {
+  readonly #lines: string[] = [];
+  #name = '';
+
+  family(name: string, type: 'counter' | 'gauge' | 'histogram', help: string): void {
+    this.#name = name;
+    this.#lines.push(`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} ${type}`);
+  }
+
+  sample(labels: Labels, value: number, suffix = ''): void {
+    const pairs = Object.entries(labels)
+      .map(([name, text]) => `${name}="${escapeLabel(text)}"`)
+      .join(',');
+    const braces = pairs === '' ? '' : `{${pairs}}`;
+    this.#lines.push(`${this.#name}${suffix}${braces} ${number(value)}`);
+  }
+
+  single(name: string, type: 'counter' | 'gauge', help: string, value: number): void {
+    this.family(name, type, help);
+    this.sample({}, value);
+  }
+
+  text(): string {
+    return `${this.#lines.join('\n')}\n`;
+  }
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+}
+
+function escapeLabel(text: string): string {
+  return escapeHelp(text).replaceAll('"', '\\"');
+}
+
+function number(value: number): string {
+  if (value === Number.POSITIVE_INFINITY) return '+Inf';
+  if (value === Number.NEGATIVE_INFINITY) return '-Inf';
+  return String(value);
+}

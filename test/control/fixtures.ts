@@ -1,0 +1,94 @@
+/** Settings, logs and workers that the control plane's tests share. */
+import { parseBackendUrl } from '../../src/config/backend-url.ts';
+import type { BackendAddress, BackendSettings, Settings } from '../../src/config/settings.ts';
+import type { Logger } from '../../src/observe/logger.ts';
+
+export function address(url: string): BackendAddress {
+  const parsed = parseBackendUrl(url);
+  if (!parsed.ok) throw new Error(`${url} ${parsed.reason}`);
+  return parsed.address;
+}
+
+export function backend(url: string, weight = 1): BackendSettings {
+  return { ...address(url), weight };
+}
+
+export function settings(changes: Partial<Settings> = {}): Settings {
+  return {
+    host: '127.0.0.1',
+    port: 0,
+    admin: { host: '127.0.0.1', port: 0, token: undefined },
+    threads: 1,
+    tls: undefined,
+    strategy: 'round-robin',
+    backends: [],
+    maxConnections: 0,
+    healthCheck: {
+      method: 'http',
+      path: '/health',
+      intervalMs: 10_000,
+      fastIntervalMs: 1000,
+      timeoutMs: 1000,
+      rise: 2,
+      fall: 3,
+    },
+    timeouts: {
+      headMs: 10_000,
+      connectMs: 2000,
+      responseMs: 10_000,
+      idleMs: 60_000,
+      keepAliveMs: 75_000,
+      backendKeepAliveMs: 60_000,
+      tunnelMs: 3_600_000,
+    },
+    drainMs: 1000,
+    limits: {
+      requestLineBytes: 16_384,
+      headBytes: 32_768,
+      fields: 100,
+      bodyBytes: 0,
+      clientConnections: 0,
+    },
+    forwarding: { hostHeader: { kind: 'client' }, trustedProxies: [], sendForwarded: false },
+    accessLog: { target: 'stdout', format: 'json' },
+    logLevel: 'debug',
+    stateFile: undefined,
+    configFile: undefined,
+    ...changes,
+  };
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly event: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface RecordedLog extends Logger {
+  readonly lines: readonly LogLine[];
+  /** Events in their order, of one kind if asked. */
+  events(prefix?: string): string[];
+}
+
+export function recordLog(): RecordedLog {
+  const lines: LogLine[] = [];
+  const at =
+    (level: string) =>
+    (event: string, message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+      lines.push({ level, event, message, fields });
+    };
+  return {
+    lines,
+    events: (prefix = '') =>
+      lines.map(({ event }) => event).filter((event) => event.startsWith(prefix)),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    fatal: at('fatal'),
+  };
+}
+
+/** A data thread that obeys, and dies on request: see the file. */
+export const STUB_WORKER = new URL('stub-worker.mjs', import.meta.url);

@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest';
+import { countChanges, settleLeaving } from '../../src/control/operator-state.ts';
+import { isAlive, Registry } from '../../src/control/registry.ts';
+import { BackendCounters } from '../../src/snapshot/counters.ts';
+import { address, backend, settings } from './fixtures.ts';
+
+const A = 'http://localhost:8081';
+const B = 'http://localhost:8082';
+const C = 'http://localhost:8083';
+
+function registry(urls: readonly string[] = [A, B, C]): Registry {
+  return new Registry({
+    settings: settings({ backends: urls.map((url) => backend(url)) }),
+    threadCount: 1,
+    now: () => 1000,
+  });
+}
+
+function ids(of: Registry): number[] {
+  return of.backends().map(({ id }) => id);
+}
+
+describe('registry', () => {
+  it('gives ids in the order of the config, from 0', () => {
+    expect(
+      registry()
+        .backends()
+        .map(({ id, address: { url } }) => [id, url]),
+    ).toEqual([
+      [0, A],
+      [1, B],
+      [2, C],
+    ]);
+  });
+
+  it('never gives an id twice, not even to a URL that comes back', () => {
+    const the = registry();
+    the.planRemove(2).commit();
+    expect(the.planAdd(address(C), 1).commit().id).toBe(3);
+    the.planRemove(3).commit();
+    expect(the.planAdd(address('http://localhost:9'), 1).commit().id).toBe(4);
+    expect(ids(the)).toEqual([0, 1, 4]);
+  });
+
+  it('refuses the same URL in another spelling', () => {
+    const the = registry();
+    expect(() => the.planAdd(address('HTTP://LOCALHOST:8081/'), 1)).toThrow(/backend 0 already/);
+  });
+
+  it('changes nothing before a plan is committed, and refuses to commit a stale one', () => {
+    const the = registry();
+    const plan = the.planAdd(address('http://localhost:9'), 1);
+    expect(ids(the)).toEqual([0, 1, 2]);
+    expect(the.generation).toBe(1);
+    the.planStrategy('least-connections').commit();
+    expect(() => plan.commit()).toThrow(/changed since/);
+    expect(ids(the)).toEqual([0, 1, 2]);
+  });
+
+  it('counts changes of operators in the generation, and nothing else', () => {
+    const the = registry();
+    the.setHealth(0, 'healthy', 'ok');
+    the.recordCheck(0);
+    expect(the.generation).toBe(1);
+    the.planUpdate(0, { weight: 1 }).commit();
+    expect(the.generation).toBe(1);
+    the.planUpdate(0, { weight: 2 }).commit();
+    expect(the.generation).toBe(2);
+    expect(the.applyConfig(the.settings)).toBe(false);
+    expect(the.applyConfig({ ...the.settings, drainMs: 5 })).toBe(true);
+    expect(the.generation).toBe(3);
+  });
+
+  it('derives alive from the admin state and health', () => {
+    const the = registry();
+    const [first] = the.backends();
+    if (first === undefined) throw new Error('no backend');
+    expect(isAlive(first)).toBe(false);
+    the.setHealth(0, 'healthy', 'ok');
+    expect(isAlive(first)).toBe(true);
+    for (const state of ['disabled', 'draining'] as const) {
+      the.planUpdate(0, { state }).commit();
+      expect(the.eligibleIds()).toEqual([]);
+      expect(the.snapshot().pool.backends[0]?.isEligible).toBe(false);
+    }
+    the.setHealth(0, 'unhealthy', 'no');
+    the.setHealth(0, 'healthy', 'ok');
+    expect(the.eligibleIds()).toEqual([]);
+    the.planUpdate(0, { state: 'enabled' }).commit();
+    expect(the.eligibleIds()).toEqual([0]);
+  });
+
+  it('keeps id, health, counters and changes of operators over a reload', () => {
+    const the = registry();
+    the.setHealth(1, 'healthy', 'ok');
+    new BackendCounters(
+      the.snapshot().pool.backends[1]?.counters as SharedArrayBuffer,
+      0,
+      1,
+    ).requestStarted();
+    the.planUpdate(1, { state: 'disabled', weight: 7 }).commit();
+    the.planAdd(address('http://localhost:9'), 2).commit();
+    the.planRemove(0).commit();
+    the.planStrategy('least-connections').commit();
+    const counters = the.backend(1)?.counters;
+    the.applyConfig(
+      settings({ backends: [backend('http://localhost:8'), backend(A), backend(B, 3)] }),
+    );
+    expect(
+      the
+        .backends()
+        .map(({ id, address: { url }, weight, adminState, source }) => [
+          id,
+          url,
+          weight,
+          adminState,
+          source,
+        ]),
+    ).toEqual([
+      [1, B, 7, 'disabled', 'config'],
+      [3, 'http://localhost:9', 2, 'enabled', 'api'],
+      [4, 'http://localhost:8', 1, 'enabled', 'config'],
+    ]);
+    expect(the.backend(1)?.counters).toBe(counters);
+    expect(the.backend(1)?.health).toBe('healthy');
+    expect(the.strategy).toBe('least-connections');
+    expect(countChanges(the.operatorState)).toBe(4);
+  });
+
+  it('forgets an override that says what the config says', () => {
+    const the = registry();
+    the.planUpdate(0, { weight: 5, state: 'disabled' }).commit();
+    the.planUpdate(0, { weight: 1, state: 'enabled' }).commit();
+    the.planStrategy('least-connections').commit();
+    the.planStrategy('round-robin').commit();
+    expect(countChanges(the.operatorState)).toBe(0);
+  });
+
+  it('keeps an added backend that the config lists later, with its weight', () => {
+    const the = registry([]);
+    the.planAdd(address(A), 4).commit();
+    the.applyConfig(settings({ backends: [backend(A), backend(B)] }));
+    expect(the.backends().map(({ id, weight, source }) => [id, weight, source])).toEqual([
+      [0, 4, 'api'],
+      [1, 1, 'config'],
+    ]);
+    the.planRemove(0).commit();
+    expect(ids(the)).toEqual([1]);
+    the.applyConfig(settings({ backends: [backend(A), backend(B)], drainMs: 3 }));
+    expect(ids(the)).toEqual([1]);
+  });
+
+  it('gives a URL that left the config and came back a new id and fresh counters', () => {
+    const the = registry([A, B]);
+    the.planUpdate(0, { state: 'disabled' }).commit();
+    the.applyConfig(settings({ backends: [backend(B)] }));
+    expect(ids(the)).toEqual([1]);
+    the.applyConfig(settings({ backends: [backend(A), backend(B)] }));
+    expect(the.backends().map(({ id, adminState }) => [id, adminState])).toEqual([
+      [1, 'enabled'],
+      [2, 'disabled'],
+    ]);
+  });
+
+  it('starts from saved changes with the same ids', () => {
+    const before = registry();
+    before.planAdd(address('http://localhost:9'), 2).commit();
+    before.planUpdate(1, { state: 'disabled' }).commit();
+    before.planLeave(2).commit();
+    const after = new Registry({
+      settings: before.settings,
+      threadCount: 1,
+      operatorState: settleLeaving(before.operatorState),
+    });
+    expect(after.backends().map(({ id, adminState }) => [id, adminState])).toEqual([
+      [0, 'enabled'],
+      [1, 'disabled'],
+      [3, 'enabled'],
+    ]);
+  });
+
+  it('calls off a removal when the state is set', () => {
+    const the = registry();
+    the.planLeave(0).commit();
+    expect(the.backend(0)?.adminState).toBe('draining');
+    the.planUpdate(0, { state: 'enabled' }).commit();
+    expect(settleLeaving(the.operatorState).entries.get(A)?.isRemoved).toBe(false);
+  });
+});

@@ -1,0 +1,91 @@
+/**
+ * Stands for a data thread in tests of the control plane: it listens for real, says back what it was told as log
+ * messages (`stub.told`), and does what a connection's first line asks for: `die`, `throw`, `fail <id>`, `log`.
+ */
+import net from 'node:net';
+import { parentPort, workerData } from 'node:worker_threads';
+
+let { snapshot } = workerData;
+const sockets = new Set();
+const post = (message) => parentPort.postMessage(message);
+const told = (message) =>
+  post({
+    kind: 'log',
+    level: 'info',
+    event: 'stub.told',
+    message: JSON.stringify(message),
+    fields: {},
+  });
+
+if (snapshot.listener.host === 'die-at-start') process.exit(7);
+
+const server = net.createServer((socket) => {
+  sockets.add(socket);
+  socket.on('error', () => {});
+  socket.on('close', () => sockets.delete(socket));
+  socket.on('data', (data) => {
+    const [word, argument] = data.toString().trim().split(' ');
+    if (word === 'die') process.exit(9);
+    if (word === 'throw') throw new Error('the stub was told to throw');
+    if (word === 'fail') {
+      post({
+        kind: 'connect-failed',
+        backendId: Number(argument),
+        code: 'ERR_BACKEND_REFUSED',
+        detail: 'refused',
+      });
+    }
+    if (word === 'log') {
+      post({ kind: 'access-log', lines: new TextEncoder().encode('{"method":"GET"}\n'), count: 1 });
+    }
+    if (word === 'take') {
+      // One request in flight and one client connection, never given back: offsets of counters.ts.
+      const share = new Int32Array(
+        snapshot.pool.backends[0].counters,
+        64 + workerData.threadIndex * 16,
+        4,
+      );
+      Atomics.add(new Int32Array(snapshot.pool.backends[0].counters, 0, 2), 0, 1);
+      share[0]++;
+      socket.write('taken');
+    }
+    socket.write(
+      `${JSON.stringify({ thread: workerData.threadIndex, ids: snapshot.pool.backends.filter((b) => b.isEligible).map((b) => b.id), generation: snapshot.generation })}\n`,
+    );
+  });
+});
+server.on('error', (error) =>
+  post({ kind: 'listen-failed', code: error.code, message: error.message }),
+);
+
+parentPort.on('message', (message) => {
+  switch (message.kind) {
+    case 'listen':
+      server.listen({ host: snapshot.listener.host, port: snapshot.listener.port }, () =>
+        post({ kind: 'listening', host: server.address().address, port: server.address().port }),
+      );
+      break;
+    case 'snapshot':
+      ({ snapshot } = message);
+      told({ generation: snapshot.generation, ids: snapshot.pool.backends.map(({ id }) => id) });
+      break;
+    case 'eligibility':
+      told(message);
+      break;
+    case 'drain': {
+      server.close();
+      const timer = setTimeout(() => {
+        const resetConnections = sockets.size;
+        for (const socket of sockets) socket.destroy();
+        post({ kind: 'drained', resetConnections });
+      }, message.deadlineMs);
+      server.on('close', () => {
+        clearTimeout(timer);
+        if (sockets.size === 0) post({ kind: 'drained', resetConnections: 0 });
+      });
+      break;
+    }
+    case 'stop':
+      process.exit(0);
+  }
+});
