@@ -80,8 +80,11 @@ export const ERRORS = {
     'connection_limit_reached',
     'Every backend is at its connection limit.',
   ),
-  ERR_SHUTTING_DOWN: proxy(503, 'destination_unavailable', 'The proxy is shutting down.'),
-  ERR_INTERNAL: proxy(500, 'proxy_internal_error', 'The proxy failed while handling the request.'),
+  ERR_OUT_OF_SOCKETS: proxy(
+    503,
+    'proxy_internal_limit_reached',
+    'The proxy has run out of sockets or file descriptors.',
+  ),
 
   // A backend failed before a byte of the request was sent: any method may go elsewhere.
   ERR_BACKEND_DNS: backend(502, 'always', 'dns_error', "The backend's host name did not resolve."),

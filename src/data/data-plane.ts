@@ -1,11 +1,140 @@
-/** Placeholder of the shape only; being written. */
+/**
+ * One data plane: a listener, the backends' live state, and a clock tick. It runs in a worker thread, or in the caller's
+ * own thread; all it knows of the rest of the process are the messages of snapshot/messages.ts.
+ */
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import { Backend } from './backend/backend.ts';
+import type { StrategyContext } from './balance/strategy.ts';
+import { DataContext } from './context.ts';
+import { Listener } from './listen/listener.ts';
+import { createView, setEligible, type View } from './view.ts';
+
+/** Timeouts are checked this often, so they are late by this much at most. */
+const TICK_MS = 100;
 
 export interface DataPlane {
-  /** Take a message of the control plane. Throws on an unknown kind. */
+  /** Takes a message of the control plane. Throws on a kind that it does not know. */
   receive(message: ToDataThread): void;
 }
 
-export function createDataPlane(_init: DataThreadInit, _post: PostToControl): DataPlane {
-  throw new Error('being written');
+export function createDataPlane(init: DataThreadInit, post: PostToControl): DataPlane {
+  return new Plane(init, post);
+}
+
+class Plane implements DataPlane {
+  readonly #context: DataContext;
+  readonly #strategyContext: StrategyContext;
+  readonly #reusePort: boolean;
+  readonly #ticker: NodeJS.Timeout;
+  #listener: Listener | null = null;
+  #isStopped = false;
+
+  constructor(init: DataThreadInit, post: PostToControl) {
+    this.#context = new DataContext(init, post);
+    this.#strategyContext = {
+      random: Math.random,
+      nextTurn: () => this.#context.counters.nextTurn(),
+    };
+    this.#reusePort = init.reusePort;
+    this.#swap(init.snapshot, null);
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  receive(message: ToDataThread): void {
+    switch (message.kind) {
+      case 'snapshot':
+        this.#swap(message.snapshot, this.#context.view);
+        break;
+      case 'eligibility':
+        setEligible(this.#context.view, message.eligibleIds);
+        break;
+      case 'listen':
+        void this.#listen();
+        break;
+      case 'drain':
+        this.#drain(message.deadlineMs);
+        break;
+      case 'stop':
+        this.#stop();
+        break;
+      default:
+        throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);
+    }
+  }
+
+  #swap(snapshot: Snapshot, previous: View | null): void {
+    const context = this.#context;
+    const view = createView(
+      snapshot,
+      previous,
+      this.#strategyContext,
+      (spec) => new Backend(spec, context.threadIndex, context.threadCount, context.readBuffer),
+    );
+    context.swapView(view);
+    for (const [id, backend] of previous?.backends ?? []) {
+      if (!view.backends.has(id)) backend.remove();
+    }
+    const tls = snapshot.listener.tls;
+    const previousTls = previous?.snapshot.listener.tls;
+    if (tls !== undefined && (tls.cert !== previousTls?.cert || tls.key !== previousTls?.key)) {
+      this.#listener?.setTls(tls);
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const { post, view } = this.#context;
+    const { listener } = view.snapshot;
+    try {
+      this.#listener = new Listener(this.#context, listener.tls);
+      const { host, port } = await this.#listener.listen(listener, this.#reusePort);
+      post({ kind: 'listening', host, port });
+    } catch (error) {
+      this.#listener = null;
+      const failure = error as NodeJS.ErrnoException;
+      post({ kind: 'listen-failed', code: failure.code ?? 'UNKNOWN', message: failure.message });
+    }
+  }
+
+  #drain(deadlineMs: number): void {
+    const { post } = this.#context;
+    this.#context.isDraining = true;
+    let deadline: NodeJS.Timeout | undefined;
+    let isDone = false;
+    const done = (resetConnections: number): void => {
+      if (isDone) return;
+      isDone = true;
+      clearTimeout(deadline);
+      this.#context.accessLog.flush();
+      post({ kind: 'drained', resetConnections });
+    };
+    if (this.#listener === null) {
+      done(0);
+      return;
+    }
+    const listener = this.#listener;
+    deadline = setTimeout(() => {
+      const left = listener.connectionCount;
+      listener.destroy();
+      done(left);
+    }, deadlineMs);
+    listener.drain(() => done(0));
+  }
+
+  #stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    clearInterval(this.#ticker);
+    this.#listener?.destroy();
+    for (const backend of this.#context.view.backends.values()) backend.closeIdle();
+    this.#context.accessLog.flush();
+  }
+
+  #tick(): void {
+    const context = this.#context;
+    context.nowMs = performance.now();
+    this.#listener?.tick(context.nowMs);
+    for (const backend of context.view.backends.values()) backend.closeExpired(context.nowMs);
+    context.accessLog.flush();
+  }
 }

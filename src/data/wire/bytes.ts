@@ -2,6 +2,14 @@
  * Byte classes of HTTP/1.1 as lookup tables: one load per byte instead of a chain of comparisons.
  */
 
+declare global {
+  // Node's own fast paths behind `toString('latin1')` and `write(…, 'latin1')`: there in every version, never typed.
+  interface Buffer {
+    latin1Slice(start: number, end: number): string;
+    latin1Write(text: string, offset: number): number;
+  }
+}
+
 export const HTAB = 0x09;
 export const LF = 0x0a;
 export const CR = 0x0d;

@@ -9,6 +9,7 @@ import {
   readConnectionOptions,
 } from './connection-options.ts';
 import {
+  FIELD_ACCEPT,
   FIELD_EXPECT,
   FIELD_HOST,
   FIELD_MAX_FORWARDS,
@@ -41,6 +42,8 @@ export interface RequestFacts {
   /** The client's X-Request-Id if it is sane, else null. */
   readonly requestId: string | null;
   readonly nominated: ReadonlySet<string> | null;
+  /** Our own answers should be JSON. */
+  readonly wantsJson: boolean;
 }
 
 // Scratch space of one call; a thread runs one call at a time.
@@ -61,6 +64,7 @@ export function readRequest(
   let maxForwards = -1;
   let requestId: string | null = null;
   let requestIds = 0;
+  let wantsJson = false;
   for (let field = 0; field < head.fieldCount; field++) {
     switch (head.ids[field]) {
       case FIELD_HOST:
@@ -75,6 +79,9 @@ export function readRequest(
         break;
       case FIELD_MAX_FORWARDS:
         maxForwards = parseMaxForwards(fieldText(head, buffer, base, field));
+        break;
+      case FIELD_ACCEPT:
+        wantsJson ||= mentionsJson(head, buffer, base, field);
         break;
       case FIELD_REQUEST_ID:
         requestIds++;
@@ -121,11 +128,18 @@ export function readRequest(
     maxForwards,
     requestId: requestIds === 1 && requestId !== null && isSaneRequestId(requestId) ? requestId : null,
     nominated: options.nominated,
+    wantsJson,
   };
 }
 
 export function fieldText(head: HeadParser, buffer: Buffer, base: number, field: number): string {
   return buffer.latin1Slice(base + head.valueStart(field), base + head.valueEnd(field));
+}
+
+/** Our answers are a sentence long: whoever lists JSON at all can read it as JSON, whatever the weights say. */
+function mentionsJson(head: HeadParser, buffer: Buffer, base: number, field: number): boolean {
+  if (head.valueEnd(field) - head.valueStart(field) < 'text/json'.length) return false;
+  return fieldText(head, buffer, base, field).toLowerCase().includes('json');
 }
 
 /** Text of the first field with this id, or null. */

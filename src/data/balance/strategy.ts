@@ -1,0 +1,37 @@
+/**
+ * A balancing algorithm: one file each, all behind this interface, all run against one shared case file
+ * (test/balance/strategy-cases.ts).
+ */
+
+/** What a strategy may know of a backend. */
+export interface Candidate {
+  readonly id: number;
+  /** A positive integer. */
+  readonly weight: number;
+  /** Requests in flight, of all data threads together. */
+  readonly inFlight: number;
+}
+
+export interface Strategy<C extends Candidate> {
+  /** The eligible set (or a weight in it) changed. Called on change only, never per request. */
+  rebuild(eligible: readonly C[]): void;
+  /**
+   * Chooses a backend. Synchronous, allocates nothing.
+   * @param key what ties a client to a backend, for the strategies that look at it: the client's address.
+   * @param avoid backends already tried: chosen only if nothing else is left. Null on a first attempt.
+   * @returns null only when the eligible set is empty.
+   */
+  pick(key: string, avoid: readonly C[] | null): C | null;
+  /** A request was given to this backend. */
+  onStart?(backend: C): void;
+  /** It ended; `failed` when the backend was to blame. */
+  onFinish?(backend: C, failed: boolean): void;
+}
+
+/** What is passed in so that a strategy is deterministic in a test and exact across threads. */
+export interface StrategyContext {
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** A ticket from the counter that all data threads share: 0, 1, 2, … as an unsigned 32-bit number. */
+  readonly nextTurn: () => number;
+}

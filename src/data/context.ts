@@ -1,0 +1,90 @@
+/**
+ * What everything in one data thread shares: the view in force, the coarse clock, the counters, the way to the control
+ * plane, and spare parts that are lent out and come back.
+ */
+import { randomBytes } from 'node:crypto';
+import { ERROR_CODES, type ErrorCode } from '../errors.ts';
+import { ProcessCounters } from '../snapshot/counters.ts';
+import type { DataThreadInit, PostToControl } from '../snapshot/messages.ts';
+import { AccessLog } from './relay/access-log.ts';
+import type { View } from './view.ts';
+import { HeadParser } from './wire/head-parser.ts';
+
+const MAX_SPARE_PARSERS = 64;
+/** One read of a backend socket at most: what the kernel hands over in one call on loopback and fast links. */
+const READ_BUFFER_BYTES = 64 * 1024;
+
+const ERROR_INDEX = new Map<ErrorCode, number>(ERROR_CODES.map((code, index) => [code, index]));
+
+export class DataContext {
+  readonly threadIndex: number;
+  readonly threadCount: number;
+  readonly counters: ProcessCounters;
+  readonly post: PostToControl;
+  readonly accessLog: AccessLog;
+  /** All backend sockets of the thread read into it; see BackendConnection. */
+  readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  /** Milliseconds on a monotonic clock, moved on by each tick: good for timeouts, too coarse for latencies. */
+  nowMs: number;
+  /** Answers carry `Connection: close` and connections end after them. */
+  isDraining = false;
+
+  #view: View | null = null;
+  readonly #requestIdPrefix = randomBytes(8).toString('hex');
+  #requestIds = 0;
+  #spareRequestParsers: HeadParser[] = [];
+  #spareResponseParsers: HeadParser[] = [];
+
+  constructor(init: DataThreadInit, post: PostToControl) {
+    this.threadIndex = init.threadIndex;
+    this.threadCount = init.threadCount;
+    this.counters = new ProcessCounters(init.counters, init.threadIndex, init.threadCount);
+    this.post = post;
+    this.accessLog = new AccessLog(post);
+    this.nowMs = performance.now();
+  }
+
+  get view(): View {
+    if (this.#view === null) throw new Error('the data plane runs without a snapshot');
+    return this.#view;
+  }
+
+  /** The one assignment by which a snapshot takes effect. */
+  swapView(view: View): void {
+    this.#view = view;
+    this.#spareRequestParsers = [];
+    this.#spareResponseParsers = [];
+  }
+
+  countError(code: ErrorCode): void {
+    this.counters.failed(ERROR_INDEX.get(code) as number);
+  }
+
+  /** Unique for the life of all instances: 64 random bits of this thread and a count. */
+  nextRequestId(): string {
+    return `${this.#requestIdPrefix}-${(this.#requestIds++).toString(36)}`;
+  }
+
+  borrowRequestParser(): HeadParser {
+    return this.#spareRequestParsers.pop() ?? new HeadParser('request', this.view.headLimits);
+  }
+
+  borrowResponseParser(): HeadParser {
+    return this.#spareResponseParsers.pop() ?? new HeadParser('response', this.view.headLimits);
+  }
+
+  /** Takes a parser back; one made for the limits of an earlier snapshot is let go. */
+  returnRequestParser(parser: HeadParser): void {
+    this.#keep(this.#spareRequestParsers, parser);
+  }
+
+  returnResponseParser(parser: HeadParser): void {
+    this.#keep(this.#spareResponseParsers, parser);
+  }
+
+  #keep(spares: HeadParser[], parser: HeadParser): void {
+    if (spares.length >= MAX_SPARE_PARSERS || parser.limits !== this.view.headLimits) return;
+    parser.reset();
+    spares.push(parser);
+  }
+}

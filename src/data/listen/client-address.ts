@@ -1,0 +1,42 @@
+/** Who a request comes from: the peer, or what trusted proxies say of it. */
+import net from 'node:net';
+
+/** The address of a socket: IPv4 in its own form also where the system maps it into IPv6. */
+export function normalizeAddress(address: string | undefined): string {
+  if (address === undefined) return 'unknown';
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}
+
+export function isTrusted(trusted: net.BlockList | null, address: string): boolean {
+  if (trusted === null) return false;
+  const version = net.isIP(address);
+  return version !== 0 && trusted.check(address, version === 6 ? 'ipv6' : 'ipv4');
+}
+
+/**
+ * The client's address behind trusted proxies: from the right, the first address that is not a trusted proxy's. An entry
+ * that is no address ends the walk: what is left of it was written by whoever wrote it.
+ * @param chain all X-Forwarded-For values, in order, joined by commas.
+ */
+export function clientAddress(
+  peerAddress: string,
+  chain: string,
+  trusted: net.BlockList | null,
+): string {
+  let client = peerAddress;
+  const hops = chain.split(',');
+  for (let index = hops.length - 1; index >= 0; index--) {
+    const hop = stripPort((hops[index] as string).trim());
+    if (net.isIP(hop) === 0) return client;
+    client = hop;
+    if (!isTrusted(trusted, hop)) return client;
+  }
+  return client;
+}
+
+/** `192.0.2.1:4711` and `[2001:db8::1]:4711` are seen in the wild. */
+function stripPort(hop: string): string {
+  if (hop.startsWith('[')) return hop.slice(1, hop.indexOf(']') === -1 ? undefined : hop.indexOf(']'));
+  const colon = hop.indexOf(':');
+  return colon !== -1 && hop.indexOf(':', colon + 1) === -1 ? hop.slice(0, colon) : hop;
+}

@@ -1,0 +1,425 @@
+/**
+ * One client's HTTP/1.1 connection: reads heads, runs one exchange at a time, keeps what is pipelined for later.
+ *
+ * States: waiting for a head (perhaps with a part of it), in an exchange, lingering (the last answer is out, what still
+ * comes is thrown away so that a reset does not destroy the answer on its way), closed.
+ */
+import type net from 'node:net';
+import { ERRORS, type ErrorCode } from '../../errors.ts';
+import type { DataContext } from '../context.ts';
+import { Exchange, type ExchangeClient } from '../relay/exchange.ts';
+import { errorAnswer } from '../relay/own-answers.ts';
+import { FIELD_FORWARDED_FOR, FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
+import {
+  createForwardContext,
+  type ForwardContext,
+  forwardRequest,
+} from '../wire/forward-request.ts';
+import { type HeadParser, PARSE_FAILED, PARSE_MORE } from '../wire/head-parser.ts';
+import { fieldText, findField, readRequest } from '../wire/request.ts';
+import { clientAddress, isTrusted, normalizeAddress } from './client-address.ts';
+
+/** Pipelined bytes kept while an exchange runs; past it the client is not read. */
+const INPUT_HIGH_WATER = 64 * 1024;
+/** A lingering client may stay silent this long, send this much, and take this long in all. */
+const LINGER_SILENCE_MS = 2_000;
+const LINGER_TOTAL_MS = 30_000;
+const LINGER_BYTES = 64 * 1024 * 1024;
+/** While draining, an idle connection stays a moment: a request may be on its way. */
+const DRAIN_IDLE_MS = 500;
+
+const IS_READING = 0;
+const IS_LINGERING = 1;
+const IS_CLOSED = 2;
+
+/** Node's own handle behind a socket: the one place that knows how much of a write has left. */
+interface SocketHandle {
+  readonly writeQueueSize?: number;
+}
+
+export class ClientConnection implements ExchangeClient {
+  readonly forwardContext: ForwardContext;
+  bytesOut = 0;
+  deadlineMs: number;
+
+  readonly #context: DataContext;
+  readonly #socket: net.Socket;
+  readonly #onClosed: (connection: ClientConnection) => void;
+  #state = IS_READING;
+  #exchange: Exchange | null = null;
+  #parser: HeadParser | null = null;
+  /** Bytes that are not taken yet: a part of a head, or what was pipelined. */
+  #input: Buffer | null = null;
+  #inputLength = 0;
+  #isProcessing = false;
+  #isPaused = false;
+  #hasServed = false;
+  #lingerUntilMs = 0;
+  #lingerBytes = 0;
+
+  constructor(
+    context: DataContext,
+    socket: net.Socket,
+    isTls: boolean,
+    onClosed: (connection: ClientConnection) => void,
+  ) {
+    this.#context = context;
+    this.#socket = socket;
+    this.#onClosed = onClosed;
+    const { snapshot, trustedProxies } = context.view;
+    const peerAddress = normalizeAddress(socket.remoteAddress);
+    this.forwardContext = createForwardContext(
+      peerAddress,
+      isTls ? 'https' : 'http',
+      socket.localPort ?? snapshot.listener.port,
+      isTrusted(trustedProxies, peerAddress),
+      snapshot.forwarding.sendForwarded,
+      snapshot.forwarding.hostHeader.kind !== 'client',
+    );
+    this.deadlineMs = context.nowMs + snapshot.timeouts.headMs;
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.#onEnd());
+    socket.on('drain', () => this.#exchange?.onClientDrain());
+    socket.on('error', (error) => this.#onGone(error.message));
+    socket.on('close', () => this.#onGone('the connection closed'));
+  }
+
+  // ── What an exchange uses ───────────────────────────────────────────────────────────────────────────────────────
+
+  get needsDrain(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
+  get unsentBytes(): number {
+    const handle = (this.#socket as unknown as { readonly _handle: SocketHandle | null })._handle;
+    return this.#socket.writableLength + (handle?.writeQueueSize ?? 0);
+  }
+
+  sendText(text: string): boolean {
+    this.bytesOut += text.length;
+    return this.#socket.write(text, 'latin1');
+  }
+
+  sendBytes(bytes: Buffer): boolean {
+    this.bytesOut += bytes.length;
+    return this.#socket.write(bytes);
+  }
+
+  pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  endWriting(): void {
+    this.#socket.end();
+  }
+
+  takeInput(): Buffer | null {
+    const input = this.#input;
+    this.#input = null;
+    return input === null ? null : input.subarray(0, this.#inputLength);
+  }
+
+  reset(): void {
+    if (this.#state === IS_CLOSED) return;
+    const isTls = this.forwardContext.scheme === 'https';
+    // Over TLS a close without close_notify is what tells a truncated response from a complete one.
+    if (isTls) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
+    this.#close();
+  }
+
+  exchangeDone(closes: boolean): void {
+    this.#exchange = null;
+    if (this.#state !== IS_READING) return;
+    if (closes) {
+      this.#linger();
+      return;
+    }
+    this.#hasServed = true;
+    this.resume();
+    const { timeouts } = this.#context.view.snapshot;
+    this.deadlineMs = this.#context.nowMs + timeouts.keepAliveMs;
+    if (this.#context.isDraining) this.beginDrain();
+    if (this.#input !== null && !this.#isProcessing) this.#processInput();
+  }
+
+  // ── What the listener uses ──────────────────────────────────────────────────────────────────────────────────────
+
+  onDeadline(): void {
+    if (this.#state === IS_LINGERING) {
+      this.#destroy();
+    } else if (this.#exchange !== null) {
+      this.#exchange.onDeadline();
+    } else if (this.#input === null || this.#parser?.isUntouched !== false) {
+      // Nothing was begun, so there is nothing to answer.
+      this.#linger();
+    } else {
+      const { timeouts } = this.#context.view.snapshot;
+      this.#refuse('ERR_HEAD_TIMEOUT', `the head was not complete after ${timeouts.headMs} ms`);
+    }
+  }
+
+  /** An idle connection is closed soon; one in an exchange closes with its answer. */
+  beginDrain(): void {
+    if (this.#exchange !== null || this.#state !== IS_READING) return;
+    this.deadlineMs = Math.min(this.deadlineMs, this.#context.nowMs + DRAIN_IDLE_MS);
+  }
+
+  /** Shutdown is out of patience, or the whole data plane ends: whatever runs here is cut. */
+  abandon(): void {
+    if (this.#state === IS_CLOSED) return;
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    exchange?.onClientGone('the proxy shut down');
+    this.reset();
+  }
+
+  // ── What the socket says ────────────────────────────────────────────────────────────────────────────────────────
+
+  #onData(chunk: Buffer): void {
+    if (this.#state === IS_LINGERING) {
+      this.#lingerBytes += chunk.length;
+      const { nowMs } = this.#context;
+      this.deadlineMs = Math.min(nowMs + LINGER_SILENCE_MS, this.#lingerUntilMs);
+      if (this.#lingerBytes > LINGER_BYTES) this.#destroy();
+      return;
+    }
+    if (this.#state === IS_CLOSED) return;
+    const exchange = this.#exchange;
+    if (exchange === null && this.#input === null) {
+      this.#process(chunk, 0, chunk.length);
+      return;
+    }
+    let start = 0;
+    // Bytes that wait go first; they can only wait behind an exchange that takes no more.
+    if (exchange !== null && this.#input === null && exchange.wantsClientBytes) {
+      start = exchange.onClientBytes(chunk, 0, chunk.length);
+      if (this.#state !== IS_READING) return;
+    }
+    if (start === chunk.length) return;
+    this.#appendInput(chunk, start);
+    if (this.#exchange === null) this.#processInput();
+    else if (this.#inputLength > INPUT_HIGH_WATER) this.pause();
+  }
+
+  #onEnd(): void {
+    if (this.#state !== IS_READING) {
+      this.#destroy();
+    } else if (this.#exchange !== null) {
+      this.#exchange.onClientEnd();
+    } else {
+      this.#destroy();
+    }
+  }
+
+  #onGone(detail: string): void {
+    if (this.#state === IS_CLOSED) return;
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    exchange?.onClientGone(detail);
+    this.#destroy();
+  }
+
+  // ── Reading heads ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  #processInput(): void {
+    const input = this.#input as Buffer;
+    this.#process(input, 0, this.#inputLength);
+  }
+
+  /** Takes as many requests from `buffer[start, end)` as can be served at once; keeps the rest. */
+  #process(buffer: Buffer, start: number, end: number): void {
+    this.#isProcessing = true;
+    let position = start;
+    while (position < end && this.#exchange === null && this.#state === IS_READING) {
+      const parser = (this.#parser ??= this.#context.borrowRequestParser());
+      const outcome = parser.parse(buffer, position, end);
+      if (outcome === PARSE_MORE) {
+        // Once from the first byte of a head on, not with every byte: a head has one deadline.
+        if (this.#hasServed) {
+          this.#hasServed = false;
+          this.deadlineMs = this.#context.nowMs + this.#context.view.snapshot.timeouts.headMs;
+        }
+        break;
+      }
+      if (outcome === PARSE_FAILED) {
+        this.#refuse(parser.error as ErrorCode, '');
+        break;
+      }
+      const head = position;
+      position += parser.length;
+      this.#startExchange(parser, buffer, head);
+      position = this.#feedExchange(buffer, position, end);
+    }
+    this.#isProcessing = false;
+    if (this.#state === IS_READING) this.#keepInput(buffer, position, end);
+  }
+
+  #startExchange(parser: HeadParser, buffer: Buffer, base: number): void {
+    const context = this.#context;
+    const facts = readRequest(parser, buffer, base);
+    if (typeof facts === 'string') {
+      this.#refuse(facts, '');
+      return;
+    }
+    const requestId = facts.requestId ?? context.nextRequestId();
+    const { forwardContext } = this;
+    const forwarded = forwardRequest(parser, buffer, base, facts, forwardContext, requestId);
+    const { accessLog } = context.view.snapshot;
+    const exchange = new Exchange(context, this, facts, forwarded, {
+      clientAddress: this.#clientAddress(parser, buffer, base),
+      requestId,
+      headBytes: parser.length,
+      logFields:
+        accessLog.isEnabled && accessLog.format === 'combined'
+          ? {
+              userAgent: findField(parser, buffer, base, FIELD_USER_AGENT),
+              referer: findField(parser, buffer, base, FIELD_REFERER),
+            }
+          : null,
+    });
+    this.#releaseParser();
+    this.#exchange = exchange;
+    exchange.begin();
+  }
+
+  #feedExchange(buffer: Buffer, position: number, end: number): number {
+    const exchange = this.#exchange;
+    if (exchange === null || position === end || !exchange.wantsClientBytes) return position;
+    return exchange.onClientBytes(buffer, position, end);
+  }
+
+  #clientAddress(parser: HeadParser, buffer: Buffer, base: number): string {
+    const { peerAddress } = this.forwardContext;
+    if (!this.forwardContext.isTrusted) return peerAddress;
+    const values: string[] = [];
+    for (let field = 0; field < parser.fieldCount; field++) {
+      if (parser.ids[field] !== FIELD_FORWARDED_FOR) continue;
+      values.push(fieldText(parser, buffer, base, field));
+    }
+    return values.length === 0
+      ? peerAddress
+      : clientAddress(peerAddress, values.join(','), this.#context.view.trustedProxies);
+  }
+
+  /** Answers a request that never became an exchange. Where the next one would begin is unknown: nothing follows. */
+  #refuse(code: ErrorCode, detail: string): void {
+    const context = this.#context;
+    const { snapshot } = context.view;
+    const requestId = context.nextRequestId();
+    const { status } = ERRORS[code];
+    const text = errorAnswer(code, {
+      wantsJson: false,
+      isHead: false,
+      closes: true,
+      keepsAlive10: false,
+      requestId,
+    });
+    this.sendText(text);
+    context.counters.answeredAlone(status);
+    context.countError(code);
+    if (snapshot.accessLog.isEnabled) {
+      context.accessLog.record(
+        {
+          clientAddress: this.forwardContext.peerAddress,
+          method: null,
+          host: null,
+          path: null,
+          protocol: 'HTTP/1.1',
+          status,
+          bytesIn: 0,
+          bytesOut: text.length,
+          durationMs: 0,
+          connectMs: -1,
+          firstByteMs: -1,
+          pool: snapshot.pool.name,
+          backendUrl: null,
+          attempts: [],
+          requestId,
+          error: code,
+          errorDetail: detail === '' ? ERRORS[code].message : detail,
+          userAgent: null,
+          referer: null,
+        },
+        snapshot.accessLog.format,
+      );
+    }
+    this.#linger();
+  }
+
+  // ── Input that waits ────────────────────────────────────────────────────────────────────────────────────────────
+
+  #appendInput(chunk: Buffer, start: number): void {
+    const added = chunk.length - start;
+    const total = this.#inputLength + added;
+    let input = this.#input ?? Buffer.allocUnsafe(Math.max(1024, added));
+    if (total > input.length) {
+      const grown = Buffer.allocUnsafe(Math.max(total, input.length * 2));
+      input.copy(grown, 0, 0, this.#inputLength);
+      input = grown;
+    }
+    chunk.copy(input, this.#inputLength, start);
+    this.#input = input;
+    this.#inputLength = total;
+  }
+
+  /** After processing: `buffer[position, end)` is what is left. */
+  #keepInput(buffer: Buffer, position: number, end: number): void {
+    if (position === end) {
+      this.#input = null;
+      this.#inputLength = 0;
+    } else if (buffer === this.#input) {
+      if (position > 0) buffer.copyWithin(0, position, end);
+      this.#inputLength = end - position;
+    } else {
+      this.#input = null;
+      this.#inputLength = 0;
+      this.#appendInput(buffer.subarray(0, end), position);
+    }
+  }
+
+  #releaseParser(): void {
+    if (this.#parser !== null) this.#context.returnRequestParser(this.#parser);
+    this.#parser = null;
+  }
+
+  // ── Closing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Sends FIN and reads on for a while: closing with unread bytes would make the kernel send a reset, which can destroy
+   * the answer before the client has read it (RFC 9112 §9.6).
+   */
+  #linger(): void {
+    if (this.#state !== IS_READING) return;
+    this.#state = IS_LINGERING;
+    this.#input = null;
+    this.#releaseParser();
+    this.#lingerUntilMs = this.#context.nowMs + LINGER_TOTAL_MS;
+    this.deadlineMs = this.#context.nowMs + LINGER_SILENCE_MS;
+    this.#socket.end();
+    this.resume();
+  }
+
+  #destroy(): void {
+    if (this.#state === IS_CLOSED) return;
+    this.#socket.destroy();
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#state === IS_CLOSED) return;
+    this.#state = IS_CLOSED;
+    this.#exchange = null;
+    this.#input = null;
+    this.#releaseParser();
+    this.#onClosed(this);
+  }
+}

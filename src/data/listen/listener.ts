@@ -1,0 +1,128 @@
+/** Accepts clients: opens the port, settles limits, hands each connection to a `ClientConnection`. */
+import net from 'node:net';
+import tls from 'node:tls';
+import type { ListenerSnapshot, TlsMaterial } from '../../snapshot/snapshot.ts';
+import type { DataContext } from '../context.ts';
+import { ClientConnection } from './client-connection.ts';
+
+const BACKLOG = 4096;
+const TLS_HANDSHAKE_MS = 10_000;
+
+interface ListenOptions extends net.ListenOptions {
+  /** SO_REUSEPORT; Node ≥ 22.12 on Linux. The types of the oldest Node we run on do not know it. */
+  readonly reusePort?: boolean;
+}
+
+export class Listener {
+  readonly #context: DataContext;
+  readonly #server: net.Server;
+  readonly #isTls: boolean;
+  readonly #connections = new Set<ClientConnection>();
+  #onEmpty: (() => void) | null = null;
+
+  constructor(context: DataContext, material: TlsMaterial | undefined) {
+    this.#context = context;
+    this.#isTls = material !== undefined;
+    const options = { allowHalfOpen: true, noDelay: true };
+    this.#server =
+      material === undefined
+        ? net.createServer(options, (socket) => this.#accept(socket))
+        : tls.createServer(
+            {
+              ...options,
+              cert: material.cert,
+              key: material.key,
+              ALPNProtocols: ['http/1.1'],
+              minVersion: 'TLSv1.2',
+              handshakeTimeout: TLS_HANDSHAKE_MS,
+            },
+            (socket) => this.#accept(socket),
+          );
+    // A failed handshake is the client's affair; Node has closed the connection by then.
+    this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** @throws what the system says, EADDRINUSE above all. */
+  listen(
+    listener: ListenerSnapshot,
+    reusePort: boolean,
+  ): Promise<{ readonly host: string; readonly port: number }> {
+    const options: ListenOptions = {
+      port: listener.port,
+      backlog: BACKLOG,
+      ...(listener.host === undefined ? {} : { host: listener.host }),
+      ...(reusePort ? { reusePort } : {}),
+    };
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(options, () => {
+        this.#server.removeListener('error', reject);
+        // Errors of accepting (out of descriptors) pass by themselves; without a listener they would end the thread.
+        this.#server.on('error', () => {});
+        const { address, port } = this.#server.address() as net.AddressInfo;
+        resolve({ host: address, port });
+      });
+    });
+  }
+
+  setTls(material: TlsMaterial): void {
+    if (this.#server instanceof tls.Server) {
+      this.#server.setSecureContext({
+        cert: material.cert,
+        key: material.key,
+        minVersion: 'TLSv1.2',
+      });
+    }
+  }
+
+  tick(nowMs: number): void {
+    for (const connection of this.#connections) {
+      if (connection.deadlineMs <= nowMs) connection.onDeadline();
+    }
+  }
+
+  /** Accepts nobody any more; calls back once the last connection is gone. */
+  drain(onEmpty: () => void): void {
+    this.#server.close();
+    if (this.#connections.size === 0) {
+      onEmpty();
+      return;
+    }
+    this.#onEmpty = onEmpty;
+    for (const connection of this.#connections) connection.beginDrain();
+  }
+
+  /** Cuts every connection. */
+  destroy(): void {
+    this.#server.close();
+    for (const connection of this.#connections) connection.abandon();
+  }
+
+  #accept(socket: net.Socket): void {
+    const { counters, view } = this.#context;
+    if (!counters.tryAcceptClient(view.snapshot.limits.clientConnections)) {
+      socket.on('error', () => {});
+      socket.destroy();
+      return;
+    }
+    const connection = new ClientConnection(this.#context, socket, this.#isTls, (closed) =>
+      this.#forget(closed),
+    );
+    this.#connections.add(connection);
+    if (this.#context.isDraining) connection.beginDrain();
+  }
+
+  #forget(connection: ClientConnection): void {
+    if (!this.#connections.delete(connection)) return;
+    this.#context.counters.clientClosed();
+    if (this.#connections.size === 0 && this.#onEmpty !== null) {
+      const onEmpty = this.#onEmpty;
+      this.#onEmpty = null;
+      onEmpty();
+    }
+  }
+}

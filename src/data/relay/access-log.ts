@@ -1,0 +1,150 @@
+/**
+ * The access log: one line per exchange, gathered in a buffer and handed to the control plane in batches. The data thread
+ * never writes to a disk or a pipe.
+ *
+ * Lines are ASCII: everything else is escaped, so a client can't forge a line or break a terminal.
+ */
+import { ERRORS, type ErrorCode } from '../../errors.ts';
+import type { PostToControl } from '../../snapshot/messages.ts';
+
+export interface AttemptRecord {
+  readonly backendUrl: string;
+  /** `ok`, or the error code of the failure. */
+  readonly outcome: string;
+  readonly durationMs: number;
+}
+
+export interface AccessLogEntry {
+  readonly clientAddress: string;
+  /** Null where the head could not be read. */
+  readonly method: string | null;
+  readonly host: string | null;
+  readonly path: string | null;
+  readonly protocol: string;
+  readonly status: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly durationMs: number;
+  /** Negative: the phase was not reached. */
+  readonly connectMs: number;
+  readonly firstByteMs: number;
+  readonly pool: string;
+  /** The URL of the backend of the last attempt. */
+  readonly backendUrl: string | null;
+  readonly attempts: readonly AttemptRecord[] | null;
+  readonly requestId: string;
+  readonly error: ErrorCode | null;
+  readonly errorDetail: string;
+  readonly userAgent: string | null;
+  readonly referer: string | null;
+}
+
+export type AccessLogFormat = 'json' | 'combined';
+
+const BUFFER_BYTES = 64 * 1024;
+/** Longest line in bytes: a 16 KiB target, escaped at worst six times over, must not need a bigger buffer. */
+const MAX_TEXT = 4096;
+
+export class AccessLog {
+  readonly #post: PostToControl;
+  readonly #buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #length = 0;
+  #count = 0;
+  #second = -1;
+  #secondText = '';
+
+  constructor(post: PostToControl) {
+    this.#post = post;
+  }
+
+  record(entry: AccessLogEntry, format: AccessLogFormat): void {
+    const line = format === 'json' ? this.#jsonLine(entry) : this.#combinedLine(entry);
+    if (this.#length + line.length > BUFFER_BYTES) this.flush();
+    this.#length += this.#buffer.latin1Write(line, this.#length);
+    this.#count++;
+  }
+
+  /** Hands over what has gathered; called by the thread's tick and when the buffer is full. */
+  flush(): void {
+    if (this.#count === 0) return;
+    const lines = new Uint8Array(this.#length);
+    lines.set(this.#buffer.subarray(0, this.#length));
+    const count = this.#count;
+    this.#length = 0;
+    this.#count = 0;
+    this.#post({ kind: 'access-log', lines, count }, [lines.buffer]);
+  }
+
+  /** RFC 3339 with milliseconds; the part up to the second is made once a second. */
+  #time(): string {
+    const now = Date.now();
+    const second = Math.floor(now / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#secondText = new Date(second * 1000).toISOString().slice(0, 19);
+    }
+    const milliseconds = now - second * 1000;
+    const pad = milliseconds < 10 ? '00' : milliseconds < 100 ? '0' : '';
+    return `${this.#secondText}.${pad}${milliseconds}Z`;
+  }
+
+  #jsonLine(entry: AccessLogEntry): string {
+    let line = `{"time":"${this.#time()}","client":"${entry.clientAddress}","method":${quoted(entry.method)},"host":${quoted(entry.host)},"path":${quoted(entry.path)},"protocol":"${entry.protocol}","status":${entry.status},"bytes_in":${entry.bytesIn},"bytes_out":${entry.bytesOut},"duration_ms":${rounded(entry.durationMs)}`;
+    if (entry.connectMs >= 0) line += `,"connect_ms":${rounded(entry.connectMs)}`;
+    if (entry.firstByteMs >= 0) line += `,"first_byte_ms":${rounded(entry.firstByteMs)}`;
+    line += `,"pool":"${entry.pool}","backend":${entry.backendUrl === null ? 'null' : `"${entry.backendUrl}"`}`;
+    if (entry.attempts !== null) line += `,"attempts":${attemptsText(entry.attempts)}`;
+    line += `,"request_id":"${entry.requestId}"`;
+    if (entry.error !== null) {
+      line += `,"error":"${entry.error}","error_source":"${ERRORS[entry.error].source}","error_detail":${quoted(entry.errorDetail)}`;
+    }
+    return `${line}}\n`;
+  }
+
+  /** Apache's "combined" format. */
+  #combinedLine(entry: AccessLogEntry): string {
+    const request =
+      entry.method === null ? '-' : `${entry.method} ${entry.path ?? '-'} ${entry.protocol}`;
+    return `${entry.clientAddress} - - [${apacheTime(new Date())}] ${quoted(request)} ${entry.status} ${entry.bytesOut} ${quoted(entry.referer ?? '-')} ${quoted(entry.userAgent ?? '-')}\n`;
+  }
+}
+
+/** Three decimals: microseconds, without the noise of a float. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
+
+function attemptsText(attempts: readonly AttemptRecord[]): string {
+  const parts = attempts.map(
+    (attempt) =>
+      `{"backend":"${attempt.backendUrl}","outcome":"${attempt.outcome}","duration_ms":${rounded(attempt.durationMs)}}`,
+  );
+  return `[${parts.join(',')}]`;
+}
+
+/** JSON text in ASCII. Most texts need no escape, and finding that out is cheaper than JSON.stringify. */
+function quoted(text: string | null): string {
+  if (text === null) return 'null';
+  const shown = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
+  for (let index = 0; index < shown.length; index++) {
+    const character = shown.charCodeAt(index);
+    if (character < 0x20 || character > 0x7e || character === 0x22 || character === 0x5c) {
+      return escaped(shown);
+    }
+  }
+  return `"${shown}"`;
+}
+
+function escaped(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+function apacheTime(date: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${two(date.getUTCDate())}/${MONTHS[date.getUTCMonth()]}/${date.getUTCFullYear()}:${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())} +0000`;
+}

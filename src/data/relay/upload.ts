@@ -1,0 +1,197 @@
+/**
+ * The request body on its way from the client to a backend.
+ *
+ * It decodes what the client sends, holds what no connection can take yet, and frames what goes out. It owns no socket:
+ * the exchange moves the bytes. What is held is bounded: past `HELD_HIGH_WATER` the exchange stops reading the client.
+ */
+import type { ErrorCode } from '../../errors.ts';
+import {
+  CHUNK_DATA,
+  CHUNK_DONE,
+  CHUNK_FAILED,
+  ChunkDecoder,
+  chunkSizeLine,
+  lastChunk,
+} from '../wire/chunked.ts';
+import { forwardTrailer } from '../wire/forward-response.ts';
+import { BODY_CHUNKED, type BodyKind } from '../wire/framing.ts';
+import type { HeadLimits } from '../wire/head-parser.ts';
+import type { BackendConnection } from '../backend/backend-connection.ts';
+
+/** Bytes held for a backend before the client is not read any more. */
+export const HELD_HIGH_WATER = 64 * 1024;
+/** Sent bytes kept for a second attempt; past it the retry is forfeited, not the request. */
+const REPLAY_BYTES = 64 * 1024;
+/**
+ * A chunked body of which this much has come is sent on before its end. Up to there it is checked as a whole: a small
+ * malformed one never reaches a backend, and a small good one goes out with its length.
+ */
+const CHECK_WHOLE_BYTES = 16 * 1024;
+
+export class Upload {
+  /** The client has sent all of it. */
+  isComplete = false;
+  /** Payload bytes received from the client. */
+  bytesIn = 0;
+  error: ErrorCode | null = null;
+
+  readonly #maxBytes: number;
+  readonly #decoder: ChunkDecoder | null;
+  #remaining: number;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  #sent: Buffer[] | null;
+  #sentBytes = 0;
+  #goesOutChunked = false;
+  #isEndSent = false;
+  #trailer = '';
+
+  /**
+   * @param maxBytes largest body accepted; 0: no limit.
+   * @param isReplayable whether sent bytes are kept for a second attempt.
+   */
+  constructor(
+    kind: BodyKind,
+    contentLength: number,
+    maxBytes: number,
+    limits: HeadLimits,
+    isReplayable: boolean,
+  ) {
+    this.#maxBytes = maxBytes;
+    this.#decoder = kind === BODY_CHUNKED ? new ChunkDecoder(limits) : null;
+    this.#remaining = contentLength;
+    this.#sent = isReplayable ? [] : null;
+    this.isComplete = contentLength === 0;
+  }
+
+  get isHeldFull(): boolean {
+    return this.#heldBytes >= HELD_HIGH_WATER;
+  }
+
+  /** Enough has come, or all of it, that it may start on its way. */
+  get mayStart(): boolean {
+    return this.#decoder === null || this.isComplete || this.#heldBytes >= CHECK_WHOLE_BYTES;
+  }
+
+  /** Everything has been handed to the backend's connection. */
+  get isSent(): boolean {
+    return this.isComplete && this.#heldBytes === 0 && (this.#isEndSent || !this.#goesOutChunked);
+  }
+
+  get isReplayable(): boolean {
+    return this.#sent !== null || this.#sentBytes === 0;
+  }
+
+  /** For a second attempt: what was sent is held again. */
+  rewind(): void {
+    if (this.#sent !== null) {
+      this.#held = [...this.#sent, ...this.#held];
+      this.#heldBytes += this.#sentBytes;
+      this.#sent = [];
+    }
+    this.#sentBytes = 0;
+    this.#isEndSent = false;
+  }
+
+  /**
+   * Takes the body's part of `buffer[start, end)`, which stays the caller's: what is held is a copy.
+   * @returns the offset of the first byte that is not part of the body. Look at `error` afterwards.
+   */
+  receive(buffer: Buffer, start: number, end: number): number {
+    if (this.isComplete) return start;
+    if (this.#decoder !== null) return this.#receiveChunks(this.#decoder, buffer, start, end);
+    const length = Math.min(end - start, this.#remaining);
+    this.#remaining -= length;
+    this.#take(buffer, start, start + length);
+    if (this.#remaining === 0) this.isComplete = true;
+    return start + length;
+  }
+
+  #receiveChunks(decoder: ChunkDecoder, buffer: Buffer, start: number, end: number): number {
+    let position = start;
+    while (position < end) {
+      const event = decoder.next(buffer, position, end);
+      if (event === CHUNK_FAILED) {
+        this.error = decoder.error;
+        return end;
+      }
+      position = decoder.position;
+      if (event === CHUNK_DATA) {
+        this.#take(buffer, decoder.dataStart, decoder.dataEnd);
+        if (this.error !== null) return end;
+      } else if (event === CHUNK_DONE) {
+        if (decoder.trailer !== null) this.#trailer = forwardTrailer(decoder.trailer);
+        this.isComplete = true;
+        break;
+      }
+    }
+    return position;
+  }
+
+  #take(buffer: Buffer, start: number, end: number): void {
+    this.bytesIn += end - start;
+    if (this.#maxBytes !== 0 && this.bytesIn > this.#maxBytes) {
+      this.error = 'ERR_BODY_TOO_LARGE';
+      return;
+    }
+    if (start === end) return;
+    this.#held.push(Buffer.from(buffer.subarray(start, end)));
+    this.#heldBytes += end - start;
+  }
+
+  /**
+   * The framing line of the head, decided at the moment the head goes out: a chunked body that is complete by then has a
+   * known length. A body that came with a length has its Content-Length field among the others.
+   */
+  framingLine(): string {
+    if (this.#decoder === null) return '';
+    this.#goesOutChunked = !this.isComplete || this.#trailer !== '';
+    return this.#goesOutChunked
+      ? 'Transfer-Encoding: chunked\r\n'
+      : `Content-Length: ${this.#heldBytes}\r\n`;
+  }
+
+  /** The held bytes as text if they are few enough to go out in one write with the head; null otherwise. */
+  takeSmall(maxBytes: number): string | null {
+    if (this.#heldBytes > maxBytes) return null;
+    let text = '';
+    for (const bytes of this.#held) {
+      const payload = bytes.latin1Slice(0, bytes.length);
+      text += this.#goesOutChunked ? `${chunkSizeLine(bytes.length)}${payload}\r\n` : payload;
+      this.#keepSent(bytes);
+    }
+    this.#held = [];
+    this.#heldBytes = 0;
+    if (this.#goesOutChunked && this.isComplete) text += this.#end();
+    return text;
+  }
+
+  /** Writes what is held. Several pieces leave in one system call. */
+  flush(connection: BackendConnection): void {
+    const owesEnd = this.#goesOutChunked && this.isComplete && !this.#isEndSent;
+    if (this.#heldBytes === 0 && !owesEnd) return;
+    connection.cork();
+    for (const bytes of this.#held) {
+      if (this.#goesOutChunked) connection.writeText(chunkSizeLine(bytes.length));
+      connection.writeBytes(bytes);
+      if (this.#goesOutChunked) connection.writeText('\r\n');
+      this.#keepSent(bytes);
+    }
+    this.#held = [];
+    this.#heldBytes = 0;
+    if (owesEnd) connection.writeText(this.#end());
+    connection.uncork();
+  }
+
+  #end(): string {
+    this.#isEndSent = true;
+    return lastChunk(this.#trailer);
+  }
+
+  #keepSent(bytes: Buffer): void {
+    this.#sentBytes += bytes.length;
+    if (this.#sent === null) return;
+    if (this.#sentBytes > REPLAY_BYTES) this.#sent = null;
+    else this.#sent.push(bytes);
+  }
+}
