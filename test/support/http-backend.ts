@@ -18,7 +18,7 @@ export async function httpBackend(
   handler: RequestListener = (_request, response) => {
     response.end('ok');
   },
-  { port = 0 }: { port?: number } = {},
+  { port = 0, host = '127.0.0.1' }: { port?: number; host?: string } = {},
 ): Promise<HttpBackend> {
   const requests: string[] = [];
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
@@ -32,7 +32,7 @@ export async function httpBackend(
     // Upgraded sockets are no longer the server's: whoever upgrades them closes them.
     await once(server, 'close');
   }
-  server.listen(port, '127.0.0.1');
+  server.listen(port, host);
   afterTest(close);
   await once(server, 'listening');
   const address = server.address() as AddressInfo;

@@ -5,7 +5,7 @@ import { RawClient } from './raw-client.ts';
 import { waitFor } from './wait-for.ts';
 
 /** One accepted connection: reads and writes as scripted, like the client at the other end. */
-export class RawConnection extends RawClient {
+class RawConnection extends RawClient {
   /** Reads one request head. */
   readHead(ms?: number): Promise<string> {
     return this.readUntil('\r\n\r\n', ms);
