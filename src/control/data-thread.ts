@@ -43,13 +43,15 @@ export function startWorker(init: DataThreadInit, options: WorkerOptions): DataT
     lastError = error;
     void worker.terminate();
   });
+  const post = (message: ToDataThread): void => {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker, not a window
+    if (!hasEnded) worker.postMessage(message);
+  };
   return {
-    post(message) {
-      if (!hasEnded) worker.postMessage(message);
-    },
+    post,
     async stop(graceMs) {
       if (hasEnded) return;
-      worker.postMessage({ kind: 'stop' } satisfies ToDataThread);
+      post({ kind: 'stop' });
       const timer = setTimeout(() => void worker.terminate(), graceMs);
       await ended;
       clearTimeout(timer);

@@ -35,9 +35,13 @@ export function handleSignals(
     logs.reopen();
     logs.log.info('access_log.reopened', 'the access log is opened anew');
   };
+  const exitWithLogs = async (): Promise<void> => {
+    await logs.close(FATAL_FLUSH_MS);
+    target.exit(1);
+  };
   const fatal = (error: unknown): void => {
     logs.log.fatal('control.failed', 'an error that nobody caught ends Fairlead', { error });
-    void logs.close(FATAL_FLUSH_MS).finally(() => target.exit(1));
+    void exitWithLogs();
   };
   const listeners: readonly (readonly [string, (argument: unknown) => void])[] = [
     ['SIGTERM', end],

@@ -167,8 +167,8 @@ function decode(content: FileContent): StateFileResult {
   const entries = new Map<string, OperatorEntry>();
   const ids = new Set<number>();
   for (const { stored, isAdded } of [
-    ...content.added.map((stored) => ({ stored, isAdded: true })),
-    ...content.configured.map((stored) => ({ stored, isAdded: false })),
+    ...content.added.map((entry) => ({ stored: entry, isAdded: true })),
+    ...content.configured.map((entry) => ({ stored: entry, isAdded: false })),
   ]) {
     const { url, id } = stored;
     const parsed = parseBackendUrl(url);

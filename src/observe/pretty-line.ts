@@ -70,9 +70,12 @@ function parse(line: string): Record<string, unknown> | undefined {
 function clock(time: unknown): string {
   const date = new Date(typeof time === 'string' ? time : Number.NaN);
   if (Number.isNaN(date.getTime())) return '--:--:--.---';
-  const two = (value: number): string => String(value).padStart(2, '0');
   const ms = String(date.getMilliseconds()).padStart(3, '0');
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
 }
 
 function show(value: unknown): string {

@@ -7,6 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 
 let { snapshot } = workerData;
 const sockets = new Set();
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker, not a window
 const post = (message) => parentPort.postMessage(message);
 const told = (message) =>
   post({
@@ -73,15 +74,14 @@ parentPort.on('message', (message) => {
       told(message);
       break;
     case 'drain': {
-      server.close();
+      let resetConnections = 0;
       const timer = setTimeout(() => {
-        const resetConnections = sockets.size;
+        resetConnections = sockets.size;
         for (const socket of sockets) socket.destroy();
-        post({ kind: 'drained', resetConnections });
       }, message.deadlineMs);
-      server.on('close', () => {
+      server.close(() => {
         clearTimeout(timer);
-        if (sockets.size === 0) post({ kind: 'drained', resetConnections: 0 });
+        post({ kind: 'drained', resetConnections });
       });
       break;
     }

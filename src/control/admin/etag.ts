@@ -11,9 +11,9 @@ export function etagOf(generation: number): string {
 export function preconditionOf(request: IncomingMessage): Precondition | undefined {
   const field = request.headers['if-match'];
   if (field === undefined || field.trim() === '*') return undefined;
-  const tags = field.split(',').map((tag) => tag.trim());
+  const tags = new Set(field.split(',').map((tag) => tag.trim()));
   return (generation) => {
-    if (tags.includes(etagOf(generation))) return;
+    if (tags.has(etagOf(generation))) return;
     throw new ProblemError(412, 'ERR_GENERATION_CHANGED', 'Something changed since you read it.', {
       hint: 'read again, then repeat the change with the new ETag',
       headers: { ETag: etagOf(generation) },

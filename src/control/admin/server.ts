@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Logger } from '../../observe/logger.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
 import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
@@ -158,7 +159,7 @@ function send(
 }
 
 /** What node:http could not parse, in the same form as every other error. */
-function answerMalformed(error: NodeJS.ErrnoException, socket: import('node:stream').Duplex): void {
+function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;

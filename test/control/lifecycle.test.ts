@@ -1,0 +1,124 @@
+import { EventEmitter, once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { type StartFailed, startFairlead } from '../../src/control/fairlead.ts';
+import { handleSignals } from '../../src/control/lifecycle.ts';
+import { afterTest } from '../support/after-test.ts';
+import { httpBackend } from '../support/http-backend.ts';
+import { waitFor, within } from '../support/wait-for.ts';
+import { backend, STUB_WORKER, settings } from './fixtures.ts';
+import { loaded, running } from './running.ts';
+
+class FakeProcess extends EventEmitter {
+  readonly exits: number[] = [];
+
+  exit(code: number): void {
+    this.exits.push(code);
+  }
+}
+
+async function open(port: number): Promise<import('node:net').Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write('hello\n');
+  await once(socket, 'data');
+  return socket;
+}
+
+describe('the lifecycle', () => {
+  it('knows the health of every backend before it listens', async () => {
+    const { url } = await httpBackend();
+    const { call } = await running({ backends: [backend(url)] });
+    expect((await call('GET', '/status')).json).toMatchObject({ active_backends: 1 });
+  });
+
+  it('is not ready while it shuts down, waits for what is in flight, and ends with 0', async () => {
+    const { fairlead, call } = await running({ drainMs: 10_000 });
+    const target = new FakeProcess();
+    handleSignals(fairlead, target);
+    const socket = await open(fairlead.port);
+    target.emit('SIGTERM', 'SIGTERM');
+    await waitFor(async () => (await call('GET', '/readyz')).status === 503, 1000);
+    expect((await call('GET', '/livez')).status).toBe(200);
+    socket.destroy();
+    expect(await within(fairlead.exited, 3000, 'the end')).toBe(0);
+    expect(target.listenerCount('SIGTERM')).toBe(0);
+  });
+
+  it('ends at once at the second signal', async () => {
+    const { fairlead } = await running({ drainMs: 60_000 });
+    const target = new FakeProcess();
+    handleSignals(fairlead, target);
+    await open(fairlead.port);
+    target.emit('SIGINT', 'SIGINT');
+    target.emit('SIGINT', 'SIGINT');
+    expect(await within(fairlead.exited, 3000, 'the end')).toBe(0);
+  });
+
+  it('reloads at SIGHUP, and lives on when the reload is refused', async () => {
+    const the = running({ backends: [] });
+    const self = await the;
+    const target = new FakeProcess();
+    handleSignals(self.fairlead, target);
+    self.next = { ok: false, problems: [] };
+    target.emit('SIGHUP', 'SIGHUP');
+    await waitFor(async () => (await self.log()).includes('config.refused'), 1000);
+    self.next = loaded(settings({ backends: [backend('http://127.0.0.1:1')] }));
+    target.emit('SIGHUP', 'SIGHUP');
+    await waitFor(async () => (await self.log()).includes('config.reloaded'), 1000);
+    expect((await self.call('GET', '/status')).json).toMatchObject({ total_backends: 1 });
+  });
+
+  it('logs an error that nobody caught, and ends with 1', async () => {
+    const { fairlead, log } = await running();
+    const target = new FakeProcess();
+    handleSignals(fairlead, target);
+    target.emit('uncaughtException', new Error('nobody caught me'));
+    await waitFor(() => target.exits.length > 0, 1000);
+    expect(target.exits).toEqual([1]);
+    expect(await log()).toContain('nobody caught me');
+  });
+
+  it('takes a backend out at once when a data thread can not connect', async () => {
+    const { url } = await httpBackend();
+    const { fairlead, call, log } = await running({ backends: [backend(url)] });
+    const socket = await open(fairlead.port);
+    socket.write('fail 0\n');
+    await waitFor(
+      async () => (await call('GET', '/backends/0')).text.includes('"alive": false'),
+      1000,
+    );
+    expect(await log()).toContain('backend.down');
+    await waitFor(
+      async () => (await call('GET', '/backends/0')).text.includes('"alive": true'),
+      5000,
+    );
+    socket.destroy();
+  });
+
+  it('says which address is in use, and ends with 3', async () => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    afterTest(() => void server.close());
+    const address = server.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    for (const the of [
+      settings({ port }),
+      settings({ admin: { host: '127.0.0.1', port, token: undefined } }),
+    ]) {
+      const context = {
+        reload: () => loaded(the),
+        validate: () => loaded(the),
+        effectiveConfig: () => ({}),
+        jsonSchema: () => ({}),
+      };
+      const error = (await startFairlead(the, context, {
+        workerUrl: STUB_WORKER,
+        logFile: '/dev/null',
+      }).catch((reason: unknown) => reason)) as StartFailed;
+      expect(error).toMatchObject({ exitCode: 3 });
+      expect(error.message).toContain(`127.0.0.1:${port}`);
+    }
+  });
+});

@@ -1,0 +1,117 @@
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Registry } from '../../src/control/registry.ts';
+import {
+  clearStateFile,
+  readStateFile,
+  StateStore,
+  setAsideStateFile,
+} from '../../src/control/state-file.ts';
+import { afterTest } from '../support/after-test.ts';
+import { address, backend, settings } from './fixtures.ts';
+
+async function folder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'fairlead-state-'));
+  afterTest(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+function changed(): Registry {
+  const registry = new Registry({
+    settings: settings({
+      backends: ['http://localhost:1', 'http://localhost:2', 'http://localhost:3'].map((url) =>
+        backend(url),
+      ),
+    }),
+    threadCount: 1,
+  });
+  registry.planAdd(address('http://[::1]:9'), 4).commit();
+  registry.planRemove(0).commit();
+  registry.planUpdate(1, { state: 'disabled', weight: 6 }).commit();
+  registry.planLeave(2).commit();
+  registry.planStrategy('least-connections').commit();
+  return registry;
+}
+
+describe('the state file', () => {
+  it('gives back what was saved', async () => {
+    const path = join(await folder(), 'state.json');
+    const { operatorState } = changed();
+    await new StateStore(path).save(operatorState);
+    expect(await readStateFile(path)).toEqual({ kind: 'read', state: operatorState });
+  });
+
+  it('holds the last state of many saved at once, and leaves nothing else behind', async () => {
+    const at = await folder();
+    const path = join(at, 'state.json');
+    const store = new StateStore(path);
+    const { operatorState } = changed();
+    await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        store.save({ ...operatorState, nextId: 100 + index }),
+      ),
+    );
+    await store.flush();
+    expect(await readStateFile(path)).toMatchObject({ kind: 'read', state: { nextId: 119 } });
+    expect(await readdir(at)).toEqual(['state.json']);
+  });
+
+  it('keeps the old file when the new one can not be written', async () => {
+    const at = await folder();
+    const path = join(at, 'gone', 'state.json');
+    const store = new StateStore(path);
+    await expect(store.save(changed().operatorState)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await readStateFile(path)).toEqual({ kind: 'absent' });
+  });
+
+  it('writes through a link', async () => {
+    const at = await folder();
+    await writeFile(join(at, 'real.json'), '');
+    await symlink(join(at, 'real.json'), join(at, 'link.json'));
+    await new StateStore(join(at, 'link.json')).save(changed().operatorState);
+    expect(JSON.parse(await readFile(join(at, 'real.json'), 'utf8'))).toMatchObject({ version: 1 });
+  });
+
+  it('calls everything else damaged, and says why', async () => {
+    const path = join(await folder(), 'state.json');
+    const good = { version: 1, next_id: 2, added: [], configured: [] };
+    const added = { url: 'http://localhost:1', id: 0, weight: 1 };
+    for (const content of [
+      '',
+      '{',
+      'null',
+      '[]',
+      '{"version":2}',
+      JSON.stringify({ ...good, version: 2 }),
+      JSON.stringify({ ...good, more: 1 }),
+      JSON.stringify({ ...good, strategy: 'best' }),
+      JSON.stringify({ ...good, added: [{ ...added, weight: 0 }] }),
+      JSON.stringify({ ...good, added: [{ ...added, url: 'HTTP://localhost:1/' }] }),
+      JSON.stringify({ ...good, added: [{ ...added, url: 'file:///etc/passwd' }] }),
+      JSON.stringify({ ...good, added: [added, added] }),
+      JSON.stringify({ ...good, added: [added, { ...added, url: 'http://localhost:2' }] }),
+      JSON.stringify({ ...good, added: [{ ...added, id: 2 }] }),
+    ]) {
+      await writeFile(path, content);
+      const result = await readStateFile(path);
+      expect([content, result.kind]).toEqual([content, 'damaged']);
+    }
+    const aside = await setAsideStateFile(path, new Date(0));
+    expect(aside).toBe(`${path}.damaged-1970-01-01T00-00-00.000Z`);
+    expect(await readStateFile(path)).toEqual({ kind: 'absent' });
+  });
+
+  it('can be dropped', async () => {
+    const path = join(await folder(), 'state.json');
+    expect(await clearStateFile(path)).toBe(false);
+    await new StateStore(path).save(changed().operatorState);
+    expect(await clearStateFile(path)).toBe(true);
+    expect(await readStateFile(path)).toEqual({ kind: 'absent' });
+  });
+
+  it('is not needed', async () => {
+    await new StateStore(undefined).save(changed().operatorState);
+  });
+});

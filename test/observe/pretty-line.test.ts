@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { prettyAccessLine, prettyLine } from '../../src/observe/pretty-line.ts';
+
+const time = new Date(2026, 0, 2, 3, 4, 5, 6).toISOString();
+
+describe('log lines for eyes', () => {
+  it('say when, how bad, what, and what else', () => {
+    const line = JSON.stringify({
+      level: 'warn',
+      time,
+      event: 'x',
+      msg: 'http://a is DOWN',
+      backend: 'http://a',
+      id: 7,
+    });
+    expect(prettyLine(line, false)).toBe('03:04:05.006 WARN  http://a is DOWN id=7\n');
+    expect(prettyLine(line, true)).toContain('\x1b[33mWARN \x1b[0m');
+  });
+
+  it('never send control characters of others to the terminal', () => {
+    const line = JSON.stringify({ level: 'info', time, msg: '\x1b[2J\r\nfake', path: '\x9b' });
+    // oxlint-disable-next-line no-control-regex -- that is what is looked for
+    expect(prettyLine(line, false).trimEnd()).not.toMatch(/[\x00-\x1f\x7f-\x9f]/);
+    expect(
+      prettyAccessLine(
+        JSON.stringify({ method: 'GET', path: '/\x1b[1m', status: 200, time }),
+        false,
+      ),
+    ).toBe('03:04:05.006 GET /\\u001b[1m 200\n');
+  });
+
+  it('leave what is no JSON as it is', () => {
+    expect(prettyLine('hello\n', true)).toBe('hello\n');
+    expect(prettyAccessLine('127.0.0.1 - - [x] "GET / HTTP/1.1" 200 5', false)).toBe(
+      '127.0.0.1 - - [x] "GET / HTTP/1.1" 200 5\n',
+    );
+  });
+});

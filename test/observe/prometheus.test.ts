@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest';
+import { ERROR_CODES } from '../../src/errors.ts';
+import { type Metrics, renderPrometheus } from '../../src/observe/prometheus.ts';
+import {
+  BackendCounters,
+  createBackendCounters,
+  createProcessCounters,
+  ProcessCounters,
+  readBackendCounters,
+  readProcessCounters,
+} from '../../src/snapshot/counters.ts';
+
+interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** The format's grammar, strictly: every sample belongs to a family with HELP and TYPE right before it. */
+function parse(text: string): Sample[] {
+  expect(text.endsWith('\n')).toBe(true);
+  const samples: Sample[] = [];
+  const seen = new Set<string>();
+  let family = '';
+  let type = '';
+  let help = '';
+  for (const line of text.slice(0, -1).split('\n')) {
+    const comment = /^# (HELP|TYPE) ([a-z_]+) (.+)$/.exec(line);
+    if (comment !== null) {
+      const [, kind, name = '', rest = ''] = comment;
+      if (kind === 'HELP') {
+        expect(seen.has(name), `${name} twice`).toBe(false);
+        seen.add(name);
+        help = name;
+      } else {
+        expect(name).toBe(help);
+        expect(['counter', 'gauge', 'histogram']).toContain(rest);
+        family = name;
+        type = rest;
+      }
+      continue;
+    }
+    const match = /^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (\S+)$/.exec(line);
+    expect(match, line).not.toBeNull();
+    const [, name = '', labelText = '', value = ''] = match ?? [];
+    const suffixes = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
+    expect(suffixes.map((suffix) => family + suffix)).toContain(name);
+    const labels: Record<string, string> = {};
+    for (const [, key = '', quoted = ''] of labelText.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g)) {
+      labels[key] = quoted.replaceAll(/\\(.)/g, (_all, escaped: string) =>
+        escaped === 'n' ? '\n' : escaped,
+      );
+    }
+    expect(Number.isNaN(Number(value.replace('+Inf', 'Infinity'))), line).toBe(false);
+    samples.push({ name, labels, value: Number(value) });
+  }
+  const keys = samples.map(({ name, labels }) => `${name} ${JSON.stringify(labels)}`);
+  expect(new Set(keys).size).toBe(keys.length);
+  return samples;
+}
+
+function metrics(): Metrics {
+  const url = 'http://localhost:8081';
+  const counters = createBackendCounters(2);
+  for (const thread of [0, 1]) {
+    const writer = new BackendCounters(counters, thread, 2);
+    writer.requestStarted();
+    writer.tryOpenConnection(0);
+    writer.requestCompleted(200, 0.004, 10, 20);
+    writer.requestCompleted(502, 60, 1, 2);
+    writer.attemptFailed();
+    writer.attemptRetried();
+  }
+  new BackendCounters(counters, 0, 2).idleChanged(1);
+  const process = createProcessCounters(2);
+  for (const thread of [0, 1]) {
+    const writer = new ProcessCounters(process, thread, 2);
+    writer.tryAcceptClient(0);
+    writer.answeredAlone(503);
+    writer.failed(ERROR_CODES.indexOf('ERR_NO_BACKEND'));
+    writer.logLinesDropped(3);
+  }
+  const totals = readBackendCounters(counters, 2);
+  return {
+    pool: 'default',
+    backends: [
+      { url, isUp: true, totals, checksPassed: 5, checksFailed: 1 },
+      {
+        url: 'a "quoted" \\ name\nin two lines',
+        isUp: false,
+        totals: readBackendCounters(createBackendCounters(2), 2),
+        checksPassed: 0,
+        checksFailed: 0,
+      },
+    ],
+    process: readProcessCounters(process, 2),
+    control: {
+      version: '0.1.0',
+      nodeVersion: 'v20.20.0',
+      startedAtSeconds: 1000.5,
+      cpuSeconds: 1.25,
+      residentBytes: 1,
+      heapUsedBytes: 2,
+      eventLoopDelaySeconds: { p50: 0, p99: 0.001 },
+      dataThreads: 2,
+      dataThreadRestarts: 1,
+      reloadsSucceeded: 1,
+      reloadsFailed: 0,
+      lastReloadSeconds: undefined,
+      logLinesDropped: 4,
+    },
+  };
+}
+
+describe('the metrics page', () => {
+  const samples = parse(renderPrometheus(metrics()));
+  const value = (name: string, labels: Readonly<Record<string, string>> = {}): number | undefined =>
+    samples.find(
+      (sample) =>
+        sample.name === name &&
+        Object.entries(labels).every(([key, text]) => sample.labels[key] === text),
+    )?.value;
+  const backend = 'http://localhost:8081';
+
+  it('sums over the threads', () => {
+    expect(value('fairlead_requests_total', { backend, code: '200', pool: 'default' })).toBe(2);
+    expect(value('fairlead_requests_total', { backend, code: '502' })).toBe(2);
+    expect(value('fairlead_requests_total', { backend: 'none', code: '503' })).toBe(2);
+    expect(value('fairlead_backend_requests_in_flight', { backend })).toBe(2);
+    expect(value('fairlead_backend_connections', { backend, state: 'open' })).toBe(2);
+    expect(value('fairlead_backend_connections', { backend, state: 'idle' })).toBe(1);
+    expect(value('fairlead_backend_failures_total', { backend })).toBe(2);
+    expect(value('fairlead_retries_total', { backend })).toBe(2);
+    expect(value('fairlead_backend_received_bytes_total', { backend })).toBe(22);
+    expect(value('fairlead_backend_sent_bytes_total', { backend })).toBe(44);
+    expect(value('fairlead_client_connections')).toBe(2);
+    expect(value('fairlead_client_connections_total')).toBe(2);
+    expect(value('fairlead_errors_total', { code: 'ERR_NO_BACKEND' })).toBe(2);
+    expect(value('fairlead_errors_total', { code: 'ERR_BAD_HOST' })).toBe(0);
+    expect(value('fairlead_log_lines_dropped_total')).toBe(10);
+  });
+
+  it('has a cumulative histogram that ends with its count', () => {
+    const buckets = samples.filter(
+      ({ name, labels }) =>
+        name === 'fairlead_request_duration_seconds_bucket' && labels['backend'] === backend,
+    );
+    expect(buckets.at(-1)).toMatchObject({ labels: { le: '+Inf' }, value: 4 });
+    expect(buckets.find(({ labels }) => labels['le'] === '0.005')?.value).toBe(2);
+    expect(buckets.find(({ labels }) => labels['le'] === '0.0025')?.value).toBe(0);
+    expect(buckets.find(({ labels }) => labels['le'] === '10')?.value).toBe(2);
+    expect(value('fairlead_request_duration_seconds_count', { backend })).toBe(4);
+    expect(value('fairlead_request_duration_seconds_sum', { backend })).toBeCloseTo(120.008);
+  });
+
+  it('escapes label values', () => {
+    expect(value('fairlead_backend_up', { backend: 'a "quoted" \\ name\nin two lines' })).toBe(0);
+    expect(value('fairlead_backend_up', { backend })).toBe(1);
+  });
+
+  it('leaves out what has not happened', () => {
+    expect(value('fairlead_reload_last_success_timestamp_seconds')).toBeUndefined();
+    expect(value('fairlead_health_checks_total', { backend, result: 'fail' })).toBe(1);
+    expect(value('fairlead_build_info', { version: '0.1.0', node: 'v20.20.0' })).toBe(1);
+  });
+});
