@@ -139,7 +139,7 @@ function samePort({ config, placeOf, isGiven }: MergedConfig): Problem {
     ...placeOf([key]),
     path: key,
     message: `must differ from ${other}, which is ${config.port} too (${where})`,
-    ...(isGiven([other]) ? {} : { hint: `set ${other} to another port` }),
+    ...(key === 'admin_port' || isGiven([other]) ? {} : { hint: `set ${other} to another port` }),
   };
 }
 

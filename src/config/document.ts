@@ -84,7 +84,8 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
       lineCounter: lines,
       prettyErrors: false,
       stringKeys: true,
-      logLevel: 'silent',
+      // 'silent' would take the first of several documents without a word.
+      logLevel: 'error',
     });
     const faults = [...document.errors, ...document.warnings].slice(0, MOST_FAULTS);
     if (faults.length > 0) {

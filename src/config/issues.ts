@@ -25,15 +25,18 @@ export function validateLayer(layer: Layer): Problem[] {
 function settleUnion(issue: z.core.$ZodIssue, base: Path): z.core.$ZodIssue[] {
   const path = [...base, ...issue.path];
   if (issue.code === 'invalid_union') {
-    for (const branch of issue.errors) {
-      const isOther = branch.some(
-        (one) =>
-          one.path.length === 0 && (one.code === 'invalid_type' || one.code === 'invalid_value'),
-      );
-      if (!isOther) return branch.flatMap((one) => settleUnion(one, path));
-    }
+    const branch = issue.errors.find((one) => !isOfOtherType(one));
+    if (branch !== undefined) return branch.flatMap((one) => settleUnion(one, path));
   }
   return [{ ...issue, path }];
+}
+
+function isOfOtherType(branch: readonly z.core.$ZodIssue[]): boolean {
+  return branch.some((one) => {
+    if (one.path.length > 0) return false;
+    if (one.code === 'invalid_union') return one.errors.every(isOfOtherType);
+    return one.code === 'invalid_type' || one.code === 'invalid_value';
+  });
 }
 
 function schemaAt(path: Path): JsonSchemaNode | undefined {

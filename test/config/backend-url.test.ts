@@ -1,0 +1,92 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseBackendUrl } from '../../src/config/backend-url.ts';
+
+test.each([
+  ['http://localhost:3001', 'http://localhost:3001', 'localhost', 3001],
+  ['http://localhost:3001/', 'http://localhost:3001', 'localhost', 3001],
+  ['http://:3001', 'http://localhost:3001', 'localhost', 3001],
+  [':3001', 'http://localhost:3001', 'localhost', 3001],
+  ['localhost:3001', 'http://localhost:3001', 'localhost', 3001],
+  ['HTTP://LocalHost:080', 'http://localhost', 'localhost', 80],
+  ['https://example.com', 'https://example.com', 'example.com', 443],
+  ['https://example.com:443', 'https://example.com', 'example.com', 443],
+  ['https://example.com:80', 'https://example.com:80', 'example.com', 80],
+  ['http://app_1.internal.:8080', 'http://app_1.internal.:8080', 'app_1.internal.', 8080],
+  ['http://10.0.0.1', 'http://10.0.0.1', '10.0.0.1', 80],
+  ['http://[::1]:3001', 'http://[::1]:3001', '::1', 3001],
+  ['http://[2001:DB8:0:0::1]', 'http://[2001:db8::1]', '2001:db8::1', 80],
+  ['http://bücher.example:81', 'http://xn--bcher-kva.example:81', 'xn--bcher-kva.example', 81],
+])('%s is %s', (text, url, host, port) => {
+  const tls = url.startsWith('https');
+  const authority = url.slice(url.indexOf('//') + 2);
+  expect(parseBackendUrl(text)).toEqual({ ok: true, address: { url, tls, host, port, authority } });
+});
+
+test.each([
+  ['', 'is empty'],
+  ['localhost', 'has no scheme (write http://localhost)'],
+  ['8081', 'has no scheme (write http://:8081)'],
+  ['/health', 'must not have a path, query or fragment'],
+  ['ftp://x', 'has the scheme "ftp"; only http and https are possible'],
+  ['ws://x:1', 'has the scheme "ws"; only http and https are possible'],
+  ['http://', 'has no host'],
+  ['http:///x', 'must not have a path, query or fragment'],
+  ['http://a/x', 'must not have a path, query or fragment'],
+  ['http://a/?q', 'must not have a path, query or fragment'],
+  ['http://a?q', 'must not have a query'],
+  ['http://a#f', 'must not have a fragment'],
+  ['http://me:secret@a', 'must not hold a user name or password'],
+  ['http://a:0', 'has the port 0; ports are 1 to 65535'],
+  ['http://a:65536', 'has the port 65536; ports are 1 to 65535'],
+  ['http://a:http', 'has a malformed port "http"'],
+  ['http://a:', 'has a malformed port ""'],
+  ['http://::1:3001', 'has a malformed port ":1:3001"'],
+  ['http://a b', 'has white space, a control character or a backslash in it'],
+  ['http://a\\b', 'has white space, a control character or a backslash in it'],
+  [' http://a', 'has white space, a control character or a backslash in it'],
+  ['http://a\r\nX: y', 'has white space, a control character or a backslash in it'],
+  ['http://[::1', 'has a malformed host (an IPv6 address stands in brackets)'],
+  ['http://[fe80::1%eth0]', 'has a malformed host "fe80::1%eth0"'],
+  ['http://[1.2.3.4]', 'has a malformed host "1.2.3.4"'],
+  ['http://127.1', 'has a malformed host "127.1"'],
+  ['http://0x7f.0.0.0x1', 'has a malformed host "0x7f.0.0.0x1"'],
+  ['http://256.1.1.1', 'has a malformed host "256.1.1.1"'],
+  ['http://-a', 'has a malformed host "-a"'],
+  ['http://a..b', 'has a malformed host "a..b"'],
+  ['http://%61', 'has a malformed host "%61"'],
+  [`http://${'a'.repeat(3000)}`, 'is longer than 2048 characters'],
+])('%j is refused', (text, reason) => {
+  expect(parseBackendUrl(text)).toEqual({ ok: false, reason });
+});
+
+const nearUrls = fc
+  .tuple(
+    fc.constantFrom('', 'http://', 'HTTPS://', '//', 'ftp://'),
+    fc.oneof(
+      fc.domain(),
+      fc.ipV4(),
+      fc.ipV6().map((ip) => `[${ip}]`),
+      fc.string({ maxLength: 6 }),
+    ),
+    fc.oneof(
+      fc.constant(''),
+      fc.nat(70_000).map((port) => `:${port}`),
+    ),
+    fc.constantFrom('', '/', '/x', '?', '#'),
+  )
+  .map((parts) => parts.join(''));
+
+test('never throws; what is accepted is its own normal form and a URL to others', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.webUrl(), nearUrls), (text) => {
+      const result = parseBackendUrl(text);
+      if (!result.ok) return;
+      const { address } = result;
+      expect(parseBackendUrl(address.url)).toEqual(result);
+      expect(parseBackendUrl(`${address.url}/`)).toEqual(result);
+      expect(new URL(address.url).origin).toBe(address.url);
+    }),
+    { numRuns: 2000 },
+  );
+});

@@ -1,0 +1,29 @@
+/** Loads a text as the config file `c.yaml` (or another name), and says the problems as a user would read them. */
+import type { NamedValue } from '../../src/config/layer.ts';
+import { type LoadResult, validateConfigText } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+import type { Settings } from '../../src/config/settings.ts';
+
+export interface Around {
+  readonly name?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly flags?: readonly NamedValue[];
+  readonly cwd?: string;
+}
+
+export function loadText(text: string, around: Around = {}): LoadResult {
+  const { name = 'c.yaml', env = {}, flags = [], cwd = '/nowhere' } = around;
+  return validateConfigText(text, name, { flags: { values: flags }, env, cwd });
+}
+
+/** Throws when there are problems. */
+export function settingsOf(text: string, around: Around = {}): Settings {
+  const result = loadText(text, around);
+  if (!result.ok) throw new Error(result.problems.map(formatProblem).join('\n'));
+  return result.settings;
+}
+
+export function problemsOf(text: string, around: Around = {}): string[] {
+  const result = loadText(text, around);
+  return result.ok ? [] : result.problems.map(formatProblem);
+}
