@@ -11,7 +11,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 
-export const DEFAULT_QUEUE_BYTES = 8 * 1024 * 1024;
+const DEFAULT_QUEUE_BYTES = 8 * 1024 * 1024;
 
 /** Chunks gathered into one write. */
 const BATCH_BYTES = 64 * 1024;

@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { type StartFailed, startFairlead } from '../../src/control/fairlead.ts';
 import { handleSignals } from '../../src/control/lifecycle.ts';
@@ -17,7 +17,7 @@ class FakeProcess extends EventEmitter {
   }
 }
 
-async function open(port: number): Promise<import('node:net').Socket> {
+async function open(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => {});
   socket.write('hello\n');

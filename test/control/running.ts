@@ -71,7 +71,7 @@ export async function running(changes: Partial<Settings> = {}): Promise<Running>
 }
 
 /** Objects go as JSON, texts and bytes as they are. */
-export function request(
+function request(
   port: number,
   method: string,
   path: string,

@@ -112,6 +112,6 @@ describe('the state file', () => {
   });
 
   it('is not needed', async () => {
-    await new StateStore(undefined).save(changed().operatorState);
+    await expect(new StateStore(undefined).save(changed().operatorState)).resolves.toBeUndefined();
   });
 });

@@ -41,8 +41,8 @@ function parse(text: string): Sample[] {
       continue;
     }
     const match = /^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (\S+)$/.exec(line);
-    expect(match, line).not.toBeNull();
-    const [, name = '', labelText = '', value = ''] = match ?? [];
+    if (match === null) throw new Error(`not a sample: ${line}`);
+    const [, name = '', labelText = '', value = ''] = match;
     const suffixes = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
     expect(suffixes.map((suffix) => family + suffix)).toContain(name);
     const labels: Record<string, string> = {};
@@ -51,7 +51,7 @@ function parse(text: string): Sample[] {
         escaped === 'n' ? '\n' : escaped,
       );
     }
-    expect(Number.isNaN(Number(value.replace('+Inf', 'Infinity'))), line).toBe(false);
+    expect(Number(value.replace('+Inf', 'Infinity'))).not.toBeNaN();
     samples.push({ name, labels, value: Number(value) });
   }
   const keys = samples.map(({ name, labels }) => `${name} ${JSON.stringify(labels)}`);
