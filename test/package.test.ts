@@ -5,6 +5,7 @@ interface LockedPackage {
   readonly dev?: boolean;
   readonly devOptional?: boolean;
   readonly resolved?: string;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
 const lockFile = readFileSync(new URL('../package-lock.json', import.meta.url), 'utf8');
@@ -23,4 +24,17 @@ test('what users install with Fairlead is fewer than 20 packages', () => {
 test('the lock file names no download addresses', () => {
   expect(packages.filter(([, { resolved }]) => resolved !== undefined)).toEqual([]);
   expect(lockFile).not.toContain('.tgz');
+});
+
+test('the lock file names the packages of every platform, or `npm ci` refuses it', () => {
+  const locked = new Set(packages.map(([path]) => path));
+  const optional = packages.flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).map((name) => ({ path, name })),
+  );
+  const missing = optional.filter(
+    ({ path, name }) =>
+      !locked.has(`${path}/node_modules/${name}`) && !locked.has(`node_modules/${name}`),
+  );
+  expect(optional.length).toBeGreaterThan(0);
+  expect(missing).toEqual([]);
 });
