@@ -50,6 +50,8 @@ function annotate(node: unknown, path: string, origins: EffectiveConfig['origins
   } else if (isSeq(node) && node.items.length > 0) {
     for (const [index, item] of node.items.entries()) annotate(item, below(String(index)), origins);
   } else {
+    // An empty list would push its comment onto a line of its own.
+    if (isSeq(node)) node.flow = true;
     const origin = origins[path] ?? 'default';
     (node as Node).comment = origin === 'default' ? ' default' : ` from ${origin}`;
   }

@@ -50,10 +50,10 @@ test.each([
 
 test('every key is described, and every default is accepted', () => {
   const undescribed = (node: JsonSchemaNode, path: string): string[] =>
-    Object.entries(node.properties ?? {}).flatMap(([key, below]) => [
-      ...(/^\S.*\.$/.test(below.description ?? '') ? [] : [path + key]),
-      ...undescribed(below, `${path}${key}.`),
-    ]);
+    Object.entries(node.properties ?? {}).flatMap(([key, below]) => {
+      const inner = undescribed(below, `${path}${key}.`);
+      return /^\S.*\.$/.test(below.description ?? '') ? inner : [path + key].concat(inner);
+    });
   expect(undescribed(jsonSchema(), '')).toEqual([]);
   const defaults = Object.entries(jsonSchema().properties ?? {}).flatMap(([key, node]) =>
     node.default === undefined ? [] : [[key, node.default]],

@@ -1,0 +1,213 @@
+/** The short commands, as users run them: the compiled program in a process of its own. */
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { parseDocument } from 'yaml';
+import { afterTest } from '../support/after-test.ts';
+import { runFairlead } from '../support/fairlead.ts';
+
+async function folderWith(files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'fairlead-cli-'));
+  afterTest(() => rm(folder, { recursive: true, force: true }));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  return folder;
+}
+
+describe('help and version', () => {
+  test.each([['--help'], ['-h'], ['help'], [':3001', '--help'], ['run', '--help']])(
+    'fairlead %s',
+    async (...args) => {
+      const { code, stdout, stderr } = await runFairlead(args);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toMatch(/^Usage: fairlead \[URL…\]/);
+      expect(stdout).toContain('--health-check-frequency TIME');
+    },
+  );
+
+  test.each(['check', 'print-config', 'state', 'demo', 'backend', 'try'])(
+    'fairlead %s --help',
+    async (command) => {
+      const { code, stdout } = await runFairlead([command, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`fairlead ${command}`);
+    },
+  );
+
+  test('--version', async () => {
+    const { code, stdout } = await runFairlead(['--version']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\S*\n$/);
+  });
+});
+
+test.each([
+  [['chekc'], 'fairlead: unknown command "chekc" (did you mean "check"?)'],
+  [['banana'], 'fairlead: unknown command "banana" (fairlead --help lists them)'],
+  [['toString'], 'fairlead: unknown command "toString" (fairlead --help lists them)'],
+  [['--prot', '1'], 'fairlead run: unknown flag --prot (did you mean "--port"?)'],
+  [['--constructor'], 'fairlead run: unknown flag --constructor'],
+  [['-x'], 'fairlead run: unknown flag -x'],
+  [['--port'], 'fairlead run: --port needs a value: --port PORT'],
+  [['--port='], 'fairlead run: --port needs a value: --port PORT'],
+  [['--port', '--threads', '1'], 'fairlead run: --port needs a value: --port PORT'],
+  [['--no-access-log=x'], 'fairlead run: --no-access-log takes no value'],
+  [
+    [':3001', 'check'],
+    'fairlead run: "check" is neither a command nor a backend URL; a command comes first',
+  ],
+  [
+    ['check', 'c.yaml'],
+    'fairlead check: c.yaml is not a backend URL (for a config file: --config c.yaml)',
+  ],
+  [['check', '--json'], 'fairlead check: unknown flag --json'],
+  [['state'], 'fairlead state: say what to do: fairlead state show, or fairlead state clear'],
+  [['--port', '99999'], '--port: must be a whole number from 1 to 65535, not 99999'],
+  [
+    ['--port', '9000'],
+    '--port: must differ from admin_port, which is 9000 too (default) (set admin_port to another port)',
+  ],
+  [
+    ['--strategy', 'leastconn'],
+    '--strategy: must be one of round-robin, least-connections, least-conn, weighted-round-robin, not "leastconn" (did you mean "least-conn"?)',
+  ],
+  [['--config', 'none.yaml'], '--config: cannot read none.yaml: no such file'],
+  [
+    ['ftp://x'],
+    'command line: backends.0: "ftp://x" has the scheme "ftp"; only http and https are possible',
+  ],
+  [['--ssl-cert', 'a.crt'], '--ssl-cert: ssl.key_file: is missing: TLS needs a private key'],
+])('fairlead %j ends with 2', async (args, line) => {
+  expect(await runFairlead(args)).toEqual({ code: 2, stdout: '', stderr: `${line}\n` });
+});
+
+describe('check', () => {
+  test('says every problem with its place', async () => {
+    const cwd = await folderWith({ 'c.yaml': 'prot: 1\nbackends:\n  - http://a/x\n' });
+    const result = await runFairlead(['check', '--config', 'c.yaml', '--threads=0'], { cwd });
+    expect(result).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        'c.yaml:1:1: prot: unknown key (did you mean "port"?)\n' +
+        'c.yaml:3:5: backends.0: "http://a/x" must not have a path, query or fragment\n' +
+        '--threads: must be auto or 1 to 64, not 0\n',
+    });
+  });
+
+  test('says in one line that all is fine', async () => {
+    const cwd = await folderWith({ 'c.json': '{"backends": [":1"], "sticky_session_ttl": "1h"}' });
+    expect(
+      await runFairlead(['check', '--config=c.json', '--strategy', 'least-conn'], { cwd }),
+    ).toEqual({
+      code: 0,
+      stdout: `ok: 1 backend, least-connections, port 8080, admin port 9000, config file ${join(cwd, 'c.json')}\n`,
+      stderr: 'note: sticky_session_ttl has no effect while enable_sticky_sessions is false\n',
+    });
+  });
+
+  test('URLs on the command line replace the list of the file', async () => {
+    const cwd = await folderWith({ 'config.json': '{"backends": [":1", ":2", ":3"]}' });
+    const { stdout } = await runFairlead(['check', 'http://:4', 'localhost:5'], { cwd });
+    expect(stdout).toMatch(/^ok: 2 backends, /);
+  });
+});
+
+describe('print-config', () => {
+  const config = 'backends:\n  - :1\n  - { url: ":2", weight: 3 }\nadmin: { token: secret }\n';
+
+  test('prints YAML with the origin of every value, which is a config again', async () => {
+    const cwd = await folderWith({ 'config.yaml': config });
+    const args = ['print-config', '--config', 'config.yaml', '--port', '81', '--access-log=a.log'];
+    const { code, stdout } = await runFairlead(args, { cwd, env: { FAIRLEAD_LOG_LEVEL: 'warn' } });
+    expect(code).toBe(0);
+    const lines = stdout.split('\n');
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'port: 81 # from flag --port',
+        'admin_port: 9000 # default',
+        '  token: "***" # from file config.yaml:4',
+        '  - http://localhost:1 # from file config.yaml:2',
+        '  - url: http://localhost:2 # from file config.yaml:3',
+        '    weight: 3 # from file config.yaml:3',
+        '  head: 10s # default',
+        'trusted_proxies: [] # default',
+        `access_log: ${join(cwd, 'a.log')} # from flag --access-log`,
+        'log_level: warn # from environment FAIRLEAD_LOG_LEVEL',
+      ]),
+    );
+    expect(lines.filter((line) => /\w: \S/.test(line) && !line.includes(' # '))).toEqual([]);
+    expect(stdout).not.toContain('secret');
+    await writeFile(join(cwd, 'again.yaml'), stdout);
+    expect((await runFairlead(['check', '--config', 'again.yaml'], { cwd })).code).toBe(0);
+  });
+
+  test('--json says the same', async () => {
+    const cwd = await folderWith({ 'fairlead.config.yml': config });
+    const yaml = await runFairlead(['print-config'], { cwd });
+    const json = await runFairlead(['print-config', '--json'], { cwd });
+    const parsed = JSON.parse(json.stdout) as { config: unknown; origins: Record<string, string> };
+    expect(parsed.config).toEqual(parseDocument(yaml.stdout).toJS());
+    expect(parsed.origins['backends.0']).toBe('file fairlead.config.yml:2');
+  });
+
+  test('into a closed pipe it ends without a word', () => {
+    const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+    const script = `("${process.execPath}" "${command}" print-config; echo "$?" >&2) | true`;
+    const { stderr } = spawnSync('sh', ['-c', `${script}; sleep 0.3`], { encoding: 'utf8' });
+    expect(stderr).toMatch(/^0?\n?$/);
+  });
+});
+
+describe('state', () => {
+  test('without a config file there is none', async () => {
+    expect(await runFairlead(['state', 'show'])).toEqual({
+      code: 0,
+      stdout: 'This config keeps no changes: it has no state_file.\n',
+      stderr: '',
+    });
+  });
+
+  const state = {
+    version: 1,
+    next_id: 3,
+    strategy: 'least-connections',
+    added: [{ url: 'http://localhost:9', id: 2, weight: 4 }],
+    configured: [
+      { url: 'http://localhost:1', id: 0, state: 'disabled' },
+      { url: 'http://localhost:2', id: 1 },
+    ],
+  };
+
+  test('show, clear, show', async () => {
+    const cwd = await folderWith({
+      'config.json': '{"backends": [":1", ":2"]}',
+      'fairlead.state.json': JSON.stringify(state),
+    });
+    const file = join(cwd, 'fairlead.state.json');
+    const run = (action: string) => runFairlead(['state', action], { cwd });
+    const shown = await run('show');
+    expect({ code: shown.code, stderr: shown.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(shown.stdout.split('\n').toSorted()).toEqual(
+      [
+        `${file}: 3 changes`,
+        'strategy least-connections',
+        'http://localhost:9 added, weight 4',
+        'http://localhost:1 disabled',
+        '',
+      ].toSorted(),
+    );
+    expect(await run('clear')).toEqual({ code: 0, stdout: `${file}: cleared\n`, stderr: '' });
+    expect((await run('show')).stdout).toBe(`${file}: 0 changes\n`);
+    expect((await run('clear')).stdout).toBe(`${file}: there was nothing to clear\n`);
+  });
+
+  test('a damaged file is a failure that says why', async () => {
+    const cwd = await folderWith({ 'config.json': '{}', 'fairlead.state.json': '{' });
+    const { code, stderr } = await runFairlead(['state', 'show'], { cwd });
+    expect(code).toBe(1);
+    expect(stderr).toContain('fairlead.state.json is damaged: not JSON');
+  });
+});
