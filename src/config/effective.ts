@@ -32,7 +32,7 @@ export function effectiveConfig(settings: Settings, origins: Origins): Effective
   return { config, origins: Object.fromEntries(described) };
 }
 
-export function formatSource(source: ValueSource | undefined): string {
+function formatSource(source: ValueSource | undefined): string {
   if (source === undefined || source.detail === '') return source?.origin ?? 'default';
   return `${source.origin} ${source.detail}`;
 }
