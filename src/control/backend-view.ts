@@ -1,6 +1,7 @@
 /** Backends and status as the admin API shows them. The field names are an interface: see docs. */
 import { readBackendCounters } from '../snapshot/counters.ts';
-import { type Backend, isAlive, type Registry } from './registry.ts';
+import { type Backend, isAlive } from './backend.ts';
+import type { Registry } from './registry.ts';
 
 export interface BackendView {
   readonly id: number;

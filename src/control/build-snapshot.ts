@@ -1,7 +1,7 @@
 /** Puts together what the data plane runs on. Pure: the same input gives an equal snapshot. */
 import type { Settings } from '../config/settings.ts';
 import type { BackendSnapshot, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
-import { type Backend, isAlive } from './registry.ts';
+import { type Backend, isAlive } from './backend.ts';
 
 /** The one pool that exists so far. */
 export const DEFAULT_POOL = 'default';

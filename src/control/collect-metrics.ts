@@ -2,10 +2,11 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { BackendMetrics, Metrics } from '../observe/prometheus.ts';
 import { readBackendCounters, readProcessCounters } from '../snapshot/counters.ts';
+import { isAlive } from './backend.ts';
 import { DEFAULT_POOL } from './build-snapshot.ts';
 import type { DataThreads } from './data-threads.ts';
 import type { HealthChecker } from './health.ts';
-import { isAlive, type Registry } from './registry.ts';
+import type { Registry } from './registry.ts';
 
 export interface ReloadCounts {
   succeeded: number;

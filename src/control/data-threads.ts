@@ -4,7 +4,6 @@
  * A thread that dies is logged, its share of the in-flight counters is given back, and a replacement with the same
  * index takes its place at once. Only threads that die again and again right after their start are slowed down.
  */
-import { availableParallelism } from 'node:os';
 import type { Logger } from '../observe/logger.ts';
 import {
   createProcessCounters,
@@ -23,7 +22,6 @@ import type { Snapshot } from '../snapshot/snapshot.ts';
 import { type DataThread, startInThisThread, startWorker } from './data-thread.ts';
 import { probeAddress } from './probe-address.ts';
 
-const MOST_THREADS = 8;
 /** A thread that dies sooner than this after its start died quickly. */
 const QUICK_DEATH_MS = 1000;
 const QUICK_DEATHS_IN_A_ROW = 5;
@@ -31,36 +29,6 @@ const SLOW_RESTART_MS = 1000;
 /** How long a data thread may stay silent past a drain's deadline before it is given up. */
 const DRAIN_GRACE_MS = 2000;
 const STOP_GRACE_MS = 1000;
-
-export interface ThreadPlan {
-  /** 0: in the caller's thread. */
-  readonly count: number;
-  /** Why the count is not the one asked for. */
-  readonly note: string | undefined;
-}
-
-/** Several threads can share a port only with SO_REUSEPORT as Node ≥ 22.12 offers it on Linux. */
-export function planThreads(
-  asked: number | 'auto',
-  platform: string = process.platform,
-  nodeVersion: string = process.versions.node,
-  parallelism: number = availableParallelism(),
-): ThreadPlan {
-  const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
-  const canShare = platform === 'linux' && (major > 22 || (major === 22 && minor >= 12));
-  if (asked === 'auto') {
-    if (canShare) return { count: Math.min(parallelism, MOST_THREADS), note: undefined };
-    return {
-      count: 1,
-      note: `one data thread: sharing a port needs Linux and Node 22.12 or later, this is Node ${nodeVersion} on ${platform}`,
-    };
-  }
-  if (asked <= 1 || canShare) return { count: asked, note: undefined };
-  return {
-    count: 1,
-    note: `one data thread instead of ${asked}: sharing a port needs Linux and Node 22.12 or later, this is Node ${nodeVersion} on ${platform}`,
-  };
-}
 
 export interface ListenAddress {
   readonly host: string;

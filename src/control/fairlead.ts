@@ -12,7 +12,7 @@ import { type AdminServer, startAdminServer } from './admin/server.ts';
 import { statusRoutes } from './admin/status-routes.ts';
 import { createMetricsCollector, type ReloadCounts } from './collect-metrics.ts';
 import type { FairleadContext } from './context.ts';
-import { DataThreads, ListenError, planThreads } from './data-threads.ts';
+import { DataThreads, ListenError } from './data-threads.ts';
 import { HealthChecker } from './health.ts';
 import { type Logs, openLogs } from './logs.ts';
 import { Operator, type Precondition } from './operator.ts';
@@ -22,6 +22,7 @@ import {
   type OperatorState,
   settleLeaving,
 } from './operator-state.ts';
+import { planThreads } from './plan-threads.ts';
 import { probe } from './probe.ts';
 import { Registry } from './registry.ts';
 import { ConfigRefused, loadForReload } from './reload.ts';

@@ -8,8 +8,9 @@
  */
 import type { HealthCheckSettings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Backend } from './backend.ts';
 import type { Probe, ProbeResult } from './probe.ts';
-import type { Backend, Registry } from './registry.ts';
+import type { Registry } from './registry.ts';
 
 export interface HealthCheckerOptions {
   readonly registry: Registry;

@@ -8,8 +8,9 @@ import type { BackendAddress, Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';
+import type { Backend } from './backend.ts';
 import type { AdminState } from './operator-state.ts';
-import { type Backend, ChangeRefused, type Plan, type Registry } from './registry.ts';
+import { ChangeRefused, type Plan, type Registry } from './registry.ts';
 import type { StateStore } from './state-file.ts';
 
 /** The state file could not be written; the change was not made. */

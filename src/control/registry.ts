@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BackendAddress, BackendSettings, Settings } from '../config/settings.ts';
 import { createBackendCounters } from '../snapshot/counters.ts';
 import type { Snapshot, StrategyName } from '../snapshot/snapshot.ts';
+import { type Backend, type Health, isAlive } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
 import {
   type AdminState,
@@ -21,31 +22,7 @@ import {
   withEntry,
 } from './operator-state.ts';
 
-export type Health = 'unknown' | 'healthy' | 'unhealthy';
-
-/** One backend as the control plane sees it. The object is live: read it, do not keep copies of its values. */
-export interface Backend {
-  readonly id: number;
-  readonly address: BackendAddress;
-  readonly weight: number;
-  readonly adminState: AdminState;
-  readonly source: BackendSource;
-  readonly health: Health;
-  /** Clock time of the last finished check, in ms; undefined before the first. */
-  readonly lastCheck: number | undefined;
-  /** Clock time when `alive` last changed (at first: when the backend came). */
-  readonly lastChange: number;
-  /** Why health is what it is: what was tried and what came. */
-  readonly lastReason: string | undefined;
-  readonly counters: SharedArrayBuffer;
-}
-
 type MutableBackend = { -readonly [Key in keyof Backend]: Backend[Key] };
-
-/** Whether requests may go there. */
-export function isAlive(backend: Backend): boolean {
-  return backend.adminState === 'enabled' && backend.health === 'healthy';
-}
 
 /** A change that the registry can't make. */
 export class ChangeRefused extends Error {

@@ -2,7 +2,10 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { backend, settings } from './fixtures.ts';
+import type { Route } from '../../src/control/admin/router.ts';
+import { startAdminServer } from '../../src/control/admin/server.ts';
+import { afterTest } from '../support/after-test.ts';
+import { backend, recordLog, settings } from './fixtures.ts';
 import { loaded, running } from './running.ts';
 
 async function raw(port: number, text: string): Promise<string> {
@@ -253,5 +256,51 @@ describe('the admin API', () => {
     const metrics = (await call('GET', '/metrics')).text;
     expect(metrics).toContain('fairlead_reload_total{result="success"} 2');
     expect(metrics).toContain('fairlead_reload_total{result="failure"} 2');
+  });
+});
+
+async function startServer(routes: readonly Route[]) {
+  const log = recordLog();
+  const server = await startAdminServer({
+    host: '127.0.0.1',
+    port: 0,
+    token: undefined,
+    routes,
+    log,
+    explain: () => undefined,
+    requestTimeoutMs: 200,
+  });
+  afterTest(() => server.close(0));
+  return { server, log };
+}
+
+describe('the admin server', () => {
+  it('waits for no slow client, in the head or in the body', async () => {
+    const { server } = await startServer([
+      { path: '/x', summary: '', methods: { POST: () => ({ status: 204 }) } },
+    ]);
+    expect(await raw(server.port, 'POST /x HTTP/1.1\r\nHo')).toMatch(/^HTTP\/1\.1 408 /);
+    await raw(server.port, 'POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab');
+  });
+
+  it('answers 500 and logs when a handler fails', async () => {
+    const { server, log } = await startServer([
+      {
+        path: '/x',
+        summary: '',
+        methods: {
+          GET: () => {
+            throw new Error('a mistake');
+          },
+        },
+      },
+    ]);
+    const answer = await raw(
+      server.port,
+      'GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 500 .*ERR_INTERNAL/s);
+    expect(answer).not.toContain('a mistake');
+    expect(log.events()).toEqual(['admin.failed']);
   });
 });

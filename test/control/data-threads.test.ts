@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { DataThreads, ListenError, planThreads } from '../../src/control/data-threads.ts';
+import { DataThreads, ListenError } from '../../src/control/data-threads.ts';
+import { planThreads } from '../../src/control/plan-threads.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { readBackendCounters } from '../../src/snapshot/counters.ts';
 import type { AccessLogMessage, ConnectFailedMessage } from '../../src/snapshot/messages.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { isAlive } from '../../src/control/backend.ts';
 import { countChanges, settleLeaving } from '../../src/control/operator-state.ts';
-import { isAlive, Registry } from '../../src/control/registry.ts';
+import { Registry } from '../../src/control/registry.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
 import { address, backend, settings } from './fixtures.ts';
 
@@ -160,6 +161,15 @@ describe('registry', () => {
       [1, 'enabled'],
       [2, 'disabled'],
     ]);
+  });
+
+  it('forgets a removal once the config no longer lists the URL', () => {
+    const the = registry([A, B]);
+    the.planRemove(0).commit();
+    the.applyConfig(settings({ backends: [backend(B)] }));
+    expect(countChanges(the.operatorState)).toBe(0);
+    the.applyConfig(settings({ backends: [backend(A), backend(B)] }));
+    expect(ids(the)).toEqual([1, 2]);
   });
 
   it('starts from saved changes with the same ids', () => {
