@@ -27,9 +27,10 @@ export function prettyLine(line: string, hasColours: boolean): string {
   } else if (event !== undefined) {
     parts.push(printable(show(event)));
   }
-  // What the message says already is not said again.
+  // What the message says already is not said again; a number in it may mean something else.
   const rest = Object.entries(fields).filter(
-    ([, value]) => typeof msg !== 'string' || !msg.includes(show(value)),
+    ([, value]) =>
+      typeof msg !== 'string' || typeof value !== 'string' || value === '' || !msg.includes(value),
   );
   const details = rest.map(([key, value]) => `${key}=${printable(show(value))}`).join(' ');
   if (details !== '') parts.push(paint(details, DIM));
