@@ -4,7 +4,6 @@ import { effectiveConfig } from '../config/effective.ts';
 import { type LoadInput, loadSettings, validateConfigText } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
 import { type RunningFairlead, startFairlead } from '../control/fairlead.ts';
-import { handleSignals } from '../control/lifecycle.ts';
 import { type DemoBackend, DemoBackends } from './demo-backends.ts';
 import { complain, EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
@@ -15,6 +14,8 @@ Runs the proxy with three sample backends, on ports 8081, 8082 and 8083 or the n
 `;
 
 const FIRST_BACKEND_PORT = 8081;
+/** npm passes a Ctrl-C on to a process that the terminal has told already: within this time, two signals are one. */
+const SAME_SIGNAL_MS = 300;
 const NAMES = ['backend-1', 'backend-2', 'backend-3'] as const;
 
 interface Ports {
@@ -42,36 +43,60 @@ export function runDemo(args: readonly string[]): Promise<number> {
 }
 
 async function demonstrate(ports: Ports): Promise<number> {
-  let isInterrupted = false;
-  // Once it runs, the proxy ends itself at a signal. This catches one that comes before, and keeps one that comes
-  // after from ending this process before the backends are gone.
-  const interrupt = (): void => {
-    isInterrupted = true;
-  };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const stop = new StopSignal();
   const processes = new DemoBackends(fileURLToPath(new URL('main.js', import.meta.url)));
   try {
     const backends = await startBackends(processes, ports);
-    if (isInterrupted) return EXIT_FINE;
-    return await serve(inputFor(ports, backends), (running) => {
-      process.stdout.write(guide(ports, backends));
-      if (isInterrupted) void running.shutdown('interrupted at the start');
-    });
+    if (stop.isRequested) return EXIT_FINE;
+    return await serve(inputFor(ports, backends), stop, guide(ports, backends));
   } catch (error) {
     const { exitCode, message } = error as Error & { readonly exitCode?: number };
     process.stderr.write(`fairlead demo: ${message}\n`);
     return exitCode ?? EXIT_FAILED;
   } finally {
     await processes.close();
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    stop.release();
   }
 }
 
+/**
+ * SIGINT and SIGTERM from the very start of the demo to its very end, so that no moment is left in which one would
+ * end this process before its backends. The first stops the proxy, a second one cuts it off.
+ */
+class StopSignal {
+  #running: RunningFairlead | undefined;
+  #firstAt: number | undefined;
+
+  constructor() {
+    process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal);
+  }
+
+  get isRequested(): boolean {
+    return this.#firstAt !== undefined;
+  }
+
+  /** From now on signals go to this proxy, and one that came before does at once. */
+  governs(running: RunningFairlead): void {
+    this.#running = running;
+    if (this.isRequested) void running.shutdown('a signal at the start');
+  }
+
+  release(): void {
+    process.off('SIGINT', this.#onSignal).off('SIGTERM', this.#onSignal);
+  }
+
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    if (this.#firstAt === undefined) {
+      this.#firstAt = performance.now();
+      void this.#running?.shutdown(signal);
+    } else if (performance.now() - this.#firstAt > SAME_SIGNAL_MS) {
+      this.#running?.kill();
+    }
+  };
+}
+
 /** Runs the proxy until it ends; throws when it can't start. */
-async function serve(
-  input: LoadInput,
-  onRunning: (running: RunningFairlead) => void,
-): Promise<number> {
+async function serve(input: LoadInput, stop: StopSignal, text: string): Promise<number> {
   const loaded = loadSettings(input);
   if (!loaded.ok) {
     complain(loaded.problems);
@@ -79,12 +104,12 @@ async function serve(
   }
   const running = await startFairlead(loaded.settings, {
     reload: () => loadSettings(input),
-    validate: (text) => validateConfigText(text, 'posted.yaml', input),
+    validate: (posted) => validateConfigText(posted, 'posted.yaml', input),
     effectiveConfig: () => effectiveConfig(loaded.settings, loaded.origins),
     jsonSchema,
   });
-  handleSignals(running);
-  onRunning(running);
+  process.stdout.write(text);
+  stop.governs(running);
   return running.exited;
 }
 

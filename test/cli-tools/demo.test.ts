@@ -49,7 +49,10 @@ test('a backend that is killed is taken out, and the rest goes on', async () => 
   const demo = await startDemo();
   const [victim] = await processesOf(demo);
   process.kill(victim as number, 'SIGKILL');
-  await waitFor(async () => (await backendsOf(demo)).filter(({ alive }) => alive).length === 2);
+  await waitFor(
+    async () => (await backendsOf(demo)).filter(({ alive }) => alive).length === 2,
+    15_000,
+  );
   for (let index = 0; index < 6; index++) expect((await fetch(demo.url)).status).toBe(200);
   expect(await demo.stop('SIGTERM')).toBe(0);
 });
