@@ -60,9 +60,9 @@ export class DataContext {
     this.counters.failed(ERROR_INDEX.get(code) as number);
   }
 
-  /** Unique for the life of all instances: 64 random bits of this thread and a count. */
+  /** Unique for the life of all instances: 64 random bits of this thread and a count, of one length always. */
   nextRequestId(): string {
-    return `${this.#requestIdPrefix}-${(this.#requestIds++).toString(36)}`;
+    return `${this.#requestIdPrefix}-${(this.#requestIds++).toString(36).padStart(7, '0')}`;
   }
 
   borrowRequestParser(): HeadParser {

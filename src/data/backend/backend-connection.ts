@@ -16,8 +16,8 @@ export interface ConnectionUser {
   onBackendConnectFailed(code: ErrorCode, detail: string): void;
   /** Bytes arrived in `buffer[0, length)`, borrowed for the length of the call. */
   onBackendBytes(buffer: Buffer, length: number): void;
-  /** The backend will send nothing more: FIN, or an error in its place. */
-  onBackendEnd(detail: string): void;
+  /** The backend will send nothing more. `isBroken`: not by its FIN, so what came may lack its end. */
+  onBackendEnd(detail: string, isBroken: boolean): void;
   /** Writing failed; reading may go on. */
   onBackendWriteFailed(detail: string): void;
   /** What was written has left; more may be written. */
@@ -66,11 +66,10 @@ export class BackendConnection {
         })
       : net.connect(shared);
     const socket = this.#socket;
-    guardUnreadResponse(socket, this);
+    watchReading(socket, this);
     socket.on(isTls ? 'secureConnect' : 'connect', () => this.#onConnected());
     socket.on('error', (error) => this.#onError(error));
-    socket.on('end', () => this.#onEnd('the backend closed the connection'));
-    socket.on('close', () => this.#onEnd('the connection closed'));
+    socket.on('close', () => this.#onEnd('the connection closed', true));
     socket.on('drain', () => this.#user?.onBackendDrain());
   }
 
@@ -145,6 +144,11 @@ export class BackendConnection {
     this.#user?.onBackendWriteFailed(error.message);
   }
 
+  /** The backend's FIN, in its place among the bytes. */
+  noteReadEnd(): void {
+    this.#onEnd('the backend closed the connection', false);
+  }
+
   #onConnected(): void {
     if (this.#state !== IS_CONNECTING) return;
     this.#state = IS_OPEN;
@@ -174,10 +178,10 @@ export class BackendConnection {
       }
       return;
     }
-    this.#onEnd(error.message);
+    this.#onEnd(error.message, true);
   }
 
-  #onEnd(detail: string): void {
+  #onEnd(detail: string, isBroken: boolean): void {
     if (this.#state === IS_CONNECTING) {
       this.#onError(new Error(detail));
       return;
@@ -188,7 +192,7 @@ export class BackendConnection {
       this.#close();
       return;
     }
-    if (this.#state === IS_OPEN) user.onBackendEnd(detail);
+    if (this.#state === IS_OPEN) user.onBackendEnd(detail, isBroken);
   }
 
   #close(): void {
@@ -205,18 +209,20 @@ interface GuardedSocket extends net.Socket {
   [OWNER]?: BackendConnection;
 }
 
-const destroySocket = net.Socket.prototype.destroy;
+const { destroy: destroySocket, push: pushRead } = net.Socket.prototype;
 
 /**
- * Keeps a failed write from throwing away a response that has already arrived.
+ * Keeps a failed write from throwing away a response that has already arrived, and from hiding its end.
  *
  * A backend that answers 413 and closes makes our next write fail with EPIPE or ECONNRESET, and Node then destroys the
  * socket with the unread answer in its receive buffer (http-party/node-http-proxy#1677). Here a write error only stops the
- * writing; the read side goes on until it ends by itself, or until the exchange's deadline.
+ * writing; the read side goes on until it ends by itself, or until the exchange's deadline. After a write error Node
+ * emits no 'end' any more, so the end of reading is taken from where Node itself reports it: push(null).
  */
-function guardUnreadResponse(socket: GuardedSocket, owner: BackendConnection): void {
+function watchReading(socket: GuardedSocket, owner: BackendConnection): void {
   socket[OWNER] = owner;
   socket.destroy = destroyUnlessWriteFailed;
+  socket.push = pushAndTellEnd;
 }
 
 function destroyUnlessWriteFailed(this: GuardedSocket, error?: Error): GuardedSocket {
@@ -226,4 +232,11 @@ function destroyUnlessWriteFailed(this: GuardedSocket, error?: Error): GuardedSo
     return this;
   }
   return destroySocket.call(this, error) as GuardedSocket;
+}
+
+/** With `onread` no bytes pass through here, only the end. */
+function pushAndTellEnd(this: GuardedSocket, chunk: unknown, encoding?: BufferEncoding): boolean {
+  const mayGoOn = pushRead.call(this, chunk, encoding);
+  if (chunk === null) this[OWNER]?.noteReadEnd();
+  return mayGoOn;
 }

@@ -77,7 +77,6 @@ export class ClientConnection implements ExchangeClient {
       snapshot.forwarding.hostHeader.kind !== 'client',
     );
     this.deadlineMs = context.nowMs + snapshot.timeouts.headMs;
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#exchange?.onClientDrain());
     socket.on('error', (error) => this.#onGone(error.message));
@@ -184,9 +183,10 @@ export class ClientConnection implements ExchangeClient {
 
   // ── What the socket says ────────────────────────────────────────────────────────────────────────────────────────
 
-  #onData(chunk: Buffer): void {
+  /** Bytes arrived in `buffer[0, length)`, borrowed for the length of the call. */
+  onBytes(buffer: Buffer, length: number): void {
     if (this.#state === IS_LINGERING) {
-      this.#lingerBytes += chunk.length;
+      this.#lingerBytes += length;
       const { nowMs } = this.#context;
       this.deadlineMs = Math.min(nowMs + LINGER_SILENCE_MS, this.#lingerUntilMs);
       if (this.#lingerBytes > LINGER_BYTES) this.#destroy();
@@ -195,17 +195,17 @@ export class ClientConnection implements ExchangeClient {
     if (this.#state === IS_CLOSED) return;
     const exchange = this.#exchange;
     if (exchange === null && this.#input === null) {
-      this.#process(chunk, 0, chunk.length);
+      this.#process(buffer, 0, length);
       return;
     }
     let start = 0;
     // Bytes that wait go first; they can only wait behind an exchange that takes no more.
     if (exchange !== null && this.#input === null && exchange.wantsClientBytes) {
-      start = exchange.onClientBytes(chunk, 0, chunk.length);
+      start = exchange.onClientBytes(buffer, 0, length);
       if (this.#state !== IS_READING) return;
     }
-    if (start === chunk.length) return;
-    this.#appendInput(chunk, start);
+    if (start === length) return;
+    this.#appendInput(buffer, start, length);
     if (this.#exchange === null) this.#processInput();
     else if (this.#inputLength > INPUT_HIGH_WATER) this.pause();
   }
@@ -357,8 +357,8 @@ export class ClientConnection implements ExchangeClient {
 
   // ── Input that waits ────────────────────────────────────────────────────────────────────────────────────────────
 
-  #appendInput(chunk: Buffer, start: number): void {
-    const added = chunk.length - start;
+  #appendInput(bytes: Buffer, start: number, end: number): void {
+    const added = end - start;
     const total = this.#inputLength + added;
     let input = this.#input ?? Buffer.allocUnsafe(Math.max(1024, added));
     if (total > input.length) {
@@ -366,7 +366,7 @@ export class ClientConnection implements ExchangeClient {
       input.copy(grown, 0, 0, this.#inputLength);
       input = grown;
     }
-    chunk.copy(input, this.#inputLength, start);
+    bytes.copy(input, this.#inputLength, start, end);
     this.#input = input;
     this.#inputLength = total;
   }
@@ -382,7 +382,7 @@ export class ClientConnection implements ExchangeClient {
     } else {
       this.#input = null;
       this.#inputLength = 0;
-      this.#appendInput(buffer.subarray(0, end), position);
+      this.#appendInput(buffer, position, end);
     }
   }
 

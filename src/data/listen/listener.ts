@@ -13,6 +13,20 @@ interface ListenOptions extends net.ListenOptions {
   readonly reusePort?: boolean;
 }
 
+/** A libuv stream handle, as far as it is used here. */
+interface ClientHandle {
+  readonly setNoDelay?: (enable: boolean) => number;
+}
+
+interface ServerHandle {
+  onconnection?: (error: number, handle: ClientHandle | undefined) => void;
+}
+
+interface HandleSocketOptions extends net.SocketConstructorOpts {
+  readonly handle: ClientHandle;
+  readonly onread: net.OnReadOpts;
+}
+
 export class Listener {
   readonly #context: DataContext;
   readonly #server: net.Server;
@@ -26,7 +40,7 @@ export class Listener {
     const options = { allowHalfOpen: true, noDelay: true };
     this.#server =
       material === undefined
-        ? net.createServer(options, (socket) => this.#accept(socket))
+        ? net.createServer(options, (socket) => this.#acceptStream(socket))
         : tls.createServer(
             {
               ...options,
@@ -36,7 +50,7 @@ export class Listener {
               minVersion: 'TLSv1.2',
               handshakeTimeout: TLS_HANDSHAKE_MS,
             },
-            (socket) => this.#accept(socket),
+            (socket) => this.#acceptStream(socket),
           );
     // A failed handshake is the client's affair; Node has closed the connection by then.
     this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
@@ -61,6 +75,7 @@ export class Listener {
       this.#server.once('error', reject);
       this.#server.listen(options, () => {
         this.#server.removeListener('error', reject);
+        if (!this.#isTls) this.#acceptHandles();
         // Errors of accepting (out of descriptors) pass by themselves; without a listener they would end the thread.
         this.#server.on('error', () => {});
         const { address, port } = this.#server.address() as net.AddressInfo;
@@ -102,18 +117,60 @@ export class Listener {
     for (const connection of this.#connections) connection.abandon();
   }
 
-  #accept(socket: net.Socket): void {
+  #acceptStream(socket: net.Socket): void {
+    const connection = this.#accept(socket);
+    if (connection === null) return;
+    socket.on('data', (chunk: Buffer) => connection.onBytes(chunk, chunk.length));
+  }
+
+  /**
+   * Makes the sockets of accepted connections ourselves, so that they read into the thread's one buffer: a socket that
+   * node:net makes gets 64 KiB allocated for every read. `onread` is documented for connecting sockets only, and the
+   * handle's `onconnection` not at all: where either is not what it was, the server's own sockets are used.
+   */
+  #acceptHandles(): void {
+    const handle = (this.#server as unknown as { readonly _handle?: ServerHandle | null })._handle;
+    const original = handle?.onconnection;
+    if (handle === undefined || handle === null || typeof original !== 'function') return;
+    handle.onconnection = (error, clientHandle) => {
+      if (error || clientHandle === undefined || this.#server.maxConnections !== undefined) {
+        original.call(handle, error, clientHandle);
+        return;
+      }
+      this.#acceptHandle(clientHandle);
+    };
+  }
+
+  #acceptHandle(handle: ClientHandle): void {
+    let connection: ClientConnection | null = null;
+    const options: HandleSocketOptions = {
+      handle,
+      allowHalfOpen: true,
+      onread: {
+        buffer: this.#context.readBuffer,
+        callback: (length, buffer) => {
+          connection?.onBytes(buffer as Buffer, length);
+          return true;
+        },
+      },
+    };
+    handle.setNoDelay?.(true);
+    connection = this.#accept(new net.Socket(options as net.SocketConstructorOpts));
+  }
+
+  #accept(socket: net.Socket): ClientConnection | null {
     const { counters, view } = this.#context;
     if (!counters.tryAcceptClient(view.snapshot.limits.clientConnections)) {
       socket.on('error', () => {});
       socket.destroy();
-      return;
+      return null;
     }
     const connection = new ClientConnection(this.#context, socket, this.#isTls, (closed) =>
       this.#forget(closed),
     );
     this.#connections.add(connection);
     if (this.#context.isDraining) connection.beginDrain();
+    return connection;
   }
 
   #forget(connection: ClientConnection): void {

@@ -404,14 +404,19 @@ export class Exchange implements ConnectionUser, DownloadOwner {
     this.#client.resume();
   }
 
-  onBackendEnd(detail: string): void {
+  onBackendEnd(detail: string, isBroken: boolean): void {
     if (this.#tunnel !== null) {
+      if (isBroken) {
+        this.#fail('ERR_BACKEND_TRUNCATED', detail);
+        return;
+      }
       this.#tunnel.backendEnded();
       if (this.#tunnel.isOver) this.#endTunnel();
       return;
     }
     const download = this.#download;
-    if (download?.receiveEnd() === true) return;
+    // RFC 9112 §8: a body that ends with the connection is complete only if the connection ended in order.
+    if (!isBroken && download?.receiveEnd() === true) return;
     const code = download?.isHeadDone === true ? 'ERR_BACKEND_TRUNCATED' : 'ERR_BACKEND_CLOSED';
     this.#failAttempt(code, detail);
   }
