@@ -2,9 +2,8 @@
  * The environment as a layer: `FAIRLEAD_<KEY>` for every top-level key, and the names that containers have always used.
  * A variable that is set but empty counts as not set, as compose files set them. A mistyped FAIRLEAD_ name is an error.
  */
-import type { NamedValue, Path } from './layer.ts';
+import type { Finding, NamedValue, Path } from './layer.ts';
 import { didYouMean } from './nearest.ts';
-import type { Problem } from './problem.ts';
 import { jsonSchema, TOP_LEVEL_KEYS } from './schema.ts';
 import { type Environment, schemaBelow, valueOfText } from './text-value.ts';
 
@@ -25,7 +24,7 @@ const LISTEN_ADDRESS_VARIABLE = 'PROXY_LISTEN_ADDR';
 
 export interface EnvironmentReading {
   readonly values: readonly NamedValue[];
-  readonly problems: readonly Problem[];
+  readonly findings: readonly Finding[];
   readonly notes: readonly string[];
 }
 
@@ -43,7 +42,7 @@ function isFromKubernetes(name: string, value: string): boolean {
 
 export function readEnvironment(environment: Environment): EnvironmentReading {
   const values: NamedValue[] = [];
-  const problems: Problem[] = [];
+  const findings: Finding[] = [];
   const notes: string[] = [];
   const report = (
     name: string,
@@ -51,7 +50,14 @@ export function readEnvironment(environment: Environment): EnvironmentReading {
     message: string,
     hint: { hint?: string } = {},
   ): void => {
-    problems.push({ origin: 'environment', name, path: path.join('.'), message, ...hint });
+    const problem = {
+      origin: 'environment',
+      name,
+      path: path.join('.'),
+      message,
+      ...hint,
+    } as const;
+    findings.push({ key: String(path[0] ?? ''), problem });
   };
   const add = (name: string, path: readonly string[], value: unknown): void => {
     const rival = values.find((one) => one.path.join('.') === path.join('.'));
@@ -91,7 +97,7 @@ export function readEnvironment(environment: Environment): EnvironmentReading {
       );
     }
   }
-  return { values, problems, notes };
+  return { values, findings, notes };
 }
 
 function schemaBelowOrNone(

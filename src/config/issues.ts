@@ -1,24 +1,24 @@
 /** From zod's issues to problems: where each stands, what was found there, and the nearest right name. */
 import type { z } from 'zod';
 import { DURATION_PATTERN } from './duration.ts';
-import { formatPath, type Layer, type Path, valueAt } from './layer.ts';
+import { type Finding, formatPath, type Layer, type Path, valueAt } from './layer.ts';
 import { didYouMean } from './nearest.ts';
-import type { Problem } from './problem.ts';
 import { configSchema, type JsonSchemaNode, jsonSchema } from './schema.ts';
 import { knownKeys, schemaBelow } from './text-value.ts';
 
 /** Everything that is wrong with a layer by itself. Nothing is ever missing from a layer but inside a list. */
-export function validateLayer(layer: Layer): Problem[] {
+export function validateLayer(layer: Layer): Finding[] {
   const result = configSchema.safeParse(layer.value);
   if (result.success) return [];
-  const problems = new Map<string, Problem>();
+  const findings = new Map<string, Finding>();
   for (const issue of result.error.issues.flatMap((one) => settleUnion(one, []))) {
-    for (const problem of describe(issue, layer)) {
+    for (const finding of describe(issue, layer)) {
       // A number out of range and not whole breaks two rules with one message.
-      problems.set(`${problem.path}: ${problem.message}`, problem);
+      const { key, problem } = finding;
+      findings.set(JSON.stringify([key, problem.path, problem.message]), finding);
     }
   }
-  return [...problems.values()];
+  return [...findings.values()];
 }
 
 /** Of a value that may be several things: the issues of the one that it has the type of, else the union's own. */
@@ -43,32 +43,34 @@ function schemaAt(path: Path): JsonSchemaNode | undefined {
   return path.reduce<JsonSchemaNode | undefined>(schemaBelow, jsonSchema());
 }
 
-function describe(issue: z.core.$ZodIssue, layer: Layer): Problem[] {
+function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
+  const found = (
+    at: Path,
+    part: 'key' | 'value',
+    message: string,
+    hint: { readonly hint?: string } = {},
+  ): Finding => ({
+    key: String(at[0]),
+    problem: { ...layer.place(at, part), path: formatPath(at), message, ...hint },
+  });
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
-      const path = [...issue.path, key];
       const hint = didYouMean(key, knownKeys(schemaAt(issue.path)));
-      return {
-        ...layer.place(path, 'key'),
-        path: formatPath(path),
-        message: 'unknown key',
-        ...hint,
-      };
+      return found([...issue.path, key], 'key', 'unknown key', hint);
     });
   }
   const value = valueAt(layer.value, issue.path);
-  const common = { ...layer.place(issue.path, 'value'), path: formatPath(issue.path) };
-  if (value === undefined) return [{ ...common, message: 'is missing' }];
+  if (value === undefined) return [found(issue.path, 'value', 'is missing')];
   if (issue.code === 'custom') {
     const hint: unknown = issue.params?.hint;
-    return [{ ...common, message: issue.message, ...(typeof hint === 'string' ? { hint } : {}) }];
+    return [found(issue.path, 'value', issue.message, typeof hint === 'string' ? { hint } : {})];
   }
   const schema = schemaAt(issue.path);
   const message =
     value === '' || schema?.writeOnly === true
       ? issue.message
       : `${issue.message}, not ${show(value)}`;
-  return [{ ...common, message, ...hintFor(issue, value, schema) }];
+  return [found(issue.path, 'value', message, hintFor(issue, value, schema))];
 }
 
 function hintFor(

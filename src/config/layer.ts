@@ -2,7 +2,7 @@
  * A layer: the values that one origin (file, environment, flags) gives, before validation. Later layers win key by
  * key, also inside a mapping such as `timeouts`; a list replaces a list.
  */
-import type { Place } from './problem.ts';
+import type { Place, Problem } from './problem.ts';
 import type { ValueOrigin } from './settings.ts';
 
 export type Path = readonly PropertyKey[];
@@ -13,6 +13,12 @@ export interface Layer {
   readonly value: RawConfig;
   /** Where the key or the value at a path stands. */
   readonly place: (path: Path, part: 'key' | 'value') => Place;
+}
+
+/** A problem, and the top-level key that it spoils: a key may hold a dot, so the problem's path does not tell. */
+export interface Finding {
+  readonly key: string;
+  readonly problem: Problem;
 }
 
 /** One value from a variable or a flag: its name, and the path in the config that it sets. */

@@ -8,7 +8,13 @@ import { readConfigFile } from './config-file.ts';
 import { parseConfigDocument } from './document.ts';
 import { configOf, type Origins, pathsOf, type ValueSource } from './effective.ts';
 import { readEnvironment } from './environment.ts';
-import { formatPath, type Layer, layerOfNamedValues, type NamedValue } from './layer.ts';
+import {
+  type Finding,
+  formatPath,
+  type Layer,
+  layerOfNamedValues,
+  type NamedValue,
+} from './layer.ts';
 import { type MergedConfig, mergeLayers } from './merge.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import { type JsonSchemaNode, jsonSchema } from './schema.ts';
@@ -77,7 +83,7 @@ function load(
   input: LoadInput,
   fileNotes: readonly string[],
 ): LoadResult {
-  const problems: Problem[] = [];
+  const findings: Finding[] = [];
   const layers: Layer[] = [];
   if (file !== undefined) {
     const parsed = parseConfigDocument(file.text, file.shown);
@@ -86,16 +92,17 @@ function load(
     const { value, place } = parsed.document;
     const filled = fillInReferences(value, jsonSchema(), input.env, (at, message, hint) => {
       const more = hint === undefined ? {} : { hint };
-      problems.push({ ...place(at, 'value'), path: formatPath(at), message, ...more });
+      const problem = { ...place(at, 'value'), path: formatPath(at), message, ...more };
+      findings.push({ key: String(at[0]), problem });
     });
     layers.push({ origin: 'file', value: filled as Layer['value'], place });
   }
   const environment = readEnvironment(input.env);
   layers.push(layerOfNamedValues('environment', environment.values));
-  const flags = input.flags.values.flatMap((flag) => readFlag(flag, problems));
+  const flags = input.flags.values.flatMap((flag) => readFlag(flag, findings));
   layers.push(layerOfNamedValues('flag', flags));
 
-  const merged = mergeLayers(layers, [...problems, ...environment.problems]);
+  const merged = mergeLayers(layers, [...findings, ...environment.findings]);
   const compiled = compile(merged, {
     configFile: file?.absolute,
     configFolder: file?.folder ?? input.cwd,
@@ -111,13 +118,19 @@ function load(
   };
 }
 
-function readFlag(flag: NamedValue, problems: Problem[]): NamedValue[] {
+function readFlag(flag: NamedValue, findings: Finding[]): NamedValue[] {
   if (typeof flag.value !== 'string') return [flag];
   const schema = flag.path.reduce<JsonSchemaNode | undefined>(schemaBelow, jsonSchema());
   const result = valueOfText(flag.value, schema);
   if (result.ok) return [{ ...flag, value: result.value }];
   const { name, path: keys } = flag;
-  problems.push({ origin: 'flag', name, path: formatPath(keys), message: result.message });
+  const problem = {
+    origin: 'flag',
+    name,
+    path: formatPath(keys),
+    message: result.message,
+  } as const;
+  findings.push({ key: String(keys[0]), problem });
   return [];
 }
 

@@ -5,6 +5,7 @@
 import { parseDuration } from './duration.ts';
 import { validateLayer } from './issues.ts';
 import {
+  type Finding,
   formatPath,
   type Layer,
   mergeConfigs,
@@ -26,23 +27,23 @@ export interface MergedConfig {
   readonly problems: readonly Problem[];
 }
 
-/** `layers` in rising order; `earlier` are problems found while reading them. */
-export function mergeLayers(layers: readonly Layer[], earlier: readonly Problem[]): MergedConfig {
-  const problems = [...earlier];
+/** `layers` in rising order; `earlier` was found while reading them. */
+export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[]): MergedConfig {
+  const findings = [...earlier];
   const sound: Layer[] = [];
   for (const layer of layers) {
-    const ownEarlier = earlier.filter((problem) => problem.origin === layer.origin);
-    const found = validateLayer({ ...layer, value: withoutKeys(layer.value, topKeys(ownEarlier)) });
-    problems.push(...found);
-    const broken = topKeys([...ownEarlier, ...found]);
-    const { layer: settled, problem } = settleResponseTimeout({
+    const ownEarlier = earlier.filter(({ problem }) => problem.origin === layer.origin);
+    const found = validateLayer({ ...layer, value: withoutKeys(layer.value, keysOf(ownEarlier)) });
+    findings.push(...found);
+    const broken = keysOf([...ownEarlier, ...found]);
+    const { layer: settled, finding } = settleResponseTimeout({
       ...layer,
       value: withoutKeys(layer.value, broken),
     });
-    if (problem !== undefined) problems.push(problem);
+    if (finding !== undefined) findings.push(finding);
     sound.push(settled);
   }
-  const broken = topKeys(problems);
+  const broken = keysOf(findings);
   const merged = sound.reduce<RawConfig>((under, layer) => mergeConfigs(under, layer.value), {});
   const winner = (path: Path): Layer | undefined =>
     sound.findLast((layer) => valueAt(layer.value, path) !== undefined);
@@ -51,12 +52,12 @@ export function mergeLayers(layers: readonly Layer[], earlier: readonly Problem[
     placeOf: (path, part = 'value') => winner(path)?.place(path, part) ?? { origin: 'default' },
     isGiven: (path) => winner(path) !== undefined,
     isSound: (key) => !broken.has(key),
-    problems,
+    problems: findings.map(({ problem }) => problem),
   };
 }
 
-function topKeys(problems: readonly Problem[]): Set<string> {
-  return new Set(problems.map((problem) => problem.path.split('.', 1)[0] as string));
+function keysOf(findings: readonly Finding[]): Set<string> {
+  return new Set(findings.map(({ key }) => key));
 }
 
 const RESPONSE_TIMEOUT_PATHS: readonly Path[] = [
@@ -66,7 +67,7 @@ const RESPONSE_TIMEOUT_PATHS: readonly Path[] = [
 ];
 
 /** Three names of one setting become `timeouts.response`; different values for them contradict each other. */
-function settleResponseTimeout(layer: Layer): { layer: Layer; problem?: Problem } {
+function settleResponseTimeout(layer: Layer): { layer: Layer; finding?: Finding } {
   const given = RESPONSE_TIMEOUT_PATHS.filter((path) => valueAt(layer.value, path) !== undefined);
   const [first, ...others] = given;
   if (first === undefined) return { layer };
@@ -86,10 +87,13 @@ function settleResponseTimeout(layer: Layer): { layer: Layer; problem?: Problem 
   const where = formatPlace(layer.place(first, 'value'));
   return {
     layer: settled,
-    problem: {
-      ...layer.place(rival, 'value'),
-      path: formatPath(rival),
-      message: `contradicts ${formatPath(first)} (${where}), which means the same`,
+    finding: {
+      key: String(rival[0]),
+      problem: {
+        ...layer.place(rival, 'value'),
+        path: formatPath(rival),
+        message: `contradicts ${formatPath(first)} (${where}), which means the same`,
+      },
     },
   };
 }

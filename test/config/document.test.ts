@@ -126,6 +126,9 @@ describe('a text that would harm', () => {
       'ssl',
       '__proto__',
       'toString',
+      '.',
+      'timeouts.x',
+      '',
       'x',
     );
     const configs = fc.dictionary(keys, fc.jsonValue()).map((value) => JSON.stringify(value));

@@ -170,6 +170,9 @@ test.each([
   ['sticky_session_ttl: 1', `1:21: sticky_session_ttl: ${DURATION}, not 1 (add a unit: 1s or 1ms)`],
   ['prot: 1', '1:1: prot: unknown key (did you mean "port"?)'],
   ['banana: 1', '1:1: banana: unknown key'],
+  ['timeouts.head: 1s', '1:1: timeouts.head: unknown key'],
+  ['.: 1', '1:1: .: unknown key'],
+  ['"": 1', '1:1: unknown key'],
   ['constructor: 1', '1:1: constructor: unknown key'],
   ['__proto__: { port: 1 }', '1:1: __proto__: unknown key'],
 ])('%s', (text, problem) => {
@@ -195,5 +198,15 @@ test('all problems at once, of values and of combinations, in reading order', ()
     'FAIRLEAD_PROT: unknown variable (did you mean "FAIRLEAD_PORT"?)',
     'FAIRLEAD_FORWARDED: must be true or false, not "maybe"',
     `--port: ${PORT}, not "x"`,
+  ]);
+});
+
+test('a key with a dot in it is one key, beside the mapping that it looks like', () => {
+  // Each line's key was once taken for another's, and the config ended in an exception.
+  const text = '"timeouts.foo": 1\ntimeouts: { foo: 1 }\n"a.b": "${NOPE}"\n';
+  expect(problemsOf(text)).toEqual([
+    'c.yaml:1:1: timeouts.foo: unknown key (did you mean "timeouts"?)',
+    'c.yaml:2:13: timeouts.foo: unknown key',
+    'c.yaml:3:8: a.b: the environment variable NOPE is not set (set it, or write ${NOPE:-default})',
   ]);
 });
