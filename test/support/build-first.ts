@@ -7,7 +7,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 const root = new URL('../../', import.meta.url);
 
 export default function buildFirst(): void {
-  if (process.env['FAIRLEAD_TEST_IS_BUILT'] === '1') return;
+  if (process.env['TESTS_ARE_BUILT'] === '1') return;
   const compiled = times('dist', '.js');
   if (compiled.length > 0 && Math.max(...times('src', '.ts')) < Math.min(...compiled)) return;
   const build = spawnSync(

@@ -7,7 +7,7 @@ import { rawClient } from './raw-client.ts';
 import { waitFor, within } from './wait-for.ts';
 
 test('the tests run under the node that was asked for', () => {
-  const { FAIRLEAD_TEST_NODE: asked = process.execPath } = process.env;
+  const { TESTS_EXPECT_NODE: asked = process.execPath } = process.env;
   expect(process.execPath).toBe(realpathSync(asked));
 });
 
