@@ -29,6 +29,8 @@ const SLOW_RESTART_MS = 1000;
 /** How long a data thread may stay silent past a drain's deadline before it is given up. */
 const DRAIN_GRACE_MS = 2000;
 const STOP_GRACE_MS = 1000;
+/** A thread that has not applied a snapshot by then is too busy to wait for; it will, in order, before anything else. */
+const APPLY_WAIT_MS = 1000;
 
 export interface ListenAddress {
   readonly host: string;
@@ -79,6 +81,9 @@ export class DataThreads {
   readonly #options: DataThreadsOptions;
   readonly #slots: Slot[] = [];
   readonly #listening = new Map<number, Waiting<ListenAddress>>();
+  /** Snapshots on their way: which threads have not applied them yet. */
+  readonly #applying = new Map<number, { readonly slots: Set<number>; readonly resolve: () => void }>();
+  #sequence = 0;
   readonly #draining = new Map<number, (resetConnections: number) => void>();
   /** Counters of every backend that a thread may still hold: the current ones, and removed ones until they settle. */
   readonly #backendCounters = new Map<number, SharedArrayBuffer>();
@@ -128,14 +133,28 @@ export class DataThreads {
     const address = await this.#listenOn(first);
     this.#address = address;
     // Port 0 was whatever the system gave the first thread; from now on it is that one.
-    this.apply(this.#current());
+    await this.apply(this.#current());
     await Promise.all(others.map((slot) => this.#listenOn(slot)));
     return address;
   }
 
-  apply(snapshot: Snapshot): void {
+  /** Resolves when every thread runs on it, so that an operator who was told "done" can rely on it. */
+  async apply(snapshot: Snapshot): Promise<void> {
     this.#hold(snapshot);
-    this.#broadcast({ kind: 'snapshot', snapshot: this.#current() });
+    const sequence = ++this.#sequence;
+    const slots = new Set(
+      this.#slots.filter((slot) => slot.thread !== undefined).map((slot) => slot.index),
+    );
+    if (slots.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const applied = new Promise<void>((resolve) => {
+      this.#applying.set(sequence, { slots, resolve });
+      timer = setTimeout(resolve, APPLY_WAIT_MS);
+    });
+    this.#broadcast({ kind: 'snapshot', sequence, snapshot: this.#current() });
+    await applied;
+    clearTimeout(timer);
+    this.#applying.delete(sequence);
   }
 
   setEligible(eligibleIds: readonly number[]): void {
@@ -272,6 +291,9 @@ export class DataThreads {
       case 'listen-failed':
         this.#listenFailed(slot, message.code, message.message);
         break;
+      case 'applied':
+        this.#applied(slot, message.sequence);
+        break;
       case 'drained':
         this.#draining.get(slot.index)?.(message.resetConnections);
         this.#draining.delete(slot.index);
@@ -293,10 +315,17 @@ export class DataThreads {
     }
   }
 
+  #applied(slot: Slot, sequence: number): void {
+    const applying = this.#applying.get(sequence);
+    applying?.slots.delete(slot.index);
+    if (applying?.slots.size === 0) applying.resolve();
+  }
+
   #ended(slot: Slot, reason: { readonly error?: unknown; readonly exitCode: number }): void {
     slot.thread = undefined;
     for (const buffer of this.#backendCounters.values()) giveBackBackendShare(buffer, slot.index);
     giveBackProcessShare(this.counters, slot.index);
+    for (const sequence of this.#applying.keys()) this.#applied(slot, sequence);
     this.#draining.get(slot.index)?.(0);
     this.#draining.delete(slot.index);
     if (this.#isEnding) return;

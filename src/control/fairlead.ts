@@ -107,9 +107,10 @@ export async function startFairlead(
     store,
     log,
     threadCount,
-    publish() {
-      threads.apply(registry.snapshot());
+    async publish() {
+      const applied = threads.apply(registry.snapshot());
       health.sync();
+      await applied;
     },
   });
   const reloads: ReloadCounts = { succeeded: 0, failed: 0, lastSuccess: undefined };

@@ -29,8 +29,8 @@ export interface OperatorOptions {
   readonly store: StateStore;
   readonly log: Logger;
   readonly threadCount: number;
-  /** Makes the planes see the registry as it is now. */
-  readonly publish: () => void;
+  /** Makes the planes see the registry as it is now; resolves when they do. */
+  readonly publish: () => Promise<void>;
 }
 
 const DRAIN_POLL_MS = 50;
@@ -40,7 +40,7 @@ export class Operator {
   readonly #store: StateStore;
   readonly #log: Logger;
   readonly #threadCount: number;
-  readonly #publish: () => void;
+  readonly #publish: () => Promise<void>;
   /** Backends that will be removed: what to call to leave it be. */
   readonly #leaving = new Map<number, NodeJS.Timeout>();
   #last: Promise<unknown> = Promise.resolve();
@@ -129,7 +129,7 @@ export class Operator {
     return this.#inTurn(async () => {
       precondition?.(this.#registry.generation);
       const hasChanged = this.#registry.applyConfig(await load());
-      if (hasChanged) this.#publish();
+      if (hasChanged) await this.#publish();
       return hasChanged;
     });
   }
@@ -151,7 +151,7 @@ export class Operator {
         });
       }
       const result = plan.commit();
-      if (!plan.isEmpty) this.#publish();
+      if (!plan.isEmpty) await this.#publish();
       return result;
     });
   }

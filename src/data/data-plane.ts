@@ -45,6 +45,7 @@ class Plane implements DataPlane {
     switch (message.kind) {
       case 'snapshot':
         this.#swap(message.snapshot, this.#context.view);
+        this.#context.post({ kind: 'applied', sequence: message.sequence });
         break;
       case 'eligibility':
         setEligible(this.#context.view, message.eligibleIds);

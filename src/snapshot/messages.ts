@@ -18,9 +18,10 @@ export interface DataThreadInit {
   readonly snapshot: Snapshot;
 }
 
-/** Run on this snapshot from now on. */
+/** Run on this snapshot from now on. Answered by `applied` with the same sequence. */
 export interface SnapshotMessage {
   readonly kind: 'snapshot';
+  readonly sequence: number;
   readonly snapshot: Snapshot;
 }
 
@@ -69,6 +70,12 @@ export interface ListenFailedMessage {
   readonly message: string;
 }
 
+/** The snapshot that came with this sequence is in force: every request that arrives from now on runs on it. */
+export interface AppliedMessage {
+  readonly kind: 'applied';
+  readonly sequence: number;
+}
+
 export interface DrainedMessage {
   readonly kind: 'drained';
   /** Client connections that were reset at the deadline. */
@@ -103,6 +110,7 @@ export interface LogMessage {
 export type FromDataThread =
   | ListeningMessage
   | ListenFailedMessage
+  | AppliedMessage
   | DrainedMessage
   | ConnectFailedMessage
   | AccessLogMessage

@@ -68,6 +68,7 @@ parentPort.on('message', (message) => {
       break;
     case 'snapshot':
       ({ snapshot } = message);
+      post({ kind: 'applied', sequence: message.sequence });
       told({ generation: snapshot.generation, ids: snapshot.pool.backends.map(({ id }) => id) });
       break;
     case 'eligibility':
