@@ -146,7 +146,10 @@ export class BackendConnection {
 
   /** The backend's FIN, in its place among the bytes. */
   noteReadEnd(): void {
-    this.#onEnd('the backend closed the connection', false);
+    // A TLS handshake that is cut short has its own error, which says more.
+    if (this.#state === IS_CONNECTING) return;
+    // A reset that a write has met is seen as an end by the next read.
+    this.#onEnd('the backend closed the connection', this.#hasWriteFailed);
   }
 
   #onConnected(): void {
