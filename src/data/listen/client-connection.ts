@@ -25,6 +25,8 @@ const INPUT_HIGH_WATER = 64 * 1024;
 const LINGER_SILENCE_MS = 2_000;
 const LINGER_TOTAL_MS = 30_000;
 const LINGER_BYTES = 64 * 1024 * 1024;
+/** How often a client is looked at that has not read its last answer to the end. */
+const READER_CHECK_MS = 1_000;
 /** While draining, an idle connection stays a moment: a request may be on its way. */
 const DRAIN_IDLE_MS = 500;
 
@@ -56,6 +58,9 @@ export class ClientConnection implements ExchangeClient {
   #hasServed = false;
   #lingerUntilMs = 0;
   #lingerBytes = 0;
+  #lastUnsentBytes = 0;
+  /** When the client was last seen to have read, while answers wait for it. */
+  #readSinceMs = 0;
 
   constructor(
     context: DataContext,
@@ -78,7 +83,7 @@ export class ClientConnection implements ExchangeClient {
     );
     this.deadlineMs = context.nowMs + snapshot.timeouts.headMs;
     socket.on('end', () => this.#onEnd());
-    socket.on('drain', () => this.#exchange?.onClientDrain());
+    socket.on('drain', () => this.#onDrain());
     socket.on('error', (error) => this.#onGone(error.message));
     socket.on('close', () => this.#onGone('the connection closed'));
   }
@@ -122,8 +127,10 @@ export class ClientConnection implements ExchangeClient {
 
   takeInput(): Buffer | null {
     const input = this.#input;
+    const length = this.#inputLength;
     this.#input = null;
-    return input === null ? null : input.subarray(0, this.#inputLength);
+    this.#inputLength = 0;
+    return input === null ? null : input.subarray(0, length);
   }
 
   reset(): void {
@@ -153,10 +160,12 @@ export class ClientConnection implements ExchangeClient {
   // ── What the listener uses ──────────────────────────────────────────────────────────────────────────────────────
 
   onDeadline(): void {
-    if (this.#state === IS_LINGERING) {
-      this.#destroy();
-    } else if (this.#exchange !== null) {
+    if (this.#exchange !== null) {
       this.#exchange.onDeadline();
+    } else if (this.unsentBytes > 0) {
+      this.#waitForReader();
+    } else if (this.#state === IS_LINGERING) {
+      this.#destroy();
     } else if (this.#input === null || this.#parser?.isUntouched !== false) {
       // Nothing was begun, so there is nothing to answer.
       this.#linger();
@@ -164,6 +173,20 @@ export class ClientConnection implements ExchangeClient {
       const { timeouts } = this.#context.view.snapshot;
       this.#refuse('ERR_HEAD_TIMEOUT', `the head was not complete after ${timeouts.headMs} ms`);
     }
+  }
+
+  /** An answer is not read to its end yet: a slow reader keeps its connection, one that stopped is cut. */
+  #waitForReader(): void {
+    const { nowMs } = this.#context;
+    const unsent = this.unsentBytes;
+    if (unsent !== this.#lastUnsentBytes) {
+      this.#lastUnsentBytes = unsent;
+      this.#readSinceMs = nowMs;
+    } else if (nowMs - this.#readSinceMs >= this.#context.view.snapshot.timeouts.idleMs) {
+      this.reset();
+      return;
+    }
+    this.deadlineMs = nowMs + READER_CHECK_MS;
   }
 
   /** An idle connection is closed soon; one in an exchange closes with its answer. */
@@ -207,12 +230,24 @@ export class ClientConnection implements ExchangeClient {
     if (start === length) return;
     this.#appendInput(buffer, start, length);
     if (this.#exchange === null) this.#processInput();
-    else if (this.#inputLength > INPUT_HIGH_WATER) this.pause();
+    if (this.#inputLength > INPUT_HIGH_WATER && (this.#exchange !== null || this.needsDrain)) {
+      this.pause();
+    }
+  }
+
+  #onDrain(): void {
+    if (this.#exchange !== null) {
+      this.#exchange.onClientDrain();
+    } else if (this.#state === IS_READING) {
+      this.resume();
+      if (this.#input !== null) this.#processInput();
+    }
   }
 
   #onEnd(): void {
     if (this.#state !== IS_READING) {
-      this.#destroy();
+      // What it has not read yet is still on its way; once that has left, Node closes the socket by itself.
+      if (this.unsentBytes === 0) this.#destroy();
     } else if (this.#exchange !== null) {
       this.#exchange.onClientEnd();
     } else {
@@ -235,11 +270,19 @@ export class ClientConnection implements ExchangeClient {
     this.#process(input, 0, this.#inputLength);
   }
 
-  /** Takes as many requests from `buffer[start, end)` as can be served at once; keeps the rest. */
+  /**
+   * Takes as many requests from `buffer[start, end)` as can be served at once; keeps the rest. While answers wait for the
+   * client to read them, no further request is served: a client that only asks would fill the memory with answers.
+   */
   #process(buffer: Buffer, start: number, end: number): void {
     this.#isProcessing = true;
     let position = start;
-    while (position < end && this.#exchange === null && this.#state === IS_READING) {
+    while (
+      position < end &&
+      this.#exchange === null &&
+      this.#state === IS_READING &&
+      !this.needsDrain
+    ) {
       const parser = (this.#parser ??= this.#context.borrowRequestParser());
       const outcome = parser.parse(buffer, position, end);
       if (outcome === PARSE_MORE) {
