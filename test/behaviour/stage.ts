@@ -1,0 +1,186 @@
+/**
+ * One proxy and one raw backend for many tests: which script answers is decided by the request's path. Health checks are
+ * TCP connects that say nothing, so every byte that a script sees belongs to a test.
+ */
+import { type Fairlead, type LogLine, startFairlead } from '../support/fairlead.ts';
+import { type RawBackend, rawBackend } from '../support/raw-backend.ts';
+import { type RawClient, rawClient } from '../support/raw-client.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+export type Connection = RawBackend['connections'][number];
+/** Answers the request whose head it gets; the connection then waits for the next head, unless the script ended it. */
+export type Script = (connection: Connection, head: string) => void | Promise<void>;
+
+/** Config in which nothing but the test sends anything, and timeouts stay out of the way. */
+export const QUIET_HEALTH = { health_check_method: 'tcp', health_check_frequency: '1h' } as const;
+
+export class ScriptedBackend {
+  readonly raw: RawBackend;
+  readonly #scripts: Map<string, Script>;
+  readonly #served: Map<string, Connection[]>;
+
+  constructor(raw: RawBackend, scripts: Map<string, Script>, served: Map<string, Connection[]>) {
+    this.raw = raw;
+    this.#scripts = scripts;
+    this.#served = served;
+  }
+
+  get url(): string {
+    return this.raw.url;
+  }
+
+  on(path: string, script: Script): void {
+    this.#scripts.set(path, script);
+  }
+
+  /** The connections that requests for `path` came on, one entry per request. */
+  served(path: string): readonly Connection[] {
+    return this.#served.get(path) ?? [];
+  }
+
+  /** Waits for request number `index` for `path` and returns its connection. */
+  request(path: string, index = 0, ms?: number): Promise<Connection> {
+    return waitFor(() => this.served(path)[index], ms, `request ${index} for ${path}`);
+  }
+}
+
+/** A backend that answers 200 `ok` to every path without a script. */
+export async function scriptedBackend(): Promise<ScriptedBackend> {
+  const scripts = new Map<string, Script>();
+  const served = new Map<string, Connection[]>();
+  const raw = await rawBackend(async (connection) => {
+    for (;;) {
+      let head: string;
+      try {
+        head = await connection.readHead(600_000);
+      } catch {
+        // The proxy has closed an idle connection, or a health check is over.
+        connection.end();
+        return;
+      }
+      const path = head.split(' ', 2)[1] ?? '';
+      const earlier = served.get(path);
+      if (earlier === undefined) served.set(path, [connection]);
+      else earlier.push(connection);
+      const script = scripts.get(path) ?? answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      await script(connection, head);
+    }
+  });
+  return new ScriptedBackend(raw, scripts, served);
+}
+
+export function answer(response: string | Uint8Array): Script {
+  return async (connection) => connection.write(response);
+}
+
+/** A script that neither answers nor reads on until the connection ends. */
+export async function silent(connection: Connection): Promise<void> {
+  await connection.closed;
+  connection.end();
+}
+
+export class Stage {
+  readonly fairlead: Fairlead;
+  readonly backend: ScriptedBackend;
+
+  constructor(fairlead: Fairlead, backend: ScriptedBackend) {
+    this.fairlead = fairlead;
+    this.backend = backend;
+  }
+
+  on(path: string, script: Script): void {
+    this.backend.on(path, script);
+  }
+
+  client(): Promise<RawClient> {
+    return rawClient(this.fairlead.port);
+  }
+
+  /** The access-log line number `index` of a path. */
+  logged(path: string, index = 0): Promise<LogLine> {
+    return waitFor(
+      () => this.fairlead.accessLines().filter((line) => line['path'] === path)[index],
+      5_000,
+      `access-log line ${index} of ${path}`,
+    );
+  }
+
+  /** What the admin API says of each backend. */
+  async backends(): Promise<Record<string, unknown>[]> {
+    const status = (await (await fetch(`${this.fairlead.adminUrl}/status`)).json()) as {
+      backends: Record<string, unknown>[];
+    };
+    return status.backends;
+  }
+
+  /** Waits until no request is in flight and no client is connected; says what is left otherwise. */
+  async quiet(ms = 5_000): Promise<void> {
+    await quiet(this.fairlead, ms);
+  }
+}
+
+export async function startStage(
+  config: Readonly<Record<string, unknown>> = {},
+  options: { readonly backends?: readonly string[]; readonly args?: readonly string[] } = {},
+): Promise<Stage> {
+  const backend = await scriptedBackend();
+  const fairlead = await startProxy(options.backends ?? [backend.url], config, options.args);
+  return new Stage(fairlead, backend);
+}
+
+/** Starts the proxy and waits until every backend has passed its first check. */
+export async function startProxy(
+  backends: readonly (string | { readonly url: string; readonly weight: number })[],
+  config: Readonly<Record<string, unknown>> = {},
+  args: readonly string[] = ['--threads', '1'],
+): Promise<Fairlead> {
+  const fairlead = await startFairlead({
+    args,
+    config: { ...QUIET_HEALTH, backends, ...config },
+  });
+  for (const backend of backends) {
+    const url = typeof backend === 'string' ? backend : backend.url;
+    await fairlead.waitForLog(
+      ({ event, msg }) => event === 'backend.up' && msg?.includes(url) === true,
+    );
+  }
+  return fairlead;
+}
+
+/** Prometheus samples as a map from name and labels to the value. */
+export async function metrics(fairlead: Fairlead): Promise<Map<string, number>> {
+  const page = await (await fetch(`${fairlead.adminUrl}/metrics`)).text();
+  const samples = page
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line): [string, number] => {
+      const space = line.lastIndexOf(' ');
+      return [line.slice(0, space), Number(line.slice(space + 1))];
+    });
+  return new Map(samples);
+}
+
+/** Waits until nothing is in flight at any backend and no client is connected. */
+export async function quiet(fairlead: Fairlead, ms = 5_000): Promise<void> {
+  let left = '';
+  await waitFor(
+    async () => {
+      const status = (await (await fetch(`${fairlead.adminUrl}/status`)).json()) as {
+        backends: { conns: number }[];
+      };
+      const inFlight = status.backends.reduce((sum, { conns }) => sum + conns, 0);
+      const clients = (await metrics(fairlead)).get('fairlead_client_connections');
+      left = `${inFlight} in flight, ${clients} clients`;
+      return inFlight === 0 && clients === 0;
+    },
+    ms,
+    'nothing in flight and no client connected',
+  ).catch((error: unknown) => {
+    throw new Error(`still ${left}`, { cause: error });
+  });
+}
+
+/** A request head without a body. */
+export function get(path: string, fields: readonly string[] = [], method = 'GET'): string {
+  return `${[`${method} ${path} HTTP/1.1`, 'Host: test', ...fields, '', ''].join('\r\n')}`;
+}
