@@ -4,7 +4,7 @@
  */
 import net from 'node:net';
 import type { BackendSnapshot, Snapshot } from '../snapshot/snapshot.ts';
-import { Backend } from './backend/backend.ts';
+import type { Backend } from './backend/backend.ts';
 import { createStrategy } from './balance/strategies.ts';
 import type { Strategy, StrategyContext } from './balance/strategy.ts';
 import type { HeadLimits } from './wire/head-parser.ts';

@@ -230,7 +230,11 @@ function watchReading(socket: GuardedSocket, owner: BackendConnection): void {
 
 function destroyUnlessWriteFailed(this: GuardedSocket, error?: Error): GuardedSocket {
   const failure = error as NodeJS.ErrnoException | undefined;
-  if (failure?.syscall === 'write' && !this.readableEnded && this[OWNER]?.hasWriteFailed === false) {
+  if (
+    failure?.syscall === 'write' &&
+    !this.readableEnded &&
+    this[OWNER]?.hasWriteFailed === false
+  ) {
     this[OWNER].noteWriteFailed(failure);
     return this;
   }

@@ -2,9 +2,10 @@
  * A backend's live state in one data thread: its counters and its idle connections. Keyed by id, it survives every
  * snapshot that keeps the id.
  */
-import type { Candidate } from '../balance/strategy.ts';
+
 import { BackendCounters } from '../../snapshot/counters.ts';
 import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
+import type { Candidate } from '../balance/strategy.ts';
 import { BackendConnection, type ConnectionUser } from './backend-connection.ts';
 
 /** Idle connections kept per backend and thread; further ones are closed after use. */
@@ -21,12 +22,7 @@ export class Backend implements Candidate {
   readonly #readBuffer: Buffer;
   #isRemoved = false;
 
-  constructor(
-    spec: BackendSnapshot,
-    threadIndex: number,
-    threadCount: number,
-    readBuffer: Buffer,
-  ) {
+  constructor(spec: BackendSnapshot, threadIndex: number, threadCount: number, readBuffer: Buffer) {
     this.id = spec.id;
     this.spec = spec;
     this.weight = spec.weight;

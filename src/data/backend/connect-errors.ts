@@ -30,6 +30,11 @@ export function describeConnectError(error: Error): {
   const systemCode = first?.code ?? (error as NodeJS.ErrnoException).code ?? '';
   const known = CODES[systemCode];
   if (known !== undefined) return { code: known, detail };
-  const isTls = systemCode.startsWith('ERR_TLS') || systemCode.startsWith('ERR_SSL') || systemCode.includes('CERT') || systemCode.includes('SIGNATURE') || systemCode.includes('ISSUER');
+  const isTls =
+    systemCode.startsWith('ERR_TLS') ||
+    systemCode.startsWith('ERR_SSL') ||
+    systemCode.includes('CERT') ||
+    systemCode.includes('SIGNATURE') ||
+    systemCode.includes('ISSUER');
   return { code: isTls ? 'ERR_BACKEND_TLS' : 'ERR_BACKEND_UNREACHABLE', detail };
 }

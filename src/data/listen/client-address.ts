@@ -36,7 +36,8 @@ export function clientAddress(
 
 /** `192.0.2.1:4711` and `[2001:db8::1]:4711` are seen in the wild. */
 function stripPort(hop: string): string {
-  if (hop.startsWith('[')) return hop.slice(1, hop.indexOf(']') === -1 ? undefined : hop.indexOf(']'));
+  if (hop.startsWith('['))
+    return hop.slice(1, hop.indexOf(']') === -1 ? undefined : hop.indexOf(']'));
   const colon = hop.indexOf(':');
   return colon !== -1 && hop.indexOf(':', colon + 1) === -1 ? hop.slice(0, colon) : hop;
 }

@@ -142,7 +142,9 @@ export class Download {
       }
       if (outcome === PARSE_FAILED) {
         this.#owner.onBadResponse(
-          parser.error === 'ERR_HEAD_TOO_LARGE' ? 'ERR_BACKEND_HEAD_TOO_LARGE' : 'ERR_BACKEND_BAD_RESPONSE',
+          parser.error === 'ERR_HEAD_TOO_LARGE'
+            ? 'ERR_BACKEND_HEAD_TOO_LARGE'
+            : 'ERR_BACKEND_BAD_RESPONSE',
           `malformed response head: ${parser.error}`,
         );
         return;

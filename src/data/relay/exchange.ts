@@ -69,7 +69,10 @@ export class Exchange implements ConnectionUser, DownloadOwner {
   readonly #startedAt: number;
   readonly #bytesOutAtStart: number;
   readonly #headBytes: number;
-  readonly #logFields: { readonly userAgent: string | null; readonly referer: string | null } | null;
+  readonly #logFields: {
+    readonly userAgent: string | null;
+    readonly referer: string | null;
+  } | null;
 
   #phase = IS_HOLDING;
   #backend: Backend | null = null;
@@ -100,7 +103,10 @@ export class Exchange implements ConnectionUser, DownloadOwner {
       readonly clientAddress: string;
       readonly requestId: string;
       readonly headBytes: number;
-      readonly logFields: { readonly userAgent: string | null; readonly referer: string | null } | null;
+      readonly logFields: {
+        readonly userAgent: string | null;
+        readonly referer: string | null;
+      } | null;
     },
   ) {
     this.context = context;
@@ -223,7 +229,11 @@ export class Exchange implements ConnectionUser, DownloadOwner {
         break;
       }
       case IS_SENDING:
-        if (this.#upload !== null && !this.#upload.isComplete && this.#connection?.needsDrain === false) {
+        if (
+          this.#upload !== null &&
+          !this.#upload.isComplete &&
+          this.#connection?.needsDrain === false
+        ) {
           this.#fail('ERR_BODY_TIMEOUT', `no byte of the body for ${timeouts.idleMs} ms`);
         } else {
           this.#failAttempt(
@@ -589,7 +599,9 @@ export class Exchange implements ConnectionUser, DownloadOwner {
     const { snapshot } = this.#view;
     const durationMs = performance.now() - this.#startedAt;
     const bytesIn =
-      this.#headBytes + (this.#upload?.bytesIn ?? 0) + (this.#tunnel === null ? 0 : this.#tunnel.bytesIn);
+      this.#headBytes +
+      (this.#upload?.bytesIn ?? 0) +
+      (this.#tunnel === null ? 0 : this.#tunnel.bytesIn);
     const bytesOut = this.#client.bytesOut - this.#bytesOutAtStart;
     const backend = this.#backend;
     if (backend === null) context.counters.answeredAlone(status);

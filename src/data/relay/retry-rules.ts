@@ -9,7 +9,7 @@
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 
 /** First attempt included. Failing over must not multiply the load on what is left of a pool. */
-export const MAX_ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 

@@ -5,6 +5,7 @@
  * the exchange moves the bytes. What is held is bounded: past `HELD_HIGH_WATER` the exchange stops reading the client.
  */
 import type { ErrorCode } from '../../errors.ts';
+import type { BackendConnection } from '../backend/backend-connection.ts';
 import {
   CHUNK_DATA,
   CHUNK_DONE,
@@ -16,10 +17,9 @@ import {
 import { forwardTrailer } from '../wire/forward-response.ts';
 import { BODY_CHUNKED, type BodyKind } from '../wire/framing.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
-import type { BackendConnection } from '../backend/backend-connection.ts';
 
 /** Bytes held for a backend before the client is not read any more. */
-export const HELD_HIGH_WATER = 64 * 1024;
+const HELD_HIGH_WATER = 64 * 1024;
 /** Sent bytes kept for a second attempt; past it the retry is forfeited, not the request. */
 const REPLAY_BYTES = 64 * 1024;
 /**

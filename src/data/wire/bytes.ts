@@ -18,7 +18,7 @@ export const COLON = 0x3a;
 export const SEMICOLON = 0x3b;
 
 /** A byte of a token that is not an underscore. */
-export const TOKEN_PLAIN = 1;
+const TOKEN_PLAIN = 1;
 /** The underscore: a token byte, but one that some servers treat like `-` (see fields.ts). */
 export const TOKEN_UNDERSCORE = 2;
 

@@ -10,7 +10,7 @@ import { CHUNK_EXTENSION, CR, HEX, LF, SEMICOLON } from './bytes.ts';
 import {
   type HeadLimits,
   HeadParser,
-  PARSE_DONE,
+  type PARSE_DONE,
   PARSE_FAILED,
   PARSE_MORE,
 } from './head-parser.ts';

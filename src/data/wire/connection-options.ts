@@ -6,6 +6,7 @@ import {
   FIELD_AUTHORIZATION,
   FIELD_CONNECTION,
   FIELD_CONTENT_LENGTH,
+  FIELD_EXPECT,
   FIELD_FORWARDED,
   FIELD_FORWARDED_FOR,
   FIELD_FORWARDED_HOST,
@@ -13,6 +14,7 @@ import {
   FIELD_FORWARDED_PORT,
   FIELD_FORWARDED_PROTO,
   FIELD_HOST,
+  FIELD_MAX_FORWARDS,
   FIELD_REQUEST_ID,
   FIELD_VIA,
   identifyFieldName,
@@ -32,19 +34,21 @@ export function createConnectionOptions(): ConnectionOptions {
 }
 
 /**
- * Fields that a sender can't have removed by naming them: what the proxy itself adds or stands for, and credentials
- * (CVE-2024-45410: X-Forwarded-* stripped by nomination).
+ * Fields that a sender can't have removed by naming them: what the proxy itself adds, heeds or stands for, and
+ * credentials (CVE-2024-45410: X-Forwarded-* stripped by nomination).
  */
 const PROTECTED = new Set([
   FIELD_HOST,
   FIELD_CONTENT_LENGTH,
   FIELD_AUTHORIZATION,
+  FIELD_EXPECT,
   FIELD_FORWARDED,
   FIELD_FORWARDED_FOR,
   FIELD_FORWARDED_HOST,
   FIELD_FORWARDED_OTHER,
   FIELD_FORWARDED_PORT,
   FIELD_FORWARDED_PROTO,
+  FIELD_MAX_FORWARDS,
   FIELD_REQUEST_ID,
   FIELD_VIA,
 ]);

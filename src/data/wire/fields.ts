@@ -25,7 +25,7 @@ export const FIELD_FORWARDED_FOR = 15;
 export const FIELD_FORWARDED_PROTO = 16;
 export const FIELD_FORWARDED_HOST = 17;
 export const FIELD_FORWARDED_PORT = 18;
-/** Any other X-Forwarded-… and X-Real-IP: never sent by the proxy, believed from trusted peers only. */
+/** X-Real-IP and every X-Forwarded-… that has no number here: never sent by the proxy, believed from trusted peers only. */
 export const FIELD_FORWARDED_OTHER = 19;
 export const FIELD_FORWARDED = 20;
 export const FIELD_REQUEST_ID = 21;
@@ -62,14 +62,6 @@ const NAMES: readonly (readonly [string, number])[] = [
   ['x-forwarded-proto', FIELD_FORWARDED_PROTO],
   ['x-forwarded-host', FIELD_FORWARDED_HOST],
   ['x-forwarded-port', FIELD_FORWARDED_PORT],
-  ['x-forwarded-by', FIELD_FORWARDED_OTHER],
-  ['x-forwarded-server', FIELD_FORWARDED_OTHER],
-  ['x-forwarded-ssl', FIELD_FORWARDED_OTHER],
-  ['x-forwarded-scheme', FIELD_FORWARDED_OTHER],
-  ['x-forwarded-protocol', FIELD_FORWARDED_OTHER],
-  ['x-forwarded-prefix', FIELD_FORWARDED_OTHER],
-  ['x-forwarded-uri', FIELD_FORWARDED_OTHER],
-  ['x-forwarded-method', FIELD_FORWARDED_OTHER],
   ['x-real-ip', FIELD_FORWARDED_OTHER],
   ['forwarded', FIELD_FORWARDED],
   ['x-request-id', FIELD_REQUEST_ID],
@@ -98,6 +90,9 @@ for (const [name, id] of NAMES) {
 }
 for (let length = 0; length < BY_LENGTH.length; length++) BY_LENGTH[length] ??= [];
 
+/** Applications believe fields of this family that no list here can know (X-Forwarded-User, X-Forwarded-Client-Cert). */
+const FORWARDED_PREFIX = Buffer.from('x-forwarded-', 'latin1');
+
 const UNDERSCORE = 0x5f;
 const HYPHEN = 0x2d;
 
@@ -111,12 +106,20 @@ export function identifyField(
   end: number,
   hasUnderscore: boolean,
 ): number {
-  const bucket = BY_LENGTH[end - start];
-  if (bucket === undefined || bucket.length === 0) return FIELD_OTHER;
-  for (let index = 0; index < bucket.length; index++) {
-    const { bytes, id } = bucket[index] as KnownName;
-    if (matches(buffer, start, bytes, hasUnderscore)) {
-      return hasUnderscore ? FIELD_UNDERSCORE_TWIN : id;
+  const length = end - start;
+  const bucket = BY_LENGTH[length];
+  if (bucket !== undefined) {
+    for (let index = 0; index < bucket.length; index++) {
+      const { bytes, id } = bucket[index] as KnownName;
+      if (matches(buffer, start, bytes, hasUnderscore)) {
+        return hasUnderscore ? FIELD_UNDERSCORE_TWIN : id;
+      }
+    }
+  }
+  if (length > FORWARDED_PREFIX.length) {
+    if (matches(buffer, start, FORWARDED_PREFIX, false)) return FIELD_FORWARDED_OTHER;
+    if (hasUnderscore && matches(buffer, start, FORWARDED_PREFIX, true)) {
+      return FIELD_UNDERSCORE_TWIN;
     }
   }
   return FIELD_OTHER;

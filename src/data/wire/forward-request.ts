@@ -143,9 +143,10 @@ export function forwardRequest(
           isKept = !needsHost;
           break;
         case FIELD_CONTENT_LENGTH:
-          // Only `Content-Length: 0012` and the like are written anew: the value is checked, digits only.
-          isKept = head.valueEnd(field) - head.valueStart(field) === 1 || !startsWithZero(head, buffer, base, field);
-          if (!isKept) fields += `Content-Length: ${facts.contentLength}\r\n`;
+          // Only `Content-Length: 0012` and the like are written anew (below): the value is checked, digits only.
+          isKept =
+            head.valueEnd(field) - head.valueStart(field) === 1 ||
+            !startsWithZero(head, buffer, base, field);
           break;
         case FIELD_TE:
           acceptsTrailers ||= hasToken(fieldText(head, buffer, base, field), 'trailers');
@@ -181,13 +182,15 @@ export function forwardRequest(
         default:
         // FIELD_FORWARDED_FOR: its values are gathered below.
       }
-    } else if (isKept && facts.nominated !== null) {
+    }
+    if (isKept && facts.nominated !== null) {
       isKept = !isNominated(head, buffer, base, field, facts.nominated);
     }
     if (isKept) continue;
     const lineStart = head.nameStart(field);
     if (lineStart > runStart) fields += buffer.latin1Slice(base + runStart, base + lineStart);
     runStart = head.fieldLineEnd(field);
+    if (id === FIELD_CONTENT_LENGTH) fields += `Content-Length: ${facts.contentLength}\r\n`;
   }
   const fieldsEnd = head.length - 2;
   if (fieldsEnd > runStart) fields += buffer.latin1Slice(base + runStart, base + fieldsEnd);

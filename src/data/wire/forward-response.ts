@@ -1,7 +1,7 @@
 /**
  * From a backend's head to the head that the client gets, and trailers in both directions.
  */
-import { type ConnectionOptions } from './connection-options.ts';
+import type { ConnectionOptions } from './connection-options.ts';
 import {
   FIELD_AUTHORIZATION,
   FIELD_CONNECTION,
@@ -88,7 +88,7 @@ export function forwardResponse(
     // RFC 9110 §8.6: neither 1xx nor 204 has a Content-Length.
     if (id === FIELD_CONTENT_LENGTH) isKept = status >= 200 && status !== NO_CONTENT;
     else if (id === FIELD_TRAILER) isKept = shape.isChunked;
-    else if (isKept && options.nominated !== null) {
+    if (isKept && options.nominated !== null) {
       isKept = !isNominated(head, buffer, base, field, options.nominated);
     }
     if (isKept) continue;
@@ -104,7 +104,9 @@ export function forwardResponse(
       ? 'Connection: close, Upgrade\r\n'
       : 'Connection: Upgrade\r\n'
     : shape.connectionLine;
-  return `${statusLine(head, buffer, base)}${fields}Via: 1.1 fairlead\r\n${connectionLine}\r\n`;
+  // RFC 9110 §7.6.3: the version that the message was received in.
+  const via = head.versionMinor === 1 ? 'Via: 1.1 fairlead\r\n' : 'Via: 1.0 fairlead\r\n';
+  return `${statusLine(head, buffer, base)}${fields}${via}${connectionLine}\r\n`;
 }
 
 /**

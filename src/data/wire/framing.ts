@@ -36,7 +36,7 @@ export function createFraming(): Framing {
  * RFC 9110 §8.6: 1*DIGIT, here at most 2^53 − 1. No sign, no space, no list.
  * @returns −1 for anything else.
  */
-export function parseContentLength(buffer: Uint8Array, start: number, end: number): number {
+function parseContentLength(buffer: Uint8Array, start: number, end: number): number {
   if (start === end) return -1;
   let value = 0;
   for (let position = start; position < end; position++) {
@@ -84,7 +84,8 @@ function readFramingFields(
     } else if (id === FIELD_TRANSFER_ENCODING) {
       if (framing.kind === BODY_CHUNKED) return 'ERR_BAD_TRANSFER_ENCODING';
       const start = base + head.valueStart(field);
-      if (!isChunked(buffer, start, base + head.valueEnd(field))) return 'ERR_BAD_TRANSFER_ENCODING';
+      if (!isChunked(buffer, start, base + head.valueEnd(field)))
+        return 'ERR_BAD_TRANSFER_ENCODING';
       if (head.versionMinor === 0) return 'ERR_BAD_TRANSFER_ENCODING';
       if (framing.kind === BODY_LENGTH) return 'ERR_LENGTH_AND_ENCODING';
       framing.kind = BODY_CHUNKED;

@@ -8,17 +8,7 @@
  * All offsets are relative to the first byte of the head, so the bytes may move between two calls.
  */
 import type { ErrorCode } from '../../errors.ts';
-import {
-  COLON,
-  CR,
-  FIELD_VALUE,
-  HTAB,
-  LF,
-  SP,
-  TARGET,
-  TOKEN,
-  TOKEN_UNDERSCORE,
-} from './bytes.ts';
+import { COLON, CR, FIELD_VALUE, HTAB, LF, SP, TARGET, TOKEN, TOKEN_UNDERSCORE } from './bytes.ts';
 import { identifyField } from './fields.ts';
 
 export const PARSE_MORE = 0;

@@ -126,7 +126,8 @@ export function readRequest(
     // RFC 9110 §10.1.1: an HTTP/1.0 client's expectation is ignored.
     expectsContinue: expectsContinue && isVersion11 && framing.kind !== BODY_NONE,
     maxForwards,
-    requestId: requestIds === 1 && requestId !== null && isSaneRequestId(requestId) ? requestId : null,
+    requestId:
+      requestIds === 1 && requestId !== null && isSaneRequestId(requestId) ? requestId : null,
     nominated: options.nominated,
     wantsJson,
   };
