@@ -6,6 +6,7 @@ import {
   answer,
   get,
   metrics,
+  NOTHING,
   type Stage,
   scriptedBackend,
   startProxy,
@@ -13,6 +14,8 @@ import {
 } from './stage.ts';
 
 const KEEP_ALIVE_MS = 400;
+
+const ROUNDS = 150;
 
 let stage: Stage;
 beforeAll(async () => {
@@ -35,6 +38,10 @@ async function connections(): Promise<{ open: number; idle: number }> {
 async function withoutIdleConnections(): Promise<void> {
   for (const { socket } of stage.backend.raw.connections) socket.end();
   await waitFor(async () => (await connections()).open === 0);
+}
+
+function post(body: string): string {
+  return `POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 }
 
 describe('client connections', () => {
@@ -145,8 +152,6 @@ describe('pipelining', () => {
       const body = await connection.readBytes(length);
       await connection.write(okResponse(body.toString('latin1')));
     });
-    const post = (body: string): string =>
-      `POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
     const chunked =
       'POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n0\r\n\r\n';
     await client.write(post('one') + chunked + post('') + post('GET / HTTP/1.1\r\n\r\n'));
@@ -342,33 +347,53 @@ describe('unsolicited bytes from a backend', () => {
   });
 });
 
-describe('the keep-alive race', () => {
-  const ROUNDS = 150;
+/** A backend that closes each connection a moment after its answer: about when it is used again. */
+function closingSoon(path: string, isReset: boolean): void {
+  stage.on(path, async (connection, head) => {
+    const length = Number(/Content-Length: (\d+)/.exec(head)?.[1] ?? 0);
+    await connection.readBytes(length);
+    await connection.write(okResponse());
+    const delayMs = Math.random() * 2;
+    setTimeout(() => {
+      if (isReset) connection.reset();
+      else connection.socket.destroy();
+    }, delayMs);
+    await connection.closed;
+  });
+}
 
-  /** A backend that closes each connection a moment after its answer: about when it is used again. */
-  function closingSoon(path: string, isReset: boolean): void {
-    stage.on(path, async (connection, head) => {
-      const length = Number(/Content-Length: (\d+)/.exec(head)?.[1] ?? 0);
-      await connection.readBytes(length);
-      await connection.write(okResponse());
-      const delayMs = Math.random() * 2;
-      setTimeout(() => {
-        if (isReset) connection.reset();
-        else connection.socket.destroy();
-      }, delayMs);
-      await connection.closed;
-    });
-  }
-
-  async function rounds(request: string, isEnough: (status: number) => void): Promise<void> {
-    const client = await stage.client();
-    for (let round = 0; round < ROUNDS; round++) {
-      await client.write(request);
-      isEnough((await client.readResponse()).status);
-      await sleep(Math.random() * 2);
+/** Uses an idle connection of the backend and lets it die with the request already received. */
+async function dyingReused(method: string, path: string): Promise<{ status: number }> {
+  stage.on(path, async (connection) => {
+    await connection.readBytes(5);
+    const requests = stage.backend.served(path).filter((one) => one === connection).length;
+    const isFresh =
+      stage.backend.raw.connections.length - 1 ===
+      stage.backend.raw.connections.indexOf(connection);
+    if (requests === 1 && isFresh && stage.backend.served(path).length > 1) {
+      await connection.write(okResponse('second'));
+    } else {
+      connection.reset();
     }
-  }
+  });
+  await withoutIdleConnections();
+  const client = await stage.client();
+  await client.write(get('/warm-up'));
+  await client.readResponse();
+  await client.write(`${method} ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello`);
+  return client.readResponse();
+}
 
+async function rounds(request: string, isEnough: (status: number) => void): Promise<void> {
+  const client = await stage.client();
+  for (let round = 0; round < ROUNDS; round++) {
+    await client.write(request);
+    isEnough((await client.readResponse()).status);
+    await sleep(Math.random() * 2);
+  }
+}
+
+describe('the keep-alive race', () => {
   test.each([
     ['closes', false],
     ['resets', true],
@@ -384,28 +409,6 @@ describe('the keep-alive race', () => {
     await rounds(put, (status) => expect(status).toBe(200));
     expect(stage.backend.raw.errors).toEqual([]);
   });
-
-  /** Uses an idle connection of the backend and lets it die with the request already received. */
-  async function dyingReused(method: string, path: string): Promise<{ status: number }> {
-    stage.on(path, async (connection) => {
-      await connection.readBytes(5);
-      const requests = stage.backend.served(path).filter((one) => one === connection).length;
-      const isFresh =
-        stage.backend.raw.connections.length - 1 ===
-        stage.backend.raw.connections.indexOf(connection);
-      if (requests === 1 && isFresh && stage.backend.served(path).length > 1) {
-        await connection.write(okResponse('second'));
-      } else {
-        connection.reset();
-      }
-    });
-    await withoutIdleConnections();
-    const client = await stage.client();
-    await client.write(get('/warm-up'));
-    await client.readResponse();
-    await client.write(`${method} ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello`);
-    return client.readResponse();
-  }
 
   test('a POST that a dying connection has taken is never sent again', async () => {
     expect((await dyingReused('POST', '/race/post-once')).status).toBe(502);
@@ -443,5 +446,5 @@ describe('the keep-alive race', () => {
 });
 
 test('afterwards nothing is in flight', async () => {
-  await stage.quiet();
+  expect(await stage.leftover()).toEqual(NOTHING);
 });

@@ -113,9 +113,9 @@ export class Stage {
     return status.backends;
   }
 
-  /** Waits until no request is in flight and no client is connected; says what is left otherwise. */
-  async quiet(ms = 5_000): Promise<void> {
-    await quiet(this.fairlead, ms);
+  /** What is in flight and connected, once that is nothing or the time is over. */
+  leftover(ms?: number): Promise<Leftover> {
+    return leftover(this.fairlead, ms);
   }
 }
 
@@ -160,24 +160,31 @@ export async function metrics(fairlead: Fairlead): Promise<Map<string, number>> 
   return new Map(samples);
 }
 
-/** Waits until nothing is in flight at any backend and no client is connected. */
-export async function quiet(fairlead: Fairlead, ms = 5_000): Promise<void> {
-  let left = '';
-  await waitFor(
-    async () => {
+export interface Leftover {
+  readonly inFlight: number;
+  readonly clients: number;
+}
+
+export const NOTHING: Leftover = { inFlight: 0, clients: 0 };
+
+/** Waits until nothing is in flight at any backend and no client is connected; returns what is left otherwise. */
+export async function leftover(fairlead: Fairlead, ms = 5_000): Promise<Leftover> {
+  let left: Leftover = { inFlight: -1, clients: -1 };
+  try {
+    await waitFor(async () => {
       const status = (await (await fetch(`${fairlead.adminUrl}/status`)).json()) as {
         backends: { conns: number }[];
       };
-      const inFlight = status.backends.reduce((sum, { conns }) => sum + conns, 0);
-      const clients = (await metrics(fairlead)).get('fairlead_client_connections');
-      left = `${inFlight} in flight, ${clients} clients`;
-      return inFlight === 0 && clients === 0;
-    },
-    ms,
-    'nothing in flight and no client connected',
-  ).catch((error: unknown) => {
-    throw new Error(`still ${left}`, { cause: error });
-  });
+      left = {
+        inFlight: status.backends.reduce((sum, { conns }) => sum + conns, 0),
+        clients: (await metrics(fairlead)).get('fairlead_client_connections') ?? -1,
+      };
+      return left.inFlight === 0 && left.clients === 0;
+    }, ms);
+  } catch {
+    // The caller compares.
+  }
+  return left;
 }
 
 /** A request head without a body. */
