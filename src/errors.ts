@@ -4,7 +4,7 @@
  * `source` says who is to blame: the client, a backend, or the proxy itself.
  * `retry` says whether another attempt may save the request; `relay/retry-rules.ts` is its only reader:
  * - `never`: the exchange ends here;
- * - `if-reused`: only when the connection had served a request before (the keep-alive race);
+ * - `if-idempotent`: the request was sent and not a byte of a response came: only a method that may be repeated;
  * - `always`: not one byte of the request reached a backend.
  * `proxyStatus` is the error type of RFC 9209 §2.3 that goes into the Proxy-Status field; `null` where none fits
  * (an answer to a malformed or refused request carries `http_request_error`).
@@ -16,7 +16,7 @@ export interface ErrorSpec {
   /** HTTP status of the answer. 499 is logged only, never sent: the client is gone. */
   readonly status: number;
   readonly source: 'client' | 'backend' | 'proxy';
-  readonly retry: 'never' | 'if-reused' | 'always';
+  readonly retry: 'never' | 'if-idempotent' | 'always';
   readonly proxyStatus: string;
   /** One sentence for the answer's body and the log. */
   readonly message: string;
@@ -70,7 +70,10 @@ export const ERRORS = {
   ERR_BODY_TOO_LARGE: client(413, 'The request body is larger than allowed.'),
   ERR_HEAD_TIMEOUT: client(408, 'The request head did not arrive in time.'),
   ERR_BODY_TIMEOUT: client(408, 'The request body stopped arriving.'),
-  ERR_CLIENT_GONE: client(499, 'The client closed the connection before the response was complete.'),
+  ERR_CLIENT_GONE: client(
+    499,
+    'The client closed the connection before the response was complete.',
+  ),
   ERR_CLIENT_TIMEOUT: client(499, 'The client stopped reading the response.'),
 
   // Nobody to send the request to.
@@ -116,7 +119,7 @@ export const ERRORS = {
   // A backend failed after the request, or a part of it, was sent.
   ERR_BACKEND_CLOSED: backend(
     502,
-    'if-reused',
+    'if-idempotent',
     'connection_terminated',
     'The backend closed the connection before it answered.',
   ),

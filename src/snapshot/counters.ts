@@ -162,10 +162,7 @@ export interface BackendTotals {
 }
 
 /** Control plane: the sum over all threads. */
-export function readBackendCounters(
-  buffer: SharedArrayBuffer,
-  threadCount: number,
-): BackendTotals {
+export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: number): BackendTotals {
   const header = new Int32Array(buffer, 0, 2);
   const shares = new Int32Array(buffer, HEADER_BYTES, threadCount * I_SHARE);
   const cells = new Float64Array(F_COUNT);
@@ -200,10 +197,7 @@ export function readBackendCounters(
 }
 
 /** Control plane: a data thread died; its requests and connections are gone with it. */
-export function giveBackBackendShare(
-  buffer: SharedArrayBuffer,
-  threadIndex: number,
-): void {
+export function giveBackBackendShare(buffer: SharedArrayBuffer, threadIndex: number): void {
   const header = new Int32Array(buffer, 0, 2);
   const share = new Int32Array(buffer, HEADER_BYTES + threadIndex * I_SHARE * 4, I_SHARE);
   Atomics.sub(header, H_IN_FLIGHT, share[I_IN_FLIGHT] as number);
@@ -324,10 +318,7 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
 }
 
 /** Control plane: a data thread died; its client connections are gone with it. */
-export function giveBackProcessShare(
-  buffer: SharedArrayBuffer,
-  threadIndex: number,
-): void {
+export function giveBackProcessShare(buffer: SharedArrayBuffer, threadIndex: number): void {
   const share = new Int32Array(buffer, P_HEADER_BYTES + threadIndex * 4, 1);
   Atomics.sub(new Int32Array(buffer, 0, 2), P_CLIENTS, share[0] as number);
   share[0] = 0;

@@ -60,7 +60,9 @@ export interface Limits {
 
 export interface Forwarding {
   /** `client` keeps the Host field, `backend` sends the backend's authority, anything else is sent as it stands. */
-  readonly hostHeader: { readonly kind: 'client' | 'backend' } | { readonly kind: 'fixed'; readonly value: string };
+  readonly hostHeader:
+    | { readonly kind: 'client' | 'backend' }
+    | { readonly kind: 'fixed'; readonly value: string };
   /** CIDR blocks (`10.0.0.0/8`, `::1/128`) whose forwarded fields are believed and extended. */
   readonly trustedProxies: readonly string[];
   /** Also send RFC 7239 Forwarded. */

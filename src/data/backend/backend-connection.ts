@@ -7,8 +7,17 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import type { ErrorCode } from '../../errors.ts';
-import type { Backend } from './backend.ts';
+import type { BackendCounters } from '../../snapshot/counters.ts';
+import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import { describeConnectError } from './connect-errors.ts';
+
+/** The backend that a connection leads to, as far as the connection knows it. */
+export interface ConnectionOwner {
+  readonly spec: BackendSnapshot;
+  readonly counters: BackendCounters;
+  /** An idle connection has closed by itself. */
+  forget(connection: BackendConnection): void;
+}
 
 /** Whoever has the connection: told everything that happens on it until it is released or closed. */
 export interface ConnectionUser {
@@ -29,7 +38,7 @@ const IS_OPEN = 1;
 const IS_CLOSED = 2;
 
 export class BackendConnection {
-  readonly backend: Backend;
+  readonly backend: ConnectionOwner;
   /** Requests it was used for, the current one included. */
   requests = 0;
   /** While idle: when it must not be used any more, on the thread's clock. */
@@ -42,7 +51,7 @@ export class BackendConnection {
   #state = IS_CONNECTING;
   #hasWriteFailed = false;
 
-  constructor(backend: Backend, user: ConnectionUser, readBuffer: Buffer) {
+  constructor(backend: ConnectionOwner, user: ConnectionUser, readBuffer: Buffer) {
     this.backend = backend;
     this.#user = user;
     const { host, port, tls: isTls } = backend.spec;

@@ -6,12 +6,16 @@
 import { BackendCounters } from '../../snapshot/counters.ts';
 import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import type { Candidate } from '../balance/strategy.ts';
-import { BackendConnection, type ConnectionUser } from './backend-connection.ts';
+import {
+  BackendConnection,
+  type ConnectionOwner,
+  type ConnectionUser,
+} from './backend-connection.ts';
 
 /** Idle connections kept per backend and thread; further ones are closed after use. */
 const MAX_IDLE = 512;
 
-export class Backend implements Candidate {
+export class Backend implements Candidate, ConnectionOwner {
   readonly id: number;
   readonly counters: BackendCounters;
   spec: BackendSnapshot;

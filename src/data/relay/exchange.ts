@@ -517,7 +517,6 @@ export class Exchange implements ConnectionUser, DownloadOwner {
       code,
       method: this.#facts.method,
       attempts: this.#attempts.length,
-      wasReused,
       hasResponse,
       isReplayable: this.#upload === null || this.#upload.isReplayable,
     });

@@ -2,9 +2,11 @@
  * All rules about a second attempt (RFC 9110 §9.2.2, protocol.md "Retries"):
  *
  * 1. not one byte of the request was sent: any method may go to another backend;
- * 2. it was sent on a connection that had served before, and died without a byte of an answer: the keep-alive race. An
- *    idempotent request is sent again, if its body can be;
- * 3. once a byte of the response went to the client: never.
+ * 2. it was sent, and the connection died without a byte of an answer (the keep-alive race, a backend that was killed):
+ *    an idempotent request is sent again, if its body still can be;
+ * 3. once a byte of the response has come: never.
+ *
+ * A backend that is merely slow is not a reason: the same request would make the next one slow as well.
  */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 
@@ -18,8 +20,6 @@ export interface FailedAttempt {
   readonly method: string;
   /** Attempts made so far, this one included. */
   readonly attempts: number;
-  /** The connection had carried a request before. */
-  readonly wasReused: boolean;
   /** Bytes of the response (interim ones included) have come. */
   readonly hasResponse: boolean;
   /** Everything that was sent of the request is still at hand. */
@@ -35,8 +35,8 @@ export function mayRetry(failed: FailedAttempt): boolean {
   switch (ERRORS[failed.code].retry) {
     case 'always':
       return true;
-    case 'if-reused':
-      return failed.wasReused && isIdempotent(failed.method);
+    case 'if-idempotent':
+      return isIdempotent(failed.method);
     case 'never':
       return false;
   }
