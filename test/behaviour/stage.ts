@@ -2,7 +2,12 @@
  * One proxy and one raw backend for many tests: which script answers is decided by the request's path. Health checks are
  * TCP connects that say nothing, so every byte that a script sees belongs to a test.
  */
-import { type Fairlead, type LogLine, startFairlead } from '../support/fairlead.ts';
+import {
+  type Fairlead,
+  type FairleadOptions,
+  type LogLine,
+  startFairlead,
+} from '../support/fairlead.ts';
 import { type RawBackend, rawBackend } from '../support/raw-backend.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -119,23 +124,20 @@ export class Stage {
   }
 }
 
-export async function startStage(
-  config: Readonly<Record<string, unknown>> = {},
-  options: { readonly backends?: readonly string[]; readonly args?: readonly string[] } = {},
-): Promise<Stage> {
+export async function startStage(config: Readonly<Record<string, unknown>> = {}): Promise<Stage> {
   const backend = await scriptedBackend();
-  const fairlead = await startProxy(options.backends ?? [backend.url], config, options.args);
-  return new Stage(fairlead, backend);
+  return new Stage(await startProxy([backend.url], config), backend);
 }
 
 /** Starts the proxy and waits until every backend has passed its first check. */
 export async function startProxy(
   backends: readonly (string | { readonly url: string; readonly weight: number })[],
   config: Readonly<Record<string, unknown>> = {},
-  args: readonly string[] = ['--threads', '1'],
+  { args = ['--threads', '1'], env = {} }: Pick<FairleadOptions, 'args' | 'env'> = {},
 ): Promise<Fairlead> {
   const fairlead = await startFairlead({
     args,
+    env,
     config: { ...QUIET_HEALTH, backends, ...config },
   });
   for (const backend of backends) {
