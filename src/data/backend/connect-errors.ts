@@ -19,15 +19,29 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   EPIPE: 'ERR_BACKEND_UNREACHABLE',
 };
 
+/** What an address of a family says that this machine does not have. */
+const NO_ROUTE: ReadonlySet<string> = new Set([
+  'EADDRNOTAVAIL',
+  'EAFNOSUPPORT',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+]);
+
 /** The detail names every address that was tried (happy eyeballs reports one error for each). */
 export function describeConnectError(error: Error): {
   readonly code: ErrorCode;
   readonly detail: string;
 } {
   const tried = error instanceof AggregateError ? (error.errors as Error[]) : [error];
-  const first = tried[0] as NodeJS.ErrnoException | undefined;
+  const codes = tried.map((one) => (one as NodeJS.ErrnoException).code ?? '');
   const detail = tried.map((one) => one.message).join('; ');
-  const systemCode = first?.code ?? (error as NodeJS.ErrnoException).code ?? '';
+  // On a machine without IPv6 the ::1 of localhost fails with what else means that we are out of ports: what the other
+  // addresses say is the better answer.
+  const systemCode =
+    codes.find((code) => code !== '' && !NO_ROUTE.has(code)) ??
+    codes.find((code) => code !== '') ??
+    (error as NodeJS.ErrnoException).code ??
+    '';
   const known = CODES[systemCode];
   if (known !== undefined) return { code: known, detail };
   const isTls =
