@@ -96,6 +96,11 @@ export class BackendConnection {
     this.requests++;
   }
 
+  /** The same request goes on under another user: a tunnel. */
+  handOver(user: ConnectionUser): void {
+    this.#user = user;
+  }
+
   /** The user is done with it; whatever comes now is unsolicited. The caller puts it into the pool or closes it. */
   release(): void {
     this.#user = null;

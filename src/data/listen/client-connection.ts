@@ -5,9 +5,11 @@
  * comes is thrown away so that a reset does not destroy the answer on its way), closed.
  */
 import type net from 'node:net';
-import { ERRORS, type ErrorCode } from '../../errors.ts';
+import type { ErrorCode } from '../../errors.ts';
 import type { DataContext } from '../context.ts';
-import { Exchange, type ExchangeClient } from '../relay/exchange.ts';
+import { Exchange } from '../relay/exchange.ts';
+import type { ExchangeClient } from '../relay/exchange-client.ts';
+import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
 import { FIELD_FORWARDED_FOR, FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
 import {
@@ -18,6 +20,7 @@ import {
 import { type HeadParser, PARSE_FAILED, PARSE_MORE } from '../wire/head-parser.ts';
 import { fieldText, findField, readRequest } from '../wire/request.ts';
 import { clientAddress, isTrusted, normalizeAddress } from './client-address.ts';
+import { PendingInput } from './pending-input.ts';
 
 /** Pipelined bytes kept while an exchange runs; past it the client is not read. */
 const INPUT_HIGH_WATER = 64 * 1024;
@@ -51,8 +54,7 @@ export class ClientConnection implements ExchangeClient {
   #exchange: Exchange | null = null;
   #parser: HeadParser | null = null;
   /** Bytes that are not taken yet: a part of a head, or what was pipelined. */
-  #input: Buffer | null = null;
-  #inputLength = 0;
+  #input: PendingInput | null = null;
   #isProcessing = false;
   #isPaused = false;
   #hasServed = false;
@@ -127,10 +129,8 @@ export class ClientConnection implements ExchangeClient {
 
   takeInput(): Buffer | null {
     const input = this.#input;
-    const length = this.#inputLength;
     this.#input = null;
-    this.#inputLength = 0;
-    return input === null ? null : input.subarray(0, length);
+    return input === null ? null : input.buffer.subarray(0, input.length);
   }
 
   reset(): void {
@@ -228,11 +228,11 @@ export class ClientConnection implements ExchangeClient {
       if (this.#state !== IS_READING) return;
     }
     if (start === length) return;
-    this.#appendInput(buffer, start, length);
+    this.#input ??= new PendingInput();
+    this.#input.append(buffer, start, length);
     if (this.#exchange === null) this.#processInput();
-    if (this.#inputLength > INPUT_HIGH_WATER && (this.#exchange !== null || this.needsDrain)) {
-      this.pause();
-    }
+    const waiting = this.#input?.length ?? 0;
+    if (waiting > INPUT_HIGH_WATER && (this.#exchange !== null || this.needsDrain)) this.pause();
   }
 
   #onDrain(): void {
@@ -266,8 +266,8 @@ export class ClientConnection implements ExchangeClient {
   // ── Reading heads ───────────────────────────────────────────────────────────────────────────────────────────────
 
   #processInput(): void {
-    const input = this.#input as Buffer;
-    this.#process(input, 0, this.#inputLength);
+    const { buffer, length } = this.#input as PendingInput;
+    this.#process(buffer, 0, length);
   }
 
   /**
@@ -314,20 +314,16 @@ export class ClientConnection implements ExchangeClient {
       return;
     }
     const requestId = facts.requestId ?? context.nextRequestId();
-    const { forwardContext } = this;
-    const forwarded = forwardRequest(parser, buffer, base, facts, forwardContext, requestId);
     const { accessLog } = context.view.snapshot;
-    const exchange = new Exchange(context, this, facts, forwarded, {
+    const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
+    const exchange = new Exchange(context, this, {
+      facts,
+      forwarded: forwardRequest(parser, buffer, base, facts, this.forwardContext, requestId),
       clientAddress: this.#clientAddress(parser, buffer, base),
       requestId,
       headBytes: parser.length,
-      logFields:
-        accessLog.isEnabled && accessLog.format === 'combined'
-          ? {
-              userAgent: findField(parser, buffer, base, FIELD_USER_AGENT),
-              referer: findField(parser, buffer, base, FIELD_REFERER),
-            }
-          : null,
+      userAgent: isCombined ? findField(parser, buffer, base, FIELD_USER_AGENT) : null,
+      referer: isCombined ? findField(parser, buffer, base, FIELD_REFERER) : null,
     });
     this.#releaseParser();
     this.#exchange = exchange;
@@ -355,10 +351,7 @@ export class ClientConnection implements ExchangeClient {
 
   /** Answers a request that never became an exchange. Where the next one would begin is unknown: nothing follows. */
   #refuse(code: ErrorCode, detail: string): void {
-    const context = this.#context;
-    const { snapshot } = context.view;
-    const requestId = context.nextRequestId();
-    const { status } = ERRORS[code];
+    const requestId = this.#context.nextRequestId();
     const text = errorAnswer(code, {
       wantsJson: false,
       isHead: false,
@@ -367,65 +360,20 @@ export class ClientConnection implements ExchangeClient {
       requestId,
     });
     this.sendText(text);
-    context.counters.answeredAlone(status);
-    context.countError(code);
-    if (snapshot.accessLog.isEnabled) {
-      context.accessLog.record(
-        {
-          clientAddress: this.forwardContext.peerAddress,
-          method: null,
-          host: null,
-          path: null,
-          protocol: 'HTTP/1.1',
-          status,
-          bytesIn: 0,
-          bytesOut: text.length,
-          durationMs: 0,
-          connectMs: -1,
-          firstByteMs: -1,
-          pool: snapshot.pool.name,
-          backendUrl: null,
-          attempts: [],
-          requestId,
-          error: code,
-          errorDetail: detail === '' ? ERRORS[code].message : detail,
-          userAgent: null,
-          referer: null,
-        },
-        snapshot.accessLog.format,
-      );
-    }
+    const { peerAddress } = this.forwardContext;
+    recordRefusal(this.#context, peerAddress, requestId, code, detail, text.length);
     this.#linger();
-  }
-
-  // ── Input that waits ────────────────────────────────────────────────────────────────────────────────────────────
-
-  #appendInput(bytes: Buffer, start: number, end: number): void {
-    const added = end - start;
-    const total = this.#inputLength + added;
-    let input = this.#input ?? Buffer.allocUnsafe(Math.max(1024, added));
-    if (total > input.length) {
-      const grown = Buffer.allocUnsafe(Math.max(total, input.length * 2));
-      input.copy(grown, 0, 0, this.#inputLength);
-      input = grown;
-    }
-    bytes.copy(input, this.#inputLength, start, end);
-    this.#input = input;
-    this.#inputLength = total;
   }
 
   /** After processing: `buffer[position, end)` is what is left. */
   #keepInput(buffer: Buffer, position: number, end: number): void {
     if (position === end) {
       this.#input = null;
-      this.#inputLength = 0;
-    } else if (buffer === this.#input) {
-      if (position > 0) buffer.copyWithin(0, position, end);
-      this.#inputLength = end - position;
+    } else if (buffer === this.#input?.buffer) {
+      this.#input.consume(position);
     } else {
-      this.#input = null;
-      this.#inputLength = 0;
-      this.#appendInput(buffer, position, end);
+      this.#input = new PendingInput();
+      this.#input.append(buffer, position, end);
     }
   }
 

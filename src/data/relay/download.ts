@@ -53,7 +53,8 @@ export interface DownloadOwner {
   /** The 101 was relayed; `rest` is what came after it. */
   onSwitched(rest: Buffer): void;
   onResponseComplete(): void;
-  onBadResponse(code: ErrorCode, detail: string): void;
+  /** The response is refused; what it has sent so far was well-formed. */
+  onAttemptFailed(code: ErrorCode, detail: string): void;
 }
 
 const AT_HEAD = 0;
@@ -141,7 +142,7 @@ export class Download {
         return;
       }
       if (outcome === PARSE_FAILED) {
-        this.#owner.onBadResponse(
+        this.#owner.onAttemptFailed(
           parser.error === 'ERR_HEAD_TOO_LARGE'
             ? 'ERR_BACKEND_HEAD_TOO_LARGE'
             : 'ERR_BACKEND_BAD_RESPONSE',
@@ -180,7 +181,7 @@ export class Download {
     const owner = this.#owner;
     const error = frameResponse(head, buffer, base, owner.isHead, framing);
     if (error !== null) {
-      owner.onBadResponse('ERR_BACKEND_BAD_RESPONSE', `ambiguous response framing: ${error}`);
+      owner.onAttemptFailed('ERR_BACKEND_BAD_RESPONSE', `ambiguous response framing: ${error}`);
       return null;
     }
     readConnectionOptions(head, buffer, base, options);
@@ -207,11 +208,11 @@ export class Download {
   #takeInterim(head: HeadParser, buffer: Buffer, base: number): false | null {
     const owner = this.#owner;
     if (head.status === SWITCHING_PROTOCOLS && !this.#isWantedSwitch(head, buffer, base)) {
-      owner.onBadResponse('ERR_BACKEND_UPGRADE', 'a 101 that answers no WebSocket handshake');
+      owner.onAttemptFailed('ERR_BACKEND_UPGRADE', 'a 101 that answers no WebSocket handshake');
       return null;
     }
     if (++this.#interim > MAX_INTERIM) {
-      owner.onBadResponse('ERR_BACKEND_BAD_RESPONSE', 'too many interim responses');
+      owner.onAttemptFailed('ERR_BACKEND_BAD_RESPONSE', 'too many interim responses');
       return null;
     }
     // RFC 9110 §15.2: an HTTP/1.0 client knows no interim responses.
@@ -268,7 +269,7 @@ export class Download {
           const event = decoder.next(buffer, position, end);
           if (event === CHUNK_FAILED) {
             // What waits unsent is dropped: if that is all there was, the client gets a 502 in its place.
-            this.#owner.onBadResponse(
+            this.#owner.onAttemptFailed(
               'ERR_BACKEND_BAD_RESPONSE',
               `malformed response body: ${decoder.error}`,
             );

@@ -2,7 +2,7 @@
  * An upgraded connection: bytes both ways until both sides are done. It exists only after the backend's own 101
  * (CVE-2026-2833: a tunnel opened on the request alone).
  */
-import type { BackendConnection } from '../backend/backend-connection.ts';
+import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';
 
 /** The client's side of a tunnel. */
 export interface TunnelClient {
@@ -14,49 +14,82 @@ export interface TunnelClient {
   endWriting(): void;
 }
 
-export class Tunnel {
+export interface TunnelOwner {
+  /** Bytes went through: the silence is over. */
+  onTunnelBytes(): void;
+  /** Both sides have ended in order. */
+  onTunnelOver(): void;
+  /** The backend's side broke. */
+  onTunnelBroken(detail: string): void;
+}
+
+export class Tunnel implements ConnectionUser {
+  /** Bytes from the client. */
   bytesIn = 0;
+  readonly #owner: TunnelOwner;
   readonly #client: TunnelClient;
   readonly #backend: BackendConnection;
   #hasClientEnded = false;
   #hasBackendEnded = false;
 
-  constructor(client: TunnelClient, backend: BackendConnection) {
+  constructor(owner: TunnelOwner, client: TunnelClient, backend: BackendConnection) {
+    this.#owner = owner;
     this.#client = client;
     this.#backend = backend;
+    backend.handOver(this);
     backend.enableTcpKeepAlive();
   }
 
-  get isOver(): boolean {
-    return this.#hasClientEnded && this.#hasBackendEnded;
-  }
-
+  /** The bytes are the tunnel's to keep. */
   fromClient(bytes: Buffer): void {
     if (bytes.length === 0) return;
     this.bytesIn += bytes.length;
+    this.#owner.onTunnelBytes();
     if (!this.#backend.writeBytes(bytes)) this.#client.pause();
   }
 
+  /** The bytes are the tunnel's to keep. */
   fromBackend(bytes: Buffer): void {
     if (bytes.length === 0) return;
+    this.#owner.onTunnelBytes();
     if (!this.#client.sendBytes(bytes)) this.#backend.pause();
   }
 
   clientDrained(): void {
+    this.#owner.onTunnelBytes();
     this.#backend.resume();
-  }
-
-  backendDrained(): void {
-    this.#client.resume();
   }
 
   clientEnded(): void {
     this.#hasClientEnded = true;
     this.#backend.end();
+    if (this.#hasBackendEnded) this.#owner.onTunnelOver();
   }
 
-  backendEnded(): void {
+  onBackendBytes(buffer: Buffer, length: number): void {
+    this.fromBackend(Buffer.from(buffer.subarray(0, length)));
+  }
+
+  onBackendDrain(): void {
+    this.#client.resume();
+  }
+
+  onBackendEnd(detail: string, isBroken: boolean): void {
+    if (isBroken) {
+      this.#owner.onTunnelBroken(detail);
+      return;
+    }
     this.#hasBackendEnded = true;
     this.#client.endWriting();
+    if (this.#hasClientEnded) this.#owner.onTunnelOver();
   }
+
+  /** What follows is the end of the reading side, which is what counts. */
+  onBackendWriteFailed(): void {
+    this.#client.resume();
+  }
+
+  // A tunnel's connection is open already.
+  onBackendConnected(): void {}
+  onBackendConnectFailed(): void {}
 }

@@ -1,0 +1,229 @@
+/**
+ * One try of an exchange at one backend: the connection, what is sent on it, what comes back, and what it cost.
+ *
+ * It is the connection's user from the moment it is picked until it ends; the exchange hears only what it has to act on.
+ */
+import { ERRORS, type ErrorCode } from '../../errors.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';
+import type { View } from '../view.ts';
+import type { AttemptRecord } from './access-log.ts';
+import { Download, type DownloadOwner } from './download.ts';
+import type { IncomingRequest } from './incoming-request.ts';
+import type { Upload } from './upload.ts';
+
+/** The exchange, as its attempt sees it. */
+export interface AttemptOwner extends DownloadOwner {
+  /** The client does not read as fast as the backend sends. */
+  readonly isClientFull: boolean;
+  onAttemptConnected(): void;
+  onAttemptFailed(code: ErrorCode, detail: string): void;
+  /** More of the request may be sent, or none of it any more: either way the client is read on. */
+  onUploadRoom(): void;
+}
+
+/** Head and body up to here go out in one write. */
+const SMALL_BODY_BYTES = 16 * 1024;
+
+export class Attempt implements ConnectionUser {
+  readonly backend: Backend;
+  readonly view: View;
+  /** The connection carried a request before. */
+  isReused = false;
+  /** Time to the open connection in ms; −1 for a pooled one. */
+  connectMs = -1;
+  /** When the request went out, on the precise clock. */
+  sentAt: number;
+
+  readonly #owner: AttemptOwner;
+  readonly #startedAt: number;
+  #connection: BackendConnection | null = null;
+  #download: Download | null = null;
+
+  constructor(owner: AttemptOwner, view: View, backend: Backend, startedAt: number) {
+    this.#owner = owner;
+    this.view = view;
+    this.backend = backend;
+    this.#startedAt = startedAt;
+    this.sentAt = startedAt;
+  }
+
+  /**
+   * Takes the newest idle connection, or begins a fresh one (`onAttemptConnected` follows).
+   * @returns false when the backend has no room; the attempt is void then.
+   */
+  begin(needsFresh: boolean): boolean {
+    const { backend, view } = this;
+    const idle = needsFresh ? null : backend.takeIdle(this.#owner.context.nowMs);
+    if (idle === null) {
+      this.#connection = backend.connect(this, view.snapshot.pool.maxConnections);
+      if (this.#connection === null) return false;
+    } else {
+      idle.assign(this);
+      this.#connection = idle;
+      this.isReused = true;
+    }
+    backend.counters.requestStarted();
+    view.strategy.onStart?.(backend);
+    return true;
+  }
+
+  get hasResponse(): boolean {
+    return this.#download?.hasBytes === true;
+  }
+
+  /** The backend takes no more for now. */
+  get needsDrain(): boolean {
+    return this.#connection?.needsDrain === true;
+  }
+
+  /** Sends the head, and what of the body is at hand. */
+  send({ facts, forwarded }: IncomingRequest, upload: Upload | null): void {
+    const connection = this.#open();
+    this.#download = new Download(this.#owner, connection);
+    const hostLine = forwarded.needsHost ? `Host: ${this.#host(facts.host)}\r\n` : '';
+    const head = `${forwarded.startLine}${hostLine}${forwarded.fields}`;
+    if (upload === null) {
+      connection.writeText(`${head}\r\n`);
+      return;
+    }
+    const text = `${head}${upload.framingLine()}\r\n`;
+    const body = upload.takeSmall(SMALL_BODY_BYTES);
+    if (body !== null) {
+      connection.writeText(text + body);
+      return;
+    }
+    connection.cork();
+    connection.writeText(text);
+    upload.flush(connection);
+    connection.uncork();
+  }
+
+  /** An HTTP/1.0 request may have come without a host. */
+  #host(asked: string | null): string {
+    const { hostHeader } = this.view.snapshot.forwarding;
+    if (hostHeader.kind === 'fixed') return hostHeader.value;
+    const { authority } = this.backend.spec;
+    return hostHeader.kind === 'backend' ? authority : (asked ?? authority);
+  }
+
+  sendMore(upload: Upload): void {
+    const connection = this.#open();
+    if (!connection.needsDrain) upload.flush(connection);
+  }
+
+  /** The client reads again. */
+  resume(): void {
+    this.#connection?.resume();
+  }
+
+  /** The connection goes to a tunnel; the attempt ends with it. */
+  giveConnection(): BackendConnection {
+    return this.#open();
+  }
+
+  /**
+   * Lets go of the backend: its counters go down, its connection goes back to the pool or is closed. Called once.
+   * @param mayReuse whether the exchange would keep the connection; the response has its own say in it.
+   */
+  end(failure: ErrorCode | null, mayReuse: boolean): AttemptRecord {
+    const { backend, view } = this;
+    const connection = this.#open();
+    const download = this.#download;
+    const hasFailed = failure !== null && ERRORS[failure].source === 'backend';
+    download?.dispose();
+    backend.counters.requestFinished();
+    if (hasFailed) backend.counters.attemptFailed();
+    view.strategy.onFinish?.(backend, hasFailed);
+    const isReusable = mayReuse && download?.isReusable === true && !connection.hasWriteFailed;
+    if (isReusable) {
+      const { backendKeepAliveMs } = view.snapshot.timeouts;
+      backend.putIdle(connection, this.#owner.context.nowMs, backendKeepAliveMs);
+    } else {
+      connection.destroy();
+    }
+    return {
+      backendUrl: backend.spec.url,
+      outcome: failure ?? 'ok',
+      durationMs: performance.now() - this.#startedAt,
+    };
+  }
+
+  onBackendConnected(): void {
+    this.sentAt = performance.now();
+    this.connectMs = this.sentAt - this.#startedAt;
+    this.#owner.onAttemptConnected();
+  }
+
+  onBackendConnectFailed(code: ErrorCode, detail: string): void {
+    // What is short on our side says nothing about the backend.
+    if (ERRORS[code].source === 'backend') {
+      this.#owner.context.post({
+        kind: 'connect-failed',
+        backendId: this.backend.id,
+        code,
+        detail,
+      });
+    }
+    this.#owner.onAttemptFailed(code, detail);
+  }
+
+  onBackendBytes(buffer: Buffer, length: number): void {
+    const download = this.#download as Download;
+    const connection = this.#open();
+    download.receive(buffer, length);
+    if (!download.isComplete && this.#owner.isClientFull) connection.pause();
+  }
+
+  onBackendDrain(): void {
+    if (this.#download !== null) this.#owner.onUploadRoom();
+  }
+
+  /** The response may already be on its way (an early 413): nothing more is written, and reading goes on. */
+  onBackendWriteFailed(): void {
+    this.#owner.onUploadRoom();
+  }
+
+  onBackendEnd(detail: string, isBroken: boolean): void {
+    const download = this.#download as Download;
+    // RFC 9112 §8: a body that ends with the connection is complete only if the connection ended in order.
+    if (!isBroken && download.receiveEnd()) return;
+    const code = download.isHeadDone ? 'ERR_BACKEND_TRUNCATED' : 'ERR_BACKEND_CLOSED';
+    this.#owner.onAttemptFailed(code, detail);
+  }
+
+  #open(): BackendConnection {
+    if (this.#connection === null) throw new Error('the attempt was not begun');
+    return this.#connection;
+  }
+}
+
+/** Why there is no attempt. */
+export const NOBODY_ELIGIBLE = 0;
+export const ALL_FULL = 1;
+
+/**
+ * Picks a backend and begins an attempt there.
+ * @param tried backends that failed this exchange already: they do not get it again.
+ * @param needsFresh an idle connection has just turned out dead.
+ */
+export function startAttempt(
+  owner: AttemptOwner,
+  view: View,
+  key: string,
+  tried: readonly Backend[] | null,
+  needsFresh: boolean,
+  startedAt: number,
+): Attempt | typeof NOBODY_ELIGIBLE | typeof ALL_FULL {
+  let avoid = tried;
+  for (;;) {
+    const backend = view.strategy.pick(key, avoid);
+    // A strategy falls back on the avoided when nothing else is left.
+    if (backend === null || (avoid !== null && avoid.includes(backend))) {
+      return avoid === tried ? NOBODY_ELIGIBLE : ALL_FULL;
+    }
+    const attempt = new Attempt(owner, view, backend, startedAt);
+    if (attempt.begin(needsFresh)) return attempt;
+    avoid = avoid === null ? [backend] : [...avoid, backend];
+  }
+}

@@ -1,0 +1,20 @@
+/** The client's connection, as its exchange sees it: what an exchange needs of HTTP/1.1 today, of a stream tomorrow. */
+import type { TunnelClient } from './tunnel.ts';
+
+export interface ExchangeClient extends TunnelClient {
+  /** Bytes written on this connection so far. */
+  readonly bytesOut: number;
+  /** Bytes that wait in user space for the client to read; shrinks as it does. */
+  readonly unsentBytes: number;
+  readonly needsDrain: boolean;
+  /** When `onDeadline` is called, on the thread's clock. */
+  deadlineMs: number;
+  /** Latin-1 text. @returns false when the caller should wait for `onClientDrain`. */
+  sendText(text: string): boolean;
+  /** Bytes that came early and wait; they are the caller's from now on. */
+  takeInput(): Buffer | null;
+  /** Closes so that the client can't take what it has for a complete response. */
+  reset(): void;
+  /** The response is complete. `closes`: nothing may follow it. */
+  exchangeDone(closes: boolean): void;
+}

@@ -1,0 +1,15 @@
+import type { ForwardedRequest } from '../wire/forward-request.ts';
+import type { RequestFacts } from '../wire/request.ts';
+
+/** A request as it came in, checked and ready to be forwarded. */
+export interface IncomingRequest {
+  readonly facts: RequestFacts;
+  readonly forwarded: ForwardedRequest;
+  /** The client's own address: the peer's, or what a trusted proxy said. */
+  readonly clientAddress: string;
+  readonly requestId: string;
+  readonly headBytes: number;
+  /** Read only where the log wants them. */
+  readonly userAgent: string | null;
+  readonly referer: string | null;
+}
