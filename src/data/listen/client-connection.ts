@@ -250,6 +250,8 @@ export class ClientConnection implements ExchangeClient {
       if (this.unsentBytes === 0) this.#destroy();
     } else if (this.#exchange !== null) {
       this.#exchange.onClientEnd();
+    } else if (this.unsentBytes > 0) {
+      this.#linger();
     } else {
       this.#destroy();
     }

@@ -8,7 +8,6 @@ import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { DataContext } from '../context.ts';
 import type { View } from '../view.ts';
-import { BODY_NONE } from '../wire/framing.ts';
 import type { AttemptRecord } from './access-log.ts';
 import {
   ALL_FULL,
@@ -21,9 +20,9 @@ import type { ExchangeClient } from './exchange-client.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { recordExchange } from './ledger.ts';
 import { connectionLine, errorAnswer, optionsAnswer } from './own-answers.ts';
-import { isIdempotent, mayRetry } from './retry-rules.ts';
+import { mayRetry } from './retry-rules.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
-import { Upload } from './upload.ts';
+import { createUpload, type Upload } from './upload.ts';
 
 /** A chunked body gathers before anything is sent. */
 const IS_HOLDING = 0;
@@ -76,16 +75,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     this.#client = client;
     this.#request = request;
     this.#view = context.view;
-    this.#upload =
-      facts.bodyKind === BODY_NONE
-        ? null
-        : new Upload(
-            facts.bodyKind,
-            facts.contentLength,
-            context.view.snapshot.limits.bodyBytes,
-            context.view.headLimits,
-            isIdempotent(facts.method),
-          );
+    this.#upload = createUpload(facts, context.view);
     this.#startedAt = performance.now();
     this.#bytesOutAtStart = client.bytesOut;
   }
@@ -172,13 +162,10 @@ export class Exchange implements AttemptOwner, TunnelOwner {
         break;
       }
       case IS_SENDING:
-        if (this.#isWaitingForClient) {
-          this.#fail('ERR_BODY_TIMEOUT', `no byte of the body for ${timeouts.idleMs} ms`);
-        } else {
-          this.onAttemptFailed(
-            'ERR_BACKEND_RESPONSE_TIMEOUT',
-            `no response head within ${timeouts.responseMs} ms`,
-          );
+        if (this.#isWaitingForClient) this.#failSilentClient();
+        else {
+          const detail = `no response head within ${timeouts.responseMs} ms`;
+          this.onAttemptFailed('ERR_BACKEND_RESPONSE_TIMEOUT', detail);
         }
         break;
       case IS_RESPONDING:
@@ -196,24 +183,25 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     return this.#isUploadOpen && this.#attempt?.needsDrain === false;
   }
 
+  #failSilentClient(): void {
+    const { idleMs } = this.#view.snapshot.timeouts;
+    this.#fail('ERR_BODY_TIMEOUT', `no byte of the body for ${idleMs} ms`);
+  }
+
   #onBodySilence(idleMs: number): void {
     const client = this.#client;
-    if (!client.needsDrain) {
-      const detail = `no byte of the body for ${idleMs} ms`;
-      if (this.#isWaitingForClient) this.#fail('ERR_BODY_TIMEOUT', detail);
-      else this.onAttemptFailed('ERR_BACKEND_BODY_TIMEOUT', detail);
-      return;
-    }
     // A slow reader is no dead one: part of what waits may have left without a drain event.
-    const unsent = client.unsentBytes;
+    const unsent = client.needsDrain ? client.unsentBytes : 0;
     if (unsent !== this.#lastUnsentBytes) {
       this.#lastUnsentBytes = unsent;
       this.#touch();
-      return;
+    } else if (client.needsDrain) {
+      this.#fail('ERR_CLIENT_TIMEOUT', `nothing read for ${idleMs} ms`);
+    } else if (this.#isWaitingForClient) {
+      this.#failSilentClient();
+    } else {
+      this.onAttemptFailed('ERR_BACKEND_BODY_TIMEOUT', `no byte of the body for ${idleMs} ms`);
     }
-    this.#endAttempt('ERR_CLIENT_TIMEOUT', false);
-    this.#settle(this.#status, 'ERR_CLIENT_TIMEOUT', `nothing read for ${idleMs} ms`);
-    client.reset();
   }
 
   // ── Attempts ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
+import type { View } from '../view.ts';
 import {
   CHUNK_DATA,
   CHUNK_DONE,
@@ -15,8 +16,10 @@ import {
   lastChunk,
 } from '../wire/chunked.ts';
 import { forwardTrailer } from '../wire/forward-response.ts';
-import { BODY_CHUNKED, type BodyKind } from '../wire/framing.ts';
+import { BODY_CHUNKED, BODY_NONE, type BodyKind } from '../wire/framing.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
+import type { RequestFacts } from '../wire/request.ts';
+import { isIdempotent } from './retry-rules.ts';
 
 /** Bytes held for a backend before the client is not read any more. */
 const HELD_HIGH_WATER = 64 * 1024;
@@ -27,6 +30,18 @@ const REPLAY_BYTES = 64 * 1024;
  * malformed one never reaches a backend, and a small good one goes out with its length.
  */
 const CHECK_WHOLE_BYTES = 16 * 1024;
+
+/** The upload that a request needs; null when it has no body. */
+export function createUpload(facts: RequestFacts, view: View): Upload | null {
+  if (facts.bodyKind === BODY_NONE) return null;
+  return new Upload(
+    facts.bodyKind,
+    facts.contentLength,
+    view.snapshot.limits.bodyBytes,
+    view.headLimits,
+    isIdempotent(facts.method),
+  );
+}
 
 export class Upload {
   /** The client has sent all of it. */
