@@ -1,11 +1,11 @@
 /** `fairlead demo`: the proxy with three sample backends, and what to try with them. */
 import { fileURLToPath } from 'node:url';
-import { effectiveConfig } from '../config/effective.ts';
-import { type LoadInput, loadSettings, validateConfigText } from '../config/load.ts';
-import { jsonSchema } from '../config/schema.ts';
-import { type RunningFairlead, startFairlead } from '../control/fairlead.ts';
+import { type LoadInput, loadSettings } from '../config/load.ts';
+import { startFairlead } from '../control/fairlead.ts';
+import { StopSignals } from '../control/stop-signals.ts';
 import { type DemoBackend, DemoBackends } from './demo-backends.ts';
 import { complain, EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
+import { contextOf } from './run.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 
 const USAGE = `Usage: fairlead demo [--port 8080] [--admin-port 9000]
@@ -14,8 +14,6 @@ Runs the proxy with three sample backends, on ports 8081, 8082 and 8083 or the n
 `;
 
 const FIRST_BACKEND_PORT = 8081;
-/** npm passes a Ctrl-C on to a process that the terminal has told already: within this time, two signals are one. */
-const SAME_SIGNAL_MS = 300;
 const NAMES = ['backend-1', 'backend-2', 'backend-3'] as const;
 
 interface Ports {
@@ -43,7 +41,7 @@ export function runDemo(args: readonly string[]): Promise<number> {
 }
 
 async function demonstrate(ports: Ports): Promise<number> {
-  const stop = new StopSignal();
+  const stop = new StopSignals();
   const processes = new DemoBackends(fileURLToPath(new URL('main.js', import.meta.url)));
   try {
     const backends = await startBackends(processes, ports);
@@ -59,57 +57,16 @@ async function demonstrate(ports: Ports): Promise<number> {
   }
 }
 
-/**
- * SIGINT and SIGTERM from the very start of the demo to its very end, so that no moment is left in which one would
- * end this process before its backends. The first stops the proxy, a second one cuts it off.
- */
-class StopSignal {
-  #running: RunningFairlead | undefined;
-  #firstAt: number | undefined;
-
-  constructor() {
-    process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal);
-  }
-
-  get isRequested(): boolean {
-    return this.#firstAt !== undefined;
-  }
-
-  /** From now on signals go to this proxy, and one that came before does at once. */
-  governs(running: RunningFairlead): void {
-    this.#running = running;
-    if (this.isRequested) void running.shutdown('a signal at the start');
-  }
-
-  release(): void {
-    process.off('SIGINT', this.#onSignal).off('SIGTERM', this.#onSignal);
-  }
-
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    if (this.#firstAt === undefined) {
-      this.#firstAt = performance.now();
-      void this.#running?.shutdown(signal);
-    } else if (performance.now() - this.#firstAt > SAME_SIGNAL_MS) {
-      this.#running?.kill();
-    }
-  };
-}
-
 /** Runs the proxy until it ends; throws when it can't start. */
-async function serve(input: LoadInput, stop: StopSignal, text: string): Promise<number> {
+async function serve(input: LoadInput, stop: StopSignals, text: string): Promise<number> {
   const loaded = loadSettings(input);
   if (!loaded.ok) {
     complain(loaded.problems);
     return EXIT_USAGE;
   }
-  const running = await startFairlead(loaded.settings, {
-    reload: () => loadSettings(input),
-    validate: (posted) => validateConfigText(posted, 'posted.yaml', input),
-    effectiveConfig: () => effectiveConfig(loaded.settings, loaded.origins),
-    jsonSchema,
-  });
+  const running = await startFairlead(loaded.settings, contextOf(input, loaded));
   process.stdout.write(text);
-  stop.governs(running);
+  stop.govern(running);
   return running.exited;
 }
 

@@ -12,6 +12,7 @@ import type { FairleadContext } from '../control/context.ts';
 import { startFairlead } from '../control/fairlead.ts';
 import { handleSignals } from '../control/lifecycle.ts';
 import { restartKeys } from '../control/reload.ts';
+import { StopSignals } from '../control/stop-signals.ts';
 import { complain, EXIT_FAILED, EXIT_USAGE } from './exit.ts';
 import { parseSettingFlags } from './settings-flags.ts';
 import { withUsageErrors } from './tool-flags.ts';
@@ -27,9 +28,11 @@ export function runProxy(args: readonly string[]): Promise<number> {
       complain(loaded.problems);
       return EXIT_USAGE;
     }
+    const stop = new StopSignals();
     try {
       const running = await startFairlead(loaded.settings, contextOf(input, loaded));
       handleSignals(running);
+      stop.govern(running);
       for (const note of loaded.notes) running.logs.log.warn('config.note', note);
       return await running.exited;
     } catch (error) {
@@ -37,12 +40,14 @@ export function runProxy(args: readonly string[]): Promise<number> {
       // Without an exit code nobody expected it: say all that is known.
       process.stderr.write(`fairlead: ${exitCode === undefined ? (stack ?? message) : message}\n`);
       return exitCode ?? EXIT_FAILED;
+    } finally {
+      stop.release();
     }
   });
 }
 
 /** How the control plane reaches the config that this command line, this environment and this file make. */
-function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
+export function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
   let inForce = loaded;
   return {
     reload: () => {

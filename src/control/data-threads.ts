@@ -82,7 +82,10 @@ export class DataThreads {
   readonly #slots: Slot[] = [];
   readonly #listening = new Map<number, Waiting<ListenAddress>>();
   /** Snapshots on their way: which threads have not applied them yet. */
-  readonly #applying = new Map<number, { readonly slots: Set<number>; readonly resolve: () => void }>();
+  readonly #applying = new Map<
+    number,
+    { readonly slots: Set<number>; readonly resolve: () => void }
+  >();
   #sequence = 0;
   readonly #draining = new Map<number, (resetConnections: number) => void>();
   /** Counters of every backend that a thread may still hold: the current ones, and removed ones until they settle. */

@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { type StartFailed, startFairlead } from '../../src/control/fairlead.ts';
 import { handleSignals } from '../../src/control/lifecycle.ts';
+import { StopSignals } from '../../src/control/stop-signals.ts';
 import { afterTest } from '../support/after-test.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { waitFor, within } from '../support/wait-for.ts';
@@ -35,23 +36,52 @@ describe('the lifecycle', () => {
   it('is not ready while it shuts down, waits for what is in flight, and ends with 0', async () => {
     const { fairlead, call } = await running({ drainMs: 10_000 });
     const target = new FakeProcess();
-    handleSignals(fairlead, target);
+    const stop = new StopSignals(target);
+    stop.govern(fairlead);
     const socket = await open(fairlead.port);
     target.emit('SIGTERM', 'SIGTERM');
     await waitFor(async () => (await call('GET', '/readyz')).status === 503, 1000);
     expect((await call('GET', '/livez')).status).toBe(200);
     socket.destroy();
     expect(await within(fairlead.exited, 3000, 'the end')).toBe(0);
+    stop.release();
     expect(target.listenerCount('SIGTERM')).toBe(0);
   });
 
   it('ends at once at the second signal', async () => {
     const { fairlead } = await running({ drainMs: 60_000 });
     const target = new FakeProcess();
-    handleSignals(fairlead, target);
+    let nowMs = 0;
+    new StopSignals(target, () => nowMs).govern(fairlead);
     await open(fairlead.port);
     target.emit('SIGINT', 'SIGINT');
+    nowMs = 301;
     target.emit('SIGINT', 'SIGINT');
+    expect(await within(fairlead.exited, 3000, 'the end')).toBe(0);
+  });
+
+  it('takes a Ctrl-C that npm passes on as well for one', async () => {
+    const { fairlead, log } = await running({ drainMs: 60_000 });
+    const target = new FakeProcess();
+    let nowMs = 0;
+    new StopSignals(target, () => nowMs).govern(fairlead);
+    const socket = await open(fairlead.port);
+    target.emit('SIGINT', 'SIGINT');
+    nowMs = 20;
+    target.emit('SIGINT', 'SIGINT');
+    await waitFor(async () => (await log()).includes('stopping'), 1000);
+    expect(await log()).not.toContain('killed');
+    socket.destroy();
+    expect(await within(fairlead.exited, 3000, 'the end')).toBe(0);
+  });
+
+  it('a signal that comes while it starts stops it once it runs', async () => {
+    const target = new FakeProcess();
+    const stop = new StopSignals(target);
+    target.emit('SIGTERM', 'SIGTERM');
+    expect(stop.isRequested).toBe(true);
+    const { fairlead } = await running({ drainMs: 60_000 });
+    stop.govern(fairlead);
     expect(await within(fairlead.exited, 3000, 'the end')).toBe(0);
   });
 
