@@ -40,7 +40,10 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-export async function running(changes: Partial<Settings> = {}): Promise<Running> {
+export async function running(
+  changes: Partial<Settings> = {},
+  workerUrl: URL = STUB_WORKER,
+): Promise<Running> {
   const folder = await temporaryFolder();
   const the = settings(changes);
   const logFile = join(folder, 'log');
@@ -57,7 +60,7 @@ export async function running(changes: Partial<Settings> = {}): Promise<Running>
         effectiveConfig: () => ({ port: 1 }),
         jsonSchema: () => ({ type: 'object' }),
       },
-      { workerUrl: STUB_WORKER, logFile },
+      { workerUrl, logFile },
     ),
     call: (method, path, body, headers) =>
       request(self.fairlead.adminPort, method, path, body, headers),

@@ -1,0 +1,65 @@
+/** The control plane with the real data plane: threads that die, and the library mode without a thread. */
+import { BroadcastChannel } from 'node:worker_threads';
+import { describe, expect, it } from 'vitest';
+import { httpBackend } from '../support/http-backend.ts';
+import { waitFor, within } from '../support/wait-for.ts';
+import { backend } from './fixtures.ts';
+import { type Running, running } from './running.ts';
+
+const MORTAL_WORKER = new URL('mortal-worker.mjs', import.meta.url);
+
+interface Status {
+  readonly backends: readonly { readonly conns: number; readonly requests: number }[];
+}
+
+async function inFlight(self: Running): Promise<number> {
+  const { backends } = (await self.call('GET', '/status')).json as Status;
+  return backends.reduce((sum, { conns }) => sum + conns, 0);
+}
+
+describe('a data thread that dies', () => {
+  it.each(['throw', 'exit'])(
+    'with a request in flight (%s) is replaced within a second, and its share is given back',
+    async (how) => {
+      const { url } = await httpBackend((request, response) => {
+        if (request.url !== '/never') response.end('ok');
+      });
+      const self = await running({ backends: [backend(url)] }, MORTAL_WORKER);
+      const proxy = `http://127.0.0.1:${self.fairlead.port}`;
+      expect((await fetch(proxy)).status).toBe(200);
+      const cutOff = fetch(`${proxy}/never`).then(
+        () => 'answered',
+        () => 'cut off',
+      );
+      await waitFor(async () => (await inFlight(self)) === 1);
+
+      const channel = new BroadcastChannel('fairlead-test');
+      channel.postMessage(how);
+      channel.close();
+      expect(await within(cutOff, 2000, 'the end of the request in flight')).toBe('cut off');
+      const died = performance.now();
+      await waitFor(() => fetch(proxy).then(({ status }) => status === 200), 1000);
+      expect(performance.now() - died).toBeLessThan(1000);
+      await waitFor(async () => (await inFlight(self)) === 0);
+      const metrics = (await self.call('GET', '/metrics')).text;
+      expect(metrics).toContain('fairlead_data_thread_restarts_total 1');
+      await waitFor(async () =>
+        (await self.call('GET', '/metrics')).text.includes('fairlead_client_connections 1\n'),
+      );
+      expect(await self.log()).toContain('"data_thread.died"');
+    },
+  );
+});
+
+describe('threads: 0', () => {
+  it('runs the data plane in the caller’s thread, by the same messages', async () => {
+    const { url, requests } = await httpBackend();
+    const self = await running({ threads: 0, backends: [backend(url)] });
+    const proxy = `http://127.0.0.1:${self.fairlead.port}`;
+    expect(await (await fetch(`${proxy}/page`)).text()).toBe('ok');
+    expect(requests).toContain('GET /page');
+    expect((await self.call('PUT', '/backends/0/status', { alive: false })).status).toBe(200);
+    expect((await fetch(proxy)).status).toBe(503);
+    expect(await within(self.fairlead.shutdown('the test'), 3000, 'the end')).toBe(0);
+  });
+});
