@@ -1,0 +1,211 @@
+import { Agent, request } from 'undici';
+import { describe, expect, test } from 'vitest';
+import { STRATEGY_NAMES } from '../../src/snapshot/snapshot.ts';
+import {
+  leftover,
+  metrics,
+  NOTHING,
+  scriptedBackend,
+  silent,
+  startProxy,
+} from '../behaviour/stage.ts';
+import { afterTest } from '../support/after-test.ts';
+import { waitFor } from '../support/wait-for.ts';
+import {
+  candidates,
+  KEY,
+  picks,
+  STRATEGY_CASES,
+  shares,
+  strategyOf,
+  type TestCandidate,
+} from './strategy-cases.ts';
+
+describe.each(STRATEGY_NAMES)('%s', (name) => {
+  for (const { title, run } of STRATEGY_CASES) {
+    test(title, () => {
+      expect.hasAssertions();
+      run(name);
+    });
+  }
+});
+
+describe('round-robin', () => {
+  test.each([
+    [[1, 1, 1], 3],
+    [[5, 1, 1], 7],
+    [[5, 3, 2], 10],
+    [[10, 6, 4], 10],
+    [[1000, 999, 1], 2_000],
+    [[7], 1],
+  ])('weights %j are exact over any cycle of %i, wherever it begins', (weights, cycle) => {
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    for (const firstTurn of [0, 1, 12_345]) {
+      const ids = picks(strategyOf('round-robin', candidates(...weights), { firstTurn }), cycle);
+      expect(shares(ids, weights.length)).toEqual(
+        weights.map((weight) => (weight * cycle) / total),
+      );
+    }
+  });
+
+  test('5, 1, 1 is spread smoothly, never five in a row', () => {
+    expect(picks(strategyOf('round-robin', candidates(5, 1, 1)), 7)).toEqual([0, 0, 1, 0, 2, 0, 0]);
+  });
+
+  test.each([[[1, 1, 1, 1]], [[5, 3, 2]], [[9, 1]], [[100, 99, 3, 1]]])(
+    'any stretch of turns is within one request per backend of its share (%j)',
+    (weights) => {
+      const total = weights.reduce((sum, weight) => sum + weight, 0);
+      const counts = weights.map(() => 0);
+      const strategy = strategyOf('round-robin', candidates(...weights));
+      for (let turn = 1; turn <= 2 * total; turn++) {
+        const id = strategy.pick(KEY, null)?.id ?? -1;
+        counts[id] = (counts[id] ?? 0) + 1;
+        for (const [index, weight] of weights.entries()) {
+          const share = (turn * weight) / total;
+          expect(Math.abs((counts[index] ?? 0) - share)).toBeLessThan(weights.length);
+        }
+      }
+    },
+  );
+
+  test('one that is down leaves the proportions of the others as they are', () => {
+    const all = candidates(4, 2, 1) as [TestCandidate, TestCandidate, TestCandidate];
+    const strategy = strategyOf('round-robin', all);
+    strategy.rebuild([all[0], all[2]]);
+    expect(shares(picks(strategy, 50), 3)).toEqual([40, 0, 10]);
+  });
+
+  test('the shared turn counter may wrap', () => {
+    const strategy = strategyOf('round-robin', candidates(1, 1), { firstTurn: 2 ** 32 - 3 });
+    expect(shares(picks(strategy, 6), 2)).toEqual([3, 3]);
+  });
+});
+
+describe('least-connections', () => {
+  test('the one with the fewest requests in flight is picked', () => {
+    const all = candidates(1, 1, 1);
+    const strategy = strategyOf('least-connections', all);
+    for (const [index, inFlight] of [5, 3, 4].entries()) {
+      (all[index] as TestCandidate).inFlight = inFlight;
+    }
+    expect(strategy.pick(KEY, null)?.id).toBe(1);
+    (all[1] as TestCandidate).inFlight = 9;
+    expect(strategy.pick(KEY, null)?.id).toBe(2);
+  });
+
+  test('per unit of weight: an idle backend of weight 3 goes before one of weight 1', () => {
+    const all = candidates(1, 3);
+    const strategy = strategyOf('least-connections', all);
+    expect(new Set(picks(strategy, 50))).toEqual(new Set([1]));
+    expect(shares(picks(strategy, 400, { inFlight: 400 }), 2)).toEqual([100, 300]);
+  });
+
+  test('equal loads are settled by chance, evenly', () => {
+    const counts = shares(picks(strategyOf('least-connections', candidates(2, 2, 2)), 9_000), 3);
+    for (const count of counts) expect(Math.abs(count - 3_000)).toBeLessThan(250);
+  });
+
+  test('two proxies with different seeds do not march in step', () => {
+    const [first, second] = [1, 2].map((seed) =>
+      picks(strategyOf('least-connections', candidates(1, 1, 1), { seed }), 50),
+    );
+    expect(first).not.toEqual(second);
+  });
+});
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+/** Several data threads share a port by SO_REUSEPORT: Linux, Node 22.12 and later. */
+const HAS_REUSE_PORT =
+  process.platform === 'linux' && (major > 22 || (major === 22 && minor >= 12));
+const THREADS = HAS_REUSE_PORT ? 3 : 1;
+
+describe(`through ${THREADS} data ${THREADS === 1 ? 'thread' : 'threads'}`, () => {
+  test('round robin is exact over a full cycle of the whole process', async () => {
+    const backends = await Promise.all([scriptedBackend(), scriptedBackend(), scriptedBackend()]);
+    const weights = [5, 3, 2];
+    const fairlead = await startProxy(
+      backends.map(({ url }, index) => ({ url, weight: weights[index] ?? 1 })),
+      {},
+      { args: ['--threads', '3'] },
+    );
+    expect((await metrics(fairlead)).get('fairlead_data_threads')).toBe(THREADS);
+    const rounds = 20;
+    // A connection each: the kernel spreads them over the threads.
+    await Promise.all(
+      Array.from({ length: 10 * rounds }, async () => {
+        const response = await fetch(`${fairlead.url}/turn`, { headers: { connection: 'close' } });
+        expect(response.status).toBe(200);
+      }),
+    );
+    expect(backends.map((backend) => backend.served('/turn').length)).toEqual(
+      weights.map((weight) => weight * rounds),
+    );
+    expect(await leftover(fairlead)).toEqual(NOTHING);
+  });
+
+  test('least connections counts the requests in flight of all threads', async () => {
+    const backends = await Promise.all([scriptedBackend(), scriptedBackend(), scriptedBackend()]);
+    const released: (() => void)[] = [];
+    for (const backend of backends) {
+      backend.on('/held', async (connection) => {
+        await new Promise<void>((resolve) => released.push(resolve));
+        await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+      });
+    }
+    const fairlead = await startProxy(
+      backends.map(({ url }) => url),
+      { strategy: 'least-connections' },
+      { args: ['--threads', '3'] },
+    );
+    const agent = new Agent({ connections: null, pipelining: 1 });
+    afterTest(() => agent.destroy());
+    const answers: Promise<number>[] = [];
+    // One after the other, so that each pick sees the ones before it, on whatever thread they are.
+    for (let index = 0; index < 30; index++) {
+      answers.push(
+        request(`${fairlead.url}/held`, { dispatcher: agent }).then(
+          async ({ statusCode, body }) => {
+            await body.dump();
+            return statusCode;
+          },
+        ),
+      );
+      await waitFor(() => released.length === index + 1);
+    }
+    expect(backends.map((backend) => backend.served('/held').length)).toEqual([10, 10, 10]);
+    for (const release of released) release();
+    expect(new Set(await Promise.all(answers))).toEqual(new Set([200]));
+    await agent.destroy();
+    expect(await leftover(fairlead)).toEqual(NOTHING);
+  });
+
+  test('a switch of the strategy takes effect at once, in every thread', async () => {
+    const backends = await Promise.all([scriptedBackend(), scriptedBackend()]);
+    const fairlead = await startProxy(
+      backends.map(({ url }) => url),
+      {},
+      { args: ['--threads', '3'] },
+    );
+    for (const backend of backends) backend.on('/stuck', silent);
+    const stuck = new AbortController();
+    const held = fetch(`${fairlead.url}/stuck`, { signal: stuck.signal }).catch(() => 'aborted');
+    await waitFor(() => backends.some((backend) => backend.served('/stuck').length === 1));
+    const switched = await fetch(`${fairlead.adminUrl}/strategy`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ strategy: 'least-connections' }),
+    });
+    expect(switched.status).toBe(200);
+    for (let round = 0; round < 20; round++) {
+      await fetch(`${fairlead.url}/next`, { headers: { connection: 'close' } });
+    }
+    // All go to the one that has nothing in flight.
+    const busy = backends.findIndex((backend) => backend.served('/stuck').length === 1);
+    expect(backends[busy]?.served('/next').length).toBe(0);
+    expect(backends[1 - busy]?.served('/next').length).toBe(20);
+    stuck.abort();
+    expect(await held).toBe('aborted');
+    expect(await leftover(fairlead)).toEqual(NOTHING);
+  });
+});
