@@ -1,0 +1,199 @@
+/** The TLS short form: `ssl: {enabled, cert_file, key_file}`. The same data path, over tls sockets. */
+import { execFile, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import https from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import tls from 'node:tls';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runFairlead, startFairlead } from '../support/fairlead.ts';
+import { httpBackend } from '../support/http-backend.ts';
+import { rawBackend } from '../support/raw-backend.ts';
+import { waitFor, within } from '../support/wait-for.ts';
+
+let folder: string;
+
+function certificate(name: string): { cert_file: string; key_file: string } {
+  const cert = join(folder, `${name}.crt`);
+  const key = join(folder, `${name}.key`);
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'].concat([
+      '-days',
+      '2',
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      'subjectAltName=DNS:localhost,IP:127.0.0.1',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+    ]),
+    { stdio: 'ignore' },
+  );
+  return { cert_file: cert, key_file: key };
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'fairlead-tls-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface TlsResponse {
+  readonly status: number;
+  readonly body: string;
+}
+
+function get(port: number, path: string, agent?: https.Agent): Promise<TlsResponse> {
+  return new Promise((resolve, reject) => {
+    const request = https.get(
+      { host: '127.0.0.1', port, path, rejectUnauthorized: false, ...(agent && { agent }) },
+      (response) => {
+        let body = '';
+        response.setEncoding('utf8').on('data', (text: string) => {
+          body += text;
+        });
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+        response.on('error', reject);
+      },
+    );
+    request.on('error', reject);
+  });
+}
+
+/** The subject of the certificate that a new connection gets. */
+async function servedName(port: number): Promise<string> {
+  const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { subject } = socket.getPeerCertificate();
+  socket.destroy();
+  return String(subject.CN);
+}
+
+describe('over TLS', () => {
+  test('curl -k, keep-alive, and the scheme told to the backend', async () => {
+    const backend = await httpBackend((request, response) => {
+      response.end(`${request.headers['x-forwarded-proto']} ${request.url}`);
+    });
+    const fairlead = await startFairlead({
+      config: { backends: [backend.url], ssl: { enabled: true, ...certificate('first') } },
+    });
+    const curl = await promisify(execFile)('curl', [
+      '-sk',
+      `https://localhost:${fairlead.port}/page`,
+    ]);
+    expect(curl.stdout).toBe('https /page');
+
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    for (let index = 0; index < 20; index++) {
+      expect(await get(fairlead.port, `/${index}`, agent)).toEqual({
+        status: 200,
+        body: `https /${index}`,
+      });
+    }
+    agent.destroy();
+    const metrics = await (await fetch(`${fairlead.adminUrl}/metrics`)).text();
+    // curl's connection and the agent's one.
+    expect(metrics).toMatch(/^fairlead_client_connections_total 2$/m);
+  });
+
+  test('big bodies both ways', async () => {
+    const backend = await httpBackend((request, response) => {
+      response.writeHead(200);
+      request.pipe(response);
+    });
+    const fairlead = await startFairlead({
+      config: { backends: [backend.url], ssl: { enabled: true, ...certificate('big') } },
+    });
+    const body = Buffer.alloc(5 * 1024 * 1024, 'abcdefg');
+    const echoed = await new Promise<Buffer>((resolve, reject) => {
+      const request = https.request(
+        { host: '127.0.0.1', port: fairlead.port, method: 'POST', rejectUnauthorized: false },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('end', () => resolve(Buffer.concat(chunks)));
+          response.on('error', reject);
+        },
+      );
+      request.on('error', reject);
+      request.end(body);
+    });
+    expect(echoed.equals(body)).toBe(true);
+  });
+
+  test('a response cut short never looks complete', async () => {
+    const backend = await rawBackend(async (connection) => {
+      await connection.readHead(60_000);
+      await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
+      connection.socket.destroy();
+    });
+    const fairlead = await startFairlead({
+      config: {
+        backends: [backend.url],
+        health_check_method: 'tcp',
+        ssl: { enabled: true, ...certificate('cut') },
+      },
+    });
+    await expect(get(fairlead.port, '/')).rejects.toThrow();
+  });
+
+  test('a plain request, a broken handshake and a client that says nothing hurt nobody', async () => {
+    const backend = await httpBackend();
+    const fairlead = await startFairlead({
+      config: { backends: [backend.url], ssl: { enabled: true, ...certificate('rude') } },
+    });
+    await expect(fetch(fairlead.url)).rejects.toThrow();
+    const socket = tls.connect({
+      host: '127.0.0.1',
+      port: fairlead.port,
+      rejectUnauthorized: false,
+      maxVersion: 'TLSv1.1',
+      minVersion: 'TLSv1',
+      ciphers: 'DEFAULT@SECLEVEL=0',
+    });
+    const [error] = (await within(once(socket, 'error'), 3000, 'the refusal')) as [Error];
+    expect(error).toBeInstanceOf(Error);
+    expect((await get(fairlead.port, '/')).status).toBe(200);
+  });
+
+  test('a reload takes the new certificate, and open connections stay', async () => {
+    const backend = await httpBackend();
+    const pair = certificate('before');
+    const fairlead = await startFairlead({
+      config: { backends: [backend.url], ssl: { enabled: true, ...pair } },
+    });
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    expect((await get(fairlead.port, '/', agent)).status).toBe(200);
+    expect(await servedName(fairlead.port)).toBe('before');
+    const next = certificate('after');
+    copyFileSync(next.cert_file, pair.cert_file);
+    copyFileSync(next.key_file, pair.key_file);
+    const reloaded = await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' });
+    expect(reloaded.status).toBe(200);
+    await waitFor(async () => (await servedName(fairlead.port)) === 'after');
+    expect((await get(fairlead.port, '/', agent)).status).toBe(200);
+    agent.destroy();
+  });
+});
+
+describe('a pair that can not work is a config error that names the file', () => {
+  test('missing, mismatched, no PEM', async () => {
+    const [one, two] = [certificate('one'), certificate('two')];
+    const cases: readonly (readonly [Record<string, string>, string])[] = [
+      [{ ...one, cert_file: join(folder, 'gone.crt') }, 'gone.crt'],
+      [{ ...one, key_file: two.key_file }, 'two.key'],
+      [{ ...one, cert_file: one.key_file }, 'one.key'],
+    ];
+    for (const [pair, name] of cases) {
+      const run = await runFairlead(['check'], {
+        env: { FAIRLEAD_SSL: JSON.stringify({ enabled: true, ...pair }) },
+      });
+      expect(run.code).toBe(2);
+      expect(run.stderr + run.stdout).toContain(name);
+    }
+  });
+});
