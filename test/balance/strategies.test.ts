@@ -22,12 +22,10 @@ import {
 } from './strategy-cases.ts';
 
 describe.each(STRATEGY_NAMES)('%s', (name) => {
-  for (const { title, run } of STRATEGY_CASES) {
-    test(title, () => {
-      expect.hasAssertions();
-      run(name);
-    });
-  }
+  test.each(STRATEGY_CASES)('$title', ({ run }) => {
+    expect.hasAssertions();
+    run(name);
+  });
 });
 
 describe('round-robin', () => {
