@@ -11,7 +11,7 @@ function textOf(characters: readonly string[], minLength: number, maxLength: num
 }
 
 /** Names that the layer knows or should know, and any other. */
-export const fieldName = fc.oneof(
+const fieldName = fc.oneof(
   textOf([...TOKEN], 1, 20),
   fc.constantFrom(
     'Host',
@@ -36,14 +36,14 @@ export const fieldName = fc.oneof(
 );
 
 /** A value without white space around it, as a parser shows it. */
-export const fieldValue = textOf([...VISIBLE, ...OBS_TEXT, ' ', '\t'], 0, 30).map((text) =>
+const fieldValue = textOf([...VISIBLE, ...OBS_TEXT, ' ', '\t'], 0, 30).map((text) =>
   text.replaceAll(/^[ \t]+|[ \t]+$/g, ''),
 );
 
 const whiteSpace = fc.constantFrom('', ' ', '  ', '\t', ' \t');
 
 /** A field line without its end, and what it must be read as. */
-export const fieldLine = fc
+const fieldLine = fc
   .tuple(fieldName, whiteSpace, fieldValue, whiteSpace)
   .map(([name, before, value, after]) => ({
     name,
@@ -62,7 +62,7 @@ export const target = fc.oneof(
   fc.constantFrom('*', 'http://a', 'http://a:80/b?c', 'HTTPS://[::1]:1/', 'a:80', 'ftp://a/'),
 );
 
-export const method = fc.oneof(
+const method = fc.oneof(
   fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND'),
   textOf([...TOKEN], 1, 32),
 );
