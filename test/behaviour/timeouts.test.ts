@@ -19,42 +19,41 @@ beforeAll(async () => {
   stage = await startStage({ timeouts: TIMEOUTS });
 });
 
-/** How long it took, in ms. */
-async function elapsed(work: Promise<unknown>): Promise<number> {
-  const from = performance.now();
-  await work;
-  return performance.now() - from;
-}
-
-/** A timeout is checked every 100 ms and never early by more than that. */
-function expectAbout(actualMs: number, ms: number): void {
-  expect(actualMs).toBeGreaterThan(ms - 150);
-  expect(actualMs).toBeLessThan(ms + 700);
+/**
+ * `from` is taken before the bytes that start the clock are sent, so that a slow machine never makes it look early. The
+ * proxy's clock is 100 ms coarse.
+ */
+function expectAbout(from: number, ms: number): void {
+  const actualMs = performance.now() - from;
+  expect(actualMs).toBeGreaterThan(ms - 110);
+  expect(actualMs).toBeLessThan(ms + 2_500);
 }
 
 describe('a request head', () => {
   test('that stops arriving is answered 408', async () => {
+    const from = performance.now();
     const client = await stage.client();
     await client.write('GET /half HTTP/1.1\r\nHost:');
-    expectAbout(await elapsed(client.readUntil('\r\n\r\n')), 400);
+    await client.readUntil('\r\n\r\n');
+    expectAbout(from, 400);
     expect(client.text).toMatch(/^HTTP\/1\.1 408 /);
     expect(client.text).toContain('\r\nConnection: close\r\n');
     expect(client.text).toContain('ERR_HEAD_TIMEOUT');
   });
 
   test('that drips has one deadline for all of it', async () => {
+    const from = performance.now();
     const client = await stage.client();
     const answered = client.readUntil('\r\n\r\n');
     let isAnswered = false;
     void answered.then(() => (isAnswered = true));
-    const from = performance.now();
     for (const byte of 'GET /dripping-head HTTP/1.1\r\nHost: a\r\nX-Long: 0123456789') {
       if (isAnswered) break;
       await client.write(byte);
       await sleep(50);
     }
     expect(await answered).toMatch(/^HTTP\/1\.1 408 /);
-    expectAbout(performance.now() - from, 400);
+    expectAbout(from, 400);
   });
 
   test('after an earlier request has its deadline from its first byte on', async () => {
@@ -62,15 +61,17 @@ describe('a request head', () => {
     await client.write(get('/before'));
     await client.readResponse();
     await sleep(250);
-    await client.write('GET /half');
     const from = performance.now();
+    await client.write('GET /half');
     expect(await client.readUntil('\r\n\r\n')).toMatch(/^HTTP\/1\.1 408 /);
-    expectAbout(performance.now() - from, 400);
+    expectAbout(from, 400);
   });
 
   test('that never begins is no request: the connection is closed without an answer', async () => {
+    const from = performance.now();
     const client = await stage.client();
-    expectAbout(await elapsed(client.readToEnd()), 400);
+    await client.readToEnd();
+    expectAbout(from, 400);
     expect(client.text).toBe('');
   });
 });
@@ -82,10 +83,10 @@ describe('a backend', () => {
     const full = new Stage(fairlead, stage.backend);
     await server.stall();
     const client = await full.client();
-    await client.write(get('/unaccepted'));
     const from = performance.now();
+    await client.write(get('/unaccepted'));
     const response = await client.readResponse();
-    expectAbout(performance.now() - from, 500);
+    expectAbout(from, 500);
     expect(response.status).toBe(504);
     expect(response.fields.get('proxy-status')).toEqual(['fairlead; error=connection_timeout']);
     expect(response.body.toString()).toContain('ERR_BACKEND_CONNECT_TIMEOUT');
@@ -100,10 +101,10 @@ describe('a backend', () => {
   test('that does not answer is answered for with 504', async () => {
     stage.on('/unanswered', silent);
     const client = await stage.client();
-    await client.write(get('/unanswered'));
     const from = performance.now();
+    await client.write(get('/unanswered'));
     const response = await client.readResponse();
-    expectAbout(performance.now() - from, 700);
+    expectAbout(from, 700);
     expect(response.status).toBe(504);
     expect(response.fields.get('proxy-status')).toEqual(['fairlead; error=http_response_timeout']);
     const connection = await stage.backend.request('/unanswered');
@@ -135,9 +136,11 @@ describe('a backend', () => {
       await silent(connection);
     });
     const client = await stage.client();
+    const from = performance.now();
     await client.write(get('/stops'));
     await client.readUntil('half');
-    expectAbout(await elapsed(client.closed), 600);
+    await client.closed;
+    expectAbout(from, 600);
     expect(await client.closed).toBe('ECONNRESET');
     expect(client.text).not.toContain('\r\n0\r\n');
     expect(await stage.logged('/stops')).toMatchObject({
@@ -181,10 +184,10 @@ describe('a client', () => {
     const errors = (await stage.backends())[0]?.['errors'];
     stage.on('/body-stops', silent);
     const client = await stage.client();
-    await client.write('POST /body-stops HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf');
     const from = performance.now();
+    await client.write('POST /body-stops HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf');
     const response = await client.readResponse();
-    expectAbout(performance.now() - from, 600);
+    expectAbout(from, 600);
     expect(response.status).toBe(408);
     expect(response.fields.get('connection')).toEqual(['close']);
     expect(await stage.logged('/body-stops')).toMatchObject({
@@ -201,9 +204,11 @@ describe('a client', () => {
       await silent(connection);
     });
     const client = await stage.client();
+    const from = performance.now();
     await client.write('POST /echo-stops HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf');
     await client.readUntil('half');
-    expectAbout(await elapsed(client.closed), 600);
+    await client.closed;
+    expectAbout(from, 600);
     expect(await stage.logged('/echo-stops')).toMatchObject({
       error: 'ERR_BODY_TIMEOUT',
       error_source: 'client',
@@ -253,15 +258,19 @@ describe('a client', () => {
         if (read >= size) resolve();
       });
     });
-    expect(await elapsed(within(counted, 18_000, 'the whole body'))).toBeGreaterThan(1_500);
+    const from = performance.now();
+    await within(counted, 18_000, 'the whole body');
+    expect(performance.now() - from).toBeGreaterThan(1_200);
     expect(read).toBe(size);
   });
 
   test('that is idle between two requests is closed', async () => {
     const client = await stage.client();
+    const from = performance.now();
     await client.write(get('/then-idle'));
     const { length } = await client.readUntil('ok');
-    expectAbout(await elapsed(client.readToEnd()), 500);
+    await client.readToEnd();
+    expectAbout(from, 500);
     expect(client.text.length).toBe(length);
     expect(await client.closed).toBe('end');
   });
@@ -271,8 +280,7 @@ describe('a client', () => {
     await client.write('BAD\r\n\r\n');
     expect((await client.readResponse()).status).toBe(400);
     // It does not close, and sends nothing: the connection lingers for two seconds of silence.
-    expect(await elapsed(stage.leftover())).toBeLessThan(4_000);
-    expect(await stage.leftover(100)).toEqual(NOTHING);
+    expect(await stage.leftover(6_000)).toEqual(NOTHING);
   });
 });
 
