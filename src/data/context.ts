@@ -7,6 +7,7 @@ import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { ProcessCounters } from '../snapshot/counters.ts';
 import type { DataThreadInit, PostToControl } from '../snapshot/messages.ts';
 import { AccessLog } from './relay/access-log.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import type { View } from './view.ts';
 import { HeadParser } from './wire/head-parser.ts';
 
@@ -24,6 +25,8 @@ export class DataContext {
   readonly accessLog: AccessLog;
   /** All backend sockets of the thread read into it; see BackendConnection. */
   readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  /** Where bodies wait that a socket has not taken yet. */
+  readonly chunks = new ChunkPool();
   /** Milliseconds on a monotonic clock, moved on by each tick: good for timeouts, too coarse for latencies. */
   nowMs: number;
   /** Answers carry `Connection: close` and connections end after them. */

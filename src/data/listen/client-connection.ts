@@ -106,9 +106,9 @@ export class ClientConnection implements ExchangeClient {
     return this.#socket.write(text, 'latin1');
   }
 
-  sendBytes(bytes: Buffer): boolean {
-    this.bytesOut += bytes.length;
-    return this.#socket.write(bytes);
+  sendBytes(buffer: Buffer, start: number, end: number): boolean {
+    this.bytesOut += end - start;
+    return this.#context.chunks.write(this.#socket, buffer, start, end);
   }
 
   pause(): void {

@@ -45,8 +45,8 @@ export interface DownloadOwner {
   /** Called when the final head is there, before it is written: how the connection goes on. */
   decideConnection(bodyNeedsClose: boolean): string;
   sendText(text: string): void;
-  /** The bytes are the callee's to keep. */
-  sendBytes(bytes: Buffer): void;
+  /** Sends `buffer[start, end)`, borrowed for the length of the call. */
+  sendBytes(buffer: Buffer, start: number, end: number): void;
   onResponseHead(status: number): void;
   /** An interim response was relayed. */
   onInterim(): void;
@@ -305,7 +305,7 @@ export class Download {
       this.#text += buffer.latin1Slice(start, end);
     } else {
       this.#flushText();
-      this.#owner.sendBytes(Buffer.from(buffer.subarray(start, end)));
+      this.#owner.sendBytes(buffer, start, end);
     }
     if (this.#sendsChunks) this.#text += '\r\n';
   }

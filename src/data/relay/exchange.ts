@@ -346,9 +346,9 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     this.#client.sendText(text);
   }
 
-  sendBytes(bytes: Buffer): void {
+  sendBytes(buffer: Buffer, start: number, end: number): void {
     this.#noteSent();
-    this.#client.sendBytes(bytes);
+    this.#client.sendBytes(buffer, start, end);
   }
 
   #noteSent(): void {
@@ -373,7 +373,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     this.#tunnel = new Tunnel(this, this.#client, attempt.giveConnection());
     this.#touch();
     this.#client.resume();
-    this.#tunnel.fromBackend(rest);
+    this.#tunnel.fromBackend(rest, rest.length);
     // What the client sent ahead of the 101 has waited for it.
     const early = this.#client.takeInput();
     if (early !== null) this.#tunnel.fromClient(early);

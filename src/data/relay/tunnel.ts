@@ -6,8 +6,8 @@ import type { BackendConnection, ConnectionUser } from '../backend/backend-conne
 
 /** The client's side of a tunnel. */
 export interface TunnelClient {
-  /** The bytes are the callee's to keep. @returns false when the caller should wait for `clientDrained`. */
-  sendBytes(bytes: Buffer): boolean;
+  /** Sends `buffer[start, end)`, borrowed. @returns false when the caller should wait for `clientDrained`. */
+  sendBytes(buffer: Buffer, start: number, end: number): boolean;
   pause(): void;
   resume(): void;
   /** FIN after what was written. */
@@ -48,11 +48,11 @@ export class Tunnel implements ConnectionUser {
     if (!this.#backend.writeBytes(bytes)) this.#client.pause();
   }
 
-  /** The bytes are the tunnel's to keep. */
-  fromBackend(bytes: Buffer): void {
-    if (bytes.length === 0) return;
+  /** Takes `buffer[0, length)`, borrowed. */
+  fromBackend(buffer: Buffer, length: number): void {
+    if (length === 0) return;
     this.#owner.onTunnelBytes();
-    if (!this.#client.sendBytes(bytes)) this.#backend.pause();
+    if (!this.#client.sendBytes(buffer, 0, length)) this.#backend.pause();
   }
 
   clientDrained(): void {
@@ -67,7 +67,7 @@ export class Tunnel implements ConnectionUser {
   }
 
   onBackendBytes(buffer: Buffer, length: number): void {
-    this.fromBackend(Buffer.from(buffer.subarray(0, length)));
+    this.fromBackend(buffer, length);
   }
 
   onBackendDrain(): void {
