@@ -6,8 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { ProcessCounters } from '../snapshot/counters.ts';
 import type { DataThreadInit, PostToControl } from '../snapshot/messages.ts';
-import { AccessLog } from './relay/access-log.ts';
 import { ChunkPool } from './chunk-pool.ts';
+import { AccessLog } from './relay/access-log.ts';
 import type { View } from './view.ts';
 import { HeadParser } from './wire/head-parser.ts';
 
