@@ -39,7 +39,8 @@ export function handleSignals(
     ['uncaughtException', fatal],
   ];
   for (const [event, listener] of listeners) target.on(event, listener);
-  void fairlead.exited.then(() => {
+  const takeOff = (): void => {
     for (const [event, listener] of listeners) target.off(event, listener);
-  });
+  };
+  void fairlead.exited.then(takeOff);
 }

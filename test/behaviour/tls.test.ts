@@ -138,7 +138,7 @@ describe('over TLS', () => {
         ssl: { enabled: true, ...certificate('cut') },
       },
     });
-    await expect(get(fairlead.port, '/')).rejects.toThrow();
+    await expect(get(fairlead.port, '/')).rejects.toThrow(/aborted|ECONNRESET|socket hang up/);
   });
 
   test('a plain request, a broken handshake and a client that says nothing hurt nobody', async () => {
@@ -146,7 +146,7 @@ describe('over TLS', () => {
     const fairlead = await startFairlead({
       config: { backends: [backend.url], ssl: { enabled: true, ...certificate('rude') } },
     });
-    await expect(fetch(fairlead.url)).rejects.toThrow();
+    await expect(fetch(fairlead.url)).rejects.toThrow('fetch failed');
     const socket = tls.connect({
       host: '127.0.0.1',
       port: fairlead.port,
