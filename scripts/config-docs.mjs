@@ -1,0 +1,367 @@
+/**
+ * `npm run docs`: writes docs/configuration.md from the schema in src/config/schema.ts (as compiled in dist/). `--check`
+ * writes nothing and ends with 1 when the file says something else.
+ *
+ * Types, ranges, defaults and descriptions come from the schema; variables, flags and what needs a restart are asked of
+ * the code that reads them. Only the grouping, the examples and a few remarks are written here.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+
+const root = new URL('../', import.meta.url);
+const target = new URL('docs/configuration.md', root);
+const compiled = (name) => import(new URL(`dist/${name}`, root));
+
+const { jsonSchema, configSchema, TOP_LEVEL_KEYS } = await compiled('config/schema.js');
+const { readEnvironment } = await compiled('config/environment.js');
+const { parseSettingFlags, describeSettingFlags } = await compiled('cli/settings-flags.js');
+const { DURATION_PATTERN } = await compiled('config/duration.js');
+const { SIZE_PATTERN } = await compiled('config/size.js');
+
+const schema = jsonSchema();
+
+/** Every key of the schema is in exactly one group, or this script fails. */
+const GROUPS = [
+  {
+    title: 'Listening',
+    keys: ['port', 'host', 'threads', 'ssl'],
+    example: `port: 8443
+host: 0.0.0.0
+threads: 2`,
+  },
+  {
+    title: 'Backends',
+    keys: ['backends', 'strategy', 'max_connections'],
+    example: `strategy: least-connections
+max_connections: 200
+backends:
+  - http://localhost:8082
+  - { url: http://localhost:8083, weight: 3 }`,
+  },
+  {
+    title: 'Health checks',
+    keys: [
+      'health_check_method',
+      'health_check_path',
+      'health_check_frequency',
+      'health_check_timeout',
+      'health_check_rise',
+      'health_check_fall',
+    ],
+    example: `health_check_method: http
+health_check_path: /healthz
+health_check_frequency: 10s
+health_check_timeout: 2s`,
+    text: `The first result of a new backend decides at once. After that it takes \`health_check_rise\` passing checks in a
+row to bring a backend up and \`health_check_fall\` failing ones to take it down. While the answer is open, checks come
+every second (or at the frequency, if that is shorter). Intervals vary by 20 % in both directions, so that many proxies
+do not check in step. A backend that a request can't connect to is out at once, without waiting for a check.`,
+  },
+  {
+    title: 'Timeouts',
+    keys: ['timeouts', 'request_timeout', 'backend_timeout'],
+    example: `request_timeout: 30s
+timeouts: { connect: 1s, idle: 2m, drain: 1m }`,
+    text: `Timeouts are checked every 100 ms, so they may be late by that much. [request.md](request.md) says which phase
+of a request each one governs.`,
+  },
+  {
+    title: 'Limits',
+    keys: ['limits'],
+    example: `limits: { body: 10MiB, client_connections: 20000 }`,
+  },
+  {
+    title: 'Forwarding',
+    keys: ['host_header', 'trusted_proxies', 'forwarded'],
+    example: `host_header: backend
+trusted_proxies: [10.0.0.0/8, 2001:db8::/32]
+forwarded: true`,
+  },
+  { title: 'Admin API', keys: ['admin_port', 'admin'], example: `admin_port: 9100` },
+  {
+    title: 'Logs',
+    keys: ['access_log', 'access_log_format', 'log_level'],
+    example: `access_log: ./logs/access.log
+access_log_format: combined
+log_level: warn`,
+  },
+  { title: 'State', keys: ['state_file'], example: `state_file: ./state/fairlead.json` },
+  {
+    title: 'Editors, and what is still to come',
+    keys: ['$schema', 'enable_sticky_sessions', 'sticky_session_ttl'],
+  },
+];
+
+/** What the schema can't say: meanings of values, and values that fit a place. */
+const REMARKS = {
+  threads:
+    'More than one needs Linux and Node 22.12 or later; elsewhere one runs, and the log says so. `auto` is the number ' +
+    'of processors, 8 at most.',
+  ssl:
+    'TLS 1.2 and 1.3 are spoken, HTTP/1.1 over them. A reload reads the files again: that is how a renewed ' +
+    'certificate is taken up. The key must have no passphrase.',
+  backends:
+    'A backend is a scheme, a host and a port: a path, a query or a password is refused. `https://` backends are ' +
+    'verified against the certificate authorities that Node knows; `NODE_EXTRA_CA_CERTS` adds to them. The same ' +
+    'backend twice is an error. An empty list is fine: backends can be added through the admin API.',
+  strategy:
+    '`round-robin` takes turns, weighted and smooth, exact over a full cycle of all data threads. `least-connections` ' +
+    'takes the backend with the fewest requests in flight for its weight. `least-conn` is another name for ' +
+    '`least-connections`, `weighted-round-robin` for `round-robin`.',
+  max_connections:
+    'Counted over all data threads. A backend that is full is passed over; when all are full the answer is 503.',
+  request_timeout: 'Different values for two of the names contradict each other: that is an error.',
+  host_header: 'The backend’s own is the host and port of its URL.',
+  trusted_proxies:
+    'From any other peer these fields are dropped and written anew: see [request.md](request.md#forwarding).',
+  admin: 'An address that is not loopback is refused without a token.',
+  access_log: 'A file is appended to; SIGUSR2 opens it anew after log rotation.',
+  access_log_format: 'Each field is explained in [operations.md](operations.md#access-log).',
+};
+
+/** What the text is, where the schema says only that it is one. */
+const TEXTS = {
+  host: 'IP address, host name, or `*`',
+  'ssl.cert_file': 'path',
+  'ssl.key_file': 'path',
+  'backends[].url': 'URL',
+  backends: 'list of URLs and mappings',
+  health_check_path: 'path and query that start with a slash, in visible ASCII',
+  host_header: '`client`, `backend`, or a host name with or without a port',
+  trusted_proxies: 'list of IP addresses and CIDR blocks',
+  'admin.host': 'IP address or host name',
+  'admin.token': 'visible ASCII without spaces',
+  access_log: '`true`, `false`, or a path',
+  state_file: 'path, or `false`',
+  $schema: 'URL or path',
+};
+
+/** Names that are not FAIRLEAD_ and a key. What they set is asked of the code. */
+const OTHER_VARIABLES = [
+  'TARGET_BACKEND_URLS',
+  'HEALTH_CHECK_INTERVAL',
+  'HEALTH_CHECK_PATH',
+  'PROXY_LISTEN_ADDR',
+  'FAIRLEAD_ADMIN_TOKEN',
+];
+
+const alternatives = (node) => node.anyOf?.flatMap(alternatives) ?? [node];
+const code = (value) => `\`${value}\``;
+const orderly = (number) => String(number).replaceAll(/\B(?=(\d{3})+$)/g, ',');
+
+/** Path of a key to the variables and flags that set it. */
+function variablesByPath() {
+  const byPath = new Map();
+  const names = TOP_LEVEL_KEYS.map((key) => `FAIRLEAD_${key.toUpperCase()}`);
+  for (const name of [...names, ...OTHER_VARIABLES]) {
+    // Whatever the key takes, one of these is read as a value for it.
+    const readings = ['{}', 'localhost:1'].map((text) => readEnvironment({ [name]: text }));
+    const reading = readings.find(({ findings, values }) => findings.length + values.length > 0);
+    const sound = readings.find(({ findings, values }) => findings.length === 0 && values.length);
+    if (sound === undefined) throw new Error(`${name}: ${JSON.stringify(reading?.findings)}`);
+    const paths = new Set(readings.flatMap(({ values }) => values.map(({ path }) => path)));
+    for (const path of new Set([...paths].map((one) => one.join('.')))) {
+      byPath.set(path, [...(byPath.get(path) ?? []), name]);
+    }
+  }
+  return byPath;
+}
+
+function flagsByPath() {
+  const byPath = new Map();
+  for (const [, name, shown] of describeSettingFlags().matchAll(
+    /^ {2}--([\w-]+)(\S*(?: \S+)?)/gm,
+  )) {
+    const flag = `--${name}${shown.trimEnd()}`;
+    const takesValue = shown.startsWith(' ') && !shown.startsWith('  ');
+    if (name === 'config') continue;
+    const argument = takesValue ? `--${name}=1` : `--${name}`;
+    for (const { path } of parseSettingFlags([argument]).flags.values) {
+      const key = path.join('.');
+      byPath.set(key, [...(byPath.get(key) ?? []), flag]);
+    }
+  }
+  return byPath;
+}
+
+/** The keys whose change is refused by a reload, as control/reload.ts compares them. */
+function restartKeys() {
+  const text = readFileSync(new URL('dist/control/reload.js', root), 'utf8');
+  const keys = Array.from(text.matchAll(/compare\('([\w.]+)'/g), ([, key]) => key);
+  if (keys.length < 5) throw new Error('control/reload.ts no longer says which keys it compares');
+  return new Set(keys);
+}
+
+/** The least duration that validation lets through: the schema for editors can't say it. */
+function leastDuration(path) {
+  const value = path.reduceRight((inner, key) => ({ [key]: inner }), '0s');
+  const result = configSchema.safeParse(value);
+  if (result.success) return '`0s` or longer';
+  const least = /at least (\S+)/.exec(result.error.issues[0]?.message ?? '')?.[1];
+  if (least === undefined) throw new Error(`${path.join('.')}: no least duration`);
+  return `at least ${code(least)}`;
+}
+
+function describeType(node, path) {
+  const text = TEXTS[path.join('.')];
+  if (text !== undefined) return text;
+  const all = alternatives(node);
+  const integer = all.find(({ type }) => type === 'integer');
+  const parts = [];
+  const names = all.flatMap((one) => one.enum ?? []);
+  if (names.length > 0) parts.push(`one of ${names.map(code).join(', ')}`);
+  for (const one of all) {
+    if (one.const !== undefined && one.const !== false) parts.push(code(one.const));
+  }
+  if (all.some(({ pattern }) => pattern === DURATION_PATTERN)) {
+    parts.push(`duration, ${leastDuration(path)}`);
+  } else if (all.some(({ pattern }) => pattern === SIZE_PATTERN)) {
+    const { minimum, maximum } = integer;
+    const most = maximum === Number.MAX_SAFE_INTEGER ? '' : ` to ${orderly(maximum)}`;
+    parts.push(minimum === 0 && most === '' ? 'size' : `size, ${orderly(minimum)}${most} bytes`);
+  } else if (integer !== undefined) {
+    parts.push(`whole number, ${orderly(integer.minimum)} to ${orderly(integer.maximum)}`);
+  }
+  if (all.some(({ type, const: only }) => type === 'boolean' && only === undefined)) {
+    parts.push('`true` or `false`');
+  }
+  if (all.some(({ const: only }) => only === false)) parts.push('`false`');
+  if (parts.length === 0) throw new Error(`${path.join('.')}: say in TEXTS what it takes`);
+  return parts.join(', or ');
+}
+
+/** A default that depends on other things is in the description. */
+function saysDefault(node) {
+  return node.default === undefined && node.description.includes('Default:');
+}
+
+function describeDefault(node) {
+  if (node.default === undefined) return 'none';
+  return code(typeof node.default === 'string' ? node.default : JSON.stringify(node.default));
+}
+
+const variables = variablesByPath();
+const flags = flagsByPath();
+const restart = restartKeys();
+
+function waysToSet(path) {
+  const parts = [];
+  if (variables.has(path)) parts.push(`Variable: ${variables.get(path).map(code).join(', ')}.`);
+  if (flags.has(path)) parts.push(`Flag: ${flags.get(path).map(code).join(', ')}.`);
+  if (path === 'backends') parts.push('URLs on the command line are backends too.');
+  return parts.join(' ');
+}
+
+function whenApplied(path) {
+  return restart.has(path) ? 'A change needs a restart.' : '';
+}
+
+/** The keys of a mapping, as a table; its own entry says the rest. */
+function tableOf(node, path) {
+  const rows = Object.entries(node.properties ?? {}).map(([key, below]) => {
+    const own = `${path}.${key}`;
+    const does = [below.description, waysToSet(own), whenApplied(own)].filter(Boolean).join(' ');
+    const type = describeType(below, [...path.split('.'), key]);
+    const value = saysDefault(below) ? 'see right' : describeDefault(below);
+    return `| ${code(own)} | ${type} | ${value} | ${escapeCell(does)} |`;
+  });
+  return ['| key | value | default | what it does |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+function escapeCell(text) {
+  return text.replaceAll('|', '\\|');
+}
+
+function entry(key) {
+  const node = schema.properties[key];
+  const isMapping = node.type === 'object';
+  const about = [node.description, REMARKS[key], whenApplied(key)].filter(Boolean).join(' ');
+  const value = isMapping ? 'a mapping' : describeType(node, [key]);
+  const byDefault = isMapping || saysDefault(node) ? '' : `Default: ${describeDefault(node)}.`;
+  const kind = [`Value: ${value}.`, byDefault, waysToSet(key)].filter(Boolean).join(' ');
+  const parts = [`### ${code(key)}`, wrap(about), wrap(kind)];
+  if (isMapping) parts.push(tableOf(node, key));
+  const item = node.items && alternatives(node.items).find(({ type }) => type === 'object');
+  if (item !== undefined) {
+    parts.push(`An item is a URL, or a mapping:`, tableOf(item, `${key}[]`));
+  }
+  return parts.join('\n\n');
+}
+
+/** Lines of at most 120 characters; code spans are not broken. */
+function wrap(text) {
+  const words = text.match(/[^\s`]*(?:`[^`]*`[^\s`]*)+|[^\s`]+/g) ?? [];
+  const lines = [''];
+  for (const word of words) {
+    const line = lines.at(-1);
+    if (line !== '' && line.length + 1 + word.length > 120) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines.join('\n');
+}
+
+function render() {
+  const grouped = GROUPS.flatMap(({ keys }) => keys);
+  const known = Object.keys(schema.properties);
+  const wrong = [
+    ...known.filter((key) => !grouped.includes(key)),
+    ...grouped.filter((key, index) => !known.includes(key) || grouped.indexOf(key) !== index),
+    ...Object.keys(REMARKS).filter((key) => !known.includes(key)),
+  ];
+  if (wrong.length > 0)
+    throw new Error(`config-docs.mjs: not in one group each: ${wrong.join(', ')}`);
+  const sections = GROUPS.map(({ title, keys, text, example }) =>
+    [
+      `## ${title}`,
+      ...(text === undefined ? [] : [wrap(text)]),
+      ...(example === undefined ? [] : [`\`\`\`yaml\n${example}\n\`\`\``]),
+      ...keys.map(entry),
+    ].join('\n\n'),
+  );
+  return `${[HEAD, ...sections].join('\n\n')}\n`;
+}
+
+const HEAD = `# Configuration
+
+<!-- Made by \`npm run docs\` from src/config/schema.ts: edit there, or in scripts/config-docs.mjs. -->
+
+Every key, what it takes, its default, and how to set it. \`fairlead check --config FILE\` says what is wrong with a file,
+with line and column; \`fairlead print-config\` prints every value in force and where it came from. An unknown key is an
+error.
+
+## Where values come from
+
+Defaults, then the config file, then the environment, then flags: the later one wins, key by key, also inside a mapping.
+A list replaces a list.
+
+- **File**: \`--config FILE\`, else the file that \`FAIRLEAD_CONFIG\` names, else the first of \`fairlead.config.json\`,
+  \`fairlead.config.yaml\`, \`fairlead.config.yml\` and \`config.json\` in the working folder. A name that ends in \`.json\` is
+  strict JSON, any other is YAML.
+- **References**: in any text of a file, \`\${NAME}\` stands for the variable of that name, \`\${NAME:-default}\` has a
+  default, and \`$\${\` is a plain \`\${\`.
+- **Environment**: \`FAIRLEAD_\` and the key in capitals, for every top-level key. A list is comma-separated or JSON; a
+  mapping is JSON: \`FAIRLEAD_TIMEOUTS='{"connect":"1s"}'\`. An empty variable counts as not set. An unknown \`FAIRLEAD_\`
+  name is an error; the ones that Kubernetes sets for a service called "fairlead" are passed over.
+- **Flags**: \`--port 8080\` and \`--port=8080\` are the same. URLs on the command line are the backends.
+- **Paths**: relative to the config file when they stand in it, else to the working folder.
+
+What was changed through the admin API is laid over all of this: see [state_file](#state_file).
+
+A reload (\`SIGHUP\`, \`POST /reload\`) applies every key live but the ones marked "a change needs a restart".
+
+## Durations and sizes
+
+A **duration** is a text with units, as Go writes them: \`500ms\`, \`30s\`, \`1m30s\`, \`1.5h\`. Units are \`ns\`, \`us\`, \`ms\`,
+\`s\`, \`m\` and \`h\`. A plain number is an error, except \`"0"\` where zero is allowed. Fractions of a millisecond are
+rounded. The longest duration is 596h.
+
+A **size** is a number of bytes, or a text with a unit: \`65536\`, \`64KiB\`, \`1MB\`. \`KiB\`, \`MiB\`, \`GiB\` are powers of
+1024, \`kB\`, \`MB\`, \`GB\` powers of 1000; capitals do not matter.`;
+
+const text = render();
+if (process.argv.includes('--check')) {
+  const isCurrent = readFileSync(target, 'utf8') === text;
+  if (!isCurrent) process.stderr.write('docs/configuration.md is stale: run `npm run docs`\n');
+  process.exitCode = isCurrent ? 0 : 1;
+} else {
+  writeFileSync(target, text);
+}
