@@ -1,0 +1,72 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { type Fairlead, startFairlead } from '../support/fairlead.ts';
+import { httpBackend } from '../support/http-backend.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { codeRows, readPage, sectionOf } from './markdown.ts';
+
+const page = readPage('docs/operations.md');
+
+/** Name and labels of every metric on the page, in the form of the documented table. */
+function metricsOf(text: string): string[] {
+  const labels = new Map<string, string>();
+  for (const [, name = ''] of text.matchAll(/^# TYPE (\S+) /gm)) labels.set(name, '');
+  for (const [, name = '', pairs] of text.matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)) {
+    const family = labels.has(name) ? name : name.replace(/_(bucket|sum|count)$/, '');
+    const names = Array.from((pairs ?? '').matchAll(/(\w+)="/g), ([, label]) => label);
+    labels.set(family, names.filter((label) => label !== 'le').join(', '));
+  }
+  return Array.from(labels, ([name, names]) => `${name} {${names}}`).toSorted();
+}
+
+async function runningWithTraffic(): Promise<Fairlead> {
+  const backend = await httpBackend();
+  const fairlead = await startFairlead({ args: [backend.url] });
+  expect((await fetch(fairlead.url)).status).toBe(200);
+  expect((await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
+  await backend.close();
+  await sleep(50);
+  expect((await fetch(fairlead.url)).status).toBe(502);
+  return fairlead;
+}
+
+test('metrics and access-log fields are those of a running proxy, both ways', async () => {
+  const fairlead = await runningWithTraffic();
+  const metrics = await (await fetch(`${fairlead.adminUrl}/metrics`)).text();
+  const documented = codeRows(sectionOf(page, '## Metrics')).map(
+    ([name, labels]) => `${name} {${labels}}`,
+  );
+  expect(documented.toSorted()).toEqual(metricsOf(metrics));
+
+  await waitFor(() => fairlead.accessLines().length >= 2);
+  const fields = new Set(fairlead.accessLines().flatMap((line) => Object.keys(line)));
+  const explained = codeRows(sectionOf(page, '## Access log')).map(([name]) => name);
+  expect(explained.toSorted()).toEqual([...fields].toSorted());
+});
+
+test('the table of log events is what the source logs', () => {
+  const source = new URL('../../src/', import.meta.url);
+  const logged = readdirSync(source, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .flatMap((name) =>
+      Array.from(
+        readFileSync(new URL(name, source), 'utf8').matchAll(
+          /\blog\.(info|warn|error|fatal)\(\s*'([a-z_.]+)'/g,
+        ),
+        ([, level, event]) => `${event} ${level}`,
+      ),
+    );
+  const documented = codeRows(sectionOf(page, '## Logs'))
+    .filter((cells) => cells.length === 3)
+    .map(([event, level]) => `${event} ${level}`);
+  expect(documented.toSorted()).toEqual([...new Set(logged)].toSorted());
+});
+
+test('the keys that need a restart are those that a reload refuses', () => {
+  const source = readFileSync(new URL('../../src/control/reload.ts', import.meta.url), 'utf8');
+  const keys = Array.from(source.matchAll(/compare\('([\w.]+)'/g), ([, key]) => key ?? '');
+  const line = /\*\*Needs a restart\*\*:([^]*?)\. A/.exec(page)?.[1] ?? '';
+  const documented = Array.from(line.matchAll(/`([\w.]+)`/g), ([, key]) => key ?? '');
+  expect(documented.toSorted()).toEqual(keys.toSorted());
+});
