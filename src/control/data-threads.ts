@@ -11,8 +11,8 @@ import {
   giveBackProcessShare,
   readBackendCounters,
 } from '../snapshot/counters.ts';
+import { createLogRing, LogRing } from '../snapshot/log-ring.ts';
 import type {
-  AccessLogMessage,
   ConnectFailedMessage,
   DataThreadInit,
   FromDataThread,
@@ -53,7 +53,8 @@ export interface DataThreadsOptions {
   readonly count: number;
   readonly log: Logger;
   readonly onConnectFailed: (message: ConnectFailedMessage) => void;
-  readonly onAccessLog: (message: AccessLogMessage) => void;
+  /** The lines are shared memory: they may be read until `release` is called. */
+  readonly onAccessLog: (lines: Uint8Array, count: number, release: () => void) => void;
   /** Another entry file than `data/worker`, for tests. */
   readonly workerUrl?: URL;
 }
@@ -231,14 +232,17 @@ export class DataThreads {
   }
 
   async #startThread(slot: Slot): Promise<void> {
+    const logRing = createLogRing();
+    const ring = new LogRing(logRing);
     const init: DataThreadInit = {
       threadIndex: slot.index,
       threadCount: this.threadCount,
       counters: this.counters,
+      logRing,
       reusePort: this.threadCount > 1,
       snapshot: this.#current(),
     };
-    const onMessage = (message: FromDataThread): void => this.#receive(slot, message);
+    const onMessage = (message: FromDataThread): void => this.#receive(slot, ring, message);
     slot.startedAt = performance.now();
     if (this.#options.count === 0) {
       slot.thread = await startInThisThread(init, onMessage);
@@ -284,7 +288,7 @@ export class DataThreads {
     slot.restart = setTimeout(() => slot.thread?.post({ kind: 'listen' }), SLOW_RESTART_MS);
   }
 
-  #receive(slot: Slot, message: FromDataThread): void {
+  #receive(slot: Slot, ring: LogRing, message: FromDataThread): void {
     switch (message.kind) {
       case 'listening':
         slot.hasListened = true;
@@ -305,7 +309,9 @@ export class DataThreads {
         this.#options.onConnectFailed(message);
         break;
       case 'access-log':
-        this.#options.onAccessLog(message);
+        this.#options.onAccessLog(ring.bytes(message.block, message.length), message.count, () =>
+          ring.release(message.block),
+        );
         break;
       case 'log':
         this.#options.log[message.level](message.event, message.message, {

@@ -90,7 +90,7 @@ export async function startFairlead(
     log,
     onConnectFailed: ({ backendId, code, detail }) =>
       health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
-    onAccessLog: ({ lines, count }) => logs.writeAccess(lines, count),
+    onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(options.workerUrl && { workerUrl: options.workerUrl }),
   });
   const { threadCount } = threads;

@@ -7,8 +7,8 @@ import { prettyAccessLine } from '../observe/pretty-line.ts';
 
 export interface Logs {
   readonly log: Logger;
-  /** Complete lines of a data thread, as bytes. */
-  writeAccess(lines: Uint8Array, count: number): void;
+  /** Complete lines of a data thread, as bytes; `release` is called when they are needed no more. */
+  writeAccess(lines: Uint8Array, count: number, release: () => void): void;
   droppedLines(): number;
   /** Opens the access-log file anew, after log rotation. */
   reopen(): void;
@@ -47,8 +47,13 @@ export function openLogs(settings: Settings, logFile?: string): Logs {
   return {
     log,
     setLevel,
-    writeAccess(lines, count) {
-      access.write(isPretty ? prettyLines(lines, hasColours) : lines, count, true);
+    writeAccess(lines, count, release) {
+      if (!isPretty) {
+        access.write(lines, count, true, release);
+        return;
+      }
+      access.write(prettyLines(lines, hasColours), count, true);
+      release();
     },
     droppedLines: () => output.droppedLines + (access === output ? 0 : access.droppedLines),
     reopen: () => access.reopen(),

@@ -43,7 +43,7 @@ export class DataContext {
     this.threadCount = init.threadCount;
     this.counters = new ProcessCounters(init.counters, init.threadIndex, init.threadCount);
     this.post = post;
-    this.accessLog = new AccessLog(post);
+    this.accessLog = new AccessLog(init.logRing, post, this.counters);
     this.nowMs = performance.now();
   }
 

@@ -5,9 +5,7 @@ import { createDataPlane } from './data-plane.ts';
 
 if (parentPort === null) throw new Error('this module runs in a worker thread only');
 const port = parentPort;
-const plane = createDataPlane(workerData as DataThreadInit, (message, transfer) =>
-  port.postMessage(message, transfer === undefined ? [] : [...transfer]),
-);
+const plane = createDataPlane(workerData as DataThreadInit, (message) => port.postMessage(message));
 
 port.on('message', (message: ToDataThread) => {
   plane.receive(message);

@@ -25,6 +25,21 @@ export interface LogWriterOptions {
 }
 
 type Done = (error: Error | null) => void;
+/** Called once, when a chunk is written or given up. */
+type Release = () => void;
+
+interface Entry {
+  readonly chunk: Uint8Array;
+  readonly lines: number;
+  readonly release: Release;
+}
+
+interface Batch {
+  readonly bytes: Uint8Array;
+  readonly entries: readonly Entry[];
+}
+
+function nothing(): void {}
 
 export class LogWriter {
   readonly #target: number | string;
@@ -34,7 +49,7 @@ export class LogWriter {
   #fd: number | undefined;
   #stream: net.Socket | undefined;
   #isOwnStream = false;
-  #queue: { chunk: Uint8Array; lines: number }[] = [];
+  #queue: Entry[] = [];
   #queuedBytes = 0;
   #isWriting = false;
   #isFailing = false;
@@ -62,16 +77,17 @@ export class LogWriter {
   }
 
   /**
-   * Queues whole lines, which must not be changed any more. `isExpendable` lines (the access log) go overboard when
-   * the queue is full; others have twice the room.
+   * Queues whole lines, which must not be changed before `release` is called. `isExpendable` lines (the access log) go
+   * overboard when the queue is full; others have twice the room.
    */
-  write(chunk: Uint8Array, lines: number, isExpendable: boolean): void {
+  write(chunk: Uint8Array, lines: number, isExpendable: boolean, release: Release = nothing): void {
     const room = isExpendable ? this.#maxQueueBytes : 2 * this.#maxQueueBytes;
     if (this.#isGone || this.#queuedBytes + chunk.length > room) {
       this.#droppedLines += lines;
+      release();
       return;
     }
-    this.#queue.push({ chunk, lines });
+    this.#queue.push({ chunk, lines, release });
     this.#queuedBytes += chunk.length;
     this.#next();
   }
@@ -154,37 +170,36 @@ export class LogWriter {
     this.#isWriting = true;
     this.#put(batch.bytes, (error) => {
       this.#isWriting = false;
+      for (const { release } of batch.entries) release();
       if (error === null) {
         this.#isFailing = false;
       } else {
-        this.#droppedLines += batch.lines;
+        for (const { lines } of batch.entries) this.#droppedLines += lines;
         this.#fail(error);
       }
       this.#next();
     });
   }
 
-  #takeBatch(): { bytes: Uint8Array; lines: number } | undefined {
+  #takeBatch(): Batch | undefined {
     const first = this.#queue[0];
     if (first === undefined) return undefined;
     let count = 0;
     let length = 0;
-    let lines = 0;
-    for (const { chunk, lines: chunkLines } of this.#queue) {
+    for (const { chunk } of this.#queue) {
       if (count > 0 && length + chunk.length > BATCH_BYTES) break;
       count++;
       length += chunk.length;
-      lines += chunkLines;
     }
-    const taken = this.#queue.splice(0, count);
+    const entries = this.#queue.splice(0, count);
     this.#queuedBytes -= length;
-    if (taken.length === 1) return { bytes: first.chunk, lines };
+    if (entries.length === 1) return { bytes: first.chunk, entries };
     return {
       bytes: Buffer.concat(
-        taken.map(({ chunk }) => chunk),
+        entries.map(({ chunk }) => chunk),
         length,
       ),
-      lines,
+      entries,
     };
   }
 
@@ -233,7 +248,10 @@ export class LogWriter {
 
   #giveUp(): void {
     this.#isGone = true;
-    for (const { lines } of this.#queue) this.#droppedLines += lines;
+    for (const { lines, release } of this.#queue) {
+      this.#droppedLines += lines;
+      release();
+    }
     this.#queue = [];
     this.#queuedBytes = 0;
     for (const wake of this.#waiting.splice(0)) wake();

@@ -13,6 +13,8 @@ export interface DataThreadInit {
   readonly threadCount: number;
   /** The process-wide counters: see `ProcessCounters`. */
   readonly counters: SharedArrayBuffer;
+  /** Where this thread's access-log lines go: see log-ring.ts. */
+  readonly logRing: SharedArrayBuffer;
   /** Share the port with other threads (SO_REUSEPORT). False with one thread. */
   readonly reusePort: boolean;
   readonly snapshot: Snapshot;
@@ -91,10 +93,14 @@ export interface ConnectFailedMessage {
   readonly detail: string;
 }
 
-/** Complete access-log lines, ASCII, each ended by LF. The buffer's ownership moves to the receiver. */
+/**
+ * Complete access-log lines, ASCII, each ended by LF: the first `length` bytes of this block of the thread's log ring.
+ * The receiver releases the block.
+ */
 export interface AccessLogMessage {
   readonly kind: 'access-log';
-  readonly lines: Uint8Array;
+  readonly block: number;
+  readonly length: number;
   readonly count: number;
 }
 
@@ -116,5 +122,5 @@ export type FromDataThread =
   | AccessLogMessage
   | LogMessage;
 
-/** How a data thread hands a message to the control plane; `transfer` moves buffers instead of copying them. */
-export type PostToControl = (message: FromDataThread, transfer?: readonly ArrayBuffer[]) => void;
+/** How a data thread hands a message to the control plane. */
+export type PostToControl = (message: FromDataThread) => void;

@@ -5,7 +5,7 @@ import { DataThreads, ListenError } from '../../src/control/data-threads.ts';
 import { planThreads } from '../../src/control/plan-threads.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { readBackendCounters } from '../../src/snapshot/counters.ts';
-import type { AccessLogMessage, ConnectFailedMessage } from '../../src/snapshot/messages.ts';
+import type { ConnectFailedMessage } from '../../src/snapshot/messages.ts';
 import { afterTest } from '../support/after-test.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { backend, recordLog, STUB_WORKER, settings } from './fixtures.ts';
@@ -13,12 +13,15 @@ import { backend, recordLog, STUB_WORKER, settings } from './fixtures.ts';
 function setUp({ count = 1, host = '127.0.0.1', port = 0 } = {}) {
   const log = recordLog();
   const failed: ConnectFailedMessage[] = [];
-  const accessed: AccessLogMessage[] = [];
+  const accessed: string[] = [];
   const threads = new DataThreads({
     count,
     log,
     onConnectFailed: (message) => failed.push(message),
-    onAccessLog: (message) => accessed.push(message),
+    onAccessLog: (lines, _count, release) => {
+      accessed.push(Buffer.from(lines).toString());
+      release();
+    },
     workerUrl: STUB_WORKER,
   });
   afterTest(() => threads.stop());
@@ -75,7 +78,7 @@ describe('data threads', () => {
     expect(failed).toEqual([
       { kind: 'connect-failed', backendId: 0, code: 'ERR_BACKEND_REFUSED', detail: 'refused' },
     ]);
-    expect(accessed[0]?.count).toBe(1);
+    expect(accessed).toEqual(['{"method":"GET"}\n']);
   });
 
   it('are replaced when they die, listen on the same port, and know what the dead one knew', async () => {

@@ -37,7 +37,10 @@ const server = net.createServer((socket) => {
       });
     }
     if (word === 'log') {
-      post({ kind: 'access-log', lines: new TextEncoder().encode('{"method":"GET"}\n'), count: 1 });
+      // The first block of the log ring: see log-ring.ts.
+      const line = new TextEncoder().encode('{"method":"GET"}\n');
+      new Uint8Array(workerData.logRing, 256).set(line);
+      post({ kind: 'access-log', block: 0, length: line.length, count: 1 });
     }
     if (word === 'take') {
       // One request in flight and one client connection, never given back: offsets of counters.ts.

@@ -1,10 +1,12 @@
 /**
- * The access log: one line per exchange, gathered in a buffer and handed to the control plane in batches. The data thread
+ * The access log: one line per exchange, gathered in shared memory and handed to the control plane in batches. The data thread
  * never writes to a disk or a pipe.
  *
  * Lines are ASCII: everything else is escaped, so a client can't forge a line or break a terminal.
  */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
+import type { ProcessCounters } from '../../snapshot/counters.ts';
+import { LOG_BLOCK_BYTES, LogRing } from '../../snapshot/log-ring.ts';
 import type { PostToControl } from '../../snapshot/messages.ts';
 
 export interface AttemptRecord {
@@ -41,47 +43,58 @@ export interface AccessLogEntry {
 
 export type AccessLogFormat = 'json' | 'combined';
 
-/** Large batches: what a hand-over costs (a message, a wake-up of the other thread) is shared by hundreds of lines. */
-const BUFFER_BYTES = 256 * 1024;
-/** A batch under this size is copied out, so that a quiet proxy does not give away a whole buffer for one line. */
-const COPY_BYTES = 32 * 1024;
-/** Longest line in bytes: a 16 KiB target, escaped at worst six times over, must not need a bigger buffer. */
+/** Of one field. Escaped at worst six times over, all fields of a line still fit into a block. */
 const MAX_TEXT = 4096;
 
 export class AccessLog {
+  readonly #ring: LogRing;
   readonly #post: PostToControl;
-  #buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  readonly #counters: ProcessCounters;
+  /** The block that is being filled; −1 when there was none to have. */
+  #block = -1;
+  #bytes: Buffer | null = null;
   #length = 0;
   #count = 0;
   #second = -1;
   #secondText = '';
 
-  constructor(post: PostToControl) {
+  constructor(ring: SharedArrayBuffer, post: PostToControl, counters: ProcessCounters) {
+    this.#ring = new LogRing(ring);
     this.#post = post;
+    this.#counters = counters;
   }
 
   record(entry: AccessLogEntry, format: AccessLogFormat): void {
     const line = format === 'json' ? this.#jsonLine(entry) : this.#combinedLine(entry);
-    if (this.#length + line.length > BUFFER_BYTES) this.flush();
-    this.#length += this.#buffer.latin1Write(line, this.#length);
+    if (this.#length + line.length > LOG_BLOCK_BYTES) this.flush();
+    const bytes = this.#bytes ?? this.#takeBlock();
+    if (bytes === null) {
+      this.#counters.logLinesDropped(1);
+      return;
+    }
+    this.#length += bytes.latin1Write(line, this.#length);
     this.#count++;
   }
 
-  /** Hands over what has gathered; called by the thread's tick and when the buffer is full. */
+  /** Hands over what has gathered; called by the thread's tick and when the block is full. */
   flush(): void {
     if (this.#count === 0) return;
-    let lines: Uint8Array<ArrayBuffer>;
-    if (this.#length < COPY_BYTES) {
-      lines = new Uint8Array(this.#length);
-      lines.set(this.#buffer.subarray(0, this.#length));
-    } else {
-      lines = new Uint8Array(this.#buffer.buffer as ArrayBuffer, 0, this.#length);
-      this.#buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-    }
-    const count = this.#count;
+    const message = {
+      kind: 'access-log',
+      block: this.#block,
+      length: this.#length,
+      count: this.#count,
+    } as const;
+    this.#bytes = null;
     this.#length = 0;
     this.#count = 0;
-    this.#post({ kind: 'access-log', lines, count }, [lines.buffer]);
+    this.#post(message);
+  }
+
+  #takeBlock(): Buffer | null {
+    this.#block = this.#ring.take();
+    this.#bytes = this.#block === -1 ? null : this.#ring.bytes(this.#block, LOG_BLOCK_BYTES);
+    return this.#bytes;
   }
 
   /** RFC 3339 with milliseconds; the part up to the second is made once a second. */
