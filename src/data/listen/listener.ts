@@ -32,6 +32,8 @@ export class Listener {
   readonly #server: net.Server;
   readonly #isTls: boolean;
   readonly #connections = new Set<ClientConnection>();
+  /** What TLS connections run over, from before their handshake on; empty without TLS. */
+  readonly #tlsCarriers = new Set<net.Socket>();
   #onEmpty: (() => void) | null = null;
 
   constructor(context: DataContext, material: TlsMaterial | undefined) {
@@ -52,8 +54,11 @@ export class Listener {
             },
             (socket) => this.#acceptStream(socket),
           );
-    // A failed handshake is the client's affair; Node has closed the connection by then.
-    this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
+    if (this.#isTls) {
+      this.#server.on('connection', (socket: net.Socket) => this.#admitCarrier(socket));
+      // A failed handshake is the client's affair; Node has closed the connection by then.
+      this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
+    }
   }
 
   get connectionCount(): number {
@@ -115,11 +120,31 @@ export class Listener {
   destroy(): void {
     this.#server.close();
     for (const connection of this.#connections) connection.abandon();
+    for (const carrier of this.#tlsCarriers) carrier.destroy();
+  }
+
+  /** A TLS connection counts from its accept: a client that never ends its handshake must not get past the limit. */
+  #admitCarrier(carrier: net.Socket): void {
+    if (!this.#admit(carrier)) return;
+    this.#tlsCarriers.add(carrier);
+    carrier.once('close', () => this.#tlsCarriers.delete(carrier));
+  }
+
+  /** Takes one of the client connections that are allowed, until the socket closes; closes it when all are taken. */
+  #admit(socket: net.Socket): boolean {
+    const { counters, view } = this.#context;
+    if (counters.tryAcceptClient(view.snapshot.limits.clientConnections)) {
+      socket.once('close', () => counters.clientClosed());
+      return true;
+    }
+    socket.on('error', () => {});
+    socket.destroy();
+    return false;
   }
 
   #acceptStream(socket: net.Socket): void {
+    if (!this.#isTls && !this.#admit(socket)) return;
     const connection = this.#accept(socket);
-    if (connection === null) return;
     socket.on('data', (chunk: Buffer) => connection.onBytes(chunk, chunk.length));
   }
 
@@ -155,16 +180,11 @@ export class Listener {
       },
     };
     handle.setNoDelay?.(true);
-    connection = this.#accept(new net.Socket(options as net.SocketConstructorOpts));
+    const socket = new net.Socket(options as net.SocketConstructorOpts);
+    if (this.#admit(socket)) connection = this.#accept(socket);
   }
 
-  #accept(socket: net.Socket): ClientConnection | null {
-    const { counters, view } = this.#context;
-    if (!counters.tryAcceptClient(view.snapshot.limits.clientConnections)) {
-      socket.on('error', () => {});
-      socket.destroy();
-      return null;
-    }
+  #accept(socket: net.Socket): ClientConnection {
     const connection = new ClientConnection(this.#context, socket, this.#isTls, (closed) =>
       this.#forget(closed),
     );
@@ -175,7 +195,6 @@ export class Listener {
 
   #forget(connection: ClientConnection): void {
     if (!this.#connections.delete(connection)) return;
-    this.#context.counters.clientClosed();
     if (this.#connections.size === 0 && this.#onEmpty !== null) {
       const onEmpty = this.#onEmpty;
       this.#onEmpty = null;

@@ -1,0 +1,96 @@
+/**
+ * Connections were counted from the end of the TLS handshake: a client that opened connections and said nothing was not
+ * in any count, and no limit held it.
+ */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import https from 'node:https';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { metrics, startProxy } from '../behaviour/stage.ts';
+import { afterTest } from '../support/after-test.ts';
+import type { Fairlead } from '../support/fairlead.ts';
+import { httpBackend } from '../support/http-backend.ts';
+import { rawClient } from '../support/raw-client.ts';
+import { waitFor, within } from '../support/wait-for.ts';
+
+function certificate(): { cert_file: string; key_file: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'fairlead-limit-'));
+  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const [cert_file, key_file] = [join(folder, 'server.crt'), join(folder, 'server.key')];
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'].concat(
+      ['-days', '2', '-subj', '/CN=localhost', '-keyout', key_file],
+      ['-out', cert_file],
+    ),
+    { stdio: 'ignore' },
+  );
+  return { cert_file, key_file };
+}
+
+async function silentClient(port: number): Promise<net.Socket> {
+  const socket = net.connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  afterTest(() => {
+    socket.destroy();
+  });
+  await once(socket, 'connect');
+  return socket;
+}
+
+function clients(fairlead: Fairlead, count: number): Promise<unknown> {
+  return waitFor(
+    async () => (await metrics(fairlead)).get('fairlead_client_connections') === count,
+    5_000,
+    `${count} client connections`,
+  );
+}
+
+function status(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    https
+      .get({ host: '127.0.0.1', port, rejectUnauthorized: false, agent: false }, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      })
+      .on('error', reject);
+  });
+}
+
+test('limits.client_connections counts TLS clients from their accept on', async () => {
+  const backend = await httpBackend();
+  const fairlead = await startProxy([backend.url], {
+    ssl: { enabled: true, ...certificate() },
+    limits: { client_connections: 2 },
+  });
+  const silent = [await silentClient(fairlead.port), await silentClient(fairlead.port)];
+  await clients(fairlead, 2);
+  await expect(status(fairlead.port)).rejects.toThrow(/socket|ECONNRESET/);
+  expect((await metrics(fairlead)).get('fairlead_client_connections_total')).toBe(2);
+
+  silent[0]?.resetAndDestroy();
+  await clients(fairlead, 1);
+  expect(await status(fairlead.port)).toBe(200);
+  silent[1]?.resetAndDestroy();
+  await clients(fairlead, 0);
+});
+
+test('limits.client_connections over plain TCP', async () => {
+  const backend = await httpBackend();
+  const fairlead = await startProxy([backend.url], { limits: { client_connections: 1 } });
+  const first = await rawClient(fairlead.port);
+  await clients(fairlead, 1);
+  const second = await silentClient(fairlead.port);
+  await within(once(second, 'close'), 3_000, 'the end of the second client');
+  await first.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n');
+  expect((await first.readResponse()).status).toBe(200);
+  first.reset();
+  await clients(fairlead, 0);
+  const third = await rawClient(fairlead.port);
+  await third.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n');
+  expect((await third.readResponse()).status).toBe(200);
+});
