@@ -6,8 +6,7 @@
  * - `never`: the exchange ends here;
  * - `if-idempotent`: the request was sent and not a byte of a response came: only a method that may be repeated;
  * - `always`: not one byte of the request reached a backend.
- * `proxyStatus` is the error type of RFC 9209 §2.3 that goes into the Proxy-Status field; `null` where none fits
- * (an answer to a malformed or refused request carries `http_request_error`).
+ * `proxyStatus` is the error type of RFC 9209 §2.3 that goes into the Proxy-Status field.
  *
  * The order is part of the contract with the shared counters: a code's index is its counter cell.
  * Append; never reorder within a running process.

@@ -1,4 +1,5 @@
 /** What the control plane asks of the program that started it. How a config is found and read is that one's business. */
+import type { EffectiveConfig } from '../config/effective.ts';
 import type { LoadResult } from '../config/load.ts';
 
 export interface FairleadContext {
@@ -6,7 +7,7 @@ export interface FairleadContext {
   reload(): LoadResult | Promise<LoadResult>;
   /** What `reload` would say if the config file held this text. */
   validate(text: string, contentType: string | undefined): LoadResult | Promise<LoadResult>;
-  /** The effective config as JSON, secrets hidden. */
-  effectiveConfig(): unknown;
+  /** What the sources say, secrets hidden; changes of operators are not in it. */
+  effectiveConfig(): EffectiveConfig;
   jsonSchema(): unknown;
 }

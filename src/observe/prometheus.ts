@@ -71,7 +71,7 @@ function writeTraffic(page: Page, { pool, backends, process }: Metrics): void {
   page.family(
     'fairlead_request_duration_seconds',
     'histogram',
-    'Time from the first byte of a request to the last byte of its response.',
+    'Time from the complete head of a request to the last byte of its response.',
   );
   for (const { url, totals } of backends) writeHistogram(page, { pool, backend: url }, totals);
 

@@ -140,6 +140,8 @@ describe('a JSON line', () => {
       method: null,
       host: null,
       path: null,
+      protocol: null,
+      bytes_in: 'GET /bad HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'.length,
       status: 400,
       backend: null,
       attempts: [],

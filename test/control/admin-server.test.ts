@@ -212,13 +212,35 @@ describe('the admin API', () => {
 
   it('shows the config and its schema, and checks another one', async () => {
     const { call } = await running();
-    expect((await call('GET', '/config')).json).toEqual({ port: 1 });
+    expect((await call('GET', '/config')).json).toMatchObject({ config: { backends: [] } });
     expect((await call('GET', '/schema.json')).json).toEqual({ type: 'object' });
     expect((await call('POST', '/config:validate', 'good')).json).toEqual({ valid: true });
     expect((await call('POST', '/config:validate', 'bad')).json).toMatchObject({
       status: 422,
       code: 'ERR_BAD_CONFIG',
       problems: [{ path: 'port', message: 'is no port' }],
+    });
+  });
+
+  it('shows what operators changed in the config in force, and that it came from the API', async () => {
+    const { call } = await running({
+      backends: [backend('http://127.0.0.1:1'), backend('http://127.0.0.1:2', 3)],
+    });
+    await call('DELETE', '/backends/0');
+    await call('PATCH', '/backends/1', { weight: 5 });
+    await call('POST', '/backends', { url: 'http://127.0.0.1:4' });
+    await call('PUT', '/strategy', { strategy: 'least-connections' });
+    expect((await call('GET', '/config')).json).toMatchObject({
+      config: {
+        strategy: 'least-connections',
+        backends: [{ url: 'http://127.0.0.1:2', weight: 5 }, 'http://127.0.0.1:4'],
+      },
+      origins: {
+        strategy: 'api',
+        'backends.0.url': 'default',
+        'backends.0.weight': 'api',
+        'backends.1': 'api',
+      },
     });
   });
 

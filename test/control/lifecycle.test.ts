@@ -140,7 +140,7 @@ describe('the lifecycle', () => {
       const context = {
         reload: () => loaded(the),
         validate: () => loaded(the),
-        effectiveConfig: () => ({}),
+        effectiveConfig: () => ({ config: {}, origins: {} }),
         jsonSchema: () => ({}),
       };
       const error = (await startFairlead(the, context, {

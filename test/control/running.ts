@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { effectiveConfig } from '../../src/config/effective.ts';
 import type { LoadResult } from '../../src/config/load.ts';
 import type { Settings } from '../../src/config/settings.ts';
 import { type ControlledFairlead, startFairlead } from '../../src/control/fairlead.ts';
@@ -57,7 +58,7 @@ export async function running(
           text === 'good'
             ? loaded(the)
             : { ok: false, problems: [{ origin: 'file', path: 'port', message: 'is no port' }] },
-        effectiveConfig: () => ({ port: 1 }),
+        effectiveConfig: () => effectiveConfig(the, new Map()),
         jsonSchema: () => ({ type: 'object' }),
       },
       { workerUrl, logFile },

@@ -1,5 +1,6 @@
 /** `/config`, `/schema.json`, `/reload`, `/config:validate`, and the index of all calls. */
 import type { FairleadContext } from '../context.ts';
+import { withApiChanges } from '../effective-config.ts';
 import type { Precondition } from '../operator.ts';
 import { countChanges } from '../operator-state.ts';
 import type { Registry } from '../registry.ts';
@@ -22,7 +23,7 @@ export function configRoutes({ registry, context, reload }: ConfigRoutesOptions)
       methods: {
         GET: () => ({
           status: 200,
-          body: context.effectiveConfig(),
+          body: withApiChanges(context.effectiveConfig(), registry),
           headers: { ETag: etagOf(registry.generation) },
         }),
       },

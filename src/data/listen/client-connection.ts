@@ -11,6 +11,7 @@ import { Exchange } from '../relay/exchange.ts';
 import type { ExchangeClient } from '../relay/exchange-client.ts';
 import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
+import type { View } from '../view.ts';
 import { FIELD_FORWARDED_FOR, FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
 import {
   createForwardContext,
@@ -43,13 +44,16 @@ interface SocketHandle {
 }
 
 export class ClientConnection implements ExchangeClient {
-  readonly forwardContext: ForwardContext;
+  forwardContext: ForwardContext;
   bytesOut = 0;
   deadlineMs: number;
 
   readonly #context: DataContext;
   readonly #socket: net.Socket;
   readonly #onClosed: (connection: ClientConnection) => void;
+  readonly #isTls: boolean;
+  /** The view that `forwardContext` was made from: a reload reaches open connections too. */
+  #view: View;
   #state = IS_READING;
   #exchange: Exchange | null = null;
   #parser: HeadParser | null = null;
@@ -73,21 +77,27 @@ export class ClientConnection implements ExchangeClient {
     this.#context = context;
     this.#socket = socket;
     this.#onClosed = onClosed;
-    const { snapshot, trustedProxies } = context.view;
-    const peerAddress = normalizeAddress(socket.remoteAddress);
-    this.forwardContext = createForwardContext(
-      peerAddress,
-      isTls ? 'https' : 'http',
-      socket.localPort ?? snapshot.listener.port,
-      isTrusted(trustedProxies, peerAddress),
-      snapshot.forwarding.sendForwarded,
-      snapshot.forwarding.hostHeader.kind !== 'client',
-    );
-    this.deadlineMs = context.nowMs + snapshot.timeouts.headMs;
+    this.#isTls = isTls;
+    this.#view = context.view;
+    this.forwardContext = this.#createForwardContext();
+    this.deadlineMs = context.nowMs + context.view.snapshot.timeouts.headMs;
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#onDrain());
     socket.on('error', (error) => this.#onGone(error.message));
     socket.on('close', () => this.#onGone('the connection closed'));
+  }
+
+  #createForwardContext(): ForwardContext {
+    const { snapshot, trustedProxies } = this.#view;
+    const peerAddress = normalizeAddress(this.#socket.remoteAddress);
+    return createForwardContext(
+      peerAddress,
+      this.#isTls ? 'https' : 'http',
+      this.#socket.localPort ?? snapshot.listener.port,
+      isTrusted(trustedProxies, peerAddress),
+      snapshot.forwarding.sendForwarded,
+      snapshot.forwarding.hostHeader.kind !== 'client',
+    );
   }
 
   // ── What an exchange uses ───────────────────────────────────────────────────────────────────────────────────────
@@ -135,9 +145,8 @@ export class ClientConnection implements ExchangeClient {
 
   reset(): void {
     if (this.#state === IS_CLOSED) return;
-    const isTls = this.forwardContext.scheme === 'https';
     // Over TLS a close without close_notify is what tells a truncated response from a complete one.
-    if (isTls) this.#socket.destroy();
+    if (this.#isTls) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
     this.#close();
   }
@@ -171,7 +180,8 @@ export class ClientConnection implements ExchangeClient {
       this.#linger();
     } else {
       const { timeouts } = this.#context.view.snapshot;
-      this.#refuse('ERR_HEAD_TIMEOUT', `the head was not complete after ${timeouts.headMs} ms`);
+      const detail = `the head was not complete after ${timeouts.headMs} ms`;
+      this.#refuse('ERR_HEAD_TIMEOUT', detail, this.#input.length);
     }
   }
 
@@ -296,26 +306,30 @@ export class ClientConnection implements ExchangeClient {
         break;
       }
       if (outcome === PARSE_FAILED) {
-        this.#refuse(parser.error as ErrorCode, '');
+        this.#refuse(parser.error as ErrorCode, '', end - position);
         break;
       }
       const head = position;
-      position += parser.length;
-      this.#startExchange(parser, buffer, head);
-      position = this.#feedExchange(buffer, position, end);
+      position = this.#startExchange(parser, buffer, head, end);
     }
     this.#isProcessing = false;
     if (this.#state === IS_READING) this.#keepInput(buffer, position, end);
   }
 
-  #startExchange(parser: HeadParser, buffer: Buffer, base: number): void {
+  /** @returns the offset of the first byte that the exchange did not take. */
+  #startExchange(parser: HeadParser, buffer: Buffer, base: number, end: number): number {
     const context = this.#context;
     const facts = readRequest(parser, buffer, base);
     if (typeof facts === 'string') {
-      this.#refuse(facts, '');
-      return;
+      this.#refuse(facts, '', parser.length);
+      return end;
+    }
+    if (this.#view !== context.view) {
+      this.#view = context.view;
+      this.forwardContext = this.#createForwardContext();
     }
     const requestId = facts.requestId ?? context.nextRequestId();
+    const bodyStart = base + parser.length;
     const { accessLog } = context.view.snapshot;
     const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
     const exchange = new Exchange(context, this, {
@@ -329,7 +343,8 @@ export class ClientConnection implements ExchangeClient {
     });
     this.#releaseParser();
     this.#exchange = exchange;
-    exchange.begin();
+    const position = exchange.begin(buffer, bodyStart, end);
+    return this.#feedExchange(buffer, position, end);
   }
 
   #feedExchange(buffer: Buffer, position: number, end: number): number {
@@ -352,7 +367,7 @@ export class ClientConnection implements ExchangeClient {
   }
 
   /** Answers a request that never became an exchange. Where the next one would begin is unknown: nothing follows. */
-  #refuse(code: ErrorCode, detail: string): void {
+  #refuse(code: ErrorCode, detail: string, bytesIn: number): void {
     const requestId = this.#context.nextRequestId();
     const text = errorAnswer(code, {
       wantsJson: false,
@@ -363,7 +378,7 @@ export class ClientConnection implements ExchangeClient {
     });
     this.sendText(text);
     const { peerAddress } = this.forwardContext;
-    recordRefusal(this.#context, peerAddress, requestId, code, detail, text.length);
+    recordRefusal(this.#context, peerAddress, requestId, code, detail, bytesIn, text.length);
     this.#linger();
   }
 

@@ -22,7 +22,7 @@ export interface AccessLogEntry {
   readonly method: string | null;
   readonly host: string | null;
   readonly path: string | null;
-  readonly protocol: string;
+  readonly protocol: string | null;
   readonly status: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -111,7 +111,7 @@ export class AccessLog {
   }
 
   #jsonLine(entry: AccessLogEntry): string {
-    let line = `{"time":"${this.#time()}","client":"${entry.clientAddress}","method":${quoted(entry.method)},"host":${quoted(entry.host)},"path":${quoted(entry.path)},"protocol":"${entry.protocol}","status":${entry.status},"bytes_in":${entry.bytesIn},"bytes_out":${entry.bytesOut},"duration_ms":${fixed(entry.durationMs)}`;
+    let line = `{"time":"${this.#time()}","client":"${entry.clientAddress}","method":${quoted(entry.method)},"host":${quoted(entry.host)},"path":${quoted(entry.path)},"protocol":${quoted(entry.protocol)},"status":${entry.status},"bytes_in":${entry.bytesIn},"bytes_out":${entry.bytesOut},"duration_ms":${fixed(entry.durationMs)}`;
     if (entry.connectMs >= 0) line += `,"connect_ms":${fixed(entry.connectMs)}`;
     if (entry.firstByteMs >= 0) line += `,"first_byte_ms":${fixed(entry.firstByteMs)}`;
     line += `,"pool":"${entry.pool}","backend":${entry.backendUrl === null ? 'null' : `"${entry.backendUrl}"`},"attempts":${attemptsText(entry.attempts)},"request_id":"${entry.requestId}"`;

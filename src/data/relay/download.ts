@@ -187,7 +187,10 @@ export class Download {
     readConnectionOptions(head, buffer, base, options);
     if (head.status < 200) return this.#takeInterim(head, buffer, base);
 
-    this.isReusable = isPersistent(head.versionMinor, options) && framing.kind !== BODY_UNTIL_CLOSE;
+    this.isReusable =
+      isPersistent(head.versionMinor, options) &&
+      framing.kind !== BODY_UNTIL_CLOSE &&
+      !framing.isContradictory;
     if (this.isReusable) this.#readKeepAlive(head, buffer, base);
     this.#bodyKind = framing.kind;
     this.#remaining = framing.length;

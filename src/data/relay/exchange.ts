@@ -86,24 +86,33 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     return this.#phase !== IS_OVER && this.#isUploadOpen;
   }
 
+  get #isUploading(): boolean {
+    return this.#upload !== null && !this.#upload.isSent;
+  }
+
   get #isUploadOpen(): boolean {
     return this.#upload !== null && !this.#upload.isComplete;
   }
 
-  /** Starts the exchange; bytes of its body that came with the head follow by `onClientBytes`. */
-  begin(): void {
+  /**
+   * Starts the exchange with the bytes behind its head: a small body leaves together with the head.
+   * @returns the offset of the first byte in `buffer[start, end)` that was not taken.
+   */
+  begin(buffer: Buffer, start: number, end: number): number {
     const { facts } = this.#request;
     const { bodyBytes } = this.#view.snapshot.limits;
     if (bodyBytes !== 0 && facts.contentLength > bodyBytes) {
       this.#fail('ERR_BODY_TOO_LARGE', `${facts.contentLength} bytes announced`);
     } else if (facts.maxForwards === 0 && facts.method === 'OPTIONS') {
       this.#answerOptions();
-    } else if (this.#upload === null || this.#upload.mayStart || facts.expectsContinue) {
+    } else if (this.#upload === null || facts.expectsContinue) {
       this.#startAttempt();
     } else {
       // The coarse clock may be a tick behind: by it, the body would be held for anything from nothing to HOLD_MS.
       this.#client.deadlineMs = performance.now() + HOLD_MS;
+      return this.onClientBytes(buffer, start, end);
     }
+    return start;
   }
 
   // ── What the client does ────────────────────────────────────────────────────────────────────────────────────────
@@ -119,8 +128,8 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     const consumed = upload.receive(buffer, start, end);
     if (upload.error !== null) this.#fail(upload.error, `after ${upload.bytesIn} bytes of body`);
     else if (this.#phase >= IS_SENDING) this.#pumpUpload();
-    else if (this.#phase === IS_CONNECTING) this.#pauseIfHeldFull();
-    else if (upload.mayStart) this.#startAttempt();
+    else if (this.#phase === IS_HOLDING && upload.mayStart) this.#startAttempt();
+    else if (upload.isHeldFull) this.#client.pause();
     return consumed;
   }
 
@@ -165,7 +174,9 @@ export class Exchange implements AttemptOwner, TunnelOwner {
       case IS_SENDING:
         if (this.#isWaitingForClient) this.#failSilentClient();
         else {
-          const detail = `no response head within ${timeouts.responseMs} ms`;
+          const detail = this.#isUploading
+            ? `the backend took no more of the body for ${timeouts.idleMs} ms`
+            : `no response head within ${timeouts.responseMs} ms`;
           this.onAttemptFailed('ERR_BACKEND_RESPONSE_TIMEOUT', detail);
         }
         break;
@@ -232,7 +243,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     } else {
       this.#phase = IS_CONNECTING;
       this.#client.deadlineMs = this.context.nowMs + view.snapshot.timeouts.connectMs;
-      this.#pauseIfHeldFull();
+      if (this.#upload?.isHeldFull === true) this.#client.pause();
     }
   }
 
@@ -258,10 +269,6 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     else this.#client.resume();
   }
 
-  #pauseIfHeldFull(): void {
-    if (this.#upload?.isHeldFull === true) this.#client.pause();
-  }
-
   onUploadRoom(): void {
     if (this.#upload !== null) this.#pumpUpload();
   }
@@ -269,9 +276,8 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   /** Silence is measured from here on. What counts as silence depends on who has to move next. */
   #touch(): void {
     const { timeouts } = this.#view.snapshot;
-    const isUploading = this.#upload !== null && !this.#upload.isSent;
     let silenceMs = timeouts.idleMs;
-    if (this.#phase === IS_SENDING && !isUploading) silenceMs = timeouts.responseMs;
+    if (this.#phase === IS_SENDING && !this.#isUploading) silenceMs = timeouts.responseMs;
     else if (this.#phase === IS_TUNNEL) silenceMs = timeouts.tunnelMs;
     else if (this.#phase < IS_SENDING) return;
     this.#client.deadlineMs = this.context.nowMs + silenceMs;
@@ -293,12 +299,12 @@ export class Exchange implements AttemptOwner, TunnelOwner {
       this.#fail(code, detail);
       return;
     }
-    backend.counters.attemptRetried();
     this.#upload?.rewind();
     // A connection that had grown old says nothing about its backend: a fresh one to the same backend is fine.
     if (isReused) this.#needsFresh = true;
     else this.#tried = [...(this.#tried ?? []), backend];
     this.#startAttempt();
+    if (this.#attempt !== null) backend.counters.attemptRetried();
   }
 
   #endAttempt(failure: ErrorCode | null, mayReuse: boolean): void {
@@ -358,8 +364,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   }
 
   onResponseComplete(): void {
-    const isUploadOver = this.#upload === null || this.#upload.isSent;
-    this.#endAttempt(null, isUploadOver && !this.context.isDraining);
+    this.#endAttempt(null, !this.#isUploading && !this.context.isDraining);
     const closes = this.#closesClient;
     this.#settle(this.#status, null, '');
     this.#client.exchangeDone(closes);

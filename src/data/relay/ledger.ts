@@ -58,6 +58,7 @@ export function recordRefusal(
   requestId: string,
   code: ErrorCode,
   errorDetail: string,
+  bytesIn: number,
   bytesOut: number,
 ): void {
   record(context, context.view, null, {
@@ -65,9 +66,9 @@ export function recordRefusal(
     method: null,
     host: null,
     path: null,
-    protocol: 'HTTP/1.1',
+    protocol: null,
     status: ERRORS[code].status,
-    bytesIn: 0,
+    bytesIn,
     bytesOut,
     durationMs: 0,
     connectMs: -1,

@@ -30,6 +30,9 @@ const REPLAY_BYTES = 64 * 1024;
  * malformed one never reaches a backend, and a small good one goes out with its length.
  */
 const CHECK_WHOLE_BYTES = 16 * 1024;
+/** Runs of a body up to this length are gathered side by side: a buffer for each would cost a hundred times its bytes. */
+const SHORT_RUN_BYTES = 1024;
+const GATHER_BYTES = 4 * 1024;
 
 /** The upload that a request needs; null when it has no body. */
 export function createUpload(facts: RequestFacts, view: View): Upload | null {
@@ -55,6 +58,8 @@ export class Upload {
   #remaining: number;
   #held: Buffer[] = [];
   #heldBytes = 0;
+  /** Room for further short runs, behind the last one. */
+  #room: Buffer | null = null;
   #sent: Buffer[] | null;
   #sentBytes = 0;
   #goesOutChunked = false;
@@ -150,8 +155,23 @@ export class Upload {
       return;
     }
     if (start === end) return;
-    this.#held.push(Buffer.from(buffer.subarray(start, end)));
+    append(this.#held, this.#copy(buffer, start, end));
     this.#heldBytes += end - start;
+  }
+
+  #copy(buffer: Buffer, start: number, end: number): Buffer {
+    const length = end - start;
+    // Most bodies come in one run: it gets a buffer of its own size.
+    if (length > SHORT_RUN_BYTES || this.bytesIn === length) {
+      return Buffer.from(buffer.subarray(start, end));
+    }
+    if (this.#room === null || this.#room.length < length) {
+      this.#room = Buffer.allocUnsafe(GATHER_BYTES);
+    }
+    const copy = this.#room.subarray(0, length);
+    buffer.copy(copy, 0, start, end);
+    this.#room = this.#room.subarray(length);
+    return copy;
   }
 
   /**
@@ -207,6 +227,20 @@ export class Upload {
     this.#sentBytes += bytes.length;
     if (this.#sent === null) return;
     if (this.#sentBytes > REPLAY_BYTES) this.#sent = null;
-    else this.#sent.push(bytes);
+    else append(this.#sent, bytes);
+  }
+}
+
+/** Adds `bytes` to the list; what lies right behind its last entry in memory makes that entry longer. */
+function append(list: Buffer[], bytes: Buffer): void {
+  const last = list.at(-1);
+  if (
+    last !== undefined &&
+    last.buffer === bytes.buffer &&
+    last.byteOffset + last.length === bytes.byteOffset
+  ) {
+    list[list.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + bytes.length);
+  } else {
+    list.push(bytes);
   }
 }

@@ -1,0 +1,38 @@
+/** The config in force: what the sources said, with what operators changed through the admin API laid over it. */
+import type { EffectiveConfig } from '../config/effective.ts';
+import type { Registry } from './registry.ts';
+
+const FROM_API = 'api';
+
+/** The same shape as the config's own view; values that an operator changed have the origin `api`. */
+export function withApiChanges(effective: EffectiveConfig, registry: Registry): EffectiveConfig {
+  const { operatorState } = registry;
+  const origins: Record<string, string> = {};
+  for (const [path, origin] of Object.entries(effective.origins)) {
+    if (!path.startsWith('backends.')) origins[path] = origin;
+  }
+  if (operatorState.strategy !== undefined) origins['strategy'] = FROM_API;
+
+  const places = new Map(
+    registry.settings.backends.map(({ url }, index) => [url, `backends.${index}`]),
+  );
+  const backends = registry.backends().map(({ address, weight, source }, index) => {
+    const { url } = address;
+    const listed = places.get(url);
+    // A backend with a weight is an object: its parts have origins, it has none of its own.
+    const listedOrigin = effective.origins[`${listed}`] ?? effective.origins[`${listed}.url`];
+    const path = `backends.${index}`;
+    const origin = source === 'api' ? FROM_API : (listedOrigin ?? FROM_API);
+    if (weight === 1) {
+      origins[path] = origin;
+      return url;
+    }
+    const isOverridden = operatorState.entries.get(url)?.weight !== undefined;
+    origins[`${path}.url`] = origin;
+    origins[`${path}.weight`] = isOverridden
+      ? FROM_API
+      : (effective.origins[`${listed}.weight`] ?? origin);
+    return { url, weight };
+  });
+  return { config: { ...effective.config, strategy: registry.strategy, backends }, origins };
+}
