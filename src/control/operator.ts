@@ -41,7 +41,7 @@ export class Operator {
   readonly #log: Logger;
   readonly #threadCount: number;
   readonly #publish: () => Promise<void>;
-  /** Backends that will be removed: what to call to leave it be. */
+  /** Backends that will be removed when nothing is in flight there: what looks whether that is so. */
   readonly #leaving = new Map<number, NodeJS.Timeout>();
   #last: Promise<unknown> = Promise.resolve();
 
@@ -92,7 +92,10 @@ export class Operator {
       const { inFlight } = readBackendCounters(backend.counters, this.#threadCount);
       if (inFlight > 0 && performance.now() < deadline) return;
       this.#stopLeaving(id);
-      this.remove(id).catch((error: unknown) => this.#removalFailed(backend, error));
+      // When its turn comes, somebody may have called the removal off, and has been told that it is.
+      this.remove(id, () => this.#expectLeaving(id)).catch((error: unknown) =>
+        this.#removalFailed(backend, error),
+      );
     }, DRAIN_POLL_MS);
     this.#leaving.set(id, poll);
     return backend;
@@ -167,8 +170,14 @@ export class Operator {
     this.#leaving.delete(id);
   }
 
+  /** @throws ChangeRefused */
+  #expectLeaving(id: number): void {
+    if (this.#registry.isLeaving(id)) return;
+    throw new ChangeRefused('unknown-backend', `The backend ${id} is not on its way out any more.`);
+  }
+
   #removalFailed(backend: Backend, error: unknown): void {
-    // Removed by somebody else meanwhile: that is what was wanted.
+    // Removed by somebody else meanwhile, or wanted back: either is what was asked for.
     if (error instanceof ChangeRefused) return;
     this.#log.error('backend.removal_failed', `${backend.address.url} could not be removed`, {
       backend: backend.address.url,

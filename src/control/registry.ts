@@ -105,6 +105,12 @@ export class Registry {
     return id === undefined ? undefined : this.#backends.get(id);
   }
 
+  /** A removal is under way that has not been called off: see `planLeave`. */
+  isLeaving(id: number): boolean {
+    const backend = this.#backends.get(id);
+    return backend !== undefined && this.#entry(backend.address.url).isLeaving;
+  }
+
   eligibleIds(): number[] {
     return this.backends()
       .filter(isAlive)
