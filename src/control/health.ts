@@ -137,16 +137,16 @@ export class HealthChecker {
 
   /** The settings changed under a watch: health stays, what was learned by the old method does not. */
   #restart(watch: Watch, previous: HealthCheckSettings): void {
-    const { method, path } = this.#settings;
-    const isOtherCheck = method !== previous.method || path !== previous.path;
-    if (isOtherCheck) {
+    const { method } = this.#settings;
+    const mustCheck = isOtherCheck(previous, this.#settings);
+    if (mustCheck) {
       watch.method = method === 'tcp' ? 'tcp' : 'http';
       watch.hasAnswered = false;
       watch.passes = 0;
       watch.failures = 0;
     }
     if (watch.running !== undefined) return;
-    if (isOtherCheck) void this.#check(watch);
+    if (mustCheck) void this.#check(watch);
     else this.#schedule(watch);
   }
 
@@ -160,14 +160,17 @@ export class HealthChecker {
 
   async #run(watch: Watch): Promise<void> {
     clearTimeout(watch.timer);
-    const { path, timeoutMs } = this.#settings;
+    const asked = this.#settings;
+    const { path, timeoutMs } = asked;
     const { address } = watch.backend;
     const result = await this.#probe(
       { address, method: watch.method, path, timeoutMs },
       watch.abort.signal,
     );
     if (watch.abort.signal.aborted) return;
-    this.#take(watch, this.#settleAuto(watch, result));
+    // A reload came in between: this is the answer to a question that nobody asks any more.
+    if (isOtherCheck(asked, this.#settings)) await this.#run(watch);
+    else this.#take(watch, this.#settleAuto(watch, result));
   }
 
   /** `auto`: a backend whose very first answer is 404 has no such page; from then on a connection is enough. */
@@ -248,10 +251,14 @@ function isOpen(watch: Watch): boolean {
   return health === 'healthy' ? watch.failures > 0 : watch.passes > 0;
 }
 
+/** What the one finds out says nothing about the other. */
+function isOtherCheck(a: HealthCheckSettings, b: HealthCheckSettings): boolean {
+  return a.method !== b.method || a.path !== b.path;
+}
+
 function isSame(a: HealthCheckSettings, b: HealthCheckSettings): boolean {
   return (
-    a.method === b.method &&
-    a.path === b.path &&
+    !isOtherCheck(a, b) &&
     a.intervalMs === b.intervalMs &&
     a.fastIntervalMs === b.fastIntervalMs &&
     a.timeoutMs === b.timeoutMs &&
