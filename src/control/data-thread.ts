@@ -1,4 +1,5 @@
 /** One data thread: a worker, or (library mode) the data plane in this very thread, behind the same messages. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { DataThreadInit, FromDataThread, ToDataThread } from '../snapshot/messages.ts';
 
@@ -76,6 +77,10 @@ export async function startInThisThread(
   const plane = createDataPlane(init, (message) => setImmediate(onMessage, message));
   return {
     post: (message) => plane.receive(message),
-    stop: async () => plane.receive({ kind: 'stop' }),
+    async stop() {
+      plane.receive({ kind: 'stop' });
+      // Its last messages, the access log's last lines among them, arrive before this ends.
+      await nextTurn();
+    },
   };
 }

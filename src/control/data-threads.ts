@@ -15,7 +15,9 @@ import { createLogRing, LogRing } from '../snapshot/log-ring.ts';
 import type {
   ConnectFailedMessage,
   DataThreadInit,
+  EligibilityMessage,
   FromDataThread,
+  SnapshotMessage,
   ToDataThread,
 } from '../snapshot/messages.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
@@ -88,6 +90,7 @@ export class DataThreads {
     { readonly slots: Set<number>; readonly resolve: () => void }
   >();
   #sequence = 0;
+  #lastApplied: Promise<void> = Promise.resolve();
   readonly #draining = new Map<number, (resetConnections: number) => void>();
   /** Counters of every backend that a thread may still hold: the current ones, and removed ones until they settle. */
   readonly #backendCounters = new Map<number, SharedArrayBuffer>();
@@ -145,6 +148,20 @@ export class DataThreads {
   /** Resolves when every thread runs on it, so that an operator who was told "done" can rely on it. */
   async apply(snapshot: Snapshot): Promise<void> {
     this.#hold(snapshot);
+    this.#lastApplied = this.#announce((sequence) => ({
+      kind: 'snapshot',
+      sequence,
+      snapshot: this.#current(),
+    }));
+    await this.#lastApplied;
+  }
+
+  /** Resolves when every thread runs on what was sent last. */
+  async settled(): Promise<void> {
+    await this.#lastApplied;
+  }
+
+  async #announce(make: (sequence: number) => SnapshotMessage | EligibilityMessage): Promise<void> {
     const sequence = ++this.#sequence;
     const slots = new Set(
       this.#slots.filter((slot) => slot.thread !== undefined).map((slot) => slot.index),
@@ -155,7 +172,7 @@ export class DataThreads {
       this.#applying.set(sequence, { slots, resolve });
       timer = setTimeout(resolve, APPLY_WAIT_MS);
     });
-    this.#broadcast({ kind: 'snapshot', sequence, snapshot: this.#current() });
+    this.#broadcast(make(sequence));
     await applied;
     clearTimeout(timer);
     this.#applying.delete(sequence);
@@ -170,7 +187,11 @@ export class DataThreads {
       isEligible: eligible.has(backend.id),
     }));
     this.#snapshot = { ...snapshot, pool: { ...snapshot.pool, backends } };
-    this.#broadcast({ kind: 'eligibility', eligibleIds });
+    this.#lastApplied = this.#announce((sequence) => ({
+      kind: 'eligibility',
+      sequence,
+      eligibleIds,
+    }));
   }
 
   /** Resolves with the number of client connections that had to be reset at the deadline. */
@@ -285,7 +306,9 @@ export class DataThreads {
       { thread: slot.index, code },
     );
     clearTimeout(slot.restart);
-    slot.restart = setTimeout(() => slot.thread?.post({ kind: 'listen' }), SLOW_RESTART_MS);
+    slot.restart = setTimeout(() => {
+      if (!this.#isEnding) slot.thread?.post({ kind: 'listen' });
+    }, SLOW_RESTART_MS);
   }
 
   #receive(slot: Slot, ring: LogRing, message: FromDataThread): void {
@@ -361,7 +384,14 @@ export class DataThreads {
   #restart(slot: Slot): void {
     if (this.#isEnding) return;
     this.#restarts++;
-    void this.#startThread(slot);
+    this.#startThread(slot).catch((error: unknown) => {
+      // The system has no thread to give: as good as one that died at once.
+      this.#options.log.error('data_thread.not_started', `data thread ${slot.index} can't start`, {
+        thread: slot.index,
+        error,
+      });
+      this.#replace(slot);
+    });
     if (slot.hasListened) slot.thread?.post({ kind: 'listen' });
   }
 }

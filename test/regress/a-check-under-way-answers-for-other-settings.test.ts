@@ -13,7 +13,7 @@ test('a check that a reload overtakes is made again with the new settings', asyn
   const first = settings({ healthCheck, backends: [backend('http://localhost:8081')] });
   const registry = new Registry({ settings: first, threadCount: 1 });
   const asked: ProbeRequest[] = [];
-  let answerFirst: (result: ProbeResult) => void = () => {};
+  let answerFirst: ((result: ProbeResult) => void) | undefined;
   const health = new HealthChecker({
     registry,
     log: recordLog(),
@@ -33,7 +33,7 @@ test('a check that a reload overtakes is made again with the new settings', asyn
 
   registry.applyConfig({ ...first, healthCheck: { ...healthCheck, path: '/new' } });
   health.sync();
-  answerFirst({ isPassed: false, status: 404, detail: 'no such page' });
+  answerFirst?.({ isPassed: false, status: 404, detail: 'no such page' });
   await checked;
 
   expect(asked.map(({ method, path }) => `${method} ${path}`)).toEqual(['http /old', 'http /new']);

@@ -1,0 +1,29 @@
+/**
+ * With the data plane in the caller's own thread, its messages arrive a turn later: the log was closed before the lines
+ * of the requests that the end had cut off.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { backend } from '../control/fixtures.ts';
+import { running, temporaryFolder } from '../control/running.ts';
+import { httpBackend } from '../support/http-backend.ts';
+import { waitFor, within } from '../support/wait-for.ts';
+
+test('threads: 0 writes the line of a request that the end cuts off', async () => {
+  const { url, requests } = await httpBackend((request, response) => {
+    if (request.url !== '/never') response.end('ok');
+  });
+  const file = join(await temporaryFolder(), 'access.log');
+  const self = await running({
+    threads: 0,
+    backends: [backend(url)],
+    accessLog: { target: { file }, format: 'json' },
+  });
+  const cutOff = fetch(`http://127.0.0.1:${self.fairlead.port}/never`).catch(() => 'cut off');
+  await waitFor(() => requests.includes('GET /never'));
+  self.fairlead.kill();
+  expect(await within(cutOff, 2_000, 'the end of the request')).toBe('cut off');
+  await within(self.fairlead.exited, 5_000, 'the end');
+  expect(await readFile(file, 'utf8')).toContain('"path":"/never"');
+});
