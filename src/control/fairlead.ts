@@ -157,7 +157,13 @@ export async function startFairlead(
       metrics: () => renderPrometheus(metrics.collect()),
       notReady: () => (phase === 'running' ? undefined : `Fairlead is ${phase}.`),
     }),
-    ...backendRoutes({ registry, operator, health, threadCount }),
+    ...backendRoutes({
+      registry,
+      operator,
+      health,
+      threadCount,
+      settled: () => threads.settled(),
+    }),
     ...configRoutes({ registry, context, reload }),
   ];
   const { admin: adminSettings } = settings;

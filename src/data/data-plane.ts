@@ -49,6 +49,7 @@ class Plane implements DataPlane {
         break;
       case 'eligibility':
         setEligible(this.#context.view, message.eligibleIds);
+        this.#context.post({ kind: 'applied', sequence: message.sequence });
         break;
       case 'listen':
         void this.#listen();

@@ -27,9 +27,13 @@ export interface SnapshotMessage {
   readonly snapshot: Snapshot;
 }
 
-/** The complete set of backends that may be picked has become this one (ids of the current snapshot). */
+/**
+ * The complete set of backends that may be picked has become this one (ids of the current snapshot). Answered by
+ * `applied` with the same sequence.
+ */
 export interface EligibilityMessage {
   readonly kind: 'eligibility';
+  readonly sequence: number;
   readonly eligibleIds: readonly number[];
 }
 
@@ -72,7 +76,7 @@ export interface ListenFailedMessage {
   readonly message: string;
 }
 
-/** The snapshot that came with this sequence is in force: every request that arrives from now on runs on it. */
+/** What came with this sequence is in force: every request that arrives from now on runs on it. */
 export interface AppliedMessage {
   readonly kind: 'applied';
   readonly sequence: number;

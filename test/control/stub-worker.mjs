@@ -75,6 +75,7 @@ parentPort.on('message', (message) => {
       told({ generation: snapshot.generation, ids: snapshot.pool.backends.map(({ id }) => id) });
       break;
     case 'eligibility':
+      post({ kind: 'applied', sequence: message.sequence });
       told(message);
       break;
     case 'drain': {

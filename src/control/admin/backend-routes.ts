@@ -24,10 +24,12 @@ export interface BackendRoutesOptions {
   readonly operator: Operator;
   readonly health: HealthChecker;
   readonly threadCount: number;
+  /** Resolves when every data thread runs on what is known now. */
+  readonly settled: () => Promise<void>;
 }
 
 export function backendRoutes(options: BackendRoutesOptions): Route[] {
-  const { registry, operator, health, threadCount } = options;
+  const { registry, operator, health, threadCount, settled } = options;
 
   function answer(
     status: number,
@@ -57,6 +59,8 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       health.checkNow(backend.id),
       sleep(FIRST_CHECK_MS, undefined, { ref: false }),
     ]);
+    // "alive" in the answer means that the next request may go there.
+    await settled();
     return answer(201, backend, { Location: `/backends/${backend.id}` });
   }
 
