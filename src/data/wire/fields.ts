@@ -139,9 +139,3 @@ function matches(
   }
   return true;
 }
-
-/** The id of a name given as text, for example one that a Connection field nominates. */
-export function identifyFieldName(name: string): number {
-  const bytes = Buffer.from(name, 'latin1');
-  return identifyField(bytes, 0, bytes.length, name.includes('_'));
-}

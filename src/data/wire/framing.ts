@@ -26,10 +26,12 @@ export interface Framing {
   kind: BodyKind;
   /** Bytes of a BODY_LENGTH body; −1 where no length was given. Set even where no body follows (HEAD, 304). */
   length: number;
+  /** A 204 that announces a body: its sender may send one all the same, and it would pass for the next response. */
+  isContradictory: boolean;
 }
 
 export function createFraming(): Framing {
-  return { kind: BODY_NONE, length: -1 };
+  return { kind: BODY_NONE, length: -1, isContradictory: false };
 }
 
 /**
@@ -67,6 +69,7 @@ function readFramingFields(
 ): ErrorCode | null {
   framing.kind = BODY_NONE;
   framing.length = -1;
+  framing.isContradictory = false;
   for (let field = 0; field < head.fieldCount; field++) {
     const id = head.ids[field];
     if (id === FIELD_CONTENT_LENGTH) {
@@ -117,6 +120,8 @@ export function frameResponse(
   const error = readFramingFields(head, buffer, base, framing);
   if (error !== null) return error;
   const status = head.status;
+  // RFC 9112 §6.1, RFC 9110 §8.6: a 204 has neither field. A HEAD or 304 may have both, and they mean no body.
+  framing.isContradictory = status === 204 && framing.kind !== BODY_NONE && framing.length !== 0;
   if (answersHead || status < 200 || status === 204 || status === 304) {
     framing.kind = BODY_NONE;
   } else if (framing.kind === BODY_NONE) {
