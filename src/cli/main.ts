@@ -3,6 +3,7 @@
 import { didYouMean } from '../config/nearest.ts';
 import { VERSION } from '../control/version.ts';
 import { EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
+import { endWithNpx } from './npx.ts';
 import { describeSettingFlags } from './settings-flags.ts';
 
 type Command = (args: string[]) => Promise<number>;
@@ -58,6 +59,7 @@ async function main(args: readonly string[]): Promise<number> {
   const name = isCommand ? first : 'run';
   const load = COMMANDS[name] as () => Promise<Command>;
   settleWithoutReader(name !== 'run');
+  endWithNpx();
   if (first === 'run' && rest.some((arg) => arg === '--help' || arg === '-h')) {
     process.stdout.write(USAGE);
     return EXIT_FINE;
