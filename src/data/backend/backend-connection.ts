@@ -39,8 +39,6 @@ const IS_CLOSED = 2;
 
 export class BackendConnection {
   readonly backend: ConnectionOwner;
-  /** Requests it was used for, the current one included. */
-  requests = 0;
   /** While idle: when it must not be used any more, on the thread's clock. */
   idleUntilMs = 0;
   /** The limit that the backend stated in its Keep-Alive field, in ms; Infinity when it did not. */
@@ -82,8 +80,9 @@ export class BackendConnection {
     socket.on('drain', () => this.#user?.onBackendDrain());
   }
 
-  get isReused(): boolean {
-    return this.requests > 1;
+  /** A write that fails now ends the writing only: the response may be on its way, or here already. */
+  get outlivesWriteErrors(): boolean {
+    return this.#state === IS_OPEN && this.#user !== null && !this.#hasWriteFailed;
   }
 
   get hasWriteFailed(): boolean {
@@ -93,7 +92,6 @@ export class BackendConnection {
   /** Gives an idle connection to its next user. */
   assign(user: ConnectionUser): void {
     this.#user = user;
-    this.requests++;
   }
 
   /** The same request goes on under another user: a tunnel. */
@@ -153,7 +151,6 @@ export class BackendConnection {
   }
 
   noteWriteFailed(error: Error): void {
-    if (this.#hasWriteFailed) return;
     this.#hasWriteFailed = true;
     this.#user?.onBackendWriteFailed(error.message);
   }
@@ -169,7 +166,6 @@ export class BackendConnection {
   #onConnected(): void {
     if (this.#state !== IS_CONNECTING) return;
     this.#state = IS_OPEN;
-    this.requests = 1;
     this.#user?.onBackendConnected();
   }
 
@@ -247,7 +243,7 @@ function destroyUnlessWriteFailed(this: GuardedSocket, error?: Error): GuardedSo
   if (
     failure?.syscall === 'write' &&
     !this.readableEnded &&
-    this[OWNER]?.hasWriteFailed === false
+    this[OWNER]?.outlivesWriteErrors === true
   ) {
     this[OWNER].noteWriteFailed(failure);
     return this;

@@ -23,6 +23,7 @@ export class Backend implements Candidate, ConnectionOwner {
 
   /** Newest at the end: the one used last is used first, so that the others can grow old and be closed. */
   readonly #idle: BackendConnection[] = [];
+  readonly #threadCount: number;
   readonly #readBuffer: Buffer;
   #isRemoved = false;
 
@@ -31,6 +32,7 @@ export class Backend implements Candidate, ConnectionOwner {
     this.spec = spec;
     this.weight = spec.weight;
     this.counters = new BackendCounters(spec.counters, threadIndex, threadCount);
+    this.#threadCount = threadCount;
     this.#readBuffer = readBuffer;
   }
 
@@ -56,15 +58,26 @@ export class Backend implements Candidate, ConnectionOwner {
 
   /** A fresh connection, or null when `limit` (0: none) are open already, in all threads together. */
   connect(user: ConnectionUser, limit: number): BackendConnection | null {
-    if (!this.counters.tryOpenConnection(limit)) return null;
+    if (!this.counters.tryOpenConnection(limit)) {
+      // An idle one that this request had a reason not to take makes room for it.
+      const oldest = this.#idle.shift();
+      if (oldest === undefined) return null;
+      this.counters.idleChanged(-1);
+      oldest.destroy();
+      if (!this.counters.tryOpenConnection(limit)) return null;
+    }
     return new BackendConnection(this, user, this.#readBuffer);
   }
 
-  /** Takes back a connection whose response is complete. */
-  putIdle(connection: BackendConnection, nowMs: number, keepAliveMs: number): void {
+  /**
+   * Takes back a connection whose response is complete. Idle connections count towards `limit` (as in `connect`), and no
+   * thread can use those of another: each keeps its share of the limit at most, so that none starves the others.
+   */
+  putIdle(connection: BackendConnection, nowMs: number, keepAliveMs: number, limit: number): void {
     connection.release();
     const stay = Math.min(keepAliveMs, connection.keepAliveLimitMs);
-    if (this.#isRemoved || stay <= 0 || this.#idle.length >= MAX_IDLE) {
+    const share = limit === 0 ? MAX_IDLE : Math.floor(limit / this.#threadCount);
+    if (this.#isRemoved || stay <= 0 || this.#idle.length >= Math.min(share, MAX_IDLE)) {
       connection.destroy();
       return;
     }

@@ -137,8 +137,9 @@ export class Attempt implements ConnectionUser {
     view.strategy.onFinish?.(backend, hasFailed);
     const isReusable = mayReuse && download?.isReusable === true && !connection.hasWriteFailed;
     if (isReusable) {
-      const { backendKeepAliveMs } = view.snapshot.timeouts;
-      backend.putIdle(connection, this.#owner.context.nowMs, backendKeepAliveMs);
+      const { pool, timeouts } = view.snapshot;
+      const { nowMs } = this.#owner.context;
+      backend.putIdle(connection, nowMs, timeouts.backendKeepAliveMs, pool.maxConnections);
     } else {
       connection.destroy();
     }
