@@ -6,7 +6,7 @@
  * overwritten.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { parseBackendUrl } from '../config/backend-url.ts';
@@ -74,8 +74,10 @@ export async function clearStateFile(path: string): Promise<boolean> {
   }
 }
 
-/** Moves a file that can't be understood out of the way; answers its new path. */
+/** Moves a file that can't be understood out of the way; answers its new path. Rejects when it can't be moved. */
 export async function setAsideStateFile(path: string, at: Date): Promise<string> {
+  // What is in a folder is not ours, whatever the config says.
+  if ((await stat(path)).isDirectory()) throw new Error(`${path} is a folder`);
   const aside = `${path}.damaged-${at.toISOString().replaceAll(':', '-')}`;
   await rename(path, aside);
   return aside;

@@ -103,6 +103,12 @@ describe('the state file', () => {
     expect(await readStateFile(path)).toEqual({ kind: 'absent' });
   });
 
+  it('leaves a folder where it is', async () => {
+    const path = await folder();
+    expect(await readStateFile(path)).toMatchObject({ kind: 'damaged' });
+    await expect(setAsideStateFile(path, new Date(0))).rejects.toThrow('is a folder');
+  });
+
   it('can be dropped', async () => {
     const path = join(await folder(), 'state.json');
     expect(await clearStateFile(path)).toBe(false);
