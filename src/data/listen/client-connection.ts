@@ -12,19 +12,21 @@ import type { ExchangeClient } from '../relay/exchange-client.ts';
 import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
 import type { View } from '../view.ts';
-import { FIELD_FORWARDED_FOR, FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
+import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
 import {
   createForwardContext,
   type ForwardContext,
   forwardRequest,
 } from '../wire/forward-request.ts';
 import { type HeadParser, PARSE_FAILED, PARSE_MORE } from '../wire/head-parser.ts';
-import { fieldText, findField, readRequest } from '../wire/request.ts';
-import { clientAddress, isTrusted, normalizeAddress } from './client-address.ts';
+import { findField, readRequest } from '../wire/request.ts';
+import { forwardedClient, isTrusted, normalizeAddress } from './client-address.ts';
 import { PendingInput } from './pending-input.ts';
 
 /** Pipelined bytes kept while an exchange runs; past it the client is not read. */
 const INPUT_HIGH_WATER = 64 * 1024;
+/** Pipelined requests taken in one turn of the event loop: other clients have their turn in between. */
+const REQUESTS_PER_TURN = 16;
 /** A lingering client may stay silent this long, send this much, and take this long in all. */
 const LINGER_SILENCE_MS = 2_000;
 const LINGER_TOTAL_MS = 30_000;
@@ -60,6 +62,8 @@ export class ClientConnection implements ExchangeClient {
   /** Bytes that are not taken yet: a part of a head, or what was pipelined. */
   #input: PendingInput | null = null;
   #isProcessing = false;
+  /** What is left of the input has its turn later. */
+  #isYielding = false;
   #isPaused = false;
   #hasServed = false;
   #lingerUntilMs = 0;
@@ -159,11 +163,10 @@ export class ClientConnection implements ExchangeClient {
       return;
     }
     this.#hasServed = true;
-    this.resume();
     const { timeouts } = this.#context.view.snapshot;
     this.deadlineMs = this.#context.nowMs + timeouts.keepAliveMs;
     if (this.#context.isDraining) this.beginDrain();
-    if (this.#input !== null && !this.#isProcessing) this.#processInput();
+    if (!this.#isProcessing) this.#goOn();
   }
 
   // ── What the listener uses ──────────────────────────────────────────────────────────────────────────────────────
@@ -240,17 +243,40 @@ export class ClientConnection implements ExchangeClient {
     if (start === length) return;
     this.#input ??= new PendingInput();
     this.#input.append(buffer, start, length);
-    if (this.#exchange === null) this.#processInput();
-    const waiting = this.#input?.length ?? 0;
-    if (waiting > INPUT_HIGH_WATER && (this.#exchange !== null || this.needsDrain)) this.pause();
+    if (this.#exchange === null) this.#goOn();
+    else this.#readOnOrPause();
+  }
+
+  /** No exchange runs: takes what waits, and reads on. */
+  #goOn(): void {
+    if (this.#isYielding) this.#readOnOrPause();
+    else if (this.#input === null) this.resume();
+    else this.#process(this.#input.buffer, 0, this.#input.length);
+  }
+
+  #goOnLater(): void {
+    this.#isYielding = true;
+    setImmediate(() => {
+      this.#isYielding = false;
+      if (this.#state === IS_READING && this.#exchange === null) this.#goOn();
+    });
+  }
+
+  /** What waits is bounded, but for a head that is not complete yet: that one has a limit of its own. */
+  #readOnOrPause(): void {
+    const exchange = this.#exchange;
+    // A body or a tunnel is read as fast as its backend takes it.
+    if (exchange?.wantsClientBytes === true) return;
+    const mustWait = exchange !== null || this.needsDrain || this.#isYielding;
+    if (mustWait && (this.#input?.length ?? 0) > INPUT_HIGH_WATER) this.pause();
+    else this.resume();
   }
 
   #onDrain(): void {
     if (this.#exchange !== null) {
       this.#exchange.onClientDrain();
     } else if (this.#state === IS_READING) {
-      this.resume();
-      if (this.#input !== null) this.#processInput();
+      this.#goOn();
     }
   }
 
@@ -277,11 +303,6 @@ export class ClientConnection implements ExchangeClient {
 
   // ── Reading heads ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  #processInput(): void {
-    const { buffer, length } = this.#input as PendingInput;
-    this.#process(buffer, 0, length);
-  }
-
   /**
    * Takes as many requests from `buffer[start, end)` as can be served at once; keeps the rest. While answers wait for the
    * client to read them, no further request is served: a client that only asks would fill the memory with answers.
@@ -289,8 +310,10 @@ export class ClientConnection implements ExchangeClient {
   #process(buffer: Buffer, start: number, end: number): void {
     this.#isProcessing = true;
     let position = start;
+    let left = REQUESTS_PER_TURN;
     while (
       position < end &&
+      left-- > 0 &&
       this.#exchange === null &&
       this.#state === IS_READING &&
       !this.needsDrain
@@ -309,11 +332,13 @@ export class ClientConnection implements ExchangeClient {
         this.#refuse(parser.error as ErrorCode, '', end - position);
         break;
       }
-      const head = position;
-      position = this.#startExchange(parser, buffer, head, end);
+      position = this.#startExchange(parser, buffer, position, end);
     }
     this.#isProcessing = false;
-    if (this.#state === IS_READING) this.#keepInput(buffer, position, end);
+    if (this.#state !== IS_READING) return;
+    this.#keepInput(buffer, position, end);
+    if (left < 0 && position < end && this.#exchange === null) this.#goOnLater();
+    this.#readOnOrPause();
   }
 
   /** @returns the offset of the first byte that the exchange did not take. */
@@ -329,13 +354,16 @@ export class ClientConnection implements ExchangeClient {
       this.forwardContext = this.#createForwardContext();
     }
     const requestId = facts.requestId ?? context.nextRequestId();
+    const { peerAddress } = this.forwardContext;
     const bodyStart = base + parser.length;
     const { accessLog } = context.view.snapshot;
     const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
     const exchange = new Exchange(context, this, {
       facts,
       forwarded: forwardRequest(parser, buffer, base, facts, this.forwardContext, requestId),
-      clientAddress: this.#clientAddress(parser, buffer, base),
+      clientAddress: this.forwardContext.isTrusted
+        ? forwardedClient(parser, buffer, base, peerAddress, this.#view.trustedProxies)
+        : peerAddress,
       requestId,
       headBytes: parser.length,
       userAgent: isCombined ? findField(parser, buffer, base, FIELD_USER_AGENT) : null,
@@ -351,19 +379,6 @@ export class ClientConnection implements ExchangeClient {
     const exchange = this.#exchange;
     if (exchange === null || position === end || !exchange.wantsClientBytes) return position;
     return exchange.onClientBytes(buffer, position, end);
-  }
-
-  #clientAddress(parser: HeadParser, buffer: Buffer, base: number): string {
-    const { peerAddress } = this.forwardContext;
-    if (!this.forwardContext.isTrusted) return peerAddress;
-    const values: string[] = [];
-    for (let field = 0; field < parser.fieldCount; field++) {
-      if (parser.ids[field] !== FIELD_FORWARDED_FOR) continue;
-      values.push(fieldText(parser, buffer, base, field));
-    }
-    return values.length === 0
-      ? peerAddress
-      : clientAddress(peerAddress, values.join(','), this.#context.view.trustedProxies);
   }
 
   /** Answers a request that never became an exchange. Where the next one would begin is unknown: nothing follows. */
