@@ -11,6 +11,9 @@ import { AccessLog } from './relay/access-log.ts';
 import type { View } from './view.ts';
 import { HeadParser } from './wire/head-parser.ts';
 
+/** Timeouts are checked this often: they are late by twice as much at most, and never early. */
+export const TICK_MS = 100;
+
 const MAX_SPARE_PARSERS = 64;
 /** One read of a backend socket at most: what the kernel hands over in one call on loopback and fast links. */
 const READ_BUFFER_BYTES = 64 * 1024;
@@ -27,7 +30,10 @@ export class DataContext {
   readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   /** Where bodies wait that a socket has not taken yet. */
   readonly chunks = new ChunkPool();
-  /** Milliseconds on a monotonic clock, moved on by each tick: good for timeouts, too coarse for latencies. */
+  /**
+   * Milliseconds on a monotonic clock, moved on by each tick to the time of the next one: a timeout that starts by it
+   * never ends early. Too coarse for latencies.
+   */
   nowMs: number;
   /** Answers carry `Connection: close` and connections end after them. */
   isDraining = false;
@@ -44,7 +50,7 @@ export class DataContext {
     this.counters = new ProcessCounters(init.counters, init.threadIndex, init.threadCount);
     this.post = post;
     this.accessLog = new AccessLog(init.logRing, post, this.counters);
-    this.nowMs = performance.now();
+    this.nowMs = performance.now() + TICK_MS;
   }
 
   get view(): View {

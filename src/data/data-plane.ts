@@ -6,12 +6,9 @@ import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/me
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { Backend } from './backend/backend.ts';
 import type { StrategyContext } from './balance/strategy.ts';
-import { DataContext } from './context.ts';
+import { DataContext, TICK_MS } from './context.ts';
 import { Listener } from './listen/listener.ts';
 import { createView, setEligible, type View } from './view.ts';
-
-/** Timeouts are checked this often, so they are late by this much at most. */
-const TICK_MS = 100;
 
 export interface DataPlane {
   /** Takes a message of the control plane. Throws on a kind that it does not know. */
@@ -134,8 +131,9 @@ class Plane implements DataPlane {
 
   #tick(): void {
     const context = this.#context;
-    context.nowMs = performance.now();
-    this.#listener?.tick(context.nowMs);
+    const nowMs = performance.now();
+    context.nowMs = nowMs + TICK_MS;
+    this.#listener?.tick(nowMs);
     for (const backend of context.view.backends.values()) backend.closeExpired(context.nowMs);
     context.accessLog.flush();
   }
