@@ -163,8 +163,7 @@ export class ClientConnection implements ExchangeClient {
       return;
     }
     this.#hasServed = true;
-    const { timeouts } = this.#context.view.snapshot;
-    this.deadlineMs = this.#context.nowMs + timeouts.keepAliveMs;
+    this.deadlineMs = this.#context.nowMs + this.#context.view.snapshot.timeouts.keepAliveMs;
     if (this.#context.isDraining) this.beginDrain();
     if (!this.#isProcessing) this.#goOn();
   }
@@ -178,14 +177,19 @@ export class ClientConnection implements ExchangeClient {
       this.#waitForReader();
     } else if (this.#state === IS_LINGERING) {
       this.#destroy();
-    } else if (this.#input === null || this.#parser?.isUntouched !== false) {
+    } else if (this.#begunBytes === 0) {
       // Nothing was begun, so there is nothing to answer.
       this.#linger();
     } else {
-      const { timeouts } = this.#context.view.snapshot;
-      const detail = `the head was not complete after ${timeouts.headMs} ms`;
-      this.#refuse('ERR_HEAD_TIMEOUT', detail, this.#input.length);
+      const { headMs } = this.#context.view.snapshot.timeouts;
+      const detail = `the head was not complete after ${headMs} ms`;
+      this.#refuse('ERR_HEAD_TIMEOUT', detail, this.#begunBytes);
     }
+  }
+
+  /** Of a head that is not complete yet. */
+  get #begunBytes(): number {
+    return this.#parser?.isUntouched === false ? (this.#input?.length ?? 0) : 0;
   }
 
   /** An answer is not read to its end yet: a slow reader keeps its connection, one that stopped is cut. */
@@ -202,9 +206,9 @@ export class ClientConnection implements ExchangeClient {
     this.deadlineMs = nowMs + READER_CHECK_MS;
   }
 
-  /** An idle connection is closed soon; one in an exchange closes with its answer. */
+  /** An idle connection is closed soon; one in an exchange, or in the middle of a head, closes with its answer. */
   beginDrain(): void {
-    if (this.#exchange !== null || this.#state !== IS_READING) return;
+    if (this.#exchange !== null || this.#state !== IS_READING || this.#begunBytes > 0) return;
     this.deadlineMs = Math.min(this.deadlineMs, this.#context.nowMs + DRAIN_IDLE_MS);
   }
 
@@ -372,12 +376,7 @@ export class ClientConnection implements ExchangeClient {
     this.#releaseParser();
     this.#exchange = exchange;
     const position = exchange.begin(buffer, bodyStart, end);
-    return this.#feedExchange(buffer, position, end);
-  }
-
-  #feedExchange(buffer: Buffer, position: number, end: number): number {
-    const exchange = this.#exchange;
-    if (exchange === null || position === end || !exchange.wantsClientBytes) return position;
+    if (position === end || !exchange.wantsClientBytes) return position;
     return exchange.onClientBytes(buffer, position, end);
   }
 
