@@ -132,14 +132,21 @@ const ssl = z.strictObject(
   { error: 'must be a mapping with enabled, cert_file and key_file' },
 );
 
-/** A file called "stdout" is not what anybody who writes that wants. */
-const logPath = z
-  .string()
-  .min(1, { error: 'must not be empty' })
-  .refine((path) => path !== 'stdout' && path !== '-', {
-    error: 'is not the path of a file',
-    params: { hint: 'true is standard output' },
-  });
+/** A file called "off" or "yes" is not what anybody who writes that wants. */
+const pathNotSwitch = (hint: string) =>
+  z
+    .string()
+    .min(1, { error: 'must not be empty' })
+    .refine((path) => !/^(true|yes|on|1|false|no|off|none|0)$/i.test(path), {
+      error: 'is not the path of a file',
+      params: { hint },
+    });
+
+/** Nor one called "stdout". */
+const logPath = pathNotSwitch('write true or false').refine(
+  (path) => path !== 'stdout' && path !== '-',
+  { error: 'is not the path of a file', params: { hint: 'true is standard output' } },
+);
 
 export const configSchema = z.strictObject(
   {
@@ -219,7 +226,7 @@ export const configSchema = z.strictObject(
       .describe('The least important log lines to write.')
       .default('info'),
     state_file: z
-      .union([z.literal(false), z.string().min(1, { error: 'must not be empty' })], {
+      .union([z.literal(false), pathNotSwitch('false is none')], {
         error: 'must be false or the path of a file',
       })
       .describe(

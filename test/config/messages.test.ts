@@ -158,6 +158,8 @@ test.each([
   ['forwarded: 1', '1:12: forwarded: must be true or false, not 1'],
   ['access_log: 1', '1:13: access_log: must be true, false or the path of a file, not 1'],
   ['access_log: stdout', '1:13: access_log: is not the path of a file (true is standard output)'],
+  ['access_log: off', '1:13: access_log: is not the path of a file (write true or false)'],
+  ['state_file: none', '1:13: state_file: is not the path of a file (false is none)'],
   ['access_log_format: xml', '1:20: access_log_format: must be one of json, combined, not "xml"'],
   ['log_level: warning', '1:12: log_level: must be one of debug, info, warn, error, not "warning"'],
   ['state_file: true', '1:13: state_file: must be false or the path of a file, not true'],
