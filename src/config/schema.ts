@@ -20,6 +20,7 @@ import {
   trueOrFalse,
   wholeNumber,
 } from './schema-types.ts';
+import { MAX_WEIGHT } from './settings.ts';
 import { canonicalStrategy, STRATEGY_ALIASES } from './strategy-name.ts';
 
 const STRATEGY_INPUTS = [
@@ -38,7 +39,7 @@ const backend = z
       z
         .strictObject({
           url: backendUrl().describe('Scheme, host and port: `http://localhost:3001`.'),
-          weight: wholeNumber(1, 1000)
+          weight: wholeNumber(1, MAX_WEIGHT)
             .describe('Its share of the requests, beside the weights of the others.')
             .default(1),
         })

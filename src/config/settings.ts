@@ -36,6 +36,9 @@ export interface BackendAddress {
   readonly authority: string;
 }
 
+/** Weights are whole numbers from 1 to this. */
+export const MAX_WEIGHT = 1000;
+
 export interface BackendSettings extends BackendAddress {
   readonly weight: number;
 }

@@ -10,6 +10,7 @@ import { type FileHandle, open, readFile, realpath, rename, rm, stat } from 'nod
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { parseBackendUrl } from '../config/backend-url.ts';
+import { MAX_WEIGHT } from '../config/settings.ts';
 import { STRATEGY_NAMES } from '../snapshot/snapshot.ts';
 import { ADMIN_STATES, type OperatorEntry, type OperatorState } from './operator-state.ts';
 
@@ -18,7 +19,7 @@ const VERSION = 1;
 const entrySchema = z.strictObject({
   url: z.string(),
   id: z.int().min(0).optional(),
-  weight: z.int().min(1).optional(),
+  weight: z.int().min(1).max(MAX_WEIGHT).optional(),
   state: z.enum(ADMIN_STATES).optional(),
   leaving: z.literal(true).optional(),
 });

@@ -88,6 +88,7 @@ describe('the state file', () => {
       JSON.stringify({ ...good, more: 1 }),
       JSON.stringify({ ...good, strategy: 'best' }),
       JSON.stringify({ ...good, added: [{ ...added, weight: 0 }] }),
+      JSON.stringify({ ...good, added: [{ ...added, weight: 1001 }] }),
       JSON.stringify({ ...good, added: [{ ...added, url: 'HTTP://localhost:1/' }] }),
       JSON.stringify({ ...good, added: [{ ...added, url: 'file:///etc/passwd' }] }),
       JSON.stringify({ ...good, added: [added, added] }),

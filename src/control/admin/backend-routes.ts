@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseBackendUrl } from '../../config/backend-url.ts';
 import { parseDuration } from '../../config/duration.ts';
 import { didYouMean } from '../../config/nearest.ts';
-import type { BackendAddress } from '../../config/settings.ts';
+import { type BackendAddress, MAX_WEIGHT } from '../../config/settings.ts';
 import type { Backend } from '../backend.ts';
 import { viewBackend } from '../backend-view.ts';
 import type { HealthChecker } from '../health.ts';
@@ -15,7 +15,6 @@ import { etagOf, preconditionOf } from './etag.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
 
-const MOST_WEIGHT = 1000;
 /** How long an answer waits for the first check of the backend that it tells about. */
 const FIRST_CHECK_MS = 1000;
 
@@ -150,13 +149,13 @@ function readUrl(text: string): BackendAddress {
 }
 
 function readWeight(value: unknown): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MOST_WEIGHT) {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_WEIGHT) {
     return value;
   }
   throw new ProblemError(
     422,
     'ERR_INVALID_WEIGHT',
-    `"weight" must be a whole number from 1 to ${MOST_WEIGHT}.`,
+    `"weight" must be a whole number from 1 to ${MAX_WEIGHT}.`,
     value === 0 ? { hint: 'to take a backend out, set its state to disabled' } : {},
   );
 }
