@@ -28,6 +28,8 @@ const LARGEST_CHARACTERS = 1024 * 1024;
 const DEEPEST_BRACKETS = 64;
 const DEEPEST_IN_LINE = 64;
 const DEEPEST_INDENTATION = /^[ \t]{200}/m;
+/** The parser compares every key of a mapping with every other one: enough for a thousand keys in one mapping. */
+const MOST_KEY_COMPARISONS = 1_000_000;
 /** One slip can make the parser stumble at every line that follows. */
 const MOST_FAULTS = 10;
 
@@ -84,6 +86,7 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
       lineCounter: lines,
       prettyErrors: false,
       stringKeys: true,
+      uniqueKeys: compareKeys(),
       // 'silent' would take the first of several documents without a word.
       logLevel: 'error',
     });
@@ -96,7 +99,7 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
     }
     value = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    // Aliases that multiply.
+    // Aliases that multiply, or too many keys.
     return whole((error as Error).message);
   }
 
@@ -118,6 +121,15 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
         return { origin: 'file', file, line, column: col };
       },
     },
+  };
+}
+
+/** The parser's own comparison, but for the end: 1 MiB of keys would keep the control plane busy for minutes. */
+function compareKeys(): (a: unknown, b: unknown) => boolean {
+  let comparisons = 0;
+  return (a, b) => {
+    if (++comparisons > MOST_KEY_COMPARISONS) throw new Error('has too many keys');
+    return a === b || (isScalar(a) && isScalar(b) && a.value === b.value);
   };
 }
 
