@@ -181,7 +181,7 @@ export const configSchema = z.strictObject(
     health_check_method: oneOf(['http', 'tcp', 'auto'])
       .describe(
         'http: GET the path, 2xx is healthy. tcp: a connection is enough. auto: http, but tcp for a backend whose ' +
-          'very first answer is 404. Default: auto, or http when a path is given.',
+          'very first answer is 404, or 426 as of a WebSocket server. Default: auto, or http when a path is given.',
       )
       .optional(),
     health_check_path: requestPath().describe('What http checks GET.').prefault('/health'),

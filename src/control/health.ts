@@ -173,11 +173,15 @@ export class HealthChecker {
     else this.#take(watch, this.#settleAuto(watch, result));
   }
 
-  /** `auto`: a backend whose very first answer is 404 has no such page; from then on a connection is enough. */
+  /**
+   * `auto`: a backend whose very first answer is 404 has no such page, and one that answers 426 speaks WebSocket and
+   * nothing else; from then on a connection is enough.
+   */
   #settleAuto(watch: Watch, result: ProbeResult): ProbeResult {
     if (result.status === undefined || watch.hasAnswered) return result;
     watch.hasAnswered = true;
-    if (this.#settings.method !== 'auto' || result.status !== 404) return result;
+    const hasNoPages = result.status === 404 || result.status === 426;
+    if (this.#settings.method !== 'auto' || !hasNoPages) return result;
     watch.method = 'tcp';
     const { url } = watch.backend.address;
     this.#log.info(

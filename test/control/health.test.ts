@@ -104,22 +104,30 @@ describe('health checks', () => {
     health.stop();
   });
 
-  it('goes over to TCP when the very first answer is 404, and only then', async () => {
-    const { health, registry, log, probes, world } = setUp({ method: 'auto' });
-    let answers = 0;
-    world.answer = ({ method }) => {
-      if (method === 'tcp') return { isPassed: true };
-      answers++;
-      // Refused at first: that is no answer.
-      return answers === 1 ? { isPassed: false } : { isPassed: false, status: 404 };
-    };
-    health.sync();
-    await vi.advanceTimersByTimeAsync(40_000);
-    expect(registry.eligibleIds()).toEqual([0]);
-    expect(probes.map(({ method }) => method).slice(0, 4)).toEqual(['http', 'http', 'tcp', 'tcp']);
-    expect(log.events('backend.checked')).toEqual(['backend.checked_by_tcp']);
-    health.stop();
-  });
+  it.each([404, 426])(
+    'goes over to TCP when the very first answer is %d, and only then',
+    async (status) => {
+      const { health, registry, log, probes, world } = setUp({ method: 'auto' });
+      let answers = 0;
+      world.answer = ({ method }) => {
+        if (method === 'tcp') return { isPassed: true };
+        answers++;
+        // Refused at first: that is no answer.
+        return answers === 1 ? { isPassed: false } : { isPassed: false, status };
+      };
+      health.sync();
+      await vi.advanceTimersByTimeAsync(40_000);
+      expect(registry.eligibleIds()).toEqual([0]);
+      expect(probes.map(({ method }) => method).slice(0, 4)).toEqual([
+        'http',
+        'http',
+        'tcp',
+        'tcp',
+      ]);
+      expect(log.events('backend.checked')).toEqual(['backend.checked_by_tcp']);
+      health.stop();
+    },
+  );
 
   it('keeps HTTP when a 404 comes later, and when it was asked for', async () => {
     for (const [method, statuses] of [
