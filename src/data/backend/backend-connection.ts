@@ -160,7 +160,15 @@ export class BackendConnection {
     // A TLS handshake that is cut short has its own error, which says more.
     if (this.#state === IS_CONNECTING) return;
     // A reset that a write has met is seen as an end by the next read.
-    this.#onEnd('the backend closed the connection', this.#hasWriteFailed);
+    this.#onEnd('the backend closed the connection', this.#hasWriteFailed || this.#isReset);
+  }
+
+  /**
+   * A reset right behind some bytes looks like an end on Node 20. The kernel knows better: what was
+   * reset has no peer any more, unless we have ended it as well. Nobody may ask for the peer before: Node keeps the answer.
+   */
+  get #isReset(): boolean {
+    return !this.#socket.writableEnded && this.#socket.remoteAddress === undefined;
   }
 
   #onConnected(): void {
