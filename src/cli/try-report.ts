@@ -1,6 +1,9 @@
 /** What `fairlead try` says about its requests: for people, and as JSON. */
 import type { TryOptions, TryResult } from './try-run.ts';
 
+/** What OpenSSL and Node call a certificate that they do not take. */
+const REFUSED_CERTIFICATE = /^(DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|ERR_TLS_CERT_)/;
+
 const PERCENTILES = { p50: 0.5, p90: 0.9, p99: 0.99, max: 1 } as const;
 
 /** Nearest rank: the smallest value that at least this share of all values do not exceed. 0 without values. */
@@ -34,6 +37,9 @@ export function textReport(options: TryOptions, result: TryResult): string {
     ...table('Status codes', result.statuses, completed),
     ...table('Errors', result.errors, completed + failed),
   ];
+  if ([...result.errors.keys()].some((code) => REFUSED_CERTIFICATE.test(code))) {
+    lines.push('  The certificate is not one to trust; -k takes any.');
+  }
   if (completed > 0) {
     lines.push('', 'Latency');
     for (const [name, ms] of latencies(result)) lines.push(`  ${name}  ${ms.toFixed(2)} ms`);

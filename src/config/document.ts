@@ -93,7 +93,9 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
     const faults = [...document.errors, ...document.warnings].slice(0, MOST_FAULTS);
     if (faults.length > 0) {
       const problems = faults.map((fault) =>
-        problem(fault.pos[0], FAULTS[fault.code] ?? fault.message),
+        fault.code === 'DUPLICATE_KEY'
+          ? problem(fault.pos[0], `${keyAt(source, fault.pos[0])} stands here a second time`)
+          : problem(fault.pos[0], FAULTS[fault.code] ?? fault.message),
       );
       return { ok: false, problems };
     }
@@ -135,10 +137,15 @@ function compareKeys(): (a: unknown, b: unknown) => boolean {
 
 /** The YAML parser's sentences that a user of a config file would not understand, in ours. */
 const FAULTS: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: 'this key stands here a second time',
   MULTIPLE_DOCS: 'a config is one YAML document; a second one begins here',
   NON_STRING_KEY: 'a key must be a text',
 };
+
+/** The parser names the place of a key that stands twice, not the key. */
+function keyAt(source: string, offset: number): string {
+  const key = /^["']?([\w$.-]+)/.exec(source.slice(offset, offset + 100))?.[1];
+  return key === undefined ? 'this key' : `the key ${JSON.stringify(key)}`;
+}
 
 function addLineStarts(lines: LineCounter, source: string): void {
   lines.addNewLine(0);

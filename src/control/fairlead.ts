@@ -3,6 +3,7 @@
  * file, registry, admin API, data threads, first round of health checks, and only then the port.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { formatDuration } from '../config/duration.ts';
 import type { Settings } from '../config/settings.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
@@ -241,7 +242,7 @@ export async function startFairlead(
         const { drainMs } = registry.settings;
         log.info(
           'stopping',
-          `stopping (${reason}): requests in flight have ${drainMs} ms to finish`,
+          `stopping (${reason}): requests in flight have ${formatDuration(drainMs)} to finish`,
           {
             reason,
             drain_ms: drainMs,

@@ -22,7 +22,7 @@ describe('a .json file', () => {
     ['{} {}', '1:4: expected the end of the file, found "{"'],
     ['', '1:1: expected a value, found the end of the file'],
     ['port: 1', '1:1: expected a value, found "p"'],
-    ['{\n\t"port": 1,\n\t"port": 2\n}', '3:2: this key stands here a second time'],
+    ['{\n\t"port": 1,\n\t"port": 2\n}', '3:2: the key "port" stands here a second time'],
     [
       '{\n\t"admin": {\n\t\t"tokn": "x"\n\t}\n}',
       '3:3: admin.tokn: unknown key (did you mean "token"?)',
@@ -65,7 +65,7 @@ describe('a .json file', () => {
 
 describe('a YAML file', () => {
   test.each([
-    ['port: 1\nport: 2', '2:1: this key stands here a second time'],
+    ['port: 1\nport: 2', '2:1: the key "port" stands here a second time'],
     ['port: 1\n---\nport: 2', '2:1: a config is one YAML document; a second one begins here'],
     ['- 1', '1:1: must be a mapping of keys, such as port: 8080'],
     ['? [a]\n: 2', '1:3: a key must be a text'],

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { textReport } from '../../src/cli/try-report.ts';
+import { emptyResult, type TryOptions } from '../../src/cli/try-run.ts';
+
+const OPTIONS = { url: new URL('https://localhost/'), connections: 1 } as TryOptions;
+
+test.each([
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', true],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', true],
+  ['ECONNREFUSED', false],
+  // The server wants a certificate of the client: -k does not help.
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', false],
+])('after %s, the hint at -k: %s', (code, isThere) => {
+  const result = { ...emptyResult(), failed: 1, errors: new Map([[code, 1]]) };
+  expect(textReport(OPTIONS, result).includes('; -k takes any')).toBe(isThere);
+});
