@@ -10,7 +10,7 @@ import {
 import { jsonSchema } from '../config/schema.ts';
 import type { FairleadContext } from '../control/context.ts';
 import { startFairlead } from '../control/fairlead.ts';
-import { handleSignals } from '../control/lifecycle.ts';
+import { handleSignals, holdSignals } from '../control/lifecycle.ts';
 import { restartKeys } from '../control/reload.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { complain, EXIT_FAILED, EXIT_USAGE } from './exit.ts';
@@ -23,15 +23,17 @@ export function runProxy(args: readonly string[]): Promise<number> {
   return withUsageErrors('run', async () => {
     const { flags } = parseSettingFlags(args);
     const input: LoadInput = { flags, env: { ...process.env }, cwd: process.cwd() };
-    const loaded = loadSettings(input);
-    if (!loaded.ok) {
-      complain(loaded.problems);
-      return EXIT_USAGE;
-    }
+    const release = holdSignals(process);
     const stop = new StopSignals();
     try {
+      const loaded = loadSettings(input);
+      if (!loaded.ok) {
+        complain(loaded.problems);
+        return EXIT_USAGE;
+      }
       const running = await startFairlead(loaded.settings, contextOf(input, loaded));
       handleSignals(running);
+      release();
       stop.govern(running);
       for (const note of loaded.notes) running.logs.log.warn('config.note', note);
       return await running.exited;
@@ -41,6 +43,7 @@ export function runProxy(args: readonly string[]): Promise<number> {
       process.stderr.write(`fairlead: ${exitCode === undefined ? (stack ?? message) : message}\n`);
       return exitCode ?? EXIT_FAILED;
     } finally {
+      release();
       stop.release();
     }
   });

@@ -9,6 +9,25 @@ export interface ProcessLike extends SignalSource {
   exit(code: number): void;
 }
 
+const RELOAD_SIGNAL = 'SIGHUP';
+const REOPEN_SIGNAL = 'SIGUSR2';
+
+/**
+ * A reload or a log rotation asked for while the proxy still starts must not end the process, which is what both signals
+ * do by default. What it gives back ends the holding and sends what came to whoever listens by then.
+ */
+export function holdSignals(source: SignalSource & Pick<NodeJS.EventEmitter, 'emit'>): () => void {
+  const came = new Set<string>();
+  const note = (signal: unknown): void => void came.add(String(signal));
+  const signals = [RELOAD_SIGNAL, REOPEN_SIGNAL];
+  for (const signal of signals) source.on(signal, note);
+  return () => {
+    for (const signal of signals) source.off(signal, note);
+    for (const signal of came) source.emit(signal, signal);
+    came.clear();
+  };
+}
+
 /**
  * SIGHUP reloads; SIGUSR2 opens the access log anew (SIGUSR1 belongs to Node's debugger). An error that nobody caught is
  * logged and ends the process with 1: after it, nothing is known about the state of the control plane. The listeners go
@@ -34,8 +53,8 @@ export function handleSignals(
     void exitWithLogs();
   };
   const listeners: readonly (readonly [string, (argument: unknown) => void])[] = [
-    ['SIGHUP', reload],
-    ['SIGUSR2', reopen],
+    [RELOAD_SIGNAL, reload],
+    [REOPEN_SIGNAL, reopen],
     ['uncaughtException', fatal],
   ];
   for (const [event, listener] of listeners) target.on(event, listener);
