@@ -75,6 +75,8 @@ export const ERRORS = {
   ),
   ERR_CLIENT_TIMEOUT: client(499, 'The client stopped reading the response.'),
 
+  ERR_CLIENT_TLS: client(400, 'The TLS handshake with the client failed.'),
+
   // Nobody to send the request to.
   ERR_NO_BACKEND: proxy(503, 'destination_unavailable', 'No healthy backend is available.'),
   ERR_BACKENDS_FULL: proxy(
@@ -86,6 +88,11 @@ export const ERRORS = {
     503,
     'proxy_internal_limit_reached',
     'The proxy has run out of sockets or file descriptors.',
+  ),
+  ERR_CUT_AT_SHUTDOWN: proxy(
+    503,
+    'proxy_internal_response',
+    'The proxy ended before the exchange did.',
   ),
 
   // A backend failed before a byte of the request was sent: any method may go elsewhere.

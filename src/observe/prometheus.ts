@@ -126,10 +126,13 @@ function writeBackends(page: Page, { pool, backends }: Metrics): void {
   page.family(
     'fairlead_backend_connections',
     'gauge',
-    'Connections to the backend: all open, and idle.',
+    'Connections to the backend: in use or connecting, and idle.',
   );
   for (const { url, totals } of backends) {
-    page.sample({ pool, backend: url, state: 'open' }, totals.openConnections);
+    page.sample(
+      { pool, backend: url, state: 'active' },
+      Math.max(0, totals.openConnections - totals.idleConnections),
+    );
     page.sample({ pool, backend: url, state: 'idle' }, totals.idleConnections);
   }
   perBackend(

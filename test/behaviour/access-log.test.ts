@@ -128,7 +128,7 @@ describe('a JSON line', () => {
     });
   });
 
-  test('of a request that could not be read has no method and no path', async () => {
+  test('of a request that was refused has what its request line said', async () => {
     const client = await stage.client();
     await client.write('GET /bad HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n');
     expect((await client.readResponse()).status).toBe(400);
@@ -137,10 +137,9 @@ describe('a JSON line', () => {
     );
     expect(line).toMatchObject({
       ...BASE,
-      method: null,
+      method: 'GET',
       host: null,
-      path: null,
-      protocol: null,
+      path: '/bad',
       bytes_in: 'GET /bad HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'.length,
       status: 400,
       backend: null,

@@ -28,10 +28,9 @@ beforeAll(async () => {
 async function connections(): Promise<{ open: number; idle: number }> {
   const samples = await metrics(stage.fairlead);
   const labels = `pool="default",backend="${stage.backend.url}"`;
-  return {
-    open: samples.get(`fairlead_backend_connections{${labels},state="open"}`) ?? Number.NaN,
-    idle: samples.get(`fairlead_backend_connections{${labels},state="idle"}`) ?? Number.NaN,
-  };
+  const count = (state: string): number =>
+    samples.get(`fairlead_backend_connections{${labels},state="${state}"}`) ?? Number.NaN;
+  return { open: count('active') + count('idle'), idle: count('idle') };
 }
 
 /** No idle connection is left over from an earlier test. */

@@ -1,6 +1,6 @@
 /** Sends bytes whole and split at every byte, over many connections at once, and tells what the client saw. */
 import { connect } from 'node:net';
-import type { SocketEnd } from '../support/byte-reader.ts';
+import { isReset, type SocketEnd } from '../support/byte-reader.ts';
 
 export interface Seen {
   /** Everything that came back, as Latin-1 text. */
@@ -41,7 +41,7 @@ export function sendParts(
     };
     socket.on('connect', () => write(0));
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-    socket.on('end', () => settle('end'));
+    socket.on('end', () => settle(isReset(socket) ? 'ECONNRESET' : 'end'));
     socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
   });
 }

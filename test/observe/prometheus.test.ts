@@ -127,7 +127,7 @@ describe('the metrics page', () => {
     expect(value('fairlead_requests_total', { backend, code: '502' })).toBe(2);
     expect(value('fairlead_requests_total', { backend: 'none', code: '503' })).toBe(2);
     expect(value('fairlead_backend_requests_in_flight', { backend })).toBe(2);
-    expect(value('fairlead_backend_connections', { backend, state: 'open' })).toBe(2);
+    expect(value('fairlead_backend_connections', { backend, state: 'active' })).toBe(1);
     expect(value('fairlead_backend_connections', { backend, state: 'idle' })).toBe(1);
     expect(value('fairlead_backend_failures_total', { backend })).toBe(2);
     expect(value('fairlead_retries_total', { backend })).toBe(2);

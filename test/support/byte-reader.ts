@@ -9,6 +9,14 @@ const DEFAULT_WAIT_MS = 5_000;
 /** How the other side ended: `end` for a FIN, an error's code (`ECONNRESET`) for a reset, `destroyed` by this side. */
 export type SocketEnd = 'end' | 'destroyed' | (string & {});
 
+/**
+ * On Node 20 a reset right behind the last bytes is reported as an end. The kernel knows better: what was reset has no peer
+ * any more, unless this side has ended it as well.
+ */
+export function isReset(socket: Socket): boolean {
+  return !socket.writableEnded && socket.remoteAddress === undefined;
+}
+
 export class ByteReader {
   readonly #socket: Socket;
   readonly #chunks: Buffer[] = [];
@@ -28,7 +36,7 @@ export class ByteReader {
         resolve(this.#end);
       };
       socket.on('error', (error: NodeJS.ErrnoException) => ended(error.code ?? error.message));
-      socket.on('end', () => ended('end'));
+      socket.on('end', () => ended(isReset(socket) ? 'ECONNRESET' : 'end'));
       socket.on('close', () => ended('destroyed'));
     });
     socket.on('data', (chunk: Buffer) => {

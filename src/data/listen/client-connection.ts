@@ -13,14 +13,11 @@ import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
 import type { View } from '../view.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
-import {
-  createForwardContext,
-  type ForwardContext,
-  forwardRequest,
-} from '../wire/forward-request.ts';
+import { type ForwardContext, forwardRequest } from '../wire/forward-request.ts';
 import { type HeadParser, PARSE_FAILED, PARSE_MORE } from '../wire/head-parser.ts';
-import { findField, readRequest } from '../wire/request.ts';
-import { forwardedClient, isTrusted, normalizeAddress } from './client-address.ts';
+import { findField, readRequest, readRequestLine } from '../wire/request.ts';
+import { forwardedClient } from './client-address.ts';
+import { connectionContext } from './connection-context.ts';
 import { PendingInput } from './pending-input.ts';
 
 /** Pipelined bytes kept while an exchange runs; past it the client is not read. */
@@ -83,25 +80,12 @@ export class ClientConnection implements ExchangeClient {
     this.#onClosed = onClosed;
     this.#isTls = isTls;
     this.#view = context.view;
-    this.forwardContext = this.#createForwardContext();
+    this.forwardContext = connectionContext(context.view, socket, isTls);
     this.deadlineMs = context.nowMs + context.view.snapshot.timeouts.headMs;
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#onDrain());
     socket.on('error', (error) => this.#onGone(error.message));
     socket.on('close', () => this.#onGone('the connection closed'));
-  }
-
-  #createForwardContext(): ForwardContext {
-    const { snapshot, trustedProxies } = this.#view;
-    const peerAddress = normalizeAddress(this.#socket.remoteAddress);
-    return createForwardContext(
-      peerAddress,
-      this.#isTls ? 'https' : 'http',
-      this.#socket.localPort ?? snapshot.listener.port,
-      isTrusted(trustedProxies, peerAddress),
-      snapshot.forwarding.sendForwarded,
-      snapshot.forwarding.hostHeader.kind !== 'client',
-    );
   }
 
   // ── What an exchange uses ───────────────────────────────────────────────────────────────────────────────────────
@@ -183,7 +167,8 @@ export class ClientConnection implements ExchangeClient {
     } else {
       const { headMs } = this.#context.view.snapshot.timeouts;
       const detail = `the head was not complete after ${headMs} ms`;
-      this.#refuse('ERR_HEAD_TIMEOUT', detail, this.#begunBytes);
+      const { buffer, length } = this.#input as PendingInput;
+      this.#refuse('ERR_HEAD_TIMEOUT', detail, buffer, 0, length);
     }
   }
 
@@ -217,7 +202,7 @@ export class ClientConnection implements ExchangeClient {
     if (this.#state === IS_CLOSED) return;
     const exchange = this.#exchange;
     this.#exchange = null;
-    exchange?.onClientGone('the proxy shut down');
+    exchange?.onClientGone('cut off by the end of the proxy', 'ERR_CUT_AT_SHUTDOWN');
     this.reset();
   }
 
@@ -333,7 +318,7 @@ export class ClientConnection implements ExchangeClient {
         break;
       }
       if (outcome === PARSE_FAILED) {
-        this.#refuse(parser.error as ErrorCode, '', end - position);
+        this.#refuse(parser.error as ErrorCode, '', buffer, position, end);
         break;
       }
       position = this.#startExchange(parser, buffer, position, end);
@@ -350,12 +335,12 @@ export class ClientConnection implements ExchangeClient {
     const context = this.#context;
     const facts = readRequest(parser, buffer, base);
     if (typeof facts === 'string') {
-      this.#refuse(facts, '', parser.length);
+      this.#refuse(facts, '', buffer, base, base + parser.length);
       return end;
     }
     if (this.#view !== context.view) {
       this.#view = context.view;
-      this.forwardContext = this.#createForwardContext();
+      this.forwardContext = connectionContext(context.view, this.#socket, this.#isTls);
     }
     const requestId = facts.requestId ?? context.nextRequestId();
     const { peerAddress } = this.forwardContext;
@@ -381,7 +366,7 @@ export class ClientConnection implements ExchangeClient {
   }
 
   /** Answers a request that never became an exchange. Where the next one would begin is unknown: nothing follows. */
-  #refuse(code: ErrorCode, detail: string, bytesIn: number): void {
+  #refuse(code: ErrorCode, detail: string, buffer: Buffer, base: number, end: number): void {
     const requestId = this.#context.nextRequestId();
     const text = errorAnswer(code, {
       wantsJson: false,
@@ -392,7 +377,14 @@ export class ClientConnection implements ExchangeClient {
     });
     this.sendText(text);
     const { peerAddress } = this.forwardContext;
-    recordRefusal(this.#context, peerAddress, requestId, code, detail, bytesIn, text.length);
+    recordRefusal(this.#context, code, detail, {
+      clientAddress: peerAddress,
+      requestId,
+      // What the request line said, as far as it could be read.
+      ...readRequestLine(this.#parser, buffer, base),
+      bytesIn: end - base,
+      bytesOut: text.length,
+    });
     this.#linger();
   }
 

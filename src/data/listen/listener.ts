@@ -56,8 +56,11 @@ export class Listener {
           );
     if (this.#isTls) {
       this.#server.on('connection', (socket: net.Socket) => this.#admitCarrier(socket));
-      // A failed handshake is the client's affair; Node has closed the connection by then.
-      this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
+      // No request, so no line in the access log: a scanner would fill it. Counted, so that an operator can see it.
+      this.#server.on('tlsClientError', (_error, socket) => {
+        this.#context.countError('ERR_CLIENT_TLS');
+        socket.destroy();
+      });
     }
   }
 

@@ -199,14 +199,11 @@ export class Attempt implements ConnectionUser {
   }
 }
 
-/** Why there is no attempt. */
-export const NOBODY_ELIGIBLE = 0;
-export const ALL_FULL = 1;
-
 /**
  * Picks a backend and begins an attempt there.
  * @param tried backends that failed this exchange already: they do not get it again.
  * @param needsFresh an idle connection has just turned out dead.
+ * @returns the attempt, or why there is none.
  */
 export function startAttempt(
   owner: AttemptOwner,
@@ -215,13 +212,13 @@ export function startAttempt(
   tried: readonly Backend[] | null,
   needsFresh: boolean,
   startedAt: number,
-): Attempt | typeof NOBODY_ELIGIBLE | typeof ALL_FULL {
+): Attempt | 'ERR_NO_BACKEND' | 'ERR_BACKENDS_FULL' {
   let avoid = tried;
   for (;;) {
     const backend = view.strategy.pick(key, avoid);
     // A strategy falls back on the avoided when nothing else is left.
     if (backend === null || (avoid !== null && avoid.includes(backend))) {
-      return avoid === tried ? NOBODY_ELIGIBLE : ALL_FULL;
+      return avoid === tried ? 'ERR_NO_BACKEND' : 'ERR_BACKENDS_FULL';
     }
     const attempt = new Attempt(owner, view, backend, startedAt);
     if (attempt.begin(needsFresh)) return attempt;

@@ -9,13 +9,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { DataContext } from '../context.ts';
 import type { View } from '../view.ts';
 import type { AttemptRecord } from './access-log.ts';
-import {
-  ALL_FULL,
-  type Attempt,
-  type AttemptOwner,
-  NOBODY_ELIGIBLE,
-  startAttempt,
-} from './attempt.ts';
+import { type Attempt, type AttemptOwner, startAttempt } from './attempt.ts';
 import type { ExchangeClient } from './exchange-client.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { recordExchange } from './ledger.ts';
@@ -139,12 +133,12 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     else this.#attempt?.resume();
   }
 
-  /** The client closed, or its connection broke. */
-  onClientGone(detail: string): void {
+  /** The client closed, or its connection broke, or `code` says why we cut it. */
+  onClientGone(detail: string, code: ErrorCode = 'ERR_CLIENT_GONE'): void {
     if (this.#phase === IS_OVER) return;
-    this.#endAttempt('ERR_CLIENT_GONE', false);
+    this.#endAttempt(code, false);
     if (this.#phase === IS_TUNNEL) this.#settle(SWITCHING_PROTOCOLS, null, '');
-    else this.#settle(ERRORS.ERR_CLIENT_GONE.status, 'ERR_CLIENT_GONE', detail);
+    else this.#settle(ERRORS[code].status, code, detail);
   }
 
   /** The client sent FIN. In a tunnel that ends one direction; everywhere else it means that the client has left. */
@@ -228,11 +222,11 @@ export class Exchange implements AttemptOwner, TunnelOwner {
       this.#needsFresh,
       this.#attempts.length === 0 ? this.#startedAt : performance.now(),
     );
-    if (attempt === NOBODY_ELIGIBLE || attempt === ALL_FULL) {
+    if (typeof attempt === 'string') {
       // The last failure is the best explanation.
       const last = this.#attempts.at(-1);
       if (last !== undefined) this.#fail(last.outcome as ErrorCode, this.#lastDetail);
-      else this.#fail(attempt === ALL_FULL ? 'ERR_BACKENDS_FULL' : 'ERR_NO_BACKEND', '');
+      else this.#fail(attempt, `the pool has ${view.backends.size} backends`);
       return;
     }
     this.#view = view;

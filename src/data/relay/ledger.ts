@@ -51,34 +51,35 @@ export function recordExchange(
   });
 }
 
-/** A request that could not be read, and so never became an exchange. */
+/** What is known of a request that never became an exchange. */
+export interface Refused {
+  readonly clientAddress: string;
+  readonly requestId: string;
+  readonly method: string | null;
+  readonly path: string | null;
+  readonly protocol: string | null;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
 export function recordRefusal(
   context: DataContext,
-  clientAddress: string,
-  requestId: string,
   code: ErrorCode,
-  errorDetail: string,
-  bytesIn: number,
-  bytesOut: number,
+  detail: string,
+  refused: Refused,
 ): void {
   record(context, context.view, null, {
-    clientAddress,
-    method: null,
+    ...refused,
     host: null,
-    path: null,
-    protocol: null,
     status: ERRORS[code].status,
-    bytesIn,
-    bytesOut,
     durationMs: 0,
     connectMs: -1,
     firstByteMs: -1,
     pool: context.view.snapshot.pool.name,
     backendUrl: null,
     attempts: [],
-    requestId,
     error: code,
-    errorDetail: errorDetail === '' ? ERRORS[code].message : errorDetail,
+    errorDetail: detail === '' ? ERRORS[code].message : detail,
     userAgent: null,
     referer: null,
   });

@@ -133,6 +133,24 @@ export function readRequest(
   };
 }
 
+/** Method and target of a head that was refused later on; null for what did not come so far. */
+export function readRequestLine(
+  head: HeadParser | null,
+  buffer: Buffer,
+  base: number,
+): {
+  readonly method: string | null;
+  readonly path: string | null;
+  readonly protocol: string | null;
+} {
+  if (head === null || head.fieldsStart === 0) return { method: null, path: null, protocol: null };
+  return {
+    method: buffer.latin1Slice(base + head.lineStart, base + head.methodEnd),
+    path: buffer.latin1Slice(base + head.targetStart, base + head.targetEnd),
+    protocol: `HTTP/1.${head.versionMinor}`,
+  };
+}
+
 export function fieldText(head: HeadParser, buffer: Buffer, base: number, field: number): string {
   return buffer.latin1Slice(base + head.valueStart(field), base + head.valueEnd(field));
 }
