@@ -108,7 +108,7 @@ const REMARKS = {
     'takes the backend with the fewest requests in flight for its weight. `least-conn` is another name for ' +
     '`least-connections`, `weighted-round-robin` for `round-robin`.',
   max_connections:
-    'Counted over all data threads. A backend that is full is passed over; when all are full the answer is 503.',
+    'Counted over all data threads, idle connections included; of these a thread keeps its share of the limit. A backend that is full is passed over; when all are full the answer is 503.',
   request_timeout: 'Different values for two of the names contradict each other: that is an error.',
   host_header: 'The backend’s own is the host and port of its URL.',
   trusted_proxies:

@@ -80,7 +80,8 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
         return answer(202, await operator.leave(backend.id, duration.ms, precondition));
       }
     }
-    return answer(200, await operator.remove(backend.id, precondition));
+    const removed = answer(200, await operator.remove(backend.id, precondition));
+    return { ...removed, body: { ...viewBackend(backend, threadCount), alive: false } };
   }
 
   return [
