@@ -52,7 +52,6 @@ export function startWorker(init: DataThreadInit, options: WorkerOptions): DataT
     void worker.terminate();
   });
   const post = (message: ToDataThread): void => {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker, not a window
     if (!hasEnded) worker.postMessage(message);
   };
   return {

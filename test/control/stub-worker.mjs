@@ -7,7 +7,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 
 let { snapshot } = workerData;
 const sockets = new Set();
-// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker, not a window
 const post = (message) => parentPort.postMessage(message);
 const told = (message) =>
   post({
