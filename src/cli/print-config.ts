@@ -1,10 +1,10 @@
 /** `fairlead print-config`: the config in force, secrets hidden, each value with where it comes from. */
 import { Document, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
 import { type EffectiveConfig, effectiveConfig } from '../config/effective.ts';
-import { loadSettings } from '../config/load.ts';
-import { complain, EXIT_FINE, EXIT_USAGE } from './exit.ts';
-import { describeSettingFlags, parseSettingFlags } from './settings-flags.ts';
+import { EXIT_FINE } from './exit.ts';
+import { describeSettingFlags } from './settings-flags.ts';
 import { withUsageErrors } from './tool-flags.ts';
+import { withSettings } from './with-settings.ts';
 
 const USAGE = `Usage: fairlead print-config [URL…] [--config FILE] [--json] [options]
 
@@ -15,23 +15,15 @@ from. Secrets are shown as ***.
 ${describeSettingFlags()}`;
 
 export function runPrintConfig(args: readonly string[]): Promise<number> {
-  return withUsageErrors('print-config', () => {
-    const { flags, switches } = parseSettingFlags(args, ['help', 'json']);
-    if (switches.has('help')) {
-      process.stdout.write(USAGE);
+  return withUsageErrors('print-config', () =>
+    withSettings(args, USAGE, ['json'], ({ settings, origins }, switches) => {
+      const effective = effectiveConfig(settings, origins);
+      process.stdout.write(
+        switches.has('json') ? `${JSON.stringify(effective, null, 2)}\n` : asYaml(effective),
+      );
       return EXIT_FINE;
-    }
-    const result = loadSettings({ flags, env: process.env, cwd: process.cwd() });
-    if (!result.ok) {
-      complain(result.problems);
-      return EXIT_USAGE;
-    }
-    const effective = effectiveConfig(result.settings, result.origins);
-    process.stdout.write(
-      switches.has('json') ? `${JSON.stringify(effective, null, 2)}\n` : asYaml(effective),
-    );
-    return EXIT_FINE;
-  });
+    }),
+  );
 }
 
 /** Each value with a comment `# from file fairlead.config.yaml:3`, `# from environment FAIRLEAD_PORT` or `# default`. */

@@ -1,10 +1,9 @@
 /** `fairlead state show|clear`: the changes made through the admin API that are laid over the config at every start. */
-import { loadSettings } from '../config/load.ts';
 import { countChanges, type OperatorEntry } from '../control/operator-state.ts';
 import { clearStateFile, readStateFile } from '../control/state-file.ts';
-import { complain, EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
-import { parseSettingFlags } from './settings-flags.ts';
+import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
+import { withSettings } from './with-settings.ts';
 
 const USAGE = `Usage: fairlead state show|clear [--config FILE]
 
@@ -22,22 +21,13 @@ export function runState(args: readonly string[]): Promise<number> {
     if (action !== 'show' && action !== 'clear') {
       throw new UsageError('say what to do: fairlead state show, or fairlead state clear');
     }
-    const { flags, switches } = parseSettingFlags(rest, ['help']);
-    if (switches.has('help')) {
-      process.stdout.write(USAGE);
-      return EXIT_FINE;
-    }
-    const result = loadSettings({ flags, env: process.env, cwd: process.cwd() });
-    if (!result.ok) {
-      complain(result.problems);
-      return EXIT_USAGE;
-    }
-    const { stateFile } = result.settings;
-    if (stateFile === undefined) {
-      process.stdout.write('This config keeps no changes: it has no state_file.\n');
-      return EXIT_FINE;
-    }
-    return action === 'show' ? show(stateFile) : clear(stateFile);
+    return withSettings(rest, USAGE, [], ({ settings: { stateFile } }) => {
+      if (stateFile === undefined) {
+        process.stdout.write('This config keeps no changes: it has no state_file.\n');
+        return EXIT_FINE;
+      }
+      return action === 'show' ? show(stateFile) : clear(stateFile);
+    });
   });
 }
 

@@ -26,10 +26,10 @@ max_connections: 7
 host_header: example.com
 trusted_proxies: [10.0.0.0/8]
 forwarded: true
-access_log: /tmp/log
+access_log: /srv/fairlead/access.log
 access_log_format: combined
 log_level: debug
-state_file: /tmp/state
+state_file: /srv/fairlead/state
 `;
 
 function effective(text: string, around: Around = {}): EffectiveConfig {
