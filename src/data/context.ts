@@ -6,8 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { ProcessCounters } from '../snapshot/counters.ts';
 import type { DataThreadInit, PostToControl } from '../snapshot/messages.ts';
-import { ChunkPool } from './chunk-pool.ts';
 import { AccessLog } from './relay/access-log.ts';
+import { ReadBuffers } from './stream/read-buffers.ts';
 import type { View } from './view.ts';
 import { HeadParser } from './wire/head-parser.ts';
 
@@ -15,8 +15,6 @@ import { HeadParser } from './wire/head-parser.ts';
 export const TICK_MS = 100;
 
 const MAX_SPARE_PARSERS = 64;
-/** One read of a backend socket at most: what the kernel hands over in one call on loopback and fast links. */
-const READ_BUFFER_BYTES = 64 * 1024;
 
 const ERROR_INDEX = new Map<ErrorCode, number>(ERROR_CODES.map((code, index) => [code, index]));
 
@@ -26,10 +24,7 @@ export class DataContext {
   readonly counters: ProcessCounters;
   readonly post: PostToControl;
   readonly accessLog: AccessLog;
-  /** All backend sockets of the thread read into it; see BackendConnection. */
-  readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
-  /** Where bodies wait that a socket has not taken yet. */
-  readonly chunks = new ChunkPool();
+  readonly buffers = new ReadBuffers();
   /**
    * Milliseconds on a monotonic clock, moved on by each tick to the time of the next one: a timeout that starts by it
    * never ends early. Too coarse for latencies.

@@ -68,7 +68,7 @@ class Plane implements DataPlane {
       snapshot,
       previous,
       this.#strategyContext,
-      (spec) => new Backend(spec, context.threadIndex, context.threadCount, context.readBuffer),
+      (spec) => new Backend(spec, context.threadIndex, context.threadCount, context.buffers),
     );
     context.swapView(view);
     for (const [id, backend] of previous?.backends ?? []) {

@@ -1,14 +1,14 @@
 /**
  * One connection to a backend: connects, carries one attempt at a time, waits idle in between.
  *
- * All backend sockets of a thread read into one buffer (`onread`): the bytes a user is given are borrowed and gone when
- * the call returns. What must be kept is copied.
+ * The bytes a user is given are borrowed and gone when the call returns. What must be kept is copied.
  */
-import net from 'node:net';
-import tls from 'node:tls';
 import type { ErrorCode } from '../../errors.ts';
 import type { BackendCounters } from '../../snapshot/counters.ts';
 import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
+import type { ByteStream } from '../stream/byte-stream.ts';
+import { type Connecting, type ConnectUser, connect } from '../stream/connect.ts';
+import type { ReadBuffers } from '../stream/read-buffers.ts';
 import { describeConnectError } from './connect-errors.ts';
 
 /** The backend that a connection leads to, as far as the connection knows it. */
@@ -37,56 +37,23 @@ const IS_CONNECTING = 0;
 const IS_OPEN = 1;
 const IS_CLOSED = 2;
 
-export class BackendConnection {
+export class BackendConnection implements ConnectUser {
   readonly backend: ConnectionOwner;
   /** While idle: when it must not be used any more, on the thread's clock. */
   idleUntilMs = 0;
   /** The limit that the backend stated in its Keep-Alive field, in ms; Infinity when it did not. */
   keepAliveLimitMs = Number.POSITIVE_INFINITY;
+  hasWriteFailed = false;
 
-  readonly #socket: net.Socket;
   #user: ConnectionUser | null;
   #state = IS_CONNECTING;
-  #hasWriteFailed = false;
+  readonly #connecting: Connecting;
+  #stream: ByteStream | null = null;
 
-  constructor(backend: ConnectionOwner, user: ConnectionUser, readBuffer: Buffer) {
+  constructor(backend: ConnectionOwner, user: ConnectionUser, buffers: ReadBuffers) {
     this.backend = backend;
     this.#user = user;
-    const { host, port, tls: isTls } = backend.spec;
-    const shared = {
-      host,
-      port,
-      // Both address families are tried, the next one after 250 ms: RFC 8305. "localhost" may be ::1 or 127.0.0.1.
-      autoSelectFamily: true,
-      noDelay: true,
-      allowHalfOpen: true,
-      onread: {
-        buffer: readBuffer,
-        callback: (length: number, buffer: Uint8Array) => this.#onBytes(length, buffer as Buffer),
-      },
-    };
-    this.#socket = isTls
-      ? tls.connect({
-          ...shared,
-          ...(net.isIP(host) === 0 ? { servername: host } : {}),
-          ALPNProtocols: ['http/1.1'],
-        })
-      : net.connect(shared);
-    const socket = this.#socket;
-    watchReading(socket, this);
-    socket.on(isTls ? 'secureConnect' : 'connect', () => this.#onConnected());
-    socket.on('error', (error) => this.#onError(error));
-    socket.on('close', () => this.#onEnd('the connection closed', true));
-    socket.on('drain', () => this.#user?.onBackendDrain());
-  }
-
-  /** A write that fails now ends the writing only: the response may be on its way, or here already. */
-  get outlivesWriteErrors(): boolean {
-    return this.#state === IS_OPEN && this.#user !== null && !this.#hasWriteFailed;
-  }
-
-  get hasWriteFailed(): boolean {
-    return this.#hasWriteFailed;
+    this.#connecting = connect(backend.spec, this, buffers);
   }
 
   /** Gives an idle connection to its next user. */
@@ -104,44 +71,54 @@ export class BackendConnection {
     this.#user = null;
   }
 
-  /** Latin-1 text. @returns false when the caller should wait for `onBackendDrain`. */
-  writeText(text: string): boolean {
-    return this.#hasWriteFailed || this.#socket.write(text, 'latin1');
+  /** Latin-1 text. */
+  writeText(text: string): void {
+    this.#stream?.writeText(text);
   }
 
-  /** The bytes must stay untouched until they have left: pass a copy. */
-  writeBytes(bytes: Buffer): boolean {
-    return this.#hasWriteFailed || this.#socket.write(bytes);
+  /** The bytes must stay untouched from now on. */
+  writeBytes(bytes: Buffer): void {
+    this.#stream?.writeBytes(bytes);
+  }
+
+  /** Writes `buffer[start, end)`, which is the caller's again when this returns. */
+  writeBorrowed(buffer: Buffer, start: number, end: number): void {
+    this.#stream?.writeBorrowed(buffer, start, end);
   }
 
   cork(): void {
-    this.#socket.cork();
+    this.#stream?.cork();
   }
 
   uncork(): void {
-    this.#socket.uncork();
+    this.#stream?.uncork();
   }
 
   get needsDrain(): boolean {
-    return this.#socket.writableNeedDrain && !this.#hasWriteFailed;
+    return this.#stream !== null && this.#stream.needsDrain;
   }
 
   pause(): void {
-    this.#socket.pause();
+    this.#stream?.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#stream?.resume();
+  }
+
+  /** Nobody uses it for a while. */
+  rest(): void {
+    this.#stream?.rest();
   }
 
   /** Sends FIN after what was written. For tunnels: a request's end is never signalled by closing. */
   end(): void {
-    if (this.#state === IS_OPEN) this.#socket.end();
+    this.#stream?.end();
   }
 
   /** Upgraded connections live long: let the system notice a dead peer. */
   enableTcpKeepAlive(): void {
-    this.#socket.setKeepAlive(true, 60_000);
+    this.#stream?.enableTcpKeepAlive(60_000);
   }
 
   /** Closes at once and tells nobody. */
@@ -150,118 +127,63 @@ export class BackendConnection {
     this.#close();
   }
 
-  noteWriteFailed(error: Error): void {
-    this.#hasWriteFailed = true;
-    this.#user?.onBackendWriteFailed(error.message);
-  }
+  // ── What the stream says ────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The backend's FIN, in its place among the bytes. */
-  noteReadEnd(): void {
-    // A TLS handshake that is cut short has its own error, which says more.
-    if (this.#state === IS_CONNECTING) return;
-    // A reset that a write has met is seen as an end by the next read.
-    this.#onEnd('the backend closed the connection', this.#hasWriteFailed || this.#isReset);
-  }
-
-  /**
-   * A reset right behind some bytes looks like an end on Node 20. The kernel knows better: what was
-   * reset has no peer any more, unless we have ended it as well. Nobody may ask for the peer before: Node keeps the answer.
-   */
-  get #isReset(): boolean {
-    return !this.#socket.writableEnded && this.#socket.remoteAddress === undefined;
-  }
-
-  #onConnected(): void {
-    if (this.#state !== IS_CONNECTING) return;
+  onConnected(stream: ByteStream): void {
     this.#state = IS_OPEN;
+    this.#stream = stream;
     this.#user?.onBackendConnected();
   }
 
-  #onBytes(length: number, buffer: Buffer): boolean {
-    if (this.#user === null) {
-      // Bytes that nobody asked for would be taken for the next response (undici GHSA-35p6-xmwp-9g52).
-      this.backend.forget(this);
-      this.#close();
-      return false;
-    }
-    this.#user.onBackendBytes(buffer, length);
-    return true;
+  onConnectFailed(error: Error): void {
+    const user = this.#user;
+    this.destroy();
+    if (user === null) return;
+    const { code, detail } = describeConnectError(error);
+    user.onBackendConnectFailed(code, detail);
   }
 
-  #onError(error: Error): void {
-    if (this.#state === IS_CONNECTING) {
-      const user = this.#user;
-      this.#user = null;
-      this.#close();
-      if (user !== null) {
-        const { code, detail } = describeConnectError(error);
-        user.onBackendConnectFailed(code, detail);
-      }
-      return;
-    }
-    this.#onEnd(error.message, true);
+  onBytes(buffer: Buffer, length: number): void {
+    // Bytes that nobody asked for would be taken for the next response (undici GHSA-35p6-xmwp-9g52).
+    if (this.#user === null) this.#leavePool();
+    else this.#user.onBackendBytes(buffer, length);
+  }
+
+  onEnd(): void {
+    // A reset that a write has met is seen as an end by the next read, and one right behind some bytes on Node 20.
+    const isBroken = this.hasWriteFailed || this.#stream?.isReset === true;
+    this.#onEnd('the backend closed the connection', isBroken);
+  }
+
+  onClosed(detail: string): void {
+    this.#onEnd(detail, true);
+  }
+
+  onDrain(): void {
+    this.#user?.onBackendDrain();
+  }
+
+  onWriteFailed(detail: string): void {
+    this.hasWriteFailed = true;
+    if (this.#user === null) this.#leavePool();
+    else this.#user.onBackendWriteFailed(detail);
   }
 
   #onEnd(detail: string, isBroken: boolean): void {
-    if (this.#state === IS_CONNECTING) {
-      this.#onError(new Error(detail));
-      return;
-    }
-    const user = this.#user;
-    if (user === null) {
-      this.backend.forget(this);
-      this.#close();
-      return;
-    }
-    if (this.#state === IS_OPEN) user.onBackendEnd(detail, isBroken);
+    if (this.#user === null) this.#leavePool();
+    else if (this.#state === IS_OPEN) this.#user.onBackendEnd(detail, isBroken);
+  }
+
+  #leavePool(): void {
+    this.backend.forget(this);
+    this.#close();
   }
 
   #close(): void {
     if (this.#state === IS_CLOSED) return;
     this.#state = IS_CLOSED;
     this.backend.counters.connectionClosed();
-    this.#socket.destroy();
+    this.#connecting.cancel();
+    this.#stream?.destroy();
   }
-}
-
-const OWNER = Symbol('owner');
-
-interface GuardedSocket extends net.Socket {
-  [OWNER]?: BackendConnection;
-}
-
-const { destroy: destroySocket, push: pushRead } = net.Socket.prototype;
-
-/**
- * Keeps a failed write from throwing away a response that has already arrived, and from hiding its end.
- *
- * A backend that answers 413 and closes makes our next write fail with EPIPE or ECONNRESET, and Node then destroys the
- * socket with the unread answer in its receive buffer (http-party/node-http-proxy#1677). Here a write error only stops the
- * writing; the read side goes on until it ends by itself, or until the exchange's deadline. After a write error Node
- * emits no 'end' any more, so the end of reading is taken from where Node itself reports it: push(null).
- */
-function watchReading(socket: GuardedSocket, owner: BackendConnection): void {
-  socket[OWNER] = owner;
-  socket.destroy = destroyUnlessWriteFailed;
-  socket.push = pushAndTellEnd;
-}
-
-function destroyUnlessWriteFailed(this: GuardedSocket, error?: Error): GuardedSocket {
-  const failure = error as NodeJS.ErrnoException | undefined;
-  if (
-    failure?.syscall === 'write' &&
-    !this.readableEnded &&
-    this[OWNER]?.outlivesWriteErrors === true
-  ) {
-    this[OWNER].noteWriteFailed(failure);
-    return this;
-  }
-  return destroySocket.call(this, error) as GuardedSocket;
-}
-
-/** With `onread` no bytes pass through here, only the end. */
-function pushAndTellEnd(this: GuardedSocket, chunk: unknown, encoding?: BufferEncoding): boolean {
-  const mayGoOn = pushRead.call(this, chunk, encoding);
-  if (chunk === null) this[OWNER]?.noteReadEnd();
-  return mayGoOn;
 }

@@ -6,6 +6,7 @@
 import { BackendCounters } from '../../snapshot/counters.ts';
 import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import type { Candidate } from '../balance/strategy.ts';
+import type { ReadBuffers } from '../stream/read-buffers.ts';
 import {
   BackendConnection,
   type ConnectionOwner,
@@ -24,16 +25,21 @@ export class Backend implements Candidate, ConnectionOwner {
   /** Newest at the end: the one used last is used first, so that the others can grow old and be closed. */
   readonly #idle: BackendConnection[] = [];
   readonly #threadCount: number;
-  readonly #readBuffer: Buffer;
+  readonly #buffers: ReadBuffers;
   #isRemoved = false;
 
-  constructor(spec: BackendSnapshot, threadIndex: number, threadCount: number, readBuffer: Buffer) {
+  constructor(
+    spec: BackendSnapshot,
+    threadIndex: number,
+    threadCount: number,
+    buffers: ReadBuffers,
+  ) {
     this.id = spec.id;
     this.spec = spec;
     this.weight = spec.weight;
     this.counters = new BackendCounters(spec.counters, threadIndex, threadCount);
     this.#threadCount = threadCount;
-    this.#readBuffer = readBuffer;
+    this.#buffers = buffers;
   }
 
   get inFlight(): number {
@@ -66,7 +72,7 @@ export class Backend implements Candidate, ConnectionOwner {
       oldest.destroy();
       if (!this.counters.tryOpenConnection(limit)) return null;
     }
-    return new BackendConnection(this, user, this.#readBuffer);
+    return new BackendConnection(this, user, this.#buffers);
   }
 
   /**
@@ -83,6 +89,7 @@ export class Backend implements Candidate, ConnectionOwner {
     }
     connection.idleUntilMs = nowMs + stay;
     connection.resume();
+    connection.rest();
     this.#idle.push(connection);
     this.counters.idleChanged(1);
   }

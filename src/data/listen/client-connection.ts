@@ -4,13 +4,13 @@
  * States: waiting for a head (perhaps with a part of it), in an exchange, lingering (the last answer is out, what still
  * comes is thrown away so that a reset does not destroy the answer on its way), closed.
  */
-import type net from 'node:net';
 import type { ErrorCode } from '../../errors.ts';
 import type { DataContext } from '../context.ts';
 import { Exchange } from '../relay/exchange.ts';
 import type { ExchangeClient } from '../relay/exchange-client.ts';
 import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
+import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import type { View } from '../view.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
 import { type ForwardContext, forwardRequest } from '../wire/forward-request.ts';
@@ -37,18 +37,13 @@ const IS_READING = 0;
 const IS_LINGERING = 1;
 const IS_CLOSED = 2;
 
-/** Node's own handle behind a socket: the one place that knows how much of a write has left. */
-interface SocketHandle {
-  readonly writeQueueSize?: number;
-}
-
-export class ClientConnection implements ExchangeClient {
+export class ClientConnection implements ExchangeClient, StreamUser {
   forwardContext: ForwardContext;
   bytesOut = 0;
   deadlineMs: number;
 
   readonly #context: DataContext;
-  readonly #socket: net.Socket;
+  readonly #stream: ByteStream;
   readonly #onClosed: (connection: ClientConnection) => void;
   readonly #isTls: boolean;
   /** The view that `forwardContext` was made from: a reload reaches open connections too. */
@@ -69,60 +64,56 @@ export class ClientConnection implements ExchangeClient {
   /** When the client was last seen to have read, while answers wait for it. */
   #readSinceMs = 0;
 
+  /** @param open makes the connection's stream, for this as its user. */
   constructor(
     context: DataContext,
-    socket: net.Socket,
+    open: (user: StreamUser) => ByteStream,
     isTls: boolean,
     onClosed: (connection: ClientConnection) => void,
   ) {
     this.#context = context;
-    this.#socket = socket;
     this.#onClosed = onClosed;
     this.#isTls = isTls;
     this.#view = context.view;
-    this.forwardContext = connectionContext(context.view, socket, isTls);
+    this.#stream = open(this);
+    this.forwardContext = connectionContext(context.view, this.#stream, isTls);
     this.deadlineMs = context.nowMs + context.view.snapshot.timeouts.headMs;
-    socket.on('end', () => this.#onEnd());
-    socket.on('drain', () => this.#onDrain());
-    socket.on('error', (error) => this.#onGone(error.message));
-    socket.on('close', () => this.#onGone('the connection closed'));
   }
 
   // ── What an exchange uses ───────────────────────────────────────────────────────────────────────────────────────
 
   get needsDrain(): boolean {
-    return this.#socket.writableNeedDrain;
+    return this.#stream.needsDrain;
   }
 
   get unsentBytes(): number {
-    const handle = (this.#socket as unknown as { readonly _handle: SocketHandle | null })._handle;
-    return this.#socket.writableLength + (handle?.writeQueueSize ?? 0);
+    return this.#stream.unsentBytes;
   }
 
-  sendText(text: string): boolean {
+  sendText(text: string): void {
     this.bytesOut += text.length;
-    return this.#socket.write(text, 'latin1');
+    this.#stream.writeText(text);
   }
 
-  sendBytes(buffer: Buffer, start: number, end: number): boolean {
+  sendBytes(buffer: Buffer, start: number, end: number): void {
     this.bytesOut += end - start;
-    return this.#context.chunks.write(this.#socket, buffer, start, end);
+    this.#stream.writeBorrowed(buffer, start, end);
   }
 
   pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
-    this.#socket.pause();
+    this.#stream.pause();
   }
 
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#socket.resume();
+    this.#stream.resume();
   }
 
   endWriting(): void {
-    this.#socket.end();
+    this.#stream.end();
   }
 
   takeInput(): Buffer | null {
@@ -133,9 +124,7 @@ export class ClientConnection implements ExchangeClient {
 
   reset(): void {
     if (this.#state === IS_CLOSED) return;
-    // Over TLS a close without close_notify is what tells a truncated response from a complete one.
-    if (this.#isTls) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    this.#stream.reset();
     this.#close();
   }
 
@@ -261,7 +250,7 @@ export class ClientConnection implements ExchangeClient {
     else this.resume();
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     if (this.#exchange !== null) {
       this.#exchange.onClientDrain();
     } else if (this.#state === IS_READING) {
@@ -269,7 +258,7 @@ export class ClientConnection implements ExchangeClient {
     }
   }
 
-  #onEnd(): void {
+  onEnd(): void {
     if (this.#state !== IS_READING) {
       // What it has not read yet is still on its way; once that has left, Node closes the socket by itself.
       if (this.unsentBytes === 0) this.#destroy();
@@ -282,7 +271,12 @@ export class ClientConnection implements ExchangeClient {
     }
   }
 
-  #onGone(detail: string): void {
+  /** Whoever can't be answered any more is gone. */
+  onWriteFailed(detail: string): void {
+    this.onClosed(detail);
+  }
+
+  onClosed(detail: string): void {
     if (this.#state === IS_CLOSED) return;
     const exchange = this.#exchange;
     this.#exchange = null;
@@ -340,7 +334,7 @@ export class ClientConnection implements ExchangeClient {
     }
     if (this.#view !== context.view) {
       this.#view = context.view;
-      this.forwardContext = connectionContext(context.view, this.#socket, this.#isTls);
+      this.forwardContext = connectionContext(context.view, this.#stream, this.#isTls);
     }
     const requestId = facts.requestId ?? context.nextRequestId();
     const { peerAddress } = this.forwardContext;
@@ -418,13 +412,13 @@ export class ClientConnection implements ExchangeClient {
     this.#releaseParser();
     this.#lingerUntilMs = this.#context.nowMs + LINGER_TOTAL_MS;
     this.deadlineMs = this.#context.nowMs + LINGER_SILENCE_MS;
-    this.#socket.end();
+    this.#stream.end();
     this.resume();
   }
 
   #destroy(): void {
     if (this.#state === IS_CLOSED) return;
-    this.#socket.destroy();
+    this.#stream.destroy();
     this.#close();
   }
 

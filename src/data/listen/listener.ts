@@ -3,6 +3,10 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { ListenerSnapshot, TlsMaterial } from '../../snapshot/snapshot.ts';
 import type { DataContext } from '../context.ts';
+import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
+import { SocketStream } from '../stream/socket-stream.ts';
+import { isKnownHandle } from '../stream/tcp-handles.ts';
+import { TcpStream } from '../stream/tcp-stream.ts';
 import { ClientConnection } from './client-connection.ts';
 
 const BACKLOG = 4096;
@@ -13,18 +17,8 @@ interface ListenOptions extends net.ListenOptions {
   readonly reusePort?: boolean;
 }
 
-/** A libuv stream handle, as far as it is used here. */
-interface ClientHandle {
-  readonly setNoDelay?: (enable: boolean) => number;
-}
-
 interface ServerHandle {
-  onconnection?: (error: number, handle: ClientHandle | undefined) => void;
-}
-
-interface HandleSocketOptions extends net.SocketConstructorOpts {
-  readonly handle: ClientHandle;
-  readonly onread: net.OnReadOpts;
+  onconnection?: (error: number, handle: unknown) => void;
 }
 
 export class Listener {
@@ -42,7 +36,7 @@ export class Listener {
     const options = { allowHalfOpen: true, noDelay: true };
     this.#server =
       material === undefined
-        ? net.createServer(options, (socket) => this.#acceptStream(socket))
+        ? net.createServer(options, (socket) => this.#acceptSocket(socket))
         : tls.createServer(
             {
               ...options,
@@ -52,7 +46,7 @@ export class Listener {
               minVersion: 'TLSv1.2',
               handshakeTimeout: TLS_HANDSHAKE_MS,
             },
-            (socket) => this.#acceptStream(socket),
+            (socket) => this.#acceptSocket(socket),
           );
     if (this.#isTls) {
       this.#server.on('connection', (socket: net.Socket) => this.#admitCarrier(socket));
@@ -128,76 +122,67 @@ export class Listener {
 
   /** A TLS connection counts from its accept: a client that never ends its handshake must not get past the limit. */
   #admitCarrier(carrier: net.Socket): void {
-    if (!this.#admit(carrier)) return;
-    this.#tlsCarriers.add(carrier);
-    carrier.once('close', () => this.#tlsCarriers.delete(carrier));
-  }
-
-  /** Takes one of the client connections that are allowed, until the socket closes; closes it when all are taken. */
-  #admit(socket: net.Socket): boolean {
-    const { counters, view } = this.#context;
-    if (counters.tryAcceptClient(view.snapshot.limits.clientConnections)) {
-      socket.once('close', () => counters.clientClosed());
-      return true;
+    const { counters } = this.#context;
+    if (!this.#admits()) {
+      carrier.on('error', () => {});
+      carrier.destroy();
+      return;
     }
-    socket.on('error', () => {});
-    socket.destroy();
-    return false;
+    this.#tlsCarriers.add(carrier);
+    carrier.once('close', () => {
+      this.#tlsCarriers.delete(carrier);
+      counters.clientClosed();
+    });
   }
 
-  #acceptStream(socket: net.Socket): void {
-    if (!this.#isTls && !this.#admit(socket)) return;
-    const connection = this.#accept(socket);
-    socket.on('data', (chunk: Buffer) => connection.onBytes(chunk, chunk.length));
+  /** Takes one of the client connections that are allowed; false when all are taken. */
+  #admits(): boolean {
+    const { counters, view } = this.#context;
+    return counters.tryAcceptClient(view.snapshot.limits.clientConnections);
+  }
+
+  #acceptSocket(socket: net.Socket): void {
+    if (!this.#isTls && !this.#admits()) {
+      socket.on('error', () => {});
+      socket.destroy();
+      return;
+    }
+    this.#accept((user) => new SocketStream(socket, user, false));
   }
 
   /**
-   * Makes the sockets of accepted connections ourselves, so that they read into the thread's one buffer: a socket that
-   * node:net makes gets 64 KiB allocated for every read. `onread` is documented for connecting sockets only, and the
-   * handle's `onconnection` not at all: where either is not what it was, the server's own sockets are used.
+   * Takes the handles of accepted connections before node:net makes sockets of them, which would cost more than the
+   * requests they carry. Neither the handles nor `onconnection` are documented: where either is not what it was, the
+   * server's own sockets are used.
    */
   #acceptHandles(): void {
     const handle = (this.#server as unknown as { readonly _handle?: ServerHandle | null })._handle;
     const original = handle?.onconnection;
     if (handle === undefined || handle === null || typeof original !== 'function') return;
     handle.onconnection = (error, clientHandle) => {
-      if (error || clientHandle === undefined || this.#server.maxConnections !== undefined) {
+      if (error || !isKnownHandle(clientHandle)) {
         original.call(handle, error, clientHandle);
-        return;
+      } else if (this.#admits()) {
+        clientHandle.setNoDelay(true);
+        this.#accept((user) => new TcpStream(clientHandle, user, this.#context.buffers, true));
+      } else {
+        clientHandle.close();
       }
-      this.#acceptHandle(clientHandle);
     };
   }
 
-  #acceptHandle(handle: ClientHandle): void {
-    let connection: ClientConnection | null = null;
-    const options: HandleSocketOptions = {
-      handle,
-      allowHalfOpen: true,
-      onread: {
-        buffer: this.#context.readBuffer,
-        callback: (length, buffer) => {
-          connection?.onBytes(buffer as Buffer, length);
-          return true;
-        },
-      },
-    };
-    handle.setNoDelay?.(true);
-    const socket = new net.Socket(options as net.SocketConstructorOpts);
-    if (this.#admit(socket)) connection = this.#accept(socket);
-  }
-
-  #accept(socket: net.Socket): ClientConnection {
-    const connection = new ClientConnection(this.#context, socket, this.#isTls, (closed) =>
+  #accept(open: (user: StreamUser) => ByteStream): void {
+    const connection = new ClientConnection(this.#context, open, this.#isTls, (closed) =>
       this.#forget(closed),
     );
     this.#connections.add(connection);
     if (this.#context.isDraining) connection.beginDrain();
-    return connection;
   }
 
   #forget(connection: ClientConnection): void {
     if (!this.#connections.delete(connection)) return;
+    // Over TLS the carrier counts, and may outlive it.
+    if (!this.#isTls) this.#context.counters.clientClosed();
     if (this.#connections.size === 0 && this.#onEmpty !== null) {
       const onEmpty = this.#onEmpty;
       this.#onEmpty = null;

@@ -6,11 +6,10 @@ export interface ExchangeClient extends TunnelClient {
   readonly bytesOut: number;
   /** Bytes that wait in user space for the client to read; shrinks as it does. */
   readonly unsentBytes: number;
-  readonly needsDrain: boolean;
   /** When `onDeadline` is called, on the thread's clock. */
   deadlineMs: number;
-  /** Latin-1 text. @returns false when the caller should wait for `onClientDrain`. */
-  sendText(text: string): boolean;
+  /** Latin-1 text. */
+  sendText(text: string): void;
   /** Bytes that came early and wait; they are the caller's from now on. */
   takeInput(): Buffer | null;
   /** Closes so that the client can't take what it has for a complete response. */

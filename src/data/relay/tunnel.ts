@@ -6,8 +6,10 @@ import type { BackendConnection, ConnectionUser } from '../backend/backend-conne
 
 /** The client's side of a tunnel. */
 export interface TunnelClient {
-  /** Sends `buffer[start, end)`, borrowed. @returns false when the caller should wait for `clientDrained`. */
-  sendBytes(buffer: Buffer, start: number, end: number): boolean;
+  /** Nothing more should be sent until `clientDrained`. */
+  readonly needsDrain: boolean;
+  /** Sends `buffer[start, end)`, borrowed. */
+  sendBytes(buffer: Buffer, start: number, end: number): void;
   pause(): void;
   resume(): void;
   /** FIN after what was written. */
@@ -45,14 +47,16 @@ export class Tunnel implements ConnectionUser {
     if (bytes.length === 0) return;
     this.bytesIn += bytes.length;
     this.#owner.onTunnelBytes();
-    if (!this.#backend.writeBytes(bytes)) this.#client.pause();
+    this.#backend.writeBytes(bytes);
+    if (this.#backend.needsDrain) this.#client.pause();
   }
 
   /** Takes `buffer[0, length)`, borrowed. */
   fromBackend(buffer: Buffer, length: number): void {
     if (length === 0) return;
     this.#owner.onTunnelBytes();
-    if (!this.#client.sendBytes(buffer, 0, length)) this.#backend.pause();
+    this.#client.sendBytes(buffer, 0, length);
+    if (this.#client.needsDrain) this.#backend.pause();
   }
 
   clientDrained(): void {

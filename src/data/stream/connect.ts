@@ -1,0 +1,92 @@
+/** Opens a connection to a host, with TLS if it is asked for. */
+import net from 'node:net';
+import tls from 'node:tls';
+import type { ByteStream, StreamUser } from './byte-stream.ts';
+import type { ReadBuffers } from './read-buffers.ts';
+import { SocketStream } from './socket-stream.ts';
+import { isKnownHandle, type TcpHandle } from './tcp-handles.ts';
+import { TcpStream } from './tcp-stream.ts';
+
+export interface Destination {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+/** One of the two is called, once, unless the attempt is given up before. */
+export interface ConnectUser extends StreamUser {
+  onConnected(stream: ByteStream): void;
+  onConnectFailed(error: Error): void;
+}
+
+export interface Connecting {
+  /** Gives up, silently. */
+  cancel(): void;
+}
+
+export function connect(
+  destination: Destination,
+  user: ConnectUser,
+  buffers: ReadBuffers,
+): Connecting {
+  const { host, port, tls: isTls } = destination;
+  let stream: SocketStream | null = null;
+  const options = {
+    host,
+    port,
+    // Both address families are tried, the next one after 250 ms: RFC 8305. "localhost" may be ::1 or 127.0.0.1.
+    autoSelectFamily: true,
+    noDelay: true,
+    allowHalfOpen: true,
+    onread: {
+      buffer: buffers.shared,
+      callback: (length: number, buffer: Uint8Array) => {
+        stream?.deliver(buffer as Buffer, length);
+        return true;
+      },
+    },
+  };
+  const socket = isTls
+    ? tls.connect({
+        ...options,
+        ...(net.isIP(host) === 0 ? { servername: host } : {}),
+        ALPNProtocols: ['http/1.1'],
+      })
+    : net.connect(options);
+  let isOver = false;
+  const fail = (error: Error): void => {
+    if (isOver) return;
+    isOver = true;
+    socket.destroy();
+    user.onConnectFailed(error);
+  };
+  socket.on('error', fail);
+  socket.on('close', () => fail(new Error('the connection closed')));
+  socket.on(isTls ? 'secureConnect' : 'connect', () => {
+    if (isOver) return;
+    isOver = true;
+    const handle = isTls ? null : takeHandle(socket);
+    if (handle !== null) {
+      user.onConnected(new TcpStream(handle, user, buffers, false));
+    } else {
+      stream = new SocketStream(socket, user, true);
+      user.onConnected(stream);
+    }
+  });
+  return {
+    cancel: () => {
+      isOver = true;
+      socket.destroy();
+    },
+  };
+}
+
+/** The socket has done its work, which was to find an address that answers: its handle is ours, and it is let go. */
+function takeHandle(socket: net.Socket): TcpHandle | null {
+  const holder = socket as unknown as { _handle: unknown };
+  const handle = holder._handle;
+  if (!isKnownHandle(handle)) return null;
+  holder._handle = null;
+  handle.owner = null;
+  return handle;
+}
