@@ -1,0 +1,40 @@
+/**
+ * What every scenario is given.
+ *
+ * @typedef {object} Bench
+ * @property {import('./stage.mjs').Stage} stage
+ * @property {import('./options.mjs').Options} options
+ * @property {string} node version of the Node that runs Fairlead
+ * @property {{ ports: readonly number[] }} backend
+ * @property {ReadonlyMap<string, import('./peers/peer.mjs').Peer>} peers those that can take part, Fairlead first
+ * @property {() => Promise<string | null>} dependencies installs what the bench has from npm; why not, or null
+ *
+ * @typedef {object} Scenario
+ * @property {string} name for `--only`
+ * @property {string} title
+ * @property {string} about what is done, in a sentence
+ * @property {boolean} isQuick whether it is part of a quick run
+ * @property {readonly string[]} peers names of those that take part beside Fairlead
+ * @property {(bench: Bench) => number} estimate seconds
+ * @property {(bench: Bench) => Promise<Outcome>} run
+ *
+ * @typedef {object} Outcome
+ * @property {readonly Column[]} columns
+ * @property {readonly Row[]} rows
+ * @property {readonly string[]} notes what could not be measured and why, or what to know about the figures
+ *
+ * @typedef {object} Column
+ * @property {string} key of the rows
+ * @property {string} title
+ * @property {number} [digits] after the point; none for texts
+ *
+ * @typedef {Record<string, string | number | null>} Row `name` is who it is about; null: does not apply
+ */
+
+/** Why a scenario could not be run. */
+export class Skipped extends Error {}
+
+/** The participants of a scenario: Fairlead, and the peers that are here. */
+export function participants(bench, names) {
+  return ['fairlead', ...names].filter((name) => bench.peers.has(name));
+}

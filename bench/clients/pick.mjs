@@ -1,0 +1,59 @@
+/**
+ * Picks by each strategy of the built Fairlead, on live backends with their shared counters. Needs --expose-gc.
+ * Prints `[{"strategy", "backends", "ns", "bytes"}]`.
+ */
+import { Backend } from '../../dist/data/backend/backend.js';
+import { createStrategy } from '../../dist/data/balance/strategies.js';
+import {
+  createBackendCounters,
+  createProcessCounters,
+  ProcessCounters,
+} from '../../dist/snapshot/counters.js';
+import { STRATEGY_NAMES } from '../../dist/snapshot/snapshot.js';
+
+const PICKS = 1_000_000;
+const WARM_UP = 300_000;
+/** Requests in flight when the picking begins, spread unevenly. */
+const IN_FLIGHT = 150;
+
+/** Clients, of which many come again. */
+const KEYS = Array.from({ length: 1024 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
+
+function backendsOf(count) {
+  const backends = Array.from({ length: count }, (_, id) => {
+    const url = `http://127.0.0.1:${10_000 + id}`;
+    const counters = createBackendCounters(1);
+    const spec = { id, url, weight: 1 + (id % 3), isEligible: true, counters };
+    return new Backend(spec, 0, 1, Buffer.alloc(0));
+  });
+  for (let request = 0; request < IN_FLIGHT; request++) {
+    backends[(request * request) % count].counters.requestStarted();
+  }
+  return backends;
+}
+
+function picks(strategy, count) {
+  let last = null;
+  for (let turn = 0; turn < count; turn++) last = strategy.pick(KEYS[turn & 1023], null);
+  return last;
+}
+
+function measure(name, count) {
+  const counters = new ProcessCounters(createProcessCounters(1), 0, 1);
+  const strategy = createStrategy(name, {
+    random: Math.random,
+    nextTurn: () => counters.nextTurn(),
+  });
+  strategy.rebuild(backendsOf(count));
+  picks(strategy, WARM_UP);
+  globalThis.gc();
+  const heap = process.memoryUsage().heapUsed;
+  const begin = process.hrtime.bigint();
+  if (picks(strategy, PICKS) === null) throw new Error(`${name} picked nothing`);
+  const ns = Number(process.hrtime.bigint() - begin) / PICKS;
+  const bytes = Math.max(0, process.memoryUsage().heapUsed - heap) / PICKS;
+  return { strategy: name, backends: count, ns, bytes };
+}
+
+const results = STRATEGY_NAMES.flatMap((name) => [3, 100].map((count) => measure(name, count)));
+process.stdout.write(JSON.stringify(results));

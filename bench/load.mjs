@@ -1,0 +1,132 @@
+/** The load: wrk, h2load, and clients of our own for what these can't do. All of it runs beside the proxy, not on its core. */
+import { once } from 'node:events';
+import { readFileSync, rmSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { latencies, parseH2load, parseH2loadLog, parseWrk } from './parse.mjs';
+
+const WEBSOCKET_CLIENT = fileURLToPath(new URL('clients/websocket.mjs', import.meta.url));
+const IDLE_CLIENTS = fileURLToPath(new URL('clients/idle.mjs', import.meta.url));
+
+/** A load that hangs is ended well after its time. */
+function patience(seconds) {
+  return { limitSeconds: seconds + 60 };
+}
+
+/**
+ * Keep-alive requests, each connection sending the next one when it has an answer.
+ * @param {import('./stage.mjs').Stage} stage
+ * @param {{ port: number, seconds: number, connections: number, path?: string, isTls?: boolean, header?: string, script?: string }} target
+ */
+export async function wrk(stage, target) {
+  const { port, seconds, connections, path = '/', isTls = false, header, script } = target;
+  const commandArguments = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    '--latency',
+    ...(header === undefined ? [] : ['-H', header]),
+    ...(script === undefined ? [] : ['-s', script]),
+    `${isTls ? 'https' : 'http'}://127.0.0.1:${port}${path}`,
+  ];
+  const { output } = await stage.run('wrk', commandArguments, patience(seconds));
+  return parseWrk(output);
+}
+
+/**
+ * HTTP/2 over TLS, each connection with several streams at once.
+ * @returns {Promise<import('./parse.mjs').Loaded>}
+ */
+export async function h2load(stage, { port, seconds, connections, streams }) {
+  const { output, requests } = await h2loadLogged(stage, seconds, [
+    '-c',
+    String(connections),
+    '-m',
+    String(streams),
+    '-D',
+    String(seconds),
+    `https://127.0.0.1:${port}/`,
+  ]);
+  const totals = parseH2load(output);
+  return { ...totals, ...latencies(requests), perSecond: totals.requests / seconds };
+}
+
+/** Time between two clients of `atRate` joining: not a divisor of their interval, so that their requests spread evenly. */
+const JOIN_MS = 21;
+
+/**
+ * A fixed rate over HTTP/1.1, whatever the answers take; the time in which clients join or leave is not counted.
+ * @param {{ port: number, seconds: number, clients: number, perClient: number }} load
+ */
+export async function atRate(stage, { port, seconds, clients, perClient }) {
+  const joining = (clients * JOIN_MS) / 1000;
+  const { output, requests } = await h2loadLogged(stage, seconds + joining, [
+    '--h1',
+    '-c',
+    String(clients),
+    `--rps=${perClient}`,
+    '-n',
+    String(Math.ceil(clients * perClient * (seconds + joining))),
+    '-r',
+    '1',
+    `--rate-period=${JOIN_MS}ms`,
+    `http://127.0.0.1:${port}/`,
+  ]);
+  const first = requests.reduce((start, { startMs }) => Math.min(start, startMs), Infinity);
+  const from = first + joining * 1000;
+  const steady = requests.filter(
+    ({ startMs }) => startMs >= from && startMs < from + seconds * 1000,
+  );
+  return { errors: parseH2load(output).errors, requests: steady };
+}
+
+async function h2loadLogged(stage, seconds, options) {
+  const log = stage.path('h2load.log');
+  try {
+    const commandArguments = ['--log-file', log, ...options];
+    const { output } = await stage.run('h2load', commandArguments, patience(seconds));
+    parseH2load(output);
+    return { output, requests: parseH2loadLog(readFileSync(log, 'utf8')) };
+  } finally {
+    rmSync(log, { force: true });
+  }
+}
+
+/**
+ * Messages over WebSocket, each connection sending the next one when it has the echo.
+ * @returns {Promise<import('./parse.mjs').Loaded>}
+ */
+export async function webSocketEcho(stage, { port, seconds, connections }) {
+  const client = [WEBSOCKET_CLIENT, String(port), String(connections), String(seconds)];
+  const { output, status } = await stage.run(process.execPath, client, patience(seconds));
+  if (status !== 0) throw new Error(`the WebSocket client failed: ${output.trim()}`);
+  return JSON.parse(output);
+}
+
+/**
+ * Connections that have had one answer each and stay open.
+ * @returns {Promise<{ failed: number, close: () => Promise<number> }>} `close` tells how many were still open
+ */
+export async function openIdle(stage, { port, connections }) {
+  const child = stage.startLoad(process.execPath, [
+    IDLE_CLIENTS,
+    String(port),
+    String(connections),
+  ]);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error('the idle clients ended early');
+    return JSON.parse(value);
+  };
+  const { failed } = await next();
+  return {
+    failed,
+    async close() {
+      child.stdin.end();
+      const { open } = await next();
+      if (child.exitCode === null) await once(child, 'exit');
+      return open;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/** The command line of the bench. */
+import { parseArgs } from 'node:util';
+
+export const HELP = `npm run bench -- [options]
+
+Runs Fairlead beside every peer that is installed and prints what each request costs.
+
+  --quick              the scenarios with a target, few peers, short rounds: under 3 minutes
+  --only NAME,NAME     these scenarios
+  --peers NAME,NAME    these peers (Fairlead always takes part)
+  --rounds N           rounds per scenario (5; quick: 2)
+  --seconds N          seconds of load per peer and round (4; quick: 1)
+  --connections N      client connections for small requests (64)
+  --node PATH          the Node that runs Fairlead and the proxies from npm (the one that runs this)
+  --publish            write bench/results/latest.json, latest.md and docs/bench.svg: only for a run of everything
+  --help               this text
+`;
+
+export class UsageError extends Error {}
+
+/**
+ * @typedef {object} Options
+ * @property {boolean} isQuick
+ * @property {boolean} isPublished
+ * @property {boolean} isHelp
+ * @property {readonly string[]} only names of scenarios
+ * @property {readonly string[]} peers names of peers, without Fairlead
+ * @property {number} rounds
+ * @property {number} seconds
+ * @property {number} connections
+ * @property {string} node
+ */
+
+/**
+ * @param {readonly string[]} argv
+ * @param {{ scenarios: readonly { name: string, isQuick: boolean }[], peers: readonly { name: string, isQuick: boolean }[] }} known
+ * @returns {Options}
+ */
+export function parseOptions(argv, known) {
+  const values = parse(argv);
+  const isQuick = values.quick ?? false;
+  const isPublished = values.publish ?? false;
+  if (isPublished && (isQuick || values.only !== undefined || values.peers !== undefined)) {
+    throw new UsageError('--publish is for a run of everything: not with --quick, --only, --peers');
+  }
+  return {
+    isQuick,
+    isPublished,
+    isHelp: values.help ?? false,
+    only: names('--only', values.only, known.scenarios, isQuick),
+    peers: names('--peers', values.peers, known.peers, isQuick),
+    rounds: positive('--rounds', values.rounds ?? (isQuick ? '2' : '5')),
+    seconds: positive('--seconds', values.seconds ?? (isQuick ? '1' : '4')),
+    connections: positive('--connections', values.connections ?? '64'),
+    node: values.node ?? process.execPath,
+  };
+}
+
+function parse(argv) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        quick: { type: 'boolean' },
+        only: { type: 'string' },
+        peers: { type: 'string' },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        connections: { type: 'string' },
+        node: { type: 'string' },
+        publish: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError(error.message);
+  }
+}
+
+/** The names of a comma-separated list; without one, all of them, or those of a quick run. */
+function names(option, text, known, isQuick) {
+  const all = known.map(({ name }) => name);
+  if (text === undefined) {
+    return isQuick ? known.filter((item) => item.isQuick).map(({ name }) => name) : all;
+  }
+  const chosen = text.split(',').map((name) => name.trim());
+  const unknown = chosen.find((name) => !all.includes(name));
+  if (unknown !== undefined) {
+    throw new UsageError(`${option}: "${unknown}" is none of ${all.join(', ')}`);
+  }
+  return chosen;
+}
+
+function positive(option, text) {
+  if (!/^[1-9]\d{0,5}$/.test(text)) {
+    throw new UsageError(`${option}: "${text}" is not a whole number from 1 on`);
+  }
+  return Number(text);
+}

@@ -1,0 +1,36 @@
+/** Every scenario, in the order in which they run. A new one joins here. */
+import {
+  backends3,
+  backends100,
+  body1k,
+  body1m,
+  body64k,
+  newConnection,
+  post64k,
+  smallGet,
+} from './http.mjs';
+import { idle } from './idle.mjs';
+import { pick } from './pick.mjs';
+import { tail } from './tail.mjs';
+import { threads } from './threads.mjs';
+import { http2, tlsGet } from './tls.mjs';
+import { webSocket } from './websocket.mjs';
+
+/** @type {readonly import('../bench.mjs').Scenario[]} */
+export const SCENARIOS = [
+  smallGet,
+  body1k,
+  body64k,
+  body1m,
+  post64k,
+  newConnection,
+  idle,
+  webSocket,
+  tlsGet,
+  http2,
+  threads,
+  backends3,
+  backends100,
+  pick,
+  tail,
+];

@@ -1,0 +1,176 @@
+/**
+ * The measurement that most scenarios share: contestants take turns under the same load, round after round. Each one is
+ * loaded alone; the others are idle meanwhile.
+ */
+import { participants, Skipped } from '../bench.mjs';
+import { cpuTime, residentKiB } from '../measure.mjs';
+import { untilAnswered } from '../ready.mjs';
+import { median, pairedRatio } from '../statistics.mjs';
+
+/**
+ * @typedef {object} Contestant
+ * @property {string} name of its row
+ * @property {string} peer
+ * @property {import('../peers/peer.mjs').Task} task
+ *
+ * @typedef {(bench: import('../bench.mjs').Bench, target: { port: number, seconds: number }) => Promise<import('../parse.mjs').Loaded>} Load
+ */
+
+const COLUMNS = [
+  { key: 'name', title: 'proxy' },
+  { key: 'cpuUs', title: 'CPU µs/request', digits: 1 },
+  { key: 'userUs', title: 'user', digits: 1 },
+  { key: 'systemUs', title: 'sys', digits: 1 },
+  { key: 'ratio', title: 'Fairlead ÷ it', digits: 2 },
+  { key: 'ratioLow', title: 'lowest', digits: 2 },
+  { key: 'ratioHigh', title: 'highest', digits: 2 },
+  { key: 'perSecond', title: 'requests/s', digits: 0 },
+  { key: 'p50Ms', title: 'p50 ms', digits: 2 },
+  { key: 'p99Ms', title: 'p99 ms', digits: 2 },
+  { key: 'memoryMiB', title: 'memory MiB', digits: 0 },
+  { key: 'errors', title: 'errors', digits: 0 },
+];
+
+const FIGURES = ['cpuUs', 'userUs', 'systemUs', 'perSecond', 'p50Ms', 'p99Ms', 'memoryMiB'];
+
+/**
+ * A scenario of one load on Fairlead and some peers.
+ * @param {Omit<import('../bench.mjs').Scenario, 'run' | 'estimate'> & { load: Load, task: (bench: import('../bench.mjs').Bench) => import('../peers/peer.mjs').Task }} description
+ * @returns {import('../bench.mjs').Scenario}
+ */
+export function loadedScenario({ load, task, ...scenario }) {
+  return {
+    ...scenario,
+    estimate: (bench) => loadedSeconds(bench, participants(bench, scenario.peers).length),
+    run(bench) {
+      const contestants = participants(bench, scenario.peers).map((peer) => ({
+        name: peer,
+        peer,
+        task: task(bench),
+      }));
+      return measureLoaded(bench, contestants, load);
+    },
+  };
+}
+
+/** @param {number} contestants how many */
+export function loadedSeconds({ options }, contestants) {
+  const { rounds, seconds } = options;
+  return 2 + contestants * (warmUpSeconds(options) + rounds * (seconds + 0.2));
+}
+
+/** Long enough for a compiler that works while the program runs. */
+function warmUpSeconds({ seconds }) {
+  return Math.min(2, seconds);
+}
+
+/**
+ * @param {readonly Contestant[]} contestants the first is what the others are compared with
+ * @param {Load} load
+ * @returns {Promise<import('../bench.mjs').Outcome>}
+ */
+export async function measureLoaded(bench, contestants, load) {
+  const notes = [];
+  const running = await startAll(bench, contestants, notes);
+  try {
+    const warm = await warmUp(bench, running, load, notes);
+    const rounds = [];
+    for (let round = 0; round < bench.options.rounds; round++) {
+      rounds.push(await measureRound(bench, warm, load, round, notes));
+    }
+    return { columns: COLUMNS, rows: rowsOf(warm, rounds), notes };
+  } finally {
+    await Promise.all(running.map(({ child }) => bench.stage.stop(child)));
+  }
+}
+
+/**
+ * Starts them side by side. One that does not come up is left out and noted, but nothing works without the first.
+ * @param {readonly Contestant[]} contestants
+ * @param {string[]} notes
+ */
+export async function startAll(bench, contestants, notes) {
+  const started = await Promise.allSettled(
+    contestants.map(async ({ name, peer, task }) => {
+      const running = await bench.peers.get(peer).start(bench, task);
+      try {
+        await untilAnswered({ port: running.port, isTls: task.tls !== undefined });
+      } catch (error) {
+        await bench.stage.stop(running.child);
+        throw new Error(`${error.message} ${bench.stage.lastComplaint(running.child)}`.trim(), {
+          cause: error,
+        });
+      }
+      return { name, ...running };
+    }),
+  );
+  for (const [index, { reason }] of started.entries()) {
+    if (reason !== undefined) notes.push(`${contestants[index].name}: ${reason.message}`);
+  }
+  const running = started.flatMap((result) =>
+    result.status === 'fulfilled' ? [result.value] : [],
+  );
+  if (started[0].status === 'rejected') {
+    await Promise.all(running.map(({ child }) => bench.stage.stop(child)));
+    throw new Skipped(notes.join('; '));
+  }
+  return running;
+}
+
+/** Loads each of them once; returns those that stood it. */
+async function warmUp(bench, running, load, notes) {
+  const seconds = warmUpSeconds(bench.options);
+  const warm = [];
+  for (const contestant of running) {
+    try {
+      await load(bench, { port: contestant.port, seconds });
+      warm.push(contestant);
+    } catch (error) {
+      if (contestant === running[0]) throw new Skipped(`${contestant.name}: ${error.message}`);
+      notes.push(`${contestant.name}: ${error.message}`);
+    }
+  }
+  return warm;
+}
+
+/** One interval for each; another one begins each time. */
+async function measureRound(bench, running, load, round, notes) {
+  const figures = new Map();
+  for (let turn = 0; turn < running.length; turn++) {
+    const { name, child, port } = running[(turn + round) % running.length];
+    const before = cpuTime(child.pid);
+    try {
+      const loaded = await load(bench, { port, seconds: bench.options.seconds });
+      const after = cpuTime(child.pid);
+      const userUs = (after.userUs - before.userUs) / loaded.requests;
+      const systemUs = (after.systemUs - before.systemUs) / loaded.requests;
+      const memoryMiB = residentKiB(child.pid) / 1024;
+      figures.set(name, { ...loaded, userUs, systemUs, cpuUs: userUs + systemUs, memoryMiB });
+    } catch (error) {
+      notes.push(`${name}, round ${round + 1}: ${error.message}`);
+    }
+  }
+  return figures;
+}
+
+function rowsOf(running, rounds) {
+  const [first] = running;
+  return running.flatMap(({ name }) => {
+    const whole = rounds.filter((figures) => figures.has(name) && figures.has(first.name));
+    if (whole.length === 0) return [];
+    const all = (of, key) => whole.map((figures) => figures.get(of)[key]);
+    const ratio =
+      name === first.name ? null : pairedRatio(all(first.name, 'cpuUs'), all(name, 'cpuUs'));
+    return [
+      {
+        name,
+        ...Object.fromEntries(FIGURES.map((key) => [key, median(all(name, key))])),
+        ratio: ratio?.median ?? null,
+        ratioLow: ratio?.low ?? null,
+        ratioHigh: ratio?.high ?? null,
+        requests: all(name, 'requests').reduce((sum, count) => sum + count, 0),
+        errors: all(name, 'errors').reduce((sum, count) => sum + count, 0),
+      },
+    ];
+  });
+}

@@ -1,0 +1,91 @@
+/** TLS towards clients, HTTP/1.1 and HTTP/2 over it. Backends are spoken to in the clear. */
+import { readFileSync } from 'node:fs';
+import tls from 'node:tls';
+import { participants, Skipped } from '../bench.mjs';
+import { h2load, wrk } from '../load.mjs';
+import { isInstalled } from '../stage.mjs';
+import { loadedSeconds, measureLoaded, startAll } from './loaded.mjs';
+
+const PEERS = ['nginx', 'haproxy', 'go'];
+const HTTP2_CONNECTIONS = 8;
+const HTTP2_STREAMS = 8;
+
+async function contestantsOf(bench) {
+  const certificate = await makeCertificate(bench.stage);
+  const task = { backends: bench.backend.ports.slice(0, 1), tls: certificate };
+  return participants(bench, PEERS).map((peer) => ({ name: peer, peer, task }));
+}
+
+async function makeCertificate(stage) {
+  if (!isInstalled('openssl')) {
+    throw new Skipped('openssl, which makes the certificate, is not installed');
+  }
+  const [cert, key] = [stage.path('server.crt'), stage.path('server.key')];
+  const request =
+    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1';
+  const { status, output } = await stage.run('openssl', [
+    ...request.split(' '),
+    '-keyout',
+    key,
+    '-out',
+    cert,
+  ]);
+  if (status !== 0) throw new Skipped(`openssl made no certificate: ${output.trim()}`);
+  const both = stage.write('server.pem', readFileSync(cert, 'utf8') + readFileSync(key, 'utf8'));
+  return { cert, key, both };
+}
+
+/** @satisfies {import('../bench.mjs').Scenario} */
+export const tlsGet = {
+  name: 'tls',
+  title: 'TLS',
+  about: 'Small GET over kept TLS connections, HTTP/1.1, certificate with an EC key (P-256).',
+  isQuick: false,
+  peers: PEERS,
+  estimate: (bench) => loadedSeconds(bench, participants(bench, PEERS).length),
+
+  async run(bench) {
+    return measureLoaded(bench, await contestantsOf(bench), ({ stage, options }, target) =>
+      wrk(stage, { ...target, isTls: true, connections: options.connections }),
+    );
+  },
+};
+
+/** @satisfies {import('../bench.mjs').Scenario} */
+export const http2 = {
+  name: 'http2',
+  title: 'HTTP/2',
+  about: `Small GET over HTTP/2 and TLS: ${HTTP2_CONNECTIONS} connections with ${HTTP2_STREAMS} requests at once on each.`,
+  isQuick: false,
+  peers: PEERS,
+  estimate: (bench) => loadedSeconds(bench, participants(bench, PEERS).length),
+
+  async run(bench) {
+    if (!isInstalled('h2load')) {
+      throw new Skipped('h2load is not installed (Debian: apt-get install nghttp2-client)');
+    }
+    const contestants = await contestantsOf(bench);
+    const [fairlead] = await startAll(bench, contestants.slice(0, 1), []);
+    const protocol = await negotiated(fairlead.port).finally(() =>
+      bench.stage.stop(fairlead.child),
+    );
+    if (protocol !== 'h2') throw new Skipped('this version of Fairlead has no HTTP/2');
+    return measureLoaded(bench, contestants, ({ stage }, target) =>
+      h2load(stage, { ...target, connections: HTTP2_CONNECTIONS, streams: HTTP2_STREAMS }),
+    );
+  },
+};
+
+/** What a server answers to a client that offers HTTP/2 and HTTP/1.1 (ALPN, RFC 7301). */
+function negotiated(port) {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect(
+      { port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1'] },
+      () => {
+        resolve(socket.alpnProtocol);
+        socket.destroy();
+      },
+    );
+    socket.on('error', reject);
+  });
+}

@@ -1,0 +1,106 @@
+/** What Fairlead must reach, and whether it does. */
+
+/**
+ * @typedef {object} Target
+ * @property {string} scenario
+ * @property {(row: import('./bench.mjs').Row) => boolean} rows which of its rows
+ * @property {string} key the figure
+ * @property {string} what the figure in words; the row's name is put for `{}`
+ * @property {number} most what it may be
+ * @property {string} unit
+ *
+ * @typedef {object} Verdict
+ * @property {string} scenario its title
+ * @property {string} what
+ * @property {number} most
+ * @property {number | null} is null: not measured
+ * @property {string} unit
+ * @property {'reached' | 'missed' | 'not measured' | 'too many errors'} outcome
+ */
+
+const named = (name) => (row) => row.name === name;
+
+/** CPU per request, as a multiple of a peer's. */
+function ratio(scenario, peer, most) {
+  const what = `CPU per request ÷ ${peer}`;
+  return { scenario, rows: named(peer), key: 'ratio', what, most, unit: '×' };
+}
+
+function strategies(key, what, most, unit) {
+  return { scenario: 'pick', rows: ({ backends }) => backends === 100, key, what, most, unit };
+}
+
+/** @type {readonly Target[]} */
+const TARGETS = [
+  ratio('small-get', 'haproxy', 1.15),
+  ratio('small-get', 'nginx', 1.2),
+  ratio('small-get', 'go', 0.35),
+  ratio('small-get', 'httpxy', 0.3),
+  ratio('small-get', 'fast-proxy', 0.3),
+  ratio('small-get', 'http-proxy', 0.3),
+  ratio('small-get', '@fastify/http-proxy', 0.3),
+  ...['body-64k', 'body-1m'].flatMap((body) => [
+    ratio(body, 'nginx', 0.9),
+    ratio(body, 'haproxy', 1.2),
+    ratio(body, 'go', 1),
+  ]),
+  ratio('post-64k', 'nginx', 1),
+  ratio('new-connection', 'haproxy', 2),
+  {
+    scenario: 'idle',
+    rows: named('fairlead'),
+    key: 'perConnectionKiB',
+    what: 'memory of each',
+    most: 6,
+    unit: 'KiB',
+  },
+  strategies('ns', '{} backends', 300, 'ns'),
+  // Reading the heap's size takes a little of the heap: less than one byte a pick is none.
+  strategies('bytes', '{} backends: allocated', 1, 'bytes'),
+  {
+    scenario: 'tail',
+    rows: named('fairlead, left alone'),
+    key: 'ratio',
+    what: 'p99 with reloads and scrapes ÷ without: no visible step',
+    most: 1.25,
+    unit: '×',
+  },
+];
+
+/** More failures than this share of the requests, and a figure says nothing. */
+const MOST_ERRORS = 0.001;
+
+/**
+ * @param {readonly { name: string, title: string, rows: readonly import('./bench.mjs').Row[] }[]} results
+ * @param {readonly string[]} chosen the scenarios that this run was asked for; targets of others are left out
+ * @returns {Verdict[]}
+ */
+export function judge(results, chosen, targets = TARGETS) {
+  return targets
+    .filter(({ scenario }) => chosen.includes(scenario))
+    .flatMap((target) => {
+      const { scenario, key, most, unit } = target;
+      const result = results.find(({ name }) => name === scenario);
+      const rows = result?.rows.filter(target.rows) ?? [];
+      const title = result?.title ?? scenario;
+      const own = result?.rows.find(named('fairlead'));
+      if (rows.length === 0) {
+        const what = target.what.replace('{} ', '');
+        return [{ scenario: title, what, most, is: null, unit, outcome: 'not measured' }];
+      }
+      return rows.map((row) => ({
+        scenario: title,
+        what: target.what.replace('{}', row.name),
+        most,
+        is: row[key],
+        unit,
+        outcome: outcomeOf(row[key], most, [row, own]),
+      }));
+    });
+}
+
+function outcomeOf(value, most, rows) {
+  if (rows.some((row) => row?.errors > row?.requests * MOST_ERRORS)) return 'too many errors';
+  if (typeof value !== 'number') return 'not measured';
+  return value <= most ? 'reached' : 'missed';
+}

@@ -1,0 +1,188 @@
+/** What the bench makes of its raw figures: bench/*.mjs, as far as it needs no processes. */
+import { describe, expect, test } from 'vitest';
+
+// Plain modules without declarations: named at run time, so that the compiler does not look for any.
+const bench = async (name: string) =>
+  import(new URL(`../../bench/${name}.mjs`, import.meta.url).href);
+const { median, pairedRatio, percentile } = await bench('statistics');
+const { latencies, parseH2load, parseH2loadLog, parseWrk } = await bench('parse');
+const { judge } = await bench('verdicts');
+const { page, picture } = await bench('report');
+const { parseOptions } = await bench('options');
+
+describe('statistics', () => {
+  test('the median of an even number of values lies between the two in the middle', () => {
+    expect(median([9, 1, 5])).toBe(5);
+    expect(median([10, 1, 2, 4])).toBe(3);
+  });
+
+  test('a percentile is a value that occurred', () => {
+    const values = Array.from({ length: 200 }, (_, index) => index + 1);
+    expect(percentile(values, 0.99)).toBe(198);
+    expect(percentile(values, 0.5)).toBe(100);
+    expect(percentile([7], 0.999)).toBe(7);
+  });
+
+  test('a ratio is taken round by round, so a slow minute of both does not count', () => {
+    expect(pairedRatio([10, 40, 12], [5, 20, 4])).toEqual({ median: 2, low: 2, high: 3 });
+    expect(pairedRatio([10], [0])).toBeNull();
+  });
+});
+
+describe('what the load programs print', () => {
+  const wrk = `Running 1s test @ http://127.0.0.1:8080/
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.23ms    3.06ms  36.25ms   97.50%
+    Req/Sec    57.03k     5.43k   60.79k    99.99%
+  Latency Distribution
+     50%   98.00us
+     75%    1.08ms
+     90%    1.21ms
+     99%    1.50s
+  56671 requests in 1.00s, 8.21MB read
+  Socket errors: connect 0, read 3, write 0, timeout 1
+  Non-2xx or 3xx responses: 12
+Requests/sec:  56459.00
+Transfer/sec:      8.18MB
+`;
+
+  test('wrk: units, errors of both kinds, and no other line that ends in "50%"', () => {
+    expect(parseWrk(wrk)).toEqual({
+      requests: 56_671,
+      perSecond: 56_459,
+      p50Ms: expect.closeTo(0.098),
+      p99Ms: 1500,
+      errors: 16,
+    });
+  });
+
+  test('wrk without a single answer is an error', () => {
+    expect(() => parseWrk('  0 requests in 1.00s, 0.00B read\n')).toThrow('no answer');
+  });
+
+  test('h2load: totals and the log', () => {
+    const totals =
+      'requests: 9600 total, 9600 started, 9598 done, 9590 succeeded, 10 failed, 2 errored, 0 timeout\n';
+    expect(parseH2load(totals)).toEqual({ requests: 9598, errors: 10 });
+    const log =
+      '1700000000000000\t200\t1500\n1700000000001000\t200\t500\n1700000000002000\t-1\t9\n';
+    const requests = parseH2loadLog(log);
+    expect(requests).toEqual([
+      { startMs: 1_700_000_000_000, ms: 1.5 },
+      { startMs: 1_700_000_000_001, ms: 0.5 },
+    ]);
+    expect(latencies(requests)).toEqual({ p50Ms: 0.5, p99Ms: 1.5, p999Ms: 1.5, maxMs: 1.5 });
+  });
+});
+
+function rowsOf(ratio: number, errors = 0): object[] {
+  return [
+    { name: 'fairlead', requests: 1000, errors: 0 },
+    { name: 'haproxy', ratio, requests: 1000, errors },
+  ];
+}
+
+function outcomes(rows: object[]): string[] {
+  return judge([{ name: 'small-get', title: 'Small GET', rows }], ['small-get'])
+    .filter(({ what }: { what: string }) => what.endsWith('÷ haproxy'))
+    .map(({ outcome }: { outcome: string }) => outcome);
+}
+
+describe('verdicts', () => {
+  test('reached up to the limit, missed above it', () => {
+    expect(outcomes(rowsOf(1.15))).toEqual(['reached']);
+    expect(outcomes(rowsOf(1.16))).toEqual(['missed']);
+  });
+
+  test('a peer that is not there, or fails, gives no verdict', () => {
+    expect(outcomes([])).toEqual(['not measured']);
+    expect(outcomes(rowsOf(1, 2))).toEqual(['too many errors']);
+  });
+
+  test('each strategy is judged among 100 backends', () => {
+    const strategies = ['a', 'b'].flatMap((strategy) =>
+      [3, 100].map((backends) => ({
+        name: `${strategy}, ${backends}`,
+        backends,
+        ns: 50,
+        bytes: 0,
+      })),
+    );
+    expect(judge([{ name: 'pick', title: 'Pick', rows: strategies }], ['pick'])).toHaveLength(4);
+  });
+});
+
+test('a page names the missing, shows what does not apply as a dash, and keeps notes on a line', () => {
+  const text = page({
+    date: '2026-01-01',
+    isQuick: true,
+    machine: { cpu: 'A CPU', cores: 2, system: 'Linux 6', node: '20.0.0' },
+    load: { rounds: 1, seconds: 1, connections: 64 },
+    proxies: [{ name: 'fairlead', version: '1.0.0' }],
+    missing: [{ name: 'caddy', why: 'not\ninstalled' }],
+    verdicts: [],
+    scenarios: [
+      {
+        title: 'Small GET',
+        about: 'About.',
+        columns: [
+          { key: 'name', title: 'proxy' },
+          { key: 'ratio', title: 'ratio', digits: 2 },
+        ],
+        rows: [
+          { name: 'fairlead', ratio: null },
+          { name: 'go', ratio: 0.333 },
+        ],
+        notes: [],
+      },
+    ],
+  });
+  expect(text).toContain('- caddy: not installed\n');
+  expect(text).toContain('| fairlead | – |\n| go | 0.33 |\n');
+});
+
+test('the picture has a bar per proxy, the cheapest first, and says all of it in words', () => {
+  const svg = picture(
+    [
+      { name: 'go', cpuUs: 50 },
+      { name: 'a<b', cpuUs: 20 },
+    ],
+    'R&D',
+  );
+  expect(svg.match(/<rect /g)).toHaveLength(2);
+  expect(svg).toContain('>a&lt;b 20.0, go 50.0</desc>');
+  expect(svg).toContain('R&amp;D');
+});
+
+describe('options', () => {
+  const known = {
+    scenarios: [
+      { name: 'one', isQuick: true },
+      { name: 'two', isQuick: false },
+    ],
+    peers: [
+      { name: 'nginx', isQuick: true },
+      { name: 'caddy', isQuick: false },
+    ],
+  };
+
+  test('a quick run takes few; what is named is taken anyway', () => {
+    expect(parseOptions(['--quick'], known)).toMatchObject({ only: ['one'], peers: ['nginx'] });
+    expect(parseOptions(['--quick', '--only', 'two'], known)).toMatchObject({ only: ['two'] });
+    expect(parseOptions([], known)).toMatchObject({ rounds: 5, only: ['one', 'two'] });
+  });
+
+  test.each([
+    [['--speed'], '--speed'],
+    [['extra'], 'extra'],
+    [['--only', 'three'], '"three" is none of one, two'],
+    [['--peers', 'fairlead'], '"fairlead" is none of nginx, caddy'],
+    [['--rounds', '0'], 'not a whole number'],
+    [['--seconds', '1.5'], 'not a whole number'],
+    [['--publish', '--quick'], '--publish'],
+    [['--publish', '--only', 'one'], '--publish'],
+  ])('%j is refused', (argv, message) => {
+    expect(() => parseOptions(argv, known)).toThrow(message);
+  });
+});
