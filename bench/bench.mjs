@@ -13,10 +13,10 @@
  * @property {string} name for `--only`
  * @property {string} title
  * @property {string} about what is done, in a sentence
- * @property {boolean} isQuick whether it is part of a quick run
  * @property {readonly string[]} peers names of those that take part beside Fairlead
- * @property {(bench: Bench) => number} estimate seconds
- * @property {(bench: Bench) => Promise<Outcome>} run
+ * @property {readonly string[]} [quickPeers] the same in a quick run; without them it is not part of one
+ * @property {(bench: Bench, proxies: readonly string[]) => number} estimate seconds
+ * @property {(bench: Bench, proxies: readonly string[]) => Promise<Outcome>} run `proxies`: who takes part, Fairlead first
  *
  * @typedef {object} Outcome
  * @property {readonly Column[]} columns
@@ -34,7 +34,12 @@
 /** Why a scenario could not be run. */
 export class Skipped extends Error {}
 
-/** The participants of a scenario: Fairlead, and the peers that are here. */
-export function participants(bench, names) {
-  return ['fairlead', ...names].filter((name) => bench.peers.has(name));
+/**
+ * The peers that a scenario is to be run with, whether they are here or not.
+ * @param {Scenario} scenario
+ * @param {import('./options.mjs').Options} options
+ */
+export function wantedPeers({ peers, quickPeers = peers }, { isQuick, peers: chosen }) {
+  if (chosen !== null) return peers.filter((name) => chosen.includes(name));
+  return isQuick ? quickPeers : peers;
 }

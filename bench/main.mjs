@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { startBackend } from './backend/nginx.mjs';
-import { Skipped } from './bench.mjs';
+import { Skipped, wantedPeers } from './bench.mjs';
 import { installer } from './dependencies.mjs';
 import { machineFacts } from './machine.mjs';
 import { HELP, parseOptions, UsageError } from './options.mjs';
@@ -44,11 +44,12 @@ function checkMachine(options) {
 }
 
 /** Sorts the peers into those that can take part, Fairlead first, and those that can't and why. */
-async function findPeers(bench) {
+async function findPeers(bench, scenarios) {
   const proxies = [{ name: fairlead.name, version: await fairlead.find(bench) }];
   const missing = [];
   bench.peers.set(fairlead.name, fairlead);
-  for (const peer of PEERS.filter(({ name }) => bench.options.peers.includes(name))) {
+  const wanted = new Set(scenarios.flatMap((scenario) => wantedPeers(scenario, bench.options)));
+  for (const peer of PEERS.filter(({ name }) => wanted.has(name))) {
     try {
       proxies.push({ name: peer.name, version: await peer.find(bench) });
       bench.peers.set(peer.name, peer);
@@ -61,10 +62,10 @@ async function findPeers(bench) {
 }
 
 /** One scenario that fails does not take the others with it. */
-async function runScenario(bench, { name, title, about, run }) {
+async function runScenario(bench, { name, title, about, run }, takingPart) {
   const nothing = { name, title, about, columns: [], rows: [] };
   try {
-    return { ...nothing, ...(await run(bench)) };
+    return { ...nothing, ...(await run(bench, takingPart)) };
   } catch (error) {
     if (error instanceof Skipped) return { ...nothing, notes: [`Not run: ${error.message}`] };
     say(error.stack);
@@ -86,15 +87,21 @@ async function measureAll(stage, options, node) {
     dependencies: installer(stage, say),
     backend: await startBackend(stage),
   };
-  const { proxies, missing } = await findPeers(bench);
-  for (const { name, why } of missing) say(`missing: ${name}: ${why}`);
   const chosen = SCENARIOS.filter(({ name }) => options.only.includes(name));
-  const estimate = chosen.reduce((sum, scenario) => sum + scenario.estimate(bench), 0);
-  say(`${chosen.length} scenarios, ${options.rounds} rounds: about ${minutes(estimate)}`);
+  const { proxies, missing } = await findPeers(bench, chosen);
+  for (const { name, why } of missing) say(`missing: ${name}: ${why}`);
+  const plan = chosen.map((scenario) => {
+    const peers = wantedPeers(scenario, options).filter((name) => bench.peers.has(name));
+    const takingPart = [fairlead.name, ...peers];
+    return { scenario, takingPart, seconds: scenario.estimate(bench, takingPart) };
+  });
+  say(
+    `${plan.length} scenarios: about ${minutes(plan.reduce((sum, one) => sum + one.seconds, 0))}`,
+  );
   const scenarios = [];
-  for (const [index, scenario] of chosen.entries()) {
-    say(`${index + 1}/${chosen.length} ${scenario.title}, ${minutes(scenario.estimate(bench))}`);
-    const result = await runScenario(bench, scenario);
+  for (const [index, { scenario, takingPart, seconds }] of plan.entries()) {
+    say(`${index + 1}/${plan.length} ${scenario.title}, ${minutes(seconds)}`);
+    const result = await runScenario(bench, scenario, takingPart);
     for (const note of result.notes) say(`  ${note}`);
     scenarios.push(result);
   }

@@ -24,7 +24,7 @@ export class UsageError extends Error {}
  * @property {boolean} isPublished
  * @property {boolean} isHelp
  * @property {readonly string[]} only names of scenarios
- * @property {readonly string[]} peers names of peers, without Fairlead
+ * @property {readonly string[] | null} peers names of peers, without Fairlead; null: those that the scenarios name
  * @property {number} rounds
  * @property {number} seconds
  * @property {number} connections
@@ -33,7 +33,7 @@ export class UsageError extends Error {}
 
 /**
  * @param {readonly string[]} argv
- * @param {{ scenarios: readonly { name: string, isQuick: boolean }[], peers: readonly { name: string, isQuick: boolean }[] }} known
+ * @param {{ scenarios: readonly { name: string, quickPeers?: readonly string[] }[], peers: readonly { name: string }[] }} known
  * @returns {Options}
  */
 export function parseOptions(argv, known) {
@@ -47,8 +47,8 @@ export function parseOptions(argv, known) {
     isQuick,
     isPublished,
     isHelp: values.help ?? false,
-    only: names('--only', values.only, known.scenarios, isQuick),
-    peers: names('--peers', values.peers, known.peers, isQuick),
+    only: names('--only', values.only, known.scenarios) ?? everything(known.scenarios, isQuick),
+    peers: names('--peers', values.peers, known.peers),
     rounds: positive('--rounds', values.rounds ?? (isQuick ? '2' : '5')),
     seconds: positive('--seconds', values.seconds ?? (isQuick ? '1' : '4')),
     connections: positive('--connections', values.connections ?? '64'),
@@ -77,12 +77,16 @@ function parse(argv) {
   }
 }
 
-/** The names of a comma-separated list; without one, all of them, or those of a quick run. */
-function names(option, text, known, isQuick) {
+function everything(scenarios, isQuick) {
+  return scenarios
+    .filter(({ quickPeers }) => !isQuick || quickPeers !== undefined)
+    .map(({ name }) => name);
+}
+
+/** The names of a comma-separated list, or null without one. */
+function names(option, text, known) {
+  if (text === undefined) return null;
   const all = known.map(({ name }) => name);
-  if (text === undefined) {
-    return isQuick ? known.filter((item) => item.isQuick).map(({ name }) => name) : all;
-  }
   const chosen = text.split(',').map((name) => name.trim());
   const unknown = chosen.find((name) => !all.includes(name));
   if (unknown !== undefined) {

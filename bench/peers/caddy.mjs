@@ -5,7 +5,6 @@ import { mustBeInstalled, versionOf } from './peer.mjs';
 /** @satisfies {import('./peer.mjs').Peer} */
 export const caddy = {
   name: 'caddy',
-  isQuick: false,
 
   async find(bench) {
     mustBeInstalled('caddy');

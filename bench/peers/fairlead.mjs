@@ -12,7 +12,6 @@ let starts = 0;
 /** @satisfies {import('./peer.mjs').Peer} */
 export const fairlead = {
   name: 'fairlead',
-  isQuick: true,
 
   async find(bench) {
     const { status, output } = await bench.stage.run(bench.options.node, [COMMAND, '--version']);

@@ -8,7 +8,6 @@ const SOURCE = fileURLToPath(new URL('go/main.go', import.meta.url));
 /** @satisfies {import('./peer.mjs').Peer} */
 export const go = {
   name: 'go',
-  isQuick: true,
 
   async find({ stage }) {
     mustBeInstalled('go', 'golang-go');

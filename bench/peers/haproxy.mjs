@@ -2,17 +2,16 @@
 import { freePorts } from '../stage.mjs';
 import { mustBeInstalled, versionOf } from './peer.mjs';
 
-export const haproxy = peer('haproxy', true, { log: '', options: '' });
-export const haproxyWithLog = peer('haproxy+log', false, {
+export const haproxy = peer('haproxy', { log: '', options: '' });
+export const haproxyWithLog = peer('haproxy+log', {
   log: 'log stdout format raw local0 info',
   options: 'log global\n  option httplog',
 });
 
 /** @returns {import('./peer.mjs').Peer} */
-function peer(name, isQuick, logging) {
+function peer(name, logging) {
   return {
     name,
-    isQuick,
 
     async find(bench) {
       mustBeInstalled('haproxy');

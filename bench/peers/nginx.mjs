@@ -9,14 +9,13 @@ import { mustBeInstalled, versionOf } from './peer.mjs';
 const BIG_BUFFERS =
   'client_body_buffer_size 128k; proxy_buffers 16 16k; proxy_buffer_size 16k; proxy_busy_buffers_size 64k; proxy_max_temp_file_size 0;';
 
-export const nginx = peer('nginx', true, '');
-export const nginxWithBuffers = peer('nginx+buffers', false, BIG_BUFFERS);
+export const nginx = peer('nginx', '');
+export const nginxWithBuffers = peer('nginx+buffers', BIG_BUFFERS);
 
 /** @returns {import('./peer.mjs').Peer} */
-function peer(name, isQuick, buffers) {
+function peer(name, buffers) {
   return {
     name,
-    isQuick,
 
     async find(bench) {
       mustBeInstalled('nginx', 'nginx-light');

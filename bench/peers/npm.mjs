@@ -7,18 +7,17 @@ import { fileURLToPath } from 'node:url';
 import { freePorts } from '../stage.mjs';
 import { Missing } from './peer.mjs';
 
-export const httpxy = peer('httpxy', 'httpxy.mjs', true);
+export const httpxy = peer('httpxy', 'httpxy.mjs');
 export const httpProxy = peer('http-proxy', 'http-proxy.mjs');
 export const fastProxy = peer('fast-proxy', 'fast-proxy.mjs');
 export const fastifyHttpProxy = peer('@fastify/http-proxy', 'fastify-http-proxy.mjs');
 
 /** @returns {import('./peer.mjs').Peer} */
-function peer(name, program, isQuick = false) {
+function peer(name, program) {
   const path = fileURLToPath(new URL(`npm/${program}`, import.meta.url));
   const manifest = new URL(`../node_modules/${name}/package.json`, import.meta.url);
   return {
     name,
-    isQuick,
 
     async find({ dependencies }) {
       const reason = await dependencies();

@@ -19,7 +19,6 @@
  *
  * @typedef {object} Peer
  * @property {string} name
- * @property {boolean} isQuick whether it takes part in a quick run
  * @property {(bench: import('../bench.mjs').Bench) => Promise<string>} find its version; throws `Missing`
  * @property {(bench: import('../bench.mjs').Bench, task: Task) => Promise<Running>} start
  */

@@ -18,19 +18,19 @@ export const smallGet = loadedScenario({
   name: 'small-get',
   title: 'Small GET',
   about: 'GET with a response body of 100 bytes, over connections that are kept.',
-  isQuick: true,
   peers: ['nginx', 'haproxy', 'haproxy+log', 'caddy', 'go', ...NPM],
+  quickPeers: [...NATIVE, 'httpxy'],
   task: oneBackend,
   load: small,
 });
 
-function body(name, title, path, connections, peers, isQuick) {
+function body(name, title, path, connections, peers, quickPeers) {
   return loadedScenario({
     name,
     title,
     about: `GET with a response body of ${title}, over kept connections${connections === undefined ? '' : `, ${connections} of them`}.`,
-    isQuick,
     peers,
+    quickPeers,
     task: oneBackend,
     load: (bench, { port, seconds }) =>
       wrk(bench.stage, {
@@ -42,23 +42,23 @@ function body(name, title, path, connections, peers, isQuick) {
   });
 }
 
-export const body1k = body('body-1k', '1 KiB', '/1k', undefined, NATIVE, false);
+export const body1k = body('body-1k', '1 KiB', '/1k', undefined, NATIVE);
 export const body64k = body(
   'body-64k',
   '64 KiB',
   '/64k',
   LARGE_BODY_CONNECTIONS,
   [...LARGE, ...NPM],
-  true,
+  NATIVE,
 );
-export const body1m = body('body-1m', '1 MiB', '/1m', LARGE_BODY_CONNECTIONS, LARGE, true);
+export const body1m = body('body-1m', '1 MiB', '/1m', LARGE_BODY_CONNECTIONS, LARGE, NATIVE);
 
 export const post64k = loadedScenario({
   name: 'post-64k',
   title: 'POST 64 KiB',
   about: `POST with a request body of 64 KiB, over ${LARGE_BODY_CONNECTIONS} kept connections. The backend answers when it has read all of it.`,
-  isQuick: true,
   peers: [...LARGE, ...NPM],
+  quickPeers: NATIVE,
   task: oneBackend,
   load({ stage }, { port, seconds }) {
     const script = stage.write(
@@ -74,8 +74,8 @@ export const newConnection = loadedScenario({
   name: 'new-connection',
   title: 'New connection per request',
   about: 'Small GET, each over a connection of its own. Those to the backend are kept.',
-  isQuick: true,
   peers: NATIVE,
+  quickPeers: NATIVE,
   task: oneBackend,
   load: ({ stage, options }, { port, seconds }) =>
     wrk(stage, {
@@ -91,7 +91,6 @@ function manyBackends(count) {
     name: `backends-${count}`,
     title: `${count} backends`,
     about: `Small GET, taking turns over ${count} backends.`,
-    isQuick: false,
     peers: NATIVE,
     task: ({ backend }) => ({ backends: backend.ports.slice(0, count) }),
     load: small,

@@ -1,5 +1,5 @@
 /** What an idle client connection holds in memory. */
-import { participants, Skipped } from '../bench.mjs';
+import { Skipped } from '../bench.mjs';
 import { openIdle, wrk } from '../load.mjs';
 import { openFilesLimit, settledKiB } from '../measure.mjs';
 import { median } from '../statistics.mjs';
@@ -8,7 +8,6 @@ import { startAll } from './loaded.mjs';
 const CONNECTIONS = 4000;
 /** A proxy's own files, and its connections to the backend while it is warmed up. */
 const OTHER_FILES = 500;
-const PEERS = ['nginx', 'haproxy', 'go', 'httpxy'];
 const MOST_ROUNDS = 3;
 
 const roundsOf = ({ isQuick, rounds }) => (isQuick ? 1 : Math.min(rounds, MOST_ROUNDS));
@@ -18,11 +17,11 @@ export const idle = {
   name: 'idle',
   title: '4,000 idle connections',
   about: `${CONNECTIONS.toLocaleString('en')} client connections are opened, have one answer each, and stay open. Resident memory with them, minus resident memory after a warm-up of a second over 8 connections, by their number.`,
-  isQuick: true,
-  peers: PEERS,
-  estimate: (bench) => participants(bench, PEERS).length * roundsOf(bench.options) * 8,
+  peers: ['nginx', 'haproxy', 'go', 'httpxy'],
+  quickPeers: ['nginx', 'haproxy', 'go'],
+  estimate: ({ options }, proxies) => proxies.length * roundsOf(options) * 8,
 
-  async run(bench) {
+  async run(bench, proxies) {
     const limit = openFilesLimit();
     if (limit < CONNECTIONS + OTHER_FILES) {
       throw new Skipped(
@@ -32,7 +31,7 @@ export const idle = {
     const notes = [];
     const figures = new Map();
     for (let round = 0; round < roundsOf(bench.options); round++) {
-      for (const peer of participants(bench, PEERS)) {
+      for (const peer of proxies) {
         try {
           figures.set(peer, [...(figures.get(peer) ?? []), await measureOne(bench, peer)]);
         } catch (error) {

@@ -2,7 +2,7 @@
  * The measurement that most scenarios share: contestants take turns under the same load, round after round. Each one is
  * loaded alone; the others are idle meanwhile.
  */
-import { participants, Skipped } from '../bench.mjs';
+import { Skipped } from '../bench.mjs';
 import { cpuTime, residentKiB } from '../measure.mjs';
 import { untilAnswered } from '../ready.mjs';
 import { median, pairedRatio } from '../statistics.mjs';
@@ -41,9 +41,9 @@ const FIGURES = ['cpuUs', 'userUs', 'systemUs', 'perSecond', 'p50Ms', 'p99Ms', '
 export function loadedScenario({ load, task, ...scenario }) {
   return {
     ...scenario,
-    estimate: (bench) => loadedSeconds(bench, participants(bench, scenario.peers).length),
-    run(bench) {
-      const contestants = participants(bench, scenario.peers).map((peer) => ({
+    estimate: loadedSeconds,
+    run(bench, proxies) {
+      const contestants = proxies.map((peer) => ({
         name: peer,
         peer,
         task: task(bench),
@@ -53,10 +53,9 @@ export function loadedScenario({ load, task, ...scenario }) {
   };
 }
 
-/** @param {number} contestants how many */
-export function loadedSeconds({ options }, contestants) {
+export function loadedSeconds({ options }, proxies) {
   const { rounds, seconds } = options;
-  return 2 + contestants * (warmUpSeconds(options) + rounds * (seconds + 0.2));
+  return 2 + proxies.length * (warmUpSeconds(options) + rounds * (seconds + 0.2));
 }
 
 /** Long enough for a compiler that works while the program runs. */

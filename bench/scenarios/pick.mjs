@@ -11,8 +11,8 @@ export const pick = {
   title: 'Picking a backend',
   about:
     'A pick by each strategy among 3 and among 100 backends: time, and bytes of heap over a million picks without a collection.',
-  isQuick: true,
   peers: [],
+  quickPeers: [],
   estimate: ({ options }) => options.rounds * 3,
 
   async run({ stage, options }) {

@@ -1,6 +1,6 @@
 /** The slowest requests at a fixed rate that every proxy can serve, while Fairlead is reloaded and scraped. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { participants, Skipped } from '../bench.mjs';
+import { Skipped } from '../bench.mjs';
 import { atRate } from '../load.mjs';
 import { latencies } from '../parse.mjs';
 import { isInstalled } from '../stage.mjs';
@@ -11,9 +11,12 @@ const CLIENTS = 64;
 const PER_CLIENT = 50;
 /** Requests that begin this soon after a reload or a scrape are looked at by themselves. */
 const NEAR_MS = 50;
-const PEERS = ['nginx', 'haproxy'];
-/** Joining, leaving and warming up, beside the seconds that count. */
-const AROUND_SECONDS = 6;
+/** Joining and leaving, beside the seconds that count. */
+const AROUND_SECONDS = 3;
+
+const roundsOf = ({ isQuick, rounds }) => (isQuick ? 1 : rounds);
+/** At least two reloads. */
+const secondsOf = ({ seconds }) => Math.max(2, seconds);
 
 const FIRST = 'fairlead';
 const QUIET = 'fairlead, left alone';
@@ -23,13 +26,13 @@ export const tail = {
   name: 'tail',
   title: 'Tail at a fixed rate',
   about: `${(CLIENTS * PER_CLIENT).toLocaleString('en')} small GET a second from ${CLIENTS} clients. "${FIRST}" has a reload to a changed config every second, and a metrics scrape every second half a second later; "${QUIET}" has neither.`,
-  isQuick: true,
-  peers: PEERS,
-  estimate: (bench) =>
-    (participants(bench, PEERS).length + 1) *
-    (2 + bench.options.rounds * (bench.options.seconds + AROUND_SECONDS / 2)),
+  peers: ['nginx', 'haproxy'],
+  quickPeers: ['nginx', 'haproxy'],
+  estimate: ({ options }, proxies) =>
+    (proxies.length + 1) *
+    (AROUND_SECONDS + roundsOf(options) * (secondsOf(options) + AROUND_SECONDS)),
 
-  async run(bench) {
+  async run(bench, proxies) {
     if (!isInstalled('h2load')) {
       throw new Skipped('h2load is not installed (Debian: apt-get install nghttp2-client)');
     }
@@ -37,21 +40,19 @@ export const tail = {
     const contestants = [
       { name: FIRST, peer: 'fairlead' },
       { name: QUIET, peer: 'fairlead' },
-      ...participants(bench, PEERS)
-        .slice(1)
-        .map((peer) => ({ name: peer, peer })),
+      ...proxies.slice(1).map((peer) => ({ name: peer, peer })),
     ].map((contestant) => ({ ...contestant, task: { backends: bench.backend.ports.slice(0, 1) } }));
     const running = await startAll(bench, contestants, notes);
     try {
       for (const contestant of running) await measureOne(bench, contestant, 1);
       const rounds = [];
-      for (let round = 0; round < bench.options.rounds; round++) {
+      for (let round = 0; round < roundsOf(bench.options); round++) {
         const figures = new Map();
         for (let turn = 0; turn < running.length; turn++) {
           const contestant = running[(turn + round) % running.length];
           figures.set(
             contestant.name,
-            await measureOne(bench, contestant, Math.max(2, bench.options.seconds)),
+            await measureOne(bench, contestant, secondsOf(bench.options)),
           );
         }
         rounds.push(figures);

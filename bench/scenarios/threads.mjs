@@ -9,9 +9,8 @@ export const threads = {
   name: 'threads',
   title: '1 and 2 data threads',
   about: 'Small GET through one data thread and through two.',
-  isQuick: false,
   peers: [],
-  estimate: (bench) => loadedSeconds(bench, 2),
+  estimate: (bench) => 2 * loadedSeconds(bench, ['fairlead']),
 
   async run(bench) {
     const [major, minor] = bench.node.split('.').map(Number);

@@ -1,7 +1,7 @@
 /** TLS towards clients, HTTP/1.1 and HTTP/2 over it. Backends are spoken to in the clear. */
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
-import { participants, Skipped } from '../bench.mjs';
+import { Skipped } from '../bench.mjs';
 import { h2load, wrk } from '../load.mjs';
 import { isInstalled } from '../stage.mjs';
 import { loadedSeconds, measureLoaded, startAll } from './loaded.mjs';
@@ -10,10 +10,10 @@ const PEERS = ['nginx', 'haproxy', 'go'];
 const HTTP2_CONNECTIONS = 8;
 const HTTP2_STREAMS = 8;
 
-async function contestantsOf(bench) {
+async function contestantsOf(bench, proxies) {
   const certificate = await makeCertificate(bench.stage);
   const task = { backends: bench.backend.ports.slice(0, 1), tls: certificate };
-  return participants(bench, PEERS).map((peer) => ({ name: peer, peer, task }));
+  return proxies.map((peer) => ({ name: peer, peer, task }));
 }
 
 async function makeCertificate(stage) {
@@ -40,12 +40,11 @@ export const tlsGet = {
   name: 'tls',
   title: 'TLS',
   about: 'Small GET over kept TLS connections, HTTP/1.1, certificate with an EC key (P-256).',
-  isQuick: false,
   peers: PEERS,
-  estimate: (bench) => loadedSeconds(bench, participants(bench, PEERS).length),
+  estimate: loadedSeconds,
 
-  async run(bench) {
-    return measureLoaded(bench, await contestantsOf(bench), ({ stage, options }, target) =>
+  async run(bench, proxies) {
+    return measureLoaded(bench, await contestantsOf(bench, proxies), ({ stage, options }, target) =>
       wrk(stage, { ...target, isTls: true, connections: options.connections }),
     );
   },
@@ -56,15 +55,14 @@ export const http2 = {
   name: 'http2',
   title: 'HTTP/2',
   about: `Small GET over HTTP/2 and TLS: ${HTTP2_CONNECTIONS} connections with ${HTTP2_STREAMS} requests at once on each.`,
-  isQuick: false,
   peers: PEERS,
-  estimate: (bench) => loadedSeconds(bench, participants(bench, PEERS).length),
+  estimate: loadedSeconds,
 
-  async run(bench) {
+  async run(bench, proxies) {
     if (!isInstalled('h2load')) {
       throw new Skipped('h2load is not installed (Debian: apt-get install nghttp2-client)');
     }
-    const contestants = await contestantsOf(bench);
+    const contestants = await contestantsOf(bench, proxies);
     const [fairlead] = await startAll(bench, contestants.slice(0, 1), []);
     const protocol = await negotiated(fairlead.port).finally(() =>
       bench.stage.stop(fairlead.child),

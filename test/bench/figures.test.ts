@@ -157,18 +157,12 @@ test('the picture has a bar per proxy, the cheapest first, and says all of it in
 
 describe('options', () => {
   const known = {
-    scenarios: [
-      { name: 'one', isQuick: true },
-      { name: 'two', isQuick: false },
-    ],
-    peers: [
-      { name: 'nginx', isQuick: true },
-      { name: 'caddy', isQuick: false },
-    ],
+    scenarios: [{ name: 'one', quickPeers: ['nginx'] }, { name: 'two' }],
+    peers: [{ name: 'nginx' }, { name: 'caddy' }],
   };
 
   test('a quick run takes few; what is named is taken anyway', () => {
-    expect(parseOptions(['--quick'], known)).toMatchObject({ only: ['one'], peers: ['nginx'] });
+    expect(parseOptions(['--quick'], known)).toMatchObject({ only: ['one'], peers: null });
     expect(parseOptions(['--quick', '--only', 'two'], known)).toMatchObject({ only: ['two'] });
     expect(parseOptions([], known)).toMatchObject({ rounds: 5, only: ['one', 'two'] });
   });
