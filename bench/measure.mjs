@@ -51,6 +51,16 @@ export function cpuTime(root) {
   return { userUs: user * microseconds, systemUs: system * microseconds };
 }
 
+/**
+ * What a core has done since the system started, in microseconds: its own time, and what a hypervisor took away.
+ * @param {string} core
+ */
+export function coreTime(core) {
+  const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'latin1'));
+  const [user, nice, system, , , irq, softIrq, stolen] = line[1].split(' ').map(Number);
+  return ((user + nice + system + irq + softIrq + stolen) * 1e6) / TICKS_PER_SECOND;
+}
+
 /** @param {number} root the pid of the program */
 export function residentKiB(root) {
   let sum = 0;

@@ -102,5 +102,6 @@ export function judge(results, chosen, targets = TARGETS) {
 function outcomeOf(value, most, rows) {
   if (rows.some((row) => row?.errors > row?.requests * MOST_ERRORS)) return 'too many errors';
   if (typeof value !== 'number') return 'not measured';
-  return value <= most ? 'reached' : 'missed';
+  // As the table shows it.
+  return Math.round(value * 100) / 100 <= most ? 'reached' : 'missed';
 }
