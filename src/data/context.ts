@@ -3,11 +3,12 @@
  * plane, and spare parts that are lent out and come back.
  */
 import { randomBytes } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { ProcessCounters } from '../snapshot/counters.ts';
 import type { DataThreadInit, PostToControl } from '../snapshot/messages.ts';
 import { AccessLog } from './relay/access-log.ts';
-import { ReadBuffers } from './stream/read-buffers.ts';
+import { ThreadIo } from './stream/thread-io.ts';
 import type { View } from './view.ts';
 import { HeadParser } from './wire/head-parser.ts';
 
@@ -15,6 +16,11 @@ import { HeadParser } from './wire/head-parser.ts';
 export const TICK_MS = 100;
 
 const MAX_SPARE_PARSERS = 64;
+
+/** All pairs of base-36 digits, in order. */
+const ID_ENDINGS: readonly string[] = Array.from({ length: 36 * 36 }, (_, value) =>
+  value.toString(36).padStart(2, '0'),
+);
 
 const ERROR_INDEX = new Map<ErrorCode, number>(ERROR_CODES.map((code, index) => [code, index]));
 
@@ -24,7 +30,7 @@ export class DataContext {
   readonly counters: ProcessCounters;
   readonly post: PostToControl;
   readonly accessLog: AccessLog;
-  readonly buffers = new ReadBuffers();
+  readonly io = new ThreadIo();
   /**
    * Milliseconds on a monotonic clock, moved on by each tick to the time of the next one: a timeout that starts by it
    * never ends early. Too coarse for latencies.
@@ -34,8 +40,10 @@ export class DataContext {
   isDraining = false;
 
   #view: View | null = null;
-  readonly #requestIdPrefix = randomBytes(8).toString('hex');
+  readonly #requestIdPrefix = `${randomBytes(8).toString('hex')}-`;
   #requestIds = 0;
+  /** The id but for its last two digits, which change most. */
+  #requestIdStart = '';
   #spareRequestParsers: HeadParser[] = [];
   #spareResponseParsers: HeadParser[] = [];
 
@@ -66,7 +74,13 @@ export class DataContext {
 
   /** Unique for the life of all instances: 64 random bits of this thread and a count, of one length always. */
   nextRequestId(): string {
-    return `${this.#requestIdPrefix}-${(this.#requestIds++).toString(36).padStart(7, '0')}`;
+    const low = this.#requestIds % ID_ENDINGS.length;
+    if (low === 0) {
+      const high = (this.#requestIds / ID_ENDINGS.length).toString(36).padStart(5, '0');
+      this.#requestIdStart = this.#requestIdPrefix + high;
+    }
+    this.#requestIds++;
+    return this.#requestIdStart + (ID_ENDINGS[low] as string);
   }
 
   borrowRequestParser(): HeadParser {

@@ -2,6 +2,7 @@
  * One data plane: a listener, the backends' live state, and a clock tick. It runs in a worker thread, or in the caller's
  * own thread; all it knows of the rest of the process are the messages of snapshot/messages.ts.
  */
+import { performance } from 'node:perf_hooks';
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { Backend } from './backend/backend.ts';
@@ -68,7 +69,7 @@ class Plane implements DataPlane {
       snapshot,
       previous,
       this.#strategyContext,
-      (spec) => new Backend(spec, context.threadIndex, context.threadCount, context.buffers),
+      (spec) => new Backend(spec, context.threadIndex, context.threadCount, context.io),
     );
     context.swapView(view);
     for (const [id, backend] of previous?.backends ?? []) {

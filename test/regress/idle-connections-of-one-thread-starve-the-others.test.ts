@@ -10,7 +10,7 @@ import type {
   BackendConnection,
   ConnectionUser,
 } from '../../src/data/backend/backend-connection.ts';
-import { ReadBuffers } from '../../src/data/stream/read-buffers.ts';
+import { ThreadIo } from '../../src/data/stream/thread-io.ts';
 import { createBackendCounters, readBackendCounters } from '../../src/snapshot/counters.ts';
 import { afterTest } from '../support/after-test.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -58,7 +58,7 @@ async function twoThreads(): Promise<{
     isEligible: true,
     counters,
   };
-  const thread = (index: number): Backend => new Backend(spec, index, 2, new ReadBuffers());
+  const thread = (index: number): Backend => new Backend(spec, index, 2, new ThreadIo());
   const threads = [thread(0), thread(1)] as const;
   afterTest(() => {
     for (const backend of threads) backend.closeIdle();

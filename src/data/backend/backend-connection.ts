@@ -8,7 +8,7 @@ import type { BackendCounters } from '../../snapshot/counters.ts';
 import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import { type Connecting, type ConnectUser, connect } from '../stream/connect.ts';
-import type { ReadBuffers } from '../stream/read-buffers.ts';
+import type { ThreadIo } from '../stream/thread-io.ts';
 import { describeConnectError } from './connect-errors.ts';
 
 /** The backend that a connection leads to, as far as the connection knows it. */
@@ -50,10 +50,10 @@ export class BackendConnection implements ConnectUser {
   readonly #connecting: Connecting;
   #stream: ByteStream | null = null;
 
-  constructor(backend: ConnectionOwner, user: ConnectionUser, buffers: ReadBuffers) {
+  constructor(backend: ConnectionOwner, user: ConnectionUser, io: ThreadIo) {
     this.backend = backend;
     this.#user = user;
-    this.#connecting = connect(backend.spec, this, buffers);
+    this.#connecting = connect(backend.spec, this, io);
   }
 
   /** Gives an idle connection to its next user. */

@@ -6,7 +6,7 @@
 import { BackendCounters } from '../../snapshot/counters.ts';
 import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import type { Candidate } from '../balance/strategy.ts';
-import type { ReadBuffers } from '../stream/read-buffers.ts';
+import type { ThreadIo } from '../stream/thread-io.ts';
 import {
   BackendConnection,
   type ConnectionOwner,
@@ -25,21 +25,16 @@ export class Backend implements Candidate, ConnectionOwner {
   /** Newest at the end: the one used last is used first, so that the others can grow old and be closed. */
   readonly #idle: BackendConnection[] = [];
   readonly #threadCount: number;
-  readonly #buffers: ReadBuffers;
+  readonly #io: ThreadIo;
   #isRemoved = false;
 
-  constructor(
-    spec: BackendSnapshot,
-    threadIndex: number,
-    threadCount: number,
-    buffers: ReadBuffers,
-  ) {
+  constructor(spec: BackendSnapshot, threadIndex: number, threadCount: number, io: ThreadIo) {
     this.id = spec.id;
     this.spec = spec;
     this.weight = spec.weight;
     this.counters = new BackendCounters(spec.counters, threadIndex, threadCount);
     this.#threadCount = threadCount;
-    this.#buffers = buffers;
+    this.#io = io;
   }
 
   get inFlight(): number {
@@ -72,7 +67,7 @@ export class Backend implements Candidate, ConnectionOwner {
       oldest.destroy();
       if (!this.counters.tryOpenConnection(limit)) return null;
     }
-    return new BackendConnection(this, user, this.#buffers);
+    return new BackendConnection(this, user, this.#io);
   }
 
   /**

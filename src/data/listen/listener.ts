@@ -164,7 +164,7 @@ export class Listener {
         original.call(handle, error, clientHandle);
       } else if (this.#admits()) {
         clientHandle.setNoDelay(true);
-        this.#accept((user) => new TcpStream(clientHandle, user, this.#context.buffers, true));
+        this.#accept((user) => new TcpStream(clientHandle, user, this.#context.io, true));
       } else {
         clientHandle.close();
       }

@@ -8,6 +8,7 @@ import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { ProcessCounters } from '../../snapshot/counters.ts';
 import { LOG_BLOCK_BYTES, LogRing } from '../../snapshot/log-ring.ts';
 import type { PostToControl } from '../../snapshot/messages.ts';
+import { asciiBytes, LineWriter, mostBytes } from './line-writer.ts';
 
 export interface AttemptRecord {
   readonly backendUrl: string;
@@ -43,8 +44,35 @@ export interface AccessLogEntry {
 
 export type AccessLogFormat = 'json' | 'combined';
 
-/** Of one field. Escaped at worst six times over, all fields of a line still fit into a block. */
-const MAX_TEXT = 4096;
+/** Everything of a line but its texts. */
+const FIXED_BYTES = 1024;
+const PER_ATTEMPT_BYTES = 128;
+
+const CLIENT = asciiBytes('Z","client":"');
+const METHOD = asciiBytes('","method":');
+const HOST = asciiBytes(',"host":');
+const PATH = asciiBytes(',"path":');
+const PROTOCOL = asciiBytes(',"protocol":');
+const STATUS = asciiBytes(',"status":');
+const BYTES_IN = asciiBytes(',"bytes_in":');
+const BYTES_OUT = asciiBytes(',"bytes_out":');
+const DURATION = asciiBytes(',"duration_ms":');
+const CONNECT = asciiBytes(',"connect_ms":');
+const FIRST_BYTE = asciiBytes(',"first_byte_ms":');
+const POOL = asciiBytes(',"pool":"');
+const BACKEND = asciiBytes('","backend":');
+const ATTEMPTS = asciiBytes(',"attempts":[');
+const ATTEMPT = asciiBytes('{"backend":"');
+const NEXT_ATTEMPT = asciiBytes(',{"backend":"');
+const OUTCOME = asciiBytes('","outcome":"');
+const ATTEMPT_DURATION = asciiBytes('","duration_ms":');
+const ATTEMPT_END = asciiBytes('}');
+const REQUEST_ID = asciiBytes('],"request_id":"');
+const TEXT_END = asciiBytes('"');
+const ERROR = asciiBytes(',"error":"');
+const ERROR_SOURCE = asciiBytes('","error_source":"');
+const ERROR_DETAIL = asciiBytes('","error_detail":');
+const LINE_END = asciiBytes('}\n');
 
 export class AccessLog {
   readonly #ring: LogRing;
@@ -55,8 +83,10 @@ export class AccessLog {
   #bytes: Buffer | null = null;
   #length = 0;
   #count = 0;
+  readonly #line = new LineWriter();
   #second = -1;
-  #secondText = '';
+  /** `{"time":"2026-01-02T03:04:05.`, made once a second. */
+  #timeStart: Uint8Array = asciiBytes('');
 
   constructor(ring: SharedArrayBuffer, post: PostToControl, counters: ProcessCounters) {
     this.#ring = new LogRing(ring);
@@ -65,14 +95,16 @@ export class AccessLog {
   }
 
   record(entry: AccessLogEntry, format: AccessLogFormat): void {
-    const line = format === 'json' ? this.#jsonLine(entry) : this.#combinedLine(entry);
-    if (this.#length + line.length > LOG_BLOCK_BYTES) this.flush();
+    if (this.#length + mostLineBytes(entry) > LOG_BLOCK_BYTES) this.flush();
     const bytes = this.#bytes ?? this.#takeBlock();
     if (bytes === null) {
       this.#counters.logLinesDropped(1);
       return;
     }
-    this.#length += bytes.latin1Write(line, this.#length);
+    this.#line.begin(bytes, this.#length);
+    if (format === 'json') this.#writeJson(entry);
+    else this.#writeCombined(entry);
+    this.#length = this.#line.position;
     this.#count++;
   }
 
@@ -97,70 +129,113 @@ export class AccessLog {
     return this.#bytes;
   }
 
-  /** RFC 3339 with milliseconds; the part up to the second is made once a second. */
-  #time(): string {
+  /** RFC 3339 with milliseconds. */
+  #writeTime(): void {
     const now = Date.now();
     const second = Math.floor(now / 1000);
     if (second !== this.#second) {
       this.#second = second;
-      this.#secondText = new Date(second * 1000).toISOString().slice(0, 19);
+      this.#timeStart = asciiBytes(
+        `{"time":"${new Date(second * 1000).toISOString().slice(0, 19)}.`,
+      );
     }
-    const milliseconds = now - second * 1000;
-    const pad = milliseconds < 10 ? '00' : milliseconds < 100 ? '0' : '';
-    return `${this.#secondText}.${pad}${milliseconds}Z`;
+    this.#line.constant(this.#timeStart);
+    this.#line.threeDigits(now - second * 1000);
   }
 
-  #jsonLine(entry: AccessLogEntry): string {
-    let line = `{"time":"${this.#time()}","client":"${entry.clientAddress}","method":${quoted(entry.method)},"host":${quoted(entry.host)},"path":${quoted(entry.path)},"protocol":${quoted(entry.protocol)},"status":${entry.status},"bytes_in":${entry.bytesIn},"bytes_out":${entry.bytesOut},"duration_ms":${fixed(entry.durationMs)}`;
-    if (entry.connectMs >= 0) line += `,"connect_ms":${fixed(entry.connectMs)}`;
-    if (entry.firstByteMs >= 0) line += `,"first_byte_ms":${fixed(entry.firstByteMs)}`;
-    line += `,"pool":"${entry.pool}","backend":${entry.backendUrl === null ? 'null' : `"${entry.backendUrl}"`},"attempts":${attemptsText(entry.attempts)},"request_id":"${entry.requestId}"`;
-    if (entry.error !== null) {
-      line += `,"error":"${entry.error}","error_source":"${ERRORS[entry.error].source}","error_detail":${quoted(entry.errorDetail)}`;
+  #writeJson(entry: AccessLogEntry): void {
+    const line = this.#line;
+    this.#writeTime();
+    line.constant(CLIENT);
+    line.plain(entry.clientAddress);
+    line.constant(METHOD);
+    line.quoted(entry.method);
+    line.constant(HOST);
+    line.quoted(entry.host);
+    line.constant(PATH);
+    line.quoted(entry.path);
+    line.constant(PROTOCOL);
+    line.quoted(entry.protocol);
+    line.constant(STATUS);
+    line.integer(entry.status);
+    line.constant(BYTES_IN);
+    line.integer(entry.bytesIn);
+    line.constant(BYTES_OUT);
+    line.integer(entry.bytesOut);
+    line.constant(DURATION);
+    line.milliseconds(entry.durationMs);
+    if (entry.connectMs >= 0) {
+      line.constant(CONNECT);
+      line.milliseconds(entry.connectMs);
     }
-    return `${line}}\n`;
+    if (entry.firstByteMs >= 0) {
+      line.constant(FIRST_BYTE);
+      line.milliseconds(entry.firstByteMs);
+    }
+    line.constant(POOL);
+    line.plain(entry.pool);
+    line.constant(BACKEND);
+    line.quoted(entry.backendUrl);
+    this.#writeAttempts(entry.attempts);
+    line.constant(REQUEST_ID);
+    line.plain(entry.requestId);
+    line.constant(TEXT_END);
+    if (entry.error !== null) {
+      line.constant(ERROR);
+      line.plain(entry.error);
+      line.constant(ERROR_SOURCE);
+      line.plain(ERRORS[entry.error].source);
+      line.constant(ERROR_DETAIL);
+      line.quoted(entry.errorDetail);
+    }
+    line.constant(LINE_END);
+  }
+
+  #writeAttempts(attempts: readonly AttemptRecord[]): void {
+    const line = this.#line;
+    line.constant(ATTEMPTS);
+    for (let index = 0; index < attempts.length; index++) {
+      const { backendUrl, outcome, durationMs } = attempts[index] as AttemptRecord;
+      line.constant(index === 0 ? ATTEMPT : NEXT_ATTEMPT);
+      line.plain(backendUrl);
+      line.constant(OUTCOME);
+      line.plain(outcome);
+      line.constant(ATTEMPT_DURATION);
+      line.milliseconds(durationMs);
+      line.constant(ATTEMPT_END);
+    }
   }
 
   /** Apache's "combined" format. */
-  #combinedLine(entry: AccessLogEntry): string {
+  #writeCombined(entry: AccessLogEntry): void {
+    const line = this.#line;
     const request =
       entry.method === null ? '-' : `${entry.method} ${entry.path ?? '-'} ${entry.protocol}`;
-    return `${entry.clientAddress} - - [${apacheTime(new Date())}] ${quoted(request)} ${entry.status} ${entry.bytesOut} ${quoted(entry.referer ?? '-')} ${quoted(entry.userAgent ?? '-')}\n`;
+    line.plain(`${entry.clientAddress} - - [${apacheTime(new Date())}] `);
+    line.quoted(request);
+    line.plain(` ${entry.status} ${entry.bytesOut} `);
+    line.quoted(entry.referer ?? '-');
+    line.plain(' ');
+    line.quoted(entry.userAgent ?? '-');
+    line.plain('\n');
   }
 }
 
-/** Milliseconds to the microsecond, as `12.034`: put together from integers, which are much cheaper to print than floats. */
-function fixed(ms: number): string {
-  const microseconds = Math.round(ms * 1000);
-  const whole = Math.floor(microseconds / 1000);
-  const rest = microseconds - whole * 1000;
-  const pad = rest < 10 ? '.00' : rest < 100 ? '.0' : '.';
-  return `${whole}${pad}${rest}`;
-}
-
-function attemptsText(attempts: readonly AttemptRecord[]): string {
-  let text = '';
-  for (let index = 0; index < attempts.length; index++) {
-    const { backendUrl, outcome, durationMs } = attempts[index] as AttemptRecord;
-    text += `${index === 0 ? '[' : ','}{"backend":"${backendUrl}","outcome":"${outcome}","duration_ms":${fixed(durationMs)}}`;
+/** An upper bound: what a line needs if every character of it has to be escaped. */
+function mostLineBytes(entry: AccessLogEntry): number {
+  let bytes =
+    FIXED_BYTES +
+    mostBytes(entry.method) +
+    mostBytes(entry.host) +
+    mostBytes(entry.path) +
+    mostBytes(entry.errorDetail) +
+    mostBytes(entry.userAgent) +
+    mostBytes(entry.referer) +
+    mostBytes(entry.backendUrl);
+  for (let index = 0; index < entry.attempts.length; index++) {
+    bytes += PER_ATTEMPT_BYTES + (entry.attempts[index] as AttemptRecord).backendUrl.length;
   }
-  return text === '' ? '[]' : `${text}]`;
-}
-
-const NEEDS_ESCAPE = /[^ !#-[\]-~]/;
-
-/** JSON text in ASCII. Most texts need no escape, and finding that out is cheaper than JSON.stringify. */
-function quoted(text: string | null): string {
-  if (text === null) return 'null';
-  const shown = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
-  return NEEDS_ESCAPE.test(shown) ? escaped(shown) : `"${shown}"`;
-}
-
-function escaped(text: string): string {
-  return JSON.stringify(text).replace(
-    /[\u007f-\uffff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return bytes;
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];

@@ -3,6 +3,7 @@
  *
  * It is the connection's user from the moment it is picked until it ends; the exchange hears only what it has to act on.
  */
+import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';

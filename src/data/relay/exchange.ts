@@ -4,6 +4,7 @@
  * An exchange has one owner for everything that must not leak: the attempt in flight, the backend's connection, the
  * upload and the download. However it ends, `#settle` runs exactly once.
  */
+import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { DataContext } from '../context.ts';
@@ -30,6 +31,7 @@ const IS_OVER = 5;
 /** How long a chunked body may gather before it is sent on unchecked: see Upload.mayStart. */
 const HOLD_MS = 100;
 const SWITCHING_PROTOCOLS = 101;
+const NO_ATTEMPTS: readonly AttemptRecord[] = [];
 
 export class Exchange implements AttemptOwner, TunnelOwner {
   readonly context: DataContext;
@@ -48,7 +50,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   #tunnel: Tunnel | null = null;
   /** The backend of the last attempt, for the counters and the log. */
   #backend: Backend | null = null;
-  readonly #attempts: AttemptRecord[] = [];
+  #attempts: readonly AttemptRecord[] = NO_ATTEMPTS;
   #tried: Backend[] | null = null;
   /** An idle connection turned out dead: the next attempt gets a new one. */
   #needsFresh = false;
@@ -305,7 +307,8 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     const attempt = this.#attempt;
     if (attempt === null) return;
     this.#attempt = null;
-    this.#attempts.push(attempt.end(failure, mayReuse));
+    const record = attempt.end(failure, mayReuse);
+    this.#attempts = this.#attempts === NO_ATTEMPTS ? [record] : [...this.#attempts, record];
   }
 
   // ── What the response does ──────────────────────────────────────────────────────────────────────────────────────

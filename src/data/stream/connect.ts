@@ -2,10 +2,10 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
-import type { ReadBuffers } from './read-buffers.ts';
 import { SocketStream } from './socket-stream.ts';
 import { isKnownHandle, type TcpHandle } from './tcp-handles.ts';
 import { TcpStream } from './tcp-stream.ts';
+import type { ThreadIo } from './thread-io.ts';
 
 export interface Destination {
   readonly host: string;
@@ -24,11 +24,7 @@ export interface Connecting {
   cancel(): void;
 }
 
-export function connect(
-  destination: Destination,
-  user: ConnectUser,
-  buffers: ReadBuffers,
-): Connecting {
+export function connect(destination: Destination, user: ConnectUser, io: ThreadIo): Connecting {
   const { host, port, tls: isTls } = destination;
   let stream: SocketStream | null = null;
   const options = {
@@ -39,7 +35,7 @@ export function connect(
     noDelay: true,
     allowHalfOpen: true,
     onread: {
-      buffer: buffers.shared,
+      buffer: io.shared,
       callback: (length: number, buffer: Uint8Array) => {
         stream?.deliver(buffer as Buffer, length);
         return true;
@@ -67,7 +63,7 @@ export function connect(
     isOver = true;
     const handle = isTls ? null : takeHandle(socket);
     if (handle !== null) {
-      user.onConnected(new TcpStream(handle, user, buffers, false));
+      user.onConnected(new TcpStream(handle, user, io, false));
     } else {
       stream = new SocketStream(socket, user, true);
       user.onConnected(stream);

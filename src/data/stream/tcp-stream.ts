@@ -4,7 +4,6 @@
  * forgotten; only what it does not take is kept count of.
  */
 import type { ByteStream, StreamUser } from './byte-stream.ts';
-import type { Chunk, ReadBuffers } from './read-buffers.ts';
 import {
   type AddressOut,
   bytesOfLastWrite,
@@ -18,6 +17,7 @@ import {
   writePieces,
   writeText,
 } from './tcp-handles.ts';
+import type { Chunk, Sender, ThreadIo } from './thread-io.ts';
 
 /** libuv's UV_EOF. */
 const END_OF_FILE = -4095;
@@ -51,18 +51,20 @@ function onWritten(this: StreamRequest, status: number): void {
   stream.written(length, chunk, status);
 }
 
-export class TcpStream implements ByteStream {
+export class TcpStream implements ByteStream, Sender {
   needsDrain = false;
 
   readonly #handle: TcpHandle;
   readonly #user: StreamUser;
-  readonly #buffers: ReadBuffers;
+  readonly #io: ThreadIo;
   /** What this stream alone reads into; null: the shared buffer. */
   #chunk: Chunk | null = null;
   #isResting = false;
   #isPaused = false;
   /** Bytes of writes that the system has not taken whole. */
   #pendingBytes = 0;
+  /** Text that leaves at the end of the round. */
+  #queued = '';
   #corked: (string | Buffer)[] | null = null;
   #hasWriteFailed = false;
   #isEnding = false;
@@ -71,18 +73,18 @@ export class TcpStream implements ByteStream {
   #isClosed = false;
 
   /** @param isNew whether the handle has no read buffer yet. */
-  constructor(handle: TcpHandle, user: StreamUser, buffers: ReadBuffers, isNew: boolean) {
+  constructor(handle: TcpHandle, user: StreamUser, io: ThreadIo, isNew: boolean) {
     this.#handle = handle;
     this.#user = user;
-    this.#buffers = buffers;
+    this.#io = io;
     (handle as OwnedHandle)[STREAM] = this;
     handle.onread = onRead;
-    if (isNew) handle.useUserBuffer(buffers.shared);
+    if (isNew) handle.useUserBuffer(io.shared);
     handle.readStart();
   }
 
   get unsentBytes(): number {
-    return this.#isClosed ? 0 : this.#handle.writeQueueSize;
+    return this.#isClosed ? 0 : this.#queued.length + this.#handle.writeQueueSize;
   }
 
   get remoteAddress(): string | undefined {
@@ -109,19 +111,19 @@ export class TcpStream implements ByteStream {
       return undefined;
     }
     const chunk = this.#chunk;
-    const buffers = this.#buffers;
+    const io = this.#io;
     if (chunk === null) {
-      this.#user.onBytes(buffers.shared, result);
-      if (result < buffers.shared.length || this.#isClosed) return undefined;
+      this.#user.onBytes(io.shared, result);
+      if (result < io.shared.length || this.#isClosed) return undefined;
       return this.#takeChunk();
     }
-    buffers.lent = chunk;
+    io.lent = chunk;
     this.#user.onBytes(chunk.bytes, result);
-    buffers.lent = null;
+    io.lent = null;
     if (this.#isClosed) return undefined;
     if (this.#isResting || result < FEW_BYTES) {
       this.#leaveChunk();
-      return buffers.shared;
+      return io.shared;
     }
     if (chunk.writes === 0) return undefined;
     this.#leaveChunk();
@@ -129,7 +131,7 @@ export class TcpStream implements ByteStream {
   }
 
   #takeChunk(): Uint8Array {
-    const chunk = this.#buffers.take();
+    const chunk = this.#io.take();
     chunk.isReading = true;
     this.#chunk = chunk;
     this.#isResting = false;
@@ -141,7 +143,7 @@ export class TcpStream implements ByteStream {
     if (chunk === null) return;
     this.#chunk = null;
     chunk.isReading = false;
-    this.#buffers.giveBack(chunk);
+    this.#io.giveBack(chunk);
   }
 
   #endReading(error: number): void {
@@ -173,21 +175,30 @@ export class TcpStream implements ByteStream {
   // ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   writeText(text: string): void {
-    if (this.#corked !== null) this.#corked.push(text);
-    else if (this.#mayWrite) this.#wrote(writeText(this.#handle, text), null, null);
+    if (this.#corked !== null) {
+      this.#corked.push(text);
+    } else if (this.#mayWrite) {
+      if (this.#queued === '') this.#io.flushLater(this);
+      this.#queued += text;
+    }
+  }
+
+  flush(): void {
+    const text = this.#queued;
+    if (text === '') return;
+    this.#queued = '';
+    if (this.#mayWrite) this.#wrote(writeText(this.#handle, text), null, null);
   }
 
   writeBytes(bytes: Buffer): void {
     if (this.#corked !== null) this.#corked.push(bytes);
-    else if (this.#mayWrite) this.#wrote(writeBuffer(this.#handle, bytes), bytes, null);
+    else this.#writeNow(bytes, null);
   }
 
   writeBorrowed(buffer: Buffer, start: number, end: number): void {
-    if (!this.#mayWrite) return;
-    const { lent } = this.#buffers;
+    const { lent } = this.#io;
     if (this.#corked === null && lent?.bytes === buffer && end - start > SHORT_BYTES) {
-      const bytes = buffer.subarray(start, end);
-      this.#wrote(writeBuffer(this.#handle, bytes), bytes, lent);
+      this.#writeNow(buffer.subarray(start, end), lent);
     } else {
       this.#writeCopy(buffer, start, end);
     }
@@ -198,11 +209,23 @@ export class TcpStream implements ByteStream {
       this.writeBytes(Buffer.from(buffer.subarray(start, end)));
       return;
     }
-    const chunk = this.#buffers.take();
+    const chunk = this.#io.take();
     buffer.copy(chunk.bytes, 0, start, end);
-    const bytes = chunk.bytes.subarray(0, end - start);
-    this.#wrote(writeBuffer(this.#handle, bytes), bytes, chunk);
-    this.#buffers.giveBack(chunk);
+    this.#writeNow(chunk.bytes.subarray(0, end - start), chunk);
+    this.#io.giveBack(chunk);
+  }
+
+  /** What has waited for the end of the round leaves in the same system call. */
+  #writeNow(bytes: Buffer, chunk: Chunk | null): void {
+    if (!this.#mayWrite) return;
+    const text = this.#queued;
+    if (text === '') {
+      this.#wrote(writeBuffer(this.#handle, bytes), bytes, chunk);
+    } else {
+      this.#queued = '';
+      const pieces = [text, bytes];
+      this.#wrote(writePieces(this.#handle, pieces), pieces, chunk);
+    }
   }
 
   cork(): void {
@@ -212,11 +235,16 @@ export class TcpStream implements ByteStream {
   uncork(): void {
     const pieces = this.#corked;
     this.#corked = null;
-    if (pieces === null || pieces.length === 0 || !this.#mayWrite) return;
+    if (pieces === null || pieces.length === 0) return;
     const [only] = pieces;
-    if (pieces.length > 1) this.#wrote(writePieces(this.#handle, pieces), pieces, null);
-    else if (typeof only === 'string') this.writeText(only);
-    else this.writeBytes(only as Buffer);
+    if (pieces.length === 1) {
+      if (typeof only === 'string') this.writeText(only);
+      else this.#writeNow(only as Buffer, null);
+    } else if (this.#mayWrite) {
+      if (this.#queued !== '') pieces.unshift(this.#queued);
+      this.#queued = '';
+      this.#wrote(writePieces(this.#handle, pieces), pieces, null);
+    }
   }
 
   get #mayWrite(): boolean {
@@ -249,7 +277,7 @@ export class TcpStream implements ByteStream {
   written(length: number, chunk: Chunk | null, status: number): void {
     if (chunk !== null) {
       chunk.writes--;
-      this.#buffers.giveBack(chunk);
+      this.#io.giveBack(chunk);
     }
     this.#pendingBytes -= length;
     if (this.#isClosed) return;
@@ -275,6 +303,7 @@ export class TcpStream implements ByteStream {
   end(): void {
     if (this.#isEnding || this.#isClosed) return;
     this.uncork();
+    this.flush();
     this.#isEnding = true;
     shutdown(this.#handle, () => {
       this.#hasWriteEnded = true;
@@ -294,15 +323,20 @@ export class TcpStream implements ByteStream {
 
   destroy(): void {
     if (this.#isClosed) return;
+    this.#leave();
+    this.#handle.close();
+  }
+
+  /** What was written has been written: it leaves first, as far as the system takes it. */
+  #leave(): void {
+    this.flush();
     this.#isClosed = true;
     this.#leaveChunk();
-    this.#handle.close();
   }
 
   reset(): void {
     if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#leaveChunk();
+    this.#leave();
     // Not possible in the middle of an end in order.
     if (this.#handle.reset() !== 0) this.#handle.close();
   }

@@ -48,13 +48,19 @@ export function readConnectionOptions(
   options.nominated = null;
   for (let field = 0; field < head.fieldCount; field++) {
     if (head.ids[field] !== FIELD_CONNECTION) continue;
-    const value = buffer.latin1Slice(base + head.valueStart(field), base + head.valueEnd(field));
+    const text = head.text(buffer, base);
+    const start = head.valueStart(field);
+    const end = head.valueEnd(field);
     // Three spellings are nearly all of the traffic.
-    if (value === 'keep-alive') options.keepAlive = true;
-    else if (value === 'close') options.close = true;
-    else if (value === 'Upgrade') options.upgrade = true;
-    else readTokens(value, options);
+    if (isSpelled(text, start, end, 'keep-alive')) options.keepAlive = true;
+    else if (isSpelled(text, start, end, 'close')) options.close = true;
+    else if (isSpelled(text, start, end, 'Upgrade')) options.upgrade = true;
+    else readTokens(text.slice(start, end), options);
   }
+}
+
+function isSpelled(text: string, start: number, end: number, word: string): boolean {
+  return end - start === word.length && text.startsWith(word, start);
 }
 
 function readTokens(value: string, options: ConnectionOptions): void {

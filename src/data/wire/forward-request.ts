@@ -71,6 +71,7 @@ export function createForwardContext(
 
 /** A head in parts: the Host line (if any) and the framing line go between and after them. */
 export interface ForwardedRequest {
+  /** The request line; empty where `fields` begins with it. */
   readonly startLine: string;
   /** Whole field lines, each ended by CR LF, without Transfer-Encoding; Content-Length is there when it was given. */
   readonly fields: string;
@@ -127,8 +128,11 @@ export function forwardRequest(
   requestId: string,
 ): ForwardedRequest {
   const needsHost = context.dropsHost || facts.replacesHost || facts.host === null;
+  // A request line in origin form goes out as it came, in one piece with the fields behind it.
+  const keepsLine = !needsHost && facts.versionMinor === 1;
+  const text = head.text(buffer, base);
   let fields = '';
-  let runStart = head.fieldsStart;
+  let runStart = keepsLine ? head.lineStart : head.fieldsStart;
   let acceptsTrailers = false;
   let seenProto = false;
   let seenHost = false;
@@ -188,12 +192,12 @@ export function forwardRequest(
     }
     if (isKept) continue;
     const lineStart = head.nameStart(field);
-    if (lineStart > runStart) fields += buffer.latin1Slice(base + runStart, base + lineStart);
+    if (lineStart > runStart) fields += text.slice(runStart, lineStart);
     runStart = head.fieldLineEnd(field);
     if (id === FIELD_CONTENT_LENGTH) fields += `Content-Length: ${facts.contentLength}\r\n`;
   }
   const fieldsEnd = head.length - 2;
-  if (fieldsEnd > runStart) fields += buffer.latin1Slice(base + runStart, base + fieldsEnd);
+  if (fieldsEnd > runStart) fields += text.slice(runStart, fieldsEnd);
 
   if (!context.isTrusted) {
     fields += context.fixedFields;
@@ -213,7 +217,8 @@ export function forwardRequest(
     // RFC 9110 §10.1.4: TE is for one hop and must be named in Connection.
     fields += 'TE: trailers\r\nConnection: TE\r\n';
   }
-  return { startLine: `${facts.method} ${facts.path} HTTP/1.1\r\n`, fields, needsHost };
+  const startLine = keepsLine ? '' : `${facts.method} ${facts.path} HTTP/1.1\r\n`;
+  return { startLine, fields, needsHost };
 }
 
 function startsWithZero(head: HeadParser, buffer: Buffer, base: number, field: number): boolean {
@@ -227,7 +232,7 @@ export function isNominated(
   field: number,
   nominated: ReadonlySet<string>,
 ): boolean {
-  const name = buffer.latin1Slice(base + head.nameStart(field), base + head.nameEnd(field));
+  const name = head.text(buffer, base).slice(head.nameStart(field), head.nameEnd(field));
   return nominated.has(name.toLowerCase());
 }
 

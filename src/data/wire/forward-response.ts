@@ -53,11 +53,9 @@ for (const id of [
   HOP_BY_HOP[id] = 1;
 }
 
-/** `HTTP/1.1 200 OK`: the reason as the backend gave it; the version is ours (RFC 9112 §2.3). */
-function statusLine(head: HeadParser, buffer: Buffer, base: number): string {
-  const reason = buffer.latin1Slice(base + head.reasonStart, base + head.reasonEnd);
-  if (reason === 'OK' && head.status === 200) return 'HTTP/1.1 200 OK\r\n';
-  return `HTTP/1.1 ${head.status} ${reason}\r\n`;
+/** The reason as the backend gave it; the version is ours (RFC 9112 §2.3). */
+function statusLine(head: HeadParser, text: string): string {
+  return `HTTP/1.1 ${head.status} ${text.slice(head.reasonStart, head.reasonEnd)}\r\n`;
 }
 
 export interface ResponseShape {
@@ -80,8 +78,11 @@ export function forwardResponse(
 ): string {
   const status = head.status;
   const keepsUpgrade = status === SWITCHING_PROTOCOLS || status === UPGRADE_REQUIRED;
-  let fields = '';
-  let runStart = head.fieldsStart;
+  const text = head.text(buffer, base);
+  // In our own version, and with the space that some leave out, the status line goes out as it came.
+  const keepsLine = head.versionMinor === 1 && head.reasonEnd > head.reasonStart;
+  let fields = keepsLine ? '' : statusLine(head, text);
+  let runStart = keepsLine ? head.lineStart : head.fieldsStart;
   for (let field = 0; field < head.fieldCount; field++) {
     const id = head.ids[field] as number;
     let isKept = HOP_BY_HOP[id] === 0 || (keepsUpgrade && id === FIELD_UPGRADE);
@@ -93,11 +94,11 @@ export function forwardResponse(
     }
     if (isKept) continue;
     const lineStart = head.nameStart(field);
-    if (lineStart > runStart) fields += buffer.latin1Slice(base + runStart, base + lineStart);
+    if (lineStart > runStart) fields += text.slice(runStart, lineStart);
     runStart = head.fieldLineEnd(field);
   }
   const fieldsEnd = head.length - 2;
-  if (fieldsEnd > runStart) fields += buffer.latin1Slice(base + runStart, base + fieldsEnd);
+  if (fieldsEnd > runStart) fields += text.slice(runStart, fieldsEnd);
   if (shape.isChunked) fields += 'Transfer-Encoding: chunked\r\n';
   const connectionLine = keepsUpgrade
     ? status === UPGRADE_REQUIRED && shape.connectionLine !== ''
@@ -106,7 +107,7 @@ export function forwardResponse(
     : shape.connectionLine;
   // RFC 9110 §7.6.3: the version that the message was received in.
   const via = head.versionMinor === 1 ? 'Via: 1.1 fairlead\r\n' : 'Via: 1.0 fairlead\r\n';
-  return `${statusLine(head, buffer, base)}${fields}${via}${connectionLine}\r\n`;
+  return `${fields}${via}${connectionLine}\r\n`;
 }
 
 /**

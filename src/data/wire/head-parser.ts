@@ -3,7 +3,7 @@
  *
  * It is fed the same head again and again, each time with more bytes, and goes on where it stopped. Every decision
  * depends on the bytes before it alone, so any split of the input gives the same outcome at the same byte. It keeps
- * offsets, never strings: whoever holds the bytes makes the few strings that are needed.
+ * offsets; the few strings that are needed are cut from the text of the head by whoever holds the bytes.
  *
  * All offsets are relative to the first byte of the head, so the bytes may move between two calls.
  */
@@ -83,6 +83,7 @@ export class HeadParser {
   #versionMajor = 0;
   #mark = 0;
   #nameFlags = 0;
+  #text: string | null = null;
 
   constructor(kind: HeadKind, limits: HeadLimits) {
     this.#kind = kind;
@@ -109,6 +110,16 @@ export class HeadParser {
     this.versionMinor = 0;
     this.#mark = 0;
     this.#nameFlags = 0;
+    this.#text = null;
+  }
+
+  /**
+   * The whole head as Latin-1 text, once it is done: decoded once and cut where it is needed, by the offsets that are kept
+   * here, which is cheaper than decoding each part.
+   */
+  text(buffer: Buffer, base: number): string {
+    this.#text ??= buffer.latin1Slice(base, base + this.length);
+    return this.#text;
   }
 
   /** Whether not one byte of a head has been taken (a leading empty line does not count). */

@@ -90,13 +90,11 @@ export function readRequest(
       default:
     }
   }
-  const method = buffer.latin1Slice(base + head.lineStart, base + head.methodEnd);
+  const text = head.text(buffer, base);
+  const method = methodText(head, text);
   // Refused before the target is looked at: the target of a CONNECT has a form of its own.
   if (method === 'CONNECT' || method === 'TRACE') return 'ERR_METHOD_REFUSED';
-  const target = parseTarget(
-    method,
-    buffer.latin1Slice(base + head.targetStart, base + head.targetEnd),
-  );
+  const target = parseTarget(method, text.slice(head.targetStart, head.targetEnd));
   if (target === null) return 'ERR_BAD_TARGET';
   let host: string | null = null;
   if (hostField !== -1) {
@@ -152,7 +150,28 @@ export function readRequestLine(
 }
 
 export function fieldText(head: HeadParser, buffer: Buffer, base: number, field: number): string {
-  return buffer.latin1Slice(base + head.valueStart(field), base + head.valueEnd(field));
+  return head.text(buffer, base).slice(head.valueStart(field), head.valueEnd(field));
+}
+
+const COMMON_METHODS: readonly string[] = [
+  'GET',
+  'POST',
+  'HEAD',
+  'PUT',
+  'DELETE',
+  'PATCH',
+  'OPTIONS',
+];
+
+/** Nearly all requests have a method whose text exists already. */
+function methodText(head: HeadParser, text: string): string {
+  const { lineStart } = head;
+  const length = head.methodEnd - lineStart;
+  for (let index = 0; index < COMMON_METHODS.length; index++) {
+    const method = COMMON_METHODS[index] as string;
+    if (method.length === length && text.startsWith(method, lineStart)) return method;
+  }
+  return text.slice(lineStart, head.methodEnd);
 }
 
 /** Our answers are a sentence long: whoever lists JSON at all can read it as JSON, whatever the weights say. */
