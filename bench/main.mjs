@@ -14,7 +14,7 @@ import { HELP, parseOptions, UsageError } from './options.mjs';
 import { PEERS } from './peers/all.mjs';
 import { fairlead } from './peers/fairlead.mjs';
 import { Missing } from './peers/peer.mjs';
-import { page, picture, terminalPage } from './report.mjs';
+import { page, picture, roundsOf, terminalPage } from './report.mjs';
 import { SCENARIOS } from './scenarios/all.mjs';
 import { isInstalled, LOAD_CORE, Stage } from './stage.mjs';
 import { judge } from './verdicts.mjs';
@@ -118,14 +118,19 @@ async function measureAll(stage, options, node) {
   };
 }
 
+/** No figure is exact to more than a thousandth. */
+function rounded(_key, value) {
+  return typeof value === 'number' ? Math.round(value * 1000) / 1000 : value;
+}
+
 function writeResults(report, isPublished) {
   const name = isPublished ? 'latest' : 'last-run';
   mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(new URL(`${name}.json`, RESULTS), `${JSON.stringify(report, null, 2)}\n`);
+  writeFileSync(new URL(`${name}.json`, RESULTS), `${JSON.stringify(report, rounded, 2)}\n`);
   writeFileSync(new URL(`${name}.md`, RESULTS), page(report));
   if (isPublished) {
     const { rows } = report.scenarios.find((scenario) => scenario.name === 'small-get');
-    const subtitle = `One core each, ${report.load.connections} connections, medians of ${report.load.rounds} rounds. ${report.machine.cpu}, Node ${report.machine.node}, ${report.date}`;
+    const subtitle = `One core each, ${report.load.connections} connections, ${roundsOf(report.load)}. ${report.machine.cpu}, Node ${report.machine.node}, ${report.date}`;
     writeFileSync(PICTURE, picture(rows, subtitle));
   }
   say(`written: bench/results/${name}.json and .md${isPublished ? ', docs/bench.svg' : ''}`);

@@ -55,10 +55,15 @@ function join(parts) {
   return `${parts.join('\n\n')}\n`;
 }
 
+/** @param {{ rounds: number, seconds: number }} load */
+export function roundsOf({ rounds, seconds }) {
+  return rounds === 1 ? `one round of ${seconds} s` : `${rounds} rounds of ${seconds} s each`;
+}
+
 function headOf({ date, isQuick, machine, load, proxies, missing }) {
   const parts = [
     '# Bench results',
-    `${date}, ${machine.cpu}, ${machine.cores} cores, ${machine.system}, Node ${machine.node}. ${load.rounds} rounds of ${load.seconds} s each${isQuick ? ' (a quick run)' : ''}, ${load.connections} connections unless said otherwise. What is measured and how stands in bench/README.md.`,
+    `${date}, ${machine.cpu}, ${machine.cores} cores, ${machine.system}, Node ${machine.node}. Medians of ${roundsOf(load)}${isQuick ? ' (a quick run)' : ''}, ${load.connections} connections unless said otherwise. What is measured and how stands in bench/README.md.`,
     `Proxies: ${proxies.map(({ name, version }) => `${name} ${version}`).join(', ')}.`,
   ];
   if (missing.length > 0) {

@@ -15,7 +15,7 @@
  * @property {number} most
  * @property {number | null} is null: not measured
  * @property {string} unit
- * @property {'reached' | 'missed' | 'not measured' | 'too many errors'} outcome
+ * @property {'reached' | 'missed' | 'not measured' | 'too many errors' | 'machine was busy'} outcome
  */
 
 const named = (name) => (row) => row.name === name;
@@ -67,6 +67,9 @@ const TARGETS = [
   },
 ];
 
+/** When other programs had more than this of the proxy's core in the middle round, the figures say nothing. */
+const MOST_OF_OTHERS_PERCENT = 10;
+
 /** More failures than this share of the requests, and a figure says nothing. */
 const MOST_ERRORS = 0.001;
 
@@ -102,6 +105,7 @@ export function judge(results, chosen, targets = TARGETS) {
 function outcomeOf(value, most, rows) {
   if (rows.some((row) => row?.errors > row?.requests * MOST_ERRORS)) return 'too many errors';
   if (typeof value !== 'number') return 'not measured';
+  if (rows.some((row) => row?.othersPercent > MOST_OF_OTHERS_PERCENT)) return 'machine was busy';
   // As the table shows it.
   return Math.round(value * 100) / 100 <= most ? 'reached' : 'missed';
 }

@@ -12,6 +12,7 @@ let starts = 0;
 /** @satisfies {import('./peer.mjs').Peer} */
 export const fairlead = {
   name: 'fairlead',
+  isJustInTime: true,
 
   async find(bench) {
     const { status, output } = await bench.stage.run(bench.options.node, [COMMAND, '--version']);

@@ -18,6 +18,7 @@ function peer(name, program) {
   const manifest = new URL(`../node_modules/${name}/package.json`, import.meta.url);
   return {
     name,
+    isJustInTime: true,
 
     async find({ dependencies }) {
       const reason = await dependencies();

@@ -19,6 +19,7 @@
  *
  * @typedef {object} Peer
  * @property {string} name
+ * @property {boolean} [isJustInTime] it is compiled while it runs, and so needs a longer warm-up
  * @property {(bench: import('../bench.mjs').Bench) => Promise<string>} find its version; throws `Missing`
  * @property {(bench: import('../bench.mjs').Bench, task: Task) => Promise<Running>} start
  */

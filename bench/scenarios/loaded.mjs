@@ -29,13 +29,20 @@ const COLUMNS = [
   { key: 'p50Ms', title: 'p50 ms', digits: 2 },
   { key: 'p99Ms', title: 'p99 ms', digits: 2 },
   { key: 'memoryMiB', title: 'memory MiB', digits: 0 },
+  { key: 'othersPercent', title: 'others %', digits: 0 },
   { key: 'errors', title: 'errors', digits: 0 },
 ];
 
-/** What other programs may take of the proxy's core without a word. */
-const MOST_OF_OTHERS = 0.05;
-
-const FIGURES = ['cpuUs', 'userUs', 'systemUs', 'perSecond', 'p50Ms', 'p99Ms', 'memoryMiB'];
+const FIGURES = [
+  'cpuUs',
+  'userUs',
+  'systemUs',
+  'perSecond',
+  'p50Ms',
+  'p99Ms',
+  'memoryMiB',
+  'othersPercent',
+];
 
 /**
  * A scenario of one load on Fairlead and some peers.
@@ -57,15 +64,19 @@ export function loadedScenario({ load, task, ...scenario }) {
   };
 }
 
-export function loadedSeconds({ options }, proxies) {
-  const { rounds, seconds } = options;
-  return 2 + proxies.length * (warmUpSeconds(options) + rounds * (seconds + 0.2));
+export function loadedSeconds(bench, proxies) {
+  const { rounds, seconds } = bench.options;
+  return proxies.reduce(
+    (sum, name) => sum + warmUpSeconds(bench, name) + rounds * (seconds + 0.2),
+    2,
+  );
 }
 
 const WARM_UP_TURNS = 3;
 
-function warmUpSeconds({ seconds }) {
-  return Math.min(2, seconds);
+function warmUpSeconds({ options, peers }, name) {
+  if (peers.get(name).isJustInTime !== true) return 1;
+  return options.isQuick ? 2 : 3;
 }
 
 /**
@@ -82,7 +93,7 @@ export async function measureLoaded(bench, contestants, load) {
     for (let round = 0; round < bench.options.rounds; round++) {
       rounds.push(await measureRound(bench, warm, load, round, notes));
     }
-    return { columns: COLUMNS, rows: rowsOf(warm, rounds), notes: [...notes, ...busyNote(rounds)] };
+    return { columns: COLUMNS, rows: rowsOf(warm, rounds), notes };
   } finally {
     await Promise.all(running.map(({ child }) => bench.stage.stop(child)));
   }
@@ -105,7 +116,7 @@ export async function startAll(bench, contestants, notes) {
           cause: error,
         });
       }
-      return { name, ...running };
+      return { name, peer, ...running };
     }),
   );
   for (const [index, { reason }] of started.entries()) {
@@ -130,11 +141,11 @@ function busySeconds({ child }) {
  * Loads each of them, again if it got little of its core on a machine that was busy with something else: a compiler
  * that works while the program runs must have had its time. Returns those that stood it.
  */
-async function warmUp(bench, running, load, notes) {
-  const seconds = warmUpSeconds(bench.options);
+export async function warmUp(bench, running, load, notes) {
   const warm = [];
   for (const contestant of running) {
     try {
+      const seconds = warmUpSeconds(bench, contestant.peer);
       const begin = busySeconds(contestant);
       for (let turn = 0; turn < WARM_UP_TURNS; turn++) {
         await load(bench, { port: contestant.port, seconds });
@@ -164,10 +175,10 @@ async function measureRound(bench, running, load, round, notes) {
       const systemUs = (after.systemUs - before.systemUs) / loaded.requests;
       const memoryMiB = residentKiB(child.pid) / 1024;
       const ownUs = (userUs + systemUs) * loaded.requests;
-      const othersShare = (coreUs - ownUs) / (bench.options.seconds * 1e6);
+      const othersPercent = Math.max(0, coreUs - ownUs) / (bench.options.seconds * 1e4);
       figures.set(name, {
         ...loaded,
-        othersShare,
+        othersPercent,
         userUs,
         systemUs,
         cpuUs: userUs + systemUs,
@@ -178,18 +189,6 @@ async function measureRound(bench, running, load, round, notes) {
     }
   }
   return figures;
-}
-
-/** Other programs in the way of the proxies make every figure doubtful. */
-function busyNote(rounds) {
-  const shares = rounds.flatMap((figures) =>
-    [...figures.values()].map(({ othersShare }) => othersShare),
-  );
-  const worst = Math.max(0, ...shares);
-  if (worst < MOST_OF_OTHERS) return [];
-  return [
-    `Something else was running: it took up to ${Math.round(worst * 100)} % of the proxy's core in a round.`,
-  ];
 }
 
 function rowsOf(running, rounds) {

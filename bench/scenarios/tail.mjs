@@ -1,11 +1,11 @@
 /** The slowest requests at a fixed rate that every proxy can serve, while Fairlead is reloaded and scraped. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Skipped } from '../bench.mjs';
-import { atRate } from '../load.mjs';
+import { atRate, wrk } from '../load.mjs';
 import { latencies } from '../parse.mjs';
 import { isInstalled } from '../stage.mjs';
 import { median, pairedRatio } from '../statistics.mjs';
-import { startAll } from './loaded.mjs';
+import { startAll, warmUp } from './loaded.mjs';
 
 const CLIENTS = 64;
 const PER_CLIENT = 50;
@@ -44,12 +44,13 @@ export const tail = {
     ].map((contestant) => ({ ...contestant, task: { backends: bench.backend.ports.slice(0, 1) } }));
     const running = await startAll(bench, contestants, notes);
     try {
-      for (const contestant of running) await measureOne(bench, contestant, 1);
+      const load = (_bench, target) => wrk(bench.stage, { ...target, connections: CLIENTS });
+      const warm = await warmUp(bench, running, load, notes);
       const rounds = [];
       for (let round = 0; round < roundsOf(bench.options); round++) {
         const figures = new Map();
-        for (let turn = 0; turn < running.length; turn++) {
-          const contestant = running[(turn + round) % running.length];
+        for (let turn = 0; turn < warm.length; turn++) {
+          const contestant = warm[(turn + round) % warm.length];
           figures.set(
             contestant.name,
             await measureOne(bench, contestant, secondsOf(bench.options)),
@@ -57,7 +58,7 @@ export const tail = {
         }
         rounds.push(figures);
       }
-      return { columns: COLUMNS, rows: rowsOf(running, rounds), notes };
+      return { columns: COLUMNS, rows: rowsOf(warm, rounds), notes };
     } finally {
       await Promise.all(running.map(({ child }) => bench.stage.stop(child)));
     }

@@ -100,6 +100,11 @@ describe('verdicts', () => {
     expect(outcomes(rowsOf(1, 2))).toEqual(['too many errors']);
   });
 
+  test('nor does a machine that was busy with something else', () => {
+    const [own, peer] = rowsOf(1);
+    expect(outcomes([own ?? {}, { ...peer, othersPercent: 30 }])).toEqual(['machine was busy']);
+  });
+
   test('each strategy is judged among 100 backends', () => {
     const strategies = ['a', 'b'].flatMap((strategy) =>
       [3, 100].map((backends) => ({
