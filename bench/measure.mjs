@@ -52,13 +52,14 @@ export function cpuTime(root) {
 }
 
 /**
- * What a core has done since the system started, in microseconds: its own time, and what a hypervisor took away.
+ * What programs have had of a core since the system started, in microseconds, and what a hypervisor took away. Without
+ * the time of interrupts: the network's are partly in the programs' own time, partly in nobody's.
  * @param {string} core
  */
 export function coreTime(core) {
   const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'latin1'));
-  const [user, nice, system, , , irq, softIrq, stolen] = line[1].split(' ').map(Number);
-  return ((user + nice + system + irq + softIrq + stolen) * 1e6) / TICKS_PER_SECOND;
+  const [user, nice, system, , , , , stolen] = line[1].split(' ').map(Number);
+  return ((user + nice + system + stolen) * 1e6) / TICKS_PER_SECOND;
 }
 
 /** @param {number} root the pid of the program */
