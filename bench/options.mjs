@@ -9,7 +9,7 @@ Runs Fairlead beside every peer that is installed and prints what each request c
   --only NAME,NAME     these scenarios
   --peers NAME,NAME    these peers (Fairlead always takes part)
   --rounds N           rounds per scenario (5; quick: 2)
-  --seconds N          seconds of load per peer and round (4; quick: 1)
+  --seconds N          seconds of load per peer and round (3; quick: 1)
   --connections N      client connections for small requests (64)
   --node PATH          the Node that runs Fairlead and the proxies from npm (the one that runs this)
   --publish            write bench/results/latest.json, latest.md and docs/bench.svg: only for a run of everything
@@ -50,7 +50,7 @@ export function parseOptions(argv, known) {
     only: names('--only', values.only, known.scenarios) ?? everything(known.scenarios, isQuick),
     peers: names('--peers', values.peers, known.peers),
     rounds: positive('--rounds', values.rounds ?? (isQuick ? '2' : '5')),
-    seconds: positive('--seconds', values.seconds ?? (isQuick ? '1' : '4')),
+    seconds: positive('--seconds', values.seconds ?? (isQuick ? '1' : '3')),
     connections: positive('--connections', values.connections ?? '64'),
     node: values.node ?? process.execPath,
   };
