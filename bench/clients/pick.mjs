@@ -4,6 +4,7 @@
  */
 import { Backend } from '../../dist/data/backend/backend.js';
 import { createStrategy } from '../../dist/data/balance/strategies.js';
+import { ThreadIo } from '../../dist/data/stream/thread-io.js';
 import {
   createBackendCounters,
   createProcessCounters,
@@ -24,7 +25,7 @@ function backendsOf(count) {
     const url = `http://127.0.0.1:${10_000 + id}`;
     const counters = createBackendCounters(1);
     const spec = { id, url, weight: 1 + (id % 3), isEligible: true, counters };
-    return new Backend(spec, 0, 1, Buffer.alloc(0));
+    return new Backend(spec, 0, 1, new ThreadIo());
   });
   for (let request = 0; request < IN_FLIGHT; request++) {
     backends[(request * request) % count].counters.requestStarted();

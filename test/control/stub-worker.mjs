@@ -43,12 +43,10 @@ const server = net.createServer((socket) => {
     }
     if (word === 'take') {
       // One request in flight and one client connection, never given back: offsets of counters.ts.
-      const share = new Int32Array(
-        snapshot.pool.backends[0].counters,
-        64 + workerData.threadIndex * 16,
-        4,
-      );
-      Atomics.add(new Int32Array(snapshot.pool.backends[0].counters, 0, 2), 0, 1);
+      const { counters } = snapshot.pool.backends[0];
+      const share = new Int32Array(counters, 4096 + workerData.threadIndex * 16, 4);
+      const [headerOffset] = new Int32Array(counters, 0, 1);
+      Atomics.add(new Int32Array(counters, headerOffset, 2), 0, 1);
       share[0]++;
       socket.write('taken');
     }

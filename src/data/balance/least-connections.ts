@@ -2,7 +2,7 @@
  * Weighted least connections: the backend with the fewest requests in flight per unit of weight.
  *
  * The load is the count of requests in flight of all data threads, read from shared memory at each pick. Equal loads are
- * settled by chance (one pass, reservoir of one), so that several proxies that start together do not march in step.
+ * settled by chance, so that several proxies that start together do not march in step.
  * Compared as (in flight + 1) / weight, the load after the pick: an idle backend of weight 3 goes before an idle one of
  * weight 1 (the rule of Linux IPVS "wlc" and HAProxy's leastconn).
  */
@@ -11,6 +11,10 @@ import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
 export class LeastConnections<C extends Candidate> implements Strategy<C> {
   readonly #context: StrategyContext;
   #eligible: readonly C[] = [];
+  /** As floats: their products with loads need no check for overflow. */
+  #weights: Float64Array = new Float64Array(0);
+  /** Within a pick: the indexes of those with the least load. */
+  #least: Int32Array = new Int32Array(0);
 
   constructor(context: StrategyContext) {
     this.#context = context;
@@ -18,36 +22,39 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
 
   rebuild(eligible: readonly C[]): void {
     this.#eligible = eligible;
+    this.#weights = Float64Array.from(eligible, (candidate) => candidate.weight);
+    this.#least = new Int32Array(eligible.length);
   }
 
   pick(_key: string, avoid: readonly C[] | null): C | null {
-    return this.#least(avoid) ?? (avoid === null ? null : this.#least(null));
+    return this.#pick(avoid) ?? (avoid === null ? null : this.#pick(null));
   }
 
-  #least(avoid: readonly C[] | null): C | null {
-    let best: C | null = null;
-    let bestLoad = 0;
-    let bestWeight = 1;
-    let ties = 1;
+  #pick(avoid: readonly C[] | null): C | null {
     const eligible = this.#eligible;
+    const weights = this.#weights;
+    const least = this.#least;
+    let count = 0;
+    let leastLoad = Number.POSITIVE_INFINITY;
+    let leastWeight = 1;
     for (let index = 0; index < eligible.length; index++) {
       const candidate = eligible[index] as C;
       if (avoid !== null && avoid.includes(candidate)) continue;
       const load = candidate.inFlight + 1;
-      const weight = candidate.weight;
-      // load / weight < bestLoad / bestWeight, without the division.
-      const difference = best === null ? -1 : load * bestWeight - bestLoad * weight;
-      if (difference > 0) continue;
-      if (difference === 0) {
-        ties++;
-        if (this.#context.random() * ties >= 1) continue;
-      } else {
-        ties = 1;
+      const weight = weights[index] as number;
+      // load / weight < leastLoad / leastWeight, without the division.
+      const product = load * leastWeight;
+      const leastProduct = leastLoad * weight;
+      if (product > leastProduct) continue;
+      if (product < leastProduct) {
+        count = 0;
+        leastLoad = load;
+        leastWeight = weight;
       }
-      best = candidate;
-      bestLoad = load;
-      bestWeight = weight;
+      least[count++] = index;
     }
-    return best;
+    if (count === 0) return null;
+    const chosen = count === 1 ? 0 : Math.floor(this.#context.random() * count);
+    return eligible[least[chosen] as number] as C;
   }
 }

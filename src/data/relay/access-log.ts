@@ -47,6 +47,8 @@ export type AccessLogFormat = 'json' | 'combined';
 /** Everything of a line but its texts. */
 const FIXED_BYTES = 1024;
 const PER_ATTEMPT_BYTES = 128;
+/** Backends whose part of a line is kept ready. */
+const MAX_SUCCESSES = 1024;
 
 const CLIENT = asciiBytes('Z","client":"');
 const METHOD = asciiBytes('","method":');
@@ -54,6 +56,7 @@ const HOST = asciiBytes(',"host":');
 const PATH = asciiBytes(',"path":');
 const PROTOCOL = asciiBytes(',"protocol":');
 const STATUS = asciiBytes(',"status":');
+const HTTP11_STATUS = asciiBytes(',"protocol":"HTTP/1.1","status":');
 const BYTES_IN = asciiBytes(',"bytes_in":');
 const BYTES_OUT = asciiBytes(',"bytes_out":');
 const DURATION = asciiBytes(',"duration_ms":');
@@ -67,6 +70,7 @@ const NEXT_ATTEMPT = asciiBytes(',{"backend":"');
 const OUTCOME = asciiBytes('","outcome":"');
 const ATTEMPT_DURATION = asciiBytes('","duration_ms":');
 const ATTEMPT_END = asciiBytes('}');
+const ONLY_ATTEMPT_END = asciiBytes('}],"request_id":"');
 const REQUEST_ID = asciiBytes('],"request_id":"');
 const TEXT_END = asciiBytes('"');
 const ERROR = asciiBytes(',"error":"');
@@ -84,6 +88,7 @@ export class AccessLog {
   #length = 0;
   #count = 0;
   readonly #line = new LineWriter();
+  readonly #successes = new Map<string, { readonly pool: string; readonly bytes: Uint8Array }>();
   #second = -1;
   /** `{"time":"2026-01-02T03:04:05.`, made once a second. */
   #timeStart: Uint8Array = asciiBytes('');
@@ -154,9 +159,13 @@ export class AccessLog {
     line.quoted(entry.host);
     line.constant(PATH);
     line.quoted(entry.path);
-    line.constant(PROTOCOL);
-    line.quoted(entry.protocol);
-    line.constant(STATUS);
+    if (entry.protocol === 'HTTP/1.1') {
+      line.constant(HTTP11_STATUS);
+    } else {
+      line.constant(PROTOCOL);
+      line.quoted(entry.protocol);
+      line.constant(STATUS);
+    }
     line.integer(entry.status);
     line.constant(BYTES_IN);
     line.integer(entry.bytesIn);
@@ -172,12 +181,7 @@ export class AccessLog {
       line.constant(FIRST_BYTE);
       line.milliseconds(entry.firstByteMs);
     }
-    line.constant(POOL);
-    line.plain(entry.pool);
-    line.constant(BACKEND);
-    line.quoted(entry.backendUrl);
-    this.#writeAttempts(entry.attempts);
-    line.constant(REQUEST_ID);
+    this.#writeBackend(entry);
     line.plain(entry.requestId);
     line.constant(TEXT_END);
     if (entry.error !== null) {
@@ -191,19 +195,44 @@ export class AccessLog {
     line.constant(LINE_END);
   }
 
-  #writeAttempts(attempts: readonly AttemptRecord[]): void {
+  /** From the pool to the request id. */
+  #writeBackend({ pool, backendUrl, attempts }: AccessLogEntry): void {
     const line = this.#line;
+    const first = attempts[0];
+    if (attempts.length === 1 && first?.outcome === 'ok') {
+      line.longConstant(this.#successAt(first.backendUrl, pool));
+      line.milliseconds(first.durationMs);
+      line.constant(ONLY_ATTEMPT_END);
+      return;
+    }
+    line.constant(POOL);
+    line.plain(pool);
+    line.constant(BACKEND);
+    line.quoted(backendUrl);
     line.constant(ATTEMPTS);
     for (let index = 0; index < attempts.length; index++) {
-      const { backendUrl, outcome, durationMs } = attempts[index] as AttemptRecord;
+      const { backendUrl: url, outcome, durationMs } = attempts[index] as AttemptRecord;
       line.constant(index === 0 ? ATTEMPT : NEXT_ATTEMPT);
-      line.plain(backendUrl);
+      line.plain(url);
       line.constant(OUTCOME);
       line.plain(outcome);
       line.constant(ATTEMPT_DURATION);
       line.milliseconds(durationMs);
       line.constant(ATTEMPT_END);
     }
+    line.constant(REQUEST_ID);
+  }
+
+  /** The same for every request that a backend answers at the first attempt, so it is made once. */
+  #successAt(url: string, pool: string): Uint8Array {
+    const known = this.#successes.get(url);
+    if (known?.pool === pool) return known.bytes;
+    if (this.#successes.size >= MAX_SUCCESSES) this.#successes.clear();
+    const bytes = asciiBytes(
+      `,"pool":"${pool}","backend":"${url}","attempts":[{"backend":"${url}","outcome":"ok","duration_ms":`,
+    );
+    this.#successes.set(url, { pool, bytes });
+    return bytes;
   }
 
   /** Apache's "combined" format. */

@@ -94,10 +94,8 @@ export class Attempt implements ConnectionUser {
       connection.writeText(text + body);
       return;
     }
-    connection.cork();
     connection.writeText(text);
     upload.flush(connection);
-    connection.uncork();
   }
 
   /** An HTTP/1.0 request may have come without a host. */
@@ -126,8 +124,9 @@ export class Attempt implements ConnectionUser {
   /**
    * Lets go of the backend: its counters go down, its connection goes back to the pool or is closed. Called once.
    * @param mayReuse whether the exchange would keep the connection; the response has its own say in it.
+   * @param now on the precise clock.
    */
-  end(failure: ErrorCode | null, mayReuse: boolean): AttemptRecord {
+  end(failure: ErrorCode | null, mayReuse: boolean, now: number): AttemptRecord {
     const { backend, view } = this;
     const connection = this.#open();
     const download = this.#download;
@@ -147,7 +146,7 @@ export class Attempt implements ConnectionUser {
     return {
       backendUrl: backend.spec.url,
       outcome: failure ?? 'ok',
-      durationMs: performance.now() - this.#startedAt,
+      durationMs: now - this.#startedAt,
     };
   }
 

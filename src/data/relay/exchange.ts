@@ -1,8 +1,7 @@
 /**
  * One request and its response, from the parsed head to the log line: the attempts, and what happens when one fails.
  *
- * An exchange has one owner for everything that must not leak: the attempt in flight, the backend's connection, the
- * upload and the download. However it ends, `#settle` runs exactly once.
+ * It owns all that must not leak: attempt, connection, upload, download. However it ends, `#settle` runs exactly once.
  */
 import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
@@ -57,6 +56,8 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   #lastDetail = '';
   #connectMs = -1;
   #firstByteMs = -1;
+  /** Of the last attempt: an exchange that had one ends with it. 0 before. */
+  #endedAt = 0;
   #status = 0;
   #closesClient = false;
   /** Bytes of the final response went to the client: it can't be taken back. */
@@ -126,6 +127,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     else if (this.#phase >= IS_SENDING) this.#pumpUpload();
     else if (this.#phase === IS_HOLDING && upload.mayStart) this.#startAttempt();
     else if (upload.isHeldFull) this.#client.pause();
+    upload.hold();
     return consumed;
   }
 
@@ -307,7 +309,8 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     const attempt = this.#attempt;
     if (attempt === null) return;
     this.#attempt = null;
-    const record = attempt.end(failure, mayReuse);
+    this.#endedAt = performance.now();
+    const record = attempt.end(failure, mayReuse, this.#endedAt);
     this.#attempts = this.#attempts === NO_ATTEMPTS ? [record] : [...this.#attempts, record];
   }
 
@@ -436,7 +439,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
       status,
       bytesIn: this.#request.headBytes + bodyBytes,
       bytesOut: this.#client.bytesOut - this.#bytesOutAtStart,
-      durationMs: performance.now() - this.#startedAt,
+      durationMs: (this.#endedAt || performance.now()) - this.#startedAt,
       connectMs: this.#connectMs,
       firstByteMs: this.#firstByteMs,
       attempts: this.#attempts,

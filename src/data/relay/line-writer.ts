@@ -4,7 +4,7 @@
  */
 
 /** The longest text that is written whole. Escaped it is six times as long at worst. */
-export const MAX_TEXT = 4096;
+const MAX_TEXT = 4096;
 const LONGEST_ESCAPE = 6;
 /** `…` behind a text that was cut. */
 const CUT_MARK = '\u2026';
@@ -50,6 +50,12 @@ export class LineWriter {
       bytes[position + index] = constant[index] as number;
     }
     this.position = position + constant.length;
+  }
+
+  /** As `constant`, for a long one: past some thirty bytes a call costs less than a loop. */
+  longConstant(constant: Uint8Array): void {
+    this.#bytes.set(constant, this.position);
+    this.position += constant.length;
   }
 
   /** ASCII that is known to need no escape. */

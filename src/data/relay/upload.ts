@@ -3,6 +3,9 @@
  *
  * It decodes what the client sends, holds what no connection can take yet, and frames what goes out. It owns no socket:
  * the exchange moves the bytes. What is held is bounded: past `HELD_HIGH_WATER` the exchange stops reading the client.
+ *
+ * A body of known length that nobody may ask for again is passed on as it lies in the read buffer: only what can't leave
+ * within the same call is copied (`hold`).
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
@@ -57,7 +60,12 @@ export class Upload {
   readonly #decoder: ChunkDecoder | null;
   #remaining: number;
   #held: Buffer[] = [];
+  /** Bytes in `#held` and, within a call, of the borrowed part behind them. */
   #heldBytes = 0;
+  /** `#borrowed[#borrowedStart, #borrowedEnd)` is the last part, not copied yet. */
+  #borrowed: Buffer | null = null;
+  #borrowedStart = 0;
+  #borrowedEnd = 0;
   /** Room for further short runs, behind the last one. */
   #room: Buffer | null = null;
   #sent: Buffer[] | null;
@@ -114,7 +122,7 @@ export class Upload {
   }
 
   /**
-   * Takes the body's part of `buffer[start, end)`, which stays the caller's: what is held is a copy.
+   * Takes the body's part of `buffer[start, end)`, which stays the caller's: `hold` must be called before it changes.
    * @returns the offset of the first byte that is not part of the body. Look at `error` afterwards.
    */
   receive(buffer: Buffer, start: number, end: number): number {
@@ -122,7 +130,13 @@ export class Upload {
     if (this.#decoder !== null) return this.#receiveChunks(this.#decoder, buffer, start, end);
     const length = Math.min(end - start, this.#remaining);
     this.#remaining -= length;
-    this.#take(buffer, start, start + length);
+    this.#count(length);
+    if (this.error === null && length > 0) {
+      this.#borrowed = buffer;
+      this.#borrowedStart = start;
+      this.#borrowedEnd = start + length;
+      this.#heldBytes += length;
+    }
     if (this.#remaining === 0) this.isComplete = true;
     return start + length;
   }
@@ -148,13 +162,22 @@ export class Upload {
     return position;
   }
 
+  /** The buffer that `receive` was given is about to change: what has not left is copied. */
+  hold(): void {
+    const borrowed = this.#borrowed;
+    if (borrowed === null) return;
+    this.#borrowed = null;
+    append(this.#held, this.#copy(borrowed, this.#borrowedStart, this.#borrowedEnd));
+  }
+
+  #count(length: number): void {
+    this.bytesIn += length;
+    if (this.#maxBytes !== 0 && this.bytesIn > this.#maxBytes) this.error = 'ERR_BODY_TOO_LARGE';
+  }
+
   #take(buffer: Buffer, start: number, end: number): void {
-    this.bytesIn += end - start;
-    if (this.#maxBytes !== 0 && this.bytesIn > this.#maxBytes) {
-      this.error = 'ERR_BODY_TOO_LARGE';
-      return;
-    }
-    if (start === end) return;
+    this.#count(end - start);
+    if (this.error !== null || start === end) return;
     append(this.#held, this.#copy(buffer, start, end));
     this.#heldBytes += end - start;
   }
@@ -189,6 +212,9 @@ export class Upload {
   /** The held bytes as text if they are few enough to go out in one write with the head; null otherwise. */
   takeSmall(maxBytes: number): string | null {
     if (this.#heldBytes > maxBytes) return null;
+    const passing = this.#takePassing();
+    if (passing !== null) return passing.latin1Slice(this.#borrowedStart, this.#borrowedEnd);
+    this.hold();
     let text = '';
     for (const bytes of this.#held) {
       const payload = bytes.latin1Slice(0, bytes.length);
@@ -205,6 +231,12 @@ export class Upload {
   flush(connection: BackendConnection): void {
     const owesEnd = this.#goesOutChunked && this.isComplete && !this.#isEndSent;
     if (this.#heldBytes === 0 && !owesEnd) return;
+    const passing = this.#takePassing();
+    if (passing !== null) {
+      connection.writeBorrowed(passing, this.#borrowedStart, this.#borrowedEnd);
+      return;
+    }
+    this.hold();
     connection.cork();
     for (const bytes of this.#held) {
       if (this.#goesOutChunked) connection.writeText(chunkSizeLine(bytes.length));
@@ -216,6 +248,16 @@ export class Upload {
     this.#heldBytes = 0;
     if (owesEnd) connection.writeText(this.#end());
     connection.uncork();
+  }
+
+  /** The buffer of the borrowed part, if that is all there is to send and it need not be kept. */
+  #takePassing(): Buffer | null {
+    const borrowed = this.#borrowed;
+    if (borrowed === null || this.#held.length > 0 || this.#sent !== null) return null;
+    this.#borrowed = null;
+    this.#sentBytes += this.#heldBytes;
+    this.#heldBytes = 0;
+    return borrowed;
   }
 
   #end(): string {

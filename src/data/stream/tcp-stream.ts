@@ -25,7 +25,9 @@ const END_OF_FILE = -4095;
 const HIGH_WATER = 64 * 1024;
 /** Up to here a copy is cheaper than lending. */
 const SHORT_BYTES = 16 * 1024;
-/** A chunk that is filled less than this has carried the end of a large body. */
+/** So much in one read is a part of a large body. */
+const MANY_BYTES = 96 * 1024;
+/** A chunk that is filled less than this has carried the end of one. */
 const FEW_BYTES = 16 * 1024;
 
 const STREAM = Symbol('stream');
@@ -114,7 +116,7 @@ export class TcpStream implements ByteStream, Sender {
     const io = this.#io;
     if (chunk === null) {
       this.#user.onBytes(io.shared, result);
-      if (result < io.shared.length || this.#isClosed) return undefined;
+      if (result < MANY_BYTES || this.#isClosed) return undefined;
       return this.#takeChunk();
     }
     io.lent = chunk;
