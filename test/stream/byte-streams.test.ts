@@ -229,25 +229,25 @@ describe.each([
   });
 });
 
-describe('a large body from one stream to another', () => {
-  /** Relays as the data path does: what can't be sent stops the reading. */
-  async function relay(bytes: Buffer, peerReads: (peer: Socket) => void): Promise<Buffer> {
-    const io = new ThreadIo();
-    const from = await pair(openOnHandle, io);
-    const to = await pair(openOnHandle, io);
-    from.user.onEachRead = (buffer, length) => {
-      to.stream.writeBorrowed(buffer, 0, length);
-      if (to.stream.needsDrain) from.stream.pause();
-    };
-    to.user.onDrain = () => from.stream.resume();
-    from.user.onEnd = () => to.stream.end();
-    const sent = gather(to.peer);
-    peerReads(to.peer);
-    from.peer.end(bytes);
-    await sent.ended;
-    return sent.bytes();
-  }
+/** Relays as the data path does: what can't be sent stops the reading. */
+async function relay(bytes: Buffer, peerReads: (peer: Socket) => void): Promise<Buffer> {
+  const io = new ThreadIo();
+  const from = await pair(openOnHandle, io);
+  const to = await pair(openOnHandle, io);
+  from.user.onEachRead = (buffer, length) => {
+    to.stream.writeBorrowed(buffer, 0, length);
+    if (to.stream.needsDrain) from.stream.pause();
+  };
+  to.user.onDrain = () => from.stream.resume();
+  from.user.onEnd = () => to.stream.end();
+  const sent = gather(to.peer);
+  peerReads(to.peer);
+  from.peer.end(bytes);
+  await sent.ended;
+  return sent.bytes();
+}
 
+describe('a large body from one stream to another', () => {
   test('arrives whole at a peer that keeps up', async () => {
     const bytes = randomBytes(24 * MIB);
     expect(digest(await relay(bytes, () => {}))).toBe(digest(bytes));
