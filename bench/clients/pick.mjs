@@ -21,11 +21,12 @@ const IN_FLIGHT = 150;
 const KEYS = Array.from({ length: 1024 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
 
 function backendsOf(count) {
+  const io = new ThreadIo();
   const backends = Array.from({ length: count }, (_, id) => {
     const url = `http://127.0.0.1:${10_000 + id}`;
     const counters = createBackendCounters(1);
     const spec = { id, url, weight: 1 + (id % 3), isEligible: true, counters };
-    return new Backend(spec, 0, 1, new ThreadIo());
+    return new Backend(spec, 0, 1, io);
   });
   for (let request = 0; request < IN_FLIGHT; request++) {
     backends[(request * request) % count].counters.requestStarted();
@@ -39,6 +40,14 @@ function picks(strategy, count) {
   return last;
 }
 
+function timed(strategy) {
+  const heap = process.memoryUsage().heapUsed;
+  const begin = process.hrtime.bigint();
+  if (picks(strategy, PICKS) === null) throw new Error('nothing was picked');
+  const ns = Number(process.hrtime.bigint() - begin) / PICKS;
+  return { ns, bytes: Math.max(0, process.memoryUsage().heapUsed - heap) / PICKS };
+}
+
 function measure(name, count) {
   const counters = new ProcessCounters(createProcessCounters(1), 0, 1);
   const strategy = createStrategy(name, {
@@ -48,11 +57,10 @@ function measure(name, count) {
   strategy.rebuild(backendsOf(count));
   picks(strategy, WARM_UP);
   globalThis.gc();
-  const heap = process.memoryUsage().heapUsed;
-  const begin = process.hrtime.bigint();
-  if (picks(strategy, PICKS) === null) throw new Error(`${name} picked nothing`);
-  const ns = Number(process.hrtime.bigint() - begin) / PICKS;
-  const bytes = Math.max(0, process.memoryUsage().heapUsed - heap) / PICKS;
+  // What happens once (a collection throws optimized code away, and it is made again) is no allocation of a pick.
+  const runs = [timed(strategy), timed(strategy)];
+  const ns = Math.min(...runs.map((run) => run.ns));
+  const bytes = Math.min(...runs.map((run) => run.bytes));
   return { strategy: name, backends: count, ns, bytes };
 }
 
