@@ -316,3 +316,39 @@ test('a connection that is given up says nothing', async () => {
   probe.destroy();
   expect(user.events).toEqual([]);
 });
+
+test('a stream that is destroyed in the middle of a large read gives its memory back, once', async () => {
+  const io = new ThreadIo();
+  const { stream, user, peer } = await pair(openOnHandle, io);
+  let reads = 0;
+  user.onEachRead = () => {
+    if (++reads === 5) stream.destroy();
+  };
+  peer.write(Buffer.alloc(4 * MIB));
+  await waitFor(() => reads === 5);
+  expect(io.chunksInUse).toBe(0);
+  const chunks = [io.take(), io.take(), io.take()];
+  expect(new Set(chunks).size).toBe(3);
+});
+
+describe('memory lent to a connection that has carried a large body', () => {
+  async function readLarge(onEachRead: (stream: ByteStream) => void): Promise<ThreadIo> {
+    const io = new ThreadIo();
+    const { stream, user, peer } = await pair(openOnHandle, io);
+    user.onEachRead = () => onEachRead(stream);
+    const bytes = Buffer.alloc(4 * MIB);
+    peer.write(bytes);
+    await waitFor(() => user.bytes === bytes.length);
+    return io;
+  }
+
+  test('is given back when it rests, after whichever read', async () => {
+    const io = await readLarge((stream) => stream.rest());
+    expect(io.chunksInUse).toBe(0);
+  });
+
+  test('stays while more is expected', async () => {
+    const io = await readLarge(() => {});
+    expect(io.chunksInUse).toBeLessThanOrEqual(1);
+  });
+});

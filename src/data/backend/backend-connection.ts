@@ -47,7 +47,7 @@ export class BackendConnection implements ConnectUser {
 
   #user: ConnectionUser | null;
   #state = IS_CONNECTING;
-  readonly #connecting: Connecting;
+  #connecting: Connecting | null;
   #stream: ByteStream | null = null;
 
   constructor(backend: ConnectionOwner, user: ConnectionUser, io: ThreadIo) {
@@ -56,13 +56,8 @@ export class BackendConnection implements ConnectUser {
     this.#connecting = connect(backend.spec, this, io);
   }
 
-  /** Gives an idle connection to its next user. */
+  /** Gives it to its next user: an idle one to a request, one that has switched protocols to a tunnel. */
   assign(user: ConnectionUser): void {
-    this.#user = user;
-  }
-
-  /** The same request goes on under another user: a tunnel. */
-  handOver(user: ConnectionUser): void {
     this.#user = user;
   }
 
@@ -106,7 +101,7 @@ export class BackendConnection implements ConnectUser {
     this.#stream?.resume();
   }
 
-  /** Nobody uses it for a while. */
+  /** Within a read: no more bytes are expected for a while. */
   rest(): void {
     this.#stream?.rest();
   }
@@ -131,6 +126,7 @@ export class BackendConnection implements ConnectUser {
 
   onConnected(stream: ByteStream): void {
     this.#state = IS_OPEN;
+    this.#connecting = null;
     this.#stream = stream;
     this.#user?.onBackendConnected();
   }
@@ -183,7 +179,7 @@ export class BackendConnection implements ConnectUser {
     if (this.#state === IS_CLOSED) return;
     this.#state = IS_CLOSED;
     this.backend.counters.connectionClosed();
-    this.#connecting.cancel();
+    this.#connecting?.cancel();
     this.#stream?.destroy();
   }
 }

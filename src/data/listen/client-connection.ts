@@ -199,6 +199,12 @@ export class ClientConnection implements ExchangeClient, StreamUser {
 
   /** Bytes arrived in `buffer[0, length)`, borrowed for the length of the call. */
   onBytes(buffer: Buffer, length: number): void {
+    this.#take(buffer, length);
+    // Whatever comes next, it may be long in coming: unless it is the rest of a body.
+    if (this.#exchange?.isUploadOpen !== true) this.#stream.rest();
+  }
+
+  #take(buffer: Buffer, length: number): void {
     if (this.#state === IS_LINGERING) {
       this.#lingerBytes += length;
       const { nowMs } = this.#context;

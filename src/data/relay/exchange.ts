@@ -30,7 +30,6 @@ const IS_OVER = 5;
 /** How long a chunked body may gather before it is sent on unchecked: see Upload.mayStart. */
 const HOLD_MS = 100;
 const SWITCHING_PROTOCOLS = 101;
-const NO_ATTEMPTS: readonly AttemptRecord[] = [];
 
 export class Exchange implements AttemptOwner, TunnelOwner {
   readonly context: DataContext;
@@ -49,7 +48,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   #tunnel: Tunnel | null = null;
   /** The backend of the last attempt, for the counters and the log. */
   #backend: Backend | null = null;
-  #attempts: readonly AttemptRecord[] = NO_ATTEMPTS;
+  #attempts: readonly AttemptRecord[] = [];
   #tried: Backend[] | null = null;
   /** An idle connection turned out dead: the next attempt gets a new one. */
   #needsFresh = false;
@@ -80,14 +79,15 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   /** Bytes that come now are this exchange's; all others wait for the next one. */
   get wantsClientBytes(): boolean {
     if (this.#phase === IS_TUNNEL) return true;
-    return this.#phase !== IS_OVER && this.#isUploadOpen;
+    return this.#phase !== IS_OVER && this.isUploadOpen;
   }
 
   get #isUploading(): boolean {
     return this.#upload !== null && !this.#upload.isSent;
   }
 
-  get #isUploadOpen(): boolean {
+  /** More of the request's body is to come. */
+  get isUploadOpen(): boolean {
     return this.#upload !== null && !this.#upload.isComplete;
   }
 
@@ -117,7 +117,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   /** @returns the offset of the first byte in `buffer[start, end)` that is not this exchange's. */
   onClientBytes(buffer: Buffer, start: number, end: number): number {
     if (this.#tunnel !== null) {
-      this.#tunnel.fromClient(Buffer.from(buffer.subarray(start, end)));
+      this.#tunnel.fromClient(buffer, start, end);
       return end;
     }
     const upload = this.#upload;
@@ -190,7 +190,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
 
   /** The client owes the rest of its body, and the backend would take it. */
   get #isWaitingForClient(): boolean {
-    return this.#isUploadOpen && this.#attempt?.needsDrain === false;
+    return this.isUploadOpen && this.#attempt?.needsDrain === false;
   }
 
   #failSilentClient(): void {
@@ -311,7 +311,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     this.#attempt = null;
     this.#endedAt = performance.now();
     const record = attempt.end(failure, mayReuse, this.#endedAt);
-    this.#attempts = this.#attempts === NO_ATTEMPTS ? [record] : [...this.#attempts, record];
+    this.#attempts = this.#attempts.length === 0 ? [record] : [...this.#attempts, record];
   }
 
   // ── What the response does ──────────────────────────────────────────────────────────────────────────────────────
@@ -344,7 +344,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   }
 
   get #mustClose(): boolean {
-    return !this.#request.facts.mayPersist || this.context.isDraining || this.#isUploadOpen;
+    return !this.#request.facts.mayPersist || this.context.isDraining || this.isUploadOpen;
   }
 
   sendText(text: string): void {
@@ -381,7 +381,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     this.#tunnel.fromBackend(rest, rest.length);
     // What the client sent ahead of the 101 has waited for it.
     const early = this.#client.takeInput();
-    if (early !== null) this.#tunnel.fromClient(early);
+    if (early !== null) this.#tunnel.fromClient(early, 0, early.length);
   }
 
   onTunnelBytes(): void {

@@ -38,16 +38,16 @@ export class Tunnel implements ConnectionUser {
     this.#owner = owner;
     this.#client = client;
     this.#backend = backend;
-    backend.handOver(this);
+    backend.assign(this);
     backend.enableTcpKeepAlive();
   }
 
-  /** The bytes are the tunnel's to keep. */
-  fromClient(bytes: Buffer): void {
-    if (bytes.length === 0) return;
-    this.bytesIn += bytes.length;
+  /** Takes `buffer[start, end)`, borrowed. */
+  fromClient(buffer: Buffer, start: number, end: number): void {
+    if (start === end) return;
+    this.bytesIn += end - start;
     this.#owner.onTunnelBytes();
-    this.#backend.writeBytes(bytes);
+    this.#backend.writeBorrowed(buffer, start, end);
     if (this.#backend.needsDrain) this.#client.pause();
   }
 
@@ -71,6 +71,8 @@ export class Tunnel implements ConnectionUser {
   }
 
   onBackendBytes(buffer: Buffer, length: number): void {
+    // A tunnel may be silent for hours.
+    this.#backend.rest();
     this.fromBackend(buffer, length);
   }
 

@@ -76,19 +76,19 @@ export class Upload {
 
   /**
    * @param maxBytes largest body accepted; 0: no limit.
-   * @param isReplayable whether sent bytes are kept for a second attempt.
+   * @param keepsSent whether sent bytes are kept for a second attempt.
    */
   constructor(
     kind: BodyKind,
     contentLength: number,
     maxBytes: number,
     limits: HeadLimits,
-    isReplayable: boolean,
+    keepsSent: boolean,
   ) {
     this.#maxBytes = maxBytes;
     this.#decoder = kind === BODY_CHUNKED ? new ChunkDecoder(limits) : null;
     this.#remaining = contentLength;
-    this.#sent = isReplayable ? [] : null;
+    this.#sent = keepsSent ? [] : null;
     this.isComplete = contentLength === 0;
   }
 

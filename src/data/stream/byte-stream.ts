@@ -39,7 +39,10 @@ export interface ByteStream {
 
   pause(): void;
   resume(): void;
-  /** No bytes are expected for a while: memory that was lent for them is given back. */
+  /**
+   * Called within `onBytes`: no more bytes are expected for a while, so memory that was lent for them is given back. Holds
+   * until the next bytes.
+   */
   rest(): void;
 
   /** FIN after what was written. Once the peer has ended as well, the stream closes by itself. */

@@ -1,7 +1,7 @@
 /**
  * Node's own TCP handles, as far as they are used here: what lies below `net.Socket`. They are not documented, so whether
  * they are what we know is found out before one is used (`tcpHandles`), and everything works without them, only slower.
- * See docs/decisions/0006-tcp-handles.md.
+ * See docs/decisions/0004-tcp-handles.md.
  */
 import { getSystemErrorName } from 'node:util';
 

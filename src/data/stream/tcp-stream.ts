@@ -17,7 +17,7 @@ import {
   writePieces,
   writeText,
 } from './tcp-handles.ts';
-import type { Chunk, Sender, ThreadIo } from './thread-io.ts';
+import { type Chunk, READ_BYTES, type Sender, type ThreadIo } from './thread-io.ts';
 
 /** libuv's UV_EOF. */
 const END_OF_FILE = -4095;
@@ -100,7 +100,7 @@ export class TcpStream implements ByteStream, Sender {
   }
 
   get isReset(): boolean {
-    return !this.#isEnding && this.remoteAddress === undefined;
+    return !(this.#isEnding || this.#isClosed) && this.remoteAddress === undefined;
   }
 
   // ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,15 +114,19 @@ export class TcpStream implements ByteStream, Sender {
     }
     const chunk = this.#chunk;
     const io = this.#io;
+    this.#isResting = false;
     if (chunk === null) {
       this.#user.onBytes(io.shared, result);
-      if (result < MANY_BYTES || this.#isClosed) return undefined;
+      if (result < MANY_BYTES || this.#isResting || this.#isClosed) return undefined;
       return this.#takeChunk();
     }
     io.lent = chunk;
     this.#user.onBytes(chunk.bytes, result);
     io.lent = null;
-    if (this.#isClosed) return undefined;
+    if (this.#isClosed) {
+      this.#leaveChunk();
+      return undefined;
+    }
     if (this.#isResting || result < FEW_BYTES) {
       this.#leaveChunk();
       return io.shared;
@@ -136,13 +140,13 @@ export class TcpStream implements ByteStream, Sender {
     const chunk = this.#io.take();
     chunk.isReading = true;
     this.#chunk = chunk;
-    this.#isResting = false;
     return chunk.bytes;
   }
 
   #leaveChunk(): void {
     const chunk = this.#chunk;
-    if (chunk === null) return;
+    // Its bytes are being looked at: it is given back right after.
+    if (chunk === null || this.#io.lent === chunk) return;
     this.#chunk = null;
     chunk.isReading = false;
     this.#io.giveBack(chunk);
@@ -171,7 +175,7 @@ export class TcpStream implements ByteStream, Sender {
   }
 
   rest(): void {
-    if (this.#chunk !== null) this.#isResting = true;
+    this.#isResting = true;
   }
 
   // ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -207,13 +211,14 @@ export class TcpStream implements ByteStream, Sender {
   }
 
   #writeCopy(buffer: Buffer, start: number, end: number): void {
-    if (this.#corked !== null || end - start <= SHORT_BYTES) {
+    const length = end - start;
+    if (this.#corked !== null || length <= SHORT_BYTES || length > READ_BYTES) {
       this.writeBytes(Buffer.from(buffer.subarray(start, end)));
       return;
     }
     const chunk = this.#io.take();
     buffer.copy(chunk.bytes, 0, start, end);
-    this.#writeNow(chunk.bytes.subarray(0, end - start), chunk);
+    this.#writeNow(chunk.bytes.subarray(0, length), chunk);
     this.#io.giveBack(chunk);
   }
 

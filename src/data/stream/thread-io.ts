@@ -13,7 +13,7 @@
  */
 
 /** One read at most. Twice as much saves nothing, and half of it does not hold a body of 64 KiB with its head. */
-const READ_BYTES = 128 * 1024;
+export const READ_BYTES = 128 * 1024;
 /** Chunks kept for the next body. */
 const MAX_SPARE = 32;
 
@@ -35,6 +35,8 @@ export class ThreadIo {
   readonly shared: Buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   /** The chunk whose bytes are being handed to a stream's user, for the length of that call. */
   lent: Chunk | null = null;
+  /** Chunks that are read into or written from. */
+  chunksInUse = 0;
   readonly #spare: Chunk[] = [];
   #senders: Sender[] = [];
   #otherSenders: Sender[] = [];
@@ -42,12 +44,14 @@ export class ThreadIo {
 
   /** A chunk that nobody reads into or writes from. */
   take(): Chunk {
+    this.chunksInUse++;
     return this.#spare.pop() ?? new Chunk();
   }
 
   /** Takes a chunk back that is no longer read into or written from; while either goes on, nothing happens. */
   giveBack(chunk: Chunk): void {
     if (chunk.isReading || chunk.writes > 0) return;
+    this.chunksInUse--;
     if (this.#spare.length < MAX_SPARE) this.#spare.push(chunk);
   }
 
