@@ -43,3 +43,13 @@ export function wantedPeers({ peers, quickPeers = peers }, { isQuick, peers: cho
   if (chosen !== null) return peers.filter((name) => chosen.includes(name));
   return isQuick ? quickPeers : peers;
 }
+
+/**
+ * The peers that were asked for by name and have nothing to do.
+ * @param {readonly Scenario[]} scenarios
+ * @param {import('./options.mjs').Options} options
+ */
+export function unusedPeers(scenarios, options) {
+  const wanted = new Set(scenarios.flatMap((scenario) => wantedPeers(scenario, options)));
+  return (options.peers ?? []).filter((name) => !wanted.has(name));
+}

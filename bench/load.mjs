@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { latencies, parseH2load, parseH2loadLog, parseWrk } from './parse.mjs';
+import { latencies, parseEcho, parseH2load, parseH2loadLog, parseWrk } from './parse.mjs';
 
 const WEBSOCKET_CLIENT = fileURLToPath(new URL('clients/websocket.mjs', import.meta.url));
 const IDLE_CLIENTS = fileURLToPath(new URL('clients/idle.mjs', import.meta.url));
@@ -100,12 +100,12 @@ export async function webSocketEcho(stage, { port, seconds, connections }) {
   const client = [WEBSOCKET_CLIENT, String(port), String(connections), String(seconds)];
   const { output, status } = await stage.run(process.execPath, client, patience(seconds));
   if (status !== 0) throw new Error(`the WebSocket client failed: ${output.trim()}`);
-  return JSON.parse(output);
+  return parseEcho(output);
 }
 
 /**
  * Connections that have had one answer each and stay open.
- * @returns {Promise<{ failed: number, close: () => Promise<number> }>} `close` tells how many were still open
+ * @returns {Promise<{ close: () => Promise<number> }>} `close` tells how many were still open
  */
 export async function openIdle(stage, { port, connections }) {
   const child = stage.startLoad(process.execPath, [
@@ -117,11 +117,12 @@ export async function openIdle(stage, { port, connections }) {
   const next = async () => {
     const { value, done } = await lines.next();
     if (done) throw new Error('the idle clients ended early');
-    return JSON.parse(value);
+    const message = JSON.parse(value);
+    if (message.error !== undefined) throw new Error(message.error);
+    return message;
   };
-  const { failed } = await next();
+  await next();
   return {
-    failed,
     async close() {
       child.stdin.end();
       const { open } = await next();

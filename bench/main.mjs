@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { startBackend } from './backend/nginx.mjs';
-import { Skipped, wantedPeers } from './bench.mjs';
+import { Skipped, unusedPeers, wantedPeers } from './bench.mjs';
 import { installer } from './dependencies.mjs';
 import { machineFacts } from './machine.mjs';
 import { HELP, parseOptions, UsageError } from './options.mjs';
@@ -35,8 +35,8 @@ function checkMachine(options) {
       throw new Error(`${tool} is not installed (Debian: apt-get install ${debianPackage})`);
     }
   }
-  // The bench itself must not disturb the proxies.
-  const pinned = spawnSync('taskset', ['-cp', LOAD_CORE, String(process.pid)]);
+  // The bench itself must not disturb the proxies: none of its threads.
+  const pinned = spawnSync('taskset', ['-acp', LOAD_CORE, String(process.pid)]);
   if (pinned.status !== 0) throw new Error('the bench needs two cores: one for the proxy alone');
   const node = spawnSync(options.node, ['--version'], { encoding: 'utf8' });
   if (node.status !== 0) throw new UsageError(`--node: "${options.node}" does not run`);
@@ -46,7 +46,10 @@ function checkMachine(options) {
 /** Sorts the peers into those that can take part, Fairlead first, and those that can't and why. */
 async function findPeers(bench, scenarios) {
   const proxies = [{ name: fairlead.name, version: await fairlead.find(bench) }];
-  const missing = [];
+  const missing = unusedPeers(scenarios, bench.options).map((name) => ({
+    name,
+    why: 'it takes part in none of the chosen scenarios',
+  }));
   bench.peers.set(fairlead.name, fairlead);
   const wanted = new Set(scenarios.flatMap((scenario) => wantedPeers(scenario, bench.options)));
   for (const peer of PEERS.filter(({ name }) => wanted.has(name))) {
@@ -150,7 +153,9 @@ async function main() {
   }
   const report = await measureAll(stage, options, node);
   process.stdout.write(terminalPage(report));
-  writeResults(report, options.isPublished);
+  const isFailed = process.exitCode !== undefined;
+  if (isFailed && options.isPublished) say('not published: a scenario failed');
+  writeResults(report, options.isPublished && !isFailed);
   process.exit();
 }
 

@@ -62,6 +62,16 @@ export function parseH2loadLog(text) {
     .map(([start, , duration]) => ({ startMs: start / 1000, ms: duration / 1000 }));
 }
 
+/**
+ * The output of clients/websocket.mjs.
+ * @returns {Loaded}
+ */
+export function parseEcho(output) {
+  const loaded = JSON.parse(output);
+  if (loaded.requests === 0) throw new Error('the WebSocket client had no echo');
+  return loaded;
+}
+
 /** @param {readonly { ms: number }[]} requests */
 export function latencies(requests) {
   const sorted = requests.map(({ ms }) => ms).toSorted((a, b) => a - b);

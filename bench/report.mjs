@@ -63,7 +63,7 @@ export function roundsOf({ rounds, seconds }) {
 function headOf({ date, isQuick, machine, load, proxies, missing }) {
   const parts = [
     '# Bench results',
-    `${date}, ${machine.cpu}, ${machine.cores} cores, ${machine.system}, Node ${machine.node}. Medians of ${roundsOf(load)}${isQuick ? ' (a quick run)' : ''}, ${load.connections} connections unless said otherwise. What is measured and how stands in bench/README.md.`,
+    `${date}, ${machine.cpu}, ${machine.cores} cores, ${machine.system}, Node ${machine.node}. Medians of ${roundsOf(load)}${isQuick ? ' (a quick run)' : ''}, ${load.connections} connections unless said otherwise. What is measured and how stands in [bench/README.md](../README.md).`,
     `Proxies: ${proxies.map(({ name, version }) => `${name} ${version}`).join(', ')}.`,
   ];
   if (missing.length > 0) {

@@ -19,8 +19,6 @@ import { cpus, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The proxy under test has this one to itself. */
-export const PROXY_CORE = '0';
 /** Load, clients and backends run here. */
 export const LOAD_CORE = '1';
 

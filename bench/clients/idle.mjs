@@ -1,6 +1,7 @@
 /**
  * Opens connections, sends one request over each, and keeps them open until its standard input ends.
- * `node idle.mjs PORT COUNT`; prints `{"failed"}` when all are there, `{"open"}` at the end.
+ * `node idle.mjs PORT COUNT`; prints `{}` when all had their answer or were closed, `{"open"}` at the end. When they take
+ * too long it prints `{"error"}` and ends.
  */
 import net from 'node:net';
 
@@ -9,8 +10,10 @@ const [port, count] = process.argv.slice(2).map(Number);
 const PARALLEL = 100;
 const REQUEST = 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
 
+/** For all of them. */
+const OPENING_MS = 60_000;
+
 let begun = 0;
-let failed = 0;
 const open = new Set();
 
 /** Whether the whole response is there. All of them have a length. */
@@ -32,7 +35,7 @@ function connectOne() {
     });
     socket.on('error', () => {});
     socket.on('close', () => {
-      if (!open.delete(socket)) failed++;
+      open.delete(socket);
       resolve();
     });
   });
@@ -49,8 +52,15 @@ function print(value) {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
+const deadline = setTimeout(() => {
+  print({
+    error: `${open.size} of ${count} idle connections had an answer within ${OPENING_MS / 1000} s`,
+  });
+  process.exit(1);
+}, OPENING_MS);
 await Promise.all(Array.from({ length: PARALLEL }, connectMany));
-print({ failed });
+clearTimeout(deadline);
+print({});
 process.stdin.resume();
 process.stdin.on('end', () => {
   print({ open: open.size });

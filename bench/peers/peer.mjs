@@ -16,6 +16,8 @@
  * @typedef {object} Running
  * @property {import('node:child_process').ChildProcess} child
  * @property {number} port where clients connect
+ * @property {number} [adminPort] of Fairlead
+ * @property {string} [configFile] of Fairlead: what it is reloaded from
  *
  * @typedef {object} Peer
  * @property {string} name

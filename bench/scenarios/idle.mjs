@@ -35,6 +35,7 @@ export const idle = {
         try {
           figures.set(peer, [...(figures.get(peer) ?? []), await measureOne(bench, peer)]);
         } catch (error) {
+          if (peer === proxies[0]) throw error;
           notes.push(`${peer}: ${error.message}`);
         }
       }

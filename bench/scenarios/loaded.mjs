@@ -2,10 +2,10 @@
  * The measurement that most scenarios share: contestants take turns under the same load, round after round. Each one is
  * loaded alone; the others are idle meanwhile.
  */
-import { Skipped } from '../bench.mjs';
 import { coreTime, cpuTime, residentKiB } from '../measure.mjs';
+import { fairlead } from '../peers/fairlead.mjs';
 import { untilAnswered } from '../ready.mjs';
-import { PROXY_CORE } from '../stage.mjs';
+import { proxyCores } from '../stage.mjs';
 import { median, pairedRatio } from '../statistics.mjs';
 
 /**
@@ -100,7 +100,8 @@ export async function measureLoaded(bench, contestants, load) {
 }
 
 /**
- * Starts them side by side. One that does not come up is left out and noted, but nothing works without the first.
+ * Starts them side by side. One that does not come up is left out and noted, but nothing works without the first, and
+ * every Fairlead must come up.
  * @param {readonly Contestant[]} contestants
  * @param {string[]} notes
  */
@@ -116,7 +117,7 @@ export async function startAll(bench, contestants, notes) {
           cause: error,
         });
       }
-      return { name, peer, ...running };
+      return { name, peer, cores: proxyCores(task.threads ?? 1), ...running };
     }),
   );
   for (const [index, { reason }] of started.entries()) {
@@ -125,11 +126,18 @@ export async function startAll(bench, contestants, notes) {
   const running = started.flatMap((result) =>
     result.status === 'fulfilled' ? [result.value] : [],
   );
-  if (started[0].status === 'rejected') {
+  const isFailure = ({ status }, index) =>
+    status === 'rejected' && isNeeded(contestants[index], contestants);
+  if (started.some(isFailure)) {
     await Promise.all(running.map(({ child }) => bench.stage.stop(child)));
-    throw new Skipped(notes.join('; '));
+    throw new Error(notes.join('; '));
   }
   return running;
+}
+
+/** A peer that fails is left out of the table; with Fairlead or the first, the scenario fails. */
+function isNeeded(contestant, [first]) {
+  return contestant === first || contestant.peer === fairlead.name;
 }
 
 function busySeconds({ child }) {
@@ -153,29 +161,41 @@ export async function warmUp(bench, running, load, notes) {
       }
       warm.push(contestant);
     } catch (error) {
-      if (contestant === running[0]) throw new Skipped(`${contestant.name}: ${error.message}`);
-      notes.push(`${contestant.name}: ${error.message}`);
+      failed(contestant, running, error, notes);
     }
   }
   return warm;
+}
+
+function failed(contestant, running, error, notes, when = '') {
+  const note = `${contestant.name}${when}: ${error.message}`;
+  if (isNeeded(contestant, running)) throw new Error(note, { cause: error });
+  notes.push(note);
+}
+
+/** What the programs of a contestant's cores have had of them, all cores together, in microseconds. */
+function coresTime({ cores }) {
+  return cores.reduce((sum, core) => sum + coreTime(core), 0);
 }
 
 /** One interval for each; another one begins each time. */
 async function measureRound(bench, running, load, round, notes) {
   const figures = new Map();
   for (let turn = 0; turn < running.length; turn++) {
-    const { name, child, port } = running[(turn + round) % running.length];
+    const contestant = running[(turn + round) % running.length];
+    const { name, child, port, cores } = contestant;
     const before = cpuTime(child.pid);
-    const coreBefore = coreTime(PROXY_CORE);
+    const coresBefore = coresTime(contestant);
     try {
       const loaded = await load(bench, { port, seconds: bench.options.seconds });
       const after = cpuTime(child.pid);
-      const coreUs = coreTime(PROXY_CORE) - coreBefore;
+      const coresUs = coresTime(contestant) - coresBefore;
       const userUs = (after.userUs - before.userUs) / loaded.requests;
       const systemUs = (after.systemUs - before.systemUs) / loaded.requests;
       const memoryMiB = residentKiB(child.pid) / 1024;
       const ownUs = (userUs + systemUs) * loaded.requests;
-      const othersPercent = Math.max(0, coreUs - ownUs) / (bench.options.seconds * 1e4);
+      const othersUs = Math.max(0, coresUs - ownUs);
+      const othersPercent = othersUs / (bench.options.seconds * 1e4 * cores.length);
       figures.set(name, {
         ...loaded,
         othersPercent,
@@ -185,7 +205,7 @@ async function measureRound(bench, running, load, round, notes) {
         memoryMiB,
       });
     } catch (error) {
-      notes.push(`${name}, round ${round + 1}: ${error.message}`);
+      failed(contestant, running, error, notes, `, round ${round + 1}`);
     }
   }
   return figures;

@@ -106,7 +106,7 @@ async function measureOne({ stage }, contestant, seconds) {
   };
 }
 
-/** A reload on the second and a scrape on the half second, until `end`. A reload that changes nothing is an error. */
+/** Every 500 ms, by turns a reload (the first, after 500 ms) and a scrape, until `end`. A reload that changes nothing is an error. */
 function beginChanges({ adminPort, configFile }) {
   const times = [];
   const pending = new Set();

@@ -5,10 +5,11 @@ import { describe, expect, test } from 'vitest';
 const bench = async (name: string) =>
   import(new URL(`../../bench/${name}.mjs`, import.meta.url).href);
 const { median, pairedRatio, percentile } = await bench('statistics');
-const { latencies, parseH2load, parseH2loadLog, parseWrk } = await bench('parse');
+const { latencies, parseEcho, parseH2load, parseH2loadLog, parseWrk } = await bench('parse');
 const { judge } = await bench('verdicts');
 const { page, picture } = await bench('report');
 const { parseOptions } = await bench('options');
+const { unusedPeers } = await bench('bench');
 
 describe('statistics', () => {
   test('the median of an even number of values lies between the two in the middle', () => {
@@ -59,6 +60,11 @@ Transfer/sec:      8.18MB
 
   test('wrk without a single answer is an error', () => {
     expect(() => parseWrk('  0 requests in 1.00s, 0.00B read\n')).toThrow('no answer');
+  });
+
+  test('so is a WebSocket client without a single echo', () => {
+    expect(() => parseEcho('{"requests":0,"perSecond":0,"errors":32}')).toThrow('no echo');
+    expect(parseEcho('{"requests":1,"errors":0}')).toEqual({ requests: 1, errors: 0 });
   });
 
   test('h2load: totals and the log', () => {
@@ -181,7 +187,22 @@ describe('options', () => {
     [['--seconds', '1.5'], 'not a whole number'],
     [['--publish', '--quick'], '--publish'],
     [['--publish', '--only', 'one'], '--publish'],
+    [['--publish', '--peers', 'nginx'], '--publish'],
+    [['--publish', '--rounds', '2'], '--rounds 3'],
+    [['--publish', '--seconds', '1'], '--seconds 2'],
   ])('%j is refused', (argv, message) => {
     expect(() => parseOptions(argv, known)).toThrow(message);
+  });
+
+  test('a run of everything with enough rounds may be published', () => {
+    const argv = ['--publish', '--rounds', '3', '--seconds', '2'];
+    expect(parseOptions(argv, known)).toMatchObject({ isPublished: true });
+    expect(parseOptions(['--publish'], known)).toMatchObject({ isPublished: true });
+  });
+
+  test('a peer that was named and takes part in no scenario is found', () => {
+    const scenarios = [{ peers: ['nginx'] }, { peers: ['nginx', 'go'] }];
+    expect(unusedPeers(scenarios, { peers: ['caddy', 'go'] })).toEqual(['caddy']);
+    expect(unusedPeers(scenarios, { peers: null })).toEqual([]);
   });
 });
