@@ -331,17 +331,17 @@ test('a stream that is destroyed in the middle of a large read gives its memory 
   expect(new Set(chunks).size).toBe(3);
 });
 
-describe('memory lent to a connection that has carried a large body', () => {
-  async function readLarge(onEachRead: (stream: ByteStream) => void): Promise<ThreadIo> {
-    const io = new ThreadIo();
-    const { stream, user, peer } = await pair(openOnHandle, io);
-    user.onEachRead = () => onEachRead(stream);
-    const bytes = Buffer.alloc(4 * MIB);
-    peer.write(bytes);
-    await waitFor(() => user.bytes === bytes.length);
-    return io;
-  }
+async function readLarge(onEachRead: (stream: ByteStream) => void): Promise<ThreadIo> {
+  const io = new ThreadIo();
+  const { stream, user, peer } = await pair(openOnHandle, io);
+  user.onEachRead = () => onEachRead(stream);
+  const bytes = Buffer.alloc(4 * MIB);
+  peer.write(bytes);
+  await waitFor(() => user.bytes === bytes.length);
+  return io;
+}
 
+describe('memory lent to a connection that has carried a large body', () => {
   test('is given back when it rests, after whichever read', async () => {
     const io = await readLarge((stream) => stream.rest());
     expect(io.chunksInUse).toBe(0);
