@@ -89,6 +89,11 @@ export class BackendConnection implements ConnectUser {
     this.#stream?.uncork();
   }
 
+  /** Everything that was written has left. */
+  get isFlushed(): boolean {
+    return this.#stream === null || this.#stream.isFlushed;
+  }
+
   get needsDrain(): boolean {
     return this.#stream !== null && this.#stream.needsDrain;
   }

@@ -135,7 +135,12 @@ export class Attempt implements ConnectionUser {
     backend.counters.requestFinished();
     if (hasFailed) backend.counters.attemptFailed();
     view.strategy.onFinish?.(backend, hasFailed);
-    const isReusable = mayReuse && download?.isReusable === true && !connection.hasWriteFailed;
+    // A backend that has answered may still have to read: what waits for it would delay the next request.
+    const isReusable =
+      mayReuse &&
+      download?.isReusable === true &&
+      connection.isFlushed &&
+      !connection.hasWriteFailed;
     if (isReusable) {
       const { pool, timeouts } = view.snapshot;
       const { nowMs } = this.#owner.context;

@@ -67,7 +67,7 @@ export class Tunnel implements ConnectionUser {
   clientEnded(): void {
     this.#hasClientEnded = true;
     this.#backend.end();
-    if (this.#hasBackendEnded) this.#owner.onTunnelOver();
+    this.#endIfOver();
   }
 
   onBackendBytes(buffer: Buffer, length: number): void {
@@ -81,18 +81,30 @@ export class Tunnel implements ConnectionUser {
   }
 
   onBackendEnd(detail: string, isBroken: boolean): void {
+    if (this.#hasClientEnded && this.#hasBackendEnded) {
+      // The last bytes have left after all.
+      this.#owner.onTunnelOver();
+      return;
+    }
     if (isBroken) {
       this.#owner.onTunnelBroken(detail);
       return;
     }
     this.#hasBackendEnded = true;
     this.#client.endWriting();
-    if (this.#hasClientEnded) this.#owner.onTunnelOver();
+    this.#endIfOver();
   }
 
-  /** What follows is the end of the reading side, which is what counts. */
-  onBackendWriteFailed(): void {
-    this.#client.resume();
+  /** Both sides have ended. What still waits for the backend leaves first: its connection then closes by itself. */
+  #endIfOver(): void {
+    const hasEnded = this.#hasClientEnded && this.#hasBackendEnded;
+    if (hasEnded && this.#backend.isFlushed) this.#owner.onTunnelOver();
+  }
+
+  /** What follows is the end of the reading side, which is what counts: unless it has come already. */
+  onBackendWriteFailed(detail: string): void {
+    if (this.#hasBackendEnded) this.#owner.onTunnelBroken(detail);
+    else this.#client.resume();
   }
 
   // A tunnel's connection is open already.

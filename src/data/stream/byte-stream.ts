@@ -21,6 +21,8 @@ export interface ByteStream {
   readonly needsDrain: boolean;
   /** Bytes in user space that wait to leave; shrinks as the peer reads. */
   readonly unsentBytes: number;
+  /** Nothing waits in user space. */
+  readonly isFlushed: boolean;
   /** Without a leading `::ffff:` or not, as the system says; undefined once the connection is gone. */
   readonly remoteAddress: string | undefined;
   readonly localPort: number | undefined;

@@ -42,6 +42,10 @@ export class SocketStream implements ByteStream {
     return this.#socket.writableLength + (handle?.writeQueueSize ?? 0);
   }
 
+  get isFlushed(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
   get remoteAddress(): string | undefined {
     return this.#socket.remoteAddress;
   }

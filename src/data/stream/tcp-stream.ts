@@ -89,6 +89,10 @@ export class TcpStream implements ByteStream, Sender {
     return this.#isClosed ? 0 : this.#queued.length + this.#handle.writeQueueSize;
   }
 
+  get isFlushed(): boolean {
+    return this.#queued === '' && this.#pendingBytes === 0;
+  }
+
   get remoteAddress(): string | undefined {
     const out: AddressOut = {};
     return this.#isClosed || this.#handle.getpeername(out) !== 0 ? undefined : out.address;
@@ -290,10 +294,16 @@ export class TcpStream implements ByteStream, Sender {
     if (this.#isClosed) return;
     if (status < 0) {
       this.#failWriting(describeError('write', status));
-    } else if (this.#pendingBytes === 0 && this.needsDrain) {
-      this.needsDrain = false;
-      this.#user.onDrain();
+    } else if (this.#pendingBytes === 0) {
+      this.#noticeDrained();
     }
+  }
+
+  #noticeDrained(): void {
+    if (this.#isEnding) this.#endWriting();
+    if (!this.needsDrain) return;
+    this.needsDrain = false;
+    this.#user.onDrain();
   }
 
   #failWriting(detail: string): void {
@@ -312,6 +322,11 @@ export class TcpStream implements ByteStream, Sender {
     this.uncork();
     this.flush();
     this.#isEnding = true;
+    if (this.#pendingBytes === 0) this.#endWriting();
+  }
+
+  /** Only once nothing waits: a connection on which an end is under way can't be reset any more. */
+  #endWriting(): void {
     shutdown(this.#handle, () => {
       this.#hasWriteEnded = true;
       this.#closeIfEnded();
