@@ -13,6 +13,8 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
   #eligible: readonly C[] = [];
   /** As floats: their products with loads need no check for overflow. */
   #weights: Float64Array = new Float64Array(0);
+  /** Never 0, on which the generator would stay. */
+  #chance = 1;
   /** Within a pick: the indexes of those with the least load. */
   #least: Int32Array = new Int32Array(0);
 
@@ -24,6 +26,7 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
     this.#eligible = eligible;
     this.#weights = Float64Array.from(eligible, (candidate) => candidate.weight);
     this.#least = new Int32Array(eligible.length);
+    this.#chance = 1 + Math.floor(this.#context.random() * 0x7f_ff_ff_ff);
   }
 
   pick(_key: string, avoid: readonly C[] | null): C | null {
@@ -54,7 +57,19 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
       least[count++] = index;
     }
     if (count === 0) return null;
-    const chosen = count === 1 ? 0 : Math.floor(this.#context.random() * count);
-    return eligible[least[chosen] as number] as C;
+    return eligible[least[count === 1 ? 0 : this.#below(count)] as number] as C;
+  }
+
+  /**
+   * By chance, a whole number below `count`. The source of chance is asked once per rebuild, and a generator of whole numbers
+   * goes on from there (Marsaglia, "Xorshift RNGs", 2003): a float that a call returns is an allocation.
+   */
+  #below(count: number): number {
+    let state = this.#chance;
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    this.#chance = state;
+    return Math.floor(((state >>> 8) / 0x1_00_00_00) * count);
   }
 }
