@@ -39,6 +39,8 @@ const TARGETS = [
   ratio('small-get', 'fast-proxy', 0.3),
   ratio('small-get', 'http-proxy', 0.3),
   ratio('small-get', '@fastify/http-proxy', 0.3),
+  ratio('small-get-no-log', 'haproxy', 1.15),
+  ratio('small-get-no-log', 'go', 0.35),
   ...['body-64k', 'body-1m'].flatMap((body) => [
     ratio(body, 'nginx', 0.9),
     ratio(body, 'haproxy', 1.2),

@@ -20,7 +20,7 @@ export const fairlead = {
     return JSON.parse(readFileSync(MANIFEST, 'utf8')).version;
   },
 
-  async start({ stage, options }, { backends, threads = 1, tls }) {
+  async start({ stage, options }, { backends, threads = 1, tls, hasAccessLog = true }) {
     const [port, adminPort] = await freePorts(2);
     const name = `fairlead-${++starts}`;
     const config = {
@@ -29,7 +29,7 @@ export const fairlead = {
       admin_port: adminPort,
       threads,
       health_check_method: 'tcp',
-      access_log: stage.path(`${name}.access.log`),
+      access_log: hasAccessLog && stage.path(`${name}.access.log`),
       log_level: 'warn',
       state_file: false,
       backends: backends.map((backend) => ({ url: `http://127.0.0.1:${backend}`, weight: 1 })),

@@ -5,6 +5,7 @@
  * @typedef {object} Task what a scenario asks of a proxy
  * @property {readonly number[]} backends their ports on 127.0.0.1
  * @property {number} [threads] data threads (1)
+ * @property {boolean} [hasAccessLog] of Fairlead (true)
  * @property {Certificate} [tls] speak TLS to clients, and HTTP/2 where the proxy has it
  * @property {boolean} [isWebSocket] connections are going to be upgraded
  *

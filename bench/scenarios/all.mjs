@@ -8,6 +8,7 @@ import {
   newConnection,
   post64k,
   smallGet,
+  smallGetNoLog,
 } from './http.mjs';
 import { idle } from './idle.mjs';
 import { pick } from './pick.mjs';
@@ -19,6 +20,7 @@ import { webSocket } from './websocket.mjs';
 /** @type {readonly import('../bench.mjs').Scenario[]} */
 export const SCENARIOS = [
   smallGet,
+  smallGetNoLog,
   body1k,
   body64k,
   body1m,

@@ -24,6 +24,17 @@ export const smallGet = loadedScenario({
   load: small,
 });
 
+/** Beside peers that keep no log either. */
+export const smallGetNoLog = loadedScenario({
+  name: 'small-get-no-log',
+  title: 'Small GET without a log',
+  about: 'As "Small GET", with the access log of Fairlead off: the peers here have none.',
+  peers: ['haproxy', 'go'],
+  quickPeers: ['haproxy'],
+  task: (bench) => ({ ...oneBackend(bench), hasAccessLog: false }),
+  load: small,
+});
+
 function body(name, title, path, connections, peers, quickPeers) {
   return loadedScenario({
     name,

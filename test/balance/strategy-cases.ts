@@ -13,8 +13,23 @@ export interface TestCandidate extends Candidate {
   inFlight: number;
 }
 
+function candidate(id: number, weight: number): TestCandidate {
+  const inFlightCell = new Int32Array(1);
+  return {
+    id,
+    weight,
+    inFlightCell,
+    get inFlight() {
+      return inFlightCell[0] as number;
+    },
+    set inFlight(count) {
+      inFlightCell[0] = count;
+    },
+  };
+}
+
 export function candidates(...weights: readonly number[]): TestCandidate[] {
-  return weights.map((weight, id) => ({ id, weight, inFlight: 0 }));
+  return weights.map((weight, id) => candidate(id, weight));
 }
 
 /** Mulberry32: uniform in [0, 1), the same for the same seed. */
@@ -169,7 +184,7 @@ export const STRATEGY_CASES: readonly StrategyCase[] = [
     title: 'avoiding somebody who is not eligible changes nothing',
     run: (name) => {
       const strategy = strategyOf(name, candidates(1, 1));
-      const stranger: TestCandidate = { id: 99, weight: 1, inFlight: 0 };
+      const stranger = candidate(99, 1);
       expect(new Set(picks(strategy, 100, { avoid: [stranger] }))).toEqual(new Set([0, 1]));
     },
   },

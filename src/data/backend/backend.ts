@@ -21,11 +21,10 @@ export class Backend implements Candidate, ConnectionOwner {
   readonly counters: BackendCounters;
   spec: BackendSnapshot;
   weight: number;
+  readonly inFlightCell: Int32Array;
 
   /** Newest at the end: the one used last is used first, so that the others can grow old and be closed. */
   readonly #idle: BackendConnection[] = [];
-  /** The counters' own cell: a strategy may look at all backends for one pick. */
-  readonly #inFlight: Int32Array;
   readonly #threadCount: number;
   readonly #io: ThreadIo;
   #isRemoved = false;
@@ -35,13 +34,13 @@ export class Backend implements Candidate, ConnectionOwner {
     this.spec = spec;
     this.weight = spec.weight;
     this.counters = new BackendCounters(spec.counters, threadIndex, threadCount);
-    this.#inFlight = this.counters.inFlightCell;
+    this.inFlightCell = this.counters.inFlightCell;
     this.#threadCount = threadCount;
     this.#io = io;
   }
 
   get inFlight(): number {
-    return this.#inFlight[0] as number;
+    return this.inFlightCell[0] as number;
   }
 
   update(spec: BackendSnapshot): void {

@@ -11,6 +11,8 @@ import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
 export class LeastConnections<C extends Candidate> implements Strategy<C> {
   readonly #context: StrategyContext;
   #eligible: readonly C[] = [];
+  /** Where their requests in flight are counted: one step less per backend than to ask each of them. */
+  #cells: readonly Int32Array[] = [];
   /** As floats: their products with loads need no check for overflow. */
   #weights: Float64Array = new Float64Array(0);
   /** Never 0, on which the generator would stay. */
@@ -24,6 +26,7 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
 
   rebuild(eligible: readonly C[]): void {
     this.#eligible = eligible;
+    this.#cells = eligible.map((candidate) => candidate.inFlightCell);
     this.#weights = Float64Array.from(eligible, (candidate) => candidate.weight);
     this.#least = new Int32Array(eligible.length);
     this.#chance = 1 + Math.floor(this.#context.random() * 0x7f_ff_ff_ff);
@@ -35,15 +38,15 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
 
   #pick(avoid: readonly C[] | null): C | null {
     const eligible = this.#eligible;
+    const cells = this.#cells;
     const weights = this.#weights;
     const least = this.#least;
     let count = 0;
     let leastLoad = Number.POSITIVE_INFINITY;
     let leastWeight = 1;
     for (let index = 0; index < eligible.length; index++) {
-      const candidate = eligible[index] as C;
-      if (avoid !== null && avoid.includes(candidate)) continue;
-      const load = candidate.inFlight + 1;
+      if (avoid !== null && avoid.includes(eligible[index] as C)) continue;
+      const load = ((cells[index] as Int32Array)[0] as number) + 1;
       const weight = weights[index] as number;
       // load / weight < leastLoad / leastWeight, without the division.
       const product = load * leastWeight;

@@ -10,6 +10,8 @@ export interface Candidate {
   readonly weight: number;
   /** Requests in flight, of all data threads together. */
   readonly inFlight: number;
+  /** Its first element is `inFlight`: for a strategy that looks at all backends for one pick. Only to be read. */
+  readonly inFlightCell: Int32Array;
 }
 
 export interface Strategy<C extends Candidate> {
