@@ -167,6 +167,43 @@ export const ERRORS = {
     'http_response_timeout',
     "The backend's response stopped arriving.",
   ),
+
+  // Limits and deadlines.
+  ERR_RATE_LIMITED: {
+    status: 429,
+    source: 'client',
+    retry: 'never',
+    proxyStatus: 'http_request_denied',
+    message: 'The client has sent too many requests.',
+  },
+  ERR_QUEUE_FULL: proxy(
+    503,
+    'connection_limit_reached',
+    'Every backend is at its limit, and so is the queue.',
+  ),
+  ERR_QUEUE_TIMEOUT: proxy(
+    503,
+    'connection_limit_reached',
+    'No backend had room for the request in time.',
+  ),
+  ERR_CIRCUIT_OPEN: proxy(
+    503,
+    'destination_unavailable',
+    'The circuit breaker is open: too many requests have failed.',
+  ),
+  ERR_TOTAL_TIMEOUT: proxy(504, 'http_response_timeout', 'The request took too long altogether.'),
+  ERR_BACKEND_TRY_TIMEOUT: backend(
+    504,
+    'if-idempotent',
+    'http_response_timeout',
+    'The backend did not answer this attempt in time.',
+  ),
+  ERR_BACKEND_STATUS: backend(
+    502,
+    'if-idempotent',
+    'http_response_incomplete',
+    'The backend answered with a status that is tried again.',
+  ),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -25,7 +25,7 @@ function backendsOf(count) {
   const backends = Array.from({ length: count }, (_, id) => {
     const url = `http://127.0.0.1:${10_000 + id}`;
     const counters = createBackendCounters(1);
-    const spec = { id, url, weight: 1 + (id % 3), isEligible: true, counters };
+    const spec = { id, url, weight: 1 + (id % 3), sessionToken: '', counters };
     return new Backend(spec, 0, 1, io);
   });
   for (let request = 0; request < IN_FLIGHT; request++) {
@@ -54,6 +54,7 @@ function measure(name, count) {
   const strategy = createStrategy(name, {
     random: Math.random,
     nextTurn: () => counters.nextTurn(),
+    now: () => performance.now(),
   });
   strategy.rebuild(backendsOf(count));
   picks(strategy, WARM_UP);

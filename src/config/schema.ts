@@ -35,7 +35,7 @@ const strategy = oneOf(STRATEGY_INPUTS).transform(
 const backend = z
   .union(
     [
-      backendUrl().transform((address) => ({ ...address, weight: 1 })),
+      backendUrl().transform((address) => ({ ...address, weight: 1, isBackup: false })),
       z
         .strictObject({
           url: backendUrl().describe('Scheme, host and port: `http://localhost:3001`.'),
@@ -43,7 +43,7 @@ const backend = z
             .describe('Its share of the requests, beside the weights of the others.')
             .default(1),
         })
-        .transform(({ url, weight }) => ({ ...url, weight })),
+        .transform(({ url, weight }) => ({ ...url, weight, isBackup: false })),
     ],
     { error: 'must be a URL or { url, weight }' },
   )

@@ -6,6 +6,11 @@
 import type {
   Forwarding,
   Limits,
+  Queue,
+  RateLimit,
+  RequestKey,
+  Retries,
+  Sticky,
   StrategyName,
   Timeouts,
   TlsMaterial,
@@ -36,11 +41,42 @@ export interface BackendAddress {
   readonly authority: string;
 }
 
-/** Weights are whole numbers from 1 to this. */
+/** Weights are whole numbers from 0 (no new clients) to this. */
 export const MAX_WEIGHT = 1000;
 
 export interface BackendSettings extends BackendAddress {
   readonly weight: number;
+  /** Used only while no other backend is eligible. */
+  readonly isBackup: boolean;
+}
+
+/** Passive health: who fails real requests is taken out for a while. Envoy's outlier detection is the model. */
+export interface OutlierSettings {
+  /** Faults in a row, all data threads together; 0: off. */
+  readonly consecutiveFailures: number;
+  /** Faults in percent of at least `minRequests` within `intervalMs`; 0: off. */
+  readonly failurePercent: number;
+  readonly minRequests: number;
+  readonly intervalMs: number;
+  /** Times the number of ejections so far, at most `maxEjectionMs`. */
+  readonly baseEjectionMs: number;
+  readonly maxEjectionMs: number;
+  /** Of the pool; its last backend is never ejected. */
+  readonly maxEjectionPercent: number;
+  /** A response head later than this is a fault; 0: never. */
+  readonly slowCallMs: number;
+}
+
+/** Closed, open, half-open: one per backend, and one for the pool. */
+export interface BreakerSettings {
+  /** Faults in percent of at least `minRequests` within `intervalMs` open it. */
+  readonly failurePercent: number;
+  readonly minRequests: number;
+  readonly intervalMs: number;
+  /** How long it stays open. */
+  readonly openMs: number;
+  /** Requests let through while half-open: all good, it closes; one bad, it opens again. */
+  readonly halfOpenRequests: number;
 }
 
 export interface AdminSettings {
@@ -61,6 +97,20 @@ export interface Settings {
   readonly strategy: StrategyName;
   readonly backends: readonly BackendSettings[];
   readonly maxConnections: number;
+  readonly maxRequests: number;
+  /** What `consistent-hash` goes by. */
+  readonly hashKey: RequestKey;
+  /** `secret` signs session cookies; undefined: one is made at start. */
+  readonly sticky: (Sticky & { readonly secret: string | undefined }) | null;
+  readonly retries: Retries;
+  readonly queue: Queue;
+  readonly rateLimit: RateLimit | null;
+  readonly outlier: OutlierSettings | null;
+  readonly breaker: BreakerSettings | null;
+  /** A backend that comes (back) gets its full share only after so long; 0: at once. */
+  readonly slowStartMs: number;
+  /** With fewer backends eligible than this, others are used as well; 0: never. */
+  readonly panicThresholdPercent: number;
   readonly healthCheck: HealthCheckSettings;
   readonly timeouts: Timeouts;
   /** How long a shutdown waits for requests in flight. */

@@ -1,7 +1,7 @@
 /** Puts together what the data plane runs on. Pure: the same input gives an equal snapshot. */
 import type { Settings } from '../config/settings.ts';
-import type { BackendSnapshot, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
-import { type Backend, isAlive } from './backend.ts';
+import type { BackendSnapshot, Eligibility, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
+import type { Backend } from './backend.ts';
 
 /** The one pool that exists so far. */
 export const DEFAULT_POOL = 'default';
@@ -11,6 +11,7 @@ export interface SnapshotParts {
   readonly settings: Settings;
   readonly strategy: StrategyName;
   readonly backends: readonly Backend[];
+  readonly eligibility: Eligibility;
 }
 
 export function buildSnapshot(parts: SnapshotParts): Snapshot {
@@ -26,7 +27,18 @@ export function buildSnapshot(parts: SnapshotParts): Snapshot {
       name: DEFAULT_POOL,
       strategy: parts.strategy,
       backends: parts.backends.map(backendSnapshot),
+      eligibility: parts.eligibility,
       maxConnections: settings.maxConnections,
+      maxRequests: settings.maxRequests,
+      hashKey: settings.hashKey,
+      sticky: settings.sticky && { key: settings.sticky.key, ttlMs: settings.sticky.ttlMs },
+      retries: settings.retries,
+      queue: settings.queue,
+      rateLimit: settings.rateLimit,
+      faults: {
+        reportAfter: settings.outlier?.consecutiveFailures ?? 0,
+        slowCallMs: settings.outlier?.slowCallMs ?? 0,
+      },
     },
     timeouts: settings.timeouts,
     limits: settings.limits,
@@ -48,7 +60,7 @@ function backendSnapshot(backend: Backend): BackendSnapshot {
     port,
     authority,
     weight: backend.weight,
-    isEligible: isAlive(backend),
+    sessionToken: '',
     counters: backend.counters,
   };
 }

@@ -5,6 +5,7 @@
  * index takes its place at once. Only threads that die again and again right after their start are slowed down.
  */
 import type { Logger } from '../observe/logger.ts';
+import { createClientTables } from '../snapshot/client-table.ts';
 import {
   createProcessCounters,
   giveBackBackendShare,
@@ -13,14 +14,16 @@ import {
 } from '../snapshot/counters.ts';
 import { createLogRing, LogRing } from '../snapshot/log-ring.ts';
 import type {
+  ClientTables,
   ConnectFailedMessage,
   DataThreadInit,
   EligibilityMessage,
+  FaultsInARowMessage,
   FromDataThread,
   SnapshotMessage,
   ToDataThread,
 } from '../snapshot/messages.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
 import { type DataThread, startInThisThread, startWorker } from './data-thread.ts';
 import { probeAddress } from './probe-address.ts';
 
@@ -55,6 +58,7 @@ export interface DataThreadsOptions {
   readonly count: number;
   readonly log: Logger;
   readonly onConnectFailed: (message: ConnectFailedMessage) => void;
+  readonly onFaultsInARow: (message: FaultsInARowMessage) => void;
   /** The lines are shared memory: they may be read until `release` is called. */
   readonly onAccessLog: (lines: Uint8Array, count: number, release: () => void) => void;
   /** Another entry file than `data/worker`, for tests. */
@@ -82,6 +86,7 @@ export class DataThreads {
   /** Cells of the shared counters; also 1 where the data plane runs in this thread. */
   readonly threadCount: number;
   readonly #options: DataThreadsOptions;
+  readonly #clientTables: ClientTables = createClientTables();
   readonly #slots: Slot[] = [];
   readonly #listening = new Map<number, Waiting<ListenAddress>>();
   /** Snapshots on their way: which threads have not applied them yet. */
@@ -178,19 +183,14 @@ export class DataThreads {
     this.#applying.delete(sequence);
   }
 
-  setEligible(eligibleIds: readonly number[]): void {
+  setEligible(eligibility: Eligibility): void {
     const snapshot = this.#current();
-    const eligible = new Set(eligibleIds);
     // A replacement starts from the held snapshot: it has to know as much as those that heard this message.
-    const backends = snapshot.pool.backends.map((backend) => ({
-      ...backend,
-      isEligible: eligible.has(backend.id),
-    }));
-    this.#snapshot = { ...snapshot, pool: { ...snapshot.pool, backends } };
+    this.#snapshot = { ...snapshot, pool: { ...snapshot.pool, eligibility } };
     this.#lastApplied = this.#announce((sequence) => ({
       kind: 'eligibility',
       sequence,
-      eligibleIds,
+      eligibility,
     }));
   }
 
@@ -260,6 +260,7 @@ export class DataThreads {
       threadCount: this.threadCount,
       counters: this.counters,
       logRing,
+      clientTables: this.#clientTables,
       reusePort: this.threadCount > 1,
       snapshot: this.#current(),
     };
@@ -330,6 +331,9 @@ export class DataThreads {
         break;
       case 'connect-failed':
         this.#options.onConnectFailed(message);
+        break;
+      case 'faults-in-a-row':
+        this.#options.onFaultsInARow(message);
         break;
       case 'access-log':
         this.#options.onAccessLog(ring.bytes(message.block, message.length), message.count, () =>

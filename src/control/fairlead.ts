@@ -91,6 +91,8 @@ export async function startFairlead(
     log,
     onConnectFailed: ({ backendId, code, detail }) =>
       health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
+    // TODO-CONTROL
+    onFaultsInARow: () => {},
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(options.workerUrl && { workerUrl: options.workerUrl }),
   });
@@ -101,7 +103,7 @@ export async function startFairlead(
     registry,
     log,
     probe,
-    onChange: () => threads.setEligible(registry.eligibleIds()),
+    onChange: () => threads.setEligible(registry.eligibility()),
   });
   const operator = new Operator({
     registry,

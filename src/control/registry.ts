@@ -8,7 +8,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendAddress, BackendSettings, Settings } from '../config/settings.ts';
 import { createBackendCounters } from '../snapshot/counters.ts';
-import type { Snapshot, StrategyName } from '../snapshot/snapshot.ts';
+import type { Eligibility, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
 import { type Backend, type Health, isAlive } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
 import {
@@ -111,10 +111,12 @@ export class Registry {
     return backend !== undefined && this.#entry(backend.address.url).isLeaving;
   }
 
-  eligibleIds(): number[] {
-    return this.backends()
+  /** Which backends requests may go to, as it is now. */
+  eligibility(): Eligibility {
+    const picks = this.backends()
       .filter(isAlive)
-      .map((backend) => backend.id);
+      .map(({ id, weight }) => ({ id, weight }));
+    return { picks, keeps: picks.map(({ id }) => id), isPanic: false };
   }
 
   /** Everything the data plane needs, as it is now. */
@@ -124,6 +126,7 @@ export class Registry {
       settings: this.#settings,
       strategy: this.strategy,
       backends: this.backends(),
+      eligibility: this.eligibility(),
     });
   }
 

@@ -33,6 +33,7 @@ class Plane implements DataPlane {
     this.#strategyContext = {
       random: Math.random,
       nextTurn: () => this.#context.counters.nextTurn(),
+      now: () => performance.now(),
     };
     this.#reusePort = init.reusePort;
     this.#swap(init.snapshot, null);
@@ -46,7 +47,7 @@ class Plane implements DataPlane {
         this.#context.post({ kind: 'applied', sequence: message.sequence });
         break;
       case 'eligibility':
-        setEligible(this.#context.view, message.eligibleIds);
+        setEligible(this.#context.view, message.eligibility);
         this.#context.post({ kind: 'applied', sequence: message.sequence });
         break;
       case 'listen':

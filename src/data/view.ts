@@ -3,7 +3,7 @@
  * address blocks compiled. An exchange keeps the view that it began on until it ends.
  */
 import net from 'node:net';
-import type { BackendSnapshot, Snapshot } from '../snapshot/snapshot.ts';
+import type { BackendSnapshot, Eligibility, Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend/backend.ts';
 import { createStrategy } from './balance/strategies.ts';
 import type { Strategy, StrategyContext } from './balance/strategy.ts';
@@ -50,21 +50,20 @@ export function createView(
       fields: limits.fields,
     },
   };
-  setEligible(
-    view,
-    snapshot.pool.backends.filter((backend) => backend.isEligible).map((backend) => backend.id),
-  );
+  setEligible(view, snapshot.pool.eligibility);
   return view;
 }
 
 /** Rebuilds the strategy over exactly these backends; ids that the view does not know are skipped. */
-export function setEligible(view: View, ids: readonly number[]): void {
-  const eligible: Backend[] = [];
-  for (const id of ids) {
+export function setEligible(view: View, eligibility: Eligibility): void {
+  const picks: Backend[] = [];
+  for (const { id, weight } of eligibility.picks) {
     const backend = view.backends.get(id);
-    if (backend !== undefined) eligible.push(backend);
+    if (backend === undefined) continue;
+    backend.weight = weight;
+    picks.push(backend);
   }
-  view.strategy.rebuild(eligible);
+  view.strategy.rebuild(picks);
 }
 
 function compileBlocks(blocks: readonly string[]): net.BlockList | null {

@@ -27,7 +27,9 @@ const F_RETRIES = 2;
 const F_BYTES_IN = 3;
 const F_BYTES_OUT = 4;
 const F_DURATION_SUM = 5;
-const F_STATUS = 6;
+const F_JUDGED = 6;
+const F_FAULTS = 7;
+const F_STATUS = 8;
 const F_BUCKET = F_STATUS + STATUSES;
 const F_COUNT = F_BUCKET + BUCKETS;
 
@@ -37,10 +39,16 @@ const I_OPEN = 1;
 const I_IDLE = 2;
 const I_SHARE = 4;
 
-// The shared header: two process-wide Int32 cells, then the latency average as a float64.
+// The shared header: process-wide Int32 cells, and among them the latency average as a float64.
 const H_IN_FLIGHT = 0;
 const H_OPEN = 1;
 const HEADER_LATENCY_OFFSET = 8;
+const H_FAULTS_IN_A_ROW = 4;
+const H_GATE = 5;
+const HEADER_CELLS = 6;
+
+/** A gate that lets everything through; any other value is how many more it lets through. */
+export const GATE_OPEN_WIDE = -1;
 const CACHE_LINE_BYTES = 64;
 /**
  * Buffers of this size begin at the start of a page, and what lies at the same place of many pages shares one small set of
@@ -53,6 +61,20 @@ let nextHeaderLine = 0;
 
 function headerOffset(buffer: SharedArrayBuffer): number {
   return new Int32Array(buffer, 0, 1)[0] as number;
+}
+
+function headerOf(buffer: SharedArrayBuffer): Int32Array {
+  return new Int32Array(buffer, headerOffset(buffer), HEADER_CELLS);
+}
+
+/** Takes one of what the gate lets through. */
+function passGate(header: Int32Array, cell: number): boolean {
+  if (header[cell] === GATE_OPEN_WIDE) return true;
+  for (;;) {
+    const left = Atomics.load(header, cell);
+    if (left <= 0) return left === GATE_OPEN_WIDE;
+    if (Atomics.compareExchange(header, cell, left, left - 1) === left) return true;
+  }
 }
 
 /** Weight of a new sample in the moving average of a backend's time to its response head. */
@@ -72,7 +94,9 @@ function bucketOf(seconds: number): number {
 export function createBackendCounters(threadCount: number): SharedArrayBuffer {
   const bytes = HEADER_BYTES + threadCount * (I_SHARE * 4 + F_COUNT * 8);
   const buffer = new SharedArrayBuffer(bytes);
-  new Int32Array(buffer, 0, 1)[0] = (1 + (nextHeaderLine++ % HEADER_LINES)) * CACHE_LINE_BYTES;
+  const offset = (1 + (nextHeaderLine++ % HEADER_LINES)) * CACHE_LINE_BYTES;
+  new Int32Array(buffer, 0, 1)[0] = offset;
+  headerOf(buffer)[H_GATE] = GATE_OPEN_WIDE;
   return buffer;
 }
 
@@ -85,7 +109,7 @@ export class BackendCounters {
 
   constructor(buffer: SharedArrayBuffer, threadIndex: number, threadCount: number) {
     const offset = headerOffset(buffer);
-    this.#header = new Int32Array(buffer, offset, 2);
+    this.#header = headerOf(buffer);
     this.#latency = new Float64Array(buffer, offset + HEADER_LATENCY_OFFSET, 1);
     this.#share = new Int32Array(buffer, HEADER_BYTES + threadIndex * I_SHARE * 4, I_SHARE);
     this.#totals = new Float64Array(
@@ -108,6 +132,23 @@ export class BackendCounters {
   requestFinished(): void {
     Atomics.sub(this.#header, H_IN_FLIGHT, 1);
     (this.#share[I_IN_FLIGHT] as number)--;
+  }
+
+  /**
+   * Takes one of `limit` requests in flight (0: no limit) and starts it; false when all are taken. Exact across threads.
+   */
+  tryStartRequest(limit: number): boolean {
+    if (Atomics.add(this.#header, H_IN_FLIGHT, 1) >= limit && limit !== 0) {
+      Atomics.sub(this.#header, H_IN_FLIGHT, 1);
+      return false;
+    }
+    (this.#share[I_IN_FLIGHT] as number)++;
+    return true;
+  }
+
+  /** Whether the circuit breaker lets a request through; while half-open, that takes one of its probes. */
+  passGate(): boolean {
+    return passGate(this.#header, H_GATE);
   }
 
   /** Takes one of `limit` connections (0: no limit); false when all are taken. Exact across threads. */
@@ -145,6 +186,20 @@ export class BackendCounters {
     (this.#totals[F_FAILURES] as number)++;
   }
 
+  /**
+   * An attempt showed how the backend does: a fault, or none.
+   * @returns how many faults that makes in a row, in all threads together.
+   */
+  attemptJudged(isFault: boolean): number {
+    (this.#totals[F_JUDGED] as number)++;
+    if (isFault) {
+      (this.#totals[F_FAULTS] as number)++;
+      return Atomics.add(this.#header, H_FAULTS_IN_A_ROW, 1) + 1;
+    }
+    if (this.#header[H_FAULTS_IN_A_ROW] !== 0) Atomics.store(this.#header, H_FAULTS_IN_A_ROW, 0);
+    return 0;
+  }
+
   /** An attempt failed and the exchange went on to another attempt. */
   attemptRetried(): void {
     (this.#totals[F_RETRIES] as number)++;
@@ -164,6 +219,10 @@ export interface BackendTotals {
   readonly requests: number;
   readonly failures: number;
   readonly retries: number;
+  /** Attempts that showed how the backend does, and those of them that were a fault. */
+  readonly judged: number;
+  readonly faults: number;
+  readonly faultsInARow: number;
   /** Bytes of request bodies and heads received from clients. */
   readonly bytesIn: number;
   /** Bytes sent to clients. */
@@ -179,8 +238,7 @@ export interface BackendTotals {
 
 /** Control plane: the sum over all threads. */
 export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: number): BackendTotals {
-  const offset = headerOffset(buffer);
-  const header = new Int32Array(buffer, offset, 2);
+  const header = headerOf(buffer);
   const shares = new Int32Array(buffer, HEADER_BYTES, threadCount * I_SHARE);
   const cells = new Float64Array(F_COUNT);
   const all = new Float64Array(
@@ -204,18 +262,35 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
     requests: cells[F_REQUESTS] as number,
     failures: cells[F_FAILURES] as number,
     retries: cells[F_RETRIES] as number,
+    judged: cells[F_JUDGED] as number,
+    faults: cells[F_FAULTS] as number,
+    faultsInARow: Atomics.load(header, H_FAULTS_IN_A_ROW),
     bytesIn: cells[F_BYTES_IN] as number,
     bytesOut: cells[F_BYTES_OUT] as number,
-    latencyMs: new Float64Array(buffer, offset + HEADER_LATENCY_OFFSET, 1)[0] as number,
+    latencyMs: new Float64Array(
+      buffer,
+      headerOffset(buffer) + HEADER_LATENCY_OFFSET,
+      1,
+    )[0] as number,
     durationSumSeconds: cells[F_DURATION_SUM] as number,
     statuses: readStatuses(cells, F_STATUS),
     buckets: Array.from(cells.subarray(F_BUCKET, F_BUCKET + BUCKETS)),
   };
 }
 
+/** Control plane: from now on the backend gets so many requests, or `GATE_OPEN_WIDE`. */
+export function setBackendGate(buffer: SharedArrayBuffer, passes: number): void {
+  Atomics.store(headerOf(buffer), H_GATE, passes);
+}
+
+/** Control plane: what was counted in a row is dealt with. */
+export function forgetFaultsInARow(buffer: SharedArrayBuffer): void {
+  Atomics.store(headerOf(buffer), H_FAULTS_IN_A_ROW, 0);
+}
+
 /** Control plane: a data thread died; its requests and connections are gone with it. */
 export function giveBackBackendShare(buffer: SharedArrayBuffer, threadIndex: number): void {
-  const header = new Int32Array(buffer, headerOffset(buffer), 2);
+  const header = headerOf(buffer);
   const share = new Int32Array(buffer, HEADER_BYTES + threadIndex * I_SHARE * 4, I_SHARE);
   Atomics.sub(header, H_IN_FLIGHT, share[I_IN_FLIGHT] as number);
   Atomics.sub(header, H_OPEN, share[I_OPEN] as number);
@@ -234,21 +309,43 @@ function readStatuses(cells: Float64Array, offset: number): Map<number, number> 
 // The process-wide buffer: two shared Int32 cells, then per thread one Int32 gauge, then per-thread float64 blocks.
 const P_ROUND_ROBIN = 0;
 const P_CLIENTS = 1;
+const P_QUEUED = 2;
+const P_GATE = 3;
+const P_HEADER_CELLS = 4;
 const P_HEADER_BYTES = 64;
+// Int32 gauges of one thread.
+const PS_CLIENTS = 0;
+const PS_QUEUED = 1;
+const PS_COUNT = 2;
 const PF_ACCEPTED = 0;
 const PF_LOG_LINES_DROPPED = 1;
-const PF_STATUS = 2;
+const PF_QUEUED = 2;
+const PF_QUEUE_SECONDS = 3;
+const PF_HEDGES = 4;
+const PF_RETRIES_REFUSED = 5;
+const PF_SESSIONS_EVICTED = 6;
+const PF_STATUS = 7;
 const PF_ERROR = PF_STATUS + STATUSES;
 const PF_COUNT = PF_ERROR + ERROR_CODES.length;
 
 function processShareBytes(threadCount: number): number {
-  return Math.ceil(threadCount / 2) * 8;
+  return threadCount * PS_COUNT * 4;
 }
 
 export function createProcessCounters(threadCount: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(
+  const buffer = new SharedArrayBuffer(
     P_HEADER_BYTES + processShareBytes(threadCount) + threadCount * PF_COUNT * 8,
   );
+  processHeader(buffer)[P_GATE] = GATE_OPEN_WIDE;
+  return buffer;
+}
+
+function processHeader(buffer: SharedArrayBuffer): Int32Array {
+  return new Int32Array(buffer, 0, P_HEADER_CELLS);
+}
+
+function processShare(buffer: SharedArrayBuffer, threadIndex: number): Int32Array {
+  return new Int32Array(buffer, P_HEADER_BYTES + threadIndex * PS_COUNT * 4, PS_COUNT);
 }
 
 /** What one data thread writes about itself and about exchanges that never reached a backend. */
@@ -258,8 +355,8 @@ export class ProcessCounters {
   readonly #totals: Float64Array;
 
   constructor(buffer: SharedArrayBuffer, threadIndex: number, threadCount: number) {
-    this.#header = new Int32Array(buffer, 0, 2);
-    this.#share = new Int32Array(buffer, P_HEADER_BYTES + threadIndex * 4, 1);
+    this.#header = processHeader(buffer);
+    this.#share = processShare(buffer, threadIndex);
     this.#totals = new Float64Array(
       buffer,
       P_HEADER_BYTES + processShareBytes(threadCount) + threadIndex * PF_COUNT * 8,
@@ -278,14 +375,52 @@ export class ProcessCounters {
       Atomics.sub(this.#header, P_CLIENTS, 1);
       return false;
     }
-    (this.#share[0] as number)++;
+    (this.#share[PS_CLIENTS] as number)++;
     (this.#totals[PF_ACCEPTED] as number)++;
     return true;
   }
 
   clientClosed(): void {
     Atomics.sub(this.#header, P_CLIENTS, 1);
-    (this.#share[0] as number)--;
+    (this.#share[PS_CLIENTS] as number)--;
+  }
+
+  /** Whether the pool's circuit breaker lets a request through; while half-open, that takes one of its probes. */
+  passGate(): boolean {
+    return passGate(this.#header, P_GATE);
+  }
+
+  /** Takes one of `limit` places in the queue; false when all are taken. */
+  tryEnqueue(limit: number): boolean {
+    if (Atomics.add(this.#header, P_QUEUED, 1) >= limit) {
+      Atomics.sub(this.#header, P_QUEUED, 1);
+      return false;
+    }
+    (this.#share[PS_QUEUED] as number)++;
+    return true;
+  }
+
+  /** A request left the queue, for whatever reason, after so long. */
+  dequeued(seconds: number): void {
+    Atomics.sub(this.#header, P_QUEUED, 1);
+    (this.#share[PS_QUEUED] as number)--;
+    (this.#totals[PF_QUEUED] as number)++;
+    (this.#totals[PF_QUEUE_SECONDS] as number) += seconds;
+  }
+
+  /** A second attempt began beside the first. */
+  hedged(): void {
+    (this.#totals[PF_HEDGES] as number)++;
+  }
+
+  /** An attempt failed that the rules would have tried again, but the budget was spent. */
+  retryRefused(): void {
+    (this.#totals[PF_RETRIES_REFUSED] as number)++;
+  }
+
+  /** A session was forgotten before its time, for want of room. */
+  sessionEvicted(): void {
+    (this.#totals[PF_SESSIONS_EVICTED] as number)++;
   }
 
   /** An exchange ended without a backend. */
@@ -307,6 +442,13 @@ export interface ProcessTotals {
   readonly clientConnections: number;
   readonly acceptedConnections: number;
   readonly logLinesDropped: number;
+  /** Requests that wait for a backend with room now; those that have waited so far, and how long altogether. */
+  readonly queued: number;
+  readonly queuedTotal: number;
+  readonly queueSeconds: number;
+  readonly hedges: number;
+  readonly retriesRefused: number;
+  readonly sessionsEvicted: number;
   /** Exchanges that no backend took part in, by status. */
   readonly statuses: ReadonlyMap<number, number>;
   /** Exchanges by error, in the order of `ERROR_CODES`. */
@@ -326,7 +468,13 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
     }
   }
   return {
-    clientConnections: Atomics.load(new Int32Array(buffer, 0, 2), P_CLIENTS),
+    clientConnections: Atomics.load(processHeader(buffer), P_CLIENTS),
+    queued: Atomics.load(processHeader(buffer), P_QUEUED),
+    queuedTotal: cells[PF_QUEUED] as number,
+    queueSeconds: cells[PF_QUEUE_SECONDS] as number,
+    hedges: cells[PF_HEDGES] as number,
+    retriesRefused: cells[PF_RETRIES_REFUSED] as number,
+    sessionsEvicted: cells[PF_SESSIONS_EVICTED] as number,
     acceptedConnections: cells[PF_ACCEPTED] as number,
     logLinesDropped: cells[PF_LOG_LINES_DROPPED] as number,
     statuses: readStatuses(cells, PF_STATUS),
@@ -334,9 +482,16 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
   };
 }
 
-/** Control plane: a data thread died; its client connections are gone with it. */
+/** Control plane: from now on the pool gets so many requests, or `GATE_OPEN_WIDE`. */
+export function setPoolGate(buffer: SharedArrayBuffer, passes: number): void {
+  Atomics.store(processHeader(buffer), P_GATE, passes);
+}
+
+/** Control plane: a data thread died; its client connections and what waited are gone with it. */
 export function giveBackProcessShare(buffer: SharedArrayBuffer, threadIndex: number): void {
-  const share = new Int32Array(buffer, P_HEADER_BYTES + threadIndex * 4, 1);
-  Atomics.sub(new Int32Array(buffer, 0, 2), P_CLIENTS, share[0] as number);
-  share[0] = 0;
+  const share = processShare(buffer, threadIndex);
+  const header = processHeader(buffer);
+  Atomics.sub(header, P_CLIENTS, share[PS_CLIENTS] as number);
+  Atomics.sub(header, P_QUEUED, share[PS_QUEUED] as number);
+  share.fill(0);
 }

@@ -5,7 +5,7 @@
  * Messages of one direction arrive in the order they were sent.
  */
 import type { ErrorCode } from '../errors.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { Eligibility, Snapshot } from './snapshot.ts';
 
 export interface DataThreadInit {
   /** 0 … threadCount − 1: which cells of the shared counters are this thread's. A replacement takes the same index. */
@@ -15,9 +15,18 @@ export interface DataThreadInit {
   readonly counters: SharedArrayBuffer;
   /** Where this thread's access-log lines go: see log-ring.ts. */
   readonly logRing: SharedArrayBuffer;
+  /** What all threads know of single clients: see client-table.ts. */
+  readonly clientTables: ClientTables;
   /** Share the port with other threads (SO_REUSEPORT). False with one thread. */
   readonly reusePort: boolean;
   readonly snapshot: Snapshot;
+}
+
+/** Each the memory of one `ClientTable`. */
+export interface ClientTables {
+  readonly sessions: SharedArrayBuffer;
+  readonly rates: SharedArrayBuffer;
+  readonly connections: SharedArrayBuffer;
 }
 
 /** Run on this snapshot from now on. Answered by `applied` with the same sequence. */
@@ -27,14 +36,11 @@ export interface SnapshotMessage {
   readonly snapshot: Snapshot;
 }
 
-/**
- * The complete set of backends that may be picked has become this one (ids of the current snapshot). Answered by
- * `applied` with the same sequence.
- */
+/** Which backends may be picked has become this (ids of the current snapshot). Answered by `applied`, same sequence. */
 export interface EligibilityMessage {
   readonly kind: 'eligibility';
   readonly sequence: number;
-  readonly eligibleIds: readonly number[];
+  readonly eligibility: Eligibility;
 }
 
 /** Open the listener of the current snapshot. Answered by `listening` or `listen-failed`. */
@@ -97,6 +103,14 @@ export interface ConnectFailedMessage {
   readonly detail: string;
 }
 
+/** A backend has failed `FaultRules.reportAfter` times in a row, in all threads together. */
+export interface FaultsInARowMessage {
+  readonly kind: 'faults-in-a-row';
+  readonly backendId: number;
+  /** The last of them. */
+  readonly detail: string;
+}
+
 /**
  * Complete access-log lines, ASCII, each ended by LF: the first `length` bytes of this block of the thread's log ring.
  * The receiver releases the block.
@@ -123,6 +137,7 @@ export type FromDataThread =
   | AppliedMessage
   | DrainedMessage
   | ConnectFailedMessage
+  | FaultsInARowMessage
   | AccessLogMessage
   | LogMessage;
 

@@ -7,7 +7,14 @@
  */
 
 /** The balancing algorithms that exist, by their one canonical name. */
-export const STRATEGY_NAMES = ['round-robin', 'least-connections'] as const;
+export const STRATEGY_NAMES = [
+  'round-robin',
+  'least-connections',
+  'random-two',
+  'peak-ewma',
+  'ip-hash',
+  'consistent-hash',
+] as const;
 export type StrategyName = (typeof STRATEGY_NAMES)[number];
 
 export interface BackendSnapshot {
@@ -21,11 +28,76 @@ export interface BackendSnapshot {
   readonly port: number;
   /** `host:port` as a Host field would carry it: default ports left out, IPv6 in brackets. */
   readonly authority: string;
+  /** As configured; 0: no new clients. What it counts for at the moment stands in `Eligibility`. */
   readonly weight: number;
-  /** Whether the balancer may pick it: enabled and healthy. Later flips come as `EligibilityMessage`. */
-  readonly isEligible: boolean;
+  /** What a session cookie says to mean this backend: opaque, signed. Empty where sessions go by something else. */
+  readonly sessionToken: string;
   /** This backend's shared counters: see counters.ts. The same buffer in every snapshot that holds this id. */
   readonly counters: SharedArrayBuffer;
+}
+
+/** Which backends requests may go to. Changes with health, without a new snapshot: see `EligibilityMessage`. */
+export interface Eligibility {
+  /** Those that the strategy picks from, each with what it counts for now (slow start); a whole number from 1. */
+  readonly picks: readonly { readonly id: number; readonly weight: number }[];
+  /** Those that keep the sessions they have: also the draining ones, and those of weight 0. */
+  readonly keeps: readonly number[];
+  /** Too few are eligible, so that others are picked as well. */
+  readonly isPanic: boolean;
+}
+
+/** The part of a request that a policy goes by. A request that lacks it is taken by its client's address. */
+export interface RequestKey {
+  readonly by: 'ip' | 'header' | 'cookie' | 'query' | 'path';
+  /** Of the header field (lower case), the cookie or the query parameter; empty for `ip` and `path`. */
+  readonly name: string;
+}
+
+export interface Sticky {
+  readonly key: RequestKey;
+  /** How long a client stays with its backend: after its last request, for a cookie after it was set. */
+  readonly ttlMs: number;
+}
+
+export interface Retries {
+  /** Attempts of one exchange, the first included; 1: no retries. */
+  readonly attempts: number;
+  /** Time to the response head of one attempt; 0: only `timeouts.responseMs` counts. */
+  readonly perTryTimeoutMs: number;
+  /** Answers with these statuses are tried again, where the method allows it. */
+  readonly onStatus: readonly number[];
+  /** Retries as a percentage of the requests, beside a small reserve. */
+  readonly budgetPercent: number;
+  /** The most that is kept of a request's body for another attempt. */
+  readonly replayBufferBytes: number;
+  /** The pause before the second retry is at most this, twice as long before each further one. */
+  readonly backoffMs: number;
+  /** A second attempt starts beside the first when no response head came for so long; 0: never. */
+  readonly hedgeAfterMs: number;
+  /** Methods that are not idempotent are tried again after they were sent, too. */
+  readonly nonIdempotent: boolean;
+}
+
+export interface Queue {
+  /** Requests that wait for a backend with room, all threads together; 0: none waits. */
+  readonly size: number;
+  readonly timeoutMs: number;
+}
+
+export interface RateLimit {
+  readonly key: RequestKey;
+  /** `rate` requests per `perMs`, evenly spread, and `burst` at once. */
+  readonly rate: number;
+  readonly perMs: number;
+  readonly burst: number;
+}
+
+/** What counts as a fault of a backend, beside connections that fail and answers that never come. */
+export interface FaultRules {
+  /** So many faults in a row are reported at once; 0: never. */
+  readonly reportAfter: number;
+  /** A response head later than this counts as a fault; 0: never. */
+  readonly slowCallMs: number;
 }
 
 export interface Timeouts {
@@ -43,6 +115,8 @@ export interface Timeouts {
   readonly backendKeepAliveMs: number;
   /** Silence on an upgraded connection (WebSocket). */
   readonly tunnelMs: number;
+  /** A whole exchange, retries and waiting included; 0 means no limit. */
+  readonly totalMs: number;
 }
 
 export interface Limits {
@@ -56,6 +130,8 @@ export interface Limits {
   readonly bodyBytes: number;
   /** Client connections of the whole process; 0 means no limit. */
   readonly clientConnections: number;
+  /** Of these, from one address (IPv6: one /64); 0 means no limit. */
+  readonly connectionsPerClient: number;
 }
 
 export interface Forwarding {
@@ -72,10 +148,21 @@ export interface Forwarding {
 export interface PoolSnapshot {
   readonly name: string;
   readonly strategy: StrategyName;
-  /** In id order. Draining, disabled and unhealthy ones are here too, with `isEligible: false`. */
+  /** In id order. Draining, disabled and unhealthy ones are here too. */
   readonly backends: readonly BackendSnapshot[];
+  /** As of the moment the snapshot was made. */
+  readonly eligibility: Eligibility;
   /** Open connections to one backend, all threads together; 0 means no limit. */
   readonly maxConnections: number;
+  /** Requests in flight at one backend, all threads together; 0 means no limit. */
+  readonly maxRequests: number;
+  /** What `consistent-hash` goes by. */
+  readonly hashKey: RequestKey;
+  readonly sticky: Sticky | null;
+  readonly retries: Retries;
+  readonly queue: Queue;
+  readonly rateLimit: RateLimit | null;
+  readonly faults: FaultRules;
 }
 
 export interface TlsMaterial {

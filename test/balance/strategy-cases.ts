@@ -52,6 +52,7 @@ export function strategyOf(
   const strategy = createStrategy<TestCandidate>(name, {
     random: seeded(seed),
     nextTurn: () => turn++ >>> 0,
+    now: () => 0,
   });
   strategy.rebuild(eligible);
   return strategy;
@@ -80,11 +81,11 @@ export function picks(
     if (running.length <= inFlight) continue;
     const [done] = running.splice(0, 1) as [TestCandidate];
     done.inFlight--;
-    strategy.onFinish?.(done, false);
+    strategy.onFinish?.(done, false, 1);
   }
   for (const done of running) {
     done.inFlight--;
-    strategy.onFinish?.(done, false);
+    strategy.onFinish?.(done, false, 1);
   }
   return ids;
 }

@@ -18,6 +18,7 @@ function setUp({ count = 1, host = '127.0.0.1', port = 0 } = {}) {
     count,
     log,
     onConnectFailed: (message) => failed.push(message),
+    onFaultsInARow: () => {},
     onAccessLog: (lines, _count, release) => {
       accessed.push(Buffer.from(lines).toString());
       release();
@@ -86,7 +87,7 @@ describe('data threads', () => {
     await threads.start(registry.snapshot());
     const { port } = await threads.listen();
     registry.setHealth(0, 'healthy', 'ok');
-    threads.setEligible(registry.eligibleIds());
+    threads.setEligible(registry.eligibility());
     for (const [turn, word] of ['die', 'throw'].entries()) {
       await say(port, word);
       const reply = await waitFor(() => say(port, 'hello'), 1000);

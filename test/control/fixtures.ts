@@ -1,6 +1,7 @@
 /** Settings, logs and workers that the control plane's tests share. */
 import { parseBackendUrl } from '../../src/config/backend-url.ts';
 import type { BackendAddress, BackendSettings, Settings } from '../../src/config/settings.ts';
+import type { Registry } from '../../src/control/registry.ts';
 import type { Logger } from '../../src/observe/logger.ts';
 
 export function address(url: string): BackendAddress {
@@ -10,7 +11,7 @@ export function address(url: string): BackendAddress {
 }
 
 export function backend(url: string, weight = 1): BackendSettings {
-  return { ...address(url), weight };
+  return { ...address(url), weight, isBackup: false };
 }
 
 export function settings(changes: Partial<Settings> = {}): Settings {
@@ -23,6 +24,25 @@ export function settings(changes: Partial<Settings> = {}): Settings {
     strategy: 'round-robin',
     backends: [],
     maxConnections: 0,
+    maxRequests: 0,
+    hashKey: { by: 'ip', name: '' },
+    sticky: null,
+    retries: {
+      attempts: 3,
+      perTryTimeoutMs: 0,
+      onStatus: [],
+      budgetPercent: 20,
+      replayBufferBytes: 65_536,
+      backoffMs: 25,
+      hedgeAfterMs: 0,
+      nonIdempotent: false,
+    },
+    queue: { size: 0, timeoutMs: 5000 },
+    rateLimit: null,
+    outlier: null,
+    breaker: null,
+    slowStartMs: 0,
+    panicThresholdPercent: 0,
     healthCheck: {
       method: 'http',
       path: '/health',
@@ -40,6 +60,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
       keepAliveMs: 75_000,
       backendKeepAliveMs: 60_000,
       tunnelMs: 3_600_000,
+      totalMs: 0,
     },
     drainMs: 1000,
     limits: {
@@ -48,6 +69,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
       fields: 100,
       bodyBytes: 0,
       clientConnections: 0,
+      connectionsPerClient: 0,
     },
     forwarding: { hostHeader: { kind: 'client' }, trustedProxies: [], sendForwarded: false },
     accessLog: { target: 'stdout', format: 'json' },
@@ -56,6 +78,11 @@ export function settings(changes: Partial<Settings> = {}): Settings {
     configFile: undefined,
     ...changes,
   };
+}
+
+/** The ids that the strategy picks from. */
+export function pickedIds(registry: Registry): number[] {
+  return registry.eligibility().picks.map(({ id }) => id);
 }
 
 export interface LogLine {

@@ -3,7 +3,7 @@ import type { HealthCheckSettings } from '../../src/config/settings.ts';
 import { HealthChecker } from '../../src/control/health.ts';
 import type { ProbeRequest, ProbeResult } from '../../src/control/probe.ts';
 import { Registry } from '../../src/control/registry.ts';
-import { address, backend, recordLog, settings } from './fixtures.ts';
+import { address, backend, pickedIds, recordLog, settings } from './fixtures.ts';
 
 const A = 'http://localhost:8081';
 
@@ -43,9 +43,9 @@ describe('health checks', () => {
   it('decides by the first result, and says so once', async () => {
     const { health, registry, log, probes, world } = setUp();
     health.sync();
-    expect(registry.eligibleIds()).toEqual([]);
+    expect(pickedIds(registry)).toEqual([]);
     await vi.advanceTimersByTimeAsync(0);
-    expect(registry.eligibleIds()).toEqual([0]);
+    expect(pickedIds(registry)).toEqual([0]);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(probes.length).toBeGreaterThan(5);
     expect(log.events()).toEqual(['backend.up']);
@@ -61,17 +61,17 @@ describe('health checks', () => {
     await vi.advanceTimersByTimeAsync(5000);
     expect(probes.length).toBe(2);
     await vi.advanceTimersByTimeAsync(1000);
-    expect(registry.eligibleIds()).toEqual([0]);
+    expect(pickedIds(registry)).toEqual([0]);
     await vi.advanceTimersByTimeAsync(1000);
     expect(probes.length).toBe(4);
-    expect(registry.eligibleIds()).toEqual([]);
+    expect(pickedIds(registry)).toEqual([]);
     await vi.advanceTimersByTimeAsync(9000);
     expect(probes.length).toBe(4);
     world.answer = () => ({ isPassed: true });
     await vi.advanceTimersByTimeAsync(1000);
-    expect(registry.eligibleIds()).toEqual([]);
+    expect(pickedIds(registry)).toEqual([]);
     await vi.advanceTimersByTimeAsync(1000);
-    expect(registry.eligibleIds()).toEqual([0]);
+    expect(pickedIds(registry)).toEqual([0]);
     expect(log.events()).toEqual(['backend.up', 'backend.down', 'backend.up']);
     health.stop();
   });
@@ -94,13 +94,13 @@ describe('health checks', () => {
     await vi.advanceTimersByTimeAsync(0);
     health.connectFailed(0, 'connect ECONNREFUSED 127.0.0.1:8081');
     health.connectFailed(0, 'connect ECONNREFUSED 127.0.0.1:8081');
-    expect(registry.eligibleIds()).toEqual([]);
+    expect(pickedIds(registry)).toEqual([]);
     expect(
       log.lines.filter(({ event }) => event === 'backend.down').map(({ message }) => message),
     ).toEqual([`${A} is DOWN: connect ECONNREFUSED 127.0.0.1:8081`]);
     await vi.advanceTimersByTimeAsync(2000);
     expect(probes.length).toBe(3);
-    expect(registry.eligibleIds()).toEqual([0]);
+    expect(pickedIds(registry)).toEqual([0]);
     health.stop();
   });
 
@@ -117,7 +117,7 @@ describe('health checks', () => {
       };
       health.sync();
       await vi.advanceTimersByTimeAsync(40_000);
-      expect(registry.eligibleIds()).toEqual([0]);
+      expect(pickedIds(registry)).toEqual([0]);
       expect(probes.map(({ method }) => method).slice(0, 4)).toEqual([
         'http',
         'http',
@@ -143,7 +143,7 @@ describe('health checks', () => {
       health.sync();
       await vi.advanceTimersByTimeAsync(60_000);
       expect(new Set(probes.map((request) => request.method))).toEqual(new Set(['http']));
-      expect(registry.eligibleIds()).toEqual([]);
+      expect(pickedIds(registry)).toEqual([]);
       health.stop();
     }
   });
@@ -171,7 +171,7 @@ describe('health checks', () => {
     health.sync();
     await vi.advanceTimersByTimeAsync(0);
     expect(registry.backend(0)?.health).toBe('healthy');
-    expect(registry.eligibleIds()).toEqual([]);
+    expect(pickedIds(registry)).toEqual([]);
     health.stop();
   });
 

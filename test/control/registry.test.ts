@@ -3,7 +3,7 @@ import { isAlive } from '../../src/control/backend.ts';
 import { countChanges, settleLeaving } from '../../src/control/operator-state.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
-import { address, backend, settings } from './fixtures.ts';
+import { address, backend, pickedIds, settings } from './fixtures.ts';
 
 const A = 'http://localhost:8081';
 const B = 'http://localhost:8082';
@@ -81,14 +81,14 @@ describe('registry', () => {
     expect(isAlive(first)).toBe(true);
     for (const state of ['disabled', 'draining'] as const) {
       the.planUpdate(0, { state }).commit();
-      expect(the.eligibleIds()).toEqual([]);
-      expect(the.snapshot().pool.backends[0]?.isEligible).toBe(false);
+      expect(pickedIds(the)).toEqual([]);
+      expect(the.snapshot().pool.eligibility.picks).toEqual([]);
     }
     the.setHealth(0, 'unhealthy', 'no');
     the.setHealth(0, 'healthy', 'ok');
-    expect(the.eligibleIds()).toEqual([]);
+    expect(pickedIds(the)).toEqual([]);
     the.planUpdate(0, { state: 'enabled' }).commit();
-    expect(the.eligibleIds()).toEqual([0]);
+    expect(pickedIds(the)).toEqual([0]);
   });
 
   it('keeps id, health, counters and changes of operators over a reload', () => {

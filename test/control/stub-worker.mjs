@@ -51,7 +51,7 @@ const server = net.createServer((socket) => {
       socket.write('taken');
     }
     socket.write(
-      `${JSON.stringify({ thread: workerData.threadIndex, ids: snapshot.pool.backends.filter((b) => b.isEligible).map((b) => b.id), generation: snapshot.generation })}\n`,
+      `${JSON.stringify({ thread: workerData.threadIndex, ids: snapshot.pool.eligibility.picks.map(({ id }) => id), generation: snapshot.generation })}\n`,
     );
   });
 });

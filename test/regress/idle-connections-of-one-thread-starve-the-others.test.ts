@@ -55,7 +55,7 @@ async function twoThreads(): Promise<{
     port,
     authority: `127.0.0.1:${port}`,
     weight: 1,
-    isEligible: true,
+    sessionToken: '',
     counters,
   };
   const thread = (index: number): Backend => new Backend(spec, index, 2, new ThreadIo());

@@ -13,5 +13,7 @@ export function createStrategy<C extends Candidate>(
       return new RoundRobin<C>(context);
     case 'least-connections':
       return new LeastConnections<C>(context);
+    default:
+      throw new Error(`not built yet: ${name}`);
   }
 }

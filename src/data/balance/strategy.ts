@@ -6,7 +6,7 @@
 /** What a strategy may know of a backend. */
 export interface Candidate {
   readonly id: number;
-  /** A positive integer. */
+  /** A positive integer: what it counts for at the time of the rebuild. */
   readonly weight: number;
   /** Requests in flight, of all data threads together. */
   readonly inFlight: number;
@@ -19,15 +19,18 @@ export interface Strategy<C extends Candidate> {
   rebuild(eligible: readonly C[]): void;
   /**
    * Chooses a backend. Synchronous, allocates nothing.
-   * @param key what ties a client to a backend, for the strategies that look at it: the client's address.
+   * @param key what ties a client to a backend, for the strategies that look at it: see `PoolSnapshot.hashKey`.
    * @param avoid backends already tried: chosen only if nothing else is left. Null on a first attempt.
    * @returns null only when the eligible set is empty.
    */
   pick(key: string, avoid: readonly C[] | null): C | null;
   /** A request was given to this backend. */
   onStart?(backend: C): void;
-  /** It ended; `failed` when the backend was to blame. */
-  onFinish?(backend: C, failed: boolean): void;
+  /**
+   * It ended. `hasFailed` when the backend was to blame. `ms` is the time to the response head; of an attempt that had
+   * none, the time until it ended.
+   */
+  onFinish?(backend: C, hasFailed: boolean, ms: number): void;
 }
 
 /** What is passed in so that a strategy is deterministic in a test and exact across threads. */
@@ -36,4 +39,6 @@ export interface StrategyContext {
   readonly random: () => number;
   /** A ticket from the counter that all data threads share: 0, 1, 2, … as an unsigned 32-bit number. */
   readonly nextTurn: () => number;
+  /** Milliseconds on a monotonic clock, precise. */
+  readonly now: () => number;
 }

@@ -134,7 +134,7 @@ export class Attempt implements ConnectionUser {
     download?.dispose();
     backend.counters.requestFinished();
     if (hasFailed) backend.counters.attemptFailed();
-    view.strategy.onFinish?.(backend, hasFailed);
+    view.strategy.onFinish?.(backend, hasFailed, now - this.#startedAt);
     // A backend that has answered may still have to read: what waits for it would delay the next request.
     const isReusable =
       mayReuse &&
