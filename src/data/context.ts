@@ -8,6 +8,8 @@ import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { ProcessCounters } from '../snapshot/counters.ts';
 import type { DataThreadInit, PostToControl } from '../snapshot/messages.ts';
 import { AccessLog } from './relay/access-log.ts';
+import { RequestQueue } from './relay/request-queue.ts';
+import { RetryBudget } from './relay/retry-budget.ts';
 import { ThreadIo } from './stream/thread-io.ts';
 import type { View } from './view.ts';
 import { HeadParser } from './wire/head-parser.ts';
@@ -31,6 +33,10 @@ export class DataContext {
   readonly post: PostToControl;
   readonly accessLog: AccessLog;
   readonly io = new ThreadIo();
+  readonly queue: RequestQueue;
+  readonly retryBudget: RetryBudget;
+  /** Uniform in [0, 1). */
+  readonly random = Math.random;
   /**
    * Milliseconds on a monotonic clock, moved on by each tick to the time of the next one: a timeout that starts by it
    * never ends early. Too coarse for latencies.
@@ -53,6 +59,8 @@ export class DataContext {
     this.counters = new ProcessCounters(init.counters, init.threadIndex, init.threadCount);
     this.post = post;
     this.accessLog = new AccessLog(init.logRing, post, this.counters);
+    this.queue = new RequestQueue(this.counters);
+    this.retryBudget = new RetryBudget(init.threadCount, () => performance.now());
     this.nowMs = performance.now() + TICK_MS;
   }
 

@@ -137,6 +137,7 @@ class Plane implements DataPlane {
     context.nowMs = nowMs + TICK_MS;
     this.#listener?.tick(nowMs);
     for (const backend of context.view.backends.values()) backend.closeExpired(context.nowMs);
+    context.retryBudget.advance();
     context.accessLog.flush();
   }
 }

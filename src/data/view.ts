@@ -13,6 +13,8 @@ export interface View {
   readonly snapshot: Snapshot;
   readonly backends: ReadonlyMap<number, Backend>;
   readonly strategy: Strategy<Backend>;
+  /** What the strategy picks from. Replaced as a whole when it changes. */
+  eligible: readonly Backend[];
   readonly trustedProxies: net.BlockList | null;
   readonly headLimits: HeadLimits;
 }
@@ -43,6 +45,7 @@ export function createView(
     snapshot,
     backends,
     strategy,
+    eligible: [],
     trustedProxies: compileBlocks(snapshot.forwarding.trustedProxies),
     headLimits: {
       requestLineBytes: limits.requestLineBytes,
@@ -63,6 +66,7 @@ export function setEligible(view: View, eligibility: Eligibility): void {
     backend.weight = weight;
     picks.push(backend);
   }
+  view.eligible = picks;
   view.strategy.rebuild(picks);
 }
 

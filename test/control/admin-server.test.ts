@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Route } from '../../src/control/admin/router.ts';
 import { startAdminServer } from '../../src/control/admin/server.ts';
+import { STRATEGY_NAMES } from '../../src/snapshot/snapshot.ts';
 import { afterTest } from '../support/after-test.ts';
 import { backend, recordLog, settings } from './fixtures.ts';
 import { loaded, running } from './running.ts';
@@ -62,7 +63,7 @@ describe('the admin API', () => {
       status: 422,
       code: 'ERR_UNKNOWN_STRATEGY',
       hint: 'did you mean "least-connections"?',
-      strategies: ['round-robin', 'least-connections'],
+      strategies: [...STRATEGY_NAMES],
     });
   });
 

@@ -19,6 +19,7 @@ function entry(path: string): AccessLogEntry {
     bytesIn: 1,
     bytesOut: 2,
     durationMs: 1.5,
+    queueMs: -1,
     connectMs: -1,
     firstByteMs: 1,
     pool: 'default',

@@ -14,7 +14,11 @@ function forwarded(
   const { head, buffer, base } = held('response', text);
   const options = createConnectionOptions();
   readConnectionOptions(head, buffer, base, options);
-  const result = forwardResponse(head, buffer, base, options, { isChunked, connectionLine });
+  const result = forwardResponse(head, buffer, base, options, {
+    isChunked,
+    connectionLine,
+    addedFields: '',
+  });
   if (!result.endsWith('\r\n\r\n'))
     throw new Error(`an unfinished head: ${JSON.stringify(result)}`);
   return result.slice(0, -4).split('\r\n');

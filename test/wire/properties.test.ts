@@ -202,7 +202,7 @@ test('whatever response is understood becomes a head that can be read again, and
       understood++;
       const options = createConnectionOptions();
       readConnectionOptions(head, buffer, base, options);
-      const shape = { isChunked, connectionLine: '' };
+      const shape = { isChunked, connectionLine: '', addedFields: '' };
       const forwarded = forwardResponse(head, buffer, base, options, shape);
       const again = parseHead('response', forwarded);
       expect(again).toMatchObject({ outcome: 'done', length: forwarded.length });

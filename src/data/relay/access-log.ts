@@ -29,6 +29,7 @@ export interface AccessLogEntry {
   readonly bytesOut: number;
   readonly durationMs: number;
   /** Negative: the phase was not reached. */
+  readonly queueMs: number;
   readonly connectMs: number;
   readonly firstByteMs: number;
   readonly pool: string;
@@ -60,6 +61,7 @@ const HTTP11_STATUS = asciiBytes(',"protocol":"HTTP/1.1","status":');
 const BYTES_IN = asciiBytes(',"bytes_in":');
 const BYTES_OUT = asciiBytes(',"bytes_out":');
 const DURATION = asciiBytes(',"duration_ms":');
+const QUEUE = asciiBytes(',"queue_ms":');
 const CONNECT = asciiBytes(',"connect_ms":');
 const FIRST_BYTE = asciiBytes(',"first_byte_ms":');
 const POOL = asciiBytes(',"pool":"');
@@ -173,6 +175,10 @@ export class AccessLog {
     line.integer(entry.bytesOut);
     line.constant(DURATION);
     line.milliseconds(entry.durationMs);
+    if (entry.queueMs >= 0) {
+      line.constant(QUEUE);
+      line.milliseconds(entry.queueMs);
+    }
     if (entry.connectMs >= 0) {
       line.constant(CONNECT);
       line.milliseconds(entry.connectMs);

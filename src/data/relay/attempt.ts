@@ -35,6 +35,10 @@ export class Attempt implements ConnectionUser {
   connectMs = -1;
   /** When the request went out, on the precise clock. */
   sentAt: number;
+  /** Of the response; 0 before its head. */
+  status = 0;
+  /** From the sending of the request to the response head, in ms; −1 before it. */
+  headMs = -1;
 
   readonly #owner: AttemptOwner;
   readonly #startedAt: number;
@@ -51,22 +55,43 @@ export class Attempt implements ConnectionUser {
 
   /**
    * Takes the newest idle connection, or begins a fresh one (`onAttemptConnected` follows).
-   * @returns false when the backend has no room; the attempt is void then.
+   * @returns false when the backend has no room, or its circuit breaker lets nothing through; the attempt is void then.
    */
   begin(needsFresh: boolean): boolean {
     const { backend, view } = this;
+    const { counters } = backend;
+    const { maxRequests, maxConnections } = view.snapshot.pool;
+    if (!counters.tryStartRequest(maxRequests)) return false;
+    if (!counters.passGate()) {
+      counters.requestFinished();
+      return false;
+    }
     const idle = needsFresh ? null : backend.takeIdle(this.#owner.context.nowMs);
     if (idle === null) {
-      this.#connection = backend.connect(this, view.snapshot.pool.maxConnections);
-      if (this.#connection === null) return false;
+      this.#connection = backend.connect(this, maxConnections);
+      if (this.#connection === null) {
+        counters.requestFinished();
+        return false;
+      }
     } else {
       idle.assign(this);
       this.#connection = idle;
       this.isReused = true;
     }
-    backend.counters.requestStarted();
     view.strategy.onStart?.(backend);
     return true;
+  }
+
+  /** The head of the final response is there. */
+  headCame(status: number, now: number): void {
+    this.status = status;
+    this.headMs = now - this.sentAt;
+    this.backend.counters.responseHeadAfter(this.headMs);
+  }
+
+  /** The request is on its way. */
+  get isSent(): boolean {
+    return this.#download !== null;
   }
 
   get hasResponse(): boolean {
@@ -134,7 +159,7 @@ export class Attempt implements ConnectionUser {
     download?.dispose();
     backend.counters.requestFinished();
     if (hasFailed) backend.counters.attemptFailed();
-    view.strategy.onFinish?.(backend, hasFailed, now - this.#startedAt);
+    this.#judge(failure, hasFailed);
     // A backend that has answered may still have to read: what waits for it would delay the next request.
     const isReusable =
       mayReuse &&
@@ -150,9 +175,28 @@ export class Attempt implements ConnectionUser {
     }
     return {
       backendUrl: backend.spec.url,
-      outcome: failure ?? 'ok',
+      // Without a failure and without an answer, another attempt was quicker.
+      outcome: failure ?? (this.status === 0 ? 'called_off' : 'ok'),
       durationMs: now - this.#startedAt,
     };
+  }
+
+  /** What the attempt says about its backend: nothing, when it was called off before an answer came. */
+  #judge(failure: ErrorCode | null, hasFailed: boolean): void {
+    const { backend, view, status, headMs } = this;
+    const { reportAfter, slowCallMs } = view.snapshot.pool.faults;
+    // An idle connection that has just been closed is no fault: see `isKeepAliveRace`.
+    const isRace = failure === 'ERR_BACKEND_CLOSED' && this.isReused;
+    if (isRace || (!hasFailed && status === 0)) {
+      view.strategy.onFinish?.(backend, false, -1);
+      return;
+    }
+    const isFault = hasFailed || isFaultStatus(status) || (slowCallMs !== 0 && headMs > slowCallMs);
+    const inARow = backend.counters.attemptJudged(isFault);
+    view.strategy.onFinish?.(backend, isFault, headMs);
+    if (reportAfter === 0 || inARow === 0 || inARow % reportAfter !== 0) return;
+    const detail = hasFailed ? (failure as string) : describeFault(status, headMs);
+    this.#owner.context.post({ kind: 'faults-in-a-row', backendId: backend.id, detail });
   }
 
   onBackendConnected(): void {
@@ -204,29 +248,11 @@ export class Attempt implements ConnectionUser {
   }
 }
 
-/**
- * Picks a backend and begins an attempt there.
- * @param tried backends that failed this exchange already: they do not get it again.
- * @param needsFresh an idle connection has just turned out dead.
- * @returns the attempt, or why there is none.
- */
-export function startAttempt(
-  owner: AttemptOwner,
-  view: View,
-  key: string,
-  tried: readonly Backend[] | null,
-  needsFresh: boolean,
-  startedAt: number,
-): Attempt | 'ERR_NO_BACKEND' | 'ERR_BACKENDS_FULL' {
-  let avoid = tried;
-  for (;;) {
-    const backend = view.strategy.pick(key, avoid);
-    // A strategy falls back on the avoided when nothing else is left.
-    if (backend === null || (avoid !== null && avoid.includes(backend))) {
-      return avoid === tried ? 'ERR_NO_BACKEND' : 'ERR_BACKENDS_FULL';
-    }
-    const attempt = new Attempt(owner, view, backend, startedAt);
-    if (attempt.begin(needsFresh)) return attempt;
-    avoid = avoid === null ? [backend] : [...avoid, backend];
-  }
+/** A server error that is the server's fault: 501 and 505 are about the request (the rule of HAProxy's `observe layer7`). */
+function isFaultStatus(status: number): boolean {
+  return status >= 500 && status !== 501 && status !== 505;
+}
+
+function describeFault(status: number, headMs: number): string {
+  return isFaultStatus(status) ? `status ${status}` : `an answer after ${Math.round(headMs)} ms`;
 }

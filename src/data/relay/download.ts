@@ -47,6 +47,10 @@ export interface DownloadOwner {
   sendText(text: string): void;
   /** Sends `buffer[start, end)`, borrowed for the length of the call. */
   sendBytes(buffer: Buffer, start: number, end: number): void;
+  /** Whether an answer with this status is given up for another attempt: `onAttemptFailed` follows. */
+  refuses(status: number): boolean;
+  /** Whole field lines that the client gets beside those of the backend; empty as a rule. */
+  addedFields(): string;
   onResponseHead(status: number): void;
   /** An interim response was relayed. */
   onInterim(): void;
@@ -186,6 +190,10 @@ export class Download {
     }
     readConnectionOptions(head, buffer, base, options);
     if (head.status < 200) return this.#takeInterim(head, buffer, base);
+    if (this.#interim === 0 && owner.refuses(head.status)) {
+      owner.onAttemptFailed('ERR_BACKEND_STATUS', `status ${head.status}`);
+      return null;
+    }
 
     this.isReusable =
       isPersistent(head.versionMinor, options) &&
@@ -202,6 +210,7 @@ export class Download {
     const shape: ResponseShape = {
       isChunked: this.#sendsChunks,
       connectionLine: owner.decideConnection(hasUnknownLength && !this.#sendsChunks),
+      addedFields: owner.addedFields(),
     };
     this.#text += forwardResponse(head, buffer, base, options, shape);
     this.#state = AT_BODY;
@@ -223,6 +232,7 @@ export class Download {
       this.#text += forwardResponse(head, buffer, base, options, {
         isChunked: false,
         connectionLine: '',
+        addedFields: head.status === SWITCHING_PROTOCOLS ? owner.addedFields() : '',
       });
       if (head.status !== SWITCHING_PROTOCOLS) {
         this.#flushText();

@@ -5,33 +5,35 @@
  */
 import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
-import type { Backend } from '../backend/backend.ts';
 import type { DataContext } from '../context.ts';
 import type { View } from '../view.ts';
-import type { AttemptRecord } from './access-log.ts';
-import { type Attempt, type AttemptOwner, startAttempt } from './attempt.ts';
+import { refusal } from './admission.ts';
+import type { Attempt } from './attempt.ts';
+import { Attempts, type AttemptsOwner } from './attempts.ts';
 import type { ExchangeClient } from './exchange-client.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { recordExchange } from './ledger.ts';
 import { connectionLine, errorAnswer, optionsAnswer } from './own-answers.ts';
-import { mayRetry } from './retry-rules.ts';
+import { silentBackend, silentClient, silentConnect } from './silence.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import { createUpload, type Upload } from './upload.ts';
 
 /** A chunked body gathers before anything is sent. */
 const IS_HOLDING = 0;
-const IS_CONNECTING = 1;
+/** For a backend with room, or for the time of the next attempt. */
+const IS_WAITING = 1;
+const IS_CONNECTING = 2;
 /** The request is on its way; no final response head yet. */
-const IS_SENDING = 2;
-const IS_RESPONDING = 3;
-const IS_TUNNEL = 4;
-const IS_OVER = 5;
+const IS_SENDING = 3;
+const IS_RESPONDING = 4;
+const IS_TUNNEL = 5;
+const IS_OVER = 6;
 
 /** How long a chunked body may gather before it is sent on unchecked: see Upload.mayStart. */
 const HOLD_MS = 100;
 const SWITCHING_PROTOCOLS = 101;
 
-export class Exchange implements AttemptOwner, TunnelOwner {
+export class Exchange implements AttemptsOwner, TunnelOwner {
   readonly context: DataContext;
   readonly isHead: boolean;
   readonly clientVersionMinor: number;
@@ -41,22 +43,10 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   readonly #upload: Upload | null;
   readonly #startedAt: number;
   readonly #bytesOutAtStart: number;
-  /** The view of the current attempt: a retry runs on what is in force by then. */
-  #view: View;
+  readonly #attempts: Attempts;
   #phase = IS_HOLDING;
-  #attempt: Attempt | null = null;
   #tunnel: Tunnel | null = null;
-  /** The backend of the last attempt, for the counters and the log. */
-  #backend: Backend | null = null;
-  #attempts: readonly AttemptRecord[] = [];
-  #tried: Backend[] | null = null;
-  /** An idle connection turned out dead: the next attempt gets a new one. */
-  #needsFresh = false;
-  #lastDetail = '';
-  #connectMs = -1;
   #firstByteMs = -1;
-  /** Of the last attempt: an exchange that had one ends with it. 0 before. */
-  #endedAt = 0;
   #status = 0;
   #closesClient = false;
   /** Bytes of the final response went to the client: it can't be taken back. */
@@ -70,9 +60,9 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     this.clientVersionMinor = facts.versionMinor;
     this.#client = client;
     this.#request = request;
-    this.#view = context.view;
-    this.#upload = createUpload(facts, context.view);
     this.#startedAt = performance.now();
+    this.#attempts = new Attempts(this, request, context.view, this.#startedAt);
+    this.#upload = createUpload(facts, context.view);
     this.#bytesOutAtStart = client.bytesOut;
   }
 
@@ -80,6 +70,14 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   get wantsClientBytes(): boolean {
     if (this.#phase === IS_TUNNEL) return true;
     return this.#phase !== IS_OVER && this.isUploadOpen;
+  }
+
+  get #view(): View {
+    return this.#attempts.view;
+  }
+
+  get #attempt(): Attempt | null {
+    return this.#attempts.current;
   }
 
   get #isUploading(): boolean {
@@ -97,16 +95,17 @@ export class Exchange implements AttemptOwner, TunnelOwner {
    */
   begin(buffer: Buffer, start: number, end: number): number {
     const { facts } = this.#request;
-    const { bodyBytes } = this.#view.snapshot.limits;
-    if (bodyBytes !== 0 && facts.contentLength > bodyBytes) {
-      this.#fail('ERR_BODY_TOO_LARGE', `${facts.contentLength} bytes announced`);
+    this.context.retryBudget.deposit();
+    const refused = refusal(this.context, this.#request);
+    if (refused !== null) {
+      this.fail(refused.code, refused.detail);
     } else if (facts.maxForwards === 0 && facts.method === 'OPTIONS') {
       this.#answerOptions();
     } else if (this.#upload === null || facts.expectsContinue) {
-      this.#startAttempt();
+      this.#attempts.start();
     } else {
       // The coarse clock may be a tick behind: by it, the body would be held for anything from nothing to HOLD_MS.
-      this.#client.deadlineMs = performance.now() + HOLD_MS;
+      this.#setDeadline(performance.now() + HOLD_MS);
       return this.onClientBytes(buffer, start, end);
     }
     return start;
@@ -123,9 +122,9 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     const upload = this.#upload;
     if (upload === null) return start;
     const consumed = upload.receive(buffer, start, end);
-    if (upload.error !== null) this.#fail(upload.error, `after ${upload.bytesIn} bytes of body`);
+    if (upload.error !== null) this.fail(upload.error, `after ${upload.bytesIn} bytes of body`);
     else if (this.#phase >= IS_SENDING) this.#pumpUpload();
-    else if (this.#phase === IS_HOLDING && upload.mayStart) this.#startAttempt();
+    else if (this.#phase === IS_HOLDING && upload.mayStart) this.#attempts.start();
     else if (upload.isHeldFull) this.#client.pause();
     upload.hold();
     return consumed;
@@ -140,7 +139,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   /** The client closed, or its connection broke, or `code` says why we cut it. */
   onClientGone(detail: string, code: ErrorCode = 'ERR_CLIENT_GONE'): void {
     if (this.#phase === IS_OVER) return;
-    this.#endAttempt(code, false);
+    this.#attempts.end(code, false);
     if (this.#phase === IS_TUNNEL) this.#settle(SWITCHING_PROTOCOLS, null, '');
     else this.#settle(ERRORS[code].status, code, detail);
   }
@@ -156,30 +155,34 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   }
 
   onDeadline(): void {
-    const { timeouts } = this.#view.snapshot;
+    const { snapshot } = this.#view;
+    if (this.context.nowMs > this.#totalDeadlineMs) {
+      this.fail('ERR_TOTAL_TIMEOUT', `not done within ${snapshot.timeouts.totalMs} ms`);
+      return;
+    }
     switch (this.#phase) {
       case IS_HOLDING:
-        this.#startAttempt();
+        this.#attempts.start();
+        break;
+      case IS_WAITING:
+        this.#attempts.waitedTooLong();
         break;
       case IS_CONNECTING: {
-        const { authority } = (this.#attempt as Attempt).backend.spec;
-        this.#attempt?.onBackendConnectFailed(
-          'ERR_BACKEND_CONNECT_TIMEOUT',
-          `no connection to ${authority} within ${timeouts.connectMs} ms`,
-        );
+        const attempt = this.#attempt as Attempt;
+        const detail = silentConnect(snapshot, attempt.backend.spec.authority);
+        attempt.onBackendConnectFailed('ERR_BACKEND_CONNECT_TIMEOUT', detail);
         break;
       }
       case IS_SENDING:
-        if (this.#isWaitingForClient) this.#failSilentClient();
-        else {
-          const detail = this.#isUploading
-            ? `the backend took no more of the body for ${timeouts.idleMs} ms`
-            : `no response head within ${timeouts.responseMs} ms`;
-          this.onAttemptFailed('ERR_BACKEND_RESPONSE_TIMEOUT', detail);
+        if (this.#isWaitingForClient) {
+          this.fail('ERR_BODY_TIMEOUT', silentClient(this.#view.snapshot));
+        } else {
+          const { code, detail } = silentBackend(snapshot, this.#isUploading);
+          this.onAttemptFailed(code, detail);
         }
         break;
       case IS_RESPONDING:
-        this.#onBodySilence(timeouts.idleMs);
+        this.#onBodySilence(snapshot.timeouts.idleMs);
         break;
       case IS_TUNNEL:
         this.onTunnelOver();
@@ -193,11 +196,6 @@ export class Exchange implements AttemptOwner, TunnelOwner {
     return this.isUploadOpen && this.#attempt?.needsDrain === false;
   }
 
-  #failSilentClient(): void {
-    const { idleMs } = this.#view.snapshot.timeouts;
-    this.#fail('ERR_BODY_TIMEOUT', `no byte of the body for ${idleMs} ms`);
-  }
-
   #onBodySilence(idleMs: number): void {
     const client = this.#client;
     // A slow reader is no dead one: part of what waits may have left without a drain event.
@@ -206,9 +204,9 @@ export class Exchange implements AttemptOwner, TunnelOwner {
       this.#lastUnsentBytes = unsent;
       this.#touch();
     } else if (client.needsDrain) {
-      this.#fail('ERR_CLIENT_TIMEOUT', `nothing read for ${idleMs} ms`);
+      this.fail('ERR_CLIENT_TIMEOUT', `nothing read for ${idleMs} ms`);
     } else if (this.#isWaitingForClient) {
-      this.#failSilentClient();
+      this.fail('ERR_BODY_TIMEOUT', silentClient(this.#view.snapshot));
     } else {
       this.onAttemptFailed('ERR_BACKEND_BODY_TIMEOUT', `no byte of the body for ${idleMs} ms`);
     }
@@ -216,46 +214,40 @@ export class Exchange implements AttemptOwner, TunnelOwner {
 
   // ── Attempts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #startAttempt(): void {
-    const { view } = this.context;
-    const attempt = startAttempt(
-      this,
-      view,
-      this.#request.clientAddress,
-      this.#tried,
-      this.#needsFresh,
-      this.#attempts.length === 0 ? this.#startedAt : performance.now(),
-    );
-    if (typeof attempt === 'string') {
-      // The last failure is the best explanation.
-      const last = this.#attempts.at(-1);
-      if (last !== undefined) this.#fail(last.outcome as ErrorCode, this.#lastDetail);
-      else this.#fail(attempt, `the pool has ${view.backends.size} backends`);
-      return;
-    }
-    this.#view = view;
-    this.#attempt = attempt;
-    this.#backend = attempt.backend;
-    if (attempt.isReused) {
+  onAttemptBegun(): void {
+    const attempt = this.#attempt as Attempt;
+    if (attempt.isSent) {
+      this.#phase = IS_SENDING;
+      this.#touch();
+    } else if (attempt.isReused) {
       this.#send(attempt);
     } else {
       this.#phase = IS_CONNECTING;
-      this.#client.deadlineMs = this.context.nowMs + view.snapshot.timeouts.connectMs;
+      this.#setDeadline(this.context.nowMs + this.#view.snapshot.timeouts.connectMs);
       if (this.#upload?.isHeldFull === true) this.#client.pause();
     }
   }
 
+  onAttemptWaits(limitMs: number): void {
+    this.#phase = IS_WAITING;
+    this.#setDeadline(this.context.nowMs + limitMs);
+    if (this.#upload?.isHeldFull === true) this.#client.pause();
+  }
+
   onAttemptConnected(): void {
-    const attempt = this.#attempt as Attempt;
-    this.#connectMs = attempt.connectMs;
-    this.#send(attempt);
+    this.#send(this.#attempt as Attempt);
   }
 
   #send(attempt: Attempt): void {
     this.#phase = IS_SENDING;
+    if (this.#attempts.records.length > 0) this.#upload?.rewind();
     attempt.send(this.#request, this.#upload);
-    if (this.#upload === null) this.#touch();
-    else this.#pumpUpload();
+    if (this.#upload !== null) {
+      this.#pumpUpload();
+      return;
+    }
+    this.#touch();
+    this.#attempts.sent();
   }
 
   #pumpUpload(): void {
@@ -275,43 +267,31 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   #touch(): void {
     const { timeouts } = this.#view.snapshot;
     let silenceMs = timeouts.idleMs;
-    if (this.#phase === IS_SENDING && !this.#isUploading) silenceMs = timeouts.responseMs;
-    else if (this.#phase === IS_TUNNEL) silenceMs = timeouts.tunnelMs;
-    else if (this.#phase < IS_SENDING) return;
-    this.#client.deadlineMs = this.context.nowMs + silenceMs;
+    if (this.#phase === IS_SENDING && !this.#isUploading) {
+      silenceMs = this.#view.snapshot.pool.retries.perTryTimeoutMs || timeouts.responseMs;
+    } else if (this.#phase === IS_TUNNEL) {
+      silenceMs = timeouts.tunnelMs;
+    } else if (this.#phase < IS_SENDING) {
+      return;
+    }
+    this.#setDeadline(this.context.nowMs + silenceMs);
+  }
+
+  #setDeadline(deadlineMs: number): void {
+    this.#client.deadlineMs = Math.min(deadlineMs, this.#totalDeadlineMs);
+  }
+
+  /** A tunnel may last: it is done when its 101 is. */
+  get #totalDeadlineMs(): number {
+    const { totalMs } = this.#view.snapshot.timeouts;
+    const hasNone = totalMs === 0 || this.#phase === IS_TUNNEL;
+    return hasNone ? Number.POSITIVE_INFINITY : this.#startedAt + totalMs;
   }
 
   /** The attempt failed; another one may save the exchange. */
   onAttemptFailed(code: ErrorCode, detail: string): void {
-    const { backend, hasResponse, isReused } = this.#attempt as Attempt;
-    this.#lastDetail = detail;
-    this.#endAttempt(code, false);
-    const isRetried = mayRetry({
-      code,
-      method: this.#request.facts.method,
-      attempts: this.#attempts.length,
-      hasResponse,
-      isReplayable: this.#upload === null || this.#upload.isReplayable,
-    });
-    if (!isRetried) {
-      this.#fail(code, detail);
-      return;
-    }
-    this.#upload?.rewind();
-    // A connection that had grown old says nothing about its backend: a fresh one to the same backend is fine.
-    if (isReused) this.#needsFresh = true;
-    else this.#tried = [...(this.#tried ?? []), backend];
-    this.#startAttempt();
-    if (this.#attempt !== null) backend.counters.attemptRetried();
-  }
-
-  #endAttempt(failure: ErrorCode | null, mayReuse: boolean): void {
-    const attempt = this.#attempt;
-    if (attempt === null) return;
-    this.#attempt = null;
-    this.#endedAt = performance.now();
-    const record = attempt.end(failure, mayReuse, this.#endedAt);
-    this.#attempts = this.#attempts.length === 0 ? [record] : [...this.#attempts, record];
+    const isReplayable = this.#upload === null || this.#upload.isReplayable;
+    this.#attempts.fail(code, detail, isReplayable);
   }
 
   // ── What the response does ──────────────────────────────────────────────────────────────────────────────────────
@@ -330,11 +310,24 @@ export class Exchange implements AttemptOwner, TunnelOwner {
 
   onResponseHead(status: number): void {
     const now = performance.now();
-    const { backend, sentAt } = this.#attempt as Attempt;
-    backend.counters.responseHeadAfter(now - sentAt);
+    (this.#attempt as Attempt).headCame(status, now);
     this.#firstByteMs = now - this.#startedAt;
     this.#status = status;
     this.#phase = IS_RESPONDING;
+    this.#attempts.answered();
+  }
+
+  refuses(status: number): boolean {
+    // Without a list, which is the rule, nothing else is asked.
+    if (this.#view.snapshot.pool.retries.onStatus.length === 0) return false;
+    return this.#attempts.mayRefuse(
+      status,
+      this.#upload === null || (this.#upload.isReplayable && this.#upload.isSent),
+    );
+  }
+
+  addedFields(): string {
+    return '';
   }
 
   decideConnection(bodyNeedsClose: boolean): string {
@@ -364,7 +357,7 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   }
 
   onResponseComplete(): void {
-    this.#endAttempt(null, !this.#isUploading && !this.context.isDraining);
+    this.#attempts.end(null, !this.#isUploading && !this.context.isDraining);
     const closes = this.#closesClient;
     this.#settle(this.#status, null, '');
     this.#client.exchangeDone(closes);
@@ -372,7 +365,9 @@ export class Exchange implements AttemptOwner, TunnelOwner {
 
   onSwitched(rest: Buffer): void {
     const attempt = this.#attempt as Attempt;
-    this.#firstByteMs = performance.now() - this.#startedAt;
+    const now = performance.now();
+    attempt.headCame(SWITCHING_PROTOCOLS, now);
+    this.#firstByteMs = now - this.#startedAt;
     this.#status = SWITCHING_PROTOCOLS;
     this.#phase = IS_TUNNEL;
     this.#tunnel = new Tunnel(this, this.#client, attempt.giveConnection());
@@ -389,20 +384,20 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   }
 
   onTunnelOver(): void {
-    this.#endAttempt(null, false);
+    this.#attempts.end(null, false);
     this.#settle(SWITCHING_PROTOCOLS, null, '');
     this.#client.exchangeDone(true);
   }
 
   onTunnelBroken(detail: string): void {
-    this.#fail('ERR_BACKEND_TRUNCATED', detail);
+    this.fail('ERR_BACKEND_TRUNCATED', detail);
   }
 
   // ── Endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The exchange failed for good: answered if nothing was sent yet, else cut so that nobody takes it for complete. */
-  #fail(code: ErrorCode, detail: string): void {
-    this.#endAttempt(code, false);
+  fail(code: ErrorCode, detail: string): void {
+    this.#attempts.end(code, false);
     const client = this.#client;
     if (this.#hasSentHead || this.#phase === IS_TUNNEL) {
       this.#settle(this.#status, code, detail);
@@ -434,15 +429,19 @@ export class Exchange implements AttemptOwner, TunnelOwner {
   #settle(status: number, error: ErrorCode | null, errorDetail: string): void {
     if (this.#phase === IS_OVER) return;
     this.#phase = IS_OVER;
+    const attempts = this.#attempts;
+    attempts.close();
+    this.context.queue.roomMade();
     const bodyBytes = (this.#upload?.bytesIn ?? 0) + (this.#tunnel?.bytesIn ?? 0);
-    recordExchange(this.context, this.#view, this.#backend, this.#request, {
+    recordExchange(this.context, attempts.view, attempts.backend, this.#request, {
       status,
       bytesIn: this.#request.headBytes + bodyBytes,
       bytesOut: this.#client.bytesOut - this.#bytesOutAtStart,
-      durationMs: (this.#endedAt || performance.now()) - this.#startedAt,
-      connectMs: this.#connectMs,
+      durationMs: (attempts.endedAt || performance.now()) - this.#startedAt,
+      queueMs: attempts.queueMs,
+      connectMs: attempts.connectMs,
       firstByteMs: this.#firstByteMs,
-      attempts: this.#attempts,
+      attempts: attempts.records,
       error,
       errorDetail,
     });

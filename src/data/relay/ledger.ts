@@ -12,6 +12,7 @@ export interface ExchangeOutcome {
   readonly bytesOut: number;
   readonly durationMs: number;
   /** Negative: the phase was not reached. */
+  readonly queueMs: number;
   readonly connectMs: number;
   readonly firstByteMs: number;
   readonly attempts: readonly AttemptRecord[];
@@ -38,6 +39,7 @@ export function recordExchange(
     bytesIn: outcome.bytesIn,
     bytesOut: outcome.bytesOut,
     durationMs: outcome.durationMs,
+    queueMs: outcome.queueMs,
     connectMs: outcome.connectMs,
     firstByteMs: outcome.firstByteMs,
     pool: view.snapshot.pool.name,
@@ -73,6 +75,7 @@ export function recordRefusal(
     host: null,
     status: ERRORS[code].status,
     durationMs: 0,
+    queueMs: -1,
     connectMs: -1,
     firstByteMs: -1,
     pool: context.view.snapshot.pool.name,

@@ -8,6 +8,7 @@
  * within the same call is copied (`hold`).
  */
 import type { ErrorCode } from '../../errors.ts';
+import type { Retries } from '../../snapshot/snapshot.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
 import type { View } from '../view.ts';
 import {
@@ -26,8 +27,6 @@ import { isIdempotent } from './retry-rules.ts';
 
 /** Bytes held for a backend before the client is not read any more. */
 const HELD_HIGH_WATER = 64 * 1024;
-/** Sent bytes kept for a second attempt; past it the retry is forfeited, not the request. */
-const REPLAY_BYTES = 64 * 1024;
 /**
  * A chunked body of which this much has come is sent on before its end. Up to there it is checked as a whole: a small
  * malformed one never reaches a backend, and a small good one goes out with its length.
@@ -45,8 +44,13 @@ export function createUpload(facts: RequestFacts, view: View): Upload | null {
     facts.contentLength,
     view.snapshot.limits.bodyBytes,
     view.headLimits,
-    isIdempotent(facts.method),
+    keepsSent(facts, view.snapshot.pool.retries) ? view.snapshot.pool.retries.replayBufferBytes : 0,
   );
+}
+
+/** Whether what was sent of the body may be asked for again. */
+function keepsSent({ method }: RequestFacts, { nonIdempotent }: Retries): boolean {
+  return nonIdempotent || isIdempotent(method);
 }
 
 export class Upload {
@@ -57,6 +61,7 @@ export class Upload {
   error: ErrorCode | null = null;
 
   readonly #maxBytes: number;
+  readonly #replayBytes: number;
   readonly #decoder: ChunkDecoder | null;
   #remaining: number;
   #held: Buffer[] = [];
@@ -76,19 +81,20 @@ export class Upload {
 
   /**
    * @param maxBytes largest body accepted; 0: no limit.
-   * @param keepsSent whether sent bytes are kept for a second attempt.
+   * @param replayBytes the most that is kept for a second attempt; past it the retry is forfeited, not the request.
    */
   constructor(
     kind: BodyKind,
     contentLength: number,
     maxBytes: number,
     limits: HeadLimits,
-    keepsSent: boolean,
+    replayBytes: number,
   ) {
     this.#maxBytes = maxBytes;
     this.#decoder = kind === BODY_CHUNKED ? new ChunkDecoder(limits) : null;
     this.#remaining = contentLength;
-    this.#sent = keepsSent ? [] : null;
+    this.#sent = replayBytes > 0 ? [] : null;
+    this.#replayBytes = replayBytes;
     this.isComplete = contentLength === 0;
   }
 
@@ -268,7 +274,7 @@ export class Upload {
   #keepSent(bytes: Buffer): void {
     this.#sentBytes += bytes.length;
     if (this.#sent === null) return;
-    if (this.#sentBytes > REPLAY_BYTES) this.#sent = null;
+    if (this.#sentBytes > this.#replayBytes) this.#sent = null;
     else append(this.#sent, bytes);
   }
 }

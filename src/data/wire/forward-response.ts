@@ -63,6 +63,8 @@ export interface ResponseShape {
   readonly isChunked: boolean;
   /** The Connection field to send: empty, or a whole line. */
   readonly connectionLine: string;
+  /** Whole lines of the proxy's own, such as a session cookie: empty as a rule. */
+  readonly addedFields: string;
 }
 
 /**
@@ -107,7 +109,7 @@ export function forwardResponse(
     : shape.connectionLine;
   // RFC 9110 §7.6.3: the version that the message was received in.
   const via = head.versionMinor === 1 ? 'Via: 1.1 fairlead\r\n' : 'Via: 1.0 fairlead\r\n';
-  return `${fields}${via}${connectionLine}\r\n`;
+  return `${fields}${via}${shape.addedFields}${connectionLine}\r\n`;
 }
 
 /**

@@ -1,0 +1,323 @@
+/**
+ * The attempts of one exchange: who gets the next one and when, whether there is a next one, and what became of those
+ * before. The waiting is here too: for a backend with room, for the time of the next attempt, for a hedge.
+ */
+import { performance } from 'node:perf_hooks';
+import type { ErrorCode } from '../../errors.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { View } from '../view.ts';
+import type { AttemptRecord } from './access-log.ts';
+import { Attempt, type AttemptOwner } from './attempt.ts';
+import { Hedge, type HedgeOwner } from './hedge.ts';
+import type { IncomingRequest } from './incoming-request.ts';
+import type { Waiter } from './request-queue.ts';
+import {
+  backoffMs,
+  type FailedAttempt,
+  isIdempotent,
+  isKeepAliveRace,
+  mayRetry,
+} from './retry-rules.ts';
+
+/** The exchange, as its attempts see it. */
+export interface AttemptsOwner extends AttemptOwner {
+  /** There is a current attempt: it has a connection, or opens one. */
+  onAttemptBegun(): void;
+  /** The next attempt comes when there is room, or it is time: after `limitMs` at most, then `waitedTooLong` is called. */
+  onAttemptWaits(limitMs: number): void;
+  /** There is no further attempt, and so the exchange fails. */
+  fail(code: ErrorCode, detail: string): void;
+}
+
+const NONE: readonly AttemptRecord[] = [];
+
+export class Attempts implements HedgeOwner, Waiter {
+  /** The view of the current attempt: a retry runs on what is in force by then. */
+  view: View;
+  current: Attempt | null = null;
+  /** The backend of the last attempt, for the counters and the log. */
+  backend: Backend | null = null;
+  records = NONE;
+  /** Time in the queue in ms; −1: never there. */
+  queueMs = -1;
+  /** Time to the open connection of the last attempt that opened one, in ms; −1 before. */
+  connectMs = -1;
+  /** When the last one ended, on the precise clock; 0 before. */
+  endedAt = 0;
+
+  readonly #owner: AttemptsOwner;
+  readonly #request: IncomingRequest;
+  readonly #startedAt: number;
+  #lastDetail = '';
+  #tried: Backend[] | null = null;
+  /** An idle connection turned out dead: the next attempt gets a new one. */
+  #needsFresh = false;
+  /** Failed attempts that `retries.attempts` counts: all but that of a keep-alive race. */
+  #counted = 0;
+  #hasRaced = false;
+  /** The budget has granted the next attempt already. */
+  #isPaidFor = false;
+  #hedge: Hedge | null = null;
+  /** Of the next attempt, or of the hedge. */
+  #timer: NodeJS.Timeout | null = null;
+  /** 0: not in the queue. */
+  #queuedAt = 0;
+
+  constructor(owner: AttemptsOwner, request: IncomingRequest, view: View, startedAt: number) {
+    this.#owner = owner;
+    this.#request = request;
+    this.#startedAt = startedAt;
+    this.view = view;
+  }
+
+  /** Begins the next attempt, or waits for room. */
+  start(): void {
+    const { context } = this.#owner;
+    // Nobody overtakes those who wait.
+    const error = context.queue.isEmpty ? this.#begin() : 'ERR_BACKENDS_FULL';
+    if (error === null) this.#owner.onAttemptBegun();
+    else if (error === 'ERR_BACKENDS_FULL') this.#enqueue();
+    else this.#giveUp(error);
+  }
+
+  /**
+   * Ends the current attempt as failed, and goes on with another where the rules allow it.
+   * @param isReplayable whether all that was sent of the request is still at hand.
+   */
+  fail(code: ErrorCode, detail: string, isReplayable: boolean): void {
+    const { backend, hasResponse, isReused } = this.current as Attempt;
+    this.#clearTimer();
+    this.end(code, false);
+    this.#lastDetail = detail;
+    const { retries } = this.view.snapshot.pool;
+    const failed: FailedAttempt = {
+      code,
+      method: this.#request.facts.method,
+      attempts: this.#counted + 1,
+      // A status that is tried again was seen by nobody else.
+      hasResponse: hasResponse && code !== 'ERR_BACKEND_STATUS',
+      isReplayable,
+    };
+    if (this.#hedge !== null) {
+      this.#goOnWith(this.#hedge);
+    } else if (!this.#hasRaced && isKeepAliveRace(failed, isReused, retries)) {
+      this.#hasRaced = true;
+      this.#needsFresh = true;
+      this.start();
+    } else if (this.#mayGoOn(failed)) {
+      this.#counted++;
+      this.#tried = [...(this.#tried ?? []), backend];
+      this.#startAfter(backoffMs(this.#counted, retries, this.#owner.context.random()));
+    } else {
+      this.#owner.fail(code, detail);
+    }
+  }
+
+  /** Lets go of the current attempt. */
+  end(failure: ErrorCode | null, mayReuse: boolean): void {
+    const attempt = this.current;
+    if (attempt === null) return;
+    this.current = null;
+    this.endedAt = performance.now();
+    if (attempt.connectMs >= 0) this.connectMs = attempt.connectMs;
+    this.#note(attempt.end(failure, mayReuse, this.endedAt));
+  }
+
+  /** The current attempt has the response head: nobody else is waited for. */
+  answered(): void {
+    this.#clearTimer();
+    this.#dropHedge();
+  }
+
+  /** The request of the current attempt is on its way: a hedge may follow it. */
+  sent(): void {
+    const { hedgeAfterMs } = this.view.snapshot.pool.retries;
+    if (hedgeAfterMs === 0 || this.#hedge !== null || this.records.length > 0) return;
+    const { method, upgradesToWebSocket } = this.#request.facts;
+    if (!isIdempotent(method) || upgradesToWebSocket) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#startHedge();
+    }, hedgeAfterMs);
+  }
+
+  /** Whether an answer with a status of `retries.on_status` is given up for another attempt. */
+  mayRefuse(status: number, isReplayable: boolean): boolean {
+    const { retries } = this.view.snapshot.pool;
+    if (!retries.onStatus.includes(status) || !this.#isAnyLeft) return false;
+    this.#isPaidFor = this.#mayGoOn({
+      code: 'ERR_BACKEND_STATUS',
+      method: this.#request.facts.method,
+      attempts: this.#counted + 1,
+      hasResponse: false,
+      isReplayable,
+    });
+    return this.#isPaidFor;
+  }
+
+  /** There is a backend that this exchange has not been to. */
+  get #isAnyLeft(): boolean {
+    const { eligible } = this.#owner.context.view;
+    const { backend } = this.current as Attempt;
+    return eligible.some((one) => one !== backend && this.#tried?.includes(one) !== true);
+  }
+
+  /** The time of `onAttemptWaits` is up. */
+  waitedTooLong(): void {
+    if (this.#queuedAt === 0) return;
+    const { timeoutMs } = this.view.snapshot.pool.queue;
+    this.#owner.fail('ERR_QUEUE_TIMEOUT', `no backend had room for ${timeoutMs} ms`);
+  }
+
+  /** The exchange is over. */
+  close(): void {
+    this.answered();
+    this.#leaveQueue();
+  }
+
+  #begin(): ErrorCode | null {
+    const { view } = this.#owner.context;
+    const isFirst = this.records.length === 0 && this.queueMs < 0;
+    const attempt = this.#pick(this.#owner, view, isFirst ? this.#startedAt : performance.now());
+    if (typeof attempt === 'string') return attempt;
+    if (this.records.length > 0) this.backend?.counters.attemptRetried();
+    this.view = view;
+    this.#adopt(attempt);
+    return null;
+  }
+
+  #pick(owner: AttemptOwner, view: View, startedAt: number): Attempt | ErrorCode {
+    const tried = this.#tried;
+    let avoid: readonly Backend[] | null = tried;
+    for (;;) {
+      const backend = view.strategy.pick(this.#request.clientAddress, avoid);
+      // A strategy falls back on the avoided when nothing else is left.
+      if (backend === null || (avoid !== null && avoid.includes(backend))) {
+        return avoid === tried ? 'ERR_NO_BACKEND' : 'ERR_BACKENDS_FULL';
+      }
+      const attempt = new Attempt(owner, view, backend, startedAt);
+      if (attempt.begin(this.#needsFresh)) return attempt;
+      avoid = avoid === null ? [backend] : [...avoid, backend];
+    }
+  }
+
+  #adopt(attempt: Attempt): void {
+    this.current = attempt;
+    this.backend = attempt.backend;
+  }
+
+  #note(record: AttemptRecord): void {
+    this.records = this.records.length === 0 ? [record] : [...this.records, record];
+  }
+
+  #mayGoOn(failed: FailedAttempt): boolean {
+    const { retries } = this.view.snapshot.pool;
+    if (!mayRetry(failed, retries)) return false;
+    const { context } = this.#owner;
+    if (this.#isPaidFor) {
+      this.#isPaidFor = false;
+      return true;
+    }
+    if (context.retryBudget.withdraw(retries.budgetPercent)) return true;
+    context.counters.retryRefused();
+    return false;
+  }
+
+  #startAfter(pauseMs: number): void {
+    if (pauseMs === 0) {
+      this.start();
+      return;
+    }
+    this.#owner.onAttemptWaits(Number.POSITIVE_INFINITY);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.start();
+    }, pauseMs);
+  }
+
+  /** There is nobody to send it to: of that and an attempt that failed, the attempt says more. */
+  #giveUp(error: ErrorCode): void {
+    const last = this.records.at(-1);
+    const { view } = this.#owner.context;
+    if (last !== undefined) this.#owner.fail(last.outcome as ErrorCode, this.#lastDetail);
+    else this.#owner.fail(error, `the pool has ${view.backends.size} backends`);
+  }
+
+  // ── The queue ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #enqueue(): void {
+    const { queue, view } = this.#owner.context;
+    const { size, timeoutMs } = view.snapshot.pool.queue;
+    if (!queue.enter(this, size)) {
+      this.#giveUp(size === 0 ? 'ERR_BACKENDS_FULL' : 'ERR_QUEUE_FULL');
+      return;
+    }
+    this.view = view;
+    this.#queuedAt = performance.now();
+    this.#owner.onAttemptWaits(timeoutMs);
+  }
+
+  tryStart(): boolean {
+    const error = this.#begin();
+    if (error === 'ERR_BACKENDS_FULL') return false;
+    this.#leaveQueue();
+    if (error === null) this.#owner.onAttemptBegun();
+    else this.#giveUp(error);
+    return true;
+  }
+
+  #leaveQueue(): void {
+    if (this.#queuedAt === 0) return;
+    const waitedMs = performance.now() - this.#queuedAt;
+    this.#queuedAt = 0;
+    this.queueMs = Math.max(0, this.queueMs) + waitedMs;
+    this.#owner.context.queue.leave(this, waitedMs);
+  }
+
+  // ── A second attempt beside the first ───────────────────────────────────────────────────────────────────────────
+
+  #startHedge(): void {
+    const { context } = this.#owner;
+    const { current, view } = this;
+    const { budgetPercent } = view.snapshot.pool.retries;
+    if (current === null || !context.retryBudget.withdraw(budgetPercent)) return;
+    this.#tried = [current.backend];
+    const hedge = new Hedge(this, this.#owner, this.#request);
+    const attempt = this.#pick(hedge, view, performance.now());
+    if (typeof attempt === 'string') return;
+    context.counters.hedged();
+    this.#hedge = hedge;
+    hedge.start(attempt);
+  }
+
+  /** The first attempt failed: the hedge is the exchange's attempt. */
+  #goOnWith(hedge: Hedge): void {
+    this.#hedge = null;
+    this.#adopt(hedge.adopt());
+    this.#owner.onAttemptBegun();
+  }
+
+  onHedgeWon(attempt: Attempt): void {
+    this.#hedge = null;
+    this.end(null, false);
+    this.#adopt(attempt);
+  }
+
+  onHedgeFailed(attempt: Attempt, code: ErrorCode): void {
+    this.#hedge = null;
+    this.#note(attempt.end(code, false, performance.now()));
+  }
+
+  #dropHedge(): void {
+    const attempt = this.#hedge?.attempt;
+    if (attempt === undefined || attempt === null) return;
+    this.#hedge = null;
+    this.#note(attempt.end(null, false, performance.now()));
+  }
+
+  #clearTimer(): void {
+    if (this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * A second attempt beside the first, for a request that may be repeated and whose answer is late: whoever has its response
+ * head first goes on, the other is called off. It cuts the tail of slow answers for a few more requests (J. Dean and
+ * L. A. Barroso, "The Tail at Scale", 2013, "hedged requests").
+ *
+ * It stands between its attempt and the exchange until that is settled, so that the exchange has one attempt at a time.
+ */
+import type { ErrorCode } from '../../errors.ts';
+import type { DataContext } from '../context.ts';
+import type { Attempt, AttemptOwner } from './attempt.ts';
+import type { IncomingRequest } from './incoming-request.ts';
+
+/** Who is told how the race ends. */
+export interface HedgeOwner {
+  /** The hedge has the first response head: it is the exchange's attempt from now on. */
+  onHedgeWon(attempt: Attempt): void;
+  /** The hedge failed; its attempt has not been ended. */
+  onHedgeFailed(attempt: Attempt, code: ErrorCode): void;
+}
+
+export class Hedge implements AttemptOwner {
+  attempt: Attempt | null = null;
+  readonly #race: HedgeOwner;
+  readonly #owner: AttemptOwner;
+  readonly #request: IncomingRequest;
+  #isAdopted = false;
+
+  /** @param owner the exchange, which gets all that the attempt says once it is the exchange's. */
+  constructor(race: HedgeOwner, owner: AttemptOwner, request: IncomingRequest) {
+    this.#race = race;
+    this.#owner = owner;
+    this.#request = request;
+  }
+
+  /** The attempt has begun: a connection from the pool takes the request at once. */
+  start(attempt: Attempt): void {
+    this.attempt = attempt;
+    if (attempt.isReused) attempt.send(this.#request, null);
+  }
+
+  /** The first attempt is out of the race: this one is the exchange's. */
+  adopt(): Attempt {
+    this.#isAdopted = true;
+    return this.attempt as Attempt;
+  }
+
+  get context(): DataContext {
+    return this.#owner.context;
+  }
+
+  get isHead(): boolean {
+    return this.#owner.isHead;
+  }
+
+  get clientVersionMinor(): number {
+    return this.#owner.clientVersionMinor;
+  }
+
+  get mayUpgrade(): boolean {
+    return false;
+  }
+
+  get isClientFull(): boolean {
+    return this.#owner.isClientFull;
+  }
+
+  onAttemptConnected(): void {
+    if (this.#isAdopted) this.#owner.onAttemptConnected();
+    else (this.attempt as Attempt).send(this.#request, null);
+  }
+
+  onAttemptFailed(code: ErrorCode, detail: string): void {
+    if (this.#isAdopted) this.#owner.onAttemptFailed(code, detail);
+    else this.#race.onHedgeFailed(this.attempt as Attempt, code);
+  }
+
+  refuses(status: number): boolean {
+    // An error does not win: the first attempt may still do better.
+    return this.#isAdopted ? this.#owner.refuses(status) : status >= 500;
+  }
+
+  onUploadRoom(): void {}
+
+  decideConnection(bodyNeedsClose: boolean): string {
+    return this.#owner.decideConnection(bodyNeedsClose);
+  }
+
+  addedFields(): string {
+    return this.#owner.addedFields();
+  }
+
+  /** Interim responses of an attempt that has not won are left out. */
+  sendText(text: string): void {
+    if (this.#isAdopted) this.#owner.sendText(text);
+  }
+
+  sendBytes(buffer: Buffer, start: number, end: number): void {
+    this.#owner.sendBytes(buffer, start, end);
+  }
+
+  onResponseHead(status: number): void {
+    if (!this.#isAdopted) {
+      this.#isAdopted = true;
+      this.#race.onHedgeWon(this.attempt as Attempt);
+    }
+    this.#owner.onResponseHead(status);
+  }
+
+  onInterim(): void {
+    if (this.#isAdopted) this.#owner.onInterim();
+  }
+
+  onSwitched(rest: Buffer): void {
+    this.#owner.onSwitched(rest);
+  }
+
+  onResponseComplete(): void {
+    this.#owner.onResponseComplete();
+  }
+}

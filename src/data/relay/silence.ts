@@ -1,0 +1,31 @@
+/** What is said of a peer that has not moved for too long: which timeout it was, in words for the log. */
+import type { ErrorCode } from '../../errors.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
+
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+export function silentConnect({ timeouts }: Snapshot, authority: string): string {
+  return `no connection to ${authority} within ${timeouts.connectMs} ms`;
+}
+
+/** No response head came. @param isUploading the backend still has to take a part of the request's body. */
+export function silentBackend({ timeouts, pool }: Snapshot, isUploading: boolean): Failure {
+  const { perTryTimeoutMs } = pool.retries;
+  if (isUploading) {
+    const detail = `the backend took no more of the body for ${timeouts.idleMs} ms`;
+    return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
+  }
+  if (perTryTimeoutMs !== 0) {
+    const detail = `no response head within ${perTryTimeoutMs} ms, the time of one attempt`;
+    return { code: 'ERR_BACKEND_TRY_TIMEOUT', detail };
+  }
+  const detail = `no response head within ${timeouts.responseMs} ms`;
+  return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
+}
+
+export function silentClient({ timeouts }: Snapshot): string {
+  return `no byte of the body for ${timeouts.idleMs} ms`;
+}
