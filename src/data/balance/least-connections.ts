@@ -6,22 +6,21 @@
  * Compared as (in flight + 1) / weight, the load after the pick: an idle backend of weight 3 goes before an idle one of
  * weight 1 (the rule of Linux IPVS "wlc" and HAProxy's leastconn).
  */
+import { Chance } from './chance.ts';
 import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
 
 export class LeastConnections<C extends Candidate> implements Strategy<C> {
-  readonly #context: StrategyContext;
+  readonly #chance: Chance;
   #eligible: readonly C[] = [];
   /** Where their requests in flight are counted: one step less per backend than to ask each of them. */
   #cells: readonly Int32Array[] = [];
   /** As floats: their products with loads need no check for overflow. */
   #weights: Float64Array = new Float64Array(0);
-  /** Never 0, on which the generator would stay. */
-  #chance = 1;
   /** Within a pick: the indexes of those with the least load. */
   #least: Int32Array = new Int32Array(0);
 
   constructor(context: StrategyContext) {
-    this.#context = context;
+    this.#chance = new Chance(context.random);
   }
 
   rebuild(eligible: readonly C[]): void {
@@ -29,7 +28,6 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
     this.#cells = eligible.map((candidate) => candidate.inFlightCell);
     this.#weights = Float64Array.from(eligible, (candidate) => candidate.weight);
     this.#least = new Int32Array(eligible.length);
-    this.#chance = 1 + Math.floor(this.#context.random() * 0x7f_ff_ff_ff);
   }
 
   pick(_key: string, avoid: readonly C[] | null): C | null {
@@ -60,19 +58,6 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
       least[count++] = index;
     }
     if (count === 0) return null;
-    return eligible[least[count === 1 ? 0 : this.#below(count)] as number] as C;
-  }
-
-  /**
-   * By chance, a whole number below `count`. The source of chance is asked once per rebuild, and a generator of whole numbers
-   * goes on from there (Marsaglia, "Xorshift RNGs", 2003): a float that a call returns is an allocation.
-   */
-  #below(count: number): number {
-    let state = this.#chance;
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    this.#chance = state;
-    return Math.floor(((state >>> 8) / 0x1_00_00_00) * count);
+    return eligible[least[count === 1 ? 0 : this.#chance.below(count)] as number] as C;
   }
 }
