@@ -13,6 +13,7 @@ import { afterTest } from '../support/after-test.ts';
 import { waitFor } from '../support/wait-for.ts';
 import {
   candidates,
+  client,
   KEY,
   picks,
   STRATEGY_CASES,
@@ -177,6 +178,37 @@ describe(`through ${THREADS} data ${THREADS === 1 ? 'thread' : 'threads'}`, () =
     await agent.destroy();
     expect(await leftover(fairlead)).toEqual(NOTHING);
   });
+
+  test.each(['ip-hash', 'consistent-hash'] as const)(
+    '%s: all threads send a client to the same backend',
+    async (strategy) => {
+      const backends = await Promise.all([scriptedBackend(), scriptedBackend(), scriptedBackend()]);
+      const fairlead = await startProxy(
+        backends.map(({ url }) => url),
+        { strategy, trusted_proxies: ['127.0.0.0/8', '::1/128'] },
+        { args: ['--threads', '3'] },
+      );
+      const clients = Array.from({ length: 40 }, (_, index) => client(index));
+      for (const address of clients) {
+        // A connection each, one after the other: whatever is in flight would count for consistent-hash.
+        for (let round = 0; round < 4; round++) {
+          const response = await fetch(`${fairlead.url}/of/${address}`, {
+            headers: { connection: 'close', 'x-forwarded-for': address },
+          });
+          expect(await response.text()).toBe('ok');
+        }
+      }
+      const served = clients.map((address) =>
+        backends.map((backend) => backend.served(`/of/${address}`).length),
+      );
+      expect(new Set(served.map((counts) => counts.toSorted().join(' ')))).toEqual(
+        new Set(['0 0 4']),
+      );
+      // Not all of them at the same one.
+      expect(new Set(served.map((counts) => counts.indexOf(4))).size).toBe(3);
+      expect(await leftover(fairlead)).toEqual(NOTHING);
+    },
+  );
 
   test('a switch of the strategy takes effect at once, in every thread', async () => {
     const backends = await Promise.all([scriptedBackend(), scriptedBackend()]);

@@ -2,6 +2,7 @@
  * What every strategy has to do, whatever its algorithm: `strategies.test.ts` runs each case against each name of
  * STRATEGY_NAMES. A new strategy joins there and gets them all.
  */
+import fc from 'fast-check';
 import { expect } from 'vitest';
 import { createStrategy } from '../../src/data/balance/strategies.ts';
 import type { Candidate, Strategy } from '../../src/data/balance/strategy.ts';
@@ -13,10 +14,11 @@ export interface TestCandidate extends Candidate {
   inFlight: number;
 }
 
-function candidate(id: number, weight: number): TestCandidate {
+export function candidate(id: number, weight: number): TestCandidate {
   const inFlightCell = new Int32Array(1);
   return {
     id,
+    key: `http://10.1.${id >> 8}.${id & 255}:80`,
     weight,
     inFlightCell,
     get inFlight() {
@@ -46,19 +48,24 @@ function seeded(seed: number): () => number {
 export function strategyOf(
   name: StrategyName,
   eligible: readonly TestCandidate[],
-  { seed = 1, firstTurn = 0 } = {},
+  { seed = 1, firstTurn = 0, now = (): number => 0 } = {},
 ): Strategy<TestCandidate> {
   let turn = firstTurn;
   const strategy = createStrategy<TestCandidate>(name, {
     random: seeded(seed),
     nextTurn: () => turn++ >>> 0,
-    now: () => 0,
+    now,
   });
   strategy.rebuild(eligible);
   return strategy;
 }
 
 export const KEY = '192.0.2.1';
+
+/** The address of one of 2^24 clients. */
+export function client(index: number): string {
+  return `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`;
+}
 
 /** Picks `count` times, each from another client; requests stay in flight unless `finish` says how many may. */
 export function picks(
@@ -72,7 +79,7 @@ export function picks(
   const running: TestCandidate[] = [];
   const ids: number[] = [];
   for (let index = 0; index < count; index++) {
-    const chosen = strategy.pick(`192.0.2.${index % 256}`, avoid);
+    const chosen = strategy.pick(client(index), avoid);
     if (chosen === null) throw new Error('nobody was picked');
     ids.push(chosen.id);
     chosen.inFlight++;
@@ -95,6 +102,25 @@ export function shares(ids: readonly number[], size: number): number[] {
   const counts = Array.from({ length: size }, () => 0);
   for (const id of ids) counts[id] = (counts[id] ?? 0) + 1;
   return counts;
+}
+
+/** Something that happens to a strategy, with numbers that say to whom. */
+interface Happening {
+  readonly kind: 'pick' | 'finish' | 'fail' | 'rebuild';
+  readonly number: number;
+}
+
+const happenings: fc.Arbitrary<Happening[]> = fc.array(
+  fc.record({
+    kind: fc.constantFrom('pick', 'pick', 'pick', 'finish', 'fail', 'rebuild'),
+    number: fc.nat(0xff_ff),
+  }),
+  { maxLength: 60 },
+);
+
+/** Those whose bit is set in `bits`, the bits coming round again after sixteen. */
+function chosenBy(bits: number, all: readonly TestCandidate[]): TestCandidate[] {
+  return all.filter(({ id }) => ((bits >> (id % 16)) & 1) === 1);
 }
 
 interface StrategyCase {
@@ -162,7 +188,7 @@ export const STRATEGY_CASES: readonly StrategyCase[] = [
       picks(strategy, 10);
       b.weight = 9;
       strategy.rebuild([a, b]);
-      const [ofA = 0, ofB = 0] = shares(picks(strategy, 1_000, { inFlight: 30 }), 2);
+      const [ofA = 0, ofB = 0] = shares(picks(strategy, 5_000, { inFlight: 30 }), 2);
       expect(ofB / ofA).toBeGreaterThan(7);
       expect(ofB / ofA).toBeLessThan(11);
     },
@@ -198,6 +224,60 @@ export const STRATEGY_CASES: readonly StrategyCase[] = [
     },
   },
   {
+    title:
+      'whatever happens, it picks one of the set, and none of the avoided while another is left',
+    run: (name) => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 1, maxLength: 40 }),
+          happenings,
+          (weights, course) => {
+            const all = candidates(...weights);
+            let now = 0;
+            const strategy = strategyOf(name, all, { now: () => now });
+            let eligible = all;
+            const running: TestCandidate[] = [];
+            for (const { kind, number } of course) {
+              now += number;
+              if (kind === 'rebuild') {
+                eligible = chosenBy(number, all);
+                for (const { id } of eligible) (all[id] as TestCandidate).weight = 1 + (number % 7);
+                strategy.rebuild(eligible);
+              } else if (kind === 'pick') {
+                const avoid = number % 3 === 0 ? chosenBy(number, all) : null;
+                const chosen = strategy.pick(client(number), avoid);
+                if (eligible.length === 0) {
+                  expect(chosen).toBeNull();
+                  continue;
+                }
+                const left = eligible.filter((backend) => avoid?.includes(backend) !== true);
+                expect(left.length === 0 ? eligible : left).toContain(chosen);
+                (chosen as TestCandidate).inFlight++;
+                strategy.onStart?.(chosen as TestCandidate);
+                running.push(chosen as TestCandidate);
+              } else {
+                const [done] = running.splice(number % Math.max(running.length, 1), 1);
+                if (done === undefined) continue;
+                done.inFlight--;
+                strategy.onFinish?.(done, kind === 'fail', number / 16);
+              }
+            }
+          },
+        ),
+      );
+    },
+  },
+  {
+    title: 'requests that it never heard the start of may end',
+    run: (name) => {
+      const all = candidates(1, 1);
+      const strategy = strategyOf(name, all);
+      for (const backend of all) strategy.onFinish?.(backend, false, 5);
+      strategy.onFinish?.(candidate(99, 1), true, 5);
+      expect(new Set(picks(strategy, 200, { inFlight: 10 }))).toEqual(new Set([0, 1]));
+    },
+  },
+  {
     title: 'the largest weights and a thousand backends are fine',
     run: (name) => {
       const many = candidates(...Array.from({ length: 1_000 }, (_, index) => 1 + (index % 1_000)));
@@ -205,7 +285,7 @@ export const STRATEGY_CASES: readonly StrategyCase[] = [
       const ids = picks(strategy, 50_000, { inFlight: 2_000 });
       // Nobody starves: even weight 1 of 500,500 gets its turn.
       expect(
-        new Set(picks(strategyOf(name, candidates(1000, 1)), 2_002, { inFlight: 1_200 })),
+        new Set(picks(strategyOf(name, candidates(1000, 1)), 20_020, { inFlight: 1_200 })),
       ).toEqual(new Set([0, 1]));
       expect(new Set(ids).size).toBeGreaterThan(800);
     },

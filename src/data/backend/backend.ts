@@ -39,6 +39,10 @@ export class Backend implements Candidate, ConnectionOwner {
     this.#io = io;
   }
 
+  get key(): string {
+    return this.spec.url;
+  }
+
   get inFlight(): number {
     return this.inFlightCell[0] as number;
   }

@@ -6,6 +6,8 @@
 /** What a strategy may know of a backend. */
 export interface Candidate {
   readonly id: number;
+  /** The same after every restart, another for each backend of a pool: what a strategy that hashes knows it by. */
+  readonly key: string;
   /** A positive integer: what it counts for at the time of the rebuild. */
   readonly weight: number;
   /** Requests in flight, of all data threads together. */

@@ -1,0 +1,181 @@
+/**
+ * Peak EWMA: the backend that is likely to answer first. Its cost is its latency × (requests in flight + 1) / weight.
+ *
+ * After Finagle's `PeakEwma` (com.twitter.finagle.loadbalancer). The latency is an exponentially weighted moving average over
+ * DECAY_MS that a peak replaces at once, so that a backend that turns slow is left within one answer, and trusted again only
+ * with time. It shrinks while nothing is heard, so that a slow backend is tried again some day.
+ *
+ * - Errors never look fast: a failure counts as FAILURE_MS at least, and as the slowest of all backends.
+ * - A backend that has never answered costs nothing for its first request, and more than any other until the answer is
+ *   there. Each thread sends one to find out, and no stampede.
+ *
+ * Latencies are what this thread has seen, requests in flight are those of all threads. Up to 16 backends all are looked at,
+ * of more the better of two (two-choices.ts), but for a retry.
+ */
+import { Chance } from './chance.ts';
+import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
+import { FULL_SCAN_MAX, TwoChoices } from './two-choices.ts';
+
+/** Time constant of the average: what was seen so long ago counts 1/e. Finagle's default. */
+const DECAY_MS = 10_000;
+
+/** What a failure is taken for, if it was quicker. Far above a usual latency, yet forgotten within a minute or so. */
+const FAILURE_MS = 1_000;
+
+/** No answer is quicker than this, for what follows: 0 stands for "never answered". */
+const MIN_MS = 0.001;
+
+/** Instead of the latency of a backend whose first answer is awaited: above all that exist, however scaled. */
+const UNKNOWN = 1e200;
+
+/** How long costs are scaled to the same landmark: they are e^30 at most of what they stand for. */
+const LANDMARK_MS = 30 * DECAY_MS;
+
+/** What this thread knows of a backend. */
+class Latency {
+  /** Among the eligible; −1: not eligible now. */
+  index = -1;
+  /** The average when it was last told something; 0: no answer yet, or none for so long that it is forgotten. */
+  averageMs = 0;
+  toldAt = 0;
+  /** Requests of this thread that wait for their answer. */
+  pending = 0;
+}
+
+export class PeakEwma<C extends Candidate> implements Strategy<C> {
+  readonly #context: StrategyContext;
+  readonly #chance: Chance;
+  readonly #choices: TwoChoices;
+  /** By id, of those that are eligible or have requests under way. */
+  readonly #latencies = new Map<number, Latency>();
+  #eligible: readonly C[] = [];
+  #cells: readonly Int32Array[] = [];
+  #weights: Float64Array = new Float64Array(0);
+  /**
+   * Latency by weight. All averages shrink by the same factor in the same time: it is left out, and each is scaled to one
+   * landmark in time instead ("forward decay": Cormode et al., ICDE 2009). A pick needs no clock and no exponential.
+   */
+  #prices: Float64Array = new Float64Array(0);
+  #landmark: number;
+  /** Within a pick: the indexes of those with the least cost. */
+  #least: Int32Array = new Int32Array(0);
+
+  constructor(context: StrategyContext) {
+    this.#context = context;
+    this.#chance = new Chance(context.random);
+    this.#choices = new TwoChoices(this.#chance);
+    this.#landmark = context.now();
+  }
+
+  rebuild(eligible: readonly C[]): void {
+    this.#eligible = eligible;
+    this.#cells = eligible.map((candidate) => candidate.inFlightCell);
+    this.#weights = Float64Array.from(eligible, (candidate) => candidate.weight);
+    this.#prices = new Float64Array(eligible.length);
+    this.#least = new Int32Array(eligible.length);
+    this.#choices.rebuild(this.#weights);
+    for (const latency of this.#latencies.values()) latency.index = -1;
+    for (const [index, candidate] of eligible.entries()) this.#latencyOf(candidate).index = index;
+    for (const [id, latency] of this.#latencies) {
+      if (latency.index === -1 && latency.pending === 0) this.#latencies.delete(id);
+      else this.#price(latency);
+    }
+  }
+
+  pick(_key: string, avoid: readonly C[] | null): C | null {
+    const eligible = this.#eligible;
+    if (avoid !== null || eligible.length <= FULL_SCAN_MAX) {
+      return this.#cheapest(avoid) ?? (avoid === null ? null : this.#cheapest(null));
+    }
+    const choices = this.#choices;
+    choices.draw();
+    const { first, second } = choices;
+    const prices = this.#prices;
+    const cells = this.#cells;
+    const firstCost = (prices[first] as number) * (((cells[first] as Int32Array)[0] as number) + 1);
+    const secondCost =
+      (prices[second] as number) * (((cells[second] as Int32Array)[0] as number) + 1);
+    return eligible[secondCost < firstCost ? second : first] as C;
+  }
+
+  onStart(backend: C): void {
+    const latency = this.#latencyOf(backend);
+    latency.pending++;
+    if (latency.averageMs === 0) this.#price(latency);
+  }
+
+  onFinish(backend: C, hasFailed: boolean, ms: number): void {
+    const now = this.#context.now();
+    if (now - this.#landmark > LANDMARK_MS) this.#moveLandmark(now);
+    const latency = this.#latencyOf(backend);
+    // One that was begun before this strategy was in use was never counted.
+    if (latency.pending > 0) latency.pending--;
+    this.#tell(latency, now, hasFailed ? Math.max(ms, FAILURE_MS, this.#slowest(now)) : ms);
+    this.#price(latency);
+  }
+
+  /** Of all that are not to be avoided, the one with the least cost; equal ones are settled by chance. */
+  #cheapest(avoid: readonly C[] | null): C | null {
+    const eligible = this.#eligible;
+    const prices = this.#prices;
+    const cells = this.#cells;
+    const least = this.#least;
+    let count = 0;
+    let leastCost = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < eligible.length; index++) {
+      if (avoid !== null && avoid.includes(eligible[index] as C)) continue;
+      const inFlight = (cells[index] as Int32Array)[0] as number;
+      const cost = (prices[index] as number) * (inFlight + 1);
+      if (cost > leastCost) continue;
+      if (cost < leastCost) {
+        count = 0;
+        leastCost = cost;
+      }
+      least[count++] = index;
+    }
+    if (count === 0) return null;
+    return eligible[least[count === 1 ? 0 : this.#chance.below(count)] as number] as C;
+  }
+
+  #latencyOf(backend: C): Latency {
+    let latency = this.#latencies.get(backend.id);
+    if (latency === undefined) {
+      latency = new Latency();
+      this.#latencies.set(backend.id, latency);
+    }
+    return latency;
+  }
+
+  #tell(latency: Latency, now: number, ms: number): void {
+    const heard = Math.max(ms, MIN_MS);
+    if (heard >= latency.averageMs) {
+      latency.averageMs = heard;
+    } else {
+      const kept = Math.exp((latency.toldAt - now) / DECAY_MS);
+      latency.averageMs = latency.averageMs * kept + heard * (1 - kept);
+    }
+    latency.toldAt = now;
+  }
+
+  /** The longest of the averages, as they have shrunk by now. */
+  #slowest(now: number): number {
+    let slowest = 0;
+    for (const { averageMs, toldAt } of this.#latencies.values()) {
+      slowest = Math.max(slowest, averageMs * Math.exp((toldAt - now) / DECAY_MS));
+    }
+    return slowest;
+  }
+
+  #price(latency: Latency): void {
+    const { index, averageMs, toldAt, pending } = latency;
+    if (index === -1) return;
+    const scaled = averageMs * Math.exp((toldAt - this.#landmark) / DECAY_MS);
+    this.#prices[index] =
+      (scaled === 0 && pending > 0 ? UNKNOWN : scaled) / (this.#weights[index] as number);
+  }
+
+  #moveLandmark(now: number): void {
+    this.#landmark = now;
+    for (const latency of this.#latencies.values()) this.#price(latency);
+  }
+}
