@@ -1,0 +1,135 @@
+/**
+ * The part of a request that a policy goes by: to which backend a client is tied, whose allowance a request is taken from.
+ *
+ * Compared byte for byte, as it was sent: nothing is decoded or unquoted, so `?a=%41` and `?a=A` are two keys. Whoever
+ * decodes has a second reading of a request beside the backend's, and a client that wants to be one client can spell
+ * itself one way.
+ */
+import { HTAB, LOWER, SEMICOLON, SP } from './bytes.ts';
+import { FIELD_COOKIE } from './fields.ts';
+import type { HeadParser } from './head-parser.ts';
+
+/** As `RequestKey` of the snapshot. */
+export interface KeyPart {
+  readonly by: 'ip' | 'header' | 'cookie' | 'query' | 'path';
+  /** Of the header field (lower case), the cookie or the query parameter. */
+  readonly name: string;
+}
+
+const AMPERSAND = 0x26;
+const EQUALS = 0x3d;
+const QUESTION_MARK = 0x3f;
+
+/**
+ * @param path of the request, in origin form with its query, or `*`: see `RequestFacts.path`.
+ * @returns null where the request lacks the part or it is empty, and for `ip`, which no head tells.
+ */
+export function requestKey(
+  part: KeyPart,
+  head: HeadParser,
+  buffer: Buffer,
+  base: number,
+  path: string,
+): string | null {
+  switch (part.by) {
+    case 'header':
+      return headerValue(head, head.text(buffer, base), part.name);
+    case 'cookie':
+      return cookieValue(head, head.text(buffer, base), part.name);
+    case 'query':
+      return queryValue(path, part.name);
+    case 'path':
+      return pathWithoutQuery(path);
+    default:
+      return null;
+  }
+}
+
+/** The first field of that name decides: a list over several lines is not joined. */
+function headerValue(head: HeadParser, text: string, name: string): string | null {
+  for (let field = 0; field < head.fieldCount; field++) {
+    const start = head.nameStart(field);
+    if (head.nameEnd(field) - start !== name.length) continue;
+    if (!isNamed(text, start, name)) continue;
+    return filled(text, head.valueStart(field), head.valueEnd(field));
+  }
+  return null;
+}
+
+/** Whether the text at `start` is `name` (lower case), in any case of its letters. */
+function isNamed(text: string, start: number, name: string): boolean {
+  for (let index = 0; index < name.length; index++) {
+    if (LOWER[text.charCodeAt(start + index)] !== name.charCodeAt(index)) return false;
+  }
+  return true;
+}
+
+/**
+ * The first cookie of that name, in any of the Cookie fields (HTTP/2 clients send several: RFC 9113 §8.2.3). Names are
+ * told apart by case and quotes are part of a value (RFC 6265 §4.1.1, §5.4).
+ */
+function cookieValue(head: HeadParser, text: string, name: string): string | null {
+  for (let field = 0; field < head.fieldCount; field++) {
+    if (head.ids[field] !== FIELD_COOKIE) continue;
+    const end = head.valueEnd(field);
+    let start = head.valueStart(field);
+    while (start < end) {
+      const pairEnd = indexOf(text, SEMICOLON, start, end);
+      const pairStart = skipSpace(text, start, pairEnd);
+      if (isPairOf(text, pairStart, pairEnd, name)) {
+        const valueStart = skipSpace(text, pairStart + name.length + 1, pairEnd);
+        return filled(text, valueStart, dropSpace(text, valueStart, pairEnd));
+      }
+      start = pairEnd + 1;
+    }
+  }
+  return null;
+}
+
+/** The first parameter of that name (`application/x-www-form-urlencoded` as it stands, pairs between `&`). */
+function queryValue(path: string, name: string): string | null {
+  let start = indexOf(path, QUESTION_MARK, 0, path.length) + 1;
+  while (start < path.length) {
+    const end = indexOf(path, AMPERSAND, start, path.length);
+    if (isPairOf(path, start, end, name)) return filled(path, start + name.length + 1, end);
+    start = end + 1;
+  }
+  return null;
+}
+
+function pathWithoutQuery(path: string): string | null {
+  return filled(path, 0, indexOf(path, QUESTION_MARK, 0, path.length));
+}
+
+/** Whether `text[start, end)` is `name=` and anything. */
+function isPairOf(text: string, start: number, end: number, name: string): boolean {
+  const equals = start + name.length;
+  return equals < end && text.charCodeAt(equals) === EQUALS && text.startsWith(name, start);
+}
+
+/** Where that character is first, or `end`. */
+function indexOf(text: string, character: number, start: number, end: number): number {
+  let position = start;
+  while (position < end && text.charCodeAt(position) !== character) position++;
+  return position;
+}
+
+function skipSpace(text: string, start: number, end: number): number {
+  let position = start;
+  while (position < end && isSpace(text.charCodeAt(position))) position++;
+  return position;
+}
+
+function dropSpace(text: string, start: number, end: number): number {
+  let position = end;
+  while (position > start && isSpace(text.charCodeAt(position - 1))) position--;
+  return position;
+}
+
+function isSpace(character: number): boolean {
+  return character === SP || character === HTAB;
+}
+
+function filled(text: string, start: number, end: number): string | null {
+  return start < end ? text.slice(start, end) : null;
+}
