@@ -5,7 +5,7 @@
  * index takes its place at once. Only threads that die again and again right after their start are slowed down.
  */
 import type { Logger } from '../observe/logger.ts';
-import { createClientTables } from '../snapshot/client-table.ts';
+import { createClientTables, giveBackClientShare } from '../snapshot/client-table.ts';
 import {
   createProcessCounters,
   giveBackBackendShare,
@@ -86,7 +86,7 @@ export class DataThreads {
   /** Cells of the shared counters; also 1 where the data plane runs in this thread. */
   readonly threadCount: number;
   readonly #options: DataThreadsOptions;
-  readonly #clientTables: ClientTables = createClientTables();
+  readonly #clientTables: ClientTables;
   readonly #slots: Slot[] = [];
   readonly #listening = new Map<number, Waiting<ListenAddress>>();
   /** Snapshots on their way: which threads have not applied them yet. */
@@ -108,6 +108,7 @@ export class DataThreads {
     this.#options = options;
     this.threadCount = Math.max(1, options.count);
     this.counters = createProcessCounters(this.threadCount);
+    this.#clientTables = createClientTables(this.threadCount);
   }
 
   get restarts(): number {
@@ -361,6 +362,7 @@ export class DataThreads {
     slot.thread = undefined;
     for (const buffer of this.#backendCounters.values()) giveBackBackendShare(buffer, slot.index);
     giveBackProcessShare(this.counters, slot.index);
+    giveBackClientShare(this.#clientTables, slot.index);
     for (const sequence of this.#applying.keys()) this.#applied(slot, sequence);
     this.#draining.get(slot.index)?.(0);
     this.#draining.delete(slot.index);
