@@ -1,0 +1,97 @@
+/**
+ * The rate limit of single clients: GCRA, the generic cell rate algorithm (ITU-T I.371 §A.1; ATM Forum Traffic
+ * Management 4.0 §4.4.2), the leaky bucket as a meter.
+ *
+ * Of each key one moment is kept: the theoretical arrival time, when its next request would come if it came evenly. A
+ * request conforms when that is not further ahead than the burst allows, and moves it on by the interval of one request.
+ * So in any stretch of time at most `rate × time + burst` conform, there are no windows whose edges could be used, and a
+ * refused request costs the client nothing. The moment is in the table that all data threads share, and read and written
+ * under its lock: the limit holds for the process.
+ *
+ * A key whose time has come is as good as one that was never seen, so entries expire by themselves. Where the table has
+ * no room, the client that owes least is forgotten first, and may send a burst too early.
+ */
+import { ClientTable, NO_ENTRY } from '../../snapshot/client-table.ts';
+import type { RateLimit } from '../../snapshot/snapshot.ts';
+import { hashText } from '../balance/hash.ts';
+
+// The theoretical arrival time, since the table's epoch.
+const V_SECONDS = 0;
+const V_NANOSECONDS = 1;
+
+const SECOND_NS = 1e9;
+const MS_NS = 1e6;
+
+/** A wait that is told in milliseconds and then kept may be rounded to one less. */
+const TOLERANCE_NS = 1;
+
+/** A burst that would take longer than six years to come back is cut to what comes back by then: the table counts no further. */
+const MOST_BURST_NS = 6 * 365 * 86_400 * SECOND_NS;
+
+export class RateLimiter {
+  readonly limit: RateLimit;
+  readonly #table: ClientTable;
+  /**
+   * Between two requests that come evenly. Whole, so that sums of it are exact however many there are: at a million requests
+   * a second that is off by 1/2000 at most.
+   */
+  readonly #intervalNs: number;
+  /** How far ahead the theoretical arrival time of a request that conforms may be. */
+  readonly #burstNs: number;
+
+  constructor(limit: RateLimit, memory: SharedArrayBuffer) {
+    this.limit = limit;
+    this.#table = new ClientTable(memory);
+    this.#intervalNs = Math.max(1, Math.round((limit.perMs * MS_NS) / limit.rate));
+    this.#burstNs = Math.min((limit.burst - 1) * this.#intervalNs, MOST_BURST_NS);
+  }
+
+  /**
+   * One more request of this key.
+   * @param nowMs on the process clock (snapshot/process-clock.ts), precise.
+   * @returns 0 when it conforms, else after how many milliseconds it would.
+   */
+  take(key: string, nowMs: number): number {
+    const table = this.#table;
+    const entry = table.acquire(hashText(key, table.seedA), hashText(key, table.seedB), nowMs);
+    // All entries of this table expire, so there always is one.
+    if (entry === NO_ENTRY) return 0;
+    const waitNs = this.#takeFrom(entry, nowMs - table.epochMs);
+    table.release();
+    return waitNs / MS_NS;
+  }
+
+  #takeFrom(entry: number, sinceEpochMs: number): number {
+    const table = this.#table;
+    // From the start of this second on: whole nanoseconds, small enough for a float to be exact.
+    const second = Math.floor(sinceEpochMs / 1_000);
+    const nowNs = Math.round((sinceEpochMs - second * 1_000) * MS_NS);
+    let arrivalNs = nowNs;
+    if (!table.isNew) {
+      const keptNs =
+        (table.get(entry, V_SECONDS) - second) * SECOND_NS + table.get(entry, V_NANOSECONDS);
+      // Nobody owes more than a full burst: a limit that was changed does not lock out those who used the former one.
+      arrivalNs = Math.min(Math.max(keptNs, nowNs), nowNs + this.#burstNs + this.#intervalNs);
+    }
+    const waitNs = arrivalNs - nowNs - this.#burstNs;
+    if (waitNs > TOLERANCE_NS) return waitNs;
+    const nextNs = arrivalNs + this.#intervalNs;
+    const seconds = Math.floor(nextNs / SECOND_NS);
+    table.set(entry, V_SECONDS, second + seconds);
+    table.set(entry, V_NANOSECONDS, nextNs - seconds * SECOND_NS);
+    table.keepUntil(entry, table.epochMs + second * 1_000 + nextNs / MS_NS);
+    return 0;
+  }
+}
+
+/**
+ * What a refused client is told, as field lines: `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers)
+ * and `Retry-After` (RFC 9110 §10.2.3). All of them know whole seconds only: a wait is rounded up, and of a window that is
+ * none the quota is told for the next whole second, rounded down.
+ */
+export function rateLimitFields(limit: RateLimit, retryAfterMs: number): string {
+  const windowSeconds = Math.ceil(limit.perMs / 1_000);
+  const quota = Math.floor((limit.rate * windowSeconds * 1_000) / limit.perMs);
+  const seconds = Math.max(1, Math.ceil(retryAfterMs / 1_000));
+  return `RateLimit-Policy: "default";q=${quota};w=${windowSeconds}\r\nRateLimit: "default";r=0;t=${seconds}\r\nRetry-After: ${seconds}\r\n`;
+}
