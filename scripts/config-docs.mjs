@@ -30,12 +30,18 @@ threads: 2`,
   },
   {
     title: 'Backends',
-    keys: ['backends', 'strategy', 'max_connections'],
+    keys: ['backends', 'strategy', 'hash', 'slow_start'],
     example: `strategy: least-connections
-max_connections: 200
+slow_start: 30s
 backends:
   - http://localhost:8082
-  - { url: http://localhost:8083, weight: 3 }`,
+  - { url: http://localhost:8083, weight: 3 }
+  - { url: http://localhost:8084, backup: true }`,
+  },
+  {
+    title: 'Sticky sessions',
+    keys: ['sticky', 'enable_sticky_sessions', 'sticky_session_ttl'],
+    example: `sticky: { by: cookie, name: shop, ttl: 8h, secret: "\${COOKIE_SECRET:-only-for-trying-it}" }`,
   },
   {
     title: 'Health checks',
@@ -57,6 +63,15 @@ every second (or at the frequency, if that is shorter). Intervals vary by 20 % i
 do not check in step. A backend that a request can't connect to is out at once, without waiting for a check.`,
   },
   {
+    title: 'Backends that fail',
+    keys: ['retries', 'outlier_detection', 'circuit_breaker', 'panic_threshold_percent'],
+    example: `retries: { attempts: 2, per_try_timeout: 2s, on_status: [503] }
+outlier_detection: { consecutive_failures: 3, slow_call: 5s }
+circuit_breaker: true`,
+    text: `A failure is a connection that can't be made or breaks, an answer that can't be read, or none in time; with
+\`slow_call\` also a late one. Failures are counted over all data threads.`,
+  },
+  {
     title: 'Timeouts',
     keys: ['timeouts', 'request_timeout', 'backend_timeout'],
     example: `request_timeout: 30s
@@ -66,8 +81,11 @@ of a request each one governs.`,
   },
   {
     title: 'Limits',
-    keys: ['limits'],
-    example: `limits: { body: 10MiB, client_connections: 20000 }`,
+    keys: ['limits', 'max_connections', 'max_requests', 'queue', 'rate_limit'],
+    example: `limits: { body: 10MiB, client_connections: 20000, connections_per_client: 100 }
+max_requests: 200
+queue: { size: 500, timeout: 2s }
+rate_limit: { rate: 100, burst: 20, by: header, name: X-Api-Key }`,
   },
   {
     title: 'Forwarding',
@@ -85,10 +103,7 @@ access_log_format: combined
 log_level: warn`,
   },
   { title: 'State', keys: ['state_file'], example: `state_file: ./state/fairlead.json` },
-  {
-    title: 'Editors, and what is still to come',
-    keys: ['$schema', 'enable_sticky_sessions', 'sticky_session_ttl'],
-  },
+  { title: 'Editors', keys: ['$schema'] },
 ];
 
 /** What the schema can't say: meanings of values, and values that fit a place. */
@@ -105,10 +120,35 @@ const REMARKS = {
     'backend twice is an error. An empty list is fine: backends can be added through the admin API.',
   strategy:
     '`round-robin` takes turns, weighted and smooth, exact over a full cycle of all data threads. `least-connections` ' +
-    'takes the backend with the fewest requests in flight for its weight. `least-conn` is another name for ' +
+    'takes the backend with the fewest requests in flight for its weight. `random-two` takes the better of two at ' +
+    'random. `peak-ewma` takes the backend with the least expected time: its average latency, in which a peak counts ' +
+    'at once, times its requests in flight. `ip-hash` keeps a client’s address at one backend, `consistent-hash` ' +
+    'whatever `hash` says; when a backend goes, only its clients move. `least-conn` is another name for ' +
     '`least-connections`, `weighted-round-robin` for `round-robin`.',
+  hash:
+    '`name` is needed by `header`, `cookie` and `query`, and has no meaning by `ip` and `path`. A request without the ' +
+    'field, cookie or parameter is taken by its client’s address. Values are compared as they were sent, byte for byte.',
+  sticky:
+    '`by` must be given. `name` is needed by `header` and `query`, `secret` is for `cookie` only. A request without ' +
+    'the field or parameter is taken by its client’s address. When its backend fails, a client gets another one and ' +
+    'stays there; a backend that is drained or has the weight 0 keeps the clients that it has. Share a `secret` ' +
+    'between instances, and keep it over restarts, so that cookies go on being good.',
+  enable_sticky_sessions: 'Beside a `sticky` that says something else it is an error.',
+  sticky_session_ttl: 'Different values for both names contradict each other: that is an error.',
+  retries:
+    'What may be tried again, and when, is said in [request.md](request.md). `false` means one attempt. ' +
+    '`per_try_timeout` and `hedge_after` must be shorter than `timeouts.response`, and `hedge_after` shorter than ' +
+    '`per_try_timeout`: else they could never take effect.',
+  outlier_detection:
+    'As Envoy’s: ejected backends come back by themselves. `max_ejection` must not be shorter than `base_ejection`, ' +
+    '`slow_call` must be shorter than `timeouts.response`. `true` is the same as `{ enabled: true }`.',
+  circuit_breaker: '`true` is the same as `{ enabled: true }`; a mapping turns it on, too.',
+  queue: 'Without `max_connections` and `max_requests` no backend is ever full, so none waits.',
+  rate_limit:
+    '`rate` must be given. `name` is needed by `header` and `cookie`. Counted exactly over all data threads.',
   max_connections:
-    'Counted over all data threads, idle connections included; of these a thread keeps its share of the limit. A backend that is full is passed over; when all are full the answer is 503.',
+    'Counted over all data threads, idle connections included; of these a thread keeps its share of the ' +
+    'limit. A backend that is full is passed over; when all are full, requests wait in the `queue`, or are answered 503.',
   request_timeout: 'Different values for two of the names contradict each other: that is an error.',
   host_header: 'The backend’s own is the host and port of its URL.',
   trusted_proxies:
@@ -126,6 +166,11 @@ const TEXTS = {
   'backends[].url': 'URL',
   backends: 'list of URLs and mappings',
   health_check_path: 'path and query that start with a slash, in visible ASCII',
+  'hash.name': 'name',
+  'sticky.name': 'name',
+  'sticky.secret': '16 visible ASCII characters or more, without spaces',
+  'retries.on_status': 'list of status codes, 400 to 599, none twice',
+  'rate_limit.name': 'name',
   host_header: '`client`, `backend`, or a host name with or without a port',
   trusted_proxies: 'list of IP addresses and CIDR blocks',
   'admin.host': 'IP address or host name',
@@ -145,6 +190,7 @@ const OTHER_VARIABLES = [
 ];
 
 const alternatives = (node) => node.anyOf?.flatMap(alternatives) ?? [node];
+const mappingOf = (node) => alternatives(node).find(({ type }) => type === 'object');
 const code = (value) => `\`${value}\``;
 const orderly = (number) => String(number).replaceAll(/\B(?=(\d{3})+$)/g, ',');
 
@@ -196,9 +242,14 @@ function leastDuration(path) {
   const value = path.reduceRight((inner, key) => ({ [key]: inner }), '0s');
   const result = configSchema.safeParse(value);
   if (result.success) return '`0s` or longer';
-  const least = /at least (\S+)/.exec(result.error.issues[0]?.message ?? '')?.[1];
+  const least = /at least (\S+)/.exec(messagesOf(result.error.issues).join(' '))?.[1];
   if (least === undefined) throw new Error(`${path.join('.')}: no least duration`);
   return `at least ${code(least)}`;
+}
+
+/** Those of a union's alternatives, too. */
+function messagesOf(issues) {
+  return issues.flatMap(({ message, errors = [] }) => [message, ...errors.flatMap(messagesOf)]);
 }
 
 function describeType(node, path) {
@@ -255,6 +306,21 @@ function whenApplied(path) {
   return restart.has(path) ? 'A change needs a restart.' : '';
 }
 
+/** What turns a policy off or on, beside a mapping. */
+function describeSwitches(node) {
+  const isOnToo = alternatives(node).some(
+    (one) => one.type === 'boolean' && one.const === undefined,
+  );
+  return isOnToo ? ', `true` or `false`' : ' or `false`';
+}
+
+/** Of a top-level key. A mapping has the defaults of its keys. */
+function describeOwnDefault(node) {
+  if (node.type === 'object' || saysDefault(node)) return '';
+  if (mappingOf(node) !== undefined && node.default !== false) return 'Default: on, as below.';
+  return `Default: ${describeDefault(node)}.`;
+}
+
 /** The keys of a mapping, as a table; its own entry says the rest. */
 function tableOf(node, path) {
   const rows = Object.entries(node.properties ?? {}).map(([key, below]) => {
@@ -273,14 +339,15 @@ function escapeCell(text) {
 
 function entry(key) {
   const node = schema.properties[key];
-  const isMapping = node.type === 'object';
+  const mapping = mappingOf(node);
   const about = [node.description, REMARKS[key], whenApplied(key)].filter(Boolean).join(' ');
-  const value = isMapping ? 'a mapping' : describeType(node, [key]);
-  const byDefault = isMapping || saysDefault(node) ? '' : `Default: ${describeDefault(node)}.`;
+  const switches = mapping === undefined || mapping === node ? '' : describeSwitches(node);
+  const value = mapping === undefined ? describeType(node, [key]) : `a mapping${switches}`;
+  const byDefault = describeOwnDefault(node);
   const kind = [`Value: ${value}.`, byDefault, waysToSet(key)].filter(Boolean).join(' ');
   const parts = [`### ${code(key)}`, wrap(about), wrap(kind)];
-  if (isMapping) parts.push(tableOf(node, key));
-  const item = node.items && alternatives(node.items).find(({ type }) => type === 'object');
+  if (mapping !== undefined) parts.push(tableOf(mapping, key));
+  const item = node.items && mappingOf(node.items);
   if (item !== undefined) {
     parts.push(`An item is a URL, or a mapping:`, tableOf(item, `${key}[]`));
   }

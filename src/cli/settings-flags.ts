@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { NamedValue } from '../config/layer.ts';
 import type { Flags } from '../config/load.ts';
 import { didYouMean } from '../config/nearest.ts';
+import { STRATEGY_NAMES } from '../snapshot/snapshot.ts';
 import { UsageError } from './tool-flags.ts';
 
 interface SettingFlag {
@@ -35,7 +36,7 @@ const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
   strategy: {
     value: 'NAME',
     sets: [{ path: ['strategy'] }],
-    help: 'round-robin or least-connections (round-robin)',
+    help: `${STRATEGY_NAMES.slice(0, -1).join(', ')} or ${STRATEGY_NAMES.at(-1)} (round-robin)`,
   },
   threads: { value: 'N|auto', sets: [{ path: ['threads'] }], help: 'data threads (auto)' },
   'health-check-method': {

@@ -1,5 +1,6 @@
 /** From a merged configuration to `Settings`: what depends on several keys, on where a value stands, or on other files. */
 import path from 'node:path';
+import { compilePolicies } from './compile-policies.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
 import { formatPlace, type Problem } from './problem.ts';
@@ -35,14 +36,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
   if (merged.isSound('port') && merged.isSound('admin_port') && config.port === config.admin_port) {
     problems.push(samePort(merged));
   }
-  if (merged.isSound('limits') && config.limits.request_line > config.limits.head) {
-    const at = merged.isGiven(['limits', 'request_line']) ? 'request_line' : 'head';
-    problems.push({
-      ...placeOf(['limits', at]),
-      path: `limits.${at}`,
-      message: `request_line (${config.limits.request_line} bytes) must not be larger than head (${config.limits.head} bytes)`,
-    });
-  }
+  problems.push(...contradictingLimits(merged));
   if (
     merged.isSound('admin') &&
     config.admin.token === undefined &&
@@ -56,9 +50,10 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     });
   }
   problems.push(...duplicateBackends(merged));
-  if (merged.isGiven(['sticky_session_ttl'])) {
-    notes.push('sticky_session_ttl has no effect while enable_sticky_sessions is false');
-  }
+  notes.push(...notesOnBackends(config.backends));
+  const { policies, ...found } = compilePolicies(merged);
+  problems.push(...found.problems);
+  notes.push(...found.notes);
   const tls = merged.isSound('ssl') ? compileTls(merged, resolve, problems, notes) : undefined;
 
   const frequencyMs = config.health_check_frequency;
@@ -74,26 +69,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     tls,
     strategy: config.strategy,
     backends: config.backends satisfies readonly BackendSettings[],
-    maxConnections: config.max_connections,
-    maxRequests: 0,
-    hashKey: { by: 'ip', name: '' },
-    sticky: null,
-    retries: {
-      attempts: 3,
-      perTryTimeoutMs: 0,
-      onStatus: [],
-      budgetPercent: 20,
-      replayBufferBytes: 64 * 1024,
-      backoffMs: 25,
-      hedgeAfterMs: 0,
-      nonIdempotent: false,
-    },
-    queue: { size: 0, timeoutMs: 5000 },
-    rateLimit: null,
-    outlier: null,
-    breaker: null,
-    slowStartMs: 0,
-    panicThresholdPercent: 0,
+    ...policies,
     healthCheck: {
       method,
       path: config.health_check_path,
@@ -111,7 +87,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       keepAliveMs: timeouts.keep_alive,
       backendKeepAliveMs: timeouts.backend_keep_alive,
       tunnelMs: timeouts.tunnel,
-      totalMs: 0,
+      totalMs: timeouts.total,
     },
     drainMs: timeouts.drain,
     limits: {
@@ -120,7 +96,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       fields: limits.fields,
       bodyBytes: limits.body,
       clientConnections: limits.client_connections,
-      connectionsPerClient: 0,
+      connectionsPerClient: limits.connections_per_client,
     },
     forwarding: {
       hostHeader: config.host_header,
@@ -162,6 +138,42 @@ function samePort({ config, placeOf, isGiven }: MergedConfig): Problem {
     message: `must differ from ${other}, which is ${config.port} too (${where})`,
     ...(key === 'admin_port' || isGiven([other]) ? {} : { hint: `set ${other} to another port` }),
   };
+}
+
+function contradictingLimits({ config, placeOf, isGiven, isSound }: MergedConfig): Problem[] {
+  if (!isSound('limits')) return [];
+  const { request_line: requestLine, head, client_connections: all } = config.limits;
+  const problems: Problem[] = [];
+  const report = (key: string, message: string): void => {
+    problems.push({ ...placeOf(['limits', key]), path: `limits.${key}`, message });
+  };
+  if (requestLine > head) {
+    report(
+      isGiven(['limits', 'request_line']) ? 'request_line' : 'head',
+      `request_line (${requestLine} bytes) must not be larger than head (${head} bytes)`,
+    );
+  }
+  const { connections_per_client: ofOne } = config.limits;
+  if (all > 0 && ofOne > all) {
+    report(
+      'connections_per_client',
+      `must not be larger than client_connections, which is ${all} (${formatPlace(placeOf(['limits', 'client_connections']))})`,
+    );
+  }
+  return problems;
+}
+
+/** Backends that all stand back are used all the same, as far as they can be; but it may be a slip. */
+function notesOnBackends(backends: readonly BackendSettings[]): string[] {
+  if (backends.length === 0) return [];
+  const notes: string[] = [];
+  if (backends.every(({ isBackup }) => isBackup)) {
+    notes.push('every backend is a backup: they are used as if none was');
+  }
+  if (backends.every(({ weight }) => weight === 0)) {
+    notes.push('every backend has the weight 0: only clients with a sticky session are served');
+  }
+  return notes;
 }
 
 function duplicateBackends({ config, placeOf }: MergedConfig): Problem[] {

@@ -1,7 +1,10 @@
 /** The configuration in force, in the words of a config file: made from `Settings`, so that it cannot say anything else. */
+import { isDeepStrictEqual } from 'node:util';
+import type { RequestKey } from '../snapshot/snapshot.ts';
+import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
 import { isMapping } from './layer.ts';
-import type { Settings, ValueOrigin } from './settings.ts';
+import type { BackendSettings, Settings, ValueOrigin } from './settings.ts';
 import { formatSize } from './size.ts';
 
 /** Where a value comes from. */
@@ -22,6 +25,8 @@ export interface EffectiveConfig {
 }
 
 const HIDDEN = '***';
+/** Long enough for the check of the config that it stands in. */
+const HIDDEN_SECRET = '*'.repeat(16);
 
 export function effectiveConfig(settings: Settings, origins: Origins): EffectiveConfig {
   const config = configOf(settings);
@@ -57,7 +62,8 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     admin: { host: admin.host, ...(admin.token === undefined ? {} : { token: HIDDEN }) },
     threads: settings.threads,
     strategy: settings.strategy,
-    backends: settings.backends.map(({ url, weight }) => (weight === 1 ? url : { url, weight })),
+    hash: keyOf(settings.hashKey),
+    backends: settings.backends.map(backendOf),
     health_check_method: healthCheck.method,
     health_check_path: healthCheck.path,
     health_check_frequency: formatDuration(healthCheck.intervalMs),
@@ -72,6 +78,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       keep_alive: formatDuration(timeouts.keepAliveMs),
       backend_keep_alive: formatDuration(timeouts.backendKeepAliveMs),
       tunnel: formatDuration(timeouts.tunnelMs),
+      total: durationOrFalse(timeouts.totalMs),
       drain: formatDuration(settings.drainMs),
     },
     limits: {
@@ -80,8 +87,9 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       fields: limits.fields,
       body: formatSize(limits.bodyBytes),
       client_connections: limits.clientConnections,
+      connections_per_client: limits.connectionsPerClient,
     },
-    max_connections: settings.maxConnections,
+    ...policiesOf(settings),
     host_header: hostHeader.kind === 'fixed' ? hostHeader.value : hostHeader.kind,
     trusted_proxies: forwarding.trustedProxies,
     forwarded: forwarding.sendForwarded,
@@ -94,6 +102,75 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       tls === undefined
         ? { enabled: false }
         : { enabled: true, cert_file: tls.certFile, key_file: tls.keyFile },
-    enable_sticky_sessions: false,
   };
+}
+
+/** A backend as a list of backends holds it: a URL alone where that says all. */
+export function backendOf({
+  url,
+  weight,
+  isBackup,
+}: Pick<BackendSettings, 'url' | 'weight' | 'isBackup'>) {
+  if (weight === 1 && !isBackup) return url;
+  return { url, weight, ...(isBackup ? { backup: true } : {}) };
+}
+
+/** What is off is `false`, so that its origin is that of the `false`. */
+function policiesOf(settings: Settings): Readonly<Record<string, unknown>> {
+  const { queue, sticky, retries, outlier, breaker, rateLimit } = settings;
+  return {
+    max_connections: settings.maxConnections,
+    max_requests: settings.maxRequests,
+    queue: queue.size > 0 && { size: queue.size, timeout: formatDuration(queue.timeoutMs) },
+    sticky: sticky !== null && {
+      ...keyOf(sticky.key),
+      ttl: formatDuration(sticky.ttlMs),
+      ...(sticky.secret === undefined ? {} : { secret: HIDDEN_SECRET }),
+    },
+    retries: !isDeepStrictEqual(retries, RETRIES_OFF) && {
+      attempts: retries.attempts,
+      per_try_timeout: durationOrFalse(retries.perTryTimeoutMs),
+      on_status: retries.onStatus,
+      budget_percent: retries.budgetPercent,
+      replay_buffer: formatSize(retries.replayBufferBytes),
+      backoff: durationOrFalse(retries.backoffMs),
+      hedge_after: durationOrFalse(retries.hedgeAfterMs),
+      non_idempotent: retries.nonIdempotent,
+    },
+    outlier_detection: outlier !== null && {
+      enabled: true,
+      consecutive_failures: outlier.consecutiveFailures,
+      failure_percent: outlier.failurePercent,
+      min_requests: outlier.minRequests,
+      interval: formatDuration(outlier.intervalMs),
+      base_ejection: formatDuration(outlier.baseEjectionMs),
+      max_ejection: formatDuration(outlier.maxEjectionMs),
+      max_ejection_percent: outlier.maxEjectionPercent,
+      slow_call: durationOrFalse(outlier.slowCallMs),
+    },
+    circuit_breaker: breaker !== null && {
+      enabled: true,
+      failure_percent: breaker.failurePercent,
+      min_requests: breaker.minRequests,
+      interval: formatDuration(breaker.intervalMs),
+      open: formatDuration(breaker.openMs),
+      half_open_requests: breaker.halfOpenRequests,
+    },
+    rate_limit: rateLimit !== null && {
+      rate: rateLimit.rate,
+      per: formatDuration(rateLimit.perMs),
+      burst: rateLimit.burst,
+      ...keyOf(rateLimit.key),
+    },
+    slow_start: durationOrFalse(settings.slowStartMs),
+    panic_threshold_percent: settings.panicThresholdPercent,
+  };
+}
+
+function keyOf({ by, name }: RequestKey) {
+  return name === '' ? { by } : { by, name };
+}
+
+function durationOrFalse(ms: number): string | false {
+  return ms > 0 && formatDuration(ms);
 }

@@ -4,7 +4,7 @@ import { DURATION_PATTERN } from './duration.ts';
 import { type Finding, formatPath, type Layer, type Path, valueAt } from './layer.ts';
 import { didYouMean } from './nearest.ts';
 import { configSchema, type JsonSchemaNode, jsonSchema } from './schema.ts';
-import { knownKeys, schemaBelow } from './text-value.ts';
+import { alternatives, knownKeys, schemaBelow } from './text-value.ts';
 
 /** Everything that is wrong with a layer by itself. Nothing is ever missing from a layer but inside a list. */
 export function validateLayer(layer: Layer): Finding[] {
@@ -78,7 +78,8 @@ function hintFor(
   value: unknown,
   schema: JsonSchemaNode | undefined,
 ): { readonly hint?: string } {
-  if (typeof value === 'number' && schema?.pattern === DURATION_PATTERN) {
+  const isDuration = alternatives(schema).some(({ pattern }) => pattern === DURATION_PATTERN);
+  if (typeof value === 'number' && isDuration) {
     return { hint: `add a unit: ${value}s or ${value}ms` };
   }
   if (issue.code === 'invalid_value' && typeof value === 'string') {

@@ -2,11 +2,9 @@
  * Layers become one configuration: each is validated by itself, so that every problem is told where it stands, and what
  * is sound is merged, so that what depends on several keys can be judged in the same round.
  */
-import { parseDuration } from './duration.ts';
 import { validateLayer } from './issues.ts';
 import {
   type Finding,
-  formatPath,
   type Layer,
   mergeConfigs,
   type Path,
@@ -14,8 +12,9 @@ import {
   valueAt,
   withoutKeys,
 } from './layer.ts';
-import { formatPlace, type Place, type Problem } from './problem.ts';
+import type { Place, Problem } from './problem.ts';
 import { type Config, configSchema } from './schema.ts';
+import { settledPath, settleNames } from './settle.ts';
 
 export interface MergedConfig {
   readonly config: Config;
@@ -36,64 +35,33 @@ export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[
     const found = validateLayer({ ...layer, value: withoutKeys(layer.value, keysOf(ownEarlier)) });
     findings.push(...found);
     const broken = keysOf([...ownEarlier, ...found]);
-    const { layer: settled, finding } = settleResponseTimeout({
-      ...layer,
-      value: withoutKeys(layer.value, broken),
-    });
-    if (finding !== undefined) findings.push(finding);
-    sound.push(settled);
+    const settled = settleNames({ ...layer, value: withoutKeys(layer.value, broken) });
+    findings.push(...settled.findings);
+    sound.push(settled.layer);
   }
   const broken = keysOf(findings);
   const merged = sound.reduce<RawConfig>((under, layer) => mergeConfigs(under, layer.value), {});
-  const winner = (path: Path): Layer | undefined =>
-    sound.findLast((layer) => valueAt(layer.value, path) !== undefined);
+  const winner = (path: Path): Layer | undefined => {
+    const settled = settledPath(path);
+    const layer = sound.findLast(({ value }) => isSettledBy(value, settled));
+    return layer !== undefined && valueAt(layer.value, settled) !== undefined ? layer : undefined;
+  };
   return {
     config: configSchema.parse(merged),
-    placeOf: (path, part = 'value') => winner(path)?.place(path, part) ?? { origin: 'default' },
+    placeOf: (path, part = 'value') =>
+      winner(path)?.place(settledPath(path), part) ?? { origin: 'default' },
     isGiven: (path) => winner(path) !== undefined,
     isSound: (key) => !broken.has(key),
     problems: findings.map(({ problem }) => problem),
   };
 }
 
-function keysOf(findings: readonly Finding[]): Set<string> {
-  return new Set(findings.map(({ key }) => key));
+/** It gives the value, or `false` for a mapping that the value would be in: what lower layers say is void then. */
+function isSettledBy(value: RawConfig, path: Path): boolean {
+  if (valueAt(value, path) !== undefined) return true;
+  return path.some((_, index) => valueAt(value, path.slice(0, index)) === false);
 }
 
-const RESPONSE_TIMEOUT_PATHS: readonly Path[] = [
-  ['timeouts', 'response'],
-  ['request_timeout'],
-  ['backend_timeout'],
-];
-
-/** Three names of one setting become `timeouts.response`; different values for them contradict each other. */
-function settleResponseTimeout(layer: Layer): { layer: Layer; finding?: Finding } {
-  const given = RESPONSE_TIMEOUT_PATHS.filter((path) => valueAt(layer.value, path) !== undefined);
-  const [first, ...others] = given;
-  if (first === undefined) return { layer };
-  const durationAt = (path: Path): number | undefined => {
-    const result = parseDuration(String(valueAt(layer.value, path)));
-    return result.ok ? result.ms : undefined;
-  };
-  const rest = withoutKeys(layer.value, new Set(['request_timeout', 'backend_timeout']));
-  const settled: Layer = {
-    origin: layer.origin,
-    value: mergeConfigs(rest, { timeouts: { response: valueAt(layer.value, first) } }),
-    place: (path, part) =>
-      formatPath(path) === 'timeouts.response' ? layer.place(first, part) : layer.place(path, part),
-  };
-  const rival = others.find((path) => durationAt(path) !== durationAt(first));
-  if (rival === undefined) return { layer: settled };
-  const where = formatPlace(layer.place(first, 'value'));
-  return {
-    layer: settled,
-    finding: {
-      key: String(rival[0]),
-      problem: {
-        ...layer.place(rival, 'value'),
-        path: formatPath(rival),
-        message: `contradicts ${formatPath(first)} (${where}), which means the same`,
-      },
-    },
-  };
+function keysOf(findings: readonly Finding[]): Set<string> {
+  return new Set(findings.map(({ key }) => key));
 }

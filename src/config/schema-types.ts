@@ -67,6 +67,19 @@ export function orNone<Inner extends z.ZodType<number>>(inner: Inner, error: str
   return z.union([z.literal(false).transform(() => 0), inner], { error });
 }
 
+/** Milliseconds; `false` and `0s` are 0, which means "none". */
+export function durationOrNone() {
+  return orNone(
+    duration(0),
+    'must be a duration with a unit, such as 500ms or 30s, or false for none',
+  );
+}
+
+/** `false` where a whole policy can be off. */
+export function orFalse<Mapping extends z.ZodType>(mapping: Mapping, error: string) {
+  return z.union([z.literal(false), mapping], { error });
+}
+
 export function nonEmptyText(what: string) {
   const error = `must be ${what}`;
   return z.string({ error }).min(1, { error: 'must not be empty' });
@@ -100,8 +113,11 @@ export function adminHost() {
 }
 
 /** What a Bearer header can carry. The text itself never goes into a message. */
-export function secret() {
-  return nonEmptyText('a text')
+export function secret(minLength = 1) {
+  const error = minLength === 1 ? 'must not be empty' : `must have ${minLength} characters or more`;
+  return z
+    .string({ error: 'must be a text' })
+    .min(minLength, { error })
     .regex(/^[!-~]*$/, { error: 'must be visible ASCII characters without spaces' })
     .meta({ writeOnly: true });
 }

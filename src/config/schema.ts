@@ -1,14 +1,16 @@
 /**
  * The short form of the configuration: the one source of its keys, types, defaults, documentation and messages, and of
- * the JSON Schema for editors. What depends on more than one key is checked in compile.ts.
+ * the JSON Schema for editors. What depends on more than one key is checked in compile.ts and compile-policies.ts.
  */
 import { z } from 'zod';
 import { STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
+import { hash, policies } from './policy-schema.ts';
 import {
   addressBlock,
   adminHost,
   backendUrl,
   duration,
+  durationOrNone,
   hostHeader,
   listenHost,
   nonEmptyText,
@@ -39,15 +41,21 @@ const backend = z
       z
         .strictObject({
           url: backendUrl().describe('Scheme, host and port: `http://localhost:3001`.'),
-          weight: wholeNumber(1, MAX_WEIGHT)
-            .describe('Its share of the requests, beside the weights of the others.')
+          weight: wholeNumber(0, MAX_WEIGHT)
+            .describe(
+              'Its share of the requests, beside the weights of the others. 0: no new clients; those that are sticky ' +
+                'stay.',
+            )
             .default(1),
+          backup: trueOrFalse()
+            .describe('Used only while no other backend may get requests.')
+            .default(false),
         })
-        .transform(({ url, weight }) => ({ ...url, weight, isBackup: false })),
+        .transform(({ url, weight, backup }) => ({ ...url, weight, isBackup: backup })),
     ],
     { error: 'must be a URL or { url, weight }' },
   )
-  .describe('A URL, or a URL and a weight. `http://:3001` means localhost:3001.');
+  .describe('A URL, or a mapping with a URL. `http://:3001` means localhost:3001.');
 
 const timeouts = z.strictObject(
   {
@@ -70,6 +78,9 @@ const timeouts = z.strictObject(
       .describe('An idle pooled connection to a backend.')
       .prefault('60s'),
     tunnel: duration().describe('Silence on an upgraded connection (WebSocket).').prefault('1h'),
+    total: durationOrNone()
+      .describe('A whole exchange, retries and waiting included. 0 or false: no limit.')
+      .prefault(false),
     drain: duration(0)
       .describe('How long a shutdown waits for requests in flight.')
       .prefault('30s'),
@@ -103,6 +114,12 @@ const limits = z.strictObject(
       'must be a whole number, or 0 for no limit',
     )
       .describe('Client connections of the whole process. 0 or false: no limit.')
+      .prefault(0),
+    connections_per_client: orNone(
+      wholeNumber(0, 10_000_000),
+      'must be a whole number, or 0 for no limit',
+    )
+      .describe('Of these, from one address (IPv6: from one /64). 0 or false: no limit.')
       .prefault(0),
   },
   { error: 'must be a mapping of limits, such as { body: 1MiB }' },
@@ -174,6 +191,7 @@ export const configSchema = z.strictObject(
       .describe('Data threads; `auto`: as many as the platform makes use of.')
       .default('auto'),
     strategy: strategy.describe('How a backend is picked for a request.').prefault('round-robin'),
+    hash: hash.describe('What the strategy `consistent-hash` goes by.').prefault({}),
     backends: z
       .array(backend, { error: 'must be a list of backends' })
       .describe('The servers that requests are forwarded to.')
@@ -201,9 +219,7 @@ export const configSchema = z.strictObject(
     backend_timeout: duration().describe('The same as `timeouts.response`.').optional(),
     timeouts: timeouts.describe('How long Fairlead waits for what.').prefault({}),
     limits: limits.describe('What is too much.').prefault({}),
-    max_connections: orNone(wholeNumber(0, 1_000_000), 'must be a whole number, or 0 for no limit')
-      .describe('Open connections to one backend. 0 or false: no limit.')
-      .prefault(0),
+    ...policies,
     host_header: hostHeader()
       .describe(
         'The Host field that a backend sees: the client’s, the backend’s own, or a fixed one.',
@@ -236,13 +252,6 @@ export const configSchema = z.strictObject(
       )
       .optional(),
     ssl: ssl.describe('TLS towards clients.').prefault({}),
-    enable_sticky_sessions: z
-      .literal(false, { error: 'sticky sessions are not available in this version: must be false' })
-      .describe('Not available in this version.')
-      .default(false),
-    sticky_session_ttl: duration()
-      .describe('How long a client stays with its backend once sticky sessions are available.')
-      .optional(),
   },
   { error: 'must be a mapping of keys, such as port: 8080' },
 );

@@ -13,7 +13,9 @@ export type TextValueResult =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly message: string };
 
-function alternatives(node: JsonSchemaNode): readonly JsonSchemaNode[] {
+/** What a value may be, each by itself; nothing where the schema knows nothing. */
+export function alternatives(node: JsonSchemaNode | undefined): readonly JsonSchemaNode[] {
+  if (node === undefined) return [];
   return node.anyOf === undefined ? [node] : node.anyOf.flatMap(alternatives);
 }
 
@@ -22,7 +24,6 @@ export function schemaBelow(
   node: JsonSchemaNode | undefined,
   segment: PropertyKey,
 ): JsonSchemaNode | undefined {
-  if (node === undefined) return undefined;
   for (const one of alternatives(node)) {
     if (one.items !== undefined && typeof segment === 'number') return one.items;
     if (one.properties !== undefined && Object.hasOwn(one.properties, segment)) {
@@ -34,7 +35,6 @@ export function schemaBelow(
 
 /** The names of the keys that a mapping at this place may have. */
 export function knownKeys(node: JsonSchemaNode | undefined): readonly string[] {
-  if (node === undefined) return [];
   return alternatives(node).flatMap((one) => Object.keys(one.properties ?? {}));
 }
 

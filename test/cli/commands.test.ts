@@ -71,7 +71,7 @@ test.each([
   ],
   [
     ['--strategy', 'leastconn'],
-    '--strategy: must be one of round-robin, least-connections, least-conn, weighted-round-robin, not "leastconn" (did you mean "least-conn"?)',
+    '--strategy: must be one of round-robin, least-connections, random-two, peak-ewma, ip-hash, consistent-hash, least-conn, weighted-round-robin, not "leastconn" (did you mean "least-conn"?)',
   ],
   [['--config', 'none.yaml'], '--config: cannot read none.yaml: no such file'],
   [

@@ -1,7 +1,9 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { EffectiveConfig } from '../../src/config/effective.ts';
 import { effectiveConfig } from '../../src/config/effective.ts';
 import { TOP_LEVEL_KEYS } from '../../src/config/schema.ts';
+import type { Settings } from '../../src/config/settings.ts';
 import { type Around, loadText, settingsOf } from './load-text.ts';
 
 /** Nearly every key, none at its default. */
@@ -12,7 +14,8 @@ admin_port: 2
 admin: { host: localhost, token: secret }
 threads: 3
 strategy: least-conn
-backends: [":3001", { url: "https://b", weight: 7 }]
+hash: { by: query, name: user }
+backends: [":3001", { url: "https://b", weight: 7 }, { url: ":3002", backup: true }]
 health_check_method: http
 health_check_path: /up?x=1
 health_check_frequency: 1m0.5s
@@ -20,9 +23,20 @@ health_check_timeout: 3s
 health_check_rise: 4
 health_check_fall: 5
 request_timeout: 6s
-timeouts: { head: 1s, connect: 2h, idle: 3m, keep_alive: 4s, backend_keep_alive: 5s, tunnel: 6s, drain: 0s }
-limits: { request_line: 1000, head: 1MiB, fields: 5, body: 1GB, client_connections: 6 }
+timeouts: { head: 1s, connect: 2h, idle: 3m, keep_alive: 4s, backend_keep_alive: 5s, tunnel: 6s, total: 7s, drain: 0s }
+limits: { request_line: 1000, head: 1MiB, fields: 5, body: 1GB, client_connections: 6, connections_per_client: 2 }
 max_connections: 7
+max_requests: 8
+queue: { size: 9, timeout: 1s }
+sticky: { by: cookie, name: shop, ttl: 2h, secret: my-secret-of-16-or-more }
+retries: { attempts: 2, per_try_timeout: 2s, on_status: [503, 502], budget_percent: 0, replay_buffer: false,
+  backoff: false, hedge_after: 1s, non_idempotent: true }
+outlier_detection: { consecutive_failures: false, failure_percent: 90, min_requests: 2, interval: 3s,
+  base_ejection: 4s, max_ejection: 5s, max_ejection_percent: 100, slow_call: 5s }
+circuit_breaker: { failure_percent: 1, min_requests: 2, interval: 3s, open: 4s, half_open_requests: 6 }
+rate_limit: { rate: 10, per: 1m, burst: 3, by: header, name: X-Api-Key }
+slow_start: 30s
+panic_threshold_percent: 0
 host_header: example.com
 trusted_proxies: [10.0.0.0/8]
 forwarded: true
@@ -38,24 +52,177 @@ function effective(text: string, around: Around = {}): EffectiveConfig {
   return effectiveConfig(result.settings, result.origins);
 }
 
-test.each(['', FULL, 'access_log: false'])('read back, it means the same: %s', (text) => {
-  const { config } = effective(text);
-  const readBack = settingsOf(JSON.stringify(config), { name: 'c.json' });
-  const { token } = readBack.admin;
-  expect(token === '***' ? 'secret' : token).toBe(settingsOf(text).admin.token);
-  expect({ ...readBack, admin: 0 }).toEqual({ ...settingsOf(text), admin: 0 });
+/** What the settings are once the effective config of `text` is read back; secrets as they are hidden. */
+function readBack(text: string): Settings {
+  return settingsOf(JSON.stringify(effective(text).config), { name: 'c.json' });
+}
+
+/** Of a secret, only whether there is one. */
+function withoutSecrets(settings: Settings): unknown {
+  const { admin, sticky } = settings;
+  return {
+    ...settings,
+    admin: { ...admin, token: admin.token !== undefined },
+    sticky: sticky && { ...sticky, secret: sticky.secret !== undefined },
+  };
+}
+
+const ALL_OFF = `
+access_log: false
+sticky: false
+retries: false
+outlier_detection: false
+queue: false
+rate_limit: false
+slow_start: false
+panic_threshold_percent: false
+`;
+
+test.each(['', FULL, ALL_OFF, 'circuit_breaker: true', 'enable_sticky_sessions: true'])(
+  'read back, it means the same: %s',
+  (text) => {
+    expect(withoutSecrets(readBack(text))).toEqual(withoutSecrets(settingsOf(text)));
+  },
+);
+
+test('a config printed and read back needs no notes', () => {
+  const text = JSON.stringify(effective('').config);
+  expect(loadText(text, { name: 'c.json' })).toMatchObject({ ok: true, notes: [] });
+});
+
+const ms = (min: number, max: number) => fc.integer({ min, max }).map((value) => `${value}ms`);
+const count = (min: number, max: number) => fc.integer({ min, max });
+const offOr = <Value>(value: fc.Arbitrary<Value>) => fc.oneof(fc.constant(false), value);
+const some = <Model extends Record<string, fc.Arbitrary<unknown>>>(model: Model) =>
+  fc.record(model, { requiredKeys: [] });
+
+const keys = fc.oneof(
+  fc.constant({ by: 'ip' }),
+  fc.record({
+    by: fc.constantFrom('header', 'cookie'),
+    name: fc.stringMatching(/^[\w!#$%&'*+.^`|~-]{1,20}$/),
+  }),
+);
+
+/** Policies that do not contradict each other: what must be shorter is. */
+const policies = some({
+  hash: keys,
+  sticky: offOr(
+    fc.oneof(
+      fc.record({ by: fc.constant('ip'), ttl: ms(1, 1e7) }),
+      some({
+        name: fc.stringMatching(/^\w{1,9}$/),
+        secret: fc.stringMatching(/^[!-#%-~]{16,20}$/),
+      }).map((one) => ({ by: 'cookie', ...one })),
+    ),
+  ),
+  retries: offOr(
+    some({
+      attempts: count(2, 10),
+      per_try_timeout: offOr(ms(5001, 9999)),
+      on_status: fc.uniqueArray(count(400, 599), { maxLength: 9 }),
+      budget_percent: count(0, 100),
+      replay_buffer: offOr(count(0, 16 * 1024 * 1024)),
+      backoff: offOr(ms(0, 1e6)),
+      hedge_after: offOr(ms(0, 5000)),
+      non_idempotent: fc.boolean(),
+    }),
+  ),
+  outlier_detection: fc.oneof(
+    fc.boolean(),
+    some({
+      enabled: fc.boolean(),
+      consecutive_failures: offOr(count(0, 1000)),
+      failure_percent: offOr(count(0, 100)),
+      min_requests: count(1, 1e6),
+      interval: ms(10, 1e6),
+      base_ejection: ms(1, 3e5),
+      max_ejection: ms(3e5, 1e6),
+      max_ejection_percent: count(0, 100),
+      slow_call: offOr(ms(0, 9999)),
+    }),
+  ),
+  circuit_breaker: fc.oneof(
+    fc.boolean(),
+    some({
+      enabled: fc.boolean(),
+      failure_percent: count(1, 100),
+      min_requests: count(1, 1e6),
+      interval: ms(10, 1e6),
+      open: ms(1, 1e6),
+      half_open_requests: count(1, 1000),
+    }),
+  ),
+  max_requests: offOr(count(0, 1e6)),
+  queue: offOr(some({ size: count(1, 1e6), timeout: ms(1, 1e6) })),
+  rate_limit: offOr(
+    fc
+      .tuple(some({ per: ms(1, 1e6), burst: count(1, 1e6) }), keys, count(1, 1e6))
+      .map(([more, by, rate]) => ({ ...more, ...by, rate })),
+  ),
+  slow_start: offOr(ms(0, 1e6)),
+  panic_threshold_percent: offOr(count(0, 100)),
+  timeouts: some({ total: offOr(ms(0, 1e6)) }),
+});
+
+test('read back, any policies mean the same', () => {
+  fc.assert(
+    fc.property(policies, (config) => {
+      // A name may hold what looks like a reference to a variable.
+      const text = JSON.stringify(config).replaceAll('${', '$${');
+      expect(withoutSecrets(readBack(text))).toEqual(withoutSecrets(settingsOf(text)));
+    }),
+    { numRuns: 300 },
+  );
 });
 
 test('secrets are hidden', () => {
-  expect(JSON.stringify(effective(FULL))).not.toContain('secret');
-  expect(effective(FULL).config).toMatchObject({ admin: { token: '***' } });
+  expect(JSON.stringify(effective(FULL))).not.toContain('secret-of');
+  expect(effective(FULL).config).toMatchObject({
+    admin: { token: '***' },
+    sticky: { secret: '****************' },
+  });
 });
 
-test('every key is there, but for other names of one and what means nothing yet', () => {
-  const without = new Set(['request_timeout', 'backend_timeout', 'sticky_session_ttl']);
+test('every key is there, but for other names of one', () => {
+  const without = new Set([
+    'request_timeout',
+    'backend_timeout',
+    'enable_sticky_sessions',
+    'sticky_session_ttl',
+  ]);
   expect(Object.keys(effective('').config)).toEqual(
     TOP_LEVEL_KEYS.filter((key) => !without.has(key)),
   );
+});
+
+test.each([
+  ['', 'sticky', 'default'],
+  ['', 'retries.attempts', 'default'],
+  ['port: 1\nretries: false', 'retries', 'file c.yaml:2'],
+  ['port: 1\ncircuit_breaker: true', 'circuit_breaker.enabled', 'file c.yaml:2'],
+  ['port: 1\ncircuit_breaker: true', 'circuit_breaker.open', 'default'],
+  ['enable_sticky_sessions: true\nsticky_session_ttl: 2h', 'sticky.by', 'file c.yaml:1'],
+  ['enable_sticky_sessions: true\nsticky_session_ttl: 2h', 'sticky.ttl', 'file c.yaml:2'],
+  ['enable_sticky_sessions: false', 'sticky', 'file c.yaml:1'],
+  ['sticky:\n  by: cookie\n  ttl: 2h', 'sticky.ttl', 'file c.yaml:3'],
+  ['sticky:\n  by: cookie\n  ttl: 2h', 'sticky.name', 'default'],
+])('after %j, %s is from: %s', (text, path, origin) => {
+  expect(effective(text).origins[path]).toBe(origin);
+});
+
+test('what a lower layer says below a policy that is off says nothing', () => {
+  const text = 'retries: { attempts: 5, backoff: 1s }';
+  const off = { env: { FAIRLEAD_RETRIES: 'false' } };
+  expect(effective(text, off)).toMatchObject({
+    config: { retries: false },
+    origins: { retries: 'environment FAIRLEAD_RETRIES' },
+  });
+  const on = { ...off, flags: [{ name: '--x', path: ['retries'], value: { attempts: 2 } }] };
+  expect(effective(text, on)).toMatchObject({
+    config: { retries: { attempts: 2, backoff: '25ms' } },
+    origins: { 'retries.attempts': 'flag --x', 'retries.backoff': 'default' },
+  });
 });
 
 test('every value has its origin', () => {

@@ -28,6 +28,20 @@ limits: { head: 64KiB, body: 1000000, client_connections: false }
 max_connections: false
 access_log: true
 state_file: false`,
+  // Way D, with sessions.
+  'enable_sticky_sessions: true\nsticky_session_ttl: 1h',
+  `strategy: consistent-hash
+hash: { by: header, name: X-User }
+backends: [{ url: "http://a", weight: 0 }, { url: "http://b", backup: true }]
+sticky: { by: cookie, name: shop, ttl: 8h, secret: 0123456789abcdef }
+retries: { attempts: 2, per_try_timeout: 1s, on_status: [502, 503], hedge_after: false }
+outlier_detection: { consecutive_failures: false, slow_call: 2s }
+circuit_breaker: true
+queue: { size: 10 }
+rate_limit: { rate: 100, per: 1m }
+slow_start: 30s
+panic_threshold_percent: false`,
+  'retries: false\noutlier_detection: false\nqueue: false\nrate_limit: false\nsticky: false\nslow_start: false',
 ])('accepts %s', (text) => {
   expect(isAccepted(text)).toBe(true);
 });
@@ -42,15 +56,28 @@ test.each([
   'health_check_frequency: "30"',
   'limits: { head: 64k }',
   'backends: [{ weight: 1 }]',
-  'enable_sticky_sessions: true',
+  'enable_sticky_sessions: yes',
+  'sticky: true',
+  'sticky: { by: path }',
+  'sticky: { secret: short }',
+  'retries: { attempts: 0 }',
+  'retries: { on_status: [200] }',
+  'circuit_breaker: { opn: 1s }',
+  'rate_limit: 100',
+  'slow_start: 30',
   'timeouts: { conect: 1s }',
 ])('refuses %s', (text) => {
   expect(isAccepted(text)).toBe(false);
 });
 
+/** A policy may be a mapping or false. */
+function mappingOf(node: JsonSchemaNode): JsonSchemaNode {
+  return node.anyOf?.find(({ type }) => type === 'object') ?? node;
+}
+
 test('every key is described, and every default is accepted', () => {
   const undescribed = (node: JsonSchemaNode, path: string): string[] =>
-    Object.entries(node.properties ?? {}).flatMap(([key, below]) => {
+    Object.entries(mappingOf(node).properties ?? {}).flatMap(([key, below]) => {
       const inner = undescribed(below, `${path}${key}.`);
       return /^\S.*\.$/.test(below.description ?? '') ? inner : [path + key].concat(inner);
     });

@@ -146,8 +146,8 @@ describe('the environment', () => {
       'TARGET_BACKEND_URLS: backends.1: http://a is the same backend as backends.0 (TARGET_BACKEND_URLS)',
     ],
     [
-      { FAIRLEAD_ENABLE_STICKY_SESSIONS: 'true' },
-      'FAIRLEAD_ENABLE_STICKY_SESSIONS: sticky sessions are not available in this version: must be false, not true',
+      { FAIRLEAD_ENABLE_STICKY_SESSIONS: 'yes' },
+      'FAIRLEAD_ENABLE_STICKY_SESSIONS: must be true or false, not "yes"',
     ],
     [
       { FAIRLEAD_ADMIN_TOKEN: 'my secret' },
@@ -263,14 +263,6 @@ describe('what depends on several keys', () => {
       host: '0.0.0.0',
       port: 9000,
       token: 'secret',
-    });
-  });
-
-  test('a stickiness that is off may have a lifetime, and says that it means nothing', () => {
-    const result = loadText('enable_sticky_sessions: false\nsticky_session_ttl: 1h');
-    expect(result).toMatchObject({
-      ok: true,
-      notes: ['sticky_session_ttl has no effect while enable_sticky_sessions is false'],
     });
   });
 });

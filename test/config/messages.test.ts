@@ -9,7 +9,8 @@ const SIZE = 'must be a size, such as 65536, 64KiB or 1MB';
 const LISTEN = 'must be an IP address, a host name, or * for all addresses';
 const HOST_HEADER = 'must be client, backend, or a host name with or without a port';
 const BLOCK = 'must be an IP address or a CIDR block, such as 10.0.0.0/8';
-const STRATEGIES = 'round-robin, least-connections, least-conn, weighted-round-robin';
+const STRATEGIES =
+  'round-robin, least-connections, random-two, peak-ewma, ip-hash, consistent-hash, least-conn, weighted-round-robin';
 
 test.each([
   ['port: 0', `1:7: port: ${PORT}, not 0`],
@@ -59,7 +60,7 @@ test.each([
   ['backends: [{ weight: 2 }]', '1:12: backends.0.url: is missing'],
   [
     'backends: [{ url: "http://a", weight: 1001 }]',
-    '1:39: backends.0.weight: must be a whole number from 1 to 1000, not 1001',
+    '1:39: backends.0.weight: must be a whole number from 0 to 1000, not 1001',
   ],
   [
     'backends: [{ url: "http://a", weigth: 2 }]',
@@ -165,10 +166,6 @@ test.each([
   ['state_file: true', '1:13: state_file: must be false or the path of a file, not true'],
   ['ssl: true', '1:6: ssl: must be a mapping with enabled, cert_file and key_file, not true'],
   ['ssl: { enabled: on }', '1:17: ssl.enabled: must be true or false, not "on"'],
-  [
-    'enable_sticky_sessions: true',
-    '1:25: enable_sticky_sessions: sticky sessions are not available in this version: must be false, not true',
-  ],
   ['sticky_session_ttl: 1', `1:21: sticky_session_ttl: ${DURATION}, not 1 (add a unit: 1s or 1ms)`],
   ['prot: 1', '1:1: prot: unknown key (did you mean "port"?)'],
   ['banana: 1', '1:1: banana: unknown key'],

@@ -15,10 +15,15 @@ test('docs/configuration.md is what `npm run docs` writes', () => {
   expect(run.status).toBe(0);
 });
 
+/** A policy may be a mapping or false. */
+function mappingOf(node: JsonSchemaNode): JsonSchemaNode {
+  return node.anyOf?.find(({ type }) => type === 'object') ?? node;
+}
+
 function keysOf(node: JsonSchemaNode, path = ''): string[] {
   const items = node.items?.anyOf?.find(({ type }) => type === 'object');
   return [
-    ...Object.entries(node.properties ?? {}).flatMap(([key, below]) => [
+    ...Object.entries(mappingOf(node).properties ?? {}).flatMap(([key, below]) => [
       `${path}${key}`,
       ...keysOf(below, `${path}${key}.`),
     ]),

@@ -1,0 +1,287 @@
+/**
+ * From the policies of a merged configuration to those of `Settings`: names that a key needs, options that can never
+ * take effect beside others (errors), and those that have none at the moment (notes).
+ */
+import { formatDuration } from './duration.ts';
+import type { MergedConfig } from './merge.ts';
+import { formatPlace, type Problem } from './problem.ts';
+import type { BreakerSettings, OutlierSettings, Settings } from './settings.ts';
+
+export type PolicySettings = Pick<
+  Settings,
+  | 'maxConnections'
+  | 'maxRequests'
+  | 'hashKey'
+  | 'sticky'
+  | 'retries'
+  | 'queue'
+  | 'rateLimit'
+  | 'outlier'
+  | 'breaker'
+  | 'slowStartMs'
+  | 'panicThresholdPercent'
+>;
+
+interface Report {
+  /** `at`: where it stands; undefined: at the path itself. */
+  readonly problem: (path: Path, message: string, at?: Path) => void;
+  readonly note: (text: string) => void;
+}
+
+type Path = readonly [string, ...string[]];
+
+/** The session cookie is called so unless told otherwise. */
+const COOKIE_NAME = 'fairlead';
+
+/** How long a request may wait in a queue that is off: never read, but a number all the same. */
+const QUEUE_OFF = { size: 0, timeoutMs: 5000 } as const;
+
+/** `retries: false`. */
+export const RETRIES_OFF: Settings['retries'] = {
+  attempts: 1,
+  perTryTimeoutMs: 0,
+  onStatus: [],
+  budgetPercent: 20,
+  replayBufferBytes: 64 * 1024,
+  backoffMs: 25,
+  hedgeAfterMs: 0,
+  nonIdempotent: false,
+};
+
+export function compilePolicies(merged: MergedConfig): {
+  readonly policies: PolicySettings;
+  readonly problems: readonly Problem[];
+  readonly notes: readonly string[];
+} {
+  const problems: Problem[] = [];
+  const notes: string[] = [];
+  const report: Report = {
+    problem: (path, message, at = path) =>
+      problems.push({
+        ...merged.placeOf(at, at === path ? 'value' : 'key'),
+        path: path.join('.'),
+        message,
+      }),
+    note: (text) => notes.push(text),
+  };
+  const { config } = merged;
+  const policies = {
+    maxConnections: config.max_connections,
+    maxRequests: config.max_requests,
+    hashKey: compileHash(merged, report),
+    sticky: compileSticky(merged, report),
+    retries: compileRetries(merged, report),
+    queue: compileQueue(merged, report),
+    rateLimit: compileRateLimit(merged, report),
+    outlier: compileOutlier(merged, report),
+    breaker: compileBreaker(merged),
+    slowStartMs: config.slow_start,
+    panicThresholdPercent: config.panic_threshold_percent,
+  };
+  return { policies, problems, notes };
+}
+
+function compileHash(merged: MergedConfig, report: Report): Settings['hashKey'] {
+  const { hash, strategy } = merged.config;
+  const key = compileKey(merged, report, 'hash', hash);
+  // By address is the default, which a printed config spells out.
+  if (key.by !== 'ip' && merged.isSound('strategy') && strategy !== 'consistent-hash') {
+    report.note(`hash has no effect while the strategy is ${strategy}`);
+  }
+  return key;
+}
+
+function compileSticky(merged: MergedConfig, report: Report): Settings['sticky'] {
+  const { sticky, sticky_session_ttl: ttlMs } = merged.config;
+  if (!merged.isSound('sticky') || !merged.isSound('enable_sticky_sessions')) return null;
+  if (sticky === false) {
+    if (merged.isGiven(['sticky_session_ttl'])) {
+      report.note('sticky_session_ttl has no effect while enable_sticky_sessions is false');
+    }
+    return null;
+  }
+  const { by, secret } = sticky;
+  if (by === undefined) {
+    report.problem(['sticky', 'by'], 'is missing: ip, cookie, header or query', ['sticky']);
+    return null;
+  }
+  const name = sticky.name ?? (by === 'cookie' ? COOKIE_NAME : undefined);
+  const key = compileKey(merged, report, 'sticky', { by, name });
+  if (secret !== undefined && by !== 'cookie') {
+    report.problem(['sticky', 'secret'], `has no meaning by ${by}: it signs the cookie`);
+  }
+  return { key, ttlMs, secret };
+}
+
+function compileRetries(merged: MergedConfig, report: Report): Settings['retries'] {
+  const { retries } = merged.config;
+  if (retries === false || !merged.isSound('retries')) return RETRIES_OFF;
+  const { attempts, per_try_timeout: perTryMs, hedge_after: hedgeMs } = retries;
+  mustBeShorter(merged, report, ['retries', 'per_try_timeout'], perTryMs);
+  mustBeShorter(merged, report, ['retries', 'hedge_after'], hedgeMs);
+  if (perTryMs > 0 && hedgeMs >= perTryMs) {
+    const other = `retries.per_try_timeout, which is ${formatDuration(perTryMs)}`;
+    const where = whereIs(merged, ['retries', 'per_try_timeout']);
+    report.problem(['retries', 'hedge_after'], `must be shorter than ${other}${where}`);
+  }
+  if (attempts === 1) {
+    if (hedgeMs > 0) {
+      const where = whereIs(merged, ['retries', 'attempts']);
+      report.problem(
+        ['retries', 'hedge_after'],
+        `needs a second attempt, but retries.attempts is 1${where}`,
+      );
+    }
+    for (const key of MEANT_FOR_RETRIES.filter((one) => merged.isGiven(['retries', one]))) {
+      report.note(`retries.${key} has no effect while retries.attempts is 1`);
+    }
+  }
+  return {
+    attempts,
+    perTryTimeoutMs: perTryMs,
+    onStatus: retries.on_status,
+    budgetPercent: retries.budget_percent,
+    replayBufferBytes: retries.replay_buffer,
+    backoffMs: retries.backoff,
+    hedgeAfterMs: hedgeMs,
+    nonIdempotent: retries.non_idempotent,
+  };
+}
+
+const MEANT_FOR_RETRIES = [
+  'on_status',
+  'budget_percent',
+  'replay_buffer',
+  'backoff',
+  'non_idempotent',
+] as const;
+
+function compileQueue({ config, isSound }: MergedConfig, report: Report): Settings['queue'] {
+  const { queue, max_connections: maxConnections, max_requests: maxRequests } = config;
+  if (queue === false) return QUEUE_OFF;
+  const isUnbounded = maxConnections === 0 && maxRequests === 0;
+  if (isUnbounded && isSound('max_connections') && isSound('max_requests')) {
+    report.note(
+      'queue has no effect without max_connections or max_requests: no backend is ever full',
+    );
+  }
+  return { size: queue.size, timeoutMs: queue.timeout };
+}
+
+function compileRateLimit(merged: MergedConfig, report: Report): Settings['rateLimit'] {
+  const { rate_limit: limit } = merged.config;
+  if (limit === false || !merged.isSound('rate_limit')) return null;
+  const key = compileKey(merged, report, 'rate_limit', limit);
+  const { rate, per: perMs } = limit;
+  if (rate === undefined) {
+    report.problem(['rate_limit', 'rate'], 'is missing: how many requests?', ['rate_limit']);
+    return null;
+  }
+  return { key, rate, perMs, burst: limit.burst ?? rate };
+}
+
+function compileOutlier(merged: MergedConfig, report: Report): OutlierSettings | null {
+  const { outlier_detection: outlier } = merged.config;
+  // `true` was settled as a mapping.
+  if (typeof outlier === 'boolean' || !outlier.enabled || !merged.isSound('outlier_detection')) {
+    return null;
+  }
+  const { base_ejection: baseEjectionMs, max_ejection: maxEjectionMs } = outlier;
+  if (maxEjectionMs < baseEjectionMs) {
+    const key = merged.isGiven(['outlier_detection', 'max_ejection'])
+      ? 'max_ejection'
+      : 'base_ejection';
+    const [relation, other, otherMs] =
+      key === 'max_ejection'
+        ? (['shorter', 'base_ejection', baseEjectionMs] as const)
+        : (['longer', 'max_ejection', maxEjectionMs] as const);
+    const path = ['outlier_detection', other] as const;
+    report.problem(
+      ['outlier_detection', key],
+      `must not be ${relation} than ${other}, which is ${formatDuration(otherMs)}${whereIs(merged, path)}`,
+    );
+  }
+  mustBeShorter(merged, report, ['outlier_detection', 'slow_call'], outlier.slow_call);
+  if (outlier.max_ejection_percent === 0) {
+    report.note('outlier_detection has no effect while its max_ejection_percent is 0');
+  } else if (outlier.consecutive_failures === 0 && outlier.failure_percent === 0) {
+    report.note(
+      'outlier_detection has no effect while its consecutive_failures and failure_percent are off',
+    );
+  }
+  return {
+    consecutiveFailures: outlier.consecutive_failures,
+    failurePercent: outlier.failure_percent,
+    minRequests: outlier.min_requests,
+    intervalMs: outlier.interval,
+    baseEjectionMs,
+    maxEjectionMs,
+    maxEjectionPercent: outlier.max_ejection_percent,
+    slowCallMs: outlier.slow_call,
+  };
+}
+
+function compileBreaker({ config }: MergedConfig): BreakerSettings | null {
+  const { circuit_breaker: breaker } = config;
+  if (typeof breaker === 'boolean' || !breaker.enabled) return null;
+  return {
+    failurePercent: breaker.failure_percent,
+    minRequests: breaker.min_requests,
+    intervalMs: breaker.interval,
+    openMs: breaker.open,
+    halfOpenRequests: breaker.half_open_requests,
+  };
+}
+
+/** The response timeout ends an attempt: what only comes later never comes. 0 is off. */
+function mustBeShorter(merged: MergedConfig, report: Report, path: Path, ms: number): void {
+  const responseMs = merged.config.timeouts.response;
+  const isSound = ['timeouts', 'request_timeout', 'backend_timeout'].every(merged.isSound);
+  if (ms < responseMs || !isSound) return;
+  const where = whereIs(merged, ['timeouts', 'response']);
+  report.problem(
+    path,
+    `must be shorter than timeouts.response, which is ${formatDuration(responseMs)}${where}`,
+  );
+}
+
+/** ` (c.yaml:3)` */
+function whereIs({ placeOf }: MergedConfig, path: Path): string {
+  return ` (${formatPlace(placeOf(path))})`;
+}
+
+type KeyBy = Settings['hashKey']['by'];
+
+/** What the name names, and what it may be. Compared with requests byte for byte, but for the case of header fields. */
+const NAMES: Readonly<Record<Exclude<KeyBy, 'ip' | 'path'>, readonly [string, RegExp]>> = {
+  // RFC 9110 §5.1 and RFC 6265 §4.1.1: both are tokens (RFC 9110 §5.6.2).
+  header: ['a header field, such as X-User', /^[\w!#$%&'*+.^`|~-]+$/],
+  cookie: ['a cookie, such as session', /^[\w!#$%&'*+.^`|~-]+$/],
+  query: ['a query parameter as it stands in a URL, such as user', /^[!"$%'-<>-~]+$/],
+};
+
+function compileKey(
+  merged: MergedConfig,
+  report: Report,
+  section: 'hash' | 'sticky' | 'rate_limit',
+  { by, name }: { readonly by: KeyBy; readonly name?: string | undefined },
+): Settings['hashKey'] {
+  const path = [section, 'name'] as const;
+  if (!merged.isSound(section)) return { by, name: '' };
+  if (by === 'ip' || by === 'path') {
+    if (name !== undefined) {
+      const where = whereIs(merged, [section, 'by']);
+      report.problem(path, `has no meaning by ${by}${where}: leave it out`);
+    }
+    return { by, name: '' };
+  }
+  const [what, pattern] = NAMES[by];
+  if (name === undefined) {
+    report.problem(path, `is missing: the name of ${what}`, [section, 'by']);
+    return { by, name: '' };
+  }
+  if (!pattern.test(name)) {
+    report.problem(path, `must be the name of ${what}, not ${JSON.stringify(name)}`);
+  }
+  return { by, name: by === 'header' ? name.toLowerCase() : name };
+}
