@@ -1,5 +1,5 @@
 /** The config in force: what the sources said, with what operators changed through the admin API laid over it. */
-import type { EffectiveConfig } from '../config/effective.ts';
+import { backendOf, type EffectiveConfig } from '../config/effective.ts';
 import type { Registry } from './registry.ts';
 
 const FROM_API = 'api';
@@ -16,23 +16,28 @@ export function withApiChanges(effective: EffectiveConfig, registry: Registry): 
   const places = new Map(
     registry.settings.backends.map(({ url }, index) => [url, `backends.${index}`]),
   );
+  const backups = new Set(
+    registry.settings.backends.filter(({ isBackup }) => isBackup).map(({ url }) => url),
+  );
   const backends = registry.backends().map(({ address, weight, source }, index) => {
     const { url } = address;
     const listed = places.get(url);
-    // A backend with a weight is an object: its parts have origins, it has none of its own.
+    // A backend with more than a URL is an object: its parts have origins, it has none of its own.
     const listedOrigin = effective.origins[`${listed}`] ?? effective.origins[`${listed}.url`];
     const path = `backends.${index}`;
     const origin = source === 'api' ? FROM_API : (listedOrigin ?? FROM_API);
-    if (weight === 1) {
+    const shown = backendOf({ url, weight, isBackup: backups.has(url) });
+    if (typeof shown === 'string') {
       origins[path] = origin;
-      return url;
+      return shown;
     }
     const isOverridden = operatorState.entries.get(url)?.weight !== undefined;
     origins[`${path}.url`] = origin;
     origins[`${path}.weight`] = isOverridden
       ? FROM_API
       : (effective.origins[`${listed}.weight`] ?? origin);
-    return { url, weight };
+    if (shown.backup) origins[`${path}.backup`] = effective.origins[`${listed}.backup`] ?? origin;
+    return shown;
   });
   return { config: { ...effective.config, strategy: registry.strategy, backends }, origins };
 }

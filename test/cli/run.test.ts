@@ -31,16 +31,20 @@ test('flags, environment and file arrive together', async () => {
   const fairlead = await startFairlead({
     args: ['--strategy=least-conn', '--no-access-log'],
     env: { HEALTH_CHECK_INTERVAL: '7s' },
-    config: { backends: ['http://:1'], sticky_session_ttl: '1h' },
+    config: {
+      backends: ['http://:1', { url: 'http://:2', backup: true }],
+      sticky_session_ttl: '1h',
+    },
   });
   const { config, origins } = await configOf(fairlead.adminUrl);
   expect(config).toMatchObject({
     strategy: 'least-connections',
     access_log: false,
     health_check_frequency: '7s',
-    backends: ['http://localhost:1'],
+    backends: ['http://localhost:1', { url: 'http://localhost:2', weight: 1, backup: true }],
   });
   expect(origins).toMatchObject({
+    'backends.1.backup': expect.stringMatching(/^file \S+fairlead\.config\.json:\d+$/) as string,
     strategy: 'flag --strategy',
     health_check_frequency: 'environment HEALTH_CHECK_INTERVAL',
   });
