@@ -54,7 +54,8 @@ function effective(text: string, around: Around = {}): EffectiveConfig {
 
 /** What the settings are once the effective config of `text` is read back; secrets as they are hidden. */
 function readBack(text: string): Settings {
-  return settingsOf(JSON.stringify(effective(text).config), { name: 'c.json' });
+  const { config } = effective(text);
+  return settingsOf(JSON.stringify(config).replaceAll('${', '$${'), { name: 'c.json' });
 }
 
 /** Of a secret, only whether there is one. */
@@ -174,6 +175,28 @@ test('read back, any policies mean the same', () => {
     }),
     { numRuns: 300 },
   );
+});
+
+test('read back, any policies in the environment over any in a file mean the same', () => {
+  let loaded = 0;
+  const run = fc.property(policies, policies, (below, above) => {
+    const file = JSON.stringify(below).replaceAll('${', '$${');
+    const env = Object.fromEntries(
+      Object.entries(above).map(([name, value]) => [
+        `FAIRLEAD_${name.toUpperCase()}`,
+        JSON.stringify(value).replaceAll(/^"|"$/g, ''),
+      ]),
+    );
+    const result = loadText(file, { env });
+    // A name of the file may have no meaning by what the environment says.
+    if (!result.ok) return;
+    loaded++;
+    const { config } = effectiveConfig(result.settings, result.origins);
+    const again = settingsOf(JSON.stringify(config).replaceAll('${', '$${'), { name: 'c.json' });
+    expect(withoutSecrets(again)).toEqual(withoutSecrets(result.settings));
+  });
+  fc.assert(run, { numRuns: 300 });
+  expect(loaded).toBeGreaterThan(100);
 });
 
 test('secrets are hidden', () => {
