@@ -278,6 +278,22 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
   };
 }
 
+/** Control plane: attempts judged and faults, over all threads. Read every second and more often: without the rest. */
+export function readFaultTotals(
+  buffer: SharedArrayBuffer,
+  threadCount: number,
+): { readonly judged: number; readonly faults: number } {
+  const blocks = HEADER_BYTES + threadCount * I_SHARE * 4;
+  const all = new Float64Array(buffer, blocks, threadCount * F_COUNT);
+  let judged = 0;
+  let faults = 0;
+  for (let thread = 0; thread < threadCount; thread++) {
+    judged += all[thread * F_COUNT + F_JUDGED] as number;
+    faults += all[thread * F_COUNT + F_FAULTS] as number;
+  }
+  return { judged, faults };
+}
+
 /** Control plane: from now on the backend gets so many requests, or `GATE_OPEN_WIDE`. */
 export function setBackendGate(buffer: SharedArrayBuffer, passes: number): void {
   Atomics.store(headerOf(buffer), H_GATE, passes);
