@@ -1,15 +1,26 @@
 /** Backends and status as the admin API shows them. The field names are an interface: see docs. */
 import { readBackendCounters } from '../snapshot/counters.ts';
-import { type Backend, isAlive } from './backend.ts';
+import { type Backend, type BreakerState, isAlive } from './backend.ts';
+import { type Decision, TENTHS } from './eligibility.ts';
+import { explainEligibility } from './eligibility-reasons.ts';
 import type { Registry } from './registry.ts';
+import { wallTime } from './steady-time.ts';
 
 export interface BackendView {
   readonly id: number;
   readonly url: string;
   readonly weight: number;
+  /** Of its weight, what it counts for now; 0: no new clients. */
+  readonly effective_weight: number;
+  readonly backup: boolean;
   readonly alive: boolean;
+  /** Whether new clients go there, and in words why, or why not. */
+  readonly eligible: boolean;
+  readonly why: string;
   readonly state: string;
   readonly health: string;
+  readonly breaker: BreakerState;
+  readonly ejected_until: string | null;
   readonly conns: number;
   readonly current_connections: number;
   readonly requests: number;
@@ -21,25 +32,51 @@ export interface BackendView {
   readonly source: string;
 }
 
-export function viewBackend(backend: Backend, threadCount: number): BackendView {
+export function viewBackend(
+  backend: Backend,
+  registry: Registry,
+  threadCount: number,
+): BackendView {
+  return view(backend, registry.decision(), threadCount, registry.now());
+}
+
+/** All, in id order. */
+export function viewBackends(registry: Registry, threadCount: number): BackendView[] {
+  const decision = registry.decision();
+  const now = registry.now();
+  return registry.backends().map((backend) => view(backend, decision, threadCount, now));
+}
+
+function view(backend: Backend, decision: Decision, threadCount: number, now: number): BackendView {
   const totals = readBackendCounters(backend.counters, threadCount);
+  const tenths = decision.tenths.get(backend.id) ?? 0;
   return {
     id: backend.id,
     url: backend.address.url,
     weight: backend.weight,
+    effective_weight: (backend.weight * tenths) / TENTHS,
+    backup: backend.isBackup,
     alive: isAlive(backend),
+    eligible: tenths > 0,
+    why: explainEligibility(backend, decision, now),
     state: backend.adminState,
     health: backend.health,
+    breaker: backend.breaker.state,
+    ejected_until: timeOrNull(backend.ejection?.until),
     conns: totals.inFlight,
     current_connections: totals.inFlight,
     requests: totals.requests,
     errors: totals.failures,
     latency_ms: Math.round(totals.latencyMs * 100) / 100,
-    last_check: backend.lastCheck === undefined ? null : new Date(backend.lastCheck).toISOString(),
-    last_change: new Date(backend.lastChange).toISOString(),
+    last_check: timeOrNull(backend.lastCheck),
+    last_change: wallTime(backend.lastChange).toISOString(),
     reason: backend.lastReason ?? null,
     source: backend.source,
   };
+}
+
+function timeOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : wallTime(ms).toISOString();
 }
 
 export interface StatusView {
@@ -49,6 +86,12 @@ export interface StatusView {
   readonly active_backends: number;
   readonly uptime_seconds: number;
   readonly generation: number;
+  /** Too few backends are eligible, so that others are used as well. */
+  readonly panic: boolean;
+  /** The circuit breaker of the whole pool. */
+  readonly breaker: BreakerState;
+  /** Requests that wait for a backend with room. */
+  readonly queued: number;
   readonly backends: readonly BackendView[];
 }
 
@@ -56,8 +99,9 @@ export function viewStatus(
   registry: Registry,
   threadCount: number,
   uptimeSeconds: number,
+  queued: number,
 ): StatusView {
-  const backends = registry.backends().map((backend) => viewBackend(backend, threadCount));
+  const backends = viewBackends(registry, threadCount);
   return {
     strategy: registry.strategy,
     strategy_source: registry.strategySource,
@@ -65,6 +109,9 @@ export function viewStatus(
     active_backends: backends.filter(({ alive }) => alive).length,
     uptime_seconds: Math.round(uptimeSeconds * 1000) / 1000,
     generation: registry.generation,
+    panic: registry.eligibility().isPanic,
+    breaker: registry.poolBreaker.state,
+    queued,
     backends,
   };
 }

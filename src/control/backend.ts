@@ -4,24 +4,57 @@ import type { AdminState, BackendSource } from './operator-state.ts';
 
 export type Health = 'unknown' | 'healthy' | 'unhealthy';
 
+/** Taken out for a while, because real requests failed there. Times are of the registry's clock, in ms. */
+export interface Ejection {
+  readonly since: number;
+  readonly until: number;
+  /** `5 failures in a row, the last: …` */
+  readonly reason: string;
+}
+
+export type BreakerState = 'closed' | 'open' | 'half-open';
+
+/** A circuit breaker, of a backend or of the pool. Without one configured it is closed. */
+export interface BreakerStatus {
+  readonly state: BreakerState;
+  /** While open: when it will try again. */
+  readonly until: number | undefined;
+  /** Why it is not closed. */
+  readonly reason: string | undefined;
+}
+
+export const CLOSED: BreakerStatus = { state: 'closed', until: undefined, reason: undefined };
+
 /** One backend as the control plane sees it. The object is live: read it, do not keep copies of its values. */
 export interface Backend {
   readonly id: number;
   readonly address: BackendAddress;
   readonly weight: number;
+  /** Used only while no other backend is eligible. */
+  readonly isBackup: boolean;
   readonly adminState: AdminState;
   readonly source: BackendSource;
   readonly health: Health;
+  /** The last check, or a request since then, could not even connect. */
+  readonly isUnreachable: boolean;
+  /** Undefined: it is not ejected. */
+  readonly ejection: Ejection | undefined;
+  readonly breaker: BreakerStatus;
   /** Clock time of the last finished check, in ms; undefined before the first. */
   readonly lastCheck: number | undefined;
-  /** Clock time when `alive` last changed (at first: when the backend came). */
+  /** Clock time when `alive` last changed (at first: when the backend came). Slow start counts from here. */
   readonly lastChange: number;
   /** Why health is what it is: what was tried and what came. */
   readonly lastReason: string | undefined;
   readonly counters: SharedArrayBuffer;
 }
 
-/** Whether requests may go there. */
+/** Whether it can take requests. Whether new clients go there is the pool's question: see eligibility.ts. */
 export function isAlive(backend: Backend): boolean {
-  return backend.adminState === 'enabled' && backend.health === 'healthy';
+  return backend.adminState === 'enabled' && isFit(backend);
+}
+
+/** Nothing speaks against it but, perhaps, what operators want. */
+export function isFit({ health, ejection, breaker }: Backend): boolean {
+  return health === 'healthy' && ejection === undefined && breaker.state !== 'open';
 }

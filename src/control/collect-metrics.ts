@@ -6,6 +6,7 @@ import { isAlive } from './backend.ts';
 import { DEFAULT_POOL } from './build-snapshot.ts';
 import type { DataThreads } from './data-threads.ts';
 import type { HealthChecker } from './health.ts';
+import type { PoolWatch } from './pool-watch.ts';
 import type { Registry } from './registry.ts';
 
 export interface ReloadCounts {
@@ -18,6 +19,7 @@ export interface ReloadCounts {
 export interface MetricsSources {
   readonly registry: Registry;
   readonly health: HealthChecker;
+  readonly watch: PoolWatch;
   readonly threads: DataThreads;
   readonly reloads: Readonly<ReloadCounts>;
   readonly droppedLogLines: () => number;
@@ -33,7 +35,7 @@ export interface MetricsCollector {
 }
 
 export function createMetricsCollector(sources: MetricsSources): MetricsCollector {
-  const { registry, health, threads, reloads, version } = sources;
+  const { registry, health, watch, threads, reloads, version } = sources;
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   const startedAtSeconds = Date.now() / 1000 - process.uptime();
@@ -48,13 +50,20 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
     collect() {
       const cpu = process.cpuUsage();
       const memory = process.memoryUsage();
+      const { tenths, eligibility } = registry.decision();
       return {
         pool: DEFAULT_POOL,
+        isPanic: eligibility.isPanic,
+        breaker: registry.poolBreaker.state,
         backends: registry.backends().map((backend): BackendMetrics => {
           const { passed, failed } = health.counts(backend.id);
           return {
             url: backend.address.url,
             isUp: isAlive(backend),
+            isEligible: tenths.has(backend.id),
+            isEjected: backend.ejection !== undefined,
+            ejections: watch.ejections(backend.id),
+            breaker: backend.breaker.state,
             totals: readBackendCounters(backend.counters, threads.threadCount),
             checksPassed: passed,
             checksFailed: failed,

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import type { Settings } from '../config/settings.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
+import { readProcessCounters } from '../snapshot/counters.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
 import { explainError } from './admin/explain.ts';
@@ -24,10 +25,12 @@ import {
   settleLeaving,
 } from './operator-state.ts';
 import { planThreads } from './plan-threads.ts';
+import { PoolWatch } from './pool-watch.ts';
 import { probe } from './probe.ts';
 import { Registry } from './registry.ts';
 import { ConfigRefused, loadForReload } from './reload.ts';
 import { readStateFile, StateStore, setAsideStateFile } from './state-file.ts';
+import { steadyTime } from './steady-time.ts';
 import { VERSION } from './version.ts';
 
 const FIRST_CHECKS_MS = 1000;
@@ -91,19 +94,26 @@ export async function startFairlead(
     log,
     onConnectFailed: ({ backendId, code, detail }) =>
       health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
-    // TODO-CONTROL
-    onFaultsInARow: () => {},
+    onFaultsInARow: ({ backendId, detail }) => watch.faultsInARow(backendId, detail),
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(options.workerUrl && { workerUrl: options.workerUrl }),
   });
   const { threadCount } = threads;
-  const registry = new Registry({ settings, threadCount, operatorState });
+  const registry = new Registry({ settings, threadCount, operatorState, now: steadyTime });
   const store = new StateStore(settings.stateFile);
   const health = new HealthChecker({
     registry,
     log,
     probe,
-    onChange: () => threads.setEligible(registry.eligibility()),
+    onChange: () => watch.refresh(),
+    onPassed: (id, checkedFrom) => watch.checkPassed(id, checkedFrom),
+  });
+  const watch = new PoolWatch({
+    registry,
+    log,
+    counters: threads.counters,
+    threadCount,
+    publish: (eligibility) => threads.setEligible(eligibility),
   });
   const operator = new Operator({
     registry,
@@ -111,7 +121,9 @@ export async function startFairlead(
     log,
     threadCount,
     async publish() {
-      const applied = threads.apply(registry.snapshot());
+      const snapshot = registry.snapshot();
+      const applied = threads.apply(snapshot);
+      watch.sync(snapshot.pool.eligibility);
       health.sync();
       await applied;
     },
@@ -120,6 +132,7 @@ export async function startFairlead(
   const metrics = createMetricsCollector({
     registry,
     health,
+    watch,
     threads,
     reloads,
     droppedLogLines: () => logs.droppedLines(),
@@ -157,6 +170,7 @@ export async function startFairlead(
       operator,
       threadCount,
       uptimeSeconds: () => (performance.now() - startedAt) / 1000,
+      queued: () => readProcessCounters(threads.counters, threadCount).queued,
       metrics: () => renderPrometheus(metrics.collect()),
       notReady: () => (phase === 'running' ? undefined : `Fairlead is ${phase}.`),
     }),
@@ -193,6 +207,7 @@ export async function startFairlead(
     }));
   } catch (error) {
     health.stop();
+    watch.stop();
     metrics.stop();
     await Promise.all([admin?.close(0), threads.stop()]);
     await logs.close(LOG_FLUSH_MS);
@@ -224,6 +239,7 @@ export async function startFairlead(
   async function end(adminGraceMs: number): Promise<void> {
     phase = 'ending';
     health.stop();
+    watch.stop();
     metrics.stop();
     await operator.stop();
     await Promise.all([admin?.close(adminGraceMs), threads.stop()]);

@@ -16,8 +16,10 @@ export interface HealthCheckerOptions {
   readonly registry: Registry;
   readonly log: Logger;
   readonly probe: Probe;
-  /** Called after health of any backend changed. */
+  /** Called after health of any backend changed, or whether it can be connected to. */
   readonly onChange: () => void;
+  /** A check passed that began at this time of the registry's clock. */
+  readonly onPassed?: (id: number, startedAt: number) => void;
   readonly random?: () => number;
 }
 
@@ -49,6 +51,7 @@ export class HealthChecker {
   readonly #log: Logger;
   readonly #probe: Probe;
   readonly #onChange: () => void;
+  readonly #onPassed: (id: number, startedAt: number) => void;
   readonly #random: () => number;
   readonly #watches = new Map<number, Watch>();
   readonly #counts = new Map<number, { passed: number; failed: number }>();
@@ -60,6 +63,7 @@ export class HealthChecker {
     this.#log = options.log;
     this.#probe = options.probe;
     this.#onChange = options.onChange;
+    this.#onPassed = options.onPassed ?? (() => {});
     this.#random = options.random ?? Math.random;
     this.#settings = options.registry.settings.healthCheck;
   }
@@ -95,7 +99,12 @@ export class HealthChecker {
   /** A data thread could not connect. Takes the backend out at once; checks bring it back. */
   connectFailed(id: number, detail: string): void {
     const watch = this.#watches.get(id);
-    if (watch === undefined || this.#isStopped || watch.backend.health !== 'healthy') return;
+    if (watch === undefined || this.#isStopped) return;
+    const isNews = this.#registry.setUnreachable(id, true);
+    if (watch.backend.health !== 'healthy') {
+      if (isNews) this.#onChange();
+      return;
+    }
     watch.passes = 0;
     watch.failures = 0;
     watch.isSuspect = true;
@@ -161,6 +170,7 @@ export class HealthChecker {
   async #run(watch: Watch): Promise<void> {
     clearTimeout(watch.timer);
     const asked = this.#settings;
+    const startedAt = this.#registry.now();
     const { path, timeoutMs } = asked;
     const { address } = watch.backend;
     const result = await this.#probe(
@@ -170,7 +180,7 @@ export class HealthChecker {
     if (watch.abort.signal.aborted) return;
     // A reload came in between: this is the answer to a question that nobody asks any more.
     if (isOtherCheck(asked, this.#settings)) await this.#run(watch);
-    else this.#take(watch, this.#settleAuto(watch, result));
+    else this.#take(watch, this.#settleAuto(watch, result), startedAt);
   }
 
   /**
@@ -192,7 +202,7 @@ export class HealthChecker {
     return { ...result, isPassed: true };
   }
 
-  #take(watch: Watch, result: ProbeResult): void {
+  #take(watch: Watch, result: ProbeResult, startedAt: number): void {
     const { backend } = watch;
     const counts = this.#counts.get(backend.id);
     if (result.isPassed) {
@@ -206,14 +216,17 @@ export class HealthChecker {
     }
     watch.isSuspect = false;
     this.#registry.recordCheck(backend.id);
+    const isNews = this.#registry.setUnreachable(backend.id, !result.hasConnected);
     const { rise, fall } = this.#settings;
     if (result.isPassed) {
       const isDecided = backend.health === 'unknown' || watch.passes >= rise;
       if (isDecided) this.#decide(watch, 'healthy', result.detail);
+      this.#onPassed(backend.id, startedAt);
     } else {
       const isDecided = backend.health === 'unknown' || watch.failures >= fall;
       if (isDecided) this.#decide(watch, 'unhealthy', result.detail);
     }
+    if (isNews) this.#onChange();
   }
 
   #decide(watch: Watch, health: 'healthy' | 'unhealthy', reason: string): void {

@@ -25,6 +25,8 @@ export interface OperatorEntry {
   readonly address: BackendAddress | undefined;
   /** Undefined: as the config says. Always set where `source` is `api`. */
   readonly weight: number | undefined;
+  /** Undefined: as the config says. Always set where `source` is `api`. */
+  readonly isBackup: boolean | undefined;
   /** Undefined: enabled. */
   readonly state: AdminState | undefined;
   /** The config lists it, and an operator removed it. */
@@ -52,6 +54,7 @@ function isChange(entry: OperatorEntry): boolean {
     entry.source === 'api' ||
     entry.isRemoved ||
     entry.weight !== undefined ||
+    entry.isBackup !== undefined ||
     entry.state !== undefined
   );
 }
@@ -106,6 +109,7 @@ function configEntry(url: string, id: number): OperatorEntry {
     source: 'config',
     address: undefined,
     weight: undefined,
+    isBackup: undefined,
     state: undefined,
     isRemoved: false,
     isLeaving: false,

@@ -9,8 +9,7 @@ import type { Logger } from '../observe/logger.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
-import type { AdminState } from './operator-state.ts';
-import { ChangeRefused, type Plan, type Registry } from './registry.ts';
+import { type BackendUpdate, ChangeRefused, type Plan, type Registry } from './registry.ts';
 import type { StateStore } from './state-file.ts';
 
 /** The state file could not be written; the change was not made. */
@@ -55,10 +54,13 @@ export class Operator {
 
   async add(
     address: BackendAddress,
-    weight: number,
+    { weight, isBackup }: { readonly weight: number; readonly isBackup: boolean },
     precondition?: Precondition,
   ): Promise<Backend> {
-    const backend = await this.#change(() => this.#registry.planAdd(address, weight), precondition);
+    const backend = await this.#change(
+      () => this.#registry.planAdd(address, weight, isBackup),
+      precondition,
+    );
     this.#log.info('backend.added', `${address.url} added as backend ${backend.id}`, {
       backend: address.url,
       id: backend.id,
@@ -101,11 +103,7 @@ export class Operator {
     return backend;
   }
 
-  async update(
-    id: number,
-    update: { readonly state?: AdminState; readonly weight?: number },
-    precondition?: Precondition,
-  ): Promise<Backend> {
+  async update(id: number, update: BackendUpdate, precondition?: Precondition): Promise<Backend> {
     const backend = await this.#change(() => this.#registry.planUpdate(id, update), precondition);
     if (update.state !== undefined) this.#stopLeaving(id);
     const { url } = backend.address;

@@ -21,6 +21,8 @@ export interface ProbeResult {
   readonly detail: string;
   /** Of the answer, if one came. */
   readonly status: number | undefined;
+  /** There was a connection (over TLS, a secure one), whatever came of it. */
+  readonly hasConnected: boolean;
 }
 
 export type Probe = (request: ProbeRequest, signal: AbortSignal) => Promise<ProbeResult>;
@@ -33,7 +35,7 @@ export const probe: Probe = (request, signal) =>
 
 function probeHttp(request: ProbeRequest, signal: AbortSignal): Promise<ProbeResult> {
   const { address, path, timeoutMs } = request;
-  const { promise, settle } = verdict(`GET ${address.url}${path}`);
+  const { promise, settle, connected } = verdict(`GET ${address.url}${path}`);
   let outgoing: http.ClientRequest;
   try {
     outgoing = (address.tls ? https : http).request({
@@ -58,6 +60,9 @@ function probeHttp(request: ProbeRequest, signal: AbortSignal): Promise<ProbeRes
     settle(false, `no answer within ${timeoutMs} ms`);
     outgoing.destroy();
   }, timeoutMs);
+  outgoing.on('socket', (socket) =>
+    socket.once(address.tls ? 'secureConnect' : 'connect', connected),
+  );
   outgoing.on('error', (error) => settle(false, describeError(error)));
   outgoing.on('close', () => {
     clearTimeout(timer);
@@ -84,7 +89,7 @@ function probeHttp(request: ProbeRequest, signal: AbortSignal): Promise<ProbeRes
 
 function probeTcp(request: ProbeRequest, signal: AbortSignal): Promise<ProbeResult> {
   const { address, timeoutMs } = request;
-  const { promise, settle } = verdict(`TCP connect to ${address.url}`);
+  const { promise, settle, connected } = verdict(`TCP connect to ${address.url}`);
   const socket = net.connect({ host: address.host, port: address.port });
   const abort = (): void => {
     settle(false, 'called off');
@@ -96,6 +101,7 @@ function probeTcp(request: ProbeRequest, signal: AbortSignal): Promise<ProbeResu
   }, timeoutMs);
   signal.addEventListener('abort', abort, { once: true });
   socket.on('connect', () => {
+    connected();
     settle(true, 'connected');
     socket.destroy();
   });
@@ -113,8 +119,10 @@ function probeTcp(request: ProbeRequest, signal: AbortSignal): Promise<ProbeResu
 function verdict(tried: string): {
   promise: Promise<ProbeResult>;
   settle: (isPassed: boolean, came: string, status?: number) => void;
+  connected: () => void;
 } {
   const startedAt = performance.now();
+  let hasConnected = false;
   let resolve: (result: ProbeResult) => void;
   const promise = new Promise<ProbeResult>((resolvePromise) => {
     resolve = resolvePromise;
@@ -123,7 +131,10 @@ function verdict(tried: string): {
     promise,
     settle(isPassed, came, status) {
       const ms = Math.round(performance.now() - startedAt);
-      resolve({ isPassed, detail: `${tried}: ${came} after ${ms} ms`, status });
+      resolve({ isPassed, detail: `${tried}: ${came} after ${ms} ms`, status, hasConnected });
+    },
+    connected() {
+      hasConnected = true;
     },
   };
 }

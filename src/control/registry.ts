@@ -9,8 +9,16 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BackendAddress, BackendSettings, Settings } from '../config/settings.ts';
 import { createBackendCounters } from '../snapshot/counters.ts';
 import type { Eligibility, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
-import { type Backend, type Health, isAlive } from './backend.ts';
+import {
+  type Backend,
+  type BreakerStatus,
+  CLOSED,
+  type Ejection,
+  type Health,
+  isAlive,
+} from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
+import { type Decision, decideEligibility } from './eligibility.ts';
 import {
   type AdminState,
   type BackendSource,
@@ -46,6 +54,13 @@ export interface Plan<T> {
   commit(): T;
 }
 
+/** What operators may set of a backend. */
+export interface BackendUpdate {
+  readonly state?: AdminState;
+  readonly weight?: number;
+  readonly isBackup?: boolean;
+}
+
 export interface RegistryOptions {
   readonly settings: Settings;
   /** Data threads: the shared counters have room for so many. */
@@ -61,6 +76,8 @@ export class Registry {
   #state: OperatorState;
   #backends: ReadonlyMap<number, MutableBackend> = new Map();
   #generation = 1;
+  /** The circuit breaker of all of them together. */
+  poolBreaker: BreakerStatus = CLOSED;
 
   constructor(options: RegistryOptions) {
     this.#threadCount = options.threadCount;
@@ -68,6 +85,11 @@ export class Registry {
     this.#settings = options.settings;
     this.#state = this.#fit(options.operatorState ?? NO_OPERATOR_STATE, options.settings);
     this.#rebuild();
+  }
+
+  /** The clock of every time that is kept here, in ms. */
+  now(): number {
+    return this.#now();
   }
 
   /** Counts changes that came from an operator; health flips do not count. */
@@ -113,10 +135,12 @@ export class Registry {
 
   /** Which backends requests may go to, as it is now. */
   eligibility(): Eligibility {
-    const picks = this.backends()
-      .filter(isAlive)
-      .map(({ id, weight }) => ({ id, weight }));
-    return { picks, keeps: picks.map(({ id }) => id), isPanic: false };
+    return this.decision().eligibility;
+  }
+
+  /** The same, with what it came from. */
+  decision(): Decision {
+    return decideEligibility(this.backends(), this.#settings, this.#now());
   }
 
   /** Everything the data plane needs, as it is now. */
@@ -131,7 +155,7 @@ export class Registry {
   }
 
   /** @throws ChangeRefused `duplicate` when the (normalised) URL is there already. */
-  planAdd(address: BackendAddress, weight: number): Plan<Backend> {
+  planAdd(address: BackendAddress, weight: number, isBackup = false): Plan<Backend> {
     const { url } = address;
     const existing = this.findByUrl(url);
     if (existing !== undefined) {
@@ -144,6 +168,7 @@ export class Registry {
       source: 'api',
       address,
       weight,
+      isBackup,
       state: undefined,
       isRemoved: false,
       isLeaving: false,
@@ -171,20 +196,19 @@ export class Registry {
    * are not kept as overrides, so that later edits of the config show.
    * @throws ChangeRefused `unknown-backend`
    */
-  planUpdate(
-    id: number,
-    update: { readonly state?: AdminState; readonly weight?: number },
-  ): Plan<Backend> {
+  planUpdate(id: number, update: BackendUpdate): Plan<Backend> {
     const { url } = this.#expect(id).address;
+    const configured = this.#entry(url).source === 'config' ? this.#configBackend(url) : undefined;
     const change: { -readonly [Key in keyof OperatorEntry]?: OperatorEntry[Key] } = {};
     if (update.state !== undefined) {
       change.state = update.state === 'enabled' ? undefined : update.state;
       change.isLeaving = false;
     }
     if (update.weight !== undefined) {
-      const isAsConfigured =
-        this.#entry(url).source === 'config' && this.#configBackend(url)?.weight === update.weight;
-      change.weight = isAsConfigured ? undefined : update.weight;
+      change.weight = configured?.weight === update.weight ? undefined : update.weight;
+    }
+    if (update.isBackup !== undefined) {
+      change.isBackup = configured?.isBackup === update.isBackup ? undefined : update.isBackup;
     }
     return this.#planEntry(id, change);
   }
@@ -214,15 +238,46 @@ export class Registry {
     if (backend === undefined) return false;
     backend.lastReason = reason;
     if (backend.health === health) return false;
-    const wasAlive = isAlive(backend);
-    backend.health = health;
-    if (isAlive(backend) !== wasAlive) backend.lastChange = this.#now();
+    this.#alter(backend, () => {
+      backend.health = health;
+    });
     return true;
   }
 
   recordCheck(id: number): void {
     const backend = this.#backends.get(id);
     if (backend !== undefined) backend.lastCheck = this.#now();
+  }
+
+  /** A check or a request could not connect, or a check could. True when that is news. */
+  setUnreachable(id: number, isUnreachable: boolean): boolean {
+    const backend = this.#backends.get(id);
+    if (backend === undefined || backend.isUnreachable === isUnreachable) return false;
+    backend.isUnreachable = isUnreachable;
+    return true;
+  }
+
+  /** Undefined: it is not ejected any more. */
+  setEjection(id: number, ejection: Ejection | undefined): void {
+    const backend = this.#backends.get(id);
+    if (backend === undefined) return;
+    this.#alter(backend, () => {
+      backend.ejection = ejection;
+    });
+  }
+
+  setBreaker(id: number, breaker: BreakerStatus): void {
+    const backend = this.#backends.get(id);
+    if (backend === undefined) return;
+    this.#alter(backend, () => {
+      backend.breaker = breaker;
+    });
+  }
+
+  #alter(backend: MutableBackend, change: () => void): void {
+    const wasAlive = isAlive(backend);
+    change();
+    if (isAlive(backend) !== wasAlive) backend.lastChange = this.#now();
   }
 
   #expect(id: number): MutableBackend {
@@ -282,7 +337,7 @@ export class Registry {
       const configured = this.#configBackend(entry.url);
       const address = entry.address ?? configured;
       if (address === undefined) throw new Error(`backend without an address: ${entry.url}`);
-      backends.push(this.#derive(entry, entry.id, address, configured?.weight ?? 1));
+      backends.push(this.#derive(entry, entry.id, address, configured));
     }
     backends.sort((a, b) => a.id - b.id);
     this.#backends = new Map(backends.map((backend) => [backend.id, backend]));
@@ -292,25 +347,30 @@ export class Registry {
     entry: OperatorEntry,
     id: number,
     address: BackendAddress,
-    configuredWeight: number,
+    configured: BackendSettings | undefined,
   ): MutableBackend {
     const backend = this.#backends.get(id) ?? {
       id,
       address,
       weight: 1,
+      isBackup: false,
       adminState: 'enabled',
       source: entry.source,
       health: 'unknown',
+      isUnreachable: false,
+      ejection: undefined,
+      breaker: CLOSED,
       lastCheck: undefined,
       lastChange: this.#now(),
       lastReason: undefined,
       counters: createBackendCounters(this.#threadCount),
     };
-    const wasAlive = isAlive(backend);
-    backend.weight = entry.weight ?? configuredWeight;
-    backend.adminState = entry.state ?? 'enabled';
-    backend.source = entry.source;
-    if (isAlive(backend) !== wasAlive) backend.lastChange = this.#now();
+    this.#alter(backend, () => {
+      backend.weight = entry.weight ?? configured?.weight ?? 1;
+      backend.isBackup = entry.isBackup ?? configured?.isBackup ?? false;
+      backend.adminState = entry.state ?? 'enabled';
+      backend.source = entry.source;
+    });
     return backend;
   }
 }

@@ -19,7 +19,9 @@ const VERSION = 1;
 const entrySchema = z.strictObject({
   url: z.string(),
   id: z.int().min(0).optional(),
-  weight: z.int().min(1).max(MAX_WEIGHT).optional(),
+  weight: z.int().min(0).max(MAX_WEIGHT).optional(),
+  /** Of an added backend: left out where it is none. */
+  backup: z.boolean().optional(),
   state: z.enum(ADMIN_STATES).optional(),
   leaving: z.literal(true).optional(),
 });
@@ -139,18 +141,19 @@ function encode(state: OperatorState): string {
   const added: FileContent['added'] = [];
   const configured: FileContent['configured'] = [];
   for (const entry of state.entries.values()) {
-    const { url, id, weight, state: adminState } = entry;
+    const { url, id, weight, isBackup, state: adminState } = entry;
     const common = {
       ...(adminState !== undefined && { state: adminState }),
       ...(entry.isLeaving && { leaving: true as const }),
     };
     if (entry.source === 'api' && id !== undefined && weight !== undefined) {
-      added.push({ url, id, weight, ...common });
+      added.push({ url, id, weight, ...(isBackup === true && { backup: true }), ...common });
     } else {
       configured.push({
         url,
         ...(id !== undefined && { id }),
         ...(weight !== undefined && { weight }),
+        ...(isBackup !== undefined && { backup: isBackup }),
         ...common,
         ...(entry.isRemoved && { removed: true as const }),
       });
@@ -189,6 +192,7 @@ function decode(content: FileContent): StateFileResult {
       source: isAdded ? 'api' : 'config',
       address: isAdded ? parsed.address : undefined,
       weight: stored.weight,
+      isBackup: stored.backup ?? (isAdded ? false : undefined),
       state: stored.state,
       isRemoved: 'removed' in stored && stored.removed === true,
       isLeaving: stored.leaving === true,

@@ -13,9 +13,16 @@ import {
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
+type BreakerState = 'closed' | 'half-open' | 'open';
+
 export interface BackendMetrics {
   readonly url: string;
   readonly isUp: boolean;
+  readonly isEligible: boolean;
+  readonly isEjected: boolean;
+  /** Ejections so far, by the setting that ejected. */
+  readonly ejections: Readonly<Record<string, number>>;
+  readonly breaker: BreakerState;
   readonly totals: BackendTotals;
   readonly checksPassed: number;
   readonly checksFailed: number;
@@ -42,6 +49,8 @@ export interface ControlMetrics {
 
 export interface Metrics {
   readonly pool: string;
+  readonly isPanic: boolean;
+  readonly breaker: BreakerState;
   readonly backends: readonly BackendMetrics[];
   readonly process: ProcessTotals;
   readonly control: ControlMetrics;
@@ -53,6 +62,8 @@ export function renderPrometheus(metrics: Metrics): string {
   const page = new Page();
   writeTraffic(page, metrics);
   writeBackends(page, metrics);
+  writePassiveHealth(page, metrics);
+  writePool(page, metrics);
   writeClients(page, metrics);
   writeControl(page, metrics.control);
   return page.text();
@@ -114,8 +125,14 @@ function writeBackends(page: Page, { pool, backends }: Metrics): void {
   perBackend(
     'fairlead_backend_up',
     'gauge',
-    '1 if the backend gets requests: enabled and healthy.',
+    '1 if the backend can take requests: enabled, healthy, not ejected, circuit breaker not open.',
     ({ isUp }) => (isUp ? 1 : 0),
+  );
+  perBackend(
+    'fairlead_backend_eligible',
+    'gauge',
+    '1 if new clients go to the backend.',
+    ({ isEligible }) => (isEligible ? 1 : 0),
   );
   perBackend(
     'fairlead_backend_requests_in_flight',
@@ -164,6 +181,84 @@ function writeBackends(page: Page, { pool, backends }: Metrics): void {
     page.sample({ pool, backend: url, result: 'pass' }, checksPassed);
     page.sample({ pool, backend: url, result: 'fail' }, checksFailed);
   }
+}
+
+/** As numbers, so that an alert can say `> 0`. */
+const BREAKER_VALUES: Readonly<Record<BreakerState, number>> = {
+  closed: 0,
+  'half-open': 1,
+  open: 2,
+};
+
+function writePassiveHealth(page: Page, { pool, backends }: Metrics): void {
+  page.family('fairlead_ejections_total', 'counter', 'Ejections by reason.');
+  for (const { url, ejections } of backends) {
+    for (const [reason, count] of Object.entries(ejections)) {
+      page.sample({ pool, backend: url, reason }, count);
+    }
+  }
+  page.family('fairlead_backend_ejected', 'gauge', '1 while the backend is ejected.');
+  for (const { url, isEjected } of backends) {
+    page.sample({ pool, backend: url }, isEjected ? 1 : 0);
+  }
+  page.family(
+    'fairlead_breaker_state',
+    'gauge',
+    'Circuit breaker of the backend: 0 closed, 1 half-open, 2 open.',
+  );
+  for (const { url, breaker } of backends) {
+    page.sample({ pool, backend: url }, BREAKER_VALUES[breaker]);
+  }
+}
+
+function writePool(page: Page, { pool, isPanic, breaker, process }: Metrics): void {
+  const ofPool = (name: string, type: 'counter' | 'gauge', help: string, value: number): void => {
+    page.family(name, type, help);
+    page.sample({ pool }, value);
+  };
+  ofPool(
+    'fairlead_pool_breaker_state',
+    'gauge',
+    'Circuit breaker of the whole pool: 0 closed, 1 half-open, 2 open.',
+    BREAKER_VALUES[breaker],
+  );
+  ofPool(
+    'fairlead_pool_panic',
+    'gauge',
+    '1 while too few backends are eligible and others are used as well.',
+    isPanic ? 1 : 0,
+  );
+  ofPool(
+    'fairlead_queue_depth',
+    'gauge',
+    'Requests that wait for a backend with room.',
+    process.queued,
+  );
+  page.family(
+    'fairlead_queue_wait_seconds',
+    'summary',
+    'How long requests waited for a backend with room.',
+  );
+  page.sample({ pool }, process.queueSeconds, '_sum');
+  page.sample({ pool }, process.queuedTotal, '_count');
+  ofPool(
+    'fairlead_hedges_total',
+    'counter',
+    'Second attempts that began beside the first.',
+    process.hedges,
+  );
+  ofPool(
+    'fairlead_retries_refused_total',
+    'counter',
+    'Failed attempts that were not tried again because the retry budget was spent.',
+    process.retriesRefused,
+  );
+  ofPool(
+    'fairlead_sessions_evicted_total',
+    'counter',
+    'Sessions forgotten before their time, for want of room.',
+    process.sessionsEvicted,
+  );
 }
 
 function writeClients(page: Page, { process, control }: Metrics): void {
@@ -246,7 +341,7 @@ class Page {
   readonly #lines: string[] = [];
   #name = '';
 
-  family(name: string, type: 'counter' | 'gauge' | 'histogram', help: string): void {
+  family(name: string, type: 'counter' | 'gauge' | 'histogram' | 'summary', help: string): void {
     this.#name = name;
     this.#lines.push(`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} ${type}`);
   }

@@ -15,6 +15,7 @@ function setUp(change: Partial<HealthCheckSettings> = {}, urls: readonly string[
     threadCount: 1,
   });
   const probes: ProbeRequest[] = [];
+  const passed: (readonly [id: number, startedAt: number])[] = [];
   const world = {
     answer: (_request: ProbeRequest): Partial<ProbeResult> => ({ isPassed: true }),
     changes: 0,
@@ -25,11 +26,18 @@ function setUp(change: Partial<HealthCheckSettings> = {}, urls: readonly string[
     random: () => 0.5,
     probe: async (request) => {
       probes.push(request);
-      return { isPassed: true, status: undefined, detail: 'tried', ...world.answer(request) };
+      return {
+        isPassed: true,
+        status: undefined,
+        detail: 'tried',
+        hasConnected: true,
+        ...world.answer(request),
+      };
     },
     onChange: () => world.changes++,
+    onPassed: (id, startedAt) => passed.push([id, startedAt]),
   });
-  return { health, registry, log, probes, world };
+  return { health, registry, log, probes, passed, world };
 }
 
 describe('health checks', () => {
@@ -162,6 +170,39 @@ describe('health checks', () => {
     health.sync();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(probes.filter((request) => request.address.port === 9).length).toBe(1);
+    health.stop();
+  });
+
+  it('knows who can not even be connected to, and says so when that changes', async () => {
+    const { health, registry, world } = setUp();
+    world.answer = () => ({ isPassed: false, hasConnected: false });
+    health.sync();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(registry.backend(0)?.isUnreachable).toBe(true);
+    const before = world.changes;
+    world.answer = () => ({ isPassed: false, hasConnected: true });
+    await health.checkNow(0);
+    expect(registry.backend(0)?.isUnreachable).toBe(false);
+    health.connectFailed(0, 'connect ECONNREFUSED 127.0.0.1:8081');
+    expect(registry.backend(0)).toMatchObject({ isUnreachable: true, health: 'unhealthy' });
+    expect(world.changes).toBe(before + 2);
+    health.stop();
+  });
+
+  it('tells of every check that passed, and when it began', async () => {
+    const { health, registry, world, passed } = setUp();
+    health.sync();
+    await vi.advanceTimersByTimeAsync(0);
+    world.answer = () => ({ isPassed: false });
+    await health.checkNow(0);
+    const startedAt = registry.now();
+    world.answer = () => {
+      vi.setSystemTime(startedAt + 50);
+      return { isPassed: true };
+    };
+    await health.checkNow(0);
+    expect(passed.length).toBe(2);
+    expect(passed[1]).toEqual([0, startedAt]);
     health.stop();
   });
 

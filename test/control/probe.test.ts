@@ -39,7 +39,7 @@ describe('a health probe', () => {
   it('says what was tried, what came, and after how long', async () => {
     const port = await freePort();
     const refused = await get(`http://localhost:${port}`);
-    expect(refused.isPassed).toBe(false);
+    expect(refused).toMatchObject({ isPassed: false, hasConnected: false });
     expect(refused.detail).toMatch(
       /^GET http:\/\/localhost:\d+\/health: .*ECONNREFUSED .*127\.0\.0\.1.* after \d+ ms$/,
     );
@@ -50,7 +50,7 @@ describe('a health probe', () => {
       await connection.readHead();
     });
     const result = await get(backend.url, 100);
-    expect(result).toMatchObject({ isPassed: false, status: undefined });
+    expect(result).toMatchObject({ isPassed: false, status: undefined, hasConnected: true });
     expect(result.detail).toContain('no answer within 100 ms');
   });
 
@@ -87,13 +87,13 @@ describe('a health probe', () => {
       { address: address(url), method: 'tcp', path: '/', timeoutMs: 1000 },
       never,
     );
-    expect(up).toMatchObject({ isPassed: true, status: undefined });
+    expect(up).toMatchObject({ isPassed: true, status: undefined, hasConnected: true });
     const port = await freePort();
     const down = await probe(
       { address: address(`http://127.0.0.1:${port}`), method: 'tcp', path: '/', timeoutMs: 1000 },
       never,
     );
-    expect(down.isPassed).toBe(false);
+    expect(down).toMatchObject({ isPassed: false, hasConnected: false });
     expect(down.detail).toContain('ECONNREFUSED');
   });
 

@@ -27,9 +27,9 @@ function changed(): Registry {
     }),
     threadCount: 1,
   });
-  registry.planAdd(address('http://[::1]:9'), 4).commit();
+  registry.planAdd(address('http://[::1]:9'), 4, true).commit();
   registry.planRemove(0).commit();
-  registry.planUpdate(1, { state: 'disabled', weight: 6 }).commit();
+  registry.planUpdate(1, { state: 'disabled', weight: 6, isBackup: true }).commit();
   registry.planLeave(2).commit();
   registry.planStrategy('least-connections').commit();
   return registry;
@@ -87,7 +87,7 @@ describe('the state file', () => {
       JSON.stringify({ ...good, version: 2 }),
       JSON.stringify({ ...good, more: 1 }),
       JSON.stringify({ ...good, strategy: 'best' }),
-      JSON.stringify({ ...good, added: [{ ...added, weight: 0 }] }),
+      JSON.stringify({ ...good, added: [{ ...added, weight: -1 }] }),
       JSON.stringify({ ...good, added: [{ ...added, weight: 1001 }] }),
       JSON.stringify({ ...good, added: [{ ...added, url: 'HTTP://localhost:1/' }] }),
       JSON.stringify({ ...good, added: [{ ...added, url: 'file:///etc/passwd' }] }),

@@ -1,6 +1,7 @@
 /**
  * Stands for a data thread in tests of the control plane: it listens for real, says back what it was told as log
- * messages (`stub.told`), and does what a connection's first line asks for: `die`, `throw`, `fail <id>`, `log`.
+ * messages (`stub.told`), and does what a connection's first line asks for: `die`, `throw`, `fail <id>`,
+ * `faults <id>`, `log`.
  */
 import net from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -34,6 +35,9 @@ const server = net.createServer((socket) => {
         code: 'ERR_BACKEND_REFUSED',
         detail: 'refused',
       });
+    }
+    if (word === 'faults') {
+      post({ kind: 'faults-in-a-row', backendId: Number(argument), detail: 'answered 500' });
     }
     if (word === 'log') {
       // The first block of the log ring: see log-ring.ts.

@@ -34,7 +34,7 @@ function parse(text: string): Sample[] {
         help = name;
       } else {
         expect(name).toBe(help);
-        expect(['counter', 'gauge', 'histogram']).toContain(rest);
+        expect(['counter', 'gauge', 'histogram', 'summary']).toContain(rest);
         family = name;
         type = rest;
       }
@@ -43,7 +43,9 @@ function parse(text: string): Sample[] {
     const match = /^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (\S+)$/.exec(line);
     if (match === null) throw new Error(`not a sample: ${line}`);
     const [, name = '', labelText = '', value = ''] = match;
-    const suffixes = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
+    const suffixes = { histogram: ['_bucket', '_sum', '_count'], summary: ['_sum', '_count'] }[
+      type
+    ] ?? [''];
     expect(suffixes.map((suffix) => family + suffix)).toContain(name);
     const labels: Record<string, string> = {};
     for (const [, key = '', quoted = ''] of labelText.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g)) {
@@ -79,15 +81,39 @@ function metrics(): Metrics {
     writer.answeredAlone(503);
     writer.failed(ERROR_CODES.indexOf('ERR_NO_BACKEND'));
     writer.logLinesDropped(3);
+    for (const seconds of [0.5, 0.25]) {
+      writer.tryEnqueue(10);
+      writer.dequeued(seconds);
+    }
+    writer.tryEnqueue(10);
+    writer.hedged();
+    writer.retryRefused();
+    writer.sessionEvicted();
   }
   const totals = readBackendCounters(counters, 2);
   return {
     pool: 'default',
+    isPanic: true,
+    breaker: 'open',
     backends: [
-      { url, isUp: true, totals, checksPassed: 5, checksFailed: 1 },
+      {
+        url,
+        isUp: true,
+        isEligible: true,
+        isEjected: false,
+        ejections: { consecutive_failures: 2, failure_percent: 1 },
+        breaker: 'half-open',
+        totals,
+        checksPassed: 5,
+        checksFailed: 1,
+      },
       {
         url: 'a "quoted" \\ name\nin two lines',
         isUp: false,
+        isEligible: false,
+        isEjected: true,
+        ejections: { consecutive_failures: 0, failure_percent: 0 },
+        breaker: 'closed',
         totals: readBackendCounters(createBackendCounters(2), 2),
         checksPassed: 0,
         checksFailed: 0,
@@ -151,6 +177,22 @@ describe('the metrics page', () => {
     expect(buckets.find(({ labels }) => labels['le'] === '10')?.value).toBe(2);
     expect(value('fairlead_request_duration_seconds_count', { backend })).toBe(4);
     expect(value('fairlead_request_duration_seconds_sum', { backend })).toBeCloseTo(120.008);
+  });
+
+  it('says how passive health, the breakers and the queue stand', () => {
+    expect(value('fairlead_backend_eligible', { backend })).toBe(1);
+    expect(value('fairlead_backend_ejected', { backend })).toBe(0);
+    expect(value('fairlead_ejections_total', { backend, reason: 'consecutive_failures' })).toBe(2);
+    expect(value('fairlead_ejections_total', { backend, reason: 'failure_percent' })).toBe(1);
+    expect(value('fairlead_breaker_state', { backend })).toBe(1);
+    expect(value('fairlead_pool_breaker_state', { pool: 'default' })).toBe(2);
+    expect(value('fairlead_pool_panic')).toBe(1);
+    expect(value('fairlead_queue_depth')).toBe(2);
+    expect(value('fairlead_queue_wait_seconds_count')).toBe(4);
+    expect(value('fairlead_queue_wait_seconds_sum')).toBe(1.5);
+    expect(value('fairlead_hedges_total')).toBe(2);
+    expect(value('fairlead_retries_refused_total')).toBe(2);
+    expect(value('fairlead_sessions_evicted_total')).toBe(2);
   });
 
   it('escapes label values', () => {

@@ -21,7 +21,12 @@ test('a check that a reload overtakes is made again with the new settings', asyn
     probe: (request) => {
       asked.push(request);
       if (asked.length > 1) {
-        return Promise.resolve({ isPassed: false, status: 503, detail: 'sick' });
+        return Promise.resolve({
+          isPassed: false,
+          status: 503,
+          detail: 'sick',
+          hasConnected: true,
+        });
       }
       return new Promise((resolve) => {
         answerFirst = resolve;
@@ -33,7 +38,7 @@ test('a check that a reload overtakes is made again with the new settings', asyn
 
   registry.applyConfig({ ...first, healthCheck: { ...healthCheck, path: '/new' } });
   health.sync();
-  answerFirst?.({ isPassed: false, status: 404, detail: 'no such page' });
+  answerFirst?.({ isPassed: false, status: 404, detail: 'no such page', hasConnected: true });
   await checked;
 
   expect(asked.map(({ method, path }) => `${method} ${path}`)).toEqual(['http /old', 'http /new']);

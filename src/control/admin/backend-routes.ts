@@ -5,11 +5,11 @@ import { parseDuration } from '../../config/duration.ts';
 import { didYouMean } from '../../config/nearest.ts';
 import { type BackendAddress, MAX_WEIGHT } from '../../config/settings.ts';
 import type { Backend } from '../backend.ts';
-import { viewBackend } from '../backend-view.ts';
+import { viewBackend, viewBackends } from '../backend-view.ts';
 import type { HealthChecker } from '../health.ts';
 import type { Operator } from '../operator.ts';
-import { ADMIN_STATES, type AdminState } from '../operator-state.ts';
-import type { Registry } from '../registry.ts';
+import { ADMIN_STATES } from '../operator-state.ts';
+import type { BackendUpdate, Registry } from '../registry.ts';
 import { clip, parseObject, requireText } from './body.ts';
 import { etagOf, preconditionOf } from './etag.ts';
 import { ProblemError } from './problem.ts';
@@ -37,7 +37,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   ): AdminAnswer {
     return {
       status,
-      body: viewBackend(backend, threadCount),
+      body: viewBackend(backend, registry, threadCount),
       headers: { ETag: etagOf(registry.generation), ...headers },
     };
   }
@@ -50,10 +50,11 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   }
 
   async function add(call: AdminCall): Promise<AdminAnswer> {
-    const body = parseObject(call.body, ['url', 'weight']);
+    const body = parseObject(call.body, ['url', 'weight', 'backup']);
     const address = readUrl(requireText(body, 'url'));
     const weight = readWeight(body['weight'] ?? 1);
-    const backend = await operator.add(address, weight, preconditionOf(call.request));
+    const isBackup = readBackup(body['backup'] ?? false);
+    const backend = await operator.add(address, { weight, isBackup }, preconditionOf(call.request));
     await Promise.race([
       health.checkNow(backend.id),
       sleep(FIRST_CHECK_MS, undefined, { ref: false }),
@@ -81,7 +82,14 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       }
     }
     const removed = answer(200, await operator.remove(backend.id, precondition));
-    return { ...removed, body: { ...viewBackend(backend, threadCount), alive: false } };
+    return {
+      ...removed,
+      body: {
+        ...viewBackend(backend, registry, threadCount),
+        alive: false,
+        why: 'removed',
+      },
+    };
   }
 
   return [
@@ -92,7 +100,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       methods: {
         GET: () => ({
           status: 200,
-          body: registry.backends().map((backend) => viewBackend(backend, threadCount)),
+          body: viewBackends(registry, threadCount),
           headers: { ETag: etagOf(registry.generation) },
         }),
         POST: add,
@@ -150,21 +158,26 @@ function readUrl(text: string): BackendAddress {
 }
 
 function readWeight(value: unknown): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_WEIGHT) {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_WEIGHT) {
     return value;
   }
   throw new ProblemError(
     422,
     'ERR_INVALID_WEIGHT',
-    `"weight" must be a whole number from 1 to ${MAX_WEIGHT}.`,
-    value === 0 ? { hint: 'to take a backend out, set its state to disabled' } : {},
+    `"weight" must be a whole number from 0 to ${MAX_WEIGHT}.`,
   );
 }
 
-function readUpdate(body: Buffer): { state?: AdminState; weight?: number } {
-  const object = parseObject(body, ['weight', 'state']);
-  const update: { state?: AdminState; weight?: number } = {};
+function readBackup(value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new ProblemError(422, 'ERR_INVALID_VALUE', '"backup" must be true or false.');
+}
+
+function readUpdate(body: Buffer): BackendUpdate {
+  const object = parseObject(body, ['weight', 'state', 'backup']);
+  const update: { -readonly [Key in keyof BackendUpdate]: BackendUpdate[Key] } = {};
   if (object['weight'] !== undefined) update.weight = readWeight(object['weight']);
+  if (object['backup'] !== undefined) update.isBackup = readBackup(object['backup']);
   if (object['state'] !== undefined) {
     const state = ADMIN_STATES.find((name) => name === object['state']);
     if (state === undefined) {
@@ -178,5 +191,9 @@ function readUpdate(body: Buffer): { state?: AdminState; weight?: number } {
     update.state = state;
   }
   if (Object.keys(update).length > 0) return update;
-  throw new ProblemError(422, 'ERR_INVALID_VALUE', 'Nothing to change: give "weight" or "state".');
+  throw new ProblemError(
+    422,
+    'ERR_INVALID_VALUE',
+    'Nothing to change: give "weight", "state" or "backup".',
+  );
 }

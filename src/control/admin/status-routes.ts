@@ -16,6 +16,8 @@ export interface StatusRoutesOptions {
   readonly operator: Operator;
   readonly threadCount: number;
   readonly uptimeSeconds: () => number;
+  /** Requests that wait for a backend now. */
+  readonly queued: () => number;
   /** The Prometheus page. */
   readonly metrics: () => string;
   /** Undefined: ready. Else why not. */
@@ -23,7 +25,7 @@ export interface StatusRoutesOptions {
 }
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
-  const { registry, operator, threadCount, uptimeSeconds, metrics, notReady } = options;
+  const { registry, operator, threadCount, uptimeSeconds, queued, metrics, notReady } = options;
 
   function showStrategy(): AdminAnswer {
     return {
@@ -57,7 +59,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
       methods: {
         GET: () => ({
           status: 200,
-          body: viewStatus(registry, threadCount, uptimeSeconds()),
+          body: viewStatus(registry, threadCount, uptimeSeconds(), queued()),
           headers: { ETag: etagOf(registry.generation) },
         }),
       },

@@ -1,0 +1,120 @@
+/** The circuit breakers of one pool: one per backend and one for all. Opens and shuts the gates of the data plane. */
+import type { Logger } from '../observe/logger.ts';
+import { GATE_OPEN_WIDE, setBackendGate, setPoolGate } from '../snapshot/counters.ts';
+import { type BreakerStatus, CLOSED } from './backend.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
+import type { FaultCount } from './fault-counts.ts';
+import type { Registry } from './registry.ts';
+
+/** How often breakers look while all are closed, and while one is not. */
+const CLOSED_POLL_MS = 1000;
+const OPEN_POLL_MS = 100;
+/** The interval that is measured consists of at least so many samples. */
+const SAMPLES_PER_INTERVAL = 10;
+
+function isClosed(breaker: CircuitBreaker): boolean {
+  return breaker.status.state === 'closed';
+}
+
+export interface CircuitBreakersOptions {
+  readonly registry: Registry;
+  readonly log: Logger;
+  /** The process-wide counters: they hold the pool's gate. */
+  readonly counters: SharedArrayBuffer;
+}
+
+export class CircuitBreakers {
+  readonly #registry: Registry;
+  readonly #log: Logger;
+  readonly #counters: SharedArrayBuffer;
+  readonly #ofBackends = new Map<number, CircuitBreaker>();
+  #ofPool = new CircuitBreaker();
+
+  constructor(options: CircuitBreakersOptions) {
+    this.#registry = options.registry;
+    this.#log = options.log;
+    this.#counters = options.counters;
+  }
+
+  /** How long until they want to look again; undefined: there are none. */
+  get pollMs(): number | undefined {
+    const settings = this.#registry.settings.breaker;
+    if (settings === null) return undefined;
+    const areClosed = isClosed(this.#ofPool) && [...this.#ofBackends.values()].every(isClosed);
+    return areClosed
+      ? Math.min(CLOSED_POLL_MS, Math.max(1, settings.intervalMs / SAMPLES_PER_INTERVAL))
+      : OPEN_POLL_MS;
+  }
+
+  /** Fits them to the registry: gone backends are forgotten, and without settings all gates are wide open. */
+  sync(): void {
+    const isOff = this.#registry.settings.breaker === null;
+    for (const id of this.#ofBackends.keys()) {
+      const backend = this.#registry.backend(id);
+      if (backend !== undefined && !isOff) continue;
+      this.#ofBackends.delete(id);
+      if (backend === undefined) continue;
+      setBackendGate(backend.counters, GATE_OPEN_WIDE);
+      this.#registry.setBreaker(id, CLOSED);
+    }
+    if (!isOff || this.#ofPool.status === CLOSED) return;
+    this.#ofPool = new CircuitBreaker();
+    setPoolGate(this.#counters, GATE_OPEN_WIDE);
+    this.#registry.poolBreaker = CLOSED;
+  }
+
+  /** What was counted since the last call. */
+  sample(counts: readonly FaultCount[]): void {
+    const settings = this.#registry.settings.breaker;
+    if (settings === null) return;
+    const now = this.#registry.now();
+    let judgedOfAll = 0;
+    let faultsOfAll = 0;
+    for (const { backend, judged, faults } of counts) {
+      judgedOfAll += judged;
+      faultsOfAll += faults;
+      const breaker = this.#ofBackends.get(backend.id) ?? new CircuitBreaker();
+      this.#ofBackends.set(backend.id, breaker);
+      if (backend.health !== 'healthy' && isClosed(breaker)) {
+        breaker.forget();
+        continue;
+      }
+      const before = breaker.status;
+      const gate = breaker.advance(now, judged, faults, settings);
+      if (gate !== undefined) setBackendGate(backend.counters, gate);
+      if (breaker.status === before) continue;
+      this.#registry.setBreaker(backend.id, breaker.status);
+      this.#say(backend.address.url, breaker.status, now, { backend: backend.address.url });
+    }
+    const before = this.#ofPool.status;
+    const gate = this.#ofPool.advance(now, judgedOfAll, faultsOfAll, settings);
+    if (gate !== undefined) setPoolGate(this.#counters, gate);
+    if (this.#ofPool.status === before) return;
+    this.#registry.poolBreaker = this.#ofPool.status;
+    this.#say('the pool', this.#ofPool.status, now, {});
+  }
+
+  #say(
+    whose: string,
+    { state, until, reason }: BreakerStatus,
+    now: number,
+    scope: { readonly backend?: string },
+  ): void {
+    if (state === 'closed') {
+      this.#log.info('breaker.closed', `the circuit breaker of ${whose} is closed`, scope);
+    } else if (state === 'half-open') {
+      this.#log.info(
+        'breaker.half_open',
+        `the circuit breaker of ${whose} lets a few requests try`,
+        scope,
+      );
+    } else {
+      const openMs = Math.round((until ?? now) - now);
+      this.#log.warn('breaker.opened', `the circuit breaker of ${whose} is open: ${reason}`, {
+        ...scope,
+        open_ms: openMs,
+        reason,
+      });
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/** Says in words why a backend gets new clients, or why it does not. */
+import type { Backend } from './backend.ts';
+import { type Decision, TENTHS } from './eligibility.ts';
+
+/** For one of the backends that the decision is about. */
+export function explainEligibility(backend: Backend, decision: Decision, now: number): string {
+  const obstacle = obstacleOf(backend, decision, now);
+  const isPicked = decision.tenths.has(backend.id);
+  if (obstacle === undefined) return strengthOf(backend, decision, now);
+  return isPicked ? `${obstacle}; used all the same: ${needOf(decision)}` : obstacle;
+}
+
+function obstacleOf(backend: Backend, decision: Decision, now: number): string | undefined {
+  const { adminState, health, lastReason, ejection, breaker, weight, isBackup } = backend;
+  if (adminState === 'disabled') return 'disabled by an operator';
+  const failing = ailmentOf();
+  if (adminState === 'draining') {
+    return failing === undefined
+      ? 'draining: only the sessions that it has'
+      : `draining; ${failing}`;
+  }
+  if (failing !== undefined) return failing;
+  if (weight === 0) return 'weight 0: no new clients, only the sessions that it has';
+  const count = decision.eligiblePrimaries;
+  if (isBackup && count > 0) {
+    return `a backup: ${count} ${count === 1 ? 'primary is' : 'primaries are'} eligible`;
+  }
+  return undefined;
+
+  function ailmentOf(): string | undefined {
+    if (health === 'unknown') return 'not checked yet';
+    if (health === 'unhealthy') return `unhealthy${checkedOf(backend, now)}: ${lastReason}`;
+    if (ejection !== undefined) {
+      return `ejected for ${secondsIn(ejection.until - now)} more: ${ejection.reason}`;
+    }
+    if (breaker.state !== 'open') return undefined;
+    return `circuit breaker open for ${secondsIn((breaker.until ?? now) - now)} more: ${breaker.reason}`;
+  }
+}
+
+function strengthOf(backend: Backend, decision: Decision, now: number): string {
+  const words = [`healthy${checkedOf(backend, now)}`];
+  if (backend.isBackup) words.push('a backup in use: no primary is eligible');
+  if (backend.breaker.state === 'half-open') {
+    words.push(`circuit breaker half-open, a few requests try it: ${backend.breaker.reason}`);
+  }
+  const tenths = decision.tenths.get(backend.id) ?? TENTHS;
+  if (tenths < TENTHS) {
+    words.push(`slow start: counts for ${(tenths * 100) / TENTHS} % of its weight`);
+  }
+  return words.join('; ');
+}
+
+function needOf({ eligibility, eligiblePrimaries, primaries }: Decision): string {
+  return eligibility.isPanic
+    ? `panic, ${eligiblePrimaries} of ${primaries} backends ${eligiblePrimaries === 1 ? 'is' : 'are'} eligible`
+    : 'nobody else is left';
+}
+
+function checkedOf({ lastCheck }: Backend, now: number): string {
+  return lastCheck === undefined
+    ? ''
+    : `, last check ${Math.round((now - lastCheck) / 1000)} s ago`;
+}
+
+function secondsIn(ms: number): string {
+  return `${Math.max(0, Math.ceil(ms / 1000))} s`;
+}
