@@ -2,6 +2,7 @@
 import type { Settings } from '../config/settings.ts';
 import type { BackendSnapshot, Eligibility, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
+import { sessionToken } from './session-token.ts';
 
 /** The one pool that exists so far. */
 export const DEFAULT_POOL = 'default';
@@ -12,10 +13,13 @@ export interface SnapshotParts {
   readonly strategy: StrategyName;
   readonly backends: readonly Backend[];
   readonly eligibility: Eligibility;
+  /** Signs session cookies; undefined where there are none. */
+  readonly sessionSecret: string | undefined;
 }
 
 export function buildSnapshot(parts: SnapshotParts): Snapshot {
   const { settings } = parts;
+  const secret = settings.sticky?.key.by === 'cookie' ? parts.sessionSecret : undefined;
   return {
     generation: parts.generation,
     listener: {
@@ -26,7 +30,7 @@ export function buildSnapshot(parts: SnapshotParts): Snapshot {
     pool: {
       name: DEFAULT_POOL,
       strategy: parts.strategy,
-      backends: parts.backends.map(backendSnapshot),
+      backends: parts.backends.map((backend) => backendSnapshot(backend, secret)),
       eligibility: parts.eligibility,
       maxConnections: settings.maxConnections,
       maxRequests: settings.maxRequests,
@@ -50,7 +54,7 @@ export function buildSnapshot(parts: SnapshotParts): Snapshot {
   };
 }
 
-function backendSnapshot(backend: Backend): BackendSnapshot {
+function backendSnapshot(backend: Backend, secret: string | undefined): BackendSnapshot {
   const { url, tls, host, port, authority } = backend.address;
   return {
     id: backend.id,
@@ -60,7 +64,7 @@ function backendSnapshot(backend: Backend): BackendSnapshot {
     port,
     authority,
     weight: backend.weight,
-    sessionToken: '',
+    sessionToken: secret === undefined ? '' : sessionToken(secret, url),
     counters: backend.counters,
   };
 }

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import type { Settings } from '../config/settings.ts';
+import type { Logger } from '../observe/logger.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
 import { readProcessCounters } from '../snapshot/counters.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
@@ -115,6 +116,7 @@ export async function startFairlead(
     threadCount,
     publish: (eligibility) => threads.setEligible(eligibility),
   });
+  const keepSecret = sessionSecretKeeper(registry, store, log, operatorState.sessionSecret);
   const operator = new Operator({
     registry,
     store,
@@ -125,7 +127,7 @@ export async function startFairlead(
       const applied = threads.apply(snapshot);
       watch.sync(snapshot.pool.eligibility);
       health.sync();
-      await applied;
+      await Promise.all([applied, keepSecret()]);
     },
   });
   const reloads: ReloadCounts = { succeeded: 0, failed: 0, lastSuccess: undefined };
@@ -188,7 +190,7 @@ export async function startFairlead(
   let port: number;
   try {
     // The data threads run before the first call can change what they should run on.
-    await threads.start(registry.snapshot());
+    await Promise.all([threads.start(registry.snapshot()), keepSecret()]);
     admin = await startAdminServer({
       ...adminSettings,
       routes: [...routes, indexRoute(routes)],
@@ -310,6 +312,31 @@ async function readOperatorState(settings: Settings, { log }: Logs): Promise<Ope
     { file: path, reason: result.reason, ...(aside !== undefined && { kept_as: aside }) },
   );
   return NO_OPERATOR_STATE;
+}
+
+/**
+ * A secret that was made here is kept at once, where there is a state file: session cookies shall be good after a restart.
+ * Where that fails, sessions last as long as the process.
+ */
+function sessionSecretKeeper(
+  registry: Registry,
+  store: StateStore,
+  log: Logger,
+  stored: string | undefined,
+): () => Promise<void> {
+  let kept = stored;
+  return async () => {
+    const { operatorState } = registry;
+    if (operatorState.sessionSecret === kept) return;
+    kept = operatorState.sessionSecret;
+    await store.save(operatorState).catch((error: unknown) => {
+      log.error(
+        'state_file.not_saved',
+        `the secret of session cookies could not be saved: ${messageOf(error)}`,
+        { error },
+      );
+    });
+  };
 }
 
 function startFailed(

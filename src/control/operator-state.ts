@@ -40,12 +40,15 @@ export interface OperatorState {
   /** Undefined: as the config says. */
   readonly strategy: StrategyName | undefined;
   readonly entries: ReadonlyMap<string, OperatorEntry>;
+  /** Signs session cookies where the config names no secret; undefined while none is needed. No operator's change. */
+  readonly sessionSecret: string | undefined;
 }
 
 export const NO_OPERATOR_STATE: OperatorState = {
   nextId: 0,
   strategy: undefined,
   entries: new Map(),
+  sessionSecret: undefined,
 };
 
 /** Whether the entry says anything beyond "this config backend has this id". */

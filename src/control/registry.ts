@@ -29,6 +29,7 @@ import {
   removedEntry,
   withEntry,
 } from './operator-state.ts';
+import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
 
 type MutableBackend = { -readonly [Key in keyof Backend]: Backend[Key] };
 
@@ -151,6 +152,7 @@ export class Registry {
       strategy: this.strategy,
       backends: this.backends(),
       eligibility: this.eligibility(),
+      sessionSecret: this.#settings.sticky?.secret ?? this.#state.sessionSecret,
     });
   }
 
@@ -299,10 +301,12 @@ export class Registry {
   }
 
   #fit(state: OperatorState, settings: Settings): OperatorState {
-    return fitToConfig(
+    const fitted = fitToConfig(
       state,
       settings.backends.map((backend) => backend.url),
     );
+    if (!needsSessionSecret(settings) || fitted.sessionSecret !== undefined) return fitted;
+    return { ...fitted, sessionSecret: makeSessionSecret() };
   }
 
   #planEntry(id: number, change: Partial<OperatorEntry>): Plan<Backend> {

@@ -16,6 +16,11 @@ import { ADMIN_STATES, type OperatorEntry, type OperatorState } from './operator
 
 const VERSION = 1;
 
+/** As the process's umask allows. */
+const READABLE = 0o666;
+/** A file with a secret in it. */
+const OWNER_ONLY = 0o600;
+
 const entrySchema = z.strictObject({
   url: z.string(),
   id: z.int().min(0).optional(),
@@ -30,6 +35,8 @@ const fileSchema = z.strictObject({
   version: z.literal(VERSION),
   next_id: z.int().min(0),
   strategy: z.enum(STRATEGY_NAMES).optional(),
+  /** Keeps session cookies good over a restart, where the config names no secret. */
+  session_secret: z.string().min(1).optional(),
   /** Backends that exist because they were added through the API. */
   added: z.array(entrySchema.required({ id: true, weight: true })),
   /** Backends of the config: their ids, and what was changed about them. */
@@ -100,7 +107,8 @@ export class StateStore {
   save(state: OperatorState): Promise<void> {
     const path = this.#path;
     if (path === undefined) return Promise.resolve();
-    const write = this.#last.then(() => writeAtomically(path, encode(state)));
+    const mode = state.sessionSecret === undefined ? READABLE : OWNER_ONLY;
+    const write = this.#last.then(() => writeAtomically(path, encode(state), mode));
     this.#last = write.catch(() => {});
     return write;
   }
@@ -111,13 +119,15 @@ export class StateStore {
   }
 }
 
-async function writeAtomically(path: string, text: string): Promise<void> {
+async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
   // A link is written through, not replaced.
   const target = await realpath(path).catch(() => path);
   const folder = dirname(target);
   const temporary = join(folder, `.${basename(target)}.tmp`);
   try {
-    await withFile(await open(temporary, 'w'), async (file) => {
+    // One that a crash left behind would keep its own mode.
+    await rm(temporary, { force: true });
+    await withFile(await open(temporary, 'w', mode), async (file) => {
       await file.writeFile(text);
       await file.sync();
     });
@@ -163,6 +173,7 @@ function encode(state: OperatorState): string {
     version: VERSION,
     next_id: state.nextId,
     ...(state.strategy !== undefined && { strategy: state.strategy }),
+    ...(state.sessionSecret !== undefined && { session_secret: state.sessionSecret }),
     added,
     configured,
   };
@@ -200,7 +211,12 @@ function decode(content: FileContent): StateFileResult {
   }
   return {
     kind: 'read',
-    state: { nextId: content.next_id, strategy: content.strategy, entries },
+    state: {
+      nextId: content.next_id,
+      strategy: content.strategy,
+      entries,
+      sessionSecret: content.session_secret,
+    },
   };
 }
 

@@ -1,0 +1,21 @@
+/** What a session cookie says to mean a backend: opaque, and nobody can make one up. */
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Settings } from '../config/settings.ts';
+
+const SECRET_BYTES = 32;
+/** Of base64url: more than 128 bits, RFC 2104 §5 for the cutting. */
+const TOKEN_LENGTH = 22;
+
+/** The same for the same URL as long as the secret is the same, so that sessions outlive restarts and reloads. */
+export function sessionToken(secret: string, url: string): string {
+  return createHmac('sha256', secret).update(url).digest('base64url').slice(0, TOKEN_LENGTH);
+}
+
+/** Sessions go by cookie, and the config names no secret to sign them with. */
+export function needsSessionSecret({ sticky }: Settings): boolean {
+  return sticky?.key.by === 'cookie' && sticky.secret === undefined;
+}
+
+export function makeSessionSecret(): string {
+  return randomBytes(SECRET_BYTES).toString('base64url');
+}
