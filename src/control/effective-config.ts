@@ -16,27 +16,24 @@ export function withApiChanges(effective: EffectiveConfig, registry: Registry): 
   const places = new Map(
     registry.settings.backends.map(({ url }, index) => [url, `backends.${index}`]),
   );
-  const backups = new Set(
-    registry.settings.backends.filter(({ isBackup }) => isBackup).map(({ url }) => url),
-  );
-  const backends = registry.backends().map(({ address, weight, source }, index) => {
+  const backends = registry.backends().map(({ address, weight, isBackup, source }, index) => {
     const { url } = address;
     const listed = places.get(url);
     // A backend with more than a URL is an object: its parts have origins, it has none of its own.
     const listedOrigin = effective.origins[`${listed}`] ?? effective.origins[`${listed}.url`];
     const path = `backends.${index}`;
     const origin = source === 'api' ? FROM_API : (listedOrigin ?? FROM_API);
-    const shown = backendOf({ url, weight, isBackup: backups.has(url) });
+    const shown = backendOf({ url, weight, isBackup });
     if (typeof shown === 'string') {
       origins[path] = origin;
       return shown;
     }
-    const isOverridden = operatorState.entries.get(url)?.weight !== undefined;
+    const entry = operatorState.entries.get(url);
+    const originOf = (key: string, isOverridden: boolean): string =>
+      isOverridden ? FROM_API : (effective.origins[`${listed}.${key}`] ?? origin);
     origins[`${path}.url`] = origin;
-    origins[`${path}.weight`] = isOverridden
-      ? FROM_API
-      : (effective.origins[`${listed}.weight`] ?? origin);
-    if (shown.backup) origins[`${path}.backup`] = effective.origins[`${listed}.backup`] ?? origin;
+    origins[`${path}.weight`] = originOf('weight', entry?.weight !== undefined);
+    if (shown.backup) origins[`${path}.backup`] = originOf('backup', entry?.isBackup !== undefined);
     return shown;
   });
   return { config: { ...effective.config, strategy: registry.strategy, backends }, origins };
