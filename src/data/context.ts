@@ -6,7 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { ProcessCounters } from '../snapshot/counters.ts';
-import type { DataThreadInit, PostToControl } from '../snapshot/messages.ts';
+import type { ClientTables, DataThreadInit, PostToControl } from '../snapshot/messages.ts';
+import { processClockOffsetMs } from '../snapshot/process-clock.ts';
+import { ClientConnections } from './limit/client-connections.ts';
 import { AccessLog } from './relay/access-log.ts';
 import { RequestQueue } from './relay/request-queue.ts';
 import { RetryBudget } from './relay/retry-budget.ts';
@@ -33,6 +35,8 @@ export class DataContext {
   readonly post: PostToControl;
   readonly accessLog: AccessLog;
   readonly io = new ThreadIo();
+  readonly clientTables: ClientTables;
+  readonly clientConnections: ClientConnections;
   readonly queue: RequestQueue;
   readonly retryBudget: RetryBudget;
   /** Uniform in [0, 1). */
@@ -46,6 +50,7 @@ export class DataContext {
   isDraining = false;
 
   #view: View | null = null;
+  readonly #processClockOffsetMs = processClockOffsetMs();
   readonly #requestIdPrefix = `${randomBytes(8).toString('hex')}-`;
   #requestIds = 0;
   /** The id but for its last two digits, which change most. */
@@ -59,6 +64,8 @@ export class DataContext {
     this.counters = new ProcessCounters(init.counters, init.threadIndex, init.threadCount);
     this.post = post;
     this.accessLog = new AccessLog(init.logRing, post, this.counters);
+    this.clientTables = init.clientTables;
+    this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
     this.queue = new RequestQueue(this.counters);
     this.retryBudget = new RetryBudget(init.threadCount, () => performance.now());
     this.nowMs = performance.now() + TICK_MS;
@@ -74,6 +81,11 @@ export class DataContext {
     this.#view = view;
     this.#spareRequestParsers = [];
     this.#spareResponseParsers = [];
+  }
+
+  /** Milliseconds on the clock that all threads share, precise: see process-clock.ts. */
+  processNowMs(): number {
+    return this.#processClockOffsetMs + performance.now();
   }
 
   countError(code: ErrorCode): void {

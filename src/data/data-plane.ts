@@ -6,10 +6,9 @@ import { performance } from 'node:perf_hooks';
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { Backend } from './backend/backend.ts';
-import type { StrategyContext } from './balance/strategy.ts';
 import { DataContext, TICK_MS } from './context.ts';
 import { Listener } from './listen/listener.ts';
-import { createView, setEligible, type View } from './view.ts';
+import { createView, setEligible, type View, type ViewParts } from './view.ts';
 
 export interface DataPlane {
   /** Takes a message of the control plane. Throws on a kind that it does not know. */
@@ -22,7 +21,7 @@ export function createDataPlane(init: DataThreadInit, post: PostToControl): Data
 
 class Plane implements DataPlane {
   readonly #context: DataContext;
-  readonly #strategyContext: StrategyContext;
+  readonly #viewParts: ViewParts;
   readonly #reusePort: boolean;
   readonly #ticker: NodeJS.Timeout;
   #listener: Listener | null = null;
@@ -30,10 +29,18 @@ class Plane implements DataPlane {
 
   constructor(init: DataThreadInit, post: PostToControl) {
     this.#context = new DataContext(init, post);
-    this.#strategyContext = {
-      random: Math.random,
-      nextTurn: () => this.#context.counters.nextTurn(),
-      now: () => performance.now(),
+    const context = this.#context;
+    this.#viewParts = {
+      strategyContext: {
+        random: Math.random,
+        nextTurn: () => context.counters.nextTurn(),
+        now: () => performance.now(),
+      },
+      createBackend: (spec) =>
+        new Backend(spec, context.threadIndex, context.threadCount, context.io),
+      clientTables: init.clientTables,
+      processNowMs: () => context.processNowMs(),
+      onSessionEvicted: () => context.counters.sessionEvicted(),
     };
     this.#reusePort = init.reusePort;
     this.#swap(init.snapshot, null);
@@ -66,12 +73,7 @@ class Plane implements DataPlane {
 
   #swap(snapshot: Snapshot, previous: View | null): void {
     const context = this.#context;
-    const view = createView(
-      snapshot,
-      previous,
-      this.#strategyContext,
-      (spec) => new Backend(spec, context.threadIndex, context.threadCount, context.io),
-    );
+    const view = createView(snapshot, previous, this.#viewParts);
     context.swapView(view);
     for (const [id, backend] of previous?.backends ?? []) {
       if (!view.backends.has(id)) backend.remove();

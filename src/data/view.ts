@@ -3,10 +3,14 @@
  * address blocks compiled. An exchange keeps the view that it began on until it ends.
  */
 import net from 'node:net';
-import type { BackendSnapshot, Eligibility, Snapshot } from '../snapshot/snapshot.ts';
+import type { ClientTables } from '../snapshot/messages.ts';
+import type { BackendSnapshot, Eligibility, Snapshot, Sticky } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend/backend.ts';
+import { CookieSessions, type Sessions, TableSessions } from './balance/stickiness.ts';
 import { createStrategy } from './balance/strategies.ts';
 import type { Strategy, StrategyContext } from './balance/strategy.ts';
+import { RateLimiter } from './limit/rate-limit.ts';
+import { needsKeys } from './relay/request-keys.ts';
 import type { HeadLimits } from './wire/head-parser.ts';
 
 export interface View {
@@ -15,37 +19,55 @@ export interface View {
   readonly strategy: Strategy<Backend>;
   /** What the strategy picks from. Replaced as a whole when it changes. */
   eligible: readonly Backend[];
+  readonly sessions: Sessions<Backend> | null;
+  readonly rateLimiter: RateLimiter | null;
+  /** What the policies go by has to be read from each request. */
+  readonly needsKeys: boolean;
+  /** A field line for every response while too few backends are eligible; else empty. Changes with `eligible`. */
+  panicLine: string;
   readonly trustedProxies: net.BlockList | null;
   readonly headLimits: HeadLimits;
 }
+
+/** What views are built from, beside their snapshots. */
+export interface ViewParts {
+  readonly strategyContext: StrategyContext;
+  readonly createBackend: (spec: BackendSnapshot) => Backend;
+  readonly clientTables: ClientTables;
+  /** The clock that all threads share, in ms. */
+  readonly processNowMs: () => number;
+  readonly onSessionEvicted: () => void;
+}
+
+const PANIC_LINE = 'Proxy-Status: fairlead; details="panic: too few backends are eligible"\r\n';
 
 /**
  * Builds the view of `snapshot`, taking over the backends of `previous` that are still in it. Backends that are gone are
  * told so by the caller, once the new view is in use.
  */
-export function createView(
-  snapshot: Snapshot,
-  previous: View | null,
-  strategyContext: StrategyContext,
-  createBackend: (spec: BackendSnapshot) => Backend,
-): View {
+export function createView(snapshot: Snapshot, previous: View | null, parts: ViewParts): View {
   const backends = new Map<number, Backend>();
   for (const spec of snapshot.pool.backends) {
     const known = previous?.backends.get(spec.id);
     known?.update(spec);
-    backends.set(spec.id, known ?? createBackend(spec));
+    backends.set(spec.id, known ?? parts.createBackend(spec));
   }
   const isSameStrategy = previous?.snapshot.pool.strategy === snapshot.pool.strategy;
   const strategy =
     previous !== null && isSameStrategy
       ? previous.strategy
-      : createStrategy<Backend>(snapshot.pool.strategy, strategyContext);
-  const { limits } = snapshot;
+      : createStrategy<Backend>(snapshot.pool.strategy, parts.strategyContext);
+  const { limits, pool } = snapshot;
   const view: View = {
     snapshot,
     backends,
     strategy,
     eligible: [],
+    sessions: pool.sticky === null ? null : createSessions(pool.sticky, parts),
+    rateLimiter:
+      pool.rateLimit === null ? null : new RateLimiter(pool.rateLimit, parts.clientTables.rates),
+    needsKeys: needsKeys(pool),
+    panicLine: '',
     trustedProxies: compileBlocks(snapshot.forwarding.trustedProxies),
     headLimits: {
       requestLineBytes: limits.requestLineBytes,
@@ -67,7 +89,21 @@ export function setEligible(view: View, eligibility: Eligibility): void {
     picks.push(backend);
   }
   view.eligible = picks;
+  view.panicLine = eligibility.isPanic ? PANIC_LINE : '';
   view.strategy.rebuild(picks);
+  if (view.sessions === null) return;
+  const keepers = eligibility.keeps.flatMap((id) => view.backends.get(id) ?? []);
+  view.sessions.rebuild(picks, keepers);
+}
+
+function createSessions(sticky: Sticky, parts: ViewParts): Sessions<Backend> {
+  if (sticky.key.by === 'cookie') return new CookieSessions(sticky);
+  return new TableSessions(
+    sticky,
+    parts.clientTables.sessions,
+    parts.processNowMs,
+    parts.onSessionEvicted,
+  );
 }
 
 function compileBlocks(blocks: readonly string[]): net.BlockList | null {

@@ -22,7 +22,7 @@ function held() {
 }
 
 async function queued(stage: Stage): Promise<number> {
-  return (await metrics(stage.fairlead)).get('fairlead_queue_depth') ?? -1;
+  return (await metrics(stage.fairlead)).get('fairlead_queue_depth{pool="default"}') ?? -1;
 }
 
 /** A client that has sent its request. */
@@ -56,8 +56,8 @@ test('requests over max_requests wait, and go in the order in which they came', 
   expect((await stage.logged('/3'))['queue_ms']).toBeGreaterThan(0);
   expect(await stage.logged('/1')).not.toHaveProperty('queue_ms');
   const page = await metrics(stage.fairlead);
-  expect(page.get('fairlead_queue_wait_seconds_count')).toBe(2);
-  expect(page.get('fairlead_queue_wait_seconds_sum')).toBeGreaterThan(0);
+  expect(page.get('fairlead_queue_wait_seconds_count{pool="default"}')).toBe(2);
+  expect(page.get('fairlead_queue_wait_seconds_sum{pool="default"}')).toBeGreaterThan(0);
   for (const client of [first, second, third]) client.reset();
   expect(await stage.leftover()).toEqual(NOTHING);
 });

@@ -10,6 +10,7 @@ import { Exchange } from '../relay/exchange.ts';
 import type { ExchangeClient } from '../relay/exchange-client.ts';
 import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
+import { readKeys } from '../relay/request-keys.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import type { View } from '../view.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
@@ -45,7 +46,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   readonly #context: DataContext;
   readonly #stream: ByteStream;
   readonly #onClosed: (connection: ClientConnection) => void;
-  readonly #isTls: boolean;
+  readonly isTls: boolean;
   /** The view that `forwardContext` was made from: a reload reaches open connections too. */
   #view: View;
   #state = IS_READING;
@@ -73,7 +74,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   ) {
     this.#context = context;
     this.#onClosed = onClosed;
-    this.#isTls = isTls;
+    this.isTls = isTls;
     this.#view = context.view;
     this.#stream = open(this);
     this.forwardContext = connectionContext(context.view, this.#stream, isTls);
@@ -340,19 +341,23 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     }
     if (this.#view !== context.view) {
       this.#view = context.view;
-      this.forwardContext = connectionContext(context.view, this.#stream, this.#isTls);
+      this.forwardContext = connectionContext(context.view, this.#stream, this.isTls);
     }
     const requestId = facts.requestId ?? context.nextRequestId();
     const { peerAddress } = this.forwardContext;
     const bodyStart = base + parser.length;
     const { accessLog } = context.view.snapshot;
     const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
+    const clientAddress = this.forwardContext.isTrusted
+      ? forwardedClient(parser, buffer, base, peerAddress, this.#view.trustedProxies)
+      : peerAddress;
     const exchange = new Exchange(context, this, {
       facts,
       forwarded: forwardRequest(parser, buffer, base, facts, this.forwardContext, requestId),
-      clientAddress: this.forwardContext.isTrusted
-        ? forwardedClient(parser, buffer, base, peerAddress, this.#view.trustedProxies)
-        : peerAddress,
+      clientAddress,
+      keys: this.#view.needsKeys
+        ? readKeys(context.view.snapshot.pool, parser, buffer, base, facts.path, clientAddress)
+        : null,
       requestId,
       headBytes: parser.length,
       userAgent: isCombined ? findField(parser, buffer, base, FIELD_USER_AGENT) : null,

@@ -3,10 +3,12 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { ListenerSnapshot, TlsMaterial } from '../../snapshot/snapshot.ts';
 import type { DataContext } from '../context.ts';
+import { clientNetwork } from '../limit/client-network.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import { SocketStream } from '../stream/socket-stream.ts';
-import { isKnownHandle } from '../stream/tcp-handles.ts';
+import { isKnownHandle, peerAddress } from '../stream/tcp-handles.ts';
 import { TcpStream } from '../stream/tcp-stream.ts';
+import { isTrusted, normalizeAddress } from './client-address.ts';
 import { ClientConnection } from './client-connection.ts';
 
 const BACKLOG = 4096;
@@ -25,7 +27,8 @@ export class Listener {
   readonly #context: DataContext;
   readonly #server: net.Server;
   readonly #isTls: boolean;
-  readonly #connections = new Set<ClientConnection>();
+  /** With the client that each counts for: see `#admit`. */
+  readonly #connections = new Map<ClientConnection, string>();
   /** What TLS connections run over, from before their handshake on; empty without TLS. */
   readonly #tlsCarriers = new Set<net.Socket>();
   #onEmpty: (() => void) | null = null;
@@ -97,7 +100,7 @@ export class Listener {
   }
 
   tick(nowMs: number): void {
-    for (const connection of this.#connections) {
+    for (const connection of this.#connections.keys()) {
       if (connection.deadlineMs <= nowMs) connection.onDeadline();
     }
   }
@@ -110,20 +113,20 @@ export class Listener {
       return;
     }
     this.#onEmpty = onEmpty;
-    for (const connection of this.#connections) connection.beginDrain();
+    for (const connection of this.#connections.keys()) connection.beginDrain();
   }
 
   /** Cuts every connection. */
   destroy(): void {
     this.#server.close();
-    for (const connection of this.#connections) connection.abandon();
+    for (const connection of this.#connections.keys()) connection.abandon();
     for (const carrier of this.#tlsCarriers) carrier.destroy();
   }
 
   /** A TLS connection counts from its accept: a client that never ends its handshake must not get past the limit. */
   #admitCarrier(carrier: net.Socket): void {
-    const { counters } = this.#context;
-    if (!this.#admits()) {
+    const client = this.#admit(() => carrier.remoteAddress);
+    if (client === null) {
       carrier.on('error', () => {});
       carrier.destroy();
       return;
@@ -131,23 +134,42 @@ export class Listener {
     this.#tlsCarriers.add(carrier);
     carrier.once('close', () => {
       this.#tlsCarriers.delete(carrier);
-      counters.clientClosed();
+      this.#release(client);
     });
   }
 
-  /** Takes one of the client connections that are allowed; false when all are taken. */
-  #admits(): boolean {
-    const { counters, view } = this.#context;
-    return counters.tryAcceptClient(view.snapshot.limits.clientConnections);
+  /**
+   * Takes one of the client connections that are allowed, in all and for this client.
+   * @param address of the peer; asked for only where it counts.
+   * @returns the client that it counts for, empty where clients are not counted; null when all are taken.
+   */
+  #admit(address: () => string | undefined): string | null {
+    const { counters, clientConnections, view } = this.#context;
+    const { limits } = view.snapshot;
+    if (!counters.tryAcceptClient(limits.clientConnections)) return null;
+    const peer = limits.connectionsPerClient === 0 ? '' : normalizeAddress(address());
+    // A proxy in front of us holds the connections of many clients.
+    if (peer === '' || isTrusted(view.trustedProxies, peer)) return '';
+    const client = clientNetwork(peer);
+    if (clientConnections.tryOpen(client, limits.connectionsPerClient)) return client;
+    counters.clientClosed();
+    return null;
+  }
+
+  #release(client: string): void {
+    this.#context.counters.clientClosed();
+    if (client !== '') this.#context.clientConnections.closed(client);
   }
 
   #acceptSocket(socket: net.Socket): void {
-    if (!this.#isTls && !this.#admits()) {
+    // Over TLS the carrier counts, and may outlive the connection.
+    const client = this.#isTls ? '' : this.#admit(() => socket.remoteAddress);
+    if (client === null) {
       socket.on('error', () => {});
       socket.destroy();
       return;
     }
-    this.#accept((user) => new SocketStream(socket, user, false));
+    this.#accept((user) => new SocketStream(socket, user, false), client);
   }
 
   /**
@@ -162,27 +184,31 @@ export class Listener {
     handle.onconnection = (error, clientHandle) => {
       if (error || !isKnownHandle(clientHandle)) {
         original.call(handle, error, clientHandle);
-      } else if (this.#admits()) {
-        clientHandle.setNoDelay(true);
-        this.#accept((user) => new TcpStream(clientHandle, user, this.#context.io, true));
-      } else {
-        clientHandle.close();
+        return;
       }
+      const client = this.#admit(() => peerAddress(clientHandle));
+      if (client === null) {
+        clientHandle.close();
+        return;
+      }
+      clientHandle.setNoDelay(true);
+      this.#accept((user) => new TcpStream(clientHandle, user, this.#context.io, true), client);
     };
   }
 
-  #accept(open: (user: StreamUser) => ByteStream): void {
+  #accept(open: (user: StreamUser) => ByteStream, client: string): void {
     const connection = new ClientConnection(this.#context, open, this.#isTls, (closed) =>
       this.#forget(closed),
     );
-    this.#connections.add(connection);
+    this.#connections.set(connection, client);
     if (this.#context.isDraining) connection.beginDrain();
   }
 
   #forget(connection: ClientConnection): void {
-    if (!this.#connections.delete(connection)) return;
-    // Over TLS the carrier counts, and may outlive it.
-    if (!this.#isTls) this.#context.counters.clientClosed();
+    const client = this.#connections.get(connection);
+    if (client === undefined) return;
+    this.#connections.delete(connection);
+    if (!this.#isTls) this.#release(client);
     if (this.#connections.size === 0 && this.#onEmpty !== null) {
       const onEmpty = this.#onEmpty;
       this.#onEmpty = null;

@@ -1,13 +1,27 @@
 /** Whether a request may begin at all: the checks before a backend is picked, cheapest first. */
+import type { RateLimit } from '../../snapshot/snapshot.ts';
 import type { DataContext } from '../context.ts';
+import { rateLimitFields } from '../limit/rate-limit.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import type { Failure } from './silence.ts';
 
 /** @returns why it may not; null when it may. */
-export function refusal(context: DataContext, { facts }: IncomingRequest): Failure | null {
-  const { limits } = context.view.snapshot;
+export function refusal(context: DataContext, { facts, keys }: IncomingRequest): Failure | null {
+  const { snapshot, rateLimiter } = context.view;
+  const { limits } = snapshot;
   if (limits.bodyBytes !== 0 && facts.contentLength > limits.bodyBytes) {
     return { code: 'ERR_BODY_TOO_LARGE', detail: `${facts.contentLength} bytes announced` };
+  }
+  if (rateLimiter !== null && keys !== null) {
+    const waitMs = rateLimiter.take(keys.rate, context.processNowMs());
+    if (waitMs > 0) {
+      const limit = snapshot.pool.rateLimit as RateLimit;
+      return {
+        code: 'ERR_RATE_LIMITED',
+        detail: `over ${limit.rate} requests in ${limit.perMs} ms`,
+        fields: rateLimitFields(limit, waitMs),
+      };
+    }
   }
   if (!context.counters.passGate()) {
     return { code: 'ERR_CIRCUIT_OPEN', detail: 'the circuit breaker of the pool is open' };

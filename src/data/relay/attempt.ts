@@ -159,7 +159,7 @@ export class Attempt implements ConnectionUser {
     download?.dispose();
     backend.counters.requestFinished();
     if (hasFailed) backend.counters.attemptFailed();
-    this.#judge(failure, hasFailed);
+    this.#judge(failure, hasFailed, now);
     // A backend that has answered may still have to read: what waits for it would delay the next request.
     const isReusable =
       mayReuse &&
@@ -182,7 +182,7 @@ export class Attempt implements ConnectionUser {
   }
 
   /** What the attempt says about its backend: nothing, when it was called off before an answer came. */
-  #judge(failure: ErrorCode | null, hasFailed: boolean): void {
+  #judge(failure: ErrorCode | null, hasFailed: boolean, now: number): void {
     const { backend, view, status, headMs } = this;
     const { reportAfter, slowCallMs } = view.snapshot.pool.faults;
     // An idle connection that has just been closed is no fault: see `isKeepAliveRace`.
@@ -193,7 +193,7 @@ export class Attempt implements ConnectionUser {
     }
     const isFault = hasFailed || isFaultStatus(status) || (slowCallMs !== 0 && headMs > slowCallMs);
     const inARow = backend.counters.attemptJudged(isFault);
-    view.strategy.onFinish?.(backend, isFault, headMs);
+    view.strategy.onFinish?.(backend, isFault, headMs >= 0 ? headMs : now - this.#startedAt);
     if (reportAfter === 0 || inARow === 0 || inARow % reportAfter !== 0) return;
     const detail = hasFailed ? (failure as string) : describeFault(status, headMs);
     this.#owner.context.post({ kind: 'faults-in-a-row', backendId: backend.id, detail });

@@ -57,6 +57,8 @@ export class Attempts implements HedgeOwner, Waiter {
   #hasRaced = false;
   /** The budget has granted the next attempt already. */
   #isPaidFor = false;
+  /** The current attempt begins a session, or moves it. */
+  #bindsSession = false;
   #hedge: Hedge | null = null;
   /** Of the next attempt, or of the hedge. */
   #timer: NodeJS.Timeout | null = null;
@@ -187,10 +189,12 @@ export class Attempts implements HedgeOwner, Waiter {
   }
 
   #pick(owner: AttemptOwner, view: View, startedAt: number): Attempt | ErrorCode {
+    const { keys, clientAddress } = this.#request;
     const tried = this.#tried;
     let avoid: readonly Backend[] | null = tried;
     for (;;) {
-      const backend = view.strategy.pick(this.#request.clientAddress, avoid);
+      const backend =
+        this.#pickForSession(view, avoid) ?? view.strategy.pick(keys?.hash ?? clientAddress, avoid);
       // A strategy falls back on the avoided when nothing else is left.
       if (backend === null || (avoid !== null && avoid.includes(backend))) {
         return avoid === tried ? 'ERR_NO_BACKEND' : 'ERR_BACKENDS_FULL';
@@ -199,6 +203,27 @@ export class Attempts implements HedgeOwner, Waiter {
       if (attempt.begin(this.#needsFresh)) return attempt;
       avoid = avoid === null ? [backend] : [...avoid, backend];
     }
+  }
+
+  /** Where the client's session is, or where it begins; null where that is the strategy's to say. */
+  #pickForSession({ sessions }: View, avoid: readonly Backend[] | null): Backend | null {
+    if (sessions === null) return null;
+    const key = this.#request.keys?.session ?? null;
+    const kept = sessions.lookup(key);
+    // A full backend sends its client elsewhere for this once; one that has failed it loses its session.
+    this.#bindsSession = kept === null || this.#tried?.includes(kept) === true;
+    if (kept !== null && avoid?.includes(kept) !== true) return kept;
+    return sessions.choose(key, avoid);
+  }
+
+  /** Field lines of ours for the response of the current attempt; the session is settled by that. */
+  addedFields(isTls: boolean): string {
+    const { sessions, panicLine } = this.view;
+    if (sessions === null || !this.#bindsSession) return panicLine;
+    const key = this.#request.keys?.session ?? null;
+    const { backend } = this.current as Attempt;
+    sessions.bind(key, backend);
+    return panicLine + sessions.cookieLine(key, backend, isTls);
   }
 
   #adopt(attempt: Attempt): void {

@@ -2,6 +2,7 @@
 import type { TunnelClient } from './tunnel.ts';
 
 export interface ExchangeClient extends TunnelClient {
+  readonly isTls: boolean;
   /** Bytes written on this connection so far. */
   readonly bytesOut: number;
   /** Bytes that wait in user space for the client to read; shrinks as it does. */

@@ -98,7 +98,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     this.context.retryBudget.deposit();
     const refused = refusal(this.context, this.#request);
     if (refused !== null) {
-      this.fail(refused.code, refused.detail);
+      this.fail(refused.code, refused.detail, refused.fields);
     } else if (facts.maxForwards === 0 && facts.method === 'OPTIONS') {
       this.#answerOptions();
     } else if (this.#upload === null || facts.expectsContinue) {
@@ -327,7 +327,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   addedFields(): string {
-    return '';
+    return this.#attempts.addedFields(this.#client.isTls);
   }
 
   decideConnection(bodyNeedsClose: boolean): string {
@@ -396,7 +396,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   // ── Endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The exchange failed for good: answered if nothing was sent yet, else cut so that nobody takes it for complete. */
-  fail(code: ErrorCode, detail: string): void {
+  fail(code: ErrorCode, detail: string, fields = ''): void {
     this.#attempts.end(code, false);
     const client = this.#client;
     if (this.#hasSentHead || this.#phase === IS_TUNNEL) {
@@ -412,6 +412,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
         closes,
         keepsAlive10: this.clientVersionMinor === 0,
         requestId: this.#request.requestId,
+        addedFields: fields,
       }),
     );
     this.#settle(ERRORS[code].status, code, detail);

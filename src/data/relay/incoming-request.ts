@@ -1,5 +1,6 @@
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { RequestFacts } from '../wire/request.ts';
+import type { RequestKeys } from './request-keys.ts';
 
 /** A request as it came in, checked and ready to be forwarded. */
 export interface IncomingRequest {
@@ -7,6 +8,8 @@ export interface IncomingRequest {
   readonly forwarded: ForwardedRequest;
   /** The client's own address: the peer's, or what a trusted proxy said. */
   readonly clientAddress: string;
+  /** Null where no policy goes by more than the client's address. */
+  readonly keys: RequestKeys | null;
   readonly requestId: string;
   readonly headBytes: number;
   /** Read only where the log wants them. */

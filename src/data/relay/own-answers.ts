@@ -17,6 +17,8 @@ export interface AnswerShape {
   /** An HTTP/1.0 client that asked for it is told that the connection stays. */
   readonly keepsAlive10: boolean;
   readonly requestId: string;
+  /** Whole field lines: how long to wait. */
+  readonly addedFields?: string;
 }
 
 /** A complete response, head and body, as latin-1 text. */
@@ -27,6 +29,7 @@ export function errorAnswer(code: ErrorCode, shape: AnswerShape): string {
     : `${status} ${STATUS_CODES[status]}: ${message} (${code})\n`;
   const contentType = shape.wantsJson ? 'application/json' : 'text/plain; charset=utf-8';
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${contentType}\r\nContent-Length: ${body.length}\r\nCache-Control: no-store\r\nProxy-Status: fairlead; error=${proxyStatus}\r\nX-Request-Id: ${shape.requestId}\r\nDate: ${new Date().toUTCString()}\r\n`;
+  head += shape.addedFields ?? '';
   if (status === 405) head += `Allow: ${ALLOW}\r\n`;
   if (status === 503) head += `Retry-After: ${RETRY_AFTER_SECONDS}\r\n`;
   return `${head}${connectionLine(shape.closes, shape.keepsAlive10)}\r\n${shape.isHead ? '' : body}`;

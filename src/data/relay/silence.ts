@@ -5,6 +5,8 @@ import type { Snapshot } from '../../snapshot/snapshot.ts';
 export interface Failure {
   readonly code: ErrorCode;
   readonly detail: string;
+  /** Whole field lines for the answer. */
+  readonly fields?: string;
 }
 
 export function silentConnect({ timeouts }: Snapshot, authority: string): string {

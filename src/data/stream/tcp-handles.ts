@@ -101,12 +101,19 @@ export function isKnownHandle(handle: unknown): handle is TcpHandle {
   return METHODS.every((method) => typeof known[method] === 'function');
 }
 
+/** Without it no handle is known, and nothing below is called: see `isKnownHandle`. */
 const found = streamWrap as StreamWrap;
 const state: Int32Array = streamWrap?.streamBaseState ?? new Int32Array(0);
 const READ_RESULT = streamWrap?.kReadBytesOrError ?? 0;
 const BYTES_WRITTEN = streamWrap?.kBytesWritten ?? 0;
 const WAS_ASYNC = streamWrap?.kLastWriteWasAsync ?? 0;
 const LAST_ERROR = streamWrap?.kLastWriteErr ?? -1;
+
+/** The peer's address; undefined when it is gone. */
+export function peerAddress(handle: TcpHandle): string | undefined {
+  const out: AddressOut = {};
+  return handle.getpeername(out) === 0 ? out.address : undefined;
+}
 
 /** Within `onread`: the number of bytes read, or a negative error. */
 export function readResult(): number {

@@ -8,6 +8,7 @@ import {
   type AddressOut,
   bytesOfLastWrite,
   describeError,
+  peerAddress,
   readResult,
   type StreamRequest,
   shutdown,
@@ -94,8 +95,7 @@ export class TcpStream implements ByteStream, Sender {
   }
 
   get remoteAddress(): string | undefined {
-    const out: AddressOut = {};
-    return this.#isClosed || this.#handle.getpeername(out) !== 0 ? undefined : out.address;
+    return this.#isClosed ? undefined : peerAddress(this.#handle);
   }
 
   get localPort(): number | undefined {

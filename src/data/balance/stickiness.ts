@@ -1,0 +1,154 @@
+/**
+ * Sessions: a client stays with the backend it had first, for as long as that backend keeps sessions.
+ *
+ * What a client is known by decides where its session is kept. A cookie carries it, and the client keeps it. An address, a
+ * header or a query parameter carries nothing, so the table that all data threads share remembers who had which backend,
+ * as HAProxy's stick tables do. There the first choice is by hash: threads that see a client for the first time at once
+ * choose alike, and so does a process that has just started and remembers nobody.
+ *
+ * A backend that keeps no sessions any more (it failed, it was removed) loses them: the client gets another, and that is
+ * its session from then on, also once the former is back. A backend that drains, or weighs 0, keeps those it has and gets
+ * no others: it is among the keepers and not among the eligible.
+ */
+import { ClientTable, NO_ENTRY } from '../../snapshot/client-table.ts';
+import type { Sticky } from '../../snapshot/snapshot.ts';
+import { hashText } from './hash.ts';
+import { IpHash } from './ip-hash.ts';
+import type { Candidate } from './strategy.ts';
+
+/** What sessions may know of a backend. */
+export interface SessionBackend extends Candidate {
+  readonly spec: { readonly sessionToken: string };
+}
+
+/** The sessions of a pool, as one data thread sees them. */
+export interface Sessions<C extends SessionBackend> {
+  /** Who gets new clients and who keeps those it has. Called on change only, never per request. */
+  rebuild(eligible: readonly C[], keepers: readonly C[]): void;
+  /**
+   * The backend that a client stays with; null when it has no session, or none that goes on.
+   * @param key what the request says at `Sticky.key` (wire/request-key.ts). A request that says nothing has the key null
+   * where sessions go by cookie, and else its client's address.
+   */
+  lookup(key: string | null): C | null;
+  /**
+   * The first choice for a client without a session; null when that is the pool's strategy's, or nobody is eligible.
+   * @param avoid as in `Strategy.pick`.
+   */
+  choose(key: string | null, avoid: readonly C[] | null): C | null;
+  /** The client got this backend, which is not the one that `lookup` gave: it stays there from now on. */
+  bind(key: string | null, backend: C): void;
+  /**
+   * The field line by which a response from this backend tells its client where it is from now on, ended by CR LF; empty
+   * when the request's cookie said so already, and where sessions don't go by cookie.
+   */
+  cookieLine(key: string | null, backend: C, isTls: boolean): string;
+}
+
+/** By address, header or query parameter. Values of the table's entries: the backend's id. */
+export class TableSessions<C extends SessionBackend> implements Sessions<C> {
+  readonly #table: ClientTable;
+  readonly #ttlMs: number;
+  readonly #firstChoice = new IpHash<C>();
+  readonly #now: () => number;
+  readonly #onEvicted: () => void;
+  #keepers: ReadonlyMap<number, C> = new Map();
+
+  /**
+   * @param memory of the table.
+   * @param now the process clock (snapshot/process-clock.ts); it may be coarse.
+   * @param onEvicted a session was forgotten before its time, for want of room.
+   */
+  constructor(sticky: Sticky, memory: SharedArrayBuffer, now: () => number, onEvicted: () => void) {
+    this.#table = new ClientTable(memory);
+    this.#ttlMs = sticky.ttlMs;
+    this.#now = now;
+    this.#onEvicted = onEvicted;
+  }
+
+  rebuild(eligible: readonly C[], keepers: readonly C[]): void {
+    this.#firstChoice.rebuild(eligible);
+    this.#keepers = new Map(keepers.map((keeper) => [keeper.id, keeper]));
+  }
+
+  lookup(key: string | null): C | null {
+    if (key === null) return null;
+    const table = this.#table;
+    const nowMs = this.#now();
+    const entry = table.find(hashText(key, table.seedA), hashText(key, table.seedB), nowMs);
+    if (entry === NO_ENTRY) return null;
+    const backend = this.#keepers.get(table.get(entry, 0)) ?? null;
+    if (backend !== null) table.keepUntil(entry, nowMs + this.#ttlMs);
+    table.release();
+    return backend;
+  }
+
+  choose(key: string | null, avoid: readonly C[] | null): C | null {
+    return key === null ? null : this.#firstChoice.pick(key, avoid);
+  }
+
+  bind(key: string | null, backend: C): void {
+    if (key === null) return;
+    const table = this.#table;
+    const nowMs = this.#now();
+    const entry = table.acquire(hashText(key, table.seedA), hashText(key, table.seedB), nowMs);
+    // All entries of this table expire, so there always is one.
+    if (entry === NO_ENTRY) return;
+    const { hasEvicted } = table;
+    table.set(entry, 0, backend.id);
+    table.keepUntil(entry, nowMs + this.#ttlMs);
+    table.release();
+    if (hasEvicted) this.#onEvicted();
+  }
+
+  cookieLine(): string {
+    return '';
+  }
+}
+
+/**
+ * By a cookie of our own (RFC 6265). Its value names a backend by a token that only the holder of the secret can make, and
+ * that says nothing to whoever reads it; one that no keeper has, forged or from elsewhere, is no session.
+ */
+export class CookieSessions<C extends SessionBackend> implements Sessions<C> {
+  readonly #name: string;
+  readonly #maxAgeSeconds: number;
+  #keepers: ReadonlyMap<string, C> = new Map();
+  /** Made once for each backend. */
+  #lines = new Map<C, string>();
+  #tlsLines = new Map<C, string>();
+
+  constructor(sticky: Sticky) {
+    this.#name = sticky.key.name;
+    this.#maxAgeSeconds = Math.ceil(sticky.ttlMs / 1_000);
+  }
+
+  rebuild(_eligible: readonly C[], keepers: readonly C[]): void {
+    this.#keepers = new Map(keepers.map((keeper) => [keeper.spec.sessionToken, keeper]));
+    this.#lines = new Map();
+    this.#tlsLines = new Map();
+  }
+
+  lookup(key: string | null): C | null {
+    return key === null ? null : (this.#keepers.get(key) ?? null);
+  }
+
+  choose(): null {
+    return null;
+  }
+
+  bind(): void {
+    // The response tells the client.
+  }
+
+  cookieLine(key: string | null, backend: C, isTls: boolean): string {
+    if (key === backend.spec.sessionToken) return '';
+    const lines = isTls ? this.#tlsLines : this.#lines;
+    let line = lines.get(backend);
+    if (line === undefined) {
+      line = `Set-Cookie: ${this.#name}=${backend.spec.sessionToken}; Path=/; Max-Age=${this.#maxAgeSeconds}; HttpOnly; SameSite=Lax${isTls ? '; Secure' : ''}\r\n`;
+      lines.set(backend, line);
+    }
+    return line;
+  }
+}
