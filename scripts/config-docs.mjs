@@ -68,8 +68,8 @@ do not check in step. A backend that a request can't connect to is out at once, 
     example: `retries: { attempts: 2, per_try_timeout: 2s, on_status: [503] }
 outlier_detection: { consecutive_failures: 3, slow_call: 5s }
 circuit_breaker: true`,
-    text: `A failure is a connection that can't be made or breaks, an answer that can't be read, or none in time; with
-\`slow_call\` also a late one. Failures are counted over all data threads.`,
+    text: `A failure is a connection that can't be made or breaks, an answer that can't be read, none in time, or one with a
+status of 5xx but 501 and 505; with \`slow_call\` also a late one. Failures are counted over all data threads.`,
   },
   {
     title: 'Timeouts',
