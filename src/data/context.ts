@@ -12,6 +12,7 @@ import { ClientConnections } from './limit/client-connections.ts';
 import { AccessLog } from './relay/access-log.ts';
 import { RequestQueue } from './relay/request-queue.ts';
 import { RetryBudget } from './relay/retry-budget.ts';
+import { OpenTunnels } from './relay/open-tunnels.ts';
 import { ThreadIo } from './stream/thread-io.ts';
 import type { View } from './view.ts';
 import { HeadParser } from './wire/head-parser.ts';
@@ -34,6 +35,7 @@ export class DataContext {
   readonly counters: ProcessCounters;
   readonly post: PostToControl;
   readonly accessLog: AccessLog;
+  readonly tunnels: OpenTunnels;
   readonly io = new ThreadIo();
   readonly clientTables: ClientTables;
   readonly clientConnections: ClientConnections;
@@ -68,6 +70,9 @@ export class DataContext {
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
     this.queue = new RequestQueue(this.counters);
     this.retryBudget = new RetryBudget(init.threadCount, () => performance.now());
+    this.tunnels = new OpenTunnels(Math.random, (backendId, count) =>
+      post({ kind: 'tunnels-cut', backendId, count }),
+    );
     this.nowMs = performance.now() + TICK_MS;
   }
 

@@ -60,6 +60,12 @@ class Plane implements DataPlane {
       case 'listen':
         void this.#listen();
         break;
+      case 'drain-backend':
+        this.#context.tunnels.drain(message.backendId, message.deadlineMs, performance.now());
+        break;
+      case 'keep-backend':
+        this.#context.tunnels.keep(message.backendId);
+        break;
       case 'drain':
         this.#drain(message.deadlineMs);
         break;
@@ -122,6 +128,7 @@ class Plane implements DataPlane {
       done(left);
     }, deadlineMs);
     listener.drain(() => done(0));
+    this.#context.tunnels.drainAll(deadlineMs, performance.now());
   }
 
   #stop(): void {
@@ -138,6 +145,7 @@ class Plane implements DataPlane {
     const nowMs = performance.now();
     context.nowMs = nowMs + TICK_MS;
     this.#listener?.tick(nowMs);
+    context.tunnels.tick(nowMs);
     for (const backend of context.view.backends.values()) backend.closeExpired(context.nowMs);
     context.retryBudget.advance();
     context.accessLog.flush();

@@ -37,6 +37,7 @@ const F_COUNT = F_BUCKET + BUCKETS;
 const I_IN_FLIGHT = 0;
 const I_OPEN = 1;
 const I_IDLE = 2;
+const I_TUNNELS = 3;
 const I_SHARE = 4;
 
 // The shared header: process-wide Int32 cells, and among them the latency average as a float64.
@@ -170,6 +171,10 @@ export class BackendCounters {
     (this.#share[I_IDLE] as number) += delta;
   }
 
+  tunnelsChanged(delta: 1 | -1): void {
+    (this.#share[I_TUNNELS] as number) += delta;
+  }
+
   /** One exchange was answered with `status` after `seconds`, by this backend or on its account. */
   requestCompleted(status: number, seconds: number, bytesIn: number, bytesOut: number): void {
     const totals = this.#totals;
@@ -216,6 +221,8 @@ export interface BackendTotals {
   readonly inFlight: number;
   readonly openConnections: number;
   readonly idleConnections: number;
+  /** Of the requests in flight, those that have become tunnels. */
+  readonly tunnels: number;
   readonly requests: number;
   readonly failures: number;
   readonly retries: number;
@@ -252,13 +259,16 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
     }
   }
   let idle = 0;
+  let tunnels = 0;
   for (let thread = 0; thread < threadCount; thread++) {
     idle += shares[thread * I_SHARE + I_IDLE] as number;
+    tunnels += shares[thread * I_SHARE + I_TUNNELS] as number;
   }
   return {
     inFlight: Atomics.load(header, H_IN_FLIGHT),
     openConnections: Atomics.load(header, H_OPEN),
     idleConnections: idle,
+    tunnels,
     requests: cells[F_REQUESTS] as number,
     failures: cells[F_FAILURES] as number,
     retries: cells[F_RETRIES] as number,

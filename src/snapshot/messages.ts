@@ -49,8 +49,25 @@ export interface ListenMessage {
 }
 
 /**
- * Stop accepting, answer what is in flight with `Connection: close`, close idle connections, and answer `drained` once
- * no client connection is left. After `deadlineMs` what is left is reset, and `drained` says how many that were.
+ * Tunnels to this backend end within `deadlineMs`: their clients are told to go, spread over that time, and what is left
+ * then is cut (`tunnels-cut`). Requests finish. Sent again, the new time counts. A thread that starts later has no tunnel
+ * from before, so it is not told.
+ */
+export interface DrainBackendMessage {
+  readonly kind: 'drain-backend';
+  readonly backendId: number;
+  readonly deadlineMs: number;
+}
+
+/** The drain of this backend is called off. */
+export interface KeepBackendMessage {
+  readonly kind: 'keep-backend';
+  readonly backendId: number;
+}
+
+/**
+ * Stop accepting, answer what is in flight with `Connection: close`, close idle connections, tell the clients of
+ * tunnels to go, spread over the time, and answer `drained` once no client connection is left. After `deadlineMs` what is left is reset, and `drained` says how many that were.
  */
 export interface DrainMessage {
   readonly kind: 'drain';
@@ -66,6 +83,8 @@ export type ToDataThread =
   | SnapshotMessage
   | EligibilityMessage
   | ListenMessage
+  | DrainBackendMessage
+  | KeepBackendMessage
   | DrainMessage
   | StopMessage;
 
@@ -92,6 +111,13 @@ export interface DrainedMessage {
   readonly kind: 'drained';
   /** Client connections that were reset at the deadline. */
   readonly resetConnections: number;
+}
+
+/** The deadline of a backend's drain has come, and this thread cuts so many tunnels that are left. */
+export interface TunnelsCutMessage {
+  readonly kind: 'tunnels-cut';
+  readonly backendId: number;
+  readonly count: number;
 }
 
 /** A backend could not be connected to: refused, unreachable, timed out, DNS or TLS failure. */
@@ -136,6 +162,7 @@ export type FromDataThread =
   | ListenFailedMessage
   | AppliedMessage
   | DrainedMessage
+  | TunnelsCutMessage
   | ConnectFailedMessage
   | FaultsInARowMessage
   | AccessLogMessage

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { BackendConnection } from '../../src/data/backend/backend-connection.ts';
+import { OpenTunnels } from '../../src/data/relay/open-tunnels.ts';
 import { Tunnel } from '../../src/data/relay/tunnel.ts';
 
 /**
@@ -11,6 +12,7 @@ test.each(['the backend', 'the client'])(
   (last) => {
     const events: string[] = [];
     const backend = {
+      backend: { spec: { id: 0 }, counters: { tunnelsChanged: () => {} } },
       isFlushed: true,
       assign: () => {},
       enableTcpKeepAlive: () => {},
@@ -18,6 +20,7 @@ test.each(['the backend', 'the client'])(
     };
     const client = { endWriting: () => events.push('fin to the client') };
     const owner = {
+      context: { tunnels: new OpenTunnels(Math.random, () => {}) },
       onTunnelBytes: () => {},
       onTunnelOver: () => events.push('over'),
       onTunnelBroken: () => events.push('broken'),

@@ -9,8 +9,6 @@ export interface ExchangeClient extends TunnelClient {
   readonly unsentBytes: number;
   /** When `onDeadline` is called, on the thread's clock. */
   deadlineMs: number;
-  /** Latin-1 text. */
-  sendText(text: string): void;
   /** Bytes that came early and wait; they are the caller's from now on. */
   takeInput(): Buffer | null;
   /** Closes so that the client can't take what it has for a complete response. */

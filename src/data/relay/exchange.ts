@@ -433,7 +433,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     const attempts = this.#attempts;
     attempts.close();
     this.context.queue.roomMade();
-    const bodyBytes = (this.#upload?.bytesIn ?? 0) + (this.#tunnel?.bytesIn ?? 0);
+    const bodyBytes = (this.#upload?.bytesIn ?? 0) + (this.#tunnel?.settle() ?? 0);
     recordExchange(this.context, attempts.view, attempts.backend, this.#request, {
       status,
       bytesIn: this.#request.headBytes + bodyBytes,

@@ -1,8 +1,14 @@
 /**
  * An upgraded connection: bytes both ways until both sides are done. It exists only after the backend's own 101
  * (CVE-2026-2833: a tunnel opened on the request alone).
+ *
+ * A drain ends it in order: the client is told 1001 "going away" between two frames of the backend, and nothing of the
+ * backend follows it. The backend is told by the client's own answer, a close frame with the same code, which is relayed as
+ * all of the client's bytes are (RFC 6455 §5.5.1): so nothing has to be masked, and nothing is made up in the client's name.
  */
 import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';
+import { CLOSE_GOING_AWAY, FrameTracker } from '../wire/websocket-frames.ts';
+import type { OpenTunnel, OpenTunnels } from './open-tunnels.ts';
 
 /** The client's side of a tunnel. */
 export interface TunnelClient {
@@ -14,9 +20,12 @@ export interface TunnelClient {
   resume(): void;
   /** FIN after what was written. */
   endWriting(): void;
+  /** Latin-1 text. */
+  sendText(text: string): void;
 }
 
 export interface TunnelOwner {
+  readonly context: { readonly tunnels: OpenTunnels };
   /** Bytes went through: the silence is over. */
   onTunnelBytes(): void;
   /** Both sides have ended in order. */
@@ -25,12 +34,17 @@ export interface TunnelOwner {
   onTunnelBroken(detail: string): void;
 }
 
-export class Tunnel implements ConnectionUser {
-  /** Bytes from the client. */
-  bytesIn = 0;
+export class Tunnel implements ConnectionUser, OpenTunnel {
+  isClosing = false;
+
   readonly #owner: TunnelOwner;
   readonly #client: TunnelClient;
   readonly #backend: BackendConnection;
+  /** Of what the backend sends. */
+  readonly #frames = new FrameTracker();
+  #bytesIn = 0;
+  /** A drain waits for the next place where the client can be told. */
+  #mustGoAway = false;
   #hasClientEnded = false;
   #hasBackendEnded = false;
 
@@ -40,12 +54,25 @@ export class Tunnel implements ConnectionUser {
     this.#backend = backend;
     backend.assign(this);
     backend.enableTcpKeepAlive();
+    backend.backend.counters.tunnelsChanged(1);
+    owner.context.tunnels.add(this);
+  }
+
+  get backendId(): number {
+    return this.#backend.backend.spec.id;
+  }
+
+  /** The exchange is over, and the tunnel with it. Called once. @returns how many bytes came from the client. */
+  settle(): number {
+    this.#backend.backend.counters.tunnelsChanged(-1);
+    this.#owner.context.tunnels.delete(this);
+    return this.#bytesIn;
   }
 
   /** Takes `buffer[start, end)`, borrowed. */
   fromClient(buffer: Buffer, start: number, end: number): void {
     if (start === end) return;
-    this.bytesIn += end - start;
+    this.#bytesIn += end - start;
     this.#owner.onTunnelBytes();
     this.#backend.writeBorrowed(buffer, start, end);
     if (this.#backend.needsDrain) this.#client.pause();
@@ -55,8 +82,12 @@ export class Tunnel implements ConnectionUser {
   fromBackend(buffer: Buffer, length: number): void {
     if (length === 0) return;
     this.#owner.onTunnelBytes();
-    this.#client.sendBytes(buffer, 0, length);
-    if (this.#client.needsDrain) this.#backend.pause();
+    // The client has had its last frame: what the backend says until it has heard of it is lost.
+    if (this.isClosing) return;
+    const end = this.#frames.advance(buffer, 0, length, this.#mustGoAway);
+    this.#client.sendBytes(buffer, 0, end);
+    if (this.#mustGoAway && this.#frames.isAtBoundary) this.#close();
+    else if (this.#client.needsDrain) this.#backend.pause();
   }
 
   clientDrained(): void {
@@ -69,6 +100,32 @@ export class Tunnel implements ConnectionUser {
     this.#backend.end();
     this.#endIfOver();
   }
+
+  // ── What a drain does ───────────────────────────────────────────────────────────────────────────────────────────
+
+  goAway(): void {
+    if (this.isClosing || this.#hasBackendEnded) return;
+    this.#mustGoAway = true;
+    if (this.#frames.isAtBoundary) this.#close();
+  }
+
+  stay(): void {
+    this.#mustGoAway = false;
+  }
+
+  end(): void {
+    this.#owner.onTunnelOver();
+  }
+
+  /** At a boundary. A backend that has said Close by itself is on its way out already. */
+  #close(): void {
+    this.isClosing = true;
+    if (!this.#frames.hasClosed) this.#client.sendText(CLOSE_GOING_AWAY);
+    // Its answer to the client's close is not relayed, but its end is waited for.
+    this.#backend.resume();
+  }
+
+  // ── What the backend's connection says ──────────────────────────────────────────────────────────────────────────
 
   onBackendBytes(buffer: Buffer, length: number): void {
     // A tunnel may be silent for hours.
@@ -86,7 +143,8 @@ export class Tunnel implements ConnectionUser {
       this.#owner.onTunnelOver();
       return;
     }
-    if (isBroken) {
+    // A client that was told to go has all that it will get: a reset could destroy that on its way.
+    if (isBroken && !this.isClosing) {
       this.#owner.onTunnelBroken(detail);
       return;
     }
@@ -103,8 +161,9 @@ export class Tunnel implements ConnectionUser {
 
   /** What follows is the end of the reading side, which is what counts: unless it has come already. */
   onBackendWriteFailed(detail: string): void {
-    if (this.#hasBackendEnded) this.#owner.onTunnelBroken(detail);
-    else this.#client.resume();
+    if (!this.#hasBackendEnded) this.#client.resume();
+    else if (this.isClosing) this.end();
+    else this.#owner.onTunnelBroken(detail);
   }
 
   // A tunnel's connection is open already.
