@@ -17,11 +17,14 @@ import type {
   ClientTables,
   ConnectFailedMessage,
   DataThreadInit,
+  DrainBackendMessage,
   EligibilityMessage,
   FaultsInARowMessage,
   FromDataThread,
+  KeepBackendMessage,
   SnapshotMessage,
   ToDataThread,
+  TunnelsCutMessage,
 } from '../snapshot/messages.ts';
 import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
 import { type DataThread, startInThisThread, startWorker } from './data-thread.ts';
@@ -59,6 +62,7 @@ export interface DataThreadsOptions {
   readonly log: Logger;
   readonly onConnectFailed: (message: ConnectFailedMessage) => void;
   readonly onFaultsInARow: (message: FaultsInARowMessage) => void;
+  readonly onTunnelsCut: (message: TunnelsCutMessage) => void;
   /** The lines are shared memory: they may be read until `release` is called. */
   readonly onAccessLog: (lines: Uint8Array, count: number, release: () => void) => void;
   /** Another entry file than `data/worker`, for tests. */
@@ -195,6 +199,11 @@ export class DataThreads {
     }));
   }
 
+  /** A thread that starts later has no tunnel from before the drain: it needs not know. */
+  drainBackend(message: DrainBackendMessage | KeepBackendMessage): void {
+    this.#broadcast(message);
+  }
+
   /** Resolves with the number of client connections that had to be reset at the deadline. */
   async drain(deadlineMs: number): Promise<number> {
     this.#isEnding = true;
@@ -329,6 +338,9 @@ export class DataThreads {
       case 'drained':
         this.#draining.get(slot.index)?.(message.resetConnections);
         this.#draining.delete(slot.index);
+        break;
+      case 'tunnels-cut':
+        this.#options.onTunnelsCut(message);
         break;
       case 'connect-failed':
         this.#options.onConnectFailed(message);

@@ -16,6 +16,7 @@ import { statusRoutes } from './admin/status-routes.ts';
 import { createMetricsCollector, type ReloadCounts } from './collect-metrics.ts';
 import type { FairleadContext } from './context.ts';
 import { DataThreads, ListenError } from './data-threads.ts';
+import { Drains } from './drains.ts';
 import { HealthChecker } from './health.ts';
 import { type Logs, openLogs } from './logs.ts';
 import { Operator, type Precondition } from './operator.ts';
@@ -96,6 +97,7 @@ export async function startFairlead(
     onConnectFailed: ({ backendId, code, detail }) =>
       health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
     onFaultsInARow: ({ backendId, detail }) => watch.faultsInARow(backendId, detail),
+    onTunnelsCut: ({ backendId, count }) => drains.tunnelsCut(backendId, count),
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(options.workerUrl && { workerUrl: options.workerUrl }),
   });
@@ -117,11 +119,17 @@ export async function startFairlead(
     publish: (eligibility) => threads.setEligible(eligibility),
   });
   const keepSecret = sessionSecretKeeper(registry, store, log, operatorState.sessionSecret);
+  const drains = new Drains({
+    log,
+    threadCount,
+    tell: (message) => threads.drainBackend(message),
+  });
   const operator = new Operator({
     registry,
     store,
     log,
     threadCount,
+    drains,
     async publish() {
       const snapshot = registry.snapshot();
       const applied = threads.apply(snapshot);
@@ -179,6 +187,7 @@ export async function startFairlead(
     ...backendRoutes({
       registry,
       operator,
+      drains,
       health,
       threadCount,
       settled: () => threads.settled(),

@@ -9,6 +9,8 @@ import type { Logger } from '../observe/logger.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
+import type { Drains } from './drains.ts';
+import type { AdminState } from './operator-state.ts';
 import { type BackendUpdate, ChangeRefused, type Plan, type Registry } from './registry.ts';
 import type { StateStore } from './state-file.ts';
 
@@ -28,6 +30,7 @@ export interface OperatorOptions {
   readonly store: StateStore;
   readonly log: Logger;
   readonly threadCount: number;
+  readonly drains: Drains;
   /** Makes the planes see the registry as it is now; resolves when they do. */
   readonly publish: () => Promise<void>;
 }
@@ -39,6 +42,7 @@ export class Operator {
   readonly #store: StateStore;
   readonly #log: Logger;
   readonly #threadCount: number;
+  readonly #drains: Drains;
   readonly #publish: () => Promise<void>;
   /** Backends that will be removed when nothing is in flight there: what looks whether that is so. */
   readonly #leaving = new Map<number, NodeJS.Timeout>();
@@ -49,6 +53,7 @@ export class Operator {
     this.#store = options.store;
     this.#log = options.log;
     this.#threadCount = options.threadCount;
+    this.#drains = options.drains;
     this.#publish = options.publish;
   }
 
@@ -73,6 +78,7 @@ export class Operator {
   async remove(id: number, precondition?: Precondition): Promise<Backend> {
     const backend = await this.#change(() => this.#registry.planRemove(id), precondition);
     this.#stopLeaving(id);
+    this.#drains.forget(id);
     this.#log.info('backend.removed', `${backend.address.url} removed`, {
       backend: backend.address.url,
       id,
@@ -89,6 +95,7 @@ export class Operator {
       drain_ms: drainMs,
     });
     this.#stopLeaving(id);
+    this.#drains.start(id, drainMs);
     const deadline = performance.now() + drainMs;
     const poll = setInterval(() => {
       const { inFlight } = readBackendCounters(backend.counters, this.#threadCount);
@@ -103,9 +110,18 @@ export class Operator {
     return backend;
   }
 
-  async update(id: number, update: BackendUpdate, precondition?: Precondition): Promise<Backend> {
+  /** @param drainMs how long a drain may take; undefined: `timeouts.drain`, or as long as a drain under way has left. */
+  async update(
+    id: number,
+    update: BackendUpdate,
+    precondition?: Precondition,
+    drainMs?: number,
+  ): Promise<Backend> {
     const backend = await this.#change(() => this.#registry.planUpdate(id, update), precondition);
-    if (update.state !== undefined) this.#stopLeaving(id);
+    if (update.state !== undefined) {
+      this.#stopLeaving(id);
+      this.#drainAs(id, update.state, drainMs);
+    }
     const { url } = backend.address;
     this.#log.info('backend.updated', `${url} is ${backend.adminState}, weight ${backend.weight}`, {
       backend: url,
@@ -161,6 +177,13 @@ export class Operator {
     const turn = this.#last.then(work);
     this.#last = turn.catch(() => {});
     return turn;
+  }
+
+  #drainAs(id: number, state: AdminState, drainMs: number | undefined): void {
+    if (state !== 'draining') this.#drains.cancel(id);
+    else if (drainMs !== undefined || !this.#drains.has(id)) {
+      this.#drains.start(id, drainMs ?? this.#registry.settings.drainMs);
+    }
   }
 
   #stopLeaving(id: number): void {

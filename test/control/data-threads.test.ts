@@ -19,6 +19,7 @@ function setUp({ count = 1, host = '127.0.0.1', port = 0 } = {}) {
     log,
     onConnectFailed: (message) => failed.push(message),
     onFaultsInARow: () => {},
+    onTunnelsCut: () => {},
     onAccessLog: (lines, _count, release) => {
       accessed.push(Buffer.from(lines).toString());
       release();

@@ -3,6 +3,7 @@
  * that it is, and the removal, already waiting for its turn, took it away all the same.
  */
 import { expect, test } from 'vitest';
+import { Drains } from '../../src/control/drains.ts';
 import { Operator } from '../../src/control/operator.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { StateStore } from '../../src/control/state-file.ts';
@@ -21,6 +22,7 @@ test('a removal that waits for its turn is called off by whoever comes first', a
     store: new StateStore(undefined),
     log: recordLog(),
     threadCount: 1,
+    drains: new Drains({ log: recordLog(), threadCount: 1, tell: () => {} }),
     publish: () =>
       new Promise((resolve) => {
         if (isSlow) publishing = resolve;

@@ -6,6 +6,7 @@ import { didYouMean } from '../../config/nearest.ts';
 import { type BackendAddress, MAX_WEIGHT } from '../../config/settings.ts';
 import type { Backend } from '../backend.ts';
 import { viewBackend, viewBackends } from '../backend-view.ts';
+import type { Drains } from '../drains.ts';
 import type { HealthChecker } from '../health.ts';
 import type { Operator } from '../operator.ts';
 import { ADMIN_STATES } from '../operator-state.ts';
@@ -21,6 +22,7 @@ const FIRST_CHECK_MS = 1000;
 export interface BackendRoutesOptions {
   readonly registry: Registry;
   readonly operator: Operator;
+  readonly drains: Drains;
   readonly health: HealthChecker;
   readonly threadCount: number;
   /** Resolves when every data thread runs on what is known now. */
@@ -28,7 +30,19 @@ export interface BackendRoutesOptions {
 }
 
 export function backendRoutes(options: BackendRoutesOptions): Route[] {
-  const { registry, operator, health, threadCount, settled } = options;
+  const { registry, operator, drains, health, threadCount, settled } = options;
+
+  function view(backend: Backend): object {
+    return { ...viewBackend(backend, registry, threadCount), ...drains.view(backend) };
+  }
+
+  function viewAll(): object[] {
+    const backends = registry.backends();
+    return viewBackends(registry, threadCount).map((one, index) => ({
+      ...one,
+      ...drains.view(backends[index] as Backend),
+    }));
+  }
 
   function answer(
     status: number,
@@ -37,7 +51,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   ): AdminAnswer {
     return {
       status,
-      body: viewBackend(backend, registry, threadCount),
+      body: view(backend),
       headers: { ETag: etagOf(registry.generation), ...headers },
     };
   }
@@ -66,20 +80,9 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
 
   async function remove(call: AdminCall, backend: Backend): Promise<AdminAnswer> {
     const precondition = preconditionOf(call.request);
-    const drain = call.query.get('drain');
-    if (drain !== null) {
-      const duration = parseDuration(drain);
-      if (!duration.ok) {
-        throw new ProblemError(
-          422,
-          'ERR_INVALID_VALUE',
-          `drain: ${clip(duration.reason)}`,
-          duration.hint === undefined ? {} : { hint: duration.hint },
-        );
-      }
-      if (duration.ms > 0) {
-        return answer(202, await operator.leave(backend.id, duration.ms, precondition));
-      }
+    const drainMs = readDrain(call.query, registry.settings.drainMs) ?? 0;
+    if (drainMs > 0) {
+      return answer(202, await operator.leave(backend.id, drainMs, precondition));
     }
     const removed = answer(200, await operator.remove(backend.id, precondition));
     return {
@@ -100,7 +103,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       methods: {
         GET: () => ({
           status: 200,
-          body: viewBackends(registry, threadCount),
+          body: viewAll(),
           headers: { ETag: etagOf(registry.generation) },
         }),
         POST: add,
@@ -121,7 +124,18 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
         PATCH: async (call) => {
           const { id } = named(call);
           const update = readUpdate(call.body);
-          return answer(200, await operator.update(id, update, preconditionOf(call.request)));
+          const drainMs = readDrain(call.query, registry.settings.drainMs);
+          if (drainMs !== undefined && update.state !== 'draining') {
+            throw new ProblemError(
+              422,
+              'ERR_INVALID_VALUE',
+              '"drain" goes with {"state": "draining"}.',
+            );
+          }
+          return answer(
+            200,
+            await operator.update(id, update, preconditionOf(call.request), drainMs),
+          );
         },
         DELETE: (call) => remove(call, named(call)),
       },
@@ -165,6 +179,21 @@ function readWeight(value: unknown): number {
     422,
     'ERR_INVALID_WEIGHT',
     `"weight" must be a whole number from 0 to ${MAX_WEIGHT}.`,
+  );
+}
+
+/** `?drain=30s` in ms; `?drain` without a time means `defaultMs`, and none at all undefined. */
+function readDrain(query: URLSearchParams, defaultMs: number): number | undefined {
+  const text = query.get('drain');
+  if (text === null) return undefined;
+  if (text === '') return defaultMs;
+  const duration = parseDuration(text);
+  if (duration.ok) return duration.ms;
+  throw new ProblemError(
+    422,
+    'ERR_INVALID_VALUE',
+    `drain: ${clip(duration.reason)}`,
+    duration.hint === undefined ? {} : { hint: duration.hint },
   );
 }
 
