@@ -13,6 +13,16 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('./check.ts')).runCheck,
   'print-config': async () => (await import('./print-config.ts')).runPrintConfig,
   state: async () => (await import('./state.ts')).runState,
+  status: async () => (await import('./admin-status.ts')).runStatus,
+  healthcheck: async () => (await import('./admin-status.ts')).runHealthcheck,
+  add: async () => (await import('./admin-backends.ts')).runAdd,
+  remove: async () => (await import('./admin-drain.ts')).runRemove,
+  drain: async () => (await import('./admin-drain.ts')).runDrain,
+  enable: async () => (await import('./admin-backends.ts')).runEnable,
+  disable: async () => (await import('./admin-backends.ts')).runDisable,
+  weight: async () => (await import('./admin-backends.ts')).runWeight,
+  strategy: async () => (await import('./admin-pool.ts')).runStrategy,
+  reload: async () => (await import('./admin-pool.ts')).runReload,
   demo: async () => (await import('./demo.ts')).runDemo,
   backend: async () => (await import('./backend.ts')).runBackend,
   try: async () => (await import('./try.ts')).runTry,
@@ -27,6 +37,17 @@ const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are th
   print-config                    the config in force, each value with where it comes from
   state show|clear                the changes made through the admin API that are kept
   try URL -n 100 -c 10            send requests, show their spread, status codes and latency
+
+Of a running instance, through its admin API:
+  status                          the strategy and every backend
+  add URL --weight N              add a backend
+  remove ID|URL --drain 30s       remove one, drained first
+  drain ID|URL --wait             no new clients; returns when nothing is in flight
+  enable|disable ID|URL           put one back; take one out
+  weight ID|URL N                 its share beside the others
+  strategy NAME                   change the strategy
+  reload                          read the config again
+  healthcheck                     exit code 0 if it is ready
 
 Options:
 ${describeSettingFlags()}  --help                          this text; fairlead COMMAND --help for a command

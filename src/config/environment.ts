@@ -12,6 +12,12 @@ const PREFIX = 'FAIRLEAD_';
 /** Names the config file; read by config-file.ts. */
 export const CONFIG_FILE_VARIABLE = 'FAIRLEAD_CONFIG';
 
+/** Where the clients of the admin API find it; the proxy itself does not read it. */
+export const ADMIN_URL_VARIABLE = 'FAIRLEAD_ADMIN_URL';
+
+/** Not part of the config, and fine all the same. */
+const OTHER_VARIABLES: readonly string[] = [CONFIG_FILE_VARIABLE, ADMIN_URL_VARIABLE];
+
 const PATHS: ReadonlyMap<string, readonly string[]> = new Map([
   ['TARGET_BACKEND_URLS', ['backends']],
   ['HEALTH_CHECK_INTERVAL', ['health_check_frequency']],
@@ -70,7 +76,7 @@ export function readEnvironment(environment: Environment): EnvironmentReading {
 
   for (const name of Object.keys(environment).toSorted()) {
     const text = environment[name];
-    if (text === undefined || text.trim() === '' || name === CONFIG_FILE_VARIABLE) continue;
+    if (text === undefined || text.trim() === '' || OTHER_VARIABLES.includes(name)) continue;
     const path = PATHS.get(name);
     if (name === LISTEN_ADDRESS_VARIABLE) {
       const address = parseListenAddress(text.trim());
@@ -89,12 +95,7 @@ export function readEnvironment(environment: Environment): EnvironmentReading {
       if (result.ok) add(name, path, result.value);
       else report(name, path, result.message);
     } else if (name.startsWith(PREFIX)) {
-      report(
-        name,
-        [],
-        'unknown variable',
-        didYouMean(name, [...PATHS.keys(), CONFIG_FILE_VARIABLE]),
-      );
+      report(name, [], 'unknown variable', didYouMean(name, [...PATHS.keys(), ...OTHER_VARIABLES]));
     }
   }
   return { values, findings, notes };

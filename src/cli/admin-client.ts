@@ -1,0 +1,103 @@
+/** One call of the admin API, from the command line. Whatever goes wrong with it is one kind of error. */
+import { formatProblem, type Problem } from '../config/problem.ts';
+import { EXIT_FAILED, EXIT_USAGE } from './exit.ts';
+
+/** The longest that a call takes is a first health check, of a second, and a reload. */
+const ANSWER_MS = 30_000;
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** The call was refused, or there was nobody to take it. Printed as `error: …`. */
+export class AdminError extends Error {
+  override readonly name = 'AdminError';
+  readonly exitCode: number;
+  /** Of the answer; 0 without one. */
+  readonly status: number;
+
+  constructor(message: string, exitCode: number, status: number, cause?: unknown) {
+    super(message, { cause });
+    this.exitCode = exitCode;
+    this.status = status;
+  }
+}
+
+export interface AdminTarget {
+  /** Scheme, host, port and perhaps a path, without a slash at its end. */
+  readonly url: string;
+  readonly token: string | undefined;
+}
+
+export class AdminClient {
+  readonly #target: AdminTarget;
+
+  constructor(target: AdminTarget) {
+    this.#target = target;
+  }
+
+  /** The JSON of a good answer. @throws AdminError */
+  async call(method: string, path: string, body?: JsonObject): Promise<unknown> {
+    const { url, token } = this.#target;
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(url + path, {
+        method,
+        headers: {
+          ...(body !== undefined && { 'Content-Type': 'application/json' }),
+          ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        redirect: 'error',
+        signal: AbortSignal.timeout(ANSWER_MS),
+      });
+      text = await response.text();
+    } catch (error) {
+      throw new AdminError(
+        `no answer from the admin API at ${url}: ${reasonOf(error)} (say where it is with --admin URL or --config FILE)`,
+        EXIT_FAILED,
+        0,
+        error,
+      );
+    }
+    const json = parse(text);
+    if (!response.ok) throw refusal(response.status, json);
+    if (json !== undefined) return json;
+    const what = `${url} answers, but not like the admin API of Fairlead`;
+    throw new AdminError(what, EXIT_FAILED, response.status);
+  }
+
+  /** For the calls that answer with an object, which is all but the list of backends. @throws AdminError */
+  async callForObject(method: string, path: string, body?: JsonObject): Promise<JsonObject> {
+    return (await this.call(method, path, body)) as JsonObject;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What `fetch` says itself is that it failed; why is in the cause, or in the causes of each address that was tried. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError') return `none within ${ANSWER_MS / 1000} s`;
+  const { cause } = error;
+  if (cause instanceof AggregateError) return cause.errors.map(reasonOf).join(', ');
+  return cause instanceof Error ? reasonOf(cause) : error.message;
+}
+
+/** Problem details (RFC 9457): what is wrong, and the hint. A value that can't be is a bad argument. */
+function refusal(status: number, json: unknown): AdminError {
+  const { detail, hint, problems } = (json ?? {}) as JsonObject;
+  const what = typeof detail === 'string' ? detail : `the answer was ${status}`;
+  const lines = [typeof hint === 'string' ? `${what} (${hint})` : what];
+  if (Array.isArray(problems)) {
+    for (const problem of problems as Problem[]) lines.push(formatProblem(problem));
+  }
+  const isBadArgument = status === 400 || status === 422;
+  return new AdminError(lines.join('\n'), isBadArgument ? EXIT_USAGE : EXIT_FAILED, status);
+}

@@ -1,0 +1,157 @@
+/** What the commands share that are clients of the admin API: where it is, which backend is meant, how they end. */
+import { parseBackendUrl } from '../config/backend-url.ts';
+import { ADMIN_URL_VARIABLE } from '../config/environment.ts';
+import { type LoadResult, loadSettings } from '../config/load.ts';
+import { formatProblem } from '../config/problem.ts';
+import { AdminClient, AdminError, type AdminTarget, type JsonObject } from './admin-client.ts';
+import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
+import { UsageError, withUsageErrors } from './tool-flags.ts';
+
+const DEFAULT_URL = 'http://127.0.0.1:9000';
+const TOKEN_VARIABLE = 'FAIRLEAD_ADMIN_TOKEN';
+
+export const ADMIN_FLAGS = {
+  admin: { type: 'string' },
+  token: { type: 'string' },
+  config: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** The end of each help text. */
+export const ADMIN_HELP = `
+  --admin URL      where the admin API is (FAIRLEAD_ADMIN_URL; else as the config says; else http://127.0.0.1:9000)
+  --token TOKEN    its token (FAIRLEAD_ADMIN_TOKEN; else as the config says)
+  --config FILE    the config of the instance (default: as for fairlead itself, if it can be read)
+  --json           what the API answers, for machines
+Exit codes: 0 fine, 1 refused or not reachable, 2 a bad argument.
+`;
+
+export interface AdminFlags {
+  readonly admin?: string | undefined;
+  readonly token?: string | undefined;
+  readonly config?: string | undefined;
+  readonly json?: boolean | undefined;
+  readonly help?: boolean | undefined;
+}
+
+/** What of an answer a person or a machine gets to see. */
+export type Show = (answer: unknown, text: string) => void;
+
+/**
+ * Runs a command of the admin API: `--help` prints `usage`; what the API refuses is an `error: …` on standard error.
+ * @param parse reads the command line. Throws `UsageError`.
+ */
+export function runAdminCommand<P extends { readonly values: AdminFlags }>(
+  name: string,
+  usage: string,
+  parse: () => P,
+  body: (client: AdminClient, parsed: P, show: Show) => Promise<number | void>,
+): Promise<number> {
+  return withUsageErrors(name, async () => {
+    const parsed = parse();
+    if (parsed.values.help === true) {
+      process.stdout.write(usage + ADMIN_HELP);
+      return EXIT_FINE;
+    }
+    const client = new AdminClient(adminTarget(parsed.values, process.env, process.cwd()));
+    const show: Show = (answer, text) => {
+      const isForMachines = parsed.values.json === true;
+      process.stdout.write(`${isForMachines ? JSON.stringify(answer, null, 2) : text}\n`);
+    };
+    try {
+      return (await body(client, parsed, show)) ?? EXIT_FINE;
+    } catch (error) {
+      if (!(error instanceof AdminError)) throw error;
+      process.stderr.write(`error: ${error.message}\n`);
+      return error.exitCode;
+    }
+  });
+}
+
+/**
+ * Flags win over the environment, and that over the config. A config that was not asked for may be for somebody else, or
+ * hold a key that this user can't read: then the default address is as good a guess as any. Throws `UsageError`.
+ */
+function adminTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: string): AdminTarget {
+  const variable = flags.config === undefined ? nonEmpty(env[ADMIN_URL_VARIABLE]) : undefined;
+  const given = flags.admin ?? variable;
+  const ownToken = flags.token ?? nonEmpty(env[TOKEN_VARIABLE]);
+  // The token of a config that nobody named does not go to an address that is not from there.
+  if (given !== undefined && flags.config === undefined) {
+    return { url: checkedUrl(given), token: ownToken };
+  }
+  const config = readConfig(flags.config, env, cwd);
+  const admin = config.ok ? config.settings.admin : undefined;
+  const token = ownToken ?? admin?.token;
+  if (given !== undefined) return { url: checkedUrl(given), token };
+  if (admin === undefined) return { url: DEFAULT_URL, token };
+  return { url: `http://${reachableHost(admin.host)}:${admin.port}`, token };
+}
+
+function readConfig(config: string | undefined, env: NodeJS.ProcessEnv, cwd: string): LoadResult {
+  const flags = { values: [], ...(config !== undefined && { config }) };
+  const result = loadSettings({ flags, env, cwd });
+  if (result.ok || config === undefined) return result;
+  throw new UsageError(result.problems.map(formatProblem).join('\n'));
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === undefined || text.trim() === '' ? undefined : text.trim();
+}
+
+function checkedUrl(text: string): string {
+  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  const url = withScheme.replace(/^(https?:\/\/)(?=:\d)/i, '$1127.0.0.1').replace(/\/+$/, '');
+  const isUsable = URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
+  if (!isUsable) throw new UsageError(`"${text}" is not the URL of an admin API`);
+  return url;
+}
+
+/** Who listens on all addresses is reached on this machine. */
+function reachableHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/** The only positional argument. Throws `UsageError`. */
+export function onlyArgument(positionals: readonly string[], question: string): string {
+  const [first, extra] = positionals;
+  if (first === undefined) throw new UsageError(question);
+  if (extra !== undefined) throw new UsageError(`Unexpected argument "${extra}"`);
+  return first;
+}
+
+/** Throws `UsageError`. */
+export function noArguments(positionals: readonly string[]): void {
+  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
+}
+
+/** A backend as the API shows it: the fields that commands use. */
+export interface ShownBackend extends JsonObject {
+  readonly id: number;
+  readonly url: string;
+  readonly weight: number;
+  readonly alive: boolean;
+  readonly state: string;
+  readonly health: string;
+}
+
+/** By its id, or by its URL in any spelling. Throws `UsageError`, AdminError. */
+export async function findBackend(client: AdminClient, which: string): Promise<ShownBackend> {
+  if (/^\d+$/.test(which)) {
+    return (await client.callForObject('GET', `/backends/${which}`)) as ShownBackend;
+  }
+  const parsed = parseBackendUrl(which);
+  if (!parsed.ok)
+    throw new UsageError(`"${which}" is neither an id nor a URL: it ${parsed.reason}`);
+  const backends = (await client.call('GET', '/backends')) as readonly ShownBackend[];
+  const found = backends.find(({ url }) => url === parsed.address.url);
+  if (found !== undefined) return found;
+  throw new AdminError(
+    `There is no backend ${parsed.address.url}. (fairlead status lists them)`,
+    EXIT_FAILED,
+    404,
+  );
+}

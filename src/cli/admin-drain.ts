@@ -1,0 +1,156 @@
+/** `fairlead drain` and `fairlead remove`: taking a backend out in order, and waiting until that is done. */
+import { parseDuration } from '../config/duration.ts';
+import type { AdminClient, JsonObject } from './admin-client.ts';
+import {
+  ADMIN_FLAGS,
+  findBackend,
+  onlyArgument,
+  runAdminCommand,
+  type Show,
+  type ShownBackend,
+} from './admin-command.ts';
+import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
+import { type DrainEnd, type DrainingBackend, followDrain } from './follow-drain.ts';
+import { parseFlags, UsageError } from './tool-flags.ts';
+
+const DRAIN_USAGE = `Usage: fairlead drain ID|URL [--deadline 30s] [--wait] [options]
+
+Sends a backend no new clients: requests in flight finish, WebSockets are closed with 1001 "going away", spread over the time.
+
+  --deadline TIME  after it, WebSockets that are left are cut (timeouts.drain)
+  --wait           show how far it is, and return when nothing is in flight: with 1 if the deadline had to cut something
+`;
+
+const REMOVE_USAGE = `Usage: fairlead remove ID|URL [--drain 30s] [--wait] [options]
+
+Removes a backend. Requests in flight finish.
+
+  --drain TIME     drain it first; it is removed when nothing is in flight, and after this time at the latest
+  --wait           drain it first, show how far it is, and return when it is removed: with 1 if something was cut
+`;
+
+export function runDrain(args: readonly string[]): Promise<number> {
+  const parse = () =>
+    parseFlags(args, { ...ADMIN_FLAGS, deadline: { type: 'string' }, wait: { type: 'boolean' } });
+  return runAdminCommand('drain', DRAIN_USAGE, parse, async (client, parsed, show) => {
+    const { values, positionals } = parsed;
+    const which = onlyArgument(positionals, 'Which backend? For example: fairlead drain 0');
+    const query = queryOf('--deadline', values.deadline);
+    const { id } = await findBackend(client, which);
+    const draining = await beginDrain(client, id, query);
+    const name = nameOf(draining);
+    if (values.wait === true) {
+      const end = await followDrain(client, draining);
+      return conclude(show, end.backend, mishapOf(end), `${name} is drained`);
+    }
+    show(draining, `${name} is draining: ${inFlight(draining.draining?.in_flight ?? 0)}`);
+    return EXIT_FINE;
+  });
+}
+
+export function runRemove(args: readonly string[]): Promise<number> {
+  const parse = () =>
+    parseFlags(args, { ...ADMIN_FLAGS, drain: { type: 'string' }, wait: { type: 'boolean' } });
+  return runAdminCommand('remove', REMOVE_USAGE, parse, async (client, parsed, show) => {
+    const { values, positionals } = parsed;
+    const which = onlyArgument(positionals, 'Which backend? For example: fairlead remove 0');
+    const query = queryOf('--drain', values.drain);
+    const { id } = await findBackend(client, which);
+    if (values.wait === true) return removeDrained(client, id, query, show);
+    const answer = (await client.callForObject(
+      'DELETE',
+      `/backends/${id}${query}`,
+    )) as DrainingBackend;
+    const { draining } = answer;
+    // Without a drain, or with one that takes no time, it is gone already.
+    const how =
+      draining === undefined
+        ? 'removed'
+        : `draining before its removal: ${inFlight(draining.in_flight)}`;
+    show(answer, `${nameOf(answer)} is ${how}`);
+    return EXIT_FINE;
+  });
+}
+
+/**
+ * In two steps, though the API has one for both: of a backend that is gone, nobody can say what its deadline had to cut.
+ * Interrupted in between, it stays draining.
+ */
+async function removeDrained(
+  client: AdminClient,
+  id: number,
+  query: string,
+  show: Show,
+): Promise<number> {
+  const end = await followDrain(client, await beginDrain(client, id, query));
+  const mishap = mishapOf(end);
+  if (end.how === 'called-off' || end.how === 'removed') {
+    return conclude(show, end.backend, mishap, '');
+  }
+  const removed = await client.callForObject('DELETE', `/backends/${id}`);
+  const outcome = mishap === undefined ? undefined : `${mishap}; it is removed`;
+  return conclude(show, removed, outcome, `${nameOf(end.backend)} is removed`);
+}
+
+async function beginDrain(
+  client: AdminClient,
+  id: number,
+  query: string,
+): Promise<DrainingBackend> {
+  const body = { state: 'draining' };
+  return (await client.callForObject('PATCH', `/backends/${id}${query}`, body)) as DrainingBackend;
+}
+
+/** The time goes to the API as it was typed. Throws `UsageError`. */
+function queryOf(flag: string, text: string | undefined): string {
+  if (text === undefined) return '';
+  const duration = parseDuration(text);
+  if (duration.ok) return `?drain=${encodeURIComponent(text)}`;
+  const hint = duration.hint === undefined ? '' : ` (${duration.hint})`;
+  throw new UsageError(`${flag}: ${duration.reason}${hint}`);
+}
+
+/** What did not go as it should; undefined: nothing. */
+function mishapOf({ how, backend }: DrainEnd): string | undefined {
+  const name = nameOf(backend);
+  const { in_flight: left = 0, cut = 0 } = backend.draining ?? {};
+  switch (how) {
+    case 'drained':
+      return cut === 0 ? undefined : `${name} is drained, but the deadline cut ${webSockets(cut)}`;
+    case 'overdue': {
+      const also = cut === 0 ? '' : `, and the deadline cut ${webSockets(cut)}`;
+      return `${name} is past its deadline with ${inFlight(left)}${also}`;
+    }
+    case 'removed':
+      return `${name} was removed meanwhile`;
+    case 'called-off':
+      return `${name} is ${backend.state}: the drain was called off`;
+  }
+}
+
+/** @returns the exit code. */
+function conclude(
+  show: Show,
+  answer: JsonObject,
+  mishap: string | undefined,
+  text: string,
+): number {
+  if (mishap === undefined) {
+    show(answer, text);
+    return EXIT_FINE;
+  }
+  process.stderr.write(`error: ${mishap}\n`);
+  return EXIT_FAILED;
+}
+
+function nameOf({ url, id }: ShownBackend): string {
+  return `${url} (backend ${id})`;
+}
+
+function inFlight(count: number): string {
+  return `${count} ${count === 1 ? 'request' : 'requests'} in flight`;
+}
+
+function webSockets(count: number): string {
+  return `${count} ${count === 1 ? 'WebSocket' : 'WebSockets'}`;
+}

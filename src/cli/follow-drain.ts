@@ -1,0 +1,88 @@
+/** Watches a backend drain until that has ended one way or another, and shows on standard error how far it is. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { formatDuration } from '../config/duration.ts';
+import { type AdminClient, AdminError } from './admin-client.ts';
+import type { ShownBackend } from './admin-command.ts';
+
+const POLL_MS = 200;
+/** What the deadline cuts takes a moment to be gone. */
+const GRACE_MS = 2_000;
+/** Where standard error is no terminal, a line at most this often. */
+const LINE_MS = 1_000;
+
+export interface DrainingBackend extends ShownBackend {
+  readonly drained?: boolean;
+  readonly draining?: {
+    readonly since: string;
+    readonly deadline: string;
+    readonly in_flight: number;
+    readonly tunnels: number;
+    readonly cut: number;
+  };
+}
+
+export interface DrainEnd {
+  /** `overdue`: the deadline has passed, and requests are still in flight. */
+  readonly how: 'drained' | 'removed' | 'called-off' | 'overdue';
+  /** As it was seen last. */
+  readonly backend: DrainingBackend;
+}
+
+/**
+ * @param begun what the API answered to the drain.
+ * @throws AdminError when the instance does not answer any more.
+ */
+export async function followDrain(client: AdminClient, begun: DrainingBackend): Promise<DrainEnd> {
+  const { since = '', deadline = '' } = begun.draining ?? {};
+  // By the clock of this machine: the instance may run on another one.
+  const endMs = performance.now() + Date.parse(deadline) - Date.parse(since);
+  const progress = new Progress();
+  try {
+    let backend = begun;
+    for (;;) {
+      progress.show(backend, endMs - performance.now());
+      await sleep(POLL_MS);
+      const seen = await look(client, begun.id);
+      if (seen === undefined) return { how: 'removed', backend };
+      backend = seen;
+      if (backend.draining === undefined) return { how: 'called-off', backend };
+      if (backend.drained === true) return { how: 'drained', backend };
+      if (performance.now() > endMs + GRACE_MS) return { how: 'overdue', backend };
+    }
+  } finally {
+    progress.end();
+  }
+}
+
+/** Undefined once it is removed. */
+async function look(client: AdminClient, id: number): Promise<DrainingBackend | undefined> {
+  try {
+    return (await client.callForObject('GET', `/backends/${id}`)) as DrainingBackend;
+  } catch (error) {
+    if (error instanceof AdminError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+class Progress {
+  readonly #isTerminal = process.stderr.isTTY;
+  #lastText = '';
+  #lastAtMs = Number.NEGATIVE_INFINITY;
+
+  show({ draining }: DrainingBackend, leftMs: number): void {
+    if (draining === undefined) return;
+    const { in_flight: inFlight, tunnels } = draining;
+    const text = `${inFlight} in flight, ${tunnels} of them WebSockets`;
+    const left = formatDuration(Math.max(0, Math.ceil(leftMs / 1000)) * 1000);
+    if (this.#isTerminal) process.stderr.write(`\r\u001B[K${text}; ${left} left`);
+    else if (text !== this.#lastText && performance.now() - this.#lastAtMs >= LINE_MS) {
+      process.stderr.write(`${text}; ${left} left\n`);
+      this.#lastText = text;
+      this.#lastAtMs = performance.now();
+    }
+  }
+
+  end(): void {
+    if (this.#isTerminal) process.stderr.write('\r\u001B[K');
+  }
+}

@@ -1,0 +1,315 @@
+/** The commands that are clients of the admin API, as users run them, against a running instance. */
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { afterTest } from '../support/after-test.ts';
+import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
+import { freePort } from '../support/free-port.ts';
+import { httpBackend } from '../support/http-backend.ts';
+import { rawBackend } from '../support/raw-backend.ts';
+import { rawClient } from '../support/raw-client.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+function commandOf(fairlead: Fairlead) {
+  return (...args: string[]) => runFairlead([...args, '--admin', fairlead.adminUrl]);
+}
+
+const fine = (stdout: string) => ({ code: 0, stdout: `${stdout}\n`, stderr: '' });
+const refused = (stderr: string, code = 1) => ({ code, stdout: '', stderr: `${stderr}\n` });
+
+test.each([
+  'status',
+  'healthcheck',
+  'add',
+  'remove',
+  'drain',
+  'enable',
+  'disable',
+  'weight',
+  'strategy',
+  'reload',
+])('fairlead %s --help', async (command) => {
+  const { code, stdout, stderr } = await runFairlead([command, '--help']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toContain(`Usage: fairlead ${command}`);
+  expect(stdout).toContain('--admin URL');
+});
+
+test('an instance is managed from its start to its end', async () => {
+  const { url } = await httpBackend();
+  const fairlead = await startFairlead();
+  const run = commandOf(fairlead);
+  expect((await run('status')).stdout).toMatch(
+    /^round-robin, 0 of 0 backends alive, up \S+\nfairlead add URL adds a backend\n$/,
+  );
+  expect(await run('add', url, '--weight', '3')).toEqual(fine(`${url} is backend 0, healthy`));
+  expect(await run('add', `${url.toUpperCase()}/`)).toEqual(
+    refused(`error: ${url} is backend 0 already. (change it with PATCH /backends/{id})`),
+  );
+  const status = await run('status');
+  const [, , head = '', row = '', ...more] = status.stdout.split('\n');
+  expect(head).toMatch(/^ID {2}BACKEND +WEIGHT +STATE +HEALTH +IN FLIGHT +REQUESTS/);
+  expect(row).toMatch(new RegExp(`^0   ${url} +3  alive  enabled  healthy +0 +0 +0 +0\\.0 ms`));
+  expect(more).toEqual(['']);
+  expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({
+    strategy: 'round-robin',
+    backends: [{ id: 0, url, weight: 3 }],
+  });
+  expect(await run('weight', url, '5')).toEqual(fine(`${url} (backend 0) has weight 5`));
+  expect(await run('disable', '0')).toEqual(fine(`${url} (backend 0) is disabled`));
+  expect(await run('enable', url)).toEqual(fine(`${url} (backend 0) is enabled`));
+  expect(await run('strategy', 'least-conn')).toEqual(fine('the strategy is least-connections'));
+  expect(await run('strategy')).toEqual(fine('the strategy is least-connections'));
+  expect(await run('drain', '0', '--deadline', '1h', '--wait')).toEqual({
+    code: 0,
+    stdout: `${url} (backend 0) is drained\n`,
+    stderr: expect.stringMatching(/^0 in flight, 0 of them WebSockets; 1h left\n$/),
+  });
+  expect(await run('drain', '0', '--json').then(({ stdout }) => JSON.parse(stdout))).toMatchObject({
+    state: 'draining',
+    drained: true,
+  });
+  expect(await run('reload')).toEqual(fine('reloaded: no change'));
+  expect(await run('healthcheck')).toEqual(fine('ready'));
+  expect(await run('remove', '0')).toEqual(fine(`${url} (backend 0) is removed`));
+  expect(await run('remove', '0')).toEqual(
+    refused('error: There is no backend "0". (GET /backends lists them)'),
+  );
+  expect(await run('enable', url)).toEqual(
+    refused(`error: There is no backend ${url}. (fairlead status lists them)`),
+  );
+});
+
+test('what add is told goes to the API', async () => {
+  const bodies: unknown[] = [];
+  const { url } = await httpBackend((request, response) => {
+    request.on('data', (body: Buffer) => bodies.push(JSON.parse(body.toString())));
+    request.on('end', () => response.end('{"id":4,"url":"http://localhost:1","health":"unknown"}'));
+  });
+  const { stdout } = await runFairlead(['add', ':1', '--weight=2', '--backup', '--admin', url]);
+  expect(bodies).toEqual([{ url: ':1', weight: 2, backup: true }]);
+  expect(stdout).toBe('http://localhost:1 is backend 4, unknown\n');
+});
+
+test.each([
+  [['add'], 'fairlead add: Which URL? For example: fairlead add http://:3001'],
+  [['add', ':1', ':2'], 'fairlead add: Unexpected argument ":2"'],
+  [
+    ['add', ':1', '--weight', 'much'],
+    'fairlead add: --weight must be a whole number from 0 to 1000, not "much"',
+  ],
+  [
+    ['weight', '0'],
+    'fairlead weight: Which backend, and what weight? For example: fairlead weight 0 3',
+  ],
+  [
+    ['weight', '0', '1001'],
+    'fairlead weight: The weight must be a whole number from 0 to 1000, not "1001"',
+  ],
+  [['drain'], 'fairlead drain: Which backend? For example: fairlead drain 0'],
+  [
+    ['drain', '0', '--deadline', '30'],
+    'fairlead drain: --deadline: "30" is not a duration (add a unit: 30s or 30ms)',
+  ],
+  [['drain', '0', '--wiat'], `fairlead drain: Unknown option '--wiat' (did you mean "wait"?)`],
+  [
+    ['enable', 'web'],
+    'fairlead enable: "web" is neither an id nor a URL: it has no scheme (write http://web)',
+  ],
+  [['status', '--admin', 'ftp://x'], 'fairlead status: "ftp://x" is not the URL of an admin API'],
+  [['status', 'now'], 'fairlead status: Unexpected argument "now"'],
+  [
+    ['reload', '--config', 'none.yaml'],
+    'fairlead reload: --config: cannot read none.yaml: no such file',
+  ],
+])('fairlead %j ends with 2', async (args, line) => {
+  expect(await runFairlead(args)).toEqual(refused(line, 2));
+});
+
+test('what the API refuses as a value ends with 2, and shows its hint', async () => {
+  const fairlead = await startFairlead();
+  const run = commandOf(fairlead);
+  const strategy = await run('strategy', 'round-robbin');
+  expect(strategy).toMatchObject({ code: 2, stdout: '' });
+  expect(strategy.stderr).toMatch(
+    /^error: There is no strategy "round-robbin"; .* \(did you mean "round-robin"\?\)\n$/,
+  );
+  expect(await run('add', 'ftp://x')).toMatchObject({ code: 2 });
+});
+
+test('a refused reload shows every problem with its place', async () => {
+  const fairlead = await startFairlead({ config: { backends: [':1'] } });
+  await writeFile(join(fairlead.cwd, 'fairlead.config.json'), '{"prot": 1, "threads": 0}');
+  const { code, stderr } = await commandOf(fairlead)('reload');
+  expect(code).toBe(2);
+  const [first, ...problems] = stderr.trimEnd().split('\n');
+  expect(first).toMatch(/^error: /);
+  expect(problems).toEqual([
+    expect.stringMatching(/fairlead\.config\.json:1:2: prot: unknown key .*"port"/),
+    expect.stringMatching(/fairlead\.config\.json:1:\d+: threads: /),
+  ]);
+});
+
+describe('the instance', () => {
+  test('that is not there is an error that names the address', async () => {
+    const port = await freePort();
+    const { code, stderr } = await runFairlead(['healthcheck', '--admin', `:${port}`]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      new RegExp(
+        `^error: no answer from the admin API at http://127\\.0\\.0\\.1:${port}: connect ECONNREFUSED.* \\(say where`,
+      ),
+    );
+  });
+
+  test('that is something else is an error', async () => {
+    const { url } = await httpBackend();
+    expect(await runFairlead(['status', '--admin', url])).toEqual(
+      refused(`error: ${url} answers, but not like the admin API of Fairlead`),
+    );
+  });
+
+  test('is found by variable, by the config given, and by the config of the folder', async () => {
+    const fairlead = await startFairlead();
+    const { adminUrl, adminPort } = fairlead;
+    const cwd = await mkdtemp(join(tmpdir(), 'fairlead-admin-'));
+    afterTest(() => rm(cwd, { recursive: true, force: true }));
+    await writeFile(join(cwd, 'other.yaml'), `admin_port: ${adminPort}\n`);
+    const env = { FAIRLEAD_ADMIN_URL: adminUrl };
+    expect(await runFairlead(['healthcheck'], { env })).toEqual(fine('ready'));
+    // A flag wins over the environment.
+    const wrong = { FAIRLEAD_ADMIN_URL: 'http://127.0.0.1:1' };
+    for (const more of [
+      ['--config', 'other.yaml'],
+      ['--admin', adminUrl],
+    ]) {
+      expect(await runFairlead(['healthcheck', ...more], { cwd, env: wrong })).toEqual(
+        fine('ready'),
+      );
+    }
+    await writeFile(join(cwd, 'config.json'), `{"admin_port": ${adminPort}}`);
+    expect(await runFairlead(['healthcheck'], { cwd })).toEqual(fine('ready'));
+    // The variable is no part of the config, and no mistake either.
+    expect(await runFairlead(['check'], { env })).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('with a token is asked with it: flag, variable, config', async () => {
+    const fairlead = await startFairlead({ config: { admin: { token: 'open-sesame' } } });
+    const { adminUrl, cwd } = fairlead;
+    const config = join(cwd, 'fairlead.config.json');
+    const status = (args: string[], env: Record<string, string> = {}) =>
+      runFairlead(['status', '--json', '--admin', adminUrl, ...args], { env });
+    expect(await status([])).toEqual(
+      refused('error: This call needs a token. (send Authorization: Bearer <admin.token>)'),
+    );
+    expect(await status(['--token', 'sesame'])).toMatchObject({ code: 1 });
+    expect(await status(['--token', 'open-sesame'])).toMatchObject({ code: 0 });
+    expect(await status([], { FAIRLEAD_ADMIN_TOKEN: 'open-sesame' })).toMatchObject({ code: 0 });
+    expect(await status(['--config', config])).toMatchObject({ code: 0 });
+  });
+
+  test('that a config nobody named is for does not give its token to another address', async () => {
+    const seen: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.setHeader('Content-Type', 'application/json').end('{"status":"ready"}');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    afterTest(() => void server.close());
+    const cwd = await mkdtemp(join(tmpdir(), 'fairlead-admin-'));
+    afterTest(() => rm(cwd, { recursive: true, force: true }));
+    await writeFile(join(cwd, 'config.json'), '{"admin": {"token": "secret"}}');
+    const { port } = server.address() as AddressInfo;
+    await runFairlead(['healthcheck', '--admin', `127.0.0.1:${port}`], { cwd });
+    expect(seen).toEqual([undefined]);
+  });
+
+  test('that ends is not ready', async () => {
+    const backend = await httpBackend((_request, response) => void response.flushHeaders());
+    const fairlead = await startFairlead({ args: [backend.url] });
+    await waitFor(async () => (await fetch(fairlead.url)).status === 200);
+    // A request that never ends keeps it from being gone.
+    process.kill(fairlead.pid, 'SIGTERM');
+    await fairlead.waitForLog(({ event }) => event === 'stopping');
+    expect(await commandOf(fairlead)('healthcheck')).toEqual(refused('error: Fairlead is ending.'));
+  });
+});
+
+async function withWebSocket() {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const fairlead = await startFairlead({ args: [url], config: { health_check_method: 'tcp' } });
+  const socket = new WebSocket(`ws://127.0.0.1:${fairlead.port}/`);
+  afterTest(() => {
+    socket.terminate();
+    for (const client of server.clients) client.terminate();
+    server.close();
+  });
+  await once(socket, 'open');
+  return { url, fairlead, socket, run: commandOf(fairlead) };
+}
+
+describe('--wait', () => {
+  test('shows how far a drain is, and returns when it is done', async () => {
+    const { url, socket, run } = await withWebSocket();
+    const closed = once(socket, 'close');
+    const { code, stdout, stderr } = await run('drain', url, '--deadline', '2s', '--wait');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `${url} (backend 0) is drained\n` });
+    expect(stderr).toMatch(/^1 in flight, 1 of them WebSockets; 2s left\n/);
+    expect((await closed)[0]).toBe(1001);
+  });
+
+  test.each([
+    ['drain', '--deadline', 'cut 1 WebSocket'],
+    ['remove', '--drain', 'cut 1 WebSocket; it is removed'],
+  ])('of %s says how many the deadline cut', async (command, flag, said) => {
+    // In the middle of a frame, the client can't be told.
+    const { url } = await rawBackend(async (connection) => {
+      await connection.readHead();
+      await connection.write(
+        'HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x82\x7d',
+      );
+      await connection.closed;
+      connection.end();
+    });
+    const fairlead = await startFairlead({ args: [url], config: { health_check_method: 'tcp' } });
+    const client = await rawClient(fairlead.port);
+    await client.write(
+      'GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    );
+    await client.readUntil('\r\n\r\n');
+    const { code, stdout, stderr } = await commandOf(fairlead)(command, '0', flag, '1s', '--wait');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr.trimEnd().split('\n').at(-1)).toBe(
+      `error: ${url} (backend 0) is drained, but the deadline ${said}`,
+    );
+  });
+
+  test('returns when a removal is done', async () => {
+    const { url, run } = await withWebSocket();
+    expect(await run('remove', '0', '--drain', '1s', '--wait')).toMatchObject({
+      code: 0,
+      stdout: `${url} (backend 0) is removed\n`,
+    });
+    expect((await run('status', '--json')).stdout).toContain('"total_backends": 0');
+  });
+
+  test('ends when the drain is called off', async () => {
+    const { url, fairlead, run } = await withWebSocket();
+    const waiting = run('drain', '0', '--deadline', '1h', '--wait');
+    await waitFor(async () =>
+      (await (await fetch(`${fairlead.adminUrl}/backends/0`)).text()).includes('"draining"'),
+    );
+    await run('enable', '0');
+    const { code, stderr } = await waiting;
+    expect(code).toBe(1);
+    expect(stderr).toContain(`error: ${url} (backend 0) is enabled: the drain was called off\n`);
+  });
+});
