@@ -19,7 +19,7 @@ export const ADMIN_FLAGS = {
 } as const;
 
 /** The end of each help text. */
-export const ADMIN_HELP = `
+const ADMIN_HELP = `
   --admin URL      where the admin API is (FAIRLEAD_ADMIN_URL; else as the config says; else http://127.0.0.1:9000)
   --token TOKEN    its token (FAIRLEAD_ADMIN_TOKEN; else as the config says)
   --config FILE    the config of the instance (default: as for fairlead itself, if it can be read)
