@@ -10,9 +10,9 @@ import type { ClientTables, DataThreadInit, PostToControl } from '../snapshot/me
 import { processClockOffsetMs } from '../snapshot/process-clock.ts';
 import { ClientConnections } from './limit/client-connections.ts';
 import { AccessLog } from './relay/access-log.ts';
+import { OpenTunnels } from './relay/open-tunnels.ts';
 import { RequestQueue } from './relay/request-queue.ts';
 import { RetryBudget } from './relay/retry-budget.ts';
-import { OpenTunnels } from './relay/open-tunnels.ts';
 import { ThreadIo } from './stream/thread-io.ts';
 import type { View } from './view.ts';
 import { HeadParser } from './wire/head-parser.ts';
