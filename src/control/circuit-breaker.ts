@@ -10,7 +10,7 @@
  *   half-open for ever: after the configured time what is missing is let through again.
  */
 import type { BreakerSettings } from '../config/settings.ts';
-import { GATE_OPEN_WIDE } from '../snapshot/counters.ts';
+import { GATE_OPEN_WIDE } from '../snapshot/counter-cells.ts';
 import { type BreakerStatus, CLOSED } from './backend.ts';
 import { FaultWindow } from './fault-window.ts';
 

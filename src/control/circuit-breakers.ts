@@ -1,6 +1,8 @@
 /** The circuit breakers of one pool: one per backend and one for all. Opens and shuts the gates of the data plane. */
 import type { Logger } from '../observe/logger.ts';
-import { GATE_OPEN_WIDE, setBackendGate, setPoolGate } from '../snapshot/counters.ts';
+import { GATE_OPEN_WIDE } from '../snapshot/counter-cells.ts';
+import { setBackendGate } from '../snapshot/counters.ts';
+import { setPoolGate } from '../snapshot/process-counters.ts';
 import { type BreakerStatus, CLOSED } from './backend.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { FaultCount } from './fault-counts.ts';

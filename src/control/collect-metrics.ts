@@ -1,7 +1,8 @@
 /** Gathers what the metrics page shows. Nothing is counted here: only read. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { BackendMetrics, Metrics } from '../observe/prometheus.ts';
-import { readBackendCounters, readProcessCounters } from '../snapshot/counters.ts';
+import { readBackendCounters } from '../snapshot/counters.ts';
+import { readProcessCounters } from '../snapshot/process-counters.ts';
 import { isAlive } from './backend.ts';
 import { DEFAULT_POOL } from './build-snapshot.ts';
 import type { DataThreads } from './data-threads.ts';

@@ -6,12 +6,7 @@
  */
 import type { Logger } from '../observe/logger.ts';
 import { createClientTables, giveBackClientShare } from '../snapshot/client-table.ts';
-import {
-  createProcessCounters,
-  giveBackBackendShare,
-  giveBackProcessShare,
-  readBackendCounters,
-} from '../snapshot/counters.ts';
+import { giveBackBackendShare, readBackendCounters } from '../snapshot/counters.ts';
 import { createLogRing, LogRing } from '../snapshot/log-ring.ts';
 import type {
   ClientTables,
@@ -26,6 +21,7 @@ import type {
   ToDataThread,
   TunnelsCutMessage,
 } from '../snapshot/messages.ts';
+import { createProcessCounters, giveBackProcessShare } from '../snapshot/process-counters.ts';
 import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
 import { type DataThread, startInThisThread, startWorker } from './data-thread.ts';
 import { probeAddress } from './probe-address.ts';

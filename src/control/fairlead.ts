@@ -7,7 +7,7 @@ import { formatDuration } from '../config/duration.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
-import { readProcessCounters } from '../snapshot/counters.ts';
+import { readProcessCounters } from '../snapshot/process-counters.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
 import { explainError } from './admin/explain.ts';

@@ -5,9 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { ERROR_CODES, type ErrorCode } from '../errors.ts';
-import { ProcessCounters } from '../snapshot/counters.ts';
 import type { ClientTables, DataThreadInit, PostToControl } from '../snapshot/messages.ts';
 import { processClockOffsetMs } from '../snapshot/process-clock.ts';
+import { ProcessCounters } from '../snapshot/process-counters.ts';
 import { ClientConnections } from './limit/client-connections.ts';
 import { AccessLog } from './relay/access-log.ts';
 import { OpenTunnels } from './relay/open-tunnels.ts';

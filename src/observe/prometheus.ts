@@ -5,11 +5,8 @@
  * took part in are counted under `backend="none"`.
  */
 import { ERROR_CODES } from '../errors.ts';
-import {
-  type BackendTotals,
-  LATENCY_BUCKETS_SECONDS,
-  type ProcessTotals,
-} from '../snapshot/counters.ts';
+import { type BackendTotals, LATENCY_BUCKETS_SECONDS } from '../snapshot/counters.ts';
+import { type ProcessTotals } from '../snapshot/process-counters.ts';
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 

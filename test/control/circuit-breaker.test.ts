@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BreakerState } from '../../src/control/backend.ts';
 import { CircuitBreaker } from '../../src/control/circuit-breaker.ts';
-import { GATE_OPEN_WIDE } from '../../src/snapshot/counters.ts';
+import { GATE_OPEN_WIDE } from '../../src/snapshot/counter-cells.ts';
 
 const SETTINGS = {
   failurePercent: 50,

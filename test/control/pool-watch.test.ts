@@ -2,11 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Settings } from '../../src/config/settings.ts';
 import { PoolWatch } from '../../src/control/pool-watch.ts';
 import { Registry } from '../../src/control/registry.ts';
-import {
-  BackendCounters,
-  createProcessCounters,
-  ProcessCounters,
-} from '../../src/snapshot/counters.ts';
+import { BackendCounters } from '../../src/snapshot/counters.ts';
+import { createProcessCounters, ProcessCounters } from '../../src/snapshot/process-counters.ts';
 import type { Eligibility } from '../../src/snapshot/snapshot.ts';
 import { backend, pickedIds, recordLog, settings } from './fixtures.ts';
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { AccessLog, type AccessLogEntry } from '../../src/data/relay/access-log.ts';
+import { createLogRing, LOG_BLOCK_BYTES, LogRing } from '../../src/snapshot/log-ring.ts';
+import type { FromDataThread } from '../../src/snapshot/messages.ts';
 import {
   createProcessCounters,
   ProcessCounters,
   readProcessCounters,
-} from '../../src/snapshot/counters.ts';
-import { createLogRing, LOG_BLOCK_BYTES, LogRing } from '../../src/snapshot/log-ring.ts';
-import type { FromDataThread } from '../../src/snapshot/messages.ts';
+} from '../../src/snapshot/process-counters.ts';
 
 function entry(path: string): AccessLogEntry {
   return {

@@ -4,11 +4,13 @@ import { type Metrics, renderPrometheus } from '../../src/observe/prometheus.ts'
 import {
   BackendCounters,
   createBackendCounters,
+  readBackendCounters,
+} from '../../src/snapshot/counters.ts';
+import {
   createProcessCounters,
   ProcessCounters,
-  readBackendCounters,
   readProcessCounters,
-} from '../../src/snapshot/counters.ts';
+} from '../../src/snapshot/process-counters.ts';
 
 interface Sample {
   readonly name: string;

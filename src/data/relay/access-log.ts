@@ -5,9 +5,9 @@
  * Lines are ASCII: everything else is escaped, so a client can't forge a line or break a terminal.
  */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
-import type { ProcessCounters } from '../../snapshot/counters.ts';
 import { LOG_BLOCK_BYTES, LogRing } from '../../snapshot/log-ring.ts';
 import type { PostToControl } from '../../snapshot/messages.ts';
+import type { ProcessCounters } from '../../snapshot/process-counters.ts';
 import { asciiBytes, LineWriter, mostBytes } from './line-writer.ts';
 
 export interface AttemptRecord {

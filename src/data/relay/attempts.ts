@@ -179,7 +179,7 @@ export class Attempts implements HedgeOwner, Waiter {
 
   #begin(): ErrorCode | null {
     const { view } = this.#owner.context;
-    const isFirst = this.records.length === 0 && this.queueMs < 0;
+    const isFirst = this.records.length === 0 && this.#queuedAt === 0;
     const attempt = this.#pick(this.#owner, view, isFirst ? this.#startedAt : performance.now());
     if (typeof attempt === 'string') return attempt;
     if (this.records.length > 0) this.backend?.counters.attemptRetried();

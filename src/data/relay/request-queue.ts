@@ -5,7 +5,7 @@
  * shared memory, so a request that ends in one thread may make room for one that waits in another: the queue is asked when
  * a request of its own thread ends, and every few milliseconds while anybody waits.
  */
-import type { ProcessCounters } from '../../snapshot/counters.ts';
+import type { ProcessCounters } from '../../snapshot/process-counters.ts';
 
 export interface Waiter {
   /** Tries again. @returns false when there is still no room; it keeps its place then. */

@@ -1,0 +1,196 @@
+/**
+ * The contract between the planes, part three, continued: the counters of the whole process, in shared memory. Made as those
+ * of a backend are: see counters.ts.
+ */
+import { ERROR_CODES } from '../errors.ts';
+import { GATE_OPEN_WIDE, passGate, readStatuses, STATUSES, statusCell } from './counter-cells.ts';
+
+// The buffer: shared Int32 cells, then Int32 gauges of each thread, then a float64 block of each thread.
+const P_ROUND_ROBIN = 0;
+const P_CLIENTS = 1;
+const P_QUEUED = 2;
+const P_GATE = 3;
+const P_HEADER_CELLS = 4;
+const P_HEADER_BYTES = 64;
+// Int32 gauges of one thread.
+const PS_CLIENTS = 0;
+const PS_QUEUED = 1;
+const PS_COUNT = 2;
+const PF_ACCEPTED = 0;
+const PF_LOG_LINES_DROPPED = 1;
+const PF_QUEUED = 2;
+const PF_QUEUE_SECONDS = 3;
+const PF_HEDGES = 4;
+const PF_RETRIES_REFUSED = 5;
+const PF_SESSIONS_EVICTED = 6;
+const PF_STATUS = 7;
+const PF_ERROR = PF_STATUS + STATUSES;
+const PF_COUNT = PF_ERROR + ERROR_CODES.length;
+
+function processShareBytes(threadCount: number): number {
+  return threadCount * PS_COUNT * 4;
+}
+
+export function createProcessCounters(threadCount: number): SharedArrayBuffer {
+  const buffer = new SharedArrayBuffer(
+    P_HEADER_BYTES + processShareBytes(threadCount) + threadCount * PF_COUNT * 8,
+  );
+  processHeader(buffer)[P_GATE] = GATE_OPEN_WIDE;
+  return buffer;
+}
+
+function processHeader(buffer: SharedArrayBuffer): Int32Array {
+  return new Int32Array(buffer, 0, P_HEADER_CELLS);
+}
+
+function processShare(buffer: SharedArrayBuffer, threadIndex: number): Int32Array {
+  return new Int32Array(buffer, P_HEADER_BYTES + threadIndex * PS_COUNT * 4, PS_COUNT);
+}
+
+/** What one data thread writes about itself and about exchanges that never reached a backend. */
+export class ProcessCounters {
+  readonly #header: Int32Array;
+  readonly #share: Int32Array;
+  readonly #totals: Float64Array;
+
+  constructor(buffer: SharedArrayBuffer, threadIndex: number, threadCount: number) {
+    this.#header = processHeader(buffer);
+    this.#share = processShare(buffer, threadIndex);
+    this.#totals = new Float64Array(
+      buffer,
+      P_HEADER_BYTES + processShareBytes(threadCount) + threadIndex * PF_COUNT * 8,
+      PF_COUNT,
+    );
+  }
+
+  /** The next ticket of the round robin that all threads share, as an unsigned 32-bit number. */
+  nextTurn(): number {
+    return Atomics.add(this.#header, P_ROUND_ROBIN, 1) >>> 0;
+  }
+
+  /** Takes one of `limit` client connections (0: no limit); false when all are taken. */
+  tryAcceptClient(limit: number): boolean {
+    if (Atomics.add(this.#header, P_CLIENTS, 1) >= limit && limit !== 0) {
+      Atomics.sub(this.#header, P_CLIENTS, 1);
+      return false;
+    }
+    (this.#share[PS_CLIENTS] as number)++;
+    (this.#totals[PF_ACCEPTED] as number)++;
+    return true;
+  }
+
+  clientClosed(): void {
+    Atomics.sub(this.#header, P_CLIENTS, 1);
+    (this.#share[PS_CLIENTS] as number)--;
+  }
+
+  /** Whether the pool's circuit breaker lets a request through; while half-open, that takes one of its probes. */
+  passGate(): boolean {
+    return passGate(this.#header, P_GATE);
+  }
+
+  /** Takes one of `limit` places in the queue; false when all are taken. */
+  tryEnqueue(limit: number): boolean {
+    if (Atomics.add(this.#header, P_QUEUED, 1) >= limit) {
+      Atomics.sub(this.#header, P_QUEUED, 1);
+      return false;
+    }
+    (this.#share[PS_QUEUED] as number)++;
+    return true;
+  }
+
+  /** A request left the queue, for whatever reason, after so long. */
+  dequeued(seconds: number): void {
+    Atomics.sub(this.#header, P_QUEUED, 1);
+    (this.#share[PS_QUEUED] as number)--;
+    (this.#totals[PF_QUEUED] as number)++;
+    (this.#totals[PF_QUEUE_SECONDS] as number) += seconds;
+  }
+
+  /** A second attempt began beside the first. */
+  hedged(): void {
+    (this.#totals[PF_HEDGES] as number)++;
+  }
+
+  /** An attempt failed that the rules would have tried again, but the budget was spent. */
+  retryRefused(): void {
+    (this.#totals[PF_RETRIES_REFUSED] as number)++;
+  }
+
+  /** A session was forgotten before its time, for want of room. */
+  sessionEvicted(): void {
+    (this.#totals[PF_SESSIONS_EVICTED] as number)++;
+  }
+
+  /** An exchange ended without a backend. */
+  answeredAlone(status: number): void {
+    (this.#totals[PF_STATUS + statusCell(status)] as number)++;
+  }
+
+  /** An exchange ended with this error (index in `ERROR_CODES`). */
+  failed(errorIndex: number): void {
+    (this.#totals[PF_ERROR + errorIndex] as number)++;
+  }
+
+  logLinesDropped(count: number): void {
+    (this.#totals[PF_LOG_LINES_DROPPED] as number) += count;
+  }
+}
+
+export interface ProcessTotals {
+  readonly clientConnections: number;
+  readonly acceptedConnections: number;
+  readonly logLinesDropped: number;
+  /** Requests that wait for a backend with room now; those that have waited so far, and how long altogether. */
+  readonly queued: number;
+  readonly queuedTotal: number;
+  readonly queueSeconds: number;
+  readonly hedges: number;
+  readonly retriesRefused: number;
+  readonly sessionsEvicted: number;
+  /** Exchanges that no backend took part in, by status. */
+  readonly statuses: ReadonlyMap<number, number>;
+  /** Exchanges by error, in the order of `ERROR_CODES`. */
+  readonly errors: readonly number[];
+}
+
+export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: number): ProcessTotals {
+  const cells = new Float64Array(PF_COUNT);
+  const all = new Float64Array(
+    buffer,
+    P_HEADER_BYTES + processShareBytes(threadCount),
+    threadCount * PF_COUNT,
+  );
+  for (let thread = 0; thread < threadCount; thread++) {
+    for (let cell = 0; cell < PF_COUNT; cell++) {
+      (cells[cell] as number) += all[thread * PF_COUNT + cell] as number;
+    }
+  }
+  return {
+    clientConnections: Atomics.load(processHeader(buffer), P_CLIENTS),
+    queued: Atomics.load(processHeader(buffer), P_QUEUED),
+    queuedTotal: cells[PF_QUEUED] as number,
+    queueSeconds: cells[PF_QUEUE_SECONDS] as number,
+    hedges: cells[PF_HEDGES] as number,
+    retriesRefused: cells[PF_RETRIES_REFUSED] as number,
+    sessionsEvicted: cells[PF_SESSIONS_EVICTED] as number,
+    acceptedConnections: cells[PF_ACCEPTED] as number,
+    logLinesDropped: cells[PF_LOG_LINES_DROPPED] as number,
+    statuses: readStatuses(cells, PF_STATUS),
+    errors: Array.from(cells.subarray(PF_ERROR, PF_ERROR + ERROR_CODES.length)),
+  };
+}
+
+/** Control plane: from now on the pool gets so many requests, or `GATE_OPEN_WIDE`. */
+export function setPoolGate(buffer: SharedArrayBuffer, passes: number): void {
+  Atomics.store(processHeader(buffer), P_GATE, passes);
+}
+
+/** Control plane: a data thread died; its client connections and what waited are gone with it. */
+export function giveBackProcessShare(buffer: SharedArrayBuffer, threadIndex: number): void {
+  const share = processShare(buffer, threadIndex);
+  const header = processHeader(buffer);
+  Atomics.sub(header, P_CLIENTS, share[PS_CLIENTS] as number);
+  Atomics.sub(header, P_QUEUED, share[PS_QUEUED] as number);
+  share.fill(0);
+}
