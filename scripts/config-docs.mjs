@@ -120,11 +120,12 @@ const REMARKS = {
     'backend twice is an error. An empty list is fine: backends can be added through the admin API.',
   strategy:
     '`round-robin` takes turns, weighted and smooth, exact over a full cycle of all data threads. `least-connections` ' +
-    'takes the backend with the fewest requests in flight for its weight. `random-two` takes the better of two at ' +
-    'random. `peak-ewma` takes the backend with the least expected time: its average latency, in which a peak counts ' +
-    'at once, times its requests in flight. `ip-hash` keeps a client’s address at one backend, `consistent-hash` ' +
-    'whatever `hash` says; when a backend goes, only its clients move. `least-conn` is another name for ' +
-    '`least-connections`, `weighted-round-robin` for `round-robin`.',
+    'takes the backend with the fewest requests in flight for its weight. `random-two` does the same with two backends ' +
+    'drawn by chance, by weight, where there are more than 16. `peak-ewma` takes the one that is likely to answer first: ' +
+    'by its latencies of the last seconds, the worst of them at once, and its requests in flight. `ip-hash` always sends ' +
+    'a client address to the same backend. `consistent-hash` does so with a part of the request, but passes a backend ' +
+    'over that has more than 1.25 times the average in flight. With both, a backend that goes moves its own clients only. ' +
+    '`least-conn` is another name for `least-connections`, `weighted-round-robin` for `round-robin`.',
   hash:
     '`name` is needed by `header`, `cookie` and `query`, and has no meaning by `ip` and `path`. A request without the ' +
     'field, cookie or parameter is taken by its client’s address. Values are compared as they were sent, byte for byte.',
