@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { describe, expect, test } from 'vitest';
 import { STRATEGY_NAMES } from '../../src/snapshot/snapshot.ts';
@@ -5,6 +6,7 @@ import {
   leftover,
   metrics,
   NOTHING,
+  type ScriptedBackend,
   scriptedBackend,
   silent,
   startProxy,
@@ -209,6 +211,31 @@ describe(`through ${THREADS} data ${THREADS === 1 ? 'thread' : 'threads'}`, () =
       expect(await leftover(fairlead)).toEqual(NOTHING);
     },
   );
+
+  test('peak EWMA leaves a slow backend alone once it has answered', async () => {
+    const backends = await Promise.all([scriptedBackend(), scriptedBackend(), scriptedBackend()]);
+    const [slow] = backends as [ScriptedBackend, ...ScriptedBackend[]];
+    slow.on('/get', async (connection) => {
+      await setTimeout(500);
+      await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+    });
+    const fairlead = await startProxy(
+      backends.map(({ url }) => url),
+      { strategy: 'peak-ewma' },
+      { args: ['--threads', '3'] },
+    );
+    for (let round = 0; round < 100; round++) {
+      const response = await fetch(`${fairlead.url}/get`, { headers: { connection: 'close' } });
+      expect(response.status).toBe(200);
+      await response.arrayBuffer();
+    }
+    // Each thread has to find out by itself.
+    const [ofSlow = 0, ...ofOthers] = backends.map((backend) => backend.served('/get').length);
+    expect(ofSlow).toBeGreaterThan(0);
+    expect(ofSlow).toBeLessThanOrEqual(THREADS);
+    expect(Math.min(...ofOthers)).toBeGreaterThan(0);
+    expect(await leftover(fairlead)).toEqual(NOTHING);
+  });
 
   test('a switch of the strategy takes effect at once, in every thread', async () => {
     const backends = await Promise.all([scriptedBackend(), scriptedBackend()]);
