@@ -132,6 +132,16 @@ describe('peak-ewma', () => {
     },
   );
 
+  test('a silent one is forgiven as time goes on, however much is heard of the other', () => {
+    const trial = new Trial(1, 1).answers(10, 5_000);
+    expect(trial.picked()).toEqual(new Set([0]));
+    for (let second = 0; second < 320; second++) {
+      trial.now += 1_000;
+      trial.answers(10);
+    }
+    expect(trial.picked()).toEqual(new Set([1]));
+  });
+
   test('over hours of answers the order stays right', () => {
     const trial = new Trial(1, 1, 1);
     for (let second = 0; second < 20_000; second += 7) {
