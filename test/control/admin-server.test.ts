@@ -63,7 +63,7 @@ describe('the admin API', () => {
       status: 422,
       code: 'ERR_UNKNOWN_STRATEGY',
       hint: 'did you mean "least-connections"?',
-      strategies: STRATEGY_NAMES,
+      strategies: [...STRATEGY_NAMES],
     });
   });
 
