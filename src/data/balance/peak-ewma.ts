@@ -110,7 +110,10 @@ export class PeakEwma<C extends Candidate> implements Strategy<C> {
     const latency = this.#latencyOf(backend);
     // One that was begun before this strategy was in use was never counted.
     if (latency.pending > 0) latency.pending--;
-    this.#tell(latency, now, hasFailed ? Math.max(ms, FAILURE_MS, this.#slowest(now)) : ms);
+    // Of one that was called off nothing is learnt.
+    if (ms >= 0) {
+      this.#tell(latency, now, hasFailed ? Math.max(ms, FAILURE_MS, this.#slowest(now)) : ms);
+    }
     this.#price(latency);
   }
 
