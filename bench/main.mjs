@@ -15,6 +15,7 @@ import { PEERS } from './peers/all.mjs';
 import { fairlead } from './peers/fairlead.mjs';
 import { Missing } from './peers/peer.mjs';
 import { page, picture, roundsOf, terminalPage } from './report.mjs';
+import { runResilience } from './resilience/main.mjs';
 import { SCENARIOS } from './scenarios/all.mjs';
 import { isInstalled, LOAD_CORE, Stage } from './stage.mjs';
 import { judge } from './verdicts.mjs';
@@ -140,6 +141,11 @@ function writeResults(report, isPublished) {
 }
 
 async function main() {
+  const [first, ...rest] = process.argv.slice(2);
+  if (first === 'resilience') {
+    await runResilience(rest);
+    return;
+  }
   const options = parseOptions(process.argv.slice(2), { scenarios: SCENARIOS, peers: PEERS });
   if (options.isHelp) {
     process.stdout.write(HELP);

@@ -15,6 +15,8 @@ Runs Fairlead beside every peer that is installed and prints what each request c
   --publish            write bench/results/latest.json, latest.md and docs/bench.svg: only for a
                        run of everything, 3 rounds of 2 seconds at least, in which no scenario failed
   --help               this text
+
+npm run bench -- resilience      what backends that die, slow down and fail cost (--help tells more)
 `;
 
 /** Fewer rounds show no median beside lowest and highest; a shorter interval is too short for a clock of 10 ms. */

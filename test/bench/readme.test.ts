@@ -9,6 +9,7 @@ const { HELP } = (await bench('options')) as { HELP: string };
 const { SCENARIOS } = (await bench('scenarios/all')) as {
   SCENARIOS: { name: string; peers: string[] }[];
 };
+const { EXPERIMENTS } = (await bench('resilience/all')) as { EXPERIMENTS: { name: string }[] };
 const { PEERS } = (await bench('peers/all')) as { PEERS: { name: string }[] };
 
 const readme = readFileSync(new URL('../../bench/README.md', import.meta.url), 'utf8');
@@ -60,6 +61,11 @@ test('the scenarios and their peers are those that run', () => {
       .flatMap((peer) => (peer === 'npm' ? NPM : [peer])),
   }));
   expect(rows).toEqual(SCENARIOS.map(({ name, peers }) => ({ name, peers: [...peers] })));
+});
+
+test('the experiments with failing backends are those that run', () => {
+  const named = rowsOf('| name | what happens | must be |').flatMap(([name]) => codes(name));
+  expect(named).toEqual(EXPERIMENTS.map(({ name }) => name));
 });
 
 test('the peers are those of the bench, after Fairlead', () => {

@@ -1,0 +1,19 @@
+/** Every experiment, in the order in which they run. A new one joins here. */
+import { keepAliveRace } from './keep-alive-race.mjs';
+import { rateLimit } from './rate-limit.mjs';
+import { retryStorm } from './retry-storm.mjs';
+import { sigkillGet, sigkillPost } from './sigkill.mjs';
+import { slowUnderLeastConnections, slowUnderPeakEwma } from './slow-backend.mjs';
+import { stickiness } from './stickiness.mjs';
+
+/** @type {readonly import('./figure.mjs').Experiment[]} */
+export const EXPERIMENTS = [
+  sigkillGet,
+  sigkillPost,
+  keepAliveRace,
+  slowUnderPeakEwma,
+  slowUnderLeastConnections,
+  retryStorm,
+  stickiness,
+  rateLimit,
+];

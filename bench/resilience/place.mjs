@@ -1,0 +1,224 @@
+/**
+ * The place of one experiment: a folder, one Fairlead in front of backends that do as they are told, and the end of all
+ * of them. It needs nothing but Node, so that the test suite can run the same experiments.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { freePorts } from '../stage.mjs';
+
+const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const BACKEND = fileURLToPath(new URL('backend.mjs', import.meta.url));
+const PATIENCE_MS = 10_000;
+
+/**
+ * Polls until `probe` gives something true.
+ * @template T
+ * @param {() => T | Promise<T>} probe
+ * @param {string} what for the error
+ * @returns {Promise<T>}
+ */
+export async function until(probe, what, ms = PATIENCE_MS) {
+  const deadline = performance.now() + ms;
+  for (;;) {
+    const value = await probe();
+    if (value) return value;
+    if (performance.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
+    await sleep(20);
+  }
+}
+
+export class Place {
+  #folder = mkdtempSync(join(tmpdir(), 'fairlead-resilience-'));
+  /** @type {Set<import('node:child_process').ChildProcess>} */
+  #children = new Set();
+  #node;
+
+  /** @param {string} [node] the Node that runs Fairlead */
+  constructor(node = process.execPath) {
+    this.#node = node;
+  }
+
+  path(name) {
+    return join(this.#folder, name);
+  }
+
+  /**
+   * One process that listens on `ports`: see backend.mjs for what it can be told. The heads of all its requests are
+   * kept in a file, which outlives the process.
+   * @param {number | readonly number[]} ports how many, or which: those of a backend that comes back
+   * @param {object} [behaviour] of all of them at first
+   */
+  async backends(ports, behaviour = {}) {
+    const wanted = typeof ports === 'number' ? await freePorts(ports) : ports;
+    const idsFile = this.path(`ids-${wanted.join('-')}`);
+    const child = this.#spawn(process.execPath, [BACKEND, idsFile, ...wanted.map(String)], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    const backends = new Backends(child, wanted, idsFile);
+    await backends.ask({ behaviour });
+    return backends;
+  }
+
+  /**
+   * Starts Fairlead and waits until it takes requests and every backend is alive. No experiment is about the first
+   * check of a backend.
+   * @param {readonly number[]} backends ports
+   * @param {object} config beside what all experiments have in common
+   */
+  async fairlead(backends, config = {}) {
+    const [port, adminPort] = await freePorts(2);
+    const accessLog = this.path(`${port}.access.log`);
+    const file = this.path(`${port}.json`);
+    const settings = {
+      port,
+      admin_port: adminPort,
+      host: '127.0.0.1',
+      threads: 1,
+      access_log: accessLog,
+      state_file: false,
+      health_check_method: 'tcp',
+      health_check_frequency: '200ms',
+      backends: backends.map((backend) => `http://127.0.0.1:${backend}`),
+      ...config,
+    };
+    writeFileSync(file, JSON.stringify(settings));
+    const child = this.#spawn(this.#node, [COMMAND, '--config', file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const fairlead = new Fairlead(child, port, adminPort, accessLog);
+    await fairlead.ready(backends.length);
+    return fairlead;
+  }
+
+  /** At once, and whatever still runs. */
+  clear() {
+    for (const child of this.#children) child.kill('SIGKILL');
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  #spawn(command, commandArguments, options) {
+    // Nothing else of the caller's: variables configure Fairlead.
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME, LANG: 'C' };
+    const child = spawn(command, commandArguments, { cwd: this.#folder, env, ...options });
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+}
+
+class Backends {
+  /** @type {readonly number[]} */
+  ports;
+  #child;
+  #idsFile;
+  #asked = 0;
+
+  constructor(child, ports, idsFile) {
+    this.#child = child;
+    this.ports = ports;
+    this.#idsFile = idsFile;
+  }
+
+  /** Changes what the backend at `port` does; what it has begun to answer is not changed. */
+  set(port, behaviour) {
+    return this.ask({ port, behaviour });
+  }
+
+  /** @returns {Promise<Record<string, number>>} requests so far by port */
+  async requests() {
+    return (await this.ask({})).requests;
+  }
+
+  /** Ids (`x-id`) of the requests whose heads arrived here, in their order; the process may be dead. */
+  ids() {
+    return readFileSync(this.#idsFile, 'latin1').split('\n').slice(0, -1);
+  }
+
+  async kill() {
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
+
+  ask(message) {
+    const number = ++this.#asked;
+    return new Promise((resolve, reject) => {
+      const settle = (act) => (value) => {
+        this.#child.off('message', onMessage);
+        this.#child.off('exit', onExit);
+        act(value);
+      };
+      const onMessage = (answer) => {
+        if (answer.number === number) settle(resolve)(answer);
+      };
+      const onExit = settle(() => reject(new Error('the backend process has ended')));
+      this.#child.on('message', onMessage);
+      this.#child.on('exit', onExit);
+      this.#child.send({ ...message, number });
+    });
+  }
+}
+
+class Fairlead {
+  port;
+  adminPort;
+  #child;
+  #accessLog;
+  #output = '';
+
+  constructor(child, port, adminPort, accessLog) {
+    this.#child = child;
+    this.port = port;
+    this.adminPort = adminPort;
+    this.#accessLog = accessLog;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.#output += text;
+      });
+    }
+  }
+
+  /** Data threads that run: one where the system or Node can't have more. */
+  get threads() {
+    const [, count] = /"event":"listening"[^\n]*"threads":(\d+)/.exec(this.#output) ?? [];
+    return Number(count);
+  }
+
+  async ready(backends) {
+    await until(async () => {
+      if (this.#child.exitCode !== null) {
+        throw new Error(`Fairlead did not start:\n${this.#output}`);
+      }
+      const status = await this.status().catch(() => null);
+      return status?.active_backends === backends && /"event":"listening"/.test(this.#output);
+    }, 'a Fairlead whose backends are all alive');
+  }
+
+  async status() {
+    return this.admin('/status');
+  }
+
+  /** A call of the admin API; throws unless it is answered 2xx. */
+  async admin(path, init = {}) {
+    const answer = await fetch(`http://127.0.0.1:${this.adminPort}${path}`, init);
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${init.method ?? 'GET'} ${path}: ${answer.status} ${text}`);
+    return text.startsWith('{') ? JSON.parse(text) : text;
+  }
+
+  /** Ends it in order and reads its access log, a line per exchange. */
+  async stopAndReadLog() {
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGTERM');
+    await ended;
+    return readFileSync(this.#accessLog, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+  }
+}
