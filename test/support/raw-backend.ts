@@ -33,7 +33,10 @@ export interface RawBackend {
  * A scripted TCP server that records every byte. `handler` runs once per connection; when it throws, the connection
  * is reset. It half-closes or closes only when the script says so.
  */
-export async function rawBackend(handler: RawHandler): Promise<RawBackend> {
+export async function rawBackend(
+  handler: RawHandler,
+  { port: wanted = 0 }: { readonly port?: number } = {},
+): Promise<RawBackend> {
   const connections: RawConnection[] = [];
   const errors: unknown[] = [];
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -55,7 +58,7 @@ export async function rawBackend(handler: RawHandler): Promise<RawBackend> {
     server.close();
     await once(server, 'close');
   }
-  server.listen(0, '127.0.0.1');
+  server.listen(wanted, '127.0.0.1');
   afterTest(close);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
