@@ -149,7 +149,7 @@ class FlappingBackend {
 }
 
 test('a backend that goes down and comes up again and again costs no GET, and repeats no POST', async () => {
-  const ROUNDS = 3;
+  const ROUNDS = 6;
   const REQUESTS_WHILE_DOWN = 30;
   const first = await rawBackend(() => {});
   await first.close();
@@ -201,5 +201,6 @@ test('a backend that goes down and comes up again and again costs no GET, and re
   expect(failed.length).toBeLessThanOrEqual(8 * ROUNDS);
   const posts = [...flapping.ids, ...wellIds].filter((id) => Number(id) % 2 === 0);
   expect(posts.length).toBe(new Set(posts).size);
-  expect((await leftover(fairlead)).inFlight).toBe(0);
+  // The clients keep their connections.
+  expect((await leftover(fairlead, 500)).inFlight).toBe(0);
 });
