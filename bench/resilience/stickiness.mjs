@@ -43,6 +43,51 @@ function count(values, predicate) {
   return values.filter(predicate).length;
 }
 
+async function removeOne(place, clients, { what, sticky, field }) {
+  const backends = await place.backends(BACKENDS);
+  const fairlead = await place.fairlead(backends.ports, {
+    sticky,
+    trusted_proxies: ['127.0.0.1'],
+    // Connections of one client reach both.
+    threads: 2,
+  });
+  const first = await askAll(fairlead.port, clients, field);
+  const again = await askAll(fairlead.port, clients, field);
+  const [removed] = backends.ports;
+  const { backends: known } = await fairlead.status();
+  const { id } = known.find(({ url }) => url.endsWith(`:${removed}`));
+  await fairlead.admin(`/backends/${id}`, { method: 'DELETE' });
+  const after = await askAll(fairlead.port, clients, field);
+  const later = await askAll(fairlead.port, clients, field);
+  const smallest = Math.min(
+    ...backends.ports.map((port) => count(first, (backend) => backend === port)),
+  );
+  const mine = `${what}, ${fairlead.threads} threads`;
+  return [
+    atLeast(`${mine}: % of clients at each backend`, (smallest / clients) * 100, LEAST_PERCENT),
+    exactly(
+      `${mine}: clients that moved before`,
+      count(first, (backend, client) => again[client] !== backend),
+      0,
+    ),
+    exactly(
+      `${mine}: clients of others that moved`,
+      count(first, (backend, client) => backend !== removed && after[client] !== backend),
+      0,
+    ),
+    exactly(
+      `${mine}: its clients without another`,
+      count(after, (backend) => backend === undefined || backend === removed),
+      0,
+    ),
+    exactly(
+      `${mine}: clients that moved afterwards`,
+      count(after, (backend, client) => later[client] !== backend),
+      0,
+    ),
+  ];
+}
+
 /** @satisfies {import('./figure.mjs').Experiment} */
 export const stickiness = {
   name: 'stickiness',
@@ -50,52 +95,7 @@ export const stickiness = {
   full: { clients: 10_000 },
   short: { clients: 1_000 },
   async run(place, { clients }) {
-    const figures = [];
-    for (const { what, sticky, field } of KINDS) {
-      const backends = await place.backends(BACKENDS);
-      const fairlead = await place.fairlead(backends.ports, {
-        sticky,
-        trusted_proxies: ['127.0.0.1'],
-        // Connections of one client reach both.
-        threads: 2,
-      });
-      const first = await askAll(fairlead.port, clients, field);
-      const again = await askAll(fairlead.port, clients, field);
-      const [removed] = backends.ports;
-      const { backends: known } = await fairlead.status();
-      const { id } = known.find(({ url }) => url.endsWith(`:${removed}`));
-      await fairlead.admin(`/backends/${id}`, { method: 'DELETE' });
-      const after = await askAll(fairlead.port, clients, field);
-      const later = await askAll(fairlead.port, clients, field);
-      const smallest = Math.min(
-        ...backends.ports.map((port) => count(first, (backend) => backend === port)),
-      );
-      const mine = `${what}, ${fairlead.threads} threads`;
-      figures.push(
-        atLeast(`${mine}: % of clients at each backend`, (smallest / clients) * 100, LEAST_PERCENT),
-        exactly(
-          `${mine}: clients that moved before`,
-          count(first, (backend, client) => again[client] !== backend),
-          0,
-        ),
-        exactly(
-          `${mine}: clients of others that moved`,
-          count(first, (backend, client) => backend !== removed && after[client] !== backend),
-          0,
-        ),
-        exactly(
-          `${mine}: its clients without another`,
-          count(after, (backend) => backend === undefined || backend === removed),
-          0,
-        ),
-        exactly(
-          `${mine}: clients that moved afterwards`,
-          count(after, (backend, client) => later[client] !== backend),
-          0,
-        ),
-      );
-      await fairlead.stopAndReadLog();
-    }
-    return figures;
+    const figures = await Promise.all(KINDS.map((kind) => removeOne(place, clients, kind)));
+    return figures.flat();
   },
 };
