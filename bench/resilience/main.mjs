@@ -14,7 +14,7 @@ import { Place } from './place.mjs';
 
 const HELP = `npm run bench -- resilience [options]
 
-Lets backends die, slow down, close early and fail under load, and prints what clients saw of it: about a minute.
+Lets backends die, slow down, close early and fail under load, and prints what clients saw of it: about a minute and a half.
 
   --only NAME,NAME     these experiments: ${EXPERIMENTS.map(({ name }) => name).join(', ')}
   --node PATH          the Node that runs Fairlead (the one that runs this); two data threads need 22.12
