@@ -132,6 +132,17 @@ describe('the watch over the pool', () => {
     watch.stop();
   });
 
+  it('is not kept from looking by what changes all the time', () => {
+    const { watch, judge, registry } = setUp({ outlier: OUTLIER });
+    judge(1, 20, true);
+    for (let turn = 0; turn < 4; turn++) {
+      vi.advanceTimersByTime(300);
+      watch.refresh();
+    }
+    expect(registry.backend(1)?.ejection).toBeDefined();
+    watch.stop();
+  });
+
   it('lets a check end an ejection', () => {
     const { watch, registry, publishedIds } = setUp({ outlier: OUTLIER });
     watch.faultsInARow(1, 'reset');
