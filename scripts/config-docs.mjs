@@ -408,7 +408,8 @@ A list replaces a list.
   default, and \`$\${\` is a plain \`\${\`.
 - **Environment**: \`FAIRLEAD_\` and the key in capitals, for every top-level key. A list is comma-separated or JSON; a
   mapping is JSON: \`FAIRLEAD_TIMEOUTS='{"connect":"1s"}'\`. An empty variable counts as not set. An unknown \`FAIRLEAD_\`
-  name is an error; the ones that Kubernetes sets for a service called "fairlead" are passed over.
+  name is an error; the ones that Kubernetes sets for a service called "fairlead" are passed over. \`FAIRLEAD_ADMIN_URL\`
+  and \`FAIRLEAD_ADMIN_TOKEN\` are also read by the commands that ask a running Fairlead.
 - **Flags**: \`--port 8080\` and \`--port=8080\` are the same. URLs on the command line are the backends.
 - **Paths**: relative to the config file when they stand in it, else to the working folder.
 
