@@ -1,6 +1,6 @@
 /** What the counters of a backend and those of the process have in common. */
 
-export const FIRST_STATUS = 100;
+const FIRST_STATUS = 100;
 /** Cells for 100 … 599 and one for everything above. */
 export const STATUSES = 501;
 
