@@ -68,7 +68,7 @@ export class DataContext {
     this.accessLog = new AccessLog(init.logRing, post, this.counters);
     this.clientTables = init.clientTables;
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
-    this.queue = new RequestQueue(this.counters);
+    this.queue = new RequestQueue(this.counters, this.random);
     this.retryBudget = new RetryBudget(init.threadCount, () => performance.now());
     this.tunnels = new OpenTunnels(Math.random, (backendId, count) =>
       post({ kind: 'tunnels-cut', backendId, count }),

@@ -30,3 +30,12 @@ export function passGate(header: Int32Array, cell: number): boolean {
     if (Atomics.compareExchange(header, cell, left, left - 1) === left) return true;
   }
 }
+
+/** Gives back what `passGate` has taken; nothing where the gate has opened wide meanwhile. */
+export function returnPass(header: Int32Array, cell: number): void {
+  for (;;) {
+    const left = Atomics.load(header, cell);
+    if (left === GATE_OPEN_WIDE) return;
+    if (Atomics.compareExchange(header, cell, left, left + 1) === left) return;
+  }
+}

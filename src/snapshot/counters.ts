@@ -8,7 +8,14 @@
  *
  * Totals are float64: exact up to 2^53, no BigInt, and an aligned 8-byte load is never torn on the platforms Node runs on.
  */
-import { GATE_OPEN_WIDE, passGate, readStatuses, STATUSES, statusCell } from './counter-cells.ts';
+import {
+  GATE_OPEN_WIDE,
+  passGate,
+  readStatuses,
+  returnPass,
+  STATUSES,
+  statusCell,
+} from './counter-cells.ts';
 
 /** Upper bounds of the latency histogram, in seconds; one more bucket counts what is above the last. */
 export const LATENCY_BUCKETS_SECONDS: readonly number[] = [
@@ -130,6 +137,11 @@ export class BackendCounters {
   /** Whether the circuit breaker lets a request through; while half-open, that takes one of its probes. */
   passGate(): boolean {
     return passGate(this.#header, H_GATE);
+  }
+
+  /** What `passGate` has taken was not used. */
+  returnPass(): void {
+    returnPass(this.#header, H_GATE);
   }
 
   /** Takes one of `limit` connections (0: no limit); false when all are taken. Exact across threads. */

@@ -3,7 +3,14 @@
  * of a backend are: see counters.ts.
  */
 import { ERROR_CODES } from '../errors.ts';
-import { GATE_OPEN_WIDE, passGate, readStatuses, STATUSES, statusCell } from './counter-cells.ts';
+import {
+  GATE_OPEN_WIDE,
+  passGate,
+  readStatuses,
+  returnPass,
+  STATUSES,
+  statusCell,
+} from './counter-cells.ts';
 
 // The buffer: shared Int32 cells, then Int32 gauges of each thread, then a float64 block of each thread.
 const P_ROUND_ROBIN = 0;
@@ -87,6 +94,16 @@ export class ProcessCounters {
   /** Whether the pool's circuit breaker lets a request through; while half-open, that takes one of its probes. */
   passGate(): boolean {
     return passGate(this.#header, P_GATE);
+  }
+
+  /** What `passGate` has taken was not used. */
+  returnPass(): void {
+    returnPass(this.#header, P_GATE);
+  }
+
+  /** Requests that wait for a backend with room, of all threads. */
+  get queued(): number {
+    return Atomics.load(this.#header, P_QUEUED);
   }
 
   /** Takes one of `limit` places in the queue; false when all are taken. */

@@ -23,8 +23,5 @@ export function refusal(context: DataContext, { facts, keys }: IncomingRequest):
       };
     }
   }
-  if (!context.counters.passGate()) {
-    return { code: 'ERR_CIRCUIT_OPEN', detail: 'the circuit breaker of the pool is open' };
-  }
   return null;
 }

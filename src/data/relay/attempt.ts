@@ -70,6 +70,7 @@ export class Attempt implements ConnectionUser {
     if (idle === null) {
       this.#connection = backend.connect(this, maxConnections);
       if (this.#connection === null) {
+        counters.returnPass();
         counters.requestFinished();
         return false;
       }
@@ -150,12 +151,13 @@ export class Attempt implements ConnectionUser {
    * Lets go of the backend: its counters go down, its connection goes back to the pool or is closed. Called once.
    * @param mayReuse whether the exchange would keep the connection; the response has its own say in it.
    * @param now on the precise clock.
+   * @param isRace nothing is held against the backend: see `isKeepAliveRace`.
    */
-  end(failure: ErrorCode | null, mayReuse: boolean, now: number): AttemptRecord {
+  end(failure: ErrorCode | null, mayReuse: boolean, now: number, isRace = false): AttemptRecord {
     const { backend, view } = this;
     const connection = this.#open();
     const download = this.#download;
-    const hasFailed = failure !== null && ERRORS[failure].source === 'backend';
+    const hasFailed = !isRace && this.#isFailure(failure);
     download?.dispose();
     backend.counters.requestFinished();
     if (hasFailed) backend.counters.attemptFailed();
@@ -181,13 +183,19 @@ export class Attempt implements ConnectionUser {
     };
   }
 
+  /** The backend is to blame. A status that is tried again is a failure only if it is one anyway. */
+  #isFailure(failure: ErrorCode | null): boolean {
+    if (failure === null || ERRORS[failure].source !== 'backend') return false;
+    return failure !== 'ERR_BACKEND_STATUS' || isFaultStatus(this.status);
+  }
+
   /** What the attempt says about its backend: nothing, when it was called off before an answer came. */
   #judge(failure: ErrorCode | null, hasFailed: boolean, now: number): void {
     const { backend, view, status, headMs } = this;
     const { reportAfter, slowCallMs } = view.snapshot.pool.faults;
-    // An idle connection that has just been closed is no fault: see `isKeepAliveRace`.
-    const isRace = failure === 'ERR_BACKEND_CLOSED' && this.isReused;
-    if (isRace || (!hasFailed && status === 0)) {
+    // An idle connection that has just been closed is no fault, whatever became of the request.
+    const wasIdle = failure === 'ERR_BACKEND_CLOSED' && this.isReused;
+    if (wasIdle || (!hasFailed && status === 0)) {
       view.strategy.onFinish?.(backend, false, -1);
       return;
     }
@@ -195,7 +203,7 @@ export class Attempt implements ConnectionUser {
     const inARow = backend.counters.attemptJudged(isFault);
     view.strategy.onFinish?.(backend, isFault, headMs >= 0 ? headMs : now - this.#startedAt);
     if (reportAfter === 0 || inARow === 0 || inARow % reportAfter !== 0) return;
-    const detail = hasFailed ? (failure as string) : describeFault(status, headMs);
+    const detail = status === 0 ? (failure as string) : describeFault(status, headMs);
     this.#owner.context.post({ kind: 'faults-in-a-row', backendId: backend.id, detail });
   }
 

@@ -55,6 +55,10 @@ export class Attempts implements HedgeOwner, Waiter {
   /** Failed attempts that `retries.attempts` counts: all but that of a keep-alive race. */
   #counted = 0;
   #hasRaced = false;
+  /** The last attempt ended by such a race. */
+  #isRace = false;
+  /** An interim response was relayed to the client. */
+  hasInterim = false;
   /** The budget has granted the next attempt already. */
   #isPaidFor = false;
   /** The current attempt begins a session, or moves it. */
@@ -76,7 +80,8 @@ export class Attempts implements HedgeOwner, Waiter {
   start(): void {
     const { context } = this.#owner;
     // Nobody overtakes those who wait.
-    const error = context.queue.isEmpty ? this.#begin() : 'ERR_BACKENDS_FULL';
+    const mustWait = context.queue.hasLine && !this.isPicky;
+    const error = mustWait ? 'ERR_BACKENDS_FULL' : this.#begin();
     if (error === null) this.#owner.onAttemptBegun();
     else if (error === 'ERR_BACKENDS_FULL') this.#enqueue();
     else this.#giveUp(error);
@@ -88,10 +93,9 @@ export class Attempts implements HedgeOwner, Waiter {
    */
   fail(code: ErrorCode, detail: string, isReplayable: boolean): void {
     const { backend, hasResponse, isReused } = this.current as Attempt;
-    this.#clearTimer();
-    this.end(code, false);
-    this.#lastDetail = detail;
     const { retries } = this.view.snapshot.pool;
+    this.#clearTimer();
+    this.#lastDetail = detail;
     const failed: FailedAttempt = {
       code,
       method: this.#request.facts.method,
@@ -101,14 +105,21 @@ export class Attempts implements HedgeOwner, Waiter {
       isReplayable,
     };
     if (this.#hedge !== null) {
+      this.end(code, false);
       this.#goOnWith(this.#hedge);
-    } else if (!this.#hasRaced && isKeepAliveRace(failed, isReused, retries)) {
+      return;
+    }
+    this.#isRace = !this.#hasRaced && isKeepAliveRace(failed, isReused, retries);
+    this.end(code, false);
+    if (this.#isRace) {
       this.#hasRaced = true;
       this.#needsFresh = true;
       this.start();
-    } else if (this.#mayGoOn(failed)) {
+      return;
+    }
+    this.#tried = [...(this.#tried ?? []), backend];
+    if (this.#isAnyLeft(false) && this.#mayGoOn(failed)) {
       this.#counted++;
-      this.#tried = [...(this.#tried ?? []), backend];
       this.#startAfter(backoffMs(this.#counted, retries, this.#owner.context.random()));
     } else {
       this.#owner.fail(code, detail);
@@ -122,7 +133,7 @@ export class Attempts implements HedgeOwner, Waiter {
     this.current = null;
     this.endedAt = performance.now();
     if (attempt.connectMs >= 0) this.connectMs = attempt.connectMs;
-    this.#note(attempt.end(failure, mayReuse, this.endedAt));
+    this.#note(attempt.end(failure, mayReuse, this.endedAt, this.#isRace));
   }
 
   /** The current attempt has the response head: nobody else is waited for. */
@@ -146,7 +157,8 @@ export class Attempts implements HedgeOwner, Waiter {
   /** Whether an answer with a status of `retries.on_status` is given up for another attempt. */
   mayRefuse(status: number, isReplayable: boolean): boolean {
     const { retries } = this.view.snapshot.pool;
-    if (!retries.onStatus.includes(status) || !this.#isAnyLeft) return false;
+    if (this.hasInterim || !retries.onStatus.includes(status) || !this.#isAnyLeft(true))
+      return false;
     this.#isPaidFor = this.#mayGoOn({
       code: 'ERR_BACKEND_STATUS',
       method: this.#request.facts.method,
@@ -154,14 +166,20 @@ export class Attempts implements HedgeOwner, Waiter {
       hasResponse: false,
       isReplayable,
     });
+    if (this.#isPaidFor) (this.current as Attempt).headCame(status, performance.now());
     return this.#isPaidFor;
   }
 
-  /** There is a backend that this exchange has not been to. */
-  get #isAnyLeft(): boolean {
-    const { eligible } = this.#owner.context.view;
-    const { backend } = this.current as Attempt;
-    return eligible.some((one) => one !== backend && this.#tried?.includes(one) !== true);
+  /** There is a backend that this exchange has not been to. @param withRoom and that has not all it may have. */
+  #isAnyLeft(withRoom: boolean): boolean {
+    const { eligible, snapshot } = this.#owner.context.view;
+    const { maxRequests } = snapshot.pool;
+    return eligible.some(
+      (one) =>
+        one !== this.backend &&
+        this.#tried?.includes(one) !== true &&
+        !(withRoom && maxRequests !== 0 && one.inFlight >= maxRequests),
+    );
   }
 
   /** The time of `onAttemptWaits` is up. */
@@ -178,12 +196,18 @@ export class Attempts implements HedgeOwner, Waiter {
   }
 
   #begin(): ErrorCode | null {
-    const { view } = this.#owner.context;
-    const isFirst = this.records.length === 0 && this.#queuedAt === 0;
-    const attempt = this.#pick(this.#owner, view, isFirst ? this.#startedAt : performance.now());
-    if (typeof attempt === 'string') return attempt;
-    if (this.records.length > 0) this.backend?.counters.attemptRetried();
-    this.view = view;
+    const { view, counters } = this.#owner.context;
+    const isFirst = this.records.length === 0;
+    // The pool's circuit breaker counts requests that get through to a backend, whatever becomes of them there.
+    if (isFirst && !counters.passGate()) return 'ERR_CIRCUIT_OPEN';
+    const isPrompt = isFirst && this.#queuedAt === 0;
+    const attempt = this.#pick(this.#owner, view, isPrompt ? this.#startedAt : performance.now());
+    if (typeof attempt === 'string') {
+      if (isFirst) counters.returnPass();
+      return attempt;
+    }
+    if (!isFirst && !this.#isRace) this.backend?.counters.attemptRetried();
+    this.#isRace = false;
     this.#adopt(attempt);
     return null;
   }
@@ -227,6 +251,7 @@ export class Attempts implements HedgeOwner, Waiter {
   }
 
   #adopt(attempt: Attempt): void {
+    this.view = attempt.view;
     this.current = attempt;
     this.backend = attempt.backend;
   }
@@ -253,6 +278,7 @@ export class Attempts implements HedgeOwner, Waiter {
       this.start();
       return;
     }
+    this.endedAt = 0;
     this.#owner.onAttemptWaits(Number.POSITIVE_INFINITY);
     this.#timer = setTimeout(() => {
       this.#timer = null;
@@ -265,6 +291,8 @@ export class Attempts implements HedgeOwner, Waiter {
     const last = this.records.at(-1);
     const { view } = this.#owner.context;
     if (last !== undefined) this.#owner.fail(last.outcome as ErrorCode, this.#lastDetail);
+    else if (error === 'ERR_CIRCUIT_OPEN')
+      this.#owner.fail(error, 'the circuit breaker of the pool is open');
     else this.#owner.fail(error, `the pool has ${view.backends.size} backends`);
   }
 
@@ -278,8 +306,13 @@ export class Attempts implements HedgeOwner, Waiter {
       return;
     }
     this.view = view;
+    this.endedAt = 0;
     this.#queuedAt = performance.now();
     this.#owner.onAttemptWaits(timeoutMs);
+  }
+
+  get isPicky(): boolean {
+    return this.#tried !== null;
   }
 
   tryStart(): boolean {
@@ -302,15 +335,22 @@ export class Attempts implements HedgeOwner, Waiter {
   // ── A second attempt beside the first ───────────────────────────────────────────────────────────────────────────
 
   #startHedge(): void {
-    const { context } = this.#owner;
-    const { current, view } = this;
-    const { budgetPercent } = view.snapshot.pool.retries;
-    if (current === null || !context.retryBudget.withdraw(budgetPercent)) return;
+    const { retryBudget, counters, queue, view } = this.#owner.context;
+    const { current } = this;
+    // Those who wait for a backend come first.
+    if (current === null || queue.hasLine || !this.#isAnyLeft(true)) return;
+    if (!retryBudget.withdraw(view.snapshot.pool.retries.budgetPercent)) return;
+    // The session stays with the first attempt, unless that fails.
+    const bindsSession = this.#bindsSession;
     this.#tried = [current.backend];
     const hedge = new Hedge(this, this.#owner, this.#request);
     const attempt = this.#pick(hedge, view, performance.now());
-    if (typeof attempt === 'string') return;
-    context.counters.hedged();
+    this.#bindsSession = bindsSession;
+    if (typeof attempt === 'string') {
+      retryBudget.refund();
+      return;
+    }
+    counters.hedged();
     this.#hedge = hedge;
     hedge.start(attempt);
   }
@@ -318,6 +358,8 @@ export class Attempts implements HedgeOwner, Waiter {
   /** The first attempt failed: the hedge is the exchange's attempt. */
   #goOnWith(hedge: Hedge): void {
     this.#hedge = null;
+    this.#counted++;
+    this.#bindsSession = true;
     this.#adopt(hedge.adopt());
     this.#owner.onAttemptBegun();
   }
@@ -330,6 +372,7 @@ export class Attempts implements HedgeOwner, Waiter {
 
   onHedgeFailed(attempt: Attempt, code: ErrorCode): void {
     this.#hedge = null;
+    this.#tried = [...(this.#tried ?? []), attempt.backend];
     this.#note(attempt.end(code, false, performance.now()));
   }
 

@@ -190,7 +190,7 @@ export class Download {
     }
     readConnectionOptions(head, buffer, base, options);
     if (head.status < 200) return this.#takeInterim(head, buffer, base);
-    if (this.#interim === 0 && owner.refuses(head.status)) {
+    if (owner.refuses(head.status)) {
       owner.onAttemptFailed('ERR_BACKEND_STATUS', `status ${head.status}`);
       return null;
     }

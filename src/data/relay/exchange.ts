@@ -305,6 +305,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   onInterim(): void {
+    this.#attempts.hasInterim = true;
     this.#touch();
   }
 
@@ -318,7 +319,6 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   refuses(status: number): boolean {
-    // Without a list, which is the rule, nothing else is asked.
     if (this.#view.snapshot.pool.retries.onStatus.length === 0) return false;
     return this.#attempts.mayRefuse(
       status,

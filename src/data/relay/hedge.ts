@@ -5,6 +5,7 @@
  *
  * It stands between its attempt and the exchange until that is settled, so that the exchange has one attempt at a time.
  */
+import { performance } from 'node:perf_hooks';
 import type { ErrorCode } from '../../errors.ts';
 import type { DataContext } from '../context.ts';
 import type { Attempt, AttemptOwner } from './attempt.ts';
@@ -76,7 +77,10 @@ export class Hedge implements AttemptOwner {
 
   refuses(status: number): boolean {
     // An error does not win: the first attempt may still do better.
-    return this.#isAdopted ? this.#owner.refuses(status) : status >= 500;
+    if (this.#isAdopted) return this.#owner.refuses(status);
+    if (status < 500) return false;
+    (this.attempt as Attempt).headCame(status, performance.now());
+    return true;
   }
 
   onUploadRoom(): void {}

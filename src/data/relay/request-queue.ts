@@ -3,43 +3,62 @@
  *
  * Each data thread has its own queue; how many wait is counted for all threads together. A backend's room is counted in
  * shared memory, so a request that ends in one thread may make room for one that waits in another: the queue is asked when
- * a request of its own thread ends, and every few milliseconds while anybody waits.
+ * a request of its own thread ends, and every few milliseconds while anybody waits. A thread with many requests would take
+ * the room that it makes again and again: while others wait elsewhere, it leaves it to them twice as often as their share of
+ * those who wait.
  */
 import type { ProcessCounters } from '../../snapshot/process-counters.ts';
 
 export interface Waiter {
   /** Tries again. @returns false when there is still no room; it keeps its place then. */
   tryStart(): boolean;
+  /** It can't go to every backend, so that there may be room for those behind it. Does not change while it waits. */
+  readonly isPicky: boolean;
 }
 
 const POLL_MS = 5;
+/** For so many polls a thread leaves the room that it has made to the others. */
+const POLLS_LEFT_OUT = 2;
 
 export class RequestQueue {
   readonly #counters: ProcessCounters;
   /** In order of arrival. A set: whoever leaves early leaves from the middle. */
   readonly #waiting = new Set<Waiter>();
+  /** Of those, the ones that others must not overtake. */
+  #inLine = 0;
+  readonly #random: () => number;
+  #pollsLeftOut = 0;
   #poll: NodeJS.Timeout | null = null;
   #isAwake = false;
 
-  constructor(counters: ProcessCounters) {
+  /** @param random uniform in [0, 1). */
+  constructor(counters: ProcessCounters, random: () => number) {
     this.#counters = counters;
+    this.#random = random;
   }
 
-  get isEmpty(): boolean {
-    return this.#waiting.size === 0;
+  /** A request that has just come must not overtake those who wait, here or in another thread. */
+  get hasLine(): boolean {
+    return this.#inLine > 0 || this.#waitingElsewhere > 0;
+  }
+
+  get #waitingElsewhere(): number {
+    return this.#counters.queued - this.#waiting.size;
   }
 
   /** Takes a place; false when `limit` requests wait already, in all threads together. */
   enter(waiter: Waiter, limit: number): boolean {
     if (!this.#counters.tryEnqueue(limit)) return false;
     this.#waiting.add(waiter);
-    this.#poll ??= setInterval(() => this.#startWaiting(), POLL_MS);
+    if (!waiter.isPicky) this.#inLine++;
+    this.#poll ??= setInterval(() => this.#look(), POLL_MS);
     return true;
   }
 
   /** Gives the place up, for whatever reason. Called once for each that entered. */
   leave(waiter: Waiter, waitedMs: number): void {
     if (!this.#waiting.delete(waiter)) return;
+    if (!waiter.isPicky) this.#inLine--;
     this.#counters.dequeued(waitedMs / 1000);
     if (this.#waiting.size > 0 || this.#poll === null) return;
     clearInterval(this.#poll);
@@ -49,6 +68,12 @@ export class RequestQueue {
   /** A request of this thread has ended: there may be room. */
   roomMade(): void {
     if (this.#waiting.size === 0 || this.#isAwake) return;
+    const elsewhere = this.#waitingElsewhere;
+    const all = this.#waiting.size + elsewhere;
+    if (elsewhere > 0 && this.#random() * all < 2 * elsewhere) {
+      this.#pollsLeftOut = POLLS_LEFT_OUT;
+      return;
+    }
     this.#isAwake = true;
     setImmediate(() => {
       this.#isAwake = false;
@@ -56,8 +81,13 @@ export class RequestQueue {
     });
   }
 
+  #look(): void {
+    if (this.#pollsLeftOut > 0) this.#pollsLeftOut--;
+    else this.#startWaiting();
+  }
+
   /** The first ones go, as far as there is room; those behind must not overtake them. */
   #startWaiting(): void {
-    for (const waiter of this.#waiting) if (!waiter.tryStart()) break;
+    for (const waiter of this.#waiting) if (!waiter.tryStart() && !waiter.isPicky) break;
   }
 }

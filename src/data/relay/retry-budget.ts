@@ -47,6 +47,11 @@ export class RetryBudget {
     return true;
   }
 
+  /** What `withdraw` has granted was not used. */
+  refund(): void {
+    (this.#retries[this.#slot] as number)--;
+  }
+
   /** Moves on to the current second; called by the thread's tick. */
   advance(): void {
     const second = Math.floor(this.#now() / 1000);
