@@ -68,7 +68,10 @@ describe('a client', () => {
     const former = new RateLimiter(limitOf(1, 86_400_000, 1_000), memory);
     expect(burstAt(former, 0, 2_000)).toBe(1_000);
     const current = new RateLimiter(limitOf(10, 1_000, 5), memory);
-    expect(current.take('client', 0)).toBeCloseTo(100, 3);
+    expect(burstAt(current, 0, 9)).toBe(5);
+    expect(burstAt(current, 100, 9)).toBe(1);
+    // The former one is as it was, should it come back: it is no way to a second burst.
+    expect(burstAt(new RateLimiter(former.limit, memory), 100, 9)).toBe(0);
   });
 
   test('with a burst of a thousand years has six of them', () => {

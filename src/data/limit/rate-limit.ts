@@ -31,6 +31,9 @@ const MOST_BURST_NS = 6 * 365 * 86_400 * SECOND_NS;
 export class RateLimiter {
   readonly limit: RateLimit;
   readonly #table: ClientTable;
+  /** Of the hashes of keys. What was kept under another limit says nothing about this one, and is not found. */
+  readonly #seedA: number;
+  readonly #seedB: number;
   /**
    * Between two requests that come evenly. Whole, so that sums of it are exact however many there are: at a million requests
    * a second that is off by 1/2000 at most.
@@ -42,6 +45,9 @@ export class RateLimiter {
   constructor(limit: RateLimit, memory: SharedArrayBuffer) {
     this.limit = limit;
     this.#table = new ClientTable(memory);
+    const text = JSON.stringify(limit);
+    this.#seedA = hashText(text, this.#table.seedA);
+    this.#seedB = hashText(text, this.#table.seedB);
     this.#intervalNs = Math.max(1, Math.round((limit.perMs * MS_NS) / limit.rate));
     this.#burstNs = Math.min((limit.burst - 1) * this.#intervalNs, MOST_BURST_NS);
   }
@@ -53,7 +59,7 @@ export class RateLimiter {
    */
   take(key: string, nowMs: number): number {
     const table = this.#table;
-    const entry = table.acquire(hashText(key, table.seedA), hashText(key, table.seedB), nowMs);
+    const entry = table.acquire(hashText(key, this.#seedA), hashText(key, this.#seedB), nowMs);
     // All entries of this table expire, so there always is one.
     if (entry === NO_ENTRY) return 0;
     const waitNs = this.#takeFrom(entry, nowMs - table.epochMs);
@@ -70,8 +76,7 @@ export class RateLimiter {
     if (!table.isNew) {
       const keptNs =
         (table.get(entry, V_SECONDS) - second) * SECOND_NS + table.get(entry, V_NANOSECONDS);
-      // Nobody owes more than a full burst: a limit that was changed does not lock out those who used the former one.
-      arrivalNs = Math.min(Math.max(keptNs, nowNs), nowNs + this.#burstNs + this.#intervalNs);
+      arrivalNs = Math.max(keptNs, nowNs);
     }
     const waitNs = arrivalNs - nowNs - this.#burstNs;
     if (waitNs > TOLERANCE_NS) return waitNs;
