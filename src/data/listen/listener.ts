@@ -36,20 +36,26 @@ export class Listener {
   constructor(context: DataContext, material: TlsMaterial | undefined) {
     this.#context = context;
     this.#isTls = material !== undefined;
-    const options = { allowHalfOpen: true, noDelay: true };
     this.#server =
       material === undefined
-        ? net.createServer(options, (socket) => this.#acceptSocket(socket))
+        ? net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+            this.#acceptSocket(socket),
+          )
         : tls.createServer(
             {
-              ...options,
+              // Who leaves within the handshake has left: half-open only from its end on.
+              allowHalfOpen: false,
+              noDelay: true,
               cert: material.cert,
               key: material.key,
               ALPNProtocols: ['http/1.1'],
               minVersion: 'TLSv1.2',
               handshakeTimeout: TLS_HANDSHAKE_MS,
             },
-            (socket) => this.#acceptSocket(socket),
+            (socket) => {
+              socket.allowHalfOpen = true;
+              this.#acceptSocket(socket);
+            },
           );
     if (this.#isTls) {
       this.#server.on('connection', (socket: net.Socket) => this.#admitCarrier(socket));
