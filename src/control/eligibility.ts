@@ -4,6 +4,7 @@
  * - Picked are the primaries that are alive, by their weights. Weight 0 is never picked.
  * - Backups are picked while no primary is alive. As in HAProxy, a backup keeps its sessions as long as it is alive, also
  *   when the primaries are back: moving clients twice would be worse.
+ * - A backup that is not picked is a spare: as in nginx, it gets the requests that all of the picked have failed.
  * - Sessions stay with whoever is alive, weight 0 included, and with draining backends that are fit.
  * - An ejection never takes the last one: when nobody else is left, ejected backends that pass their checks are picked.
  * - Slow start, as nginx and HAProxy have it: a backend that is alive again counts from a tenth up to all of its weight, in
@@ -70,6 +71,9 @@ export function decideEligibility(
       })),
       keeps: backends
         .filter((backend) => pickedIds.has(backend.id) || keepsSessions(backend))
+        .map(({ id }) => id),
+      spares: wanted
+        .filter((backend) => backend.isBackup && isAlive(backend) && !pickedIds.has(backend.id))
         .map(({ id }) => id),
       isPanic,
     },

@@ -19,6 +19,8 @@ export interface View {
   readonly strategy: Strategy<Backend>;
   /** What the strategy picks from. Replaced as a whole when it changes. */
   eligible: readonly Backend[];
+  /** See `Eligibility.spares`. Changes with `eligible`. */
+  spares: readonly Backend[];
   readonly sessions: Sessions<Backend> | null;
   readonly rateLimiter: RateLimiter | null;
   /** What the policies go by has to be read from each request. */
@@ -63,6 +65,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     backends,
     strategy,
     eligible: [],
+    spares: [],
     sessions: pool.sticky === null ? null : createSessions(pool.sticky, parts),
     rateLimiter:
       pool.rateLimit === null ? null : new RateLimiter(pool.rateLimit, parts.clientTables.rates),
@@ -89,11 +92,15 @@ export function setEligible(view: View, eligibility: Eligibility): void {
     picks.push(backend);
   }
   view.eligible = picks;
+  view.spares = backendsOf(view, eligibility.spares);
   view.panicLine = eligibility.isPanic ? PANIC_LINE : '';
   view.strategy.rebuild(picks);
   if (view.sessions === null) return;
-  const keepers = eligibility.keeps.flatMap((id) => view.backends.get(id) ?? []);
-  view.sessions.rebuild(picks, keepers);
+  view.sessions.rebuild(picks, backendsOf(view, eligibility.keeps));
+}
+
+function backendsOf({ backends }: View, ids: readonly number[]): readonly Backend[] {
+  return ids.flatMap((id) => backends.get(id) ?? []);
 }
 
 function createSessions(sticky: Sticky, parts: ViewParts): Sessions<Backend> {

@@ -235,7 +235,7 @@ describe('eligibility', () => {
     fc.assert(
       fc.property(anyBackends, anyRules, (backends, rules) => {
         const decision = decideEligibility(backends, rules, NOW);
-        const { picks, keeps, isPanic } = decision.eligibility;
+        const { picks, keeps, spares, isPanic } = decision.eligibility;
         const byId = new Map(backends.map((backend) => [backend.id, backend]));
         const picked = picks.map(({ id }) => byId.get(id) as Backend);
         const primaries = backends.filter((b) => isAlive(b) && b.weight > 0 && !b.isBackup);
@@ -253,6 +253,9 @@ describe('eligibility', () => {
         const hasBackup = picked.some(({ isBackup }) => isBackup);
         expect(primaries.length > 0 && hasBackup).toBe(false);
         for (const id of keeps) expect(byId.get(id)?.adminState).not.toBe('disabled');
+        const backups = backends.filter((b) => isAlive(b) && b.weight > 0 && b.isBackup);
+        const isPicked = (backend: Backend) => picked.includes(backend);
+        expect(spares).toEqual(backups.filter((b) => !isPicked(b)).map(({ id }) => id));
         expect(isPanic && rules.panicThresholdPercent === 0).toBe(false);
         expect(isPanic || picked.every(({ health }) => health === 'healthy')).toBe(true);
         const isAnyHealthy = backends.some(

@@ -172,14 +172,13 @@ export class Attempts implements HedgeOwner, Waiter {
 
   /** There is a backend that this exchange has not been to. @param withRoom and that has not all it may have. */
   #isAnyLeft(withRoom: boolean): boolean {
-    const { eligible, snapshot } = this.#owner.context.view;
+    const { eligible, spares, snapshot } = this.#owner.context.view;
     const { maxRequests } = snapshot.pool;
-    return eligible.some(
-      (one) =>
-        one !== this.backend &&
-        this.#tried?.includes(one) !== true &&
-        !(withRoom && maxRequests !== 0 && one.inFlight >= maxRequests),
-    );
+    const isLeft = (one: Backend): boolean =>
+      one !== this.backend &&
+      this.#tried?.includes(one) !== true &&
+      !(withRoom && maxRequests !== 0 && one.inFlight >= maxRequests);
+    return eligible.some(isLeft) || spares.some(isLeft);
   }
 
   /** The time of `onAttemptWaits` is up. */
@@ -217,16 +216,25 @@ export class Attempts implements HedgeOwner, Waiter {
     const tried = this.#tried;
     let avoid: readonly Backend[] | null = tried;
     for (;;) {
-      const backend =
+      let backend =
         this.#pickForSession(view, avoid) ?? view.strategy.pick(keys?.hash ?? clientAddress, avoid);
       // A strategy falls back on the avoided when nothing else is left.
-      if (backend === null || (avoid !== null && avoid.includes(backend))) {
-        return avoid === tried ? 'ERR_NO_BACKEND' : 'ERR_BACKENDS_FULL';
+      if (avoid !== null && backend !== null && avoid.includes(backend)) {
+        backend = this.#pickSpare(view, avoid);
       }
+      if (backend === null) return avoid === tried ? 'ERR_NO_BACKEND' : 'ERR_BACKENDS_FULL';
       const attempt = new Attempt(owner, view, backend, startedAt);
       if (attempt.begin(this.#needsFresh)) return attempt;
       avoid = avoid === null ? [backend] : [...avoid, backend];
     }
+  }
+
+  /** When all of the eligible have failed the request. Not for a hedge: who is slow has not failed. */
+  #pickSpare({ eligible, spares }: View, avoid: readonly Backend[]): Backend | null {
+    const tried = this.#tried;
+    if (tried === null || this.current !== null) return null;
+    if (!eligible.every((backend) => tried.includes(backend))) return null;
+    return spares.find((backend) => !avoid.includes(backend)) ?? null;
   }
 
   /** Where the client's session is, or where it begins; null where that is the strategy's to say. */
