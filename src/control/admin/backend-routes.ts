@@ -66,8 +66,10 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   async function add(call: AdminCall): Promise<AdminAnswer> {
     const body = parseObject(call.body, ['url', 'weight', 'backup']);
     const address = readUrl(requireText(body, 'url'));
-    const weight = readWeight(body['weight'] ?? 1);
-    const isBackup = readBackup(body['backup'] ?? false);
+    // Only what is left out has a default: null is a mistake.
+    const { weight: wanted = 1, backup = false } = body;
+    const weight = readWeight(wanted);
+    const isBackup = readBackup(backup);
     const backend = await operator.add(address, { weight, isBackup }, preconditionOf(call.request));
     await Promise.race([
       health.checkNow(backend.id),
