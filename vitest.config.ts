@@ -5,9 +5,10 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/build-first.ts'],
     setupFiles: ['test/support/after-test.ts'],
-    // Tests start processes and measure time: separate processes, and no more of them than a small machine has cores.
+    // Tests start processes and measure time: separate processes, and few of them. They wait for a quarter of their time,
+    // so a machine of two cores has work for three.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 20_000,
     teardownTimeout: 5_000,
