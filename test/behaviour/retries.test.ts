@@ -1,5 +1,6 @@
 /** `retries`: statuses, the time of one attempt, hedging, the total deadline, and what the log says of it all. */
 import { expect, test } from 'vitest';
+import type { LogLine } from '../support/fairlead.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 import {
@@ -42,6 +43,14 @@ async function setUp(count: number, config: Readonly<Record<string, unknown>>) {
     },
     line: (path: string) =>
       waitFor(() => fairlead.accessLines().find((line) => line['path'] === path)),
+    /** Of requests with two attempts, once there is one. */
+    linesOfSecondAttempts: () =>
+      waitFor<LogLine[] | undefined>(() => {
+        const lines = fairlead
+          .accessLines()
+          .filter((line) => (line['attempts'] as unknown[]).length === 2);
+        return lines.length > 0 ? lines : undefined;
+      }),
     async leftNothing(): Promise<void> {
       client.reset();
       expect(await leftover(fairlead)).toEqual(NOTHING);
@@ -130,9 +139,7 @@ test('per_try_timeout: a silent backend costs one attempt, not the request', asy
   for (let round = 0; round < 2; round++) {
     expect((await the.ask(get('/slow'))).status).toBe(200);
   }
-  const slow = the.fairlead
-    .accessLines()
-    .find((line) => (line['attempts'] as unknown[]).length === 2);
+  const [slow] = await the.linesOfSecondAttempts();
   expect(slow).toMatchObject({
     attempts: [{ outcome: 'ERR_BACKEND_TRY_TIMEOUT' }, { outcome: 'ok' }],
   });
@@ -185,9 +192,7 @@ test('a hedge answers for a slow backend, and the slow attempt is called off', a
     const response = await the.ask(get('/read'));
     expect([response.status, String(response.body)]).toEqual([200, 'ok']);
   }
-  const hedged = the.fairlead
-    .accessLines()
-    .filter((line) => (line['attempts'] as unknown[]).length === 2);
+  const hedged = await the.linesOfSecondAttempts();
   expect(hedged).toMatchObject([{ attempts: [{ outcome: 'called_off' }, { outcome: 'ok' }] }]);
   // The connection of the slow one is gone, not reused.
   await waitFor(() => the.backends[0]?.raw.connections.every(({ isEnded }) => isEnded));
