@@ -143,7 +143,8 @@ describe('of the pool', () => {
   test('opens: 503 that says so and when to come again', async () => {
     const the = await poolOpened('1m');
     const before = the.backends.map(({ requests }) => requests);
-    const refused = () => the.metric('fairlead_errors_total{code="ERR_CIRCUIT_OPEN"}');
+    const refused = async () =>
+      (await the.metric('fairlead_errors_total{code="ERR_CIRCUIT_OPEN"}')) ?? 0;
     // Of the requests that opened it, the last may have been refused.
     const refusedBefore = await refused();
     const { status: code, fields, body } = await the.ask({ fields: ['Accept: application/json'] });
