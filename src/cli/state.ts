@@ -50,12 +50,22 @@ async function show(file: string): Promise<number> {
 }
 
 /** Empty for a backend of the config that nothing was changed about. */
-function describe({ source, isRemoved, isLeaving, weight, state }: OperatorEntry): string {
+function describe({
+  source,
+  isRemoved,
+  isLeaving,
+  weight,
+  isBackup,
+  state,
+}: OperatorEntry): string {
   const words: string[] = [];
   if (source === 'api') words.push('added');
   if (isRemoved) words.push('removed');
   if (isLeaving) words.push('leaving');
   if (weight !== undefined) words.push(`weight ${weight}`);
+  if (isBackup !== undefined && !(source === 'api' && !isBackup)) {
+    words.push(isBackup ? 'backup' : 'no backup');
+  }
   if (state !== undefined) words.push(state);
   return words.join(', ');
 }

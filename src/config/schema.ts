@@ -48,7 +48,9 @@ const backend = z
             )
             .default(1),
           backup: trueOrFalse()
-            .describe('Used only while no other backend may get requests.')
+            .describe(
+              'Used only while no other backend may get requests, or for a request that all others have failed.',
+            )
             .default(false),
         })
         .transform(({ url, weight, backup }) => ({ ...url, weight, isBackup: backup })),

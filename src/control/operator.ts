@@ -70,6 +70,7 @@ export class Operator {
       backend: address.url,
       id: backend.id,
       weight,
+      backup: isBackup,
     });
     return backend;
   }
@@ -123,11 +124,14 @@ export class Operator {
       this.#drainAs(id, update.state, drainMs);
     }
     const { url } = backend.address;
-    this.#log.info('backend.updated', `${url} is ${backend.adminState}, weight ${backend.weight}`, {
+    const role = backend.isBackup ? ', a backup' : '';
+    const now = `${backend.adminState}, weight ${backend.weight}${role}`;
+    this.#log.info('backend.updated', `${url} is ${now}`, {
       backend: url,
       id,
       state: backend.adminState,
       weight: backend.weight,
+      backup: backend.isBackup,
     });
     return backend;
   }

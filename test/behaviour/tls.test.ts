@@ -1,46 +1,16 @@
 /** The TLS short form: `ssl: {enabled, cert_file, key_file}`. The same data path, over tls sockets. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import https from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import tls from 'node:tls';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { makeCertificate } from '../support/certificate.ts';
 import { runFairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
 import { waitFor, within } from '../support/wait-for.ts';
-
-let folder: string;
-
-function certificate(name: string): { cert_file: string; key_file: string } {
-  const cert = join(folder, `${name}.crt`);
-  const key = join(folder, `${name}.key`);
-  execFileSync(
-    'openssl',
-    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'].concat([
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${name}`,
-      '-addext',
-      'subjectAltName=DNS:localhost,IP:127.0.0.1',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-    ]),
-    { stdio: 'ignore' },
-  );
-  return { cert_file: cert, key_file: key };
-}
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fairlead-tls-'));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface TlsResponse {
   readonly status: number;
@@ -79,7 +49,7 @@ describe('over TLS', () => {
       response.end(`${request.headers['x-forwarded-proto']} ${request.url}`);
     });
     const fairlead = await startFairlead({
-      config: { backends: [backend.url], ssl: { enabled: true, ...certificate('first') } },
+      config: { backends: [backend.url], ssl: { enabled: true, ...makeCertificate('first') } },
     });
     const curl = await promisify(execFile)('curl', [
       '-sk',
@@ -106,7 +76,7 @@ describe('over TLS', () => {
       request.pipe(response);
     });
     const fairlead = await startFairlead({
-      config: { backends: [backend.url], ssl: { enabled: true, ...certificate('big') } },
+      config: { backends: [backend.url], ssl: { enabled: true, ...makeCertificate('big') } },
     });
     const body = Buffer.alloc(5 * 1024 * 1024, 'abcdefg');
     const echoed = await new Promise<Buffer>((resolve, reject) => {
@@ -135,7 +105,7 @@ describe('over TLS', () => {
       config: {
         backends: [backend.url],
         health_check_method: 'tcp',
-        ssl: { enabled: true, ...certificate('cut') },
+        ssl: { enabled: true, ...makeCertificate('cut') },
       },
     });
     await expect(get(fairlead.port, '/')).rejects.toThrow(/aborted|ECONNRESET|socket hang up/);
@@ -144,7 +114,7 @@ describe('over TLS', () => {
   test('a plain request, a broken handshake and a client that says nothing hurt nobody', async () => {
     const backend = await httpBackend();
     const fairlead = await startFairlead({
-      config: { backends: [backend.url], ssl: { enabled: true, ...certificate('rude') } },
+      config: { backends: [backend.url], ssl: { enabled: true, ...makeCertificate('rude') } },
     });
     await expect(fetch(fairlead.url)).rejects.toThrow('fetch failed');
     const socket = tls.connect({
@@ -162,14 +132,14 @@ describe('over TLS', () => {
 
   test('a reload takes the new certificate, and open connections stay', async () => {
     const backend = await httpBackend();
-    const pair = certificate('before');
+    const pair = makeCertificate('before');
     const fairlead = await startFairlead({
       config: { backends: [backend.url], ssl: { enabled: true, ...pair } },
     });
     const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
     expect((await get(fairlead.port, '/', agent)).status).toBe(200);
     expect(await servedName(fairlead.port)).toBe('before');
-    const next = certificate('after');
+    const next = makeCertificate('after');
     copyFileSync(next.cert_file, pair.cert_file);
     copyFileSync(next.key_file, pair.key_file);
     const reloaded = await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' });
@@ -182,11 +152,11 @@ describe('over TLS', () => {
 
 describe('a pair that can not work is a config error that names the file', () => {
   test('missing, mismatched, no PEM', async () => {
-    const [one, two] = [certificate('one'), certificate('two')];
+    const [one, two] = [makeCertificate('one'), makeCertificate('two')];
     const cases: readonly (readonly [Record<string, string>, string])[] = [
-      [{ ...one, cert_file: join(folder, 'gone.crt') }, 'gone.crt'],
-      [{ ...one, key_file: two.key_file }, 'two.key'],
-      [{ ...one, cert_file: one.key_file }, 'one.key'],
+      [{ ...one, cert_file: `${one.cert_file}.gone` }, '.gone'],
+      [{ ...one, key_file: two.key_file }, two.key_file],
+      [{ ...one, cert_file: one.key_file }, one.key_file],
     ];
     for (const [pair, name] of cases) {
       const run = await runFairlead(['check'], {

@@ -185,7 +185,7 @@ describe('state', () => {
     added: [{ url: 'http://localhost:9', id: 2, weight: 4 }],
     configured: [
       { url: 'http://localhost:1', id: 0, state: 'disabled' },
-      { url: 'http://localhost:2', id: 1 },
+      { url: 'http://localhost:2', id: 1, backup: true },
     ],
   };
 
@@ -200,10 +200,11 @@ describe('state', () => {
     expect({ code: shown.code, stderr: shown.stderr }).toEqual({ code: 0, stderr: '' });
     expect(shown.stdout.split('\n').toSorted()).toEqual(
       [
-        `${file}: 3 changes`,
+        `${file}: 4 changes`,
         'strategy least-connections',
         'http://localhost:9 added, weight 4',
         'http://localhost:1 disabled',
+        'http://localhost:2 backup',
         '',
       ].toSorted(),
     );

@@ -2,35 +2,17 @@
  * Connections were counted from the end of the TLS handshake: a client that opened connections and said nothing was not
  * in any count, and no limit held it.
  */
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { metrics, startProxy } from '../behaviour/stage.ts';
 import { afterTest } from '../support/after-test.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import type { Fairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor, within } from '../support/wait-for.ts';
-
-function certificate(): { cert_file: string; key_file: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-limit-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
-  const [cert_file, key_file] = [join(folder, 'server.crt'), join(folder, 'server.key')];
-  execFileSync(
-    'openssl',
-    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'].concat(
-      ['-days', '2', '-subj', '/CN=localhost', '-keyout', key_file],
-      ['-out', cert_file],
-    ),
-    { stdio: 'ignore' },
-  );
-  return { cert_file, key_file };
-}
 
 async function silentClient(port: number): Promise<net.Socket> {
   const socket = net.connect(port, '127.0.0.1');
@@ -64,7 +46,7 @@ function status(port: number): Promise<number> {
 test('limits.client_connections counts TLS clients from their accept on', async () => {
   const backend = await httpBackend();
   const fairlead = await startProxy([backend.url], {
-    ssl: { enabled: true, ...certificate() },
+    ssl: { enabled: true, ...makeCertificate() },
     limits: { client_connections: 2 },
   });
   const silent = [await silentClient(fairlead.port), await silentClient(fairlead.port)];
