@@ -90,7 +90,9 @@ export class CircuitBreakers {
     }
     const before = this.#ofPool.status;
     const gate = this.#ofPool.advance(now, judgedOfAll, faultsOfAll, settings);
-    if (gate !== undefined) setPoolGate(this.#counters, gate);
+    if (gate !== undefined) {
+      setPoolGate(this.#counters, gate, (this.#ofPool.status.until ?? now) - now);
+    }
     if (this.#ofPool.status === before) return;
     this.#registry.poolBreaker = this.#ofPool.status;
     this.#say('the pool', this.#ofPool.status, now, {});

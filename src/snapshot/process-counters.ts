@@ -11,13 +11,16 @@ import {
   STATUSES,
   statusCell,
 } from './counter-cells.ts';
+import { processClockOffsetMs } from './process-clock.ts';
 
 // The buffer: shared Int32 cells, then Int32 gauges of each thread, then a float64 block of each thread.
 const P_ROUND_ROBIN = 0;
 const P_CLIENTS = 1;
 const P_QUEUED = 2;
 const P_GATE = 3;
-const P_HEADER_CELLS = 4;
+/** Second of the process clock in which a shut gate is looked at again. */
+const P_GATE_OPENS_AT = 4;
+const P_HEADER_CELLS = 5;
 const P_HEADER_BYTES = 64;
 // Int32 gauges of one thread.
 const PS_CLIENTS = 0;
@@ -99,6 +102,12 @@ export class ProcessCounters {
   /** What `passGate` has taken was not used. */
   returnPass(): void {
     returnPass(this.#header, P_GATE);
+  }
+
+  /** Whole seconds until the shut gate lets requests try, rounded up, at least 1. @param nowMs on the process clock */
+  gateOpensInSeconds(nowMs: number): number {
+    const opensAt = Atomics.load(this.#header, P_GATE_OPENS_AT);
+    return Math.max(1, opensAt - Math.floor(nowMs / 1_000));
   }
 
   /** Requests that wait for a backend with room, of all threads. */
@@ -198,9 +207,16 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
   };
 }
 
-/** Control plane: from now on the pool gets so many requests, or `GATE_OPEN_WIDE`. */
-export function setPoolGate(buffer: SharedArrayBuffer, passes: number): void {
-  Atomics.store(processHeader(buffer), P_GATE, passes);
+/**
+ * Control plane: from now on the pool gets so many requests, or `GATE_OPEN_WIDE`.
+ *
+ * @param opensInMs how long a shut gate stays shut
+ */
+export function setPoolGate(buffer: SharedArrayBuffer, passes: number, opensInMs = 0): void {
+  const header = processHeader(buffer);
+  const opensAtMs = performance.now() + processClockOffsetMs() + opensInMs;
+  Atomics.store(header, P_GATE_OPENS_AT, Math.ceil(opensAtMs / 1_000));
+  Atomics.store(header, P_GATE, passes);
 }
 
 /** Control plane: a data thread died; its client connections and what waited are gone with it. */

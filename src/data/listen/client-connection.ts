@@ -379,6 +379,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
       closes: true,
       keepsAlive10: false,
       requestId,
+      addedFields: '',
     });
     this.sendText(text);
     const { peerAddress } = this.forwardContext;

@@ -10,6 +10,7 @@ import type { AttemptRecord } from './access-log.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { IncomingRequest } from './incoming-request.ts';
+import { retryAfterField } from './own-answers.ts';
 import type { Waiter } from './request-queue.ts';
 import {
   backoffMs,
@@ -25,8 +26,8 @@ export interface AttemptsOwner extends AttemptOwner {
   onAttemptBegun(): void;
   /** The next attempt comes when there is room, or it is time: after `limitMs` at most, then `waitedTooLong` is called. */
   onAttemptWaits(limitMs: number): void;
-  /** There is no further attempt, and so the exchange fails. */
-  fail(code: ErrorCode, detail: string): void;
+  /** There is no further attempt, and so the exchange fails. @param fields whole field lines for the answer */
+  fail(code: ErrorCode, detail: string, fields?: string): void;
 }
 
 const NONE: readonly AttemptRecord[] = [];
@@ -297,11 +298,14 @@ export class Attempts implements HedgeOwner, Waiter {
   /** There is nobody to send it to: of that and an attempt that failed, the attempt says more. */
   #giveUp(error: ErrorCode): void {
     const last = this.records.at(-1);
-    const { view } = this.#owner.context;
+    const { context } = this.#owner;
+    const { view } = context;
     if (last !== undefined) this.#owner.fail(last.outcome as ErrorCode, this.#lastDetail);
-    else if (error === 'ERR_CIRCUIT_OPEN')
-      this.#owner.fail(error, 'the circuit breaker of the pool is open');
-    else this.#owner.fail(error, `the pool has ${view.backends.size} backends`);
+    else if (error === 'ERR_CIRCUIT_OPEN') {
+      const seconds = context.counters.gateOpensInSeconds(context.processNowMs());
+      const detail = 'the circuit breaker of the pool is open';
+      this.#owner.fail(error, detail, retryAfterField(seconds));
+    } else this.#owner.fail(error, `the pool has ${view.backends.size} backends`);
   }
 
   // ── The queue ───────────────────────────────────────────────────────────────────────────────────────────────────

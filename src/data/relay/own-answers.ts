@@ -7,6 +7,7 @@ import { ERRORS, type ErrorCode } from '../../errors.ts';
 
 /** What RFC 9110 §15.5.6 wants with a 405: the methods that are relayed without asking. */
 const ALLOW = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+/** With a 503 that nobody knows the end of. */
 const RETRY_AFTER_SECONDS = 1;
 
 export interface AnswerShape {
@@ -17,8 +18,8 @@ export interface AnswerShape {
   /** An HTTP/1.0 client that asked for it is told that the connection stays. */
   readonly keepsAlive10: boolean;
   readonly requestId: string;
-  /** Whole field lines: how long to wait. */
-  readonly addedFields?: string;
+  /** Whole field lines: how long to wait. Empty: as usual with the status. */
+  readonly addedFields: string;
 }
 
 /** A complete response, head and body, as latin-1 text. */
@@ -29,10 +30,15 @@ export function errorAnswer(code: ErrorCode, shape: AnswerShape): string {
     : `${status} ${STATUS_CODES[status]}: ${message} (${code})\n`;
   const contentType = shape.wantsJson ? 'application/json' : 'text/plain; charset=utf-8';
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${contentType}\r\nContent-Length: ${body.length}\r\nCache-Control: no-store\r\nProxy-Status: fairlead; error=${proxyStatus}\r\nX-Request-Id: ${shape.requestId}\r\nDate: ${new Date().toUTCString()}\r\n`;
-  head += shape.addedFields ?? '';
+  if (shape.addedFields !== '') head += shape.addedFields;
+  else if (status === 503) head += retryAfterField(RETRY_AFTER_SECONDS);
   if (status === 405) head += `Allow: ${ALLOW}\r\n`;
-  if (status === 503) head += `Retry-After: ${RETRY_AFTER_SECONDS}\r\n`;
   return `${head}${connectionLine(shape.closes, shape.keepsAlive10)}\r\n${shape.isHead ? '' : body}`;
+}
+
+/** RFC 9110 §10.2.3, as a field line. */
+export function retryAfterField(seconds: number): string {
+  return `Retry-After: ${seconds}\r\n`;
 }
 
 /** RFC 9110 §7.6.2: an OPTIONS that has no hops left is answered by whoever has it. */
