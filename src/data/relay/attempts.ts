@@ -79,9 +79,9 @@ export class Attempts implements HedgeOwner, Waiter {
 
   /** Begins the next attempt, or waits for room. */
   start(): void {
-    const { context } = this.#owner;
-    // Nobody overtakes those who wait.
-    const mustWait = context.queue.hasLine && !this.isPicky;
+    const { queue, view } = this.#owner.context;
+    // Nobody overtakes those who wait, unless a reload has done away with waiting: then they are about to go as well.
+    const mustWait = view.snapshot.pool.queue.size > 0 && queue.hasLine && !this.isPicky;
     const error = mustWait ? 'ERR_BACKENDS_FULL' : this.#begin();
     if (error === null) this.#owner.onAttemptBegun();
     else if (error === 'ERR_BACKENDS_FULL') this.#enqueue();
