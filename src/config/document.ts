@@ -9,6 +9,7 @@ import {
   type Node,
   type Pair,
   parseDocument,
+  visit,
 } from 'yaml';
 import type { Path } from './layer.ts';
 import type { Place, Problem } from './problem.ts';
@@ -99,6 +100,13 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
       );
       return { ok: false, problems };
     }
+    const circle = findCircle(document);
+    if (circle !== undefined) {
+      return {
+        ok: false,
+        problems: [problem(circle, 'an alias must not stand inside what it names')],
+      };
+    }
     value = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
     // Aliases that multiply, or too many keys.
@@ -133,6 +141,20 @@ function compareKeys(): (a: unknown, b: unknown) => boolean {
     if (++comparisons > MOST_KEY_COMPARISONS) throw new Error('has too many keys');
     return a === b || (isScalar(a) && isScalar(b) && a.value === b.value);
   };
+}
+
+/** Where an alias stands inside of the node that it names: a value without an end. */
+function findCircle(document: Document.Parsed): number | undefined {
+  let offset: number | undefined;
+  visit(document, {
+    Alias(_key, alias, ancestors) {
+      const named = alias.resolve(document);
+      if (named === undefined || !ancestors.includes(named)) return undefined;
+      offset = alias.range?.[0] ?? 0;
+      return visit.BREAK;
+    },
+  });
+  return offset;
 }
 
 /** The YAML parser's sentences that a user of a config file would not understand, in ours. */

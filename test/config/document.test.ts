@@ -114,6 +114,17 @@ describe('a text that would harm', () => {
     ]);
   });
 
+  test.each([
+    ['x: &a [*a]', '1:8'],
+    ['retries: &a { attempts: *a }', '1:25'],
+    ['a: &a\n  b: &b\n    c: [*b, *a]', '3:9'],
+    ['&a\nport: *a', '2:7'],
+  ])('an alias within what it names: %j', (text, place) => {
+    expect(problemsOf(text)).toEqual([
+      `c.yaml:${place}: an alias must not stand inside what it names`,
+    ]);
+  });
+
   test('size', () => {
     expect(problemsOf(`# ${'x'.repeat(1_100_000)}`)).toEqual(['c.yaml: is larger than 1 MiB']);
   });
