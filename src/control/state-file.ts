@@ -12,7 +12,12 @@ import { z } from 'zod';
 import { parseBackendUrl } from '../config/backend-url.ts';
 import { MAX_WEIGHT } from '../config/settings.ts';
 import { STRATEGY_NAMES } from '../snapshot/snapshot.ts';
-import { ADMIN_STATES, type OperatorEntry, type OperatorState } from './operator-state.ts';
+import {
+  ADMIN_STATES,
+  countChanges,
+  type OperatorEntry,
+  type OperatorState,
+} from './operator-state.ts';
 
 const VERSION = 1;
 
@@ -73,8 +78,18 @@ export async function readStateFile(path: string): Promise<StateFileResult> {
   return decode(parsed.data);
 }
 
-/** Drops all changes of operators; true when there were any to drop. */
+/**
+ * Drops all changes of operators; true when there were any to drop. The secret that signs session cookies is no change, and
+ * stays.
+ */
 export async function clearStateFile(path: string): Promise<boolean> {
+  const result = await readStateFile(path);
+  if (result.kind === 'read' && result.state.sessionSecret !== undefined) {
+    const { sessionSecret } = result.state;
+    const cleared = { nextId: 0, strategy: undefined, entries: new Map(), sessionSecret };
+    await new StateStore(path).save(cleared);
+    return countChanges(result.state) > 0;
+  }
   try {
     await rm(path);
     return true;

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -116,6 +116,19 @@ describe('the state file', () => {
     await new StateStore(path).save(changed().operatorState);
     expect(await clearStateFile(path)).toBe(true);
     expect(await readStateFile(path)).toEqual({ kind: 'absent' });
+  });
+
+  it('can be dropped but for the secret of session cookies, which no operator has changed', async () => {
+    const path = join(await folder(), 'state.json');
+    await new StateStore(path).save({ ...changed().operatorState, sessionSecret: 'a'.repeat(16) });
+    expect(await clearStateFile(path)).toBe(true);
+    const left = { nextId: 0, strategy: undefined, sessionSecret: 'a'.repeat(16) };
+    expect(await readStateFile(path)).toEqual({
+      kind: 'read',
+      state: { ...left, entries: new Map() },
+    });
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await clearStateFile(path)).toBe(false);
   });
 
   it('is not needed', async () => {
