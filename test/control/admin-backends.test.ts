@@ -103,6 +103,22 @@ describe('the admin API: backends', () => {
     expect((await call('GET', '/status')).json).toMatchObject({ generation: 1, total_backends: 1 });
   });
 
+  it.each([
+    ['DELETE', '/backends/0?drian=30s', 'ERR_UNKNOWN_PARAMETER', 'did you mean "drain"?'],
+    ['PATCH', '/backends/0?drain=1s&drain=9s', 'ERR_INVALID_VALUE', undefined],
+    ['PUT', '/backends/0/status?drain=3s', 'ERR_UNKNOWN_PARAMETER', undefined],
+    ['POST', '/backends?url=http://localhost:1', 'ERR_UNKNOWN_PARAMETER', undefined],
+  ])(
+    'refuses %s %s: what it misunderstood could not be undone',
+    async (method, path, code, hint) => {
+      const { call } = await running({ backends: [backend('http://127.0.0.1:1')] });
+      const answer = await call(method, path, { state: 'draining', alive: false });
+      expect(answer).toMatchObject({ status: 422, json: { code, ...(hint && { hint }) } });
+      const view = await call('GET', '/backends/0?whatever=1');
+      expect(view).toMatchObject({ status: 200, json: { state: 'enabled' } });
+    },
+  );
+
   it('takes a backend out until it is put back, whatever the checks say', async () => {
     const { url } = await httpBackend();
     const { call } = await running({ backends: [backend(url)] });

@@ -102,6 +102,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends',
       summary: 'the backends; add one; remove one by its URL',
       isOfPool: true,
+      parameters: { DELETE: ['drain'] },
       methods: {
         GET: () => ({
           status: 200,
@@ -121,6 +122,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends/{id}',
       summary: 'one backend; change its weight or state; remove it',
       isOfPool: true,
+      parameters: { DELETE: ['drain'], PATCH: ['drain'] },
       methods: {
         GET: (call) => answer(200, named(call)),
         PATCH: async (call) => {

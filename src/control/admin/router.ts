@@ -1,6 +1,8 @@
 /** The route table of the admin API: which call is which handler. */
 import type { IncomingMessage } from 'node:http';
+import { didYouMean } from '../../config/nearest.ts';
 import { DEFAULT_POOL } from '../build-snapshot.ts';
+import { clip } from './body.ts';
 import { ProblemError } from './problem.ts';
 
 export interface AdminCall {
@@ -27,6 +29,8 @@ export interface Route {
   readonly path: string;
   readonly summary: string;
   readonly methods: Readonly<Record<string, Handler>>;
+  /** The query parameters of a method that changes something; it takes no others. */
+  readonly parameters?: Readonly<Record<string, readonly string[]>>;
   /** Also under `/pools/{pool}`. */
   readonly isOfPool?: boolean;
   /** Says nothing that anybody may not know, and is asked by machines that hold no token. */
@@ -103,6 +107,32 @@ export function findHandler(route: Route, method: string): Handler {
     `${route.path} takes ${allowed.join(', ')}.`,
     { headers: { Allow: allowed.join(', ') } },
   );
+}
+
+/**
+ * A call that changes something must not be misunderstood: `?drian=30s` would remove a backend at once. One that reads takes
+ * whatever parameters come.
+ * @throws ProblemError 422
+ */
+export function checkParameters(route: Route, method: string, query: URLSearchParams): void {
+  if (method === 'GET' || method === 'HEAD') return;
+  const known = route.parameters?.[method] ?? [];
+  for (const name of new Set(query.keys())) {
+    if (!known.includes(name)) {
+      throw new ProblemError(
+        422,
+        'ERR_UNKNOWN_PARAMETER',
+        `${JSON.stringify(clip(name))} is no parameter of ${method} ${route.path}.`,
+        {
+          ...(known.length > 0 && { hint: `possible: ${known.join(', ')}` }),
+          ...didYouMean(name, known),
+        },
+      );
+    }
+    if (query.getAll(name).length > 1) {
+      throw new ProblemError(422, 'ERR_INVALID_VALUE', `${name} is there more than once.`);
+    }
+  }
 }
 
 function matchPath(

@@ -9,7 +9,14 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from '../../observe/logger.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
 import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
-import { type AdminAnswer, findHandler, findRoute, parseTarget, type Route } from './router.ts';
+import {
+  type AdminAnswer,
+  checkParameters,
+  findHandler,
+  findRoute,
+  parseTarget,
+  type Route,
+} from './router.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_CONNECTIONS = 512;
@@ -43,7 +50,9 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     );
     if (!isOpen) guard(request);
     const { route, params } = findRoute(routes, segments);
-    const handler = findHandler(route, request.method ?? '');
+    const method = request.method ?? '';
+    const handler = findHandler(route, method);
+    checkParameters(route, method, query);
     const body = await readBody(request);
     return handler({ request, params, query, body });
   }
