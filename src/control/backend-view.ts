@@ -37,17 +37,22 @@ export function viewBackend(
   registry: Registry,
   threadCount: number,
 ): BackendView {
-  return view(backend, registry.decision(), threadCount, registry.now());
+  return view(backend, registry.decision(), registry, threadCount);
 }
 
 /** All, in id order. */
 export function viewBackends(registry: Registry, threadCount: number): BackendView[] {
   const decision = registry.decision();
-  const now = registry.now();
-  return registry.backends().map((backend) => view(backend, decision, threadCount, now));
+  return registry.backends().map((backend) => view(backend, decision, registry, threadCount));
 }
 
-function view(backend: Backend, decision: Decision, threadCount: number, now: number): BackendView {
+function view(
+  backend: Backend,
+  decision: Decision,
+  registry: Registry,
+  threadCount: number,
+): BackendView {
+  const { maxRequests, maxConnections } = registry.settings;
   const totals = readBackendCounters(backend.counters, threadCount);
   const tenths = decision.tenths.get(backend.id) ?? 0;
   return {
@@ -58,7 +63,12 @@ function view(backend: Backend, decision: Decision, threadCount: number, now: nu
     backup: backend.isBackup,
     alive: isAlive(backend),
     eligible: tenths > 0,
-    why: explainEligibility(backend, decision, now),
+    why: explainEligibility(
+      backend,
+      decision,
+      { inFlight: totals.inFlight, maxRequests, maxConnections },
+      registry.now(),
+    ),
     state: backend.adminState,
     health: backend.health,
     breaker: backend.breaker.state,

@@ -2,12 +2,40 @@
 import type { Backend } from './backend.ts';
 import { type Decision, TENTHS } from './eligibility.ts';
 
+export interface Load {
+  readonly inFlight: number;
+  /** 0: no limit. */
+  readonly maxRequests: number;
+  /** 0: no limit. */
+  readonly maxConnections: number;
+}
+
 /** For one of the backends that the decision is about. */
-export function explainEligibility(backend: Backend, decision: Decision, now: number): string {
+export function explainEligibility(
+  backend: Backend,
+  decision: Decision,
+  load: Load,
+  now: number,
+): string {
   const obstacle = obstacleOf(backend, decision, now);
   const isPicked = decision.tenths.has(backend.id);
-  if (obstacle === undefined) return strengthOf(backend, decision, now);
-  return isPicked ? `${obstacle}; used all the same: ${needOf(decision)}` : obstacle;
+  if (obstacle !== undefined && !isPicked) return obstacle;
+  const words =
+    obstacle === undefined
+      ? strengthOf(backend, decision, now)
+      : `${obstacle}; used all the same: ${needOf(decision)}`;
+  return words + fullnessOf(load);
+}
+
+/** Of a backend that gets requests, but no more for the moment. */
+function fullnessOf({ inFlight, maxRequests, maxConnections }: Load): string {
+  if (maxRequests > 0 && inFlight >= maxRequests) {
+    return `; full: ${inFlight} of ${maxRequests} requests in flight`;
+  }
+  if (maxConnections > 0 && inFlight >= maxConnections) {
+    return `; full: ${inFlight} of ${maxConnections} connections in use`;
+  }
+  return '';
 }
 
 function obstacleOf(backend: Backend, decision: Decision, now: number): string | undefined {

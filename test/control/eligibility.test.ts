@@ -7,6 +7,7 @@ import { address } from './fixtures.ts';
 
 const NOW = 1_000_000;
 const LONG_AGO = 0;
+const IDLE = { inFlight: 0, maxRequests: 0, maxConnections: 0 };
 
 /** Enabled, healthy and warm, unless the test says otherwise. */
 function one(id: number, change: Partial<Backend> = {}): Backend {
@@ -47,11 +48,31 @@ function decide(
     keeps: keeps.join(' '),
     isPanic,
     nextStepAt: decision.nextStepAt,
-    why: backends.map((backend) => explainEligibility(backend, decision, now)),
+    why: backends.map((backend) => explainEligibility(backend, decision, IDLE, now)),
   };
 }
 
 describe('eligibility', () => {
+  it.each<[number, number, number, string]>([
+    [3, 3, 0, '; full: 3 of 3 requests in flight'],
+    [4, 3, 5, '; full: 4 of 3 requests in flight'],
+    [5, 0, 5, '; full: 5 of 5 connections in use'],
+    [2, 3, 5, ''],
+    [900, 0, 0, ''],
+  ])(
+    'with %d in flight, at most %d, and %d connections, says%s',
+    (inFlight, maxRequests, maxConnections, end) => {
+      const backend = one(0);
+      const rules = { slowStartMs: 0, panicThresholdPercent: 0 };
+      const load = { inFlight, maxRequests, maxConnections };
+      const why = explainEligibility(backend, decideEligibility([backend], rules, NOW), load, NOW);
+      expect(why).toBe(`healthy, last check 3 s ago${end}`);
+      const gone = one(0, { adminState: 'disabled' });
+      const decision = decideEligibility([gone], rules, NOW);
+      expect(explainEligibility(gone, decision, load, NOW)).toBe('disabled by an operator');
+    },
+  );
+
   it.each<[string, Partial<Backend>[], string, string]>([
     ['all that live, by weight', [{ weight: 5 }, { weight: 3 }], '0×5 1×3', '0 1'],
     ['none that is unhealthy or unknown', [{ health: 'unhealthy' }, { health: 'unknown' }], '', ''],
@@ -268,7 +289,9 @@ describe('eligibility', () => {
         expect(picks.length > 0).toBe(isAnyHealthy);
         expect(decision.nextStepAt ?? Infinity).toBeGreaterThan(NOW);
         for (const backend of backends) {
-          expect(explainEligibility(backend, decision, NOW)).not.toMatch(/undefined|NaN|null/);
+          expect(explainEligibility(backend, decision, IDLE, NOW)).not.toMatch(
+            /undefined|NaN|null/,
+          );
         }
       }),
     );
