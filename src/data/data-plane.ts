@@ -41,6 +41,7 @@ class Plane implements DataPlane {
       clientTables: init.clientTables,
       processNowMs: () => context.processNowMs(),
       onSessionEvicted: () => context.counters.sessionEvicted(),
+      onRateEvicted: () => context.counters.rateEvicted(),
     };
     this.#reusePort = init.reusePort;
     this.#swap(init.snapshot, null);

@@ -39,6 +39,7 @@ export interface ViewParts {
   /** The clock that all threads share, in ms. */
   readonly processNowMs: () => number;
   readonly onSessionEvicted: () => void;
+  readonly onRateEvicted: () => void;
 }
 
 const PANIC_LINE = 'Proxy-Status: fairlead; details="panic: too few backends are eligible"\r\n';
@@ -68,7 +69,9 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     spares: [],
     sessions: pool.sticky === null ? null : createSessions(pool.sticky, parts),
     rateLimiter:
-      pool.rateLimit === null ? null : new RateLimiter(pool.rateLimit, parts.clientTables.rates),
+      pool.rateLimit === null
+        ? null
+        : new RateLimiter(pool.rateLimit, parts.clientTables.rates, parts.onRateEvicted),
     needsKeys: needsKeys(pool),
     panicLine: '',
     trustedProxies: compileBlocks(snapshot.forwarding.trustedProxies),

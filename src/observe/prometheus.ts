@@ -256,6 +256,12 @@ function writePool(page: Page, { pool, isPanic, breaker, process }: Metrics): vo
     'Sessions forgotten before their time, for want of room.',
     process.sessionsEvicted,
   );
+  ofPool(
+    'fairlead_rate_limits_evicted_total',
+    'counter',
+    'Clients whose rate limit was forgotten before its time, for want of room.',
+    process.ratesEvicted,
+  );
 }
 
 function writeClients(page: Page, { process, control }: Metrics): void {

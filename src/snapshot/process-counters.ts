@@ -33,7 +33,8 @@ const PF_QUEUE_SECONDS = 3;
 const PF_HEDGES = 4;
 const PF_RETRIES_REFUSED = 5;
 const PF_SESSIONS_EVICTED = 6;
-const PF_STATUS = 7;
+const PF_RATES_EVICTED = 7;
+const PF_STATUS = 8;
 const PF_ERROR = PF_STATUS + STATUSES;
 const PF_COUNT = PF_ERROR + ERROR_CODES.length;
 
@@ -148,6 +149,11 @@ export class ProcessCounters {
     (this.#totals[PF_SESSIONS_EVICTED] as number)++;
   }
 
+  /** What a client had used of its rate limit was forgotten before its time, for want of room. */
+  rateEvicted(): void {
+    (this.#totals[PF_RATES_EVICTED] as number)++;
+  }
+
   /** An exchange ended without a backend. */
   answeredAlone(status: number): void {
     (this.#totals[PF_STATUS + statusCell(status)] as number)++;
@@ -174,6 +180,7 @@ export interface ProcessTotals {
   readonly hedges: number;
   readonly retriesRefused: number;
   readonly sessionsEvicted: number;
+  readonly ratesEvicted: number;
   /** Exchanges that no backend took part in, by status. */
   readonly statuses: ReadonlyMap<number, number>;
   /** Exchanges by error, in the order of `ERROR_CODES`. */
@@ -200,6 +207,7 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
     hedges: cells[PF_HEDGES] as number,
     retriesRefused: cells[PF_RETRIES_REFUSED] as number,
     sessionsEvicted: cells[PF_SESSIONS_EVICTED] as number,
+    ratesEvicted: cells[PF_RATES_EVICTED] as number,
     acceptedConnections: cells[PF_ACCEPTED] as number,
     logLinesDropped: cells[PF_LOG_LINES_DROPPED] as number,
     statuses: readStatuses(cells, PF_STATUS),

@@ -16,6 +16,10 @@ function memoryOf(buckets = 16, epochMs = 0): SharedArrayBuffer {
   return createClientTable({ buckets, values: 2, epochMs });
 }
 
+function limiterOf(limit: RateLimit, memory: SharedArrayBuffer, onEvicted = () => {}): RateLimiter {
+  return new RateLimiter(limit, memory, onEvicted);
+}
+
 /** How many of `count` requests at once conform. */
 function burstAt(limiter: RateLimiter, nowMs: number, count: number, key = 'client'): number {
   let accepted = 0;
@@ -25,7 +29,7 @@ function burstAt(limiter: RateLimiter, nowMs: number, count: number, key = 'clie
 
 describe('a client', () => {
   test('may send its burst at once, and then one each interval', () => {
-    const limiter = new RateLimiter(limitOf(10, 1_000, 5), memoryOf());
+    const limiter = limiterOf(limitOf(10, 1_000, 5), memoryOf());
     expect(burstAt(limiter, 0, 20)).toBe(5);
     expect(burstAt(limiter, 99.9, 20)).toBe(0);
     expect(burstAt(limiter, 100, 20)).toBe(1);
@@ -34,26 +38,26 @@ describe('a client', () => {
   });
 
   test('that was silent for long may send its burst, no more', () => {
-    const limiter = new RateLimiter(limitOf(10, 1_000, 5), memoryOf());
+    const limiter = limiterOf(limitOf(10, 1_000, 5), memoryOf());
     burstAt(limiter, 0, 20);
     expect(burstAt(limiter, 1e9, 20)).toBe(5);
   });
 
   test('with a burst of one is held to the interval', () => {
-    const limiter = new RateLimiter(limitOf(1, 60_000, 1), memoryOf());
+    const limiter = limiterOf(limitOf(1, 60_000, 1), memoryOf());
     expect(limiter.take('a', 0)).toBe(0);
     expect(limiter.take('a', 1_000)).toBeCloseTo(59_000, 3);
     expect(limiter.take('a', 60_000)).toBe(0);
   });
 
   test('is held back by nobody else', () => {
-    const limiter = new RateLimiter(limitOf(10, 1_000, 5), memoryOf());
+    const limiter = limiterOf(limitOf(10, 1_000, 5), memoryOf());
     expect(burstAt(limiter, 0, 20, 'a')).toBe(5);
     expect(burstAt(limiter, 0, 20, 'b')).toBe(5);
   });
 
   test('that is refused is told when it is not, and pays nothing for asking', () => {
-    const limiter = new RateLimiter(limitOf(3, 1_000, 2), memoryOf());
+    const limiter = limiterOf(limitOf(3, 1_000, 2), memoryOf());
     burstAt(limiter, 500, 2);
     for (let index = 0; index < 100; index++) {
       expect(limiter.take('client', 500)).toBeCloseTo(1_000 / 3, 4);
@@ -65,22 +69,22 @@ describe('a client', () => {
 
   test('has what a new limit gives it, whatever it used of the former one', () => {
     const memory = memoryOf();
-    const former = new RateLimiter(limitOf(1, 86_400_000, 1_000), memory);
+    const former = limiterOf(limitOf(1, 86_400_000, 1_000), memory);
     expect(burstAt(former, 0, 2_000)).toBe(1_000);
-    const current = new RateLimiter(limitOf(10, 1_000, 5), memory);
+    const current = limiterOf(limitOf(10, 1_000, 5), memory);
     expect(burstAt(current, 0, 9)).toBe(5);
     expect(burstAt(current, 100, 9)).toBe(1);
     // The former one is as it was, should it come back: it is no way to a second burst.
-    expect(burstAt(new RateLimiter(former.limit, memory), 100, 9)).toBe(0);
+    expect(burstAt(limiterOf(former.limit, memory), 100, 9)).toBe(0);
   });
 
   test('with a burst of a thousand years has six of them', () => {
-    const limiter = new RateLimiter(limitOf(1, 86_400_000, 365_000), memoryOf());
+    const limiter = limiterOf(limitOf(1, 86_400_000, 365_000), memoryOf());
     expect(burstAt(limiter, 0, 3_000)).toBe(6 * 365 + 1);
   });
 
   test('is remembered while others come and go, the more so the more it has used', () => {
-    const limiter = new RateLimiter(limitOf(1, 1_000, 10), memoryOf(1));
+    const limiter = limiterOf(limitOf(1, 1_000, 10), memoryOf(1));
     expect(burstAt(limiter, 0, 20, 'greedy')).toBe(10);
     for (let index = 0; index < 1_000; index++) limiter.take(`other ${index}`, 1);
     expect(limiter.take('greedy', 1)).toBeGreaterThan(0);
@@ -90,7 +94,7 @@ describe('a client', () => {
 test('two threads whose clocks are microseconds apart agree', () => {
   const memory = memoryOf();
   const limit = limitOf(1_000, 1_000, 3);
-  const [ahead, behind] = [new RateLimiter(limit, memory), new RateLimiter(limit, memory)];
+  const [ahead, behind] = [limiterOf(limit, memory), limiterOf(limit, memory)];
   expect(burstAt(ahead, 10.004, 9)).toBe(3);
   expect(burstAt(behind, 10, 9)).toBe(0);
   expect(burstAt(behind, 11.003, 9)).toBe(0);
@@ -114,7 +118,7 @@ test('in any stretch of time rate × time + burst conform at most, and hardly fe
       fc.array(fc.double({ min: 0, max: 3, noNaN: true }), { minLength: 1, maxLength: 50 }),
       ({ rate, perMs, burst }, sinceEpochMs, pauses) => {
         const epochMs = 123_456.789;
-        const limiter = new RateLimiter(limitOf(rate, perMs, burst), memoryOf(1, epochMs));
+        const limiter = limiterOf(limitOf(rate, perMs, burst), memoryOf(1, epochMs));
         const intervalMs = perMs / rate;
         const startMs = epochMs + sinceEpochMs;
         let nowMs = startMs;
@@ -145,7 +149,7 @@ test.each([
   [999_999, 1_000],
   [333_333, 1_000],
 ])('%i in %i ms is held to a thousandth, after years too', (rate, perMs) => {
-  const limiter = new RateLimiter(limitOf(rate, perMs, 50), memoryOf());
+  const limiter = limiterOf(limitOf(rate, perMs, 50), memoryOf());
   const startMs = 5 * 365 * 86_400_000;
   const steps = 20_000;
   const stepMs = 0.01;

@@ -91,6 +91,7 @@ function metrics(): Metrics {
     writer.hedged();
     writer.retryRefused();
     writer.sessionEvicted();
+    writer.rateEvicted();
   }
   const totals = readBackendCounters(counters, 2);
   return {
@@ -195,6 +196,7 @@ describe('the metrics page', () => {
     expect(value('fairlead_hedges_total')).toBe(2);
     expect(value('fairlead_retries_refused_total')).toBe(2);
     expect(value('fairlead_sessions_evicted_total')).toBe(2);
+    expect(value('fairlead_rate_limits_evicted_total')).toBe(2);
   });
 
   it('escapes label values', () => {

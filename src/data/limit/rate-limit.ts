@@ -41,9 +41,15 @@ export class RateLimiter {
   readonly #intervalNs: number;
   /** How far ahead the theoretical arrival time of a request that conforms may be. */
   readonly #burstNs: number;
+  readonly #onEvicted: () => void;
 
-  constructor(limit: RateLimit, memory: SharedArrayBuffer) {
+  /**
+   * @param memory of the table.
+   * @param onEvicted a client was forgotten before its time, for want of room.
+   */
+  constructor(limit: RateLimit, memory: SharedArrayBuffer, onEvicted: () => void) {
     this.limit = limit;
+    this.#onEvicted = onEvicted;
     this.#table = new ClientTable(memory);
     const text = JSON.stringify(limit);
     this.#seedA = hashText(text, this.#table.seedA);
@@ -62,8 +68,10 @@ export class RateLimiter {
     const entry = table.acquire(hashText(key, this.#seedA), hashText(key, this.#seedB), nowMs);
     // All entries of this table expire, so there always is one.
     if (entry === NO_ENTRY) return 0;
+    const { hasEvicted } = table;
     const waitNs = this.#takeFrom(entry, nowMs - table.epochMs);
     table.release();
+    if (hasEvicted) this.#onEvicted();
     return waitNs / MS_NS;
   }
 
