@@ -66,7 +66,7 @@ do not check in step. A backend that a request can't connect to is out at once, 
     title: 'Backends that fail',
     keys: ['retries', 'outlier_detection', 'circuit_breaker', 'panic_threshold_percent'],
     example: `retries: { attempts: 2, per_try_timeout: 2s, on_status: [503] }
-outlier_detection: { consecutive_failures: 3, slow_call: 5s }
+outlier_detection: { consecutive_failures: 3, slow_call: 1s }
 circuit_breaker: true`,
     text: `A failure is a connection that can't be made or breaks, an answer that can't be read, none in time, or one with a
 status of 5xx but 501 and 505; with \`slow_call\` also a late one. Failures are counted over all data threads.`,
@@ -130,7 +130,8 @@ const REMARKS = {
     '`name` is needed by `header`, `cookie` and `query`, and has no meaning by `ip` and `path`. A request without the ' +
     'field, cookie or parameter is taken by its client’s address. Values are compared as they were sent, byte for byte.',
   sticky:
-    '`by` must be given. `name` is needed by `header` and `query`, `secret` is for `cookie` only. A request without ' +
+    '`by` must be given. `name` is needed by `header` and `query`, `secret` is for `cookie` only; a cookie whose name ' +
+    'begins with `__Host-` or `__Secure-` needs TLS. A request without ' +
     'the field or parameter is taken by its client’s address. When its backend fails, a client gets another one and ' +
     'stays there; a backend that is drained or has the weight 0 keeps the clients that it has. Share a `secret` ' +
     'between instances, and keep it over restarts, so that cookies go on being good.',
@@ -138,18 +139,22 @@ const REMARKS = {
   sticky_session_ttl: 'Different values for both names contradict each other: that is an error.',
   retries:
     'What may be tried again, and when, is said in [request.md](request.md). `false` means one attempt. ' +
-    '`per_try_timeout` and `hedge_after` must be shorter than `timeouts.response`, and `hedge_after` shorter than ' +
-    '`per_try_timeout`: else they could never take effect.',
+    '`per_try_timeout` and `hedge_after` must be shorter than `timeouts.response` and `timeouts.total`, and ' +
+    '`hedge_after` shorter than `per_try_timeout`: else they could never take effect.',
   outlier_detection:
     'As Envoy’s: ejected backends come back by themselves. `max_ejection` must not be shorter than `base_ejection`, ' +
-    '`slow_call` must be shorter than `timeouts.response`. `true` is the same as `{ enabled: true }`.',
-  circuit_breaker: '`true` is the same as `{ enabled: true }`; a mapping turns it on, too.',
+    '`slow_call` must be shorter than `timeouts.response`, `timeouts.total` and `retries.per_try_timeout`. `true` is the same as `{ enabled: true }`.',
+  circuit_breaker:
+    '`true` is the same as `{ enabled: true }`; a mapping turns it on, too. Each is looked at ten times a second while ' +
+    'one is not closed, else ten times in `interval`, at least once a second: it opens and closes that much later.',
   queue: 'Without `max_connections` and `max_requests` no backend is ever full, so none waits.',
   rate_limit:
     '`rate` must be given. `name` is needed by `header` and `cookie`. Counted exactly over all data threads.',
   max_connections:
     'Counted over all data threads, idle connections included; of these a thread keeps its share of the ' +
     'limit. A backend that is full is passed over; when all are full, requests wait in the `queue`, or are answered 503.',
+  max_requests:
+    'Counted over all data threads. Not more than `max_connections`: each request has a connection of its own.',
   request_timeout: 'Different values for two of the names contradict each other: that is an error.',
   host_header: 'The backend’s own is the host and port of its URL.',
   trusted_proxies:

@@ -6,6 +6,7 @@ import { formatDuration } from './duration.ts';
 import type { MergedConfig } from './merge.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { BreakerSettings, OutlierSettings, Settings } from './settings.ts';
+import { speaksTls } from './tls-files.ts';
 
 export type PolicySettings = Pick<
   Settings,
@@ -67,7 +68,7 @@ export function compilePolicies(merged: MergedConfig): {
   const { config } = merged;
   const policies = {
     maxConnections: config.max_connections,
-    maxRequests: config.max_requests,
+    maxRequests: compileMaxRequests(merged, report),
     hashKey: compileHash(merged, report),
     sticky: compileSticky(merged, report),
     retries: compileRetries(merged, report),
@@ -79,6 +80,19 @@ export function compilePolicies(merged: MergedConfig): {
     panicThresholdPercent: config.panic_threshold_percent,
   };
   return { policies, problems, notes };
+}
+
+function compileMaxRequests(merged: MergedConfig, report: Report): number {
+  const { max_requests: requests, max_connections: connections } = merged.config;
+  const areSound = merged.isSound('max_requests') && merged.isSound('max_connections');
+  if (connections > 0 && requests > connections && areSound) {
+    const other = `max_connections, which is ${connections}${whereIs(merged, ['max_connections'])}`;
+    report.problem(
+      ['max_requests'],
+      `must not be more than ${other}: each request has a connection of its own`,
+    );
+  }
+  return requests;
 }
 
 function compileHash(merged: MergedConfig, report: Report): Settings['hashKey'] {
@@ -110,6 +124,13 @@ function compileSticky(merged: MergedConfig, report: Report): Settings['sticky']
   if (secret !== undefined && by !== 'cookie') {
     report.problem(['sticky', 'secret'], `has no meaning by ${by}: it signs the cookie`);
   }
+  const needsTls = by === 'cookie' && /^__(Host|Secure)-/i.test(key.name);
+  if (needsTls && merged.isSound('ssl') && !speaksTls(merged.config.ssl)) {
+    report.problem(
+      ['sticky', 'name'],
+      'needs TLS (ssl.enabled): clients take a cookie of such a name only with Secure',
+    );
+  }
   return { key, ttlMs, secret };
 }
 
@@ -117,13 +138,8 @@ function compileRetries(merged: MergedConfig, report: Report): Settings['retries
   const { retries } = merged.config;
   if (retries === false || !merged.isSound('retries')) return RETRIES_OFF;
   const { attempts, per_try_timeout: perTryMs, hedge_after: hedgeMs } = retries;
-  mustBeShorter(merged, report, ['retries', 'per_try_timeout'], perTryMs);
-  mustBeShorter(merged, report, ['retries', 'hedge_after'], hedgeMs);
-  if (perTryMs > 0 && hedgeMs >= perTryMs) {
-    const other = `retries.per_try_timeout, which is ${formatDuration(perTryMs)}`;
-    const where = whereIs(merged, ['retries', 'per_try_timeout']);
-    report.problem(['retries', 'hedge_after'], `must be shorter than ${other}${where}`);
-  }
+  mustBeShorter(merged, report, ['retries', 'per_try_timeout'], perTryMs, ...WHOLE);
+  mustBeShorter(merged, report, ['retries', 'hedge_after'], hedgeMs, PER_TRY, ...WHOLE);
   if (attempts === 1) {
     if (hedgeMs > 0) {
       const where = whereIs(merged, ['retries', 'attempts']);
@@ -156,9 +172,15 @@ const MEANT_FOR_RETRIES = [
   'non_idempotent',
 ] as const;
 
-function compileQueue({ config, isSound }: MergedConfig, report: Report): Settings['queue'] {
+function compileQueue(merged: MergedConfig, report: Report): Settings['queue'] {
+  const { config, isGiven, isSound } = merged;
   const { queue, max_connections: maxConnections, max_requests: maxRequests } = config;
   if (queue === false) return QUEUE_OFF;
+  const { total } = config.timeouts;
+  // No error: a printed config spells out the default.
+  if (total > 0 && queue.timeout >= total && isGiven(['queue', 'timeout'])) {
+    report.note('queue.timeout has no effect beside timeouts.total, which is no longer');
+  }
   const isUnbounded = maxConnections === 0 && maxRequests === 0;
   if (isUnbounded && isSound('max_connections') && isSound('max_requests')) {
     report.note(
@@ -201,7 +223,14 @@ function compileOutlier(merged: MergedConfig, report: Report): OutlierSettings |
       `must not be ${relation} than ${other}, which is ${formatDuration(otherMs)}${whereIs(merged, path)}`,
     );
   }
-  mustBeShorter(merged, report, ['outlier_detection', 'slow_call'], outlier.slow_call);
+  mustBeShorter(
+    merged,
+    report,
+    ['outlier_detection', 'slow_call'],
+    outlier.slow_call,
+    PER_TRY,
+    ...WHOLE,
+  );
   if (outlier.max_ejection_percent === 0) {
     report.note('outlier_detection has no effect while its max_ejection_percent is 0');
   } else if (outlier.consecutive_failures === 0 && outlier.failure_percent === 0) {
@@ -233,16 +262,33 @@ function compileBreaker({ config }: MergedConfig): BreakerSettings | null {
   };
 }
 
-/** The response timeout ends an attempt: what only comes later never comes. 0 is off. */
-function mustBeShorter(merged: MergedConfig, report: Report, path: Path, ms: number): void {
-  const responseMs = merged.config.timeouts.response;
-  const isSound = ['timeouts', 'request_timeout', 'backend_timeout'].every(merged.isSound);
-  if (ms < responseMs || !isSound) return;
-  const where = whereIs(merged, ['timeouts', 'response']);
-  report.problem(
-    path,
-    `must be shorter than timeouts.response, which is ${formatDuration(responseMs)}${where}`,
-  );
+const PER_TRY = ['retries', 'per_try_timeout'] as const;
+const WHOLE = [
+  ['timeouts', 'response'],
+  ['timeouts', 'total'],
+] as const;
+type Timeout = typeof PER_TRY | (typeof WHOLE)[number];
+
+/** What ends an attempt, or the whole request: what only comes later never comes. 0 is off. */
+function mustBeShorter(
+  merged: MergedConfig,
+  report: Report,
+  path: Path,
+  ms: number,
+  ...limits: readonly Timeout[]
+): void {
+  const { timeouts, retries } = merged.config;
+  if (!['timeouts', 'request_timeout', 'backend_timeout'].every(merged.isSound)) return;
+  for (const limit of limits) {
+    const [section, key] = limit;
+    let limitMs = 0;
+    if (section === 'timeouts') limitMs = timeouts[key];
+    else if (retries !== false && merged.isSound('retries')) limitMs = retries[key];
+    if (limitMs === 0 || ms < limitMs) continue;
+    const other = `${limit.join('.')}, which is ${formatDuration(limitMs)}`;
+    report.problem(path, `must be shorter than ${other}${whereIs(merged, limit)}`);
+    return;
+  }
 }
 
 /** ` (c.yaml:3)` */

@@ -5,7 +5,7 @@ import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { BackendSettings, Settings } from './settings.ts';
-import { readTlsFiles } from './tls-files.ts';
+import { readTlsFiles, speaksTls } from './tls-files.ts';
 
 /** The longest interval between checks of a backend whose state is unknown or changing. */
 const FAST_INTERVAL_MS = 1000;
@@ -50,7 +50,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     });
   }
   problems.push(...duplicateBackends(merged));
-  notes.push(...notesOnBackends(config.backends));
+  notes.push(...notesOnBackends(config.backends), ...notesOnTimeouts(merged));
   const { policies, ...found } = compilePolicies(merged);
   problems.push(...found.problems);
   notes.push(...found.notes);
@@ -176,6 +176,13 @@ function notesOnBackends(backends: readonly BackendSettings[]): string[] {
   return notes;
 }
 
+function notesOnTimeouts({ config, isGiven, isSound }: MergedConfig): string[] {
+  const { response, total } = config.timeouts;
+  if (!isSound('timeouts') || total === 0 || response < total) return [];
+  if (!isGiven(['timeouts', 'response'])) return [];
+  return ['timeouts.response has no effect beside timeouts.total, which is no longer'];
+}
+
 function duplicateBackends({ config, placeOf }: MergedConfig): Problem[] {
   const problems: Problem[] = [];
   const firstWith = new Map<string, number>();
@@ -202,8 +209,7 @@ function compileTls(
   notes: string[],
 ): Settings['tls'] {
   const { cert_file: certFile, key_file: keyFile } = config.ssl;
-  const isEnabled = config.ssl.enabled ?? (certFile !== undefined || keyFile !== undefined);
-  if (!isEnabled) return undefined;
+  if (!speaksTls(config.ssl)) return undefined;
   const report = (key: string, message: string): void => {
     const at = isGiven(['ssl', key]) ? ['ssl', key] : ['ssl'];
     problems.push({ ...placeOf(at, 'key'), path: `ssl.${key}`, message });

@@ -63,12 +63,15 @@ const sticky = z.strictObject(
     ),
     ttl: duration()
       .describe(
-        'How long a client stays with its backend: after its last request; a cookie, after it was set. Default: ' +
-          '`sticky_session_ttl`.',
+        'How long a client stays with its backend after its last request; by cookie: the Max-Age of the cookie, from ' +
+          'when it was set, which clients keep to and nobody checks. Default: `sticky_session_ttl`.',
       )
       .optional(),
     secret: secret(SHORTEST_SECRET)
-      .describe('Signs the cookie. Default: made at every start, which ends all sessions.')
+      .describe(
+        'Signs the cookie. Default: one that is made and kept in `state_file`; without that file, a new one at every ' +
+          'start, which ends all sessions.',
+      )
       .optional(),
   },
   { error: 'must be a mapping' },
@@ -222,7 +225,10 @@ export const policies = {
     .default(false),
   sticky_session_ttl: duration().describe('The same as `sticky.ttl`.').prefault('1h'),
   sticky: orFalse(sticky, 'must be false or a mapping, such as { by: cookie }')
-    .describe('Clients keep the backend that they had.')
+    .describe(
+      'Clients keep the backend that they had. Other than by cookie there is room for 65,536 of them; ' +
+        'without room, those whose time ends first are forgotten.',
+    )
     .prefault(false),
   retries: orFalse(retries, 'must be false or a mapping, such as { attempts: 3 }')
     .describe('Requests that a backend did not answer are tried again, at another one if possible.')
@@ -242,7 +248,10 @@ export const policies = {
     )
     .prefault(false),
   rate_limit: orFalse(rateLimit, 'must be false or a mapping, such as { rate: 100, burst: 20 }')
-    .describe('How many requests one client may send; one too many is answered 429.')
+    .describe(
+      'How many requests one client may send; one too many is answered 429. There is room for 65,536 clients that have ' +
+        'used some of it; without room, those that owe least are forgotten first.',
+    )
     .prefault(false),
   slow_start: durationOrNone()
     .describe('A backend that is new or healthy again gets its full share only after so long.')

@@ -18,6 +18,15 @@ export type TlsFilesResult =
     }
   | { readonly ok: false; readonly faults: readonly TlsFault[] };
 
+/** Whether clients are spoken to in TLS: the files alone say so, too. */
+export function speaksTls(ssl: {
+  readonly enabled?: boolean | undefined;
+  readonly cert_file?: string | undefined;
+  readonly key_file?: string | undefined;
+}): boolean {
+  return ssl.enabled ?? (ssl.cert_file !== undefined || ssl.key_file !== undefined);
+}
+
 /** Both paths absolute. Every message names its file; none holds anything of its content. */
 export function readTlsFiles(certFile: string, keyFile: string): TlsFilesResult {
   const faults: TlsFault[] = [];

@@ -26,13 +26,13 @@ request_timeout: 6s
 timeouts: { head: 1s, connect: 2h, idle: 3m, keep_alive: 4s, backend_keep_alive: 5s, tunnel: 6s, total: 7s, drain: 0s }
 limits: { request_line: 1000, head: 1MiB, fields: 5, body: 1GB, client_connections: 6, connections_per_client: 2 }
 max_connections: 7
-max_requests: 8
+max_requests: 6
 queue: { size: 9, timeout: 1s }
 sticky: { by: cookie, name: shop, ttl: 2h, secret: my-secret-of-16-or-more }
 retries: { attempts: 2, per_try_timeout: 2s, on_status: [503, 502], budget_percent: 0, replay_buffer: false,
   backoff: false, hedge_after: 1s, non_idempotent: true }
 outlier_detection: { consecutive_failures: false, failure_percent: 90, min_requests: 2, interval: 3s,
-  base_ejection: 4s, max_ejection: 5s, max_ejection_percent: 100, slow_call: 5s }
+  base_ejection: 4s, max_ejection: 5s, max_ejection_percent: 100, slow_call: 1.5s }
 circuit_breaker: { failure_percent: 1, min_requests: 2, interval: 3s, open: 4s, half_open_requests: 6 }
 rate_limit: { rate: 10, per: 1m, burst: 3, by: header, name: X-Api-Key }
 slow_start: 30s
@@ -140,7 +140,7 @@ const policies = some({
       base_ejection: ms(1, 3e5),
       max_ejection: ms(3e5, 1e6),
       max_ejection_percent: count(0, 100),
-      slow_call: offOr(ms(0, 9999)),
+      slow_call: offOr(ms(0, 5000)),
     }),
   ),
   circuit_breaker: fc.oneof(
@@ -163,7 +163,7 @@ const policies = some({
   ),
   slow_start: offOr(ms(0, 1e6)),
   panic_threshold_percent: offOr(count(0, 100)),
-  timeouts: some({ total: offOr(ms(0, 1e6)) }),
+  timeouts: some({ total: offOr(ms(10_000, 1e6)) }),
 });
 
 test('read back, any policies mean the same', () => {

@@ -223,6 +223,14 @@ test.each([
   ],
   ['hash: { by: path }', 'hash has no effect while the strategy is round-robin'],
   [
+    'max_requests: 1\nqueue: { timeout: 3s }\ntimeouts: { total: 3s }',
+    'queue.timeout has no effect beside timeouts.total, which is no longer',
+  ],
+  [
+    'timeouts: { total: 3s, response: 4s }',
+    'timeouts.response has no effect beside timeouts.total, which is no longer',
+  ],
+  [
     'queue: {}',
     'queue has no effect without max_connections or max_requests: no backend is ever full',
   ],

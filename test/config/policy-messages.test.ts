@@ -56,6 +56,10 @@ test.each([
     'sticky: { by: cookie, name: "a=b" }',
     '1:29: sticky.name: must be the name of a cookie, such as session, not "a=b"',
   ],
+  [
+    'sticky: { by: cookie, name: __Host-shop }',
+    '1:29: sticky.name: needs TLS (ssl.enabled): clients take a cookie of such a name only with Secure',
+  ],
   ['sticky: { by: cookie, name: "" }', '1:29: sticky.name: must not be empty'],
   [
     'sticky: { by: header, name: "X:Y" }',
@@ -137,6 +141,10 @@ test.each([
     '2:29: retries.per_try_timeout: must be shorter than timeouts.response, which is 1s (c.yaml:1)',
   ],
   [
+    'timeouts: { total: 2s }\nretries: { per_try_timeout: 2s }',
+    '2:29: retries.per_try_timeout: must be shorter than timeouts.total, which is 2s (c.yaml:1)',
+  ],
+  [
     'retries: { on_status: 503 }',
     '1:23: retries.on_status: must be a list of status codes from 400 to 599, not 503',
   ],
@@ -166,6 +174,10 @@ test.each([
   [
     'retries: { hedge_after: 2s, per_try_timeout: 1s }',
     '1:25: retries.hedge_after: must be shorter than retries.per_try_timeout, which is 1s (c.yaml:1)',
+  ],
+  [
+    'timeouts: { total: 500ms }\nretries: { hedge_after: 1s }',
+    '2:25: retries.hedge_after: must be shorter than timeouts.total, which is 500ms (c.yaml:1)',
   ],
   [
     'retries: { attempts: 1, hedge_after: 1s }',
@@ -225,6 +237,14 @@ test.each([
     '1:33: outlier_detection.slow_call: must be shorter than timeouts.response, which is 10s (default)',
   ],
   [
+    'outlier_detection: { slow_call: 3s }\nretries: { per_try_timeout: 3s }',
+    '1:33: outlier_detection.slow_call: must be shorter than retries.per_try_timeout, which is 3s (c.yaml:2)',
+  ],
+  [
+    'outlier_detection: { slow_call: 3s }\ntimeouts: { total: 1s }',
+    '1:33: outlier_detection.slow_call: must be shorter than timeouts.total, which is 1s (c.yaml:2)',
+  ],
+  [
     'outlier_detection: { consecutive_5xx: 5 }',
     '1:22: outlier_detection.consecutive_5xx: unknown key',
   ],
@@ -251,6 +271,10 @@ test.each([
     '1:15: max_requests: must be a whole number from 0 to 1000000, not 1000001',
   ],
   ['max_requests: true', '1:15: max_requests: must be a whole number, or 0 for no limit, not true'],
+  [
+    'max_connections: 5\nmax_requests: 6',
+    '2:15: max_requests: must not be more than max_connections, which is 5 (c.yaml:1): each request has a connection of its own',
+  ],
   [
     'queue: 5',
     '1:8: queue: must be false or a mapping, such as { size: 1000, timeout: 5s }, not 5',
