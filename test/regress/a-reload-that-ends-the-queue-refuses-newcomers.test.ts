@@ -13,6 +13,11 @@ import { waitFor } from '../support/wait-for.ts';
 const LIMITED = { ...QUIET_HEALTH, max_requests: 1, queue: { size: 500, timeout: '10s' } };
 const NEWCOMERS = 150;
 
+async function ask(client: RawClient, path: string): Promise<number> {
+  await client.write(get(path));
+  return (await client.readResponse()).status;
+}
+
 test('requests that come while a reload ends the queue are answered by a backend', async () => {
   const backend = await scriptedBackend();
   const slow: (() => void)[] = [];
@@ -29,11 +34,6 @@ test('requests that come while a reload ends the queue are answered by a backend
   };
   const clients: RawClient[] = [];
   for (let index = 0; index < NEWCOMERS; index++) clients.push(await rawClient(fairlead.port));
-  const ask = async (client: RawClient, path: string): Promise<number> => {
-    await client.write(get(path));
-    return (await client.readResponse()).status;
-  };
-
   for (let round = 0; round < 4; round++) {
     const waiting = clients.slice(0, 3).map((client) => ask(client, '/slow'));
     await waitFor(
