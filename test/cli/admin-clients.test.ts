@@ -233,11 +233,15 @@ describe('the instance', () => {
   test('that ends is not ready', async () => {
     const backend = await httpBackend((_request, response) => void response.flushHeaders());
     const fairlead = await startFairlead({ args: [backend.url] });
-    await waitFor(async () => (await fetch(fairlead.url)).status === 200);
-    // A request that never ends keeps it from being gone.
+    // A request that never ends keeps it from being gone; one whose response is forgotten is called off.
+    const endless = await waitFor(async () => {
+      const response = await fetch(fairlead.url);
+      return response.status === 200 ? response : undefined;
+    });
     process.kill(fairlead.pid, 'SIGTERM');
     await fairlead.waitForLog(({ event }) => event === 'stopping');
     expect(await commandOf(fairlead)('healthcheck')).toEqual(refused('error: Fairlead is ending.'));
+    await endless.body?.cancel();
   });
 });
 
