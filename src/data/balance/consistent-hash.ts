@@ -91,7 +91,7 @@ export class ConsistentHash<C extends Candidate> implements Strategy<C> {
     if (!this.#isFull(first, requests)) return first;
     let next = hash;
     for (let jump = 0; jump < MAX_JUMPS; jump++) {
-      next = mixed(next + JUMP);
+      next = mixed((next + JUMP) | 0);
       const index = this.#order.first(next);
       if (!this.#isFull(index, requests)) return index;
     }

@@ -8,7 +8,7 @@
 
 /**
  * @param seed any whole number of 32 bits: another seed, another function.
- * @returns a whole number from 0 to 2^32 − 1.
+ * @returns a whole number from −2^31 to 2^31 − 1: V8 would make an object of a larger one, unless it inlines the call.
  */
 export function hashText(text: string, seed: number): number {
   const { length } = text;
@@ -19,7 +19,7 @@ export function hashText(text: string, seed: number): number {
     hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6_54_6b_64) | 0;
   }
   if (index < length) hash ^= scrambled(text.charCodeAt(index));
-  return mixed(hash ^ (length * 2)) >>> 0;
+  return mixed(hash ^ (length * 2));
 }
 
 function scrambled(block: number): number {
