@@ -52,7 +52,7 @@ describe('backups', () => {
       retries: { hedge_after: '50ms' },
     });
     the.backend(0).answer = (_request, response) => {
-      setTimeout(() => response.end('A'), 300);
+      setTimeout(() => response.end('A'), 1_000);
     };
     const slow = the.ask();
     await waitFor(() => the.backend(0).requests === 1);

@@ -147,7 +147,7 @@ test('per_try_timeout: a silent backend costs one attempt, not the request', asy
 });
 
 test('per_try_timeout everywhere: 504 that says so', async () => {
-  const the = await setUp(2, { retries: { per_try_timeout: '100ms' } });
+  const the = await setUp(2, { retries: { per_try_timeout: '400ms' } });
   the.everywhere('/silent', silent);
   const response = await the.ask(get('/silent'));
   expect(response.status).toBe(504);
@@ -173,7 +173,7 @@ test('timeouts.total counts all attempts together', async () => {
 });
 
 test('timeouts.total in the middle of a body: the client is reset', async () => {
-  const the = await setUp(1, { timeouts: { total: '300ms' } });
+  const the = await setUp(1, { timeouts: { total: '800ms' } });
   the.everywhere('/drip', async (connection) => {
     await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegin');
     await connection.closed;
@@ -186,7 +186,7 @@ test('timeouts.total in the middle of a body: the client is reset', async () => 
 });
 
 test('a hedge answers for a slow backend, and the slow attempt is called off', async () => {
-  const the = await setUp(2, { retries: { hedge_after: '50ms' } });
+  const the = await setUp(2, { retries: { hedge_after: '300ms' } });
   the.backends[0]?.on('/read', silent);
   for (let round = 0; round < 2; round++) {
     const response = await the.ask(get('/read'));

@@ -128,7 +128,7 @@ test('a hedge went to a backend that had been removed, by a strategy that had be
 test('a hedge that won took the session with it', async () => {
   const the = await setUp(2, {
     sticky: { by: 'header', name: 'x-user' },
-    retries: { hedge_after: '50ms' },
+    retries: { hedge_after: '300ms' },
   });
   const fields = ['X-User: somebody'];
   await the.ask('/first', fields);
