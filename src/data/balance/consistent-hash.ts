@@ -29,8 +29,10 @@ export class ConsistentHash<C extends Candidate> implements Strategy<C> {
   readonly #order = new Rendezvous();
   #eligible: readonly C[] = [];
   #cells: readonly Int32Array[] = [];
-  /** By index, what it may have in flight for each request in flight at all of them, before it is rounded up. */
+  /** By index, BOUND × its weight. Divided by `#total` only in mind: products of whole numbers are exact, quotients are not. */
   #bounds: Float64Array = new Float64Array(0);
+  /** The sum of the weights. */
+  #total = 0;
   /** Within a pick: 1 for those to be avoided, or with too much to do. */
   #isPassedOver: Uint8Array = new Uint8Array(0);
   #inFlight = 0;
@@ -40,8 +42,8 @@ export class ConsistentHash<C extends Candidate> implements Strategy<C> {
     this.#eligible = eligible;
     this.#order.rebuild(eligible);
     this.#cells = eligible.map((candidate) => candidate.inFlightCell);
-    const total = eligible.reduce((sum, { weight }) => sum + weight, 0);
-    this.#bounds = Float64Array.from(eligible, ({ weight }) => (BOUND * weight) / total);
+    this.#total = eligible.reduce((sum, { weight }) => sum + weight, 0);
+    this.#bounds = Float64Array.from(eligible, ({ weight }) => BOUND * weight);
     this.#isPassedOver = new Uint8Array(eligible.length);
     this.#picksToRecount = 0;
   }
@@ -82,7 +84,7 @@ export class ConsistentHash<C extends Candidate> implements Strategy<C> {
   /** Whether it has its share already of so many requests. The shares add up to more than these: never are all full. */
   #isFull(index: number, requests: number): boolean {
     const inFlight = (this.#cells[index] as Int32Array)[0] as number;
-    return inFlight >= (this.#bounds[index] as number) * requests;
+    return inFlight * this.#total >= (this.#bounds[index] as number) * requests;
   }
 
   /** The first in the key's order that is not full. */
