@@ -20,12 +20,16 @@ const P_QUEUED = 2;
 const P_GATE = 3;
 /** Second of the process clock in which a shut gate is looked at again. */
 const P_GATE_OPENS_AT = 4;
-const P_HEADER_CELLS = 5;
+/** Of those that wait, the ones that nobody overtakes. */
+const P_IN_LINE = 5;
+const P_HEADER_CELLS = 6;
 const P_HEADER_BYTES = 64;
 // Int32 gauges of one thread.
 const PS_CLIENTS = 0;
 const PS_QUEUED = 1;
-const PS_COUNT = 2;
+const PS_IN_LINE = 2;
+/** An even number: what follows is aligned to 8 bytes. */
+const PS_COUNT = 4;
 const PF_ACCEPTED = 0;
 const PF_LOG_LINES_DROPPED = 1;
 const PF_QUEUED = 2;
@@ -116,20 +120,32 @@ export class ProcessCounters {
     return Atomics.load(this.#header, P_QUEUED);
   }
 
+  get inLine(): number {
+    return Atomics.load(this.#header, P_IN_LINE);
+  }
+
   /** Takes one of `limit` places in the queue; false when all are taken. */
-  tryEnqueue(limit: number): boolean {
+  tryEnqueue(limit: number, isInLine: boolean): boolean {
     if (Atomics.add(this.#header, P_QUEUED, 1) >= limit) {
       Atomics.sub(this.#header, P_QUEUED, 1);
       return false;
     }
     (this.#share[PS_QUEUED] as number)++;
+    if (isInLine) {
+      Atomics.add(this.#header, P_IN_LINE, 1);
+      (this.#share[PS_IN_LINE] as number)++;
+    }
     return true;
   }
 
   /** A request left the queue, for whatever reason, after so long. */
-  dequeued(seconds: number): void {
+  dequeued(seconds: number, wasInLine: boolean): void {
     Atomics.sub(this.#header, P_QUEUED, 1);
     (this.#share[PS_QUEUED] as number)--;
+    if (wasInLine) {
+      Atomics.sub(this.#header, P_IN_LINE, 1);
+      (this.#share[PS_IN_LINE] as number)--;
+    }
     (this.#totals[PF_QUEUED] as number)++;
     (this.#totals[PF_QUEUE_SECONDS] as number) += seconds;
   }
@@ -233,5 +249,6 @@ export function giveBackProcessShare(buffer: SharedArrayBuffer, threadIndex: num
   const header = processHeader(buffer);
   Atomics.sub(header, P_CLIENTS, share[PS_CLIENTS] as number);
   Atomics.sub(header, P_QUEUED, share[PS_QUEUED] as number);
+  Atomics.sub(header, P_IN_LINE, share[PS_IN_LINE] as number);
   share.fill(0);
 }

@@ -84,10 +84,10 @@ function metrics(): Metrics {
     writer.failed(ERROR_CODES.indexOf('ERR_NO_BACKEND'));
     writer.logLinesDropped(3);
     for (const seconds of [0.5, 0.25]) {
-      writer.tryEnqueue(10);
-      writer.dequeued(seconds);
+      writer.tryEnqueue(10, true);
+      writer.dequeued(seconds, true);
     }
-    writer.tryEnqueue(10);
+    writer.tryEnqueue(10, true);
     writer.hedged();
     writer.retryRefused();
     writer.sessionEvicted();

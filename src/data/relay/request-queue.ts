@@ -16,9 +16,9 @@ export interface Waiter {
   readonly isPicky: boolean;
 }
 
-const POLL_MS = 5;
-/** For so many polls a thread leaves the room that it has made to the others. */
-const POLLS_LEFT_OUT = 2;
+const POLL_MS = 2;
+/** For so many of its polls a thread leaves the room that it has made to the others. */
+const POLLS_LEFT_OUT = 1;
 
 export class RequestQueue {
   readonly #counters: ProcessCounters;
@@ -28,6 +28,8 @@ export class RequestQueue {
   #inLine = 0;
   readonly #random: () => number;
   #pollsLeftOut = 0;
+  /** Since it last left room to others, this thread has looked for room itself. */
+  #hasLooked = true;
   #poll: NodeJS.Timeout | null = null;
   #isAwake = false;
 
@@ -39,16 +41,12 @@ export class RequestQueue {
 
   /** A request that has just come must not overtake those who wait, here or in another thread. */
   get hasLine(): boolean {
-    return this.#inLine > 0 || this.#waitingElsewhere > 0;
-  }
-
-  get #waitingElsewhere(): number {
-    return this.#counters.queued - this.#waiting.size;
+    return this.#counters.inLine > 0;
   }
 
   /** Takes a place; false when `limit` requests wait already, in all threads together. */
   enter(waiter: Waiter, limit: number): boolean {
-    if (!this.#counters.tryEnqueue(limit)) return false;
+    if (!this.#counters.tryEnqueue(limit, !waiter.isPicky)) return false;
     this.#waiting.add(waiter);
     if (!waiter.isPicky) this.#inLine++;
     this.#poll ??= setInterval(() => this.#look(), POLL_MS);
@@ -59,19 +57,21 @@ export class RequestQueue {
   leave(waiter: Waiter, waitedMs: number): void {
     if (!this.#waiting.delete(waiter)) return;
     if (!waiter.isPicky) this.#inLine--;
-    this.#counters.dequeued(waitedMs / 1000);
+    this.#counters.dequeued(waitedMs / 1000, !waiter.isPicky);
     if (this.#waiting.size > 0 || this.#poll === null) return;
     clearInterval(this.#poll);
     this.#poll = null;
   }
 
-  /** A request of this thread has ended: there may be room. */
+  /** A request of this thread has left its backend: there is room. */
   roomMade(): void {
     if (this.#waiting.size === 0 || this.#isAwake) return;
-    const elsewhere = this.#waitingElsewhere;
-    const all = this.#waiting.size + elsewhere;
+    const all = this.#counters.inLine;
+    const elsewhere = all - this.#inLine;
     if (elsewhere > 0 && this.#random() * all < 2 * elsewhere) {
-      this.#pollsLeftOut = POLLS_LEFT_OUT;
+      // Not longer for every further request that ends meanwhile: two threads would wait for each other.
+      if (this.#hasLooked) this.#pollsLeftOut = POLLS_LEFT_OUT;
+      this.#hasLooked = false;
       return;
     }
     this.#isAwake = true;
@@ -88,6 +88,8 @@ export class RequestQueue {
 
   /** The first ones go, as far as there is room; those behind must not overtake them. */
   #startWaiting(): void {
+    this.#hasLooked = true;
+    this.#pollsLeftOut = 0;
     for (const waiter of this.#waiting) if (!waiter.tryStart() && !waiter.isPicky) break;
   }
 }
