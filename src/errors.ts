@@ -79,11 +79,7 @@ export const ERRORS = {
 
   // Nobody to send the request to.
   ERR_NO_BACKEND: proxy(503, 'destination_unavailable', 'No healthy backend is available.'),
-  ERR_BACKENDS_FULL: proxy(
-    503,
-    'connection_limit_reached',
-    'Every backend is at its connection limit.',
-  ),
+  ERR_BACKENDS_FULL: proxy(503, 'connection_limit_reached', 'No backend has room for the request.'),
   ERR_OUT_OF_SOCKETS: proxy(
     503,
     'proxy_internal_limit_reached',

@@ -181,10 +181,11 @@ function compileQueue(merged: MergedConfig, report: Report): Settings['queue'] {
   if (total > 0 && queue.timeout >= total && isGiven(['queue', 'timeout'])) {
     report.note('queue.timeout has no effect beside timeouts.total, which is no longer');
   }
-  const isUnbounded = maxConnections === 0 && maxRequests === 0;
+  // A half-open breaker lets only a few requests through: those that are too many wait as well.
+  const isUnbounded = maxConnections === 0 && maxRequests === 0 && compileBreaker(merged) === null;
   if (isUnbounded && isSound('max_connections') && isSound('max_requests')) {
     report.note(
-      'queue has no effect without max_connections or max_requests: no backend is ever full',
+      'queue has no effect without max_connections, max_requests or circuit_breaker: no backend is ever full',
     );
   }
   return { size: queue.size, timeoutMs: queue.timeout };
@@ -231,6 +232,13 @@ function compileOutlier(merged: MergedConfig, report: Report): OutlierSettings |
     PER_TRY,
     ...WHOLE,
   );
+  const { retries } = merged.config;
+  const hedgeMs = retries === false ? 0 : retries.hedge_after;
+  if (hedgeMs > 0 && outlier.slow_call > hedgeMs && merged.isSound('retries')) {
+    report.note(
+      'outlier_detection.slow_call is longer than retries.hedge_after: where a hedge answers in between, the slow call is not seen',
+    );
+  }
   if (outlier.max_ejection_percent === 0) {
     report.note('outlier_detection has no effect while its max_ejection_percent is 0');
   } else if (outlier.consecutive_failures === 0 && outlier.failure_percent === 0) {

@@ -93,14 +93,16 @@ const retries = z.strictObject(
       .default(3),
     per_try_timeout: durationOrNone()
       .describe(
-        'How long one try may wait for the response head, before the next begins. false: `timeouts.response`.',
+        'How long one try may wait for the response head, before the next begins; one that can’t be repeated is answered 504. false: `timeouts.response`.',
       )
       .prefault(false),
     on_status: onStatus
       .describe('Answers with these status codes are tried again, where the method allows it.')
       .prefault([]),
     budget_percent: percent(0)
-      .describe('Retries, as a percentage of the requests; a few are always allowed.')
+      .describe(
+        'Retries, as a percentage of the requests; a few are always allowed. 0: none but those on a fresh connection, after an idle one was closed.',
+      )
       .default(20),
     replay_buffer: orNone(
       size(0, 16 * MIB),
@@ -212,7 +214,9 @@ const rateLimit = z.strictObject(
 /** In the order of their headings in the documentation and of `fairlead print-config`. */
 export const policies = {
   max_connections: orNone(wholeNumber(0, 1_000_000), NUMBER_OR_NONE)
-    .describe('Open connections to one backend. 0 or false: no limit.')
+    .describe(
+      'Open connections to one backend. 0 or false: no limit. Below the number of data threads, none stays open for the next request.',
+    )
     .prefault(0),
   max_requests: orNone(wholeNumber(0, 1_000_000), NUMBER_OR_NONE)
     .describe('Requests in flight at one backend. 0 or false: no limit.')
@@ -258,7 +262,7 @@ export const policies = {
     .prefault(false),
   panic_threshold_percent: percentOrNone()
     .describe(
-      'When fewer of the backends than this may get requests, all that are not disabled get them. 0 or false: never.',
+      'When fewer of the backends than this may get requests, unhealthy and ejected ones get them too, as long as one passes its check. 0 or false: never.',
     )
     .prefault(50),
 } as const;

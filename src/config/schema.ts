@@ -121,7 +121,9 @@ const limits = z.strictObject(
       wholeNumber(0, 10_000_000),
       'must be a whole number, or 0 for no limit',
     )
-      .describe('Of these, from one address (IPv6: from one /64). 0 or false: no limit.')
+      .describe(
+        'Of these, from one address (IPv6: from one /64). 0 or false: no limit. One that comes with a reload counts the connections from then on.',
+      )
       .prefault(0),
   },
   { error: 'must be a mapping of limits, such as { body: 1MiB }' },

@@ -5,7 +5,8 @@
  * - Backups are picked while no primary is alive. As in HAProxy, a backup keeps its sessions as long as it is alive, also
  *   when the primaries are back: moving clients twice would be worse.
  * - A backup that is not picked is a spare: as in nginx, it gets the requests that all of the picked have failed.
- * - Sessions stay with whoever is alive, weight 0 included, and with draining backends that are fit.
+ * - Sessions stay with whoever is alive, weight 0 included, and with draining backends that are fit. Only a WebSocket
+ *   leaves a draining backend at once: its client has just been told to go, or would have to be.
  * - An ejection never takes the last one: when nobody else is left, ejected backends that pass their checks are picked.
  * - Slow start, as nginx and HAProxy have it: a backend that is alive again counts from a tenth up to all of its weight, in
  *   ten steps. Skipped while all are cold: nobody could take what they are spared.
@@ -63,15 +64,15 @@ export function decideEligibility(
   const scale = ramp.tenths.size === 0 ? 1 : TENTHS;
   const tenths = new Map(picked.map(({ id }) => [id, ramp.tenths.get(id) ?? TENTHS]));
   const pickedIds = new Set(tenths.keys());
+  const keepers = backends.filter((backend) => pickedIds.has(backend.id) || keepsSessions(backend));
   return {
     eligibility: {
       picks: picked.map(({ id, weight }) => ({
         id,
         weight: (weight * scale * (tenths.get(id) as number)) / TENTHS,
       })),
-      keeps: backends
-        .filter((backend) => pickedIds.has(backend.id) || keepsSessions(backend))
-        .map(({ id }) => id),
+      keeps: keepers.map(({ id }) => id),
+      leaving: keepers.filter(({ adminState }) => adminState === 'draining').map(({ id }) => id),
       spares: wanted
         .filter((backend) => backend.isBackup && isAlive(backend) && !pickedIds.has(backend.id))
         .map(({ id }) => id),

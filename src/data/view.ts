@@ -21,6 +21,8 @@ export interface View {
   eligible: readonly Backend[];
   /** See `Eligibility.spares`. Changes with `eligible`. */
   spares: readonly Backend[];
+  /** See `Eligibility.leaving`. Changes with `eligible`. */
+  leaving: readonly Backend[];
   readonly sessions: Sessions<Backend> | null;
   readonly rateLimiter: RateLimiter | null;
   /** What the policies go by has to be read from each request. */
@@ -67,6 +69,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     strategy,
     eligible: [],
     spares: [],
+    leaving: [],
     sessions: pool.sticky === null ? null : createSessions(pool.sticky, parts),
     rateLimiter:
       pool.rateLimit === null
@@ -96,6 +99,7 @@ export function setEligible(view: View, eligibility: Eligibility): void {
   }
   view.eligible = picks;
   view.spares = backendsOf(view, eligibility.spares);
+  view.leaving = backendsOf(view, eligibility.leaving);
   view.panicLine = eligibility.isPanic ? PANIC_LINE : '';
   view.strategy.rebuild(picks);
   if (view.sessions === null) return;

@@ -144,6 +144,21 @@ export class BackendCounters {
     returnPass(this.#header, H_GATE);
   }
 
+  /** The circuit breaker lets only a few requests through, to see how they fare. */
+  get isTriedOut(): boolean {
+    return Atomics.load(this.#header, H_GATE) !== GATE_OPEN_WIDE;
+  }
+
+  /** Whether `passGate` would let a request through. */
+  get isGateOpen(): boolean {
+    return Atomics.load(this.#header, H_GATE) !== 0;
+  }
+
+  /** Connections to this backend, of all threads. */
+  get openConnections(): number {
+    return Atomics.load(this.#header, H_OPEN);
+  }
+
   /** Takes one of `limit` connections (0: no limit); false when all are taken. Exact across threads. */
   tryOpenConnection(limit: number): boolean {
     if (Atomics.add(this.#header, H_OPEN, 1) >= limit && limit !== 0) {

@@ -35,6 +35,11 @@ class Trial {
     this.strategy.onFinish?.(backend, hasFailed, ms);
   }
 
+  callOff(backend: TestCandidate, ms: number): void {
+    backend.inFlight--;
+    this.strategy.onCalledOff?.(backend, ms);
+  }
+
   /** Backend by backend, one answer each that took so long. */
   answers(...latencies: readonly number[]): this {
     for (const [id, ms] of latencies.entries()) {
@@ -286,6 +291,38 @@ describe('peak-ewma, rebuilds', () => {
     expect(trial.picked()).toEqual(new Set([0]));
     trial.finish(slow, 605);
     expect(trial.worth(0, 1)).toBe(60);
+  });
+
+  test('a request that was called off shows how long it would have taken at least', () => {
+    const trial = new Trial(1, 1).answers(10, 25);
+    const quick = trial.backend(0);
+    trial.start(quick);
+    // No longer than it usually takes: nothing is learnt.
+    trial.callOff(quick, 5);
+    expect(trial.worth(0, 1)).toBe(2);
+    trial.start(quick);
+    trial.callOff(quick, 205);
+    expect(trial.picked()).toEqual(new Set([1]));
+    expect(trial.worth(1, 0)).toBe(8);
+  });
+
+  test('a little waiting says nothing of a backend that has never answered', () => {
+    const trial = new Trial(1, 1).answers(10);
+    const unknown = trial.backend(1);
+    trial.start(unknown);
+    trial.callOff(unknown, 5);
+    expect(trial.picked()).toEqual(new Set([1]));
+    trial.start(unknown);
+    trial.callOff(unknown, 105);
+    expect(trial.picked()).toEqual(new Set([0]));
+    expect(trial.worth(0, 1)).toBe(10);
+  });
+
+  test('an answer that breaks off counts as a failure', () => {
+    const trial = new Trial(1, 1).answers(10, 21);
+    trial.strategy.onBrokenOff?.(trial.backend(0), 30);
+    expect(trial.picked()).toEqual(new Set([1]));
+    expect(trial.worth(1, 0)).toBe(47);
   });
 });
 

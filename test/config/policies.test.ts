@@ -232,11 +232,15 @@ test.each([
   ],
   [
     'queue: {}',
-    'queue has no effect without max_connections or max_requests: no backend is ever full',
+    'queue has no effect without max_connections, max_requests or circuit_breaker: no backend is ever full',
   ],
   [
     'retries: { attempts: 1, on_status: [503] }',
     'retries.on_status has no effect while retries.attempts is 1',
+  ],
+  [
+    'outlier_detection: { slow_call: 2s }\nretries: { hedge_after: 1s }',
+    'outlier_detection.slow_call is longer than retries.hedge_after: where a hedge answers in between, the slow call is not seen',
   ],
   [
     'outlier_detection: { max_ejection_percent: 0 }',
@@ -262,6 +266,8 @@ test.each([
   'hash: { by: path }\nstrategy: consistent-hash',
   'queue: {}\nmax_connections: 5',
   'queue: {}\nmax_requests: 5',
+  'queue: {}\ncircuit_breaker: true',
+  'outlier_detection: { slow_call: 1s }\nretries: { hedge_after: 1s }',
   'enable_sticky_sessions: true\nsticky_session_ttl: 1h',
   'backends: [{ url: ":1", backup: true }, ":2"]',
   'retries: false',

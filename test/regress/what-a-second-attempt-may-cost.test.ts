@@ -3,6 +3,7 @@
  * them gets the first request is not said, so scripts are the same at both.
  */
 import { expect, test } from 'vitest';
+import { BUSY, OK, severalBackends } from '../behaviour/several-backends.ts';
 import {
   answer,
   type Connection,
@@ -10,61 +11,18 @@ import {
   leftover,
   metrics,
   NOTHING,
-  type Script,
-  type ScriptedBackend,
   scriptedBackend,
   silent,
-  startProxy,
 } from '../behaviour/stage.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
-
-const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
-const BUSY = 'HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy';
-
-async function setUp(count: number, config: Readonly<Record<string, unknown>>) {
-  const backends: ScriptedBackend[] = [];
-  for (let index = 0; index < count; index++) backends.push(await scriptedBackend());
-  const fairlead = await startProxy(
-    backends.map(({ url }) => url),
-    { outlier_detection: false, ...config },
-  );
-  const served = (path: string): number =>
-    backends.reduce((sum, backend) => sum + backend.served(path).length, 0);
-  return {
-    fairlead,
-    backends,
-    served,
-    everywhere(path: string, script: Script): void {
-      for (const backend of backends) backend.on(path, script);
-    },
-    /** Sends a request that nobody answers, and waits until a backend has it. */
-    async occupy(path = '/occupied'): Promise<void> {
-      for (const backend of backends) backend.on(path, silent);
-      const client = await rawClient(fairlead.port);
-      await client.write(get(path));
-      await waitFor(() => served(path) === 1);
-    },
-    async ask(path: string, fields: readonly string[] = []) {
-      const client = await rawClient(fairlead.port);
-      await client.write(get(path, fields));
-      const response = await client.readResponse();
-      client.reset();
-      return response;
-    },
-    metric: async (name: string): Promise<number> =>
-      (await metrics(fairlead)).get(`${name}{pool="default"}`) ?? -1,
-    line: (path: string) =>
-      waitFor(() => fairlead.accessLines().find((line) => line['path'] === path)),
-  };
-}
 
 function dies(connection: Connection): void {
   connection.end();
 }
 
 test('a retry that waits for one backend held up those that could go to another', async () => {
-  const the = await setUp(2, { max_requests: 1, queue: { size: 10, timeout: '3s' } });
+  const the = await severalBackends(2, { max_requests: 1, queue: { size: 10, timeout: '3s' } });
   the.everywhere('/dies', dies);
   await the.occupy();
   const failing = await rawClient(the.fairlead.port);
@@ -77,7 +35,7 @@ test('a retry that waits for one backend held up those that could go to another'
 });
 
 test('the time in the queue was missing from the duration of a request that had failed before it', async () => {
-  const the = await setUp(2, { max_requests: 1, queue: { size: 10, timeout: '500ms' } });
+  const the = await severalBackends(2, { max_requests: 1, queue: { size: 10, timeout: '500ms' } });
   the.everywhere('/dies', dies);
   await the.occupy();
   expect((await the.ask('/dies')).status).toBe(503);
@@ -87,7 +45,7 @@ test('the time in the queue was missing from the duration of a request that had 
 });
 
 test('the budget paid for retries that nobody was left for', async () => {
-  const the = await setUp(1, {});
+  const the = await severalBackends(1, {});
   the.everywhere('/dies', dies);
   for (let round = 0; round < 60; round++) expect((await the.ask('/dies')).status).toBe(502);
   expect(the.served('/dies')).toBe(60);
@@ -95,7 +53,7 @@ test('the budget paid for retries that nobody was left for', async () => {
 });
 
 test('a client waited for the pause before a retry that nobody was left for', async () => {
-  const the = await setUp(2, { retries: { backoff: '60s' } });
+  const the = await severalBackends(2, { retries: { backoff: '60s' } });
   the.everywhere('/dies', dies);
   // Within the five seconds of `readResponse`.
   expect((await the.ask('/dies')).status).toBe(502);
@@ -103,7 +61,7 @@ test('a client waited for the pause before a retry that nobody was left for', as
 });
 
 test('a hedge went to a backend that had been removed, by a strategy that had been replaced', async () => {
-  const the = await setUp(2, { retries: { hedge_after: '1s' } });
+  const the = await severalBackends(2, { retries: { hedge_after: '1s' } });
   the.everywhere('/slow', silent);
   const client = await rawClient(the.fairlead.port);
   await client.write(get('/slow'));
@@ -126,7 +84,7 @@ test('a hedge went to a backend that had been removed, by a strategy that had be
 });
 
 test('a hedge that won took the session with it', async () => {
-  const the = await setUp(2, {
+  const the = await severalBackends(2, {
     sticky: { by: 'header', name: 'x-user' },
     retries: { hedge_after: '300ms' },
   });
@@ -140,7 +98,7 @@ test('a hedge that won took the session with it', async () => {
 });
 
 test('hedges that found nobody were paid for', async () => {
-  const the = await setUp(1, { retries: { hedge_after: '10ms', budget_percent: 1 } });
+  const the = await severalBackends(1, { retries: { hedge_after: '10ms', budget_percent: 1 } });
   let arrived = 0;
   the.everywhere('/slow', async (connection) => {
     arrived++;
@@ -155,7 +113,7 @@ test('hedges that found nobody were paid for', async () => {
 });
 
 test('a hedge won with an error, because it had sent an interim response before', async () => {
-  const the = await setUp(2, { retries: { hedge_after: '50ms' } });
+  const the = await severalBackends(2, { retries: { hedge_after: '50ms' } });
   let turn = 0;
   the.everywhere('/hints', async (connection) => {
     if (turn++ === 0) {
@@ -169,7 +127,7 @@ test('a hedge won with an error, because it had sent an interim response before'
 });
 
 test('a retry went to the backend at which the hedge had failed, not to the one that was left', async () => {
-  const the = await setUp(3, { retries: { hedge_after: '50ms' } });
+  const the = await severalBackends(3, { retries: { hedge_after: '50ms' } });
   let turn = 0;
   the.everywhere('/fails', async (connection) => {
     turn++;
@@ -182,7 +140,7 @@ test('a retry went to the backend at which the hedge had failed, not to the one 
 });
 
 test('a status that is tried again was lost when the others were full', async () => {
-  const the = await setUp(2, { max_requests: 1, retries: { on_status: [503] } });
+  const the = await severalBackends(2, { max_requests: 1, retries: { on_status: [503] } });
   the.everywhere('/busy', answer(BUSY));
   await the.occupy();
   const response = await the.ask('/busy');
@@ -190,7 +148,7 @@ test('a status that is tried again was lost when the others were full', async ()
 });
 
 test('a 429 that is tried again took its backend out', async () => {
-  const the = await setUp(2, {
+  const the = await severalBackends(2, {
     outlier_detection: { consecutive_failures: 3 },
     retries: { on_status: [429], budget_percent: 100 },
   });
@@ -202,7 +160,7 @@ test('a 429 that is tried again took its backend out', async () => {
 });
 
 test('the keep-alive race counted as a retry and as a failure of the backend', async () => {
-  const the = await setUp(1, {});
+  const the = await severalBackends(1, {});
   let turn = 0;
   the.everywhere('/race', async (connection) => {
     if (++turn === 2) dies(connection);
@@ -217,7 +175,7 @@ test('the keep-alive race counted as a retry and as a failure of the backend', a
 });
 
 test('the pool’s breaker spent its probes while there was no backend to send them to', async () => {
-  const the = await setUp(1, {
+  const the = await severalBackends(1, {
     circuit_breaker: { min_requests: 5, interval: '1s', open: '1s', half_open_requests: 2 },
   });
   let isBad = true;
@@ -241,4 +199,186 @@ test('the pool’s breaker spent its probes while there was no backend to send t
   await setAlive(true);
   await waitFor(async () => (await errorOf()) === '', 900);
   expect(await leftover(the.fairlead)).toEqual(NOTHING);
+});
+
+test('a status that is tried again was lost when the others had no connection left, or only a backup had', async () => {
+  const the = await severalBackends(2, { max_connections: 1, retries: { on_status: [503] } });
+  the.everywhere('/busy', answer(BUSY));
+  await the.occupy();
+  const response = await the.ask('/busy');
+  expect([response.status, String(response.body)]).toEqual([503, 'busy']);
+
+  const spare = await severalBackends(3, {
+    max_requests: 1,
+    retries: { on_status: [503] },
+    strategy: 'least-connections',
+  });
+  await fetch(`${spare.fairlead.adminUrl}/backends/2`, {
+    method: 'PATCH',
+    body: JSON.stringify({ weight: 0 }),
+  });
+  spare.everywhere('/busy', answer(BUSY));
+  await spare.occupy();
+  const again = await spare.ask('/busy');
+  expect([again.status, String(again.body)]).toEqual([503, 'busy']);
+});
+
+test('requests that were refused paid for retries', async () => {
+  const the = await severalBackends(2, {
+    rate_limit: { rate: 1, per: '1m', burst: 100, by: 'ip' },
+    retries: { budget_percent: 10 },
+  });
+  the.everywhere('/dies', dies);
+  const asked = Array.from({ length: 800 }, () => the.ask('/dies').then(({ status }) => status));
+  const statuses = await Promise.all(asked);
+  expect(statuses.filter((status) => status === 429).length).toBe(700);
+  // A tenth of the hundred, and the 30 in ten seconds that are always allowed.
+  expect(the.served('/dies')).toBeLessThanOrEqual(100 + 10 + 30);
+});
+
+test('a hedge that failed did not count as a try', async () => {
+  const the = await severalBackends(3, {
+    retries: { attempts: 2, hedge_after: '50ms', budget_percent: 100 },
+  });
+  let turn = 0;
+  the.everywhere('/fails', async (connection) => {
+    if (++turn === 1) await waitFor(() => turn === 2);
+    // The hedge fails first.
+    if (turn === 2) await new Promise((resolve) => setTimeout(resolve, 50));
+    dies(connection);
+  });
+  expect((await the.ask('/fails')).status).toBe(502);
+  expect(the.served('/fails')).toBe(2);
+});
+
+test('a hedge that took over was waited for twice as long', async () => {
+  const the = await severalBackends(2, {
+    timeouts: { response: '1s' },
+    retries: { hedge_after: '50ms' },
+  });
+  the.everywhere('/silent', silent);
+  expect((await the.ask('/silent')).status).toBe(504);
+  expect((await the.line('/silent'))['duration_ms']).toBeLessThan(1_700);
+});
+
+test('a hedge won with a status that is tried again', async () => {
+  const the = await severalBackends(2, { retries: { on_status: [429], hedge_after: '50ms' } });
+  let turn = 0;
+  the.everywhere('/limited', async (connection) => {
+    if (++turn === 2) {
+      await connection.write('HTTP/1.1 429 Slow\r\nContent-Length: 2\r\n\r\nno');
+    } else {
+      await waitFor(() => turn === 2);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await connection.write(OK);
+    }
+  });
+  expect((await the.ask('/limited')).status).toBe(200);
+  expect(turn).toBe(2);
+});
+
+test('an error of the first attempt won while the hedge was about to answer', async () => {
+  const the = await severalBackends(2, { retries: { hedge_after: '50ms' } });
+  let turn = 0;
+  the.everywhere('/slow', async (connection) => {
+    if (++turn === 1) {
+      await waitFor(() => turn === 2);
+      await connection.write(BUSY);
+    } else {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await connection.write(OK);
+    }
+  });
+  expect((await the.ask('/slow')).status).toBe(200);
+});
+
+test('a hedge that failed took the fresh connection from a request that had lost the keep-alive race', async () => {
+  const the = await severalBackends(2, { retries: { hedge_after: '50ms' } });
+  let turn = 0;
+  the.everywhere('/race', async (connection) => {
+    turn++;
+    if (turn <= 2) {
+      // Both connections have carried a request by now.
+      await connection.write(OK);
+    } else if (turn === 3) {
+      await waitFor(() => turn === 4);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      dies(connection);
+    } else if (turn === 4) {
+      await connection.write(BUSY);
+    } else {
+      await connection.write(OK);
+    }
+  });
+  for (let round = 0; round < 3; round++) expect((await the.ask('/race')).status).toBe(200);
+  expect(turn).toBe(5);
+});
+
+test('interim responses gave one try more than its time', async () => {
+  const the = await severalBackends(1, { retries: { per_try_timeout: '300ms' } });
+  the.everywhere('/hints', async (connection) => {
+    for (let round = 0; round < 20; round++) {
+      await connection.write('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  });
+  const client = await rawClient(the.fairlead.port);
+  await client.write(get('/hints'));
+  const line = await the.line('/hints');
+  expect(line['error']).toBe('ERR_BACKEND_TRY_TIMEOUT');
+  expect(line['duration_ms']).toBeLessThan(1_500);
+});
+
+test('a client that waited for 100 was to blame for a backend that said nothing', async () => {
+  const the = await severalBackends(2, { retries: { per_try_timeout: '300ms' } });
+  let turn = 0;
+  the.everywhere('/put', async (connection) => {
+    if (++turn === 1) {
+      await silent(connection);
+      return;
+    }
+    await connection.write('HTTP/1.1 100 Continue\r\n\r\n');
+    await connection.readBytes(4);
+    await connection.write(OK);
+  });
+  const client = await rawClient(the.fairlead.port);
+  await client.write(get('/put', ['Content-Length: 4', 'Expect: 100-continue'], 'PUT'));
+  expect(await client.readUntil('\r\n\r\n')).toContain(' 100 ');
+  await client.write('body');
+  expect((await client.readResponse()).status).toBe(200);
+  const { attempts } = await the.line('/put');
+  expect(attempts).toMatchObject([{ outcome: 'ERR_BACKEND_TRY_TIMEOUT' }, { outcome: 'ok' }]);
+});
+
+test('a backend that was being tried out was called full', async () => {
+  const the = await severalBackends(2, {
+    // Half of all requests fail: the breaker of the pool stays closed.
+    circuit_breaker: {
+      failure_percent: 80,
+      min_requests: 5,
+      interval: '1s',
+      open: '1s',
+      half_open_requests: 1,
+    },
+    panic_threshold_percent: 0,
+  });
+  the.backends[0]?.on('/bad', answer('HTTP/1.1 500 Bad\r\nContent-Length: 2\r\n\r\nno'));
+  const hasLogged = (event: string): boolean =>
+    the.fairlead.logs().some((line) => line.event === event);
+  await waitFor(async () => {
+    await the.ask('/bad');
+    return hasLogged('breaker.opened');
+  });
+  await fetch(`${the.fairlead.adminUrl}/backends/1/status`, {
+    method: 'PUT',
+    body: JSON.stringify({ alive: false }),
+  });
+  the.everywhere('/try', silent);
+  const client = await rawClient(the.fairlead.port);
+  await waitFor(() => hasLogged('breaker.half_open'));
+  await client.write(get('/try'));
+  await waitFor(() => the.served('/try') === 1);
+  const response = await the.ask('/next');
+  expect(response.status).toBe(503);
+  expect(String(response.body)).toContain('ERR_CIRCUIT_OPEN');
 });

@@ -52,6 +52,16 @@ export class Backend implements Candidate, ConnectionOwner {
     this.weight = spec.weight;
   }
 
+  /** Whether it would take a request now: limits as in `Attempt.begin`, 0 for none. */
+  hasRoom(maxRequests: number, maxConnections: number): boolean {
+    const { counters } = this;
+    if (maxRequests !== 0 && this.inFlight >= maxRequests) return false;
+    if (!counters.isGateOpen) return false;
+    return (
+      maxConnections === 0 || this.#idle.length > 0 || counters.openConnections < maxConnections
+    );
+  }
+
   /** The newest idle connection that may still be used, or null. */
   takeIdle(nowMs: number): BackendConnection | null {
     for (;;) {

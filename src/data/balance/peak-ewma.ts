@@ -42,6 +42,11 @@ class Latency {
   pending = 0;
 }
 
+/** What its average is by now. */
+function shrunk({ averageMs, toldAt }: Latency, now: number): number {
+  return averageMs * Math.exp((toldAt - now) / DECAY_MS);
+}
+
 export class PeakEwma<C extends Candidate> implements Strategy<C> {
   readonly #context: StrategyContext;
   readonly #chance: Chance;
@@ -105,16 +110,44 @@ export class PeakEwma<C extends Candidate> implements Strategy<C> {
   }
 
   onFinish(backend: C, hasFailed: boolean, ms: number): void {
+    const now = this.#now();
+    const latency = this.#ended(backend);
+    this.#tell(latency, now, hasFailed ? this.#failureMs(ms, now) : ms);
+    this.#price(latency);
+  }
+
+  /** A hedge was quicker, or the client left: a backend that has become silent is noticed by that. */
+  onCalledOff(backend: C, ms: number): void {
+    const now = this.#now();
+    const latency = this.#ended(backend);
+    // Of one that was never heard, little is known by a little waiting.
+    const known = latency.averageMs === 0 ? this.#slowest(now) : shrunk(latency, now);
+    if (ms > known) this.#tell(latency, now, ms);
+    this.#price(latency);
+  }
+
+  onBrokenOff(backend: C, ms: number): void {
+    const now = this.#now();
+    const latency = this.#latencyOf(backend);
+    this.#tell(latency, now, this.#failureMs(ms, now));
+    this.#price(latency);
+  }
+
+  #now(): number {
     const now = this.#context.now();
     if (now - this.#landmark > LANDMARK_MS) this.#moveLandmark(now);
+    return now;
+  }
+
+  #ended(backend: C): Latency {
     const latency = this.#latencyOf(backend);
     // One that was begun before this strategy was in use was never counted.
     if (latency.pending > 0) latency.pending--;
-    // Of one that was called off nothing is learnt.
-    if (ms >= 0) {
-      this.#tell(latency, now, hasFailed ? Math.max(ms, FAILURE_MS, this.#slowest(now)) : ms);
-    }
-    this.#price(latency);
+    return latency;
+  }
+
+  #failureMs(ms: number, now: number): number {
+    return Math.max(ms, FAILURE_MS, this.#slowest(now));
   }
 
   /** Of all that are not to be avoided, the one with the least cost; equal ones are settled by chance. */
@@ -163,8 +196,8 @@ export class PeakEwma<C extends Candidate> implements Strategy<C> {
   /** The longest of the averages, as they have shrunk by now. */
   #slowest(now: number): number {
     let slowest = 0;
-    for (const { averageMs, toldAt } of this.#latencies.values()) {
-      slowest = Math.max(slowest, averageMs * Math.exp((toldAt - now) / DECAY_MS));
+    for (const latency of this.#latencies.values()) {
+      slowest = Math.max(slowest, shrunk(latency, now));
     }
     return slowest;
   }

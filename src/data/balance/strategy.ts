@@ -29,10 +29,17 @@ export interface Strategy<C extends Candidate> {
   /** A request was given to this backend. */
   onStart?(backend: C): void;
   /**
-   * It ended. `hasFailed` when the backend was to blame. `ms` is the time to the response head; of an attempt that had
-   * none, the time until it ended.
+   * The wait for its answer is over: it began after `ms`, or, with `hasFailed`, the backend was to blame for there being
+   * none, or a useless one. How long the rest of the answer takes is not waited for.
    */
   onFinish?(backend: C, hasFailed: boolean, ms: number): void;
+  /**
+   * In place of `onFinish`: nobody waits for its answer any more. It would have taken more than `ms`; 0 where that says
+   * nothing.
+   */
+  onCalledOff?(backend: C, ms: number): void;
+  /** An answer that had begun broke off `ms` after its request was sent. */
+  onBrokenOff?(backend: C, ms: number): void;
 }
 
 /** What is passed in so that a strategy is deterministic in a test and exact across threads. */

@@ -12,7 +12,7 @@ import { asciiBytes, LineWriter, mostBytes } from './line-writer.ts';
 
 export interface AttemptRecord {
   readonly backendUrl: string;
-  /** `ok`, or the error code of the failure. */
+  /** `ok`, the error code of the failure, or `called_off`: it was not waited for. */
   readonly outcome: string;
   readonly durationMs: number;
 }

@@ -23,8 +23,22 @@ export interface AttemptOwner extends DownloadOwner {
   onUploadRoom(): void;
 }
 
+const SWITCHING_PROTOCOLS = 101;
+
 /** Head and body up to here go out in one write. */
 const SMALL_BODY_BYTES = 16 * 1024;
+
+/**
+ * An idle connection that is used in the moment in which the backend closes it breaks at once: within a round trip, and
+ * what a busy backend needs. Later than that, it broke with a request at work.
+ */
+const IDLE_RACE_MS = 50;
+
+/**
+ * Once a good answer has lasted so long, it counts as one. Shorter ones count when they are whole, so that a backend that
+ * breaks off all of them fails each time; but streams last for hours, and must not keep their backend unjudged.
+ */
+const LASTING_MS = 1_000;
 
 export class Attempt implements ConnectionUser {
   readonly backend: Backend;
@@ -33,17 +47,22 @@ export class Attempt implements ConnectionUser {
   isReused = false;
   /** Time to the open connection in ms; −1 for a pooled one. */
   connectMs = -1;
-  /** When the request went out, on the precise clock. */
+  /** When the request went out, on the precise clock: the last byte of it, once all was sent. */
   sentAt: number;
   /** Of the response; 0 before its head. */
   status = 0;
-  /** From the sending of the request to the response head, in ms; −1 before it. */
-  headMs = -1;
 
   readonly #owner: AttemptOwner;
   readonly #startedAt: number;
   #connection: BackendConnection | null = null;
   #download: Download | null = null;
+  /** The backend has all of the request: from here on it is the backend that takes its time. */
+  #isAllSent = false;
+  /** When the response head came, on the precise clock. */
+  #headAt = 0;
+  /** Whether the backend's health has heard of this attempt, and of a fault. */
+  #isJudged = false;
+  #isFault = false;
 
   constructor(owner: AttemptOwner, view: View, backend: Backend, startedAt: number) {
     this.#owner = owner;
@@ -55,16 +74,16 @@ export class Attempt implements ConnectionUser {
 
   /**
    * Takes the newest idle connection, or begins a fresh one (`onAttemptConnected` follows).
-   * @returns false when the backend has no room, or its circuit breaker lets nothing through; the attempt is void then.
+   * @returns why not, if the backend has no room, or its circuit breaker lets nothing through; the attempt is void then.
    */
-  begin(needsFresh: boolean): boolean {
+  begin(needsFresh: boolean): 'ERR_BACKENDS_FULL' | 'ERR_CIRCUIT_OPEN' | null {
     const { backend, view } = this;
     const { counters } = backend;
     const { maxRequests, maxConnections } = view.snapshot.pool;
-    if (!counters.tryStartRequest(maxRequests)) return false;
+    if (!counters.tryStartRequest(maxRequests)) return 'ERR_BACKENDS_FULL';
     if (!counters.passGate()) {
       counters.requestFinished();
-      return false;
+      return 'ERR_CIRCUIT_OPEN';
     }
     const idle = needsFresh ? null : backend.takeIdle(this.#owner.context.nowMs);
     if (idle === null) {
@@ -72,7 +91,7 @@ export class Attempt implements ConnectionUser {
       if (this.#connection === null) {
         counters.returnPass();
         counters.requestFinished();
-        return false;
+        return 'ERR_BACKENDS_FULL';
       }
     } else {
       idle.assign(this);
@@ -80,14 +99,24 @@ export class Attempt implements ConnectionUser {
       this.isReused = true;
     }
     view.strategy.onStart?.(backend);
-    return true;
+    return null;
   }
 
   /** The head of the final response is there. */
   headCame(status: number, now: number): void {
+    const { backend, view } = this;
+    const { slowCallMs } = view.snapshot.pool.faults;
     this.status = status;
-    this.headMs = now - this.sentAt;
-    this.backend.counters.responseHeadAfter(this.headMs);
+    this.#headAt = now;
+    const ms = now - this.sentAt;
+    const isSlow = this.#isAllSent && slowCallMs !== 0 && ms > slowCallMs;
+    const isFault = isSlow || isFaultStatus(status);
+    if (this.#isAllSent) backend.counters.responseHeadAfter(ms);
+    // An answer to half a request came when the client let it come.
+    if (this.#isAllSent || isFault) view.strategy.onFinish?.(backend, isFault, ms);
+    else view.strategy.onCalledOff?.(backend, 0);
+    if (isFault) this.#judge(true, isSlow ? afterMs('an answer', ms) : `status ${status}`);
+    else if (status === SWITCHING_PROTOCOLS) this.#judge(false);
   }
 
   /** The request is on its way. */
@@ -112,16 +141,18 @@ export class Attempt implements ConnectionUser {
     const head = `${forwarded.startLine}${hostLine}${forwarded.fields}`;
     if (upload === null) {
       connection.writeText(`${head}\r\n`);
+      this.#isAllSent = true;
       return;
     }
     const text = `${head}${upload.framingLine()}\r\n`;
     const body = upload.takeSmall(SMALL_BODY_BYTES);
     if (body !== null) {
       connection.writeText(text + body);
-      return;
+    } else {
+      connection.writeText(text);
+      upload.flush(connection);
     }
-    connection.writeText(text);
-    upload.flush(connection);
+    this.#isAllSent = upload.isSent;
   }
 
   /** An HTTP/1.0 request may have come without a host. */
@@ -135,6 +166,9 @@ export class Attempt implements ConnectionUser {
   sendMore(upload: Upload): void {
     const connection = this.#open();
     if (!connection.needsDrain) upload.flush(connection);
+    if (this.#isAllSent || !upload.isSent) return;
+    this.#isAllSent = true;
+    this.sentAt = performance.now();
   }
 
   /** The client reads again. */
@@ -151,17 +185,20 @@ export class Attempt implements ConnectionUser {
    * Lets go of the backend: its counters go down, its connection goes back to the pool or is closed. Called once.
    * @param mayReuse whether the exchange would keep the connection; the response has its own say in it.
    * @param now on the precise clock.
-   * @param isRace nothing is held against the backend: see `isKeepAliveRace`.
+   * @param isRace the request goes on over a fresh connection: see `isKeepAliveRace`.
    */
   end(failure: ErrorCode | null, mayReuse: boolean, now: number, isRace = false): AttemptRecord {
     const { backend, view } = this;
     const connection = this.#open();
     const download = this.#download;
-    const hasFailed = !isRace && this.#isFailure(failure);
+    const wasIdle =
+      failure === 'ERR_BACKEND_CLOSED' && this.isReused && now - this.#startedAt < IDLE_RACE_MS;
+    const hasFailed = !(isRace && wasIdle) && this.#isFailure(failure);
     download?.dispose();
     backend.counters.requestFinished();
     if (hasFailed) backend.counters.attemptFailed();
-    this.#judge(failure, hasFailed, now);
+    if (this.status === 0) this.#endUnanswered(wasIdle ? null : failure, hasFailed, now);
+    else this.#endAnswered(failure, hasFailed, now);
     // A backend that has answered may still have to read: what waits for it would delay the next request.
     const isReusable =
       mayReuse &&
@@ -189,21 +226,41 @@ export class Attempt implements ConnectionUser {
     return failure !== 'ERR_BACKEND_STATUS' || isFaultStatus(this.status);
   }
 
-  /** What the attempt says about its backend: nothing, when it was called off before an answer came. */
-  #judge(failure: ErrorCode | null, hasFailed: boolean, now: number): void {
-    const { backend, view, status, headMs } = this;
-    const { reportAfter, slowCallMs } = view.snapshot.pool.faults;
-    // An idle connection that has just been closed is no fault, whatever became of the request.
-    const wasIdle = failure === 'ERR_BACKEND_CLOSED' && this.isReused;
-    if (wasIdle || (!hasFailed && status === 0)) {
-      view.strategy.onFinish?.(backend, false, -1);
+  /** @param failure null as well for an idle connection that has just been closed: that is no fault. */
+  #endUnanswered(failure: ErrorCode | null, hasFailed: boolean, now: number): void {
+    const { backend, view } = this;
+    if (hasFailed && failure !== null) {
+      view.strategy.onFinish?.(backend, true, now - this.#startedAt);
+      this.#judge(true, failure);
       return;
     }
-    const isFault = hasFailed || isFaultStatus(status) || (slowCallMs !== 0 && headMs > slowCallMs);
+    // Called off: by a hedge that was quicker, or because the client left.
+    const { slowCallMs } = view.snapshot.pool.faults;
+    const waitedMs = this.#isAllSent ? now - this.sentAt : 0;
+    view.strategy.onCalledOff?.(backend, waitedMs);
+    if (slowCallMs !== 0 && waitedMs > slowCallMs)
+      this.#judge(true, afterMs('no answer', waitedMs));
+  }
+
+  #endAnswered(failure: ErrorCode | null, hasFailed: boolean, now: number): void {
+    const { backend, view } = this;
+    const hasBrokenOff = hasFailed && failure !== 'ERR_BACKEND_STATUS';
+    if (!hasBrokenOff) {
+      if (!this.#isJudged) this.#judge(false);
+      return;
+    }
+    view.strategy.onBrokenOff?.(backend, now - this.sentAt);
+    if (!this.#isFault) this.#judge(true, failure as string);
+  }
+
+  /** What the attempt says about the health of its backend. @param detail of a fault. */
+  #judge(isFault: boolean, detail = ''): void {
+    const { backend, view } = this;
+    this.#isJudged = true;
+    this.#isFault = isFault;
+    const { reportAfter } = view.snapshot.pool.faults;
     const inARow = backend.counters.attemptJudged(isFault);
-    view.strategy.onFinish?.(backend, isFault, headMs >= 0 ? headMs : now - this.#startedAt);
     if (reportAfter === 0 || inARow === 0 || inARow % reportAfter !== 0) return;
-    const detail = status === 0 ? (failure as string) : describeFault(status, headMs);
     this.#owner.context.post({ kind: 'faults-in-a-row', backendId: backend.id, detail });
   }
 
@@ -230,7 +287,10 @@ export class Attempt implements ConnectionUser {
     const download = this.#download as Download;
     const connection = this.#open();
     download.receive(buffer, length);
-    if (!download.isComplete && this.#owner.isClientFull) connection.pause();
+    if (download.isComplete) return;
+    if (this.#owner.isClientFull) connection.pause();
+    if (this.#isJudged || this.status === 0) return;
+    if (this.#owner.context.nowMs - this.#headAt > LASTING_MS) this.#judge(false);
   }
 
   onBackendDrain(): void {
@@ -261,6 +321,6 @@ function isFaultStatus(status: number): boolean {
   return status >= 500 && status !== 501 && status !== 505;
 }
 
-function describeFault(status: number, headMs: number): string {
-  return isFaultStatus(status) ? `status ${status}` : `an answer after ${Math.round(headMs)} ms`;
+function afterMs(what: string, ms: number): string {
+  return `${what} after ${Math.round(ms)} ms`;
 }

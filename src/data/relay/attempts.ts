@@ -69,6 +69,8 @@ export class Attempts implements HedgeOwner, Waiter {
   #timer: NodeJS.Timeout | null = null;
   /** 0: not in the queue. */
   #queuedAt = 0;
+  /** The last pick met a backend without room, and not only circuit breakers that let nothing through. */
+  #isAnyFull = false;
 
   constructor(owner: AttemptsOwner, request: IncomingRequest, view: View, startedAt: number) {
     this.#owner = owner;
@@ -105,21 +107,19 @@ export class Attempts implements HedgeOwner, Waiter {
       hasResponse: hasResponse && code !== 'ERR_BACKEND_STATUS',
       isReplayable,
     };
-    if (this.#hedge !== null) {
-      this.end(code, false);
-      this.#goOnWith(this.#hedge);
-      return;
-    }
     this.#isRace = !this.#hasRaced && isKeepAliveRace(failed, isReused, retries);
     this.end(code, false);
     if (this.#isRace) {
       this.#hasRaced = true;
       this.#needsFresh = true;
-      this.start();
-      return;
+    } else {
+      this.#tried = [...(this.#tried ?? []), backend];
     }
-    this.#tried = [...(this.#tried ?? []), backend];
-    if (this.#isAnyLeft(false) && this.#mayGoOn(failed)) {
+    if (this.#hedge !== null) {
+      this.#goOnWith(this.#hedge);
+    } else if (this.#isRace) {
+      this.start();
+    } else if (this.#isAnyLeft(false) && this.#mayGoOn(failed)) {
       this.#counted++;
       this.#startAfter(backoffMs(this.#counted, retries, this.#owner.context.random()));
     } else {
@@ -155,31 +155,36 @@ export class Attempts implements HedgeOwner, Waiter {
     }, hedgeAfterMs);
   }
 
-  /** Whether an answer with a status of `retries.on_status` is given up for another attempt. */
+  /** Whether an answer with a status of `retries.on_status`, or an error while a hedge runs, is given up for another attempt. */
   mayRefuse(status: number, isReplayable: boolean): boolean {
-    const { retries } = this.view.snapshot.pool;
-    if (this.hasInterim || !retries.onStatus.includes(status) || !this.#isAnyLeft(true))
-      return false;
-    this.#isPaidFor = this.#mayGoOn({
-      code: 'ERR_BACKEND_STATUS',
-      method: this.#request.facts.method,
-      attempts: this.#counted + 1,
-      hasResponse: false,
-      isReplayable,
-    });
-    if (this.#isPaidFor) (this.current as Attempt).headCame(status, performance.now());
-    return this.#isPaidFor;
+    const isListed = this.view.snapshot.pool.retries.onStatus.includes(status);
+    if (this.hasInterim || !(isListed || (status >= 500 && this.#hedge !== null))) return false;
+    // A hedge that is under way is the other attempt.
+    if (this.#hedge === null) {
+      if (!this.#isAnyLeft(true)) return false;
+      this.#isPaidFor = this.#mayGoOn({
+        code: 'ERR_BACKEND_STATUS',
+        method: this.#request.facts.method,
+        attempts: this.#counted + 1,
+        hasResponse: false,
+        isReplayable,
+      });
+      if (!this.#isPaidFor) return false;
+    }
+    (this.current as Attempt).headCame(status, performance.now());
+    return true;
   }
 
-  /** There is a backend that this exchange has not been to. @param withRoom and that has not all it may have. */
+  /** There is a backend for another attempt that this exchange has not been to. @param withRoom and that would take it. */
   #isAnyLeft(withRoom: boolean): boolean {
     const { eligible, spares, snapshot } = this.#owner.context.view;
-    const { maxRequests } = snapshot.pool;
+    const { maxRequests, maxConnections } = snapshot.pool;
+    const isNew = (one: Backend): boolean =>
+      one !== this.backend && this.#tried?.includes(one) !== true;
     const isLeft = (one: Backend): boolean =>
-      one !== this.backend &&
-      this.#tried?.includes(one) !== true &&
-      !(withRoom && maxRequests !== 0 && one.inFlight >= maxRequests);
-    return eligible.some(isLeft) || spares.some(isLeft);
+      isNew(one) && (!withRoom || one.hasRoom(maxRequests, maxConnections));
+    // Spares are for what all of the eligible have failed.
+    return eligible.some(isNew) ? eligible.some(isLeft) : spares.some(isLeft);
   }
 
   /** The time of `onAttemptWaits` is up. */
@@ -206,16 +211,23 @@ export class Attempts implements HedgeOwner, Waiter {
       if (isFirst) counters.returnPass();
       return attempt;
     }
-    if (!isFirst && !this.#isRace) this.backend?.counters.attemptRetried();
+    // What no backend gets pays for no retries.
+    if (isFirst) this.#owner.context.retryBudget.deposit();
+    else if (!this.#isRace) this.backend?.counters.attemptRetried();
     this.#isRace = false;
     this.#adopt(attempt);
     return null;
   }
 
-  #pick(owner: AttemptOwner, view: View, startedAt: number): Attempt | ErrorCode {
+  #pick(
+    owner: AttemptOwner,
+    view: View,
+    startedAt: number,
+    tried: readonly Backend[] | null = this.#tried,
+  ): Attempt | ErrorCode {
     const { keys, clientAddress } = this.#request;
-    const tried = this.#tried;
-    let avoid: readonly Backend[] | null = tried;
+    let avoid = tried;
+    this.#isAnyFull = false;
     for (;;) {
       let backend =
         this.#pickForSession(view, avoid) ?? view.strategy.pick(keys?.hash ?? clientAddress, avoid);
@@ -225,7 +237,9 @@ export class Attempts implements HedgeOwner, Waiter {
       }
       if (backend === null) return avoid === tried ? 'ERR_NO_BACKEND' : 'ERR_BACKENDS_FULL';
       const attempt = new Attempt(owner, view, backend, startedAt);
-      if (attempt.begin(this.#needsFresh)) return attempt;
+      const refusal = attempt.begin(this.#needsFresh);
+      if (refusal === null) return attempt;
+      if (refusal === 'ERR_BACKENDS_FULL') this.#isAnyFull = true;
       avoid = avoid === null ? [backend] : [...avoid, backend];
     }
   }
@@ -239,14 +253,22 @@ export class Attempts implements HedgeOwner, Waiter {
   }
 
   /** Where the client's session is, or where it begins; null where that is the strategy's to say. */
-  #pickForSession({ sessions }: View, avoid: readonly Backend[] | null): Backend | null {
+  #pickForSession(view: View, avoid: readonly Backend[] | null): Backend | null {
+    const { sessions } = view;
     if (sessions === null) return null;
     const key = this.#request.keys?.session ?? null;
-    const kept = sessions.lookup(key);
+    const found = sessions.lookup(key);
+    const kept = found !== null && this.#mustMove(found, view) ? null : found;
     // A full backend sends its client elsewhere for this once; one that has failed it loses its session.
     this.#bindsSession = kept === null || this.#tried?.includes(kept) === true;
     if (kept !== null && avoid?.includes(kept) !== true) return kept;
     return sessions.choose(key, avoid);
+  }
+
+  /** A WebSocket takes its session along: else it would come back as often as the draining backend sends it away. */
+  #mustMove(kept: Backend, { leaving, eligible }: View): boolean {
+    const { upgradesToWebSocket } = this.#request.facts;
+    return upgradesToWebSocket && eligible.length > 0 && leaving.includes(kept);
   }
 
   /** Field lines of ours for the response of the current attempt; the session is settled by that. */
@@ -299,13 +321,16 @@ export class Attempts implements HedgeOwner, Waiter {
   #giveUp(error: ErrorCode): void {
     const last = this.records.at(-1);
     const { context } = this.#owner;
-    const { view } = context;
+    const { backends } = context.view;
     if (last !== undefined) this.#owner.fail(last.outcome as ErrorCode, this.#lastDetail);
     else if (error === 'ERR_CIRCUIT_OPEN') {
       const seconds = context.counters.gateOpensInSeconds(context.processNowMs());
       const detail = 'the circuit breaker of the pool is open';
       this.#owner.fail(error, detail, retryAfterField(seconds));
-    } else this.#owner.fail(error, `the pool has ${view.backends.size} backends`);
+    } else if (error === 'ERR_BACKENDS_FULL' && !this.#isAnyFull) {
+      const detail = 'the circuit breakers of all eligible backends let no more requests try them';
+      this.#owner.fail('ERR_CIRCUIT_OPEN', detail, retryAfterField(1));
+    } else this.#owner.fail(error, `the pool has ${backends.size} backends`);
   }
 
   // ── The queue ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -349,14 +374,14 @@ export class Attempts implements HedgeOwner, Waiter {
   #startHedge(): void {
     const { retryBudget, counters, queue, view } = this.#owner.context;
     const { current } = this;
-    // Those who wait for a backend come first.
-    if (current === null || queue.hasLine || !this.#isAnyLeft(true)) return;
+    // Those who wait for a backend come first. And called off, a request that tries a backend out would never tell.
+    if (current === null || queue.hasLine || current.backend.counters.isTriedOut) return;
+    if (!this.#isAnyLeft(true)) return;
     if (!retryBudget.withdraw(view.snapshot.pool.retries.budgetPercent)) return;
     // The session stays with the first attempt, unless that fails.
     const bindsSession = this.#bindsSession;
-    this.#tried = [current.backend];
     const hedge = new Hedge(this, this.#owner, this.#request);
-    const attempt = this.#pick(hedge, view, performance.now());
+    const attempt = this.#pick(hedge, view, performance.now(), [current.backend]);
     this.#bindsSession = bindsSession;
     if (typeof attempt === 'string') {
       retryBudget.refund();
@@ -370,7 +395,8 @@ export class Attempts implements HedgeOwner, Waiter {
   /** The first attempt failed: the hedge is the exchange's attempt. */
   #goOnWith(hedge: Hedge): void {
     this.#hedge = null;
-    this.#counted++;
+    if (!this.#isRace) this.#counted++;
+    this.#isRace = false;
     this.#bindsSession = true;
     this.#adopt(hedge.adopt());
     this.#owner.onAttemptBegun();
@@ -384,6 +410,7 @@ export class Attempts implements HedgeOwner, Waiter {
 
   onHedgeFailed(attempt: Attempt, code: ErrorCode): void {
     this.#hedge = null;
+    this.#counted++;
     this.#tried = [...(this.#tried ?? []), attempt.backend];
     this.#note(attempt.end(code, false, performance.now()));
   }

@@ -11,23 +11,21 @@ import { refusal } from './admission.ts';
 import type { Attempt } from './attempt.ts';
 import { Attempts, type AttemptsOwner } from './attempts.ts';
 import type { ExchangeClient } from './exchange-client.ts';
+import {
+  IS_CONNECTING,
+  IS_HOLDING,
+  IS_OVER,
+  IS_RESPONDING,
+  IS_SENDING,
+  IS_TUNNEL,
+  IS_WAITING,
+} from './exchange-phases.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { recordExchange } from './ledger.ts';
 import { connectionLine, errorAnswer, optionsAnswer } from './own-answers.ts';
-import { silentBackend, silentClient, silentConnect } from './silence.ts';
+import { responseLimitMs, silentBackend, silentClient, silentConnect } from './silence.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import { createUpload, type Upload } from './upload.ts';
-
-/** A chunked body gathers before anything is sent. */
-const IS_HOLDING = 0;
-/** For a backend with room, or for the time of the next attempt. */
-const IS_WAITING = 1;
-const IS_CONNECTING = 2;
-/** The request is on its way; no final response head yet. */
-const IS_SENDING = 3;
-const IS_RESPONDING = 4;
-const IS_TUNNEL = 5;
-const IS_OVER = 6;
 
 /** How long a chunked body may gather before it is sent on unchecked: see Upload.mayStart. */
 const HOLD_MS = 100;
@@ -44,7 +42,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   readonly #startedAt: number;
   readonly #bytesOutAtStart: number;
   readonly #attempts: Attempts;
-  #phase = IS_HOLDING;
+  #phase: number = IS_HOLDING;
   #tunnel: Tunnel | null = null;
   #firstByteMs = -1;
   #status = 0;
@@ -81,7 +79,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   get #isUploading(): boolean {
-    return this.#upload !== null && !this.#upload.isSent;
+    return this.#upload !== null && !this.#upload.isSent && !this.#upload.isKeptBack;
   }
 
   /** More of the request's body is to come. */
@@ -95,7 +93,6 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
    */
   begin(buffer: Buffer, start: number, end: number): number {
     const { facts } = this.#request;
-    this.context.retryBudget.deposit();
     const refused = refusal(this.context, this.#request);
     if (refused !== null) {
       this.fail(refused.code, refused.detail, refused.fields);
@@ -193,7 +190,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   /** The client owes the rest of its body, and the backend would take it. */
   get #isWaitingForClient(): boolean {
-    return this.isUploadOpen && this.#attempt?.needsDrain === false;
+    return this.#isUploading && this.isUploadOpen && this.#attempt?.needsDrain === false;
   }
 
   #onBodySilence(idleMs: number): void {
@@ -217,8 +214,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   onAttemptBegun(): void {
     const attempt = this.#attempt as Attempt;
     if (attempt.isSent) {
-      this.#phase = IS_SENDING;
-      this.#touch();
+      this.#phase = IS_SENDING; // A hedge, and waited for since it was sent.
+      this.#setDeadline(attempt.sentAt + responseLimitMs(this.#view.snapshot));
     } else if (attempt.isReused) {
       this.#send(attempt);
     } else {
@@ -265,12 +262,12 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   /** Silence is measured from here on. What counts as silence depends on who has to move next. */
   #touch(): void {
-    const { timeouts } = this.#view.snapshot;
-    let silenceMs = timeouts.idleMs;
+    const { snapshot } = this.#view;
+    let silenceMs = snapshot.timeouts.idleMs;
     if (this.#phase === IS_SENDING && !this.#isUploading) {
-      silenceMs = this.#view.snapshot.pool.retries.perTryTimeoutMs || timeouts.responseMs;
+      silenceMs = responseLimitMs(snapshot);
     } else if (this.#phase === IS_TUNNEL) {
-      silenceMs = timeouts.tunnelMs;
+      silenceMs = snapshot.timeouts.tunnelMs;
     } else if (this.#phase < IS_SENDING) {
       return;
     }
@@ -306,7 +303,10 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   onInterim(): void {
     this.#attempts.hasInterim = true;
-    this.#touch();
+    if (this.#upload !== null) this.#upload.isKeptBack = false;
+    // It shows a backend at work, as in nginx and HAProxy. One try gets no more than its time for that.
+    const { perTryTimeoutMs } = this.#view.snapshot.pool.retries;
+    if (perTryTimeoutMs === 0 || this.#isUploading) this.#touch();
   }
 
   onResponseHead(status: number): void {
@@ -319,7 +319,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   refuses(status: number): boolean {
-    if (this.#view.snapshot.pool.retries.onStatus.length === 0) return false;
+    if (status < 400) return false;
     return this.#attempts.mayRefuse(
       status,
       this.#upload === null || (this.#upload.isReplayable && this.#upload.isSent),
@@ -357,7 +357,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   onResponseComplete(): void {
-    this.#attempts.end(null, !this.#isUploading && !this.context.isDraining);
+    this.#attempts.end(null, this.#upload?.isSent !== false && !this.context.isDraining);
     const closes = this.#closesClient;
     this.#settle(this.#status, null, '');
     this.#client.exchangeDone(closes);
@@ -432,7 +432,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     this.#phase = IS_OVER;
     const attempts = this.#attempts;
     attempts.close();
-    this.context.queue.roomMade();
+    if (attempts.backend !== null) this.context.queue.roomMade();
     const bodyBytes = (this.#upload?.bytesIn ?? 0) + (this.#tunnel?.settle() ?? 0);
     recordExchange(this.context, attempts.view, attempts.backend, this.#request, {
       status,

@@ -76,10 +76,12 @@ export class Hedge implements AttemptOwner {
   }
 
   refuses(status: number): boolean {
-    // An error does not win: the first attempt may still do better.
     if (this.#isAdopted) return this.#owner.refuses(status);
-    if (status < 500) return false;
-    (this.attempt as Attempt).headCame(status, performance.now());
+    // Nothing that is worth another attempt wins: the first one may still do better.
+    const attempt = this.attempt as Attempt;
+    const { onStatus } = attempt.view.snapshot.pool.retries;
+    if (status < 500 && !onStatus.includes(status)) return false;
+    attempt.headCame(status, performance.now());
     return true;
   }
 

@@ -1,4 +1,4 @@
-/** What is said of a peer that has not moved for too long: which timeout it was, in words for the log. */
+/** How long a peer may not move, and what is said of it then: which timeout it was, in words for the log. */
 import type { ErrorCode } from '../../errors.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 
@@ -11,6 +11,11 @@ export interface Failure {
 
 export function silentConnect({ timeouts }: Snapshot, authority: string): string {
   return `no connection to ${authority} within ${timeouts.connectMs} ms`;
+}
+
+/** How long a backend may take from the end of the request to its response head. */
+export function responseLimitMs({ timeouts, pool }: Snapshot): number {
+  return pool.retries.perTryTimeoutMs || timeouts.responseMs;
 }
 
 /** No response head came. @param isUploading the backend still has to take a part of the request's body. */

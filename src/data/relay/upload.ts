@@ -39,13 +39,15 @@ const GATHER_BYTES = 4 * 1024;
 /** The upload that a request needs; null when it has no body. */
 export function createUpload(facts: RequestFacts, view: View): Upload | null {
   if (facts.bodyKind === BODY_NONE) return null;
-  return new Upload(
+  const upload = new Upload(
     facts.bodyKind,
     facts.contentLength,
     view.snapshot.limits.bodyBytes,
     view.headLimits,
     keepsSent(facts, view.snapshot.pool.retries) ? view.snapshot.pool.retries.replayBufferBytes : 0,
   );
+  upload.isKeptBack = facts.expectsContinue;
+  return upload;
 }
 
 /** Whether what was sent of the body may be asked for again. */
@@ -56,6 +58,8 @@ function keepsSent({ method }: RequestFacts, { nonIdempotent }: Retries): boolea
 export class Upload {
   /** The client has sent all of it. */
   isComplete = false;
+  /** The client waits with it until the backend has said 100, or for as long as it likes (RFC 9110 §10.1.1). */
+  isKeptBack = false;
   /** Payload bytes received from the client. */
   bytesIn = 0;
   error: ErrorCode | null = null;
@@ -133,6 +137,7 @@ export class Upload {
    */
   receive(buffer: Buffer, start: number, end: number): number {
     if (this.isComplete) return start;
+    this.isKeptBack = false;
     if (this.#decoder !== null) return this.#receiveChunks(this.#decoder, buffer, start, end);
     const length = Math.min(end - start, this.#remaining);
     this.#remaining -= length;
