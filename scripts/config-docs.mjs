@@ -76,7 +76,7 @@ status of 5xx but 501 and 505; with \`slow_call\` also a late one. Failures are 
     keys: ['timeouts', 'request_timeout', 'backend_timeout'],
     example: `request_timeout: 30s
 timeouts: { connect: 1s, idle: 2m, drain: 1m }`,
-    text: `Timeouts are checked every 100 ms, so they may be late by that much. [request.md](request.md) says which phase
+    text: `Timeouts are checked every 100 ms, so they may be late by up to 200 ms. [request.md](request.md) says which phase
 of a request each one governs.`,
   },
   {
@@ -147,7 +147,8 @@ const REMARKS = {
   circuit_breaker:
     '`true` is the same as `{ enabled: true }`; a mapping turns it on, too. Each is looked at ten times a second while ' +
     'one is not closed, else ten times in `interval`, at least once a second: it opens and closes that much later.',
-  queue: 'Without `max_connections` and `max_requests` no backend is ever full, so none waits.',
+  queue:
+    'Without `max_connections`, `max_requests` and `circuit_breaker` no backend is ever full, so none waits.',
   rate_limit:
     '`rate` must be given. `name` is needed by `header` and `cookie`. Counted exactly over all data threads.',
   max_connections:
