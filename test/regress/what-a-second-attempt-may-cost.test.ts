@@ -277,8 +277,8 @@ test('a hedge won with a status that is tried again', async () => {
   expect(turn).toBe(2);
 });
 
-test('an error of the first attempt won while the hedge was about to answer', async () => {
-  const the = await severalBackends(2, { retries: { hedge_after: '50ms' } });
+test('a status that is tried again was the answer while the hedge was about to give a better one', async () => {
+  const the = await severalBackends(2, { retries: { on_status: [503], hedge_after: '50ms' } });
   let turn = 0;
   the.everywhere('/slow', async (connection) => {
     if (++turn === 1) {
@@ -330,24 +330,70 @@ test('interim responses gave one try more than its time', async () => {
 });
 
 test('a client that waited for 100 was to blame for a backend that said nothing', async () => {
-  const the = await severalBackends(2, { retries: { per_try_timeout: '300ms' } });
-  let turn = 0;
+  const the = await severalBackends(1, { timeouts: { response: '200ms', idle: '300ms' } });
+  the.everywhere('/put', silent);
+  const client = await rawClient(the.fairlead.port);
+  await client.write(get('/put', ['Content-Length: 4', 'Expect: 100-continue'], 'PUT'));
+  expect((await client.readResponse()).status).toBe(504);
+  expect(await the.line('/put')).toMatchObject({
+    error: 'ERR_BACKEND_RESPONSE_TIMEOUT',
+    error_detail: 'neither 100 nor a response head within 300 ms',
+  });
+});
+
+test('a client that sent its body though no 100 had come was too late for the time of one try', async () => {
+  const the = await severalBackends(1, {
+    timeouts: { response: '100ms' },
+    retries: { per_try_timeout: '90ms' },
+  });
+  the.everywhere('/post', async (connection) => {
+    await connection.readBytes(4);
+    await connection.write(OK);
+  });
+  const client = await rawClient(the.fairlead.port);
+  await client.write(get('/post', ['Content-Length: 4', 'Expect: 100-continue'], 'POST'));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  await client.write('body');
+  expect((await client.readResponse()).status).toBe(200);
+});
+
+test('a client was blamed for waiting for 100 after a 103', async () => {
+  const the = await severalBackends(1, { timeouts: { response: '5s', idle: '300ms' } });
   the.everywhere('/put', async (connection) => {
-    if (++turn === 1) {
-      await silent(connection);
-      return;
-    }
+    await connection.write('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 700));
     await connection.write('HTTP/1.1 100 Continue\r\n\r\n');
     await connection.readBytes(4);
     await connection.write(OK);
   });
   const client = await rawClient(the.fairlead.port);
   await client.write(get('/put', ['Content-Length: 4', 'Expect: 100-continue'], 'PUT'));
+  expect(await client.readUntil('\r\n\r\n')).toContain(' 103 ');
   expect(await client.readUntil('\r\n\r\n')).toContain(' 100 ');
   await client.write('body');
   expect((await client.readResponse()).status).toBe(200);
-  const { attempts } = await the.line('/put');
-  expect(attempts).toMatchObject([{ outcome: 'ERR_BACKEND_TRY_TIMEOUT' }, { outcome: 'ok' }]);
+});
+
+test('a hedge that lost the keep-alive race used up a try', async () => {
+  const the = await severalBackends(3, {
+    retries: { attempts: 2, on_status: [503], hedge_after: '50ms', budget_percent: 100 },
+  });
+  // All have an idle connection.
+  for (let round = 0; round < 3; round++) await the.ask('/warm');
+  let turn = 0;
+  the.everywhere('/race', async (connection) => {
+    if (++turn === 1) {
+      await waitFor(() => turn === 2);
+      await new Promise((resolve) => setTimeout(resolve, 80));
+      await connection.write(BUSY);
+    } else if (turn === 2) {
+      dies(connection);
+    } else {
+      await connection.write(OK);
+    }
+  });
+  expect((await the.ask('/race')).status).toBe(200);
+  expect(turn).toBe(3);
 });
 
 test('a backend that was being tried out was called full', async () => {

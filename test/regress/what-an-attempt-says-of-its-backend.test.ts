@@ -250,3 +250,100 @@ test('a drain sent WebSockets away, and their sessions brought them back', async
   await the.ask('/moved', fields);
   expect(the.backends[1 - home]?.served('/moved').length).toBe(1);
 });
+
+test('a WebSocket went nowhere when only the backend that drained had room', async () => {
+  const the = await severalBackends(2, {
+    max_requests: 1,
+    sticky: { by: 'header', name: 'x-user' },
+  });
+  the.everywhere('/ws', tunnel);
+  const fields = ['X-User: somebody'];
+  await the.ask('/first', fields);
+  const home = the.backends.findIndex((backend) => backend.served('/first').length === 1);
+  await fetch(`${the.fairlead.adminUrl}/backends/${home}?drain=30s`, {
+    method: 'PATCH',
+    body: JSON.stringify({ state: 'draining' }),
+  });
+  await the.occupy();
+  expect(the.backends[1 - home]?.served('/occupied').length).toBe(1);
+  expect(await upgrade(the, '/ws', fields)).toBe(101);
+  expect(the.backends[home]?.served('/ws').length).toBe(1);
+});
+
+test('a backend that broke every WebSocket at once did well, by its handshakes', async () => {
+  const the = await severalBackends(2, {
+    outlier_detection: { consecutive_failures: 3, failure_percent: 0 },
+  });
+  the.everywhere('/ws', tunnel);
+  the.backends[0]?.on('/ws', async (connection) => {
+    await connection.write(SWITCHED);
+    await pause(20);
+    connection.reset();
+  });
+  await waitFor(async () => {
+    await upgrade(the, '/ws');
+    return events(the).includes('backend.ejected');
+  });
+  expect(the.backends[0]?.served('/ws').length).toBeGreaterThanOrEqual(3);
+});
+
+test('a keep-alive race was a fault when the body had been held before', async () => {
+  const the = await severalBackends(1, {});
+  const used = new Set<Connection>();
+  the.everywhere('/put', async (connection) => {
+    if (used.has(connection)) {
+      connection.end();
+      return;
+    }
+    used.add(connection);
+    await connection.readBytes(4);
+    await connection.write(OK);
+  });
+  for (let round = 0; round < 4; round++) {
+    const client = await rawClient(the.fairlead.port);
+    await client.write(
+      'PUT /put HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n',
+    );
+    await pause(70);
+    await client.write('0\r\n\r\n');
+    expect((await client.readResponse()).status).toBe(200);
+    client.reset();
+  }
+  const status = (await (await fetch(`${the.fairlead.adminUrl}/status`)).json()) as {
+    backends: { errors: number }[];
+  };
+  expect(status.backends.map(({ errors }) => errors)).toEqual([0]);
+  expect(the.served('/put')).toBeGreaterThan(4);
+});
+
+test('hedges took what a half-open breaker lets through, and never told how it went', async () => {
+  const the = await severalBackends(2, {
+    circuit_breaker: { ...BREAKER, failure_percent: 80 },
+    panic_threshold_percent: 0,
+    sticky: { by: 'header', name: 'x-user' },
+    retries: { hedge_after: '50ms', budget_percent: 100 },
+  });
+  const fields = ['X-User: somebody'];
+  await the.ask('/first', fields);
+  const home = the.backends.findIndex((backend) => backend.served('/first').length === 1);
+  const other = the.backends[1 - home];
+  other?.on('/', (connection) =>
+    connection.write('HTTP/1.1 500 Bad\r\nContent-Length: 2\r\n\r\nno'),
+  );
+  await waitFor(async () => {
+    await the.ask('/', [`X-User: ${Math.random()}`]);
+    // Most requests go well: the breaker of the pool stays closed.
+    for (let round = 0; round < 3; round++) await the.ask('/', fields);
+    return events(the).includes('breaker.opened');
+  });
+  other?.on('/slow', silent);
+  the.backends[home]?.on('/slow', async (connection) => {
+    await pause(200);
+    await connection.write(OK);
+  });
+  await waitFor(() => events(the).includes('breaker.half_open'));
+  for (let round = 0; round < 3; round++) {
+    expect((await the.ask('/slow', fields)).status).toBe(200);
+  }
+  expect(other?.served('/slow').length).toBe(0);
+});

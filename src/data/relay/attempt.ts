@@ -23,8 +23,6 @@ export interface AttemptOwner extends DownloadOwner {
   onUploadRoom(): void;
 }
 
-const SWITCHING_PROTOCOLS = 101;
-
 /** Head and body up to here go out in one write. */
 const SMALL_BODY_BYTES = 16 * 1024;
 
@@ -36,9 +34,9 @@ const IDLE_RACE_MS = 50;
 
 /**
  * Once a good answer has lasted so long, it counts as one. Shorter ones count when they are whole, so that a backend that
- * breaks off all of them fails each time; but streams last for hours, and must not keep their backend unjudged.
+ * breaks off all of them fails each time; but streams and tunnels last for hours, and must not keep it unjudged.
  */
-const LASTING_MS = 1_000;
+export const LASTING_MS = 1_000;
 
 export class Attempt implements ConnectionUser {
   readonly backend: Backend;
@@ -60,7 +58,8 @@ export class Attempt implements ConnectionUser {
   #isAllSent = false;
   /** When the response head came, on the precise clock. */
   #headAt = 0;
-  /** Whether the backend's health has heard of this attempt, and of a fault. */
+  #interimAt = 0;
+  /** The backend's health has heard of this attempt, and of a fault. */
   #isJudged = false;
   #isFault = false;
 
@@ -116,7 +115,30 @@ export class Attempt implements ConnectionUser {
     if (this.#isAllSent || isFault) view.strategy.onFinish?.(backend, isFault, ms);
     else view.strategy.onCalledOff?.(backend, 0);
     if (isFault) this.#judge(true, isSlow ? afterMs('an answer', ms) : `status ${status}`);
-    else if (status === SWITCHING_PROTOCOLS) this.#judge(false);
+  }
+
+  interimCame(now: number): void {
+    this.#interimAt = now;
+  }
+
+  /** Since when the response head is waited for: an interim response shows a backend at work, as in nginx and HAProxy. */
+  get silentSince(): number {
+    const { perTryTimeoutMs } = this.view.snapshot.pool.retries;
+    // One try gets no more than its time for that.
+    return perTryTimeoutMs === 0 ? Math.max(this.sentAt, this.#interimAt) : this.sentAt;
+  }
+
+  get isJudged(): boolean {
+    return this.#isJudged;
+  }
+
+  /** The answer goes on; it counts as a good one once it has lasted. */
+  goesOn(nowMs: number): void {
+    if (!this.#isJudged && this.status !== 0 && nowMs - this.#headAt > LASTING_MS) this.lasts();
+  }
+
+  lasts(): void {
+    if (!this.#isJudged) this.#judge(false);
   }
 
   /** The request is on its way. */
@@ -289,8 +311,7 @@ export class Attempt implements ConnectionUser {
     download.receive(buffer, length);
     if (download.isComplete) return;
     if (this.#owner.isClientFull) connection.pause();
-    if (this.#isJudged || this.status === 0) return;
-    if (this.#owner.context.nowMs - this.#headAt > LASTING_MS) this.#judge(false);
+    this.goesOn(this.#owner.context.nowMs);
   }
 
   onBackendDrain(): void {
@@ -317,7 +338,7 @@ export class Attempt implements ConnectionUser {
 }
 
 /** A server error that is the server's fault: 501 and 505 are about the request (the rule of HAProxy's `observe layer7`). */
-function isFaultStatus(status: number): boolean {
+export function isFaultStatus(status: number): boolean {
   return status >= 500 && status !== 501 && status !== 505;
 }
 

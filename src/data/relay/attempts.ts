@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { ErrorCode } from '../../errors.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { View } from '../view.ts';
+import { BODY_NONE } from '../wire/framing.ts';
 import type { AttemptRecord } from './access-log.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
@@ -62,6 +63,8 @@ export class Attempts implements HedgeOwner, Waiter {
   hasInterim = false;
   /** The budget has granted the next attempt already. */
   #isPaidFor = false;
+  /** A draining backend that the session was with, and that serves the request if nobody else does. */
+  #left: Backend | null = null;
   /** The current attempt begins a session, or moves it. */
   #bindsSession = false;
   #hedge: Hedge | null = null;
@@ -155,10 +158,9 @@ export class Attempts implements HedgeOwner, Waiter {
     }, hedgeAfterMs);
   }
 
-  /** Whether an answer with a status of `retries.on_status`, or an error while a hedge runs, is given up for another attempt. */
+  /** Whether an answer with a status of `retries.on_status` is given up for another attempt. */
   mayRefuse(status: number, isReplayable: boolean): boolean {
-    const isListed = this.view.snapshot.pool.retries.onStatus.includes(status);
-    if (this.hasInterim || !(isListed || (status >= 500 && this.#hedge !== null))) return false;
+    if (this.hasInterim || !this.view.snapshot.pool.retries.onStatus.includes(status)) return false;
     // A hedge that is under way is the other attempt.
     if (this.#hedge === null) {
       if (!this.#isAnyLeft(true)) return false;
@@ -183,8 +185,9 @@ export class Attempts implements HedgeOwner, Waiter {
       one !== this.backend && this.#tried?.includes(one) !== true;
     const isLeft = (one: Backend): boolean =>
       isNew(one) && (!withRoom || one.hasRoom(maxRequests, maxConnections));
+    if (eligible.some(isNew)) return eligible.some(isLeft);
     // Spares are for what all of the eligible have failed.
-    return eligible.some(isNew) ? eligible.some(isLeft) : spares.some(isLeft);
+    return spares.some(isLeft) || (this.#left !== null && isLeft(this.#left));
   }
 
   /** The time of `onAttemptWaits` is up. */
@@ -205,7 +208,8 @@ export class Attempts implements HedgeOwner, Waiter {
     const isFirst = this.records.length === 0;
     // The pool's circuit breaker counts requests that get through to a backend, whatever becomes of them there.
     if (isFirst && !counters.passGate()) return 'ERR_CIRCUIT_OPEN';
-    const isPrompt = isFirst && this.#queuedAt === 0;
+    // A body may have been held, and so may whoever was in the queue.
+    const isPrompt = isFirst && this.#queuedAt === 0 && this.#request.facts.bodyKind === BODY_NONE;
     const attempt = this.#pick(this.#owner, view, isPrompt ? this.#startedAt : performance.now());
     if (typeof attempt === 'string') {
       if (isFirst) counters.returnPass();
@@ -258,7 +262,8 @@ export class Attempts implements HedgeOwner, Waiter {
     if (sessions === null) return null;
     const key = this.#request.keys?.session ?? null;
     const found = sessions.lookup(key);
-    const kept = found !== null && this.#mustMove(found, view) ? null : found;
+    const kept = found !== null && this.#mustMove(found, view, avoid) ? null : found;
+    this.#left = kept === null ? found : null;
     // A full backend sends its client elsewhere for this once; one that has failed it loses its session.
     this.#bindsSession = kept === null || this.#tried?.includes(kept) === true;
     if (kept !== null && avoid?.includes(kept) !== true) return kept;
@@ -266,9 +271,9 @@ export class Attempts implements HedgeOwner, Waiter {
   }
 
   /** A WebSocket takes its session along: else it would come back as often as the draining backend sends it away. */
-  #mustMove(kept: Backend, { leaving, eligible }: View): boolean {
-    const { upgradesToWebSocket } = this.#request.facts;
-    return upgradesToWebSocket && eligible.length > 0 && leaving.includes(kept);
+  #mustMove(kept: Backend, view: View, avoid: readonly Backend[] | null): boolean {
+    if (!this.#request.facts.upgradesToWebSocket || !view.leaving.includes(kept)) return false;
+    return view.eligible.some((one) => avoid?.includes(one) !== true);
   }
 
   /** Field lines of ours for the response of the current attempt; the session is settled by that. */
@@ -376,12 +381,19 @@ export class Attempts implements HedgeOwner, Waiter {
     const { current } = this;
     // Those who wait for a backend come first. And called off, a request that tries a backend out would never tell.
     if (current === null || queue.hasLine || current.backend.counters.isTriedOut) return;
-    if (!this.#isAnyLeft(true)) return;
+    const { maxRequests, maxConnections } = view.snapshot.pool;
+    const unfit = view.eligible.filter(
+      (one) =>
+        one === current.backend ||
+        one.counters.isTriedOut ||
+        !one.hasRoom(maxRequests, maxConnections),
+    );
+    if (unfit.length === view.eligible.length) return;
     if (!retryBudget.withdraw(view.snapshot.pool.retries.budgetPercent)) return;
     // The session stays with the first attempt, unless that fails.
     const bindsSession = this.#bindsSession;
     const hedge = new Hedge(this, this.#owner, this.#request);
-    const attempt = this.#pick(hedge, view, performance.now(), [current.backend]);
+    const attempt = this.#pick(hedge, view, performance.now(), [current.backend, ...unfit]);
     this.#bindsSession = bindsSession;
     if (typeof attempt === 'string') {
       retryBudget.refund();
@@ -410,9 +422,12 @@ export class Attempts implements HedgeOwner, Waiter {
 
   onHedgeFailed(attempt: Attempt, code: ErrorCode): void {
     this.#hedge = null;
-    this.#counted++;
-    this.#tried = [...(this.#tried ?? []), attempt.backend];
-    this.#note(attempt.end(code, false, performance.now()));
+    const isRace = code === 'ERR_BACKEND_CLOSED' && attempt.isReused && !attempt.hasResponse;
+    if (!isRace) {
+      this.#counted++;
+      this.#tried = [...(this.#tried ?? []), attempt.backend];
+    }
+    this.#note(attempt.end(code, false, performance.now(), isRace));
   }
 
   #dropHedge(): void {

@@ -53,7 +53,7 @@ export interface DownloadOwner {
   addedFields(): string;
   onResponseHead(status: number): void;
   /** An interim response was relayed. */
-  onInterim(): void;
+  onInterim(status: number): void;
   /** The 101 was relayed; `rest` is what came after it. */
   onSwitched(rest: Buffer): void;
   onResponseComplete(): void;
@@ -236,7 +236,7 @@ export class Download {
       });
       if (head.status !== SWITCHING_PROTOCOLS) {
         this.#flushText();
-        owner.onInterim();
+        owner.onInterim(head.status);
       }
     }
     return false;

@@ -8,27 +8,17 @@ import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { DataContext } from '../context.ts';
 import type { View } from '../view.ts';
 import { refusal } from './admission.ts';
-import type { Attempt } from './attempt.ts';
+import { type Attempt, LASTING_MS } from './attempt.ts';
 import { Attempts, type AttemptsOwner } from './attempts.ts';
 import type { ExchangeClient } from './exchange-client.ts';
-import {
-  IS_CONNECTING,
-  IS_HOLDING,
-  IS_OVER,
-  IS_RESPONDING,
-  IS_SENDING,
-  IS_TUNNEL,
-  IS_WAITING,
-} from './exchange-phases.ts';
+import { Phase } from './exchange-phases.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { recordExchange } from './ledger.ts';
 import { connectionLine, errorAnswer, optionsAnswer } from './own-answers.ts';
 import { responseLimitMs, silentBackend, silentClient, silentConnect } from './silence.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
-import { createUpload, type Upload } from './upload.ts';
+import { createUpload, HOLD_MS, type Upload } from './upload.ts';
 
-/** How long a chunked body may gather before it is sent on unchecked: see Upload.mayStart. */
-const HOLD_MS = 100;
 const SWITCHING_PROTOCOLS = 101;
 
 export class Exchange implements AttemptsOwner, TunnelOwner {
@@ -42,7 +32,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   readonly #startedAt: number;
   readonly #bytesOutAtStart: number;
   readonly #attempts: Attempts;
-  #phase: number = IS_HOLDING;
+  #phase: Phase = Phase.HOLDING;
   #tunnel: Tunnel | null = null;
   #firstByteMs = -1;
   #status = 0;
@@ -66,8 +56,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   /** Bytes that come now are this exchange's; all others wait for the next one. */
   get wantsClientBytes(): boolean {
-    if (this.#phase === IS_TUNNEL) return true;
-    return this.#phase !== IS_OVER && this.isUploadOpen;
+    if (this.#phase === Phase.TUNNEL) return true;
+    return this.#phase !== Phase.OVER && this.isUploadOpen;
   }
 
   get #view(): View {
@@ -79,7 +69,11 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   get #isUploading(): boolean {
-    return this.#upload !== null && !this.#upload.isSent && !this.#upload.isKeptBack;
+    return this.#upload !== null && !this.#upload.isSent && !this.#isKeptBack;
+  }
+
+  get #isKeptBack(): boolean {
+    return this.#upload?.isKeptBack === true;
   }
 
   /** More of the request's body is to come. */
@@ -120,8 +114,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     if (upload === null) return start;
     const consumed = upload.receive(buffer, start, end);
     if (upload.error !== null) this.fail(upload.error, `after ${upload.bytesIn} bytes of body`);
-    else if (this.#phase >= IS_SENDING) this.#pumpUpload();
-    else if (this.#phase === IS_HOLDING && upload.mayStart) this.#attempts.start();
+    else if (this.#phase >= Phase.SENDING) this.#pumpUpload();
+    else if (this.#phase === Phase.HOLDING && upload.mayStart) this.#attempts.start();
     else if (upload.isHeldFull) this.#client.pause();
     upload.hold();
     return consumed;
@@ -135,9 +129,9 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   /** The client closed, or its connection broke, or `code` says why we cut it. */
   onClientGone(detail: string, code: ErrorCode = 'ERR_CLIENT_GONE'): void {
-    if (this.#phase === IS_OVER) return;
+    if (this.#phase === Phase.OVER) return;
     this.#attempts.end(code, false);
-    if (this.#phase === IS_TUNNEL) this.#settle(SWITCHING_PROTOCOLS, null, '');
+    if (this.#phase === Phase.TUNNEL) this.#settle(SWITCHING_PROTOCOLS, null, '');
     else this.#settle(ERRORS[code].status, code, detail);
   }
 
@@ -158,31 +152,31 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
       return;
     }
     switch (this.#phase) {
-      case IS_HOLDING:
+      case Phase.HOLDING:
         this.#attempts.start();
         break;
-      case IS_WAITING:
+      case Phase.WAITING:
         this.#attempts.waitedTooLong();
         break;
-      case IS_CONNECTING: {
+      case Phase.CONNECTING: {
         const attempt = this.#attempt as Attempt;
         const detail = silentConnect(snapshot, attempt.backend.spec.authority);
         attempt.onBackendConnectFailed('ERR_BACKEND_CONNECT_TIMEOUT', detail);
         break;
       }
-      case IS_SENDING:
+      case Phase.SENDING:
         if (this.#isWaitingForClient) {
           this.fail('ERR_BODY_TIMEOUT', silentClient(this.#view.snapshot));
         } else {
-          const { code, detail } = silentBackend(snapshot, this.#isUploading);
+          const { code, detail } = silentBackend(snapshot, this.#isUploading, this.#isKeptBack);
           this.onAttemptFailed(code, detail);
         }
         break;
-      case IS_RESPONDING:
+      case Phase.RESPONDING:
         this.#onBodySilence(snapshot.timeouts.idleMs);
         break;
-      case IS_TUNNEL:
-        this.onTunnelOver();
+      case Phase.TUNNEL:
+        this.#onTunnelSilence(snapshot.timeouts.tunnelMs);
         break;
       default:
     }
@@ -214,19 +208,19 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   onAttemptBegun(): void {
     const attempt = this.#attempt as Attempt;
     if (attempt.isSent) {
-      this.#phase = IS_SENDING; // A hedge, and waited for since it was sent.
-      this.#setDeadline(attempt.sentAt + responseLimitMs(this.#view.snapshot));
+      this.#phase = Phase.SENDING;
+      this.#touch();
     } else if (attempt.isReused) {
       this.#send(attempt);
     } else {
-      this.#phase = IS_CONNECTING;
+      this.#phase = Phase.CONNECTING;
       this.#setDeadline(this.context.nowMs + this.#view.snapshot.timeouts.connectMs);
       if (this.#upload?.isHeldFull === true) this.#client.pause();
     }
   }
 
   onAttemptWaits(limitMs: number): void {
-    this.#phase = IS_WAITING;
+    this.#phase = Phase.WAITING;
     this.#setDeadline(this.context.nowMs + limitMs);
     if (this.#upload?.isHeldFull === true) this.#client.pause();
   }
@@ -236,7 +230,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   #send(attempt: Attempt): void {
-    this.#phase = IS_SENDING;
+    this.#phase = Phase.SENDING;
     if (this.#attempts.records.length > 0) this.#upload?.rewind();
     attempt.send(this.#request, this.#upload);
     if (this.#upload !== null) {
@@ -262,16 +256,17 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   /** Silence is measured from here on. What counts as silence depends on who has to move next. */
   #touch(): void {
+    if (this.#phase < Phase.SENDING) return;
+    const attempt = this.#attempt as Attempt;
     const { snapshot } = this.#view;
-    let silenceMs = snapshot.timeouts.idleMs;
-    if (this.#phase === IS_SENDING && !this.#isUploading) {
-      silenceMs = responseLimitMs(snapshot);
-    } else if (this.#phase === IS_TUNNEL) {
-      silenceMs = snapshot.timeouts.tunnelMs;
-    } else if (this.#phase < IS_SENDING) {
-      return;
+    if (this.#phase === Phase.SENDING && !this.#isUploading) {
+      this.#setDeadline(attempt.silentSince + responseLimitMs(snapshot, this.#isKeptBack));
+    } else {
+      const { idleMs, tunnelMs } = snapshot.timeouts;
+      const isYoung = this.#phase === Phase.TUNNEL && !attempt.isJudged;
+      const limitMs = this.#phase === Phase.TUNNEL ? tunnelMs : idleMs;
+      this.#setDeadline(this.context.nowMs + (isYoung ? Math.min(limitMs, LASTING_MS) : limitMs));
     }
-    this.#setDeadline(this.context.nowMs + silenceMs);
   }
 
   #setDeadline(deadlineMs: number): void {
@@ -281,14 +276,13 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   /** A tunnel may last: it is done when its 101 is. */
   get #totalDeadlineMs(): number {
     const { totalMs } = this.#view.snapshot.timeouts;
-    const hasNone = totalMs === 0 || this.#phase === IS_TUNNEL;
+    const hasNone = totalMs === 0 || this.#phase === Phase.TUNNEL;
     return hasNone ? Number.POSITIVE_INFINITY : this.#startedAt + totalMs;
   }
 
   /** The attempt failed; another one may save the exchange. */
   onAttemptFailed(code: ErrorCode, detail: string): void {
-    const isReplayable = this.#upload === null || this.#upload.isReplayable;
-    this.#attempts.fail(code, detail, isReplayable);
+    this.#attempts.fail(code, detail, this.#upload?.isReplayable ?? true);
   }
 
   // ── What the response does ──────────────────────────────────────────────────────────────────────────────────────
@@ -301,12 +295,11 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     return this.#client.needsDrain;
   }
 
-  onInterim(): void {
+  onInterim(status: number): void {
     this.#attempts.hasInterim = true;
-    if (this.#upload !== null) this.#upload.isKeptBack = false;
-    // It shows a backend at work, as in nginx and HAProxy. One try gets no more than its time for that.
-    const { perTryTimeoutMs } = this.#view.snapshot.pool.retries;
-    if (perTryTimeoutMs === 0 || this.#isUploading) this.#touch();
+    (this.#attempt as Attempt).interimCame(performance.now());
+    if (this.#upload !== null && status === 100) this.#upload.isKeptBack = false;
+    this.#touch();
   }
 
   onResponseHead(status: number): void {
@@ -314,16 +307,12 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     (this.#attempt as Attempt).headCame(status, now);
     this.#firstByteMs = now - this.#startedAt;
     this.#status = status;
-    this.#phase = IS_RESPONDING;
+    this.#phase = Phase.RESPONDING;
     this.#attempts.answered();
   }
 
   refuses(status: number): boolean {
-    if (status < 400) return false;
-    return this.#attempts.mayRefuse(
-      status,
-      this.#upload === null || (this.#upload.isReplayable && this.#upload.isSent),
-    );
+    return status >= 400 && this.#attempts.mayRefuse(status, this.#upload?.isRepeatable ?? true);
   }
 
   addedFields(): string {
@@ -351,7 +340,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   #noteSent(): void {
-    if (this.#phase !== IS_RESPONDING) return;
+    if (this.#phase !== Phase.RESPONDING) return;
     this.#hasSentHead = true;
     this.#touch();
   }
@@ -369,7 +358,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     attempt.headCame(SWITCHING_PROTOCOLS, now);
     this.#firstByteMs = now - this.#startedAt;
     this.#status = SWITCHING_PROTOCOLS;
-    this.#phase = IS_TUNNEL;
+    this.#phase = Phase.TUNNEL;
     this.#tunnel = new Tunnel(this, this.#client, attempt.giveConnection());
     this.#touch();
     this.#client.resume();
@@ -380,7 +369,18 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   onTunnelBytes(): void {
+    this.#attempt?.goesOn(this.context.nowMs);
     this.#touch();
+  }
+
+  #onTunnelSilence(tunnelMs: number): void {
+    const attempt = this.#attempt as Attempt;
+    if (attempt.isJudged || tunnelMs <= LASTING_MS) {
+      this.onTunnelOver();
+      return;
+    }
+    attempt.lasts();
+    this.#setDeadline(this.context.nowMs + tunnelMs - LASTING_MS);
   }
 
   onTunnelOver(): void {
@@ -399,7 +399,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   fail(code: ErrorCode, detail: string, fields = ''): void {
     this.#attempts.end(code, false);
     const client = this.#client;
-    if (this.#hasSentHead || this.#phase === IS_TUNNEL) {
+    if (this.#hasSentHead || this.#phase === Phase.TUNNEL) {
       this.#settle(this.#status, code, detail);
       client.reset();
       return;
@@ -428,8 +428,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   /** The one place where an exchange ends. */
   #settle(status: number, error: ErrorCode | null, errorDetail: string): void {
-    if (this.#phase === IS_OVER) return;
-    this.#phase = IS_OVER;
+    if (this.#phase === Phase.OVER) return;
+    this.#phase = Phase.OVER;
     const attempts = this.#attempts;
     attempts.close();
     if (attempts.backend !== null) this.context.queue.roomMade();

@@ -8,7 +8,7 @@
 import { performance } from 'node:perf_hooks';
 import type { ErrorCode } from '../../errors.ts';
 import type { DataContext } from '../context.ts';
-import type { Attempt, AttemptOwner } from './attempt.ts';
+import { type Attempt, type AttemptOwner, isFaultStatus } from './attempt.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 
 /** Who is told how the race ends. */
@@ -80,7 +80,7 @@ export class Hedge implements AttemptOwner {
     // Nothing that is worth another attempt wins: the first one may still do better.
     const attempt = this.attempt as Attempt;
     const { onStatus } = attempt.view.snapshot.pool.retries;
-    if (status < 500 && !onStatus.includes(status)) return false;
+    if (!isFaultStatus(status) && !onStatus.includes(status)) return false;
     attempt.headCame(status, performance.now());
     return true;
   }
@@ -112,8 +112,9 @@ export class Hedge implements AttemptOwner {
     this.#owner.onResponseHead(status);
   }
 
-  onInterim(): void {
-    if (this.#isAdopted) this.#owner.onInterim();
+  onInterim(status: number): void {
+    (this.attempt as Attempt).interimCame(performance.now());
+    if (this.#isAdopted) this.#owner.onInterim(status);
   }
 
   onSwitched(rest: Buffer): void {

@@ -13,16 +13,30 @@ export function silentConnect({ timeouts }: Snapshot, authority: string): string
   return `no connection to ${authority} within ${timeouts.connectMs} ms`;
 }
 
-/** How long a backend may take from the end of the request to its response head. */
-export function responseLimitMs({ timeouts, pool }: Snapshot): number {
+/**
+ * How long a backend may take from the end of the request to its response head.
+ * @param isKeptBack the client waits for a 100. Many backends never send one, and clients give up waiting after a while:
+ * until then nobody is late.
+ */
+export function responseLimitMs({ timeouts, pool }: Snapshot, isKeptBack: boolean): number {
+  if (isKeptBack) return Math.max(timeouts.responseMs, timeouts.idleMs);
   return pool.retries.perTryTimeoutMs || timeouts.responseMs;
 }
 
 /** No response head came. @param isUploading the backend still has to take a part of the request's body. */
-export function silentBackend({ timeouts, pool }: Snapshot, isUploading: boolean): Failure {
+export function silentBackend(
+  snapshot: Snapshot,
+  isUploading: boolean,
+  isKeptBack: boolean,
+): Failure {
+  const { timeouts, pool } = snapshot;
   const { perTryTimeoutMs } = pool.retries;
   if (isUploading) {
     const detail = `the backend took no more of the body for ${timeouts.idleMs} ms`;
+    return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
+  }
+  if (isKeptBack) {
+    const detail = `neither 100 nor a response head within ${responseLimitMs(snapshot, true)} ms`;
     return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
   }
   if (perTryTimeoutMs !== 0) {

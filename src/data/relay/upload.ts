@@ -25,6 +25,8 @@ import type { HeadLimits } from '../wire/head-parser.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import { isIdempotent } from './retry-rules.ts';
 
+/** How long a chunked body may gather before it is sent on unchecked: see `Upload.mayStart`. */
+export const HOLD_MS = 100;
 /** Bytes held for a backend before the client is not read any more. */
 const HELD_HIGH_WATER = 64 * 1024;
 /**
@@ -118,6 +120,11 @@ export class Upload {
 
   get isReplayable(): boolean {
     return this.#sent !== null || this.#sentBytes === 0;
+  }
+
+  /** Nothing of it is on its way that could not be sent again. */
+  get isRepeatable(): boolean {
+    return this.isReplayable && this.isSent;
   }
 
   /** For a second attempt: what was sent is held again. */
