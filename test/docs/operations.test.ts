@@ -21,9 +21,22 @@ function metricsOf(text: string): string[] {
 }
 
 async function runningWithTraffic(): Promise<Fairlead> {
-  const backend = await httpBackend();
-  const fairlead = await startFairlead({ args: [backend.url] });
-  expect((await fetch(fairlead.url)).status).toBe(200);
+  const backend = await httpBackend(async ({ url }, response) => {
+    if (url === '/until-another-waits') await waitFor(async () => (await queued()) === 1);
+    response.end('ok');
+  });
+  const fairlead = await startFairlead({
+    config: { backends: [backend.url], max_requests: 1, queue: {} },
+  });
+  const queued = async (): Promise<number> => {
+    const status = await (await fetch(`${fairlead.adminUrl}/status`)).json();
+    return (status as { queued: number }).queued;
+  };
+  const url = `${fairlead.url}/until-another-waits`;
+  const first = fetch(url);
+  await waitFor(() => backend.requests.includes('GET /until-another-waits'));
+  const both = [first, fetch(fairlead.url)];
+  expect((await Promise.all(both)).map(({ status }) => status)).toEqual([200, 200]);
   expect((await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
   await backend.close();
   await sleep(50);
@@ -39,7 +52,7 @@ test('metrics and access-log fields are those of a running proxy, both ways', as
   );
   expect(documented.toSorted()).toEqual(metricsOf(metrics));
 
-  await waitFor(() => fairlead.accessLines().length >= 2);
+  await waitFor(() => fairlead.accessLines().length >= 3);
   const fields = new Set(fairlead.accessLines().flatMap((line) => Object.keys(line)));
   const explained = codeRows(sectionOf(page, '## Access log')).map(([name]) => name);
   expect(explained.toSorted()).toEqual([...fields].toSorted());
