@@ -72,7 +72,7 @@ export function decideEligibility(
         weight: (weight * scale * (tenths.get(id) as number)) / TENTHS,
       })),
       keeps: keepers.map(({ id }) => id),
-      leaving: keepers.filter(({ adminState }) => adminState === 'draining').map(({ id }) => id),
+      draining: keepers.filter(({ adminState }) => adminState === 'draining').map(({ id }) => id),
       spares: wanted
         .filter((backend) => backend.isBackup && isAlive(backend) && !pickedIds.has(backend.id))
         .map(({ id }) => id),

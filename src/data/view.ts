@@ -21,8 +21,8 @@ export interface View {
   eligible: readonly Backend[];
   /** See `Eligibility.spares`. Changes with `eligible`. */
   spares: readonly Backend[];
-  /** See `Eligibility.leaving`. Changes with `eligible`. */
-  leaving: readonly Backend[];
+  /** See `Eligibility.draining`. Changes with `eligible`. */
+  draining: readonly Backend[];
   readonly sessions: Sessions<Backend> | null;
   readonly rateLimiter: RateLimiter | null;
   /** What the policies go by has to be read from each request. */
@@ -69,7 +69,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     strategy,
     eligible: [],
     spares: [],
-    leaving: [],
+    draining: [],
     sessions: pool.sticky === null ? null : createSessions(pool.sticky, parts),
     rateLimiter:
       pool.rateLimit === null
@@ -99,7 +99,7 @@ export function setEligible(view: View, eligibility: Eligibility): void {
   }
   view.eligible = picks;
   view.spares = backendsOf(view, eligibility.spares);
-  view.leaving = backendsOf(view, eligibility.leaving);
+  view.draining = backendsOf(view, eligibility.draining);
   view.panicLine = eligibility.isPanic ? PANIC_LINE : '';
   view.strategy.rebuild(picks);
   if (view.sessions === null) return;

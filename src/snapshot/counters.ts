@@ -144,9 +144,9 @@ export class BackendCounters {
     returnPass(this.#header, H_GATE);
   }
 
-  /** The circuit breaker lets only a few requests through, to see how they fare. */
-  get isTriedOut(): boolean {
-    return Atomics.load(this.#header, H_GATE) !== GATE_OPEN_WIDE;
+  /** The circuit breaker is closed. A half-open one lets only a few requests through, to see how they fare. */
+  get isGateWideOpen(): boolean {
+    return Atomics.load(this.#header, H_GATE) === GATE_OPEN_WIDE;
   }
 
   /** Whether `passGate` would let a request through. */

@@ -43,7 +43,7 @@ export interface Eligibility {
   /** Those that keep the sessions they have: also the draining ones, and those of weight 0. */
   readonly keeps: readonly number[];
   /** Of those, the ones that drain: they begin no WebSocket, which could last for ever. */
-  readonly leaving: readonly number[];
+  readonly draining: readonly number[];
   /** Backups that could serve but are not picked: for a request that all of the picked have failed. */
   readonly spares: readonly number[];
   /** Too few are eligible, so that others are picked as well. */

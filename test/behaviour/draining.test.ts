@@ -7,16 +7,8 @@ import { afterTest } from '../support/after-test.ts';
 import type { Fairlead } from '../support/fairlead.ts';
 import { okResponse } from '../support/raw-backend.ts';
 import { waitFor, within } from '../support/wait-for.ts';
-import { get, silent, startProxy, startStage } from './stage.ts';
+import { get, HANDSHAKE, SWITCHED, silent, startProxy, startStage } from './stage.ts';
 
-const SWITCHED =
-  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
-const HANDSHAKE = [
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-  'Sec-WebSocket-Version: 13',
-];
 const GOING_AWAY = '\x88\x02\x03\xe9';
 
 interface DrainAnswer {

@@ -11,6 +11,7 @@ import type { RawResponse } from '../support/raw-client.ts';
 import { hasTool } from '../support/tools.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type NamedPool, namedBackends, reset, startPool, startPoolOf } from './named-pool.ts';
+import { HANDSHAKE } from './stage.ts';
 
 const BY_COOKIE = { sticky: { by: 'cookie' } } as const;
 /** Every client of a test has an address of its own. */
@@ -126,12 +127,7 @@ describe('by cookie', () => {
 
     const upgrade = {
       path: '/socket',
-      fields: [
-        'Connection: Upgrade',
-        'Upgrade: websocket',
-        'Sec-WebSocket-Version: 13',
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-      ],
+      fields: HANDSHAKE,
     };
     const switched = await the.ask(upgrade);
     expect([switched.status, cookies(switched).length]).toEqual([101, 1]);

@@ -194,6 +194,16 @@ export async function leftover(fairlead: Fairlead, ms = 5_000): Promise<Leftover
   return left;
 }
 
+/** The fields of a WebSocket's handshake, and an answer that switches. */
+export const HANDSHAKE = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Version: 13',
+];
+export const SWITCHED =
+  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
+
 /** A request head without a body. */
 export function get(path: string, fields: readonly string[] = [], method = 'GET'): string {
   return `${[`${method} ${path} HTTP/1.1`, 'Host: test', ...fields, '', ''].join('\r\n')}`;

@@ -11,21 +11,15 @@ import {
   answer,
   type Connection,
   get,
+  HANDSHAKE,
   leftover,
   NOTHING,
   type Stage,
+  SWITCHED,
   startProxy,
   startStage,
 } from './stage.ts';
 
-const SWITCHED =
-  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
-const HANDSHAKE = [
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-  'Sec-WebSocket-Version: 13',
-];
 const MAX_PAYLOAD = 64 * 1024 * 1024;
 
 let stage: Stage;

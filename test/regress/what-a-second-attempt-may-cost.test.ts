@@ -2,6 +2,7 @@
  * Second attempts, hedges and the queue between them: each test is named after what happened. Two backends as a rule; which of
  * them gets the first request is not said, so scripts are the same at both.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { BUSY, OK, severalBackends } from '../behaviour/several-backends.ts';
 import {
@@ -104,7 +105,7 @@ test('hedges that found nobody were paid for', async () => {
     arrived++;
     // All are older than a hedge when they are answered.
     await waitFor(() => arrived === 40);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
     await connection.write(OK);
   });
   await Promise.all(Array.from({ length: 40 }, () => the.ask('/slow')));
@@ -244,7 +245,7 @@ test('a hedge that failed did not count as a try', async () => {
   the.everywhere('/fails', async (connection) => {
     if (++turn === 1) await waitFor(() => turn === 2);
     // The hedge fails first.
-    if (turn === 2) await new Promise((resolve) => setTimeout(resolve, 50));
+    if (turn === 2) await sleep(50);
     dies(connection);
   });
   expect((await the.ask('/fails')).status).toBe(502);
@@ -269,7 +270,7 @@ test('a hedge won with a status that is tried again', async () => {
       await connection.write('HTTP/1.1 429 Slow\r\nContent-Length: 2\r\n\r\nno');
     } else {
       await waitFor(() => turn === 2);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
       await connection.write(OK);
     }
   });
@@ -285,7 +286,7 @@ test('a status that is tried again was the answer while the hedge was about to g
       await waitFor(() => turn === 2);
       await connection.write(BUSY);
     } else {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
       await connection.write(OK);
     }
   });
@@ -302,7 +303,7 @@ test('a hedge that failed took the fresh connection from a request that had lost
       await connection.write(OK);
     } else if (turn === 3) {
       await waitFor(() => turn === 4);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
       dies(connection);
     } else if (turn === 4) {
       await connection.write(BUSY);
@@ -319,7 +320,7 @@ test('interim responses gave one try more than its time', async () => {
   the.everywhere('/hints', async (connection) => {
     for (let round = 0; round < 20; round++) {
       await connection.write('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n');
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
     }
   });
   const client = await rawClient(the.fairlead.port);
@@ -352,7 +353,7 @@ test('a client that sent its body though no 100 had come was too late for the ti
   });
   const client = await rawClient(the.fairlead.port);
   await client.write(get('/post', ['Content-Length: 4', 'Expect: 100-continue'], 'POST'));
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  await sleep(600);
   await client.write('body');
   expect((await client.readResponse()).status).toBe(200);
 });
@@ -361,7 +362,7 @@ test('a client was blamed for waiting for 100 after a 103', async () => {
   const the = await severalBackends(1, { timeouts: { response: '5s', idle: '300ms' } });
   the.everywhere('/put', async (connection) => {
     await connection.write('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await sleep(700);
     await connection.write('HTTP/1.1 100 Continue\r\n\r\n');
     await connection.readBytes(4);
     await connection.write(OK);
@@ -384,7 +385,7 @@ test('a hedge that lost the keep-alive race used up a try', async () => {
   the.everywhere('/race', async (connection) => {
     if (++turn === 1) {
       await waitFor(() => turn === 2);
-      await new Promise((resolve) => setTimeout(resolve, 80));
+      await sleep(80);
       await connection.write(BUSY);
     } else if (turn === 2) {
       dies(connection);

@@ -1,18 +1,18 @@
 /** What was learnt, or not, of a backend from requests that were called off, lasted long, broke off late or came slowly. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { OK, severalBackends } from '../behaviour/several-backends.ts';
-import { type Connection, get, type Script, silent } from '../behaviour/stage.ts';
+import {
+  type Connection,
+  get,
+  HANDSHAKE,
+  type Script,
+  SWITCHED,
+  silent,
+} from '../behaviour/stage.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const HANDSHAKE = [
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-  'Sec-WebSocket-Version: 13',
-];
-const SWITCHED =
-  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 const BREAKER = { min_requests: 5, interval: '1s', open: '1s', half_open_requests: 2 };
 
 type Stage = Awaited<ReturnType<typeof severalBackends>>;
@@ -27,10 +27,6 @@ const reads: Script = async (connection) => {
   await connection.readBytes(12);
   await connection.write(OK);
 };
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
 
 function events({ fairlead }: Stage): (string | undefined)[] {
   return fairlead.logs().map(({ event }) => event);
@@ -47,9 +43,9 @@ async function upgrade({ fairlead }: Stage, path: string, fields: readonly strin
 async function upload({ fairlead }: Stage, path: string, ms: number): Promise<number> {
   const client = await rawClient(fairlead.port);
   await client.write(`POST ${path} HTTP/1.1\r\nHost: test\r\nContent-Length: 12\r\n\r\nhead`);
-  await pause(ms / 2);
+  await sleep(ms / 2);
   await client.write('body');
-  await pause(ms / 2);
+  await sleep(ms / 2);
   await client.write('tail');
   return (await client.readResponse()).status;
 }
@@ -63,7 +59,7 @@ test('peak-ewma left out a backend whose first request was a WebSocket, for as l
   for (const backend of the.backends) {
     if (backend === busy) continue;
     backend.on('/', async (connection) => {
-      await pause(100);
+      await sleep(100);
       await connection.write(OK);
     });
   }
@@ -96,7 +92,7 @@ test('answers that were still under way counted for nothing between failures in 
   const fields = ['X-User: somebody'];
   the.everywhere('/stream', async (connection) => {
     await connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n');
-    await pause(1_300);
+    await sleep(1_300);
     await connection.write('1\r\nb\r\n');
     await connection.closed;
   });
@@ -139,7 +135,7 @@ test('with hedges, nothing was learnt of a backend that was slower than all othe
   for (const backend of the.backends) {
     if (backend === slow) continue;
     backend.on('/warm', async (connection) => {
-      await pause(20);
+      await sleep(20);
       await connection.write(OK);
     });
   }
@@ -180,7 +176,7 @@ test('requests that tried a half-open backend out were called off by hedges, and
     return events(the).includes('breaker.opened');
   });
   sick?.on('/', async (connection) => {
-    await pause(150);
+    await sleep(150);
     await connection.write(OK);
   });
   await waitFor(async () => {
@@ -212,7 +208,7 @@ test('what broke long after its request had come counted as the race for an idle
   const used = new Set<Connection>();
   sick?.on('/', async (connection) => {
     if (used.has(connection)) {
-      await pause(150);
+      await sleep(150);
       connection.end();
     } else {
       used.add(connection);
@@ -277,7 +273,7 @@ test('a backend that broke every WebSocket at once did well, by its handshakes',
   the.everywhere('/ws', tunnel);
   the.backends[0]?.on('/ws', async (connection) => {
     await connection.write(SWITCHED);
-    await pause(20);
+    await sleep(20);
     connection.reset();
   });
   await waitFor(async () => {
@@ -304,7 +300,7 @@ test('a keep-alive race was a fault when the body had been held before', async (
     await client.write(
       'PUT /put HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n',
     );
-    await pause(70);
+    await sleep(70);
     await client.write('0\r\n\r\n');
     expect((await client.readResponse()).status).toBe(200);
     client.reset();
@@ -338,7 +334,7 @@ test('hedges took what a half-open breaker lets through, and never told how it w
   });
   other?.on('/slow', silent);
   the.backends[home]?.on('/slow', async (connection) => {
-    await pause(200);
+    await sleep(200);
     await connection.write(OK);
   });
   await waitFor(() => events(the).includes('breaker.half_open'));

@@ -134,10 +134,11 @@ export class Attempt implements ConnectionUser {
 
   /** The answer goes on; it counts as a good one once it has lasted. */
   goesOn(nowMs: number): void {
-    if (!this.#isJudged && this.status !== 0 && nowMs - this.#headAt > LASTING_MS) this.lasts();
+    if (!this.#isJudged && this.status !== 0 && nowMs - this.#headAt > LASTING_MS)
+      this.countAsGood();
   }
 
-  lasts(): void {
+  countAsGood(): void {
     if (!this.#isJudged) this.#judge(false);
   }
 
@@ -268,7 +269,7 @@ export class Attempt implements ConnectionUser {
     const { backend, view } = this;
     const hasBrokenOff = hasFailed && failure !== 'ERR_BACKEND_STATUS';
     if (!hasBrokenOff) {
-      if (!this.#isJudged) this.#judge(false);
+      this.countAsGood();
       return;
     }
     view.strategy.onBrokenOff?.(backend, now - this.sentAt);

@@ -64,7 +64,7 @@ export class Attempts implements HedgeOwner, Waiter {
   /** The budget has granted the next attempt already. */
   #isPaidFor = false;
   /** A draining backend that the session was with, and that serves the request if nobody else does. */
-  #left: Backend | null = null;
+  #drainingKeeper: Backend | null = null;
   /** The current attempt begins a session, or moves it. */
   #bindsSession = false;
   #hedge: Hedge | null = null;
@@ -102,14 +102,9 @@ export class Attempts implements HedgeOwner, Waiter {
     const { retries } = this.view.snapshot.pool;
     this.#clearTimer();
     this.#lastDetail = detail;
-    const failed: FailedAttempt = {
-      code,
-      method: this.#request.facts.method,
-      attempts: this.#counted + 1,
-      // A status that is tried again was seen by nobody else.
-      hasResponse: hasResponse && code !== 'ERR_BACKEND_STATUS',
-      isReplayable,
-    };
+    // A status that is tried again was seen by nobody else.
+    const isSeen = hasResponse && code !== 'ERR_BACKEND_STATUS';
+    const failed = this.#failed(code, isSeen, isReplayable);
     this.#isRace = !this.#hasRaced && isKeepAliveRace(failed, isReused, retries);
     this.end(code, false);
     if (this.#isRace) {
@@ -128,6 +123,11 @@ export class Attempts implements HedgeOwner, Waiter {
     } else {
       this.#owner.fail(code, detail);
     }
+  }
+
+  #failed(code: ErrorCode, hasResponse: boolean, isReplayable: boolean): FailedAttempt {
+    const { method } = this.#request.facts;
+    return { code, method, attempts: this.#counted + 1, hasResponse, isReplayable };
   }
 
   /** Lets go of the current attempt. */
@@ -164,13 +164,7 @@ export class Attempts implements HedgeOwner, Waiter {
     // A hedge that is under way is the other attempt.
     if (this.#hedge === null) {
       if (!this.#isAnyLeft(true)) return false;
-      this.#isPaidFor = this.#mayGoOn({
-        code: 'ERR_BACKEND_STATUS',
-        method: this.#request.facts.method,
-        attempts: this.#counted + 1,
-        hasResponse: false,
-        isReplayable,
-      });
+      this.#isPaidFor = this.#mayGoOn(this.#failed('ERR_BACKEND_STATUS', false, isReplayable));
       if (!this.#isPaidFor) return false;
     }
     (this.current as Attempt).headCame(status, performance.now());
@@ -187,7 +181,7 @@ export class Attempts implements HedgeOwner, Waiter {
       isNew(one) && (!withRoom || one.hasRoom(maxRequests, maxConnections));
     if (eligible.some(isNew)) return eligible.some(isLeft);
     // Spares are for what all of the eligible have failed.
-    return spares.some(isLeft) || (this.#left !== null && isLeft(this.#left));
+    return spares.some(isLeft) || (this.#drainingKeeper !== null && isLeft(this.#drainingKeeper));
   }
 
   /** The time of `onAttemptWaits` is up. */
@@ -263,7 +257,7 @@ export class Attempts implements HedgeOwner, Waiter {
     const key = this.#request.keys?.session ?? null;
     const found = sessions.lookup(key);
     const kept = found !== null && this.#mustMove(found, view, avoid) ? null : found;
-    this.#left = kept === null ? found : null;
+    this.#drainingKeeper = kept === null ? found : null;
     // A full backend sends its client elsewhere for this once; one that has failed it loses its session.
     this.#bindsSession = kept === null || this.#tried?.includes(kept) === true;
     if (kept !== null && avoid?.includes(kept) !== true) return kept;
@@ -272,7 +266,7 @@ export class Attempts implements HedgeOwner, Waiter {
 
   /** A WebSocket takes its session along: else it would come back as often as the draining backend sends it away. */
   #mustMove(kept: Backend, view: View, avoid: readonly Backend[] | null): boolean {
-    if (!this.#request.facts.upgradesToWebSocket || !view.leaving.includes(kept)) return false;
+    if (!this.#request.facts.upgradesToWebSocket || !view.draining.includes(kept)) return false;
     return view.eligible.some((one) => avoid?.includes(one) !== true);
   }
 
@@ -334,7 +328,7 @@ export class Attempts implements HedgeOwner, Waiter {
       this.#owner.fail(error, detail, retryAfterField(seconds));
     } else if (error === 'ERR_BACKENDS_FULL' && !this.#isAnyFull) {
       const detail = 'the circuit breakers of all eligible backends let no more requests try them';
-      this.#owner.fail('ERR_CIRCUIT_OPEN', detail, retryAfterField(1));
+      this.#owner.fail('ERR_CIRCUIT_OPEN', detail);
     } else this.#owner.fail(error, `the pool has ${backends.size} backends`);
   }
 
@@ -380,12 +374,12 @@ export class Attempts implements HedgeOwner, Waiter {
     const { retryBudget, counters, queue, view } = this.#owner.context;
     const { current } = this;
     // Those who wait for a backend come first. And called off, a request that tries a backend out would never tell.
-    if (current === null || queue.hasLine || current.backend.counters.isTriedOut) return;
+    if (current === null || queue.hasLine || !current.backend.counters.isGateWideOpen) return;
     const { maxRequests, maxConnections } = view.snapshot.pool;
     const unfit = view.eligible.filter(
       (one) =>
         one === current.backend ||
-        one.counters.isTriedOut ||
+        !one.counters.isGateWideOpen ||
         !one.hasRoom(maxRequests, maxConnections),
     );
     if (unfit.length === view.eligible.length) return;
@@ -422,7 +416,8 @@ export class Attempts implements HedgeOwner, Waiter {
 
   onHedgeFailed(attempt: Attempt, code: ErrorCode): void {
     this.#hedge = null;
-    const isRace = code === 'ERR_BACKEND_CLOSED' && attempt.isReused && !attempt.hasResponse;
+    const failed = this.#failed(code, attempt.hasResponse, true);
+    const isRace = isKeepAliveRace(failed, attempt.isReused, this.view.snapshot.pool.retries);
     if (!isRace) {
       this.#counted++;
       this.#tried = [...(this.#tried ?? []), attempt.backend];

@@ -379,7 +379,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
       this.onTunnelOver();
       return;
     }
-    attempt.lasts();
+    attempt.countAsGood();
     this.#setDeadline(this.context.nowMs + tunnelMs - LASTING_MS);
   }
 

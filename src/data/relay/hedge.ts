@@ -113,8 +113,8 @@ export class Hedge implements AttemptOwner {
   }
 
   onInterim(status: number): void {
-    (this.attempt as Attempt).interimCame(performance.now());
     if (this.#isAdopted) this.#owner.onInterim(status);
+    else (this.attempt as Attempt).interimCame(performance.now());
   }
 
   onSwitched(rest: Buffer): void {

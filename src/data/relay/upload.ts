@@ -122,7 +122,7 @@ export class Upload {
     return this.#sent !== null || this.#sentBytes === 0;
   }
 
-  /** Nothing of it is on its way that could not be sent again. */
+  /** All of it was sent, and all of it can be sent again. */
   get isRepeatable(): boolean {
     return this.isReplayable && this.isSent;
   }
