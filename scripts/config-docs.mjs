@@ -161,7 +161,7 @@ const REMARKS = {
   trusted_proxies:
     'From any other peer these fields are dropped and written anew: see [request.md](request.md#forwarding).',
   admin: 'An address that is not loopback is refused without a token.',
-  access_log: 'A file is appended to; SIGUSR2 opens it anew after log rotation.',
+  access_log: 'A file is appended to; SIGUSR1 or SIGUSR2 opens it anew after log rotation.',
   access_log_format: 'Each field is explained in [operations.md](operations.md#access-log).',
 };
 

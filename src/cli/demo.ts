@@ -5,6 +5,7 @@ import { startFairlead } from '../control/fairlead.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { type DemoBackend, DemoBackends } from './demo-backends.ts';
 import { complain, EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
+import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
 import { contextOf } from './run.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 
@@ -21,7 +22,7 @@ interface Ports {
   readonly admin: number;
 }
 
-export function runDemo(args: readonly string[]): Promise<number> {
+export function runDemo(args: readonly string[], held: HeldSignals): Promise<number> {
   return withUsageErrors('demo', async () => {
     const { values, positionals } = parseFlags(args, {
       port: { type: 'string', short: 'p' },
@@ -36,12 +37,14 @@ export function runDemo(args: readonly string[]): Promise<number> {
     const proxy = wholeNumber('--port', values.port ?? '8080', 1, 65_535);
     const admin = wholeNumber('--admin-port', values['admin-port'] ?? '9000', 1, 65_535);
     if (proxy === admin) throw new UsageError('--admin-port must differ from --port');
-    return demonstrate({ proxy, admin });
+    return demonstrate({ proxy, admin }, held);
   });
 }
 
-async function demonstrate(ports: Ports): Promise<number> {
+async function demonstrate(ports: Ports, held: HeldSignals): Promise<number> {
   const stop = new StopSignals();
+  held.handOn(STOP_SIGNALS);
+  held.giveBack(CARE_SIGNALS);
   const processes = new DemoBackends(fileURLToPath(new URL('main.js', import.meta.url)));
   try {
     const backends = await startBackends(processes, ports);

@@ -10,21 +10,24 @@ import {
 import { jsonSchema } from '../config/schema.ts';
 import type { FairleadContext } from '../control/context.ts';
 import { startFairlead } from '../control/fairlead.ts';
-import { handleSignals, holdSignals } from '../control/lifecycle.ts';
+import { handleSignals } from '../control/lifecycle.ts';
 import { restartKeys } from '../control/reload.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { complain, EXIT_FAILED, EXIT_USAGE } from './exit.ts';
+import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
 import { parseSettingFlags } from './settings-flags.ts';
+import { watchTerminal } from './terminal.ts';
 import { withUsageErrors } from './tool-flags.ts';
 
 type Loaded = Extract<LoadResult, { ok: true }>;
 
-export function runProxy(args: readonly string[]): Promise<number> {
+export function runProxy(args: readonly string[], held: HeldSignals): Promise<number> {
   return withUsageErrors('run', async () => {
     const { flags } = parseSettingFlags(args);
     const input: LoadInput = { flags, env: { ...process.env }, cwd: process.cwd() };
-    const release = holdSignals(process);
+    const hasHungUp = watchTerminal();
     const stop = new StopSignals();
+    held.handOn(STOP_SIGNALS);
     try {
       const loaded = loadSettings(input);
       if (!loaded.ok) {
@@ -32,8 +35,8 @@ export function runProxy(args: readonly string[]): Promise<number> {
         return EXIT_USAGE;
       }
       const running = await startFairlead(loaded.settings, contextOf(input, loaded));
-      handleSignals(running);
-      release();
+      handleSignals(running, hasHungUp);
+      held.handOn(CARE_SIGNALS);
       stop.govern(running);
       for (const note of loaded.notes) running.logs.log.warn('config.note', note);
       return await running.exited;
@@ -43,7 +46,6 @@ export function runProxy(args: readonly string[]): Promise<number> {
       process.stderr.write(`fairlead: ${exitCode === undefined ? (stack ?? message) : message}\n`);
       return exitCode ?? EXIT_FAILED;
     } finally {
-      release();
       stop.release();
     }
   });

@@ -10,36 +10,25 @@ export interface ProcessLike extends SignalSource {
 }
 
 const RELOAD_SIGNAL = 'SIGHUP';
-const REOPEN_SIGNAL = 'SIGUSR2';
+const REOPEN_SIGNALS = ['SIGUSR1', 'SIGUSR2'] as const;
 
 /**
- * A reload or a log rotation asked for while the proxy still starts must not end the process, which is what both signals
- * do by default. What it gives back ends the holding and sends what came to whoever listens by then.
- */
-export function holdSignals(source: SignalSource & Pick<NodeJS.EventEmitter, 'emit'>): () => void {
-  const came = new Set<string>();
-  const note = (signal: unknown): void => void came.add(String(signal));
-  const signals = [RELOAD_SIGNAL, REOPEN_SIGNAL];
-  for (const signal of signals) source.on(signal, note);
-  return () => {
-    for (const signal of signals) source.off(signal, note);
-    for (const signal of came) source.emit(signal, signal);
-    came.clear();
-  };
-}
-
-/**
- * SIGHUP reloads; SIGUSR2 opens the access log anew (SIGUSR1 belongs to Node's debugger). An error that nobody caught is
- * logged and ends the process with 1: after it, nothing is known about the state of the control plane. The listeners go
- * when the proxy ends. SIGTERM and SIGINT are StopSignals' business.
+ * SIGHUP reloads, or stops where the terminal has been closed; SIGUSR1 and SIGUSR2 open the access log anew. An error that
+ * nobody caught is logged and ends the process with 1: after it, nothing is known about the state of the control plane.
+ * The listeners go when the proxy ends. SIGTERM and SIGINT are StopSignals' business.
+ * @param hasHungUp whether the terminal that the process was started from is gone.
  */
 export function handleSignals(
   fairlead: ControlledFairlead,
+  hasHungUp: () => boolean = () => false,
   target: ProcessLike = process as ProcessLike,
 ): void {
   const { logs } = fairlead;
-  // A refused reload has been logged; the old config goes on.
-  const reload = (): void => void fairlead.reload().catch(() => {});
+  const reload = (): void => {
+    if (hasHungUp()) void fairlead.shutdown('the terminal was closed');
+    // A refused reload has been logged; the old config goes on.
+    else fairlead.reload().catch(() => {});
+  };
   const reopen = (): void => {
     logs.reopen();
     logs.log.info('access_log.reopened', 'the access log is opened anew');
@@ -54,7 +43,7 @@ export function handleSignals(
   };
   const listeners: readonly (readonly [string, (argument: unknown) => void])[] = [
     [RELOAD_SIGNAL, reload],
-    [REOPEN_SIGNAL, reopen],
+    ...REOPEN_SIGNALS.map((signal) => [signal, reopen] as const),
     ['uncaughtException', fatal],
   ];
   for (const [event, listener] of listeners) target.on(event, listener);

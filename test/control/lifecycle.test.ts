@@ -89,7 +89,7 @@ describe('the lifecycle', () => {
     const the = running({ backends: [] });
     const self = await the;
     const target = new FakeProcess();
-    handleSignals(self.fairlead, target);
+    handleSignals(self.fairlead, undefined, target);
     self.next = { ok: false, problems: [] };
     target.emit('SIGHUP', 'SIGHUP');
     await waitFor(async () => (await self.log()).includes('config.refused'), 1000);
@@ -102,7 +102,7 @@ describe('the lifecycle', () => {
   it('logs an error that nobody caught, and ends with 1', async () => {
     const { fairlead, log } = await running();
     const target = new FakeProcess();
-    handleSignals(fairlead, target);
+    handleSignals(fairlead, undefined, target);
     target.emit('uncaughtException', new Error('nobody caught me'));
     await waitFor(() => target.exits.length > 0, 1000);
     expect(target.exits).toEqual([1]);

@@ -10,7 +10,7 @@ import { afterTest } from './after-test.ts';
 import { freePort } from './free-port.ts';
 import { waitFor, within } from './wait-for.ts';
 
-const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const START_MS = 10_000;
 const EXIT_ADDRESS_IN_USE = 3;
 
