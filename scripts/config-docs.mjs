@@ -49,6 +49,7 @@ backends:
       'health_check_method',
       'health_check_path',
       'health_check_frequency',
+      'health_check_down_frequency',
       'health_check_timeout',
       'health_check_rise',
       'health_check_fall',
@@ -191,6 +192,7 @@ const TEXTS = {
 const OTHER_VARIABLES = [
   'TARGET_BACKEND_URLS',
   'HEALTH_CHECK_INTERVAL',
+  'HEALTH_CHECK_DOWN_INTERVAL',
   'HEALTH_CHECK_PATH',
   'PROXY_LISTEN_ADDR',
   'FAIRLEAD_ADMIN_TOKEN',

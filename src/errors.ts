@@ -200,6 +200,15 @@ export const ERRORS = {
     'http_response_incomplete',
     'The backend answered with a status that is tried again.',
   ),
+
+  // Nothing was sent, and no backend is to blame: another one may have an address that is known.
+  ERR_RESOLVER: {
+    status: 503,
+    source: 'proxy',
+    retry: 'always',
+    proxyStatus: 'dns_error',
+    message: "The resolver could not be asked for the backend's address.",
+  },
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

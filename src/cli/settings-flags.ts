@@ -54,6 +54,11 @@ const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
     sets: [{ path: ['health_check_frequency'] }],
     help: 'time between two checks: 500ms, 30s, 1m30s (30s)',
   },
+  'health-check-down-frequency': {
+    value: 'TIME',
+    sets: [{ path: ['health_check_down_frequency'] }],
+    help: 'the same of a backend that is down (1s)',
+  },
   'access-log': {
     value: 'FILE',
     isValueOptional: true,

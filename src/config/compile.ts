@@ -7,8 +7,7 @@ import { formatPlace, type Problem } from './problem.ts';
 import type { BackendSettings, Settings } from './settings.ts';
 import { readTlsFiles, speaksTls } from './tls-files.ts';
 
-/** The longest interval between checks of a backend whose state is unknown or changing. */
-const FAST_INTERVAL_MS = 1000;
+const DEFAULT_DOWN_INTERVAL_MS = 1000;
 const DEFAULT_CHECK_TIMEOUT_MS = 5000;
 const STATE_FILE_NAME = 'fairlead.state.json';
 
@@ -74,7 +73,8 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       method,
       path: config.health_check_path,
       intervalMs: frequencyMs,
-      fastIntervalMs: Math.min(frequencyMs, FAST_INTERVAL_MS),
+      downIntervalMs:
+        config.health_check_down_frequency ?? Math.min(frequencyMs, DEFAULT_DOWN_INTERVAL_MS),
       timeoutMs: config.health_check_timeout ?? Math.min(DEFAULT_CHECK_TIMEOUT_MS, frequencyMs),
       rise: config.health_check_rise,
       fall: config.health_check_fall,

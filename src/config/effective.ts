@@ -67,6 +67,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     health_check_method: healthCheck.method,
     health_check_path: healthCheck.path,
     health_check_frequency: formatDuration(healthCheck.intervalMs),
+    health_check_down_frequency: formatDuration(healthCheck.downIntervalMs),
     health_check_timeout: formatDuration(healthCheck.timeoutMs),
     health_check_rise: healthCheck.rise,
     health_check_fall: healthCheck.fall,

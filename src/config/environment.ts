@@ -21,6 +21,7 @@ const OTHER_VARIABLES: readonly string[] = [CONFIG_FILE_VARIABLE, ADMIN_URL_VARI
 const PATHS: ReadonlyMap<string, readonly string[]> = new Map([
   ['TARGET_BACKEND_URLS', ['backends']],
   ['HEALTH_CHECK_INTERVAL', ['health_check_frequency']],
+  ['HEALTH_CHECK_DOWN_INTERVAL', ['health_check_down_frequency']],
   ['HEALTH_CHECK_PATH', ['health_check_path']],
   ...TOP_LEVEL_KEYS.map((key): [string, string[]] => [PREFIX + key.toUpperCase(), [key]]),
   ['FAIRLEAD_ADMIN_TOKEN', ['admin', 'token']],

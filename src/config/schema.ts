@@ -202,14 +202,21 @@ export const configSchema = z.strictObject(
       .prefault([]),
     health_check_method: oneOf(['http', 'tcp', 'auto'])
       .describe(
-        'http: GET the path, 2xx is healthy. tcp: a connection is enough. auto: http, but tcp for a backend whose ' +
-          'very first answer is 404, or 426 as of a WebSocket server. Default: auto, or http when a path is given.',
+        'http: GET the path, 2xx is healthy. tcp: a connection is enough (with https, a TLS handshake). auto: http, but ' +
+          'tcp from the first answer on that says that there is no such page (404, 401, 403, 405, 426). Default: auto, or ' +
+          'http when a path is given.',
       )
       .optional(),
     health_check_path: requestPath().describe('What http checks GET.').prefault('/health'),
     health_check_frequency: duration(10)
-      .describe('Time between two checks of a backend.')
+      .describe('Time between two checks of a backend that is up.')
       .prefault('30s'),
+    health_check_down_frequency: duration(10)
+      .describe(
+        'Time between two checks of a backend that is down, new or suspect; after a minute of being down, 5s if that is ' +
+          'longer. Default: 1s, or the frequency if that is shorter.',
+      )
+      .optional(),
     health_check_timeout: duration()
       .describe('How long a check may take. Default: 5s, or the frequency if that is shorter.')
       .optional(),

@@ -23,8 +23,8 @@ export interface HealthCheckSettings {
   /** Path and query of the GET, starting with a slash. */
   readonly path: string;
   readonly intervalMs: number;
-  /** Used instead of `intervalMs` while a backend's state is unknown or changing. */
-  readonly fastIntervalMs: number;
+  /** Used instead of `intervalMs` while a backend is down, new, suspect or changing. */
+  readonly downIntervalMs: number;
   readonly timeoutMs: number;
   /** Passing checks in a row that make an unhealthy backend healthy. */
   readonly rise: number;

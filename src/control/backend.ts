@@ -46,6 +46,8 @@ export interface Backend {
   readonly lastChange: number;
   /** Why health is what it is: what was tried and what came. */
   readonly lastReason: string | undefined;
+  /** What would help; empty when nothing is known. */
+  readonly hint: string;
   readonly counters: SharedArrayBuffer;
 }
 

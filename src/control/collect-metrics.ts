@@ -57,7 +57,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
         isPanic: eligibility.isPanic,
         breaker: registry.poolBreaker.state,
         backends: registry.backends().map((backend): BackendMetrics => {
-          const { passed, failed } = health.counts(backend.id);
+          const { passed, failed, inconclusive } = health.counts(backend.id);
           return {
             url: backend.address.url,
             isUp: isAlive(backend),
@@ -68,6 +68,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
             totals: readBackendCounters(backend.counters, threads.threadCount),
             checksPassed: passed,
             checksFailed: failed,
+            checksInconclusive: inconclusive,
           };
         }),
         process: readProcessCounters(threads.counters, threads.threadCount),

@@ -7,6 +7,7 @@ import { formatDuration } from '../config/duration.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
+import { readBackendCounters } from '../snapshot/counters.ts';
 import { readProcessCounters } from '../snapshot/process-counters.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
@@ -277,6 +278,7 @@ export async function startFairlead(
             drain_ms: drainMs,
           },
         );
+        health.drain(() => mayRetry(registry, threads));
         const reset = await threads.drain(drainMs);
         if (reset > 0) {
           log.warn('drain.cut_off', `${reset} connections were cut off at the deadline`, { reset });
@@ -346,6 +348,17 @@ function sessionSecretKeeper(
       );
     });
   };
+}
+
+/** Requests are under way that may go to another backend yet: not those that have become tunnels. */
+function mayRetry(registry: Registry, { counters, threadCount }: DataThreads): boolean {
+  const { retries } = registry.settings;
+  if (readProcessCounters(counters, threadCount).queued > 0) return true;
+  if (retries.attempts <= 1) return false;
+  return registry.backends().some((backend) => {
+    const { inFlight, tunnels } = readBackendCounters(backend.counters, threadCount);
+    return inFlight > tunnels;
+  });
 }
 
 function startFailed(

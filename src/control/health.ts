@@ -2,13 +2,18 @@
  * Active health checks: one watch per backend, each with its own timer.
  *
  * The first result decides at once. After that it takes `rise` passes in a row to become healthy and `fall` failures
- * in a row to become unhealthy, checked at the fast interval while the answer is open. Every change of health is
- * logged exactly once, here. Disabled backends are checked like all others, so that their health is known when they
- * come back. The checker decides nothing about operators' wishes; it writes health into the registry and says when.
+ * in a row to become unhealthy; when each check is made stands in check-schedule.ts. A check that failed for want of
+ * something on our side decides nothing. Every change of health is logged exactly once, here. Disabled backends are checked
+ * like all others, so that their health is known when they come back. The checker decides nothing about operators' wishes;
+ * it writes health into the registry and says when.
  */
 import type { HealthCheckSettings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Backend } from './backend.ts';
+import { CheckGate } from './check-gate.ts';
+import { nextCheckMs } from './check-schedule.ts';
+import { CheckShortages } from './check-shortages.ts';
+import { hintFor } from './health-hints.ts';
 import type { Probe, ProbeResult } from './probe.ts';
 import type { Registry } from './registry.ts';
 
@@ -23,20 +28,25 @@ export interface HealthCheckerOptions {
   readonly random?: () => number;
 }
 
-/** Intervals vary by ±20 %, so that many backends and many proxies do not check in step. */
-const JITTER = 0.2;
+/** RFC 9110 says these of pages, not of servers: "no such page here, or not for you". 426: a WebSocket server. */
+const NO_PAGE: ReadonlySet<number> = new Set([401, 403, 404, 405, 426]);
+
+/** While the process drains, all backends together. */
+const DRAIN_INTERVAL_MS = 1000;
 
 interface Watch {
   readonly backend: Backend;
   readonly abort: AbortController;
   /** `auto` starts with HTTP and may settle on TCP. */
   method: 'http' | 'tcp';
-  hasAnswered: boolean;
-  hasFinishedFirst: boolean;
+  /** The next check is one of many that begin at once. */
+  isFirst: boolean;
   passes: number;
   failures: number;
-  /** A data thread could not connect: find out quickly whether it is back. */
+  /** A data thread could not connect, or a check came to no verdict: find out quickly. */
   isSuspect: boolean;
+  /** Since when it has not been healthy, by the registry's clock; undefined: it is. */
+  downSince: number | undefined;
   timer: NodeJS.Timeout | undefined;
   running: Promise<void> | undefined;
 }
@@ -44,7 +54,11 @@ interface Watch {
 export interface HealthCheckCounts {
   readonly passed: number;
   readonly failed: number;
+  /** They say nothing about the backend. */
+  readonly inconclusive: number;
 }
+
+const NO_CHECKS: HealthCheckCounts = { passed: 0, failed: 0, inconclusive: 0 };
 
 export class HealthChecker {
   readonly #registry: Registry;
@@ -54,9 +68,13 @@ export class HealthChecker {
   readonly #onPassed: (id: number, startedAt: number) => void;
   readonly #random: () => number;
   readonly #watches = new Map<number, Watch>();
-  readonly #counts = new Map<number, { passed: number; failed: number }>();
+  readonly #counts = new Map<number, { -readonly [Key in keyof HealthCheckCounts]: number }>();
+  readonly #gate = new CheckGate();
+  readonly #shortages: CheckShortages;
   #settings: HealthCheckSettings;
   #isStopped = false;
+  /** The process drains: one timer in place of those of the watches. */
+  #drainTimer: NodeJS.Timeout | undefined;
 
   constructor(options: HealthCheckerOptions) {
     this.#registry = options.registry;
@@ -65,6 +83,7 @@ export class HealthChecker {
     this.#onChange = options.onChange;
     this.#onPassed = options.onPassed ?? (() => {});
     this.#random = options.random ?? Math.random;
+    this.#shortages = new CheckShortages(options.log);
     this.#settings = options.registry.settings.healthCheck;
   }
 
@@ -85,7 +104,7 @@ export class HealthChecker {
       if (this.#watches.has(backend.id)) continue;
       const watch = this.#watch(backend);
       this.#watches.set(backend.id, watch);
-      this.#counts.set(backend.id, { passed: 0, failed: 0 });
+      this.#counts.set(backend.id, { ...NO_CHECKS });
       void this.#check(watch);
     }
   }
@@ -108,17 +127,32 @@ export class HealthChecker {
     watch.passes = 0;
     watch.failures = 0;
     watch.isSuspect = true;
-    this.#decide(watch, 'unhealthy', detail);
+    this.#decide(watch, 'unhealthy', detail, '');
     if (watch.running === undefined) this.#schedule(watch);
   }
 
   /** Checks of one backend so far, by result. */
   counts(id: number): HealthCheckCounts {
-    return this.#counts.get(id) ?? { passed: 0, failed: 0 };
+    return this.#counts.get(id) ?? NO_CHECKS;
+  }
+
+  /**
+   * The process drains. From now on a check is of use only to requests that may yet go to another backend: one a second, of
+   * whoever was not checked for longest, while there are any.
+   */
+  drain(mayRetry: () => boolean): void {
+    if (this.#isStopped || this.#drainTimer !== undefined) return;
+    for (const watch of this.#watches.values()) clearTimeout(watch.timer);
+    this.#drainTimer = setInterval(() => {
+      if (!mayRetry()) return;
+      const watch = this.#longestUnchecked();
+      if (watch !== undefined) void this.#check(watch);
+    }, DRAIN_INTERVAL_MS);
   }
 
   stop(): void {
     this.#isStopped = true;
+    clearInterval(this.#drainTimer);
     for (const [id, watch] of this.#watches) this.#forget(id, watch);
   }
 
@@ -127,11 +161,11 @@ export class HealthChecker {
       backend,
       abort: new AbortController(),
       method: this.#settings.method === 'tcp' ? 'tcp' : 'http',
-      hasAnswered: false,
-      hasFinishedFirst: false,
+      isFirst: true,
       passes: 0,
       failures: 0,
       isSuspect: false,
+      downSince: backend.health === 'healthy' ? undefined : this.#registry.now(),
       timer: undefined,
       running: undefined,
     };
@@ -140,6 +174,7 @@ export class HealthChecker {
   #forget(id: number, watch: Watch): void {
     clearTimeout(watch.timer);
     watch.abort.abort();
+    this.#shortages.over(id);
     this.#watches.delete(id);
     this.#counts.delete(id);
   }
@@ -150,7 +185,7 @@ export class HealthChecker {
     const mustCheck = isOtherCheck(previous, this.#settings);
     if (mustCheck) {
       watch.method = method === 'tcp' ? 'tcp' : 'http';
-      watch.hasAnswered = false;
+      watch.isFirst = true;
       watch.passes = 0;
       watch.failures = 0;
     }
@@ -160,15 +195,21 @@ export class HealthChecker {
   }
 
   #check(watch: Watch): Promise<void> {
-    watch.running ??= this.#run(watch).finally(() => {
+    watch.running ??= this.#begin(watch).finally(() => {
       watch.running = undefined;
       this.#schedule(watch);
+      watch.isFirst = false;
     });
     return watch.running;
   }
 
-  async #run(watch: Watch): Promise<void> {
+  #begin(watch: Watch): Promise<void> {
     clearTimeout(watch.timer);
+    return watch.isFirst ? this.#gate.pass(() => this.#run(watch)) : this.#run(watch);
+  }
+
+  async #run(watch: Watch): Promise<void> {
+    if (watch.abort.signal.aborted) return;
     const asked = this.#settings;
     const startedAt = this.#registry.now();
     const { path, timeoutMs } = asked;
@@ -184,20 +225,20 @@ export class HealthChecker {
   }
 
   /**
-   * `auto`: a backend whose very first answer is 404 has no such page, and one that answers 426 speaks WebSocket and
-   * nothing else; from then on a connection is enough.
+   * `auto`: a backend that has no such page, or none for us, is healthy while it takes connections. Other answers settle
+   * nothing: what boots may say 503 first, and what had the page may lose it with its next version.
    */
   #settleAuto(watch: Watch, result: ProbeResult): ProbeResult {
-    if (result.status === undefined || watch.hasAnswered) return result;
-    watch.hasAnswered = true;
-    const hasNoPages = result.status === 404 || result.status === 426;
-    if (this.#settings.method !== 'auto' || !hasNoPages) return result;
+    const { status } = result;
+    if (this.#settings.method !== 'auto' || watch.method === 'tcp') return result;
+    if (status === undefined || !NO_PAGE.has(status)) return result;
     watch.method = 'tcp';
     const { url } = watch.backend.address;
+    const { path } = this.#settings;
     this.#log.info(
       'backend.checked_by_tcp',
-      `${url} has no ${this.#settings.path}: from now on it is healthy while it takes connections`,
-      { backend: url, path: this.#settings.path },
+      `${url} answers ${status} to ${path}: from now on it is healthy while it takes connections`,
+      { backend: url, path, status },
     );
     return { ...result, isPassed: true };
   }
@@ -205,6 +246,19 @@ export class HealthChecker {
   #take(watch: Watch, result: ProbeResult, startedAt: number): void {
     const { backend } = watch;
     const counts = this.#counts.get(backend.id);
+    const hint = result.isPassed ? '' : hintFor(result, backend, this.#settings);
+    if (result.isInconclusive) {
+      if (counts !== undefined) counts.inconclusive++;
+      watch.isSuspect = true;
+      this.#shortages.met(backend, result.code ?? '', result.detail);
+      // While nothing is known, why it is not is all that can be said.
+      if (backend.health === 'unknown') {
+        this.#registry.setHealth(backend.id, 'unknown', result.detail);
+        if (this.#registry.setHint(backend.id, hint)) this.#onChange();
+      }
+      return;
+    }
+    this.#shortages.over(backend.id);
     if (result.isPassed) {
       watch.passes++;
       watch.failures = 0;
@@ -220,52 +274,61 @@ export class HealthChecker {
     const { rise, fall } = this.#settings;
     if (result.isPassed) {
       const isDecided = backend.health === 'unknown' || watch.passes >= rise;
-      if (isDecided) this.#decide(watch, 'healthy', result.detail);
+      if (isDecided) this.#decide(watch, 'healthy', result.detail, hint);
       this.#onPassed(backend.id, startedAt);
     } else {
       const isDecided = backend.health === 'unknown' || watch.failures >= fall;
-      if (isDecided) this.#decide(watch, 'unhealthy', result.detail);
+      if (isDecided) this.#decide(watch, 'unhealthy', result.detail, hint);
     }
     if (isNews) this.#onChange();
   }
 
-  #decide(watch: Watch, health: 'healthy' | 'unhealthy', reason: string): void {
+  #decide(watch: Watch, health: 'healthy' | 'unhealthy', reason: string, hint: string): void {
     const { backend } = watch;
-    if (!this.#registry.setHealth(backend.id, health, reason)) return;
-    const fields = { backend: backend.address.url, id: backend.id, reason };
+    const isNewHint = this.#registry.setHint(backend.id, hint);
+    if (!this.#registry.setHealth(backend.id, health, reason)) {
+      if (isNewHint) this.#onChange();
+      return;
+    }
+    watch.downSince = health === 'healthy' ? undefined : this.#registry.now();
+    const fields = {
+      backend: backend.address.url,
+      id: backend.id,
+      reason,
+      ...(hint !== '' && { hint }),
+    };
     if (health === 'healthy') {
       this.#log.info('backend.up', `${backend.address.url} is UP: ${reason}`, fields);
     } else {
-      this.#log.warn('backend.down', `${backend.address.url} is DOWN: ${reason}`, fields);
+      const advice = hint === '' ? '' : ` (${hint})`;
+      this.#log.warn('backend.down', `${backend.address.url} is DOWN: ${reason}${advice}`, fields);
     }
     this.#onChange();
   }
 
   #schedule(watch: Watch): void {
     clearTimeout(watch.timer);
-    if (watch.abort.signal.aborted) return;
-    watch.timer = setTimeout(() => void this.#check(watch), this.#delay(watch));
+    if (watch.abort.signal.aborted || this.#drainTimer !== undefined) return;
+    const { backend, downSince, isSuspect, passes, failures, isFirst } = watch;
+    const downMs = downSince === undefined ? 0 : this.#registry.now() - downSince;
+    const { health } = backend;
+    const state = { health, isSuspect, passes, failures, downMs, isFirst };
+    const delayMs = nextCheckMs(state, this.#settings, this.#random());
+    watch.timer = setTimeout(() => void this.#check(watch), delayMs);
   }
 
-  #delay(watch: Watch): number {
-    const { intervalMs, fastIntervalMs } = this.#settings;
-    if (isOpen(watch)) return this.#jitter(Math.min(fastIntervalMs, intervalMs));
-    if (watch.hasFinishedFirst) return this.#jitter(intervalMs);
-    // All backends of a config are checked at the same moment at first; this spreads them over the interval.
-    watch.hasFinishedFirst = true;
-    return Math.max(Math.min(fastIntervalMs, intervalMs), this.#random() * intervalMs);
-  }
-
-  #jitter(ms: number): number {
-    return ms * (1 - JITTER + 2 * JITTER * this.#random());
+  #longestUnchecked(): Watch | undefined {
+    let found: Watch | undefined;
+    for (const watch of this.#watches.values()) {
+      if (watch.running !== undefined) continue;
+      if (found === undefined || lastCheckOf(watch) < lastCheckOf(found)) found = watch;
+    }
+    return found;
   }
 }
 
-/** The next result may well change the state. */
-function isOpen(watch: Watch): boolean {
-  const { health } = watch.backend;
-  if (watch.isSuspect || health === 'unknown') return true;
-  return health === 'healthy' ? watch.failures > 0 : watch.passes > 0;
+function lastCheckOf({ backend }: Watch): number {
+  return backend.lastCheck ?? Number.NEGATIVE_INFINITY;
 }
 
 /** What the one finds out says nothing about the other. */
@@ -277,7 +340,7 @@ function isSame(a: HealthCheckSettings, b: HealthCheckSettings): boolean {
   return (
     !isOtherCheck(a, b) &&
     a.intervalMs === b.intervalMs &&
-    a.fastIntervalMs === b.fastIntervalMs &&
+    a.downIntervalMs === b.downIntervalMs &&
     a.timeoutMs === b.timeoutMs &&
     a.rise === b.rise &&
     a.fall === b.fall

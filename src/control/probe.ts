@@ -1,11 +1,13 @@
 /**
  * One health check of one backend, over a connection of its own. Says what was tried, what came, and after how long;
- * never rejects and never throws, whatever the backend does.
+ * never rejects and never throws, whatever the backend does, and is bounded in time, bytes and reads.
  */
-import http from 'node:http';
-import https from 'node:https';
 import net from 'node:net';
+import tls from 'node:tls';
 import type { BackendAddress } from '../config/settings.ts';
+import { codeOf, errorsIn, shortageOf, tellingCode } from '../snapshot/own-shortage.ts';
+import { HealthAnswer } from './health-answer.ts';
+import { type Patience, waitPatiently } from './patience.ts';
 
 export interface ProbeRequest {
   readonly address: BackendAddress;
@@ -23,129 +25,175 @@ export interface ProbeResult {
   readonly status: number | undefined;
   /** There was a connection (over TLS, a secure one), whatever came of it. */
   readonly hasConnected: boolean;
+  /** What failed, as the system or TLS calls it, or one of `ProbeFault`. */
+  readonly code: string | undefined;
+  /** It failed for want of something on our side: no verdict on the backend. */
+  readonly isInconclusive: boolean;
 }
+
+/** What failed where no system call did. */
+export type ProbeFault = 'TIMEOUT' | 'NOT_HTTP' | 'CLOSED' | 'CALLED_OFF';
 
 export type Probe = (request: ProbeRequest, signal: AbortSignal) => Promise<ProbeResult>;
 
-/** A health page larger than this is not read to its end. */
-const MAX_BODY_BYTES = 64 * 1024;
+/** More of an answer is not read. */
+const MAX_BYTES = 64 * 1024;
+/** Nor in more pieces: each costs a turn of the loop, be it of one byte. */
+const MAX_READS = 256;
+/** Once the verdict stands, the backend may end its answer in peace, for so long. */
+const LINGER_MS = 1000;
+const SWITCHING_PROTOCOLS = 101;
 
 export const probe: Probe = (request, signal) =>
-  request.method === 'tcp' ? probeTcp(request, signal) : probeHttp(request, signal);
+  new Promise((resolve) => {
+    new Check(request, signal, resolve).start();
+  });
 
-function probeHttp(request: ProbeRequest, signal: AbortSignal): Promise<ProbeResult> {
-  const { address, path, timeoutMs } = request;
-  const { promise, settle, connected } = verdict(`GET ${address.url}${path}`);
-  let outgoing: http.ClientRequest;
-  try {
-    outgoing = (address.tls ? https : http).request({
-      host: address.host,
-      port: address.port,
-      path,
-      // A fresh connection: an idle one would tell about the past.
-      agent: false,
-      signal,
-      headers: {
-        Host: address.authority,
-        'User-Agent': 'fairlead-health-check',
-        Accept: '*/*',
-        Connection: 'close',
-      },
-    });
-  } catch (error) {
-    settle(false, describeError(error));
-    return promise;
+class Check {
+  readonly #request: ProbeRequest;
+  readonly #signal: AbortSignal;
+  readonly #resolve: (result: ProbeResult) => void;
+  readonly #startedAt = performance.now();
+  readonly #answer = new HealthAnswer();
+  readonly #abort = (): void => this.#giveUp('called off', 'CALLED_OFF');
+  #socket: net.Socket | undefined;
+  #patience: Patience | undefined;
+  #linger: NodeJS.Timeout | undefined;
+  #isResolved: boolean;
+  #hasConnected = false;
+  #isDecided = false;
+  #bytes = 0;
+  #reads = 0;
+
+  constructor(request: ProbeRequest, signal: AbortSignal, resolve: (result: ProbeResult) => void) {
+    this.#request = request;
+    this.#signal = signal;
+    this.#resolve = resolve;
+    this.#isResolved = net.isIP(request.address.host) !== 0;
   }
-  const timer = setTimeout(() => {
-    settle(false, `no answer within ${timeoutMs} ms`);
-    outgoing.destroy();
-  }, timeoutMs);
-  outgoing.on('socket', (socket) =>
-    socket.once(address.tls ? 'secureConnect' : 'connect', connected),
-  );
-  outgoing.on('error', (error) => settle(false, describeError(error)));
-  outgoing.on('close', () => {
-    clearTimeout(timer);
-    settle(false, 'the connection closed without an answer');
-  });
-  outgoing.on('upgrade', (_response, socket) => {
-    settle(false, 'switched protocols', 101);
-    socket.destroy();
-  });
-  outgoing.on('response', (response) => {
-    const status = response.statusCode ?? 0;
-    settle(status >= 200 && status < 300, String(status), status);
-    // The verdict stands. The rest is read only so that the backend can end its answer in peace; the timer still runs.
-    let bytes = 0;
-    response.on('error', () => {});
-    response.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > MAX_BODY_BYTES) outgoing.destroy();
-    });
-  });
-  outgoing.end();
-  return promise;
-}
 
-function probeTcp(request: ProbeRequest, signal: AbortSignal): Promise<ProbeResult> {
-  const { address, timeoutMs } = request;
-  const { promise, settle, connected } = verdict(`TCP connect to ${address.url}`);
-  const socket = net.connect({ host: address.host, port: address.port });
-  const abort = (): void => {
-    settle(false, 'called off');
-    socket.destroy();
-  };
-  const timer = setTimeout(() => {
-    settle(false, `no connection within ${timeoutMs} ms`);
-    socket.destroy();
-  }, timeoutMs);
-  signal.addEventListener('abort', abort, { once: true });
-  socket.on('connect', () => {
-    connected();
-    settle(true, 'connected');
-    socket.destroy();
-  });
-  socket.on('error', (error) => settle(false, describeError(error)));
-  socket.on('close', () => {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', abort);
-    settle(false, 'the connection closed');
-  });
-  if (signal.aborted) abort();
-  return promise;
-}
-
-/** A promise that the first `settle` decides; later ones change nothing. */
-function verdict(tried: string): {
-  promise: Promise<ProbeResult>;
-  settle: (isPassed: boolean, came: string, status?: number) => void;
-  connected: () => void;
-} {
-  const startedAt = performance.now();
-  let hasConnected = false;
-  let resolve: (result: ProbeResult) => void;
-  const promise = new Promise<ProbeResult>((resolvePromise) => {
-    resolve = resolvePromise;
-  });
-  return {
-    promise,
-    settle(isPassed, came, status) {
-      const ms = Math.round(performance.now() - startedAt);
-      resolve({ isPassed, detail: `${tried}: ${came} after ${ms} ms`, status, hasConnected });
-    },
-    connected() {
-      hasConnected = true;
-    },
-  };
-}
-
-/** Names every address that was tried: happy eyeballs report several failures as one AggregateError without a text. */
-function describeError(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) {
-    return error.errors.map(describeError).join(', ');
+  start(): void {
+    if (this.#signal.aborted) {
+      this.#abort();
+      return;
+    }
+    try {
+      this.#connect();
+    } catch (error) {
+      this.#failed(error instanceof Error ? error : new Error(String(error)));
+    }
   }
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (code.startsWith('HPE_')) return `not an HTTP answer (${error.message})`;
-  return error.message === '' ? code || error.name : error.message;
+
+  #connect(): void {
+    const { address, timeoutMs } = this.#request;
+    const socket = open(address);
+    this.#socket = socket;
+    this.#patience = waitPatiently(timeoutMs, () => this.#timedOut());
+    this.#signal.addEventListener('abort', this.#abort, { once: true });
+    socket.on('lookup', () => {
+      this.#isResolved = true;
+    });
+    socket.on(address.tls ? 'secureConnect' : 'connect', () => this.#connected(socket));
+    socket.on('data', (bytes: Buffer) => this.#received(bytes));
+    socket.on('error', (error) => this.#failed(error));
+    socket.on('close', () => {
+      this.#giveUp('the connection closed without an answer', 'CLOSED');
+      this.#patience?.cancel();
+      clearTimeout(this.#linger);
+      this.#signal.removeEventListener('abort', this.#abort);
+    });
+  }
+
+  #connected(socket: net.Socket): void {
+    const { address, method, path } = this.#request;
+    this.#hasConnected = true;
+    if (method === 'tcp') {
+      this.#decide(true, 'connected');
+      socket.destroy();
+      return;
+    }
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nHost: ${address.authority}\r\nUser-Agent: fairlead-health-check\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
+      'latin1',
+    );
+  }
+
+  #received(bytes: Buffer): void {
+    const answer = this.#answer;
+    this.#reads++;
+    this.#bytes += bytes.length;
+    answer.receive(bytes);
+    if (answer.fault !== undefined) this.#giveUp(answer.fault, 'NOT_HTTP');
+    else if (answer.status !== undefined) this.#answered(answer.status);
+    if (answer.isComplete) this.#socket?.destroy();
+    if (this.#bytes > MAX_BYTES || this.#reads > MAX_READS) {
+      this.#giveUp('an answer of too many pieces', 'NOT_HTTP');
+    }
+  }
+
+  #answered(status: number): void {
+    if (this.#isDecided) return;
+    const what = status === SWITCHING_PROTOCOLS ? 'switched protocols' : String(status);
+    this.#decide(status >= 200 && status < 300, what, status);
+    this.#linger = setTimeout(() => this.#socket?.destroy(), LINGER_MS);
+  }
+
+  #failed(error: Error): void {
+    const errors = errorsIn(error);
+    const code = tellingCode(errors.map(codeOf)) || codeOf(error);
+    // Names every address that was tried: happy eyeballs report several failures as one error without a text.
+    this.#giveUp(errors.map(describe).join(', '), code);
+  }
+
+  #timedOut(): void {
+    const { method, timeoutMs, address } = this.#request;
+    if (!this.#isResolved) {
+      // Whoever knows the address does not answer. That is not the backend.
+      this.#giveUp(`${address.host} did not resolve within ${timeoutMs} ms`, 'EAI_AGAIN');
+      return;
+    }
+    const what = method === 'tcp' ? 'connection' : 'answer';
+    this.#giveUp(`no ${what} within ${timeoutMs} ms`, 'TIMEOUT');
+  }
+
+  #giveUp(came: string, code: ProbeFault | (string & {})): void {
+    this.#decide(false, came, undefined, code);
+    this.#socket?.destroy();
+  }
+
+  /** The first decision stands. */
+  #decide(isPassed: boolean, came: string, status?: number, code?: string): void {
+    if (this.#isDecided) return;
+    this.#isDecided = true;
+    this.#patience?.cancel();
+    const ms = Math.round(performance.now() - this.#startedAt);
+    this.#resolve({
+      isPassed,
+      detail: `${tried(this.#request)}: ${came} after ${ms} ms`,
+      status,
+      hasConnected: this.#hasConnected,
+      code,
+      isInconclusive: code !== undefined && shortageOf(code) !== undefined,
+    });
+  }
+}
+
+/** Verified as the connections of requests are: see data/stream/connect.ts. */
+function open({ host, port, tls: isTls }: BackendAddress): net.Socket {
+  const options = { host, port, autoSelectFamily: true, noDelay: true };
+  if (!isTls) return net.connect(options);
+  return tls.connect({
+    ...options,
+    ...(net.isIP(host) === 0 && { servername: host }),
+    ALPNProtocols: ['http/1.1'],
+  });
+}
+
+function tried({ method, address, path }: ProbeRequest): string {
+  if (method === 'http') return `GET ${address.url}${path}`;
+  return `${address.tls ? 'TLS' : 'TCP'} connect to ${address.url}`;
+}
+
+function describe(error: Error): string {
+  return error.message === '' ? codeOf(error) || error.name : error.message;
 }

@@ -246,6 +246,14 @@ export class Registry {
     return true;
   }
 
+  /** What would help it. True when that is news. */
+  setHint(id: number, hint: string): boolean {
+    const backend = this.#backends.get(id);
+    if (backend === undefined || backend.hint === hint) return false;
+    backend.hint = hint;
+    return true;
+  }
+
   recordCheck(id: number): void {
     const backend = this.#backends.get(id);
     if (backend !== undefined) backend.lastCheck = this.#now();
@@ -367,6 +375,7 @@ export class Registry {
       lastCheck: undefined,
       lastChange: this.#now(),
       lastReason: undefined,
+      hint: '',
       counters: createBackendCounters(this.#threadCount),
     };
     this.#alter(backend, () => {

@@ -23,6 +23,7 @@ export interface BackendMetrics {
   readonly totals: BackendTotals;
   readonly checksPassed: number;
   readonly checksFailed: number;
+  readonly checksInconclusive: number;
 }
 
 export interface ControlMetrics {
@@ -174,9 +175,10 @@ function writeBackends(page: Page, { pool, backends }: Metrics): void {
     ({ totals }) => totals.bytesOut,
   );
   page.family('fairlead_health_checks_total', 'counter', 'Health checks by result.');
-  for (const { url, checksPassed, checksFailed } of backends) {
+  for (const { url, checksPassed, checksFailed, checksInconclusive } of backends) {
     page.sample({ pool, backend: url, result: 'pass' }, checksPassed);
     page.sample({ pool, backend: url, result: 'fail' }, checksFailed);
+    page.sample({ pool, backend: url, result: 'inconclusive' }, checksInconclusive);
   }
 }
 

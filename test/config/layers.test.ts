@@ -237,8 +237,9 @@ describe('what depends on several keys', () => {
     ['health_check_frequency: 2s', 2000, 1000],
     ['health_check_frequency: 200ms', 200, 200],
     ['health_check_frequency: 2s\nhealth_check_timeout: 1s', 1000, 1000],
-  ])('the times of %j', (text, timeoutMs, fastIntervalMs) => {
-    expect(settingsOf(text).healthCheck).toMatchObject({ timeoutMs, fastIntervalMs });
+    ['health_check_down_frequency: 3s', 5000, 3000],
+  ])('the times of %j', (text, timeoutMs, downIntervalMs) => {
+    expect(settingsOf(text).healthCheck).toMatchObject({ timeoutMs, downIntervalMs });
   });
 
   test('none is none', () => {

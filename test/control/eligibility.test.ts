@@ -19,6 +19,7 @@ function one(id: number, change: Partial<Backend> = {}): Backend {
     adminState: 'enabled',
     source: 'config',
     health: 'healthy',
+    hint: '',
     isUnreachable: false,
     ejection: undefined,
     breaker: CLOSED,

@@ -47,7 +47,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
       method: 'http',
       path: '/health',
       intervalMs: 10_000,
-      fastIntervalMs: 1000,
+      downIntervalMs: 1000,
       timeoutMs: 1000,
       rise: 2,
       fall: 3,

@@ -18,6 +18,7 @@ function setUp(change: Partial<HealthCheckSettings> = {}, urls: readonly string[
   const passed: (readonly [id: number, startedAt: number])[] = [];
   const world = {
     answer: (_request: ProbeRequest): Partial<ProbeResult> => ({ isPassed: true }),
+    wait: (_index: number): Promise<void> => Promise.resolve(),
     changes: 0,
   };
   const health = new HealthChecker({
@@ -26,11 +27,14 @@ function setUp(change: Partial<HealthCheckSettings> = {}, urls: readonly string[
     random: () => 0.5,
     probe: async (request) => {
       probes.push(request);
+      await world.wait(probes.length - 1);
       return {
         isPassed: true,
         status: undefined,
         detail: 'tried',
         hasConnected: true,
+        code: undefined,
+        isInconclusive: false,
         ...world.answer(request),
       };
     },
@@ -74,11 +78,11 @@ describe('health checks', () => {
     expect(probes.length).toBe(4);
     expect(pickedIds(registry)).toEqual([]);
     await vi.advanceTimersByTimeAsync(9000);
-    expect(probes.length).toBe(4);
+    expect(probes.length).toBe(13);
     world.answer = () => ({ isPassed: true });
     await vi.advanceTimersByTimeAsync(1000);
     expect(pickedIds(registry)).toEqual([]);
-    await vi.advanceTimersByTimeAsync(1000);
+    await vi.advanceTimersByTimeAsync(250);
     expect(pickedIds(registry)).toEqual([0]);
     expect(log.events()).toEqual(['backend.up', 'backend.down', 'backend.up']);
     health.stop();
@@ -112,21 +116,20 @@ describe('health checks', () => {
     health.stop();
   });
 
-  it.each([404, 426])(
-    'goes over to TCP when the very first answer is %d, and only then',
+  it.each([404, 401, 403, 405, 426])(
+    'goes over to TCP with the first %d, whatever came before it, and says so once',
     async (status) => {
       const { health, registry, log, probes, world } = setUp({ method: 'auto' });
-      let answers = 0;
-      world.answer = ({ method }) => {
-        if (method === 'tcp') return { isPassed: true };
-        answers++;
-        // Refused at first: that is no answer.
-        return answers === 1 ? { isPassed: false } : { isPassed: false, status };
-      };
+      let turn = 0;
+      const before = [{ isPassed: false }, { isPassed: false, status: 503 }, { status: 200 }];
+      world.answer = ({ method }) =>
+        method === 'tcp' ? { isPassed: true } : (before[turn++] ?? { isPassed: false, status });
       health.sync();
-      await vi.advanceTimersByTimeAsync(40_000);
+      await vi.advanceTimersByTimeAsync(60_000);
       expect(pickedIds(registry)).toEqual([0]);
-      expect(probes.map(({ method }) => method).slice(0, 4)).toEqual([
+      expect(probes.map(({ method }) => method).slice(0, 6)).toEqual([
+        'http',
+        'http',
         'http',
         'http',
         'tcp',
@@ -137,23 +140,148 @@ describe('health checks', () => {
     },
   );
 
-  it('keeps HTTP when a 404 comes later, and when it was asked for', async () => {
-    for (const [method, statuses] of [
-      ['auto', [200, 404]],
-      ['http', [404]],
-    ] as const) {
-      const { health, registry, probes, world } = setUp({ method });
-      let turn = 0;
-      world.answer = () => {
-        const status = statuses[Math.min(turn++, statuses.length - 1)] ?? 0;
-        return { isPassed: status === 200, status };
-      };
+  it('keeps HTTP where it was asked for', async () => {
+    const { health, registry, probes, world } = setUp({ method: 'http' });
+    world.answer = () => ({ isPassed: false, status: 404 });
+    health.sync();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(new Set(probes.map(({ method }) => method))).toEqual(new Set(['http']));
+    expect(pickedIds(registry)).toEqual([]);
+    health.stop();
+  });
+
+  it('holds nothing against a backend that could not be checked for a reason of ours', async () => {
+    const { health, registry, log, probes, world } = setUp({ intervalMs: 30_000 }, [
+      A,
+      'http://localhost:8082',
+    ]);
+    health.sync();
+    await vi.advanceTimersByTimeAsync(0);
+    world.answer = () => ({
+      isPassed: false,
+      hasConnected: false,
+      code: 'EMFILE',
+      isInconclusive: true,
+    });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(pickedIds(registry)).toEqual([0, 1]);
+    expect(registry.backend(0)?.isUnreachable).toBe(false);
+    // Checked again soon.
+    expect(probes.length).toBeGreaterThan(60);
+    expect(health.counts(0)).toMatchObject({ failed: 0 });
+    expect(health.counts(0).inconclusive).toBeGreaterThan(30);
+    world.answer = () => ({ isPassed: true });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(log.events('health_check')).toEqual([
+      'health_check.inconclusive',
+      'health_check.conclusive',
+    ]);
+    health.stop();
+  });
+
+  it.each([500, 30_000, 3_600_000])(
+    'has what is down back within 1.5 s of its return, every %d ms or not',
+    async (intervalMs) => {
+      const { health, registry, world } = setUp({
+        intervalMs,
+        downIntervalMs: Math.min(1000, intervalMs),
+      });
+      world.answer = () => ({ isPassed: false, hasConnected: false });
       health.sync();
-      await vi.advanceTimersByTimeAsync(60_000);
-      expect(new Set(probes.map((request) => request.method))).toEqual(new Set(['http']));
-      expect(pickedIds(registry)).toEqual([]);
+      for (let downMs = 10_000; downMs < 11_000; downMs += 170) {
+        await vi.advanceTimersByTimeAsync(downMs);
+        expect(pickedIds(registry)).toEqual([]);
+        world.answer = () => ({ isPassed: true });
+        await vi.advanceTimersByTimeAsync(1500);
+        expect(pickedIds(registry)).toEqual([0]);
+        world.answer = () => ({ isPassed: false, hasConnected: false });
+        health.connectFailed(0, 'refused');
+      }
       health.stop();
-    }
+    },
+  );
+
+  it('asks less often after a minute of being down', async () => {
+    const { health, probes, world } = setUp({ intervalMs: 30_000 });
+    world.answer = () => ({ isPassed: false, hasConnected: false });
+    health.sync();
+    await vi.advanceTimersByTimeAsync(60_500);
+    expect(probes.length).toBeGreaterThanOrEqual(60);
+    const before = probes.length;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(probes.length - before).toBeLessThanOrEqual(13);
+    expect(probes.length - before).toBeGreaterThanOrEqual(11);
+    health.stop();
+  });
+
+  it('begins with fifty checks at a time, and lets nobody wait for those that get no answer', async () => {
+    const urls = Array.from(
+      { length: 500 },
+      (_, index) => `http://10.0.${index >> 8}.${index & 255}:80`,
+    );
+    const { health, registry, probes, world } = setUp({}, urls);
+    let running = 0;
+    let most = 0;
+    world.wait = async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      running--;
+    };
+    health.sync();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(most).toBe(50);
+    expect(probes.length).toBe(500);
+    expect(pickedIds(registry).length).toBe(500);
+    health.stop();
+
+    const dead = setUp({}, urls);
+    dead.world.wait = (index) => (index < 50 ? new Promise(() => {}) : Promise.resolve());
+    dead.health.sync();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(pickedIds(dead.registry).length).toBe(450);
+    dead.health.stop();
+  });
+
+  it('checks one backend a second while the process drains, as long as a request may be retried', async () => {
+    const { health, probes, world } = setUp({ intervalMs: 200, downIntervalMs: 200 }, [
+      A,
+      'http://localhost:8082',
+      'http://localhost:8083',
+    ]);
+    let mayRetry = true;
+    health.sync();
+    await vi.advanceTimersByTimeAsync(1000);
+    world.answer = () => ({ isPassed: false });
+    const before = probes.length;
+    health.drain(() => mayRetry);
+    await vi.advanceTimersByTimeAsync(4000);
+    expect(probes.length - before).toBe(4);
+    expect(new Set(probes.slice(before).map((request) => request.address.url)).size).toBe(3);
+    mayRetry = false;
+    await vi.advanceTimersByTimeAsync(4000);
+    expect(probes.length - before).toBe(4);
+    health.stop();
+  });
+
+  it.each([
+    ['302', { status: 302 }, 'health_check_path'],
+    ['401', { status: 401 }, 'health_check_method: tcp'],
+    ['a private authority', { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' }, 'NODE_EXTRA_CA_CERTS'],
+    ['an unknown name', { code: 'ENOTFOUND' }, 'TARGET_BACKEND_URLS'],
+  ])('says what would help against %s', async (_what, result, hint) => {
+    const { health, registry, log, world } = setUp({ method: 'http' });
+    world.answer = () => ({ isPassed: false, ...result });
+    health.sync();
+    await vi.advanceTimersByTimeAsync(0);
+    const [down] = log.lines;
+    expect(down?.event).toBe('backend.down');
+    expect(down?.fields['hint']).toContain(hint);
+    expect(down?.message).toContain(hint);
+    expect(registry.backend(0)?.hint).toContain(hint);
+    world.answer = () => ({ isPassed: true });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(registry.backend(0)?.hint).toBe('');
+    health.stop();
   });
 
   it('leaves the timers of other backends alone when one comes or goes', async () => {

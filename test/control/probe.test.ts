@@ -1,8 +1,15 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { probe } from '../../src/control/probe.ts';
+import { afterTest } from '../support/after-test.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
+import { waitFor } from '../support/wait-for.ts';
 import { address } from './fixtures.ts';
 
 const never = new AbortController().signal;
@@ -79,6 +86,89 @@ describe('a health probe', () => {
     expect((await get(backend.url)).isPassed).toBe(true);
     const connection = await backend.connection(0);
     await new Promise((resolve) => connection.socket.on('close', resolve));
+  });
+
+  it('gives up on endless interim answers, within their first bytes', async () => {
+    const many = 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(3000);
+    const backend = await rawBackend(async (connection) => {
+      await connection.readHead();
+      while (!connection.socket.destroyed) await connection.write(many);
+    });
+    const result = await get(backend.url, 60_000);
+    expect(result).toMatchObject({ isPassed: false, code: 'NOT_HTTP' });
+    expect(result.detail).toContain('nothing but interim answers');
+  });
+
+  it('passes over a few of them', async () => {
+    const { url } = await rawBackend(async (connection) => {
+      await connection.readHead();
+      for (const part of [
+        'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r',
+        '\nHTTP/1.1 2',
+        '00 OK\r\n',
+      ]) {
+        await connection.write(part);
+      }
+      await connection.write('Content-Length: 2\r\n\r\nok');
+    });
+    expect(await get(url)).toMatchObject({ isPassed: true, status: 200 });
+  });
+
+  it.each([
+    ['a head that does not end', 'HTTP/1.1 200 OK\r\nX: ', 'x'],
+    ['chunks of one byte', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', '1\r\nx\r\n'],
+  ])('leaves early from %s', async (_what, start, more) => {
+    let sent = 0;
+    const backend = await rawBackend(async (connection) => {
+      await connection.readHead();
+      await connection.write(start);
+      while (!connection.socket.destroyed) {
+        await connection.write(more);
+        sent++;
+        if (sent % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
+    await get(backend.url, 60_000);
+    const connection = await backend.connection(0);
+    expect(await waitFor(() => connection.socket.destroyed)).toBe(true);
+  });
+
+  it('ends with the answer, also when the backend leaves the connection open', async () => {
+    for (const answer of [
+      'HTTP/1.1 204 No Content\r\n\r\n',
+      'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+    ]) {
+      const backend = await rawBackend(async (connection) => {
+        await connection.readHead();
+        await connection.write(answer);
+      });
+      expect((await get(backend.url, 60_000)).isPassed).toBe(true);
+      const { socket } = await backend.connection(0);
+      await waitFor(() => socket.readableEnded || socket.destroyed);
+    }
+  });
+
+  it('shakes hands with a backend over TLS, by TCP too, and wants a certificate as requests do', async () => {
+    const files = makeCertificate();
+    const server = createServer({
+      cert: readFileSync(files.cert_file),
+      key: readFileSync(files.key_file),
+    });
+    server.on('tlsClientError', () => {});
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    afterTest(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const target = { address: address(`https://127.0.0.1:${port}`), path: '/', timeoutMs: 1000 };
+    const result = await probe({ ...target, method: 'tcp' }, never);
+    expect(result).toMatchObject({
+      isPassed: false,
+      hasConnected: false,
+      code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+      isInconclusive: false,
+    });
+    expect(result.detail).toContain('TLS connect to https://');
   });
 
   it('connects by TCP', async () => {

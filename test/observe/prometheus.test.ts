@@ -109,6 +109,7 @@ function metrics(): Metrics {
         totals,
         checksPassed: 5,
         checksFailed: 1,
+        checksInconclusive: 2,
       },
       {
         url: 'a "quoted" \\ name\nin two lines',
@@ -120,6 +121,7 @@ function metrics(): Metrics {
         totals: readBackendCounters(createBackendCounters(2), 2),
         checksPassed: 0,
         checksFailed: 0,
+        checksInconclusive: 0,
       },
     ],
     process: readProcessCounters(process, 2),

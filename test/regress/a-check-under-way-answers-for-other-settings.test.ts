@@ -26,6 +26,8 @@ test('a check that a reload overtakes is made again with the new settings', asyn
           status: 503,
           detail: 'sick',
           hasConnected: true,
+          code: undefined,
+          isInconclusive: false,
         });
       }
       return new Promise((resolve) => {
@@ -38,11 +40,18 @@ test('a check that a reload overtakes is made again with the new settings', asyn
 
   registry.applyConfig({ ...first, healthCheck: { ...healthCheck, path: '/new' } });
   health.sync();
-  answerFirst?.({ isPassed: false, status: 404, detail: 'no such page', hasConnected: true });
+  answerFirst?.({
+    isPassed: false,
+    status: 404,
+    detail: 'no such page',
+    hasConnected: true,
+    code: undefined,
+    isInconclusive: false,
+  });
   await checked;
 
   expect(asked.map(({ method, path }) => `${method} ${path}`)).toEqual(['http /old', 'http /new']);
   expect(registry.backend(0)).toMatchObject({ health: 'unhealthy', lastReason: 'sick' });
-  expect(health.counts(0)).toEqual({ passed: 0, failed: 1 });
+  expect(health.counts(0)).toEqual({ passed: 0, failed: 1, inconclusive: 0 });
   health.stop();
 });

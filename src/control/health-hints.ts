@@ -1,0 +1,56 @@
+/** What would help, for the failures of health checks that people meet in their first hour: the flag, key or variable. */
+import type { HealthCheckSettings } from '../config/settings.ts';
+import type { Backend } from './backend.ts';
+import type { ProbeResult } from './probe.ts';
+
+const OTHER_PAGE =
+  'health_check_path (--health-check-path, HEALTH_CHECK_PATH) names a page that answers 2xx';
+const BY_TCP =
+  'health_check_method: tcp (--health-check-method tcp, FAIRLEAD_HEALTH_CHECK_METHOD=tcp) is content with a connection';
+
+const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+/** Empty where there is nothing to say that the reason does not say. */
+export function hintFor(
+  { status, code = '' }: Pick<ProbeResult, 'status' | 'code'>,
+  { address }: Pick<Backend, 'address'>,
+  { path }: Pick<HealthCheckSettings, 'path'>,
+): string {
+  if (status !== undefined) return hintForStatus(status, path, address.tls);
+  if (UNKNOWN_AUTHORITY.has(code)) {
+    return 'its certificate is not from an authority that is known here: start Fairlead with NODE_EXTRA_CA_CERTS=FILE, the PEM file of the authority (of a self-signed certificate: itself)';
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return `its certificate does not name ${address.host}: write a name of the certificate into the URL (backends, TARGET_BACKEND_URLS)`;
+  }
+  if (address.tls && (code === 'EPROTO' || code.startsWith('ERR_SSL_'))) {
+    return 'does it speak TLS on this port? If not, write http:// into the URL (backends, TARGET_BACKEND_URLS)';
+  }
+  if (code === 'NOT_HTTP' && !address.tls) {
+    return 'does it speak HTTP on this port? With TLS, write https:// into the URL (backends, TARGET_BACKEND_URLS)';
+  }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return `${address.host} must be a name that this machine (or container) resolves: change the URL (backends, TARGET_BACKEND_URLS), or put both into one network`;
+  }
+  if (code === 'TIMEOUT') {
+    return 'health_check_timeout (FAIRLEAD_HEALTH_CHECK_TIMEOUT) is how long a check may take';
+  }
+  return '';
+}
+
+function hintForStatus(status: number, path: string, isTls: boolean): string {
+  if (status >= 300 && status < 400) {
+    return `a check follows no redirects: ${OTHER_PAGE} instead of ${path}, ${BY_TCP}`;
+  }
+  if (status === 400 && !isTls) {
+    return 'if it speaks TLS on this port, write https:// into the URL (backends, TARGET_BACKEND_URLS)';
+  }
+  if (status < 400 || status >= 500) return '';
+  return `${path} is not for checks: ${OTHER_PAGE}, ${BY_TCP}`;
+}
