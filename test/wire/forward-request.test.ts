@@ -384,6 +384,7 @@ test('facts of a plain request', () => {
     path: '/p?q',
     host: 'a:1',
     replacesHost: false,
+    authenticatesConnection: false,
     versionMinor: 1,
     mayPersist: true,
     bodyKind: 1,

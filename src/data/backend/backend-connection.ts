@@ -44,6 +44,8 @@ export class BackendConnection implements ConnectUser {
   /** The limit that the backend stated in its Keep-Alive field, in ms; Infinity when it did not. */
   keepAliveLimitMs = Number.POSITIVE_INFINITY;
   hasWriteFailed = false;
+  /** A client proves on it who it is: see backend-pin.ts. */
+  isPrivate = false;
 
   #user: ConnectionUser | null;
   #state = IS_CONNECTING;
@@ -119,6 +121,10 @@ export class BackendConnection implements ConnectUser {
   /** Upgraded connections live long: let the system notice a dead peer. */
   enableTcpKeepAlive(): void {
     this.#stream?.enableTcpKeepAlive(60_000);
+  }
+
+  get isClosed(): boolean {
+    return this.#state === IS_CLOSED;
   }
 
   /** Closes at once and tells nobody. */

@@ -25,6 +25,8 @@ export class Backend implements Candidate, ConnectionOwner {
 
   /** Newest at the end: the one used last is used first, so that the others can grow old and be closed. */
   readonly #idle: BackendConnection[] = [];
+  /** Those that wait for the next request of one client, oldest first. */
+  readonly #pinned = new Set<BackendConnection>();
   readonly #threadCount: number;
   readonly #io: ThreadIo;
   #isRemoved = false;
@@ -58,7 +60,9 @@ export class Backend implements Candidate, ConnectionOwner {
     if (maxRequests !== 0 && this.inFlight >= maxRequests) return false;
     if (!counters.isGateOpen) return false;
     return (
-      maxConnections === 0 || this.#idle.length > 0 || counters.openConnections < maxConnections
+      maxConnections === 0 ||
+      this.#idle.length + this.#pinned.size > 0 ||
+      counters.openConnections < maxConnections
     );
   }
 
@@ -77,13 +81,21 @@ export class Backend implements Candidate, ConnectionOwner {
   connect(user: ConnectionUser, limit: number): BackendConnection | null {
     if (!this.counters.tryOpenConnection(limit)) {
       // An idle one that this request had a reason not to take makes room for it.
-      const oldest = this.#idle.shift();
-      if (oldest === undefined) return null;
-      this.counters.idleChanged(-1);
-      oldest.destroy();
-      if (!this.counters.tryOpenConnection(limit)) return null;
+      if (!this.#closeOldest() || !this.counters.tryOpenConnection(limit)) return null;
     }
     return new BackendConnection(this, user, this.#io);
+  }
+
+  /** Closes an idle connection, one that anybody could have used if there is any. */
+  #closeOldest(): boolean {
+    for (const list of [this.#idle, this.#pinned]) {
+      for (const oldest of list) {
+        this.forget(oldest);
+        oldest.destroy();
+        return true;
+      }
+    }
+    return false;
   }
 
   /**
@@ -91,25 +103,47 @@ export class Backend implements Candidate, ConnectionOwner {
    * thread can use those of another: each keeps its share of the limit at most, so that none starves the others.
    */
   putIdle(connection: BackendConnection, nowMs: number, keepAliveMs: number, limit: number): void {
+    const share = limit === 0 ? MAX_IDLE : Math.floor(limit / this.#threadCount);
+    const isFull = this.#idle.length + this.#pinned.size >= Math.min(share, MAX_IDLE);
+    if (!this.#rests(connection, nowMs, isFull ? 0 : keepAliveMs)) return;
+    this.#idle.push(connection);
+    this.counters.idleChanged(1);
+  }
+
+  /** The same for one that waits for its client: nobody else gets it, and so it can't wait for others to make room. */
+  keepPinned(connection: BackendConnection, nowMs: number, keepAliveMs: number): void {
+    if (!this.#rests(connection, nowMs, keepAliveMs)) return;
+    this.#pinned.add(connection);
+    this.counters.idleChanged(1);
+  }
+
+  #rests(connection: BackendConnection, nowMs: number, keepAliveMs: number): boolean {
     connection.release();
     const stay = Math.min(keepAliveMs, connection.keepAliveLimitMs);
-    const share = limit === 0 ? MAX_IDLE : Math.floor(limit / this.#threadCount);
-    if (this.#isRemoved || stay <= 0 || this.#idle.length >= Math.min(share, MAX_IDLE)) {
+    if (this.#isRemoved || stay <= 0) {
       connection.destroy();
-      return;
+      return false;
     }
     connection.idleUntilMs = nowMs + stay;
     connection.resume();
     connection.rest();
-    this.#idle.push(connection);
-    this.counters.idleChanged(1);
+    return true;
+  }
+
+  /** Its client has a request for it. @returns false when it may not be used any more. */
+  takePinned(connection: BackendConnection, nowMs: number): boolean {
+    if (!this.#pinned.delete(connection)) return false;
+    this.counters.idleChanged(-1);
+    if (connection.idleUntilMs > nowMs) return true;
+    connection.destroy();
+    return false;
   }
 
   /** An idle connection closed by itself. */
   forget(connection: BackendConnection): void {
     const index = this.#idle.indexOf(connection);
-    if (index === -1) return;
-    this.#idle.splice(index, 1);
+    if (index !== -1) this.#idle.splice(index, 1);
+    else if (!this.#pinned.delete(connection)) return;
     this.counters.idleChanged(-1);
   }
 
@@ -121,6 +155,9 @@ export class Backend implements Candidate, ConnectionOwner {
       this.counters.idleChanged(-1);
       connection.destroy();
     }
+    for (const connection of this.#pinned) {
+      if (connection.idleUntilMs <= nowMs) this.takePinned(connection, nowMs);
+    }
   }
 
   /** No new requests come; connections in use are closed when their exchange is over. */
@@ -130,9 +167,6 @@ export class Backend implements Candidate, ConnectionOwner {
   }
 
   closeIdle(): void {
-    for (const connection of this.#idle.splice(0)) {
-      this.counters.idleChanged(-1);
-      connection.destroy();
-    }
+    while (this.#closeOldest());
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { DataContext } from '../context.ts';
+import { BackendPin } from '../relay/backend-pin.ts';
 import { Exchange } from '../relay/exchange.ts';
 import type { ExchangeClient } from '../relay/exchange-client.ts';
 import { recordRefusal } from '../relay/ledger.ts';
@@ -50,6 +51,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   /** The view that `forwardContext` was made from: a reload reaches open connections too. */
   #view: View;
   #state = IS_READING;
+  readonly #pin = new BackendPin();
   #exchange: Exchange | null = null;
   #parser: HeadParser | null = null;
   /** Bytes that are not taken yet: a part of a head, or what was pipelined. */
@@ -359,6 +361,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
         ? readKeys(context.view.snapshot.pool, parser, buffer, base, facts.path, clientAddress)
         : null,
       requestId,
+      pin: this.#pin,
       headBytes: parser.length,
       userAgent: isCombined ? findField(parser, buffer, base, FIELD_USER_AGENT) : null,
       referer: isCombined ? findField(parser, buffer, base, FIELD_REFERER) : null,
@@ -439,6 +442,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     this.#state = IS_CLOSED;
     this.#exchange = null;
     this.#input = null;
+    this.#pin.close();
     this.#releaseParser();
     this.#onClosed(this);
   }

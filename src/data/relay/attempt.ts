@@ -9,6 +9,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';
 import type { View } from '../view.ts';
 import type { AttemptRecord } from './access-log.ts';
+import type { BackendPin } from './backend-pin.ts';
 import { Download, type DownloadOwner } from './download.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import type { Upload } from './upload.ts';
@@ -54,6 +55,7 @@ export class Attempt implements ConnectionUser {
   readonly #startedAt: number;
   #connection: BackendConnection | null = null;
   #download: Download | null = null;
+  #pin: BackendPin | null = null;
   /** The backend has all of the request: from here on it is the backend that takes its time. */
   #isAllSent = false;
   /** When the response head came, on the precise clock. */
@@ -73,9 +75,13 @@ export class Attempt implements ConnectionUser {
 
   /**
    * Takes the newest idle connection, or begins a fresh one (`onAttemptConnected` follows).
+   * @param pinned what its client has taken already, and goes before both.
    * @returns why not, if the backend has no room, or its circuit breaker lets nothing through; the attempt is void then.
    */
-  begin(needsFresh: boolean): 'ERR_BACKENDS_FULL' | 'ERR_CIRCUIT_OPEN' | null {
+  begin(
+    needsFresh: boolean,
+    pinned: BackendConnection | null = null,
+  ): 'ERR_BACKENDS_FULL' | 'ERR_CIRCUIT_OPEN' | null {
     const { backend, view } = this;
     const { counters } = backend;
     const { maxRequests, maxConnections } = view.snapshot.pool;
@@ -84,7 +90,7 @@ export class Attempt implements ConnectionUser {
       counters.requestFinished();
       return 'ERR_CIRCUIT_OPEN';
     }
-    const idle = needsFresh ? null : backend.takeIdle(this.#owner.context.nowMs);
+    const idle = pinned ?? (needsFresh ? null : backend.takeIdle(this.#owner.context.nowMs));
     if (idle === null) {
       this.#connection = backend.connect(this, maxConnections);
       if (this.#connection === null) {
@@ -157,8 +163,10 @@ export class Attempt implements ConnectionUser {
   }
 
   /** Sends the head, and what of the body is at hand. */
-  send({ facts, forwarded }: IncomingRequest, upload: Upload | null): void {
+  send({ facts, forwarded, pin }: IncomingRequest, upload: Upload | null): void {
     const connection = this.#open();
+    this.#pin = pin;
+    if (facts.authenticatesConnection) connection.isPrivate = true;
     this.#download = new Download(this.#owner, connection);
     const hostLine = forwarded.needsHost ? `Host: ${this.#host(facts.host)}\r\n` : '';
     const head = `${forwarded.startLine}${hostLine}${forwarded.fields}`;
@@ -231,7 +239,13 @@ export class Attempt implements ConnectionUser {
     if (isReusable) {
       const { pool, timeouts } = view.snapshot;
       const { nowMs } = this.#owner.context;
-      backend.putIdle(connection, nowMs, timeouts.backendKeepAliveMs, pool.maxConnections);
+      const keepMs = timeouts.backendKeepAliveMs;
+      if (connection.isPrivate) {
+        this.#pin?.hold(connection);
+        backend.keepPinned(connection, nowMs, keepMs);
+      } else {
+        backend.putIdle(connection, nowMs, keepMs, pool.maxConnections);
+      }
     } else {
       connection.destroy();
     }
@@ -336,6 +350,21 @@ export class Attempt implements ConnectionUser {
     if (this.#connection === null) throw new Error('the attempt was not begun');
     return this.#connection;
   }
+}
+
+/** Begins the attempt on the connection that the request's client has for itself; null when there is none, or no room. */
+export function beginPinned(
+  owner: AttemptOwner,
+  view: View,
+  { pin }: IncomingRequest,
+  startedAt: number,
+): Attempt | null {
+  const backend = pin.take(view, owner.context.nowMs);
+  if (backend === null) return null;
+  const attempt = new Attempt(owner, view, backend, startedAt);
+  if (attempt.begin(false, pin.connection) === null) return attempt;
+  pin.close();
+  return null;
 }
 
 /** A server error that is the server's fault: 501 and 505 are about the request (the rule of HAProxy's `observe layer7`). */

@@ -8,7 +8,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { View } from '../view.ts';
 import { BODY_NONE } from '../wire/framing.ts';
 import type { AttemptRecord } from './access-log.ts';
-import { Attempt, type AttemptOwner } from './attempt.ts';
+import { Attempt, type AttemptOwner, beginPinned } from './attempt.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { retryAfterField } from './own-answers.ts';
@@ -150,8 +150,10 @@ export class Attempts implements HedgeOwner, Waiter {
   sent(): void {
     const { hedgeAfterMs } = this.view.snapshot.pool.retries;
     if (hedgeAfterMs === 0 || this.#hedge !== null || this.records.length > 0) return;
-    const { method, upgradesToWebSocket } = this.#request.facts;
-    if (!isIdempotent(method) || upgradesToWebSocket) return;
+    const { pin, facts } = this.#request;
+    if (!isIdempotent(facts.method) || facts.upgradesToWebSocket) return;
+    // Another connection would not know who the client is.
+    if (facts.authenticatesConnection || pin.connection !== null) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#startHedge();
@@ -226,6 +228,9 @@ export class Attempts implements HedgeOwner, Waiter {
     const { keys, clientAddress } = this.#request;
     let avoid = tried;
     this.#isAnyFull = false;
+    const pinned =
+      owner === this.#owner ? beginPinned(owner, view, this.#request, startedAt) : null;
+    if (pinned !== null) return pinned;
     for (;;) {
       let backend =
         this.#pickForSession(view, avoid) ?? view.strategy.pick(keys?.hash ?? clientAddress, avoid);

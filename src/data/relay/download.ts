@@ -7,6 +7,7 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
 import type { DataContext } from '../context.ts';
+import { challengesConnection } from '../wire/authentication.ts';
 import {
   CHUNK_DATA,
   CHUNK_DONE,
@@ -200,6 +201,7 @@ export class Download {
       framing.kind !== BODY_UNTIL_CLOSE &&
       !framing.isContradictory;
     if (this.isReusable) this.#readKeepAlive(head, buffer, base);
+    if (challengesConnection(head, buffer, base)) this.#connection.isPrivate = true;
     this.#bodyKind = framing.kind;
     this.#remaining = framing.length;
     const hasUnknownLength = framing.kind === BODY_CHUNKED || framing.kind === BODY_UNTIL_CLOSE;

@@ -1,5 +1,6 @@
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { RequestFacts } from '../wire/request.ts';
+import type { BackendPin } from './backend-pin.ts';
 import type { RequestKeys } from './request-keys.ts';
 
 /** A request as it came in, checked and ready to be forwarded. */
@@ -11,6 +12,8 @@ export interface IncomingRequest {
   /** Null where no policy goes by more than the client's address. */
   readonly keys: RequestKeys | null;
   readonly requestId: string;
+  /** The backend connection that is only for the client's connection. */
+  readonly pin: BackendPin;
   readonly headBytes: number;
   /** Read only where the log wants them. */
   readonly userAgent: string | null;

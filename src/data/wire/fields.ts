@@ -40,7 +40,8 @@ export const FIELD_CONTENT_RANGE = 29;
 export const FIELD_COOKIE = 30;
 export const FIELD_SET_COOKIE = 31;
 export const FIELD_UNDERSCORE_TWIN = 32;
-export const FIELD_ID_COUNT = 33;
+export const FIELD_WWW_AUTHENTICATE = 33;
+export const FIELD_ID_COUNT = 34;
 
 const NAMES: readonly (readonly [string, number])[] = [
   ['host', FIELD_HOST],
@@ -75,6 +76,7 @@ const NAMES: readonly (readonly [string, number])[] = [
   ['content-range', FIELD_CONTENT_RANGE],
   ['cookie', FIELD_COOKIE],
   ['set-cookie', FIELD_SET_COOKIE],
+  ['www-authenticate', FIELD_WWW_AUTHENTICATE],
 ];
 
 interface KnownName {

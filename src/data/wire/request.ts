@@ -2,6 +2,7 @@
  * What a request says, checked as a whole once its head is parsed: target, host, framing, connection options.
  */
 import type { ErrorCode } from '../../errors.ts';
+import { isConnectionScheme } from './authentication.ts';
 import {
   type ConnectionOptions,
   createConnectionOptions,
@@ -10,6 +11,7 @@ import {
 } from './connection-options.ts';
 import {
   FIELD_ACCEPT,
+  FIELD_AUTHORIZATION,
   FIELD_EXPECT,
   FIELD_HOST,
   FIELD_MAX_FORWARDS,
@@ -42,6 +44,8 @@ export interface RequestFacts {
   /** The client's X-Request-Id if it is sane, else null. */
   readonly requestId: string | null;
   readonly nominated: ReadonlySet<string> | null;
+  /** It proves who sent it for all that comes on the same connection: see backend-pin.ts. */
+  readonly authenticatesConnection: boolean;
   /** Our own answers should be JSON. */
   readonly wantsJson: boolean;
 }
@@ -65,6 +69,7 @@ export function readRequest(
   let requestId: string | null = null;
   let requestIds = 0;
   let wantsJson = false;
+  let authenticatesConnection = false;
   for (let field = 0; field < head.fieldCount; field++) {
     switch (head.ids[field]) {
       case FIELD_HOST:
@@ -82,6 +87,9 @@ export function readRequest(
         break;
       case FIELD_ACCEPT:
         wantsJson ||= mentionsJson(head, buffer, base, field);
+        break;
+      case FIELD_AUTHORIZATION:
+        authenticatesConnection ||= isConnectionScheme(head, buffer, base, field);
         break;
       case FIELD_REQUEST_ID:
         requestIds++;
@@ -127,6 +135,7 @@ export function readRequest(
     requestId:
       requestIds === 1 && requestId !== null && isSaneRequestId(requestId) ? requestId : null,
     nominated: options.nominated,
+    authenticatesConnection,
     wantsJson,
   };
 }
