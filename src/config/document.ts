@@ -1,5 +1,6 @@
 /** A config file as text: parsed, with the position of every key and value. */
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -33,6 +34,16 @@ const DEEPEST_INDENTATION = /^[ \t]{200}/m;
 const MOST_KEY_COMPARISONS = 1_000_000;
 /** One slip can make the parser stumble at every line that follows. */
 const MOST_FAULTS = 10;
+/**
+ * What the parser takes a step for: a line, or a sign that may begin or end something. A step costs it 7 to 20 µs, more
+ * where it stumbles, and it can't be interrupted: with this many it is done within half a second, whatever they are.
+ */
+const MOST_MARKS = 20_000;
+const MARKS = /[\n\\[\]{},"'&*!|>#%@`]|[-?:](?=[\s,[\]{}"']|$)/g;
+/** Each is looked up among all anchors. */
+const MOST_ALIASES = 100;
+/** With every alias in its place: each of the values is validated. */
+const MOST_VALUES = 50_000;
 
 /**
  * The YAML parser recurses once per level, and a stack that ends while V8 compiles a regular expression ends the
@@ -54,6 +65,14 @@ function isTooDeep(source: string): boolean {
     if (brackets > DEEPEST_BRACKETS || inLine > DEEPEST_IN_LINE) return true;
   }
   return false;
+}
+
+function hasTooManyMarks(source: string): boolean {
+  MARKS.lastIndex = 0;
+  for (let marks = 0; marks <= MOST_MARKS; marks++) {
+    if (!MARKS.test(source)) return false;
+  }
+  return true;
 }
 
 /** A name that ends in `.json` is strict JSON, any other is YAML. Never throws. */
@@ -80,6 +99,9 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
   }
 
   if (isTooDeep(source)) return whole('is nested too deeply');
+  if (hasTooManyMarks(source)) {
+    return whole(`is too long: it has more than ${MOST_MARKS} lines, keys and values`);
+  }
   let document: Document.Parsed;
   let value: unknown;
   try {
@@ -100,6 +122,12 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
       );
       return { ok: false, problems };
     }
+    const aliases = findAliases(document);
+    const surplus = aliases[MOST_ALIASES];
+    if (surplus !== undefined) {
+      const offset = surplus.range?.[0] ?? 0;
+      return { ok: false, problems: [problem(offset, `has more than ${MOST_ALIASES} aliases`)] };
+    }
     const circle = findCircle(document);
     if (circle !== undefined) {
       return {
@@ -107,7 +135,10 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
         problems: [problem(circle, 'an alias must not stand inside what it names')],
       };
     }
-    value = document.toJS({ maxAliasCount: 100 });
+    if (countValues(document, aliases) > MOST_VALUES) {
+      return whole(`has more than ${MOST_VALUES} values with its aliases filled in`);
+    }
+    value = document.toJS({ maxAliasCount: MOST_ALIASES });
   } catch (error) {
     // Aliases that multiply, or too many keys.
     return whole((error as Error).message);
@@ -141,6 +172,29 @@ function compareKeys(): (a: unknown, b: unknown) => boolean {
     if (++comparisons > MOST_KEY_COMPARISONS) throw new Error('has too many keys');
     return a === b || (isScalar(a) && isScalar(b) && a.value === b.value);
   };
+}
+
+function findAliases(document: Document.Parsed): Alias[] {
+  const aliases: Alias[] = [];
+  visit(document, { Alias: (_key, alias) => void aliases.push(alias) });
+  return aliases;
+}
+
+/** How many there are once every alias stands for what it names. There is no circle. */
+function countValues(document: Document.Parsed, aliases: readonly Alias[]): number {
+  const named = new Map(aliases.map((alias) => [alias, alias.resolve(document)]));
+  const counted = new Map<unknown, number>();
+  const count = (node: unknown): number => {
+    const known = counted.get(node);
+    if (known !== undefined) return known;
+    let values = 1;
+    if (isAlias(node)) values = count(named.get(node));
+    else if (isMap(node)) for (const pair of node.items) values += count(pair.value);
+    else if (isSeq(node)) for (const item of node.items) values += count(item);
+    if (typeof node === 'object' && node !== null) counted.set(node, values);
+    return values;
+  };
+  return count(document.contents);
 }
 
 /** Where an alias stands inside of the node that it names: a value without an end. */

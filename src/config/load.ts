@@ -88,7 +88,7 @@ function load(
   if (file !== undefined) {
     const parsed = parseConfigDocument(file.text, file.shown);
     // Without the file, judging the rest would only find what the file may well have settled.
-    if (!parsed.ok) return parsed;
+    if (!parsed.ok) return { ok: false, problems: readable(parsed.problems) };
     const { value, place } = parsed.document;
     const filled = fillInReferences(value, jsonSchema(), input.env, (at, message, hint) => {
       const more = hint === undefined ? {} : { hint };
@@ -108,7 +108,7 @@ function load(
     configFolder: file?.folder ?? input.cwd,
     cwd: input.cwd,
   });
-  if (!compiled.ok) return { ok: false, problems: inReadingOrder(compiled.problems) };
+  if (!compiled.ok) return { ok: false, problems: readable(compiled.problems) };
   const { settings } = compiled;
   return {
     ok: true,
@@ -144,6 +144,33 @@ function originsOf(settings: Settings, merged: MergedConfig): Origins {
     origins.set(key, { origin: place.origin, detail });
   }
   return origins;
+}
+
+/** Nobody mends more at a time, and a wrong text of 1 MiB must not be answered with ten. */
+const MOST_PROBLEMS = 100;
+const LONGEST_TEXT = 500;
+
+function readable(problems: readonly Problem[]): Problem[] {
+  const ordered = inReadingOrder(problems);
+  const shown = ordered.slice(0, MOST_PROBLEMS).map((problem) => ({
+    ...problem,
+    path: clip(problem.path),
+    message: clip(problem.message),
+  }));
+  const [first] = ordered;
+  if (first === undefined || ordered.length <= MOST_PROBLEMS) return shown;
+  const { origin, file, name } = first;
+  const place = {
+    origin,
+    ...(file !== undefined && { file }),
+    ...(name !== undefined && { name }),
+  };
+  const message = `${ordered.length - MOST_PROBLEMS} problems more`;
+  return [...shown, { ...place, path: '', message }];
+}
+
+function clip(text: string): string {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
 }
 
 const ORIGIN_ORDER: readonly Problem['origin'][] = ['file', 'environment', 'flag', 'default'];

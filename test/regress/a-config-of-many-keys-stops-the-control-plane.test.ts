@@ -17,13 +17,13 @@ test.each(['c.yaml', 'c.json'])('%s with 60,000 keys is refused at once', (file)
   const startedAt = performance.now();
   const result = parseConfigDocument(text, file);
   expect(result.ok ? [] : result.problems.map(({ message }) => message)).toEqual([
-    'has too many keys',
+    'is too long: it has more than 20000 lines, keys and values',
   ]);
   expect(performance.now() - startedAt).toBeLessThan(5000);
 });
 
-test('a thousand keys and 30,000 backends are not too many', () => {
-  const backends = Array.from({ length: 30_000 }, () => '  - { url: http://a, weight: 2 }\n').join(
+test('a thousand keys and 2,000 backends are not too many', () => {
+  const backends = Array.from({ length: 2000 }, () => '  - { url: http://a, weight: 2 }\n').join(
     '',
   );
   expect(parseConfigDocument(`${keys(1000)}backends:\n${backends}`, 'c.yaml').ok).toBe(true);
