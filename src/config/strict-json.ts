@@ -22,7 +22,15 @@ export function findJsonFault(text: string): JsonFault | undefined {
   return new Scanner(text).document();
 }
 
+/** The first key that stands twice in one object, of a text that is strict JSON: readers differ on which one counts. */
+export function findDuplicateKey(text: string): string | undefined {
+  const scanner = new Scanner(text);
+  scanner.document();
+  return scanner.duplicate;
+}
+
 class Scanner {
+  duplicate: string | undefined;
   readonly #text: string;
   #offset = 0;
 
@@ -41,7 +49,10 @@ class Scanner {
     this.#skip(SPACE);
     if (depth > DEEPEST) return { offset: this.#offset, message: 'is nested too deeply' };
     const next = this.#text[this.#offset];
-    if (next === '{') return this.#members('}', () => this.#member(depth));
+    if (next === '{') {
+      const keys = new Set<string>();
+      return this.#members('}', () => this.#member(depth, keys));
+    }
     if (next === '[') return this.#members(']', () => this.#value(depth + 1));
     if (next === '"') return this.#string('a string');
     return this.#skip(NUMBER) || this.#skip(WORD) ? undefined : this.#fault('a value');
@@ -65,10 +76,14 @@ class Scanner {
     }
   }
 
-  #member(depth: number): JsonFault | undefined {
+  #member(depth: number, keys: Set<string>): JsonFault | undefined {
     this.#skip(SPACE);
+    const start = this.#offset;
     const fault = this.#string('a key in double quotes');
     if (fault !== undefined) return fault;
+    const key = JSON.parse(this.#text.slice(start, this.#offset)) as string;
+    if (keys.has(key)) this.duplicate ??= key;
+    keys.add(key);
     this.#skip(SPACE);
     return this.#take(':') ? this.#value(depth + 1) : this.#fault('":"');
   }

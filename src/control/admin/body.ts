@@ -1,5 +1,6 @@
 /** Bodies of calls: JSON objects whose every key is known. */
 import { didYouMean } from '../../config/nearest.ts';
+import { findDuplicateKey } from '../../config/strict-json.ts';
 import { ProblemError } from './problem.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -54,10 +55,21 @@ function parseJson(body: Buffer): unknown {
       'The body is empty; this call needs a JSON object.',
     );
   }
+  let text: string;
+  let value: unknown;
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+    value = JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ProblemError(400, 'ERR_BAD_JSON', `The body is not JSON: ${clip(reason)}`);
   }
+  // RFC 8259 §4: names should be unique, or readers differ in what they make of it.
+  const twice = findDuplicateKey(text);
+  if (twice === undefined) return value;
+  throw new ProblemError(
+    400,
+    'ERR_BAD_JSON',
+    `The key ${JSON.stringify(clip(twice))} is there more than once.`,
+  );
 }
