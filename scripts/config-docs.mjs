@@ -90,7 +90,7 @@ rate_limit: { rate: 100, burst: 20, by: header, name: X-Api-Key }`,
   },
   {
     title: 'Forwarding',
-    keys: ['host_header', 'trusted_proxies', 'forwarded'],
+    keys: ['host_header', 'trusted_proxies', 'x_forwarded', 'forwarded', 'via'],
     example: `host_header: backend
 trusted_proxies: [10.0.0.0/8, 2001:db8::/32]
 forwarded: true`,

@@ -209,6 +209,11 @@ export const ERRORS = {
     proxyStatus: 'dns_error',
     message: "The resolver could not be asked for the backend's address.",
   },
+  ERR_LOOP: proxy(
+    508,
+    'proxy_loop_detected',
+    'The request has been here before: a backend leads back to this proxy.',
+  ),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

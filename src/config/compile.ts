@@ -3,6 +3,7 @@ import path from 'node:path';
 import { compilePolicies } from './compile-policies.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
+import { describeOwnAddress } from './own-address.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { BackendSettings, Settings } from './settings.ts';
 import { readTlsFiles, speaksTls } from './tls-files.ts';
@@ -48,7 +49,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       hint: 'set admin.token or FAIRLEAD_ADMIN_TOKEN',
     });
   }
-  problems.push(...duplicateBackends(merged));
+  problems.push(...duplicateBackends(merged), ...ownBackends(merged));
   notes.push(...notesOnBackends(config.backends), ...notesOnTimeouts(merged));
   const { policies, ...found } = compilePolicies(merged);
   problems.push(...found.problems);
@@ -102,6 +103,8 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       hostHeader: config.host_header,
       trustedProxies: config.trusted_proxies,
       sendForwarded: config.forwarded,
+      sendXForwarded: config.x_forwarded,
+      sendVia: config.via,
     },
     accessLog:
       accessLog === false
@@ -200,6 +203,17 @@ function duplicateBackends({ config, placeOf }: MergedConfig): Problem[] {
     });
   }
   return problems;
+}
+
+function ownBackends({ config, placeOf, isSound }: MergedConfig): Problem[] {
+  if (!['host', 'port', 'admin', 'admin_port'].every(isSound)) return [];
+  const { host, port, admin, admin_port: adminPort } = config;
+  const listening = { host, port, admin: { host: admin.host, port: adminPort } };
+  return config.backends.flatMap((backend, index) => {
+    const message = describeOwnAddress(backend, listening);
+    if (message === undefined) return [];
+    return [{ ...placeOf(['backends', index]), path: `backends.${index}`, message }];
+  });
 }
 
 function compileTls(

@@ -94,6 +94,8 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     host_header: hostHeader.kind === 'fixed' ? hostHeader.value : hostHeader.kind,
     trusted_proxies: forwarding.trustedProxies,
     forwarded: forwarding.sendForwarded,
+    x_forwarded: forwarding.sendXForwarded,
+    via: forwarding.sendVia,
     access_log:
       accessLog === false ? false : accessLog.target === 'stdout' || accessLog.target.file,
     ...(accessLog === false ? {} : { access_log_format: accessLog.format }),

@@ -241,6 +241,18 @@ export const configSchema = z.strictObject(
       .describe('Peers whose X-Forwarded-* fields are believed and extended.')
       .prefault([]),
     forwarded: trueOrFalse().describe('Also send RFC 7239 Forwarded.').default(false),
+    x_forwarded: trueOrFalse()
+      .describe(
+        'Tell backends of the client in X-Forwarded-For, -Proto, -Host and -Port. false: none are added; those of ' +
+          'trusted proxies pass as they came, all others are dropped.',
+      )
+      .default(true),
+    via: trueOrFalse()
+      .describe(
+        'Add Via to requests and responses. false: also for servers that do not compress for proxies; but a request ' +
+          'that comes back to this instance is not noticed then.',
+      )
+      .default(true),
     access_log: z
       .union([z.boolean(), logPath], { error: 'must be true, false or the path of a file' })
       .describe(

@@ -8,6 +8,7 @@ import { sessionToken } from './session-token.ts';
 export const DEFAULT_POOL = 'default';
 
 export interface SnapshotParts {
+  readonly instanceName: string;
   readonly generation: number;
   readonly settings: Settings;
   readonly strategy: StrategyName;
@@ -21,6 +22,7 @@ export function buildSnapshot(parts: SnapshotParts): Snapshot {
   const { settings } = parts;
   const secret = settings.sticky?.key.by === 'cookie' ? parts.sessionSecret : undefined;
   return {
+    instanceName: parts.instanceName,
     generation: parts.generation,
     listener: {
       host: settings.host,

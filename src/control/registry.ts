@@ -5,6 +5,7 @@
  * of a backend (health, counters) is kept as long as its id exists, whatever else changes. No I/O, no timers; the
  * clock is injected. Changes are planned, saved by the caller, then committed: see `Plan`.
  */
+import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendAddress, BackendSettings, Settings } from '../config/settings.ts';
 import { createBackendCounters } from '../snapshot/counters.ts';
@@ -71,6 +72,8 @@ export interface RegistryOptions {
 }
 
 export class Registry {
+  /** Of this process, and of no other: see `Snapshot.instanceName`. */
+  readonly instanceName = `fairlead-${randomBytes(6).toString('hex')}`;
   readonly #threadCount: number;
   readonly #now: () => number;
   #settings: Settings;
@@ -147,6 +150,7 @@ export class Registry {
   /** Everything the data plane needs, as it is now. */
   snapshot(): Snapshot {
     return buildSnapshot({
+      instanceName: this.instanceName,
       generation: this.#generation,
       settings: this.#settings,
       strategy: this.strategy,

@@ -55,6 +55,8 @@ export class DataContext {
   readonly #processClockOffsetMs = processClockOffsetMs();
   readonly #requestIdPrefix = `${randomBytes(8).toString('hex')}-`;
   #requestIds = 0;
+  #dateLine = '';
+  #dateLineSecond = 0;
   /** The id but for its last two digits, which change most. */
   #requestIdStart = '';
   #spareRequestParsers: HeadParser[] = [];
@@ -91,6 +93,17 @@ export class DataContext {
   /** Milliseconds on the clock that all threads share, precise: see process-clock.ts. */
   processNowMs(): number {
     return this.#processClockOffsetMs + performance.now();
+  }
+
+  /** A Date field line of now (RFC 9110 §5.6.7): made once a second. */
+  get dateLine(): string {
+    const nowMs = Date.now();
+    const second = Math.floor(nowMs / 1_000);
+    if (second !== this.#dateLineSecond) {
+      this.#dateLineSecond = second;
+      this.#dateLine = `Date: ${new Date(nowMs).toUTCString()}\r\n`;
+    }
+    return this.#dateLine;
   }
 
   countError(code: ErrorCode): void {

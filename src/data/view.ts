@@ -11,6 +11,7 @@ import { createStrategy } from './balance/strategies.ts';
 import type { Strategy, StrategyContext } from './balance/strategy.ts';
 import { RateLimiter } from './limit/rate-limit.ts';
 import { needsKeys } from './relay/request-keys.ts';
+import type { ForwardRules } from './wire/forward-request.ts';
 import type { HeadLimits } from './wire/head-parser.ts';
 
 export interface View {
@@ -31,6 +32,7 @@ export interface View {
   panicLine: string;
   readonly trustedProxies: net.BlockList | null;
   readonly headLimits: HeadLimits;
+  readonly forwardRules: ForwardRules;
 }
 
 /** What views are built from, beside their snapshots. */
@@ -62,7 +64,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     previous !== null && isSameStrategy
       ? previous.strategy
       : createStrategy<Backend>(snapshot.pool.strategy, parts.strategyContext);
-  const { limits, pool } = snapshot;
+  const { limits, pool, forwarding } = snapshot;
   const view: View = {
     snapshot,
     backends,
@@ -77,11 +79,17 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
         : new RateLimiter(pool.rateLimit, parts.clientTables.rates, parts.onRateEvicted),
     needsKeys: needsKeys(pool),
     panicLine: '',
-    trustedProxies: compileBlocks(snapshot.forwarding.trustedProxies),
+    trustedProxies: compileBlocks(forwarding.trustedProxies),
     headLimits: {
       requestLineBytes: limits.requestLineBytes,
       headBytes: limits.headBytes,
       fields: limits.fields,
+    },
+    forwardRules: {
+      sendsXForwarded: forwarding.sendXForwarded,
+      sendsForwarded: forwarding.sendForwarded,
+      viaName: forwarding.sendVia ? snapshot.instanceName : '',
+      dropsHost: forwarding.hostHeader.kind !== 'client',
     },
   };
   setEligible(view, snapshot.pool.eligibility);

@@ -147,6 +147,10 @@ export interface Forwarding {
   readonly trustedProxies: readonly string[];
   /** Also send RFC 7239 Forwarded. */
   readonly sendForwarded: boolean;
+  /** Add X-Forwarded-For, -Proto, -Host and -Port; those of peers that are not trusted are dropped in any case. */
+  readonly sendXForwarded: boolean;
+  /** Add Via, to requests and responses. */
+  readonly sendVia: boolean;
 }
 
 export interface PoolSnapshot {
@@ -183,6 +187,8 @@ export interface ListenerSnapshot {
 }
 
 export interface Snapshot {
+  /** What this process calls itself in the Via of requests, as no other does: so that it knows those that come back. */
+  readonly instanceName: string;
   /** Grows by one with every change that came from an operator; health flips do not count. */
   readonly generation: number;
   readonly listener: ListenerSnapshot;

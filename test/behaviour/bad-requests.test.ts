@@ -126,7 +126,6 @@ const BAD: readonly (readonly [status: number, name: string, text: string])[] = 
   [400, 'a TLS hello', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03'],
 
   [505, 'HTTP/2.0', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-  [505, 'HTTP/1.2', get().replace('1.1', '1.2')],
   [505, 'HTTP/0.9', get().replace('1.1', '0.9')],
   [405, 'TRACE', get('Max-Forwards: 0').replace('GET', 'TRACE')],
   [405, 'CONNECT', 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n\x16\x03'],

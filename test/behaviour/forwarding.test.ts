@@ -1,3 +1,5 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { okResponse } from '../support/raw-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
@@ -50,7 +52,7 @@ describe('what a request tells of its client', () => {
     expect(values(head, 'x-forwarded-for')).toEqual(['127.0.0.1']);
     expect(values(head, 'x-forwarded-proto')).toEqual(['http']);
     expect(values(head, 'x-forwarded-host')).toEqual(['test']);
-    expect(values(head, 'x-forwarded-port')).toEqual([String(stage.fairlead.port)]);
+    expect(values(head, 'x-forwarded-port')).toEqual(['80']);
     expect(values(head, 'x-forwarded-prefix')).toEqual([]);
     expect(values(head, 'forwarded')).toEqual([]);
     expect(head.join('\n')).not.toContain('1.2.3.4');
@@ -176,7 +178,7 @@ describe('hop-by-hop fields', () => {
     const client = await stage.client();
     await client.write(get('/hop-down'));
     const { fields } = await client.readResponse();
-    expect([...fields.keys()].toSorted()).toEqual(['content-length', 'via', 'x-public']);
+    expect([...fields.keys()].toSorted()).toEqual(['content-length', 'date', 'via', 'x-public']);
   });
 });
 
@@ -247,9 +249,12 @@ describe('everything else passes as it came', () => {
 
 test('Via names both directions, with the version that was received', async () => {
   const head = await forwarded(stage, '/via', ['Via: 1.0 outer']);
-  expect(values(head, 'via')).toEqual(['1.0 outer', '1.1 fairlead']);
+  expect(values(head, 'via')).toEqual([
+    '1.0 outer',
+    expect.stringMatching(/^1\.1 fairlead-[0-9a-f]{12}$/),
+  ]);
   const old = await forwarded(stage, '/via-old', [], 'GET /via-old HTTP/1.0\r\nHost: a\r\n\r\n');
-  expect(values(old, 'via')).toEqual(['1.0 fairlead']);
+  expect(values(old, 'via')).toEqual([expect.stringMatching(/^1\.0 fairlead-[0-9a-f]{12}$/)]);
   stage.on('/via-down', answer(okResponse('x', ['Via: 1.1 inner'])));
   const client = await stage.client();
   await client.write(get('/via-down'));
@@ -291,4 +296,64 @@ describe('the Host field', () => {
     expect(values(head, 'host')).toEqual([expected()]);
     expect(values(head, 'x-forwarded-host')).toEqual(['test']);
   });
+});
+
+describe('versions beyond 1.1 (RFC 9110 §6.2)', () => {
+  test.each(['1.2', '1.9'])('a request of HTTP/%s is one of 1.1', async (version) => {
+    const path = `/version-${version}`;
+    const head = await forwarded(stage, path, [], get(path).replace('1.1', version));
+    expect(head[0]).toBe(`GET ${path} HTTP/1.1`);
+    expect(values(head, 'via')).toEqual([expect.stringMatching(/^1\.1 /)]);
+  });
+
+  test('so is an answer, and its connection stays open', async () => {
+    stage.on('/version-down', answer(okResponse('x').replace('HTTP/1.1', 'HTTP/1.2')));
+    const client = await stage.client();
+    for (let round = 0; round < 2; round++) {
+      await client.write(get('/version-down'));
+      expect((await client.readResponse()).head).toMatch(/^HTTP\/1\.1 200 /);
+    }
+    const [first, second] = stage.backend.served('/version-down');
+    expect(second).toBe(first);
+  });
+});
+
+describe('the Date field', () => {
+  test('is added to an answer without one', async () => {
+    const client = await stage.client();
+    stage.on('/no-date', answer(okResponse('x')));
+    const before = Date.now();
+    await client.write(get('/no-date'));
+    const dates = (await client.readResponse()).fields.get('date') ?? [];
+    expect(dates).toHaveLength(1);
+    const date = Date.parse(dates[0] ?? '');
+    expect(date).toBeGreaterThan(before - 1_000);
+    expect(date).toBeLessThanOrEqual(Date.now());
+  });
+
+  test('of a backend stays as it is', async () => {
+    const theirs = 'Thu, 01 Jan 1970 00:00:00 GMT';
+    stage.on('/date', answer(okResponse('x', [`date: ${theirs}`])));
+    const client = await stage.client();
+    await client.write(get('/date'));
+    expect((await client.readResponse()).fields.get('date')).toEqual([theirs]);
+  });
+});
+
+test('via: false and x_forwarded: false add nothing, and a reload turns them on', async () => {
+  const quiet = await startStage({ via: false, x_forwarded: false });
+  const head = await forwarded(quiet, '/quiet', ['X-Forwarded-For: 1.2.3.4', 'Via: 1.0 outer']);
+  expect(head.filter((line) => /^(via|x-forwarded)/i.test(line))).toEqual(['Via: 1.0 outer']);
+  const client = await quiet.client();
+  await client.write(get('/quiet'));
+  expect((await client.readResponse()).fields.get('via')).toBeUndefined();
+
+  const file = join(quiet.fairlead.cwd, 'fairlead.config.json');
+  const config = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+  await writeFile(file, JSON.stringify({ ...config, via: true, x_forwarded: true }));
+  expect((await fetch(`${quiet.fairlead.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
+  await client.write(get('/quiet'));
+  expect((await client.readResponse()).fields.get('via')).toEqual(['1.1 fairlead']);
+  const after = await forwarded(quiet, '/quiet', []);
+  expect(values(after, 'x-forwarded-for')).toEqual(['127.0.0.1']);
 });

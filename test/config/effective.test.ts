@@ -40,6 +40,8 @@ panic_threshold_percent: 0
 host_header: example.com
 trusted_proxies: [10.0.0.0/8]
 forwarded: true
+x_forwarded: false
+via: false
 access_log: /srv/fairlead/access.log
 access_log_format: combined
 log_level: debug

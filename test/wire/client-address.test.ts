@@ -57,3 +57,33 @@ test('an IPv4 address that the system maps into IPv6 is an IPv4 address', () => 
 test('a mapped address in the chain is the IPv4 address that it means', () => {
   expect(clientAddress('10.0.0.1', '203.0.113.9, ::ffff:10.2.2.2', trusted)).toBe('203.0.113.9');
 });
+
+test('32 hops are looked at, from the right', () => {
+  const proxies = ',10.1.1.1'.repeat(31);
+  expect(clientAddress('10.0.0.1', `203.0.113.9${proxies}`, trusted)).toBe('203.0.113.9');
+  expect(clientAddress('10.0.0.1', `203.0.113.9,10.1.1.1${proxies}`, trusted)).toBe('10.1.1.1');
+});
+
+test('thousands of trusted hops and many blocks are looked up 32 times', () => {
+  const blocks = new BlockList();
+  for (let block = 0; block < 53; block++) blocks.addSubnet(`10.${block}.0.0`, 16, 'ipv4');
+  let checks = 0;
+  const counting = Object.assign(Object.create(blocks) as BlockList, {
+    check: (address: string, family: 'ipv4' | 'ipv6') => {
+      checks++;
+      return blocks.check(address, family);
+    },
+  });
+  const chain = Array.from({ length: 3_000 }, () => '10.52.1.1').join(', ');
+  expect(clientAddress('10.0.0.1', chain, counting)).toBe('10.52.1.1');
+  expect(checks).toBe(32);
+});
+
+test.each([
+  [`fe80::1%${'x'.repeat(25_000)}`, '10.0.0.1'],
+  ['203.0.113.9, fe80::1%eth0', '10.0.0.1'],
+  [`203.0.113.9${' '.repeat(25_000)}`, '10.0.0.1'],
+  [`203.0.113.9,${' '.repeat(40)}10.2.2.2`, '203.0.113.9'],
+])('what is no address, whatever its length, ends the walk: %#', (chain, client) => {
+  expect(clientAddress('10.0.0.1', chain, trusted)).toBe(client);
+});

@@ -1,6 +1,6 @@
 /** Every test shows the head that a backend gets, line by line, without the framing of a chunked body. */
 import { describe, expect, test } from 'vitest';
-import { createForwardContext, forwardRequest } from '../../src/data/wire/forward-request.ts';
+import { ForwardContext, forwardRequest } from '../../src/data/wire/forward-request.ts';
 import { readRequest } from '../../src/data/wire/request.ts';
 import { factsOf, getWith, held } from './parse.ts';
 
@@ -9,6 +9,8 @@ interface Situation {
   readonly scheme?: 'http' | 'https';
   readonly isTrusted?: boolean;
   readonly sendForwarded?: boolean;
+  readonly sendsXForwarded?: boolean;
+  readonly viaName?: string;
   readonly dropsHost?: boolean;
 }
 
@@ -16,13 +18,16 @@ function forwarded(text: string | Buffer, situation: Situation = {}): string[] {
   const { head, buffer, base } = held('request', text);
   const facts = readRequest(head, buffer, base);
   if (typeof facts === 'string') throw new Error(facts);
-  const context = createForwardContext(
+  const context = new ForwardContext(
     situation.peerAddress ?? '203.0.113.9',
     situation.scheme ?? 'http',
-    8080,
     situation.isTrusted ?? false,
-    situation.sendForwarded ?? false,
-    situation.dropsHost ?? false,
+    {
+      sendsXForwarded: situation.sendsXForwarded ?? true,
+      sendsForwarded: situation.sendForwarded ?? false,
+      viaName: situation.viaName ?? 'fairlead-0',
+      dropsHost: situation.dropsHost ?? false,
+    },
   );
   const result = forwardRequest(head, buffer, base, facts, context, 'made-id');
   const lines = `${result.startLine}${result.needsHost ? 'Host: (chosen)\r\n' : ''}${result.fields}`;
@@ -34,10 +39,10 @@ function forwarded(text: string | Buffer, situation: Situation = {}): string[] {
 const OURS = [
   'X-Forwarded-For: 203.0.113.9',
   'X-Forwarded-Proto: http',
-  'X-Forwarded-Port: 8080',
+  'X-Forwarded-Port: 80',
   'X-Forwarded-Host: a',
   'X-Request-Id: made-id',
-  'Via: 1.1 fairlead',
+  'Via: 1.1 fairlead-0',
 ];
 const START = ['GET / HTTP/1.1', 'Host: a'];
 
@@ -105,7 +110,7 @@ describe('what passes', () => {
       'A: 1',
       ...OURS.slice(0, 3),
       'X-Request-Id: made-id',
-      'Via: 1.0 fairlead',
+      'Via: 1.0 fairlead-0',
     ]);
   });
 
@@ -114,7 +119,7 @@ describe('what passes', () => {
     expect(lines.filter((line) => /^via/i.test(line))).toEqual([
       'Via: 1.0 x',
       'via: 1.1 y',
-      'Via: 1.1 fairlead',
+      'Via: 1.1 fairlead-0',
     ]);
   });
 });
@@ -238,7 +243,7 @@ describe('where the client comes from', () => {
       ...claims.slice(2),
       'X-Forwarded-For: 1.2.3.4, 10.0.0.9,  10.0.0.8, 10.0.0.7',
       'X-Request-Id: made-id',
-      'Via: 1.1 fairlead',
+      'Via: 1.1 fairlead-0',
     ]);
   });
 
@@ -248,10 +253,10 @@ describe('where the client comes from', () => {
       ...START,
       'X-Forwarded-For: 2001:db8::7',
       'X-Forwarded-Proto: https',
-      'X-Forwarded-Port: 8080',
+      'X-Forwarded-Port: 443',
       'X-Forwarded-Host: a',
       'X-Request-Id: made-id',
-      'Via: 1.1 fairlead',
+      'Via: 1.1 fairlead-0',
     ]);
   });
 
@@ -284,6 +289,57 @@ describe('where the client comes from', () => {
     expect(forwarded(text)).toEqual([...START, 'X_Other: 1', ...OURS]);
     const toTrusted = forwarded(text, { isTrusted: true });
     expect(toTrusted.filter((line) => line.includes('_'))).toEqual(['X_Other: 1']);
+  });
+});
+
+describe('X-Forwarded-Port', () => {
+  test.each<readonly [string, Situation, readonly string[], string]>([
+    ['a:8443', {}, [], '8443'],
+    ['a', {}, [], '80'],
+    ['a:', {}, [], '80'],
+    ['a', { scheme: 'https' }, [], '443'],
+    ['[2001:db8::1]', { scheme: 'https' }, [], '443'],
+    ['[2001:db8::1]:81', {}, [], '81'],
+    ['a', { isTrusted: true }, [], '80'],
+    ['a', { isTrusted: true }, ['X-Forwarded-Proto: HTTPS'], '443'],
+    ['a:8443', { isTrusted: true }, ['X-Forwarded-Proto: https'], '8443'],
+    ['a:8443', { isTrusted: true }, ['X-Forwarded-Port: 1'], '1'],
+  ])('of host %s in %j with %j is %s', (host, situation, fields, port) => {
+    const text = `GET / HTTP/1.1\r\nHost: ${host}\r\n${fields.map((line) => `${line}\r\n`).join('')}\r\n`;
+    const lines = forwarded(text, situation).filter((line) => /^x-forwarded-port:/i.test(line));
+    expect(lines).toEqual([`X-Forwarded-Port: ${port}`]);
+  });
+
+  test('goes by the host of each request of a connection', () => {
+    const context = new ForwardContext('::1', 'http', false, {
+      sendsXForwarded: true,
+      sendsForwarded: false,
+      viaName: '',
+      dropsHost: false,
+    });
+    expect(['a:1', 'b:2', 'b:2', 'a:1'].map((host) => context.xForwarded(host))).toEqual(
+      ['a:1', 'b:2', 'b:2', 'a:1'].map((host) => expect.stringContaining(`-Host: ${host}\r\n`)),
+    );
+  });
+});
+
+describe('what is turned off', () => {
+  const OURS_OFF = ['X-Request-Id: made-id', 'Via: 1.1 fairlead-0'];
+  const GIVEN = ['X-Forwarded-For: 1.2.3.4', 'X-Forwarded-Proto: https', 'X-Real-IP: 1.2.3.4'];
+
+  test('x_forwarded: nothing is added, and what was forged is dropped all the same', () => {
+    const lines = forwarded(getWith(...GIVEN), { sendsXForwarded: false });
+    expect(lines).toEqual([...START, ...OURS_OFF]);
+  });
+
+  test('x_forwarded: what a trusted peer says passes as it came', () => {
+    const lines = forwarded(getWith(...GIVEN), { sendsXForwarded: false, isTrusted: true });
+    expect(lines).toEqual([...START, ...GIVEN, ...OURS_OFF]);
+  });
+
+  test('via: that of others passes', () => {
+    const lines = forwarded(getWith('Via: 1.1 outer'), { viaName: '' });
+    expect(lines.filter((line) => line.startsWith('Via'))).toEqual(['Via: 1.1 outer']);
   });
 });
 

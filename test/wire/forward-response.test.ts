@@ -9,7 +9,17 @@ import { held } from './parse.ts';
 
 function forwarded(
   text: string,
-  { isChunked = false, connectionLine = '' }: { isChunked?: boolean; connectionLine?: string } = {},
+  {
+    isChunked = false,
+    connectionLine = '',
+    sendsVia = true,
+    keepsDate = false,
+  }: {
+    isChunked?: boolean;
+    connectionLine?: string;
+    sendsVia?: boolean;
+    keepsDate?: boolean;
+  } = {},
 ): string[] {
   const { head, buffer, base } = held('response', text);
   const options = createConnectionOptions();
@@ -18,16 +28,20 @@ function forwarded(
     isChunked,
     connectionLine,
     addedFields: '',
+    sendsVia,
+    clock: { dateLine: `${DATE}\r\n` },
   });
   if (!result.endsWith('\r\n\r\n'))
     throw new Error(`an unfinished head: ${JSON.stringify(result)}`);
-  return result.slice(0, -4).split('\r\n');
+  const lines = result.slice(0, -4).split('\r\n');
+  return keepsDate ? lines : lines.filter((line) => line !== DATE);
 }
 
 function response(status: string, ...fields: readonly string[]): string {
   return [`HTTP/1.1 ${status}`, ...fields, '', ''].join('\r\n');
 }
 
+const DATE = 'Date: (now)';
 const VIA = 'Via: 1.1 fairlead';
 
 test('fields keep order, case, white space, number and Latin-1 bytes', () => {
@@ -157,4 +171,20 @@ describe('Upgrade', () => {
       VIA,
     ]);
   });
+});
+
+test.each([
+  ['200 OK', [], [VIA, DATE]],
+  ['404 Not Found', ['dATE: x'], ['dATE: x', VIA]],
+  ['103 Early Hints', [], [VIA]],
+] as const)(
+  '%s with %j: a final answer has a Date (RFC 9110 §6.6.1)',
+  (status, fields, expected) => {
+    expect(forwarded(response(status, ...fields), { keepsDate: true }).slice(1)).toEqual(expected);
+  },
+);
+
+test('without Via where none is wanted, and never with a version that is not ours', () => {
+  const text = response('200 OK', 'Via: 1.0 x').replace('1.1', '1.7');
+  expect(forwarded(text, { sendsVia: false })).toEqual(['HTTP/1.1 200 OK', 'Via: 1.0 x']);
 });

@@ -88,7 +88,7 @@ describe('requests', () => {
     ['GET / HTTP/x.1\r\n', 'ERR_BAD_VERSION'],
     ['GET / ICE/1.1\r\n', 'ERR_BAD_VERSION'],
     ['GET / HTTP/0.9\r\n', 'ERR_VERSION_UNSUPPORTED'],
-    ['GET / HTTP/1.2\r\n', 'ERR_VERSION_UNSUPPORTED'],
+    ['GET / HTTP/1.9\r\n', 'more'],
     ['GET / HTTP/2.0\r\n', 'ERR_VERSION_UNSUPPORTED'],
     ['PRI * HTTP/2.0\r\n', 'ERR_VERSION_UNSUPPORTED'],
     // A TLS client at the plain port.
@@ -166,7 +166,7 @@ describe('responses', () => {
     ['HTTP/1.1 200 OK\rX', 'ERR_BAD_LINE_END'],
     ['HTTP/2.0 200 OK\r\n', 'ERR_VERSION_UNSUPPORTED'],
     ['HTTP/2 200 OK\r\n', 'ERR_BAD_VERSION'],
-    ['HTTP/1.2 200 OK\r\n', 'ERR_VERSION_UNSUPPORTED'],
+    ['HTTP/1.9 200 OK\r\n', 'more'],
     ['ICY 200 OK\r\n', 'ERR_BAD_VERSION'],
     ['\r\nHTTP/1.1 200 OK\r\n', 'ERR_BAD_VERSION'],
     ['<html>', 'ERR_BAD_VERSION'],

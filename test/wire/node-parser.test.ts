@@ -7,7 +7,7 @@ import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createForwardContext, forwardRequest } from '../../src/data/wire/forward-request.ts';
+import { ForwardContext, forwardRequest } from '../../src/data/wire/forward-request.ts';
 import { BODY_CHUNKED, BODY_LENGTH } from '../../src/data/wire/framing.ts';
 import { readRequest } from '../../src/data/wire/request.ts';
 import { chunkedBody, mutated, requestHead } from './arbitrary.ts';
@@ -45,7 +45,12 @@ function ours(input: Buffer): { reading: Reading; message: Buffer; sentOn: Buffe
     body = decoded.data;
   }
   const [method = '', target = ''] = parsed.line.split(' ');
-  const context = createForwardContext('127.0.0.1', 'http', 80, false, true, false);
+  const context = new ForwardContext('127.0.0.1', 'http', false, {
+    sendsXForwarded: true,
+    sendsForwarded: true,
+    viaName: 'fairlead-0',
+    dropsHost: false,
+  });
   const { startLine, fields, needsHost } = forwardRequest(head, buffer, base, facts, context, 'id');
   const isChunked = facts.bodyKind === BODY_CHUNKED;
   const host = needsHost ? `Host: ${facts.host ?? 'x'}\r\n` : '';

@@ -6,7 +6,7 @@ import {
   createConnectionOptions,
   readConnectionOptions,
 } from '../../src/data/wire/connection-options.ts';
-import { createForwardContext, forwardRequest } from '../../src/data/wire/forward-request.ts';
+import { ForwardContext, forwardRequest } from '../../src/data/wire/forward-request.ts';
 import { forwardResponse } from '../../src/data/wire/forward-response.ts';
 import { createFraming, frameResponse } from '../../src/data/wire/framing.ts';
 import type { HeadKind, HeadLimits } from '../../src/data/wire/head-parser.ts';
@@ -179,7 +179,12 @@ test('whatever request is understood becomes a head that can be read again, and 
       const facts = readRequest(head, buffer, base);
       if (typeof facts === 'string') return;
       understood++;
-      const context = createForwardContext('::1', 'http', 80, isTrusted, sendForwarded, true);
+      const context = new ForwardContext('::1', 'http', isTrusted, {
+        sendsXForwarded: true,
+        sendsForwarded: sendForwarded,
+        viaName: 'fairlead-0',
+        dropsHost: true,
+      });
       const { startLine, fields } = forwardRequest(head, buffer, base, facts, context, 'made-id');
       const text = `${startLine}Host: x\r\n${fields}\r\n`;
       const again = parseHead('request', text);
@@ -194,6 +199,7 @@ test('whatever request is understood becomes a head that can be read again, and 
 
 test('whatever response is understood becomes a head that can be read again, and nothing more', () => {
   const framing = createFraming();
+  const clock = { dateLine: 'Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n' };
   let understood = 0;
   fc.assert(
     fc.property(responseHead, fc.boolean(), ({ text }, isChunked) => {
@@ -202,7 +208,7 @@ test('whatever response is understood becomes a head that can be read again, and
       understood++;
       const options = createConnectionOptions();
       readConnectionOptions(head, buffer, base, options);
-      const shape = { isChunked, connectionLine: '', addedFields: '' };
+      const shape = { isChunked, connectionLine: '', addedFields: '', sendsVia: true, clock };
       const forwarded = forwardResponse(head, buffer, base, options, shape);
       const again = parseHead('response', forwarded);
       expect(again).toMatchObject({ outcome: 'done', length: forwarded.length });

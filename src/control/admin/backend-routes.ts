@@ -1,8 +1,10 @@
 /** `/backends`: list, add, remove, take out, put back, change. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseBackendUrl } from '../../config/backend-url.ts';
 import { parseDuration } from '../../config/duration.ts';
 import { didYouMean } from '../../config/nearest.ts';
+import { describeOwnAddress } from '../../config/own-address.ts';
 import { type BackendAddress, MAX_WEIGHT } from '../../config/settings.ts';
 import type { Backend } from '../backend.ts';
 import { viewBackend, viewBackends } from '../backend-view.ts';
@@ -66,6 +68,8 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   async function add(call: AdminCall): Promise<AdminAnswer> {
     const body = parseObject(call.body, ['url', 'weight', 'backup']);
     const address = readUrl(requireText(body, 'url'));
+    const own = describeOwnAddress(address, registry.settings);
+    if (own !== undefined) throw new ProblemError(422, 'ERR_INVALID_VALUE', `${own}.`);
     // Only what is left out has a default: null is a mistake.
     const { weight: wanted = 1, backup = false } = body;
     const weight = readWeight(wanted);

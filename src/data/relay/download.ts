@@ -213,6 +213,8 @@ export class Download {
       isChunked: this.#sendsChunks,
       connectionLine: owner.decideConnection(hasUnknownLength && !this.#sendsChunks),
       addedFields: owner.addedFields(),
+      sendsVia: owner.context.view.snapshot.forwarding.sendVia,
+      clock: owner.context,
     };
     this.#text += forwardResponse(head, buffer, base, options, shape);
     this.#state = AT_BODY;
@@ -235,6 +237,8 @@ export class Download {
         isChunked: false,
         connectionLine: '',
         addedFields: head.status === SWITCHING_PROTOCOLS ? owner.addedFields() : '',
+        sendsVia: owner.context.view.snapshot.forwarding.sendVia,
+        clock: owner.context,
       });
       if (head.status !== SWITCHING_PROTOCOLS) {
         this.#flushText();

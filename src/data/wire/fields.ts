@@ -41,7 +41,8 @@ export const FIELD_COOKIE = 30;
 export const FIELD_SET_COOKIE = 31;
 export const FIELD_UNDERSCORE_TWIN = 32;
 export const FIELD_WWW_AUTHENTICATE = 33;
-export const FIELD_ID_COUNT = 34;
+export const FIELD_DATE = 34;
+export const FIELD_ID_COUNT = 35;
 
 const NAMES: readonly (readonly [string, number])[] = [
   ['host', FIELD_HOST],
@@ -77,6 +78,7 @@ const NAMES: readonly (readonly [string, number])[] = [
   ['cookie', FIELD_COOKIE],
   ['set-cookie', FIELD_SET_COOKIE],
   ['www-authenticate', FIELD_WWW_AUTHENTICATE],
+  ['date', FIELD_DATE],
 ];
 
 interface KnownName {

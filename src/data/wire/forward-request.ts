@@ -34,43 +34,68 @@ import { BODY_CHUNKED } from './framing.ts';
 import type { HeadParser } from './head-parser.ts';
 import { fieldText, hasToken, type RequestFacts } from './request.ts';
 
-/** What the forwarded head needs to know of the connection it came on; one object per client connection. */
-export interface ForwardContext {
-  /** The address of the peer, IPv6 without brackets. */
-  readonly peerAddress: string;
-  readonly scheme: 'http' | 'https';
-  /** The port the client connected to. */
-  readonly port: number;
-  /** The peer is a trusted proxy: its forwarded fields are believed and extended. */
-  readonly isTrusted: boolean;
-  readonly sendForwarded: boolean;
+/** What the settings say of every request; one object per snapshot. */
+export interface ForwardRules {
+  readonly sendsXForwarded: boolean;
+  /** Also RFC 7239 Forwarded. */
+  readonly sendsForwarded: boolean;
+  /** What this instance calls itself in Via; empty: nothing is added. */
+  readonly viaName: string;
   /** The Host field is replaced per backend, so the client's is left out. */
   readonly dropsHost: boolean;
-  /** For an untrusted peer, the fields that are the same for each of its requests. */
-  readonly fixedFields: string;
-  /** The same, and the name of X-Forwarded-Host at the end: what follows is the host. */
-  readonly fixedFieldsToHost: string;
 }
 
-export function createForwardContext(
-  peerAddress: string,
-  scheme: 'http' | 'https',
-  port: number,
-  isTrusted: boolean,
-  sendForwarded: boolean,
-  dropsHost: boolean,
-): ForwardContext {
-  const fixedFields = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${port}\r\n`;
-  return {
-    peerAddress,
-    scheme,
-    port,
-    isTrusted,
-    sendForwarded,
-    dropsHost,
-    fixedFields,
-    fixedFieldsToHost: `${fixedFields}X-Forwarded-Host: `,
-  };
+/** What the forwarded head needs to know of the connection it came on; one object per client connection. */
+export class ForwardContext {
+  /** Of the peer, IPv6 without brackets. */
+  readonly peerAddress: string;
+  readonly scheme: 'http' | 'https';
+  /** The peer is a trusted proxy: its forwarded fields are believed and extended. */
+  readonly isTrusted: boolean;
+  readonly rules: ForwardRules;
+  readonly #viaLine11: string;
+  readonly #viaLine10: string;
+  #lastHost = '';
+  #lastFields = '';
+
+  constructor(
+    peerAddress: string,
+    scheme: 'http' | 'https',
+    isTrusted: boolean,
+    rules: ForwardRules,
+  ) {
+    this.peerAddress = peerAddress;
+    this.scheme = scheme;
+    this.isTrusted = isTrusted;
+    this.rules = rules;
+    this.#viaLine11 = rules.viaName === '' ? '' : `Via: 1.1 ${rules.viaName}\r\n`;
+    this.#viaLine10 = rules.viaName === '' ? '' : `Via: 1.0 ${rules.viaName}\r\n`;
+  }
+
+  /** RFC 9110 §7.6.3: with the version that the message was received in. */
+  viaLine(versionMinor: number): string {
+    return versionMinor === 1 ? this.#viaLine11 : this.#viaLine10;
+  }
+
+  /** The X-Forwarded fields of an untrusted peer's request for `host`; a connection asks for one host, as a rule. */
+  xForwarded(host: string): string {
+    if (host !== this.#lastHost) {
+      this.#lastHost = host;
+      this.#lastFields = this.rules.sendsXForwarded
+        ? `X-Forwarded-For: ${this.peerAddress}\r\nX-Forwarded-Proto: ${this.scheme}\r\nX-Forwarded-Port: ${portOf(host, this.scheme)}\r\nX-Forwarded-Host: ${host}\r\n`
+        : '';
+    }
+    return this.#lastFields;
+  }
+}
+
+/** The port that the client means: behind a port mapping, it is not the one that is listened on. */
+function portOf(host: string | null, scheme: string): string {
+  if (host !== null) {
+    const colon = host.lastIndexOf(':');
+    if (colon > host.lastIndexOf(']') && colon < host.length - 1) return host.slice(colon + 1);
+  }
+  return scheme === 'https' ? '443' : '80';
 }
 
 /** A head in parts: the Host line (if any) and the framing line go between and after them. */
@@ -131,14 +156,15 @@ export function forwardRequest(
   context: ForwardContext,
   requestId: string,
 ): ForwardedRequest {
-  const needsHost = context.dropsHost || facts.replacesHost || facts.host === null;
+  const { rules } = context;
+  const needsHost = rules.dropsHost || facts.replacesHost || facts.host === null;
   // A request line in origin form goes out as it came, in one piece with the fields behind it.
-  const keepsLine = !needsHost && facts.versionMinor === 1;
+  const keepsLine = !needsHost && head.saysVersion11;
   const text = head.text(buffer, base);
   let fields = '';
   let runStart = keepsLine ? head.lineStart : head.fieldsStart;
   let acceptsTrailers = false;
-  let seenProto = false;
+  let proto: string | null = null;
   let seenHost = false;
   let seenPort = false;
   for (let field = 0; field < head.fieldCount; field++) {
@@ -173,7 +199,7 @@ export function forwardRequest(
           break;
         case FIELD_FORWARDED_PROTO:
           isKept = context.isTrusted;
-          seenProto ||= isKept;
+          if (isKept) proto = fieldText(head, buffer, base, field).toLowerCase();
           break;
         case FIELD_FORWARDED_HOST:
           isKept = context.isTrusted;
@@ -188,7 +214,8 @@ export function forwardRequest(
           isKept = context.isTrusted;
           break;
         default:
-        // FIELD_FORWARDED_FOR: its values are gathered below.
+          // FIELD_FORWARDED_FOR: its values are gathered below.
+          isKept = context.isTrusted && !rules.sendsXForwarded;
       }
     }
     if (isKept && facts.nominated !== null) {
@@ -205,20 +232,21 @@ export function forwardRequest(
 
   if (isCommon(facts, context)) {
     // Joined from as few parts as can be.
-    fields += `${context.fixedFieldsToHost}${facts.host}\r\nX-Request-Id: ${requestId}\r\nVia: 1.1 fairlead\r\n`;
+    fields += `${context.xForwarded(facts.host as string)}X-Request-Id: ${requestId}\r\n${context.viaLine(1)}`;
   } else {
-    if (!context.isTrusted) {
-      fields += context.fixedFields;
-    } else {
-      fields += `X-Forwarded-For: ${forwardedForChain(head, buffer, base, context.peerAddress)}\r\n`;
-      if (!seenProto) fields += `X-Forwarded-Proto: ${context.scheme}\r\n`;
-      if (!seenPort) fields += `X-Forwarded-Port: ${context.port}\r\n`;
+    if (rules.sendsXForwarded) {
+      const chain = context.isTrusted ? forwardedForChain(head, buffer, base) : '';
+      fields += `X-Forwarded-For: ${chain}${context.peerAddress}\r\n`;
+      if (proto === null) fields += `X-Forwarded-Proto: ${context.scheme}\r\n`;
+      if (!seenPort) {
+        fields += `X-Forwarded-Port: ${portOf(facts.host, proto ?? context.scheme)}\r\n`;
+      }
+      if (!seenHost && facts.host !== null) fields += `X-Forwarded-Host: ${facts.host}\r\n`;
     }
-    if (!seenHost && facts.host !== null) fields += `X-Forwarded-Host: ${facts.host}\r\n`;
-    if (context.sendForwarded) fields += forwardedField(facts, context);
+    if (rules.sendsForwarded) fields += forwardedField(facts, context);
     if (facts.requestId === null) fields += `X-Request-Id: ${requestId}\r\n`;
     if (countsForwards(facts)) fields += `Max-Forwards: ${facts.maxForwards - 1}\r\n`;
-    fields += facts.versionMinor === 1 ? 'Via: 1.1 fairlead\r\n' : 'Via: 1.0 fairlead\r\n';
+    fields += context.viaLine(facts.versionMinor);
   }
   if (facts.upgradesToWebSocket) {
     fields += 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
@@ -238,7 +266,7 @@ function isCommon(facts: RequestFacts, context: ForwardContext): boolean {
     facts.versionMinor === 1 &&
     facts.maxForwards === -1 &&
     !context.isTrusted &&
-    !context.sendForwarded
+    !context.rules.sendsForwarded
   );
 }
 
@@ -257,20 +285,15 @@ export function isNominated(
   return nominated.has(name.toLowerCase());
 }
 
-/** All X-Forwarded-For values in order, joined, with the peer at the end. */
-function forwardedForChain(
-  head: HeadParser,
-  buffer: Buffer,
-  base: number,
-  peerAddress: string,
-): string {
+/** All X-Forwarded-For values in order, joined, ready for one more. */
+function forwardedForChain(head: HeadParser, buffer: Buffer, base: number): string {
   let chain = '';
   for (let field = 0; field < head.fieldCount; field++) {
     if (head.ids[field] !== FIELD_FORWARDED_FOR) continue;
     const value = fieldText(head, buffer, base, field);
     if (value !== '') chain += `${value}, `;
   }
-  return chain + peerAddress;
+  return chain;
 }
 
 /** RFC 7239 §4; an IPv6 address is bracketed and quoted (§6). */

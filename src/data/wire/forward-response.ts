@@ -10,6 +10,7 @@ import {
   FIELD_CONTENT_RANGE,
   FIELD_CONTENT_TYPE,
   FIELD_COOKIE,
+  FIELD_DATE,
   FIELD_EXPECT,
   FIELD_FORWARDED,
   FIELD_FORWARDED_FOR,
@@ -58,6 +59,10 @@ function statusLine(head: HeadParser, text: string): string {
   return `HTTP/1.1 ${head.status} ${text.slice(head.reasonStart, head.reasonEnd)}\r\n`;
 }
 
+/** RFC 9110 §7.6.3: the version that the message was received in. */
+const VIA_11 = 'Via: 1.1 fairlead\r\n';
+const VIA_10 = 'Via: 1.0 fairlead\r\n';
+
 export interface ResponseShape {
   /** The body follows as chunks, whatever the backend's framing was. */
   readonly isChunked: boolean;
@@ -65,6 +70,9 @@ export interface ResponseShape {
   readonly connectionLine: string;
   /** Whole lines of the proxy's own, such as a session cookie: empty as a rule. */
   readonly addedFields: string;
+  readonly sendsVia: boolean;
+  /** What a final response without a Date gets (RFC 9110 §6.6.1): a whole line. */
+  readonly clock: { readonly dateLine: string };
 }
 
 /**
@@ -82,15 +90,17 @@ export function forwardResponse(
   const keepsUpgrade = status === SWITCHING_PROTOCOLS || status === UPGRADE_REQUIRED;
   const text = head.text(buffer, base);
   // In our own version, and with the space that some leave out, the status line goes out as it came.
-  const keepsLine = head.versionMinor === 1 && head.reasonEnd > head.reasonStart;
+  const keepsLine = head.saysVersion11 && head.reasonEnd > head.reasonStart;
   let fields = keepsLine ? '' : statusLine(head, text);
   let runStart = keepsLine ? head.lineStart : head.fieldsStart;
+  let seenDate = status < 200;
   for (let field = 0; field < head.fieldCount; field++) {
     const id = head.ids[field] as number;
     let isKept = HOP_BY_HOP[id] === 0 || (keepsUpgrade && id === FIELD_UPGRADE);
     // RFC 9110 §8.6: neither 1xx nor 204 has a Content-Length.
     if (id === FIELD_CONTENT_LENGTH) isKept = status >= 200 && status !== NO_CONTENT;
     else if (id === FIELD_TRAILER) isKept = shape.isChunked;
+    else if (id === FIELD_DATE) seenDate = true;
     if (isKept && options.nominated !== null) {
       isKept = !isNominated(head, buffer, base, field, options.nominated);
     }
@@ -107,9 +117,9 @@ export function forwardResponse(
       ? 'Connection: close, Upgrade\r\n'
       : 'Connection: Upgrade\r\n'
     : shape.connectionLine;
-  // RFC 9110 §7.6.3: the version that the message was received in.
-  const via = head.versionMinor === 1 ? 'Via: 1.1 fairlead\r\n' : 'Via: 1.0 fairlead\r\n';
-  return `${fields}${via}${shape.addedFields}${connectionLine}\r\n`;
+  if (shape.sendsVia) fields += head.versionMinor === 1 ? VIA_11 : VIA_10;
+  if (!seenDate) fields += shape.clock.dateLine;
+  return `${fields}${shape.addedFields}${connectionLine}\r\n`;
 }
 
 /**

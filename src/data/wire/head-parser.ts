@@ -64,8 +64,10 @@ export class HeadParser {
   methodEnd = 0;
   targetStart = 0;
   targetEnd = 0;
-  /** HTTP/1.`minor`. */
+  /** HTTP/1.`minor`: 0 or 1; a higher one was taken for 1. */
   versionMinor = 0;
+  /** The line says 1.1, as ours do: it may go on as it came. */
+  saysVersion11 = false;
   status = 0;
   reasonStart = 0;
   reasonEnd = 0;
@@ -330,7 +332,10 @@ export class HeadParser {
         case AT_STATUS_VERSION: {
           const at = position - base - this.#mark;
           if (at === VERSION_BYTES.length) {
-            const isSupported = this.#versionMajor === 1 && this.versionMinor <= 1;
+            // RFC 9110 §6.2: a minor version that is not known is the highest one that is.
+            this.saysVersion11 = this.versionMinor === 1;
+            if (this.versionMinor > 1) this.versionMinor = 1;
+            const isSupported = this.#versionMajor === 1;
             if (state === AT_VERSION) {
               if (byte !== CR) return this.#fail('ERR_BAD_VERSION');
               if (!isSupported) return this.#fail('ERR_VERSION_UNSUPPORTED');

@@ -17,6 +17,7 @@ import {
   FIELD_MAX_FORWARDS,
   FIELD_REQUEST_ID,
   FIELD_UPGRADE,
+  FIELD_VIA,
 } from './fields.ts';
 import { BODY_NONE, type BodyKind, createFraming, frameRequest } from './framing.ts';
 import type { HeadParser } from './head-parser.ts';
@@ -54,11 +55,15 @@ export interface RequestFacts {
 const framing = createFraming();
 const options: ConnectionOptions = createConnectionOptions();
 
-/** Reads a parsed head. Returns an error code for anything ambiguous or malformed (protocol.md, 400 and friends). */
+/**
+ * Reads a parsed head. Returns an error code for anything ambiguous or malformed (protocol.md, 400 and friends).
+ * @param ownVia what this instance calls itself in Via: a request that has it is on its way round in a circle. Empty: none.
+ */
 export function readRequest(
   head: HeadParser,
   buffer: Buffer,
   base: number,
+  ownVia = '',
 ): RequestFacts | ErrorCode {
   const framingError = frameRequest(head, buffer, base, framing);
   if (framingError !== null) return framingError;
@@ -90,6 +95,11 @@ export function readRequest(
         break;
       case FIELD_AUTHORIZATION:
         authenticatesConnection ||= isConnectionScheme(head, buffer, base, field);
+        break;
+      case FIELD_VIA:
+        if (ownVia !== '' && fieldText(head, buffer, base, field).includes(ownVia)) {
+          return 'ERR_LOOP';
+        }
         break;
       case FIELD_REQUEST_ID:
         requestIds++;

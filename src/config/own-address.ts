@@ -1,0 +1,54 @@
+/** Whether a backend is Fairlead itself: a request to it would come back, and the next, until something gives way. */
+import { isIPv4 } from 'node:net';
+import { hostname, networkInterfaces } from 'node:os';
+import { canonicalIPv6, isLoopback } from './network-address.ts';
+import type { BackendAddress, Settings } from './settings.ts';
+
+type Listening = Pick<Settings, 'host' | 'port'> & {
+  readonly admin: Pick<Settings['admin'], 'host' | 'port'>;
+};
+
+/** A sentence about it, or undefined. What only a name server knows is not looked up: such a request is answered 508. */
+export function describeOwnAddress(
+  { url, host, port }: BackendAddress,
+  { host: listenHost, port: listenPort, admin }: Listening,
+): string | undefined {
+  if (port === listenPort && isServedAt(host, listenHost)) {
+    return `${url} is where Fairlead itself listens: every request to it would come back`;
+  }
+  if (port === admin.port && isServedAt(host, admin.host)) {
+    return `${url} is the admin API of Fairlead itself: clients would reach it`;
+  }
+  return undefined;
+}
+
+/** @param listenHost undefined: all addresses. */
+function isServedAt(host: string, listenHost: string | undefined): boolean {
+  const isAny = listenHost === undefined || isUnspecified(listenHost);
+  if (isUnspecified(host)) return isAny || isLoopback(listenHost);
+  if (isLoopback(host)) {
+    if (isAny) return true;
+    const isName = host === 'localhost' || listenHost.toLowerCase() === 'localhost';
+    return isLoopback(listenHost) && (isName || sameHost(host, listenHost));
+  }
+  return isAny ? isOurs(host) : sameHost(host, listenHost);
+}
+
+function isUnspecified(host: string): boolean {
+  return host === '0.0.0.0' || canonicalIPv6(host) === '::';
+}
+
+function sameHost(one: string, other: string): boolean {
+  if (one.toLowerCase() === other.toLowerCase()) return true;
+  const canonical = canonicalIPv6(one);
+  return canonical !== undefined && canonical === canonicalIPv6(other);
+}
+
+function isOurs(host: string): boolean {
+  if (!isIPv4(host) && canonicalIPv6(host) === undefined) {
+    return host === hostname().toLowerCase();
+  }
+  return Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ address }) => sameHost(host, address)),
+  );
+}
