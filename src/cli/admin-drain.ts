@@ -13,29 +13,34 @@ import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { type DrainEnd, type DrainingBackend, followDrain } from './follow-drain.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
 
-const DRAIN_USAGE = `Usage: fairlead drain ID|URL [--deadline 30s] [--wait] [options]
+const DRAIN_USAGE = `Usage: fairlead drain ID|URL [--deadline 30s] [--move-sessions] [--wait] [options]
 
-Sends a backend no new clients: requests in flight finish, WebSockets are closed with 1001 "going away", spread over the time.
+Sends a backend no new clients: requests in flight finish, WebSockets are closed with 1001 "going away", spread over the time. Clients with
+a session stay until the deadline, and go to another backend then.
 
   --deadline TIME  after it, WebSockets that are left are cut (timeouts.drain)
-  --wait           show how far it is, and return when nothing is in flight: with 1 if the deadline had to cut something
+  --move-sessions  sessions go to other backends at once
+  --wait           show how far it is, and return when nothing is in flight and nothing comes any more: with 1 if the
+                   deadline had to cut something
 `;
 
-const REMOVE_USAGE = `Usage: fairlead remove ID|URL [--drain 30s] [--wait] [options]
+const REMOVE_USAGE = `Usage: fairlead remove ID|URL [--drain 30s] [--move-sessions] [--wait] [options]
 
 Removes a backend. Requests in flight finish.
 
   --drain TIME     drain it first; it is removed when nothing is in flight, and after this time at the latest
+  --move-sessions  sessions go to other backends at once
   --wait           drain it first, show how far it is, and return when it is removed: with 1 if something was cut
 `;
 
+const WAYS = { wait: { type: 'boolean' }, 'move-sessions': { type: 'boolean' } } as const;
+
 export function runDrain(args: readonly string[]): Promise<number> {
-  const parse = () =>
-    parseFlags(args, { ...ADMIN_FLAGS, deadline: { type: 'string' }, wait: { type: 'boolean' } });
+  const parse = () => parseFlags(args, { ...ADMIN_FLAGS, ...WAYS, deadline: { type: 'string' } });
   return runAdminCommand('drain', DRAIN_USAGE, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, 'Which backend? For example: fairlead drain 0');
-    const query = queryOf('--deadline', values.deadline);
+    const query = queryOf('--deadline', values.deadline, values['move-sessions']);
     const { id } = await findBackend(client, which);
     const draining = await beginDrain(client, id, query);
     const name = nameOf(draining);
@@ -49,12 +54,11 @@ export function runDrain(args: readonly string[]): Promise<number> {
 }
 
 export function runRemove(args: readonly string[]): Promise<number> {
-  const parse = () =>
-    parseFlags(args, { ...ADMIN_FLAGS, drain: { type: 'string' }, wait: { type: 'boolean' } });
+  const parse = () => parseFlags(args, { ...ADMIN_FLAGS, ...WAYS, drain: { type: 'string' } });
   return runAdminCommand('remove', REMOVE_USAGE, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, 'Which backend? For example: fairlead remove 0');
-    const query = queryOf('--drain', values.drain);
+    const query = queryOf('--drain', values.drain, values['move-sessions']);
     const { id } = await findBackend(client, which);
     if (values.wait === true) return removeDrained(client, id, query, show);
     const answer = (await client.callForObject(
@@ -102,10 +106,12 @@ async function beginDrain(
 }
 
 /** The time goes to the API as it was typed. Throws `UsageError`. */
-function queryOf(flag: string, text: string | undefined): string {
-  if (text === undefined) return '';
+function queryOf(flag: string, text: string | undefined, movesSessions = false): string {
+  const sessions = movesSessions ? 'sessions=move' : '';
+  if (text === undefined) return sessions === '' ? '' : `?${sessions}`;
   const duration = parseDuration(text);
-  if (duration.ok) return `?drain=${encodeURIComponent(text)}`;
+  if (duration.ok)
+    return `?drain=${encodeURIComponent(text)}${sessions === '' ? '' : `&${sessions}`}`;
   const hint = duration.hint === undefined ? '' : ` (${duration.hint})`;
   throw new UsageError(`${flag}: ${duration.reason}${hint}`);
 }

@@ -5,8 +5,8 @@ import { type AdminClient, AdminError } from './admin-client.ts';
 import type { ShownBackend } from './admin-command.ts';
 
 const POLL_MS = 200;
-/** What the deadline cuts takes a moment to be gone. */
-const GRACE_MS = 2_000;
+/** What the deadline cuts takes a moment to be gone, and the last requests of its sessions want an answer. */
+const GRACE_MS = 10_000;
 /** Where standard error is no terminal, a line at most this often. */
 const LINE_MS = 1_000;
 

@@ -34,6 +34,8 @@ export interface Backend {
   readonly isBackup: boolean;
   readonly adminState: AdminState;
   readonly source: BackendSource;
+  /** It drains, and its sessions have been told to go elsewhere: nothing comes any more. */
+  readonly hasMovedSessions: boolean;
   readonly health: Health;
   /** The last check, or a request since then, could not even connect. */
   readonly isUnreachable: boolean;

@@ -7,11 +7,21 @@ import { readBackendCounters } from '../snapshot/counters.ts';
 import type { DrainBackendMessage, KeepBackendMessage } from '../snapshot/messages.ts';
 import type { Backend } from './backend.ts';
 
+/** Whether sessions stay with a backend that drains until its deadline, or leave it at once. */
+export const SESSIONS_WHILE_DRAINING = ['keep', 'move'] as const;
+export type SessionsWhileDraining = (typeof SESSIONS_WHILE_DRAINING)[number];
+
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export interface DrainsOptions {
   readonly log: Logger;
   readonly threadCount: number;
   /** Tells every data thread. */
   readonly tell: (message: DrainBackendMessage | KeepBackendMessage) => void;
+  /** Sessions go elsewhere from now on, or stay; resolves when every data thread knows. */
+  readonly moveSessions: (id: number, areMoved: boolean) => Promise<void>;
+  /** There are sessions at all. */
+  readonly hasSessions: () => boolean;
   readonly now?: () => number;
 }
 
@@ -20,6 +30,10 @@ interface Drain {
   readonly deadline: number;
   /** Tunnels that the deadline has cut so far, in all threads together. */
   cut: number;
+  readonly sessions: SessionsWhileDraining;
+  /** No data thread sends anything here any more. */
+  isOver: boolean;
+  timer: NodeJS.Timeout | undefined;
 }
 
 /** The field names are an interface: see docs. */
@@ -32,8 +46,10 @@ export interface DrainView {
     readonly in_flight: number;
     readonly tunnels: number;
     readonly cut: number;
+    /** `move`: its sessions have left, or leave at once. `keep`: at the deadline. */
+    readonly sessions: SessionsWhileDraining;
   };
-  /** Nothing is in flight there. */
+  /** Nothing is in flight there, and nothing comes any more. */
   readonly drained: boolean;
 }
 
@@ -41,6 +57,8 @@ export class Drains {
   readonly #log: Logger;
   readonly #threadCount: number;
   readonly #tell: DrainsOptions['tell'];
+  readonly #moveSessions: DrainsOptions['moveSessions'];
+  readonly #hasSessions: () => boolean;
   readonly #now: () => number;
   readonly #drains = new Map<number, Drain>();
 
@@ -48,6 +66,8 @@ export class Drains {
     this.#log = options.log;
     this.#threadCount = options.threadCount;
     this.#tell = options.tell;
+    this.#moveSessions = options.moveSessions;
+    this.#hasSessions = options.hasSessions;
     this.#now = options.now ?? Date.now;
   }
 
@@ -56,18 +76,36 @@ export class Drains {
   }
 
   /** Begins anew for a backend that drains already. */
-  start(id: number, durationMs: number): void {
+  start(id: number, durationMs: number, sessions: SessionsWhileDraining = 'keep'): void {
+    clearTimeout(this.#drains.get(id)?.timer);
     const since = this.#now();
-    this.#drains.set(id, { since, deadline: since + durationMs, cut: 0 });
+    const drain: Drain = {
+      since,
+      deadline: since + durationMs,
+      cut: 0,
+      sessions,
+      isOver: false,
+      timer: undefined,
+    };
+    this.#drains.set(id, drain);
+    if (sessions === 'move') void this.#finish(id, drain);
+    else {
+      void this.#moveSessions(id, false);
+      const ms = Math.min(durationMs, LONGEST_TIMER_MS);
+      drain.timer = setTimeout(() => void this.#finish(id, drain), ms);
+      drain.timer.unref();
+    }
     this.#tell({ kind: 'drain-backend', backendId: id, deadlineMs: durationMs });
   }
 
   cancel(id: number): void {
+    clearTimeout(this.#drains.get(id)?.timer);
     if (this.#drains.delete(id)) this.#tell({ kind: 'keep-backend', backendId: id });
   }
 
   /** The backend is gone; what the threads were told of its tunnels goes on. */
   forget(id: number): void {
+    clearTimeout(this.#drains.get(id)?.timer);
     this.#drains.delete(id);
   }
 
@@ -81,8 +119,16 @@ export class Drains {
     );
   }
 
+  /** Nothing is in flight at a backend that drains, and nothing comes any more. */
+  isDrained(backend: Backend): boolean {
+    const drain = this.#drains.get(backend.id);
+    const mayGetMore = this.#hasSessions() && !(drain?.isOver ?? backend.hasMovedSessions);
+    return !mayGetMore && readBackendCounters(backend.counters, this.#threadCount).inFlight === 0;
+  }
+
   /** Undefined for a backend that is not draining. */
-  view({ id, adminState, counters }: Backend): DrainView | undefined {
+  view(backend: Backend): DrainView | undefined {
+    const { id, adminState, counters } = backend;
     if (adminState !== 'draining') return undefined;
     const { inFlight, tunnels } = readBackendCounters(counters, this.#threadCount);
     const drain = this.#drains.get(id);
@@ -93,8 +139,14 @@ export class Drains {
         in_flight: inFlight,
         tunnels,
         cut: drain?.cut ?? 0,
+        sessions: backend.hasMovedSessions ? 'move' : (drain?.sessions ?? 'keep'),
       },
-      drained: inFlight === 0,
+      drained: this.isDrained(backend),
     };
+  }
+
+  async #finish(id: number, drain: Drain): Promise<void> {
+    await this.#moveSessions(id, true);
+    drain.isOver = true;
   }
 }

@@ -43,9 +43,10 @@ function obstacleOf(backend: Backend, decision: Decision, now: number): string |
   if (adminState === 'disabled') return 'disabled by an operator';
   const failing = ailmentOf();
   if (adminState === 'draining') {
-    return failing === undefined
-      ? 'draining: only the sessions that it has'
-      : `draining; ${failing}`;
+    if (failing !== undefined) return `draining; ${failing}`;
+    return backend.hasMovedSessions
+      ? 'draining: its sessions have moved'
+      : 'draining: only the sessions that it has';
   }
   if (failing !== undefined) return failing;
   if (weight === 0) return 'weight 0: no new clients, only the sessions that it has';

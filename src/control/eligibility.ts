@@ -5,8 +5,9 @@
  * - Backups are picked while no primary is alive. As in HAProxy, a backup keeps its sessions as long as it is alive, also
  *   when the primaries are back: moving clients twice would be worse.
  * - A backup that is not picked is a spare: as in nginx, it gets the requests that all of the picked have failed.
- * - Sessions stay with whoever is alive, weight 0 included, and with draining backends that are fit. Only a WebSocket
- *   leaves a draining backend at once: its client has just been told to go, or would have to be.
+ * - Sessions stay with whoever is alive, weight 0 included, and with draining backends that are fit, until the deadline
+ *   of the drain or for as long as the operator said. Only a WebSocket leaves a draining backend at once: its client has
+ *   just been told to go, or would have to be.
  * - An ejection never takes the last one: when nobody else is left, ejected backends that pass their checks are picked.
  * - Slow start, as nginx and HAProxy have it: a backend that is alive again counts from a tenth up to all of its weight, in
  *   ten steps. Skipped while all are cold: nobody could take what they are spared.
@@ -86,7 +87,7 @@ export function decideEligibility(
 }
 
 function keepsSessions(backend: Backend): boolean {
-  return backend.adminState !== 'disabled' && isFit(backend);
+  return backend.adminState !== 'disabled' && !backend.hasMovedSessions && isFit(backend);
 }
 
 /** Out for nothing but an ejection; primaries before backups. */

@@ -124,12 +124,17 @@ export async function startFairlead(
     log,
     threadCount,
     tell: (message) => threads.drainBackend(message),
+    hasSessions: () => registry.settings.sticky !== null,
+    async moveSessions(id, areMoved) {
+      registry.setSessionsMoved(id, areMoved);
+      watch.refresh();
+      await threads.settled();
+    },
   });
   const operator = new Operator({
     registry,
     store,
     log,
-    threadCount,
     drains,
     async publish() {
       const snapshot = registry.snapshot();

@@ -6,10 +6,9 @@
 
 import type { BackendAddress, Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
-import { readBackendCounters } from '../snapshot/counters.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
-import type { Drains } from './drains.ts';
+import type { Drains, SessionsWhileDraining } from './drains.ts';
 import type { AdminState } from './operator-state.ts';
 import { type BackendUpdate, ChangeRefused, type Plan, type Registry } from './registry.ts';
 import type { StateStore } from './state-file.ts';
@@ -29,7 +28,6 @@ export interface OperatorOptions {
   readonly registry: Registry;
   readonly store: StateStore;
   readonly log: Logger;
-  readonly threadCount: number;
   readonly drains: Drains;
   /** Makes the planes see the registry as it is now; resolves when they do. */
   readonly publish: () => Promise<void>;
@@ -41,7 +39,6 @@ export class Operator {
   readonly #registry: Registry;
   readonly #store: StateStore;
   readonly #log: Logger;
-  readonly #threadCount: number;
   readonly #drains: Drains;
   readonly #publish: () => Promise<void>;
   /** Backends that will be removed when nothing is in flight there: what looks whether that is so. */
@@ -52,7 +49,6 @@ export class Operator {
     this.#registry = options.registry;
     this.#store = options.store;
     this.#log = options.log;
-    this.#threadCount = options.threadCount;
     this.#drains = options.drains;
     this.#publish = options.publish;
   }
@@ -87,8 +83,13 @@ export class Operator {
     return backend;
   }
 
-  /** No new requests from now on; removed when none is in flight any more, or after `drainMs`. */
-  async leave(id: number, drainMs: number, precondition?: Precondition): Promise<Backend> {
+  /** No new clients from now on; removed when nothing is in flight and nothing comes any more, or after `drainMs`. */
+  async leave(
+    id: number,
+    drainMs: number,
+    precondition?: Precondition,
+    sessions?: SessionsWhileDraining,
+  ): Promise<Backend> {
     const backend = await this.#change(() => this.#registry.planLeave(id), precondition);
     this.#log.info('backend.draining', `${backend.address.url} is draining before its removal`, {
       backend: backend.address.url,
@@ -96,11 +97,10 @@ export class Operator {
       drain_ms: drainMs,
     });
     this.#stopLeaving(id);
-    this.#drains.start(id, drainMs);
+    this.#drains.start(id, drainMs, sessions);
     const deadline = performance.now() + drainMs;
     const poll = setInterval(() => {
-      const { inFlight } = readBackendCounters(backend.counters, this.#threadCount);
-      if (inFlight > 0 && performance.now() < deadline) return;
+      if (!this.#drains.isDrained(backend) && performance.now() < deadline) return;
       this.#stopLeaving(id);
       // When its turn comes, somebody may have called the removal off, and has been told that it is.
       this.remove(id, () => this.#expectLeaving(id)).catch((error: unknown) =>
@@ -117,11 +117,12 @@ export class Operator {
     update: BackendUpdate,
     precondition?: Precondition,
     drainMs?: number,
+    sessions?: SessionsWhileDraining,
   ): Promise<Backend> {
     const backend = await this.#change(() => this.#registry.planUpdate(id, update), precondition);
     if (update.state !== undefined) {
       this.#stopLeaving(id);
-      this.#drainAs(id, update.state, drainMs);
+      this.#drainAs(id, update.state, drainMs, sessions);
     }
     const { url } = backend.address;
     const role = backend.isBackup ? ', a backup' : '';
@@ -183,10 +184,15 @@ export class Operator {
     return turn;
   }
 
-  #drainAs(id: number, state: AdminState, drainMs: number | undefined): void {
+  #drainAs(
+    id: number,
+    state: AdminState,
+    drainMs: number | undefined,
+    sessions: SessionsWhileDraining | undefined,
+  ): void {
     if (state !== 'draining') this.#drains.cancel(id);
-    else if (drainMs !== undefined || !this.#drains.has(id)) {
-      this.#drains.start(id, drainMs ?? this.#registry.settings.drainMs);
+    else if (drainMs !== undefined || sessions !== undefined || !this.#drains.has(id)) {
+      this.#drains.start(id, drainMs ?? this.#registry.settings.drainMs, sessions);
     }
   }
 

@@ -271,6 +271,12 @@ export class Registry {
     return true;
   }
 
+  /** Of a backend that drains. */
+  setSessionsMoved(id: number, areMoved: boolean): void {
+    const backend = this.#backends.get(id);
+    if (backend?.adminState === 'draining') backend.hasMovedSessions = areMoved;
+  }
+
   /** Undefined: it is not ejected any more. */
   setEjection(id: number, ejection: Ejection | undefined): void {
     const backend = this.#backends.get(id);
@@ -372,6 +378,8 @@ export class Registry {
       isBackup: false,
       adminState: 'enabled',
       source: entry.source,
+      // A drain from before the process has no deadline that anybody knows.
+      hasMovedSessions: entry.state === 'draining',
       health: 'unknown',
       isUnreachable: false,
       ejection: undefined,
@@ -387,6 +395,7 @@ export class Registry {
       backend.isBackup = entry.isBackup ?? configured?.isBackup ?? false;
       backend.adminState = entry.state ?? 'enabled';
       backend.source = entry.source;
+      if (backend.adminState !== 'draining') backend.hasMovedSessions = false;
     });
     return backend;
   }

@@ -15,6 +15,8 @@ function setUp() {
     log,
     threadCount: 2,
     tell: (message) => told.push(message),
+    moveSessions: async () => {},
+    hasSessions: () => false,
     now: () => Date.UTC(2026, 0, 1),
   });
   const one = registry.backends()[0] as NonNullable<ReturnType<Registry['backend']>>;
@@ -41,6 +43,7 @@ test('a drain is told to the threads, and shows what they count', () => {
       in_flight: 3,
       tunnels: 2,
       cut: 3,
+      sessions: 'keep',
     },
     drained: false,
   });
@@ -57,7 +60,7 @@ test('a drain from before the start of the process has no times, and nothing lef
   const { registry, drains, one } = setUp();
   registry.planUpdate(0, { state: 'draining' }).commit();
   expect(drains.view(one)).toEqual({
-    draining: { since: null, deadline: null, in_flight: 0, tunnels: 0, cut: 0 },
+    draining: { since: null, deadline: null, in_flight: 0, tunnels: 0, cut: 0, sessions: 'keep' },
     drained: true,
   });
 });

@@ -25,6 +25,7 @@ function one(id: number, change: Partial<Backend> = {}): Backend {
     breaker: CLOSED,
     lastCheck: NOW - 2500,
     lastChange: LONG_AGO,
+    hasMovedSessions: false,
     lastReason: 'GET /health: 200',
     counters: new SharedArrayBuffer(0),
     ...change,

@@ -21,8 +21,13 @@ test('a removal that waits for its turn is called off by whoever comes first', a
     registry,
     store: new StateStore(undefined),
     log: recordLog(),
-    threadCount: 1,
-    drains: new Drains({ log: recordLog(), threadCount: 1, tell: () => {} }),
+    drains: new Drains({
+      log: recordLog(),
+      threadCount: 1,
+      tell: () => {},
+      moveSessions: async () => {},
+      hasSessions: () => false,
+    }),
     publish: () =>
       new Promise((resolve) => {
         if (isSlow) publishing = resolve;

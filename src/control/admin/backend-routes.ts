@@ -8,7 +8,7 @@ import { describeOwnAddress } from '../../config/own-address.ts';
 import { type BackendAddress, MAX_WEIGHT } from '../../config/settings.ts';
 import type { Backend } from '../backend.ts';
 import { viewBackend, viewBackends } from '../backend-view.ts';
-import type { Drains } from '../drains.ts';
+import { type Drains, SESSIONS_WHILE_DRAINING, type SessionsWhileDraining } from '../drains.ts';
 import type { HealthChecker } from '../health.ts';
 import type { Operator } from '../operator.ts';
 import { ADMIN_STATES } from '../operator-state.ts';
@@ -88,7 +88,8 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
     const precondition = preconditionOf(call.request);
     const drainMs = readDrain(call.query, registry.settings.drainMs) ?? 0;
     if (drainMs > 0) {
-      return answer(202, await operator.leave(backend.id, drainMs, precondition));
+      const sessions = readSessions(call.query);
+      return answer(202, await operator.leave(backend.id, drainMs, precondition, sessions));
     }
     const removed = answer(200, await operator.remove(backend.id, precondition));
     return {
@@ -106,7 +107,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends',
       summary: 'the backends; add one; remove one by its URL',
       isOfPool: true,
-      parameters: { DELETE: ['drain'] },
+      parameters: { DELETE: ['drain', 'sessions'] },
       methods: {
         GET: () => ({
           status: 200,
@@ -126,23 +127,24 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends/{id}',
       summary: 'one backend; change its weight or state; remove it',
       isOfPool: true,
-      parameters: { DELETE: ['drain'], PATCH: ['drain'] },
+      parameters: { DELETE: ['drain', 'sessions'], PATCH: ['drain', 'sessions'] },
       methods: {
         GET: (call) => answer(200, named(call)),
         PATCH: async (call) => {
           const { id } = named(call);
           const update = readUpdate(call.body);
           const drainMs = readDrain(call.query, registry.settings.drainMs);
-          if (drainMs !== undefined && update.state !== 'draining') {
+          const sessions = readSessions(call.query);
+          if ((drainMs ?? sessions) !== undefined && update.state !== 'draining') {
             throw new ProblemError(
               422,
               'ERR_INVALID_VALUE',
-              '"drain" goes with {"state": "draining"}.',
+              '"drain" and "sessions" go with {"state": "draining"}.',
             );
           }
           return answer(
             200,
-            await operator.update(id, update, preconditionOf(call.request), drainMs),
+            await operator.update(id, update, preconditionOf(call.request), drainMs, sessions),
           );
         },
         DELETE: (call) => remove(call, named(call)),
@@ -202,6 +204,20 @@ function readDrain(query: URLSearchParams, defaultMs: number): number | undefine
     'ERR_INVALID_VALUE',
     `drain: ${clip(duration.reason)}`,
     duration.hint === undefined ? {} : { hint: duration.hint },
+  );
+}
+
+/** `?sessions=move`: a backend that drains loses its sessions at once. */
+function readSessions(query: URLSearchParams): SessionsWhileDraining | undefined {
+  const text = query.get('sessions');
+  if (text === null) return undefined;
+  const sessions = SESSIONS_WHILE_DRAINING.find((one) => one === text);
+  if (sessions !== undefined) return sessions;
+  throw new ProblemError(
+    422,
+    'ERR_INVALID_VALUE',
+    `sessions: must be one of ${SESSIONS_WHILE_DRAINING.join(', ')}`,
+    didYouMean(clip(text), SESSIONS_WHILE_DRAINING),
   );
 }
 
