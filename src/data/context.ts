@@ -1,5 +1,5 @@
 /**
- * What everything in one data thread shares: the view in force, the coarse clock, the counters, the way to the control
+ * What everything in one data thread shares: the view in force, the deadlines, the counters, the way to the control
  * plane, and spare parts that are lent out and come back.
  */
 import { randomBytes } from 'node:crypto';
@@ -8,6 +8,7 @@ import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import type { ClientTables, DataThreadInit, PostToControl } from '../snapshot/messages.ts';
 import { processClockOffsetMs } from '../snapshot/process-clock.ts';
 import { ProcessCounters } from '../snapshot/process-counters.ts';
+import { Deadlines } from './deadlines.ts';
 import { ClientConnections } from './limit/client-connections.ts';
 import { AccessLog } from './relay/access-log.ts';
 import { OpenTunnels } from './relay/open-tunnels.ts';
@@ -16,9 +17,6 @@ import { RetryBudget } from './relay/retry-budget.ts';
 import { ThreadIo } from './stream/thread-io.ts';
 import type { View } from './view.ts';
 import { HeadParser } from './wire/head-parser.ts';
-
-/** Timeouts are checked this often: they are late by twice as much at most, and never early. */
-export const TICK_MS = 100;
 
 const MAX_SPARE_PARSERS = 64;
 
@@ -32,6 +30,7 @@ const ERROR_INDEX = new Map<ErrorCode, number>(ERROR_CODES.map((code, index) => 
 export class DataContext {
   readonly threadIndex: number;
   readonly threadCount: number;
+  readonly deadlines = new Deadlines();
   readonly counters: ProcessCounters;
   readonly post: PostToControl;
   readonly accessLog: AccessLog;
@@ -43,11 +42,6 @@ export class DataContext {
   readonly retryBudget: RetryBudget;
   /** Uniform in [0, 1). */
   readonly random = Math.random;
-  /**
-   * Milliseconds on a monotonic clock, moved on by each tick to the time of the next one: a timeout that starts by it
-   * never ends early. Too coarse for latencies.
-   */
-  nowMs: number;
   /** Answers carry `Connection: close` and connections end after them. */
   isDraining = false;
 
@@ -70,12 +64,16 @@ export class DataContext {
     this.accessLog = new AccessLog(init.logRing, post, this.counters);
     this.clientTables = init.clientTables;
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
-    this.queue = new RequestQueue(this.counters, this.random);
+    this.queue = new RequestQueue(this.counters, this.deadlines, this.random);
     this.retryBudget = new RetryBudget(init.threadCount, () => performance.now());
     this.tunnels = new OpenTunnels(Math.random, (backendId, count) =>
       post({ kind: 'tunnels-cut', backendId, count }),
     );
-    this.nowMs = performance.now() + TICK_MS;
+  }
+
+  /** For deadlines, coarse: see `Deadlines.nowMs`. */
+  get nowMs(): number {
+    return this.deadlines.nowMs;
   }
 
   get view(): View {

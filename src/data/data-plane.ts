@@ -1,12 +1,13 @@
 /**
- * One data plane: a listener, the backends' live state, and a clock tick. It runs in a worker thread, or in the caller's
+ * One data plane: a listener, the backends' live state, and what happens at each tick. It runs in a worker thread, or in the caller's
  * own thread; all it knows of the rest of the process are the messages of snapshot/messages.ts.
  */
 import { performance } from 'node:perf_hooks';
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { Backend } from './backend/backend.ts';
-import { DataContext, TICK_MS } from './context.ts';
+import { DataContext } from './context.ts';
+import type { Deadline } from './deadlines.ts';
 import { Listener } from './listen/listener.ts';
 import { createView, setEligible, type View, type ViewParts } from './view.ts';
 
@@ -23,7 +24,6 @@ class Plane implements DataPlane {
   readonly #context: DataContext;
   readonly #viewParts: ViewParts;
   readonly #reusePort: boolean;
-  readonly #ticker: NodeJS.Timeout;
   #listener: Listener | null = null;
   #isStopped = false;
 
@@ -45,7 +45,7 @@ class Plane implements DataPlane {
     };
     this.#reusePort = init.reusePort;
     this.#swap(init.snapshot, null);
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    context.deadlines.start((nowMs) => this.#tick(nowMs));
   }
 
   receive(message: ToDataThread): void {
@@ -62,7 +62,7 @@ class Plane implements DataPlane {
         void this.#listen();
         break;
       case 'drain-backend':
-        this.#context.tunnels.drain(message.backendId, message.deadlineMs, performance.now());
+        this.#drainBackend(message.backendId, message.deadlineMs);
         break;
       case 'keep-backend':
         this.#context.tunnels.keep(message.backendId);
@@ -106,15 +106,20 @@ class Plane implements DataPlane {
     }
   }
 
+  #drainBackend(id: number, deadlineMs: number): void {
+    const { tunnels, deadlines } = this.#context;
+    tunnels.drain(id, deadlineMs, deadlines.now());
+  }
+
   #drain(deadlineMs: number): void {
-    const { post } = this.#context;
+    const { post, deadlines, tunnels } = this.#context;
     this.#context.isDraining = true;
-    let deadline: NodeJS.Timeout | undefined;
+    let deadline: Deadline | undefined;
     let isDone = false;
     const done = (resetConnections: number): void => {
       if (isDone) return;
       isDone = true;
-      clearTimeout(deadline);
+      if (deadline !== undefined) deadlines.callOff(deadline);
       this.#context.accessLog.flush();
       post({ kind: 'drained', resetConnections });
     };
@@ -123,31 +128,35 @@ class Plane implements DataPlane {
       return;
     }
     const listener = this.#listener;
-    deadline = setTimeout(() => {
-      const left = listener.connectionCount;
-      listener.destroy();
-      done(left);
-    }, deadlineMs);
+    const nowMs = deadlines.now();
+    deadline = deadlines.set(nowMs + deadlineMs, {
+      onDue: () => {
+        const left = listener.connectionCount;
+        listener.destroy();
+        done(left);
+      },
+    });
     listener.drain(() => done(0));
-    this.#context.tunnels.drainAll(deadlineMs, performance.now());
+    tunnels.drainAll(deadlineMs, nowMs);
   }
 
   #stop(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    clearInterval(this.#ticker);
+    this.#context.deadlines.stop();
     this.#listener?.destroy();
     for (const backend of this.#context.view.backends.values()) backend.closeIdle();
     this.#context.accessLog.flush();
   }
 
-  #tick(): void {
+  /** @param nowMs what is due by then is late: see deadlines.ts */
+  #tick(nowMs: number): void {
     const context = this.#context;
-    const nowMs = performance.now();
-    context.nowMs = nowMs + TICK_MS;
     this.#listener?.tick(nowMs);
     context.tunnels.tick(nowMs);
-    for (const backend of context.view.backends.values()) backend.closeExpired(context.nowMs);
+    // A backend closes idle connections by its own clock, which has not stood still with ours.
+    const realMs = performance.now();
+    for (const backend of context.view.backends.values()) backend.closeExpired(realMs);
     context.retryBudget.advance();
     context.accessLog.flush();
   }

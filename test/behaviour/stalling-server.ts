@@ -21,6 +21,8 @@ export interface StallingServer {
   readonly url: string;
   /** Stops accepting and fills the queue. */
   stall(): Promise<void>;
+  /** Accepts again. */
+  goOn(): void;
 }
 
 export async function stallingServer(): Promise<StallingServer> {
@@ -37,6 +39,7 @@ export async function stallingServer(): Promise<StallingServer> {
       child.kill('SIGSTOP');
       while (await isConnected(port));
     },
+    goOn: () => void child.kill('SIGCONT'),
   };
 }
 

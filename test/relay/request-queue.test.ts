@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Deadlines } from '../../src/data/deadlines.ts';
 import { RequestQueue, type Waiter } from '../../src/data/relay/request-queue.ts';
 import { createProcessCounters, ProcessCounters } from '../../src/snapshot/process-counters.ts';
 
@@ -9,7 +10,12 @@ function queuesOf(threads: number, random = 0): RequestQueue[] {
   const buffer = createProcessCounters(threads);
   return Array.from(
     { length: threads },
-    (_, index) => new RequestQueue(new ProcessCounters(buffer, index, threads), () => random),
+    (_, index) =>
+      new RequestQueue(
+        new ProcessCounters(buffer, index, threads),
+        new Deadlines(() => Date.now()),
+        () => random,
+      ),
   );
 }
 
@@ -87,6 +93,8 @@ describe('the queues of several threads', () => {
     queue.leave(regular, 0);
     queue.leave(picky, 0);
     expect([queue.hasLine, other.hasLine]).toEqual([false, false]);
+    // Nobody waits, and so nobody looks.
+    vi.advanceTimersByTime(3);
     expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -39,7 +39,7 @@ const IS_CLOSED = 2;
 
 export class BackendConnection implements ConnectUser {
   readonly backend: ConnectionOwner;
-  /** While idle: when it must not be used any more, on the thread's clock. */
+  /** While idle: when it must not be used any more, on the precise clock: the backend's own goes on while we stand still. */
   idleUntilMs = 0;
   /** The limit that the backend stated in its Keep-Alive field, in ms; Infinity when it did not. */
   keepAliveLimitMs = Number.POSITIVE_INFINITY;

@@ -12,6 +12,7 @@ import type { AttemptRecord } from './access-log.ts';
 import type { BackendPin } from './backend-pin.ts';
 import { Download, type DownloadOwner } from './download.ts';
 import type { IncomingRequest } from './incoming-request.ts';
+import { silentConnect } from './silence.ts';
 import type { Upload } from './upload.ts';
 
 /** The exchange, as its attempt sees it. */
@@ -46,19 +47,21 @@ export class Attempt implements ConnectionUser {
   isReused = false;
   /** Time to the open connection in ms; −1 for a pooled one. */
   connectMs = -1;
-  /** When the request went out, on the precise clock: the last byte of it, once all was sent. */
+  /** When the request went out, on the awake clock: the last byte of it, once all was sent. */
   sentAt: number;
   /** Of the response; 0 before its head. */
   status = 0;
 
   readonly #owner: AttemptOwner;
+  /** On the precise clock, for the log; and on the awake one, for the judgement. */
   readonly #startedAt: number;
+  readonly #awakeSince: number;
   #connection: BackendConnection | null = null;
   #download: Download | null = null;
   #pin: BackendPin | null = null;
   /** The backend has all of the request: from here on it is the backend that takes its time. */
   #isAllSent = false;
-  /** When the response head came, on the precise clock. */
+  /** When the response head came, on the awake clock. */
   #headAt = 0;
   #interimAt = 0;
   /** The backend's health has heard of this attempt, and of a fault. */
@@ -70,7 +73,8 @@ export class Attempt implements ConnectionUser {
     this.view = view;
     this.backend = backend;
     this.#startedAt = startedAt;
-    this.sentAt = startedAt;
+    this.#awakeSince = owner.context.deadlines.at(startedAt);
+    this.sentAt = this.#awakeSince;
   }
 
   /**
@@ -90,7 +94,7 @@ export class Attempt implements ConnectionUser {
       counters.requestFinished();
       return 'ERR_CIRCUIT_OPEN';
     }
-    const idle = pinned ?? (needsFresh ? null : backend.takeIdle(this.#owner.context.nowMs));
+    const idle = pinned ?? (needsFresh ? null : backend.takeIdle(this.#startedAt));
     if (idle === null) {
       this.#connection = backend.connect(this, maxConnections);
       if (this.#connection === null) {
@@ -107,13 +111,13 @@ export class Attempt implements ConnectionUser {
     return null;
   }
 
-  /** The head of the final response is there. */
+  /** The head of the final response is there. @param now on the precise clock */
   headCame(status: number, now: number): void {
     const { backend, view } = this;
     const { slowCallMs } = view.snapshot.pool.faults;
     this.status = status;
-    this.#headAt = now;
-    const ms = now - this.sentAt;
+    this.#headAt = this.#owner.context.deadlines.at(now);
+    const ms = this.#headAt - this.sentAt;
     const isSlow = this.#isAllSent && slowCallMs !== 0 && ms > slowCallMs;
     const isFault = isSlow || isFaultStatus(status);
     if (this.#isAllSent) backend.counters.responseHeadAfter(ms);
@@ -124,7 +128,7 @@ export class Attempt implements ConnectionUser {
   }
 
   interimCame(now: number): void {
-    this.#interimAt = now;
+    this.#interimAt = this.#owner.context.deadlines.at(now);
   }
 
   /** Since when the response head is waited for: an interim response shows a backend at work, as in nginx and HAProxy. */
@@ -138,7 +142,7 @@ export class Attempt implements ConnectionUser {
     return this.#isJudged;
   }
 
-  /** The answer goes on; it counts as a good one once it has lasted. */
+  /** The answer goes on; it counts as a good one once it has lasted. @param nowMs on the awake clock; may be coarse */
   goesOn(nowMs: number): void {
     if (!this.#isJudged && this.status !== 0 && nowMs - this.#headAt > LASTING_MS)
       this.countAsGood();
@@ -199,7 +203,7 @@ export class Attempt implements ConnectionUser {
     if (!connection.needsDrain) upload.flush(connection);
     if (this.#isAllSent || !upload.isSent) return;
     this.#isAllSent = true;
-    this.sentAt = performance.now();
+    this.sentAt = this.#owner.context.deadlines.now();
   }
 
   /** The client reads again. */
@@ -222,14 +226,17 @@ export class Attempt implements ConnectionUser {
     const { backend, view } = this;
     const connection = this.#open();
     const download = this.#download;
+    const awakeMs = this.#owner.context.deadlines.at(now);
     const wasIdle =
-      failure === 'ERR_BACKEND_CLOSED' && this.isReused && now - this.#startedAt < IDLE_RACE_MS;
+      failure === 'ERR_BACKEND_CLOSED' &&
+      this.isReused &&
+      awakeMs - this.#awakeSince < IDLE_RACE_MS;
     const hasFailed = !(isRace && wasIdle) && this.#isFailure(failure);
     download?.dispose();
     backend.counters.requestFinished();
     if (hasFailed) backend.counters.attemptFailed();
-    if (this.status === 0) this.#endUnanswered(wasIdle ? null : failure, hasFailed, now);
-    else this.#endAnswered(failure, hasFailed, now);
+    if (this.status === 0) this.#endUnanswered(wasIdle ? null : failure, hasFailed, awakeMs);
+    else this.#endAnswered(failure, hasFailed, awakeMs);
     // A backend that has answered may still have to read: what waits for it would delay the next request.
     const isReusable =
       mayReuse &&
@@ -238,13 +245,12 @@ export class Attempt implements ConnectionUser {
       !connection.hasWriteFailed;
     if (isReusable) {
       const { pool, timeouts } = view.snapshot;
-      const { nowMs } = this.#owner.context;
       const keepMs = timeouts.backendKeepAliveMs;
       if (connection.isPrivate) {
         this.#pin?.hold(connection);
-        backend.keepPinned(connection, nowMs, keepMs);
+        backend.keepPinned(connection, now, keepMs);
       } else {
-        backend.putIdle(connection, nowMs, keepMs, pool.maxConnections);
+        backend.putIdle(connection, now, keepMs, pool.maxConnections);
       }
     } else {
       connection.destroy();
@@ -264,29 +270,29 @@ export class Attempt implements ConnectionUser {
   }
 
   /** @param failure null as well for an idle connection that has just been closed: that is no fault. */
-  #endUnanswered(failure: ErrorCode | null, hasFailed: boolean, now: number): void {
+  #endUnanswered(failure: ErrorCode | null, hasFailed: boolean, awakeMs: number): void {
     const { backend, view } = this;
     if (hasFailed && failure !== null) {
-      view.strategy.onFinish?.(backend, true, now - this.#startedAt);
+      view.strategy.onFinish?.(backend, true, awakeMs - this.#awakeSince);
       this.#judge(true, failure);
       return;
     }
     // Called off: by a hedge that was quicker, or because the client left.
     const { slowCallMs } = view.snapshot.pool.faults;
-    const waitedMs = this.#isAllSent ? now - this.sentAt : 0;
+    const waitedMs = this.#isAllSent ? awakeMs - this.sentAt : 0;
     view.strategy.onCalledOff?.(backend, waitedMs);
     if (slowCallMs !== 0 && waitedMs > slowCallMs)
       this.#judge(true, afterMs('no answer', waitedMs));
   }
 
-  #endAnswered(failure: ErrorCode | null, hasFailed: boolean, now: number): void {
+  #endAnswered(failure: ErrorCode | null, hasFailed: boolean, awakeMs: number): void {
     const { backend, view } = this;
     const hasBrokenOff = hasFailed && failure !== 'ERR_BACKEND_STATUS';
     if (!hasBrokenOff) {
       this.countAsGood();
       return;
     }
-    view.strategy.onBrokenOff?.(backend, now - this.sentAt);
+    view.strategy.onBrokenOff?.(backend, awakeMs - this.sentAt);
     if (!this.#isFault) this.#judge(true, failure as string);
   }
 
@@ -302,9 +308,15 @@ export class Attempt implements ConnectionUser {
   }
 
   onBackendConnected(): void {
-    this.sentAt = performance.now();
-    this.connectMs = this.sentAt - this.#startedAt;
+    const now = performance.now();
+    this.sentAt = this.#owner.context.deadlines.at(now);
+    this.connectMs = now - this.#startedAt;
     this.#owner.onAttemptConnected();
+  }
+
+  connectedTooLate(): void {
+    const detail = silentConnect(this.view.snapshot, this.backend.spec.authority);
+    this.onBackendConnectFailed('ERR_BACKEND_CONNECT_TIMEOUT', detail);
   }
 
   onBackendConnectFailed(code: ErrorCode, detail: string): void {
@@ -359,7 +371,7 @@ export function beginPinned(
   { pin }: IncomingRequest,
   startedAt: number,
 ): Attempt | null {
-  const backend = pin.take(view, owner.context.nowMs);
+  const backend = pin.take(view, startedAt);
   if (backend === null) return null;
   const attempt = new Attempt(owner, view, backend, startedAt);
   if (attempt.begin(false, pin.connection) === null) return attempt;

@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { ErrorCode } from '../../errors.ts';
 import type { Backend } from '../backend/backend.ts';
+import type { Deadline, Waiting } from '../deadlines.ts';
 import type { View } from '../view.ts';
 import { BODY_NONE } from '../wire/framing.ts';
 import type { AttemptRecord } from './access-log.ts';
@@ -33,7 +34,7 @@ export interface AttemptsOwner extends AttemptOwner {
 
 const NONE: readonly AttemptRecord[] = [];
 
-export class Attempts implements HedgeOwner, Waiter {
+export class Attempts implements HedgeOwner, Waiter, Waiting {
   /** The view of the current attempt: a retry runs on what is in force by then. */
   view: View;
   current: Attempt | null = null;
@@ -69,7 +70,7 @@ export class Attempts implements HedgeOwner, Waiter {
   #bindsSession = false;
   #hedge: Hedge | null = null;
   /** Of the next attempt, or of the hedge. */
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Deadline | null = null;
   /** 0: not in the queue. */
   #queuedAt = 0;
   /** The last pick met a backend without room, and not only circuit breakers that let nothing through. */
@@ -154,10 +155,15 @@ export class Attempts implements HedgeOwner, Waiter {
     if (!isIdempotent(facts.method) || facts.upgradesToWebSocket) return;
     // Another connection would not know who the client is.
     if (facts.authenticatesConnection || pin.connection !== null) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.#startHedge();
-    }, hedgeAfterMs);
+    const { sentAt } = this.current as Attempt;
+    this.#timer = this.#owner.context.deadlines.set(sentAt + hedgeAfterMs, this);
+  }
+
+  /** It is time for the next attempt, or for a hedge of the current one. */
+  onDue(): void {
+    this.#timer = null;
+    if (this.current === null) this.start();
+    else this.#startHedge();
   }
 
   /** Whether an answer with a status of `retries.on_status` is given up for another attempt. */
@@ -315,10 +321,8 @@ export class Attempts implements HedgeOwner, Waiter {
     }
     this.endedAt = 0;
     this.#owner.onAttemptWaits(Number.POSITIVE_INFINITY);
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.start();
-    }, pauseMs);
+    const { deadlines } = this.#owner.context;
+    this.#timer = deadlines.set(deadlines.now() + pauseMs, this);
   }
 
   /** There is nobody to send it to: of that and an attempt that failed, the attempt says more. */
@@ -439,7 +443,7 @@ export class Attempts implements HedgeOwner, Waiter {
 
   #clearTimer(): void {
     if (this.#timer === null) return;
-    clearTimeout(this.#timer);
+    this.#owner.context.deadlines.callOff(this.#timer);
     this.#timer = null;
   }
 }

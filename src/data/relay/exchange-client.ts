@@ -7,7 +7,7 @@ export interface ExchangeClient extends TunnelClient {
   readonly bytesOut: number;
   /** Bytes that wait in user space for the client to read; shrinks as it does. */
   readonly unsentBytes: number;
-  /** When `onDeadline` is called, on the thread's clock. */
+  /** When `onDeadline` is called, on the awake clock. */
   deadlineMs: number;
   /** Bytes that came early and wait; they are the caller's from now on. */
   takeInput(): Buffer | null;

@@ -15,7 +15,7 @@ import { Phase } from './exchange-phases.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { recordExchange } from './ledger.ts';
 import { connectionLine, errorAnswer, optionsAnswer } from './own-answers.ts';
-import { responseLimitMs, silentBackend, silentClient, silentConnect } from './silence.ts';
+import { responseLimitMs, silentBackend, silentClient } from './silence.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import { createUpload, HOLD_MS, type Upload } from './upload.ts';
 
@@ -29,7 +29,9 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   readonly #client: ExchangeClient;
   readonly #request: IncomingRequest;
   readonly #upload: Upload | null;
+  /** On the precise clock, for the log; and on the awake one, for the deadline of the whole. */
   readonly #startedAt: number;
+  readonly #awakeSince: number;
   readonly #bytesOutAtStart: number;
   readonly #attempts: Attempts;
   #phase: Phase = Phase.HOLDING;
@@ -49,6 +51,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     this.#client = client;
     this.#request = request;
     this.#startedAt = performance.now();
+    this.#awakeSince = context.deadlines.at(this.#startedAt);
     this.#attempts = new Attempts(this, request, context.view, this.#startedAt);
     this.#upload = createUpload(facts, context.view);
     this.#bytesOutAtStart = client.bytesOut;
@@ -95,8 +98,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     } else if (this.#upload === null || facts.expectsContinue) {
       this.#attempts.start();
     } else {
-      // The coarse clock may be a tick behind: by it, the body would be held for anything from nothing to HOLD_MS.
-      this.#setDeadline(performance.now() + HOLD_MS);
+      // The coarse clock may be a tick ahead: by it, the body would be held for up to twice as long.
+      this.#setDeadline(this.context.deadlines.now() + HOLD_MS);
       return this.onClientBytes(buffer, start, end);
     }
     return start;
@@ -147,7 +150,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   onDeadline(): void {
     const { snapshot } = this.#view;
-    if (this.context.nowMs > this.#totalDeadlineMs) {
+    if (this.#client.deadlineMs >= this.#totalDeadlineMs) {
       this.fail('ERR_TOTAL_TIMEOUT', `not done within ${snapshot.timeouts.totalMs} ms`);
       return;
     }
@@ -158,12 +161,9 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
       case Phase.WAITING:
         this.#attempts.waitedTooLong();
         break;
-      case Phase.CONNECTING: {
-        const attempt = this.#attempt as Attempt;
-        const detail = silentConnect(snapshot, attempt.backend.spec.authority);
-        attempt.onBackendConnectFailed('ERR_BACKEND_CONNECT_TIMEOUT', detail);
+      case Phase.CONNECTING:
+        (this.#attempt as Attempt).connectedTooLate();
         break;
-      }
       case Phase.SENDING:
         if (this.#isWaitingForClient) {
           this.fail('ERR_BODY_TIMEOUT', silentClient(this.#view.snapshot));
@@ -263,9 +263,9 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
       this.#setDeadline(attempt.silentSince + responseLimitMs(snapshot, this.#isKeptBack));
     } else {
       const { idleMs, tunnelMs } = snapshot.timeouts;
-      const isYoung = this.#phase === Phase.TUNNEL && !attempt.isJudged;
-      const limitMs = this.#phase === Phase.TUNNEL ? tunnelMs : idleMs;
-      this.#setDeadline(this.context.nowMs + (isYoung ? Math.min(limitMs, LASTING_MS) : limitMs));
+      const inTunnelMs = attempt.isJudged ? tunnelMs : Math.min(tunnelMs, LASTING_MS);
+      const limitMs = this.#phase === Phase.TUNNEL ? inTunnelMs : idleMs;
+      this.#setDeadline(this.context.nowMs + limitMs);
     }
   }
 
@@ -277,7 +277,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   get #totalDeadlineMs(): number {
     const { totalMs } = this.#view.snapshot.timeouts;
     const hasNone = totalMs === 0 || this.#phase === Phase.TUNNEL;
-    return hasNone ? Number.POSITIVE_INFINITY : this.#startedAt + totalMs;
+    return hasNone ? Number.POSITIVE_INFINITY : this.#awakeSince + totalMs;
   }
 
   /** The attempt failed; another one may save the exchange. */

@@ -8,6 +8,7 @@
  * those who wait.
  */
 import type { ProcessCounters } from '../../snapshot/process-counters.ts';
+import type { Deadline, Deadlines, Waiting } from '../deadlines.ts';
 
 export interface Waiter {
   /** Tries again. @returns false when there is still no room; it keeps its place then. */
@@ -20,8 +21,9 @@ const POLL_MS = 2;
 /** For so many of its polls a thread leaves the room that it has made to the others. */
 const POLLS_LEFT_OUT = 1;
 
-export class RequestQueue {
+export class RequestQueue implements Waiting {
   readonly #counters: ProcessCounters;
+  readonly #deadlines: Deadlines;
   /** In order of arrival. A set: whoever leaves early leaves from the middle. */
   readonly #waiting = new Set<Waiter>();
   /** Of those, the ones that others must not overtake. */
@@ -30,12 +32,14 @@ export class RequestQueue {
   #pollsLeftOut = 0;
   /** Since it last left room to others, this thread has looked for room itself. */
   #hasLooked = true;
-  #poll: NodeJS.Timeout | null = null;
+  /** The next look, while anybody waits. */
+  #poll: Deadline | null = null;
   #isAwake = false;
 
   /** @param random uniform in [0, 1). */
-  constructor(counters: ProcessCounters, random: () => number) {
+  constructor(counters: ProcessCounters, deadlines: Deadlines, random: () => number) {
     this.#counters = counters;
+    this.#deadlines = deadlines;
     this.#random = random;
   }
 
@@ -49,7 +53,7 @@ export class RequestQueue {
     if (!this.#counters.tryEnqueue(limit, !waiter.isPicky)) return false;
     this.#waiting.add(waiter);
     if (!waiter.isPicky) this.#inLine++;
-    this.#poll ??= setInterval(() => this.#look(), POLL_MS);
+    if (this.#poll === null) this.#lookLater();
     return true;
   }
 
@@ -59,7 +63,7 @@ export class RequestQueue {
     if (!waiter.isPicky) this.#inLine--;
     this.#counters.dequeued(waitedMs / 1000, !waiter.isPicky);
     if (this.#waiting.size > 0 || this.#poll === null) return;
-    clearInterval(this.#poll);
+    this.#deadlines.callOff(this.#poll);
     this.#poll = null;
   }
 
@@ -81,7 +85,13 @@ export class RequestQueue {
     });
   }
 
-  #look(): void {
+  #lookLater(): void {
+    this.#poll = this.#deadlines.set(this.#deadlines.now() + POLL_MS, this);
+  }
+
+  onDue(): void {
+    // Called off again when those who start leave nobody behind.
+    this.#lookLater();
     if (this.#pollsLeftOut > 0) this.#pollsLeftOut--;
     else this.#startWaiting();
   }
