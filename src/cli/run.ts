@@ -11,7 +11,7 @@ import { jsonSchema } from '../config/schema.ts';
 import type { FairleadContext } from '../control/context.ts';
 import { startFairlead } from '../control/fairlead.ts';
 import { handleSignals } from '../control/lifecycle.ts';
-import { restartKeys } from '../control/reload.ts';
+import { refusalOf } from '../control/reload.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { complain, EXIT_FAILED, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
@@ -57,9 +57,8 @@ export function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
   return {
     reload: () => {
       const result = loadSettings(input);
-      // The control plane refuses what needs a restart, and the old config goes on.
-      if (result.ok && restartKeys(inForce.settings, result.settings).length === 0)
-        inForce = result;
+      // What the control plane refuses is not in force: the old config goes on.
+      if (result.ok && refusalOf(inForce.settings, result) === undefined) inForce = result;
       return result;
     },
     validate: (text, contentType) => {

@@ -1,4 +1,5 @@
 /** Reads the config again and decides whether this process can go on with it. */
+import type { LoadResult } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import type { Settings } from '../config/settings.ts';
 import type { FairleadContext } from './context.ts';
@@ -33,9 +34,36 @@ export async function loadForReload(
 ): Promise<Settings> {
   const result = await context.reload();
   if (!result.ok) throw new ConfigRefused(result.problems);
-  const keys = restartKeys(running, result.settings);
-  if (keys.length > 0) throw new RestartNeeded(keys);
+  const refusal = refusalOf(running, result);
+  if (refusal !== undefined) throw refusal;
   return result.settings;
+}
+
+/** Why this process does not go on with a config that is fine by itself; undefined: it does. */
+export function refusalOf(
+  running: Settings,
+  wanted: Extract<LoadResult, { ok: true }>,
+): Error | undefined {
+  const lost = lostBackends(running, wanted);
+  if (lost !== undefined) return new ConfigRefused([lost]);
+  const keys = restartKeys(running, wanted.settings);
+  return keys.length > 0 ? new RestartNeeded(keys) : undefined;
+}
+
+/** A file that was cut off before its backends, or is gone, looks like one that wants none: that must be said. */
+function lostBackends(
+  running: Settings,
+  { settings, origins }: Extract<LoadResult, { ok: true }>,
+): Problem | undefined {
+  if (running.backends.length === 0 || settings.backends.length > 0) return undefined;
+  if ((origins.get('backends')?.origin ?? 'default') !== 'default') return undefined;
+  const { configFile } = settings;
+  return {
+    ...(configFile === undefined ? { origin: 'default' } : { origin: 'file', file: configFile }),
+    path: 'backends',
+    message: `no backends any more, and ${running.backends.length} in use: is the config complete?`,
+    hint: 'write "backends: []" if none are wanted',
+  };
 }
 
 /** The keys whose values can't change under a running process: what is bound, opened or started once. */

@@ -1,0 +1,77 @@
+/** A config file was reloaded while it was half copied: it ended before `backends:`, and every backend was removed. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { afterTest } from '../support/after-test.ts';
+import { type Fairlead, startFairlead } from '../support/fairlead.ts';
+import { httpBackend } from '../support/http-backend.ts';
+
+interface Started {
+  readonly fairlead: Fairlead;
+  readonly file: string;
+  readonly backendUrl: string;
+}
+
+async function startWithFile(): Promise<Started> {
+  const { url } = await httpBackend();
+  const cwd = await mkdtemp(join(tmpdir(), 'fairlead-cut-off-'));
+  afterTest(() => rm(cwd, { recursive: true, force: true }));
+  const file = join(cwd, 'fairlead.config.yaml');
+  await writeFile(file, `strategy: random-two\nbackends:\n  - ${url}\n`);
+  return { fairlead: await startFairlead({ cwd }), file, backendUrl: url };
+}
+
+async function reload({ adminUrl }: Fairlead): Promise<{ status: number; json: unknown }> {
+  const answer = await fetch(`${adminUrl}/reload`, { method: 'POST' });
+  return { status: answer.status, json: await answer.json() };
+}
+
+async function backendCount({ adminUrl }: Fairlead): Promise<number> {
+  const answer = await fetch(`${adminUrl}/backends`);
+  return ((await answer.json()) as unknown[]).length;
+}
+
+describe('a reload that would take the last backend away', () => {
+  it.each([
+    ['before its backends', 'strategy: ip-hash\n'],
+    ['at its beginning', ''],
+    ['behind the key', 'strategy: ip-hash\nbackends:'],
+    ['within the key', 'strategy: ip-hash\nback'],
+  ])('is refused when the file is cut off %s', async (_where, text) => {
+    const { fairlead, file, backendUrl } = await startWithFile();
+    await writeFile(file, text);
+    expect((await reload(fairlead)).status).toBe(422);
+    expect(await backendCount(fairlead)).toBe(1);
+    expect((await fetch(fairlead.url)).status).toBe(200);
+    const config = await (await fetch(`${fairlead.adminUrl}/config`)).json();
+    expect(config).toMatchObject({ config: { strategy: 'random-two', backends: [backendUrl] } });
+  });
+
+  it('is refused when the file is gone', async () => {
+    const { fairlead, file } = await startWithFile();
+    await rm(file);
+    expect((await reload(fairlead)).status).toBe(422);
+    expect(await backendCount(fairlead)).toBe(1);
+  });
+
+  it('says what to write, and is made when that is written', async () => {
+    const { fairlead, file } = await startWithFile();
+    await writeFile(file, 'strategy: ip-hash\n');
+    expect(await reload(fairlead)).toMatchObject({
+      status: 422,
+      json: {
+        code: 'ERR_BAD_CONFIG',
+        problems: [{ file, path: 'backends', hint: expect.stringContaining('"backends: []"') }],
+      },
+    });
+    const { problems } = await fairlead.waitForLog(({ event }) => event === 'config.refused');
+    expect(problems).toMatchObject([{ path: 'backends' }]);
+    await writeFile(file, 'strategy: ip-hash\nbackends: []\n');
+    expect((await reload(fairlead)).status).toBe(200);
+    expect(await backendCount(fairlead)).toBe(0);
+    // None were there before: nothing is lost.
+    await writeFile(file, 'strategy: random-two\n');
+    expect((await reload(fairlead)).status).toBe(200);
+  });
+});
