@@ -10,11 +10,14 @@
  */
 import {
   GATE_OPEN_WIDE,
-  passGate,
+  isGateOpenWide,
+  isGateShut,
   readStatuses,
   returnPass,
   STATUSES,
+  setGate,
   statusCell,
+  takePass,
 } from './counter-cells.ts';
 
 /** Upper bounds of the latency histogram, in seconds; one more bucket counts what is above the last. */
@@ -84,7 +87,7 @@ export function createBackendCounters(threadCount: number): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(bytes);
   const offset = (1 + (nextHeaderLine++ % HEADER_LINES)) * CACHE_LINE_BYTES;
   new Int32Array(buffer, 0, 1)[0] = offset;
-  headerOf(buffer)[H_GATE] = GATE_OPEN_WIDE;
+  setGate(headerOf(buffer), H_GATE, GATE_OPEN_WIDE);
   return buffer;
 }
 
@@ -134,24 +137,24 @@ export class BackendCounters {
     return true;
   }
 
-  /** Whether the circuit breaker lets a request through; while half-open, that takes one of its probes. */
-  passGate(): boolean {
-    return passGate(this.#header, H_GATE);
+  /** The circuit breaker lets a request through, or does not (`NO_PASS`); half-open, it has a few passes. */
+  takePass(): number {
+    return takePass(this.#header, H_GATE);
   }
 
-  /** What `passGate` has taken was not used. */
-  returnPass(): void {
-    returnPass(this.#header, H_GATE);
+  /** What `takePass` has taken was not used. */
+  returnPass(pass: number): void {
+    returnPass(this.#header, H_GATE, pass);
   }
 
   /** The circuit breaker is closed. A half-open one lets only a few requests through, to see how they fare. */
   get isGateWideOpen(): boolean {
-    return Atomics.load(this.#header, H_GATE) === GATE_OPEN_WIDE;
+    return isGateOpenWide(this.#header, H_GATE);
   }
 
-  /** Whether `passGate` would let a request through. */
+  /** Whether `takePass` would let a request through. */
   get isGateOpen(): boolean {
-    return Atomics.load(this.#header, H_GATE) !== 0;
+    return !isGateShut(this.#header, H_GATE);
   }
 
   /** Connections to this backend, of all threads. */
@@ -313,7 +316,7 @@ export function readFaultTotals(
 
 /** Control plane: from now on the backend gets so many requests, or `GATE_OPEN_WIDE`. */
 export function setBackendGate(buffer: SharedArrayBuffer, passes: number): void {
-  Atomics.store(headerOf(buffer), H_GATE, passes);
+  setGate(headerOf(buffer), H_GATE, passes);
 }
 
 /** Control plane: what was counted in a row is dealt with. */

@@ -5,11 +5,12 @@
 import { ERROR_CODES } from '../errors.ts';
 import {
   GATE_OPEN_WIDE,
-  passGate,
   readStatuses,
   returnPass,
   STATUSES,
+  setGate,
   statusCell,
+  takePass,
 } from './counter-cells.ts';
 import { processClockOffsetMs } from './process-clock.ts';
 
@@ -50,7 +51,7 @@ export function createProcessCounters(threadCount: number): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(
     P_HEADER_BYTES + processShareBytes(threadCount) + threadCount * PF_COUNT * 8,
   );
-  processHeader(buffer)[P_GATE] = GATE_OPEN_WIDE;
+  setGate(processHeader(buffer), P_GATE, GATE_OPEN_WIDE);
   return buffer;
 }
 
@@ -99,14 +100,14 @@ export class ProcessCounters {
     (this.#share[PS_CLIENTS] as number)--;
   }
 
-  /** Whether the pool's circuit breaker lets a request through; while half-open, that takes one of its probes. */
-  passGate(): boolean {
-    return passGate(this.#header, P_GATE);
+  /** The pool's circuit breaker lets a request through, or does not (`NO_PASS`); half-open, it has a few passes. */
+  takePass(): number {
+    return takePass(this.#header, P_GATE);
   }
 
-  /** What `passGate` has taken was not used. */
-  returnPass(): void {
-    returnPass(this.#header, P_GATE);
+  /** What `takePass` has taken was not used. */
+  returnPass(pass: number): void {
+    returnPass(this.#header, P_GATE, pass);
   }
 
   /** Whole seconds until the shut gate lets requests try, rounded up, at least 1. @param nowMs on the process clock */
@@ -240,7 +241,7 @@ export function setPoolGate(buffer: SharedArrayBuffer, passes: number, opensInMs
   const header = processHeader(buffer);
   const opensAtMs = performance.now() + processClockOffsetMs() + opensInMs;
   Atomics.store(header, P_GATE_OPENS_AT, Math.ceil(opensAtMs / 1_000));
-  Atomics.store(header, P_GATE, passes);
+  setGate(header, P_GATE, passes);
 }
 
 /** Control plane: a data thread died; its client connections and what waited are gone with it. */

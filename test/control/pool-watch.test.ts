@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Settings } from '../../src/config/settings.ts';
 import { PoolWatch } from '../../src/control/pool-watch.ts';
 import { Registry } from '../../src/control/registry.ts';
+import { NO_PASS } from '../../src/snapshot/counter-cells.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
 import { createProcessCounters, ProcessCounters } from '../../src/snapshot/process-counters.ts';
 import type { Eligibility } from '../../src/snapshot/snapshot.ts';
@@ -26,9 +27,9 @@ const BREAKER = {
 };
 
 /** How many requests a gate lets through, at most ten. */
-function passes(gate: { passGate(): boolean }): number {
+function passes(gate: { takePass(): number }): number {
   let count = 0;
-  while (count < 10 && gate.passGate()) count++;
+  while (count < 10 && gate.takePass() !== NO_PASS) count++;
   return count;
 }
 

@@ -5,6 +5,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
+import { NO_PASS } from '../../snapshot/counter-cells.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';
 import type { View } from '../view.ts';
@@ -90,7 +91,8 @@ export class Attempt implements ConnectionUser {
     const { counters } = backend;
     const { maxRequests, maxConnections } = view.snapshot.pool;
     if (!counters.tryStartRequest(maxRequests)) return 'ERR_BACKENDS_FULL';
-    if (!counters.passGate()) {
+    const pass = counters.takePass();
+    if (pass === NO_PASS) {
       counters.requestFinished();
       return 'ERR_CIRCUIT_OPEN';
     }
@@ -98,7 +100,7 @@ export class Attempt implements ConnectionUser {
     if (idle === null) {
       this.#connection = backend.connect(this, maxConnections);
       if (this.#connection === null) {
-        counters.returnPass();
+        counters.returnPass(pass);
         counters.requestFinished();
         return 'ERR_BACKENDS_FULL';
       }

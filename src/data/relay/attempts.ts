@@ -4,6 +4,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { ErrorCode } from '../../errors.ts';
+import { NO_PASS } from '../../snapshot/counter-cells.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { Deadline, Waiting } from '../deadlines.ts';
 import type { View } from '../view.ts';
@@ -209,12 +210,13 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
     const { view, counters } = this.#owner.context;
     const isFirst = this.records.length === 0;
     // The pool's circuit breaker counts requests that get through to a backend, whatever becomes of them there.
-    if (isFirst && !counters.passGate()) return 'ERR_CIRCUIT_OPEN';
+    const pass = isFirst ? counters.takePass() : 0;
+    if (pass === NO_PASS) return 'ERR_CIRCUIT_OPEN';
     // A body may have been held, and so may whoever was in the queue.
     const isPrompt = isFirst && this.#queuedAt === 0 && this.#request.facts.bodyKind === BODY_NONE;
     const attempt = this.#pick(this.#owner, view, isPrompt ? this.#startedAt : performance.now());
     if (typeof attempt === 'string') {
-      if (isFirst) counters.returnPass();
+      if (isFirst) counters.returnPass(pass);
       return attempt;
     }
     // What no backend gets pays for no retries.
@@ -329,7 +331,6 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
   #giveUp(error: ErrorCode): void {
     const last = this.records.at(-1);
     const { context } = this.#owner;
-    const { backends } = context.view;
     if (last !== undefined) this.#owner.fail(last.outcome as ErrorCode, this.#lastDetail);
     else if (error === 'ERR_CIRCUIT_OPEN') {
       const seconds = context.counters.gateOpensInSeconds(context.processNowMs());
@@ -338,7 +339,7 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
     } else if (error === 'ERR_BACKENDS_FULL' && !this.#isAnyFull) {
       const detail = 'the circuit breakers of all eligible backends let no more requests try them';
       this.#owner.fail('ERR_CIRCUIT_OPEN', detail);
-    } else this.#owner.fail(error, `the pool has ${backends.size} backends`);
+    } else this.#owner.fail(error, `the pool has ${context.view.backends.size} backends`);
   }
 
   // ── The queue ───────────────────────────────────────────────────────────────────────────────────────────────────
