@@ -46,7 +46,9 @@ async function show(file: string): Promise<number> {
     const what = describe(entry);
     if (what !== '') process.stdout.write(`${entry.url} ${what}\n`);
   }
-  return EXIT_FINE;
+  const { faults } = result;
+  for (const fault of faults) process.stderr.write(`not understood, and left out: ${fault}\n`);
+  return faults.length === 0 ? EXIT_FINE : EXIT_FAILED;
 }
 
 /** Empty for a backend of the config that nothing was changed about. */

@@ -5,7 +5,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import type { Settings } from '../config/settings.ts';
-import type { Logger } from '../observe/logger.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import { readProcessCounters } from '../snapshot/process-counters.ts';
@@ -19,20 +18,15 @@ import type { FairleadContext } from './context.ts';
 import { DataThreads, ListenError } from './data-threads.ts';
 import { Drains } from './drains.ts';
 import { HealthChecker } from './health.ts';
+import { KeptState } from './kept-state.ts';
 import { type Logs, openLogs } from './logs.ts';
 import { Operator, type Precondition } from './operator.ts';
-import {
-  countChanges,
-  NO_OPERATOR_STATE,
-  type OperatorState,
-  settleLeaving,
-} from './operator-state.ts';
+import { countChanges } from './operator-state.ts';
 import { planThreads } from './plan-threads.ts';
 import { PoolWatch } from './pool-watch.ts';
 import { probe } from './probe.ts';
 import { Registry } from './registry.ts';
 import { ConfigRefused, loadForReload } from './reload.ts';
-import { readStateFile, StateStore, setAsideStateFile } from './state-file.ts';
 import { steadyTime } from './steady-time.ts';
 import { VERSION } from './version.ts';
 
@@ -88,7 +82,7 @@ export async function startFairlead(
   const startedAt = performance.now();
   const logs = openAllLogs(settings, options.logFile);
   const { log } = logs;
-  const operatorState = await readOperatorState(settings, logs);
+  const kept = await KeptState.open(settings.stateFile, log);
   const threadPlan = planThreads(settings.threads);
   if (threadPlan.note !== undefined) log.info('threads.settled', threadPlan.note);
 
@@ -103,8 +97,12 @@ export async function startFairlead(
     ...(options.workerUrl && { workerUrl: options.workerUrl }),
   });
   const { threadCount } = threads;
-  const registry = new Registry({ settings, threadCount, operatorState, now: steadyTime });
-  const store = new StateStore(settings.stateFile);
+  const registry = new Registry({
+    settings,
+    threadCount,
+    operatorState: kept.found,
+    now: steadyTime,
+  });
   const health = new HealthChecker({
     registry,
     log,
@@ -119,7 +117,6 @@ export async function startFairlead(
     threadCount,
     publish: (eligibility) => threads.setEligible(eligibility),
   });
-  const keepSecret = sessionSecretKeeper(registry, store, log, operatorState.sessionSecret);
   const drains = new Drains({
     log,
     threadCount,
@@ -133,7 +130,7 @@ export async function startFairlead(
   });
   const operator = new Operator({
     registry,
-    store,
+    store: kept.store,
     log,
     drains,
     async publish() {
@@ -141,7 +138,7 @@ export async function startFairlead(
       const applied = threads.apply(snapshot);
       watch.sync(snapshot.pool.eligibility);
       health.sync();
-      await Promise.all([applied, keepSecret()]);
+      await Promise.all([applied, kept.keepSecret(registry.operatorState)]);
     },
   });
   const reloads: ReloadCounts = { succeeded: 0, failed: 0, lastSuccess: undefined };
@@ -205,7 +202,7 @@ export async function startFairlead(
   let port: number;
   try {
     // The data threads run before the first call can change what they should run on.
-    await Promise.all([threads.start(registry.snapshot()), keepSecret()]);
+    await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.operatorState)]);
     admin = await startAdminServer({
       ...adminSettings,
       routes: [...routes, indexRoute(routes)],
@@ -311,48 +308,6 @@ function openAllLogs(settings: Settings, logFile: string | undefined): Logs {
       error,
     );
   }
-}
-
-/** A file that can't be understood must not keep the proxy from starting, and must not be lost either. */
-async function readOperatorState(settings: Settings, { log }: Logs): Promise<OperatorState> {
-  const path = settings.stateFile;
-  if (path === undefined) return NO_OPERATOR_STATE;
-  const result = await readStateFile(path);
-  if (result.kind === 'absent') return NO_OPERATOR_STATE;
-  if (result.kind === 'read') return settleLeaving(result.state);
-  const aside = await setAsideStateFile(path, new Date()).catch(() => undefined);
-  const where = aside === undefined ? 'it could not be set aside' : `it is kept as ${aside}`;
-  log.error(
-    'state_file.damaged',
-    `the state file ${path} is damaged (${result.reason}); ${where}; starting without it`,
-    { file: path, reason: result.reason, ...(aside !== undefined && { kept_as: aside }) },
-  );
-  return NO_OPERATOR_STATE;
-}
-
-/**
- * A secret that was made here is kept at once, where there is a state file: session cookies shall be good after a restart.
- * Where that fails, sessions last as long as the process.
- */
-function sessionSecretKeeper(
-  registry: Registry,
-  store: StateStore,
-  log: Logger,
-  stored: string | undefined,
-): () => Promise<void> {
-  let kept = stored;
-  return async () => {
-    const { operatorState } = registry;
-    if (operatorState.sessionSecret === kept) return;
-    kept = operatorState.sessionSecret;
-    await store.save(operatorState).catch((error: unknown) => {
-      log.error(
-        'state_file.not_saved',
-        `the secret of session cookies could not be saved: ${messageOf(error)}`,
-        { error },
-      );
-    });
-  };
 }
 
 /** Requests are under way that may go to another backend yet: not those that have become tunnels. */
