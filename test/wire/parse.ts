@@ -156,7 +156,7 @@ export function decodeChunks(
           consumed: start + decoder.position - base,
           data: data.join(''),
           trailer: trailerOf(decoder),
-          forwarded: decoder.trailer === null ? '' : forwardTrailer(decoder.trailer),
+          forwarded: decoder.trailer === null ? '' : forwardTrailer(decoder.trailer, null),
         };
       }
       if (event === CHUNK_DATA) {

@@ -91,6 +91,8 @@ export class Download {
   #bodyKind: number = BODY_NONE;
   #remaining = 0;
   #decoder: ChunkDecoder | null = null;
+  /** Of a chunked response: fields that its trailer section must not have either. */
+  #nominated: ReadonlySet<string> | null = null;
   #sendsChunks = false;
   /** Text that waits to be written together. */
   #text = '';
@@ -207,7 +209,10 @@ export class Download {
     const hasUnknownLength = framing.kind === BODY_CHUNKED || framing.kind === BODY_UNTIL_CLOSE;
     // RFC 9112 §6.1: no chunks to an HTTP/1.0 client; the end of the connection is the end of the body.
     this.#sendsChunks = hasUnknownLength && owner.clientVersionMinor === 1;
-    if (framing.kind === BODY_CHUNKED) this.#decoder = new ChunkDecoder(head.limits);
+    if (framing.kind === BODY_CHUNKED) {
+      this.#decoder = new ChunkDecoder(head.limits);
+      this.#nominated = options.nominated;
+    }
     owner.onResponseHead(head.status);
     const shape: ResponseShape = {
       isChunked: this.#sendsChunks,
@@ -299,8 +304,7 @@ export class Download {
             this.#emit(buffer, decoder.dataStart, decoder.dataEnd);
           } else if (event === CHUNK_DONE) {
             isComplete = true;
-            const trailer = decoder.trailer === null ? '' : forwardTrailer(decoder.trailer);
-            if (this.#sendsChunks) this.#text += lastChunk(trailer);
+            if (this.#sendsChunks) this.#text += lastChunk(this.#trailerOf(decoder));
           }
         }
       }
@@ -308,6 +312,10 @@ export class Download {
     this.#flushText();
     // RFC 9112 §9.2: what follows a complete response belongs to nothing; the connection can't be trusted any more.
     if (isComplete) this.#complete(position === end);
+  }
+
+  #trailerOf({ trailer }: ChunkDecoder): string {
+    return trailer === null ? '' : forwardTrailer(trailer, this.#nominated);
   }
 
   #complete(hasNoStrayBytes: boolean): void {

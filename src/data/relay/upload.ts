@@ -44,6 +44,7 @@ export function createUpload(facts: RequestFacts, view: View): Upload | null {
   const upload = new Upload(
     facts.bodyKind,
     facts.contentLength,
+    facts.nominated,
     view.snapshot.limits.bodyBytes,
     view.headLimits,
     keepsSent(facts, view.snapshot.pool.retries) ? view.snapshot.pool.retries.replayBufferBytes : 0,
@@ -66,6 +67,7 @@ export class Upload {
   bytesIn = 0;
   error: ErrorCode | null = null;
 
+  readonly #nominated: ReadonlySet<string> | null;
   readonly #maxBytes: number;
   readonly #replayBytes: number;
   readonly #decoder: ChunkDecoder | null;
@@ -86,16 +88,19 @@ export class Upload {
   #trailer = '';
 
   /**
+   * @param nominated lower-case names of trailer fields that don't pass.
    * @param maxBytes largest body accepted; 0: no limit.
    * @param replayBytes the most that is kept for a second attempt; past it the retry is forfeited, not the request.
    */
   constructor(
     kind: BodyKind,
     contentLength: number,
+    nominated: ReadonlySet<string> | null,
     maxBytes: number,
     limits: HeadLimits,
     replayBytes: number,
   ) {
+    this.#nominated = nominated;
     this.#maxBytes = maxBytes;
     this.#decoder = kind === BODY_CHUNKED ? new ChunkDecoder(limits) : null;
     this.#remaining = contentLength;
@@ -172,7 +177,9 @@ export class Upload {
         this.#take(buffer, decoder.dataStart, decoder.dataEnd);
         if (this.error !== null) return end;
       } else if (event === CHUNK_DONE) {
-        if (decoder.trailer !== null) this.#trailer = forwardTrailer(decoder.trailer);
+        if (decoder.trailer !== null) {
+          this.#trailer = forwardTrailer(decoder.trailer, this.#nominated);
+        }
         this.isComplete = true;
         break;
       }

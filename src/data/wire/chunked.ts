@@ -50,7 +50,7 @@ export class ChunkDecoder {
   position = 0;
   dataStart = 0;
   dataEnd = 0;
-  /** The raw trailer section without its blank line, and its parsed form; null when there was none. */
+  /** The raw trailer section, blank line included, and its parsed form; null when there was none. */
   trailer: { readonly bytes: Buffer; readonly fields: HeadParser } | null = null;
 
   readonly #limits: HeadLimits;
@@ -192,7 +192,7 @@ export class ChunkDecoder {
     outcome satisfies typeof PARSE_DONE;
     this.#state = AT_DONE;
     this.position = start + (parser.length - before);
-    this.trailer = { bytes: bytes.subarray(0, parser.length - 2), fields: parser };
+    this.trailer = { bytes: bytes.subarray(0, parser.length), fields: parser };
     return CHUNK_DONE;
   }
 }

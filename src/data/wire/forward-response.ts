@@ -160,18 +160,21 @@ for (const id of [
   NO_TRAILER[id] = 1;
 }
 
-/** The trailer fields that pass, as whole lines. */
-export function forwardTrailer(trailer: {
-  readonly bytes: Buffer;
-  readonly fields: HeadParser;
-}): string {
+/**
+ * The trailer fields that pass, as whole lines.
+ * @param nominated what the Connection field of the message names is for one hop only, wherever it stands
+ * (RFC 9110 §7.6.1).
+ */
+export function forwardTrailer(
+  { bytes, fields }: { readonly bytes: Buffer; readonly fields: HeadParser },
+  nominated: ReadonlySet<string> | null,
+): string {
+  const text = fields.text(bytes, 0);
   let lines = '';
-  for (let field = 0; field < trailer.fields.fieldCount; field++) {
-    if (NO_TRAILER[trailer.fields.ids[field] as number] === 1) continue;
-    lines += trailer.bytes.latin1Slice(
-      trailer.fields.nameStart(field),
-      trailer.fields.fieldLineEnd(field),
-    );
+  for (let field = 0; field < fields.fieldCount; field++) {
+    if (NO_TRAILER[fields.ids[field] as number] === 1) continue;
+    if (nominated !== null && isNominated(fields, bytes, 0, field, nominated)) continue;
+    lines += text.slice(fields.nameStart(field), fields.fieldLineEnd(field));
   }
   return lines;
 }
