@@ -17,7 +17,7 @@ import type { View } from '../view.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
 import { type ForwardContext, forwardRequest } from '../wire/forward-request.ts';
 import { type HeadParser, PARSE_FAILED, PARSE_MORE } from '../wire/head-parser.ts';
-import { findField, readRequest, readRequestLine } from '../wire/request.ts';
+import { findField, isHeadMethod, readRequest, readRequestLine } from '../wire/request.ts';
 import { forwardedClient } from './client-address.ts';
 import { connectionContext } from './connection-context.ts';
 import { PendingInput } from './pending-input.ts';
@@ -378,7 +378,8 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     const requestId = this.#context.nextRequestId();
     const text = errorAnswer(code, {
       wantsJson: false,
-      isHead: false,
+      // RFC 9110 §9.3.2: nothing follows the head of an answer to a HEAD, even if its fields were wrong.
+      isHead: isHeadMethod(this.#parser, buffer, base),
       closes: true,
       keepsAlive10: false,
       requestId,

@@ -61,6 +61,7 @@ export class HeadParser {
   length = 0;
   /** Offset of the first byte of the first line: past an empty line that came before a request. */
   lineStart = 0;
+  /** 0 before the whole method has come. */
   methodEnd = 0;
   targetStart = 0;
   targetEnd = 0;
@@ -103,6 +104,7 @@ export class HeadParser {
     this.error = null;
     this.length = 0;
     this.lineStart = 0;
+    this.methodEnd = 0;
     this.status = 0;
     this.fieldsStart = 0;
     this.fieldCount = 0;

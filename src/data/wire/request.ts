@@ -150,6 +150,12 @@ export function readRequest(
   };
 }
 
+/** Whether a head that was refused, or is not complete yet, is of a HEAD request: as soon as its method has come. */
+export function isHeadMethod(head: HeadParser | null, buffer: Buffer, base: number): boolean {
+  if (head === null || head.methodEnd - head.lineStart !== 'HEAD'.length) return false;
+  return buffer.latin1Slice(base + head.lineStart, base + head.methodEnd) === 'HEAD';
+}
+
 /** Method and target of a head that was refused later on; null for what did not come so far. */
 export function readRequestLine(
   head: HeadParser | null,
