@@ -7,6 +7,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../../observe/logger.ts';
+import { AdminConnections } from './connections.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
 import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
 import {
@@ -19,7 +20,6 @@ import {
 } from './router.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
-const MAX_CONNECTIONS = 512;
 
 export interface AdminServerOptions extends GuardOptions {
   /** 0: any free port. */
@@ -42,6 +42,7 @@ export interface AdminServer {
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const guard = createGuard(options);
   const { log, routes, explain, requestTimeoutMs = 10_000 } = options;
+  const connections = new AdminConnections({ log });
 
   async function answer(request: http.IncomingMessage): Promise<AdminAnswer> {
     const { segments, query } = parseTarget(request.url ?? '');
@@ -54,7 +55,13 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     const handler = findHandler(route, method);
     checkParameters(route, method, query);
     const body = await readBody(request);
-    return handler({ request, params, query, body });
+    const { socket } = request;
+    connections.begin(socket);
+    try {
+      return await handler({ request, params, query, body });
+    } finally {
+      connections.done(socket);
+    }
   }
 
   function asProblem(error: unknown, request: http.IncomingMessage): ProblemError {
@@ -86,7 +93,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   );
   // Slow readers: an answer is small, and nobody may hold a connection for nothing.
   server.setTimeout(30_000);
-  server.maxConnections = MAX_CONNECTIONS;
+  server.on('connection', (socket) => connections.admit(socket));
   server.on('clientError', answerMalformed);
   server.on('upgrade', (_request, socket) => socket.destroy());
   server.on('connect', (_request, socket) => socket.destroy());
