@@ -38,9 +38,10 @@ export class LogRing {
     return -1;
   }
 
-  /** The first `length` bytes of a block. */
+  /** The first `length` bytes of a block, which has no more than `LOG_BLOCK_BYTES`, whatever the other plane says. */
   bytes(block: number, length: number): Buffer {
-    return Buffer.from(this.#memory, STATES_BYTES + block * LOG_BLOCK_BYTES, length);
+    const bounded = Math.min(length, LOG_BLOCK_BYTES);
+    return Buffer.from(this.#memory, STATES_BYTES + block * LOG_BLOCK_BYTES, bounded);
   }
 
   /** Control plane: the block's bytes are written. */

@@ -24,8 +24,6 @@ beforeAll(async () => {
 const BASE = {
   time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
   client: '127.0.0.1',
-  protocol: 'HTTP/1.1',
-  pool: 'default',
   request_id: expect.stringMatching(/^[\w-]{16,}$/),
   duration_ms: expect.any(Number),
   bytes_in: expect.any(Number),
@@ -51,7 +49,6 @@ describe('a JSON line', () => {
       connect_ms: expect.any(Number),
       first_byte_ms: expect.any(Number),
       backend: stage.backend.url,
-      attempts: [{ backend: stage.backend.url, outcome: 'ok', duration_ms: expect.any(Number) }],
     });
     expect((await stage.backend.request('/fine?a=b')).text).toContain(
       `\r\nX-Request-Id: ${String(line['request_id'])}\r\n`,
@@ -138,15 +135,13 @@ describe('a JSON line', () => {
     expect(line).toMatchObject({
       ...BASE,
       method: 'GET',
-      host: null,
       path: '/bad',
       bytes_in: 'GET /bad HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'.length,
       status: 400,
-      backend: null,
-      attempts: [],
       error_source: 'client',
       bytes_out: client.text.length,
     });
+    for (const field of ['host', 'backend', 'attempts']) expect(line).not.toHaveProperty(field);
   });
 
   test('of a tunnel comes at its end, with the bytes of both directions', async () => {

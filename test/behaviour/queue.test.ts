@@ -108,7 +108,9 @@ test('the deadline of the queue: 503 that says so, and the place is free again',
   expect(String(refused.body)).toContain('ERR_QUEUE_TIMEOUT');
   expect(await queued(stage)).toBe(0);
   const line = await stage.logged('/2');
-  expect(line).toMatchObject({ error: 'ERR_QUEUE_TIMEOUT', attempts: [], backend: null });
+  expect(line).toMatchObject({ error: 'ERR_QUEUE_TIMEOUT' });
+  expect(line).not.toHaveProperty('attempts');
+  expect(line).not.toHaveProperty('backend');
   expect(line['queue_ms']).toBeGreaterThanOrEqual(200);
   await hold.release();
   expect((await first.readResponse()).status).toBe(200);

@@ -79,9 +79,9 @@ test('is in the access log and in the metrics', async () => {
     error: 'ERR_RATE_LIMITED',
     error_source: 'client',
     error_detail: 'over 3 requests in 3600000 ms',
-    backend: null,
-    attempts: [],
   });
+  expect(line).not.toHaveProperty('backend');
+  expect(line).not.toHaveProperty('attempts');
   const samples = await metrics(the.fairlead);
   expect(samples.get('fairlead_errors_total{code="ERR_RATE_LIMITED"}')).toBe(1);
   expect(samples.get('fairlead_requests_total{pool="default",backend="none",code="429"}')).toBe(1);

@@ -25,7 +25,7 @@ async function setUp(count: number, config: Readonly<Record<string, unknown>>) {
       waitFor<LogLine[] | undefined>(() => {
         const lines = fairlead
           .accessLines()
-          .filter((line) => (line['attempts'] as unknown[]).length === 2);
+          .filter((line) => (line['attempts'] as unknown[] | undefined)?.length === 2);
         return lines.length > 0 ? lines : undefined;
       }),
     async leftNothing(): Promise<void> {

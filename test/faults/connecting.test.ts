@@ -92,7 +92,7 @@ describe('a backend that', () => {
         expect([request, seen]).toEqual([request, expect.stringMatching(expected[request])]);
         expect(well.served(path).length).toBe(seen === '200 whole' ? 1 : 0);
         const line = await waitFor(() => fairlead.accessLines()[0]);
-        const [first] = line['attempts'] as { outcome: string }[];
+        const [first] = (line['attempts'] ?? []) as { outcome: string }[];
         expect(first?.outcome).toMatch(code);
         expect(await leftover(fairlead)).toEqual(NOTHING);
       }),

@@ -53,6 +53,35 @@ function setUp() {
 }
 
 describe('the log ring', () => {
+  it.each(['clientAddress', 'requestId', 'pool'] as const)(
+    'has room for a line whose %s is longer than any should be',
+    (field) => {
+      const { log, messages, ring } = setUp();
+      const text = 'x'.repeat(25_000);
+      for (let count = 0; count < 8; count++) log.record({ ...entry('/'), [field]: text }, 'json');
+      log.flush();
+      const lines = messages.map(({ block, length }) => ring.bytes(block, length).toString());
+      expect(lines.join('').split(text).length - 1).toBe(8);
+      expect(lines.every((block) => block.endsWith('}\n'))).toBe(true);
+    },
+  );
+
+  it('leaves out a line that no block can hold, and the next one is whole', () => {
+    const { log, messages, ring, dropped } = setUp();
+    log.record({ ...entry('/'), clientAddress: 'x'.repeat(LOG_BLOCK_BYTES) }, 'json');
+    log.record(entry('/next'), 'json');
+    log.flush();
+    expect(dropped()).toBe(1);
+    const [message] = messages;
+    const text = ring.bytes(message?.block ?? -1, message?.length ?? 0).toString();
+    expect(JSON.parse(text)).toMatchObject({ path: '/next' });
+  });
+
+  it('never gives more than a block, whatever length is posted', () => {
+    const ring = new LogRing(createLogRing());
+    expect(ring.bytes(63, 10 * LOG_BLOCK_BYTES)).toHaveLength(LOG_BLOCK_BYTES);
+  });
+
   it('carries every line once, in order, as whole lines', () => {
     const { log, messages, ring } = setUp();
     let text = '';

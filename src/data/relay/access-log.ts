@@ -52,12 +52,11 @@ const PER_ATTEMPT_BYTES = 128;
 const MAX_SUCCESSES = 1024;
 
 const CLIENT = asciiBytes('Z","client":"');
-const METHOD = asciiBytes('","method":');
+const METHOD = asciiBytes(',"method":');
 const HOST = asciiBytes(',"host":');
 const PATH = asciiBytes(',"path":');
 const PROTOCOL = asciiBytes(',"protocol":');
 const STATUS = asciiBytes(',"status":');
-const HTTP11_STATUS = asciiBytes(',"protocol":"HTTP/1.1","status":');
 const BYTES_IN = asciiBytes(',"bytes_in":');
 const BYTES_OUT = asciiBytes(',"bytes_out":');
 const DURATION = asciiBytes(',"duration_ms":');
@@ -65,20 +64,24 @@ const QUEUE = asciiBytes(',"queue_ms":');
 const CONNECT = asciiBytes(',"connect_ms":');
 const FIRST_BYTE = asciiBytes(',"first_byte_ms":');
 const POOL = asciiBytes(',"pool":"');
-const BACKEND = asciiBytes('","backend":');
+const BACKEND = asciiBytes(',"backend":');
 const ATTEMPTS = asciiBytes(',"attempts":[');
 const ATTEMPT = asciiBytes('{"backend":"');
 const NEXT_ATTEMPT = asciiBytes(',{"backend":"');
 const OUTCOME = asciiBytes('","outcome":"');
 const ATTEMPT_DURATION = asciiBytes('","duration_ms":');
 const ATTEMPT_END = asciiBytes('}');
-const ONLY_ATTEMPT_END = asciiBytes('}],"request_id":"');
-const REQUEST_ID = asciiBytes('],"request_id":"');
+const ATTEMPTS_END = asciiBytes(']');
+const REQUEST_ID = asciiBytes(',"request_id":"');
 const TEXT_END = asciiBytes('"');
 const ERROR = asciiBytes(',"error":"');
 const ERROR_SOURCE = asciiBytes('","error_source":"');
 const ERROR_DETAIL = asciiBytes('","error_detail":');
 const LINE_END = asciiBytes('}\n');
+
+/** What nearly every request has is not said: a reader of the log takes a field that is missing for this value. */
+const USUAL_PROTOCOL = 'HTTP/1.1';
+const USUAL_POOL = 'default';
 
 export class AccessLog {
   readonly #ring: LogRing;
@@ -111,6 +114,11 @@ export class AccessLog {
     this.#line.begin(bytes, this.#length);
     if (format === 'json') this.#writeJson(entry);
     else this.#writeCombined(entry);
+    if (this.#line.position > LOG_BLOCK_BYTES) {
+      // No text is that long, and what was written past the end went nowhere.
+      this.#counters.logLinesDropped(1);
+      return;
+    }
     this.#length = this.#line.position;
     this.#count++;
   }
@@ -150,24 +158,18 @@ export class AccessLog {
     this.#line.threeDigits(now - second * 1000);
   }
 
+  /** Fields that say nothing are left out: docs/operations.md, "Access log". */
   #writeJson(entry: AccessLogEntry): void {
     const line = this.#line;
     this.#writeTime();
     line.constant(CLIENT);
     line.plain(entry.clientAddress);
-    line.constant(METHOD);
-    line.quoted(entry.method);
-    line.constant(HOST);
-    line.quoted(entry.host);
-    line.constant(PATH);
-    line.quoted(entry.path);
-    if (entry.protocol === 'HTTP/1.1') {
-      line.constant(HTTP11_STATUS);
-    } else {
-      line.constant(PROTOCOL);
-      line.quoted(entry.protocol);
-      line.constant(STATUS);
-    }
+    line.constant(TEXT_END);
+    this.#writeText(METHOD, entry.method);
+    this.#writeText(HOST, entry.host);
+    this.#writeText(PATH, entry.path);
+    if (entry.protocol !== USUAL_PROTOCOL) this.#writeText(PROTOCOL, entry.protocol);
+    line.constant(STATUS);
     line.integer(entry.status);
     line.constant(BYTES_IN);
     line.integer(entry.bytesIn);
@@ -175,18 +177,9 @@ export class AccessLog {
     line.integer(entry.bytesOut);
     line.constant(DURATION);
     line.milliseconds(entry.durationMs);
-    if (entry.queueMs >= 0) {
-      line.constant(QUEUE);
-      line.milliseconds(entry.queueMs);
-    }
-    if (entry.connectMs >= 0) {
-      line.constant(CONNECT);
-      line.milliseconds(entry.connectMs);
-    }
-    if (entry.firstByteMs >= 0) {
-      line.constant(FIRST_BYTE);
-      line.milliseconds(entry.firstByteMs);
-    }
+    this.#writeTimeOf(QUEUE, entry.queueMs);
+    this.#writeTimeOf(CONNECT, entry.connectMs);
+    this.#writeTimeOf(FIRST_BYTE, entry.firstByteMs);
     this.#writeBackend(entry);
     line.plain(entry.requestId);
     line.constant(TEXT_END);
@@ -201,32 +194,51 @@ export class AccessLog {
     line.constant(LINE_END);
   }
 
+  #writeText(key: Uint8Array, text: string | null): void {
+    if (text === null) return;
+    this.#line.constant(key);
+    this.#line.quoted(text);
+  }
+
+  /** @param ms negative: the phase was not reached. */
+  #writeTimeOf(key: Uint8Array, ms: number): void {
+    if (ms < 0) return;
+    this.#line.constant(key);
+    this.#line.milliseconds(ms);
+  }
+
   /** From the pool to the request id. */
   #writeBackend({ pool, backendUrl, attempts }: AccessLogEntry): void {
     const line = this.#line;
     const first = attempts[0];
     if (attempts.length === 1 && first?.outcome === 'ok') {
       line.longConstant(this.#successAt(first.backendUrl, pool));
-      line.milliseconds(first.durationMs);
-      line.constant(ONLY_ATTEMPT_END);
       return;
     }
-    line.constant(POOL);
-    line.plain(pool);
-    line.constant(BACKEND);
-    line.quoted(backendUrl);
+    if (pool !== USUAL_POOL) {
+      line.constant(POOL);
+      line.plain(pool);
+      line.constant(TEXT_END);
+    }
+    this.#writeText(BACKEND, backendUrl);
+    if (attempts.length > 0) this.#writeAttempts(attempts);
+    line.constant(REQUEST_ID);
+  }
+
+  #writeAttempts(attempts: readonly AttemptRecord[]): void {
+    const line = this.#line;
     line.constant(ATTEMPTS);
     for (let index = 0; index < attempts.length; index++) {
-      const { backendUrl: url, outcome, durationMs } = attempts[index] as AttemptRecord;
+      const { backendUrl, outcome, durationMs } = attempts[index] as AttemptRecord;
       line.constant(index === 0 ? ATTEMPT : NEXT_ATTEMPT);
-      line.plain(url);
+      line.plain(backendUrl);
       line.constant(OUTCOME);
       line.plain(outcome);
       line.constant(ATTEMPT_DURATION);
       line.milliseconds(durationMs);
       line.constant(ATTEMPT_END);
     }
-    line.constant(REQUEST_ID);
+    line.constant(ATTEMPTS_END);
   }
 
   /** The same for every request that a backend answers at the first attempt, so it is made once. */
@@ -234,9 +246,8 @@ export class AccessLog {
     const known = this.#successes.get(url);
     if (known?.pool === pool) return known.bytes;
     if (this.#successes.size >= MAX_SUCCESSES) this.#successes.clear();
-    const bytes = asciiBytes(
-      `,"pool":"${pool}","backend":"${url}","attempts":[{"backend":"${url}","outcome":"ok","duration_ms":`,
-    );
+    const poolField = pool === USUAL_POOL ? '' : `,"pool":"${pool}"`;
+    const bytes = asciiBytes(`${poolField},"backend":"${url}","request_id":"`);
     this.#successes.set(url, { pool, bytes });
     return bytes;
   }
@@ -260,6 +271,9 @@ export class AccessLog {
 function mostLineBytes(entry: AccessLogEntry): number {
   let bytes =
     FIXED_BYTES +
+    entry.clientAddress.length +
+    entry.requestId.length +
+    entry.pool.length +
     mostBytes(entry.method) +
     mostBytes(entry.host) +
     mostBytes(entry.path) +
