@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo, Server } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -381,12 +381,14 @@ describe.skipIf(!hasTool('openssl'))('a backend behind TLS', () => {
     expect(await leftover(fairlead, 200)).toMatchObject({ inFlight: 0 });
   });
 
-  test('with a certificate that nobody vouches for is a 502 that says so', async () => {
-    const { cert, key } = selfSigned();
-    const server = createHttpsServer({ cert, key }, (_request, response) => response.end('ok'));
+  test('whose certificate nobody vouches for any more is a 502 that says so', async () => {
+    const trusted = selfSigned();
+    const server = createHttpsServer(trusted, (_request, response) => response.end('ok'));
     const port = await listening(server, '127.0.0.1');
-    // TCP checks pass: only the handshake fails.
-    const fairlead = await startProxy([`https://localhost:${port}`]);
+    // Its first check passes, the next one is far away.
+    const env = { NODE_EXTRA_CA_CERTS: trusted.file };
+    const fairlead = await startProxy([`https://localhost:${port}`], {}, { env });
+    server.setSecureContext(selfSigned());
     const response = await fetch(`${fairlead.url}/`);
     expect(response.status).toBe(502);
     expect(response.headers.get('proxy-status')).toBe('fairlead; error=tls_protocol_error');
@@ -398,10 +400,16 @@ describe.skipIf(!hasTool('openssl'))('a backend behind TLS', () => {
     });
   });
 
-  test('that speaks no TLS is a 502 that says so', async () => {
-    const server = createHttpServer((_request, response) => response.end('ok'));
+  test('that speaks TLS no more is a 502 that says so', async () => {
+    const { cert, key, file } = selfSigned();
+    const secure = createHttpsServer({ cert, key }, (_request, response) => response.end('ok'));
+    const plain = createHttpServer((_request, response) => response.end('ok'));
+    let current: Server = secure;
+    const server = createServer((socket) => current.emit('connection', socket));
     const port = await listening(server, '127.0.0.1');
-    const fairlead = await startProxy([`https://localhost:${port}`]);
+    const env = { NODE_EXTRA_CA_CERTS: file };
+    const fairlead = await startProxy([`https://localhost:${port}`], {}, { env });
+    current = plain;
     const response = await fetch(`${fairlead.url}/`);
     expect(response.status).toBe(502);
     expect(await response.text()).toContain('ERR_BACKEND_TLS');
