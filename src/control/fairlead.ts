@@ -82,7 +82,7 @@ export async function startFairlead(
   const startedAt = performance.now();
   const logs = openAllLogs(settings, options.logFile);
   const { log } = logs;
-  const kept = await KeptState.open(settings.stateFile, log);
+  const kept = await KeptState.open({ path: settings.stateFile, log });
   const threadPlan = planThreads(settings.threads);
   if (threadPlan.note !== undefined) log.info('threads.settled', threadPlan.note);
 

@@ -1,23 +1,11 @@
 /**
- * Keeps the changes of operators on disk, so that they outlive a restart.
- *
- * A write is atomic: a temporary file in the same folder, synced, renamed over the old one, the folder synced. Whoever
- * reads sees the old state or the new one, also after a power cut. What can't be understood is set aside, never
+ * Keeps the changes of operators on disk, so that they outlive a restart. What can't be understood is set aside, never
  * overwritten.
  */
 import { constants } from 'node:fs';
-import {
-  copyFile,
-  type FileHandle,
-  open,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  stat,
-} from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { countChanges, type OperatorState } from './operator-state.ts';
+import { copyFile, readFile, rename, rm, stat } from 'node:fs/promises';
+import { copyOf, DurableFile, type InPlace, resolveLinks } from './durable-file.ts';
+import { countChanges, NO_OPERATOR_STATE, type OperatorState } from './operator-state.ts';
 import { type DecodedState, decodeState, encodeState } from './state-format.ts';
 
 /** As the process's umask allows. */
@@ -25,7 +13,16 @@ const READABLE = 0o666;
 /** A file with a secret in it. */
 const OWNER_ONLY = 0o600;
 
-export type StateFileResult = { readonly kind: 'absent' } | DecodedState;
+type Damaged = Extract<DecodedState, { readonly kind: 'damaged' }>;
+type Read = Extract<DecodedState, { readonly kind: 'read' }>;
+
+export type StateFileResult =
+  | { readonly kind: 'absent' }
+  | Damaged
+  | (Read & {
+      /** The file itself is damaged: this is what its copy says. */
+      readonly copy?: { readonly path: string; readonly reason: string };
+    });
 
 /** Reads and checks; changes nothing on disk and never throws. */
 export async function readStateFile(path: string): Promise<StateFileResult> {
@@ -36,7 +33,20 @@ export async function readStateFile(path: string): Promise<StateFileResult> {
     if (hasCode(error, 'ENOENT')) return { kind: 'absent' };
     return { kind: 'damaged', reason: messageOf(error) };
   }
-  return decodeState(text);
+  const result = decodeState(text);
+  return result.kind === 'read' ? result : readCopy(path, result);
+}
+
+/** A write in place that was cut short leaves the file torn, and its copy whole. */
+async function readCopy(path: string, damaged: Damaged): Promise<StateFileResult> {
+  try {
+    const copy = copyOf(await resolveLinks(path));
+    const result = decodeState(await readFile(copy, 'utf8'));
+    if (result.kind === 'damaged') return damaged;
+    return { ...result, copy: { path: copy, reason: damaged.reason } };
+  } catch {
+    return damaged;
+  }
 }
 
 /**
@@ -45,34 +55,46 @@ export async function readStateFile(path: string): Promise<StateFileResult> {
  */
 export async function clearStateFile(path: string): Promise<boolean> {
   const result = await readStateFile(path);
+  if (result.kind === 'absent') return false;
   if (result.kind === 'read' && result.state.sessionSecret !== undefined) {
     const { sessionSecret } = result.state;
-    const cleared = { nextId: 0, strategy: undefined, entries: new Map(), sessionSecret };
-    await new StateStore(path).save(cleared);
+    await new StateStore(path).save({ ...NO_OPERATOR_STATE, sessionSecret });
     return countChanges(result.state) > 0;
   }
+  const target = await resolveLinks(path);
+  await rm(copyOf(target), { force: true });
   try {
-    await rm(path);
-    return true;
+    await rm(target);
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
-    throw error;
+    // One that is mounted by itself, or in a folder that is not ours, can't go; but it can say nothing.
+    if (hasCode(error, 'EISDIR') || hasCode(error, 'ERR_FS_EISDIR')) throw error;
+    await new StateStore(path).save(NO_OPERATOR_STATE);
   }
+  return true;
 }
 
-/** Moves a file that can't be understood out of the way; answers its new path. Rejects when it can't be moved. */
+/**
+ * Moves a file that can't be understood out of the way, or copies it where it can't go; answers the new path. Rejects
+ * when neither can be.
+ */
 export async function setAsideStateFile(path: string, at: Date): Promise<string> {
   // What is in a folder is not ours, whatever the config says.
   if ((await stat(path)).isDirectory()) throw new Error(`${path} is a folder`);
-  const aside = asidePath(path, at);
-  await rename(path, aside);
+  const target = await resolveLinks(path);
+  const aside = asidePath(target, at);
+  try {
+    await rename(target, aside);
+  } catch {
+    return copyStateFile(path, at);
+  }
   return aside;
 }
 
 /** Keeps all of a file that is understood in part; answers the path of the copy. Rejects when none can be made. */
 export async function copyStateFile(path: string, at: Date): Promise<string> {
-  const aside = asidePath(path, at);
-  await copyFile(path, aside, constants.COPYFILE_EXCL);
+  const target = await resolveLinks(path);
+  const aside = asidePath(target, at);
+  await copyFile(target, aside, constants.COPYFILE_EXCL);
   return aside;
 }
 
@@ -82,20 +104,25 @@ function asidePath(path: string, at: Date): string {
 
 /** Writes one state at a time; the last one asked for is the last one written. */
 export class StateStore {
-  readonly #path: string | undefined;
+  readonly #file: DurableFile | undefined;
   #last: Promise<void> = Promise.resolve();
 
   /** Without a path nothing is kept. */
   constructor(path: string | undefined) {
-    this.#path = path;
+    this.#file = path === undefined ? undefined : new DurableFile(path);
+  }
+
+  /** Set once the file could not be replaced. */
+  get inPlace(): InPlace | undefined {
+    return this.#file?.inPlace;
   }
 
   /** Resolves when the state is safe on disk. Rejects with the system's error; the old file is still there then. */
   save(state: OperatorState): Promise<void> {
-    const path = this.#path;
-    if (path === undefined) return Promise.resolve();
+    const file = this.#file;
+    if (file === undefined) return Promise.resolve();
     const mode = state.sessionSecret === undefined ? READABLE : OWNER_ONLY;
-    const write = this.#last.then(() => writeAtomically(path, encodeState(state), mode));
+    const write = this.#last.then(() => file.write(encodeState(state), mode));
     this.#last = write.catch(() => {});
     return write;
   }
@@ -103,34 +130,6 @@ export class StateStore {
   /** Resolves when every write that was asked for has ended. */
   async flush(): Promise<void> {
     await this.#last;
-  }
-}
-
-async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
-  // A link is written through, not replaced.
-  const target = await realpath(path).catch(() => path);
-  const folder = dirname(target);
-  const temporary = join(folder, `.${basename(target)}.tmp`);
-  try {
-    // One that a crash left behind would keep its own mode.
-    await rm(temporary, { force: true });
-    await withFile(await open(temporary, 'w', mode), async (file) => {
-      await file.writeFile(text);
-      await file.sync();
-    });
-    await rename(temporary, target);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
-    throw error;
-  }
-  await withFile(await open(folder, constants.O_RDONLY), (handle) => handle.sync());
-}
-
-async function withFile(file: FileHandle, use: (file: FileHandle) => Promise<void>): Promise<void> {
-  try {
-    await use(file);
-  } finally {
-    await file.close();
   }
 }
 
