@@ -1,6 +1,7 @@
 /** `fairlead state show|clear`: the changes made through the admin API that are laid over the config at every start. */
 import { countChanges, type OperatorEntry } from '../control/operator-state.ts';
 import { clearStateFile, readStateFile } from '../control/state-file.ts';
+import { lockStateFile } from '../control/state-lock.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
 import { withSettings } from './with-settings.ts';
@@ -8,7 +9,7 @@ import { withSettings } from './with-settings.ts';
 const USAGE = `Usage: fairlead state show|clear [--config FILE]
 
 show    the changes made through the admin API that are kept in the config's state_file
-clear   drop them: the next start uses the config as it stands. A running Fairlead keeps its own until then.
+clear   drop them: the next start uses the config as it stands. Not while a Fairlead runs with the file.
 `;
 
 export function runState(args: readonly string[]): Promise<number> {
@@ -72,8 +73,22 @@ function describe({
   return words.join(', ');
 }
 
+/** A running instance would write its changes again with the next one. */
 async function clear(file: string): Promise<number> {
-  const hadChanges = await clearStateFile(file);
-  process.stdout.write(hadChanges ? `${file}: cleared\n` : `${file}: there was nothing to clear\n`);
-  return EXIT_FINE;
+  const lock = await lockStateFile(file);
+  if (lock.kind === 'in-use') {
+    process.stderr.write(
+      `${file} is in use by a running Fairlead, which would write its changes again: nothing is cleared. Stop it first.\n`,
+    );
+    return EXIT_FAILED;
+  }
+  try {
+    const hadChanges = await clearStateFile(file);
+    process.stdout.write(
+      hadChanges ? `${file}: cleared\n` : `${file}: there was nothing to clear\n`,
+    );
+    return EXIT_FINE;
+  } finally {
+    if (lock.kind === 'held') await lock.release();
+  }
 }

@@ -224,6 +224,7 @@ export async function startFairlead(
     watch.stop();
     metrics.stop();
     await Promise.all([admin?.close(0), threads.stop()]);
+    await kept.close();
     await logs.close(LOG_FLUSH_MS);
     throw error;
   }
@@ -257,6 +258,7 @@ export async function startFairlead(
     metrics.stop();
     await operator.stop();
     await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
+    await kept.close();
     log.info('stopped', 'Fairlead has stopped');
     await logs.close(LOG_FLUSH_MS);
     resolveExited(0);

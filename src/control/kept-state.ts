@@ -1,10 +1,16 @@
 /** The state file in the life of the process: what is found at the start, and what is said about it. */
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../observe/logger.ts';
 import { resolveLinks } from './durable-file.ts';
 import { NO_OPERATOR_STATE, type OperatorState, settleLeaving } from './operator-state.ts';
 import { copyStateFile, readStateFile, StateStore, setAsideStateFile } from './state-file.ts';
+import { lockStateFile, type StateLock } from './state-lock.ts';
+
+/** Whoever clears the file has it for a moment only, and so has a process that is about to end. */
+const LOCK_TRIES = 10;
+const LOCK_PAUSE_MS = 50;
 
 export interface KeptStateOptions {
   /** Undefined: nothing is kept. */
@@ -19,6 +25,7 @@ export class KeptState {
   store: StateStore;
   readonly #path: string | undefined;
   readonly #log: Logger;
+  #lock: StateLock | undefined;
   #secret: string | undefined;
   #isThere = false;
 
@@ -31,7 +38,11 @@ export class KeptState {
   /** What can't be understood must not keep the proxy from starting, and must not be lost either. Never rejects. */
   static async open(options: KeptStateOptions): Promise<KeptState> {
     const kept = new KeptState(options);
-    if (options.path !== undefined) await kept.#read(options.path);
+    const { path } = options;
+    if (path === undefined) return kept;
+    kept.#lock = await lockPatiently(path);
+    if (kept.#lock.kind === 'in-use') await kept.#borrow(path);
+    else await kept.#read(path);
     return kept;
   }
 
@@ -41,12 +52,17 @@ export class KeptState {
    */
   async begin(state: OperatorState): Promise<void> {
     const path = this.#path;
-    if (path === undefined) return;
+    const lock = this.#lock;
+    if (path === undefined || lock === undefined || lock.kind === 'in-use') return;
     try {
       if (this.#isThere) {
         await this.store.save(state);
         this.#secret = state.sessionSecret;
       } else await access(dirname(await resolveLinks(path)), constants.W_OK);
+      if (lock.kind === 'impossible') {
+        const message = `another Fairlead with the state file ${path} would not be noticed: ${lock.reason}`;
+        this.#log.warn('state_file.not_locked', message, { file: path, reason: lock.reason });
+      }
     } catch (error) {
       const message = `the state file ${path} can't be written (${messageOf(error)}): changes through the admin API will be refused`;
       this.#log.warn('state_file.not_writable', message, { file: path, error });
@@ -77,6 +93,24 @@ export class KeptState {
         { error },
       );
     });
+  }
+
+  /** Whoever comes next may have the file. */
+  async close(): Promise<void> {
+    await this.store.flush();
+    if (this.#lock?.kind === 'held') await this.#lock.release();
+  }
+
+  /** Of a file that another process has: what is in it now holds here too, and nothing is written to it. */
+  async #borrow(path: string): Promise<void> {
+    this.store = new StateStore(undefined);
+    const result = await readStateFile(path);
+    if (result.kind === 'read') {
+      this.found = settleLeaving(result.state);
+      this.#secret = result.state.sessionSecret;
+    }
+    const message = `the state file ${path} is in use by another Fairlead: what is in it now holds here too, but no change made here is kept`;
+    this.#log.error('state_file.in_use', message, { file: path });
   }
 
   async #read(path: string): Promise<void> {
@@ -119,6 +153,14 @@ export class KeptState {
       `the state file ${path} is damaged (${reason}); ${where}; starting without it`,
       { file: path, reason, ...(aside !== undefined && { kept_as: aside }) },
     );
+  }
+}
+
+async function lockPatiently(path: string): Promise<StateLock> {
+  for (let tries = 1; ; tries++) {
+    const lock = await lockStateFile(path);
+    if (lock.kind !== 'in-use' || tries === LOCK_TRIES) return lock;
+    await sleep(LOCK_PAUSE_MS);
   }
 }
 
