@@ -34,11 +34,12 @@ export function runProxy(args: readonly string[], held: HeldSignals): Promise<nu
         complain(loaded.problems);
         return EXIT_USAGE;
       }
-      const running = await startFairlead(loaded.settings, contextOf(input, loaded));
+      const running = await startFairlead(loaded.settings, contextOf(input, loaded), {
+        notes: loaded.notes,
+      });
       handleSignals(running, hasHungUp);
       held.handOn(CARE_SIGNALS);
       stop.govern(running);
-      for (const note of loaded.notes) running.logs.log.warn('config.note', note);
       return await running.exited;
     } catch (error) {
       const { exitCode, message, stack } = error as Error & { readonly exitCode?: number };

@@ -26,6 +26,7 @@ const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
     sets: [],
     help: 'the config file (default: FAIRLEAD_CONFIG, then fairlead.config.{json,yaml,yml} or config.json here)',
   },
+  'no-config': { sets: [], help: 'no config file, whatever lies here' },
   port: { value: 'PORT', sets: [{ path: ['port'] }], help: 'where clients connect (8080)' },
   host: { value: 'ADDRESS', sets: [{ path: ['host'] }], help: 'on which address (all)' },
   'admin-port': {
@@ -97,7 +98,7 @@ export function parseSettingFlags(
   const values: NamedValue[] = [];
   const urls: string[] = [];
   const switches = new Set<string>();
-  let config: string | undefined;
+  let config: string | false | undefined;
   for (const token of tokensOf(args, own)) {
     if (token.kind === 'positional') {
       urls.push(backendArgument(token.value));
@@ -109,8 +110,10 @@ export function parseSettingFlags(
     if (flag === undefined) {
       if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
       switches.add(name);
-    } else if (name === 'config') {
-      config = checkedValue(rawName, flag, token);
+    } else if (name === 'config' || name === 'no-config') {
+      const file = checkedValue(rawName, flag, token) ?? false;
+      if (config !== undefined) throw new UsageError(secondConfig(config, file));
+      config = file;
     } else {
       const text = checkedValue(rawName, flag, token);
       for (const { path, to } of flag.sets) {
@@ -122,6 +125,12 @@ export function parseSettingFlags(
   }
   if (urls.length > 0) values.push({ name: 'command line', path: ['backends'], value: urls });
   return { flags: { ...(config === undefined ? {} : { config }), values }, switches };
+}
+
+function secondConfig(first: string | false, second: string | false): string {
+  if (first === false && second === false) return '--no-config is given twice';
+  if (first === false || second === false) return '--config and --no-config contradict each other';
+  return `--config is given twice (${first}, ${second}); a config is one file`;
 }
 
 interface Token {

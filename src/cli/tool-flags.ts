@@ -17,8 +17,9 @@ export function parseFlags<const F extends FlagSpecs>(
   args: readonly string[],
   options: F,
 ): Parsed<F> {
+  let parsed: Parsed<F>;
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
     // Node's message goes on with advice about positional arguments after the first sentence.
     const [message] = (error as Error).message.split(/\. |\n/);
@@ -26,6 +27,11 @@ export function parseFlags<const F extends FlagSpecs>(
     const { hint } = mistyped === undefined ? {} : didYouMean(mistyped, Object.keys(options));
     throw new UsageError(hint === undefined ? message : `${message} (${hint})`, { cause: error });
   }
+  // Of two files the last one would win without a word.
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
+  const configs = tokens.filter((token) => token.kind === 'option' && token.name === 'config');
+  if (configs.length > 1) throw new UsageError('--config is given twice; a config is one file');
+  return parsed;
 }
 
 /** A whole number in a range. Throws `UsageError` that names the flag. */

@@ -2,15 +2,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { CONFIG_FILE_VARIABLE } from './environment.ts';
+import { isMapping } from './layer.ts';
 import type { Place, Problem } from './problem.ts';
+import { TOP_LEVEL_KEYS } from './schema.ts';
 import type { Environment } from './text-value.ts';
 
-const DEFAULT_NAMES = [
-  'fairlead.config.json',
-  'fairlead.config.yaml',
-  'fairlead.config.yml',
-  'config.json',
-];
+const OWN_NAMES = ['fairlead.config.json', 'fairlead.config.yaml', 'fairlead.config.yml'];
+/** A name that many programs use: see `isOurs`. */
+const COMMON_NAME = 'config.json';
 const CODE_NAMES = ['ts', 'mts', 'js', 'mjs'].map((extension) => `fairlead.config.${extension}`);
 const CODE_REFUSED = 'a config written as code is not supported in this version';
 const CODE_HINT = 'write it as fairlead.config.yaml or fairlead.config.json';
@@ -23,24 +22,40 @@ export type ConfigFileResult =
     }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** The file of `--config`, else of FAIRLEAD_CONFIG, else the first of the default names in the working folder, or none. */
+/** What the command line says of the file. */
+export interface ConfigFileChoice {
+  /** `--config`; false: `--no-config`. */
+  readonly config?: string | false;
+  /** Whether backends are given: then no file is taken that may be another program's. */
+  readonly hasBackends: boolean;
+}
+
+/**
+ * The file of `--config`, else of FAIRLEAD_CONFIG, else the first of our own names in the working folder, else its
+ * `config.json` where that is for us, or none.
+ */
 export function readConfigFile(
-  flag: string | undefined,
+  { config, hasBackends }: ConfigFileChoice,
   environment: Environment,
   cwd: string,
 ): ConfigFileResult {
-  if (flag !== undefined) return readNamed(flag, { origin: 'flag', name: '--config' }, cwd);
+  if (config === false) return { ok: true, notes: [] };
+  if (config !== undefined) return readNamed(config, { origin: 'flag', name: '--config' }, cwd);
   const named = environment[CONFIG_FILE_VARIABLE];
   if (named !== undefined && named !== '') {
     return readNamed(named, { origin: 'environment', name: CONFIG_FILE_VARIABLE }, cwd);
   }
   const isThere = (name: string): boolean => existsSync(path.join(cwd, name));
-  const [first, ...others] = DEFAULT_NAMES.filter(isThere);
+  const [first, ...others] = OWN_NAMES.filter(isThere);
   const code = CODE_NAMES.filter(isThere);
   if (first !== undefined) {
-    const unread = [...others.filter((name) => name !== 'config.json'), ...code];
-    const notes = unread.map((name) => `${name} is not read: ${first} comes first`);
+    const notes = [...others, ...code].map((name) => `${name} is not read: ${first} comes first`);
     return readNamed(first, { origin: 'file', file: first }, cwd, notes);
+  }
+  const common = isThere(COMMON_NAME) ? readCommon(cwd, hasBackends) : NO_FILE;
+  if (!common.ok || common.file !== undefined) {
+    const notes = code.map((name) => `${name} is not read: ${COMMON_NAME} comes first`);
+    return common.ok ? { ...common, notes } : common;
   }
   if (code[0] !== undefined) {
     const place: Place = { origin: 'file', file: code[0] };
@@ -49,7 +64,40 @@ export function readConfigFile(
       problems: [{ ...place, path: '', message: CODE_REFUSED, hint: CODE_HINT }],
     };
   }
-  return { ok: true, notes: [] };
+  return common;
+}
+
+const NO_FILE: ConfigFileResult = { ok: true, notes: [] };
+
+/** The `config.json` of the working folder, or a note why it is left alone. */
+function readCommon(cwd: string, hasBackends: boolean): ConfigFileResult {
+  const leftAlone = (reason: string): ConfigFileResult => ({
+    ok: true,
+    notes: [`${COMMON_NAME} is not read: ${reason} (--config ${COMMON_NAME} reads it)`],
+  });
+  if (hasBackends) return leftAlone('backends are given on the command line');
+  const result = readNamed(COMMON_NAME, { origin: 'file', file: COMMON_NAME }, cwd);
+  if (!result.ok) {
+    const hint = '--no-config starts without it';
+    return { ok: false, problems: result.problems.map((problem) => ({ ...problem, hint })) };
+  }
+  if (isOurs(result.file?.text ?? '')) return result;
+  return leftAlone('it has no key of a Fairlead config beside "port", so it is another program\'s');
+}
+
+function isOwnKey(key: string): boolean {
+  return key !== 'port' && TOP_LEVEL_KEYS.includes(key);
+}
+
+/** Any program may have a `port`. A text that is broken is judged by what looks like a key in it. */
+function isOurs(text: string): boolean {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return [...text.matchAll(/"(\w+)"\s*:/g)].some(([, key]) => isOwnKey(key as string));
+  }
+  return isMapping(value) && Object.keys(value).some(isOwnKey);
 }
 
 function readNamed(

@@ -22,8 +22,8 @@ import type { Settings } from './settings.ts';
 import { type Environment, fillInReferences, schemaBelow, valueOfText } from './text-value.ts';
 
 export interface Flags {
-  /** `--config`. */
-  readonly config?: string;
+  /** `--config`; false: `--no-config`. */
+  readonly config?: string | false;
   /** Every other flag that was given. A string stands for what the schema makes of it; anything else is the value. */
   readonly values: readonly NamedValue[];
 }
@@ -56,7 +56,10 @@ interface ConfigText {
 }
 
 export function loadSettings(input: LoadInput): LoadResult {
-  const result = readConfigFile(input.flags.config, input.env, input.cwd);
+  const { config, values } = input.flags;
+  const hasBackends = values.some((value) => value.path[0] === 'backends');
+  const choice = { ...(config !== undefined && { config }), hasBackends };
+  const result = readConfigFile(choice, input.env, input.cwd);
   if (!result.ok) return result;
   const { file, notes } = result;
   if (file === undefined) return load(undefined, input, notes);

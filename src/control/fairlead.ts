@@ -71,6 +71,8 @@ export interface FairleadOptions {
   readonly workerUrl?: URL;
   /** Where the log goes instead of to standard output. */
   readonly logFile?: string;
+  /** What loading the config found worth telling. */
+  readonly notes?: readonly string[];
 }
 
 /** @throws StartFailed with 3 where an address is in use */
@@ -82,6 +84,11 @@ export async function startFairlead(
   const startedAt = performance.now();
   const logs = openAllLogs(settings, options.logFile);
   const { log } = logs;
+  // Before all else: whatever goes wrong later may be the wrong file.
+  const { configFile } = settings;
+  if (configFile === undefined) log.info('config.file', 'no config file is used');
+  else log.info('config.file', `the config file is ${configFile}`, { file: configFile });
+  for (const note of options.notes ?? []) log.warn('config.note', note);
   const kept = await KeptState.open({ path: settings.stateFile, log });
   const threadPlan = planThreads(settings.threads);
   if (threadPlan.note !== undefined) log.info('threads.settled', threadPlan.note);

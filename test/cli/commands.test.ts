@@ -214,7 +214,7 @@ describe('state', () => {
   });
 
   test('a damaged file is a failure that says why', async () => {
-    const cwd = await folderWith({ 'config.json': '{}', 'fairlead.state.json': '{' });
+    const cwd = await folderWith({ 'fairlead.config.json': '{}', 'fairlead.state.json': '{' });
     const { code, stderr } = await runFairlead(['state', 'show'], { cwd });
     expect(code).toBe(1);
     expect(stderr).toContain('fairlead.state.json is damaged: not JSON');

@@ -33,8 +33,8 @@ test('without any file the defaults hold, and nothing is kept', () => {
 test.each([
   [{ 'fairlead.config.json': '{"port":1}', 'fairlead.config.yaml': 'port: 2' }, 1],
   [{ 'fairlead.config.yaml': 'port: 2', 'fairlead.config.yml': 'port: 3' }, 2],
-  [{ 'fairlead.config.yml': 'port: 3', 'config.json': '{"port":4}' }, 3],
-  [{ 'config.json': '{"port":4}' }, 4],
+  [{ 'fairlead.config.yml': 'port: 3', 'config.json': '{"port":4,"backends":[]}' }, 3],
+  [{ 'config.json': '{"port":4,"backends":[]}' }, 4],
 ])('%j: port %i', (files, port) => {
   const { result } = loadIn(files as Record<string, string>);
   expect(result).toMatchObject({ ok: true, settings: { port } });
