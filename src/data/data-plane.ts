@@ -116,6 +116,7 @@ class Plane implements DataPlane {
     this.#context.isDraining = true;
     let deadline: Deadline | undefined;
     let isDone = false;
+    let isCutting = false;
     const done = (resetConnections: number): void => {
       if (isDone) return;
       isDone = true;
@@ -131,12 +132,14 @@ class Plane implements DataPlane {
     const nowMs = deadlines.now();
     deadline = deadlines.set(nowMs + deadlineMs, {
       onDue: () => {
-        const left = listener.connectionCount;
-        listener.destroy();
-        done(left);
+        isCutting = true;
+        done(listener.destroy());
       },
     });
-    listener.drain(() => done(0));
+    // The last connection that is cut leaves none as well.
+    listener.drain(deadlineMs, () => {
+      if (!isCutting) done(0);
+    });
     tunnels.drainAll(deadlineMs, nowMs);
   }
 

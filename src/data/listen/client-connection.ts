@@ -20,6 +20,7 @@ import { type HeadParser, PARSE_FAILED, PARSE_MORE } from '../wire/head-parser.t
 import { findField, isHeadMethod, readRequest, readRequestLine } from '../wire/request.ts';
 import { forwardedClient } from './client-address.ts';
 import { connectionContext } from './connection-context.ts';
+import { DRAIN_IDLE_MS } from './drain-turns.ts';
 import { PendingInput } from './pending-input.ts';
 
 /** Pipelined bytes kept while an exchange runs; past it the client is not read. */
@@ -32,8 +33,6 @@ const LINGER_TOTAL_MS = 30_000;
 const LINGER_BYTES = 64 * 1024 * 1024;
 /** How often a client is looked at that has not read its last answer to the end. */
 const READER_CHECK_MS = 1_000;
-/** While draining, an idle connection stays a moment: a request may be on its way. */
-const DRAIN_IDLE_MS = 500;
 
 const IS_READING = 0;
 const IS_LINGERING = 1;
@@ -183,19 +182,22 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     this.deadlineMs = nowMs + READER_CHECK_MS;
   }
 
-  /** An idle connection is closed soon; one in an exchange, or in the middle of a head, closes with its answer. */
-  beginDrain(): void {
-    if (this.#exchange !== null || this.#state !== IS_READING || this.#begunBytes > 0) return;
-    this.deadlineMs = Math.min(this.deadlineMs, this.#context.nowMs + DRAIN_IDLE_MS);
+  /** Whether it is idle, and closes soon. One in an exchange, or in the middle of a head, closes with its answer. */
+  beginDrain(idleMs: number = DRAIN_IDLE_MS): boolean {
+    if (this.#exchange !== null || this.#state !== IS_READING || this.#begunBytes > 0) return false;
+    this.deadlineMs = Math.min(this.deadlineMs, this.#context.nowMs + idleMs);
+    return true;
   }
 
-  /** Shutdown is out of patience, or the whole data plane ends: whatever runs here is cut. */
-  abandon(): void {
-    if (this.#state === IS_CLOSED) return;
+  /** Shutdown is out of patience: whatever runs here is cut. @returns whether the client has lost something by it. */
+  abandon(): boolean {
+    if (this.#state === IS_CLOSED) return false;
+    const isLoss = this.#exchange !== null || this.#begunBytes > 0 || this.unsentBytes > 0;
     const exchange = this.#exchange;
     this.#exchange = null;
     exchange?.onClientGone('cut off by the end of the proxy', 'ERR_CUT_AT_SHUTDOWN');
     this.reset();
+    return isLoss;
   }
 
   // ── What the socket says ────────────────────────────────────────────────────────────────────────────────────────
@@ -210,8 +212,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   #take(buffer: Buffer, length: number): void {
     if (this.#state === IS_LINGERING) {
       this.#lingerBytes += length;
-      const { nowMs } = this.#context;
-      this.deadlineMs = Math.min(nowMs + LINGER_SILENCE_MS, this.#lingerUntilMs);
+      this.deadlineMs = Math.min(this.#context.nowMs + LINGER_SILENCE_MS, this.#lingerUntilMs);
       if (this.#lingerBytes > LINGER_BYTES) this.#destroy();
       return;
     }
@@ -386,9 +387,8 @@ export class ClientConnection implements ExchangeClient, StreamUser {
       addedFields: '',
     });
     this.sendText(text);
-    const { peerAddress } = this.forwardContext;
     recordRefusal(this.#context, code, detail, {
-      clientAddress: peerAddress,
+      clientAddress: this.forwardContext.peerAddress,
       requestId,
       // What the request line said, as far as it could be read.
       ...readRequestLine(this.#parser, buffer, base),

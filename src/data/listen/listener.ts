@@ -10,6 +10,7 @@ import { isKnownHandle, peerAddress } from '../stream/tcp-handles.ts';
 import { TcpStream } from '../stream/tcp-stream.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
 import { ClientConnection } from './client-connection.ts';
+import { drainTurns } from './drain-turns.ts';
 
 const BACKLOG = 4096;
 const TLS_HANDSHAKE_MS = 10_000;
@@ -67,10 +68,6 @@ export class Listener {
     }
   }
 
-  get connectionCount(): number {
-    return this.#connections.size;
-  }
-
   /** @throws what the system says, EADDRINUSE above all. */
   listen(
     listener: ListenerSnapshot,
@@ -111,22 +108,31 @@ export class Listener {
     }
   }
 
-  /** Accepts nobody any more; calls back once the last connection is gone. */
-  drain(onEmpty: () => void): void {
+  /**
+   * Accepts nobody any more; idle connections are closed one after the other in the first half of the time; calls back
+   * once the last connection is gone.
+   */
+  drain(durationMs: number, onEmpty: () => void): void {
     this.#server.close();
     if (this.#connections.size === 0) {
       onEmpty();
       return;
     }
     this.#onEmpty = onEmpty;
-    for (const connection of this.#connections.keys()) connection.beginDrain();
+    const { firstMs, stepMs } = drainTurns(durationMs, this.#connections.size);
+    let turnMs = firstMs;
+    for (const connection of this.#connections.keys()) {
+      if (connection.beginDrain(turnMs)) turnMs += stepMs;
+    }
   }
 
-  /** Cuts every connection. */
-  destroy(): void {
+  /** Cuts every connection. @returns how many clients have lost something by it. */
+  destroy(): number {
     this.#server.close();
-    for (const connection of this.#connections.keys()) connection.abandon();
+    let cut = 0;
+    for (const connection of this.#connections.keys()) if (connection.abandon()) cut++;
     for (const carrier of this.#tlsCarriers) carrier.destroy();
+    return cut;
   }
 
   /** A TLS connection counts from its accept: a client that never ends its handshake must not get past the limit. */
