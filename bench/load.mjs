@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { latencies, parseEcho, parseH2load, parseH2loadLog, parseWrk } from './parse.mjs';
 
@@ -78,6 +79,50 @@ export async function atRate(stage, { port, seconds, clients, perClient }) {
     ({ startMs }) => startMs >= from && startMs < from + seconds * 1000,
   );
   return { errors: parseH2load(output).errors, requests: steady };
+}
+
+/** So that no burst of the load meets all of the second client's connections. */
+const SECOND_JOIN_MS = 3;
+const SECOND_CONNECTIONS = 4;
+/** The load has its rate by then. */
+const HEAD_START_MS = 300;
+
+/**
+ * A load at a fixed rate over HTTP/1.1, whose clients all begin together, and beside it a second client whose requests are
+ * told apart.
+ * @param {{ port: number, seconds: number, clients: number, rate: number, second: number }} load rates in requests a
+ *   second, all clients together
+ * @returns {Promise<{ requests: { startMs: number, ms: number }[], total: number, perSecond: number, errors: number }>}
+ *   `requests`: those of the second client
+ */
+export async function besideLoad(stage, { port, seconds, clients, rate, second }) {
+  const url = `http://127.0.0.1:${port}/`;
+  const whole = seconds + (2 * HEAD_START_MS) / 1000;
+  const commandArguments = ['--h1', '-c', String(clients), `--rps=${rate / clients}`];
+  const count = ['-n', String(Math.round(rate * whole))];
+  const loading = stage.run('h2load', [...commandArguments, ...count, url], patience(whole));
+  await sleep(HEAD_START_MS);
+  const probing = h2loadLogged(stage, seconds, [
+    '--h1',
+    '-c',
+    String(SECOND_CONNECTIONS),
+    `--rps=${second / SECOND_CONNECTIONS}`,
+    '-n',
+    String(Math.round(second * seconds)),
+    '-r',
+    '1',
+    `--rate-period=${SECOND_JOIN_MS}ms`,
+    url,
+  ]);
+  const [{ output }, probed] = await Promise.all([loading, probing]);
+  const loaded = parseH2load(output);
+  const probes = parseH2load(probed.output);
+  return {
+    requests: probed.requests,
+    total: loaded.requests + probes.requests,
+    perSecond: loaded.requests / whole,
+    errors: loaded.errors + probes.errors,
+  };
 }
 
 async function h2loadLogged(stage, seconds, options) {

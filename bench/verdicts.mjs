@@ -30,6 +30,12 @@ function strategies(key, what, most, unit) {
   return { scenario: 'pick', rows: ({ backends }) => backends === 100, key, what, most, unit };
 }
 
+/** What another client feels beside a load, as a multiple of what it feels with HAProxy. */
+function secondClient(load, key, what, most) {
+  const rows = (row) => row.name === 'haproxy' && row.load === load;
+  return { scenario: 'latency', rows, key, what, most, unit: '×' };
+}
+
 /** @type {readonly Target[]} */
 const TARGETS = [
   ratio('small-get', 'haproxy', 1.15),
@@ -66,6 +72,18 @@ const TARGETS = [
     what: 'p99 with reloads and scrapes ÷ without: no visible step',
     most: 1.25,
     unit: '×',
+  },
+  ...['50 %', '80 %'].flatMap((load) => [
+    secondClient(load, 'p50Ratio', `p50 ÷ {} at ${load} of capacity`, 1.15),
+    secondClient(load, 'p99Ratio', `p99 ÷ {} at ${load} of capacity`, 1.3),
+  ]),
+  {
+    scenario: 'changes',
+    rows: named('fairlead'),
+    key: 'errors',
+    what: 'failed requests',
+    most: 0,
+    unit: 'requests',
   },
 ];
 

@@ -1,4 +1,6 @@
 /** Every scenario, in the order in which they run. A new one joins here. */
+
+import { changes } from './changes.mjs';
 import {
   backends3,
   backends100,
@@ -11,6 +13,7 @@ import {
   smallGetNoLog,
 } from './http.mjs';
 import { idle } from './idle.mjs';
+import { latency } from './latency.mjs';
 import { pick } from './pick.mjs';
 import { tail } from './tail.mjs';
 import { threads } from './threads.mjs';
@@ -35,4 +38,6 @@ export const SCENARIOS = [
   backends100,
   pick,
   tail,
+  latency,
+  changes,
 ];
