@@ -31,6 +31,19 @@ test('chunks of one byte leave as chunks of many', async () => {
   expect(decoded(sent)).toBe(body);
 });
 
+test('chunks of one byte reach the client as chunks of many', async () => {
+  const stage = await startStage();
+  const body = letters(150_000);
+  const HEAD = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+  stage.on('/tiny', (connection) => connection.write(`${HEAD}${tinyChunks(body)}`));
+  const client = await stage.client();
+  await client.write('GET /tiny HTTP/1.1\r\nHost: a\r\n\r\n');
+  await client.readUntil('\r\n\r\n');
+  const received = await client.readUntil('\r\n0\r\n\r\n');
+  expect(received.length).toBeLessThan(body.length * 1.1);
+  expect(decoded(received)).toBe(body);
+});
+
 test('a body that was gathered is sent again byte for byte', async () => {
   const stage = await startStage();
   const body = letters(40_000);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { chunkSizeLine, lastChunk } from '../../src/data/wire/chunked.ts';
-import { decodeChunks, LIMITS } from './parse.ts';
+import { CHUNK_DATA, ChunkDecoder, chunkSizeLine, lastChunk } from '../../src/data/wire/chunked.ts';
+import { decodeChunks, LIMITS, latin1 } from './parse.ts';
 
 const END = '0\r\n\r\n';
 
@@ -17,6 +17,59 @@ test.each([
   [`5;a=b;c="d e"; f\t\r\nhello\r\n0;last\r\n\r\n`, 'hello'],
 ])('%j', (text, data) => {
   expect(decodeChunks(text)).toMatchObject({ outcome: 'done', consumed: text.length, data });
+});
+
+/** The runs that the decoder hands over for bytes that come in one piece. */
+function runsOf(text: string): string[] {
+  const bytes = latin1(text);
+  const decoder = new ChunkDecoder(LIMITS);
+  const runs: string[] = [];
+  let position = 0;
+  while (position < bytes.length) {
+    const event = decoder.next(bytes, position, bytes.length);
+    if (event !== CHUNK_DATA) break;
+    runs.push(bytes.latin1Slice(decoder.dataStart, decoder.dataEnd));
+    position = decoder.position;
+  }
+  return runs;
+}
+
+function chunk(data: string): string {
+  return `${data.length.toString(16)}\r\n${data}\r\n`;
+}
+
+/** One chunk for each byte. */
+function each(data: string): string {
+  return [...data].map(chunk).join('');
+}
+
+describe('short runs come together', () => {
+  const long = 'x'.repeat(2_000);
+
+  test('ten thousand chunks of one byte are one run', () => {
+    const data = '0123456789'.repeat(1_000);
+    expect(runsOf(`${each(data)}${END}`)).toEqual([data]);
+  });
+
+  test('leading zeros, extensions and sizes of all kinds make no difference', () => {
+    const text = `${chunk('a'.repeat(16))}${chunk('b'.repeat(17))}0001\r\nc\r\n2;x=y\r\nde\r\n${each('fg')}`;
+    expect(runsOf(`${text}${END}`)).toEqual([`${'a'.repeat(16)}${'b'.repeat(17)}cdefg`]);
+  });
+
+  test('a long run is not moved: what was gathered before it goes first', () => {
+    const text = `${each('abc')}${chunk(long)}${each('def')}${chunk(long)}`;
+    expect(runsOf(`${text}${END}`)).toEqual(['abc', long, 'def', long]);
+  });
+
+  test('so does what was gathered before a trailer, an error and the end of what has come', () => {
+    expect(runsOf(`${each('abc')}0\r\nA: 1\r\n\r\n`)).toEqual(['abc']);
+    expect(runsOf(`${each('abc')}x\r\n`)).toEqual(['abc']);
+    expect(runsOf(`${each('abc')}5\r\nde`)).toEqual(['abcde']);
+    expect(decodeChunks(`${each('abc')}1\r\nxx\r\n`)).toMatchObject({
+      outcome: 'ERR_BAD_CHUNK',
+      data: 'abcx',
+    });
+  });
 });
 
 test('what follows the last chunk is not touched', () => {

@@ -2,8 +2,9 @@
  * The chunked transfer coding (RFC 9112 §7.1), in and out.
  *
  * The decoder is pulled: each call to `next` consumes bytes until it has a run of data to hand over, needs more, is
- * done, or found an error. Runs are offsets into the caller's bytes: nothing is copied. Chunk extensions are dropped
- * (RFC 9112 §7.1.1) and bounded, since each of them costs the sender little and a parser much.
+ * done, or found an error. Runs are offsets into the caller's bytes, which it lends to be changed: short runs are moved
+ * together in place and handed over as one, so that a body in chunks of one byte costs about what its bytes cost. Chunk
+ * extensions are dropped (RFC 9112 §7.1.1) and bounded, since each of them costs the sender little and a parser much.
  */
 import type { ErrorCode } from '../../errors.ts';
 import { CHUNK_EXTENSION, CR, HEX, LF, SEMICOLON } from './bytes.ts';
@@ -31,6 +32,10 @@ export type ChunkEvent =
 const MAX_SIZE_DIGITS = 16;
 const MAX_EXTENSION_BYTES = 256;
 const MAX_TOTAL_EXTENSION_BYTES = 16 * 1024;
+/** Up to here a run is gathered: moving it costs less than handing it over. */
+const SHORT_RUN_BYTES = 1024;
+/** Up to here a loop moves it faster than a call. */
+const TINY_RUN_BYTES = 16;
 
 const AT_SIZE_START = 0;
 const AT_SIZE = 1;
@@ -43,6 +48,7 @@ const AT_TRAILER_START = 7;
 const AT_END_LF = 8;
 const AT_TRAILER = 9;
 const AT_DONE = 10;
+const HAS_FAILED = 11;
 
 export class ChunkDecoder {
   error: ErrorCode | null = null;
@@ -67,44 +73,61 @@ export class ChunkDecoder {
     this.#limits = limits;
   }
 
-  #fail(error: ErrorCode): ChunkEvent {
+  /** Found at `position`. What was gathered before it goes first: the next call says it again. */
+  #fail(error: ErrorCode, position: number): ChunkEvent {
     this.error = error;
-    return CHUNK_FAILED;
+    this.#state = HAS_FAILED;
+    this.position = position;
+    return this.#hasGathered ? CHUNK_DATA : CHUNK_FAILED;
   }
 
-  /** Goes on at `buffer[start]`; bytes from `end` on have not arrived. Never throws. */
+  get #hasGathered(): boolean {
+    return this.dataEnd > this.dataStart;
+  }
+
+  /**
+   * Goes on at `buffer[start]`; bytes from `end` on have not arrived. Never throws. What lies before `position` afterwards may
+   * have been overwritten by body bytes that were moved together.
+   */
   next(buffer: Uint8Array, start: number, end: number): ChunkEvent {
     let position = start;
+    this.dataStart = start;
+    this.dataEnd = start;
     while (position < end) {
-      const byte = buffer[position] as number;
       switch (this.#state) {
         case AT_SIZE_START: {
+          position = this.#gatherShortChunks(buffer, position, end);
+          if (position === end) continue;
           this.#remaining = 0;
           this.#digits = 0;
           this.#extensionBytes = 0;
-          if ((HEX[byte] as number) > 15) return this.#fail('ERR_BAD_CHUNK');
+          if ((HEX[buffer[position] as number] as number) > 15) {
+            return this.#fail('ERR_BAD_CHUNK', position);
+          }
           this.#state = AT_SIZE;
           continue;
         }
         case AT_SIZE: {
+          const byte = buffer[position] as number;
           const digit = HEX[byte] as number;
           if (digit <= 15) {
             this.#digits++;
             this.#remaining = this.#remaining * 16 + digit;
             if (this.#digits > MAX_SIZE_DIGITS || this.#remaining > Number.MAX_SAFE_INTEGER) {
-              return this.#fail('ERR_BAD_CHUNK');
+              return this.#fail('ERR_BAD_CHUNK', position);
             }
           } else if (byte === SEMICOLON) {
             this.#state = AT_EXTENSION;
           } else if (byte === CR) {
             this.#state = AT_SIZE_LF;
           } else {
-            return this.#fail('ERR_BAD_CHUNK');
+            return this.#fail('ERR_BAD_CHUNK', position);
           }
           position++;
           continue;
         }
         case AT_EXTENSION: {
+          const byte = buffer[position] as number;
           if (byte === CR) {
             this.#state = AT_SIZE_LF;
           } else if (
@@ -112,39 +135,52 @@ export class ChunkDecoder {
             ++this.#extensionBytes > MAX_EXTENSION_BYTES ||
             ++this.#totalExtensionBytes > MAX_TOTAL_EXTENSION_BYTES
           ) {
-            return this.#fail('ERR_BAD_CHUNK');
+            return this.#fail('ERR_BAD_CHUNK', position);
           }
           position++;
           continue;
         }
         case AT_SIZE_LF: {
-          if (byte !== LF) return this.#fail('ERR_BAD_CHUNK');
+          if (buffer[position] !== LF) return this.#fail('ERR_BAD_CHUNK', position);
           position++;
-          this.#state = this.#remaining === 0 ? AT_TRAILER_START : AT_DATA;
-          continue;
+          if (this.#remaining > 0) {
+            this.#state = AT_DATA;
+            continue;
+          }
+          this.#state = AT_TRAILER_START;
+          if (!this.#hasGathered) continue;
+          this.position = position;
+          return CHUNK_DATA;
         }
         case AT_DATA: {
-          this.dataStart = position;
-          this.dataEnd = Math.min(end, position + this.#remaining);
-          this.#remaining -= this.dataEnd - position;
+          const length = Math.min(end - position, this.#remaining);
+          const isShort = length <= SHORT_RUN_BYTES;
+          if (!isShort && this.#hasGathered) {
+            this.position = position;
+            return CHUNK_DATA;
+          }
+          this.#gather(buffer, position, length);
+          this.#remaining -= length;
           if (this.#remaining === 0) this.#state = AT_DATA_CR;
-          this.position = this.dataEnd;
+          position += length;
+          if (isShort) continue;
+          this.position = position;
           return CHUNK_DATA;
         }
         case AT_DATA_CR: {
-          if (byte !== CR) return this.#fail('ERR_BAD_CHUNK');
+          if (buffer[position] !== CR) return this.#fail('ERR_BAD_CHUNK', position);
           position++;
           this.#state = AT_DATA_LF;
           continue;
         }
         case AT_DATA_LF: {
-          if (byte !== LF) return this.#fail('ERR_BAD_CHUNK');
+          if (buffer[position] !== LF) return this.#fail('ERR_BAD_CHUNK', position);
           position++;
           this.#state = AT_SIZE_START;
           continue;
         }
         case AT_TRAILER_START: {
-          if (byte !== CR) {
+          if (buffer[position] !== CR) {
             this.#state = AT_TRAILER;
             continue;
           }
@@ -153,20 +189,80 @@ export class ChunkDecoder {
           continue;
         }
         case AT_END_LF: {
-          if (byte !== LF) return this.#fail('ERR_BAD_CHUNK');
+          if (buffer[position] !== LF) return this.#fail('ERR_BAD_CHUNK', position);
           this.#state = AT_DONE;
           this.position = position + 1;
           return CHUNK_DONE;
         }
         case AT_TRAILER:
           return this.#parseTrailer(buffer, position, end);
+        case HAS_FAILED:
+          this.position = position;
+          return CHUNK_FAILED;
         default:
           this.position = position;
           return CHUNK_DONE;
       }
     }
     this.position = position;
-    return CHUNK_MORE;
+    return this.#hasGathered ? CHUNK_DATA : CHUNK_MORE;
+  }
+
+  /** Moves a run up to those that were gathered; the first one stays where it is. */
+  #gather(buffer: Uint8Array, start: number, length: number): void {
+    if (this.#hasGathered) {
+      buffer.copyWithin(this.dataEnd, start, start + length);
+    } else {
+      this.dataStart = start;
+      this.dataEnd = start;
+    }
+    this.dataEnd += length;
+  }
+
+  /**
+   * Chunks that are short, whole and without an extension, many at a time: state by state, one of one byte would cost more
+   * than a kilobyte of a long one.
+   * @returns the offset of the first byte that belongs to none.
+   */
+  #gatherShortChunks(buffer: Uint8Array, start: number, end: number): number {
+    let position = start;
+    let { dataStart, dataEnd } = this;
+    for (;;) {
+      let at = position;
+      let size = 0;
+      while (at < end) {
+        const digit = HEX[buffer[at] as number] as number;
+        if (digit > 15) break;
+        size = size * 16 + digit;
+        at++;
+      }
+      const isSize = size > 0 && size <= SHORT_RUN_BYTES && at - position <= MAX_SIZE_DIGITS;
+      const from = at + 2;
+      const to = from + size;
+      if (
+        !isSize ||
+        to + 2 > end ||
+        buffer[at] !== CR ||
+        buffer[at + 1] !== LF ||
+        buffer[to] !== CR ||
+        buffer[to + 1] !== LF
+      ) {
+        break;
+      }
+      if (dataStart === dataEnd) {
+        dataStart = from;
+        dataEnd = to;
+      } else if (size <= TINY_RUN_BYTES) {
+        for (let byte = from; byte < to; byte++) buffer[dataEnd++] = buffer[byte] as number;
+      } else {
+        buffer.copyWithin(dataEnd, from, to);
+        dataEnd += size;
+      }
+      position = to + 2;
+    }
+    this.dataStart = dataStart;
+    this.dataEnd = dataEnd;
+    return position;
   }
 
   /** Trailers are rare and small: they are gathered in a buffer of their own, bounded like a head. */
@@ -184,7 +280,7 @@ export class ChunkDecoder {
     this.#trailerBytes = bytes;
     this.#trailerLength = before + taken;
     const outcome = parser.parse(bytes, 0, this.#trailerLength);
-    if (outcome === PARSE_FAILED) return this.#fail('ERR_BAD_TRAILER');
+    if (outcome === PARSE_FAILED) return this.#fail('ERR_BAD_TRAILER', start);
     if (outcome === PARSE_MORE) {
       this.position = start + taken;
       return CHUNK_MORE;
