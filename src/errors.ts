@@ -214,6 +214,14 @@ export const ERRORS = {
     'proxy_loop_detected',
     'The request has been here before: a backend leads back to this proxy.',
   ),
+  // An operator took the backend away: who may, goes elsewhere.
+  ERR_CUT_BY_DRAIN: {
+    status: 503,
+    source: 'proxy',
+    retry: 'if-idempotent',
+    proxyStatus: 'connection_terminated',
+    message: 'The backend was taken out of use before it had answered.',
+  },
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -13,34 +13,40 @@ import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { type DrainEnd, type DrainingBackend, followDrain } from './follow-drain.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
 
-const DRAIN_USAGE = `Usage: fairlead drain ID|URL [--deadline 30s] [--move-sessions] [--wait] [options]
+const DRAIN_USAGE = `Usage: fairlead drain ID|URL [--deadline 30s] [--move-sessions] [--cut] [--wait] [options]
 
 Sends a backend no new clients: requests in flight finish, WebSockets are closed with 1001 "going away", spread over the time. Clients with
 a session stay until the deadline, and go to another backend then.
 
   --deadline TIME  after it, WebSockets that are left are cut (timeouts.drain)
   --move-sessions  sessions go to other backends at once
+  --cut            after it, requests that are left are cut as well
   --wait           show how far it is, and return when nothing is in flight and nothing comes any more: with 1 if the
                    deadline had to cut something
 `;
 
-const REMOVE_USAGE = `Usage: fairlead remove ID|URL [--drain 30s] [--move-sessions] [--wait] [options]
+const REMOVE_USAGE = `Usage: fairlead remove ID|URL [--drain 30s] [--move-sessions] [--cut] [--wait] [options]
 
 Removes a backend. Requests in flight finish.
 
   --drain TIME     drain it first; it is removed when nothing is in flight, and after this time at the latest
   --move-sessions  sessions go to other backends at once
+  --cut            what is in flight then is cut: an event stream, for example, ends only so
   --wait           drain it first, show how far it is, and return when it is removed: with 1 if something was cut
 `;
 
-const WAYS = { wait: { type: 'boolean' }, 'move-sessions': { type: 'boolean' } } as const;
+const WAYS = {
+  wait: { type: 'boolean' },
+  'move-sessions': { type: 'boolean' },
+  cut: { type: 'boolean' },
+} as const;
 
 export function runDrain(args: readonly string[]): Promise<number> {
   const parse = () => parseFlags(args, { ...ADMIN_FLAGS, ...WAYS, deadline: { type: 'string' } });
   return runAdminCommand('drain', DRAIN_USAGE, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, 'Which backend? For example: fairlead drain 0');
-    const query = queryOf('--deadline', values.deadline, values['move-sessions']);
+    const query = queryOf('--deadline', values.deadline, values);
     const { id } = await findBackend(client, which);
     const draining = await beginDrain(client, id, query);
     const name = nameOf(draining);
@@ -58,7 +64,7 @@ export function runRemove(args: readonly string[]): Promise<number> {
   return runAdminCommand('remove', REMOVE_USAGE, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, 'Which backend? For example: fairlead remove 0');
-    const query = queryOf('--drain', values.drain, values['move-sessions']);
+    const query = queryOf('--drain', values.drain, values);
     const { id } = await findBackend(client, which);
     if (values.wait === true) return removeDrained(client, id, query, show);
     const answer = (await client.callForObject(
@@ -106,25 +112,38 @@ async function beginDrain(
 }
 
 /** The time goes to the API as it was typed. Throws `UsageError`. */
-function queryOf(flag: string, text: string | undefined, movesSessions = false): string {
-  const sessions = movesSessions ? 'sessions=move' : '';
-  if (text === undefined) return sessions === '' ? '' : `?${sessions}`;
-  const duration = parseDuration(text);
-  if (duration.ok)
-    return `?drain=${encodeURIComponent(text)}${sessions === '' ? '' : `&${sessions}`}`;
-  const hint = duration.hint === undefined ? '' : ` (${duration.hint})`;
-  throw new UsageError(`${flag}: ${duration.reason}${hint}`);
+function queryOf(
+  flag: string,
+  text: string | undefined,
+  ways: { readonly 'move-sessions'?: boolean; readonly cut?: boolean },
+): string {
+  const query = new URLSearchParams();
+  if (text !== undefined) {
+    const duration = parseDuration(text);
+    if (!duration.ok) {
+      const hint = duration.hint === undefined ? '' : ` (${duration.hint})`;
+      throw new UsageError(`${flag}: ${duration.reason}${hint}`);
+    }
+    query.set('drain', text);
+  }
+  if (ways['move-sessions'] === true) query.set('sessions', 'move');
+  if (ways.cut === true) query.set('cut', 'true');
+  return query.size === 0 ? '' : `?${query}`;
 }
 
 /** What did not go as it should; undefined: nothing. */
 function mishapOf({ how, backend }: DrainEnd): string | undefined {
   const name = nameOf(backend);
-  const { in_flight: left = 0, cut = 0 } = backend.draining ?? {};
+  const { in_flight: left = 0, cut = 0, cut_requests: cutRequests = 0 } = backend.draining ?? {};
+  const all = [
+    ...(cut > 0 ? [counted(cut, 'WebSocket')] : []),
+    ...(cutRequests > 0 ? [counted(cutRequests, 'request')] : []),
+  ].join(' and ');
   switch (how) {
     case 'drained':
-      return cut === 0 ? undefined : `${name} is drained, but the deadline cut ${webSockets(cut)}`;
+      return all === '' ? undefined : `${name} is drained, but the deadline cut ${all}`;
     case 'overdue': {
-      const also = cut === 0 ? '' : `, and the deadline cut ${webSockets(cut)}`;
+      const also = all === '' ? '' : `, and the deadline cut ${all}`;
       return `${name} is past its deadline with ${inFlight(left)}${also}`;
     }
     case 'removed':
@@ -154,9 +173,9 @@ function nameOf({ url, id }: ShownBackend): string {
 }
 
 function inFlight(count: number): string {
-  return `${count} ${count === 1 ? 'request' : 'requests'} in flight`;
+  return `${counted(count, 'request')} in flight`;
 }
 
-function webSockets(count: number): string {
-  return `${count} ${count === 1 ? 'WebSocket' : 'WebSockets'}`;
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

@@ -27,6 +27,12 @@ interface Status {
     /** Why it gets requests or not, in words. */
     readonly why?: string;
   })[];
+  /** Removed, with requests in flight. */
+  readonly leaving?: readonly {
+    readonly id: number;
+    readonly url: string;
+    readonly in_flight: number;
+  }[];
 }
 
 export function runStatus(args: readonly string[]): Promise<number> {
@@ -54,7 +60,11 @@ export function runHealthcheck(args: readonly string[]): Promise<number> {
 function describe(status: Status): string {
   const { strategy, active_backends: active, total_backends: total } = status;
   const up = formatDuration(Math.floor(status.uptime_seconds) * 1000);
-  const summary = `${strategy}, ${active} of ${total} backends alive, up ${up}`;
+  const leaving = (status.leaving ?? []).map(
+    ({ id, url, in_flight: left }) => `${url} (backend ${id}) is removed, with ${left} in flight`,
+  );
+  const first = `${strategy}, ${active} of ${total} backends alive, up ${up}`;
+  const summary = [first, ...leaving].join('\n');
   if (total === 0) return `${summary}\nfairlead add URL adds a backend`;
   const rows = status.backends.map((backend) => [
     String(backend.id),

@@ -18,6 +18,7 @@ export interface DrainingBackend extends ShownBackend {
     readonly in_flight: number;
     readonly tunnels: number;
     readonly cut: number;
+    readonly cut_requests?: number;
   };
 }
 

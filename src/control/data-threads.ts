@@ -11,12 +11,14 @@ import { createLogRing, LogRing } from '../snapshot/log-ring.ts';
 import type {
   ClientTables,
   ConnectFailedMessage,
+  CutBackendMessage,
   DataThreadInit,
   DrainBackendMessage,
   EligibilityMessage,
   FaultsInARowMessage,
   FromDataThread,
   KeepBackendMessage,
+  RequestsCutMessage,
   SnapshotMessage,
   ToDataThread,
   TunnelsCutMessage,
@@ -59,6 +61,7 @@ export interface DataThreadsOptions {
   readonly onConnectFailed: (message: ConnectFailedMessage) => void;
   readonly onFaultsInARow: (message: FaultsInARowMessage) => void;
   readonly onTunnelsCut: (message: TunnelsCutMessage) => void;
+  readonly onRequestsCut: (message: RequestsCutMessage) => void;
   /** The lines are shared memory: they may be read until `release` is called. */
   readonly onAccessLog: (lines: Uint8Array, count: number, release: () => void) => void;
   /** Another entry file than `data/worker`, for tests. */
@@ -196,7 +199,7 @@ export class DataThreads {
   }
 
   /** A thread that starts later has no tunnel from before the drain: it needs not know. */
-  drainBackend(message: DrainBackendMessage | KeepBackendMessage): void {
+  drainBackend(message: DrainBackendMessage | KeepBackendMessage | CutBackendMessage): void {
     this.#broadcast(message);
   }
 
@@ -337,6 +340,9 @@ export class DataThreads {
         break;
       case 'tunnels-cut':
         this.#options.onTunnelsCut(message);
+        break;
+      case 'requests-cut':
+        this.#options.onRequestsCut(message);
         break;
       case 'connect-failed':
         this.#options.onConnectFailed(message);

@@ -4,7 +4,11 @@
  */
 import type { Logger } from '../observe/logger.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
-import type { DrainBackendMessage, KeepBackendMessage } from '../snapshot/messages.ts';
+import type {
+  CutBackendMessage,
+  DrainBackendMessage,
+  KeepBackendMessage,
+} from '../snapshot/messages.ts';
 import type { Backend } from './backend.ts';
 
 /** Whether sessions stay with a backend that drains until its deadline, or leave it at once. */
@@ -17,7 +21,7 @@ export interface DrainsOptions {
   readonly log: Logger;
   readonly threadCount: number;
   /** Tells every data thread. */
-  readonly tell: (message: DrainBackendMessage | KeepBackendMessage) => void;
+  readonly tell: (message: DrainBackendMessage | KeepBackendMessage | CutBackendMessage) => void;
   /** Sessions go elsewhere from now on, or stay; resolves when every data thread knows. */
   readonly moveSessions: (id: number, areMoved: boolean) => Promise<void>;
   /** There are sessions at all. */
@@ -30,7 +34,10 @@ interface Drain {
   readonly deadline: number;
   /** Tunnels that the deadline has cut so far, in all threads together. */
   cut: number;
+  cutRequests: number;
   readonly sessions: SessionsWhileDraining;
+  /** The deadline cuts requests too. */
+  readonly cutsRequests: boolean;
   /** No data thread sends anything here any more. */
   isOver: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -45,7 +52,9 @@ export interface DrainView {
     /** Tunnels among them. */
     readonly in_flight: number;
     readonly tunnels: number;
+    /** Tunnels, and requests, that the deadline has cut. */
     readonly cut: number;
+    readonly cut_requests: number;
     /** `move`: its sessions have left, or leave at once. `keep`: at the deadline. */
     readonly sessions: SessionsWhileDraining;
   };
@@ -76,25 +85,30 @@ export class Drains {
   }
 
   /** Begins anew for a backend that drains already. */
-  start(id: number, durationMs: number, sessions: SessionsWhileDraining = 'keep'): void {
+  start(
+    id: number,
+    durationMs: number,
+    sessions: SessionsWhileDraining = 'keep',
+    cutsRequests = false,
+  ): void {
     clearTimeout(this.#drains.get(id)?.timer);
     const since = this.#now();
     const drain: Drain = {
       since,
       deadline: since + durationMs,
       cut: 0,
+      cutRequests: 0,
       sessions,
+      cutsRequests,
       isOver: false,
       timer: undefined,
     };
     this.#drains.set(id, drain);
     if (sessions === 'move') void this.#finish(id, drain);
-    else {
-      void this.#moveSessions(id, false);
-      const ms = Math.min(durationMs, LONGEST_TIMER_MS);
-      drain.timer = setTimeout(() => void this.#finish(id, drain), ms);
-      drain.timer.unref();
-    }
+    else void this.#moveSessions(id, false);
+    const ms = Math.min(durationMs, LONGEST_TIMER_MS);
+    drain.timer = setTimeout(() => void this.#end(id, drain), ms);
+    drain.timer.unref();
     this.#tell({ kind: 'drain-backend', backendId: id, deadlineMs: durationMs });
   }
 
@@ -107,6 +121,20 @@ export class Drains {
   forget(id: number): void {
     clearTimeout(this.#drains.get(id)?.timer);
     this.#drains.delete(id);
+  }
+
+  /** What is in flight there is not waited for any longer. It may have been removed. */
+  cutOff(id: number): void {
+    this.#tell({ kind: 'cut-backend', backendId: id });
+  }
+
+  requestsCut(id: number, count: number): void {
+    const drain = this.#drains.get(id);
+    if (drain !== undefined) drain.cutRequests += count;
+    this.#log.warn('backend.requests_cut', `${count} requests to backend ${id} were cut`, {
+      id,
+      count,
+    });
   }
 
   tunnelsCut(id: number, count: number): void {
@@ -139,10 +167,17 @@ export class Drains {
         in_flight: inFlight,
         tunnels,
         cut: drain?.cut ?? 0,
+        cut_requests: drain?.cutRequests ?? 0,
         sessions: backend.hasMovedSessions ? 'move' : (drain?.sessions ?? 'keep'),
       },
       drained: this.isDrained(backend),
     };
+  }
+
+  async #end(id: number, drain: Drain): Promise<void> {
+    // Nothing comes any more before what is there is cut.
+    await this.#finish(id, drain);
+    if (drain.cutsRequests && this.#drains.get(id) === drain) this.cutOff(id);
   }
 
   async #finish(id: number, drain: Drain): Promise<void> {

@@ -19,6 +19,7 @@ import { DataThreads, ListenError } from './data-threads.ts';
 import { Drains } from './drains.ts';
 import { HealthChecker } from './health.ts';
 import { KeptState } from './kept-state.ts';
+import { Leavers } from './leavers.ts';
 import { type Logs, openLogs } from './logs.ts';
 import { Operator, type Precondition } from './operator.ts';
 import { countChanges } from './operator-state.ts';
@@ -100,6 +101,7 @@ export async function startFairlead(
       health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
     onFaultsInARow: ({ backendId, detail }) => watch.faultsInARow(backendId, detail),
     onTunnelsCut: ({ backendId, count }) => drains.tunnelsCut(backendId, count),
+    onRequestsCut: ({ backendId, count }) => drains.requestsCut(backendId, count),
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(options.workerUrl && { workerUrl: options.workerUrl }),
   });
@@ -135,6 +137,8 @@ export async function startFairlead(
       await threads.settled();
     },
   });
+  const leavers = new Leavers(threadCount);
+  leavers.sync(registry.backends());
   const operator = new Operator({
     registry,
     store: kept.store,
@@ -142,6 +146,7 @@ export async function startFairlead(
     drains,
     async publish() {
       const snapshot = registry.snapshot();
+      leavers.sync(registry.backends());
       const applied = threads.apply(snapshot);
       watch.sync(snapshot.pool.eligibility);
       health.sync();
@@ -189,6 +194,7 @@ export async function startFairlead(
       registry,
       operator,
       threadCount,
+      leaving: () => leavers.view(),
       uptimeSeconds: () => (performance.now() - startedAt) / 1000,
       queued: () => readProcessCounters(threads.counters, threadCount).queued,
       metrics: () => renderPrometheus(metrics.collect()),

@@ -71,11 +71,12 @@ export class Operator {
     return backend;
   }
 
-  /** In-flight requests finish in the data plane. @throws ChangeRefused, SaveFailed */
-  async remove(id: number, precondition?: Precondition): Promise<Backend> {
+  /** In-flight requests finish in the data plane, unless they are cut. @throws ChangeRefused, SaveFailed */
+  async remove(id: number, precondition?: Precondition, cutsRequests = false): Promise<Backend> {
     const backend = await this.#change(() => this.#registry.planRemove(id), precondition);
     this.#stopLeaving(id);
     this.#drains.forget(id);
+    if (cutsRequests) this.#drains.cutOff(id);
     this.#log.info('backend.removed', `${backend.address.url} removed`, {
       backend: backend.address.url,
       id,
@@ -89,6 +90,7 @@ export class Operator {
     drainMs: number,
     precondition?: Precondition,
     sessions?: SessionsWhileDraining,
+    cutsRequests = false,
   ): Promise<Backend> {
     const backend = await this.#change(() => this.#registry.planLeave(id), precondition);
     this.#log.info('backend.draining', `${backend.address.url} is draining before its removal`, {
@@ -103,7 +105,7 @@ export class Operator {
       if (!this.#drains.isDrained(backend) && performance.now() < deadline) return;
       this.#stopLeaving(id);
       // When its turn comes, somebody may have called the removal off, and has been told that it is.
-      this.remove(id, () => this.#expectLeaving(id)).catch((error: unknown) =>
+      this.remove(id, () => this.#expectLeaving(id), cutsRequests).catch((error: unknown) =>
         this.#removalFailed(backend, error),
       );
     }, DRAIN_POLL_MS);
@@ -118,11 +120,12 @@ export class Operator {
     precondition?: Precondition,
     drainMs?: number,
     sessions?: SessionsWhileDraining,
+    cutsRequests?: boolean,
   ): Promise<Backend> {
     const backend = await this.#change(() => this.#registry.planUpdate(id, update), precondition);
     if (update.state !== undefined) {
       this.#stopLeaving(id);
-      this.#drainAs(id, update.state, drainMs, sessions);
+      this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
     }
     const { url } = backend.address;
     const role = backend.isBackup ? ', a backup' : '';
@@ -189,10 +192,12 @@ export class Operator {
     state: AdminState,
     drainMs: number | undefined,
     sessions: SessionsWhileDraining | undefined,
+    cutsRequests: boolean | undefined,
   ): void {
+    const isAnew = drainMs !== undefined || sessions !== undefined || cutsRequests === true;
     if (state !== 'draining') this.#drains.cancel(id);
-    else if (drainMs !== undefined || sessions !== undefined || !this.#drains.has(id)) {
-      this.#drains.start(id, drainMs ?? this.#registry.settings.drainMs, sessions);
+    else if (isAnew || !this.#drains.has(id)) {
+      this.#drains.start(id, drainMs ?? this.#registry.settings.drainMs, sessions, cutsRequests);
     }
   }
 

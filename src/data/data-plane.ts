@@ -25,6 +25,8 @@ class Plane implements DataPlane {
   readonly #viewParts: ViewParts;
   readonly #reusePort: boolean;
   #listener: Listener | null = null;
+  /** Backends that have left the snapshot with connections in use. */
+  readonly #removed = new Map<number, Backend>();
   #isStopped = false;
 
   constructor(init: DataThreadInit, post: PostToControl) {
@@ -67,6 +69,9 @@ class Plane implements DataPlane {
       case 'keep-backend':
         this.#context.tunnels.keep(message.backendId);
         break;
+      case 'cut-backend':
+        this.#cutBackend(message.backendId);
+        break;
       case 'drain':
         this.#drain(message.deadlineMs);
         break;
@@ -83,7 +88,12 @@ class Plane implements DataPlane {
     const view = createView(snapshot, previous, this.#viewParts);
     context.swapView(view);
     for (const [id, backend] of previous?.backends ?? []) {
-      if (!view.backends.has(id)) backend.remove();
+      if (view.backends.has(id)) continue;
+      backend.remove();
+      this.#removed.set(id, backend);
+    }
+    for (const [id, backend] of this.#removed) {
+      if (!backend.isConnected) this.#removed.delete(id);
     }
     const tls = snapshot.listener.tls;
     const previousTls = previous?.snapshot.listener.tls;
@@ -109,6 +119,14 @@ class Plane implements DataPlane {
   #drainBackend(id: number, deadlineMs: number): void {
     const { tunnels, deadlines } = this.#context;
     tunnels.drain(id, deadlineMs, deadlines.now());
+  }
+
+  #cutBackend(id: number): void {
+    const { post, tunnels, view } = this.#context;
+    tunnels.cut(id);
+    const backend = view.backends.get(id) ?? this.#removed.get(id);
+    const count = backend?.cutOff() ?? 0;
+    if (count > 0) post({ kind: 'requests-cut', backendId: id, count });
   }
 
   #drain(deadlineMs: number): void {

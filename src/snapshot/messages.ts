@@ -65,6 +65,12 @@ export interface KeepBackendMessage {
   readonly backendId: number;
 }
 
+/** What is in flight at this backend, which may have left the snapshot, is cut (`tunnels-cut`, `requests-cut`). */
+export interface CutBackendMessage {
+  readonly kind: 'cut-backend';
+  readonly backendId: number;
+}
+
 /**
  * Stop accepting, answer what is in flight with `Connection: close`, close idle connections, tell the clients of
  * tunnels to go, spread over the time, and answer `drained` once no client connection is left. After `deadlineMs` what is left is reset, and `drained` says how many that were.
@@ -85,6 +91,7 @@ export type ToDataThread =
   | ListenMessage
   | DrainBackendMessage
   | KeepBackendMessage
+  | CutBackendMessage
   | DrainMessage
   | StopMessage;
 
@@ -111,6 +118,13 @@ export interface DrainedMessage {
   readonly kind: 'drained';
   /** Client connections that were reset at the deadline. */
   readonly resetConnections: number;
+}
+
+/** So many requests were in flight at a backend in this thread, and were cut, as `cut-backend` wanted. */
+export interface RequestsCutMessage {
+  readonly kind: 'requests-cut';
+  readonly backendId: number;
+  readonly count: number;
 }
 
 /** The deadline of a backend's drain has come, and this thread cuts so many tunnels that are left. */
@@ -163,6 +177,7 @@ export type FromDataThread =
   | AppliedMessage
   | DrainedMessage
   | TunnelsCutMessage
+  | RequestsCutMessage
   | ConnectFailedMessage
   | FaultsInARowMessage
   | AccessLogMessage

@@ -20,6 +20,7 @@ function setUp({ count = 1, host = '127.0.0.1', port = 0 } = {}) {
     onConnectFailed: (message) => failed.push(message),
     onFaultsInARow: () => {},
     onTunnelsCut: () => {},
+    onRequestsCut: () => {},
     onAccessLog: (lines, _count, release) => {
       accessed.push(Buffer.from(lines).toString());
       release();

@@ -36,6 +36,7 @@ test('a drain is told to the threads, and shows what they count', () => {
   threads[0]?.requestStarted();
   drains.tunnelsCut(0, 1);
   drains.tunnelsCut(0, 2);
+  drains.requestsCut(0, 5);
   expect(drains.view(one)).toEqual({
     draining: {
       since: '2026-01-01T00:00:00.000Z',
@@ -43,11 +44,16 @@ test('a drain is told to the threads, and shows what they count', () => {
       in_flight: 3,
       tunnels: 2,
       cut: 3,
+      cut_requests: 5,
       sessions: 'keep',
     },
     drained: false,
   });
-  expect(log.events()).toEqual(['backend.tunnels_cut', 'backend.tunnels_cut']);
+  expect(log.events()).toEqual([
+    'backend.tunnels_cut',
+    'backend.tunnels_cut',
+    'backend.requests_cut',
+  ]);
   drains.cancel(0);
   drains.cancel(0);
   expect(told).toEqual([
@@ -60,7 +66,15 @@ test('a drain from before the start of the process has no times, and nothing lef
   const { registry, drains, one } = setUp();
   registry.planUpdate(0, { state: 'draining' }).commit();
   expect(drains.view(one)).toEqual({
-    draining: { since: null, deadline: null, in_flight: 0, tunnels: 0, cut: 0, sessions: 'keep' },
+    draining: {
+      since: null,
+      deadline: null,
+      in_flight: 0,
+      tunnels: 0,
+      cut: 0,
+      cut_requests: 0,
+      sessions: 'keep',
+    },
     drained: true,
   });
 });

@@ -27,6 +27,7 @@ class User implements ConnectionUser {
   onBackendEnd(): void {}
   onBackendWriteFailed(): void {}
   onBackendDrain(): void {}
+  onBackendCutOff(): void {}
 }
 
 /** One backend as two data threads see it. */

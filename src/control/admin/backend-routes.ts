@@ -87,11 +87,13 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   async function remove(call: AdminCall, backend: Backend): Promise<AdminAnswer> {
     const precondition = preconditionOf(call.request);
     const drainMs = readDrain(call.query, registry.settings.drainMs) ?? 0;
+    const cuts = readCut(call.query);
     if (drainMs > 0) {
       const sessions = readSessions(call.query);
-      return answer(202, await operator.leave(backend.id, drainMs, precondition, sessions));
+      const leaving = await operator.leave(backend.id, drainMs, precondition, sessions, cuts);
+      return answer(202, leaving);
     }
-    const removed = answer(200, await operator.remove(backend.id, precondition));
+    const removed = answer(200, await operator.remove(backend.id, precondition, cuts));
     return {
       ...removed,
       body: {
@@ -107,7 +109,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends',
       summary: 'the backends; add one; remove one by its URL',
       isOfPool: true,
-      parameters: { DELETE: ['drain', 'sessions'] },
+      parameters: { DELETE: ['drain', 'sessions', 'cut'] },
       methods: {
         GET: () => ({
           status: 200,
@@ -127,7 +129,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends/{id}',
       summary: 'one backend; change its weight or state; remove it',
       isOfPool: true,
-      parameters: { DELETE: ['drain', 'sessions'], PATCH: ['drain', 'sessions'] },
+      parameters: { DELETE: ['drain', 'sessions', 'cut'], PATCH: ['drain', 'sessions', 'cut'] },
       methods: {
         GET: (call) => answer(200, named(call)),
         PATCH: async (call) => {
@@ -135,16 +137,24 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
           const update = readUpdate(call.body);
           const drainMs = readDrain(call.query, registry.settings.drainMs);
           const sessions = readSessions(call.query);
-          if ((drainMs ?? sessions) !== undefined && update.state !== 'draining') {
+          const cuts = readCut(call.query);
+          if (((drainMs ?? sessions) !== undefined || cuts) && update.state !== 'draining') {
             throw new ProblemError(
               422,
               'ERR_INVALID_VALUE',
-              '"drain" and "sessions" go with {"state": "draining"}.',
+              '"drain", "sessions" and "cut" go with {"state": "draining"}.',
             );
           }
           return answer(
             200,
-            await operator.update(id, update, preconditionOf(call.request), drainMs, sessions),
+            await operator.update(
+              id,
+              update,
+              preconditionOf(call.request),
+              drainMs,
+              sessions,
+              cuts,
+            ),
           );
         },
         DELETE: (call) => remove(call, named(call)),
@@ -219,6 +229,13 @@ function readSessions(query: URLSearchParams): SessionsWhileDraining | undefined
     `sessions: must be one of ${SESSIONS_WHILE_DRAINING.join(', ')}`,
     didYouMean(clip(text), SESSIONS_WHILE_DRAINING),
   );
+}
+
+/** `?cut=true`: requests that are left at the deadline are cut. */
+function readCut(query: URLSearchParams): boolean {
+  const text = query.get('cut') ?? 'false';
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new ProblemError(422, 'ERR_INVALID_VALUE', 'cut: must be true or false.');
 }
 
 function readBackup(value: unknown): boolean {

@@ -4,6 +4,7 @@ import { canonicalStrategy, STRATEGY_ALIASES } from '../../config/strategy-name.
 import { PROMETHEUS_CONTENT_TYPE } from '../../observe/prometheus.ts';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import { viewStatus } from '../backend-view.ts';
+import type { LeaverView } from '../leavers.ts';
 import type { Operator } from '../operator.ts';
 import type { Registry } from '../registry.ts';
 import { clip, parseObject, requireText } from './body.ts';
@@ -18,6 +19,8 @@ export interface StatusRoutesOptions {
   readonly uptimeSeconds: () => number;
   /** Requests that wait for a backend now. */
   readonly queued: () => number;
+  /** Backends that are removed, and requests in flight there. */
+  readonly leaving: () => readonly LeaverView[];
   /** The Prometheus page. */
   readonly metrics: () => string;
   /** Undefined: ready. Else why not. */
@@ -25,7 +28,8 @@ export interface StatusRoutesOptions {
 }
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
-  const { registry, operator, threadCount, uptimeSeconds, queued, metrics, notReady } = options;
+  const { registry, operator, threadCount, uptimeSeconds, queued, leaving, metrics, notReady } =
+    options;
 
   function showStrategy(): AdminAnswer {
     return {
@@ -59,7 +63,10 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
       methods: {
         GET: () => ({
           status: 200,
-          body: viewStatus(registry, threadCount, uptimeSeconds(), queued()),
+          body: {
+            ...viewStatus(registry, threadCount, uptimeSeconds(), queued()),
+            leaving: leaving(),
+          },
           headers: { ETag: etagOf(registry.generation) },
         }),
       },

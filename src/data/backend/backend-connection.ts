@@ -17,6 +17,8 @@ export interface ConnectionOwner {
   readonly counters: BackendCounters;
   /** An idle connection has closed by itself. */
   forget(connection: BackendConnection): void;
+  /** Called once for each. */
+  onConnectionClosed(connection: BackendConnection): void;
 }
 
 /** Whoever has the connection: told everything that happens on it until it is released or closed. */
@@ -31,6 +33,8 @@ export interface ConnectionUser {
   onBackendWriteFailed(detail: string): void;
   /** What was written has left; more may be written. */
   onBackendDrain(): void;
+  /** The backend is taken out of use, and what is under way there is not waited for. */
+  onBackendCutOff(): void;
 }
 
 const IS_CONNECTING = 0;
@@ -127,6 +131,13 @@ export class BackendConnection implements ConnectUser {
     return this.#state === IS_CLOSED;
   }
 
+  /** @returns whether there is anything to cut. */
+  cutOff(): boolean {
+    const user = this.#user;
+    user?.onBackendCutOff();
+    return user !== null;
+  }
+
   /** Closes at once and tells nobody. */
   destroy(): void {
     this.#user = null;
@@ -190,6 +201,7 @@ export class BackendConnection implements ConnectUser {
     if (this.#state === IS_CLOSED) return;
     this.#state = IS_CLOSED;
     this.backend.counters.connectionClosed();
+    this.backend.onConnectionClosed(this);
     this.#connecting?.cancel();
     this.#stream?.destroy();
   }

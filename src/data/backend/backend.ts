@@ -27,6 +27,8 @@ export class Backend implements Candidate, ConnectionOwner {
   readonly #idle: BackendConnection[] = [];
   /** Those that wait for the next request of one client, oldest first. */
   readonly #pinned = new Set<BackendConnection>();
+  /** In use or idle. */
+  readonly #open = new Set<BackendConnection>();
   readonly #threadCount: number;
   readonly #io: ThreadIo;
   #isRemoved = false;
@@ -83,7 +85,26 @@ export class Backend implements Candidate, ConnectionOwner {
       // An idle one that this request had a reason not to take makes room for it.
       if (!this.#closeOldest() || !this.counters.tryOpenConnection(limit)) return null;
     }
-    return new BackendConnection(this, user, this.#io);
+    const connection = new BackendConnection(this, user, this.#io);
+    if (!connection.isClosed) this.#open.add(connection);
+    return connection;
+  }
+
+  onConnectionClosed(connection: BackendConnection): void {
+    this.#open.delete(connection);
+  }
+
+  get isConnected(): boolean {
+    return this.#open.size > 0;
+  }
+
+  /** Cuts what is under way here. @returns how much that was */
+  cutOff(): number {
+    // What is sent again may open another one.
+    const connections = [...this.#open];
+    let count = 0;
+    for (const connection of connections) if (connection.cutOff()) count++;
+    return count;
   }
 
   /** Closes an idle connection, one that anybody could have used if there is any. */

@@ -347,6 +347,10 @@ export class Attempt implements ConnectionUser {
     if (this.#download !== null) this.#owner.onUploadRoom();
   }
 
+  onBackendCutOff(): void {
+    this.#owner.onAttemptFailed('ERR_CUT_BY_DRAIN', 'the backend is out of use');
+  }
+
   /** The response may already be on its way (an early 413): nothing more is written, and reading goes on. */
   onBackendWriteFailed(): void {
     this.#owner.onUploadRoom();

@@ -98,7 +98,7 @@ export class OpenTunnels {
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
     for (const [backendId, { deadlineMs }] of this.#drains) {
-      if (deadlineMs <= nowMs) this.#cut(backendId);
+      if (deadlineMs <= nowMs) this.cut(backendId);
     }
     for (const [tunnel, turnMs] of this.#turns) {
       if (turnMs > nowMs) continue;
@@ -131,7 +131,8 @@ export class OpenTunnels {
     }
   }
 
-  #cut(backendId: number): void {
+  /** Those to this backend, at once. */
+  cut(backendId: number): void {
     this.#drains.delete(backendId);
     const left = this.#of(backendId);
     if (left.length === 0) return;

@@ -166,6 +166,10 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
     else this.#owner.onTunnelBroken(detail);
   }
 
+  onBackendCutOff(): void {
+    this.end();
+  }
+
   // A tunnel's connection is open already.
   onBackendConnected(): void {}
   onBackendConnectFailed(): void {}

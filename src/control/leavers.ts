@@ -1,0 +1,58 @@
+/**
+ * Backends that are gone from the registry while requests are in flight there: removed by an operator, or by a reload. They
+ * are shown until the last of those is over. Their counters go on: the data threads hold them as well.
+ */
+import { readBackendCounters } from '../snapshot/counters.ts';
+import type { Backend } from './backend.ts';
+
+/** A thread that has not heard of the removal yet may still begin a request. */
+const SETTLE_MS = 2000;
+
+/** The field names are an interface: see docs. */
+export interface LeaverView {
+  readonly id: number;
+  readonly url: string;
+  /** When it was removed. */
+  readonly since: string;
+  /** Tunnels among them. */
+  readonly in_flight: number;
+  readonly tunnels: number;
+}
+
+export class Leavers {
+  readonly #threadCount: number;
+  readonly #now: () => number;
+  #known: ReadonlyMap<number, Backend> = new Map();
+  readonly #gone = new Map<number, { readonly backend: Backend; readonly since: number }>();
+
+  constructor(threadCount: number, now: () => number = Date.now) {
+    this.#threadCount = threadCount;
+    this.#now = now;
+  }
+
+  /** @param backends those of the registry, whenever they may have changed. */
+  sync(backends: readonly Backend[]): void {
+    const since = this.#now();
+    const known = new Map(backends.map((backend) => [backend.id, backend]));
+    for (const [id, backend] of this.#known) {
+      if (!known.has(id)) this.#gone.set(id, { backend, since });
+    }
+    this.#known = known;
+    this.view();
+  }
+
+  /** In the order in which they were removed. */
+  view(): LeaverView[] {
+    const views: LeaverView[] = [];
+    for (const [id, { backend, since }] of this.#gone) {
+      const { inFlight, tunnels } = readBackendCounters(backend.counters, this.#threadCount);
+      const isOver = inFlight === 0;
+      if (isOver && this.#now() - since >= SETTLE_MS) this.#gone.delete(id);
+      if (isOver) continue;
+      const { url } = backend.address;
+      const gone = new Date(since).toISOString();
+      views.push({ id, url, since: gone, in_flight: inFlight, tunnels });
+    }
+    return views;
+  }
+}
