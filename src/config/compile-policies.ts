@@ -241,13 +241,18 @@ function compileOutlier(merged: MergedConfig, report: Report): OutlierSettings |
   }
   if (outlier.max_ejection_percent === 0) {
     report.note('outlier_detection has no effect while its max_ejection_percent is 0');
-  } else if (outlier.consecutive_failures === 0 && outlier.failure_percent === 0) {
+  } else if (
+    outlier.consecutive_failures === 0 &&
+    outlier.consecutive_5xx === 0 &&
+    outlier.failure_percent === 0
+  ) {
     report.note(
-      'outlier_detection has no effect while its consecutive_failures and failure_percent are off',
+      'outlier_detection has no effect while its consecutive_failures, consecutive_5xx and failure_percent are off',
     );
   }
   return {
     consecutiveFailures: outlier.consecutive_failures,
+    consecutive5xx: outlier.consecutive_5xx,
     failurePercent: outlier.failure_percent,
     minRequests: outlier.min_requests,
     intervalMs: outlier.interval,

@@ -143,6 +143,7 @@ function policiesOf(settings: Settings): Readonly<Record<string, unknown>> {
     outlier_detection: outlier !== null && {
       enabled: true,
       consecutive_failures: outlier.consecutiveFailures,
+      consecutive_5xx: outlier.consecutive5xx,
       failure_percent: outlier.failurePercent,
       min_requests: outlier.minRequests,
       interval: formatDuration(outlier.intervalMs),

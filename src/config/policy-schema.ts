@@ -136,8 +136,18 @@ const outlierDetection = z.strictObject(
       wholeNumber(0, 1000),
       'must be a whole number from 0 to 1000, or false for off',
     )
-      .describe('So many failures in a row eject a backend. 0 or false: off.')
+      .describe(
+        'So many failed connections and connections that broke, in a row, eject a backend. 0 or false: off.',
+      )
       .prefault(5),
+    consecutive_5xx: orNone(
+      wholeNumber(0, 1000),
+      'must be a whole number from 0 to 1000, or false for off',
+    )
+      .describe(
+        'So many failures of any kind in a row, 5xx answers among them, eject a backend. 0 or false: off.',
+      )
+      .prefault(false),
     failure_percent: percentOrNone()
       .describe(
         'So many failures in percent of the requests of an interval eject a backend. 0 or false: off.',

@@ -52,8 +52,10 @@ export interface BackendSettings extends BackendAddress {
 
 /** Passive health: who fails real requests is taken out for a while. Envoy's outlier detection is the model. */
 export interface OutlierSettings {
-  /** Faults in a row, all data threads together; 0: off. */
+  /** Broken connections in a row, all data threads together; 0: off. */
   readonly consecutiveFailures: number;
+  /** Faults of any kind in a row, all data threads together; 0: off. */
+  readonly consecutive5xx: number;
   /** Faults in percent of at least `minRequests` within `intervalMs`; 0: off. */
   readonly failurePercent: number;
   readonly minRequests: number;

@@ -39,6 +39,8 @@ export interface Backend {
   readonly health: Health;
   /** The last check, or a request since then, could not even connect. */
   readonly isUnreachable: boolean;
+  /** The last check did not pass. */
+  readonly isCheckFailing: boolean;
   /** Undefined: it is not ejected. */
   readonly ejection: Ejection | undefined;
   readonly breaker: BreakerStatus;

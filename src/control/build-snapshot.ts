@@ -42,7 +42,8 @@ export function buildSnapshot(parts: SnapshotParts): Snapshot {
       queue: settings.queue,
       rateLimit: settings.rateLimit,
       faults: {
-        reportAfter: settings.outlier?.consecutiveFailures ?? 0,
+        consecutiveFailures: settings.outlier?.consecutiveFailures ?? 0,
+        consecutive5xx: settings.outlier?.consecutive5xx ?? 0,
         slowCallMs: settings.outlier?.slowCallMs ?? 0,
       },
     },

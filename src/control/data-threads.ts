@@ -18,6 +18,7 @@ import type {
   FaultsInARowMessage,
   FromDataThread,
   KeepBackendMessage,
+  NoAnswerMessage,
   RequestsCutMessage,
   SnapshotMessage,
   ToDataThread,
@@ -59,6 +60,7 @@ export interface DataThreadsOptions {
   readonly count: number;
   readonly log: Logger;
   readonly onConnectFailed: (message: ConnectFailedMessage) => void;
+  readonly onNoAnswer: (message: NoAnswerMessage) => void;
   readonly onFaultsInARow: (message: FaultsInARowMessage) => void;
   readonly onTunnelsCut: (message: TunnelsCutMessage) => void;
   readonly onRequestsCut: (message: RequestsCutMessage) => void;
@@ -346,6 +348,9 @@ export class DataThreads {
         break;
       case 'connect-failed':
         this.#options.onConnectFailed(message);
+        break;
+      case 'no-answer':
+        this.#options.onNoAnswer(message);
         break;
       case 'faults-in-a-row':
         this.#options.onFaultsInARow(message);

@@ -99,7 +99,8 @@ export async function startFairlead(
     log,
     onConnectFailed: ({ backendId, code, detail }) =>
       health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
-    onFaultsInARow: ({ backendId, detail }) => watch.faultsInARow(backendId, detail),
+    onNoAnswer: ({ backendId }) => health.answerMissing(backendId),
+    onFaultsInARow: (message) => watch.faultsInARow(message),
     onTunnelsCut: ({ backendId, count }) => drains.tunnelsCut(backendId, count),
     onRequestsCut: ({ backendId, count }) => drains.requestsCut(backendId, count),
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),

@@ -131,6 +131,15 @@ export class HealthChecker {
     if (watch.running === undefined) this.#schedule(watch);
   }
 
+  /** A request got no answer in time. That may be its nature: a check tells more, if there was none just now. */
+  answerMissing(id: number): void {
+    const watch = this.#watches.get(id);
+    if (watch === undefined || this.#isStopped || this.#drainTimer !== undefined) return;
+    if (watch.running !== undefined || watch.backend.health !== 'healthy') return;
+    if (this.#registry.now() - lastCheckOf(watch) < this.#settings.downIntervalMs) return;
+    void this.#check(watch);
+  }
+
   /** Checks of one backend so far, by result. */
   counts(id: number): HealthCheckCounts {
     return this.#counts.get(id) ?? NO_CHECKS;
@@ -269,7 +278,7 @@ export class HealthChecker {
       if (counts !== undefined) counts.failed++;
     }
     watch.isSuspect = false;
-    this.#registry.recordCheck(backend.id);
+    this.#registry.recordCheck(backend.id, result.isPassed);
     const isNews = this.#registry.setUnreachable(backend.id, !result.hasConnected);
     const { rise, fall } = this.#settings;
     if (result.isPassed) {

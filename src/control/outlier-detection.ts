@@ -1,7 +1,8 @@
 /**
  * Passive health: who fails real requests is taken out for a while. The rules are those of Envoy's outlier detection.
  *
- * - Ejected for so many faults in a row, or for a share of faults among enough requests within the interval.
+ * - Ejected for so many broken connections in a row, where it is asked for so many faults of any kind in a row, or for a
+ *   share of faults among enough requests within the interval. What is a fault: docs/decisions/0010-what-ejects.md.
  * - For the base time × the ejections so far, at most the longest time. The count goes down again by one for each interval
  *   that the backend stays in use.
  * - At most so many percent of the enabled backends at once, and never the last that is left to pick.
@@ -13,15 +14,18 @@ import { formatDuration } from '../config/duration.ts';
 import type { OutlierSettings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import { forgetFaultsInARow } from '../snapshot/counters.ts';
+import type { FaultsInARowMessage } from '../snapshot/messages.ts';
 import { type Backend, isAlive } from './backend.ts';
 import type { FaultCount } from './fault-counts.ts';
 import { FaultWindow } from './fault-window.ts';
 import type { Registry } from './registry.ts';
 
 /** The names of the settings that ejected. */
-export type EjectionReason = 'consecutive_failures' | 'failure_percent';
+export type EjectionReason = FaultsInARowMessage['rule'] | 'failure_percent';
 
 export type EjectionCounts = Readonly<Record<EjectionReason, number>>;
+
+const NONE: EjectionCounts = { consecutive_failures: 0, consecutive_5xx: 0, failure_percent: 0 };
 
 /** A check that began sooner after the ejection may have met what the requests met, at a luckier moment. */
 const CHECK_WAIT_MS = 1000;
@@ -68,7 +72,7 @@ export class OutlierDetection {
 
   /** Of one backend so far. */
   counts(id: number): EjectionCounts {
-    return this.#tracks.get(id)?.counts ?? { consecutive_failures: 0, failure_percent: 0 };
+    return this.#tracks.get(id)?.counts ?? NONE;
   }
 
   /** Fits it to the registry: gone backends are forgotten, and without settings everybody is back. */
@@ -83,12 +87,15 @@ export class OutlierDetection {
   }
 
   /** A data thread counted as many as are reported. */
-  faultsInARow(id: number, detail: string): void {
+  faultsInARow(id: number, rule: FaultsInARowMessage['rule'], detail: string): void {
     const backend = this.#registry.backend(id);
     const { outlier } = this.#registry.settings;
     if (backend === undefined || outlier === null) return;
-    const reason = `${outlier.consecutiveFailures} failures in a row, the last: ${detail}`;
-    this.#eject(backend, outlier, 'consecutive_failures', reason);
+    const what =
+      rule === 'consecutive_5xx'
+        ? `${outlier.consecutive5xx} errors`
+        : `${outlier.consecutiveFailures} failures`;
+    this.#eject(backend, outlier, rule, `${what} in a row, the last: ${detail}`);
     // Also where it stays in: the next ones shall be reported again.
     forgetFaultsInARow(backend.counters);
   }
@@ -137,7 +144,7 @@ export class OutlierDetection {
         times: 0,
         returnedAt: 0,
         mayCheckEnd: false,
-        counts: { consecutive_failures: 0, failure_percent: 0 },
+        counts: { ...NONE },
       };
       this.#tracks.set(id, track);
     }
@@ -152,7 +159,7 @@ export class OutlierDetection {
     // More would only make the way back longer.
     const mostTimes = Math.ceil(settings.maxEjectionMs / settings.baseEjectionMs);
     track.times = Math.min(mostTimes, Math.max(0, track.times - calmIntervals) + 1);
-    track.mayCheckEnd = kind === 'consecutive_failures' && track.times === 1;
+    track.mayCheckEnd = kind !== 'failure_percent' && track.times === 1;
     track.counts[kind]++;
     track.window.clear();
     const ms = Math.min(settings.maxEjectionMs, settings.baseEjectionMs * track.times);

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../observe/logger.ts';
+import type { FaultsInARowMessage } from '../snapshot/messages.ts';
 import type { Eligibility } from '../snapshot/snapshot.ts';
 import { CircuitBreakers } from './circuit-breakers.ts';
 import type { Decision } from './eligibility.ts';
@@ -72,9 +73,9 @@ export class PoolWatch {
   }
 
   /** As a data thread reported. */
-  faultsInARow(id: number, detail: string): void {
+  faultsInARow({ backendId, rule, detail }: FaultsInARowMessage): void {
     if (this.#isStopped) return;
-    this.#outliers.faultsInARow(id, detail);
+    this.#outliers.faultsInARow(backendId, rule, detail);
     this.refresh();
   }
 

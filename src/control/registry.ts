@@ -258,9 +258,11 @@ export class Registry {
     return true;
   }
 
-  recordCheck(id: number): void {
+  recordCheck(id: number, isPassed: boolean): void {
     const backend = this.#backends.get(id);
-    if (backend !== undefined) backend.lastCheck = this.#now();
+    if (backend === undefined) return;
+    backend.lastCheck = this.#now();
+    backend.isCheckFailing = !isPassed;
   }
 
   /** A check or a request could not connect, or a check could. True when that is news. */
@@ -382,6 +384,7 @@ export class Registry {
       hasMovedSessions: entry.state === 'draining',
       health: 'unknown',
       isUnreachable: false,
+      isCheckFailing: false,
       ejection: undefined,
       breaker: CLOSED,
       lastCheck: undefined,

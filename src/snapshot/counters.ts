@@ -35,7 +35,8 @@ const F_BYTES_OUT = 4;
 const F_DURATION_SUM = 5;
 const F_JUDGED = 6;
 const F_FAULTS = 7;
-const F_STATUS = 8;
+const F_SILENCES = 8;
+const F_STATUS = 9;
 const F_BUCKET = F_STATUS + STATUSES;
 const F_COUNT = F_BUCKET + BUCKETS;
 
@@ -50,9 +51,10 @@ const I_SHARE = 4;
 const H_IN_FLIGHT = 0;
 const H_OPEN = 1;
 const HEADER_LATENCY_OFFSET = 8;
-const H_FAULTS_IN_A_ROW = 4;
+const H_FAILURES_IN_A_ROW = 4;
 const H_GATE = 5;
-const HEADER_CELLS = 6;
+const H_ERRORS_IN_A_ROW = 6;
+const HEADER_CELLS = 7;
 
 const CACHE_LINE_BYTES = 64;
 /**
@@ -201,18 +203,39 @@ export class BackendCounters {
     (this.#totals[F_FAILURES] as number)++;
   }
 
-  /**
-   * An attempt showed how the backend does: a fault, or none.
-   * @returns how many faults that makes in a row, in all threads together.
-   */
-  attemptJudged(isFault: boolean): number {
+  /** An attempt showed that the backend does well. */
+  wentWell(): void {
     (this.#totals[F_JUDGED] as number)++;
-    if (isFault) {
-      (this.#totals[F_FAULTS] as number)++;
-      return Atomics.add(this.#header, H_FAULTS_IN_A_ROW, 1) + 1;
-    }
-    if (this.#header[H_FAULTS_IN_A_ROW] !== 0) Atomics.store(this.#header, H_FAULTS_IN_A_ROW, 0);
-    return 0;
+    const header = this.#header;
+    if (header[H_ERRORS_IN_A_ROW] === 0) return;
+    Atomics.store(header, H_ERRORS_IN_A_ROW, 0);
+    Atomics.store(header, H_FAILURES_IN_A_ROW, 0);
+  }
+
+  /** An attempt showed a fault of the backend. */
+  wentBadly(): void {
+    (this.#totals[F_JUDGED] as number)++;
+    (this.#totals[F_FAULTS] as number)++;
+  }
+
+  /** No answer came in time: whether that is a fault is not known here. */
+  stayedSilent(): void {
+    (this.#totals[F_SILENCES] as number)++;
+  }
+
+  /** @returns how many faults of any kind that makes in a row, in all threads together. */
+  errorInARow(): number {
+    return Atomics.add(this.#header, H_ERRORS_IN_A_ROW, 1) + 1;
+  }
+
+  /** @returns how many broken connections that makes in a row, in all threads together. */
+  failureInARow(): number {
+    return Atomics.add(this.#header, H_FAILURES_IN_A_ROW, 1) + 1;
+  }
+
+  /** A bad answer, over a connection that held. */
+  connectionHeld(): void {
+    Atomics.store(this.#header, H_FAILURES_IN_A_ROW, 0);
   }
 
   /** An attempt failed and the exchange went on to another attempt. */
@@ -239,7 +262,9 @@ export interface BackendTotals {
   /** Attempts that showed how the backend does, and those of them that were a fault. */
   readonly judged: number;
   readonly faults: number;
-  readonly faultsInARow: number;
+  /** Any fault; and those by which a connection broke or never was. */
+  readonly errorsInARow: number;
+  readonly failuresInARow: number;
   /** Bytes of request bodies and heads received from clients. */
   readonly bytesIn: number;
   /** Bytes sent to clients. */
@@ -284,7 +309,8 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
     retries: cells[F_RETRIES] as number,
     judged: cells[F_JUDGED] as number,
     faults: cells[F_FAULTS] as number,
-    faultsInARow: Atomics.load(header, H_FAULTS_IN_A_ROW),
+    errorsInARow: Atomics.load(header, H_ERRORS_IN_A_ROW),
+    failuresInARow: Atomics.load(header, H_FAILURES_IN_A_ROW),
     bytesIn: cells[F_BYTES_IN] as number,
     bytesOut: cells[F_BYTES_OUT] as number,
     latencyMs: new Float64Array(
@@ -298,20 +324,26 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
   };
 }
 
-/** Control plane: attempts judged and faults, over all threads. Read every second and more often: without the rest. */
-export function readFaultTotals(
-  buffer: SharedArrayBuffer,
-  threadCount: number,
-): { readonly judged: number; readonly faults: number } {
+export interface FaultTotals {
+  readonly judged: number;
+  readonly faults: number;
+  /** Attempts that got no answer in time; they are not among the judged. */
+  readonly silences: number;
+}
+
+/** Control plane: how attempts fared, over all threads. Read every second and more often: without the rest. */
+export function readFaultTotals(buffer: SharedArrayBuffer, threadCount: number): FaultTotals {
   const blocks = HEADER_BYTES + threadCount * I_SHARE * 4;
   const all = new Float64Array(buffer, blocks, threadCount * F_COUNT);
   let judged = 0;
   let faults = 0;
+  let silences = 0;
   for (let thread = 0; thread < threadCount; thread++) {
     judged += all[thread * F_COUNT + F_JUDGED] as number;
     faults += all[thread * F_COUNT + F_FAULTS] as number;
+    silences += all[thread * F_COUNT + F_SILENCES] as number;
   }
-  return { judged, faults };
+  return { judged, faults, silences };
 }
 
 /** Control plane: from now on the backend gets so many requests, or `GATE_OPEN_WIDE`. */
@@ -321,7 +353,9 @@ export function setBackendGate(buffer: SharedArrayBuffer, passes: number): void 
 
 /** Control plane: what was counted in a row is dealt with. */
 export function forgetFaultsInARow(buffer: SharedArrayBuffer): void {
-  Atomics.store(headerOf(buffer), H_FAULTS_IN_A_ROW, 0);
+  const header = headerOf(buffer);
+  Atomics.store(header, H_ERRORS_IN_A_ROW, 0);
+  Atomics.store(header, H_FAILURES_IN_A_ROW, 0);
 }
 
 /** Control plane: a data thread died; its requests and connections are gone with it. */

@@ -143,10 +143,18 @@ export interface ConnectFailedMessage {
   readonly detail: string;
 }
 
-/** A backend has failed `FaultRules.reportAfter` times in a row, in all threads together. */
+/** A backend did not answer within a timeout of ours. */
+export interface NoAnswerMessage {
+  readonly kind: 'no-answer';
+  readonly backendId: number;
+}
+
+/** A backend has failed as often in a row as one of the `FaultRules` says, in all threads together. */
 export interface FaultsInARowMessage {
   readonly kind: 'faults-in-a-row';
   readonly backendId: number;
+  /** The setting that says how many. */
+  readonly rule: 'consecutive_failures' | 'consecutive_5xx';
   /** The last of them. */
   readonly detail: string;
 }
@@ -179,6 +187,7 @@ export type FromDataThread =
   | TunnelsCutMessage
   | RequestsCutMessage
   | ConnectFailedMessage
+  | NoAnswerMessage
   | FaultsInARowMessage
   | AccessLogMessage
   | LogMessage;

@@ -98,8 +98,10 @@ export interface RateLimit {
 
 /** What counts as a fault of a backend, beside connections that fail and answers that never come. */
 export interface FaultRules {
-  /** So many faults in a row are reported at once; 0: never. */
-  readonly reportAfter: number;
+  /** So many broken connections in a row are reported at once; 0: never. */
+  readonly consecutiveFailures: number;
+  /** So many faults of any kind; 0: never. */
+  readonly consecutive5xx: number;
   /** A response head later than this counts as a fault; 0: never. */
   readonly slowCallMs: number;
 }

@@ -24,11 +24,13 @@ test('five failures in a row: out, with the reason, and back when the time is ov
     ...CALM,
     outlier_detection: { base_ejection: '2s', consecutive_failures: 5 },
   });
-  the.backend(0).answer = status(500);
+  the.backend(0).answer = reset;
   await feed(the, 0, 5);
   const out = await the.viewWhere(0, ({ alive }) => !alive);
   expect(out).toMatchObject({ alive: false, eligible: false, effective_weight: 0 });
-  expect(out.why).toMatch(/^ejected for [12] s more: 5 failures in a row, the last: status 500$/);
+  expect(out.why).toMatch(
+    /^ejected for [12] s more: 5 failures in a row, the last: ERR_BACKEND_CLOSED$/,
+  );
   const leftMs = Date.parse(String(out.ejected_until)) - Date.now();
   expect(leftMs).toBeGreaterThan(500);
   expect(leftMs).toBeLessThanOrEqual(2_100);
@@ -50,19 +52,43 @@ test('five failures in a row: out, with the reason, and back when the time is ov
   expect(await the.metric(`fairlead_backend_ejected${series}`)).toBe(0);
 });
 
-test('a good answer in between begins the count anew', async () => {
+test.each([
+  ['a good answer', 200],
+  ['a bad one', 500],
+])('%s in between begins the count anew', async (_name, code) => {
   const the = await startPool(2, { ...CALM, outlier_detection: { failure_percent: false } });
   let count = 0;
   the.backend(0).answer = (request, response) => {
-    const answer = ++count % 5 === 0 ? the.backend(0).good : status(500);
+    // The next one comes on a fresh connection: that breaks, and not an idle one in the moment that it is used.
+    response.setHeader('Connection', 'close');
+    const answer = ++count % 5 === 0 ? status(code) : reset;
     answer(request, response);
   };
   await feed(the, 0, 24);
   expect((await the.views())[0]).toMatchObject({ alive: true });
-  the.backend(0).answer = status(500);
+  the.backend(0).answer = reset;
   // Four of them came before.
   await feed(the, 0, 1);
   await the.viewWhere(0, ({ alive }) => !alive);
+});
+
+test('consecutive_5xx: so many errors in a row, where that is asked for', async () => {
+  const the = await startPool(2, {
+    ...CALM,
+    outlier_detection: { consecutive_5xx: 6, consecutive_failures: false },
+  });
+  let count = 0;
+  the.backend(0).answer = (request, response) => {
+    // One of them is a broken connection, and a fresh one: that is no better.
+    response.setHeader('Connection', 'close');
+    const answer = ++count === 4 ? reset : status(503);
+    answer(request, response);
+  };
+  await feed(the, 0, 6);
+  const out = await the.viewWhere(0, ({ alive }) => !alive);
+  expect(out.why).toMatch(/: 6 errors in a row, the last: status 503$/);
+  expect(await ejections(the, 0, 'consecutive_5xx')).toBe(1);
+  expect(await ejections(the, 0, 'consecutive_failures')).toBe(0);
 });
 
 test.each([
@@ -78,7 +104,7 @@ test.each([
 
 test('never the last one, and at most half of the pool', async () => {
   const the = await startPool(4, { ...CALM, outlier_detection: { base_ejection: '1m' } });
-  for (const backend of the.backends) backend.answer = status(500);
+  for (const backend of the.backends) backend.answer = reset;
   await the.names(60);
   await waitFor(async () => (await the.views()).filter(({ alive }) => alive).length === 2);
   await the.names(60);
@@ -88,8 +114,8 @@ test('never the last one, and at most half of the pool', async () => {
     ...CALM,
     outlier_detection: { base_ejection: '1m', max_ejection_percent: 100 },
   });
-  alone.backend(0).answer = status(500);
-  expect(await alone.names(30)).toEqual(Array(30).fill('500'));
+  alone.backend(0).answer = reset;
+  expect(await alone.names(30)).toEqual(Array(30).fill('502'));
   expect((await alone.views())[0]).toMatchObject({ alive: true, eligible: true });
 });
 
@@ -145,7 +171,7 @@ test('a health check that passes ends it early', async () => {
     health_check_frequency: '100ms',
     outlier_detection: { base_ejection: '5m' },
   });
-  the.backend(0).answer = status(500);
+  the.backend(0).answer = reset;
   await feed(the, 0, 5);
   await the.viewWhere(0, ({ alive }) => !alive);
   the.backend(0).answer = the.backend(0).good;
@@ -168,7 +194,7 @@ describe('counts over all data threads', () => {
       { ...CALM, outlier_detection: { consecutive_failures: 8, failure_percent: false } },
       { args: ['--threads', '2'] },
     );
-    the.backend(0).answer = status(500);
+    the.backend(0).answer = reset;
     // A connection each: each thread has some, and neither of them has eight.
     while (the.backend(0).requests < 8) await the.ask();
     const out = await the.viewWhere(0, ({ alive }) => !alive);

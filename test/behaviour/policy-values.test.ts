@@ -27,6 +27,7 @@ const BAD: Readonly<Record<string, readonly unknown[]>> = {
   outlier_detection: [5, 'on', []],
   'outlier_detection.enabled': ['maybe', 1],
   'outlier_detection.consecutive_failures': [-1, 1_001, 1.5, true],
+  'outlier_detection.consecutive_5xx': [-1, 1_001, 1.5, true],
   'outlier_detection.failure_percent': [-1, 101, 'half', true],
   'outlier_detection.min_requests': [0, -1, 1_000_001],
   'outlier_detection.interval': ['9ms', 10, 'long'],

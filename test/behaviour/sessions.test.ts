@@ -370,7 +370,7 @@ describe.each(KINDS)('a session by %s', (_by, config, clientOf) => {
   });
 
   test('is over when its backend is ejected', async () => {
-    const the = await startPool(2, { ...config, outlier_detection: { consecutive_failures: 3 } });
+    const the = await startPool(2, { ...config, outlier_detection: { consecutive_5xx: 3 } });
     const field = await clientOf(the, 'A');
     the.backend(0).answer = (_request, response) => {
       response.writeHead(500).end();

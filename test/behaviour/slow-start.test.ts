@@ -85,7 +85,7 @@ test('and one that was taken out, or ejected', async () => {
   const the = await startPool(2, {
     ...SLOW,
     panic_threshold_percent: false,
-    outlier_detection: { base_ejection: '200ms', failure_percent: false },
+    outlier_detection: { base_ejection: '200ms', consecutive_5xx: 5, failure_percent: false },
   });
   await warm(the);
   await the.call('PUT', '/backends/1/status', { alive: false });

@@ -31,7 +31,7 @@ queue: { size: 9, timeout: 1s }
 sticky: { by: cookie, name: shop, ttl: 2h, secret: my-secret-of-16-or-more }
 retries: { attempts: 2, per_try_timeout: 2s, on_status: [503, 502], budget_percent: 0, replay_buffer: false,
   backoff: false, hedge_after: 1s, non_idempotent: true }
-outlier_detection: { consecutive_failures: false, failure_percent: 90, min_requests: 2, interval: 3s,
+outlier_detection: { consecutive_failures: false, consecutive_5xx: 8, failure_percent: 90, min_requests: 2, interval: 3s,
   base_ejection: 4s, max_ejection: 5s, max_ejection_percent: 100, slow_call: 1.5s }
 circuit_breaker: { failure_percent: 1, min_requests: 2, interval: 3s, open: 4s, half_open_requests: 6 }
 rate_limit: { rate: 10, per: 1m, burst: 3, by: header, name: X-Api-Key }
@@ -136,6 +136,7 @@ const policies = some({
     some({
       enabled: fc.boolean(),
       consecutive_failures: offOr(count(0, 1000)),
+      consecutive_5xx: offOr(count(0, 1000)),
       failure_percent: offOr(count(0, 100)),
       min_requests: count(1, 1e6),
       interval: ms(10, 1e6),

@@ -28,6 +28,7 @@ test('an empty config retries and ejects, and nothing more', () => {
     rateLimit: null,
     outlier: {
       consecutiveFailures: 5,
+      consecutive5xx: 0,
       failurePercent: 50,
       minRequests: 20,
       intervalMs: 10_000,
@@ -68,6 +69,7 @@ test.each([
   ['outlier_detection: { enabled: false, interval: 1s }', { outlier: null }],
   ['outlier_detection: true', { outlier: { consecutiveFailures: 5 } }],
   ['outlier_detection: { consecutive_failures: false }', { outlier: { consecutiveFailures: 0 } }],
+  ['outlier_detection: { consecutive_5xx: 7 }', { outlier: { consecutive5xx: 7 } }],
   ['outlier_detection: { slow_call: 2s }', { outlier: { slowCallMs: 2000 } }],
   ['circuit_breaker: true', { breaker: BREAKER }],
   ['circuit_breaker: { open: 1m }', { breaker: { ...BREAKER, openMs: 60_000 } }],
@@ -248,7 +250,7 @@ test.each([
   ],
   [
     'outlier_detection: { consecutive_failures: 0, failure_percent: false }',
-    'outlier_detection has no effect while its consecutive_failures and failure_percent are off',
+    'outlier_detection has no effect while its consecutive_failures, consecutive_5xx and failure_percent are off',
   ],
   [
     'backends: [{ url: ":1", backup: true }]',

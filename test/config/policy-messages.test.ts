@@ -245,8 +245,8 @@ test.each([
     '1:33: outlier_detection.slow_call: must be shorter than timeouts.total, which is 1s (c.yaml:2)',
   ],
   [
-    'outlier_detection: { consecutive_5xx: 5 }',
-    '1:22: outlier_detection.consecutive_5xx: unknown key',
+    'outlier_detection: { consecutive_4xx: 5 }',
+    '1:22: outlier_detection.consecutive_4xx: unknown key (did you mean "consecutive_5xx"?)',
   ],
 
   [

@@ -18,6 +18,7 @@ function setUp({ count = 1, host = '127.0.0.1', port = 0 } = {}) {
     count,
     log,
     onConnectFailed: (message) => failed.push(message),
+    onNoAnswer: () => {},
     onFaultsInARow: () => {},
     onTunnelsCut: () => {},
     onRequestsCut: () => {},

@@ -21,6 +21,7 @@ function one(id: number, change: Partial<Backend> = {}): Backend {
     health: 'healthy',
     hint: '',
     isUnreachable: false,
+    isCheckFailing: false,
     ejection: undefined,
     breaker: CLOSED,
     lastCheck: NOW - 2500,

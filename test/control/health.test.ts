@@ -354,4 +354,30 @@ describe('health checks', () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(probes.length).toBe(1);
   });
+
+  it('checks at once where a request got no answer, but not again and again', async () => {
+    const { health, probes } = setUp();
+    health.sync();
+    await vi.advanceTimersByTimeAsync(1_500);
+    const before = probes.length;
+    for (let turn = 0; turn < 20; turn++) health.answerMissing(0);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(probes.length).toBe(before + 1);
+    for (let turn = 0; turn < 20; turn++) health.answerMissing(0);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(probes.length).toBe(before + 1);
+    health.stop();
+    health.answerMissing(0);
+  });
+
+  it('knows whether the last check passed', async () => {
+    const { health, registry, world } = setUp();
+    health.sync();
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(registry.backend(0)?.isCheckFailing).toBe(false);
+    world.answer = () => ({ isPassed: false });
+    health.answerMissing(0);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(registry.backend(0)).toMatchObject({ isCheckFailing: true, health: 'healthy' });
+  });
 });

@@ -7,6 +7,7 @@ import { backend, pickedIds, recordLog, settings } from './fixtures.ts';
 
 const OUTLIER: OutlierSettings = {
   consecutiveFailures: 5,
+  consecutive5xx: 0,
   failurePercent: 50,
   minRequests: 20,
   intervalMs: 10_000,
@@ -55,8 +56,8 @@ function setUp(count = 4, change: Partial<OutlierSettings> = {}) {
 describe('outlier detection', () => {
   it('ejects for faults in a row, logs it once, and brings back', () => {
     const { outliers, registry, log, clock, outFor } = setUp();
-    outliers.faultsInARow(0, 'answered 500');
-    outliers.faultsInARow(0, 'answered 500');
+    outliers.faultsInARow(0, 'consecutive_failures', 'reset');
+    outliers.faultsInARow(0, 'consecutive_failures', 'reset');
     expect(pickedIds(registry)).toEqual([1, 2, 3]);
     expect(outFor()).toBe(30_000);
     clock.now += 29_999;
@@ -68,22 +69,39 @@ describe('outlier detection', () => {
     expect(log.lines.map(({ event, message }) => [event, message])).toEqual([
       [
         'backend.ejected',
-        'http://localhost:8000 is ejected for 30s: 5 failures in a row, the last: answered 500',
+        'http://localhost:8000 is ejected for 30s: 5 failures in a row, the last: reset',
       ],
       ['backend.returned', 'http://localhost:8000 is back: the ejection is over'],
     ]);
-    expect(outliers.counts(0)).toEqual({ consecutive_failures: 1, failure_percent: 0 });
+    expect(outliers.counts(0)).toEqual({
+      consecutive_failures: 1,
+      consecutive_5xx: 0,
+      failure_percent: 0,
+    });
   });
 
   it('forgets the faults in a row, so that the next ones are reported again', () => {
     const { outliers, registry } = setUp(1);
     const { counters } = registry.backends()[0] as { counters: SharedArrayBuffer };
     const thread = new BackendCounters(counters, 0, 1);
-    for (let turn = 0; turn < 5; turn++) thread.attemptJudged(true);
-    outliers.faultsInARow(0, 'reset');
+    for (let turn = 0; turn < 5; turn++) {
+      thread.errorInARow();
+      thread.failureInARow();
+    }
+    outliers.faultsInARow(0, 'consecutive_failures', 'reset');
     // It is the only one: it stays, and is counted anew.
     expect(pickedIds(registry)).toEqual([0]);
-    expect(readBackendCounters(counters, 1).faultsInARow).toBe(0);
+    expect(readBackendCounters(counters, 1)).toMatchObject({ errorsInARow: 0, failuresInARow: 0 });
+  });
+
+  it('ejects for errors in a row where that is asked for, and a check may end it', () => {
+    const { outliers, registry, clock, isEjected } = setUp(4, { consecutive5xx: 7 });
+    outliers.faultsInARow(0, 'consecutive_5xx', 'status 500');
+    expect(registry.backend(0)?.ejection?.reason).toBe('7 errors in a row, the last: status 500');
+    expect(outliers.counts(0)).toMatchObject({ consecutive_failures: 0, consecutive_5xx: 1 });
+    clock.now += 1_000;
+    outliers.checkPassed(0, clock.now);
+    expect(isEjected()).toBe(false);
   });
 
   it('ejects for a share of faults among enough requests within the interval', () => {
@@ -97,7 +115,11 @@ describe('outlier detection', () => {
     sample(1, 0);
     expect(isEjected()).toBe(true);
     expect(registry.backend(0)?.ejection?.reason).toBe('95 % of 20 requests failed');
-    expect(outliers.counts(0)).toEqual({ consecutive_failures: 0, failure_percent: 1 });
+    expect(outliers.counts(0)).toEqual({
+      consecutive_failures: 0,
+      consecutive_5xx: 0,
+      failure_percent: 1,
+    });
   });
 
   it('does not hold against a backend that came back what took it out', () => {
@@ -123,7 +145,7 @@ describe('outlier detection', () => {
   it('ejects for longer each time, up to the longest, and forgives by the interval', () => {
     const { outliers, outFor, clock, return: comeBack } = setUp();
     const ejectAgain = (): number => {
-      outliers.faultsInARow(0, 'reset');
+      outliers.faultsInARow(0, 'consecutive_failures', 'reset');
       return outFor();
     };
     for (const times of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10]) {
@@ -139,36 +161,36 @@ describe('outlier detection', () => {
 
   it('never has more out than it may, and never the last', () => {
     const { outliers, registry } = setUp(5);
-    for (const id of [0, 1, 2, 3, 4]) outliers.faultsInARow(id, 'reset');
+    for (const id of [0, 1, 2, 3, 4]) outliers.faultsInARow(id, 'consecutive_failures', 'reset');
     expect(pickedIds(registry)).toEqual([2, 3, 4]);
 
     const two = setUp(2, { maxEjectionPercent: 100 });
-    for (const id of [0, 1]) two.outliers.faultsInARow(id, 'reset');
+    for (const id of [0, 1]) two.outliers.faultsInARow(id, 'consecutive_failures', 'reset');
     expect(pickedIds(two.registry)).toEqual([1]);
 
     const illOthers = setUp(4, { maxEjectionPercent: 100 });
     for (const id of [1, 2]) illOthers.registry.setHealth(id, 'unhealthy', 'no');
     illOthers.registry.planUpdate(3, { weight: 0 }).commit();
-    illOthers.outliers.faultsInARow(0, 'reset');
+    illOthers.outliers.faultsInARow(0, 'consecutive_failures', 'reset');
     expect(pickedIds(illOthers.registry)).toEqual([0]);
 
     // Disabled ones are no part of what the percentage is of.
     const disabled = setUp(4);
     disabled.registry.planUpdate(3, { state: 'disabled' }).commit();
-    for (const id of [0, 1]) disabled.outliers.faultsInARow(id, 'reset');
+    for (const id of [0, 1]) disabled.outliers.faultsInARow(id, 'consecutive_failures', 'reset');
     expect(pickedIds(disabled.registry)).toEqual([1, 2]);
   });
 
   it('may leave the field to a backup', () => {
     const { outliers, registry } = setUp(2);
     registry.planUpdate(1, { isBackup: true }).commit();
-    outliers.faultsInARow(0, 'reset');
+    outliers.faultsInARow(0, 'consecutive_failures', 'reset');
     expect(pickedIds(registry)).toEqual([1]);
   });
 
   it('lets a check that began a second later end the first ejection, and no second one soon after', () => {
     const { outliers, clock, isEjected, log } = setUp();
-    outliers.faultsInARow(0, 'reset');
+    outliers.faultsInARow(0, 'consecutive_failures', 'reset');
     const since = clock.now;
     clock.now += 2000;
     outliers.checkPassed(0, since - 1);
@@ -177,7 +199,7 @@ describe('outlier detection', () => {
     outliers.checkPassed(0, since + 1000);
     expect(isEjected()).toBe(false);
     expect(log.lines.at(-1)?.fields['reason']).toBe('a health check passed');
-    outliers.faultsInARow(0, 'reset');
+    outliers.faultsInARow(0, 'consecutive_failures', 'reset');
     clock.now += 20_000;
     outliers.checkPassed(0, clock.now);
     expect(isEjected()).toBe(true);
@@ -193,16 +215,16 @@ describe('outlier detection', () => {
 
   it('brings everybody back when it is turned off, and survives that backends go', () => {
     const { outliers, registry, isEjected } = setUp();
-    outliers.faultsInARow(0, 'reset');
-    outliers.faultsInARow(1, 'reset');
+    outliers.faultsInARow(0, 'consecutive_failures', 'reset');
+    outliers.faultsInARow(1, 'consecutive_failures', 'reset');
     registry.planRemove(1).commit();
     outliers.sync();
     expect(isEjected()).toBe(true);
-    outliers.faultsInARow(1, 'reset');
+    outliers.faultsInARow(1, 'consecutive_failures', 'reset');
     registry.applyConfig({ ...registry.settings, outlier: null });
     outliers.sync();
     expect(isEjected()).toBe(false);
-    outliers.faultsInARow(0, 'reset');
+    outliers.faultsInARow(0, 'consecutive_failures', 'reset');
     expect(isEjected()).toBe(false);
   });
 });

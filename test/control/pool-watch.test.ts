@@ -4,12 +4,14 @@ import { PoolWatch } from '../../src/control/pool-watch.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { NO_PASS } from '../../src/snapshot/counter-cells.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
+import type { FaultsInARowMessage } from '../../src/snapshot/messages.ts';
 import { createProcessCounters, ProcessCounters } from '../../src/snapshot/process-counters.ts';
 import type { Eligibility } from '../../src/snapshot/snapshot.ts';
 import { backend, pickedIds, recordLog, settings } from './fixtures.ts';
 
 const OUTLIER = {
   consecutiveFailures: 5,
+  consecutive5xx: 0,
   failurePercent: 50,
   minRequests: 20,
   intervalMs: 10_000,
@@ -27,6 +29,10 @@ const BREAKER = {
 };
 
 /** How many requests a gate lets through, at most ten. */
+function brokenInARow(backendId: number): FaultsInARowMessage {
+  return { kind: 'faults-in-a-row', backendId, rule: 'consecutive_failures', detail: 'reset' };
+}
+
 function passes(gate: { takePass(): number }): number {
   let count = 0;
   while (count < 10 && gate.takePass() !== NO_PASS) count++;
@@ -56,7 +62,10 @@ function setUp(changes: Partial<Settings>) {
   const judge = (id: number, count: number, isFault: boolean, thread = 0): void => {
     const { counters: buffer } = registry.backend(id) as { counters: SharedArrayBuffer };
     const writer = new BackendCounters(buffer, thread, 2);
-    for (let turn = 0; turn < count; turn++) writer.attemptJudged(isFault);
+    for (let turn = 0; turn < count; turn++) {
+      if (isFault) writer.wentBadly();
+      else writer.wentWell();
+    }
   };
   return {
     log,
@@ -107,7 +116,7 @@ describe('the watch over the pool', () => {
 
   it('ejects as reported, and brings back when the time is over, without a poll in between', () => {
     const { watch, publishedIds } = setUp({ outlier: { ...OUTLIER, failurePercent: 0 } });
-    watch.faultsInARow(1, 'answered 500');
+    watch.faultsInARow(brokenInARow(1));
     expect(publishedIds()).toEqual([[0, 2]]);
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(29_999);
@@ -129,7 +138,11 @@ describe('the watch over the pool', () => {
     vi.advanceTimersByTime(2000);
     expect(publishedIds()).toEqual([[0, 2]]);
     expect(registry.backend(1)?.ejection?.reason).toBe('60 % of 20 requests failed');
-    expect(watch.ejections(1)).toEqual({ consecutive_failures: 0, failure_percent: 1 });
+    expect(watch.ejections(1)).toEqual({
+      consecutive_failures: 0,
+      consecutive_5xx: 0,
+      failure_percent: 1,
+    });
     watch.stop();
   });
 
@@ -146,7 +159,7 @@ describe('the watch over the pool', () => {
 
   it('lets a check end an ejection', () => {
     const { watch, registry, publishedIds } = setUp({ outlier: OUTLIER });
-    watch.faultsInARow(1, 'reset');
+    watch.faultsInARow(brokenInARow(1));
     vi.advanceTimersByTime(5000);
     watch.checkPassed(1, registry.now());
     expect(publishedIds()).toEqual([
@@ -285,7 +298,7 @@ describe('the watch over the pool', () => {
   it('does nothing any more after its end', () => {
     const { watch, registry, published } = setUp({ outlier: OUTLIER, breaker: BREAKER });
     watch.stop();
-    watch.faultsInARow(0, 'reset');
+    watch.faultsInARow(brokenInARow(0));
     registry.setHealth(0, 'unhealthy', 'no');
     watch.refresh();
     watch.sync(registry.eligibility());

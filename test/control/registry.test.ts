@@ -61,7 +61,7 @@ describe('registry', () => {
   it('counts changes of operators in the generation, and nothing else', () => {
     const the = registry();
     the.setHealth(0, 'healthy', 'ok');
-    the.recordCheck(0);
+    the.recordCheck(0, true);
     expect(the.generation).toBe(1);
     the.planUpdate(0, { weight: 1 }).commit();
     expect(the.generation).toBe(1);

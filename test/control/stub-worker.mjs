@@ -37,7 +37,8 @@ const server = net.createServer((socket) => {
       });
     }
     if (word === 'faults') {
-      post({ kind: 'faults-in-a-row', backendId: Number(argument), detail: 'answered 500' });
+      const rule = 'consecutive_failures';
+      post({ kind: 'faults-in-a-row', backendId: Number(argument), rule, detail: 'reset' });
     }
     if (word === 'log') {
       // The first block of the log ring: see log-ring.ts.

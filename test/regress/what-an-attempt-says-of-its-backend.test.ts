@@ -86,7 +86,7 @@ test('the circuit breaker stayed half-open for as long as the WebSockets that ha
 
 test('answers that were still under way counted for nothing between failures in a row', async () => {
   const the = await severalBackends(2, {
-    outlier_detection: { consecutive_failures: 3 },
+    outlier_detection: { consecutive_5xx: 3 },
     sticky: { by: 'header', name: 'x-user' },
   });
   const fields = ['X-User: somebody'];

@@ -157,7 +157,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
       this.#linger();
     } else {
       const { headMs } = this.#context.view.snapshot.timeouts;
-      const detail = `the head was not complete after ${headMs} ms`;
+      const detail = `the head was not complete after ${headMs} ms (timeouts.head)`;
       const { buffer, length } = this.#input as PendingInput;
       this.#refuse('ERR_HEAD_TIMEOUT', detail, buffer, 0, length);
     }

@@ -6,12 +6,14 @@
 import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { NO_PASS } from '../../snapshot/counter-cells.ts';
+import type { FaultsInARowMessage } from '../../snapshot/messages.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';
 import type { View } from '../view.ts';
 import type { AttemptRecord } from './access-log.ts';
 import type { BackendPin } from './backend-pin.ts';
 import { Download, type DownloadOwner } from './download.ts';
+import { type Fault, faultOf, isFaultStatus } from './faults.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { silentConnect } from './silence.ts';
 import type { Upload } from './upload.ts';
@@ -126,7 +128,8 @@ export class Attempt implements ConnectionUser {
     // An answer to half a request came when the client let it come.
     if (this.#isAllSent || isFault) view.strategy.onFinish?.(backend, isFault, ms);
     else view.strategy.onCalledOff?.(backend, 0);
-    if (isFault) this.#judge(true, isSlow ? afterMs('an answer', ms) : `status ${status}`);
+    if (isSlow) this.#blame('slow', afterMs('an answer', ms));
+    else if (isFault) this.#blame('bad-answer', `status ${status}`);
   }
 
   interimCame(now: number): void {
@@ -151,7 +154,9 @@ export class Attempt implements ConnectionUser {
   }
 
   countAsGood(): void {
-    if (!this.#isJudged) this.#judge(false);
+    if (this.#isJudged) return;
+    this.#isJudged = true;
+    this.backend.counters.wentWell();
   }
 
   /** The request is on its way. */
@@ -274,17 +279,19 @@ export class Attempt implements ConnectionUser {
   /** @param failure null as well for an idle connection that has just been closed: that is no fault. */
   #endUnanswered(failure: ErrorCode | null, hasFailed: boolean, awakeMs: number): void {
     const { backend, view } = this;
-    if (hasFailed && failure !== null) {
+    const fault = hasFailed && failure !== null ? faultOf(failure) : null;
+    if (fault !== null && fault !== 'silence') {
       view.strategy.onFinish?.(backend, true, awakeMs - this.#awakeSince);
-      this.#judge(true, failure);
+      this.#blame(fault, failure as string);
       return;
     }
-    // Called off: by a hedge that was quicker, or because the client left.
+    // Called off: by a timeout, by a hedge that was quicker, or because the client left.
     const { slowCallMs } = view.snapshot.pool.faults;
     const waitedMs = this.#isAllSent ? awakeMs - this.sentAt : 0;
     view.strategy.onCalledOff?.(backend, waitedMs);
     if (slowCallMs !== 0 && waitedMs > slowCallMs)
-      this.#judge(true, afterMs('no answer', waitedMs));
+      this.#blame('slow', afterMs('no answer', waitedMs));
+    else if (fault !== null) this.#blame(fault, failure as string);
   }
 
   #endAnswered(failure: ErrorCode | null, hasFailed: boolean, awakeMs: number): void {
@@ -294,19 +301,36 @@ export class Attempt implements ConnectionUser {
       this.countAsGood();
       return;
     }
+    const fault = faultOf(failure as ErrorCode);
+    if (fault === null) return;
     view.strategy.onBrokenOff?.(backend, awakeMs - this.sentAt);
-    if (!this.#isFault) this.#judge(true, failure as string);
+    if (!this.#isFault) this.#blame(fault, failure as string);
   }
 
-  /** What the attempt says about the health of its backend. @param detail of a fault. */
-  #judge(isFault: boolean, detail = ''): void {
-    const { backend, view } = this;
+  /** What the attempt says against its backend, and in words. */
+  #blame(fault: Fault, detail: string): void {
+    const { counters } = this.backend;
+    const { faults } = this.view.snapshot.pool;
     this.#isJudged = true;
-    this.#isFault = isFault;
-    const { reportAfter } = view.snapshot.pool.faults;
-    const inARow = backend.counters.attemptJudged(isFault);
-    if (reportAfter === 0 || inARow === 0 || inARow % reportAfter !== 0) return;
-    this.#owner.context.post({ kind: 'faults-in-a-row', backendId: backend.id, detail });
+    this.#isFault = true;
+    if (fault === 'silence') {
+      counters.stayedSilent();
+      this.#owner.context.post({ kind: 'no-answer', backendId: this.backend.id });
+      return;
+    }
+    counters.wentBadly();
+    this.#report('consecutive_5xx', counters.errorInARow(), faults.consecutive5xx, detail);
+    if (fault === 'bad-answer') counters.connectionHeld();
+    else {
+      const inARow = counters.failureInARow();
+      this.#report('consecutive_failures', inARow, faults.consecutiveFailures, detail);
+    }
+  }
+
+  #report(rule: FaultsInARowMessage['rule'], inARow: number, limit: number, detail: string): void {
+    if (limit === 0 || inARow % limit !== 0) return;
+    const backendId = this.backend.id;
+    this.#owner.context.post({ kind: 'faults-in-a-row', backendId, rule, detail });
   }
 
   onBackendConnected(): void {
@@ -383,11 +407,6 @@ export function beginPinned(
   if (attempt.begin(false, pin.connection) === null) return attempt;
   pin.close();
   return null;
-}
-
-/** A server error that is the server's fault: 501 and 505 are about the request (the rule of HAProxy's `observe layer7`). */
-export function isFaultStatus(status: number): boolean {
-  return status >= 500 && status !== 501 && status !== 505;
 }
 
 function afterMs(what: string, ms: number): string {

@@ -22,6 +22,7 @@ import {
   isKeepAliveRace,
   mayRetry,
 } from './retry-rules.ts';
+import { noRoom } from './silence.ts';
 
 /** The exchange, as its attempts see it. */
 export interface AttemptsOwner extends AttemptOwner {
@@ -196,8 +197,7 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
   /** The time of `onAttemptWaits` is up. */
   waitedTooLong(): void {
     if (this.#queuedAt === 0) return;
-    const { timeoutMs } = this.view.snapshot.pool.queue;
-    this.#owner.fail('ERR_QUEUE_TIMEOUT', `no backend had room for ${timeoutMs} ms`);
+    this.#owner.fail('ERR_QUEUE_TIMEOUT', noRoom(this.view.snapshot));
   }
 
   /** The exchange is over. */

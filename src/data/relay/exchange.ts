@@ -15,7 +15,7 @@ import { Phase } from './exchange-phases.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { recordExchange } from './ledger.ts';
 import { connectionLine, errorAnswer, optionsAnswer } from './own-answers.ts';
-import { responseLimitMs, silentBackend, silentClient } from './silence.ts';
+import { responseLimitMs, silentBackend, silentClient, unfinished } from './silence.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import { createUpload, HOLD_MS, type Upload } from './upload.ts';
 
@@ -151,7 +151,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   onDeadline(): void {
     const { snapshot } = this.#view;
     if (this.#client.deadlineMs >= this.#totalDeadlineMs) {
-      this.fail('ERR_TOTAL_TIMEOUT', `not done within ${snapshot.timeouts.totalMs} ms`);
+      this.fail('ERR_TOTAL_TIMEOUT', unfinished(snapshot));
       return;
     }
     switch (this.#phase) {
@@ -195,11 +195,11 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
       this.#lastUnsentBytes = unsent;
       this.#touch();
     } else if (client.needsDrain) {
-      this.fail('ERR_CLIENT_TIMEOUT', `nothing read for ${idleMs} ms`);
+      this.fail('ERR_CLIENT_TIMEOUT', `nothing read for ${idleMs} ms (timeouts.idle)`);
     } else if (this.#isWaitingForClient) {
       this.fail('ERR_BODY_TIMEOUT', silentClient(this.#view.snapshot));
     } else {
-      this.onAttemptFailed('ERR_BACKEND_BODY_TIMEOUT', `no byte of the body for ${idleMs} ms`);
+      this.onAttemptFailed('ERR_BACKEND_BODY_TIMEOUT', silentClient(this.#view.snapshot));
     }
   }
 

@@ -8,7 +8,8 @@
 import { performance } from 'node:perf_hooks';
 import type { ErrorCode } from '../../errors.ts';
 import type { DataContext } from '../context.ts';
-import { type Attempt, type AttemptOwner, isFaultStatus } from './attempt.ts';
+import type { Attempt, AttemptOwner } from './attempt.ts';
+import { isFaultStatus } from './faults.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 
 /** Who is told how the race ends. */

@@ -10,7 +10,7 @@ export interface Failure {
 }
 
 export function silentConnect({ timeouts }: Snapshot, authority: string): string {
-  return `no connection to ${authority} within ${timeouts.connectMs} ms`;
+  return `no connection to ${authority} within ${timeouts.connectMs} ms (timeouts.connect)`;
 }
 
 /**
@@ -32,21 +32,31 @@ export function silentBackend(
   const { timeouts, pool } = snapshot;
   const { perTryTimeoutMs } = pool.retries;
   if (isUploading) {
-    const detail = `the backend took no more of the body for ${timeouts.idleMs} ms`;
+    const detail = `the backend took no more of the body for ${timeouts.idleMs} ms (timeouts.idle)`;
     return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
   }
   if (isKeptBack) {
-    const detail = `neither 100 nor a response head within ${responseLimitMs(snapshot, true)} ms`;
+    const limit = `${responseLimitMs(snapshot, true)} ms (the longer of timeouts.response and timeouts.idle)`;
+    const detail = `neither 100 nor a response head within ${limit}`;
     return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
   }
   if (perTryTimeoutMs !== 0) {
-    const detail = `no response head within ${perTryTimeoutMs} ms, the time of one attempt`;
+    const detail = `no response head within ${perTryTimeoutMs} ms (retries.per_try_timeout)`;
     return { code: 'ERR_BACKEND_TRY_TIMEOUT', detail };
   }
-  const detail = `no response head within ${timeouts.responseMs} ms`;
+  const detail = `no response head within ${timeouts.responseMs} ms (timeouts.response)`;
   return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
 }
 
 export function silentClient({ timeouts }: Snapshot): string {
-  return `no byte of the body for ${timeouts.idleMs} ms`;
+  return `no byte of the body for ${timeouts.idleMs} ms (timeouts.idle)`;
+}
+
+export function unfinished({ timeouts }: Snapshot): string {
+  return `not done within ${timeouts.totalMs} ms (timeouts.total)`;
+}
+
+/** For a request in the queue. */
+export function noRoom({ pool }: Snapshot): string {
+  return `no backend had room for ${pool.queue.timeoutMs} ms (queue.timeout)`;
 }
