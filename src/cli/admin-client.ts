@@ -1,5 +1,6 @@
 /** One call of the admin API, from the command line. Whatever goes wrong with it is one kind of error. */
 import { formatProblem, type Problem } from '../config/problem.ts';
+import { commandHint } from './command-hints.ts';
 import { EXIT_FAILED, EXIT_USAGE } from './exit.ts';
 
 /** The longest that a call takes is a first health check, of a second, and a reload. */
@@ -92,9 +93,10 @@ function reasonOf(error: unknown): string {
 
 /** Problem details (RFC 9457): what is wrong, and the hint. A value that can't be is a bad argument. */
 function refusal(status: number, json: unknown): AdminError {
-  const { detail, hint, problems } = (json ?? {}) as JsonObject;
+  const { code, detail, problems, ...rest } = (json ?? {}) as JsonObject;
+  const hint = commandHint(code, rest['hint']);
   const what = typeof detail === 'string' ? detail : `the answer was ${status}`;
-  const lines = [typeof hint === 'string' ? `${what} (${hint})` : what];
+  const lines = [hint !== undefined ? `${what} (${hint})` : what];
   if (Array.isArray(problems)) {
     for (const problem of problems as Problem[]) lines.push(formatProblem(problem));
   }

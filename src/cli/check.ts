@@ -16,6 +16,7 @@ export function runCheck(args: readonly string[]): Promise<number> {
   return withUsageErrors('check', () =>
     withSettings(args, USAGE, [], ({ settings, notes }) => {
       for (const note of notes) process.stderr.write(`note: ${note}\n`);
+      if (settings.backends.length === 0) process.stderr.write('note: there are no backends\n');
       process.stdout.write(`ok: ${summary(settings)}\n`);
       return EXIT_FINE;
     }),

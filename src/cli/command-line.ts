@@ -1,5 +1,5 @@
 /** The command `fairlead`: finds the command, loads its module and no other, and exits with its code. */
-import { didYouMean } from '../config/nearest.ts';
+import { didYouMean, type Synonyms } from '../config/nearest.ts';
 import { VERSION } from '../control/version.ts';
 import { EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
@@ -30,6 +30,28 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   backend: async () => (await import('./backend.ts')).runBackend,
   try: async () => (await import('./try.ts')).runTry,
 };
+
+/** What other programs call it. */
+const COMMAND_SYNONYMS: Synonyms = new Map([
+  ['start', ['run']],
+  ['serve', ['run']],
+  ['up', ['run']],
+  ['proxy', ['run']],
+  ['validate', ['check']],
+  ['test', ['check', 'try']],
+  ['config', ['print-config', 'check']],
+  ['list', ['status']],
+  ['ls', ['status']],
+  ['ps', ['status']],
+  ['info', ['status']],
+  ['rm', ['remove']],
+  ['delete', ['remove']],
+  ['undrain', ['enable']],
+  ['restart', ['reload']],
+  ['bench', ['try']],
+  ['ping', ['healthcheck']],
+  ['health', ['healthcheck']],
+]);
 
 const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are the backends (http://:3001 means localhost:3001)
        fairlead COMMAND [options]
@@ -75,7 +97,7 @@ async function main(args: readonly string[], held: HeldSignals): Promise<number>
   }
   // A word without any sign of a URL can only have been meant as a command.
   if (!isCommand && /^[a-z][a-z-]*$/i.test(first)) {
-    const { hint } = didYouMean(first, Object.keys(COMMANDS));
+    const { hint } = didYouMean(first, Object.keys(COMMANDS), COMMAND_SYNONYMS);
     const more = hint ?? 'fairlead --help lists them';
     process.stderr.write(`fairlead: unknown command "${first}" (${more})\n`);
     return EXIT_USAGE;

@@ -7,7 +7,7 @@ import type { NamedValue } from '../config/layer.ts';
 import type { Flags } from '../config/load.ts';
 import { didYouMean } from '../config/nearest.ts';
 import { STRATEGY_NAMES } from '../snapshot/snapshot.ts';
-import { UsageError } from './tool-flags.ts';
+import { FLAG_SYNONYMS, UsageError } from './tool-flags.ts';
 
 interface SettingFlag {
   /** What stands for its value in the help; undefined: it has none. */
@@ -160,15 +160,34 @@ function tokensOf(args: readonly string[], own: readonly string[]) {
   return tokens;
 }
 
+/** Flags by which other programs are given their backends. */
+const BACKEND_FLAGS: ReadonlySet<string> = new Set([
+  'to',
+  'backend',
+  'backends',
+  'upstream',
+  'upstreams',
+  'target',
+  'targets',
+  'server',
+  'servers',
+  'url',
+]);
+
+const DASHED_SYNONYMS = new Map(
+  [...FLAG_SYNONYMS].map(([word, names]) => [word, names.map((name) => `--${name}`)]),
+);
+
 /** Undefined for a switch of the command itself. */
 function flagNamed(rawName: string, own: readonly string[]): SettingFlag | undefined {
   const name = rawName.replace(/^--/, '');
   if (own.includes(name)) return undefined;
   if (Object.hasOwn(SETTING_FLAGS, name)) return SETTING_FLAGS[name];
-  const { hint } = didYouMean(
-    name,
-    [...Object.keys(SETTING_FLAGS), ...own].map((one) => `--${one}`),
-  );
+  const plain = name.replace(/^-/, '');
+  const known = [...Object.keys(SETTING_FLAGS), ...own].map((one) => `--${one}`);
+  const hint = BACKEND_FLAGS.has(plain)
+    ? 'backends need no flag: fairlead http://:3001'
+    : didYouMean(plain, known, DASHED_SYNONYMS).hint;
   throw new UsageError(`unknown flag ${rawName}${hint === undefined ? '' : ` (${hint})`}`);
 }
 
@@ -192,6 +211,11 @@ function checkedValue(
 function backendArgument(text: string): string {
   if (/\.(json|ya?ml)$/i.test(text)) {
     throw new UsageError(`${text} is not a backend URL (for a config file: --config ${text})`);
+  }
+  if (/^\d+$/.test(text)) {
+    throw new UsageError(
+      `"${text}" is not a backend URL (a backend on that port is http://:${text}; to listen on it: --port ${text})`,
+    );
   }
   if (!/[:/.]/.test(text)) {
     throw new UsageError(`"${text}" is neither a command nor a backend URL; a command comes first`);

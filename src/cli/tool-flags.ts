@@ -1,11 +1,33 @@
 /** Reading the flags of the small tools (`backend`, `demo`, `try`): what is wrong with them is one kind of error. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { didYouMean } from '../config/nearest.ts';
+import { didYouMean, type Synonyms } from '../config/nearest.ts';
 
 /** The command line is wrong: printed with the tool's name, exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
+
+/** Short flags and words of other programs, for whichever command knows what they mean. */
+export const FLAG_SYNONYMS: Synonyms = new Map([
+  ['p', ['port']],
+  ['c', ['config']],
+  ['f', ['config']],
+  ['s', ['strategy']],
+  ['w', ['weight']],
+  ['listen', ['port', 'host']],
+  ['bind', ['port', 'host']],
+  ['address', ['host', 'port']],
+  ['cert', ['ssl-cert']],
+  ['tls-cert', ['ssl-cert']],
+  ['key', ['ssl-key']],
+  ['tls-key', ['ssl-key']],
+  ['balance', ['strategy']],
+  ['algorithm', ['strategy']],
+  ['workers', ['threads']],
+  ['verbose', ['log-level']],
+  ['quiet', ['log-level']],
+  ['url', ['admin']],
+]);
 
 type FlagSpecs = NonNullable<ParseArgsConfig['options']>;
 type Parsed<F extends FlagSpecs> = ReturnType<
@@ -23,8 +45,9 @@ export function parseFlags<const F extends FlagSpecs>(
   } catch (error) {
     // Node's message goes on with advice about positional arguments after the first sentence.
     const [message] = (error as Error).message.split(/\. |\n/);
-    const mistyped = /^Unknown option '--([^']+)'/.exec(message ?? '')?.[1];
-    const { hint } = mistyped === undefined ? {} : didYouMean(mistyped, Object.keys(options));
+    const mistyped = /^Unknown option '--?([^']+)'/.exec(message ?? '')?.[1];
+    const known = Object.keys(options);
+    const { hint } = mistyped === undefined ? {} : didYouMean(mistyped, known, FLAG_SYNONYMS);
     throw new UsageError(hint === undefined ? message : `${message} (${hint})`, { cause: error });
   }
   // Of two files the last one would win without a word.

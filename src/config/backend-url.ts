@@ -27,6 +27,11 @@ export function parseBackendUrl(text: string): BackendUrlResult {
   if (BAD_CHARACTER.test(text))
     return refused('has white space, a control character or a backslash in it');
 
+  if (/^(?:http\+)?unix:/i.test(text) || /^[./~].*\.sock$/.test(text)) {
+    return refused(
+      'is the path of a file or a Unix socket; only http and https over TCP are possible',
+    );
+  }
   const scheme = SCHEME.exec(text)?.[1]?.toLowerCase();
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
     return refused(`has the scheme "${scheme}"; only http and https are possible`);

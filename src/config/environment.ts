@@ -3,7 +3,7 @@
  * A variable that is set but empty counts as not set, as compose files set them. A mistyped FAIRLEAD_ name is an error.
  */
 import type { Finding, NamedValue, Path } from './layer.ts';
-import { didYouMean } from './nearest.ts';
+import { didYouMean, editDistance } from './nearest.ts';
 import { jsonSchema, TOP_LEVEL_KEYS } from './schema.ts';
 import { type Environment, schemaBelow, valueOfText } from './text-value.ts';
 
@@ -97,9 +97,25 @@ export function readEnvironment(environment: Environment): EnvironmentReading {
       else report(name, path, result.message);
     } else if (name.startsWith(PREFIX)) {
       report(name, [], 'unknown variable', didYouMean(name, [...PATHS.keys(), ...OTHER_VARIABLES]));
+    } else {
+      const meant = commonNameNear(name);
+      if (meant !== undefined) notes.push(`${name} is not read (did you mean ${meant}?)`);
     }
   }
   return { values, findings, notes };
+}
+
+/** Names without our prefix may be anyone's: only what is next to one of ours, or begins as none but ours does. */
+function commonNameNear(name: string): string | undefined {
+  if (name.length > 64) return undefined;
+  const wanted = name.toUpperCase();
+  if (/^(TARGET_)?(BACKEND|UPSTREAM)S?(_URLS?)?$/.test(wanted)) return 'TARGET_BACKEND_URLS';
+  if (/^TARGET_(BACKEND|URL)/.test(wanted)) return 'TARGET_BACKEND_URLS';
+  if (wanted.startsWith('PROXY_LISTEN')) return LISTEN_ADDRESS_VARIABLE;
+  const common = [...PATHS.keys(), LISTEN_ADDRESS_VARIABLE].filter(
+    (one) => !one.startsWith(PREFIX),
+  );
+  return common.find((one) => editDistance(wanted, one) <= 2);
 }
 
 function schemaBelowOrNone(

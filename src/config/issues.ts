@@ -2,9 +2,36 @@
 import type { z } from 'zod';
 import { DURATION_PATTERN } from './duration.ts';
 import { type Finding, formatPath, type Layer, type Path, valueAt } from './layer.ts';
-import { didYouMean } from './nearest.ts';
+import { didYouMean, type Synonyms } from './nearest.ts';
 import { configSchema, type JsonSchemaNode, jsonSchema } from './schema.ts';
 import { alternatives, knownKeys, schemaBelow } from './text-value.ts';
+
+/** What others call it: nginx, HAProxy, Envoy, Traefik, Caddy. */
+const KEY_SYNONYMS: Synonyms = new Map([
+  ['upstream', ['backends']],
+  ['upstreams', ['backends']],
+  ['server', ['backends']],
+  ['servers', ['backends']],
+  ['target', ['backends']],
+  ['targets', ['backends']],
+  ['endpoints', ['backends']],
+  ['listen', ['port', 'host']],
+  ['bind', ['port', 'host']],
+  ['address', ['host', 'port']],
+  ['tls', ['ssl']],
+  ['https', ['ssl']],
+  ['certificate', ['ssl', 'cert_file']],
+  ['cert', ['ssl', 'cert_file']],
+  ['private_key', ['ssl', 'key_file']],
+  ['key', ['ssl', 'key_file']],
+  ['balance', ['strategy']],
+  ['algorithm', ['strategy']],
+  ['lb_policy', ['strategy']],
+  ['load_balancing', ['strategy']],
+  ['workers', ['threads']],
+  ['worker_processes', ['threads']],
+  ['interval', ['health_check_frequency']],
+]);
 
 /** Everything that is wrong with a layer by itself. Nothing is ever missing from a layer but inside a list. */
 export function validateLayer(layer: Layer): Finding[] {
@@ -55,7 +82,7 @@ function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
   });
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
-      const hint = didYouMean(key, knownKeys(schemaAt(issue.path)));
+      const hint = didYouMean(key, knownKeys(schemaAt(issue.path)), KEY_SYNONYMS);
       return found([...issue.path, key], 'key', 'unknown key', hint);
     });
   }

@@ -48,8 +48,37 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   return nearest;
 }
 
+/** Other programs' words for what is known here: the names that may be meant. */
+export type Synonyms = ReadonlyMap<string, readonly string[]>;
+
+/** More than these would be a list, not a hint. */
+const MOST_SUGGESTED = 3;
+
 /** The hint for a mistyped name, or no hint: spread it into a problem. */
-export function didYouMean(name: string, known: Iterable<string>): { readonly hint?: string } {
-  const nearest = nearestName(name, known);
-  return nearest === undefined ? {} : { hint: `did you mean ${JSON.stringify(nearest)}?` };
+export function didYouMean(
+  name: string,
+  known: Iterable<string>,
+  synonyms: Synonyms = new Map(),
+): { readonly hint?: string } {
+  const all = [...known];
+  const meant = (synonyms.get(name.toLowerCase()) ?? []).filter((one) => all.includes(one));
+  if (meant.length > 0) return hintOf(meant);
+  const nearest = nearestName(name, all);
+  if (nearest !== undefined) return hintOf([nearest]);
+  return hintOf(namesThatBeginWith(name, all));
+}
+
+function namesThatBeginWith(name: string, known: readonly string[]): readonly string[] {
+  const wanted = plain(name);
+  if (wanted.length < 2) return [];
+  return known.filter((candidate) => plain(candidate).startsWith(wanted));
+}
+
+function hintOf(names: readonly string[]): { readonly hint?: string } {
+  if (names.length === 0) return {};
+  const shown = names.slice(0, MOST_SUGGESTED).map((name) => JSON.stringify(name));
+  const isCut = names.length > MOST_SUGGESTED;
+  const last = isCut ? 'another that begins so' : (shown.pop() as string);
+  const before = shown.length === 0 ? '' : `${shown.join(', ')} or `;
+  return { hint: `did you mean ${before}${last}?` };
 }

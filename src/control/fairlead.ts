@@ -258,6 +258,13 @@ export async function startFairlead(
     },
   );
 
+  if (registry.backends().length === 0) {
+    log.warn(
+      'backends.none',
+      'there are no backends: every request gets 503 (fairlead URL…, the key "backends", TARGET_BACKEND_URLS, or fairlead add URL)',
+    );
+  }
+
   let resolveExited: (exitCode: number) => void;
   const exited = new Promise<number>((resolve) => {
     resolveExited = resolve;

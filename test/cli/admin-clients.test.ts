@@ -49,7 +49,9 @@ test('an instance is managed from its start to its end', async () => {
   );
   expect(await run('add', url, '--weight', '3')).toEqual(fine(`${url} is backend 0, healthy`));
   expect(await run('add', `${url.toUpperCase()}/`)).toEqual(
-    refused(`error: ${url} is backend 0 already. (change it with PATCH /backends/{id})`),
+    refused(
+      `error: ${url} is backend 0 already. (fairlead weight, enable, disable and drain change it)`,
+    ),
   );
   const status = await run('status');
   const [, , head = '', row = '', ...more] = status.stdout.split('\n');
@@ -78,7 +80,7 @@ test('an instance is managed from its start to its end', async () => {
   expect(await run('healthcheck')).toEqual(fine('ready'));
   expect(await run('remove', '0')).toEqual(fine(`${url} (backend 0) is removed`));
   expect(await run('remove', '0')).toEqual(
-    refused('error: There is no backend "0". (GET /backends lists them)'),
+    refused('error: There is no backend "0". (fairlead status lists them)'),
   );
   expect(await run('enable', url)).toEqual(
     refused(`error: There is no backend ${url}. (fairlead status lists them)`),
@@ -195,7 +197,10 @@ describe('the instance', () => {
     await writeFile(join(cwd, 'config.json'), `{"admin_port": ${adminPort}}`);
     expect(await runFairlead(['healthcheck'], { cwd })).toEqual(fine('ready'));
     // The variable is no part of the config, and no mistake either.
-    expect(await runFairlead(['check'], { env })).toMatchObject({ code: 0, stderr: '' });
+    expect(await runFairlead(['check'], { env })).toMatchObject({
+      code: 0,
+      stderr: 'note: there are no backends\n',
+    });
   });
 
   test('with a token is asked with it: flag, variable, config', async () => {
@@ -205,7 +210,9 @@ describe('the instance', () => {
     const status = (args: string[], env: Record<string, string> = {}) =>
       runFairlead(['status', '--json', '--admin', adminUrl, ...args], { env });
     expect(await status([])).toEqual(
-      refused('error: This call needs a token. (send Authorization: Bearer <admin.token>)'),
+      refused(
+        'error: This call needs a token. (give it with --token TOKEN, FAIRLEAD_ADMIN_TOKEN or --config FILE)',
+      ),
     );
     expect(await status(['--token', 'sesame'])).toMatchObject({ code: 1 });
     expect(await status(['--token', 'open-sesame'])).toMatchObject({ code: 0 });

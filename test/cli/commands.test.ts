@@ -48,6 +48,33 @@ test.each([
   [['banana'], 'fairlead: unknown command "banana" (fairlead --help lists them)'],
   [['toString'], 'fairlead: unknown command "toString" (fairlead --help lists them)'],
   [['--prot', '1'], 'fairlead run: unknown flag --prot (did you mean "--port"?)'],
+  [['--conf', 'a'], 'fairlead run: unknown flag --conf (did you mean "--config"?)'],
+  [['-p', '3001'], 'fairlead run: unknown flag -p (did you mean "--port"?)'],
+  [
+    ['--to', 'a:1'],
+    'fairlead run: unknown flag --to (backends need no flag: fairlead http://:3001)',
+  ],
+  [['--listen=:80'], 'fairlead run: unknown flag --listen (did you mean "--port" or "--host"?)'],
+  [
+    ['--health'],
+    'fairlead run: unknown flag --health (did you mean "--health-check-method", "--health-check-path", "--health-check-frequency" or another that begins so?)',
+  ],
+  [['start'], 'fairlead: unknown command "start" (did you mean "run"?)'],
+  [['serve', ':1'], 'fairlead: unknown command "serve" (did you mean "run"?)'],
+  [['stat'], 'fairlead: unknown command "stat" (did you mean "state"?)'],
+  [['try', '-p', '1'], "fairlead try: Unknown option '-p'"],
+  [
+    ['3001'],
+    'fairlead run: "3001" is not a backend URL (a backend on that port is http://:3001; to listen on it: --port 3001)',
+  ],
+  [
+    ['unix:/run/a.sock'],
+    'command line: backends.0: "unix:/run/a.sock" is the path of a file or a Unix socket; only http and https over TCP are possible',
+  ],
+  [
+    ['unix:///run/a.sock'],
+    'command line: backends.0: "unix:///run/a.sock" is the path of a file or a Unix socket; only http and https over TCP are possible',
+  ],
   [['--constructor'], 'fairlead run: unknown flag --constructor'],
   [['-x'], 'fairlead run: unknown flag -x'],
   [['--port'], 'fairlead run: --port needs a value: --port PORT'],

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { editDistance, nearestName } from '../../src/config/nearest.ts';
+import { didYouMean, editDistance, nearestName } from '../../src/config/nearest.ts';
 import { TOP_LEVEL_KEYS } from '../../src/config/schema.ts';
+import { problemsOf } from './load-text.ts';
 
 test.each([
   ['', '', 0],
@@ -38,4 +39,20 @@ test('a distance is symmetric, and 0 only for the same', () => {
       expect(editDistance(a, b) === 0).toBe(a === b);
     }),
   );
+});
+
+test.each([
+  ['upstreams', 'unknown key (did you mean "backends"?)'],
+  ['listen', 'unknown key (did you mean "port" or "host"?)'],
+  ['tls', 'unknown key (did you mean "ssl"?)'],
+  ['log', 'unknown key (did you mean "log_level"?)'],
+  ['banana', 'unknown key'],
+])('%s, a word of other programs or the beginning of one of ours: %s', (key, message) => {
+  const [problem] = problemsOf(`${key}: 1`);
+  expect(problem).toBe(`c.yaml:1:1: ${key}: ${message}`);
+});
+
+test('a word says nothing where what it means is not known', () => {
+  const synonyms = new Map([['tls', ['ssl']]]);
+  expect(didYouMean('tls', ['port'], synonyms)).toEqual({});
 });

@@ -264,7 +264,10 @@ test.each([
     'circuit_breaker: { half_open_requests: 1001 }',
     '1:40: circuit_breaker.half_open_requests: must be a whole number from 1 to 1000, not 1001',
   ],
-  ['circuit_breaker: { half_open: 1 }', '1:20: circuit_breaker.half_open: unknown key'],
+  [
+    'circuit_breaker: { half_open: 1 }',
+    '1:20: circuit_breaker.half_open: unknown key (did you mean "half_open_requests"?)',
+  ],
 
   [
     'max_requests: 1000001',
