@@ -9,28 +9,24 @@ import type { DataContext } from '../context.ts';
 import { BackendPin } from '../relay/backend-pin.ts';
 import { Exchange } from '../relay/exchange.ts';
 import type { ExchangeClient } from '../relay/exchange-client.ts';
-import { recordRefusal } from '../relay/ledger.ts';
-import { errorAnswer } from '../relay/own-answers.ts';
 import { readKeys } from '../relay/request-keys.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import type { View } from '../view.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
 import { type ForwardContext, forwardRequest } from '../wire/forward-request.ts';
 import { type HeadParser, PARSE_FAILED, PARSE_MORE } from '../wire/head-parser.ts';
-import { findField, isHeadMethod, readRequest, readRequestLine } from '../wire/request.ts';
+import { findField, readRequest } from '../wire/request.ts';
 import { forwardedClient } from './client-address.ts';
 import { connectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
+import { Lingering } from './lingering.ts';
 import { PendingInput } from './pending-input.ts';
+import { refusal } from './refusal.ts';
 
 /** Pipelined bytes kept while an exchange runs; past it the client is not read. */
 const INPUT_HIGH_WATER = 64 * 1024;
 /** Pipelined requests taken in one turn of the event loop: other clients have their turn in between. */
 const REQUESTS_PER_TURN = 16;
-/** A lingering client may stay silent this long, send this much, and take this long in all. */
-const LINGER_SILENCE_MS = 2_000;
-const LINGER_TOTAL_MS = 30_000;
-const LINGER_BYTES = 64 * 1024 * 1024;
 /** How often a client is looked at that has not read its last answer to the end. */
 const READER_CHECK_MS = 1_000;
 
@@ -60,8 +56,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   #isYielding = false;
   #isPaused = false;
   #hasServed = false;
-  #lingerUntilMs = 0;
-  #lingerBytes = 0;
+  #lingering: Lingering | null = null;
   #lastUnsentBytes = 0;
   /** When the client was last seen to have read, while answers wait for it. */
   #readSinceMs = 0;
@@ -210,13 +205,12 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   }
 
   #take(buffer: Buffer, length: number): void {
-    if (this.#state === IS_LINGERING) {
-      this.#lingerBytes += length;
-      this.deadlineMs = Math.min(this.#context.nowMs + LINGER_SILENCE_MS, this.#lingerUntilMs);
-      if (this.#lingerBytes > LINGER_BYTES) this.#destroy();
+    if (this.#state === IS_CLOSED) return;
+    if (this.#lingering !== null) {
+      this.deadlineMs = this.#lingering.throwAway(length, this.#context.nowMs);
+      if (this.#lingering.isTooMuch) this.#destroy();
       return;
     }
-    if (this.#state === IS_CLOSED) return;
     const exchange = this.#exchange;
     if (exchange === null && this.#input === null) {
       this.#process(buffer, 0, length);
@@ -376,25 +370,9 @@ export class ClientConnection implements ExchangeClient, StreamUser {
 
   /** Answers a request that never became an exchange. Where the next one would begin is unknown: nothing follows. */
   #refuse(code: ErrorCode, detail: string, buffer: Buffer, base: number, end: number): void {
-    const requestId = this.#context.nextRequestId();
-    const text = errorAnswer(code, {
-      wantsJson: false,
-      // RFC 9110 §9.3.2: nothing follows the head of an answer to a HEAD, even if its fields were wrong.
-      isHead: isHeadMethod(this.#parser, buffer, base),
-      closes: true,
-      keepsAlive10: false,
-      requestId,
-      addedFields: '',
-    });
-    this.sendText(text);
-    recordRefusal(this.#context, code, detail, {
-      clientAddress: this.forwardContext.peerAddress,
-      requestId,
-      // What the request line said, as far as it could be read.
-      ...readRequestLine(this.#parser, buffer, base),
-      bytesIn: end - base,
-      bytesOut: text.length,
-    });
+    const { peerAddress } = this.forwardContext;
+    const head = { parser: this.#parser, buffer, base, end };
+    this.sendText(refusal(this.#context, code, detail, peerAddress, head));
     this.#linger();
   }
 
@@ -426,8 +404,8 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     this.#state = IS_LINGERING;
     this.#input = null;
     this.#releaseParser();
-    this.#lingerUntilMs = this.#context.nowMs + LINGER_TOTAL_MS;
-    this.deadlineMs = this.#context.nowMs + LINGER_SILENCE_MS;
+    this.#lingering = new Lingering(this.#context.nowMs);
+    this.deadlineMs = this.#lingering.deadlineMs;
     this.#stream.end();
     this.resume();
   }
