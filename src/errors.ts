@@ -76,6 +76,7 @@ export const ERRORS = {
   ERR_CLIENT_TIMEOUT: client(499, 'The client stopped reading the response.'),
 
   ERR_CLIENT_TLS: client(400, 'The TLS handshake with the client failed.'),
+  ERR_CLIENT_PLAIN_HTTP: client(400, 'This port speaks TLS: ask for https:// instead of http://.'),
 
   // Nobody to send the request to.
   ERR_NO_BACKEND: proxy(503, 'destination_unavailable', 'No healthy backend is available.'),

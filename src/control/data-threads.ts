@@ -28,6 +28,7 @@ import { createProcessCounters, giveBackProcessShare } from '../snapshot/process
 import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
 import { type DataThread, startInThisThread, startWorker } from './data-thread.ts';
 import { probeAddress } from './probe-address.ts';
+import { TicketKeys } from './ticket-keys.ts';
 
 /** A thread that dies sooner than this after its start died quickly. */
 const QUICK_DEATH_MS = 1000;
@@ -92,6 +93,7 @@ export class DataThreads {
   readonly threadCount: number;
   readonly #options: DataThreadsOptions;
   readonly #clientTables: ClientTables;
+  readonly #ticketKeys = new TicketKeys((keys) => this.#broadcast({ kind: 'ticket-keys', keys }));
   readonly #slots: Slot[] = [];
   readonly #listening = new Map<number, Waiting<ListenAddress>>();
   /** Snapshots on their way: which threads have not applied them yet. */
@@ -231,6 +233,7 @@ export class DataThreads {
   /** Ends all threads; one that does not end by itself is terminated. */
   async stop(): Promise<void> {
     this.#isEnding = true;
+    this.#ticketKeys.stop();
     await Promise.all(
       this.#slots.map(async (slot) => {
         clearTimeout(slot.restart);
@@ -273,6 +276,7 @@ export class DataThreads {
       logRing,
       clientTables: this.#clientTables,
       reusePort: this.threadCount > 1,
+      ticketKeys: this.#ticketKeys.current,
       snapshot: this.#current(),
     };
     const onMessage = (message: FromDataThread): void => this.#receive(slot, ring, message);

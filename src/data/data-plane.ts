@@ -24,6 +24,7 @@ class Plane implements DataPlane {
   readonly #context: DataContext;
   readonly #viewParts: ViewParts;
   readonly #reusePort: boolean;
+  #ticketKeys: Uint8Array;
   #listener: Listener | null = null;
   /** Backends that have left the snapshot with connections in use. */
   readonly #removed = new Map<number, Backend>();
@@ -46,6 +47,7 @@ class Plane implements DataPlane {
       onRateEvicted: () => context.counters.rateEvicted(),
     };
     this.#reusePort = init.reusePort;
+    this.#ticketKeys = init.ticketKeys;
     this.#swap(init.snapshot, null);
     context.deadlines.start((nowMs) => this.#tick(nowMs));
   }
@@ -59,6 +61,10 @@ class Plane implements DataPlane {
       case 'eligibility':
         setEligible(this.#context.view, message.eligibility);
         this.#context.post({ kind: 'applied', sequence: message.sequence });
+        break;
+      case 'ticket-keys':
+        this.#ticketKeys = message.keys;
+        this.#listener?.setTicketKeys(message.keys);
         break;
       case 'listen':
         void this.#listen();
@@ -106,7 +112,7 @@ class Plane implements DataPlane {
     const { post, view } = this.#context;
     const { listener } = view.snapshot;
     try {
-      this.#listener = new Listener(this.#context, listener.tls);
+      this.#listener = new Listener(this.#context, listener.tls, this.#ticketKeys);
       const { host, port } = await this.#listener.listen(listener, this.#reusePort);
       post({ kind: 'listening', host, port });
     } catch (error) {

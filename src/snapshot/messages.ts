@@ -19,6 +19,8 @@ export interface DataThreadInit {
   readonly clientTables: ClientTables;
   /** Share the port with other threads (SO_REUSEPORT). False with one thread. */
   readonly reusePort: boolean;
+  /** What session tickets are sealed with, as in `TicketKeysMessage`. */
+  readonly ticketKeys: Uint8Array;
   readonly snapshot: Snapshot;
 }
 
@@ -41,6 +43,12 @@ export interface EligibilityMessage {
   readonly kind: 'eligibility';
   readonly sequence: number;
   readonly eligibility: Eligibility;
+}
+
+/** Seal session tickets with these keys from now on, the same in all threads: see ticket-keys.ts. */
+export interface TicketKeysMessage {
+  readonly kind: 'ticket-keys';
+  readonly keys: Uint8Array;
 }
 
 /** Open the listener of the current snapshot. Answered by `listening` or `listen-failed`. */
@@ -88,6 +96,7 @@ export interface StopMessage {
 export type ToDataThread =
   | SnapshotMessage
   | EligibilityMessage
+  | TicketKeysMessage
   | ListenMessage
   | DrainBackendMessage
   | KeepBackendMessage

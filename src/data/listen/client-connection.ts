@@ -177,6 +177,14 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     this.deadlineMs = nowMs + READER_CHECK_MS;
   }
 
+  /** Answers what a new connection has said first without serving it: `bytes` are borrowed. */
+  refuse(code: ErrorCode, bytes: Buffer): void {
+    // For the log: what was asked for, as far as it is there.
+    this.#parser = this.#context.borrowRequestParser();
+    this.#parser.parse(bytes, 0, bytes.length);
+    this.#refuse(code, '', bytes, 0, bytes.length);
+  }
+
   /** Whether it is idle, and closes soon. One in an exchange, or in the middle of a head, closes with its answer. */
   beginDrain(idleMs: number = DRAIN_IDLE_MS): boolean {
     if (this.#exchange !== null || this.#state !== IS_READING || this.#begunBytes > 0) return false;

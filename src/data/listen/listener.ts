@@ -1,19 +1,19 @@
 /** Accepts clients: opens the port, settles limits, hands each connection to a `ClientConnection`. */
 import net from 'node:net';
-import tls from 'node:tls';
+import type tls from 'node:tls';
 import type { ListenerSnapshot, TlsMaterial } from '../../snapshot/snapshot.ts';
 import type { DataContext } from '../context.ts';
 import { clientNetwork } from '../limit/client-network.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import { SocketStream } from '../stream/socket-stream.ts';
-import { isKnownHandle, peerAddress } from '../stream/tcp-handles.ts';
+import { isKnownHandle, peerAddress, type TcpHandle } from '../stream/tcp-handles.ts';
 import { TcpStream } from '../stream/tcp-stream.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
 import { ClientConnection } from './client-connection.ts';
 import { drainTurns } from './drain-turns.ts';
+import { TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
 
 const BACKLOG = 4096;
-const TLS_HANDSHAKE_MS = 10_000;
 
 interface ListenOptions extends net.ListenOptions {
   /** SO_REUSEPORT; Node ≥ 22.12 on Linux. The types of the oldest Node we run on do not know it. */
@@ -24,48 +24,25 @@ interface ServerHandle {
   onconnection?: (error: number, handle: unknown) => void;
 }
 
-export class Listener {
+export class Listener implements TlsAcceptorUser {
   readonly #context: DataContext;
   readonly #server: net.Server;
-  readonly #isTls: boolean;
-  /** With the client that each counts for: see `#admit`. */
-  readonly #connections = new Map<ClientConnection, string>();
-  /** What TLS connections run over, from before their handshake on; empty without TLS. */
-  readonly #tlsCarriers = new Set<net.Socket>();
+  readonly #tls: TlsAcceptor | null;
+  /** With the client that each counts for: see `#admit`. Null: its TLS carrier counts, and may outlive it. */
+  readonly #connections = new Map<ClientConnection, string | null>();
+  /** What makes a socket of an accepted handle; null: every connection comes as a socket. */
+  #makeSocket: ((handle: TcpHandle) => void) | null = null;
   #onEmpty: (() => void) | null = null;
 
-  constructor(context: DataContext, material: TlsMaterial | undefined) {
+  constructor(context: DataContext, material: TlsMaterial | undefined, ticketKeys: Uint8Array) {
     this.#context = context;
-    this.#isTls = material !== undefined;
-    this.#server =
-      material === undefined
-        ? net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-            this.#acceptSocket(socket),
-          )
-        : tls.createServer(
-            {
-              // Who leaves within the handshake has left: half-open only from its end on.
-              allowHalfOpen: false,
-              noDelay: true,
-              cert: material.cert,
-              key: material.key,
-              ALPNProtocols: ['http/1.1'],
-              minVersion: 'TLSv1.2',
-              handshakeTimeout: TLS_HANDSHAKE_MS,
-            },
-            (socket) => {
-              socket.allowHalfOpen = true;
-              this.#acceptSocket(socket);
-            },
-          );
-    if (this.#isTls) {
-      this.#server.on('connection', (socket: net.Socket) => this.#admitCarrier(socket));
-      // No request, so no line in the access log: a scanner would fill it. Counted, so that an operator can see it.
-      this.#server.on('tlsClientError', (_error, socket) => {
-        this.#context.countError('ERR_CLIENT_TLS');
-        socket.destroy();
-      });
-    }
+    this.#tls =
+      material === undefined ? null : new TlsAcceptor(material, ticketKeys, context.io, this);
+    // Who leaves within the TLS handshake has left: half-open only from its end on.
+    const allowHalfOpen = this.#tls === null;
+    this.#server = net.createServer({ allowHalfOpen, noDelay: true }, (socket) =>
+      this.#acceptSocket(socket),
+    );
   }
 
   /** @throws what the system says, EADDRINUSE above all. */
@@ -83,7 +60,7 @@ export class Listener {
       this.#server.once('error', reject);
       this.#server.listen(options, () => {
         this.#server.removeListener('error', reject);
-        if (!this.#isTls) this.#acceptHandles();
+        this.#acceptHandles();
         // Errors of accepting (out of descriptors) pass by themselves; without a listener they would end the thread.
         this.#server.on('error', () => {});
         const { address, port } = this.#server.address() as net.AddressInfo;
@@ -93,16 +70,15 @@ export class Listener {
   }
 
   setTls(material: TlsMaterial): void {
-    if (this.#server instanceof tls.Server) {
-      this.#server.setSecureContext({
-        cert: material.cert,
-        key: material.key,
-        minVersion: 'TLSv1.2',
-      });
-    }
+    this.#tls?.setMaterial(material);
+  }
+
+  setTicketKeys(keys: Uint8Array): void {
+    this.#tls?.setTicketKeys(keys);
   }
 
   tick(nowMs: number): void {
+    this.#tls?.tick(nowMs);
     for (const connection of this.#connections.keys()) {
       if (connection.deadlineMs <= nowMs) connection.onDeadline();
     }
@@ -131,23 +107,8 @@ export class Listener {
     this.#server.close();
     let cut = 0;
     for (const connection of this.#connections.keys()) if (connection.abandon()) cut++;
-    for (const carrier of this.#tlsCarriers) carrier.destroy();
+    this.#tls?.destroy();
     return cut;
-  }
-
-  /** A TLS connection counts from its accept: a client that never ends its handshake must not get past the limit. */
-  #admitCarrier(carrier: net.Socket): void {
-    const client = this.#admit(() => carrier.remoteAddress);
-    if (client === null) {
-      carrier.on('error', () => {});
-      carrier.destroy();
-      return;
-    }
-    this.#tlsCarriers.add(carrier);
-    carrier.once('close', () => {
-      this.#tlsCarriers.delete(carrier);
-      this.#release(client);
-    });
   }
 
   /**
@@ -174,14 +135,17 @@ export class Listener {
   }
 
   #acceptSocket(socket: net.Socket): void {
-    // Over TLS the carrier counts, and may outlive the connection.
-    const client = this.#isTls ? '' : this.#admit(() => socket.remoteAddress);
+    if (this.#tls?.acceptWrapped(socket) === true) return;
+    // Over TLS too it counts from its accept: a client that never ends its handshake must not get past the limit.
+    const client = this.#admit(() => socket.remoteAddress);
     if (client === null) {
       socket.on('error', () => {});
       socket.destroy();
-      return;
+    } else if (this.#tls === null) {
+      this.#accept((user) => new SocketStream(socket, user, false), client, false);
+    } else {
+      this.#tls.acceptSocket(socket, client, this.#context.nowMs);
     }
-    this.#accept((user) => new SocketStream(socket, user, false), client);
   }
 
   /**
@@ -193,6 +157,7 @@ export class Listener {
     const handle = (this.#server as unknown as { readonly _handle?: ServerHandle | null })._handle;
     const original = handle?.onconnection;
     if (handle === undefined || handle === null || typeof original !== 'function') return;
+    this.#makeSocket = (clientHandle) => original.call(handle, 0, clientHandle);
     handle.onconnection = (error, clientHandle) => {
       if (error || !isKnownHandle(clientHandle)) {
         original.call(handle, error, clientHandle);
@@ -204,27 +169,63 @@ export class Listener {
         return;
       }
       clientHandle.setNoDelay(true);
-      this.#accept((user) => new TcpStream(clientHandle, user, this.#context.io, true), client);
+      const { io, nowMs } = this.#context;
+      if (this.#tls !== null) this.#tls.acceptHandle(clientHandle, client, nowMs);
+      else this.#accept((user) => new TcpStream(clientHandle, user, io, true), client, false);
     };
   }
 
-  #accept(open: (user: StreamUser) => ByteStream, client: string): void {
-    const connection = new ClientConnection(this.#context, open, this.#isTls, (closed) =>
+  #accept(
+    open: (user: StreamUser) => ByteStream,
+    client: string | null,
+    isTls: boolean,
+  ): ClientConnection {
+    const connection = new ClientConnection(this.#context, open, isTls, (closed) =>
       this.#forget(closed),
     );
     this.#connections.set(connection, client);
     if (this.#context.isDraining) connection.beginDrain();
+    return connection;
   }
 
   #forget(connection: ClientConnection): void {
     const client = this.#connections.get(connection);
     if (client === undefined) return;
     this.#connections.delete(connection);
-    if (!this.#isTls) this.#release(client);
+    if (client !== null) this.#release(client);
     if (this.#connections.size === 0 && this.#onEmpty !== null) {
       const onEmpty = this.#onEmpty;
       this.#onEmpty = null;
       onEmpty();
     }
+  }
+
+  // ── What becomes of those that were accepted for TLS ────────────────────────────────────────────────────────────
+
+  wrap(handle: TcpHandle): void {
+    this.#makeSocket?.(handle);
+  }
+
+  onSecure(socket: tls.TLSSocket): void {
+    socket.allowHalfOpen = true;
+    this.#accept((user) => new SocketStream(socket, user, false), null, true);
+  }
+
+  onPlain(connection: TcpHandle | net.Socket, bytes: Buffer, client: string): void {
+    const { io } = this.#context;
+    const open = (user: StreamUser): ByteStream => {
+      if (!(connection instanceof net.Socket)) return new TcpStream(connection, user, io, false);
+      connection.allowHalfOpen = true;
+      return new SocketStream(connection, user, false);
+    };
+    this.#accept(open, client, false).refuse('ERR_CLIENT_PLAIN_HTTP', bytes);
+  }
+
+  onGone(client: string): void {
+    this.#release(client);
+  }
+
+  onHandshakeFailed(): void {
+    this.#context.countError('ERR_CLIENT_TLS');
   }
 }
