@@ -10,6 +10,7 @@ import type { ByteStream } from '../stream/byte-stream.ts';
 import { type Connecting, type ConnectUser, connect } from '../stream/connect.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
 import { describeConnectError } from './connect-errors.ts';
+import type { Settling } from './second-look.ts';
 
 /** The backend that a connection leads to, as far as the connection knows it. */
 export interface ConnectionOwner {
@@ -41,7 +42,7 @@ const IS_CONNECTING = 0;
 const IS_OPEN = 1;
 const IS_CLOSED = 2;
 
-export class BackendConnection implements ConnectUser {
+export class BackendConnection implements ConnectUser, Settling {
   readonly backend: ConnectionOwner;
   /** While idle: when it must not be used any more, on the precise clock: the backend's own goes on while we stand still. */
   idleUntilMs = 0;
@@ -50,6 +51,10 @@ export class BackendConnection implements ConnectUser {
   hasWriteFailed = false;
   /** A client proves on it who it is: see backend-pin.ts. */
   isPrivate = false;
+  /** Of the last response: it had no body by rule; its fields spoke of one. */
+  isBodyless = false;
+  announcesBody = false;
+  isSettling = false;
 
   #user: ConnectionUser | null;
   #state = IS_CONNECTING;

@@ -12,6 +12,7 @@ import {
   type ConnectionOwner,
   type ConnectionUser,
 } from './backend-connection.ts';
+import { lookAgain } from './second-look.ts';
 
 /** Idle connections kept per backend and thread; further ones are closed after use. */
 const MAX_IDLE = 512;
@@ -70,13 +71,17 @@ export class Backend implements Candidate, ConnectionOwner {
 
   /** The newest idle connection that may still be used, or null. */
   takeIdle(nowMs: number): BackendConnection | null {
-    for (;;) {
-      const connection = this.#idle.pop();
-      if (connection === undefined) return null;
+    const idle = this.#idle;
+    for (let index = idle.length - 1; index >= 0; index--) {
+      const connection = idle[index] as BackendConnection;
+      if (connection.isSettling) continue;
+      if (index === idle.length - 1) idle.pop();
+      else idle.splice(index, 1);
       this.counters.idleChanged(-1);
       if (connection.idleUntilMs > nowMs) return connection;
       connection.destroy();
     }
+    return null;
   }
 
   /** A fresh connection, or null when `limit` (0: none) are open already, in all threads together. */
@@ -129,6 +134,7 @@ export class Backend implements Candidate, ConnectionOwner {
     if (!this.#rests(connection, nowMs, isFull ? 0 : keepAliveMs)) return;
     this.#idle.push(connection);
     this.counters.idleChanged(1);
+    if (connection.isBodyless) lookAgain(connection, connection.announcesBody);
   }
 
   /** The same for one that waits for its client: nobody else gets it, and so it can't wait for others to make room. */

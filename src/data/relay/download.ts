@@ -204,6 +204,8 @@ export class Download {
       !framing.isContradictory;
     if (this.isReusable) this.#readKeepAlive(head, buffer, base);
     if (challengesConnection(head, buffer, base)) this.#connection.isPrivate = true;
+    this.#connection.isBodyless = framing.kind === BODY_NONE;
+    this.#connection.announcesBody = framing.announcesBody;
     this.#bodyKind = framing.kind;
     this.#remaining = framing.length;
     const hasUnknownLength = framing.kind === BODY_CHUNKED || framing.kind === BODY_UNTIL_CLOSE;

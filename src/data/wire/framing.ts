@@ -26,12 +26,14 @@ export interface Framing {
   kind: BodyKind;
   /** Bytes of a BODY_LENGTH body; −1 where no length was given. Set even where no body follows (HEAD, 304). */
   length: number;
+  /** The fields speak of a body, whether one follows or not. */
+  announcesBody: boolean;
   /** A 204 that announces a body: its sender may send one all the same, and it would pass for the next response. */
   isContradictory: boolean;
 }
 
 export function createFraming(): Framing {
-  return { kind: BODY_NONE, length: -1, isContradictory: false };
+  return { kind: BODY_NONE, length: -1, announcesBody: false, isContradictory: false };
 }
 
 /**
@@ -69,6 +71,7 @@ function readFramingFields(
 ): ErrorCode | null {
   framing.kind = BODY_NONE;
   framing.length = -1;
+  framing.announcesBody = false;
   framing.isContradictory = false;
   for (let field = 0; field < head.fieldCount; field++) {
     const id = head.ids[field];
@@ -121,7 +124,8 @@ export function frameResponse(
   if (error !== null) return error;
   const status = head.status;
   // RFC 9112 §6.1, RFC 9110 §8.6: a 204 has neither field. A HEAD or 304 may have both, and they mean no body.
-  framing.isContradictory = status === 204 && framing.kind !== BODY_NONE && framing.length !== 0;
+  framing.announcesBody = framing.kind !== BODY_NONE && framing.length !== 0;
+  framing.isContradictory = status === 204 && framing.announcesBody;
   if (answersHead || status < 200 || status === 204 || status === 304) {
     framing.kind = BODY_NONE;
   } else if (framing.kind === BODY_NONE) {
