@@ -119,6 +119,7 @@ export async function startFairlead(
     probe,
     onChange: () => watch.refresh(),
     onPassed: (id, checkedFrom) => watch.checkPassed(id, checkedFrom),
+    onRecovered: (id) => watch.recovered(id),
   });
   const watch = new PoolWatch({
     registry,

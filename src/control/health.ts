@@ -25,6 +25,8 @@ export interface HealthCheckerOptions {
   readonly onChange: () => void;
   /** A check passed that began at this time of the registry's clock. */
   readonly onPassed?: (id: number, startedAt: number) => void;
+  /** A backend that could not be connected to is healthy again: it was restarted, most likely. */
+  readonly onRecovered?: (id: number) => void;
   readonly random?: () => number;
 }
 
@@ -45,6 +47,8 @@ interface Watch {
   failures: number;
   /** A data thread could not connect, or a check came to no verdict: find out quickly. */
   isSuspect: boolean;
+  /** It could not be connected to since it was last healthy. */
+  wasAway: boolean;
   /** Since when it has not been healthy, by the registry's clock; undefined: it is. */
   downSince: number | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -66,6 +70,7 @@ export class HealthChecker {
   readonly #probe: Probe;
   readonly #onChange: () => void;
   readonly #onPassed: (id: number, startedAt: number) => void;
+  readonly #onRecovered: (id: number) => void;
   readonly #random: () => number;
   readonly #watches = new Map<number, Watch>();
   readonly #counts = new Map<number, { -readonly [Key in keyof HealthCheckCounts]: number }>();
@@ -82,6 +87,7 @@ export class HealthChecker {
     this.#probe = options.probe;
     this.#onChange = options.onChange;
     this.#onPassed = options.onPassed ?? (() => {});
+    this.#onRecovered = options.onRecovered ?? (() => {});
     this.#random = options.random ?? Math.random;
     this.#shortages = new CheckShortages(options.log);
     this.#settings = options.registry.settings.healthCheck;
@@ -120,6 +126,7 @@ export class HealthChecker {
     const watch = this.#watches.get(id);
     if (watch === undefined || this.#isStopped) return;
     const isNews = this.#registry.setUnreachable(id, true);
+    watch.wasAway = true;
     if (watch.backend.health !== 'healthy') {
       if (isNews) this.#onChange();
       return;
@@ -174,6 +181,7 @@ export class HealthChecker {
       passes: 0,
       failures: 0,
       isSuspect: false,
+      wasAway: false,
       downSince: backend.health === 'healthy' ? undefined : this.#registry.now(),
       timer: undefined,
       running: undefined,
@@ -280,6 +288,7 @@ export class HealthChecker {
     watch.isSuspect = false;
     this.#registry.recordCheck(backend.id, result.isPassed);
     const isNews = this.#registry.setUnreachable(backend.id, !result.hasConnected);
+    if (!result.hasConnected) watch.wasAway = true;
     const { rise, fall } = this.#settings;
     if (result.isPassed) {
       const isDecided = backend.health === 'unknown' || watch.passes >= rise;
@@ -307,6 +316,8 @@ export class HealthChecker {
       ...(hint !== '' && { hint }),
     };
     if (health === 'healthy') {
+      if (watch.wasAway) this.#onRecovered(backend.id);
+      watch.wasAway = false;
       this.#log.info('backend.up', `${backend.address.url} is UP: ${reason}`, fields);
     } else {
       const advice = hint === '' ? '' : ` (${hint})`;

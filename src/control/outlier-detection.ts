@@ -6,6 +6,7 @@
  * - For the base time × the ejections so far, at most the longest time. The count goes down again by one for each interval
  *   that the backend stays in use.
  * - At most so many percent of the enabled backends at once, and never the last that is left to pick.
+ * - A backend that could not be connected to and has become healthy again is back at once, and its ejections are forgotten.
  * - A health check that passes ends an ejection early, if it began a second or more after it. But not one for a share of
  *   faults: the check is one of the requests that go well. And not the second one in short order: then the check does not
  *   see what requests see.
@@ -124,6 +125,17 @@ export class OutlierDetection {
     if (backend?.ejection === undefined || !this.#track(id).mayCheckEnd) return;
     if (startedAt < backend.ejection.since + CHECK_WAIT_MS) return;
     this.#return(backend, 'a health check passed');
+  }
+
+  /** It was down in between: what it was ejected for is over with the process that did it. */
+  recovered(id: number): void {
+    const backend = this.#registry.backend(id);
+    const track = this.#tracks.get(id);
+    if (backend === undefined || track === undefined) return;
+    track.times = 0;
+    if (backend.ejection !== undefined) {
+      this.#return(backend, 'it could not be reached, and passes its checks again');
+    }
   }
 
   /** Brings back those whose time is over. */

@@ -86,6 +86,13 @@ export class PoolWatch {
     this.refresh();
   }
 
+  /** It could not be connected to, and is healthy again. */
+  recovered(id: number): void {
+    if (this.#isStopped) return;
+    this.#outliers.recovered(id);
+    this.refresh();
+  }
+
   /** Ejections of one backend so far. */
   ejections(id: number): EjectionCounts {
     return this.#outliers.counts(id);

@@ -16,6 +16,7 @@ function setUp(change: Partial<HealthCheckSettings> = {}, urls: readonly string[
   });
   const probes: ProbeRequest[] = [];
   const passed: (readonly [id: number, startedAt: number])[] = [];
+  const recovered: number[] = [];
   const world = {
     answer: (_request: ProbeRequest): Partial<ProbeResult> => ({ isPassed: true }),
     wait: (_index: number): Promise<void> => Promise.resolve(),
@@ -40,8 +41,9 @@ function setUp(change: Partial<HealthCheckSettings> = {}, urls: readonly string[
     },
     onChange: () => world.changes++,
     onPassed: (id, startedAt) => passed.push([id, startedAt]),
+    onRecovered: (id) => recovered.push(id),
   });
-  return { health, registry, log, probes, passed, world };
+  return { health, registry, log, probes, passed, recovered, world };
 }
 
 describe('health checks', () => {
@@ -379,5 +381,29 @@ describe('health checks', () => {
     health.answerMissing(0);
     await vi.advanceTimersByTimeAsync(10);
     expect(registry.backend(0)).toMatchObject({ isCheckFailing: true, health: 'healthy' });
+  });
+
+  it('tells who was away and is healthy again, once, and nobody who only failed checks', async () => {
+    const { health, registry, recovered, world } = setUp();
+    health.sync();
+    await vi.advanceTimersByTimeAsync(10);
+    world.answer = () => ({ isPassed: false, hasConnected: true });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(registry.backend(0)?.health).toBe('unhealthy');
+    world.answer = () => ({ isPassed: true });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(registry.backend(0)?.health).toBe('healthy');
+    expect(recovered).toEqual([]);
+
+    health.connectFailed(0, 'refused');
+    expect(registry.backend(0)?.health).toBe('unhealthy');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(recovered).toEqual([0]);
+
+    world.answer = () => ({ isPassed: false, hasConnected: false });
+    await vi.advanceTimersByTimeAsync(60_000);
+    world.answer = () => ({ isPassed: true });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(recovered).toEqual([0, 0]);
   });
 });

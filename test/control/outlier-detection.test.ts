@@ -227,4 +227,22 @@ describe('outlier detection', () => {
     outliers.faultsInARow(0, 'consecutive_failures', 'reset');
     expect(isEjected()).toBe(false);
   });
+
+  it('has a backend that was restarted back at once, and forgets what it was ejected for', () => {
+    const { sample, outliers, registry, isEjected, outFor, log, return: comeBack } = setUp();
+    outliers.recovered(0);
+    expect(log.lines).toEqual([]);
+    outliers.faultsInARow(0, 'consecutive_failures', 'reset');
+    comeBack();
+    sample(40, 20);
+    expect(outFor()).toBe(60_000);
+    registry.setHealth(0, 'unhealthy', 'refused');
+    registry.setHealth(0, 'healthy', 'ok');
+    outliers.recovered(0);
+    expect(isEjected()).toBe(false);
+    expect(log.lines.at(-1)).toMatchObject({ event: 'backend.returned' });
+    outliers.faultsInARow(0, 'consecutive_failures', 'reset');
+    expect(outFor()).toBe(30_000);
+    outliers.recovered(7);
+  });
 });
