@@ -6,16 +6,20 @@
  * to the next. It lies beside the file, so that it holds between containers that share the folder. Where there can be none, it
  * is an abstract one (Linux), which holds within a container.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { lstat, rename, rm, stat } from 'node:fs/promises';
+import { lstat, open, rm, stat } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { basename, dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveLinks } from './durable-file.ts';
 
 /** `sun_path` holds 104 bytes on some systems, 108 on others; Node 20 cuts off what is more. */
 const MOST_PATH_BYTES = 100;
-const MOST_TRIES = 5;
+const MOST_TRIES = 100;
+const CLEANING_PAUSE_MS = 20;
+/** It takes a few milliseconds: after so long, whoever began it has been killed. */
+const LONGEST_CLEANING_MS = 2_000;
 
 export type StateLock =
   | { readonly kind: 'held'; release(): Promise<void> }
@@ -59,18 +63,28 @@ async function lockByName(target: string): Promise<StateLock> {
   return server === undefined ? { kind: 'in-use' } : held(server);
 }
 
-/** Moved away first: since it was found dead, another process may have put its own in its place. */
+/**
+ * One process at a time may do this: since it was found dead, another may have put its own in its place. While it is there,
+ * nobody can.
+ */
 async function removeDead(path: string): Promise<void> {
-  const moved = `${path}.${randomBytes(4).toString('hex')}`;
+  const permit = `${path}.cleaning`;
   try {
-    if (!(await lstat(path)).isSocket()) throw new Error(`${path} is no socket`);
-    await rename(path, moved);
+    await (await open(permit, 'wx')).close();
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw error;
+    if (codeOf(error) !== 'EEXIST') throw error;
+    const { mtimeMs } = await stat(permit).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > LONGEST_CLEANING_MS) await rm(permit, { force: true });
+    await sleep(CLEANING_PAUSE_MS);
+    return;
   }
-  if ((await isAnswered(moved)) === true) await rename(moved, path);
-  else await rm(moved, { force: true });
+  try {
+    if ((await isAnswered(path)) !== false) return;
+    if (!(await lstat(path)).isSocket()) throw new Error(`${path} is no socket`);
+    await rm(path);
+  } finally {
+    await rm(permit, { force: true });
+  }
 }
 
 /** Undefined: the address is taken. */

@@ -3,12 +3,11 @@
  * one to be written won: nobody had said that there were two. And the changes that `fairlead state clear` had dropped
  * beside a running instance were back with the next one.
  */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { lockStateFile } from '../../src/control/state-lock.ts';
 import { temporaryFolder } from '../control/running.ts';
-import { afterTest } from '../support/after-test.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 
@@ -78,22 +77,38 @@ test('state clear does nothing while an instance runs, and says so', async () =>
   expect(await readdir(cwd)).toEqual(['fairlead.config.json']);
 });
 
+/** As a process leaves it that is killed. */
+async function leaveDead(path: string): Promise<void> {
+  const lock = await lockStateFile(path);
+  if (lock.kind !== 'held') throw new Error(lock.kind);
+  await rename(`${path}.lock`, `${path}.moved`);
+  await lock.release();
+  await rename(`${path}.moved`, `${path}.lock`);
+}
+
 test('of many who want the lock one gets it, also over one that was left behind', async () => {
-  const path = join(await temporaryFolder(), 'state.json');
-  const dead = await startFairlead({ env: { FAIRLEAD_STATE_FILE: path } });
-  expect((await lockStateFile(path)).kind).toBe('in-use');
-  await dead.kill();
-  const locks = await Promise.all(Array.from({ length: 20 }, () => lockStateFile(path)));
-  const held = locks.filter((lock) => lock.kind === 'held');
-  afterTest(async () => {
+  const folder = await temporaryFolder();
+  const path = join(folder, 'state.json');
+  for (let round = 0; round < 10; round++) {
+    await leaveDead(path);
+    const locks = await Promise.all(Array.from({ length: 20 }, () => lockStateFile(path)));
+    const held = locks.filter((lock) => lock.kind === 'held');
     for (const lock of held) await lock.release();
-  });
-  expect(held).toHaveLength(1);
-  expect(locks.filter(({ kind }) => kind === 'in-use')).toHaveLength(19);
-  await held[0]?.release();
-  const again = await lockStateFile(path);
-  expect(again.kind).toBe('held');
-  if (again.kind === 'held') await again.release();
+    expect(held).toHaveLength(1);
+    expect(locks.filter(({ kind }) => kind === 'in-use')).toHaveLength(19);
+    expect(await readdir(folder)).toEqual([]);
+  }
+});
+
+test('who is killed while it clears a dead lock away blocks nobody', async () => {
+  const path = join(await temporaryFolder(), 'state.json');
+  await leaveDead(path);
+  await writeFile(`${path}.lock.cleaning`, '');
+  const longAgo = new Date(Date.now() - 60_000);
+  await utimes(`${path}.lock.cleaning`, longAgo, longAgo);
+  const lock = await lockStateFile(path);
+  expect(lock.kind).toBe('held');
+  if (lock.kind === 'held') await lock.release();
 });
 
 test('what is no lock is left alone; without a folder there is none', async () => {
