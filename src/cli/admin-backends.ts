@@ -1,8 +1,10 @@
 /** `fairlead add|enable|disable|weight`: which backends the running instance has, and what they count for. */
 import { MAX_WEIGHT } from '../config/settings.ts';
 import {
-  ADMIN_FLAGS,
+  CHANGE_FLAGS,
+  changePath,
   findBackend,
+  NOT_KEPT_HELP,
   onlyArgument,
   runAdminCommand,
   type ShownBackend,
@@ -15,34 +17,37 @@ Adds a backend to the running instance. It gets requests as soon as its first ch
 
   --weight N       its share beside the weights of the others (1)
   --backup         used only while no other backend can be
-`;
+${NOT_KEPT_HELP}`;
 
 const WEIGHT_USAGE = `Usage: fairlead weight ID|URL N [options]
 
 Sets the weight of a backend: its share beside the weights of the others.
-`;
+
+${NOT_KEPT_HELP}`;
 
 const ENABLE_USAGE = `Usage: fairlead enable ID|URL [options]
 
 Puts a backend back that was drained or disabled; a drain or a removal under way is called off.
-`;
+
+${NOT_KEPT_HELP}`;
 
 const DISABLE_USAGE = `Usage: fairlead disable ID|URL [options]
 
 Takes a backend out until it is enabled again: no new requests; those in flight finish, WebSockets stay.
-`;
+
+${NOT_KEPT_HELP}`;
 
 export function runAdd(args: readonly string[]): Promise<number> {
   const parse = () =>
     parseFlags(args, {
-      ...ADMIN_FLAGS,
+      ...CHANGE_FLAGS,
       weight: { type: 'string' },
       backup: { type: 'boolean' },
     });
   return runAdminCommand('add', ADD_USAGE, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const url = onlyArgument(positionals, 'Which URL? For example: fairlead add http://:3001');
-    const added = (await client.callForObject('POST', '/backends', {
+    const added = (await client.callForObject('POST', changePath('/backends', values), {
       url,
       ...(values.weight !== undefined && { weight: weightOf('--weight', values.weight) }),
       ...(values.backup === true && { backup: true }),
@@ -52,8 +57,9 @@ export function runAdd(args: readonly string[]): Promise<number> {
 }
 
 export function runWeight(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, ADMIN_FLAGS);
-  return runAdminCommand('weight', WEIGHT_USAGE, parse, async (client, { positionals }, show) => {
+  const parse = () => parseFlags(args, CHANGE_FLAGS);
+  return runAdminCommand('weight', WEIGHT_USAGE, parse, async (client, parsed, show) => {
+    const { values, positionals } = parsed;
     const [which, text, ...extra] = positionals;
     if (which === undefined || text === undefined) {
       throw new UsageError('Which backend, and what weight? For example: fairlead weight 0 3');
@@ -61,7 +67,7 @@ export function runWeight(args: readonly string[]): Promise<number> {
     if (extra.length > 0) throw new UsageError(`Unexpected argument "${extra[0]}"`);
     const weight = weightOf('The weight', text);
     const { id } = await findBackend(client, which);
-    const changed = (await client.callForObject('PATCH', `/backends/${id}`, {
+    const changed = (await client.callForObject('PATCH', changePath(`/backends/${id}`, values), {
       weight,
     })) as ShownBackend;
     show(changed, `${changed.url} (backend ${id}) has weight ${changed.weight}`);
@@ -82,11 +88,12 @@ function setState(
   usage: string,
   args: readonly string[],
 ): Promise<number> {
-  const parse = () => parseFlags(args, ADMIN_FLAGS);
-  return runAdminCommand(name, usage, parse, async (client, { positionals }, show) => {
+  const parse = () => parseFlags(args, CHANGE_FLAGS);
+  return runAdminCommand(name, usage, parse, async (client, parsed, show) => {
+    const { values, positionals } = parsed;
     const which = onlyArgument(positionals, `Which backend? For example: fairlead ${name} 0`);
     const { id } = await findBackend(client, which);
-    const changed = (await client.callForObject('PATCH', `/backends/${id}`, {
+    const changed = (await client.callForObject('PATCH', changePath(`/backends/${id}`, values), {
       state,
     })) as ShownBackend;
     const { url, alive, health } = changed;

@@ -18,6 +18,22 @@ export const ADMIN_FLAGS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
+/** Of the commands that change something. */
+export const CHANGE_FLAGS = { ...ADMIN_FLAGS, 'not-kept': { type: 'boolean' } } as const;
+
+/** In their help texts. */
+export const NOT_KEPT_HELP = `  --not-kept       make the change and write nothing: for a full disk, and for what ends with the next start
+`;
+
+/** The path of a call that changes something. */
+export function changePath(
+  path: string,
+  { 'not-kept': isNotKept = false }: { readonly 'not-kept'?: boolean | undefined },
+): string {
+  if (!isNotKept) return path;
+  return `${path}${path.includes('?') ? '&' : '?'}persist=false`;
+}
+
 /** The end of each help text. */
 const ADMIN_HELP = `
   --admin URL      where the admin API is (FAIRLEAD_ADMIN_URL; else as the config says; else http://127.0.0.1:9000)
@@ -57,7 +73,9 @@ export function runAdminCommand<P extends { readonly values: AdminFlags }>(
     const client = new AdminClient(adminTarget(parsed.values, process.env, process.cwd()));
     const show: Show = (answer, text) => {
       const isForMachines = parsed.values.json === true;
-      process.stdout.write(`${isForMachines ? JSON.stringify(answer, null, 2) : text}\n`);
+      const { kept } = answer as { readonly kept?: unknown };
+      const more = kept === false ? ' (not kept: the next start knows nothing of it)' : '';
+      process.stdout.write(`${isForMachines ? JSON.stringify(answer, null, 2) : text + more}\n`);
     };
     try {
       return (await body(client, parsed, show)) ?? EXIT_FINE;

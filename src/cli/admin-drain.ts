@@ -2,8 +2,10 @@
 import { parseDuration } from '../config/duration.ts';
 import type { AdminClient, JsonObject } from './admin-client.ts';
 import {
-  ADMIN_FLAGS,
+  CHANGE_FLAGS,
+  changePath,
   findBackend,
+  NOT_KEPT_HELP,
   onlyArgument,
   runAdminCommand,
   type Show,
@@ -23,7 +25,7 @@ a session stay until the deadline, and go to another backend then.
   --cut            after it, requests that are left are cut as well
   --wait           show how far it is, and return when nothing is in flight and nothing comes any more: with 1 if the
                    deadline had to cut something
-`;
+${NOT_KEPT_HELP}`;
 
 const REMOVE_USAGE = `Usage: fairlead remove ID|URL [--drain 30s] [--move-sessions] [--cut] [--wait] [options]
 
@@ -33,7 +35,7 @@ Removes a backend. Requests in flight finish.
   --move-sessions  sessions go to other backends at once
   --cut            what is in flight then is cut: an event stream, for example, ends only so
   --wait           drain it first, show how far it is, and return when it is removed: with 1 if something was cut
-`;
+${NOT_KEPT_HELP}`;
 
 const WAYS = {
   wait: { type: 'boolean' },
@@ -42,11 +44,11 @@ const WAYS = {
 } as const;
 
 export function runDrain(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, { ...ADMIN_FLAGS, ...WAYS, deadline: { type: 'string' } });
+  const parse = () => parseFlags(args, { ...CHANGE_FLAGS, ...WAYS, deadline: { type: 'string' } });
   return runAdminCommand('drain', DRAIN_USAGE, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, 'Which backend? For example: fairlead drain 0');
-    const query = queryOf('--deadline', values.deadline, values);
+    const query = changePath(queryOf('--deadline', values.deadline, values), values);
     const { id } = await findBackend(client, which);
     const draining = await beginDrain(client, id, query);
     const name = nameOf(draining);
@@ -60,13 +62,13 @@ export function runDrain(args: readonly string[]): Promise<number> {
 }
 
 export function runRemove(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, { ...ADMIN_FLAGS, ...WAYS, drain: { type: 'string' } });
+  const parse = () => parseFlags(args, { ...CHANGE_FLAGS, ...WAYS, drain: { type: 'string' } });
   return runAdminCommand('remove', REMOVE_USAGE, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, 'Which backend? For example: fairlead remove 0');
-    const query = queryOf('--drain', values.drain, values);
+    const query = changePath(queryOf('--drain', values.drain, values), values);
     const { id } = await findBackend(client, which);
-    if (values.wait === true) return removeDrained(client, id, query, show);
+    if (values.wait === true) return removeDrained(client, id, query, changePath('', values), show);
     const answer = (await client.callForObject(
       'DELETE',
       `/backends/${id}${query}`,
@@ -90,6 +92,7 @@ async function removeDrained(
   client: AdminClient,
   id: number,
   query: string,
+  removalQuery: string,
   show: Show,
 ): Promise<number> {
   const end = await followDrain(client, await beginDrain(client, id, query));
@@ -97,7 +100,7 @@ async function removeDrained(
   if (end.how === 'called-off' || end.how === 'removed') {
     return conclude(show, end.backend, mishap, '');
   }
-  const removed = await client.callForObject('DELETE', `/backends/${id}`);
+  const removed = await client.callForObject('DELETE', `/backends/${id}${removalQuery}`);
   const outcome = mishap === undefined ? undefined : `${mishap}; it is removed`;
   return conclude(show, removed, outcome, `${nameOf(end.backend)} is removed`);
 }

@@ -1,11 +1,20 @@
 /** `fairlead strategy` and `fairlead reload`: what the running instance goes by. */
-import { ADMIN_FLAGS, noArguments, onlyArgument, runAdminCommand } from './admin-command.ts';
+import {
+  ADMIN_FLAGS,
+  CHANGE_FLAGS,
+  changePath,
+  NOT_KEPT_HELP,
+  noArguments,
+  onlyArgument,
+  runAdminCommand,
+} from './admin-command.ts';
 import { parseFlags } from './tool-flags.ts';
 
 const STRATEGY_USAGE = `Usage: fairlead strategy [NAME] [options]
 
 Changes the strategy of the running instance at once, or shows it.
-`;
+
+${NOT_KEPT_HELP}`;
 
 const RELOAD_USAGE = `Usage: fairlead reload [options]
 
@@ -13,16 +22,16 @@ Makes the running instance read its config again. A config with problems changes
 `;
 
 export function runStrategy(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, ADMIN_FLAGS);
+  const parse = () => parseFlags(args, CHANGE_FLAGS);
   return runAdminCommand(
     'strategy',
     STRATEGY_USAGE,
     parse,
-    async (client, { positionals }, show) => {
+    async (client, { values, positionals }, show) => {
       const answer =
         positionals.length === 0
           ? await client.callForObject('GET', '/strategy')
-          : await client.callForObject('PUT', '/strategy', {
+          : await client.callForObject('PUT', changePath('/strategy', values), {
               strategy: onlyArgument(positionals, ''),
             });
       show(answer, `the strategy is ${String(answer['strategy'])}`);

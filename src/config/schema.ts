@@ -271,7 +271,8 @@ export const configSchema = z.strictObject(
       })
       .describe(
         'Where changes made through the admin API are kept; false: nowhere. Default: `fairlead.state.json` beside ' +
-          'the config file; nowhere without a config file.',
+          'the config file; nowhere without a config file. One process at a time has it: see ' +
+          '[operations.md](operations.md#the-state-file).',
       )
       .optional(),
     ssl: ssl.describe('TLS towards clients.').prefault({}),

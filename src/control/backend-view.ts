@@ -30,6 +30,8 @@ export interface BackendView {
   readonly last_change: string;
   readonly reason: string | null;
   readonly source: string;
+  /** There only where it is so: what operators made of it ends with the process. */
+  readonly kept?: false;
 }
 
 export function viewBackend(
@@ -82,6 +84,7 @@ function view(
     last_change: wallTime(backend.lastChange).toISOString(),
     reason: backend.lastReason ?? null,
     source: backend.source,
+    ...(!registry.isKept(backend.address.url) && { kept: false as const }),
   };
 }
 

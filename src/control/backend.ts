@@ -1,6 +1,7 @@
 /** One backend as the control plane sees it. */
 import type { BackendAddress } from '../config/settings.ts';
-import type { AdminState, BackendSource } from './operator-state.ts';
+import { createBackendCounters } from '../snapshot/counters.ts';
+import type { AdminState, BackendSource, OperatorEntry } from './operator-state.ts';
 
 export type Health = 'unknown' | 'healthy' | 'unhealthy';
 
@@ -53,6 +54,35 @@ export interface Backend {
   /** What would help; empty when nothing is known. */
   readonly hint: string;
   readonly counters: SharedArrayBuffer;
+}
+
+/** One that nothing is known about yet. */
+export function newBackend(
+  id: number,
+  address: BackendAddress,
+  { source, state }: OperatorEntry,
+  { now, threadCount }: { readonly now: number; readonly threadCount: number },
+): Backend {
+  return {
+    id,
+    address,
+    weight: 1,
+    isBackup: false,
+    adminState: 'enabled',
+    source,
+    // A drain from before the process has no deadline that anybody knows.
+    hasMovedSessions: state === 'draining',
+    health: 'unknown',
+    isUnreachable: false,
+    isCheckFailing: false,
+    ejection: undefined,
+    breaker: CLOSED,
+    lastCheck: undefined,
+    lastChange: now,
+    lastReason: undefined,
+    hint: '',
+    counters: createBackendCounters(threadCount),
+  };
 }
 
 /** Whether it can take requests. Whether new clients go there is the pool's question: see eligibility.ts. */

@@ -152,7 +152,7 @@ export async function startFairlead(
       const applied = threads.apply(snapshot);
       watch.sync(snapshot.pool.eligibility);
       health.sync();
-      await Promise.all([applied, kept.keepSecret(registry.operatorState)]);
+      await Promise.all([applied, kept.keepSecret(registry.keptState)]);
     },
   });
   const reloads: ReloadCounts = { succeeded: 0, failed: 0, lastSuccess: undefined };
@@ -217,7 +217,7 @@ export async function startFairlead(
   let port: number;
   try {
     // The data threads run before the first call can change what they should run on.
-    await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.operatorState)]);
+    await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
     admin = await startAdminServer({
       ...adminSettings,
       routes: [...routes, indexRoute(routes)],

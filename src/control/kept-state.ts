@@ -21,7 +21,6 @@ export interface KeptStateOptions {
 export class KeptState {
   /** What operators changed in earlier lives. */
   found: OperatorState = NO_OPERATOR_STATE;
-  /** Without a path from the moment that the file may not be touched. */
   store: StateStore;
   readonly #path: string | undefined;
   readonly #log: Logger;
@@ -64,7 +63,7 @@ export class KeptState {
         this.#log.warn('state_file.not_locked', message, { file: path, reason: lock.reason });
       }
     } catch (error) {
-      const message = `the state file ${path} can't be written (${messageOf(error)}): changes through the admin API will be refused`;
+      const message = `the state file ${path} can't be written (${messageOf(error)}): changes through the admin API will be refused, unless with ?persist=false`;
       this.#log.warn('state_file.not_writable', message, { file: path, error });
     }
     await this.keepSecret(state);
@@ -103,7 +102,7 @@ export class KeptState {
 
   /** Of a file that another process has: what is in it now holds here too, and nothing is written to it. */
   async #borrow(path: string): Promise<void> {
-    this.store = new StateStore(undefined);
+    this.store = new StateStore(path, false);
     const result = await readStateFile(path);
     if (result.kind === 'read') {
       this.found = settleLeaving(result.state);
@@ -143,7 +142,7 @@ export class KeptState {
   async #setAside(path: string, reason: string): Promise<void> {
     const aside = await setAsideStateFile(path, new Date()).catch(() => undefined);
     // It would be lost with the first change.
-    if (aside === undefined) this.store = new StateStore(undefined);
+    if (aside === undefined) this.store = new StateStore(path, false);
     const where =
       aside === undefined
         ? 'it could not be set aside, so nothing is kept'

@@ -1,7 +1,8 @@
 /**
  * The one door for changes by operators: the admin API and reloads come through here, one at a time.
  *
- * A change is planned, saved, committed, published, in this order. If saving fails, nothing happened.
+ * A change is planned, saved, committed, published, in this order. If saving fails, nothing happened. One that is not to be
+ * kept is not saved, now or later: it is made whatever the disk says.
  */
 
 import type { BackendAddress, Settings } from '../config/settings.ts';
@@ -10,7 +11,8 @@ import type { StrategyName } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import type { Drains, SessionsWhileDraining } from './drains.ts';
 import type { AdminState } from './operator-state.ts';
-import { type BackendUpdate, ChangeRefused, type Plan, type Registry } from './registry.ts';
+import { type BackendUpdate, ChangeRefused, type Plan } from './plan.ts';
+import type { Registry } from './registry.ts';
 import type { StateStore } from './state-file.ts';
 
 /** The state file could not be written; the change was not made. */
@@ -23,6 +25,15 @@ export class SaveFailed extends Error {
 
 /** Checked when the change's turn comes; throws to refuse it. */
 export type Precondition = (generation: number) => void;
+
+/** What goes with any change. */
+export interface Terms {
+  readonly precondition: Precondition | undefined;
+  /** Whether it outlives a restart. */
+  readonly isToBeKept: boolean;
+}
+
+const KEPT: Terms = { precondition: undefined, isToBeKept: true };
 
 export interface OperatorOptions {
   readonly registry: Registry;
@@ -56,30 +67,32 @@ export class Operator {
   async add(
     address: BackendAddress,
     { weight, isBackup }: { readonly weight: number; readonly isBackup: boolean },
-    precondition?: Precondition,
+    terms: Terms = KEPT,
   ): Promise<Backend> {
     const backend = await this.#change(
       () => this.#registry.planAdd(address, weight, isBackup),
-      precondition,
+      terms,
     );
     this.#log.info('backend.added', `${address.url} added as backend ${backend.id}`, {
       backend: address.url,
       id: backend.id,
       weight,
       backup: isBackup,
+      ...this.#fate(terms),
     });
     return backend;
   }
 
   /** In-flight requests finish in the data plane, unless they are cut. @throws ChangeRefused, SaveFailed */
-  async remove(id: number, precondition?: Precondition, cutsRequests = false): Promise<Backend> {
-    const backend = await this.#change(() => this.#registry.planRemove(id), precondition);
+  async remove(id: number, terms: Terms = KEPT, cutsRequests = false): Promise<Backend> {
+    const backend = await this.#change(() => this.#registry.planRemove(id), terms);
     this.#stopLeaving(id);
     this.#drains.forget(id);
     if (cutsRequests) this.#drains.cutOff(id);
     this.#log.info('backend.removed', `${backend.address.url} removed`, {
       backend: backend.address.url,
       id,
+      ...this.#fate(terms),
     });
     return backend;
   }
@@ -88,15 +101,16 @@ export class Operator {
   async leave(
     id: number,
     drainMs: number,
-    precondition?: Precondition,
+    terms: Terms = KEPT,
     sessions?: SessionsWhileDraining,
     cutsRequests = false,
   ): Promise<Backend> {
-    const backend = await this.#change(() => this.#registry.planLeave(id), precondition);
+    const backend = await this.#change(() => this.#registry.planLeave(id), terms);
     this.#log.info('backend.draining', `${backend.address.url} is draining before its removal`, {
       backend: backend.address.url,
       id,
       drain_ms: drainMs,
+      ...this.#fate(terms),
     });
     this.#stopLeaving(id);
     this.#drains.start(id, drainMs, sessions);
@@ -105,7 +119,9 @@ export class Operator {
       if (!this.#drains.isDrained(backend) && performance.now() < deadline) return;
       this.#stopLeaving(id);
       // When its turn comes, somebody may have called the removal off, and has been told that it is.
-      this.remove(id, () => this.#expectLeaving(id), cutsRequests).catch((error: unknown) =>
+      const { isToBeKept } = terms;
+      const ownTerms = { precondition: () => this.#expectLeaving(id), isToBeKept };
+      this.remove(id, ownTerms, cutsRequests).catch((error: unknown) =>
         this.#removalFailed(backend, error),
       );
     }, DRAIN_POLL_MS);
@@ -117,12 +133,12 @@ export class Operator {
   async update(
     id: number,
     update: BackendUpdate,
-    precondition?: Precondition,
+    terms: Terms = KEPT,
     drainMs?: number,
     sessions?: SessionsWhileDraining,
     cutsRequests?: boolean,
   ): Promise<Backend> {
-    const backend = await this.#change(() => this.#registry.planUpdate(id, update), precondition);
+    const backend = await this.#change(() => this.#registry.planUpdate(id, update), terms);
     if (update.state !== undefined) {
       this.#stopLeaving(id);
       this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
@@ -136,13 +152,17 @@ export class Operator {
       state: backend.adminState,
       weight: backend.weight,
       backup: backend.isBackup,
+      ...this.#fate(terms),
     });
     return backend;
   }
 
-  async setStrategy(strategy: StrategyName, precondition?: Precondition): Promise<StrategyName> {
-    const result = await this.#change(() => this.#registry.planStrategy(strategy), precondition);
-    this.#log.info('strategy.changed', `the strategy is ${result}`, { strategy: result });
+  async setStrategy(strategy: StrategyName, terms: Terms = KEPT): Promise<StrategyName> {
+    const result = await this.#change(() => this.#registry.planStrategy(strategy), terms);
+    this.#log.info('strategy.changed', `the strategy is ${result}`, {
+      strategy: result,
+      ...this.#fate(terms),
+    });
     return result;
   }
 
@@ -166,19 +186,25 @@ export class Operator {
     await this.#store.flush();
   }
 
-  #change<T>(makePlan: () => Plan<T>, precondition?: Precondition): Promise<T> {
+  #change<T>(makePlan: () => Plan<T>, { precondition, isToBeKept }: Terms): Promise<T> {
     return this.#inTurn(async () => {
       precondition?.(this.#registry.generation);
       const plan = makePlan();
-      if (!plan.isEmpty) {
+      const isKept = isToBeKept && this.#store.isOurs;
+      if (isKept && !plan.isSaved) {
         await this.#store.save(plan.state).catch((error: unknown) => {
           throw new SaveFailed(error);
         });
       }
-      const result = plan.commit();
+      const result = plan.commit(isKept);
       if (!plan.isEmpty) await this.#publish();
       return result;
     });
+  }
+
+  /** What its log line says more about a change. */
+  #fate({ isToBeKept }: Terms): { readonly kept?: false } {
+    return isToBeKept && this.#store.isOurs ? {} : { kept: false };
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

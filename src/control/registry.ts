@@ -8,7 +8,6 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendAddress, BackendSettings, Settings } from '../config/settings.ts';
-import { createBackendCounters } from '../snapshot/counters.ts';
 import type { Eligibility, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
 import {
   type Backend,
@@ -17,51 +16,23 @@ import {
   type Ejection,
   type Health,
   isAlive,
+  newBackend,
 } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
 import { type Decision, decideEligibility } from './eligibility.ts';
+import { type Changes, fitChanges, isKept, makeChange } from './kept-changes.ts';
 import {
-  type AdminState,
   type BackendSource,
-  fitToConfig,
   NO_OPERATOR_STATE,
   type OperatorEntry,
   type OperatorState,
   removedEntry,
   withEntry,
 } from './operator-state.ts';
+import { type BackendUpdate, ChangeRefused, changeOf, type Plan } from './plan.ts';
 import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
 
 type MutableBackend = { -readonly [Key in keyof Backend]: Backend[Key] };
-
-/** A change that the registry can't make. */
-export class ChangeRefused extends Error {
-  readonly reason: 'duplicate' | 'unknown-backend';
-
-  constructor(reason: ChangeRefused['reason'], message: string) {
-    super(message);
-    this.name = 'ChangeRefused';
-    this.reason = reason;
-  }
-}
-
-/**
- * A change that is checked but not made. Save `state`, then `commit`; drop the plan to drop the change.
- * One plan at a time: committing after another plan was committed throws.
- */
-export interface Plan<T> {
-  readonly state: OperatorState;
-  /** True where the plan changes nothing, so that there is nothing to save. */
-  readonly isEmpty: boolean;
-  commit(): T;
-}
-
-/** What operators may set of a backend. */
-export interface BackendUpdate {
-  readonly state?: AdminState;
-  readonly weight?: number;
-  readonly isBackup?: boolean;
-}
 
 export interface RegistryOptions {
   readonly settings: Settings;
@@ -78,6 +49,8 @@ export class Registry {
   readonly #now: () => number;
   #settings: Settings;
   #state: OperatorState;
+  /** What of it outlives a restart: see kept-changes.ts. */
+  #kept: OperatorState;
   #backends: ReadonlyMap<number, MutableBackend> = new Map();
   #generation = 1;
   /** The circuit breaker of all of them together. */
@@ -87,7 +60,8 @@ export class Registry {
     this.#threadCount = options.threadCount;
     this.#now = options.now ?? Date.now;
     this.#settings = options.settings;
-    this.#state = this.#fit(options.operatorState ?? NO_OPERATOR_STATE, options.settings);
+    const state = options.operatorState ?? NO_OPERATOR_STATE;
+    ({ inForce: this.#state, kept: this.#kept } = this.#fit({ inForce: state, kept: state }));
     this.#rebuild();
   }
 
@@ -115,6 +89,21 @@ export class Registry {
 
   get operatorState(): OperatorState {
     return this.#state;
+  }
+
+  /** What the state file is to hold. */
+  get keptState(): OperatorState {
+    return this.#kept;
+  }
+
+  /** Whether the strategy is the same after a restart. */
+  get isStrategyKept(): boolean {
+    return this.#kept.strategy === this.#state.strategy;
+  }
+
+  /** Whether a restart leaves the backend of this URL as it is. */
+  isKept(url: string): boolean {
+    return isKept({ inForce: this.#state, kept: this.#kept }, url);
   }
 
   /** In id order. */
@@ -179,17 +168,21 @@ export class Registry {
       isRemoved: false,
       isLeaving: false,
     };
-    const next = withEntry({ ...this.#state, nextId: id + 1 }, url, entry);
-    return this.#plan(next, () => this.#expect(id));
+    return this.#plan(
+      (state) => withEntry({ ...state, nextId: id + 1 }, url, entry),
+      () => this.#expect(id),
+    );
   }
 
   /** @throws ChangeRefused `unknown-backend` */
   planRemove(id: number): Plan<Backend> {
     const { url } = this.#expect(id).address;
-    const isInConfig = this.#configBackend(url) !== undefined;
-    const next = withEntry(this.#state, url, isInConfig ? removedEntry(url) : undefined);
+    const mark = this.#configBackend(url) === undefined ? undefined : removedEntry(url);
     const removed = this.#expect(id);
-    return this.#plan(next, () => removed);
+    return this.#plan(
+      (state) => withEntry(state, url, mark),
+      () => removed,
+    );
   }
 
   /** Draining until the caller plans the removal; a restart in between removes it. @throws ChangeRefused */
@@ -198,31 +191,21 @@ export class Registry {
   }
 
   /**
-   * Sets what is given. Setting the state also calls off a removal under way. Values that the config has anyway
-   * are not kept as overrides, so that later edits of the config show.
+   * Sets what is given. Setting the state also calls off a removal under way.
    * @throws ChangeRefused `unknown-backend`
    */
   planUpdate(id: number, update: BackendUpdate): Plan<Backend> {
     const { url } = this.#expect(id).address;
     const configured = this.#entry(url).source === 'config' ? this.#configBackend(url) : undefined;
-    const change: { -readonly [Key in keyof OperatorEntry]?: OperatorEntry[Key] } = {};
-    if (update.state !== undefined) {
-      change.state = update.state === 'enabled' ? undefined : update.state;
-      change.isLeaving = false;
-    }
-    if (update.weight !== undefined) {
-      change.weight = configured?.weight === update.weight ? undefined : update.weight;
-    }
-    if (update.isBackup !== undefined) {
-      change.isBackup = configured?.isBackup === update.isBackup ? undefined : update.isBackup;
-    }
-    return this.#planEntry(id, change);
+    return this.#planEntry(id, changeOf(update, configured));
   }
 
   planStrategy(strategy: StrategyName): Plan<StrategyName> {
-    const isAsConfigured = strategy === this.#settings.strategy;
-    const next = { ...this.#state, strategy: isAsConfigured ? undefined : strategy };
-    return this.#plan(next, () => this.strategy);
+    const wanted = strategy === this.#settings.strategy ? undefined : strategy;
+    return this.#plan(
+      (state) => ({ ...state, strategy: wanted }),
+      () => this.strategy,
+    );
   }
 
   /**
@@ -232,7 +215,10 @@ export class Registry {
   applyConfig(settings: Settings): boolean {
     if (isDeepStrictEqual(settings, this.#settings)) return false;
     this.#settings = settings;
-    this.#state = this.#fit(this.#state, settings);
+    ({ inForce: this.#state, kept: this.#kept } = this.#fit({
+      inForce: this.#state,
+      kept: this.#kept,
+    }));
     this.#generation++;
     this.#rebuild();
     return true;
@@ -320,31 +306,46 @@ export class Registry {
     return this.#settings.backends.find((backend) => backend.url === url);
   }
 
-  #fit(state: OperatorState, settings: Settings): OperatorState {
-    const fitted = fitToConfig(
-      state,
-      settings.backends.map((backend) => backend.url),
+  #fit(changes: Changes): Changes {
+    const fitted = fitChanges(
+      changes,
+      this.#settings.backends.map(({ url }) => url),
     );
-    if (!needsSessionSecret(settings) || fitted.sessionSecret !== undefined) return fitted;
-    return { ...fitted, sessionSecret: makeSessionSecret() };
+    const { sessionSecret } = fitted.inForce;
+    if (!needsSessionSecret(this.#settings) || sessionSecret !== undefined) return fitted;
+    const secret = makeSessionSecret();
+    return makeChange(fitted, (state) => ({ ...state, sessionSecret: secret }));
   }
 
   #planEntry(id: number, change: Partial<OperatorEntry>): Plan<Backend> {
     const { url } = this.#expect(id).address;
-    const next = withEntry(this.#state, url, { ...this.#entry(url), ...change });
-    return this.#plan(next, () => this.#expect(id));
+    return this.#plan(
+      (state) => {
+        const entry = state.entries.get(url);
+        // Of what is gone after a restart, no change can be kept.
+        if (entry === undefined || entry.isRemoved) return state;
+        return withEntry(state, url, { ...entry, ...change });
+      },
+      () => this.#expect(id),
+    );
   }
 
-  #plan<T>(next: OperatorState, result: () => T): Plan<T> {
-    const base = this.#state;
-    const isEmpty = isDeepStrictEqual(next, base);
+  #plan<T>(change: (state: OperatorState) => OperatorState, result: () => T): Plan<T> {
+    const base = { inForce: this.#state, kept: this.#kept };
+    const next = makeChange(base, change);
+    const isEmpty = isDeepStrictEqual(next.inForce, base.inForce);
+    const isSaved = isDeepStrictEqual(next.kept, base.kept);
     return {
-      state: next,
+      state: next.kept,
+      isSaved,
       isEmpty,
-      commit: () => {
-        if (this.#state !== base) throw new Error('the registry changed since this was planned');
+      commit: (isToBeKept = true) => {
+        if (this.#state !== base.inForce || this.#kept !== base.kept) {
+          throw new Error('the registry changed since this was planned');
+        }
+        if (isToBeKept && !isSaved) this.#kept = next.kept;
         if (!isEmpty) {
-          this.#state = next;
+          this.#state = next.inForce;
           this.#generation++;
           this.#rebuild();
         }
@@ -373,26 +374,9 @@ export class Registry {
     address: BackendAddress,
     configured: BackendSettings | undefined,
   ): MutableBackend {
-    const backend = this.#backends.get(id) ?? {
-      id,
-      address,
-      weight: 1,
-      isBackup: false,
-      adminState: 'enabled',
-      source: entry.source,
-      // A drain from before the process has no deadline that anybody knows.
-      hasMovedSessions: entry.state === 'draining',
-      health: 'unknown',
-      isUnreachable: false,
-      isCheckFailing: false,
-      ejection: undefined,
-      breaker: CLOSED,
-      lastCheck: undefined,
-      lastChange: this.#now(),
-      lastReason: undefined,
-      hint: '',
-      counters: createBackendCounters(this.#threadCount),
-    };
+    const backend: MutableBackend =
+      this.#backends.get(id) ??
+      newBackend(id, address, entry, { now: this.#now(), threadCount: this.#threadCount });
     this.#alter(backend, () => {
       backend.weight = entry.weight ?? configured?.weight ?? 1;
       backend.isBackup = entry.isBackup ?? configured?.isBackup ?? false;

@@ -104,12 +104,15 @@ function asidePath(path: string, at: Date): string {
 
 /** Writes one state at a time; the last one asked for is the last one written. */
 export class StateStore {
+  /** False: there is a file, and it may not be written. What is changed is not kept then. */
+  readonly isOurs: boolean;
   readonly #file: DurableFile | undefined;
   #last: Promise<void> = Promise.resolve();
 
-  /** Without a path nothing is kept. */
-  constructor(path: string | undefined) {
-    this.#file = path === undefined ? undefined : new DurableFile(path);
+  /** Without a path nothing is kept, nor expected to be. */
+  constructor(path: string | undefined, isOurs = true) {
+    this.isOurs = isOurs;
+    this.#file = path === undefined || !isOurs ? undefined : new DurableFile(path);
   }
 
   /** Set once the file could not be replaced. */

@@ -12,11 +12,13 @@ import { type Drains, SESSIONS_WHILE_DRAINING, type SessionsWhileDraining } from
 import type { HealthChecker } from '../health.ts';
 import type { Operator } from '../operator.ts';
 import { ADMIN_STATES } from '../operator-state.ts';
-import type { BackendUpdate, Registry } from '../registry.ts';
+import type { BackendUpdate } from '../plan.ts';
+import type { Registry } from '../registry.ts';
 import { clip, parseObject, requireText } from './body.ts';
-import { etagOf, preconditionOf } from './etag.ts';
+import { etagOf } from './etag.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
+import { termsOf } from './terms.ts';
 
 /** How long an answer waits for the first check of the backend that it tells about. */
 const FIRST_CHECK_MS = 1000;
@@ -74,7 +76,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
     const { weight: wanted = 1, backup = false } = body;
     const weight = readWeight(wanted);
     const isBackup = readBackup(backup);
-    const backend = await operator.add(address, { weight, isBackup }, preconditionOf(call.request));
+    const backend = await operator.add(address, { weight, isBackup }, termsOf(call));
     await Promise.race([
       health.checkNow(backend.id),
       sleep(FIRST_CHECK_MS, undefined, { ref: false }),
@@ -85,15 +87,15 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   }
 
   async function remove(call: AdminCall, backend: Backend): Promise<AdminAnswer> {
-    const precondition = preconditionOf(call.request);
+    const terms = termsOf(call);
     const drainMs = readDrain(call.query, registry.settings.drainMs) ?? 0;
     const cuts = readCut(call.query);
     if (drainMs > 0) {
       const sessions = readSessions(call.query);
-      const leaving = await operator.leave(backend.id, drainMs, precondition, sessions, cuts);
+      const leaving = await operator.leave(backend.id, drainMs, terms, sessions, cuts);
       return answer(202, leaving);
     }
-    const removed = answer(200, await operator.remove(backend.id, precondition, cuts));
+    const removed = answer(200, await operator.remove(backend.id, terms, cuts));
     return {
       ...removed,
       body: {
@@ -109,7 +111,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends',
       summary: 'the backends; add one; remove one by its URL',
       isOfPool: true,
-      parameters: { DELETE: ['drain', 'sessions', 'cut'] },
+      parameters: { POST: ['persist'], DELETE: ['drain', 'sessions', 'cut', 'persist'] },
       methods: {
         GET: () => ({
           status: 200,
@@ -129,7 +131,10 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends/{id}',
       summary: 'one backend; change its weight or state; remove it',
       isOfPool: true,
-      parameters: { DELETE: ['drain', 'sessions', 'cut'], PATCH: ['drain', 'sessions', 'cut'] },
+      parameters: {
+        DELETE: ['drain', 'sessions', 'cut', 'persist'],
+        PATCH: ['drain', 'sessions', 'cut', 'persist'],
+      },
       methods: {
         GET: (call) => answer(200, named(call)),
         PATCH: async (call) => {
@@ -147,14 +152,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
           }
           return answer(
             200,
-            await operator.update(
-              id,
-              update,
-              preconditionOf(call.request),
-              drainMs,
-              sessions,
-              cuts,
-            ),
+            await operator.update(id, update, termsOf(call), drainMs, sessions, cuts),
           );
         },
         DELETE: (call) => remove(call, named(call)),
@@ -164,6 +162,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends/{id}/status',
       summary: 'take a backend out ({"alive": false}) and put it back',
       isOfPool: true,
+      parameters: { PUT: ['persist'] },
       methods: {
         PUT: async (call) => {
           const { id } = named(call);
@@ -172,7 +171,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
             throw new ProblemError(422, 'ERR_INVALID_VALUE', '"alive" must be true or false.');
           }
           const state = alive ? 'enabled' : 'disabled';
-          return answer(200, await operator.update(id, { state }, preconditionOf(call.request)));
+          return answer(200, await operator.update(id, { state }, termsOf(call)));
         },
       },
     },

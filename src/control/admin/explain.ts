@@ -1,7 +1,7 @@
 /** What errors of the control plane mean in HTTP. */
 
 import { SaveFailed } from '../operator.ts';
-import { ChangeRefused } from '../registry.ts';
+import { ChangeRefused } from '../plan.ts';
 import { ConfigRefused, RestartNeeded } from '../reload.ts';
 import { ProblemError } from './problem.ts';
 
@@ -20,7 +20,9 @@ export function explainError(error: unknown): ProblemError | undefined {
       500,
       'ERR_STATE_NOT_SAVED',
       `The change was not made, because it could not be saved: ${error.message}`,
-      { hint: 'state_file must be a path that Fairlead can write' },
+      {
+        hint: 'state_file must be a path that Fairlead can write; with ?persist=false (--not-kept) the change is made, and not kept',
+      },
     );
   }
   if (error instanceof ConfigRefused) {

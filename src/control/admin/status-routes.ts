@@ -8,9 +8,10 @@ import type { LeaverView } from '../leavers.ts';
 import type { Operator } from '../operator.ts';
 import type { Registry } from '../registry.ts';
 import { clip, parseObject, requireText } from './body.ts';
-import { etagOf, preconditionOf } from './etag.ts';
+import { etagOf } from './etag.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
+import { termsOf } from './terms.ts';
 
 export interface StatusRoutesOptions {
   readonly registry: Registry;
@@ -34,7 +35,11 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
   function showStrategy(): AdminAnswer {
     return {
       status: 200,
-      body: { strategy: registry.strategy, source: registry.strategySource },
+      body: {
+        strategy: registry.strategy,
+        source: registry.strategySource,
+        ...(!registry.isStrategyKept && { kept: false }),
+      },
       headers: { ETag: etagOf(registry.generation) },
     };
   }
@@ -51,7 +56,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
         { ...didYouMean(name, names), members: { strategies: STRATEGY_NAMES } },
       );
     }
-    await operator.setStrategy(strategy, preconditionOf(call.request));
+    await operator.setStrategy(strategy, termsOf(call));
     return showStrategy();
   }
 
@@ -75,6 +80,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
       path: '/strategy',
       summary: 'the strategy; switch it ({"strategy": "least-connections"})',
       isOfPool: true,
+      parameters: { PUT: ['persist'], POST: ['persist'] },
       methods: { GET: showStrategy, PUT: setStrategy, POST: setStrategy },
     },
     {

@@ -1,0 +1,53 @@
+/** Changes that are checked and not made yet. */
+import type { BackendSettings } from '../config/settings.ts';
+import type { AdminState, OperatorEntry, OperatorState } from './operator-state.ts';
+
+/** A change that the registry can't make. */
+export class ChangeRefused extends Error {
+  readonly reason: 'duplicate' | 'unknown-backend';
+
+  constructor(reason: ChangeRefused['reason'], message: string) {
+    super(message);
+    this.name = 'ChangeRefused';
+    this.reason = reason;
+  }
+}
+
+/**
+ * A change that is checked but not made. Save `state`, then `commit`; drop the plan to drop the change.
+ * One plan at a time: committing after another plan was committed throws.
+ */
+export interface Plan<T> {
+  /** What is kept once this is. */
+  readonly state: OperatorState;
+  /** True where `state` is what is kept anyway: there is nothing to save. */
+  readonly isSaved: boolean;
+  /** True where the plan changes nothing that is in force. */
+  readonly isEmpty: boolean;
+  /** @param isToBeKept false: `state` was not saved, and nothing of this change ever will be. */
+  commit(isToBeKept?: boolean): T;
+}
+
+/** What operators may set of a backend. */
+export interface BackendUpdate {
+  readonly state?: AdminState;
+  readonly weight?: number;
+  readonly isBackup?: boolean;
+}
+
+/** Values that the config has anyway are not kept as overrides, so that later edits of the config show. */
+export function changeOf(
+  { state, weight, isBackup }: BackendUpdate,
+  configured: BackendSettings | undefined,
+): Partial<OperatorEntry> {
+  return {
+    ...(state !== undefined && {
+      state: state === 'enabled' ? undefined : state,
+      isLeaving: false,
+    }),
+    ...(weight !== undefined && { weight: configured?.weight === weight ? undefined : weight }),
+    ...(isBackup !== undefined && {
+      isBackup: configured?.isBackup === isBackup ? undefined : isBackup,
+    }),
+  };
+}
