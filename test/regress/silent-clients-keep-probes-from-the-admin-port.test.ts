@@ -40,7 +40,8 @@ describe('the admin port and clients that wait', () => {
   ])('answers probes and operators while 600 clients %s', async (_what, firstBytes) => {
     const fairlead = await startFairlead({ args: ['http://127.0.0.1:1'] });
     const { sockets } = openSilent(fairlead.adminPort, 600, firstBytes);
-    await waitFor(() => sockets.every(({ pending }) => !pending));
+    // Of so many at once the system drops some first packets, which come again after 1, 3 and 7 s.
+    await waitFor(() => sockets.every(({ pending, destroyed }) => !pending || destroyed), 15_000);
     const answers = Array.from({ length: 20 }, async (_, index) => {
       const path = index % 2 === 0 ? '/livez' : '/status';
       const answer = await fetch(`${fairlead.adminUrl}${path}`);
