@@ -3,7 +3,7 @@
  * every second time and paid a whole handshake, and all clients did once a thread had been replaced.
  */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import tls from 'node:tls';
 import { BroadcastChannel } from 'node:worker_threads';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -11,15 +11,20 @@ import { TICKET_KEYS_ROTATION_MS, TicketKeys } from '../../src/control/ticket-ke
 import { backend } from '../control/fixtures.ts';
 import { type Running, running } from '../control/running.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const MORTAL_WORKER = new URL('../control/mortal-worker.mjs', import.meta.url);
+/** That all of them meet the same one of two threads is next to impossible. */
+const VISITS = 20;
 const GET = 'GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n';
 
 interface Visit {
   readonly isReused: boolean;
   readonly session: Buffer;
+  /** Of the certificate; a resumed session shows the one that it began with. */
+  readonly name: string;
 }
 
 /** One request over a connection of its own, and the ticket that came with it. */
@@ -37,17 +42,18 @@ async function visit(port: number, version: tls.SecureVersion, session?: Buffer)
   });
   await once(socket, 'secureConnect');
   const isReused = socket.isSessionReused();
+  const name = String(socket.getPeerCertificate().subject?.CN);
   // Not ended: who ends before the answer counts as gone, and then there may be no ticket either.
   socket.write(GET);
   socket.resume();
   await once(socket, 'close');
   if (latest === undefined) throw new Error('no ticket came');
-  return { isReused, session: latest };
+  return { isReused, session: latest, name };
 }
 
 async function resumed(port: number, version: tls.SecureVersion, session: Buffer): Promise<number> {
   let count = 0;
-  for (let index = 0; index < 40; index++) {
+  for (let index = 0; index < VISITS; index++) {
     if ((await visit(port, version, session)).isReused) count++;
   }
   return count;
@@ -69,7 +75,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
     const { port } = self.fairlead;
     const { session, isReused } = await visit(port, version);
     expect(isReused).toBe(false);
-    expect(await resumed(port, version, session)).toBe(40);
+    expect(await resumed(port, version, session)).toBe(VISITS);
 
     const channel = new BroadcastChannel('fairlead-test');
     channel.postMessage('exit');
@@ -81,9 +87,36 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
         .then(() => true)
         .catch(() => false),
     );
-    expect(await resumed(port, version, session)).toBe(40);
+    expect(await resumed(port, version, session)).toBe(VISITS);
   },
 );
+
+test('it resumes after a reload that took another certificate', async () => {
+  const { url } = await httpBackend();
+  const pair = makeCertificate('before');
+  const fairlead = await startFairlead({ config: { backends: [url], ssl: pair } });
+  const { session } = await visit(fairlead.port, 'TLSv1.3');
+  const next = makeCertificate('after');
+  copyFileSync(next.cert_file, pair.cert_file);
+  copyFileSync(next.key_file, pair.key_file);
+  const reloaded = await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' });
+  expect(reloaded.status).toBe(200);
+  await waitFor(async () => (await visit(fairlead.port, 'TLSv1.3')).name === 'after');
+  expect(await resumed(fairlead.port, 'TLSv1.3', session)).toBe(VISITS);
+});
+
+test('new keys reach all data threads while they run: old tickets open nothing any more', async () => {
+  const intervals = vi.spyOn(globalThis, 'setInterval');
+  const { fairlead } = await start();
+  const rotation = intervals.mock.calls.find(([, ms]) => ms === TICKET_KEYS_ROTATION_MS);
+  intervals.mockRestore();
+  const { session } = await visit(fairlead.port, 'TLSv1.3');
+  expect(await resumed(fairlead.port, 'TLSv1.3', session)).toBe(VISITS);
+  rotation?.[0]();
+  await waitFor(async () => (await resumed(fairlead.port, 'TLSv1.3', session)) === 0);
+  const { session: fresh } = await visit(fairlead.port, 'TLSv1.3');
+  expect(await resumed(fairlead.port, 'TLSv1.3', fresh)).toBe(VISITS);
+});
 
 describe('the keys', () => {
   afterEach(() => {
