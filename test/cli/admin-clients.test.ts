@@ -40,6 +40,7 @@ test.each([
   expect(stdout).toContain('--admin URL');
 });
 
+// Nineteen processes, one after the other.
 test('an instance is managed from its start to its end', async () => {
   const { url } = await httpBackend();
   const fairlead = await startFairlead();
@@ -85,7 +86,7 @@ test('an instance is managed from its start to its end', async () => {
   expect(await run('enable', url)).toEqual(
     refused(`error: There is no backend ${url}. (fairlead status lists them)`),
   );
-});
+}, 60_000);
 
 test('what add is told goes to the API', async () => {
   const bodies: unknown[] = [];
