@@ -17,6 +17,7 @@ interface Status {
   readonly strategy: string;
   readonly total_backends: number;
   readonly active_backends: number;
+  readonly panic: boolean;
   readonly uptime_seconds: number;
   readonly backends: readonly (ShownBackend & {
     readonly conns: number;
@@ -63,7 +64,8 @@ function describe(status: Status): string {
   const leaving = (status.leaving ?? []).map(
     ({ id, url, in_flight: left }) => `${url} (backend ${id}) is removed, with ${left} in flight`,
   );
-  const first = `${strategy}, ${active} of ${total} backends alive, up ${up}`;
+  const panic = status.panic ? ', PANIC: unhealthy ones are used as well' : '';
+  const first = `${strategy}, ${active} of ${total} backends alive${panic}, up ${up}`;
   const summary = [first, ...leaving].join('\n');
   if (total === 0) return `${summary}\nfairlead add URL adds a backend`;
   const rows = status.backends.map((backend) => [

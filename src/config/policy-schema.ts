@@ -272,7 +272,7 @@ export const policies = {
     .prefault(false),
   panic_threshold_percent: percentOrNone()
     .describe(
-      'When fewer of the backends than this may get requests, unhealthy and ejected ones get them too, as long as one passes its check. 0 or false: never.',
+      'When fewer of the backends than this may get requests, unhealthy and ejected ones get them too, as long as one passes its check. Of fewer than four, the last one takes all. 0 or false: never.',
     )
     .prefault(50),
 } as const;

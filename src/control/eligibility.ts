@@ -34,6 +34,9 @@ export interface Decision {
   readonly nextStepAt: number | undefined;
 }
 
+/** With fewer there is no panic while one is eligible: of two or three, the last one is more likely right than in trouble. */
+const PANIC_MIN_BACKENDS = 4;
+
 /** A full weight. */
 export const TENTHS = 10;
 /** The tenth one begins when the time is over. */
@@ -52,7 +55,8 @@ export function decideEligibility(
   const primaries = known.filter(isAlive);
   const regular = primaries.length > 0 ? primaries : wanted.filter(isAlive);
   const base = regular.length > 0 ? regular : onlyEjected(wanted);
-  const hasTooFew = primaries.length * 100 < rules.panicThresholdPercent * known.length;
+  const isSmall = known.length < PANIC_MIN_BACKENDS && primaries.length > 0;
+  const hasTooFew = !isSmall && primaries.length * 100 < rules.panicThresholdPercent * known.length;
   // Backups that are alive are better than primaries that are not.
   const mayPanic = primaries.length > 0 || (regular.length === 0 && base.length > 0);
   const picked =

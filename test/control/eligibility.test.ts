@@ -140,17 +140,24 @@ describe('eligibility', () => {
     const sick = { health: 'unhealthy', lastReason: 'GET /health: 500' } as const;
 
     it.each<[string, Partial<Backend>[], string, boolean]>([
-      ['uses the sick and the ejected as well', [{}, sick, { ejection }], '0×1 1×1 2×1', true],
-      ['not at the threshold', [{}, sick], '0×1', false],
+      [
+        'uses the sick and the ejected as well',
+        [{}, sick, { ejection }, sick],
+        '0×1 1×1 2×1 3×1',
+        true,
+      ],
+      ['not at the threshold', [{}, {}, sick, sick], '0×1 1×1', false],
+      ['not with three while one is eligible', [{}, sick, { ejection }], '0×1', false],
+      ['not with two', [sick, {}], '1×1', false],
       [
         'none that can not be connected to',
-        [{}, sick, { ...sick, isUnreachable: true }],
-        '0×1 1×1',
+        [{}, sick, { ...sick, isUnreachable: true }, sick],
+        '0×1 1×1 3×1',
         true,
       ],
       [
         'is none where nobody is won by it',
-        [{}, { ...sick, isUnreachable: true }, { breaker: open }],
+        [{}, { ...sick, isUnreachable: true }, { breaker: open }, { breaker: open }],
         '0×1',
         false,
       ],
@@ -163,12 +170,13 @@ describe('eligibility', () => {
           { ...sick, adminState: 'disabled' },
           { ...sick, adminState: 'draining' },
           { ...sick, weight: 0 },
+          sick,
         ],
-        '0×1 1×1 2×1',
+        '0×1 1×1 2×1 6×1',
         true,
       ],
       ['nobody when nobody passes a check', [sick, sick], '', false],
-      ['no backup', [{}, sick, sick, { isBackup: true }], '0×1 1×1 2×1', true],
+      ['no backup', [{}, sick, sick, sick, { isBackup: true }], '0×1 1×1 2×1 3×1', true],
       ['not while a backup can take it all', [sick, sick, { isBackup: true }], '2×1', false],
       [
         'not for what has not been checked',
@@ -182,20 +190,21 @@ describe('eligibility', () => {
     });
 
     it('keeps the sessions that it makes', () => {
-      expect(decide([{}, sick, sick], panic).keeps).toBe('0 1 2');
+      expect(decide([{}, sick, sick, sick], panic).keeps).toBe('0 1 2 3');
     });
 
     it('holds nobody back', () => {
-      expect(decide([{ lastChange: NOW }, sick, sick], { ...panic, slowStartMs: 9000 }).picks).toBe(
-        '0×1 1×1 2×1',
-      );
+      expect(
+        decide([{ lastChange: NOW }, sick, sick, sick], { ...panic, slowStartMs: 9000 }).picks,
+      ).toBe('0×1 1×1 2×1 3×1');
     });
 
     it('says so', () => {
-      expect(decide([{}, sick, sick], panic).why).toEqual([
+      expect(decide([{}, sick, sick, sick], panic).why).toEqual([
         'healthy, last check 3 s ago',
-        'unhealthy, last check 3 s ago: GET /health: 500; used all the same: panic, 1 of 3 backends is eligible',
-        'unhealthy, last check 3 s ago: GET /health: 500; used all the same: panic, 1 of 3 backends is eligible',
+        ...Array<string>(3).fill(
+          'unhealthy, last check 3 s ago: GET /health: 500; used all the same: panic, 1 of 4 backends is eligible',
+        ),
       ]);
     });
   });

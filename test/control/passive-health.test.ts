@@ -104,6 +104,7 @@ describe('passive health', () => {
         backend((await httpBackend()).url),
         backend(sick.url),
         backend('http://127.0.0.1:1'),
+        backend((await httpBackend((_request, response) => response.writeHead(500).end())).url),
       ],
       panicThresholdPercent: 50,
     });
@@ -114,8 +115,9 @@ describe('passive health', () => {
       [true, true],
       [false, true],
       [false, false],
+      [false, true],
     ]);
-    expect(all[1]?.['why']).toMatch(/used all the same: panic, 1 of 3 backends is eligible$/);
+    expect(all[1]?.['why']).toMatch(/used all the same: panic, 1 of 4 backends is eligible$/);
     expect((await the.call('GET', '/metrics')).text).toContain(
       'fairlead_pool_panic{pool="default"} 1\n',
     );

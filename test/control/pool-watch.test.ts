@@ -275,22 +275,25 @@ describe('the watch over the pool', () => {
   });
 
   it('says once when a panic begins and when it ends', () => {
-    const { watch, registry, log, published } = setUp({ panicThresholdPercent: 50 });
-    for (const id of [0, 1]) {
+    const { watch, registry, log, published } = setUp({
+      panicThresholdPercent: 50,
+      backends: [8000, 8001, 8002, 8003].map((port) => backend(`http://localhost:${port}`)),
+    });
+    for (const id of [0, 1, 3]) {
       registry.setHealth(id, 'unhealthy', 'GET /health: 500');
       watch.refresh();
     }
     watch.refresh();
     expect(published.at(-1)).toMatchObject({
       isPanic: true,
-      picks: [{ id: 0 }, { id: 1 }, { id: 2 }],
+      picks: [{ id: 0 }, { id: 1 }, { id: 2 }, { id: 3 }],
     });
     registry.setHealth(0, 'healthy', 'ok');
     watch.refresh();
     expect(published.at(-1)).toMatchObject({ isPanic: false });
     expect(log.lines.map(({ level, event, message }) => [level, event, message])).toEqual([
-      ['error', 'pool.panic', 'panic: 1 of 3 backends is eligible, so others are used as well'],
-      ['info', 'pool.panic_over', 'the panic is over: 2 of 3 backends are eligible'],
+      ['error', 'pool.panic', 'panic: 1 of 4 backends is eligible, so others are used as well'],
+      ['info', 'pool.panic_over', 'the panic is over: 2 of 4 backends are eligible'],
     ]);
     watch.stop();
   });
