@@ -1,8 +1,11 @@
-/** `fairlead strategy` and `fairlead reload`: what the running instance goes by. */
+/** `fairlead strategy`, `fairlead reload` and `fairlead reset`: what the running instance goes by. */
+import { describeOverride, OVERRIDABLE, type Override } from '../control/overrides.ts';
+import type { AdminClient } from './admin-client.ts';
 import {
   ADMIN_FLAGS,
   CHANGE_FLAGS,
   changePath,
+  findBackend,
   NOT_KEPT_HELP,
   noArguments,
   onlyArgument,
@@ -19,6 +22,13 @@ ${NOT_KEPT_HELP}`;
 const RELOAD_USAGE = `Usage: fairlead reload [options]
 
 Makes the running instance read its config again. A config with problems changes nothing, and all of them are shown.
+`;
+
+const RESET_USAGE = `Usage: fairlead reset [strategy|weight|backup|ID|URL] [options]
+
+Drops what was set through the admin API otherwise than the config says: the config's value is in force at once. Without an
+argument all such values; with one the strategy, the weights or the backup roles, or those of one backend. Backends that
+were added, removed, drained or disabled stay so: see add, remove and enable.
 `;
 
 export function runStrategy(args: readonly string[]): Promise<number> {
@@ -44,6 +54,33 @@ export function runReload(args: readonly string[]): Promise<number> {
   return runAdminCommand('reload', RELOAD_USAGE, parse, async (client, { positionals }, show) => {
     noArguments(positionals);
     const answer = await client.callForObject('POST', '/reload');
-    show(answer, answer['changed'] === true ? 'reloaded' : 'reloaded: no change');
+    const how = answer['changed'] === true ? 'reloaded' : 'reloaded: no change';
+    const overrides = (answer['overrides'] ?? []) as readonly Override[];
+    const more = overrides.length === 0 ? [] : ['set otherwise (fairlead reset drops that):'];
+    show(
+      answer,
+      [how, ...more, ...overrides.map((one) => `  ${describeOverride(one)}`)].join('\n'),
+    );
   });
+}
+
+export function runReset(args: readonly string[]): Promise<number> {
+  const parse = () => parseFlags(args, ADMIN_FLAGS);
+  return runAdminCommand('reset', RESET_USAGE, parse, async (client, { positionals }, show) => {
+    const query =
+      positionals.length === 0 ? '' : await chosen(client, onlyArgument(positionals, ''));
+    const answer = await client.callForObject('DELETE', `/overrides${query}`);
+    const dropped = answer['dropped'] as readonly Override[];
+    const lines = dropped.map(({ value, backend, config }) => {
+      const of = backend === null ? '' : ` of ${backend}`;
+      return `${value}${of} is ${config}, as the config says`;
+    });
+    show(answer, lines.length === 0 ? 'nothing was set otherwise' : lines.join('\n'));
+  });
+}
+
+async function chosen(client: AdminClient, which: string): Promise<string> {
+  if (OVERRIDABLE.some((value) => value === which)) return `?value=${which}`;
+  const { id } = await findBackend(client, which);
+  return `?backend=${id}`;
 }

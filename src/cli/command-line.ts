@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   disable: async () => (await import('./admin-backends.ts')).runDisable,
   weight: async () => (await import('./admin-backends.ts')).runWeight,
   strategy: async () => (await import('./admin-pool.ts')).runStrategy,
+  reset: async () => (await import('./admin-pool.ts')).runReset,
   reload: async () => (await import('./admin-pool.ts')).runReload,
   demo: async () => (await import('./demo.ts')).runDemo,
   backend: async () => (await import('./backend.ts')).runBackend,
@@ -72,6 +73,7 @@ Of a running instance, through its admin API:
   weight ID|URL N                 its share beside the others
   strategy NAME                   change the strategy
   reload                          read the config again
+  reset [VALUE]                   drop what was set otherwise than the config says
   healthcheck                     exit code 0 if it is ready
 
 Options:

@@ -1,6 +1,9 @@
 /** `fairlead print-config`: the config in force, secrets hidden, each value with where it comes from. */
 import { Document, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
 import { type EffectiveConfig, effectiveConfig } from '../config/effective.ts';
+import type { Settings } from '../config/settings.ts';
+import { describeOverride, type Override, overridesOf } from '../control/overrides.ts';
+import { readStateFile } from '../control/state-file.ts';
 import { EXIT_FINE } from './exit.ts';
 import { describeSettingFlags } from './settings-flags.ts';
 import { withUsageErrors } from './tool-flags.ts';
@@ -9,21 +12,41 @@ import { withSettings } from './with-settings.ts';
 const USAGE = `Usage: fairlead print-config [URL…] [--config FILE] [--json] [options]
 
 Prints the config that \`fairlead\` with the same arguments would run with, as YAML: every value, with where it comes
-from. Secrets are shown as ***.
+from; and what the state file lays over them. Secrets are shown as ***.
 
-  --json                          as JSON: { config, origins }
+  --json                          as JSON: { config, origins, overrides }
 ${describeSettingFlags()}`;
 
 export function runPrintConfig(args: readonly string[]): Promise<number> {
   return withUsageErrors('print-config', () =>
-    withSettings(args, USAGE, ['json'], ({ settings, origins }, switches) => {
+    withSettings(args, USAGE, ['json'], async ({ settings, origins }, switches) => {
       const effective = effectiveConfig(settings, origins);
+      const overrides = await keptOverrides(settings);
       process.stdout.write(
-        switches.has('json') ? `${JSON.stringify(effective, null, 2)}\n` : asYaml(effective),
+        switches.has('json')
+          ? `${JSON.stringify({ ...effective, overrides }, null, 2)}\n`
+          : asYaml(effective) + asComments(overrides),
       );
       return EXIT_FINE;
     }),
   );
+}
+
+/** What the state file lays over this config. A file that can't be read lays nothing over it. */
+async function keptOverrides(settings: Settings): Promise<Override[]> {
+  if (settings.stateFile === undefined) return [];
+  const result = await readStateFile(settings.stateFile);
+  return result.kind === 'read' ? overridesOf(result.state, settings) : [];
+}
+
+function asComments(overrides: readonly Override[]): string {
+  if (overrides.length === 0) return '';
+  const lines = overrides.map((one) => `#   ${describeOverride(one)}`);
+  return [
+    '# Set through the admin API, which wins (fairlead reset drops that):',
+    ...lines,
+    '',
+  ].join('\n');
 }
 
 /** Each value with a comment `# from file fairlead.config.yaml:3`, `# from environment FAIRLEAD_PORT` or `# default`. */

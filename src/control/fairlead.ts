@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import type { Settings } from '../config/settings.ts';
+import type { Logger } from '../observe/logger.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import { readProcessCounters } from '../snapshot/process-counters.ts';
@@ -23,6 +24,7 @@ import { Leavers } from './leavers.ts';
 import { type Logs, openLogs } from './logs.ts';
 import { Operator, type Precondition } from './operator.ts';
 import { countChanges } from './operator-state.ts';
+import { describeOverride } from './overrides.ts';
 import { planThreads } from './plan-threads.ts';
 import { PoolWatch } from './pool-watch.ts';
 import { probe } from './probe.ts';
@@ -180,6 +182,7 @@ export async function startFairlead(
         generation: registry.generation,
         api_changes: changes,
       });
+      tellOverrides(registry, log);
       return hasChanged;
     } catch (error) {
       reloads.failed++;
@@ -210,7 +213,7 @@ export async function startFairlead(
       threadCount,
       settled: () => threads.settled(),
     }),
-    ...configRoutes({ registry, context, reload }),
+    ...configRoutes({ registry, operator, context, reload }),
   ];
   const { admin: adminSettings } = settings;
   let admin: AdminServer | undefined;
@@ -265,6 +268,7 @@ export async function startFairlead(
       'there are no backends: every request gets 503 (fairlead URL…, the key "backends", TARGET_BACKEND_URLS, or fairlead add URL)',
     );
   }
+  tellOverrides(registry, log);
 
   let resolveExited: (exitCode: number) => void;
   const exited = new Promise<number>((resolve) => {
@@ -332,6 +336,15 @@ function openAllLogs(settings: Settings, logFile: string | undefined): Logs {
       error,
     );
   }
+}
+
+/** Who edits the config and sees nothing change shall find out why. */
+function tellOverrides(registry: Registry, log: Logger): void {
+  const overrides = registry.overrides();
+  if (overrides.length === 0) return;
+  const all = overrides.map(describeOverride).join(', ');
+  const message = `set through the admin API, which wins: ${all}; fairlead reset drops that`;
+  log.warn('config.overridden', message, { overrides });
 }
 
 /** Requests are under way that may go to another backend yet: not those that have become tunnels. */

@@ -11,6 +11,7 @@ import type { StrategyName } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import type { Drains, SessionsWhileDraining } from './drains.ts';
 import type { AdminState } from './operator-state.ts';
+import type { Override, OverrideChoice } from './overrides.ts';
 import { type BackendUpdate, ChangeRefused, type Plan } from './plan.ts';
 import type { Registry } from './registry.ts';
 import type { StateStore } from './state-file.ts';
@@ -164,6 +165,16 @@ export class Operator {
       ...this.#fate(terms),
     });
     return result;
+  }
+
+  /** What was set otherwise than the config is as the config says again. Gives what was dropped. */
+  async reset(choice: OverrideChoice, terms: Terms = KEPT): Promise<Override[]> {
+    const dropped = await this.#change(() => this.#registry.planReset(choice), terms);
+    if (dropped.length > 0) {
+      const message = 'values are as the config says again';
+      this.#log.info('config.reset', message, { dropped, ...this.#fate(terms) });
+    }
+    return dropped;
   }
 
   /**

@@ -29,6 +29,13 @@ import {
   removedEntry,
   withEntry,
 } from './operator-state.ts';
+import {
+  isChosen,
+  type Override,
+  type OverrideChoice,
+  overridesOf,
+  withoutOverrides,
+} from './overrides.ts';
 import { type BackendUpdate, ChangeRefused, changeOf, type Plan } from './plan.ts';
 import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
 
@@ -205,6 +212,20 @@ export class Registry {
     return this.#plan(
       (state) => ({ ...state, strategy: wanted }),
       () => this.strategy,
+    );
+  }
+
+  /** What operators have set otherwise than the config. */
+  overrides(): Override[] {
+    return overridesOf(this.#state, this.#settings);
+  }
+
+  /** Those values are the config's again. Gives what was dropped. */
+  planReset(choice: OverrideChoice): Plan<Override[]> {
+    const dropped = this.overrides().filter((one) => isChosen(one, choice));
+    return this.#plan(
+      (state) => withoutOverrides(state, dropped),
+      () => dropped,
     );
   }
 

@@ -33,6 +33,7 @@ test.each([
   'weight',
   'strategy',
   'reload',
+  'reset',
 ])('fairlead %s --help', async (command) => {
   const { code, stdout, stderr } = await runFairlead([command, '--help']);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -1,21 +1,31 @@
 /** `/config`, `/schema.json`, `/reload`, `/config:validate`, and the index of all calls. */
+import { didYouMean } from '../../config/nearest.ts';
 import type { FairleadContext } from '../context.ts';
 import { withApiChanges } from '../effective-config.ts';
-import type { Precondition } from '../operator.ts';
+import type { Operator, Precondition } from '../operator.ts';
 import { countChanges } from '../operator-state.ts';
+import { OVERRIDABLE, type OverrideChoice } from '../overrides.ts';
 import type { Registry } from '../registry.ts';
 import { ConfigRefused } from '../reload.ts';
+import { clip } from './body.ts';
 import { etagOf, preconditionOf } from './etag.ts';
 import { ProblemError } from './problem.ts';
 import type { Route } from './router.ts';
+import { termsOf } from './terms.ts';
 
 export interface ConfigRoutesOptions {
   readonly registry: Registry;
+  readonly operator: Operator;
   readonly context: FairleadContext;
   readonly reload: (precondition?: Precondition) => Promise<boolean>;
 }
 
-export function configRoutes({ registry, context, reload }: ConfigRoutesOptions): Route[] {
+export function configRoutes({
+  registry,
+  operator,
+  context,
+  reload,
+}: ConfigRoutesOptions): Route[] {
   return [
     {
       path: '/config',
@@ -45,10 +55,35 @@ export function configRoutes({ registry, context, reload }: ConfigRoutesOptions)
       methods: {
         POST: async ({ request }) => {
           const hasChanged = await reload(preconditionOf(request));
-          const changes = countChanges(registry.operatorState);
+          const { generation, operatorState } = registry;
           return {
             status: 200,
-            body: { changed: hasChanged, generation: registry.generation, api_changes: changes },
+            body: {
+              changed: hasChanged,
+              generation,
+              api_changes: countChanges(operatorState),
+              overrides: registry.overrides(),
+            },
+            headers: { ETag: etagOf(registry.generation) },
+          };
+        },
+      },
+    },
+    {
+      path: '/overrides',
+      summary: 'what this API has set otherwise than the config; drop that',
+      parameters: { DELETE: ['value', 'backend', 'persist'] },
+      methods: {
+        GET: () => ({
+          status: 200,
+          body: registry.overrides(),
+          headers: { ETag: etagOf(registry.generation) },
+        }),
+        DELETE: async (call) => {
+          const dropped = await operator.reset(readChoice(call.query, registry), termsOf(call));
+          return {
+            status: 200,
+            body: { dropped },
             headers: { ETag: etagOf(registry.generation) },
           };
         },
@@ -81,6 +116,30 @@ export function indexRoute(routes: readonly Route[]): Route {
     summary: 'this list',
     methods: { GET: () => ({ status: 200, body: { name: 'fairlead', calls } }) },
   };
+}
+
+/** `?value=weight&backend=0`. @throws ProblemError 404 or 422 */
+function readChoice(query: URLSearchParams, registry: Registry): OverrideChoice {
+  const name = query.get('value');
+  const id = query.get('backend');
+  const value = OVERRIDABLE.find((one) => one === name);
+  if (name !== null && value === undefined) {
+    throw new ProblemError(
+      422,
+      'ERR_INVALID_VALUE',
+      `value: must be one of ${OVERRIDABLE.join(', ')}`,
+      didYouMean(clip(name), OVERRIDABLE),
+    );
+  }
+  if (id === null) return { value };
+  const backend = /^\d{1,15}$/.test(id) ? registry.backend(Number(id)) : undefined;
+  if (backend !== undefined) return { value, backend: backend.address.url };
+  throw new ProblemError(
+    404,
+    'ERR_UNKNOWN_BACKEND',
+    `There is no backend ${JSON.stringify(clip(id))}.`,
+    { hint: 'GET /backends lists them' },
+  );
 }
 
 function decodeText(body: Buffer): string {

@@ -1,0 +1,75 @@
+/**
+ * Values that the config gives and an operator has set otherwise: the operator's win, whatever is edited in the file. So they
+ * are told at every start and reload, and can be dropped. Which backends there are, and whether they are in use, is not a
+ * value of the config that could be given back: that is changed by the calls that changed it.
+ */
+import type { Settings } from '../config/settings.ts';
+import { type OperatorState, withEntry } from './operator-state.ts';
+
+export const OVERRIDABLE = ['strategy', 'weight', 'backup'] as const;
+export type Overridable = (typeof OVERRIDABLE)[number];
+
+/** The field names are an interface: see docs. */
+export interface Override {
+  readonly value: Overridable;
+  /** The URL of the backend whose value it is; null for the pool's. */
+  readonly backend: string | null;
+  /** What is in force. */
+  readonly api: string | number | boolean;
+  /** What the config says. */
+  readonly config: string | number | boolean;
+}
+
+/** Which of them; what is left out chooses all. */
+export interface OverrideChoice {
+  readonly value?: Overridable | undefined;
+  readonly backend?: string | undefined;
+}
+
+export function overridesOf(state: OperatorState, settings: Settings): Override[] {
+  const found: Override[] = [];
+  const compare = (
+    value: Overridable,
+    backend: string | null,
+    api: Override['api'] | undefined,
+    config: Override['config'],
+  ): void => {
+    if (api !== undefined && api !== config) found.push({ value, backend, api, config });
+  };
+  compare('strategy', null, state.strategy, settings.strategy);
+  for (const { url, weight, isBackup } of settings.backends) {
+    const entry = state.entries.get(url);
+    if (entry === undefined || entry.isRemoved) continue;
+    compare('weight', url, entry.weight, weight);
+    compare('backup', url, entry.isBackup, isBackup);
+  }
+  return found;
+}
+
+export function isChosen({ value, backend }: Override, choice: OverrideChoice): boolean {
+  if (choice.value !== undefined && choice.value !== value) return false;
+  return choice.backend === undefined || choice.backend === backend;
+}
+
+export function withoutOverrides(
+  state: OperatorState,
+  overrides: readonly Override[],
+): OperatorState {
+  return overrides.reduce(withoutOverride, state);
+}
+
+function withoutOverride(state: OperatorState, { value, backend }: Override): OperatorState {
+  if (backend === null) return { ...state, strategy: undefined };
+  const entry = state.entries.get(backend);
+  if (entry === undefined) return state;
+  const dropped = value === 'weight' ? { weight: undefined } : { isBackup: undefined };
+  // One that was added, and that the config lists by now, is the config's from here on.
+  const next = { ...entry, source: 'config', address: undefined, ...dropped } as const;
+  return withEntry(state, backend, next);
+}
+
+/** `strategy is random-two (the config says ip-hash)` */
+export function describeOverride({ value, backend, api, config }: Override): string {
+  const of = backend === null ? '' : ` of ${backend}`;
+  return `${value}${of} is ${api} (the config says ${config})`;
+}
