@@ -91,6 +91,11 @@ export const ERRORS = {
     'proxy_internal_response',
     'The proxy ended before the exchange did.',
   ),
+  ERR_INTERNAL: proxy(
+    500,
+    'proxy_internal_error',
+    'A bug of the proxy: the connection was closed, the log has the details.',
+  ),
 
   // A backend failed before a byte of the request was sent: any method may go elsewhere.
   ERR_BACKEND_DNS: backend(502, 'always', 'dns_error', "The backend's host name did not resolve."),

@@ -8,6 +8,7 @@ import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import type { ClientTables, DataThreadInit, PostToControl } from '../snapshot/messages.ts';
 import { processClockOffsetMs } from '../snapshot/process-clock.ts';
 import { ProcessCounters } from '../snapshot/process-counters.ts';
+import { Barrier } from './barrier.ts';
 import { Deadlines } from './deadlines.ts';
 import { ClientConnections } from './limit/client-connections.ts';
 import { AccessLog } from './relay/access-log.ts';
@@ -30,9 +31,10 @@ const ERROR_INDEX = new Map<ErrorCode, number>(ERROR_CODES.map((code, index) => 
 export class DataContext {
   readonly threadIndex: number;
   readonly threadCount: number;
-  readonly deadlines = new Deadlines();
+  readonly deadlines: Deadlines;
   readonly counters: ProcessCounters;
   readonly post: PostToControl;
+  readonly barrier: Barrier;
   readonly accessLog: AccessLog;
   readonly tunnels: OpenTunnels;
   readonly io = new ThreadIo();
@@ -61,6 +63,8 @@ export class DataContext {
     this.threadCount = init.threadCount;
     this.counters = new ProcessCounters(init.counters, init.threadIndex, init.threadCount);
     this.post = post;
+    this.barrier = new Barrier(post, this.counters);
+    this.deadlines = new Deadlines(undefined, (error) => this.barrier.crashed('a timer', error));
     this.accessLog = new AccessLog(init.logRing, post, this.counters);
     this.clientTables = init.clientTables;
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);

@@ -14,6 +14,8 @@ import { createView, setEligible, type View, type ViewParts } from './view.ts';
 export interface DataPlane {
   /** Takes a message of the control plane. Throws on a kind that it does not know. */
   receive(message: ToDataThread): void;
+  /** Counts and logs an exception that belongs to no connection. */
+  crashed(where: string, error: unknown): void;
 }
 
 export function createDataPlane(init: DataThreadInit, post: PostToControl): DataPlane {
@@ -40,7 +42,7 @@ class Plane implements DataPlane {
         now: () => performance.now(),
       },
       createBackend: (spec) =>
-        new Backend(spec, context.threadIndex, context.threadCount, context.io),
+        new Backend(spec, context.threadIndex, context.threadCount, context.io, context.barrier),
       clientTables: init.clientTables,
       processNowMs: () => context.processNowMs(),
       onSessionEvicted: () => context.counters.sessionEvicted(),
@@ -87,6 +89,10 @@ class Plane implements DataPlane {
       default:
         throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);
     }
+  }
+
+  crashed(where: string, error: unknown): void {
+    this.#context.barrier.crashed(where, error);
   }
 
   #swap(snapshot: Snapshot, previous: View | null): void {
@@ -178,13 +184,15 @@ class Plane implements DataPlane {
 
   /** @param nowMs what is due by then is late: see deadlines.ts */
   #tick(nowMs: number): void {
-    const context = this.#context;
+    const { barrier, tunnels, retryBudget, accessLog, view } = this.#context;
     this.#listener?.tick(nowMs);
-    context.tunnels.tick(nowMs);
+    barrier.run('the tick of tunnels', () => tunnels.tick(nowMs));
     // A backend closes idle connections by its own clock, which has not stood still with ours.
     const realMs = performance.now();
-    for (const backend of context.view.backends.values()) backend.closeExpired(realMs);
-    context.retryBudget.advance();
-    context.accessLog.flush();
+    for (const backend of view.backends.values()) {
+      barrier.run('the tick of a backend', () => backend.closeExpired(realMs));
+    }
+    barrier.run('the tick of the retry budget', () => retryBudget.advance());
+    barrier.run('the hand-over of the access log', () => accessLog.flush());
   }
 }

@@ -19,6 +19,8 @@ const MAX_CALLED_OFF = 1024;
 
 export interface Waiting {
   onDue(): void;
+  /** An exception came out of `onDue`: see barrier.ts. Without it the thread itself is told. */
+  onCrashed?(error: unknown): void;
 }
 
 /** Whoever waits for one moment. */
@@ -42,6 +44,7 @@ export class Deadlines {
 
   readonly #clock = new AwakeClock();
   readonly #realNow: () => number;
+  readonly #onException: (error: unknown) => void;
   /** The earliest first: each is due no later than the two at twice its index and one and two more. */
   readonly #heap: Deadline[] = [];
   #calledOff = 0;
@@ -56,9 +59,13 @@ export class Deadlines {
   readonly #wakeUp = (): void => this.#noteTime();
   readonly #lookLater = (): void => this.#look();
 
-  /** @param realNow milliseconds on a monotonic clock, precise. */
-  constructor(realNow = (): number => performance.now()) {
+  /**
+   * @param realNow milliseconds on a monotonic clock, precise.
+   * @param onException told of what comes out of an `onDue` whose owner does not care for it.
+   */
+  constructor(realNow = (): number => performance.now(), onException = rethrow) {
     this.#realNow = realNow;
+    this.#onException = onException;
     this.#clock.awake(realNow(), TICK_MS);
     this.nowMs = this.#clock.limitMs;
   }
@@ -142,10 +149,19 @@ export class Deadlines {
         const { waiting } = first;
         first.waiting = null;
         if (waiting === null) this.#calledOff--;
-        else waiting.onDue();
+        else this.#call(waiting);
       }
     } finally {
       this.#arm();
+    }
+  }
+
+  #call(waiting: Waiting): void {
+    try {
+      waiting.onDue();
+    } catch (error) {
+      if (waiting.onCrashed === undefined) this.#onException(error);
+      else waiting.onCrashed(error);
     }
   }
 
@@ -187,4 +203,8 @@ export class Deadlines {
     }
     heap[index] = last;
   }
+}
+
+function rethrow(error: unknown): void {
+  throw error;
 }

@@ -280,6 +280,18 @@ function writeClients(page: Page, { process, control }: Metrics): void {
     process.acceptedConnections,
   );
   page.single(
+    'fairlead_connections_crashed_total',
+    'counter',
+    'Client connections closed because their handling threw an exception.',
+    process.connectionsCrashed,
+  );
+  page.single(
+    'fairlead_exceptions_total',
+    'counter',
+    'Exceptions in data threads that belong to no client.',
+    process.exceptions,
+  );
+  page.single(
     'fairlead_log_lines_dropped_total',
     'counter',
     'Log lines dropped because writing them was too slow or failed.',

@@ -39,7 +39,9 @@ const PF_HEDGES = 4;
 const PF_RETRIES_REFUSED = 5;
 const PF_SESSIONS_EVICTED = 6;
 const PF_RATES_EVICTED = 7;
-const PF_STATUS = 8;
+const PF_CONNECTIONS_CRASHED = 8;
+const PF_EXCEPTIONS = 9;
+const PF_STATUS = 10;
 const PF_ERROR = PF_STATUS + STATUSES;
 const PF_COUNT = PF_ERROR + ERROR_CODES.length;
 
@@ -181,6 +183,16 @@ export class ProcessCounters {
     (this.#totals[PF_ERROR + errorIndex] as number)++;
   }
 
+  /** A client's connection was closed because its handling threw. */
+  connectionCrashed(): void {
+    (this.#totals[PF_CONNECTIONS_CRASHED] as number)++;
+  }
+
+  /** An exception that belongs to no client. */
+  exceptionCaught(): void {
+    (this.#totals[PF_EXCEPTIONS] as number)++;
+  }
+
   logLinesDropped(count: number): void {
     (this.#totals[PF_LOG_LINES_DROPPED] as number) += count;
   }
@@ -198,6 +210,9 @@ export interface ProcessTotals {
   readonly retriesRefused: number;
   readonly sessionsEvicted: number;
   readonly ratesEvicted: number;
+  /** Client connections that an exception has cost, and exceptions that belong to none. */
+  readonly connectionsCrashed: number;
+  readonly exceptions: number;
   /** Exchanges that no backend took part in, by status. */
   readonly statuses: ReadonlyMap<number, number>;
   /** Exchanges by error, in the order of `ERROR_CODES`. */
@@ -225,6 +240,8 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
     retriesRefused: cells[PF_RETRIES_REFUSED] as number,
     sessionsEvicted: cells[PF_SESSIONS_EVICTED] as number,
     ratesEvicted: cells[PF_RATES_EVICTED] as number,
+    connectionsCrashed: cells[PF_CONNECTIONS_CRASHED] as number,
+    exceptions: cells[PF_EXCEPTIONS] as number,
     acceptedConnections: cells[PF_ACCEPTED] as number,
     logLinesDropped: cells[PF_LOG_LINES_DROPPED] as number,
     statuses: readStatuses(cells, PF_STATUS),

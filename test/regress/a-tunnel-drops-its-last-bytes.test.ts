@@ -24,6 +24,7 @@ test.each(['the backend', 'the client'])(
       onTunnelBytes: () => {},
       onTunnelOver: () => events.push('over'),
       onTunnelBroken: () => events.push('broken'),
+      onCrashed: () => events.push('crashed'),
     };
     const tunnel = new Tunnel(
       owner,

@@ -15,6 +15,11 @@ import { createBackendCounters, readBackendCounters } from '../../src/snapshot/c
 import { afterTest } from '../support/after-test.ts';
 import { waitFor } from '../support/wait-for.ts';
 
+const NO_BARRIER = {
+  crashed(_where: string, error: unknown): never {
+    throw error;
+  },
+};
 const KEEP_ALIVE_MS = 60_000;
 
 class User implements ConnectionUser {
@@ -28,6 +33,10 @@ class User implements ConnectionUser {
   onBackendWriteFailed(): void {}
   onBackendDrain(): void {}
   onBackendCutOff(): void {}
+
+  onCrashed(error: unknown): void {
+    throw error;
+  }
 }
 
 /** One backend as two data threads see it. */
@@ -59,7 +68,8 @@ async function twoThreads(): Promise<{
     sessionToken: '',
     counters,
   };
-  const thread = (index: number): Backend => new Backend(spec, index, 2, new ThreadIo());
+  const thread = (index: number): Backend =>
+    new Backend(spec, index, 2, new ThreadIo(), NO_BARRIER);
   const threads = [thread(0), thread(1)] as const;
   afterTest(() => {
     for (const backend of threads) backend.closeIdle();

@@ -33,6 +33,10 @@ class FakeTunnel implements OpenTunnel {
     this.events.push('end');
     this.#set.delete(this);
   }
+
+  onCrashed(error: unknown): void {
+    throw error;
+  }
 }
 
 function stage(random: () => number = () => 0.5) {

@@ -38,6 +38,10 @@ class Waiting implements Waiter {
     this.#queue.leave(this, 0);
     return true;
   }
+
+  onCrashed(error: unknown): void {
+    throw error;
+  }
 }
 
 describe('the queues of several threads', () => {

@@ -40,6 +40,9 @@ class Recorder implements ConnectUser {
   onClosed(detail: string): void {
     this.events.push(`closed: ${detail}`);
   }
+  onCrashed(error: unknown): void {
+    throw error;
+  }
   onConnected(): void {}
   onConnectFailed(error: Error): void {
     this.events.push(`connect failed: ${error.message}`);

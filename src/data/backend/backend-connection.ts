@@ -6,6 +6,7 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { BackendCounters } from '../../snapshot/counters.ts';
 import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
+import { letGo, type Victim } from '../barrier.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import { type Connecting, type ConnectUser, connect } from '../stream/connect.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
@@ -20,10 +21,12 @@ export interface ConnectionOwner {
   forget(connection: BackendConnection): void;
   /** Called once for each. */
   onConnectionClosed(connection: BackendConnection): void;
+  /** An exception that belongs to no request. */
+  crashed(error: unknown): void;
 }
 
 /** Whoever has the connection: told everything that happens on it until it is released or closed. */
-export interface ConnectionUser {
+export interface ConnectionUser extends Victim {
   onBackendConnected(): void;
   onBackendConnectFailed(code: ErrorCode, detail: string): void;
   /** Bytes arrived in `buffer[0, length)`, borrowed for the length of the call. */
@@ -57,6 +60,8 @@ export class BackendConnection implements ConnectUser, Settling {
   isSettling = false;
 
   #user: ConnectionUser | null;
+  /** Who is being told something: pays for an exception, also if it has released the connection by then. */
+  #told: ConnectionUser | null = null;
   #state = IS_CONNECTING;
   #connecting: Connecting | null;
   #stream: ByteStream | null = null;
@@ -155,21 +160,32 @@ export class BackendConnection implements ConnectUser, Settling {
     this.#state = IS_OPEN;
     this.#connecting = null;
     this.#stream = stream;
-    this.#user?.onBackendConnected();
+    const user = this.#user;
+    this.#told = user;
+    user?.onBackendConnected();
+    this.#told = null;
   }
 
   onConnectFailed(error: Error): void {
     const user = this.#user;
     this.destroy();
     if (user === null) return;
+    this.#told = user;
     const { code, detail } = describeConnectError(error);
     user.onBackendConnectFailed(code, detail);
+    this.#told = null;
   }
 
   onBytes(buffer: Buffer, length: number): void {
     // Bytes that nobody asked for would be taken for the next response (undici GHSA-35p6-xmwp-9g52).
-    if (this.#user === null) this.#leavePool();
-    else this.#user.onBackendBytes(buffer, length);
+    const user = this.#user;
+    if (user === null) {
+      this.#leavePool();
+      return;
+    }
+    this.#told = user;
+    user.onBackendBytes(buffer, length);
+    this.#told = null;
   }
 
   onEnd(): void {
@@ -183,18 +199,43 @@ export class BackendConnection implements ConnectUser, Settling {
   }
 
   onDrain(): void {
-    this.#user?.onBackendDrain();
+    const user = this.#user;
+    this.#told = user;
+    user?.onBackendDrain();
+    this.#told = null;
   }
 
   onWriteFailed(detail: string): void {
     this.hasWriteFailed = true;
-    if (this.#user === null) this.#leavePool();
-    else this.#user.onBackendWriteFailed(detail);
+    const user = this.#user;
+    this.#told = user;
+    if (user === null) this.#leavePool();
+    else user.onBackendWriteFailed(detail);
+    this.#told = null;
   }
 
   #onEnd(detail: string, isBroken: boolean): void {
-    if (this.#user === null) this.#leavePool();
-    else if (this.#state === IS_OPEN) this.#user.onBackendEnd(detail, isBroken);
+    const user = this.#user;
+    this.#told = user;
+    if (user === null) this.#leavePool();
+    else if (this.#state === IS_OPEN) user.onBackendEnd(detail, isBroken);
+    this.#told = null;
+  }
+
+  onCrashed(error: unknown): void {
+    const victim = this.#told ?? this.#user;
+    this.#told = null;
+    this.#user = null;
+    if (victim === null) this.backend.crashed(error);
+    else victim.onCrashed(error);
+    this.giveUp();
+  }
+
+  /** Closes whatever state it is in, and leaves the pool if it is there. */
+  giveUp(): void {
+    this.#user = null;
+    letGo(() => this.backend.forget(this));
+    letGo(() => this.#close());
   }
 
   #leavePool(): void {
@@ -207,7 +248,10 @@ export class BackendConnection implements ConnectUser, Settling {
     this.#state = IS_CLOSED;
     this.backend.counters.connectionClosed();
     this.backend.onConnectionClosed(this);
-    this.#connecting?.cancel();
-    this.#stream?.destroy();
+    try {
+      this.#connecting?.cancel();
+    } finally {
+      this.#stream?.destroy();
+    }
   }
 }

@@ -6,6 +6,7 @@
 import { BackendCounters } from '../../snapshot/counters.ts';
 import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import type { Candidate } from '../balance/strategy.ts';
+import { type Barrier, guarded } from '../barrier.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
 import {
   BackendConnection,
@@ -32,9 +33,16 @@ export class Backend implements Candidate, ConnectionOwner {
   readonly #open = new Set<BackendConnection>();
   readonly #threadCount: number;
   readonly #io: ThreadIo;
+  readonly #barrier: Pick<Barrier, 'crashed'>;
   #isRemoved = false;
 
-  constructor(spec: BackendSnapshot, threadIndex: number, threadCount: number, io: ThreadIo) {
+  constructor(
+    spec: BackendSnapshot,
+    threadIndex: number,
+    threadCount: number,
+    io: ThreadIo,
+    barrier: Pick<Barrier, 'crashed'>,
+  ) {
     this.id = spec.id;
     this.spec = spec;
     this.weight = spec.weight;
@@ -42,6 +50,7 @@ export class Backend implements Candidate, ConnectionOwner {
     this.inFlightCell = this.counters.inFlightCell;
     this.#threadCount = threadCount;
     this.#io = io;
+    this.#barrier = barrier;
   }
 
   get key(): string {
@@ -90,9 +99,14 @@ export class Backend implements Candidate, ConnectionOwner {
       // An idle one that this request had a reason not to take makes room for it.
       if (!this.#closeOldest() || !this.counters.tryOpenConnection(limit)) return null;
     }
-    const connection = new BackendConnection(this, user, this.#io);
-    if (!connection.isClosed) this.#open.add(connection);
-    return connection;
+    try {
+      const connection = new BackendConnection(this, user, this.#io);
+      if (!connection.isClosed) this.#open.add(connection);
+      return connection;
+    } catch (error) {
+      this.counters.connectionClosed();
+      throw error;
+    }
   }
 
   onConnectionClosed(connection: BackendConnection): void {
@@ -108,7 +122,11 @@ export class Backend implements Candidate, ConnectionOwner {
     // What is sent again may open another one.
     const connections = [...this.#open];
     let count = 0;
-    for (const connection of connections) if (connection.cutOff()) count++;
+    for (const connection of connections) {
+      guarded(connection, () => {
+        if (connection.cutOff()) count++;
+      });
+    }
     return count;
   }
 
@@ -172,6 +190,10 @@ export class Backend implements Candidate, ConnectionOwner {
     if (index !== -1) this.#idle.splice(index, 1);
     else if (!this.#pinned.delete(connection)) return;
     this.counters.idleChanged(-1);
+  }
+
+  crashed(error: unknown): void {
+    this.#barrier.crashed('an idle connection', error);
   }
 
   closeExpired(nowMs: number): void {

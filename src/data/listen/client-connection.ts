@@ -5,6 +5,7 @@
  * comes is thrown away so that a reset does not destroy the answer on its way), closed.
  */
 import type { ErrorCode } from '../../errors.ts';
+import { guarded, letGo } from '../barrier.ts';
 import type { DataContext } from '../context.ts';
 import { BackendPin } from '../relay/backend-pin.ts';
 import { Exchange } from '../relay/exchange.ts';
@@ -21,6 +22,7 @@ import { connectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
 import { Lingering } from './lingering.ts';
 import { PendingInput } from './pending-input.ts';
+import { ReaderWatch } from './reader-watch.ts';
 import { refusal } from './refusal.ts';
 
 /** Pipelined bytes kept while an exchange runs; past it the client is not read. */
@@ -57,9 +59,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   #isPaused = false;
   #hasServed = false;
   #lingering: Lingering | null = null;
-  #lastUnsentBytes = 0;
-  /** When the client was last seen to have read, while answers wait for it. */
-  #readSinceMs = 0;
+  #readerWatch: ReaderWatch | null = null;
 
   /** @param open makes the connection's stream, for this as its user. */
   constructor(
@@ -165,16 +165,11 @@ export class ClientConnection implements ExchangeClient, StreamUser {
 
   /** An answer is not read to its end yet: a slow reader keeps its connection, one that stopped is cut. */
   #waitForReader(): void {
-    const { nowMs } = this.#context;
-    const unsent = this.unsentBytes;
-    if (unsent !== this.#lastUnsentBytes) {
-      this.#lastUnsentBytes = unsent;
-      this.#readSinceMs = nowMs;
-    } else if (nowMs - this.#readSinceMs >= this.#context.view.snapshot.timeouts.idleMs) {
-      this.reset();
-      return;
-    }
-    this.deadlineMs = nowMs + READER_CHECK_MS;
+    const { nowMs, view } = this.#context;
+    const { idleMs } = view.snapshot.timeouts;
+    this.#readerWatch ??= new ReaderWatch();
+    if (this.#readerWatch.hasStopped(this.unsentBytes, nowMs, idleMs)) this.reset();
+    else this.deadlineMs = nowMs + READER_CHECK_MS;
   }
 
   /** Answers what a new connection has said first without serving it: `bytes` are borrowed. */
@@ -201,6 +196,17 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     exchange?.onClientGone('cut off by the end of the proxy', 'ERR_CUT_AT_SHUTDOWN');
     this.reset();
     return isLoss;
+  }
+
+  /** Not by way of `#close`, which may be what has thrown. A parser that was left in the middle is not lent out again. */
+  onCrashed(error: unknown): void {
+    this.#state = IS_CLOSED;
+    this.#context.barrier.connectionCrashed(error);
+    this.#exchange?.giveUp();
+    this.#exchange = null;
+    letGo(() => this.#stream.reset());
+    letGo(() => this.#pin.close());
+    letGo(() => this.#onClosed(this));
   }
 
   // ── What the socket says ────────────────────────────────────────────────────────────────────────────────────────
@@ -246,7 +252,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
 
   #goOnLater(): void {
     this.#isYielding = true;
-    setImmediate(() => {
+    setImmediate(guarded, this, () => {
       this.#isYielding = false;
       if (this.#state === IS_READING && this.#exchange === null) this.#goOn();
     });

@@ -2,6 +2,7 @@
 import net from 'node:net';
 import type tls from 'node:tls';
 import type { ListenerSnapshot, TlsMaterial } from '../../snapshot/snapshot.ts';
+import { guarded, letGo } from '../barrier.ts';
 import type { DataContext } from '../context.ts';
 import { clientNetwork } from '../limit/client-network.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
@@ -41,7 +42,10 @@ export class Listener implements TlsAcceptorUser {
     // Who leaves within the TLS handshake has left: half-open only from its end on.
     const allowHalfOpen = this.#tls === null;
     this.#server = net.createServer({ allowHalfOpen, noDelay: true }, (socket) =>
-      this.#acceptSocket(socket),
+      this.#guard(
+        () => this.#acceptSocket(socket),
+        () => socket.destroy(),
+      ),
     );
   }
 
@@ -78,9 +82,9 @@ export class Listener implements TlsAcceptorUser {
   }
 
   tick(nowMs: number): void {
-    this.#tls?.tick(nowMs);
+    this.#context.barrier.run('the tick of TLS', () => this.#tls?.tick(nowMs));
     for (const connection of this.#connections.keys()) {
-      if (connection.deadlineMs <= nowMs) connection.onDeadline();
+      if (connection.deadlineMs <= nowMs) guarded(connection, () => connection.onDeadline());
     }
   }
 
@@ -98,7 +102,9 @@ export class Listener implements TlsAcceptorUser {
     const { firstMs, stepMs } = drainTurns(durationMs, this.#connections.size);
     let turnMs = firstMs;
     for (const connection of this.#connections.keys()) {
-      if (connection.beginDrain(turnMs)) turnMs += stepMs;
+      guarded(connection, () => {
+        if (connection.beginDrain(turnMs)) turnMs += stepMs;
+      });
     }
   }
 
@@ -106,7 +112,11 @@ export class Listener implements TlsAcceptorUser {
   destroy(): number {
     this.#server.close();
     let cut = 0;
-    for (const connection of this.#connections.keys()) if (connection.abandon()) cut++;
+    for (const connection of this.#connections.keys()) {
+      guarded(connection, () => {
+        if (connection.abandon()) cut++;
+      });
+    }
     this.#tls?.destroy();
     return cut;
   }
@@ -134,6 +144,16 @@ export class Listener implements TlsAcceptorUser {
     if (client !== '') this.#context.clientConnections.closed(client);
   }
 
+  /** @param close what is left of the connection if it can't be taken on. */
+  #guard(step: () => void, close: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#context.barrier.connectionCrashed(error);
+      letGo(close);
+    }
+  }
+
   #acceptSocket(socket: net.Socket): void {
     if (this.#tls?.acceptWrapped(socket) === true) return;
     // Over TLS too it counts from its accept: a client that never ends its handshake must not get past the limit.
@@ -158,7 +178,7 @@ export class Listener implements TlsAcceptorUser {
     const original = handle?.onconnection;
     if (handle === undefined || handle === null || typeof original !== 'function') return;
     this.#makeSocket = (clientHandle) => original.call(handle, 0, clientHandle);
-    handle.onconnection = (error, clientHandle) => {
+    const take = (error: number, clientHandle: unknown): void => {
       if (error || !isKnownHandle(clientHandle)) {
         original.call(handle, error, clientHandle);
         return;
@@ -173,6 +193,11 @@ export class Listener implements TlsAcceptorUser {
       if (this.#tls !== null) this.#tls.acceptHandle(clientHandle, client, nowMs);
       else this.#accept((user) => new TcpStream(clientHandle, user, io, true), client, false);
     };
+    handle.onconnection = (error, clientHandle) =>
+      this.#guard(
+        () => take(error, clientHandle),
+        () => (clientHandle as TcpHandle).close(),
+      );
   }
 
   #accept(
@@ -180,9 +205,15 @@ export class Listener implements TlsAcceptorUser {
     client: string | null,
     isTls: boolean,
   ): ClientConnection {
-    const connection = new ClientConnection(this.#context, open, isTls, (closed) =>
-      this.#forget(closed),
-    );
+    let connection: ClientConnection;
+    try {
+      connection = new ClientConnection(this.#context, open, isTls, (closed) =>
+        this.#forget(closed),
+      );
+    } catch (error) {
+      if (client !== null) this.#release(client);
+      throw error;
+    }
     this.#connections.set(connection, client);
     if (this.#context.isDraining) connection.beginDrain();
     return connection;
@@ -208,7 +239,10 @@ export class Listener implements TlsAcceptorUser {
 
   onSecure(socket: tls.TLSSocket): void {
     socket.allowHalfOpen = true;
-    this.#accept((user) => new SocketStream(socket, user, false), null, true);
+    this.#guard(
+      () => this.#accept((user) => new SocketStream(socket, user, false), null, true),
+      () => socket.destroy(),
+    );
   }
 
   onPlain(connection: TcpHandle | net.Socket, bytes: Buffer, client: string): void {
@@ -218,7 +252,10 @@ export class Listener implements TlsAcceptorUser {
       connection.allowHalfOpen = true;
       return new SocketStream(connection, user, false);
     };
-    this.#accept(open, client, false).refuse('ERR_CLIENT_PLAIN_HTTP', bytes);
+    this.#guard(
+      () => this.#accept(open, client, false).refuse('ERR_CLIENT_PLAIN_HTTP', bytes),
+      () => (connection instanceof net.Socket ? connection.destroy() : connection.close()),
+    );
   }
 
   onGone(client: string): void {

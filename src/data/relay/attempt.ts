@@ -9,6 +9,7 @@ import { NO_PASS } from '../../snapshot/counter-cells.ts';
 import type { FaultsInARowMessage } from '../../snapshot/messages.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';
+import { letGo, type Victim } from '../barrier.ts';
 import type { View } from '../view.ts';
 import type { AttemptRecord } from './access-log.ts';
 import type { BackendPin } from './backend-pin.ts';
@@ -19,7 +20,7 @@ import { silentConnect } from './silence.ts';
 import type { Upload } from './upload.ts';
 
 /** The exchange, as its attempt sees it. */
-export interface AttemptOwner extends DownloadOwner {
+export interface AttemptOwner extends DownloadOwner, Victim {
   /** The client does not read as fast as the backend sends. */
   readonly isClientFull: boolean;
   onAttemptConnected(): void;
@@ -67,6 +68,8 @@ export class Attempt implements ConnectionUser {
   /** When the response head came, on the awake clock. */
   #headAt = 0;
   #interimAt = 0;
+  /** Counted at its backend as a request in flight. */
+  #isCounted = false;
   /** The backend's health has heard of this attempt, and of a fault. */
   #isJudged = false;
   #isFault = false;
@@ -93,26 +96,56 @@ export class Attempt implements ConnectionUser {
     const { counters } = backend;
     const { maxRequests, maxConnections } = view.snapshot.pool;
     if (!counters.tryStartRequest(maxRequests)) return 'ERR_BACKENDS_FULL';
+    this.#isCounted = true;
     const pass = counters.takePass();
     if (pass === NO_PASS) {
-      counters.requestFinished();
+      this.#uncount();
       return 'ERR_CIRCUIT_OPEN';
     }
+    try {
+      if (!this.#connect(needsFresh, pinned, maxConnections)) {
+        counters.returnPass(pass);
+        this.#uncount();
+        return 'ERR_BACKENDS_FULL';
+      }
+      view.strategy.onStart?.(backend);
+    } catch (error) {
+      counters.returnPass(pass);
+      this.giveUp();
+      throw error;
+    }
+    return null;
+  }
+
+  /** Takes the newest idle connection, or begins a fresh one; false when there may be no more of them. */
+  #connect(needsFresh: boolean, pinned: BackendConnection | null, maxConnections: number): boolean {
+    const { backend } = this;
     const idle = pinned ?? (needsFresh ? null : backend.takeIdle(this.#startedAt));
     if (idle === null) {
       this.#connection = backend.connect(this, maxConnections);
-      if (this.#connection === null) {
-        counters.returnPass(pass);
-        counters.requestFinished();
-        return 'ERR_BACKENDS_FULL';
-      }
     } else {
       idle.assign(this);
       this.#connection = idle;
       this.isReused = true;
     }
-    view.strategy.onStart?.(backend);
-    return null;
+    return this.#connection !== null;
+  }
+
+  #uncount(): void {
+    if (!this.#isCounted) return;
+    this.#isCounted = false;
+    this.backend.counters.requestFinished();
+  }
+
+  /** An exception came out of its handling: gives back what it holds, judges nobody. May be called again. */
+  giveUp(): void {
+    letGo(() => this.#uncount());
+    letGo(() => this.#connection?.giveUp());
+  }
+
+  onCrashed(error: unknown): void {
+    this.#owner.onCrashed(error);
+    this.giveUp();
   }
 
   /** The head of the final response is there. @param now on the precise clock */
@@ -230,8 +263,26 @@ export class Attempt implements ConnectionUser {
    * @param isRace the request goes on over a fresh connection: see `isKeepAliveRace`.
    */
   end(failure: ErrorCode | null, mayReuse: boolean, now: number, isRace = false): AttemptRecord {
-    const { backend, view } = this;
     const connection = this.#open();
+    // From here on it is the pool's, or closed.
+    this.#connection = null;
+    try {
+      return this.#letGo(connection, failure, mayReuse, now, isRace);
+    } catch (error) {
+      this.#uncount();
+      connection.giveUp();
+      throw error;
+    }
+  }
+
+  #letGo(
+    connection: BackendConnection,
+    failure: ErrorCode | null,
+    mayReuse: boolean,
+    now: number,
+    isRace: boolean,
+  ): AttemptRecord {
+    const { backend, view } = this;
     const download = this.#download;
     const awakeMs = this.#owner.context.deadlines.at(now);
     const wasIdle =
@@ -240,7 +291,7 @@ export class Attempt implements ConnectionUser {
       awakeMs - this.#awakeSince < IDLE_RACE_MS;
     const hasFailed = !(isRace && wasIdle) && this.#isFailure(failure);
     download?.dispose();
-    backend.counters.requestFinished();
+    this.#uncount();
     if (hasFailed) backend.counters.attemptFailed();
     if (this.status === 0) this.#endUnanswered(wasIdle ? null : failure, hasFailed, awakeMs);
     else this.#endAnswered(failure, hasFailed, awakeMs);
@@ -392,21 +443,6 @@ export class Attempt implements ConnectionUser {
     if (this.#connection === null) throw new Error('the attempt was not begun');
     return this.#connection;
   }
-}
-
-/** Begins the attempt on the connection that the request's client has for itself; null when there is none, or no room. */
-export function beginPinned(
-  owner: AttemptOwner,
-  view: View,
-  { pin }: IncomingRequest,
-  startedAt: number,
-): Attempt | null {
-  const backend = pin.take(view, startedAt);
-  if (backend === null) return null;
-  const attempt = new Attempt(owner, view, backend, startedAt);
-  if (attempt.begin(false, pin.connection) === null) return attempt;
-  pin.close();
-  return null;
 }
 
 function afterMs(what: string, ms: number): string {

@@ -6,14 +6,17 @@ import { performance } from 'node:perf_hooks';
 import type { ErrorCode } from '../../errors.ts';
 import { NO_PASS } from '../../snapshot/counter-cells.ts';
 import type { Backend } from '../backend/backend.ts';
+import { letGo } from '../barrier.ts';
 import type { Deadline, Waiting } from '../deadlines.ts';
 import type { View } from '../view.ts';
 import { BODY_NONE } from '../wire/framing.ts';
 import type { AttemptRecord } from './access-log.ts';
-import { Attempt, type AttemptOwner, beginPinned } from './attempt.ts';
+import { Attempt, type AttemptOwner } from './attempt.ts';
+import { isAnyLeft, mustMove, pickSpare, unfitForHedge } from './candidates.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { retryAfterField } from './own-answers.ts';
+import { beginPinned } from './pinned-attempt.ts';
 import type { Waiter } from './request-queue.ts';
 import {
   backoffMs,
@@ -181,17 +184,10 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
     return true;
   }
 
-  /** There is a backend for another attempt that this exchange has not been to. @param withRoom and that would take it. */
   #isAnyLeft(withRoom: boolean): boolean {
-    const { eligible, spares, snapshot } = this.#owner.context.view;
-    const { maxRequests, maxConnections } = snapshot.pool;
-    const isNew = (one: Backend): boolean =>
-      one !== this.backend && this.#tried?.includes(one) !== true;
-    const isLeft = (one: Backend): boolean =>
-      isNew(one) && (!withRoom || one.hasRoom(maxRequests, maxConnections));
-    if (eligible.some(isNew)) return eligible.some(isLeft);
-    // Spares are for what all of the eligible have failed.
-    return spares.some(isLeft) || (this.#drainingKeeper !== null && isLeft(this.#drainingKeeper));
+    const isTried = (one: Backend): boolean =>
+      one === this.backend || this.#tried?.includes(one) === true;
+    return isAnyLeft(this.#owner.context.view, isTried, this.#drainingKeeper, withRoom);
   }
 
   /** The time of `onAttemptWaits` is up. */
@@ -214,16 +210,19 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
     if (pass === NO_PASS) return 'ERR_CIRCUIT_OPEN';
     // A body may have been held, and so may whoever was in the queue.
     const isPrompt = isFirst && this.#queuedAt === 0 && this.#request.facts.bodyKind === BODY_NONE;
-    const attempt = this.#pick(this.#owner, view, isPrompt ? this.#startedAt : performance.now());
-    if (typeof attempt === 'string') {
-      if (isFirst) counters.returnPass(pass);
-      return attempt;
+    let attempt: Attempt | ErrorCode = 'ERR_INTERNAL';
+    try {
+      attempt = this.#pick(this.#owner, view, isPrompt ? this.#startedAt : performance.now());
+    } finally {
+      if (isFirst && typeof attempt === 'string') counters.returnPass(pass);
     }
+    if (typeof attempt === 'string') return attempt;
+    const last = this.backend;
+    this.#adopt(attempt);
     // What no backend gets pays for no retries.
     if (isFirst) this.#owner.context.retryBudget.deposit();
-    else if (!this.#isRace) this.backend?.counters.attemptRetried();
+    else if (!this.#isRace) last?.counters.attemptRetried();
     this.#isRace = false;
-    this.#adopt(attempt);
     return null;
   }
 
@@ -255,12 +254,10 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
     }
   }
 
-  /** When all of the eligible have failed the request. Not for a hedge: who is slow has not failed. */
-  #pickSpare({ eligible, spares }: View, avoid: readonly Backend[]): Backend | null {
-    const tried = this.#tried;
-    if (tried === null || this.current !== null) return null;
-    if (!eligible.every((backend) => tried.includes(backend))) return null;
-    return spares.find((backend) => !avoid.includes(backend)) ?? null;
+  /** Not for a hedge: who is slow has not failed. */
+  #pickSpare(view: View, avoid: readonly Backend[]): Backend | null {
+    if (this.#tried === null || this.current !== null) return null;
+    return pickSpare(view, this.#tried, avoid);
   }
 
   /** Where the client's session is, or where it begins; null where that is the strategy's to say. */
@@ -269,18 +266,13 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
     if (sessions === null) return null;
     const key = this.#request.keys?.session ?? null;
     const found = sessions.lookup(key);
-    const kept = found !== null && this.#mustMove(found, view, avoid) ? null : found;
+    const takesItAlong = this.#request.facts.upgradesToWebSocket;
+    const kept = found !== null && takesItAlong && mustMove(found, view, avoid) ? null : found;
     this.#drainingKeeper = kept === null ? found : null;
     // A full backend sends its client elsewhere for this once; one that has failed it loses its session.
     this.#bindsSession = kept === null || this.#tried?.includes(kept) === true;
     if (kept !== null && avoid?.includes(kept) !== true) return kept;
     return sessions.choose(key, avoid);
-  }
-
-  /** A WebSocket takes its session along: else it would come back as often as the draining backend sends it away. */
-  #mustMove(kept: Backend, view: View, avoid: readonly Backend[] | null): boolean {
-    if (!this.#request.facts.upgradesToWebSocket || !view.draining.includes(kept)) return false;
-    return view.eligible.some((one) => avoid?.includes(one) !== true);
   }
 
   /** Field lines of ours for the response of the current attempt; the session is settled by that. */
@@ -305,8 +297,8 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
 
   #mayGoOn(failed: FailedAttempt): boolean {
     const { retries } = this.view.snapshot.pool;
-    if (!mayRetry(failed, retries)) return false;
     const { context } = this.#owner;
+    if (!mayRetry(failed, retries)) return false;
     if (this.#isPaidFor) {
       this.#isPaidFor = false;
       return true;
@@ -322,8 +314,8 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
       return;
     }
     this.endedAt = 0;
-    this.#owner.onAttemptWaits(Number.POSITIVE_INFINITY);
     const { deadlines } = this.#owner.context;
+    this.#owner.onAttemptWaits(Number.POSITIVE_INFINITY);
     this.#timer = deadlines.set(deadlines.now() + pauseMs, this);
   }
 
@@ -385,13 +377,7 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
     const { current } = this;
     // Those who wait for a backend come first. And called off, a request that tries a backend out would never tell.
     if (current === null || queue.hasLine || !current.backend.counters.isGateWideOpen) return;
-    const { maxRequests, maxConnections } = view.snapshot.pool;
-    const unfit = view.eligible.filter(
-      (one) =>
-        one === current.backend ||
-        !one.counters.isGateWideOpen ||
-        !one.hasRoom(maxRequests, maxConnections),
-    );
+    const unfit = unfitForHedge(view, current.backend);
     if (unfit.length === view.eligible.length) return;
     if (!retryBudget.withdraw(view.snapshot.pool.retries.budgetPercent)) return;
     // The session stays with the first attempt, unless that fails.
@@ -403,9 +389,10 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
       retryBudget.refund();
       return;
     }
-    counters.hedged();
     this.#hedge = hedge;
-    hedge.start(attempt);
+    hedge.attempt = attempt;
+    counters.hedged();
+    hedge.start();
   }
 
   /** The first attempt failed: the hedge is the exchange's attempt. */
@@ -436,10 +423,23 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
   }
 
   #dropHedge(): void {
-    const attempt = this.#hedge?.attempt;
-    if (attempt === undefined || attempt === null) return;
+    const attempt = this.#hedge?.attempt ?? null;
+    if (attempt === null) return;
     this.#hedge = null;
     this.#note(attempt.end(null, false, performance.now()));
+  }
+
+  onCrashed(error: unknown): void {
+    this.#owner.onCrashed(error);
+  }
+
+  /** Whatever is under way is given up, and what it holds given back: see `Attempt.giveUp`. */
+  giveUp(): void {
+    letGo(() => this.#clearTimer());
+    letGo(() => this.#leaveQueue());
+    this.current?.giveUp();
+    this.#hedge?.attempt?.giveUp();
+    this.current = this.#hedge = null;
   }
 
   #clearTimer(): void {

@@ -1,7 +1,8 @@
 /** The client's connection, as its exchange sees it: what an exchange needs of HTTP/1.1 today, of a stream tomorrow. */
+import type { Victim } from '../barrier.ts';
 import type { TunnelClient } from './tunnel.ts';
 
-export interface ExchangeClient extends TunnelClient {
+export interface ExchangeClient extends TunnelClient, Victim {
   readonly isTls: boolean;
   /** Bytes written on this connection so far. */
   readonly bytesOut: number;

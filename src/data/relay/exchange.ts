@@ -5,6 +5,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
+import { letGo } from '../barrier.ts';
 import type { DataContext } from '../context.ts';
 import type { View } from '../view.ts';
 import { refusal } from './admission.ts';
@@ -59,8 +60,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   /** Bytes that come now are this exchange's; all others wait for the next one. */
   get wantsClientBytes(): boolean {
-    if (this.#phase === Phase.TUNNEL) return true;
-    return this.#phase !== Phase.OVER && this.isUploadOpen;
+    return this.#phase === Phase.TUNNEL || (this.#phase !== Phase.OVER && this.isUploadOpen);
   }
 
   get #view(): View {
@@ -69,14 +69,6 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   get #attempt(): Attempt | null {
     return this.#attempts.current;
-  }
-
-  get #isUploading(): boolean {
-    return this.#upload !== null && !this.#upload.isSent && !this.#isKeptBack;
-  }
-
-  get #isKeptBack(): boolean {
-    return this.#upload?.isKeptBack === true;
   }
 
   /** More of the request's body is to come. */
@@ -168,7 +160,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
         if (this.#isWaitingForClient) {
           this.fail('ERR_BODY_TIMEOUT', silentClient(this.#view.snapshot));
         } else {
-          const { code, detail } = silentBackend(snapshot, this.#isUploading, this.#isKeptBack);
+          const { code, detail } = silentBackend(snapshot, this.#upload);
           this.onAttemptFailed(code, detail);
         }
         break;
@@ -184,7 +176,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   /** The client owes the rest of its body, and the backend would take it. */
   get #isWaitingForClient(): boolean {
-    return this.#isUploading && this.isUploadOpen && this.#attempt?.needsDrain === false;
+    const isOwed = this.#upload?.isUnderWay === true && this.isUploadOpen;
+    return isOwed && this.#attempt?.needsDrain === false;
   }
 
   #onBodySilence(idleMs: number): void {
@@ -259,8 +252,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     if (this.#phase < Phase.SENDING) return;
     const attempt = this.#attempt as Attempt;
     const { snapshot } = this.#view;
-    if (this.#phase === Phase.SENDING && !this.#isUploading) {
-      this.#setDeadline(attempt.silentSince + responseLimitMs(snapshot, this.#isKeptBack));
+    if (this.#phase === Phase.SENDING && this.#upload?.isUnderWay !== true) {
+      this.#setDeadline(attempt.silentSince + responseLimitMs(snapshot, this.#upload));
     } else {
       const { idleMs, tunnelMs } = snapshot.timeouts;
       const inTunnelMs = attempt.isJudged ? tunnelMs : Math.min(tunnelMs, LASTING_MS);
@@ -398,14 +391,13 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   /** The exchange failed for good: answered if nothing was sent yet, else cut so that nobody takes it for complete. */
   fail(code: ErrorCode, detail: string, fields = ''): void {
     this.#attempts.end(code, false);
-    const client = this.#client;
     if (this.#hasSentHead || this.#phase === Phase.TUNNEL) {
       this.#settle(this.#status, code, detail);
-      client.reset();
+      this.#client.reset();
       return;
     }
     const closes = this.#mustClose;
-    client.sendText(
+    this.#client.sendText(
       errorAnswer(code, {
         wantsJson: this.#request.facts.wantsJson,
         isHead: this.isHead,
@@ -416,7 +408,19 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
       }),
     );
     this.#settle(ERRORS[code].status, code, detail);
-    client.exchangeDone(closes);
+    this.#client.exchangeDone(closes);
+  }
+
+  onCrashed(error: unknown): void {
+    this.#client.onCrashed(error);
+  }
+
+  /** The client's connection has crashed: what this holds is given back, whatever state it is in. */
+  giveUp(): void {
+    const status = this.#hasSentHead ? this.#status : ERRORS.ERR_INTERNAL.status;
+    this.#attempts.giveUp();
+    letGo(() => this.#tunnel?.settle());
+    letGo(() => this.#settle(status, 'ERR_INTERNAL', ''));
   }
 
   #answerOptions(): void {
@@ -430,19 +434,15 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   #settle(status: number, error: ErrorCode | null, errorDetail: string): void {
     if (this.#phase === Phase.OVER) return;
     this.#phase = Phase.OVER;
-    const attempts = this.#attempts;
-    attempts.close();
-    if (attempts.backend !== null) this.context.queue.roomMade();
+    this.#attempts.close();
+    if (this.#attempts.backend !== null) this.context.queue.roomMade();
     const bodyBytes = (this.#upload?.bytesIn ?? 0) + (this.#tunnel?.settle() ?? 0);
-    recordExchange(this.context, attempts.view, attempts.backend, this.#request, {
+    recordExchange(this.context, this.#attempts, this.#request, {
       status,
       bytesIn: this.#request.headBytes + bodyBytes,
       bytesOut: this.#client.bytesOut - this.#bytesOutAtStart,
-      durationMs: (attempts.endedAt || performance.now()) - this.#startedAt,
-      queueMs: attempts.queueMs,
-      connectMs: attempts.connectMs,
+      startedAt: this.#startedAt,
       firstByteMs: this.#firstByteMs,
-      attempts: attempts.records,
       error,
       errorDetail,
     });

@@ -35,8 +35,8 @@ export class Hedge implements AttemptOwner {
   }
 
   /** The attempt has begun: a connection from the pool takes the request at once. */
-  start(attempt: Attempt): void {
-    this.attempt = attempt;
+  start(): void {
+    const attempt = this.attempt as Attempt;
     if (attempt.isReused) attempt.send(this.#request, null);
   }
 
@@ -69,6 +69,10 @@ export class Hedge implements AttemptOwner {
   onAttemptConnected(): void {
     if (this.#isAdopted) this.#owner.onAttemptConnected();
     else (this.attempt as Attempt).send(this.#request, null);
+  }
+
+  onCrashed(error: unknown): void {
+    this.#owner.onCrashed(error);
   }
 
   onAttemptFailed(code: ErrorCode, detail: string): void {

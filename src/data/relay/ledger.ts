@@ -10,24 +10,33 @@ export interface ExchangeOutcome {
   readonly status: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  readonly durationMs: number;
+  /** On the precise clock. */
+  readonly startedAt: number;
   /** Negative: the phase was not reached. */
-  readonly queueMs: number;
-  readonly connectMs: number;
   readonly firstByteMs: number;
-  readonly attempts: readonly AttemptRecord[];
   readonly error: ErrorCode | null;
   readonly errorDetail: string;
 }
 
-/** @param backend of the last attempt; null when there was none. */
+/** What the attempts of an exchange have to say when it ends: see attempts.ts. */
+export interface Attempted {
+  readonly view: View;
+  /** Of the last attempt; null when there was none. */
+  readonly backend: Backend | null;
+  readonly records: readonly AttemptRecord[];
+  readonly queueMs: number;
+  readonly connectMs: number;
+  /** When the last one ended; 0: none has. */
+  readonly endedAt: number;
+}
+
 export function recordExchange(
   context: DataContext,
-  view: View,
-  backend: Backend | null,
+  attempted: Attempted,
   request: IncomingRequest,
   outcome: ExchangeOutcome,
 ): void {
+  const { view, backend } = attempted;
   const { facts } = request;
   record(context, view, backend, {
     clientAddress: request.clientAddress,
@@ -38,13 +47,13 @@ export function recordExchange(
     status: outcome.status,
     bytesIn: outcome.bytesIn,
     bytesOut: outcome.bytesOut,
-    durationMs: outcome.durationMs,
-    queueMs: outcome.queueMs,
-    connectMs: outcome.connectMs,
+    durationMs: (attempted.endedAt || performance.now()) - outcome.startedAt,
+    queueMs: attempted.queueMs,
+    connectMs: attempted.connectMs,
     firstByteMs: outcome.firstByteMs,
     pool: view.snapshot.pool.name,
     backendUrl: backend === null ? null : backend.spec.url,
-    attempts: outcome.attempts,
+    attempts: attempted.records,
     requestId: request.requestId,
     error: outcome.error,
     errorDetail: outcome.errorDetail,

@@ -9,8 +9,10 @@
  * Nothing here runs per byte, and a tick without a drain costs nothing.
  */
 
+import { guarded, type Victim } from '../barrier.ts';
+
 /** A tunnel, as far as a drain has to do with it. */
-export interface OpenTunnel {
+export interface OpenTunnel extends Victim {
   readonly backendId: number;
   /** The client has been told to go; what is waited for is its close. */
   readonly isClosing: boolean;
@@ -104,10 +106,10 @@ export class OpenTunnels {
       if (turnMs > nowMs) continue;
       this.#turns.delete(tunnel);
       this.#leaving.set(tunnel, Number.POSITIVE_INFINITY);
-      tunnel.goAway();
+      guarded(tunnel, () => tunnel.goAway());
     }
     for (const [tunnel, endMs] of this.#leaving) {
-      if (endMs <= nowMs) tunnel.end();
+      if (endMs <= nowMs) guarded(tunnel, () => tunnel.end());
       else if (tunnel.isClosing && endMs === Number.POSITIVE_INFINITY) {
         this.#leaving.set(tunnel, nowMs + CLOSE_WAIT_MS);
       }
@@ -137,7 +139,7 @@ export class OpenTunnels {
     const left = this.#of(backendId);
     if (left.length === 0) return;
     this.#onCut(backendId, left.length);
-    for (const tunnel of left) tunnel.end();
+    for (const tunnel of left) guarded(tunnel, () => tunnel.end());
   }
 }
 

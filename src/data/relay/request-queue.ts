@@ -8,9 +8,10 @@
  * those who wait.
  */
 import type { ProcessCounters } from '../../snapshot/process-counters.ts';
+import type { Victim } from '../barrier.ts';
 import type { Deadline, Deadlines, Waiting } from '../deadlines.ts';
 
-export interface Waiter {
+export interface Waiter extends Victim {
   /** Tries again. @returns false when there is still no room; it keeps its place then. */
   tryStart(): boolean;
   /** It can't go to every backend, so that there may be room for those behind it. Does not change while it waits. */
@@ -100,6 +101,15 @@ export class RequestQueue implements Waiting {
   #startWaiting(): void {
     this.#hasLooked = true;
     this.#pollsLeftOut = 0;
-    for (const waiter of this.#waiting) if (!waiter.tryStart() && !waiter.isPicky) break;
+    for (const waiter of this.#waiting) if (!start(waiter) && !waiter.isPicky) break;
+  }
+}
+
+function start(waiter: Waiter): boolean {
+  try {
+    return waiter.tryStart();
+  } catch (error) {
+    waiter.onCrashed(error);
+    return true;
   }
 }

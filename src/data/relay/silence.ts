@@ -1,6 +1,7 @@
 /** How long a peer may not move, and what is said of it then: which timeout it was, in words for the log. */
 import type { ErrorCode } from '../../errors.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { Upload } from './upload.ts';
 
 export interface Failure {
   readonly code: ErrorCode;
@@ -15,28 +16,24 @@ export function silentConnect({ timeouts }: Snapshot, authority: string): string
 
 /**
  * How long a backend may take from the end of the request to its response head.
- * @param isKeptBack the client waits for a 100. Many backends never send one, and clients give up waiting after a while:
- * until then nobody is late.
+ * @param upload kept back while the client waits for a 100. Many backends never send one, and clients give up waiting after
+ * a while: until then nobody is late.
  */
-export function responseLimitMs({ timeouts, pool }: Snapshot, isKeptBack: boolean): number {
-  if (isKeptBack) return Math.max(timeouts.responseMs, timeouts.idleMs);
+export function responseLimitMs({ timeouts, pool }: Snapshot, upload: Upload | null): number {
+  if (upload?.isKeptBack === true) return Math.max(timeouts.responseMs, timeouts.idleMs);
   return pool.retries.perTryTimeoutMs || timeouts.responseMs;
 }
 
-/** No response head came. @param isUploading the backend still has to take a part of the request's body. */
-export function silentBackend(
-  snapshot: Snapshot,
-  isUploading: boolean,
-  isKeptBack: boolean,
-): Failure {
+/** No response head came. */
+export function silentBackend(snapshot: Snapshot, upload: Upload | null): Failure {
   const { timeouts, pool } = snapshot;
   const { perTryTimeoutMs } = pool.retries;
-  if (isUploading) {
+  if (upload?.isUnderWay === true) {
     const detail = `the backend took no more of the body for ${timeouts.idleMs} ms (timeouts.idle)`;
     return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
   }
-  if (isKeptBack) {
-    const limit = `${responseLimitMs(snapshot, true)} ms (the longer of timeouts.response and timeouts.idle)`;
+  if (upload?.isKeptBack === true) {
+    const limit = `${responseLimitMs(snapshot, upload)} ms (the longer of timeouts.response and timeouts.idle)`;
     const detail = `neither 100 nor a response head within ${limit}`;
     return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
   }

@@ -7,6 +7,7 @@
  * all of the client's bytes are (RFC 6455 §5.5.1): so nothing has to be masked, and nothing is made up in the client's name.
  */
 import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';
+import type { Victim } from '../barrier.ts';
 import { CLOSE_GOING_AWAY, FrameTracker } from '../wire/websocket-frames.ts';
 import type { OpenTunnel, OpenTunnels } from './open-tunnels.ts';
 
@@ -24,7 +25,7 @@ export interface TunnelClient {
   sendText(text: string): void;
 }
 
-export interface TunnelOwner {
+export interface TunnelOwner extends Victim {
   readonly context: { readonly tunnels: OpenTunnels };
   /** Bytes went through: the silence is over. */
   onTunnelBytes(): void;
@@ -47,6 +48,7 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
   #mustGoAway = false;
   #hasClientEnded = false;
   #hasBackendEnded = false;
+  #isSettled = false;
 
   constructor(owner: TunnelOwner, client: TunnelClient, backend: BackendConnection) {
     this.#owner = owner;
@@ -62,11 +64,17 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
     return this.#backend.backend.spec.id;
   }
 
-  /** The exchange is over, and the tunnel with it. Called once. @returns how many bytes came from the client. */
+  /** The exchange is over, and the tunnel with it. @returns how many bytes came from the client. */
   settle(): number {
+    if (this.#isSettled) return this.#bytesIn;
+    this.#isSettled = true;
     this.#backend.backend.counters.tunnelsChanged(-1);
     this.#owner.context.tunnels.delete(this);
     return this.#bytesIn;
+  }
+
+  onCrashed(error: unknown): void {
+    this.#owner.onCrashed(error);
   }
 
   /** Takes `buffer[start, end)`, borrowed. */

@@ -118,6 +118,11 @@ export class Upload {
     return this.#decoder === null || this.isComplete || this.#heldBytes >= CHECK_WHOLE_BYTES;
   }
 
+  /** The backend still has to take a part of it, and nobody keeps it back. */
+  get isUnderWay(): boolean {
+    return !(this.isSent || this.isKeptBack);
+  }
+
   /** Everything has been handed to the backend's connection. */
   get isSent(): boolean {
     return this.isComplete && this.#heldBytes === 0 && (this.#isEndSent || !this.#goesOutChunked);

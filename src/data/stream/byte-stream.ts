@@ -2,8 +2,10 @@
  * One connection's bytes, whatever carries them: a TCP handle (tcp-stream.ts) or one of Node's sockets (socket-stream.ts).
  */
 
+import type { Victim } from '../barrier.ts';
+
 /** Whoever has the stream. Nothing is called any more once it has destroyed or reset it. */
-export interface StreamUser {
+export interface StreamUser extends Victim {
   /** Bytes arrived in `buffer[0, length)`, borrowed for the length of the call. */
   onBytes(buffer: Buffer, length: number): void;
   /** The peer's FIN, in its place among the bytes. */

@@ -54,7 +54,11 @@ export function connect(destination: Destination, user: ConnectUser, io: ThreadI
     if (isOver) return;
     isOver = true;
     socket.destroy();
-    user.onConnectFailed(error);
+    try {
+      user.onConnectFailed(error);
+    } catch (exception) {
+      user.onCrashed(exception);
+    }
   };
   socket.on('error', fail);
   socket.on('close', () => fail(new Error('the connection closed')));
@@ -62,11 +66,17 @@ export function connect(destination: Destination, user: ConnectUser, io: ThreadI
     if (isOver) return;
     isOver = true;
     const handle = isTls ? null : takeHandle(socket);
-    if (handle !== null) {
-      user.onConnected(new TcpStream(handle, user, io, false));
-    } else {
-      stream = new SocketStream(socket, user, true);
-      user.onConnected(stream);
+    try {
+      if (handle !== null) {
+        user.onConnected(new TcpStream(handle, user, io, false));
+      } else {
+        stream = new SocketStream(socket, user, true);
+        user.onConnected(stream);
+      }
+    } catch (exception) {
+      user.onCrashed(exception);
+      if (handle !== null) handle.close();
+      else socket.destroy();
     }
   });
   return {

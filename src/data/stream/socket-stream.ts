@@ -60,7 +60,12 @@ export class SocketStream implements ByteStream {
   }
 
   deliver(buffer: Buffer, length: number): void {
-    if (!this.#isClosed) this.#user.onBytes(buffer, length);
+    if (this.#isClosed) return;
+    try {
+      this.#user.onBytes(buffer, length);
+    } catch (error) {
+      this.#crash(error);
+    }
   }
 
   writeText(text: string): void {
@@ -130,14 +135,28 @@ export class SocketStream implements ByteStream {
   }
 
   #tell(event: () => void): void {
-    if (!this.#isClosed) event();
+    if (this.#isClosed) return;
+    try {
+      event();
+    } catch (error) {
+      this.#crash(error);
+    }
+  }
+
+  #crash(error: unknown): void {
+    this.#user.onCrashed(error);
+    this.destroy();
   }
 
   #close(detail: string): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#socket.destroy();
-    this.#user.onClosed(detail);
+    try {
+      this.#user.onClosed(detail);
+    } catch (error) {
+      this.#crash(error);
+    }
   }
 }
 

@@ -3,6 +3,7 @@
  * the machinery of Node's streams, twice per request on either side. What the system takes at once is written and
  * forgotten; only what it does not take is kept count of.
  */
+import { letGo } from '../barrier.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
 import {
   type AddressOut,
@@ -46,12 +47,22 @@ interface PendingWrite extends StreamRequest {
 }
 
 function onRead(this: TcpHandle): Uint8Array | undefined {
-  return (this as OwnedHandle)[STREAM].read(readResult());
+  const stream = (this as OwnedHandle)[STREAM];
+  try {
+    return stream.read(readResult());
+  } catch (error) {
+    stream.onCrashed(error);
+    return undefined;
+  }
 }
 
 function onWritten(this: StreamRequest, status: number): void {
   const { stream, length, chunk } = this as PendingWrite;
-  stream.written(length, chunk, status);
+  try {
+    stream.written(length, chunk, status);
+  } catch (error) {
+    stream.onCrashed(error);
+  }
 }
 
 export class TcpStream implements ByteStream, Sender {
@@ -311,7 +322,11 @@ export class TcpStream implements ByteStream, Sender {
     this.#hasWriteFailed = true;
     this.needsDrain = false;
     process.nextTick(() => {
-      if (!this.#isClosed) this.#user.onWriteFailed(detail);
+      try {
+        if (!this.#isClosed) this.#user.onWriteFailed(detail);
+      } catch (error) {
+        this.onCrashed(error);
+      }
     });
   }
 
@@ -328,8 +343,12 @@ export class TcpStream implements ByteStream, Sender {
   /** Only once nothing waits: a connection on which an end is under way can't be reset any more. */
   #endWriting(): void {
     shutdown(this.#handle, () => {
-      this.#hasWriteEnded = true;
-      this.#closeIfEnded();
+      try {
+        this.#hasWriteEnded = true;
+        this.#closeIfEnded();
+      } catch (error) {
+        this.onCrashed(error);
+      }
     });
   }
 
@@ -349,11 +368,23 @@ export class TcpStream implements ByteStream, Sender {
     this.#handle.close();
   }
 
+  /** An exception came out of a callback: the user lets go, and the handle is closed whatever the user has done. */
+  onCrashed(error: unknown): void {
+    this.#io.lent = null;
+    this.#user.onCrashed(error);
+    this.#isClosed = true;
+    letGo(() => this.#leaveChunk());
+    this.#handle.close();
+  }
+
   /** What was written has been written: it leaves first, as far as the system takes it. */
   #leave(): void {
-    this.flush();
-    this.#isClosed = true;
-    this.#leaveChunk();
+    try {
+      this.flush();
+    } finally {
+      this.#isClosed = true;
+      this.#leaveChunk();
+    }
   }
 
   reset(): void {

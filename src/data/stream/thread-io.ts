@@ -12,6 +12,8 @@
  * their requests in one burst are woken once. The code of both halves also stays in the processor's caches meanwhile.
  */
 
+import type { Victim } from '../barrier.ts';
+
 /** One read at most. Twice as much saves nothing, and half of it does not hold a body of 64 KiB with its head. */
 export const READ_BYTES = 128 * 1024;
 /** Chunks kept for the next body. */
@@ -26,7 +28,7 @@ export class Chunk {
 }
 
 /** A stream that has something to send at the end of the round. */
-export interface Sender {
+export interface Sender extends Victim {
   flush(): void;
 }
 
@@ -66,7 +68,14 @@ export class ThreadIo {
     const senders = this.#senders;
     this.#senders = this.#otherSenders;
     this.#otherSenders = senders;
-    for (let index = 0; index < senders.length; index++) (senders[index] as Sender).flush();
+    for (let index = 0; index < senders.length; index++) {
+      const sender = senders[index] as Sender;
+      try {
+        sender.flush();
+      } catch (error) {
+        sender.onCrashed(error);
+      }
+    }
     senders.length = 0;
   }
 }

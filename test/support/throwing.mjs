@@ -1,0 +1,154 @@
+/**
+ * Preloaded into Fairlead and its threads: a request whose last field is `X-Throw: SEAM` makes a callback of its own
+ * handling throw, or (`next-…`) the next callback of that kind in its thread, once.
+ */
+import { isMainThread } from 'node:worker_threads';
+
+const load = (path) => import(new URL(`../../dist/${path}.js`, import.meta.url).href);
+
+/** What a client connection, an exchange, its attempts or a stream were marked with. */
+const marks = new WeakMap();
+/** The mark of what is being handled now. */
+let current = '';
+/** A seam of the thread that throws the next time. */
+let armed = '';
+
+function markOf(buffer, end) {
+  return /X-Throw: (\S+)\r\n\r\n/.exec(buffer.latin1Slice(0, end))?.[1] ?? '';
+}
+
+function boom(seam) {
+  throw new Error(`thrown at ${seam}`);
+}
+
+function wrap({ prototype }, name, around) {
+  const original = prototype[name];
+  if (typeof original !== 'function') throw new Error(`there is no ${name} any more`);
+  prototype[name] = function wrapped(...args) {
+    return around(this, () => original.apply(this, args), args);
+  };
+}
+
+/** `seam` before the callback does its work, `seam-after` behind it. */
+function throwsFor(type, name, seam) {
+  wrap(type, name, (self, go) => {
+    const mark = marks.get(self);
+    if (mark === seam) boom(seam);
+    const result = go();
+    if (mark === `${seam}-after`) boom(mark);
+    return result;
+  });
+}
+
+/** From now on `self` has the mark of what is being handled. */
+function marksItself(type, name) {
+  wrap(type, name, (self, go) => {
+    if (current !== '') marks.set(self, current);
+    return go();
+  });
+}
+
+/** What is called within has the mark of `self`. */
+function carriesMark(type, name) {
+  wrap(type, name, (self, go) => {
+    const before = current;
+    current = marks.get(self) ?? '';
+    try {
+      return go();
+    } finally {
+      current = before;
+    }
+  });
+}
+
+function throwsOnce(type, name, seam) {
+  wrap(type, name, (_self, go) => {
+    if (armed === seam) {
+      armed = '';
+      boom(seam);
+    }
+    return go();
+  });
+}
+
+async function arm() {
+  const { ClientConnection } = await load('data/listen/client-connection');
+  const { Exchange } = await load('data/relay/exchange');
+  const { Attempts } = await load('data/relay/attempts');
+  const { Attempt } = await load('data/relay/attempt');
+  const { OpenTunnels } = await load('data/relay/open-tunnels');
+  const { TcpStream } = await load('data/stream/tcp-stream');
+  const { ProcessCounters } = await load('snapshot/process-counters');
+
+  throwsFor(ClientConnection, 'onBytes', 'client-read');
+  throwsFor(ClientConnection, 'onDrain', 'client-drain');
+  throwsFor(ClientConnection, 'onDeadline', 'deadline');
+  throwsFor(ClientConnection, 'onClosed', 'client-closed');
+  throwsFor(ClientConnection, 'onEnd', 'client-end');
+  throwsFor(Exchange, 'onClientBytes', 'body-read');
+  throwsFor(Exchange, 'onTunnelBytes', 'tunnel');
+  throwsFor(Attempt, 'begin', 'begin');
+  throwsFor(Attempt, 'onBackendConnected', 'connected');
+  throwsFor(Attempt, 'onBackendConnectFailed', 'connect-failed');
+  throwsFor(Attempt, 'onBackendBytes', 'backend-read');
+  throwsFor(Attempt, 'onBackendEnd', 'backend-end');
+  throwsFor(Attempt, 'onBackendDrain', 'backend-drain');
+  throwsFor(Attempts, 'onDue', 'timer');
+  throwsFor(Attempts, 'tryStart', 'queue');
+  throwsFor(TcpStream, 'flush', 'client-flush');
+  throwsFor(TcpStream, 'flush', 'backend-flush');
+  carriesMark(Attempts, 'start');
+  marksItself(Attempts, 'start');
+  marksItself(Attempt, 'begin');
+  wrap(Exchange, 'begin', (self, go, [buffer, start]) => {
+    const mark = markOf(buffer.subarray(Math.max(0, start - 40)), Math.min(40, start));
+    if (mark !== '') marks.set(self, mark);
+    if (mark === 'later') boom(mark);
+    return go();
+  });
+  wrap(Attempts, 'onDue', (self, go) => {
+    // The attempt that the timer begins is a hedge.
+    const before = current;
+    current = marks.get(self) === 'hedge' ? 'backend-read' : '';
+    try {
+      return go();
+    } finally {
+      current = before;
+    }
+  });
+  wrap(TcpStream, 'writeText', (self, go, [text]) => {
+    if (current === 'client-flush') marks.set(self, current);
+    if (text.includes('X-Throw: backend-flush\r\n')) marks.set(self, 'backend-flush');
+    return go();
+  });
+  carriesMark(ClientConnection, 'sendText');
+  wrap(ClientConnection, 'onBytes', (self, go, [buffer, length]) => {
+    const mark = markOf(buffer, length);
+    if (mark.startsWith('next-')) armed = mark;
+    else if (mark !== '') marks.set(self, mark);
+    if (mark === 'next-uncaught') {
+      for (let count = 0; count < 3; count++) setImmediate(boom, mark);
+    }
+    current = mark;
+    try {
+      return go();
+    } finally {
+      current = '';
+    }
+  });
+  throwsOnce(ProcessCounters, 'tryAcceptClient', 'next-accept');
+  throwsOnce(OpenTunnels, 'tick', 'next-tick');
+  throwsOnce(OpenTunnels, 'keep', 'next-message');
+  const { get } = Object.getOwnPropertyDescriptor(TcpStream.prototype, 'remoteAddress');
+  Object.defineProperty(TcpStream.prototype, 'remoteAddress', {
+    get() {
+      if (armed === 'next-accepted') {
+        armed = '';
+        boom('next-accepted');
+      }
+      return get.call(this);
+    },
+  });
+}
+
+if (!isMainThread) await arm();
