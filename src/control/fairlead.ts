@@ -5,40 +5,36 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import type { Settings } from '../config/settings.ts';
-import type { Logger } from '../observe/logger.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
-import { readBackendCounters } from '../snapshot/counters.ts';
 import { readProcessCounters } from '../snapshot/process-counters.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
 import { explainError } from './admin/explain.ts';
 import { type AdminServer, startAdminServer } from './admin/server.ts';
 import { statusRoutes } from './admin/status-routes.ts';
-import { createMetricsCollector, type ReloadCounts } from './collect-metrics.ts';
+import { createMetricsCollector } from './collect-metrics.ts';
 import type { FairleadContext } from './context.ts';
-import { DataThreads, ListenError } from './data-threads.ts';
+import { DataThreads } from './data-threads.ts';
 import { Drains } from './drains.ts';
 import { HealthChecker } from './health.ts';
 import { KeptState } from './kept-state.ts';
 import { Leavers } from './leavers.ts';
-import { type Logs, openLogs } from './logs.ts';
+import type { Logs } from './logs.ts';
+import { mayRetry } from './may-retry.ts';
 import { Operator, type Precondition } from './operator.ts';
 import { countChanges } from './operator-state.ts';
-import { describeOverride } from './overrides.ts';
 import { planThreads } from './plan-threads.ts';
 import { PoolWatch } from './pool-watch.ts';
 import { probe } from './probe.ts';
 import { Registry } from './registry.ts';
-import { ConfigRefused, loadForReload } from './reload.ts';
+import { Reloads, tellOverrides } from './reloads.ts';
+import { listenFailed, openAllLogs } from './start-failed.ts';
 import { steadyTime } from './steady-time.ts';
 import { VERSION } from './version.ts';
 
 const FIRST_CHECKS_MS = 1000;
 const ADMIN_GRACE_MS = 500;
 const LOG_FLUSH_MS = 2000;
-
-const EXIT_FAILED = 1;
-const EXIT_ADDRESS_IN_USE = 3;
 
 export interface RunningFairlead {
   readonly port: number;
@@ -56,17 +52,6 @@ export interface ControlledFairlead extends RunningFairlead {
   readonly logs: Logs;
   /** Reads the config again. Logged, whatever comes of it; what is refused is thrown as well. */
   reload(precondition?: Precondition): Promise<boolean>;
-}
-
-/** Could not start; `exitCode` says how the process should end. */
-export class StartFailed extends Error {
-  readonly exitCode: number;
-
-  constructor(message: string, exitCode: number, cause: unknown) {
-    super(message, { cause });
-    this.name = 'StartFailed';
-    this.exitCode = exitCode;
-  }
 }
 
 export interface FairleadOptions {
@@ -157,41 +142,17 @@ export async function startFairlead(
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
     },
   });
-  const reloads: ReloadCounts = { succeeded: 0, failed: 0, lastSuccess: undefined };
+  const reloads = new Reloads({ context, registry, operator, logs });
+  const reload = (precondition?: Precondition) => reloads.reload(precondition);
   const metrics = createMetricsCollector({
     registry,
     health,
     watch,
     threads,
-    reloads,
+    reloads: reloads.counts,
     droppedLogLines: () => logs.droppedLines(),
     version: VERSION,
   });
-
-  async function reload(precondition?: Precondition): Promise<boolean> {
-    try {
-      const hasChanged = await operator.reload(
-        () => loadForReload(context, registry.settings),
-        precondition,
-      );
-      logs.setLevel(registry.settings.logLevel);
-      reloads.succeeded++;
-      reloads.lastSuccess = Date.now();
-      const changes = countChanges(registry.operatorState);
-      log.info('config.reloaded', hasChanged ? 'config reloaded' : 'config reloaded: no change', {
-        generation: registry.generation,
-        api_changes: changes,
-      });
-      tellOverrides(registry, log);
-      return hasChanged;
-    } catch (error) {
-      reloads.failed++;
-      log.error('config.refused', `the reload was refused: ${messageOf(error)}`, {
-        ...(error instanceof ConfigRefused && { problems: error.problems }),
-      });
-      throw error;
-    }
-  }
 
   let phase: 'starting' | 'running' | 'ending' = 'starting';
   const routes = [
@@ -227,7 +188,7 @@ export async function startFairlead(
       log,
       explain: explainError,
     }).catch((error: unknown) => {
-      throw startFailed(error, 'the admin API', adminSettings.host, adminSettings.port);
+      throw listenFailed(error, 'the admin API', adminSettings.host, adminSettings.port);
     });
     health.sync();
     await Promise.race([
@@ -235,7 +196,7 @@ export async function startFairlead(
       sleep(FIRST_CHECKS_MS, undefined, { ref: false }),
     ]);
     ({ port } = await threads.listen().catch((error: unknown) => {
-      throw startFailed(error, 'the proxy', settings.host, settings.port);
+      throw listenFailed(error, 'the proxy', settings.host, settings.port);
     }));
   } catch (error) {
     health.stop();
@@ -324,69 +285,4 @@ export async function startFairlead(
       ending = end(0);
     },
   };
-}
-
-function openAllLogs(settings: Settings, logFile: string | undefined): Logs {
-  try {
-    return openLogs(settings, logFile);
-  } catch (error) {
-    throw new StartFailed(
-      `the access log can't be opened: ${messageOf(error)}`,
-      EXIT_FAILED,
-      error,
-    );
-  }
-}
-
-/** Who edits the config and sees nothing change shall find out why. */
-function tellOverrides(registry: Registry, log: Logger): void {
-  const overrides = registry.overrides();
-  if (overrides.length === 0) return;
-  const all = overrides.map(describeOverride).join(', ');
-  const message = `set through the admin API, which wins: ${all}; fairlead reset drops that`;
-  log.warn('config.overridden', message, { overrides });
-}
-
-/** Requests are under way that may go to another backend yet: not those that have become tunnels. */
-function mayRetry(registry: Registry, { counters, threadCount }: DataThreads): boolean {
-  const { retries } = registry.settings;
-  if (readProcessCounters(counters, threadCount).queued > 0) return true;
-  if (retries.attempts <= 1) return false;
-  return registry.backends().some((backend) => {
-    const { inFlight, tunnels } = readBackendCounters(backend.counters, threadCount);
-    return inFlight > tunnels;
-  });
-}
-
-function startFailed(
-  error: unknown,
-  what: string,
-  host: string | undefined,
-  port: number,
-): StartFailed {
-  const code = codeOf(error);
-  const address = `${host === undefined ? '*' : host.includes(':') ? `[${host}]` : host}:${port}`;
-  if (code === 'EADDRINUSE') {
-    return new StartFailed(
-      `${what} can't listen on ${address}: the address is in use`,
-      EXIT_ADDRESS_IN_USE,
-      error,
-    );
-  }
-  return new StartFailed(
-    `${what} can't listen on ${address}: ${messageOf(error)}`,
-    EXIT_FAILED,
-    error,
-  );
-}
-
-function codeOf(error: unknown): string | undefined {
-  if (error instanceof ListenError) return error.code;
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

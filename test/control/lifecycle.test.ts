@@ -1,8 +1,9 @@
 import { EventEmitter, once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { type StartFailed, startFairlead } from '../../src/control/fairlead.ts';
+import { startFairlead } from '../../src/control/fairlead.ts';
 import { handleSignals } from '../../src/control/lifecycle.ts';
+import type { StartFailed } from '../../src/control/start-failed.ts';
 import { StopSignals } from '../../src/control/stop-signals.ts';
 import { afterTest } from '../support/after-test.ts';
 import { httpBackend } from '../support/http-backend.ts';

@@ -1,0 +1,71 @@
+/** Reads the config again when asked to, counts how that went, and tells of it. */
+import type { Logger } from '../observe/logger.ts';
+import type { ReloadCounts } from './collect-metrics.ts';
+import type { FairleadContext } from './context.ts';
+import type { Logs } from './logs.ts';
+import type { Operator, Precondition } from './operator.ts';
+import { countChanges } from './operator-state.ts';
+import { describeOverride } from './overrides.ts';
+import type { Registry } from './registry.ts';
+import { ConfigRefused, loadForReload } from './reload.ts';
+
+export interface ReloadsOptions {
+  readonly context: FairleadContext;
+  readonly registry: Registry;
+  readonly operator: Operator;
+  readonly logs: Logs;
+}
+
+export class Reloads {
+  readonly counts: ReloadCounts = { succeeded: 0, failed: 0, lastSuccess: undefined };
+  readonly #context: FairleadContext;
+  readonly #registry: Registry;
+  readonly #operator: Operator;
+  readonly #logs: Logs;
+
+  constructor({ context, registry, operator, logs }: ReloadsOptions) {
+    this.#context = context;
+    this.#registry = registry;
+    this.#operator = operator;
+    this.#logs = logs;
+  }
+
+  /** Logged, whatever comes of it; what is refused is thrown as well. Resolves with whether anything changed. */
+  async reload(precondition?: Precondition): Promise<boolean> {
+    const registry = this.#registry;
+    const { log } = this.#logs;
+    const { counts } = this;
+    try {
+      const hasChanged = await this.#operator.reload(
+        () => loadForReload(this.#context, registry.settings),
+        precondition,
+      );
+      this.#logs.setLevel(registry.settings.logLevel);
+      counts.succeeded++;
+      counts.lastSuccess = Date.now();
+      const changes = countChanges(registry.operatorState);
+      log.info('config.reloaded', hasChanged ? 'config reloaded' : 'config reloaded: no change', {
+        generation: registry.generation,
+        api_changes: changes,
+      });
+      tellOverrides(registry, log);
+      return hasChanged;
+    } catch (error) {
+      counts.failed++;
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error('config.refused', `the reload was refused: ${reason}`, {
+        ...(error instanceof ConfigRefused && { problems: error.problems }),
+      });
+      throw error;
+    }
+  }
+}
+
+/** Who edits the config and sees nothing change shall find out why. */
+export function tellOverrides(registry: Registry, log: Logger): void {
+  const overrides = registry.overrides();
+  if (overrides.length === 0) return;
+  const all = overrides.map(describeOverride).join(', ');
+  const message = `set through the admin API, which wins: ${all}; fairlead reset drops that`;
+  log.warn('config.overridden', message, { overrides });
+}
