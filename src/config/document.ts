@@ -15,6 +15,7 @@ import {
 import type { Path } from './layer.ts';
 import type { Place, Problem } from './problem.ts';
 import { findJsonFault } from './strict-json.ts';
+import { explainYamlFault, findSwallowedItem, type YamlFault } from './yaml-fault.ts';
 
 export interface ConfigDocument {
   readonly value: Readonly<Record<string, unknown>>;
@@ -84,6 +85,11 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
     return { origin: 'file', file, line, column: col, path: '', message };
   };
 
+  const unreadable = ({ offset, message, hint }: YamlFault): DocumentResult => {
+    const more = { ...(hint !== undefined && { hint }), excerpt: excerptAt(source, offset) };
+    return { ok: false, problems: [{ ...problem(offset, message), ...more }] };
+  };
+
   const whole = (message: string): DocumentResult => ({
     ok: false,
     problems: [{ origin: 'file', file, path: '', message }],
@@ -113,15 +119,18 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
       // 'silent' would take the first of several documents without a word.
       logLevel: 'error',
     });
-    const faults = [...document.errors, ...document.warnings].slice(0, MOST_FAULTS);
-    if (faults.length > 0) {
-      const problems = faults.map((fault) =>
-        fault.code === 'DUPLICATE_KEY'
-          ? problem(fault.pos[0], `${keyAt(source, fault.pos[0])} stands here a second time`)
-          : problem(fault.pos[0], FAULTS[fault.code] ?? fault.message),
+    const [first, ...others] = [...document.errors, ...document.warnings].slice(0, MOST_FAULTS);
+    if (first !== undefined && !Object.hasOwn(FAULTS, first.code)) {
+      return unreadable(explainYamlFault(source, first));
+    }
+    if (first !== undefined) {
+      const problems = [first, ...others].map(({ code, pos: [offset], message }) =>
+        problem(offset, FAULTS[code]?.(source, offset) ?? message),
       );
       return { ok: false, problems };
     }
+    const swallowed = findSwallowed(document, source);
+    if (swallowed !== undefined) return unreadable(swallowed);
     const aliases = findAliases(document);
     const surplus = aliases[MOST_ALIASES];
     if (surplus !== undefined) {
@@ -211,11 +220,38 @@ function findCircle(document: Document.Parsed): number | undefined {
   return offset;
 }
 
-/** The YAML parser's sentences that a user of a config file would not understand, in ours. */
-const FAULTS: Readonly<Record<string, string>> = {
-  MULTIPLE_DOCS: 'a config is one YAML document; a second one begins here',
-  NON_STRING_KEY: 'a key must be a text',
+/** What is wrong with what could be read, in our words: all of it is told. */
+const FAULTS: Readonly<Record<string, (source: string, offset: number) => string>> = {
+  DUPLICATE_KEY: (source, offset) => `${keyAt(source, offset)} stands here a second time`,
+  MULTIPLE_DOCS: () => 'a config is one YAML document; a second one begins here',
+  NON_STRING_KEY: () => 'a key must be a text',
 };
+
+/** Of a longer line only what is around the place. */
+const EXCERPT_BEFORE = 60;
+const EXCERPT_AFTER = 40;
+
+function excerptAt(source: string, offset: number): string {
+  const lineStart = source.lastIndexOf('\n', offset - 1) + 1;
+  const lineEnd = source.indexOf('\n', offset);
+  const from = Math.max(lineStart, offset - EXCERPT_BEFORE);
+  const to = Math.min(lineEnd === -1 ? source.length : lineEnd, offset + EXCERPT_AFTER);
+  const shown = (start: number, end: number): string =>
+    source.slice(start, end).replaceAll(/\p{Cc}/gu, ' ');
+  return `  ${shown(from, to).trimEnd()}\n  ${' '.repeat(offset - from)}^`;
+}
+
+function findSwallowed(document: Document.Parsed, source: string): YamlFault | undefined {
+  let fault: YamlFault | undefined;
+  visit(document, {
+    Scalar(_key, { type, range }) {
+      if (type !== 'PLAIN' || range === null || range === undefined) return undefined;
+      fault = findSwallowedItem(source, range[0], range[1]);
+      return fault === undefined ? undefined : visit.BREAK;
+    },
+  });
+  return fault;
+}
 
 /** The parser names the place of a key that stands twice, not the key. */
 function keyAt(source: string, offset: number): string {

@@ -16,6 +16,8 @@ export interface Problem {
   readonly message: string;
   /** A nearest name, or how to write it right. */
   readonly hint?: string;
+  /** The line where a text can't be read, and a caret beneath the place. */
+  readonly excerpt?: string;
 }
 
 /** Where a value stands: the part of a problem that does not depend on what is wrong. */
@@ -28,7 +30,7 @@ export function formatPlace(place: Place): string {
   return place.line === undefined ? place.file : `${place.file}:${place.line}`;
 }
 
-/** One line: `file:line:column: path: message (hint)`. */
+/** One line: `file:line:column: path: message (hint)`, and beneath it the line of the text, where that can't be read. */
 export function formatProblem(problem: Problem): string {
   const parts: string[] = [];
   if (problem.name !== undefined) {
@@ -42,5 +44,6 @@ export function formatProblem(problem: Problem): string {
     parts.push(problem.path);
   }
   parts.push(problem.hint === undefined ? problem.message : `${problem.message} (${problem.hint})`);
-  return parts.join(': ');
+  const line = parts.join(': ');
+  return problem.excerpt === undefined ? line : `${line}\n${problem.excerpt}`;
 }

@@ -69,7 +69,7 @@ describe('a YAML file', () => {
     ['port: 1\n---\nport: 2', '2:1: a config is one YAML document; a second one begins here'],
     ['- 1', '1:1: must be a mapping of keys, such as port: 8080'],
     ['? [a]\n: 2', '1:3: a key must be a text'],
-    ['port: !num 1', '1:7: Unresolved tag: !num'],
+    ['port: !num 1', '1:7: Unresolved tag: !num\n  port: !num 1\n        ^'],
   ])('%j', (text, problem) => {
     expect(problemsOf(text)).toEqual([`c.yaml:${problem}`]);
   });
