@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 spawnSync(process.execPath, [`${root}scripts/build.mjs`], { stdio: 'inherit' });
+// What watches starts others, which do not end with it: each is the leader of a group, and the group is ended.
 const children = [
   [
     `${root}node_modules/typescript/bin/tsc`,
@@ -16,16 +17,34 @@ const children = [
     '--preserveWatchOutput',
   ],
   ['--watch', '--watch-preserve-output', `${root}dist/cli/main.js`, ...process.argv.slice(2)],
-].map((args) => spawn(process.execPath, args, { stdio: 'inherit' }));
+].map((args) => spawn(process.execPath, args, { stdio: 'inherit', detached: true }));
 
-// A Ctrl-C reaches the children by itself; a signal sent to this process alone would not.
-for (const signal of ['SIGINT', 'SIGTERM']) {
+function endGroup({ pid }, signal) {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // The whole group has ended.
+  }
+}
+
+function endGroups(signal) {
+  for (const child of children) endGroup(child, signal);
+}
+
+let isEnding = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
-    for (const child of children) child.kill(signal);
+    isEnding = true;
+    endGroups(signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM');
+    // The compiler takes seconds over a SIGTERM, and has nothing to lose.
+    endGroup(children[0], 'SIGKILL');
   });
 }
 for (const child of children) {
   child.on('exit', () => {
-    for (const other of children) other.kill();
+    if (isEnding) return;
+    isEnding = true;
+    endGroups('SIGTERM');
+    endGroup(children[0], 'SIGKILL');
   });
 }

@@ -68,6 +68,7 @@ export class HeldSignals {
  */
 function closeUnwantedDebugger(): void {
   if (inspector.url() === undefined) return;
-  const options = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''];
-  if (!options.some((option) => option.includes('--inspect'))) inspector.close();
+  const options = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)];
+  // --inspect-port says where, not whether.
+  if (!options.some((option) => /^--inspect(-brk|-wait)?(=|$)/.test(option))) inspector.close();
 }
