@@ -94,12 +94,15 @@ export function forwardResponse(
   let fields = keepsLine ? '' : statusLine(head, text);
   let runStart = keepsLine ? head.lineStart : head.fieldsStart;
   let seenDate = status < 200;
+  // RFC 9110 §8.6: neither 1xx nor 204 has a Content-Length, and nobody is sent the same one twice.
+  let mayHaveLength = status >= 200 && status !== NO_CONTENT;
   for (let field = 0; field < head.fieldCount; field++) {
     const id = head.ids[field] as number;
     let isKept = HOP_BY_HOP[id] === 0 || (keepsUpgrade && id === FIELD_UPGRADE);
-    // RFC 9110 §8.6: neither 1xx nor 204 has a Content-Length.
-    if (id === FIELD_CONTENT_LENGTH) isKept = status >= 200 && status !== NO_CONTENT;
-    else if (id === FIELD_TRAILER) isKept = shape.isChunked;
+    if (id === FIELD_CONTENT_LENGTH) {
+      isKept = mayHaveLength;
+      mayHaveLength = false;
+    } else if (id === FIELD_TRAILER) isKept = shape.isChunked;
     else if (id === FIELD_DATE) seenDate = true;
     if (isKept && options.nominated !== null) {
       isKept = !isNominated(head, buffer, base, field, options.nominated);

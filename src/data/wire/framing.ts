@@ -62,12 +62,17 @@ function isChunked(buffer: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
-/** Reads both framing fields; null when each is absent or unambiguous. */
+/**
+ * Reads both framing fields; null when each is absent or unambiguous.
+ * @param mayRepeatLength a second Content-Length of the same value is none. Old devices send two, and RFC 9110 §8.6 lets a
+ * recipient take them for one; a request that says it twice is refused all the same, as RFC 9112 §6.3 allows.
+ */
 function readFramingFields(
   head: HeadParser,
   buffer: Uint8Array,
   base: number,
   framing: Framing,
+  mayRepeatLength: boolean,
 ): ErrorCode | null {
   framing.kind = BODY_NONE;
   framing.length = -1;
@@ -76,14 +81,14 @@ function readFramingFields(
   for (let field = 0; field < head.fieldCount; field++) {
     const id = head.ids[field];
     if (id === FIELD_CONTENT_LENGTH) {
-      // A second field is refused even with the same value: RFC 9112 §6.3 allows it, and so does refusing it.
-      if (framing.length !== -1) return 'ERR_BAD_CONTENT_LENGTH';
       const length = parseContentLength(
         buffer,
         base + head.valueStart(field),
         base + head.valueEnd(field),
       );
       if (length === -1) return 'ERR_BAD_CONTENT_LENGTH';
+      if (framing.length !== -1 && !(mayRepeatLength && length === framing.length))
+        return 'ERR_BAD_CONTENT_LENGTH';
       framing.length = length;
       if (framing.kind === BODY_CHUNKED) return 'ERR_LENGTH_AND_ENCODING';
       framing.kind = BODY_LENGTH;
@@ -106,7 +111,7 @@ export function frameRequest(
   base: number,
   framing: Framing,
 ): ErrorCode | null {
-  return readFramingFields(head, buffer, base, framing);
+  return readFramingFields(head, buffer, base, framing, false);
 }
 
 /**
@@ -120,7 +125,7 @@ export function frameResponse(
   answersHead: boolean,
   framing: Framing,
 ): ErrorCode | null {
-  const error = readFramingFields(head, buffer, base, framing);
+  const error = readFramingFields(head, buffer, base, framing, true);
   if (error !== null) return error;
   const status = head.status;
   // RFC 9112 §6.1, RFC 9110 §8.6: a 204 has neither field. A HEAD or 304 may have both, and they mean no body.
