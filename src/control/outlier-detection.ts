@@ -2,7 +2,7 @@
  * Passive health: who fails real requests is taken out for a while. The rules are those of Envoy's outlier detection.
  *
  * - Ejected for so many broken connections in a row, where it is asked for so many faults of any kind in a row, or for a
- *   share of faults among enough requests within the interval. What is a fault: docs/decisions/0010-what-ejects.md.
+ *   share of faults among enough requests within the interval. What is a fault: docs/decisions/0012-what-ejects.md.
  * - For the base time × the ejections so far, at most the longest time. The count goes down again by one for each interval
  *   that the backend stays in use.
  * - At most so many percent of the enabled backends at once, and never the last that is left to pick.

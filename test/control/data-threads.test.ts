@@ -93,7 +93,7 @@ describe('data threads', () => {
     threads.setEligible(registry.eligibility());
     for (const [turn, word] of ['die', 'throw'].entries()) {
       await say(port, word);
-      const reply = await waitFor(() => say(port, 'hello'), 1000);
+      const reply = await waitFor(() => say(port, 'hello'), 10_000);
       expect(JSON.parse(reply)).toMatchObject({ thread: 0, ids: [0] });
       expect(threads.restarts).toBe(turn + 1);
     }
@@ -112,7 +112,7 @@ describe('data threads', () => {
     threads.apply(registry.snapshot());
     expect(readBackendCounters(counters, 1).inFlight).toBe(1);
     await say(port, 'die');
-    await waitFor(() => readBackendCounters(counters, 1).inFlight === 0, 1000);
+    await waitFor(() => readBackendCounters(counters, 1).inFlight === 0, 10_000);
   });
 
   it('slow down when they die again and again', async () => {

@@ -150,6 +150,12 @@ const EXCEPTIONS: readonly {
       /^HPE_(INVALID|UNEXPECTED)_(CONTENT_LENGTH|TRANSFER_ENCODING)$/.test(refusal),
   },
   {
+    why: 'HTTP/1.2 to 1.9 are taken for 1.1 (RFC 9110 §6.2); node:http knows none of them',
+    covers: (_reading, input, refusal) =>
+      /HTTP\/1\.[2-9]\r?\n|^HTTP\/1\.[2-9] /.test(input.toString('latin1')) &&
+      refusal === 'HPE_INVALID_VERSION',
+  },
+  {
     why: 'a tab after a value is white space (RFC 9110 §5.6.3), also after "chunked"; the field is made anew',
     covers: (_reading, input, refusal) =>
       /:[ \t]*chunked *\t/i.test(input.toString('latin1')) &&

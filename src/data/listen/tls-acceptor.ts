@@ -21,10 +21,7 @@ const LETTER_Z = 0x5a;
 
 /** What becomes of a connection. `client`: what it was accepted for. */
 export interface TlsAcceptorUser {
-  /**
-   * The handshake is done. The connection counts as a client's until its carrier closes, or until the user takes it out of
-   * the carrier (`release`).
-   */
+  /** The handshake is done. The connection counts as a client's until its carrier closes. */
   onSecure(socket: tls.TLSSocket): void;
   /** It speaks HTTP in the clear; `bytes` are what it has said, borrowed. From a socket they have yet to be read. */
   onPlain(connection: TcpHandle | net.Socket, bytes: Buffer, client: string): void;
@@ -147,13 +144,6 @@ export class TlsAcceptor {
       if (this.#carriers.delete(carrier)) this.#user.onGone(client);
     });
     this.#server.emit('connection', carrier);
-  }
-
-  /** The connection lives on without its carrier. @returns the client that it counts for. */
-  release(carrier: net.Socket): string {
-    const client = this.#carriers.get(carrier) ?? '';
-    this.#carriers.delete(carrier);
-    return client;
   }
 
   tick(nowMs: number): void {

@@ -1,4 +1,4 @@
-/** What a failed attempt says of its backend. The reasons are in docs/decisions/0010-what-ejects.md. */
+/** What a failed attempt says of its backend. The reasons are in docs/decisions/0012-what-ejects.md. */
 import type { ErrorCode } from '../../errors.ts';
 
 /**
