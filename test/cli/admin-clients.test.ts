@@ -79,7 +79,7 @@ test('an instance is managed from its start to its end', async () => {
     drained: true,
   });
   const reloaded = await run('reload');
-  expect(reloaded.stdout).toMatch(/^reloaded: no change\nset otherwise .*\n {3}strategy is least/);
+  expect(reloaded.stdout).toMatch(/^reloaded: no change\nset otherwise .*\n +strategy is least/);
   expect(await run('healthcheck')).toEqual(fine('ready'));
   expect(await run('remove', '0')).toEqual(fine(`${url} (backend 0) is removed`));
   expect(await run('remove', '0')).toEqual(
