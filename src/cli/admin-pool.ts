@@ -1,5 +1,6 @@
 /** `fairlead strategy`, `fairlead reload` and `fairlead reset`: what the running instance goes by. */
 import { describeOverride, OVERRIDABLE, type Override } from '../control/overrides.ts';
+import { describeReload } from '../control/reload.ts';
 import type { AdminClient } from './admin-client.ts';
 import {
   ADMIN_FLAGS,
@@ -54,7 +55,8 @@ export function runReload(args: readonly string[]): Promise<number> {
   return runAdminCommand('reload', RELOAD_USAGE, parse, async (client, { positionals }, show) => {
     noArguments(positionals);
     const answer = await client.callForObject('POST', '/reload');
-    const how = answer['changed'] === true ? 'reloaded' : 'reloaded: no change';
+    const changed = (answer['changes'] ?? []) as readonly string[];
+    const how = describeReload({ hasChanged: answer['changed'] === true, changed });
     const overrides = (answer['overrides'] ?? []) as readonly Override[];
     const more = overrides.length === 0 ? [] : ['set otherwise (fairlead reset drops that):'];
     show(

@@ -1,11 +1,19 @@
 /** `fairlead status` and `fairlead healthcheck`: how the running instance is. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
+import { AdminError } from './admin-client.ts';
 import { ADMIN_FLAGS, noArguments, runAdminCommand, type ShownBackend } from './admin-command.ts';
 import { parseFlags } from './tool-flags.ts';
+
+const WATCH_EVERY_MS = 1000;
+/** The cursor to the corner, and everything below it away. */
+const CLEAR = '\u001B[H\u001B[J';
 
 const STATUS_USAGE = `Usage: fairlead status [options]
 
 Shows the strategy and every backend of the running instance.
+
+  --watch          again every second, until Ctrl-C
 `;
 
 const HEALTHCHECK_USAGE = `Usage: fairlead healthcheck [options]
@@ -37,11 +45,24 @@ interface Status {
 }
 
 export function runStatus(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, ADMIN_FLAGS);
-  return runAdminCommand('status', STATUS_USAGE, parse, async (client, { positionals }, show) => {
-    noArguments(positionals);
-    const status = (await client.callForObject('GET', '/status')) as unknown as Status;
-    show(status, describe(status));
+  const flags = { ...ADMIN_FLAGS, watch: { type: 'boolean' } } as const;
+  const parse = () => parseFlags(args, flags);
+  return runAdminCommand('status', STATUS_USAGE, parse, async (client, parsed, show) => {
+    noArguments(parsed.positionals);
+    const showOnce = async (): Promise<void> => {
+      const status = (await client.callForObject('GET', '/status')) as unknown as Status;
+      if (parsed.values.watch === true && process.stdout.isTTY) process.stdout.write(CLEAR);
+      show(status, describe(status));
+    };
+    await showOnce();
+    while (parsed.values.watch === true) {
+      await sleep(WATCH_EVERY_MS);
+      // An instance that is started anew is worth waiting for.
+      await showOnce().catch((error: unknown) => {
+        if (!(error instanceof AdminError)) throw error;
+        process.stderr.write(`error: ${error.message}\n`);
+      });
+    }
   });
 }
 
@@ -72,7 +93,7 @@ function describe(status: Status): string {
     String(backend.id),
     backend.url,
     String(backend.weight),
-    backend.alive ? 'alive' : 'out',
+    backend.alive ? 'yes' : 'no',
     backend.state,
     backend.health,
     String(backend.conns),
@@ -88,7 +109,7 @@ const HEADINGS = [
   'ID',
   'BACKEND',
   'WEIGHT',
-  '',
+  'ALIVE',
   'STATE',
   'HEALTH',
   'IN FLIGHT',

@@ -37,6 +37,17 @@ export function effectiveConfig(settings: Settings, origins: Origins): Effective
   return { config, origins: Object.fromEntries(described) };
 }
 
+/** What differs between two configs, by path: `strategy`, `backends`, `timeouts.head`. A list is one value. */
+export function changedPaths(before: unknown, after: unknown, path = ''): string[] {
+  if (!isMapping(before) || !isMapping(after)) {
+    return isDeepStrictEqual(before, after) ? [] : [path];
+  }
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].flatMap((key) =>
+    changedPaths(before[key], after[key], path === '' ? key : `${path}.${key}`),
+  );
+}
+
 function formatSource(source: ValueSource | undefined): string {
   if (source === undefined || source.detail === '') return source?.origin ?? 'default';
   return `${source.origin} ${source.detail}`;

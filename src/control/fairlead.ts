@@ -27,6 +27,7 @@ import { planThreads } from './plan-threads.ts';
 import { PoolWatch } from './pool-watch.ts';
 import { probe } from './probe.ts';
 import { Registry } from './registry.ts';
+import type { ReloadOutcome } from './reload.ts';
 import { Reloads, tellOverrides } from './reloads.ts';
 import { listenFailed, openAllLogs } from './start-failed.ts';
 import { steadyTime } from './steady-time.ts';
@@ -51,7 +52,7 @@ export interface RunningFairlead {
 export interface ControlledFairlead extends RunningFairlead {
   readonly logs: Logs;
   /** Reads the config again. Logged, whatever comes of it; what is refused is thrown as well. */
-  reload(precondition?: Precondition): Promise<boolean>;
+  reload(precondition?: Precondition): Promise<ReloadOutcome>;
 }
 
 export interface FairleadOptions {
@@ -188,7 +189,8 @@ export async function startFairlead(
       log,
       explain: explainError,
     }).catch((error: unknown) => {
-      throw listenFailed(error, 'the admin API', adminSettings.host, adminSettings.port);
+      const { host, port: wanted } = adminSettings;
+      throw listenFailed(error, 'the admin API', '--admin-port', host, wanted);
     });
     health.sync();
     await Promise.race([
@@ -196,7 +198,7 @@ export async function startFairlead(
       sleep(FIRST_CHECKS_MS, undefined, { ref: false }),
     ]);
     ({ port } = await threads.listen().catch((error: unknown) => {
-      throw listenFailed(error, 'the proxy', settings.host, settings.port);
+      throw listenFailed(error, 'the proxy', '--port', settings.host, settings.port);
     }));
   } catch (error) {
     health.stop();
@@ -209,10 +211,12 @@ export async function startFairlead(
   }
   phase = 'running';
   const adminPort = admin.port;
+  const url = urlOf(settings.tls === undefined ? 'http' : 'https', settings.host, port);
   log.info(
     'listening',
-    `listening on port ${port}, admin API on ${adminSettings.host}:${adminPort}`,
+    `listening on ${url}, admin API on ${urlOf('http', adminSettings.host, adminPort)}`,
     {
+      url,
       port,
       admin_port: adminPort,
       backends: registry.backends().length,
@@ -285,4 +289,11 @@ export async function startFairlead(
       ending = end(0);
     },
   };
+}
+
+/** Where it is reached on this machine: who listens on all addresses is there as localhost. */
+function urlOf(scheme: string, host: string | undefined, port: number): string {
+  const isEverywhere = host === undefined || host === '0.0.0.0' || host === '::';
+  const name = isEverywhere ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return `${scheme}://${name}:${port}`;
 }

@@ -27,6 +27,17 @@ export class RestartNeeded extends Error {
   }
 }
 
+export interface ReloadOutcome {
+  readonly hasChanged: boolean;
+  /** Paths in the config. A new certificate under the old name, or a new secret, is a change without one. */
+  readonly changed: readonly string[];
+}
+
+export function describeReload({ hasChanged, changed }: ReloadOutcome): string {
+  if (changed.length > 0) return `reloaded: ${changed.join(', ')}`;
+  return hasChanged ? 'reloaded' : 'reloaded: no change';
+}
+
 /** @throws ConfigRefused, RestartNeeded */
 export async function loadForReload(
   context: FairleadContext,

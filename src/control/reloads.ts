@@ -1,4 +1,5 @@
 /** Reads the config again when asked to, counts how that went, and tells of it. */
+import { changedPaths } from '../config/effective.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadCounts } from './collect-metrics.ts';
 import type { FairleadContext } from './context.ts';
@@ -7,7 +8,7 @@ import type { Operator, Precondition } from './operator.ts';
 import { countChanges } from './operator-state.ts';
 import { describeOverride } from './overrides.ts';
 import type { Registry } from './registry.ts';
-import { ConfigRefused, loadForReload } from './reload.ts';
+import { ConfigRefused, describeReload, loadForReload, type ReloadOutcome } from './reload.ts';
 
 export interface ReloadsOptions {
   readonly context: FairleadContext;
@@ -30,26 +31,32 @@ export class Reloads {
     this.#logs = logs;
   }
 
-  /** Logged, whatever comes of it; what is refused is thrown as well. Resolves with whether anything changed. */
-  async reload(precondition?: Precondition): Promise<boolean> {
+  /** Logged, whatever comes of it; what is refused is thrown as well. */
+  async reload(precondition?: Precondition): Promise<ReloadOutcome> {
     const registry = this.#registry;
     const { log } = this.#logs;
     const { counts } = this;
+    const context = this.#context;
+    let before: unknown;
     try {
-      const hasChanged = await this.#operator.reload(
-        () => loadForReload(this.#context, registry.settings),
-        precondition,
-      );
+      const hasChanged = await this.#operator.reload(() => {
+        before = context.effectiveConfig().config;
+        return loadForReload(context, registry.settings);
+      }, precondition);
       this.#logs.setLevel(registry.settings.logLevel);
       counts.succeeded++;
       counts.lastSuccess = Date.now();
-      const changes = countChanges(registry.operatorState);
-      log.info('config.reloaded', hasChanged ? 'config reloaded' : 'config reloaded: no change', {
+      const outcome = {
+        hasChanged,
+        changed: changedPaths(before, context.effectiveConfig().config),
+      };
+      log.info('config.reloaded', `config ${describeReload(outcome)}`, {
         generation: registry.generation,
-        api_changes: changes,
+        changed: outcome.changed,
+        api_changes: countChanges(registry.operatorState),
       });
       tellOverrides(registry, log);
-      return hasChanged;
+      return outcome;
     } catch (error) {
       counts.failed++;
       const reason = error instanceof Error ? error.message : String(error);

@@ -34,6 +34,7 @@ export function openAllLogs(settings: Settings, logFile: string | undefined): Lo
 export function listenFailed(
   error: unknown,
   what: string,
+  flag: string,
   host: string | undefined,
   port: number,
 ): StartFailed {
@@ -41,7 +42,7 @@ export function listenFailed(
   const address = `${host === undefined ? '*' : host.includes(':') ? `[${host}]` : host}:${port}`;
   if (code === 'EADDRINUSE') {
     return new StartFailed(
-      `${what} can't listen on ${address}: the address is in use`,
+      `${what} can't listen on ${address}: the address is in use (${flag} PORT takes another one)`,
       EXIT_ADDRESS_IN_USE,
       error,
     );

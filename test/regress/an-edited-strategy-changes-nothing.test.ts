@@ -47,7 +47,7 @@ describe('values that the admin API has set otherwise than the config', { timeou
     const strategy = 'strategy is least-connections (the config says random-two)';
     const weight = `weight of ${url} is 5 (the config says 7)`;
     expect(await run('reload')).toBe(
-      `reloaded\nset otherwise (fairlead reset drops that):\n  ${strategy}\n  ${weight}\n`,
+      `reloaded: strategy, backends\nset otherwise (fairlead reset drops that):\n  ${strategy}\n  ${weight}\n`,
     );
     const { overrides, msg } = await fairlead.waitForLog(
       ({ event }) => event === 'config.overridden',

@@ -6,7 +6,7 @@ import type { Operator, Precondition } from '../operator.ts';
 import { countChanges } from '../operator-state.ts';
 import { OVERRIDABLE, type OverrideChoice } from '../overrides.ts';
 import type { Registry } from '../registry.ts';
-import { ConfigRefused } from '../reload.ts';
+import { ConfigRefused, type ReloadOutcome } from '../reload.ts';
 import { clip } from './body.ts';
 import { etagOf, preconditionOf } from './etag.ts';
 import { ProblemError } from './problem.ts';
@@ -17,7 +17,7 @@ export interface ConfigRoutesOptions {
   readonly registry: Registry;
   readonly operator: Operator;
   readonly context: FairleadContext;
-  readonly reload: (precondition?: Precondition) => Promise<boolean>;
+  readonly reload: (precondition?: Precondition) => Promise<ReloadOutcome>;
 }
 
 export function configRoutes({
@@ -54,12 +54,13 @@ export function configRoutes({
       summary: 'read the config again',
       methods: {
         POST: async ({ request }) => {
-          const hasChanged = await reload(preconditionOf(request));
+          const { hasChanged, changed } = await reload(preconditionOf(request));
           const { generation, operatorState } = registry;
           return {
             status: 200,
             body: {
               changed: hasChanged,
+              changes: changed,
               generation,
               api_changes: countChanges(operatorState),
               overrides: registry.overrides(),
