@@ -2,6 +2,7 @@
  * `npm test`: system tools, types, lint, build, tests, in this order; stops at the first stage that fails.
  * The last line of its output is `N passed, N failed`.
  *
+ *   --fast                   types, lint, build, and of the tests those in `FAST`; installs nothing
  *   --suite-only             only the tests, on what was built before (CI runs them on several versions of Node)
  *   FAIRLEAD_TEST_NODE=path  the node binary that runs the tests and the processes they start
  *   FAIRLEAD_TEST_COUNTS=file  a line `passed failed` is appended to this file
@@ -18,7 +19,24 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const isCi = ['true', '1'].includes(process.env.CI ?? '');
 const isSuiteOnly = process.argv.includes('--suite-only');
-const vitestArguments = process.argv.slice(2).filter((argument) => argument !== '--suite-only');
+const isFast = process.argv.includes('--fast');
+
+/** Of `--fast`: what tests functions without processes and waiting, and the ways of working that must never break. */
+const FAST = [
+  'test/architecture.test.ts',
+  'test/balance/',
+  'test/config/',
+  'test/observe/',
+  'test/relay/',
+  'test/stream/',
+  'test/wire/',
+  'test/behaviour/ways-of-working.test.ts',
+];
+
+const vitestArguments = [
+  ...(isFast ? FAST : []),
+  ...process.argv.slice(2).filter((argument) => !['--suite-only', '--fast'].includes(argument)),
+];
 const testNode = process.env.FAIRLEAD_TEST_NODE ?? process.execPath;
 
 /** Programs that tests run, and the Debian packages that hold them. */
@@ -129,7 +147,7 @@ function finish({ passed, failed }) {
 
 function main() {
   const stages = {
-    'system tools': systemTools,
+    ...(!isFast && { 'system tools': systemTools }),
     types: () => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit']),
     lint: () => run('npm', ['run', '--silent', 'lint']),
     build: () => run(process.execPath, [join(root, 'scripts/build.mjs')]),
