@@ -7,6 +7,8 @@ export interface DataThread {
   post(message: ToDataThread): void;
   /** Asks it to end, and ends it after `graceMs`. */
   stop(graceMs: number): Promise<void>;
+  /** Ends it now, whatever it is at; nothing where it is the caller's own thread. */
+  terminate(reason: Error): void;
 }
 
 export interface WorkerOptions {
@@ -63,6 +65,10 @@ export function startWorker(init: DataThreadInit, options: WorkerOptions): DataT
       await ended;
       clearTimeout(timer);
     },
+    terminate(reason) {
+      lastError = reason;
+      void worker.terminate();
+    },
   };
 }
 
@@ -81,5 +87,6 @@ export async function startInThisThread(
       // Its last messages, the access log's last lines among them, arrive before this ends.
       await nextTurn();
     },
+    terminate() {},
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Starts the data threads, keeps them alive, and speaks for all of them at once.
  *
- * A thread that dies is logged, its share of the in-flight counters is given back, and a replacement with the same
+ * A thread that dies, or hangs and is ended (pulse.ts), is logged, its share of the in-flight counters is given back, and a replacement with the same
  * index takes its place at once. Only threads that die again and again right after their start are slowed down.
  */
 import type { Logger } from '../observe/logger.ts';
@@ -28,6 +28,7 @@ import { createProcessCounters, giveBackProcessShare } from '../snapshot/process
 import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
 import { type DataThread, startInThisThread, startWorker } from './data-thread.ts';
 import { probeAddress } from './probe-address.ts';
+import { Pulse } from './pulse.ts';
 import { TicketKeys } from './ticket-keys.ts';
 
 /** A thread that dies sooner than this after its start died quickly. */
@@ -94,6 +95,7 @@ export class DataThreads {
   readonly #options: DataThreadsOptions;
   readonly #clientTables: ClientTables;
   readonly #ticketKeys = new TicketKeys((keys) => this.#broadcast({ kind: 'ticket-keys', keys }));
+  readonly #pulse: Pulse;
   readonly #slots: Slot[] = [];
   readonly #listening = new Map<number, Waiting<ListenAddress>>();
   /** Snapshots on their way: which threads have not applied them yet. */
@@ -116,6 +118,12 @@ export class DataThreads {
     this.threadCount = Math.max(1, options.count);
     this.counters = createProcessCounters(this.threadCount);
     this.#clientTables = createClientTables(this.threadCount);
+    this.#pulse = new Pulse({
+      counters: this.counters,
+      threadCount: this.threadCount,
+      log: options.log,
+      onLost: (index, reason) => this.#slots[index]?.thread?.terminate(reason),
+    });
   }
 
   get restarts(): number {
@@ -137,6 +145,8 @@ export class DataThreads {
       this.#slots.push(slot);
       await this.#startThread(slot);
     }
+    // The caller's own thread could not hear that it is stuck itself.
+    if (this.#options.count > 0) this.#pulse.start();
   }
 
   /** @throws ListenError; the threads go on without listening. */
@@ -234,6 +244,7 @@ export class DataThreads {
   async stop(): Promise<void> {
     this.#isEnding = true;
     this.#ticketKeys.stop();
+    this.#pulse.stop();
     await Promise.all(
       this.#slots.map(async (slot) => {
         clearTimeout(slot.restart);

@@ -52,6 +52,8 @@ class Plane implements DataPlane {
     this.#ticketKeys = init.ticketKeys;
     this.#swap(init.snapshot, null);
     context.deadlines.start((nowMs) => this.#tick(nowMs));
+    // It may hang before its first tick.
+    context.counters.beat();
   }
 
   receive(message: ToDataThread): void {
@@ -184,7 +186,8 @@ class Plane implements DataPlane {
 
   /** @param nowMs what is due by then is late: see deadlines.ts */
   #tick(nowMs: number): void {
-    const { barrier, tunnels, retryBudget, accessLog, view } = this.#context;
+    const { barrier, counters, tunnels, retryBudget, accessLog, view } = this.#context;
+    counters.beat();
     this.#listener?.tick(nowMs);
     barrier.run('the tick of tunnels', () => tunnels.tick(nowMs));
     // A backend closes idle connections by its own clock, which has not stood still with ours.

@@ -29,6 +29,8 @@ const P_HEADER_BYTES = 64;
 const PS_CLIENTS = 0;
 const PS_QUEUED = 1;
 const PS_IN_LINE = 2;
+/** One at the thread's birth and one for each tick; 0 before. */
+const PS_BEATS = 3;
 /** An even number: what follows is aligned to 8 bytes. */
 const PS_COUNT = 4;
 const PF_ACCEPTED = 0;
@@ -79,6 +81,11 @@ export class ProcessCounters {
       P_HEADER_BYTES + processShareBytes(threadCount) + threadIndex * PF_COUNT * 8,
       PF_COUNT,
     );
+  }
+
+  /** The thread is alive. */
+  beat(): void {
+    Atomics.add(this.#share, PS_BEATS, 1);
   }
 
   /** The next ticket of the round robin that all threads share, as an unsigned 32-bit number. */
@@ -259,6 +266,11 @@ export function setPoolGate(buffer: SharedArrayBuffer, passes: number, opensInMs
   const opensAtMs = performance.now() + processClockOffsetMs() + opensInMs;
   Atomics.store(header, P_GATE_OPENS_AT, Math.ceil(opensAtMs / 1_000));
   setGate(header, P_GATE, passes);
+}
+
+/** Control plane: changes as long as the thread is alive; 0 until it is born. */
+export function readBeats(buffer: SharedArrayBuffer, threadIndex: number): number {
+  return Atomics.load(processShare(buffer, threadIndex), PS_BEATS);
 }
 
 /** Control plane: a data thread died; its client connections and what waited are gone with it. */
