@@ -8,10 +8,10 @@ import { getWith, held } from './parse.ts';
 
 function optionsOf(...lines: readonly string[]): string {
   const options = createConnectionOptions();
-  const { head, buffer, base } = held('request', getWith(...lines));
+  const head = held('request', getWith(...lines));
   options.close = true;
   options.nominated = new Set(['what was before']);
-  readConnectionOptions(head, buffer, base, options);
+  readConnectionOptions(head, options);
   const names = [
     options.close ? 'close' : '',
     options.keepAlive ? 'keep-alive' : '',
@@ -70,7 +70,7 @@ test.each([
   [0, 'keep-alive, close', false],
 ])('HTTP/1.%i with %j persists: %s', (minor, value, isPersisting) => {
   const options = createConnectionOptions();
-  const { head, buffer, base } = held('request', getWith(`Connection: ${value}`));
-  readConnectionOptions(head, buffer, base, options);
+  const head = held('request', getWith(`Connection: ${value}`));
+  readConnectionOptions(head, options);
   expect(isPersistent(minor, options)).toBe(isPersisting);
 });

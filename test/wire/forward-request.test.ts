@@ -15,8 +15,8 @@ interface Situation {
 }
 
 function forwarded(text: string | Buffer, situation: Situation = {}): string[] {
-  const { head, buffer, base } = held('request', text);
-  const facts = readRequest(head, buffer, base);
+  const head = held('request', text);
+  const facts = readRequest(head);
   if (typeof facts === 'string') throw new Error(facts);
   const context = new ForwardContext(
     situation.peerAddress ?? '203.0.113.9',
@@ -29,7 +29,7 @@ function forwarded(text: string | Buffer, situation: Situation = {}): string[] {
       dropsHost: situation.dropsHost ?? false,
     },
   );
-  const result = forwardRequest(head, buffer, base, facts, context, 'made-id');
+  const result = forwardRequest(head, facts, context, 'made-id');
   const lines = `${result.startLine}${result.needsHost ? 'Host: (chosen)\r\n' : ''}${result.fields}`;
   if (!lines.endsWith('\r\n')) throw new Error(`an unfinished line: ${JSON.stringify(lines)}`);
   return lines.slice(0, -2).split('\r\n');

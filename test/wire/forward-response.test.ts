@@ -21,10 +21,10 @@ function forwarded(
     keepsDate?: boolean;
   } = {},
 ): string[] {
-  const { head, buffer, base } = held('response', text);
+  const head = held('response', text);
   const options = createConnectionOptions();
-  readConnectionOptions(head, buffer, base, options);
-  const result = forwardResponse(head, buffer, base, options, {
+  readConnectionOptions(head, options);
+  const result = forwardResponse(head, options, {
     isChunked,
     connectionLine,
     addedFields: '',

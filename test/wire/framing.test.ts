@@ -22,15 +22,15 @@ type Expected = string | readonly [kind: keyof typeof KINDS, length: number];
 function ofRequest(minor: number, lines: readonly string[]): unknown {
   const framing = createFraming();
   const text = `POST / HTTP/1.${minor}\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`;
-  const { head, buffer, base } = held('request', text);
-  return frameRequest(head, buffer, base, framing) ?? [framing.kind, framing.length];
+  const head = held('request', text);
+  return frameRequest(head, framing) ?? [framing.kind, framing.length];
 }
 
 function ofResponse(status: number, lines: readonly string[], answersHead = false): unknown {
   const framing = createFraming();
   const text = `HTTP/1.1 ${status} \r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`;
-  const { head, buffer, base } = held('response', text);
-  return frameResponse(head, buffer, base, answersHead, framing) ?? [framing.kind, framing.length];
+  const head = held('response', text);
+  return frameResponse(head, answersHead, framing) ?? [framing.kind, framing.length];
 }
 
 function plain(expected: Expected): unknown {

@@ -8,7 +8,9 @@ import {
   FIELD_TE,
   FIELD_UNDERSCORE_TWIN,
 } from '../../src/data/wire/fields.ts';
-import { HeadParser, PARSE_DONE, PARSE_MORE } from '../../src/data/wire/head-parser.ts';
+import { PARSE_DONE, PARSE_FAILED, PARSE_MORE } from '../../src/data/wire/first-line.ts';
+import { FIRST_LINE } from '../../src/data/wire/head.ts';
+import { HeadParser } from '../../src/data/wire/head-parser.ts';
 import { getWith, LIMITS, latin1, parseHead } from './parse.ts';
 
 describe('requests', () => {
@@ -270,12 +272,56 @@ test('a parser that was reset knows nothing of the head before', () => {
     length: second.length,
     fieldCount: 1,
     versionMinor: 0,
-    lineStart: 0,
+    method: 'DELETE',
   });
+  expect(parser.lines(0, 1)).toBe('C: 3\r\n');
 });
 
 test('an empty line alone begins nothing', () => {
   const parser = new HeadParser('request', LIMITS);
   expect(parser.parse(latin1('\r\n'), 0, 2)).toBe(PARSE_MORE);
   expect(parser.isUntouched).toBe(true);
+});
+
+test('a head is a view of the bytes that brought its end, without a copy', () => {
+  const parser = new HeadParser('request', LIMITS);
+  const text = `\r\n${getWith('A: 1', 'b:  two ')}`;
+  const early = latin1(text.slice(0, 30));
+  expect(parser.parse(early, 0, early.length)).toBe(PARSE_MORE);
+  early.fill('x');
+  const whole = latin1(`....${text}rest`);
+  expect(parser.parse(whole, 4, whole.length)).toBe(PARSE_DONE);
+  expect([parser.method, parser.target, parser.name(2), parser.value(2)]).toEqual([
+    'GET',
+    '/',
+    'b',
+    'two',
+  ]);
+  expect([parser.isNamed(1, 'a'), parser.isNamed(1, 'b'), parser.isNamed(2, 'b')]).toEqual([
+    true,
+    false,
+    true,
+  ]);
+  expect([parser.isValue(2, 'two'), parser.isValue(2, 'Two'), parser.isValue(2, 'tw')]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+  expect([parser.valueLength(2), parser.valueCode(2, 1)]).toEqual([3, 'w'.charCodeAt(0)]);
+  expect(parser.lines(FIRST_LINE, 2)).toBe('GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\n');
+  expect(parser.lines(1, 3)).toBe('A: 1\r\nb:  two \r\n');
+});
+
+test('of a head that has failed, or waits for more, the first line can be read', () => {
+  const parser = new HeadParser('request', LIMITS);
+  const wrong = latin1('BREW /pot HTTP/1.0\r\nno colon\r\n\r\n');
+  expect(parser.parse(wrong, 0, wrong.length)).toBe(PARSE_FAILED);
+  expect(parser).toMatchObject({ hasFirstLine: true, method: 'BREW', target: '/pot' });
+  parser.reset();
+  const half = latin1('HEAD /long');
+  expect(parser.parse(half, 0, half.length)).toBe(PARSE_MORE);
+  parser.lieIn(latin1('..HEAD /long'), 2);
+  expect(parser).toMatchObject({ hasFirstLine: false, method: 'HEAD' });
+  parser.reset();
+  expect(parser.method).toBe('');
 });

@@ -28,8 +28,8 @@ interface Reading {
 function ours(input: Buffer): { reading: Reading; message: Buffer; sentOn: Buffer } | string {
   const parsed = parseHead('request', input);
   if (parsed.outcome !== 'done') return parsed.outcome;
-  const { head, buffer, base } = held('request', input);
-  const facts = readRequest(head, buffer, base);
+  const head = held('request', input);
+  const facts = readRequest(head);
   if (typeof facts === 'string') return facts;
   const rest = input.subarray(parsed.length);
   let body = '';
@@ -51,7 +51,7 @@ function ours(input: Buffer): { reading: Reading; message: Buffer; sentOn: Buffe
     viaName: 'fairlead-0',
     dropsHost: false,
   });
-  const { startLine, fields, needsHost } = forwardRequest(head, buffer, base, facts, context, 'id');
+  const { startLine, fields, needsHost } = forwardRequest(head, facts, context, 'id');
   const isChunked = facts.bodyKind === BODY_CHUNKED;
   const host = needsHost ? `Host: ${facts.host ?? 'x'}\r\n` : '';
   const framing = isChunked ? `Content-Length: ${body.length}\r\n` : '';

@@ -1,14 +1,10 @@
 /** Runs the wire layer's parsers over text or bytes, in one piece or split, and shows what came out as plain values. */
 
 import { CHUNK_DATA, CHUNK_DONE, CHUNK_FAILED, ChunkDecoder } from '../../src/data/wire/chunked.ts';
+import { type HeadKind, PARSE_DONE, PARSE_MORE } from '../../src/data/wire/first-line.ts';
 import { forwardTrailer } from '../../src/data/wire/forward-response.ts';
-import {
-  type HeadKind,
-  type HeadLimits,
-  HeadParser,
-  PARSE_DONE,
-  PARSE_MORE,
-} from '../../src/data/wire/head-parser.ts';
+import type { Head } from '../../src/data/wire/head.ts';
+import { type HeadLimits, HeadParser } from '../../src/data/wire/head-parser.ts';
 import { type RequestFacts, readRequest } from '../../src/data/wire/request.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 
@@ -29,13 +25,6 @@ export interface HeadOutcome {
   readonly line: string;
   readonly fields: readonly RawField[];
   readonly ids: readonly number[];
-}
-
-/** A head that is complete, with the bytes that hold it, as the forwarding rules take it. */
-export interface HeldHead {
-  readonly head: HeadParser;
-  readonly buffer: Buffer;
-  readonly base: number;
 }
 
 /** What lies around the bytes under test. A parser that looks there finds a line end, and gives itself away. */
@@ -61,53 +50,49 @@ export function parseHead(
   const bytes = typeof input === 'string' ? latin1(input) : input;
   const parser = new HeadParser(kind, limits);
   let outcome = parser.parse(Buffer.alloc(0), 0, 0);
-  let buffer = bytes;
-  let base = 0;
   for (const end of [...splits, bytes.length]) {
-    base = (end * 7) % 5;
-    buffer = surrounded(bytes, end, base);
-    outcome = parser.parse(buffer, base, base + end);
+    const base = (end * 7) % 5;
+    outcome = parser.parse(surrounded(bytes, end, base), base, base + end);
     if (outcome !== PARSE_MORE) break;
   }
   if (outcome === PARSE_MORE) return notDone('more');
   if (outcome !== PARSE_DONE) return notDone(parser.error as ErrorCode);
-  return { outcome: 'done', ...read(kind, { head: parser, buffer, base }) };
+  return { outcome: 'done', length: parser.length, line: lineOf(kind, parser), ...read(parser) };
 }
 
 function notDone(outcome: 'more' | ErrorCode): HeadOutcome {
   return { outcome, length: 0, line: '', fields: [], ids: [] };
 }
 
-function read(kind: HeadKind, { head, buffer, base }: HeldHead): Omit<HeadOutcome, 'outcome'> {
-  const text = (start: number, end: number): string =>
-    buffer.toString('latin1', base + start, base + end);
-  const lines = {
-    request: () =>
-      `${text(head.lineStart, head.methodEnd)} ${text(head.targetStart, head.targetEnd)} ${head.versionMinor}`,
-    response: () => `${head.status} ${text(head.reasonStart, head.reasonEnd)} ${head.versionMinor}`,
-    trailer: () => '',
-  };
+function lineOf(kind: HeadKind, head: HeadParser): string {
+  if (kind === 'trailer') return '';
+  const { method, target, status, reason, versionMinor } = head;
+  return kind === 'request'
+    ? `${method} ${target} ${versionMinor}`
+    : `${status} ${reason} ${versionMinor}`;
+}
+
+function read(head: Head): Pick<HeadOutcome, 'fields' | 'ids'> {
   const indices = Array.from({ length: head.fieldCount }, (_, index) => index);
   return {
-    length: head.length,
-    line: lines[kind](),
-    fields: indices.map((field) => [
-      text(head.nameStart(field), head.nameEnd(field)),
-      text(head.valueStart(field), head.valueEnd(field)),
-    ]),
-    ids: indices.map((field) => head.ids[field] as number),
+    fields: indices.map((field) => [head.name(field), head.value(field)]),
+    ids: indices.map((field) => head.id(field)),
   };
 }
 
 /** Parses a head that must be complete and good, somewhere in the middle of a buffer. */
-export function held(kind: HeadKind, text: string | Buffer, limits: HeadLimits = LIMITS): HeldHead {
+export function held(
+  kind: HeadKind,
+  text: string | Buffer,
+  limits: HeadLimits = LIMITS,
+): HeadParser {
   const bytes = typeof text === 'string' ? latin1(text) : text;
   const base = 3;
   const buffer = surrounded(bytes, bytes.length, base);
   const head = new HeadParser(kind, limits);
   const outcome = head.parse(buffer, base, base + bytes.length);
   if (outcome !== PARSE_DONE) throw new Error(`${head.error ?? 'incomplete'}: ${String(text)}`);
-  return { head, buffer, base };
+  return head;
 }
 
 /** `GET / HTTP/1.1` with a Host and these field lines. */
@@ -116,8 +101,8 @@ export function getWith(...lines: readonly string[]): string {
 }
 
 export function factsOf(text: string): RequestFacts | ErrorCode {
-  const { head, buffer, base } = held('request', text);
-  return readRequest(head, buffer, base);
+  const head = held('request', text);
+  return readRequest(head);
 }
 
 export interface ChunkOutcome {
@@ -174,6 +159,5 @@ export function decodeChunks(
 
 function trailerOf(decoder: ChunkDecoder): readonly RawField[] {
   if (decoder.trailer === null) return [];
-  const { bytes, fields } = decoder.trailer;
-  return read('trailer', { head: fields, buffer: bytes, base: 0 }).fields;
+  return read(decoder.trailer).fields;
 }

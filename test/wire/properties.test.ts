@@ -6,10 +6,11 @@ import {
   createConnectionOptions,
   readConnectionOptions,
 } from '../../src/data/wire/connection-options.ts';
+import type { HeadKind } from '../../src/data/wire/first-line.ts';
 import { ForwardContext, forwardRequest } from '../../src/data/wire/forward-request.ts';
 import { forwardResponse } from '../../src/data/wire/forward-response.ts';
 import { createFraming, frameResponse } from '../../src/data/wire/framing.ts';
-import type { HeadKind, HeadLimits } from '../../src/data/wire/head-parser.ts';
+import type { HeadLimits } from '../../src/data/wire/head-parser.ts';
 import { readRequest } from '../../src/data/wire/request.ts';
 import { isValidHost, parseTarget } from '../../src/data/wire/target.ts';
 import {
@@ -175,8 +176,8 @@ test('whatever request is understood becomes a head that can be read again, and 
   fc.assert(
     fc.property(bytes, fc.boolean(), fc.boolean(), (input, isTrusted, sendForwarded) => {
       if (parseHead('request', input).outcome !== 'done') return;
-      const { head, buffer, base } = held('request', input);
-      const facts = readRequest(head, buffer, base);
+      const head = held('request', input);
+      const facts = readRequest(head);
       if (typeof facts === 'string') return;
       understood++;
       const context = new ForwardContext('::1', 'http', isTrusted, {
@@ -185,7 +186,7 @@ test('whatever request is understood becomes a head that can be read again, and 
         viaName: 'fairlead-0',
         dropsHost: true,
       });
-      const { startLine, fields } = forwardRequest(head, buffer, base, facts, context, 'made-id');
+      const { startLine, fields } = forwardRequest(head, facts, context, 'made-id');
       const text = `${startLine}Host: x\r\n${fields}\r\n`;
       const again = parseHead('request', text);
       expect(again).toMatchObject({ outcome: 'done', length: text.length });
@@ -203,13 +204,13 @@ test('whatever response is understood becomes a head that can be read again, and
   let understood = 0;
   fc.assert(
     fc.property(responseHead, fc.boolean(), ({ text }, isChunked) => {
-      const { head, buffer, base } = held('response', text);
-      if (frameResponse(head, buffer, base, false, framing) !== null) return;
+      const head = held('response', text);
+      if (frameResponse(head, false, framing) !== null) return;
       understood++;
       const options = createConnectionOptions();
-      readConnectionOptions(head, buffer, base, options);
+      readConnectionOptions(head, options);
       const shape = { isChunked, connectionLine: '', addedFields: '', sendsVia: true, clock };
-      const forwarded = forwardResponse(head, buffer, base, options, shape);
+      const forwarded = forwardResponse(head, options, shape);
       const again = parseHead('response', forwarded);
       expect(again).toMatchObject({ outcome: 'done', length: forwarded.length });
       const codings = again.fields.filter(([name]) => /^transfer-encoding$/i.test(name));

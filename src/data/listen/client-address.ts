@@ -1,8 +1,7 @@
 /** Who a request comes from: the peer, or what trusted proxies say of it. */
 import net from 'node:net';
 import { FIELD_FORWARDED_FOR } from '../wire/fields.ts';
-import type { HeadParser } from '../wire/head-parser.ts';
-import { fieldText } from '../wire/request.ts';
+import type { Head } from '../wire/head.ts';
 
 /** The address of a socket: IPv4 in its own form also where the system maps it into IPv6. */
 export function normalizeAddress(address: string | undefined): string {
@@ -56,16 +55,14 @@ function isAddress(text: string): boolean {
 
 /** The client of a request that a trusted proxy has sent: what its X-Forwarded-For fields say, or the proxy itself. */
 export function forwardedClient(
-  head: HeadParser,
-  buffer: Buffer,
-  base: number,
+  head: Head,
   peerAddress: string,
   trusted: net.BlockList | null,
 ): string {
   const values: string[] = [];
   for (let field = 0; field < head.fieldCount; field++) {
-    if (head.ids[field] !== FIELD_FORWARDED_FOR) continue;
-    values.push(fieldText(head, buffer, base, field));
+    if (head.id(field) !== FIELD_FORWARDED_FOR) continue;
+    values.push(head.value(field));
   }
   return values.length === 0 ? peerAddress : clientAddress(peerAddress, values.join(','), trusted);
 }

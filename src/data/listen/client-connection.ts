@@ -14,9 +14,11 @@ import { readKeys } from '../relay/request-keys.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import type { View } from '../view.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
+import { PARSE_FAILED, PARSE_MORE } from '../wire/first-line.ts';
 import { type ForwardContext, forwardRequest } from '../wire/forward-request.ts';
-import { type HeadParser, PARSE_FAILED, PARSE_MORE } from '../wire/head-parser.ts';
-import { findField, readRequest } from '../wire/request.ts';
+import { findField } from '../wire/head.ts';
+import type { HeadParser } from '../wire/head-parser.ts';
+import { readRequest } from '../wire/request.ts';
 import { forwardedClient } from './client-address.ts';
 import { connectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
@@ -345,7 +347,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   /** @returns the offset of the first byte that the exchange did not take. */
   #startExchange(parser: HeadParser, buffer: Buffer, base: number, end: number): number {
     const context = this.#context;
-    const facts = readRequest(parser, buffer, base, context.view.forwardRules.viaName);
+    const facts = readRequest(parser, context.view.forwardRules.viaName);
     if (typeof facts === 'string') {
       this.#refuse(facts, '', buffer, base, base + parser.length);
       return end;
@@ -360,20 +362,20 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     const { accessLog } = context.view.snapshot;
     const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
     const clientAddress = this.forwardContext.isTrusted
-      ? forwardedClient(parser, buffer, base, peerAddress, this.#view.trustedProxies)
+      ? forwardedClient(parser, peerAddress, this.#view.trustedProxies)
       : peerAddress;
     const exchange = new Exchange(context, this, {
       facts,
-      forwarded: forwardRequest(parser, buffer, base, facts, this.forwardContext, requestId),
+      forwarded: forwardRequest(parser, facts, this.forwardContext, requestId),
       clientAddress,
       keys: this.#view.needsKeys
-        ? readKeys(context.view.snapshot.pool, parser, buffer, base, facts.path, clientAddress)
+        ? readKeys(context.view.snapshot.pool, parser, facts.path, clientAddress)
         : null,
       requestId,
       pin: this.#pin,
       headBytes: parser.length,
-      userAgent: isCombined ? findField(parser, buffer, base, FIELD_USER_AGENT) : null,
-      referer: isCombined ? findField(parser, buffer, base, FIELD_REFERER) : null,
+      userAgent: isCombined ? findField(parser, FIELD_USER_AGENT) : null,
+      referer: isCombined ? findField(parser, FIELD_REFERER) : null,
     });
     this.#releaseParser();
     this.#exchange = exchange;
@@ -385,8 +387,8 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   /** Answers a request that never became an exchange. Where the next one would begin is unknown: nothing follows. */
   #refuse(code: ErrorCode, detail: string, buffer: Buffer, base: number, end: number): void {
     const { peerAddress } = this.forwardContext;
-    const head = { parser: this.#parser, buffer, base, end };
-    this.sendText(refusal(this.#context, code, detail, peerAddress, head));
+    this.#parser?.lieIn(buffer, base);
+    this.sendText(refusal(this.#context, code, detail, peerAddress, this.#parser, end - base));
     this.#linger();
   }
 

@@ -4,29 +4,26 @@ import type { DataContext } from '../context.ts';
 import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
 import type { HeadParser } from '../wire/head-parser.ts';
-import { isHeadMethod, readRequestLine } from '../wire/request.ts';
 
-/** What has come of it: `buffer[base, end)`, as far as the parser has read it. */
-export interface RefusedHead {
-  readonly parser: HeadParser | null;
-  readonly buffer: Buffer;
-  readonly base: number;
-  readonly end: number;
-}
-
-/** Counts and logs it. @returns the answer to send. */
+/**
+ * Counts and logs it.
+ * @param head as far as it has come and was read: perhaps not even to the end of its first line.
+ * @returns the answer to send.
+ */
 export function refusal(
   context: DataContext,
   code: ErrorCode,
   detail: string,
   clientAddress: string,
-  { parser, buffer, base, end }: RefusedHead,
+  head: HeadParser | null,
+  bytesIn: number,
 ): string {
   const requestId = context.nextRequestId();
+  const line = head?.hasFirstLine === true ? head : null;
   const text = errorAnswer(code, {
     wantsJson: false,
     // RFC 9110 §9.3.2: nothing follows the head of an answer to a HEAD, even if its fields were wrong.
-    isHead: isHeadMethod(parser, buffer, base),
+    isHead: head?.method === 'HEAD',
     closes: true,
     keepsAlive10: false,
     requestId,
@@ -35,9 +32,10 @@ export function refusal(
   recordRefusal(context, code, detail, {
     clientAddress,
     requestId,
-    // What the request line said, as far as it could be read.
-    ...readRequestLine(parser, buffer, base),
-    bytesIn: end - base,
+    method: line?.method ?? null,
+    path: line?.target ?? null,
+    protocol: line === null ? null : `HTTP/1.${line.versionMinor}`,
+    bytesIn,
     bytesOut: text.length,
   });
   return text;

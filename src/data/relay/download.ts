@@ -23,6 +23,7 @@ import {
   readConnectionOptions,
 } from '../wire/connection-options.ts';
 import { FIELD_KEEP_ALIVE, FIELD_UPGRADE } from '../wire/fields.ts';
+import { PARSE_FAILED, PARSE_MORE } from '../wire/first-line.ts';
 import { forwardResponse, forwardTrailer, type ResponseShape } from '../wire/forward-response.ts';
 import {
   BODY_CHUNKED,
@@ -32,8 +33,8 @@ import {
   createFraming,
   frameResponse,
 } from '../wire/framing.ts';
-import { type HeadParser, PARSE_FAILED, PARSE_MORE } from '../wire/head-parser.ts';
-import { findField, hasToken } from '../wire/request.ts';
+import { findField, hasToken, type ResponseHead } from '../wire/head.ts';
+import type { HeadParser } from '../wire/head-parser.ts';
 
 /** What the download needs of its exchange. */
 export interface DownloadOwner {
@@ -158,7 +159,7 @@ export class Download {
         return;
       }
       const headLength = parser.length;
-      const isFinal = this.#takeHead(parser, buffer, base);
+      const isFinal = this.#takeHead(parser);
       if (isFinal === null) return;
       if (isFinal) {
         this.#releaseParser();
@@ -184,15 +185,15 @@ export class Download {
   }
 
   /** @returns true for a final head, false for an interim one, null when the response was refused. */
-  #takeHead(head: HeadParser, buffer: Buffer, base: number): boolean | null {
+  #takeHead(head: HeadParser): boolean | null {
     const owner = this.#owner;
-    const error = frameResponse(head, buffer, base, owner.isHead, framing);
+    const error = frameResponse(head, owner.isHead, framing);
     if (error !== null) {
       owner.onAttemptFailed('ERR_BACKEND_BAD_RESPONSE', `ambiguous response framing: ${error}`);
       return null;
     }
-    readConnectionOptions(head, buffer, base, options);
-    if (head.status < 200) return this.#takeInterim(head, buffer, base);
+    readConnectionOptions(head, options);
+    if (head.status < 200) return this.#takeInterim(head);
     if (owner.refuses(head.status)) {
       owner.onAttemptFailed('ERR_BACKEND_STATUS', `status ${head.status}`);
       return null;
@@ -202,8 +203,8 @@ export class Download {
       isPersistent(head.versionMinor, options) &&
       framing.kind !== BODY_UNTIL_CLOSE &&
       !framing.isContradictory;
-    if (this.isReusable) this.#readKeepAlive(head, buffer, base);
-    if (challengesConnection(head, buffer, base)) this.#connection.isPrivate = true;
+    if (this.isReusable) this.#readKeepAlive(head);
+    if (challengesConnection(head)) this.#connection.isPrivate = true;
     this.#connection.isBodyless = framing.kind === BODY_NONE;
     this.#connection.announcesBody = framing.announcesBody;
     this.#bodyKind = framing.kind;
@@ -223,14 +224,14 @@ export class Download {
       sendsVia: owner.context.view.snapshot.forwarding.sendVia,
       clock: owner.context,
     };
-    this.#text += forwardResponse(head, buffer, base, options, shape);
+    this.#text += forwardResponse(head, options, shape);
     this.#state = AT_BODY;
     return true;
   }
 
-  #takeInterim(head: HeadParser, buffer: Buffer, base: number): false | null {
+  #takeInterim(head: ResponseHead): false | null {
     const owner = this.#owner;
-    if (head.status === SWITCHING_PROTOCOLS && !this.#isWantedSwitch(head, buffer, base)) {
+    if (head.status === SWITCHING_PROTOCOLS && !this.#isWantedSwitch(head)) {
       owner.onAttemptFailed('ERR_BACKEND_UPGRADE', 'a 101 that answers no WebSocket handshake');
       return null;
     }
@@ -240,7 +241,7 @@ export class Download {
     }
     // RFC 9110 §15.2: an HTTP/1.0 client knows no interim responses.
     if (owner.clientVersionMinor === 1) {
-      this.#text += forwardResponse(head, buffer, base, options, {
+      this.#text += forwardResponse(head, options, {
         isChunked: false,
         connectionLine: '',
         addedFields: head.status === SWITCHING_PROTOCOLS ? owner.addedFields() : '',
@@ -255,14 +256,14 @@ export class Download {
     return false;
   }
 
-  #isWantedSwitch(head: HeadParser, buffer: Buffer, base: number): boolean {
-    const upgrade = findField(head, buffer, base, FIELD_UPGRADE);
+  #isWantedSwitch(head: ResponseHead): boolean {
+    const upgrade = findField(head, FIELD_UPGRADE);
     return this.#owner.mayUpgrade && upgrade !== null && hasToken(upgrade, 'websocket');
   }
 
   /** `Keep-Alive: timeout=5`: the backend will close after 5 s, so we stop using the connection a second earlier. */
-  #readKeepAlive(head: HeadParser, buffer: Buffer, base: number): void {
-    const value = findField(head, buffer, base, FIELD_KEEP_ALIVE);
+  #readKeepAlive(head: ResponseHead): void {
+    const value = findField(head, FIELD_KEEP_ALIVE);
     if (value === null) return;
     const at = value.indexOf('timeout=');
     if (at === -1) return;

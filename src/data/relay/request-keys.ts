@@ -1,7 +1,7 @@
 /** What the pool's policies know a request by: read from its head, while that is at hand, and only where a policy asks. */
 import type { PoolSnapshot, RequestKey } from '../../snapshot/snapshot.ts';
 import { clientNetwork } from '../limit/client-network.ts';
-import type { HeadParser } from '../wire/head-parser.ts';
+import type { Head } from '../wire/head.ts';
 import { requestKey } from '../wire/request-key.ts';
 
 export interface RequestKeys {
@@ -22,13 +22,11 @@ export function needsKeys({ sticky, rateLimit, strategy, hashKey }: PoolSnapshot
 /** @param path as in `RequestFacts.path`. */
 export function readKeys(
   { sticky, rateLimit, strategy, hashKey }: PoolSnapshot,
-  head: HeadParser,
-  buffer: Buffer,
-  base: number,
+  head: Head,
   path: string,
   clientAddress: string,
 ): RequestKeys {
-  const read = (key: RequestKey): string | null => requestKey(key, head, buffer, base, path);
+  const read = (key: RequestKey): string | null => requestKey(key, head, path);
   const hash = strategy === 'consistent-hash' ? read(hashKey) : null;
   const session = sticky === null ? null : read(sticky.key);
   const rate = rateLimit === null ? null : read(rateLimit.key);

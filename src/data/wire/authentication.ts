@@ -6,39 +6,31 @@
  */
 import { LOWER } from './bytes.ts';
 import { FIELD_WWW_AUTHENTICATE } from './fields.ts';
-import type { HeadParser } from './head-parser.ts';
+import type { Head } from './head.ts';
 
-const NTLM = Buffer.from('ntlm', 'latin1');
-const NEGOTIATE = Buffer.from('negotiate', 'latin1');
+const NTLM = 'ntlm';
+const NEGOTIATE = 'negotiate';
 /** Anywhere in a list of challenges: one more connection that is not shared costs less than one that must not be. */
 const CHALLENGE = /(?:^|[\s,])(?:ntlm|negotiate)(?:[\s,]|$)/i;
 
 /** Whether the credentials in a field begin with one of them. */
-export function isConnectionScheme(
-  head: HeadParser,
-  buffer: Buffer,
-  base: number,
-  field: number,
-): boolean {
-  const start = base + head.valueStart(field);
-  const end = base + head.valueEnd(field);
-  return beginsWith(buffer, start, end, NTLM) || beginsWith(buffer, start, end, NEGOTIATE);
+export function isConnectionScheme(head: Head, field: number): boolean {
+  return beginsWith(head, field, NTLM) || beginsWith(head, field, NEGOTIATE);
 }
 
-function beginsWith(buffer: Buffer, start: number, end: number, scheme: Buffer): boolean {
-  if (end - start < scheme.length) return false;
+function beginsWith(head: Head, field: number, scheme: string): boolean {
+  if (head.valueLength(field) < scheme.length) return false;
   for (let index = 0; index < scheme.length; index++) {
-    if (LOWER[buffer[start + index] as number] !== scheme[index]) return false;
+    if (LOWER[head.valueCode(field, index)] !== scheme.charCodeAt(index)) return false;
   }
   return true;
 }
 
 /** Whether a response asks for one of them, or goes on with it. */
-export function challengesConnection(head: HeadParser, buffer: Buffer, base: number): boolean {
+export function challengesConnection(head: Head): boolean {
   for (let field = 0; field < head.fieldCount; field++) {
-    if (head.ids[field] !== FIELD_WWW_AUTHENTICATE) continue;
-    const value = head.text(buffer, base).slice(head.valueStart(field), head.valueEnd(field));
-    if (CHALLENGE.test(value)) return true;
+    if (head.id(field) !== FIELD_WWW_AUTHENTICATE) continue;
+    if (CHALLENGE.test(head.value(field))) return true;
   }
   return false;
 }

@@ -8,13 +8,9 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import { CHUNK_EXTENSION, CR, HEX, LF, SEMICOLON } from './bytes.ts';
-import {
-  type HeadLimits,
-  HeadParser,
-  type PARSE_DONE,
-  PARSE_FAILED,
-  PARSE_MORE,
-} from './head-parser.ts';
+import { type PARSE_DONE, PARSE_FAILED, PARSE_MORE } from './first-line.ts';
+import type { Head } from './head.ts';
+import { type HeadLimits, HeadParser } from './head-parser.ts';
 
 export const CHUNK_MORE = 0;
 /** `dataStart` and `dataEnd` hold a run of body bytes. */
@@ -56,8 +52,8 @@ export class ChunkDecoder {
   position = 0;
   dataStart = 0;
   dataEnd = 0;
-  /** The raw trailer section, blank line included, and its parsed form; null when there was none. */
-  trailer: { readonly bytes: Buffer; readonly fields: HeadParser } | null = null;
+  /** The trailer section; null when there was none. It stays good: its bytes are the decoder's own. */
+  trailer: Head | null = null;
 
   readonly #limits: HeadLimits;
   #state: number = AT_SIZE_START;
@@ -288,7 +284,7 @@ export class ChunkDecoder {
     outcome satisfies typeof PARSE_DONE;
     this.#state = AT_DONE;
     this.position = start + (parser.length - before);
-    this.trailer = { bytes: bytes.subarray(0, parser.length), fields: parser };
+    this.trailer = parser;
     return CHUNK_DONE;
   }
 }

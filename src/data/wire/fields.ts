@@ -1,5 +1,5 @@
 /**
- * The field names that a proxy must know, as small numbers, found without making a string.
+ * The field names that a proxy must know, as small numbers, found without making a string; and what each of them is.
  *
  * Names are matched without regard to case. A name that equals a known one but for `_` in place of `-` is told apart as
  * `UNDERSCORE_TWIN`: CGI-style servers read both as the same variable, so it could override what the proxy sets.
@@ -12,12 +12,12 @@ export const FIELD_CONNECTION = 2;
 export const FIELD_CONTENT_LENGTH = 3;
 export const FIELD_TRANSFER_ENCODING = 4;
 export const FIELD_KEEP_ALIVE = 5;
-export const FIELD_PROXY_CONNECTION = 6;
+const FIELD_PROXY_CONNECTION = 6;
 export const FIELD_TE = 7;
 export const FIELD_TRAILER = 8;
 export const FIELD_UPGRADE = 9;
-export const FIELD_PROXY_AUTHORIZATION = 10;
-export const FIELD_PROXY_AUTHENTICATE = 11;
+const FIELD_PROXY_AUTHORIZATION = 10;
+const FIELD_PROXY_AUTHENTICATE = 11;
 export const FIELD_EXPECT = 12;
 export const FIELD_MAX_FORWARDS = 13;
 export const FIELD_VIA = 14;
@@ -33,53 +33,94 @@ export const FIELD_ACCEPT = 22;
 export const FIELD_AUTHORIZATION = 23;
 export const FIELD_USER_AGENT = 24;
 export const FIELD_REFERER = 25;
-export const FIELD_HTTP2_SETTINGS = 26;
-export const FIELD_CONTENT_ENCODING = 27;
-export const FIELD_CONTENT_TYPE = 28;
-export const FIELD_CONTENT_RANGE = 29;
+const FIELD_HTTP2_SETTINGS = 26;
+const FIELD_CONTENT_ENCODING = 27;
+const FIELD_CONTENT_TYPE = 28;
+const FIELD_CONTENT_RANGE = 29;
 export const FIELD_COOKIE = 30;
 export const FIELD_SET_COOKIE = 31;
 export const FIELD_UNDERSCORE_TWIN = 32;
 export const FIELD_WWW_AUTHENTICATE = 33;
 export const FIELD_DATE = 34;
-export const FIELD_ID_COUNT = 35;
+const FIELD_ID_COUNT = 35;
 
-const NAMES: readonly (readonly [string, number])[] = [
-  ['host', FIELD_HOST],
-  ['connection', FIELD_CONNECTION],
-  ['content-length', FIELD_CONTENT_LENGTH],
-  ['transfer-encoding', FIELD_TRANSFER_ENCODING],
-  ['keep-alive', FIELD_KEEP_ALIVE],
-  ['proxy-connection', FIELD_PROXY_CONNECTION],
-  ['te', FIELD_TE],
-  ['trailer', FIELD_TRAILER],
-  ['upgrade', FIELD_UPGRADE],
-  ['proxy-authorization', FIELD_PROXY_AUTHORIZATION],
-  ['proxy-authenticate', FIELD_PROXY_AUTHENTICATE],
-  ['proxy-authentication-info', FIELD_PROXY_AUTHENTICATE],
-  ['expect', FIELD_EXPECT],
-  ['max-forwards', FIELD_MAX_FORWARDS],
-  ['via', FIELD_VIA],
-  ['x-forwarded-for', FIELD_FORWARDED_FOR],
-  ['x-forwarded-proto', FIELD_FORWARDED_PROTO],
-  ['x-forwarded-host', FIELD_FORWARDED_HOST],
-  ['x-forwarded-port', FIELD_FORWARDED_PORT],
-  ['x-real-ip', FIELD_FORWARDED_OTHER],
-  ['forwarded', FIELD_FORWARDED],
-  ['x-request-id', FIELD_REQUEST_ID],
-  ['accept', FIELD_ACCEPT],
-  ['authorization', FIELD_AUTHORIZATION],
-  ['user-agent', FIELD_USER_AGENT],
-  ['referer', FIELD_REFERER],
-  ['http2-settings', FIELD_HTTP2_SETTINGS],
-  ['content-encoding', FIELD_CONTENT_ENCODING],
-  ['content-type', FIELD_CONTENT_TYPE],
-  ['content-range', FIELD_CONTENT_RANGE],
-  ['cookie', FIELD_COOKIE],
-  ['set-cookie', FIELD_SET_COOKIE],
-  ['www-authenticate', FIELD_WWW_AUTHENTICATE],
-  ['date', FIELD_DATE],
+// ── What a field is ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** For one hop only: it never passes, but for what we say ourselves (RFC 9110 §7.6.1, §11.7; RFC 7540 §3.2.1). */
+export const HOP_BY_HOP = 1;
+/** In a request, whether it passes depends: forward-request.ts has a rule for it. */
+export const HAS_REQUEST_RULE = 2;
+/** In a response: forward-response.ts has. */
+export const HAS_RESPONSE_RULE = 4;
+/**
+ * A sender can't have it removed by naming it in Connection: what the proxy itself adds, heeds or stands for, and
+ * credentials (CVE-2024-45410: X-Forwarded-* stripped by nomination).
+ */
+const IS_PROTECTED = 8;
+/**
+ * It must not come as a trailer: framing, routing, authentication, payload processing, and what the proxy sets
+ * (RFC 9110 §6.5.1). Such a trailer is left out; the others pass as they came.
+ */
+export const NO_TRAILER = 16;
+
+const HOP = HOP_BY_HOP | NO_TRAILER;
+const REQUEST = HAS_REQUEST_RULE;
+const RESPONSE = HAS_RESPONSE_RULE;
+const FORWARDED = HAS_REQUEST_RULE | IS_PROTECTED | NO_TRAILER;
+
+/** Everything that is known of a field stands here; X-Forwarded-… is more than can be listed. */
+const FIELDS: readonly (readonly [name: string, id: number, traits: number])[] = [
+  ['host', FIELD_HOST, REQUEST | IS_PROTECTED | NO_TRAILER],
+  ['connection', FIELD_CONNECTION, HOP],
+  ['content-length', FIELD_CONTENT_LENGTH, REQUEST | RESPONSE | IS_PROTECTED | NO_TRAILER],
+  ['transfer-encoding', FIELD_TRANSFER_ENCODING, HOP],
+  ['keep-alive', FIELD_KEEP_ALIVE, HOP],
+  ['proxy-connection', FIELD_PROXY_CONNECTION, HOP],
+  ['te', FIELD_TE, HOP | REQUEST],
+  ['trailer', FIELD_TRAILER, REQUEST | RESPONSE | NO_TRAILER],
+  ['upgrade', FIELD_UPGRADE, HOP | RESPONSE],
+  ['proxy-authorization', FIELD_PROXY_AUTHORIZATION, HOP],
+  ['proxy-authenticate', FIELD_PROXY_AUTHENTICATE, HOP],
+  ['proxy-authentication-info', FIELD_PROXY_AUTHENTICATE, HOP],
+  ['expect', FIELD_EXPECT, REQUEST | IS_PROTECTED | NO_TRAILER],
+  ['max-forwards', FIELD_MAX_FORWARDS, REQUEST | IS_PROTECTED | NO_TRAILER],
+  ['via', FIELD_VIA, IS_PROTECTED | NO_TRAILER],
+  ['x-forwarded-for', FIELD_FORWARDED_FOR, FORWARDED],
+  ['x-forwarded-proto', FIELD_FORWARDED_PROTO, FORWARDED],
+  ['x-forwarded-host', FIELD_FORWARDED_HOST, FORWARDED],
+  ['x-forwarded-port', FIELD_FORWARDED_PORT, FORWARDED],
+  ['x-real-ip', FIELD_FORWARDED_OTHER, FORWARDED],
+  ['forwarded', FIELD_FORWARDED, FORWARDED],
+  ['x-request-id', FIELD_REQUEST_ID, FORWARDED],
+  ['accept', FIELD_ACCEPT, 0],
+  ['authorization', FIELD_AUTHORIZATION, IS_PROTECTED | NO_TRAILER],
+  ['user-agent', FIELD_USER_AGENT, 0],
+  ['referer', FIELD_REFERER, 0],
+  ['http2-settings', FIELD_HTTP2_SETTINGS, HOP],
+  ['content-encoding', FIELD_CONTENT_ENCODING, NO_TRAILER],
+  ['content-type', FIELD_CONTENT_TYPE, NO_TRAILER],
+  ['content-range', FIELD_CONTENT_RANGE, NO_TRAILER],
+  ['cookie', FIELD_COOKIE, NO_TRAILER],
+  ['set-cookie', FIELD_SET_COOKIE, NO_TRAILER],
+  ['www-authenticate', FIELD_WWW_AUTHENTICATE, NO_TRAILER],
+  ['date', FIELD_DATE, RESPONSE],
 ];
+
+/** By id. */
+export const TRAITS = new Uint8Array(FIELD_ID_COUNT);
+for (const [, id, traits] of FIELDS) TRAITS[id] = traits;
+// It has no name of its own. A backend's may pass: it is not believed by anybody.
+TRAITS[FIELD_UNDERSCORE_TWIN] = HAS_REQUEST_RULE | NO_TRAILER;
+
+/** Looked up by name: a Connection field of 32 KiB holds thousands of options, and each of them costs. */
+const PROTECTED_NAMES: ReadonlySet<string> = new Set(
+  FIELDS.filter(([, , traits]) => (traits & IS_PROTECTED) !== 0).map(([name]) => name),
+);
+
+/** Whether naming it in Connection has no effect. @param name in lower case. */
+export function isProtected(name: string): boolean {
+  return PROTECTED_NAMES.has(name) || name.startsWith('x-forwarded-');
+}
 
 interface KnownName {
   readonly bytes: Uint8Array;
@@ -88,7 +129,7 @@ interface KnownName {
 
 /** Known names by length: most names of other lengths are told apart by one lookup. */
 const BY_LENGTH: (readonly KnownName[])[] = [];
-for (const [name, id] of NAMES) {
+for (const [name, id] of FIELDS) {
   const bucket = BY_LENGTH[name.length] ?? [];
   BY_LENGTH[name.length] = [...bucket, { bytes: Buffer.from(name, 'latin1'), id }];
 }

@@ -6,7 +6,6 @@
  * Connection to get rid of what the proxy sets.
  */
 import {
-  FIELD_CONNECTION,
   FIELD_CONTENT_LENGTH,
   FIELD_EXPECT,
   FIELD_FORWARDED,
@@ -16,23 +15,20 @@ import {
   FIELD_FORWARDED_PORT,
   FIELD_FORWARDED_PROTO,
   FIELD_HOST,
-  FIELD_HTTP2_SETTINGS,
-  FIELD_ID_COUNT,
-  FIELD_KEEP_ALIVE,
   FIELD_MAX_FORWARDS,
-  FIELD_PROXY_AUTHENTICATE,
-  FIELD_PROXY_AUTHORIZATION,
-  FIELD_PROXY_CONNECTION,
   FIELD_REQUEST_ID,
   FIELD_TE,
   FIELD_TRAILER,
-  FIELD_TRANSFER_ENCODING,
   FIELD_UNDERSCORE_TWIN,
-  FIELD_UPGRADE,
+  HAS_REQUEST_RULE,
+  HOP_BY_HOP,
+  TRAITS,
 } from './fields.ts';
 import { BODY_CHUNKED } from './framing.ts';
-import type { HeadParser } from './head-parser.ts';
-import { fieldText, hasToken, type RequestFacts } from './request.ts';
+import { FIRST_LINE, type Head, hasToken } from './head.ts';
+import type { RequestFacts } from './request.ts';
+
+const ZERO = 0x30;
 
 /** What the settings say of every request; one object per snapshot. */
 export interface ForwardRules {
@@ -108,50 +104,13 @@ export interface ForwardedRequest {
   readonly needsHost: boolean;
 }
 
-const KEEP = 0;
-const DROP = 1;
-const DECIDE = 2;
-const ACTIONS = new Uint8Array(FIELD_ID_COUNT);
-for (const id of [
-  FIELD_CONNECTION,
-  FIELD_TRANSFER_ENCODING,
-  FIELD_KEEP_ALIVE,
-  FIELD_PROXY_CONNECTION,
-  FIELD_UPGRADE,
-  FIELD_PROXY_AUTHORIZATION,
-  FIELD_PROXY_AUTHENTICATE,
-  FIELD_HTTP2_SETTINGS,
-  FIELD_UNDERSCORE_TWIN,
-]) {
-  ACTIONS[id] = DROP;
-}
-for (const id of [
-  FIELD_HOST,
-  FIELD_CONTENT_LENGTH,
-  FIELD_TE,
-  FIELD_TRAILER,
-  FIELD_EXPECT,
-  FIELD_MAX_FORWARDS,
-  FIELD_FORWARDED,
-  FIELD_FORWARDED_FOR,
-  FIELD_FORWARDED_HOST,
-  FIELD_FORWARDED_OTHER,
-  FIELD_FORWARDED_PORT,
-  FIELD_FORWARDED_PROTO,
-  FIELD_REQUEST_ID,
-]) {
-  ACTIONS[id] = DECIDE;
-}
-
 /** RFC 9110 §7.6.2: only these two methods heed Max-Forwards; TRACE is refused earlier. */
 function countsForwards(facts: RequestFacts): boolean {
   return facts.method === 'OPTIONS' && facts.maxForwards > 0;
 }
 
 export function forwardRequest(
-  head: HeadParser,
-  buffer: Buffer,
-  base: number,
+  head: Head,
   facts: RequestFacts,
   context: ForwardContext,
   requestId: string,
@@ -159,31 +118,29 @@ export function forwardRequest(
   const { rules } = context;
   const needsHost = rules.dropsHost || facts.replacesHost || facts.host === null;
   // A request line in origin form goes out as it came, in one piece with the fields behind it.
-  const keepsLine = !needsHost && head.saysVersion11;
-  const text = head.text(buffer, base);
+  const keepsLine = !needsHost && head.keepsFirstLine;
   let fields = '';
-  let runStart = keepsLine ? head.lineStart : head.fieldsStart;
+  /** The first field, or the first line, that passes and is not copied yet. */
+  let runStart = keepsLine ? FIRST_LINE : 0;
   let acceptsTrailers = false;
   let proto: string | null = null;
   let seenHost = false;
   let seenPort = false;
   for (let field = 0; field < head.fieldCount; field++) {
-    const id = head.ids[field] as number;
-    const action = ACTIONS[id] as number;
-    let isKept = action === KEEP;
-    if (action === DECIDE) {
+    const id = head.id(field);
+    const traits = TRAITS[id] as number;
+    let isKept = (traits & (HOP_BY_HOP | HAS_REQUEST_RULE)) === 0;
+    if ((traits & HAS_REQUEST_RULE) !== 0) {
       switch (id) {
         case FIELD_HOST:
           isKept = !needsHost;
           break;
         case FIELD_CONTENT_LENGTH:
           // Only `Content-Length: 0012` and the like are written anew (below): the value is checked, digits only.
-          isKept =
-            head.valueEnd(field) - head.valueStart(field) === 1 ||
-            !startsWithZero(head, buffer, base, field);
+          isKept = head.valueLength(field) === 1 || head.valueCode(field, 0) !== ZERO;
           break;
         case FIELD_TE:
-          acceptsTrailers ||= hasToken(fieldText(head, buffer, base, field), 'trailers');
+          acceptsTrailers ||= hasToken(head.value(field), 'trailers');
           break;
         case FIELD_TRAILER:
           isKept = facts.bodyKind === BODY_CHUNKED;
@@ -199,7 +156,7 @@ export function forwardRequest(
           break;
         case FIELD_FORWARDED_PROTO:
           isKept = context.isTrusted;
-          if (isKept) proto = fieldText(head, buffer, base, field).toLowerCase();
+          if (isKept) proto = head.value(field).toLowerCase();
           break;
         case FIELD_FORWARDED_HOST:
           isKept = context.isTrusted;
@@ -213,29 +170,29 @@ export function forwardRequest(
         case FIELD_FORWARDED_OTHER:
           isKept = context.isTrusted;
           break;
+        case FIELD_UNDERSCORE_TWIN:
+          break;
         default:
           // FIELD_FORWARDED_FOR: its values are gathered below.
           isKept = context.isTrusted && !rules.sendsXForwarded;
       }
     }
     if (isKept && facts.nominated !== null) {
-      isKept = !isNominated(head, buffer, base, field, facts.nominated);
+      isKept = !isNominated(head, field, facts.nominated);
     }
     if (isKept) continue;
-    const lineStart = head.nameStart(field);
-    if (lineStart > runStart) fields += text.slice(runStart, lineStart);
-    runStart = head.fieldLineEnd(field);
+    if (field > runStart) fields += head.lines(runStart, field);
+    runStart = field + 1;
     if (id === FIELD_CONTENT_LENGTH) fields += `Content-Length: ${facts.contentLength}\r\n`;
   }
-  const fieldsEnd = head.length - 2;
-  if (fieldsEnd > runStart) fields += text.slice(runStart, fieldsEnd);
+  if (head.fieldCount > runStart) fields += head.lines(runStart, head.fieldCount);
 
   if (isCommon(facts, context)) {
     // Joined from as few parts as can be.
     fields += `${context.xForwarded(facts.host as string)}X-Request-Id: ${requestId}\r\n${context.viaLine(1)}`;
   } else {
     if (rules.sendsXForwarded) {
-      const chain = context.isTrusted ? forwardedForChain(head, buffer, base) : '';
+      const chain = context.isTrusted ? forwardedForChain(head) : '';
       fields += `X-Forwarded-For: ${chain}${context.peerAddress}\r\n`;
       if (proto === null) fields += `X-Forwarded-Proto: ${context.scheme}\r\n`;
       if (!seenPort) {
@@ -270,27 +227,17 @@ function isCommon(facts: RequestFacts, context: ForwardContext): boolean {
   );
 }
 
-function startsWithZero(head: HeadParser, buffer: Buffer, base: number, field: number): boolean {
-  return buffer[base + head.valueStart(field)] === 0x30;
-}
-
-export function isNominated(
-  head: HeadParser,
-  buffer: Buffer,
-  base: number,
-  field: number,
-  nominated: ReadonlySet<string>,
-): boolean {
-  const name = head.text(buffer, base).slice(head.nameStart(field), head.nameEnd(field));
-  return nominated.has(name.toLowerCase());
+/** Whether a Connection field has named this one as one for this hop (RFC 9110 §7.6.1). */
+export function isNominated(head: Head, field: number, nominated: ReadonlySet<string>): boolean {
+  return nominated.has(head.name(field).toLowerCase());
 }
 
 /** All X-Forwarded-For values in order, joined, ready for one more. */
-function forwardedForChain(head: HeadParser, buffer: Buffer, base: number): string {
+function forwardedForChain(head: Head): string {
   let chain = '';
   for (let field = 0; field < head.fieldCount; field++) {
-    if (head.ids[field] !== FIELD_FORWARDED_FOR) continue;
-    const value = fieldText(head, buffer, base, field);
+    if (head.id(field) !== FIELD_FORWARDED_FOR) continue;
+    const value = head.value(field);
     if (value !== '') chain += `${value}, `;
   }
   return chain;

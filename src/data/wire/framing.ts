@@ -6,7 +6,7 @@
 import type { ErrorCode } from '../../errors.ts';
 import { LOWER } from './bytes.ts';
 import { FIELD_CONTENT_LENGTH, FIELD_TRANSFER_ENCODING } from './fields.ts';
-import type { HeadParser } from './head-parser.ts';
+import type { Head, ResponseHead } from './head.ts';
 
 /** No body follows the head. */
 export const BODY_NONE = 0;
@@ -40,11 +40,12 @@ export function createFraming(): Framing {
  * RFC 9110 §8.6: 1*DIGIT, here at most 2^53 − 1. No sign, no space, no list.
  * @returns −1 for anything else.
  */
-function parseContentLength(buffer: Uint8Array, start: number, end: number): number {
-  if (start === end) return -1;
+function parseContentLength(head: Head, field: number): number {
+  const digits = head.valueLength(field);
+  if (digits === 0) return -1;
   let value = 0;
-  for (let position = start; position < end; position++) {
-    const digit = (buffer[position] as number) - 0x30;
+  for (let index = 0; index < digits; index++) {
+    const digit = head.valueCode(field, index) - 0x30;
     if (digit < 0 || digit > 9) return -1;
     value = value * 10 + digit;
     if (value > Number.MAX_SAFE_INTEGER) return -1;
@@ -52,12 +53,12 @@ function parseContentLength(buffer: Uint8Array, start: number, end: number): num
   return value;
 }
 
-const CHUNKED = Buffer.from('chunked', 'latin1');
+const CHUNKED = 'chunked';
 
-function isChunked(buffer: Uint8Array, start: number, end: number): boolean {
-  if (end - start !== CHUNKED.length) return false;
+function isChunked(head: Head, field: number): boolean {
+  if (head.valueLength(field) !== CHUNKED.length) return false;
   for (let index = 0; index < CHUNKED.length; index++) {
-    if (LOWER[buffer[start + index] as number] !== CHUNKED[index]) return false;
+    if (LOWER[head.valueCode(field, index)] !== CHUNKED.charCodeAt(index)) return false;
   }
   return true;
 }
@@ -68,9 +69,7 @@ function isChunked(buffer: Uint8Array, start: number, end: number): boolean {
  * recipient take them for one; a request that says it twice is refused all the same, as RFC 9112 §6.3 allows.
  */
 function readFramingFields(
-  head: HeadParser,
-  buffer: Uint8Array,
-  base: number,
+  head: Head,
   framing: Framing,
   mayRepeatLength: boolean,
 ): ErrorCode | null {
@@ -79,13 +78,9 @@ function readFramingFields(
   framing.announcesBody = false;
   framing.isContradictory = false;
   for (let field = 0; field < head.fieldCount; field++) {
-    const id = head.ids[field];
+    const id = head.id(field);
     if (id === FIELD_CONTENT_LENGTH) {
-      const length = parseContentLength(
-        buffer,
-        base + head.valueStart(field),
-        base + head.valueEnd(field),
-      );
+      const length = parseContentLength(head, field);
       if (length === -1) return 'ERR_BAD_CONTENT_LENGTH';
       if (framing.length !== -1 && !(mayRepeatLength && length === framing.length))
         return 'ERR_BAD_CONTENT_LENGTH';
@@ -94,9 +89,7 @@ function readFramingFields(
       framing.kind = BODY_LENGTH;
     } else if (id === FIELD_TRANSFER_ENCODING) {
       if (framing.kind === BODY_CHUNKED) return 'ERR_BAD_TRANSFER_ENCODING';
-      const start = base + head.valueStart(field);
-      if (!isChunked(buffer, start, base + head.valueEnd(field)))
-        return 'ERR_BAD_TRANSFER_ENCODING';
+      if (!isChunked(head, field)) return 'ERR_BAD_TRANSFER_ENCODING';
       if (head.versionMinor === 0) return 'ERR_BAD_TRANSFER_ENCODING';
       if (framing.kind === BODY_LENGTH) return 'ERR_LENGTH_AND_ENCODING';
       framing.kind = BODY_CHUNKED;
@@ -105,13 +98,8 @@ function readFramingFields(
   return null;
 }
 
-export function frameRequest(
-  head: HeadParser,
-  buffer: Uint8Array,
-  base: number,
-  framing: Framing,
-): ErrorCode | null {
-  return readFramingFields(head, buffer, base, framing, false);
+export function frameRequest(head: Head, framing: Framing): ErrorCode | null {
+  return readFramingFields(head, framing, false);
 }
 
 /**
@@ -119,13 +107,11 @@ export function frameRequest(
  * @returns an error code of the request side; the caller answers for it as a bad response.
  */
 export function frameResponse(
-  head: HeadParser,
-  buffer: Uint8Array,
-  base: number,
+  head: ResponseHead,
   answersHead: boolean,
   framing: Framing,
 ): ErrorCode | null {
-  const error = readFramingFields(head, buffer, base, framing, true);
+  const error = readFramingFields(head, framing, true);
   if (error !== null) return error;
   const status = head.status;
   // RFC 9112 §6.1, RFC 9110 §8.6: a 204 has neither field. A HEAD or 304 may have both, and they mean no body.

@@ -3,97 +3,74 @@
  *
  * It is fed the same head again and again, each time with more bytes, and goes on where it stopped. Every decision
  * depends on the bytes before it alone, so any split of the input gives the same outcome at the same byte. It keeps
- * offsets; the few strings that are needed are cut from the text of the head by whoever holds the bytes.
+ * offsets; the few strings that are needed are cut from the text of the head, which it is a view of (head.ts).
  *
  * All offsets are relative to the first byte of the head, so the bytes may move between two calls.
  */
 import type { ErrorCode } from '../../errors.ts';
-import { COLON, CR, FIELD_VALUE, HTAB, LF, SP, TARGET, TOKEN, TOKEN_UNDERSCORE } from './bytes.ts';
+import { COLON, CR, FIELD_VALUE, HTAB, LF, LOWER, SP, TOKEN, TOKEN_UNDERSCORE } from './bytes.ts';
 import { identifyField } from './fields.ts';
+import {
+  FirstLine,
+  type FirstLineLimits,
+  type HeadKind,
+  PARSE_DONE,
+  PARSE_FAILED,
+  PARSE_MORE,
+  type ParseOutcome,
+} from './first-line.ts';
+import type { RequestHead, ResponseHead } from './head.ts';
 
-export const PARSE_MORE = 0;
-export const PARSE_DONE = 1;
-export const PARSE_FAILED = 2;
-export type ParseOutcome = typeof PARSE_MORE | typeof PARSE_DONE | typeof PARSE_FAILED;
-
-export interface HeadLimits {
-  /** Longest request line, without its CR LF. */
-  readonly requestLineBytes: number;
-  /** Whole head, blank line included. */
-  readonly headBytes: number;
+export interface HeadLimits extends FirstLineLimits {
   readonly fields: number;
 }
 
-const MAX_METHOD_BYTES = 32;
+const AT_FIELD = 0;
+const AT_NAME = 1;
+const AT_VALUE_START = 2;
+const AT_VALUE = 3;
+const AT_VALUE_LF = 4;
+const AT_END_LF = 5;
 
-const AT_START = 0;
-const AT_METHOD = 1;
-const AT_TARGET = 2;
-const AT_VERSION = 3;
-const AT_REQUEST_LINE_LF = 4;
-const AT_STATUS_VERSION = 5;
-const AT_STATUS_CODE = 6;
-const AT_REASON_SPACE = 7;
-const AT_REASON = 8;
-const AT_STATUS_LINE_LF = 9;
-const AT_FIELD = 10;
-const AT_NAME = 11;
-const AT_VALUE_START = 12;
-const AT_VALUE = 13;
-const AT_VALUE_LF = 14;
-const AT_END_LF = 15;
-const AT_START_LF = 16;
+const NO_BYTES = Buffer.alloc(0);
 
-/** The form of a version; the digits stand for any digit. */
-const VERSION_BYTES = Buffer.from('HTTP/1.1', 'latin1');
-const VERSION_MAJOR_AT = 5;
-const VERSION_MINOR_AT = 7;
-
-export type HeadKind = 'request' | 'response' | 'trailer';
+const COMMON_METHODS: readonly string[] = [
+  'GET',
+  'POST',
+  'HEAD',
+  'PUT',
+  'DELETE',
+  'PATCH',
+  'OPTIONS',
+];
 
 /** Start, end of name, start, end of value: what is kept of each field. */
 const SPAN = 4;
 
-export class HeadParser {
+export class HeadParser implements RequestHead, ResponseHead {
   /** Set when `parse` answered PARSE_FAILED. Response errors carry client codes too: the relay maps them to 502. */
   error: ErrorCode | null = null;
   /** Bytes of the whole head, blank line included; set when done. */
   length = 0;
-  /** Offset of the first byte of the first line: past an empty line that came before a request. */
-  lineStart = 0;
-  /** 0 before the whole method has come. */
-  methodEnd = 0;
-  targetStart = 0;
-  targetEnd = 0;
-  /** HTTP/1.`minor`: 0 or 1; a higher one was taken for 1. */
-  versionMinor = 0;
-  /** The line says 1.1, as ours do: it may go on as it came. */
-  saysVersion11 = false;
-  status = 0;
-  reasonStart = 0;
-  reasonEnd = 0;
-  /** Offset of the first field line. */
-  fieldsStart = 0;
   fieldCount = 0;
-  /** Known-field id of each field, see fields.ts. */
-  readonly ids: Uint8Array;
 
-  readonly #kind: HeadKind;
+  readonly #line: FirstLine;
   readonly #limits: HeadLimits;
   readonly #spans: Int32Array;
-  #state: number;
+  readonly #ids: Uint8Array;
+  #state = AT_FIELD;
   #offset = 0;
-  #versionMajor = 0;
-  #mark = 0;
   #nameFlags = 0;
+  /** Where the head lies: the caller's bytes, let go of at `reset`. */
+  #bytes: Buffer = NO_BYTES;
+  #base = 0;
   #text: string | null = null;
 
   constructor(kind: HeadKind, limits: HeadLimits) {
-    this.#kind = kind;
+    this.#line = new FirstLine(kind, limits);
     this.#limits = limits;
     this.#spans = new Int32Array((limits.fields + 1) * SPAN);
-    this.ids = new Uint8Array(limits.fields + 1);
-    this.#state = kind === 'trailer' ? AT_FIELD : AT_START;
+    this.#ids = new Uint8Array(limits.fields + 1);
   }
 
   get limits(): HeadLimits {
@@ -103,50 +80,130 @@ export class HeadParser {
   reset(): void {
     this.error = null;
     this.length = 0;
-    this.lineStart = 0;
-    this.methodEnd = 0;
-    this.status = 0;
-    this.fieldsStart = 0;
     this.fieldCount = 0;
-    this.#state = this.#kind === 'trailer' ? AT_FIELD : AT_START;
+    this.#line.reset();
+    this.#state = AT_FIELD;
     this.#offset = 0;
-    this.#versionMajor = 0;
-    this.versionMinor = 0;
-    this.#mark = 0;
     this.#nameFlags = 0;
+    this.#bytes = NO_BYTES;
+    this.#base = 0;
     this.#text = null;
-  }
-
-  /**
-   * The whole head as Latin-1 text, once it is done: decoded once and cut where it is needed, by the offsets that are kept
-   * here, which is cheaper than decoding each part.
-   */
-  text(buffer: Buffer, base: number): string {
-    this.#text ??= buffer.latin1Slice(base, base + this.length);
-    return this.#text;
   }
 
   /** Whether not one byte of a head has been taken (a leading empty line does not count). */
   get isUntouched(): boolean {
-    return this.#state === AT_START;
+    return this.#line.isUntouched;
   }
 
-  nameStart(field: number): number {
-    return this.#spans[field * SPAN] as number;
+  /** The whole first line has come. */
+  get hasFirstLine(): boolean {
+    return this.#line.end > 0;
   }
-  nameEnd(field: number): number {
-    return this.#spans[field * SPAN + 1] as number;
+
+  /** The head that `parse` wanted more of begins at `buffer[base]` now: to read what has come of it. */
+  lieIn(buffer: Buffer, base: number): void {
+    this.#bytes = buffer;
+    this.#base = base;
   }
-  valueStart(field: number): number {
-    return this.#spans[field * SPAN + 2] as number;
+
+  // ── The head, once it is done; its first line also where the rest has failed ────────────────────────────────────
+
+  get versionMinor(): number {
+    return this.#line.versionMinor;
   }
-  valueEnd(field: number): number {
-    return this.#spans[field * SPAN + 3] as number;
+
+  get keepsFirstLine(): boolean {
+    return this.#line.isOurs;
   }
-  /** Offset of the line after this field's: the next field's, or the blank line. */
-  fieldLineEnd(field: number): number {
-    return this.#spans[(field + 1) * SPAN] as number;
+
+  /** Nearly all requests have a method whose text exists already. */
+  get method(): string {
+    const { start, methodEnd } = this.#line;
+    const length = methodEnd - start;
+    for (let index = 0; index < COMMON_METHODS.length; index++) {
+      const method = COMMON_METHODS[index] as string;
+      if (method.length === length && this.#isText(start, method)) return method;
+    }
+    return methodEnd === 0 ? '' : this.#cut(start, methodEnd);
   }
+
+  get target(): string {
+    return this.#cut(this.#line.targetStart, this.#line.targetEnd);
+  }
+
+  get status(): number {
+    return this.#line.status;
+  }
+
+  get reason(): string {
+    return this.#cut(this.#line.reasonStart, this.#line.reasonEnd);
+  }
+
+  id(field: number): number {
+    return this.#ids[field] as number;
+  }
+
+  name(field: number): string {
+    const at = field * SPAN;
+    return this.#cut(this.#spans[at] as number, this.#spans[at + 1] as number);
+  }
+
+  value(field: number): string {
+    const at = field * SPAN;
+    return this.#cut(this.#spans[at + 2] as number, this.#spans[at + 3] as number);
+  }
+
+  valueLength(field: number): number {
+    const at = field * SPAN;
+    return (this.#spans[at + 3] as number) - (this.#spans[at + 2] as number);
+  }
+
+  valueCode(field: number, index: number): number {
+    return this.#bytes[this.#base + (this.#spans[field * SPAN + 2] as number) + index] as number;
+  }
+
+  isValue(field: number, text: string): boolean {
+    return (
+      this.valueLength(field) === text.length &&
+      this.#isText(this.#spans[field * SPAN + 2] as number, text)
+    );
+  }
+
+  isNamed(field: number, name: string): boolean {
+    const at = field * SPAN;
+    const start = this.#spans[at] as number;
+    if ((this.#spans[at + 1] as number) - start !== name.length) return false;
+    const from = this.#base + start;
+    for (let index = 0; index < name.length; index++) {
+      if (LOWER[this.#bytes[from + index] as number] !== name.charCodeAt(index)) return false;
+    }
+    return true;
+  }
+
+  /** Raw lines in one piece: order, case, duplicates and Latin-1 bytes survive, and nearly all heads are a slice or two. */
+  lines(from: number, to: number): string {
+    const start = from < 0 ? this.#line.start : (this.#spans[from * SPAN] as number);
+    return this.#cut(start, this.#spans[to * SPAN] as number);
+  }
+
+  #isText(start: number, text: string): boolean {
+    const from = this.#base + start;
+    for (let index = 0; index < text.length; index++) {
+      if (this.#bytes[from + index] !== text.charCodeAt(index)) return false;
+    }
+    return true;
+  }
+
+  /** A head that is done is decoded once and cut where it is needed, which is cheaper than decoding each part. */
+  #cut(start: number, end: number): string {
+    if (this.#text === null) {
+      if (this.length === 0) return this.#bytes.latin1Slice(this.#base + start, this.#base + end);
+      this.#text = this.#bytes.latin1Slice(this.#base, this.#base + this.length);
+    }
+    return this.#text.slice(start, end);
+  }
+
+  // ── Parsing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #fail(error: ErrorCode): ParseOutcome {
     this.error = error;
@@ -155,17 +212,24 @@ export class HeadParser {
 
   /**
    * Goes on parsing the head that starts at `buffer[base]` and of which `buffer[base, end)` has arrived.
-   * Never throws, never reads past `end`.
+   * Never throws, never reads past `end`. Done or failed, the head can be read as long as the bytes stay.
    */
-  parse(buffer: Uint8Array, base: number, end: number): ParseOutcome {
+  parse(buffer: Buffer, base: number, end: number): ParseOutcome {
+    const outcome = this.#parse(buffer, base, end);
+    if (outcome !== PARSE_MORE) this.lieIn(buffer, base);
+    return outcome;
+  }
+
+  #parse(buffer: Buffer, base: number, end: number): ParseOutcome {
+    const line = this.#line;
+    if (!line.isDone) {
+      const outcome = line.parse(buffer, base, end);
+      if (outcome === PARSE_FAILED) this.error = line.error;
+      if (outcome !== PARSE_DONE) return outcome;
+      this.#offset = line.end;
+    }
     let position = base + this.#offset;
     let state = this.#state;
-    if (state < AT_FIELD || state === AT_START_LF) {
-      const outcome = this.#parseFirstLine(buffer, base, end);
-      if (outcome !== PARSE_DONE) return outcome;
-      position = base + this.#offset;
-      state = this.#state;
-    }
 
     const hardEnd = base + this.#limits.headBytes;
     const stop = end < hardEnd ? end : hardEnd;
@@ -208,7 +272,7 @@ export class HeadParser {
           if (buffer[position] !== COLON) return this.#fail('ERR_BAD_FIELD_NAME');
           const start = spans[this.fieldCount * SPAN] as number;
           spans[this.fieldCount * SPAN + 1] = position - base;
-          this.ids[this.fieldCount] = identifyField(
+          this.#ids[this.fieldCount] = identifyField(
             buffer,
             base + start,
             position,
@@ -264,154 +328,6 @@ export class HeadParser {
     if (position >= hardEnd) return this.#fail('ERR_HEAD_TOO_LARGE');
     this.#offset = position - base;
     this.#state = state;
-    return PARSE_MORE;
-  }
-
-  /** PARSE_DONE here means: the first line is over, the fields begin at `#offset`. */
-  #parseFirstLine(buffer: Uint8Array, base: number, end: number): ParseOutcome {
-    const isRequest = this.#kind === 'request';
-    let position = base + this.#offset;
-    let state = this.#state;
-    // The line's own CR LF does not count against its limit, nor does an empty line before it.
-    const lineLimit = isRequest ? this.#limits.requestLineBytes + 2 : this.#limits.headBytes;
-    let hardEnd = base + this.lineStart + lineLimit;
-    let stop = end < hardEnd ? end : hardEnd;
-    while (position < stop) {
-      const byte = buffer[position] as number;
-      switch (state) {
-        case AT_START: {
-          if (isRequest && byte === CR && this.lineStart === 0) {
-            // RFC 9112 §2.2: a server should ignore an empty line before the request line. One, not any number.
-            position++;
-            state = AT_START_LF;
-            continue;
-          }
-          this.lineStart = position - base;
-          this.#mark = this.lineStart;
-          hardEnd = position + lineLimit;
-          stop = end < hardEnd ? end : hardEnd;
-          state = isRequest ? AT_METHOD : AT_STATUS_VERSION;
-          continue;
-        }
-        case AT_START_LF: {
-          if (byte !== LF) return this.#fail('ERR_BAD_LINE_END');
-          position++;
-          this.lineStart = position - base;
-          state = AT_START;
-          continue;
-        }
-        case AT_METHOD: {
-          const start = base + this.lineStart;
-          while (position < stop && TOKEN[buffer[position] as number] !== 0) {
-            if (position - start === MAX_METHOD_BYTES) return this.#fail('ERR_BAD_METHOD');
-            position++;
-          }
-          if (position === stop) continue;
-          if (buffer[position] !== SP || position === start) {
-            const isLineEnd = buffer[position] === CR || buffer[position] === LF;
-            return this.#fail(isLineEnd ? 'ERR_BAD_REQUEST_LINE' : 'ERR_BAD_METHOD');
-          }
-          this.methodEnd = position - base;
-          position++;
-          this.targetStart = position - base;
-          state = AT_TARGET;
-          continue;
-        }
-        case AT_TARGET: {
-          while (position < stop && TARGET[buffer[position] as number] === 1) position++;
-          if (position === stop) continue;
-          if (buffer[position] !== SP || position - base === this.targetStart) {
-            const isLineEnd = buffer[position] === CR || buffer[position] === LF;
-            return this.#fail(isLineEnd ? 'ERR_BAD_REQUEST_LINE' : 'ERR_BAD_TARGET');
-          }
-          this.targetEnd = position - base;
-          position++;
-          this.#mark = position - base;
-          state = AT_VERSION;
-          continue;
-        }
-        case AT_VERSION:
-        case AT_STATUS_VERSION: {
-          const at = position - base - this.#mark;
-          if (at === VERSION_BYTES.length) {
-            // RFC 9110 §6.2: a minor version that is not known is the highest one that is.
-            this.saysVersion11 = this.versionMinor === 1;
-            if (this.versionMinor > 1) this.versionMinor = 1;
-            const isSupported = this.#versionMajor === 1;
-            if (state === AT_VERSION) {
-              if (byte !== CR) return this.#fail('ERR_BAD_VERSION');
-              if (!isSupported) return this.#fail('ERR_VERSION_UNSUPPORTED');
-              state = AT_REQUEST_LINE_LF;
-            } else {
-              if (byte !== SP) return this.#fail('ERR_BAD_REQUEST_LINE');
-              if (!isSupported) return this.#fail('ERR_VERSION_UNSUPPORTED');
-              state = AT_STATUS_CODE;
-              this.#mark = position + 1 - base;
-            }
-            position++;
-            continue;
-          }
-          if (at === VERSION_MAJOR_AT || at === VERSION_MINOR_AT) {
-            const digit = byte - 0x30;
-            if (digit < 0 || digit > 9) return this.#fail('ERR_BAD_VERSION');
-            if (at === VERSION_MAJOR_AT) this.#versionMajor = digit;
-            else this.versionMinor = digit;
-          } else if (byte !== VERSION_BYTES[at]) {
-            return this.#fail('ERR_BAD_VERSION');
-          }
-          position++;
-          continue;
-        }
-        case AT_STATUS_CODE: {
-          const digit = byte - 0x30;
-          if (digit < 0 || digit > 9) return this.#fail('ERR_BAD_REQUEST_LINE');
-          this.status = this.status * 10 + digit;
-          position++;
-          if (position - base - this.#mark < 3) continue;
-          // A status under 100 would pass for "no status yet" further on.
-          if (this.status < 100) return this.#fail('ERR_BAD_REQUEST_LINE');
-          this.reasonStart = position - base;
-          this.reasonEnd = this.reasonStart;
-          state = AT_REASON_SPACE;
-          continue;
-        }
-        case AT_REASON_SPACE: {
-          // RFC 9112 §4 wants the space even before an empty reason; many servers leave it out, harmlessly.
-          if (byte === CR) {
-            position++;
-            state = AT_STATUS_LINE_LF;
-            continue;
-          }
-          if (byte !== SP) return this.#fail('ERR_BAD_REQUEST_LINE');
-          position++;
-          this.reasonStart = position - base;
-          state = AT_REASON;
-          continue;
-        }
-        case AT_REASON: {
-          while (position < stop && FIELD_VALUE[buffer[position] as number] === 1) position++;
-          if (position === stop) continue;
-          if (buffer[position] !== CR) return this.#fail('ERR_BAD_LINE_END');
-          this.reasonEnd = position - base;
-          position++;
-          state = AT_STATUS_LINE_LF;
-          continue;
-        }
-        default: {
-          if (byte !== LF) return this.#fail('ERR_BAD_LINE_END');
-          position++;
-          this.fieldsStart = position - base;
-          this.#offset = this.fieldsStart;
-          this.#state = AT_FIELD;
-          return PARSE_DONE;
-        }
-      }
-    }
-    this.#offset = position - base;
-    this.#state = state;
-    if (position === hardEnd) {
-      return this.#fail(isRequest ? 'ERR_TARGET_TOO_LONG' : 'ERR_HEAD_TOO_LARGE');
-    }
     return PARSE_MORE;
   }
 }

@@ -5,9 +5,9 @@
  * decodes has a second reading of a request beside the backend's, and a client that wants to be one client can spell
  * itself one way.
  */
-import { HTAB, LOWER, SEMICOLON, SP } from './bytes.ts';
+import { HTAB, SEMICOLON, SP } from './bytes.ts';
 import { FIELD_COOKIE } from './fields.ts';
-import type { HeadParser } from './head-parser.ts';
+import type { Head } from './head.ts';
 
 /** As `RequestKey` of the snapshot. */
 export interface KeyPart {
@@ -24,18 +24,12 @@ const QUESTION_MARK = 0x3f;
  * @param path of the request, in origin form with its query, or `*`: see `RequestFacts.path`.
  * @returns null where the request lacks the part or it is empty, and for `ip`, which no head tells.
  */
-export function requestKey(
-  part: KeyPart,
-  head: HeadParser,
-  buffer: Buffer,
-  base: number,
-  path: string,
-): string | null {
+export function requestKey(part: KeyPart, head: Head, path: string): string | null {
   switch (part.by) {
     case 'header':
-      return headerValue(head, head.text(buffer, base), part.name);
+      return headerValue(head, part.name);
     case 'cookie':
-      return cookieValue(head, head.text(buffer, base), part.name);
+      return cookieValue(head, part.name);
     case 'query':
       return queryValue(path, part.name);
     case 'path':
@@ -46,33 +40,24 @@ export function requestKey(
 }
 
 /** The first field of that name decides: a list over several lines is not joined. */
-function headerValue(head: HeadParser, text: string, name: string): string | null {
+function headerValue(head: Head, name: string): string | null {
   for (let field = 0; field < head.fieldCount; field++) {
-    const start = head.nameStart(field);
-    if (head.nameEnd(field) - start !== name.length) continue;
-    if (!isNamed(text, start, name)) continue;
-    return filled(text, head.valueStart(field), head.valueEnd(field));
+    if (!head.isNamed(field, name)) continue;
+    return head.valueLength(field) === 0 ? null : head.value(field);
   }
   return null;
-}
-
-/** Whether the text at `start` is `name` (lower case), in any case of its letters. */
-function isNamed(text: string, start: number, name: string): boolean {
-  for (let index = 0; index < name.length; index++) {
-    if (LOWER[text.charCodeAt(start + index)] !== name.charCodeAt(index)) return false;
-  }
-  return true;
 }
 
 /**
  * The first cookie of that name, in any of the Cookie fields (HTTP/2 clients send several: RFC 9113 §8.2.3). Names are
  * told apart by case and quotes are part of a value (RFC 6265 §4.1.1, §5.4).
  */
-function cookieValue(head: HeadParser, text: string, name: string): string | null {
+function cookieValue(head: Head, name: string): string | null {
   for (let field = 0; field < head.fieldCount; field++) {
-    if (head.ids[field] !== FIELD_COOKIE) continue;
-    const end = head.valueEnd(field);
-    let start = head.valueStart(field);
+    if (head.id(field) !== FIELD_COOKIE) continue;
+    const text = head.value(field);
+    const end = text.length;
+    let start = 0;
     while (start < end) {
       const pairEnd = indexOf(text, SEMICOLON, start, end);
       const pairStart = skipSpace(text, start, pairEnd);

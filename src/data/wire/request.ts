@@ -20,7 +20,7 @@ import {
   FIELD_VIA,
 } from './fields.ts';
 import { BODY_NONE, type BodyKind, createFraming, frameRequest } from './framing.ts';
-import type { HeadParser } from './head-parser.ts';
+import { hasToken, type RequestHead } from './head.ts';
 import { isValidHost, parseTarget } from './target.ts';
 
 export interface RequestFacts {
@@ -59,13 +59,8 @@ const options: ConnectionOptions = createConnectionOptions();
  * Reads a parsed head. Returns an error code for anything ambiguous or malformed (protocol.md, 400 and friends).
  * @param ownVia what this instance calls itself in Via: a request that has it is on its way round in a circle. Empty: none.
  */
-export function readRequest(
-  head: HeadParser,
-  buffer: Buffer,
-  base: number,
-  ownVia = '',
-): RequestFacts | ErrorCode {
-  const framingError = frameRequest(head, buffer, base, framing);
+export function readRequest(head: RequestHead, ownVia = ''): RequestFacts | ErrorCode {
+  const framingError = frameRequest(head, framing);
   if (framingError !== null) return framingError;
   let hostField = -1;
   let expectsContinue = false;
@@ -76,52 +71,51 @@ export function readRequest(
   let wantsJson = false;
   let authenticatesConnection = false;
   for (let field = 0; field < head.fieldCount; field++) {
-    switch (head.ids[field]) {
+    switch (head.id(field)) {
       case FIELD_HOST:
         if (hostField !== -1) return 'ERR_DUPLICATE_HOST';
         hostField = field;
         break;
       case FIELD_EXPECT:
-        expectsContinue ||= fieldText(head, buffer, base, field).toLowerCase() === '100-continue';
+        expectsContinue ||= head.value(field).toLowerCase() === '100-continue';
         break;
       case FIELD_UPGRADE:
-        hasWebSocketUpgrade ||= hasToken(fieldText(head, buffer, base, field), 'websocket');
+        hasWebSocketUpgrade ||= hasToken(head.value(field), 'websocket');
         break;
       case FIELD_MAX_FORWARDS:
-        maxForwards = parseMaxForwards(fieldText(head, buffer, base, field));
+        maxForwards = parseMaxForwards(head.value(field));
         break;
       case FIELD_ACCEPT:
-        wantsJson ||= mentionsJson(head, buffer, base, field);
+        wantsJson ||= mentionsJson(head, field);
         break;
       case FIELD_AUTHORIZATION:
-        authenticatesConnection ||= isConnectionScheme(head, buffer, base, field);
+        authenticatesConnection ||= isConnectionScheme(head, field);
         break;
       case FIELD_VIA:
-        if (ownVia !== '' && fieldText(head, buffer, base, field).includes(ownVia)) {
+        if (ownVia !== '' && head.value(field).includes(ownVia)) {
           return 'ERR_LOOP';
         }
         break;
       case FIELD_REQUEST_ID:
         requestIds++;
-        requestId = fieldText(head, buffer, base, field);
+        requestId = head.value(field);
         break;
       default:
     }
   }
-  const text = head.text(buffer, base);
-  const method = methodText(head, text);
+  const { method } = head;
   // Refused before the target is looked at: the target of a CONNECT has a form of its own.
   if (method === 'CONNECT' || method === 'TRACE') return 'ERR_METHOD_REFUSED';
-  const target = parseTarget(method, text.slice(head.targetStart, head.targetEnd));
+  const target = parseTarget(method, head.target);
   if (target === null) return 'ERR_BAD_TARGET';
   let host: string | null = null;
   if (hostField !== -1) {
-    host = fieldText(head, buffer, base, hostField);
+    host = head.value(hostField);
     if (!isValidHost(host)) return 'ERR_BAD_HOST';
   } else if (head.versionMinor === 1) {
     return 'ERR_NO_HOST';
   }
-  readConnectionOptions(head, buffer, base, options);
+  readConnectionOptions(head, options);
   const isVersion11 = head.versionMinor === 1;
   return {
     method,
@@ -150,78 +144,10 @@ export function readRequest(
   };
 }
 
-/** Whether a head that was refused, or is not complete yet, is of a HEAD request: as soon as its method has come. */
-export function isHeadMethod(head: HeadParser | null, buffer: Buffer, base: number): boolean {
-  if (head === null || head.methodEnd - head.lineStart !== 'HEAD'.length) return false;
-  return buffer.latin1Slice(base + head.lineStart, base + head.methodEnd) === 'HEAD';
-}
-
-/** Method and target of a head that was refused later on; null for what did not come so far. */
-export function readRequestLine(
-  head: HeadParser | null,
-  buffer: Buffer,
-  base: number,
-): {
-  readonly method: string | null;
-  readonly path: string | null;
-  readonly protocol: string | null;
-} {
-  if (head === null || head.fieldsStart === 0) return { method: null, path: null, protocol: null };
-  return {
-    method: buffer.latin1Slice(base + head.lineStart, base + head.methodEnd),
-    path: buffer.latin1Slice(base + head.targetStart, base + head.targetEnd),
-    protocol: `HTTP/1.${head.versionMinor}`,
-  };
-}
-
-export function fieldText(head: HeadParser, buffer: Buffer, base: number, field: number): string {
-  return head.text(buffer, base).slice(head.valueStart(field), head.valueEnd(field));
-}
-
-const COMMON_METHODS: readonly string[] = [
-  'GET',
-  'POST',
-  'HEAD',
-  'PUT',
-  'DELETE',
-  'PATCH',
-  'OPTIONS',
-];
-
-/** Nearly all requests have a method whose text exists already. */
-function methodText(head: HeadParser, text: string): string {
-  const { lineStart } = head;
-  const length = head.methodEnd - lineStart;
-  for (let index = 0; index < COMMON_METHODS.length; index++) {
-    const method = COMMON_METHODS[index] as string;
-    if (method.length === length && text.startsWith(method, lineStart)) return method;
-  }
-  return text.slice(lineStart, head.methodEnd);
-}
-
 /** Our answers are a sentence long: whoever lists JSON at all can read it as JSON, whatever the weights say. */
-function mentionsJson(head: HeadParser, buffer: Buffer, base: number, field: number): boolean {
-  if (head.valueEnd(field) - head.valueStart(field) < 'text/json'.length) return false;
-  return fieldText(head, buffer, base, field).toLowerCase().includes('json');
-}
-
-/** Text of the first field with this id, or null. */
-export function findField(
-  head: HeadParser,
-  buffer: Buffer,
-  base: number,
-  id: number,
-): string | null {
-  for (let field = 0; field < head.fieldCount; field++) {
-    if (head.ids[field] === id) return fieldText(head, buffer, base, field);
-  }
-  return null;
-}
-
-/** Whether a comma-separated list holds `token` (lower case). */
-export function hasToken(list: string, token: string): boolean {
-  if (list === token) return true;
-  return list.split(',').some((part) => part.trim().toLowerCase() === token);
+function mentionsJson(head: RequestHead, field: number): boolean {
+  if (head.valueLength(field) < 'text/json'.length) return false;
+  return head.value(field).toLowerCase().includes('json');
 }
 
 function parseMaxForwards(text: string): number {
