@@ -26,8 +26,8 @@ function ratio(scenario, peer, most) {
   return { scenario, rows: named(peer), key: 'ratio', what, most, unit: '×' };
 }
 
-function strategies(key, what, most, unit) {
-  return { scenario: 'pick', rows: ({ backends }) => backends === 100, key, what, most, unit };
+function strategies(count, key, what, most, unit) {
+  return { scenario: 'pick', rows: ({ backends }) => backends === count, key, what, most, unit };
 }
 
 /** What another client feels beside a load, as a multiple of what it feels with HAProxy. */
@@ -62,9 +62,10 @@ const TARGETS = [
     most: 6,
     unit: 'KiB',
   },
-  strategies('ns', '{} backends', 300, 'ns'),
+  strategies(100, 'ns', '{} backends', 300, 'ns'),
   // Reading the heap's size takes a little of the heap: less than one byte a pick is none.
-  strategies('bytes', '{} backends: allocated', 1, 'bytes'),
+  strategies(100, 'bytes', '{} backends: allocated', 1, 'bytes'),
+  strategies(1_000, 'flipMs', '{} backends: a flip', 1, 'ms'),
   {
     scenario: 'tail',
     rows: named('fairlead, left alone'),

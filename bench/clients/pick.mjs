@@ -1,6 +1,6 @@
 /**
  * Picks by each strategy of the built Fairlead, on live backends with their shared counters. Needs --expose-gc.
- * Prints `[{"strategy", "backends", "ns", "bytes"}]`.
+ * Prints `[{"strategy", "backends", "ns", "bytes", "flipMs"}]`.
  */
 import { Backend } from '../../dist/data/backend/backend.js';
 import { createStrategy } from '../../dist/data/balance/strategies.js';
@@ -11,18 +11,25 @@ import { STRATEGY_NAMES } from '../../dist/snapshot/snapshot.js';
 
 const PICKS = 1_000_000;
 const WARM_UP = 300_000;
+/** Times that a backend leaves or comes back, one after the other. */
+const FLIPS = 50;
 /** Requests in flight when the picking begins, spread unevenly. */
 const IN_FLIGHT = 150;
 
 /** Clients, of which many come again. A power of two: taking turns over them costs a mask. */
 const KEYS = Array.from({ length: 1024 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
 
+/** A thousand backends are of uneven weights, from 1 to 256, the same at every run; fewer of 1 to 3. */
+function weightOf(id, count) {
+  return 1 + (count >= 1_000 ? (id * id * 31 + id * 17) % 256 : id % 3);
+}
+
 function backendsOf(count) {
   const io = new ThreadIo();
   const backends = Array.from({ length: count }, (_, id) => {
     const url = `http://127.0.0.1:${10_000 + id}`;
     const counters = createBackendCounters(1);
-    const spec = { id, url, weight: 1 + (id % 3), sessionToken: '', counters };
+    const spec = { id, url, weight: weightOf(id, count), sessionToken: '', counters };
     return new Backend(spec, 0, 1, io);
   });
   for (let request = 0; request < IN_FLIGHT; request++) {
@@ -46,6 +53,19 @@ function timed(strategy) {
   return { ns, bytes: Math.max(0, process.memoryUsage().heapUsed - heap) / PICKS };
 }
 
+/** How long a thread stands still when health flips, up to the first pick after it; the median. */
+function flipped(strategy, backends) {
+  const times = [];
+  for (let flip = 0; flip < FLIPS; flip++) {
+    const eligible = backends.filter(({ id }) => flip % 2 === 0 || id !== flip);
+    const begin = process.hrtime.bigint();
+    strategy.rebuild(eligible);
+    picks(strategy, 1);
+    times.push(Number(process.hrtime.bigint() - begin) / 1e6);
+  }
+  return times.toSorted((a, b) => a - b)[FLIPS / 2];
+}
+
 function measure(name, count) {
   const counters = new ProcessCounters(createProcessCounters(1), 0, 1);
   const strategy = createStrategy(name, {
@@ -66,8 +86,11 @@ function measure(name, count) {
   const runs = [timed(strategy), timed(strategy)];
   const ns = Math.min(...runs.map((run) => run.ns));
   const bytes = Math.min(...runs.map((run) => run.bytes));
-  return { strategy: name, backends: count, ns, bytes };
+  const flipMs = flipped(strategy, backends);
+  return { strategy: name, backends: count, ns, bytes, flipMs };
 }
 
-const results = STRATEGY_NAMES.flatMap((name) => [3, 100].map((count) => measure(name, count)));
+const results = STRATEGY_NAMES.flatMap((name) =>
+  [3, 100, 1_000].map((count) => measure(name, count)),
+);
 process.stdout.write(JSON.stringify(results));

@@ -9,10 +9,10 @@ export const pick = {
   name: 'pick',
   title: 'Picking a backend',
   about:
-    'A pick by each strategy among 3 and among 100 backends: time, and bytes of heap over a million picks without a collection.',
+    'A pick by each strategy among 3, 100 and 1,000 backends (the latter of uneven weights): time, and bytes of heap over a million picks without a collection. Flip: the time for which a thread stands still when one backend leaves or comes back.',
   peers: [],
   quickPeers: [],
-  estimate: ({ options }) => options.rounds * 3,
+  estimate: ({ options }) => options.rounds * 12,
 
   async run({ stage, options }) {
     const rounds = [];
@@ -33,6 +33,7 @@ export const pick = {
       backends,
       ns: median(rounds.map((round) => round[index].ns)),
       bytes: median(rounds.map((round) => round[index].bytes)),
+      flipMs: median(rounds.map((round) => round[index].flipMs)),
     }));
     return { columns: COLUMNS, rows, notes: [] };
   },
@@ -43,4 +44,5 @@ const COLUMNS = [
   { key: 'backends', title: 'backends', digits: 0 },
   { key: 'ns', title: 'ns per pick', digits: 0 },
   { key: 'bytes', title: 'bytes per pick', digits: 2 },
+  { key: 'flipMs', title: 'ms per flip', digits: 2 },
 ];

@@ -111,16 +111,17 @@ describe('verdicts', () => {
     expect(outcomes([own ?? {}, { ...peer, othersPercent: 30 }])).toEqual(['machine was busy']);
   });
 
-  test('each strategy is judged among 100 backends', () => {
+  test('each strategy is judged among 100 backends, and by its flips among 1,000', () => {
     const strategies = ['a', 'b'].flatMap((strategy) =>
-      [3, 100].map((backends) => ({
+      [3, 100, 1_000].map((backends) => ({
         name: `${strategy}, ${backends}`,
         backends,
         ns: 50,
         bytes: 0,
+        flipMs: 0.5,
       })),
     );
-    expect(judge([{ name: 'pick', title: 'Pick', rows: strategies }], ['pick'])).toHaveLength(4);
+    expect(judge([{ name: 'pick', title: 'Pick', rows: strategies }], ['pick'])).toHaveLength(6);
   });
 });
 

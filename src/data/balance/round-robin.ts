@@ -1,75 +1,82 @@
 /**
  * Smooth weighted round robin.
  *
- * The order is that of nginx's smooth algorithm (commit 52327e0627f4, "upstream: smooth weighted round-robin
- * balancing"): each turn every candidate gains its weight, the highest goes and loses the total. Weights 5, 1, 1 give
- * a a b a c a a, never five in a row. The order repeats after sum(weights)/gcd(weights) turns, so it is worked out once
- * per change, and a pick is one lookup at a turn number that all data threads share: the proportions are exact over any
- * full cycle of the whole process, not per thread.
+ * A pick is one lookup at a turn number that all data threads share: the proportions are exact over any full cycle of the
+ * whole process, not per thread. Who has which turn depends on nothing but the weights, so that threads need not agree on
+ * anything else: of a short cycle it is worked out at once and for all (smooth-cycle.ts); of a longer one a stretch at a
+ * time, when its turns come (spread-turns.ts), since health may flip at any moment and no thread may stand still for it.
  */
+import { isQuickCycle, smoothCycle } from './smooth-cycle.ts';
+import { SpreadTurns } from './spread-turns.ts';
 import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
-
-/**
- * Longest cycle kept. Weights whose exact cycle is longer are rounded to shares of a cycle of this length, each at least
- * one turn: an error under 1/MAX_CYCLE of the traffic per backend.
- */
-const MAX_CYCLE = 16_384;
 
 export class RoundRobin<C extends Candidate> implements Strategy<C> {
   readonly #context: StrategyContext;
   #eligible: readonly C[] = [];
-  #cycle: Uint16Array = new Uint16Array(0);
+  /** Turns until the order repeats. */
+  #cycle = 0;
+  /** Null when the whole cycle is in `#owners`. */
+  #spread: SpreadTurns | null = null;
+  /** The turns from `#begin` up to `#end`, and whose they are, by index. */
+  #begin = 0;
+  #end = 0;
+  #owners: Int32Array = new Int32Array(0);
 
   constructor(context: StrategyContext) {
     this.#context = context;
   }
 
   rebuild(eligible: readonly C[]): void {
+    const weights = eligible.map(({ weight }) => weight);
+    const divisor = weights.reduce(greatestCommonDivisor, 0);
+    const shares = weights.map((weight) => weight / divisor);
+    const cycle = shares.reduce((sum, share) => sum + share, 0);
+    const isQuick = isQuickCycle(shares, cycle);
     this.#eligible = eligible;
-    this.#cycle = smoothCycle(eligible.map((candidate) => candidate.weight));
+    this.#cycle = cycle;
+    this.#spread = isQuick ? null : new SpreadTurns(shares, cycle);
+    this.#begin = 0;
+    this.#end = isQuick ? cycle : 0;
+    this.#owners = isQuick ? smoothCycle(shares, cycle) : new Int32Array(0);
   }
 
   pick(_key: string, avoid: readonly C[] | null): C | null {
-    const cycle = this.#cycle;
-    const length = cycle.length;
-    if (length === 0) return null;
-    const turn = this.#context.nextTurn() % length;
-    const chosen = this.#eligible[cycle[turn] as number] as C;
-    if (avoid === null || !avoid.includes(chosen)) return chosen;
-    for (let step = 1; step < length; step++) {
-      const other = this.#eligible[cycle[(turn + step) % length] as number] as C;
+    if (this.#cycle === 0) return null;
+    const turn = this.#context.nextTurn() % this.#cycle;
+    if (turn < this.#begin || turn >= this.#end) this.#workOut(turn);
+    const place = turn - this.#begin;
+    const chosen = this.#eligible[this.#owners[place] as number] as C;
+    return avoid === null || !avoid.includes(chosen) ? chosen : this.#other(place, avoid);
+  }
+
+  #workOut(turn: number): void {
+    const spread = this.#spread as SpreadTurns;
+    spread.moveTo(turn);
+    this.#begin = spread.begin;
+    this.#end = spread.end;
+    this.#owners = spread.owners;
+  }
+
+  /** Whoever has the next turn and is not to be avoided; the owner of this one if all are. */
+  #other(place: number, avoid: readonly C[]): C {
+    const eligible = this.#eligible;
+    const owners = this.#owners;
+    const count = this.#end - this.#begin;
+    for (let step = 1; step < count; step++) {
+      const other = eligible[owners[(place + step) % count] as number] as C;
       if (!avoid.includes(other)) return other;
     }
-    return chosen;
+    // Not everybody has a turn in a stretch.
+    const index = owners[place] as number;
+    for (let step = 1; step < eligible.length; step++) {
+      const other = eligible[(index + step) % eligible.length] as C;
+      if (!avoid.includes(other)) return other;
+    }
+    return eligible[index] as C;
   }
 }
 
 function greatestCommonDivisor(a: number, b: number): number {
   while (b !== 0) [a, b] = [b, a % b];
   return a;
-}
-
-/** The indexes of `weights` in smooth order, each as often as its weight over the common divisor of all. */
-function smoothCycle(weights: readonly number[]): Uint16Array {
-  if (weights.length === 0) return new Uint16Array(0);
-  const divisor = weights.reduce(greatestCommonDivisor);
-  let shares = weights.map((weight) => weight / divisor);
-  let total = shares.reduce((sum, share) => sum + share, 0);
-  if (total > MAX_CYCLE) {
-    const scale = MAX_CYCLE / total;
-    shares = shares.map((share) => Math.max(1, Math.round(share * scale)));
-    total = shares.reduce((sum, share) => sum + share, 0);
-  }
-  const cycle = new Uint16Array(total);
-  const current = new Float64Array(shares.length);
-  for (let turn = 0; turn < total; turn++) {
-    let best = 0;
-    for (let index = 0; index < shares.length; index++) {
-      current[index] = (current[index] as number) + (shares[index] as number);
-      if ((current[index] as number) > (current[best] as number)) best = index;
-    }
-    current[best] = (current[best] as number) - total;
-    cycle[turn] = best;
-  }
-  return cycle;
 }
