@@ -131,8 +131,10 @@ const REMARKS = {
     '`name` is needed by `header`, `cookie` and `query`, and has no meaning by `ip` and `path`. A request without the ' +
     'field, cookie or parameter is taken by its client’s address. Values are compared as they were sent, byte for byte.',
   sticky:
-    '`by` must be given. `name` is needed by `header` and `query`, `secret` is for `cookie` only; a cookie whose name ' +
-    'begins with `__Host-` or `__Secure-` needs TLS. A request without ' +
+    '`by` must be given. `name` is needed by `header` and `query`; `secret`, `same_site`, `secure`, `domain` and `path` ' +
+    'are for `cookie` only. What clients would refuse is an error: `same_site: none`, and a name that begins with ' +
+    '`__Host-` or `__Secure-`, need a cookie that is `secure`; with `__Host-` it has no `domain` and the `path` `/`. ' +
+    'Of several cookies of that name the first that Fairlead has made counts. A request without ' +
     'the field or parameter is taken by its client’s address. When its backend fails, a client gets another one and ' +
     'stays there; a backend that is drained or has the weight 0 keeps the clients that it has. Share a `secret` ' +
     'between instances, and keep it over restarts, so that cookies go on being good.',
@@ -176,6 +178,8 @@ const TEXTS = {
   health_check_path: 'path and query that start with a slash, in visible ASCII',
   'hash.name': 'name',
   'sticky.name': 'name',
+  'sticky.domain': 'host name',
+  'sticky.path': 'path that starts with a slash',
   'sticky.secret': '16 visible ASCII characters or more, without spaces',
   'retries.on_status': 'list of status codes, 400 to 599, none twice',
   'rate_limit.name': 'name',

@@ -2,11 +2,13 @@
  * From the policies of a merged configuration to those of `Settings`: names that a key needs, options that can never
  * take effect beside others (errors), and those that have none at the moment (notes).
  */
+import { compileKey } from './compile-key.ts';
+import { compileSticky } from './compile-sticky.ts';
 import { formatDuration } from './duration.ts';
 import type { MergedConfig } from './merge.ts';
-import { formatPlace, type Problem } from './problem.ts';
+import { type Path, type Report, whereIs } from './policy-report.ts';
+import type { Problem } from './problem.ts';
 import type { BreakerSettings, OutlierSettings, Settings } from './settings.ts';
-import { speaksTls } from './tls-files.ts';
 
 export type PolicySettings = Pick<
   Settings,
@@ -22,17 +24,6 @@ export type PolicySettings = Pick<
   | 'slowStartMs'
   | 'panicThresholdPercent'
 >;
-
-interface Report {
-  /** `at`: where it stands; undefined: at the path itself. */
-  readonly problem: (path: Path, message: string, at?: Path) => void;
-  readonly note: (text: string) => void;
-}
-
-type Path = readonly [string, ...string[]];
-
-/** The session cookie is called so unless told otherwise. */
-const COOKIE_NAME = 'fairlead';
 
 /** How long a request may wait in a queue that is off: never read, but a number all the same. */
 const QUEUE_OFF = { size: 0, timeoutMs: 5000 } as const;
@@ -103,35 +94,6 @@ function compileHash(merged: MergedConfig, report: Report): Settings['hashKey'] 
     report.note(`hash has no effect while the strategy is ${strategy}`);
   }
   return key;
-}
-
-function compileSticky(merged: MergedConfig, report: Report): Settings['sticky'] {
-  const { sticky, sticky_session_ttl: ttlMs } = merged.config;
-  if (!merged.isSound('sticky') || !merged.isSound('enable_sticky_sessions')) return null;
-  if (sticky === false) {
-    if (merged.isGiven(['sticky_session_ttl'])) {
-      report.note('sticky_session_ttl has no effect while enable_sticky_sessions is false');
-    }
-    return null;
-  }
-  const { by, secret } = sticky;
-  if (by === undefined) {
-    report.problem(['sticky', 'by'], 'is missing: ip, cookie, header or query', ['sticky']);
-    return null;
-  }
-  const name = sticky.name ?? (by === 'cookie' ? COOKIE_NAME : undefined);
-  const key = compileKey(merged, report, 'sticky', { by, name });
-  if (secret !== undefined && by !== 'cookie') {
-    report.problem(['sticky', 'secret'], `has no meaning by ${by}: it signs the cookie`);
-  }
-  const needsTls = by === 'cookie' && /^__(Host|Secure)-/i.test(key.name);
-  if (needsTls && merged.isSound('ssl') && !speaksTls(merged.config.ssl)) {
-    report.problem(
-      ['sticky', 'name'],
-      'needs TLS (ssl.enabled): clients take a cookie of such a name only with Secure',
-    );
-  }
-  return { key, ttlMs, secret };
 }
 
 function compileRetries(merged: MergedConfig, report: Report): Settings['retries'] {
@@ -302,45 +264,4 @@ function mustBeShorter(
     report.problem(path, `must be shorter than ${other}${whereIs(merged, limit)}`);
     return;
   }
-}
-
-/** ` (c.yaml:3)` */
-function whereIs({ placeOf }: MergedConfig, path: Path): string {
-  return ` (${formatPlace(placeOf(path))})`;
-}
-
-type KeyBy = Settings['hashKey']['by'];
-
-/** What the name names, and what it may be. Compared with requests byte for byte, but for the case of header fields. */
-const NAMES: Readonly<Record<Exclude<KeyBy, 'ip' | 'path'>, readonly [string, RegExp]>> = {
-  // RFC 9110 §5.1 and RFC 6265 §4.1.1: both are tokens (RFC 9110 §5.6.2).
-  header: ['a header field, such as X-User', /^[\w!#$%&'*+.^`|~-]+$/],
-  cookie: ['a cookie, such as session', /^[\w!#$%&'*+.^`|~-]+$/],
-  query: ['a query parameter as it stands in a URL, such as user', /^[!"$%'-<>-~]+$/],
-};
-
-function compileKey(
-  merged: MergedConfig,
-  report: Report,
-  section: 'hash' | 'sticky' | 'rate_limit',
-  { by, name }: { readonly by: KeyBy; readonly name?: string | undefined },
-): Settings['hashKey'] {
-  const path = [section, 'name'] as const;
-  if (!merged.isSound(section)) return { by, name: '' };
-  if (by === 'ip' || by === 'path') {
-    if (name !== undefined) {
-      const where = whereIs(merged, [section, 'by']);
-      report.problem(path, `has no meaning by ${by}${where}: leave it out`);
-    }
-    return { by, name: '' };
-  }
-  const [what, pattern] = NAMES[by];
-  if (name === undefined) {
-    report.problem(path, `is missing: the name of ${what}`, [section, 'by']);
-    return { by, name: '' };
-  }
-  if (!pattern.test(name)) {
-    report.problem(path, `must be the name of ${what}, not ${JSON.stringify(name)}`);
-  }
-  return { by, name: by === 'header' ? name.toLowerCase() : name };
 }

@@ -1,6 +1,6 @@
 /** The configuration in force, in the words of a config file: made from `Settings`, so that it cannot say anything else. */
 import { isDeepStrictEqual } from 'node:util';
-import type { RequestKey } from '../snapshot/snapshot.ts';
+import type { RequestKey, SessionCookie } from '../snapshot/snapshot.ts';
 import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
 import { isMapping } from './layer.ts';
@@ -140,6 +140,7 @@ function policiesOf(settings: Settings): Readonly<Record<string, unknown>> {
       ...keyOf(sticky.key),
       ttl: formatDuration(sticky.ttlMs),
       ...(sticky.secret === undefined ? {} : { secret: HIDDEN_SECRET }),
+      ...cookieOf(sticky.cookie),
     },
     retries: !isDeepStrictEqual(retries, RETRIES_OFF) && {
       attempts: retries.attempts,
@@ -184,6 +185,12 @@ function policiesOf(settings: Settings): Readonly<Record<string, unknown>> {
 
 function keyOf({ by, name }: RequestKey) {
   return name === '' ? { by } : { by, name };
+}
+
+function cookieOf(cookie: SessionCookie | null) {
+  if (cookie === null) return {};
+  const { sameSite, secure, domain, path } = cookie;
+  return { same_site: sameSite, secure, ...(domain === '' ? {} : { domain }), path };
 }
 
 function durationOrFalse(ms: number): string | false {

@@ -4,6 +4,8 @@
  */
 import { z } from 'zod';
 import {
+  cookieDomain,
+  cookiePath,
   duration,
   durationOrNone,
   nonEmptyText,
@@ -72,6 +74,26 @@ const sticky = z.strictObject(
         'Signs the cookie. Default: one that is made and kept in `state_file`; without that file, a new one at every ' +
           'start, which ends all sessions.',
       )
+      .optional(),
+    same_site: oneOf(['lax', 'strict', 'none'])
+      .describe(
+        'SameSite of the cookie: whether clients send it with requests that other sites make. Default: `lax`.',
+      )
+      .optional(),
+    secure: z
+      .union([z.boolean(), z.literal('auto')], { error: 'must be true, false or auto' })
+      .describe(
+        'Secure of the cookie: clients send it over TLS only. Default: `auto`, which is where they have come by TLS: ' +
+          'to Fairlead, or to one of the `trusted_proxies` that says so by `X-Forwarded-Proto: https`.',
+      )
+      .optional(),
+    domain: cookieDomain()
+      .describe(
+        'Domain of the cookie: clients send it to that host and those below it. Default: to the host they asked, only.',
+      )
+      .optional(),
+    path: cookiePath()
+      .describe('Path of the cookie: clients send it with requests below that path. Default: `/`.')
       .optional(),
   },
   { error: 'must be a mapping' },

@@ -96,6 +96,33 @@ export function requestPath() {
   });
 }
 
+/** What a cookie's Path may be (RFC 6265 §4.1.1): it goes into a field as it stands. */
+export function cookiePath() {
+  return z.string({ error: 'must be a path, such as /shop' }).transform((path, context) => {
+    if (!path.startsWith('/')) return fail(context, 'must start with a slash', `write /${path}`);
+    if (!/^[!-:<-~]*$/.test(path)) {
+      const what = 'must be visible ASCII without spaces and without ";"';
+      return fail(context, `${what}, not ${JSON.stringify(path)}`);
+    }
+    return path;
+  });
+}
+
+const DOMAIN =
+  /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
+
+/** What a cookie's Domain may be: clients pass a leading dot over (RFC 6265 §5.2.3), and an address has none below it. */
+export function cookieDomain() {
+  const what = 'must be a host name, such as example.com';
+  return z.string({ error: what }).transform((value, context): string => {
+    const domain = value.startsWith('.') ? value.slice(1) : value;
+    const isAddress = /^[\d.]+$/.test(domain);
+    return DOMAIN.test(domain) && !isAddress
+      ? domain.toLowerCase()
+      : fail(context, `${what}, not ${JSON.stringify(value)}`);
+  });
+}
+
 /** `*` for all addresses comes out as undefined. */
 export function listenHost() {
   const what = 'must be an IP address, a host name, or * for all addresses';

@@ -1,6 +1,12 @@
 /** Puts together what the data plane runs on. Pure: the same input gives an equal snapshot. */
 import type { Settings } from '../config/settings.ts';
-import type { BackendSnapshot, Eligibility, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
+import type {
+  BackendSnapshot,
+  Eligibility,
+  Snapshot,
+  Sticky,
+  StrategyName,
+} from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { sessionToken } from './session-token.ts';
 
@@ -20,7 +26,7 @@ export interface SnapshotParts {
 
 export function buildSnapshot(parts: SnapshotParts): Snapshot {
   const { settings } = parts;
-  const secret = settings.sticky?.key.by === 'cookie' ? parts.sessionSecret : undefined;
+  const secret = settings.sticky?.cookie ? parts.sessionSecret : undefined;
   return {
     instanceName: parts.instanceName,
     generation: parts.generation,
@@ -37,7 +43,7 @@ export function buildSnapshot(parts: SnapshotParts): Snapshot {
       maxConnections: settings.maxConnections,
       maxRequests: settings.maxRequests,
       hashKey: settings.hashKey,
-      sticky: settings.sticky && { key: settings.sticky.key, ttlMs: settings.sticky.ttlMs },
+      sticky: settings.sticky && withoutSecret(settings.sticky),
       retries: settings.retries,
       queue: settings.queue,
       rateLimit: settings.rateLimit,
@@ -55,6 +61,10 @@ export function buildSnapshot(parts: SnapshotParts): Snapshot {
       format: settings.accessLog === false ? 'json' : settings.accessLog.format,
     },
   };
+}
+
+function withoutSecret({ key, ttlMs, cookie }: Sticky): Sticky {
+  return { key, ttlMs, cookie };
 }
 
 function backendSnapshot(backend: Backend, secret: string | undefined): BackendSnapshot {

@@ -13,7 +13,7 @@ export function sessionToken(secret: string, url: string): string {
 
 /** Sessions go by cookie, and the config names no secret to sign them with. */
 export function needsSessionSecret({ sticky }: Settings): boolean {
-  return sticky?.key.by === 'cookie' && sticky.secret === undefined;
+  return sticky !== null && sticky.cookie !== null && sticky.secret === undefined;
 }
 
 export function makeSessionSecret(): string {

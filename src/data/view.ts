@@ -119,7 +119,7 @@ function backendsOf({ backends }: View, ids: readonly number[]): readonly Backen
 }
 
 function createSessions(sticky: Sticky, parts: ViewParts): Sessions<Backend> {
-  if (sticky.key.by === 'cookie') return new CookieSessions(sticky);
+  if (sticky.cookie !== null) return new CookieSessions(sticky, sticky.cookie);
   return new TableSessions(
     sticky,
     parts.clientTables.sessions,

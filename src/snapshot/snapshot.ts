@@ -57,10 +57,22 @@ export interface RequestKey {
   readonly name: string;
 }
 
+/** The attributes of the cookie that carries a session (RFC 6265 §4.1.2). */
+export interface SessionCookie {
+  readonly sameSite: 'lax' | 'strict' | 'none';
+  /** `auto`: where the client came by TLS, to us or to a trusted proxy that says so. */
+  readonly secure: boolean | 'auto';
+  /** Empty: the host that was asked, and no other. */
+  readonly domain: string;
+  readonly path: string;
+}
+
 export interface Sticky {
   readonly key: RequestKey;
   /** How long a client stays with its backend: after its last request, for a cookie after it was set. */
   readonly ttlMs: number;
+  /** Of the cookie that we set; null where sessions go by something else. */
+  readonly cookie: SessionCookie | null;
 }
 
 export interface Retries {

@@ -5,12 +5,16 @@ import {
   TableSessions,
 } from '../../src/data/balance/stickiness.ts';
 import { createClientTable } from '../../src/snapshot/client-table.ts';
-import type { Sticky } from '../../src/snapshot/snapshot.ts';
+import type { SessionCookie, Sticky } from '../../src/snapshot/snapshot.ts';
 import { candidates } from './strategy-cases.ts';
 
 const TTL_MS = 60_000;
-const BY_ADDRESS: Sticky = { key: { by: 'ip', name: '' }, ttlMs: TTL_MS };
-const BY_COOKIE: Sticky = { key: { by: 'cookie', name: 'fairlead' }, ttlMs: TTL_MS };
+const BY_ADDRESS: Sticky = { key: { by: 'ip', name: '' }, ttlMs: TTL_MS, cookie: null };
+const BY_COOKIE: Sticky = {
+  key: { by: 'cookie', name: 'fairlead' },
+  ttlMs: TTL_MS,
+  cookie: { sameSite: 'lax', secure: 'auto', domain: '', path: '/' },
+};
 
 function backends(...weights: readonly number[]): SessionBackend[] {
   return candidates(...weights).map((candidate) =>
@@ -179,7 +183,7 @@ function byCookie(
   keepers: readonly SessionBackend[] = eligible,
   sticky = BY_COOKIE,
 ): CookieSessions<SessionBackend> {
-  const sessions = new CookieSessions<SessionBackend>(sticky);
+  const sessions = new CookieSessions<SessionBackend>(sticky, sticky.cookie as SessionCookie);
   sessions.rebuild(eligible, keepers);
   return sessions;
 }
@@ -224,9 +228,41 @@ describe('a session in a cookie', () => {
   });
 
   test('has the name and the time that are configured, in whole seconds', () => {
-    const sticky = { key: { by: 'cookie', name: 'srv' }, ttlMs: 1_500 } as const;
+    const sticky = { ...BY_COOKIE, key: { by: 'cookie', name: 'srv' }, ttlMs: 1_500 } as const;
     const all = backends(1);
     const line = byCookie(all, all, sticky).cookieLine(null, all[0] as SessionBackend, false);
     expect(line).toBe('Set-Cookie: srv=token-0; Path=/; Max-Age=2; HttpOnly; SameSite=Lax\r\n');
+  });
+
+  test.each([
+    [{}, '; Path=/; Max-Age=60; HttpOnly; SameSite=Lax', '; Secure'],
+    [{ secure: true }, '; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure', ''],
+    [{ secure: false, sameSite: 'strict' }, '; Path=/; Max-Age=60; HttpOnly; SameSite=Strict', ''],
+    [
+      { domain: 'example.com', path: '/shop' },
+      '; Path=/shop; Domain=example.com; Max-Age=60; HttpOnly; SameSite=Lax',
+      '; Secure',
+    ],
+    // Clients would refuse SameSite=None without Secure.
+    [{ sameSite: 'none' }, '; Path=/; Max-Age=60; HttpOnly', '; SameSite=None; Secure'],
+  ] as const)('has the attributes of %j', (attributes, expected, more) => {
+    const cookie = { ...(BY_COOKIE.cookie as SessionCookie), ...attributes };
+    const all = backends(1);
+    const sessions = byCookie(all, all, { ...BY_COOKIE, cookie });
+    const [backend] = all as [SessionBackend];
+    const start = 'Set-Cookie: fairlead=token-0';
+    expect(sessions.cookieLine(null, backend, false)).toBe(`${start}${expected}\r\n`);
+    expect(sessions.cookieLine(null, backend, true)).toBe(`${start}${expected}${more}\r\n`);
+  });
+
+  test('is known while its backend keeps sessions', () => {
+    const all = backends(1, 1);
+    const sessions = byCookie(all.slice(1), all);
+    expect(['token-0', 'token-1', 'token-2', ''].map((key) => sessions.isKnown(key))).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 });

@@ -28,7 +28,8 @@ limits: { request_line: 1000, head: 1MiB, fields: 5, body: 1GB, client_connectio
 max_connections: 7
 max_requests: 6
 queue: { size: 9, timeout: 1s }
-sticky: { by: cookie, name: shop, ttl: 2h, secret: my-secret-of-16-or-more }
+sticky: { by: cookie, name: shop, ttl: 2h, secret: my-secret-of-16-or-more, same_site: strict, secure: false,
+  domain: example.com, path: /shop }
 retries: { attempts: 2, per_try_timeout: 2s, on_status: [503, 502], budget_percent: 0, replay_buffer: false,
   backoff: false, hedge_after: 1s, non_idempotent: true }
 outlier_detection: { consecutive_failures: false, consecutive_5xx: 8, failure_percent: 90, min_requests: 2, interval: 3s,
@@ -116,6 +117,10 @@ const policies = some({
       some({
         name: fc.stringMatching(/^\w{1,9}$/),
         secret: fc.stringMatching(/^[!-#%-~]{16,20}$/),
+        same_site: fc.constantFrom('lax', 'strict'),
+        secure: fc.constantFrom(true, false, 'auto'),
+        domain: fc.stringMatching(/^[a-z]\w{0,3}\.example$/).map((one) => one.replaceAll('_', '')),
+        path: fc.stringMatching(/^\/\w{0,9}$/),
       }).map((one) => ({ by: 'cookie', ...one })),
     ),
   ),

@@ -115,7 +115,8 @@ test.each(['random-two', 'peak-ewma', 'ip-hash', 'consistent-hash'])('strategy: 
 });
 
 describe('sticky sessions', () => {
-  const byIp = { key: { by: 'ip', name: '' }, ttlMs: 3_600_000, secret: undefined };
+  const byIp = { key: { by: 'ip', name: '' }, ttlMs: 3_600_000, secret: undefined, cookie: null };
+  const cookie = { sameSite: 'lax', secure: 'auto', domain: '', path: '/' };
 
   test.each([
     ['enable_sticky_sessions: true', byIp],
@@ -125,14 +126,34 @@ describe('sticky sessions', () => {
     ['sticky: { by: ip }\nenable_sticky_sessions: true', byIp],
     ['sticky: { ttl: 1s }\nenable_sticky_sessions: true', { ...byIp, ttlMs: 1000 }],
     ['sticky: false\nenable_sticky_sessions: false', null],
-    ['sticky: { by: cookie }', { ...byIp, key: { by: 'cookie', name: 'fairlead' } }],
+    ['sticky: { by: cookie }', { ...byIp, key: { by: 'cookie', name: 'fairlead' }, cookie }],
     [
       'sticky: { by: cookie, ttl: 60m }\nsticky_session_ttl: 1h',
-      { ...byIp, key: { by: 'cookie', name: 'fairlead' } },
+      { ...byIp, key: { by: 'cookie', name: 'fairlead' }, cookie },
     ],
     [
       'sticky: { by: cookie, name: Shop, secret: 0123456789abcdef, ttl: 2s }',
-      { key: { by: 'cookie', name: 'Shop' }, ttlMs: 2000, secret: '0123456789abcdef' },
+      { key: { by: 'cookie', name: 'Shop' }, ttlMs: 2000, secret: '0123456789abcdef', cookie },
+    ],
+    [
+      'sticky: { by: cookie, same_site: strict, secure: false, domain: .Example.com, path: /shop }',
+      {
+        ...byIp,
+        key: { by: 'cookie', name: 'fairlead' },
+        cookie: { sameSite: 'strict', secure: false, domain: 'example.com', path: '/shop' },
+      },
+    ],
+    [
+      'sticky: { by: cookie, same_site: none, secure: true }',
+      {
+        ...byIp,
+        key: { by: 'cookie', name: 'fairlead' },
+        cookie: { ...cookie, sameSite: 'none', secure: true },
+      },
+    ],
+    [
+      'trusted_proxies: [10.0.0.1]\nsticky: { by: cookie, name: __Host-a, same_site: none }',
+      { ...byIp, key: { by: 'cookie', name: '__Host-a' }, cookie: { ...cookie, sameSite: 'none' } },
     ],
     ['sticky: { by: header, name: X-User }', { ...byIp, key: { by: 'header', name: 'x-user' } }],
     [

@@ -58,7 +58,59 @@ test.each([
   ],
   [
     'sticky: { by: cookie, name: __Host-shop }',
-    '1:29: sticky.name: needs TLS (ssl.enabled): clients take a cookie of such a name only with Secure',
+    '1:29: sticky.name: needs TLS (ssl.enabled, or trusted_proxies that speak it), or sticky.secure: true: clients take a cookie of such a name only with Secure',
+  ],
+  [
+    'sticky: { by: cookie, name: __Secure-shop, secure: false }',
+    '1:29: sticky.name: needs sticky.secure, which is false: clients take a cookie of such a name only with Secure',
+  ],
+  [
+    'sticky: { by: cookie, name: __Host-shop, secure: true, domain: a.example }',
+    '1:64: sticky.domain: clients refuse a Domain where the name begins with __Host-',
+  ],
+  [
+    'sticky: { by: cookie, name: __host-shop, secure: true, path: /shop }',
+    '1:62: sticky.path: must be / where the name begins with __Host-',
+  ],
+  [
+    'sticky: { by: cookie, same_site: none }',
+    '1:34: sticky.same_site: needs TLS (ssl.enabled, or trusted_proxies that speak it), or sticky.secure: true: clients take none only with Secure',
+  ],
+  [
+    'sticky: { by: cookie, same_site: none, secure: false }',
+    '1:34: sticky.same_site: needs sticky.secure, which is false: clients take none only with Secure',
+  ],
+  [
+    'sticky: { by: cookie, same_site: Lax }',
+    '1:34: sticky.same_site: must be one of lax, strict, none, not "Lax" (did you mean "lax"?)',
+  ],
+  [
+    'sticky: { by: cookie, secure: yes }',
+    '1:31: sticky.secure: must be true, false or auto, not "yes"',
+  ],
+  [
+    'sticky: { by: cookie, domain: "a.example; Path=/" }',
+    '1:31: sticky.domain: must be a host name, such as example.com, not "a.example; Path=/"',
+  ],
+  [
+    'sticky: { by: cookie, domain: "a\\r\\nX: y" }',
+    '1:31: sticky.domain: must be a host name, such as example.com, not "a\\r\\nX: y"',
+  ],
+  [
+    'sticky: { by: cookie, domain: 127.0.0.1 }',
+    '1:31: sticky.domain: must be a host name, such as example.com, not "127.0.0.1"',
+  ],
+  [
+    'sticky: { by: cookie, path: shop }',
+    '1:29: sticky.path: must start with a slash (write /shop)',
+  ],
+  ...['/a;b', '/a b', '/a\\r\\nb', '/\u00e4'].map((path) => [
+    `sticky: { by: cookie, path: "${path}" }`,
+    `1:29: sticky.path: must be visible ASCII without spaces and without ";", not "${path}"`,
+  ]),
+  [
+    'sticky: { by: ip, path: /shop }',
+    '1:25: sticky.path: has no meaning by ip: it is an attribute of the cookie',
   ],
   ['sticky: { by: cookie, name: "" }', '1:29: sticky.name: must not be empty'],
   [

@@ -12,7 +12,13 @@ const A = 'http://127.0.0.1:1';
 const B = 'http://127.0.0.1:2';
 
 function sticky(by: 'cookie' | 'ip', secret?: string): Settings['sticky'] {
-  return { key: { by, name: by === 'cookie' ? 'fairlead' : '' }, ttlMs: 1000, secret };
+  const isCookie = by === 'cookie';
+  return {
+    key: { by, name: isCookie ? 'fairlead' : '' },
+    ttlMs: 1000,
+    secret,
+    cookie: isCookie ? { sameSite: 'lax', secure: 'auto', domain: '', path: '/' } : null,
+  };
 }
 
 function tokens(changes: Partial<Settings>, from?: Registry): string[] {

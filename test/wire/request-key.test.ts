@@ -55,6 +55,50 @@ describe('by cookie', () => {
   });
 });
 
+describe('by cookie, where some are known', () => {
+  const choice = { isKnown: (key: string) => key.startsWith('our') };
+
+  function chosenOf(...lines: readonly string[]): unknown {
+    const head = held('request', getWith(...lines));
+    return requestKey({ by: 'cookie', name: 'id' }, head, '/', choice);
+  }
+
+  test.each([
+    [['Cookie: id=our1'], 'our1'],
+    [['Cookie: id=x; id=our1'], 'our1'],
+    [['Cookie: id=our1; id=x'], 'our1'],
+    [['Cookie: id=our1; id=our2'], 'our1'],
+    [['Cookie: id=x; a=b', 'Cookie: id=y; id=our1; id=our2'], 'our1'],
+    [['Cookie: id=; id=our1'], 'our1'],
+    [['Cookie: id=x; id=y'], 'x'],
+    [['Cookie: id=; id=y'], 'y'],
+    [['Cookie: id='], null],
+    [['Cookie: a=our1'], null],
+  ])('%j', (lines, expected) => {
+    expect(chosenOf(...lines)).toBe(expected);
+  });
+
+  test('a request with a thousand of them costs as much as one with sixteen', () => {
+    const asked: string[] = [];
+    const head = held('request', getWith(`Cookie: ${'id=x; '.repeat(1_000)}`));
+    const counting = { isKnown: (key: string) => asked.push(key) < 0 };
+    expect(requestKey({ by: 'cookie', name: 'id' }, head, '/', counting)).toBe('x');
+    expect(asked).toHaveLength(16);
+  });
+
+  test('any order of any cookies: the first known one, else the first', () => {
+    const value = fc.constantFrom('our1', 'our2', 'x', 'y');
+    fc.assert(
+      fc.property(fc.array(fc.array(value, { maxLength: 5 }), { maxLength: 3 }), (rows) => {
+        const lines = rows.map((row) => `Cookie: ${row.map((one) => `id=${one}`).join('; ')}`);
+        const all = rows.flat();
+        const expected = all.find((one) => one.startsWith('our')) ?? all[0] ?? null;
+        expect(chosenOf(...lines)).toBe(expected);
+      }),
+    );
+  });
+});
+
 describe('by query', () => {
   test.each([
     ['/?id=1', '1'],

@@ -11,7 +11,7 @@
  * no others: it is among the keepers and not among the eligible.
  */
 import { ClientTable, NO_ENTRY } from '../../snapshot/client-table.ts';
-import type { Sticky } from '../../snapshot/snapshot.ts';
+import type { SessionCookie, Sticky } from '../../snapshot/snapshot.ts';
 import { hashText } from './hash.ts';
 import { IpHash } from './ip-hash.ts';
 import type { Candidate } from './strategy.ts';
@@ -31,6 +31,8 @@ export interface Sessions<C extends SessionBackend> {
    * where sessions go by cookie, and else its client's address.
    */
   lookup(key: string | null): C | null;
+  /** Whether a session that goes on is at this key: of several that a request has, the first such counts. */
+  isKnown(key: string): boolean;
   /**
    * The first choice for a client without a session; null when that is the pool's strategy's, or nobody is eligible.
    * @param avoid as in `Strategy.pick`.
@@ -41,8 +43,9 @@ export interface Sessions<C extends SessionBackend> {
   /**
    * The field line by which a response from this backend tells its client where it is from now on, ended by CR LF; empty
    * when the request's cookie said so already, and where sessions don't go by cookie.
+   * @param isSecure the client came by TLS.
    */
-  cookieLine(key: string | null, backend: C, isTls: boolean): string;
+  cookieLine(key: string | null, backend: C, isSecure: boolean): string;
 }
 
 /** By address, header or query parameter. Values of the table's entries: the backend's id. */
@@ -83,6 +86,10 @@ export class TableSessions<C extends SessionBackend> implements Sessions<C> {
     return backend;
   }
 
+  isKnown(): boolean {
+    return true;
+  }
+
   choose(key: string | null, avoid: readonly C[] | null): C | null {
     return key === null ? null : this.#firstChoice.pick(key, avoid);
   }
@@ -111,26 +118,34 @@ export class TableSessions<C extends SessionBackend> implements Sessions<C> {
  * that says nothing to whoever reads it; one that no keeper has, forged or from elsewhere, is no session.
  */
 export class CookieSessions<C extends SessionBackend> implements Sessions<C> {
-  readonly #name: string;
-  readonly #maxAgeSeconds: number;
+  /** `NAME=`, and the attributes of each kind. */
+  readonly #start: string;
+  readonly #attributes: string;
+  readonly #secureAttributes: string;
   #keepers: ReadonlyMap<string, C> = new Map();
   /** Made once for each backend. */
   #lines = new Map<C, string>();
-  #tlsLines = new Map<C, string>();
+  #secureLines = new Map<C, string>();
 
-  constructor(sticky: Sticky) {
-    this.#name = sticky.key.name;
-    this.#maxAgeSeconds = Math.ceil(sticky.ttlMs / 1_000);
+  constructor({ key, ttlMs }: Sticky, cookie: SessionCookie) {
+    this.#start = `Set-Cookie: ${key.name}=`;
+    const maxAge = `Max-Age=${Math.ceil(ttlMs / 1_000)}`;
+    this.#attributes = attributes(cookie, maxAge, cookie.secure === true);
+    this.#secureAttributes = attributes(cookie, maxAge, cookie.secure !== false);
   }
 
   rebuild(_eligible: readonly C[], keepers: readonly C[]): void {
     this.#keepers = new Map(keepers.map((keeper) => [keeper.spec.sessionToken, keeper]));
     this.#lines = new Map();
-    this.#tlsLines = new Map();
+    this.#secureLines = new Map();
   }
 
   lookup(key: string | null): C | null {
     return key === null ? null : (this.#keepers.get(key) ?? null);
+  }
+
+  isKnown(key: string): boolean {
+    return this.#keepers.has(key);
   }
 
   choose(): null {
@@ -141,14 +156,29 @@ export class CookieSessions<C extends SessionBackend> implements Sessions<C> {
     // The response tells the client.
   }
 
-  cookieLine(key: string | null, backend: C, isTls: boolean): string {
+  cookieLine(key: string | null, backend: C, isSecure: boolean): string {
     if (key === backend.spec.sessionToken) return '';
-    const lines = isTls ? this.#tlsLines : this.#lines;
+    const lines = isSecure ? this.#secureLines : this.#lines;
     let line = lines.get(backend);
     if (line === undefined) {
-      line = `Set-Cookie: ${this.#name}=${backend.spec.sessionToken}; Path=/; Max-Age=${this.#maxAgeSeconds}; HttpOnly; SameSite=Lax${isTls ? '; Secure' : ''}\r\n`;
+      const rest = isSecure ? this.#secureAttributes : this.#attributes;
+      line = `${this.#start}${backend.spec.sessionToken}${rest}\r\n`;
       lines.set(backend, line);
     }
     return line;
   }
+}
+
+const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const;
+
+function attributes(
+  { domain, path, sameSite }: SessionCookie,
+  maxAge: string,
+  isSecure: boolean,
+): string {
+  const scope = domain === '' ? '' : `; Domain=${domain}`;
+  // Clients refuse SameSite=None without Secure; without SameSite they take it, as Lax or as None.
+  const hasSite = isSecure || sameSite !== 'none';
+  const site = hasSite ? `; SameSite=${SAME_SITE[sameSite]}` : '';
+  return `; Path=${path}${scope}; ${maxAge}; HttpOnly${site}${isSecure ? '; Secure' : ''}`;
 }

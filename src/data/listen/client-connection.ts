@@ -369,7 +369,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
       forwarded: forwardRequest(parser, facts, this.forwardContext, requestId),
       clientAddress,
       keys: this.#view.needsKeys
-        ? readKeys(context.view.snapshot.pool, parser, facts.path, clientAddress)
+        ? readKeys(this.#view, parser, facts.path, clientAddress, this.forwardContext)
         : null,
       requestId,
       pin: this.#pin,

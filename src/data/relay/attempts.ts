@@ -276,13 +276,13 @@ export class Attempts implements HedgeOwner, Waiter, Waiting {
   }
 
   /** Field lines of ours for the response of the current attempt; the session is settled by that. */
-  addedFields(isTls: boolean): string {
+  addedFields(isSecure: boolean): string {
     const { sessions, panicLine } = this.view;
     if (sessions === null || !this.#bindsSession) return panicLine;
     const key = this.#request.keys?.session ?? null;
     const { backend } = this.current as Attempt;
     sessions.bind(key, backend);
-    return panicLine + sessions.cookieLine(key, backend, isTls);
+    return panicLine + sessions.cookieLine(key, backend, isSecure);
   }
 
   #adopt(attempt: Attempt): void {

@@ -309,7 +309,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   addedFields(): string {
-    return this.#attempts.addedFields(this.#client.isTls);
+    return this.#attempts.addedFields(this.#request.keys?.isSecure ?? this.#client.isTls);
   }
 
   decideConnection(bodyNeedsClose: boolean): string {

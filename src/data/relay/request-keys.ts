@@ -1,8 +1,10 @@
 /** What the pool's policies know a request by: read from its head, while that is at hand, and only where a policy asks. */
-import type { PoolSnapshot, RequestKey } from '../../snapshot/snapshot.ts';
+import type { PoolSnapshot } from '../../snapshot/snapshot.ts';
 import { clientNetwork } from '../limit/client-network.ts';
-import type { Head } from '../wire/head.ts';
-import { requestKey } from '../wire/request-key.ts';
+import { FIELD_FORWARDED_PROTO } from '../wire/fields.ts';
+import type { ForwardContext } from '../wire/forward-request.ts';
+import { findField, type Head } from '../wire/head.ts';
+import { type KeyChoice, requestKey } from '../wire/request-key.ts';
 
 export interface RequestKeys {
   /** For the strategy. */
@@ -11,6 +13,14 @@ export interface RequestKeys {
   readonly session: string | null;
   /** For the rate limit. */
   readonly rate: string;
+  /** The client came by TLS, to us or to a trusted proxy. Read for the session cookie alone. */
+  readonly isSecure: boolean;
+}
+
+/** What is asked for: of a view. */
+interface KeyRules {
+  readonly snapshot: { readonly pool: PoolSnapshot };
+  readonly sessions: KeyChoice | null;
 }
 
 /** Whether anything but the client's address is asked for, which every request has. */
@@ -21,19 +31,31 @@ export function needsKeys({ sticky, rateLimit, strategy, hashKey }: PoolSnapshot
 
 /** @param path as in `RequestFacts.path`. */
 export function readKeys(
-  { sticky, rateLimit, strategy, hashKey }: PoolSnapshot,
+  { snapshot, sessions }: KeyRules,
   head: Head,
   path: string,
   clientAddress: string,
+  context: ForwardContext,
 ): RequestKeys {
-  const read = (key: RequestKey): string | null => requestKey(key, head, path);
-  const hash = strategy === 'consistent-hash' ? read(hashKey) : null;
-  const session = sticky === null ? null : read(sticky.key);
-  const rate = rateLimit === null ? null : read(rateLimit.key);
+  const { sticky, rateLimit, strategy, hashKey } = snapshot.pool;
+  const hash = strategy === 'consistent-hash' ? requestKey(hashKey, head, path) : null;
+  const session = sticky === null ? null : requestKey(sticky.key, head, path, sessions);
+  const rate = rateLimit === null ? null : requestKey(rateLimit.key, head, path);
   return {
     hash: hash ?? clientAddress,
-    session: sticky === null || sticky.key.by === 'cookie' ? session : (session ?? clientAddress),
+    session: sticky === null || sticky.cookie !== null ? session : (session ?? clientAddress),
     // No header can be written that counts as somebody's address.
     rate: rate === null ? clientNetwork(clientAddress) : `=${rate}`,
+    isSecure: sticky?.cookie?.secure === 'auto' && isSecure(head, context),
   };
+}
+
+/** A trusted proxy knows better than our own connection with it. The first of several was the client's. */
+function isSecure(head: Head, { isTrusted, scheme }: ForwardContext): boolean {
+  const said = isTrusted ? findField(head, FIELD_FORWARDED_PROTO) : null;
+  if (said === null) return scheme === 'https';
+  const comma = said.indexOf(',');
+  const first = (comma === -1 ? said : said.slice(0, comma)).trim().toLowerCase();
+  // Some say the scheme of a WebSocket as its client wrote it.
+  return first === 'https' || first === 'wss';
 }

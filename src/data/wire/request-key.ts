@@ -20,16 +20,30 @@ const AMPERSAND = 0x26;
 const EQUALS = 0x3d;
 const QUESTION_MARK = 0x3f;
 
+/** Says which of several cookies of one name is meant: those of other paths and domains come along. */
+export interface KeyChoice {
+  isKnown(key: string): boolean;
+}
+
+/** Cookies of one name that are looked at: more than any client keeps, and fewer than a head has room for. */
+const MAX_CHOICES = 16;
+
 /**
  * @param path of the request, in origin form with its query, or `*`: see `RequestFacts.path`.
+ * @param choice of several cookies of the name, the first that is known is taken; without one, or when none is, the first.
  * @returns null where the request lacks the part or it is empty, and for `ip`, which no head tells.
  */
-export function requestKey(part: KeyPart, head: Head, path: string): string | null {
+export function requestKey(
+  part: KeyPart,
+  head: Head,
+  path: string,
+  choice: KeyChoice | null = null,
+): string | null {
   switch (part.by) {
     case 'header':
       return headerValue(head, part.name);
     case 'cookie':
-      return cookieValue(head, part.name);
+      return cookieValue(head, part.name, choice);
     case 'query':
       return queryValue(path, part.name);
     case 'path':
@@ -49,10 +63,12 @@ function headerValue(head: Head, name: string): string | null {
 }
 
 /**
- * The first cookie of that name, in any of the Cookie fields (HTTP/2 clients send several: RFC 9113 §8.2.3). Names are
- * told apart by case and quotes are part of a value (RFC 6265 §4.1.1, §5.4).
+ * The first cookie of that name that is known, or the first at all, in any of the Cookie fields (HTTP/2 clients send
+ * several: RFC 9113 §8.2.3). Names are told apart by case and quotes are part of a value (RFC 6265 §4.1.1, §5.4).
  */
-function cookieValue(head: Head, name: string): string | null {
+function cookieValue(head: Head, name: string, choice: KeyChoice | null): string | null {
+  let first: string | null = null;
+  let seen = 0;
   for (let field = 0; field < head.fieldCount; field++) {
     if (head.id(field) !== FIELD_COOKIE) continue;
     const text = head.value(field);
@@ -63,12 +79,15 @@ function cookieValue(head: Head, name: string): string | null {
       const pairStart = skipSpace(text, start, pairEnd);
       if (isPairOf(text, pairStart, pairEnd, name)) {
         const valueStart = skipSpace(text, pairStart + name.length + 1, pairEnd);
-        return filled(text, valueStart, dropSpace(text, valueStart, pairEnd));
+        const value = filled(text, valueStart, dropSpace(text, valueStart, pairEnd));
+        if (choice === null || (value !== null && choice.isKnown(value))) return value;
+        first ??= value;
+        if (++seen === MAX_CHOICES) return first;
       }
       start = pairEnd + 1;
     }
   }
-  return null;
+  return first;
 }
 
 /** The first parameter of that name (`application/x-www-form-urlencoded` as it stands, pairs between `&`). */

@@ -1,0 +1,106 @@
+/** `sticky`, from the merged configuration to `Settings`: what goes with which `by`, and which cookies clients would refuse. */
+import type { SessionCookie } from '../snapshot/snapshot.ts';
+import { compileKey } from './compile-key.ts';
+import type { MergedConfig } from './merge.ts';
+import type { Path, Report } from './policy-report.ts';
+import type { Settings } from './settings.ts';
+import { speaksTls } from './tls-files.ts';
+
+/** The session cookie is called so unless told otherwise. */
+const COOKIE_NAME = 'fairlead';
+
+/** What has a meaning for the cookie that Fairlead sets, and for nothing else. */
+const OF_THE_COOKIE = [
+  ['secret', 'it signs the cookie'],
+  ['same_site', 'it is an attribute of the cookie'],
+  ['secure', 'it is an attribute of the cookie'],
+  ['domain', 'it is an attribute of the cookie'],
+  ['path', 'it is an attribute of the cookie'],
+] as const;
+
+export function compileSticky(merged: MergedConfig, report: Report): Settings['sticky'] {
+  const { sticky, sticky_session_ttl: ttlMs } = merged.config;
+  if (!merged.isSound('sticky') || !merged.isSound('enable_sticky_sessions')) return null;
+  if (sticky === false) {
+    if (merged.isGiven(['sticky_session_ttl'])) {
+      report.note('sticky_session_ttl has no effect while enable_sticky_sessions is false');
+    }
+    return null;
+  }
+  const { by, secret } = sticky;
+  if (by === undefined) {
+    report.problem(['sticky', 'by'], 'is missing: ip, cookie, header or query', ['sticky']);
+    return null;
+  }
+  const name = sticky.name ?? (by === 'cookie' ? COOKIE_NAME : undefined);
+  const key = compileKey(merged, report, 'sticky', { by, name });
+  if (by === 'cookie') {
+    const cookie = compileCookie(merged, report, key.name, sticky);
+    return { key, ttlMs, secret, cookie };
+  }
+  for (const [option, what] of OF_THE_COOKIE) {
+    if (sticky[option] === undefined) continue;
+    report.problem(['sticky', option], `has no meaning by ${by}: ${what}`);
+  }
+  return { key, ttlMs, secret, cookie: null };
+}
+
+interface CookieOptions {
+  readonly same_site?: SessionCookie['sameSite'] | undefined;
+  readonly secure?: SessionCookie['secure'] | undefined;
+  readonly domain?: string | undefined;
+  readonly path?: string | undefined;
+}
+
+function compileCookie(
+  merged: MergedConfig,
+  report: Report,
+  name: string,
+  { same_site: sameSite = 'lax', secure = 'auto', domain = '', path = '/' }: CookieOptions,
+): SessionCookie {
+  const cookie = { sameSite, secure, domain, path };
+  const isHost = /^__Host-/i.test(name);
+  // Draft RFC 6265bis §4.1.3: clients refuse a cookie that does not keep what its name promises.
+  if (isHost || /^__Secure-/i.test(name)) {
+    mustBeSecure(
+      merged,
+      report,
+      cookie,
+      ['sticky', 'name'],
+      'clients take a cookie of such a name',
+    );
+  }
+  if (isHost && domain !== '') {
+    report.problem(
+      ['sticky', 'domain'],
+      'clients refuse a Domain where the name begins with __Host-',
+    );
+  }
+  if (isHost && path !== '/') {
+    report.problem(['sticky', 'path'], 'must be / where the name begins with __Host-');
+  }
+  // And §5.7: SameSite=None is for secure cookies only.
+  if (sameSite === 'none') {
+    mustBeSecure(merged, report, cookie, ['sticky', 'same_site'], 'clients take none');
+  }
+  return cookie;
+}
+
+function mustBeSecure(
+  merged: MergedConfig,
+  report: Report,
+  { secure }: SessionCookie,
+  path: Path,
+  what: string,
+): void {
+  const { ssl, trusted_proxies: proxies } = merged.config;
+  if (secure === true) return;
+  if (secure === false) {
+    report.problem(path, `needs sticky.secure, which is false: ${what} only with Secure`);
+  } else if (merged.isSound('ssl') && !speaksTls(ssl) && proxies.length === 0) {
+    report.problem(
+      path,
+      `needs TLS (ssl.enabled, or trusted_proxies that speak it), or sticky.secure: true: ${what} only with Secure`,
+    );
+  }
+}
