@@ -2,7 +2,7 @@
  * Every error that Fairlead itself can answer with, in one table.
  *
  * `source` says who is to blame: the client, a backend, or the proxy itself.
- * `retry` says whether another attempt may save the request; `relay/retry-rules.ts` is its only reader:
+ * `retry` says whether another attempt may save the request; `relay/retry-decision.ts` is its only reader:
  * - `never`: the exchange ends here;
  * - `if-idempotent`: the request was sent and not a byte of a response came: only a method that may be repeated;
  * - `always`: not one byte of the request reached a backend.

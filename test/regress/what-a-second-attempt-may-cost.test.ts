@@ -61,6 +61,19 @@ test('a client waited for the pause before a retry that nobody was left for', as
   expect(the.served('/dies')).toBe(2);
 });
 
+test('a client waited for the pause before a retry that its deadline would not have let begin', async () => {
+  const the = await severalBackends(3, {
+    timeouts: { total: '20s' },
+    retries: { backoff: '100h' },
+  });
+  the.everywhere('/dies', dies);
+  // Within the five seconds of `readResponse`, and with what has failed.
+  const response = await the.ask('/dies');
+  expect(response.status).toBe(502);
+  expect(String(response.body)).toContain('ERR_BACKEND_CLOSED');
+  expect(the.served('/dies')).toBe(2);
+});
+
 test('a hedge went to a backend that had been removed, by a strategy that had been replaced', async () => {
   const the = await severalBackends(2, { retries: { hedge_after: '1s' } });
   the.everywhere('/slow', silent);

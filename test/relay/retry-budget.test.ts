@@ -13,7 +13,11 @@ function setUp({ threads = 1, percent = 20 } = {}) {
     /** How many of `count` retries are granted. */
     retry(count: number): number {
       let granted = 0;
-      for (let index = 0; index < count; index++) if (budget.withdraw(percent)) granted++;
+      for (let index = 0; index < count; index++) {
+        if (!budget.has(percent)) continue;
+        budget.withdraw();
+        granted++;
+      }
       return granted;
     },
     tick(ms: number): void {

@@ -8,10 +8,12 @@ import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { LOG_BLOCK_BYTES, LogRing } from '../../snapshot/log-ring.ts';
 import type { PostToControl } from '../../snapshot/messages.ts';
 import type { ProcessCounters } from '../../snapshot/process-counters.ts';
+import type { Chosen } from './chosen.ts';
 import { asciiBytes, LineWriter, mostBytes } from './line-writer.ts';
 
 export interface AttemptRecord {
   readonly backendUrl: string;
+  readonly chosen: Chosen;
   /** `ok`, the error code of the failure, or `called_off`: it was not waited for. */
   readonly outcome: string;
   readonly durationMs: number;

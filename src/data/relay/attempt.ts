@@ -13,8 +13,9 @@ import { letGo, type Victim } from '../barrier.ts';
 import type { View } from '../view.ts';
 import type { AttemptRecord } from './access-log.ts';
 import type { BackendPin } from './backend-pin.ts';
+import type { Chosen } from './chosen.ts';
 import { Download, type DownloadOwner } from './download.ts';
-import { type Fault, faultOf, isFaultStatus } from './faults.ts';
+import { afterMs, type Fault, faultOf, isFaultStatus } from './faults.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { silentConnect } from './silence.ts';
 import type { Upload } from './upload.ts';
@@ -47,6 +48,7 @@ export const LASTING_MS = 1_000;
 export class Attempt implements ConnectionUser {
   readonly backend: Backend;
   readonly view: View;
+  chosen: Chosen = 'strategy';
   /** The connection carried a request before. */
   isReused = false;
   /** Time to the open connection in ms; −1 for a pooled one. */
@@ -315,6 +317,7 @@ export class Attempt implements ConnectionUser {
     }
     return {
       backendUrl: backend.spec.url,
+      chosen: this.chosen,
       // Without a failure and without an answer, another attempt was quicker.
       outcome: failure ?? (this.status === 0 ? 'called_off' : 'ok'),
       durationMs: now - this.#startedAt,
@@ -443,8 +446,4 @@ export class Attempt implements ConnectionUser {
     if (this.#connection === null) throw new Error('the attempt was not begun');
     return this.#connection;
   }
-}
-
-function afterMs(what: string, ms: number): string {
-  return `${what} after ${Math.round(ms)} ms`;
 }

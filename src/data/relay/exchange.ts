@@ -142,7 +142,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   onDeadline(): void {
     const { snapshot } = this.#view;
-    if (this.#client.deadlineMs >= this.#totalDeadlineMs) {
+    if (this.#client.deadlineMs >= this.totalDeadlineMs) {
       this.fail('ERR_TOTAL_TIMEOUT', unfinished(snapshot));
       return;
     }
@@ -263,11 +263,11 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   #setDeadline(deadlineMs: number): void {
-    this.#client.deadlineMs = Math.min(deadlineMs, this.#totalDeadlineMs);
+    this.#client.deadlineMs = Math.min(deadlineMs, this.totalDeadlineMs);
   }
 
   /** A tunnel may last: it is done when its 101 is. */
-  get #totalDeadlineMs(): number {
+  get totalDeadlineMs(): number {
     const { totalMs } = this.#view.snapshot.timeouts;
     const hasNone = totalMs === 0 || this.#phase === Phase.TUNNEL;
     return hasNone ? Number.POSITIVE_INFINITY : this.#awakeSince + totalMs;

@@ -33,3 +33,7 @@ export function faultOf(code: ErrorCode): Fault | null {
 export function isFaultStatus(status: number): boolean {
   return status >= 500 && status !== 501 && status !== 505;
 }
+
+export function afterMs(what: string, ms: number): string {
+  return `${what} after ${Math.round(ms)} ms`;
+}

@@ -33,8 +33,8 @@ export class RetryBudget {
     (this.#requests[this.#slot] as number)++;
   }
 
-  /** Takes one retry; false when there is none left. */
-  withdraw(percent: number): boolean {
+  /** Whether there is a retry left. */
+  has(percent: number): boolean {
     this.advance();
     let requests = 0;
     let retries = 0;
@@ -42,14 +42,12 @@ export class RetryBudget {
       requests += this.#requests[slot] as number;
       retries += this.#retries[slot] as number;
     }
-    if (percent === 0 || retries >= this.#reserve + (requests * percent) / 100) return false;
-    (this.#retries[this.#slot] as number)++;
-    return true;
+    return percent !== 0 && retries < this.#reserve + (requests * percent) / 100;
   }
 
-  /** What `withdraw` has granted was not used. */
-  refund(): void {
-    (this.#retries[this.#slot] as number)--;
+  /** Takes one. */
+  withdraw(): void {
+    (this.#retries[this.#slot] as number)++;
   }
 
   /** Moves on to the current second; called by the thread's tick. */

@@ -23,7 +23,7 @@ import { forwardTrailer } from '../wire/forward-response.ts';
 import { BODY_CHUNKED, BODY_NONE, type BodyKind } from '../wire/framing.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
 import type { RequestFacts } from '../wire/request.ts';
-import { isIdempotent } from './retry-rules.ts';
+import { isIdempotent } from './retry-decision.ts';
 
 /** How long a chunked body may gather before it is sent on unchecked: see `Upload.mayStart`. */
 export const HOLD_MS = 100;

@@ -1,0 +1,206 @@
+/**
+ * Who gets an attempt: the one place in which a backend is chosen, and where it is said how that came about.
+ *
+ * In this order: the connection that the client has for itself, its session, the strategy; and spares once all of the
+ * eligible have failed the request. Who has no room is passed over for the next.
+ */
+import type { ErrorCode } from '../../errors.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { View } from '../view.ts';
+import { Attempt, type AttemptOwner } from './attempt.ts';
+import type { Chosen } from './chosen.ts';
+import type { IncomingRequest } from './incoming-request.ts';
+import type { Tries } from './tries.ts';
+
+/** The attempts of one exchange: what they know, and what a pick has to say beside the attempt that it begins. */
+export interface Picker {
+  readonly request: IncomingRequest;
+  /** What has failed so far; null: nothing. */
+  readonly tries: Tries | null;
+  /** The attempt that is under way. */
+  readonly current: Attempt | null;
+  /** Set: a draining backend that the session was with, and that serves the request if nobody else does. */
+  drainingKeeper: Backend | null;
+  /** Set: the attempt begins a session, or moves it. */
+  bindsSession: boolean;
+  /** Set: a backend without room was met, and not only circuit breakers that let nothing through. */
+  isAnyFull: boolean;
+}
+
+/** Begins the next attempt of the exchange, or says why there is none. @param startedAt on the precise clock */
+export function pick(
+  picker: Picker,
+  owner: AttemptOwner,
+  view: View,
+  startedAt: number,
+): Attempt | ErrorCode {
+  const { tries } = picker;
+  return (
+    beginPinned(picker, owner, view, startedAt) ??
+    beginAny(
+      picker,
+      owner,
+      view,
+      startedAt,
+      triedBy(picker),
+      tries?.isRace === true ? 'race' : null,
+    )
+  );
+}
+
+/**
+ * The same for a hedge beside the current attempt. The session stays where it is.
+ * @param unfit those that it must not go to: see `unfitForHedge`.
+ */
+export function pickHedge(
+  picker: Picker,
+  owner: AttemptOwner,
+  view: View,
+  startedAt: number,
+  unfit: readonly Backend[],
+): Attempt | ErrorCode {
+  const { bindsSession } = picker;
+  const attempt = beginAny(picker, owner, view, startedAt, unfit, 'hedge');
+  picker.bindsSession = bindsSession;
+  return attempt;
+}
+
+/** On the connection that the request's client has for itself; null when there is none, or no room. */
+function beginPinned(
+  { request: { pin } }: Picker,
+  owner: AttemptOwner,
+  view: View,
+  startedAt: number,
+): Attempt | null {
+  const backend = pin.take(view, startedAt);
+  if (backend === null) return null;
+  const attempt = new Attempt(owner, view, backend, startedAt);
+  attempt.chosen = 'pinned';
+  if (attempt.begin(false, pin.connection) === null) return attempt;
+  pin.close();
+  return null;
+}
+
+/** @param as what it is called, whoever chooses; null: by who does. */
+function beginAny(
+  picker: Picker,
+  owner: AttemptOwner,
+  view: View,
+  startedAt: number,
+  unfit: readonly Backend[] | null,
+  as: 'hedge' | 'race' | null,
+): Attempt | ErrorCode {
+  const { keys, clientAddress } = picker.request;
+  const needsFresh = picker.tries?.hasRaced === true;
+  let avoid = unfit;
+  picker.isAnyFull = false;
+  for (;;) {
+    let chosen: Chosen = 'session';
+    let backend = pickForSession(picker, view, avoid);
+    if (backend === null) {
+      chosen = 'strategy';
+      backend = view.strategy.pick(keys?.hash ?? clientAddress, avoid);
+    }
+    // Whoever chooses falls back on the avoided when nothing else is left.
+    if (avoid !== null && backend !== null && avoid.includes(backend)) {
+      chosen = 'spare';
+      backend = pickSpare(picker, view, avoid);
+    }
+    if (backend === null) return avoid === unfit ? 'ERR_NO_BACKEND' : 'ERR_BACKENDS_FULL';
+    const attempt = new Attempt(owner, view, backend, startedAt);
+    attempt.chosen = as ?? chosen;
+    const refusal = attempt.begin(needsFresh);
+    if (refusal === null) return attempt;
+    if (refusal === 'ERR_BACKENDS_FULL') picker.isAnyFull = true;
+    avoid = avoid === null ? [backend] : [...avoid, backend];
+  }
+}
+
+/** Where the client's session is, or where it begins; null where that is the strategy's to say. */
+function pickForSession(
+  picker: Picker,
+  view: View,
+  avoid: readonly Backend[] | null,
+): Backend | null {
+  const { sessions } = view;
+  if (sessions === null) return null;
+  const { request } = picker;
+  const key = request.keys?.session ?? null;
+  const found = sessions.lookup(key);
+  const takesItAlong = request.facts.upgradesToWebSocket;
+  const kept = found !== null && takesItAlong && mustMove(found, view, avoid) ? null : found;
+  picker.drainingKeeper = kept === null ? found : null;
+  // A full backend sends its client elsewhere for this once; one that has failed it loses its session.
+  picker.bindsSession = kept === null || triedBy(picker)?.includes(kept) === true;
+  if (kept !== null && avoid?.includes(kept) !== true) return kept;
+  return sessions.choose(key, avoid);
+}
+
+/** A WebSocket takes its session along: else it would come back as often as the draining backend sends it away. */
+function mustMove(
+  kept: Backend,
+  { draining, eligible }: View,
+  avoid: readonly Backend[] | null,
+): boolean {
+  return draining.includes(kept) && eligible.some((one) => avoid?.includes(one) !== true);
+}
+
+/** Once all of the eligible have failed the request; not for a hedge: who is slow has not failed. */
+function pickSpare(
+  picker: Picker,
+  { eligible, spares }: View,
+  avoid: readonly Backend[],
+): Backend | null {
+  const tried = triedBy(picker);
+  if (tried === null || picker.current !== null) return null;
+  if (!eligible.every((backend) => tried.includes(backend))) return null;
+  return spares.find((backend) => !avoid.includes(backend)) ?? null;
+}
+
+function triedBy({ tries }: Picker): readonly Backend[] | null {
+  return tries === null ? null : tries.backends;
+}
+
+/** Those that a hedge beside an attempt at `current` must not go to. */
+export function unfitForHedge({ eligible, snapshot }: View, current: Backend): Backend[] {
+  const { maxRequests, maxConnections } = snapshot.pool;
+  return eligible.filter(
+    (one) =>
+      one === current ||
+      // Called off, a request that tries a backend out would never tell.
+      !one.counters.isGateWideOpen ||
+      !one.hasRoom(maxRequests, maxConnections),
+  );
+}
+
+/**
+ * There is a backend that this exchange has not been to.
+ * @param last where it was last, failed or not
+ * @param withRoom and that would take it
+ */
+export function hasAnother(
+  picker: Picker,
+  { eligible, spares, snapshot }: View,
+  last: Backend | null,
+  withRoom: boolean,
+): boolean {
+  const { drainingKeeper } = picker;
+  const tried = triedBy(picker);
+  const { maxRequests, maxConnections } = snapshot.pool;
+  const isTried = (one: Backend): boolean => one === last || tried?.includes(one) === true;
+  const isLeft = (one: Backend): boolean =>
+    !isTried(one) && (!withRoom || one.hasRoom(maxRequests, maxConnections));
+  if (eligible.some((one) => !isTried(one))) return eligible.some(isLeft);
+  // Spares are for what all of the eligible have failed.
+  return spares.some(isLeft) || (drainingKeeper !== null && isLeft(drainingKeeper));
+}
+
+/** Field lines of ours for the response of the current attempt; the session is settled by that. */
+export function addedFields(picker: Picker, isSecure: boolean): string {
+  const { backend, view } = picker.current as Attempt;
+  const { sessions, panicLine } = view;
+  if (sessions === null || !picker.bindsSession) return panicLine;
+  const key = picker.request.keys?.session ?? null;
+  sessions.bind(key, backend);
+  return panicLine + sessions.cookieLine(key, backend, isSecure);
+}

@@ -1,0 +1,93 @@
+/**
+ * What the failures of one exchange have come to so far: whom they were at, how many count, and what is paid for. Made with
+ * the first of them; most exchanges have none.
+ */
+import type { Retries } from '../../snapshot/snapshot.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { DataContext } from '../context.ts';
+import {
+  type AttemptFailed,
+  type AttemptLate,
+  backoffMs,
+  decide,
+  type RetryAction,
+} from './retry-decision.ts';
+
+/** How things stand, beside what is known here: see `RetryFacts`. */
+export interface Situation {
+  readonly retries: Retries;
+  readonly isReplayable: boolean;
+  readonly hasHedge: boolean;
+  readonly isAnyLeft: boolean;
+  /** Of the whole exchange, on the awake clock. */
+  readonly totalDeadlineMs: number;
+}
+
+export class Tries {
+  /** Backends that have failed this request; null while none has. */
+  backends: readonly Backend[] | null = null;
+  /** An idle connection turned out dead: further attempts get new ones. */
+  hasRaced = false;
+  /** That was the last that happened. */
+  isRace = false;
+  /** To wait before the next attempt, by the last decision. */
+  pauseMs = 0;
+
+  readonly #context: DataContext;
+  readonly #method: string;
+  /** Failed attempts that `retries.attempts` counts: all but that of a keep-alive race. */
+  #counted = 0;
+  /** The budget has granted the next attempt already. */
+  #isPaidFor = false;
+
+  constructor(context: DataContext, method: string) {
+    this.#context = context;
+    this.#method = method;
+  }
+
+  /** What follows: see retry-decision.ts. */
+  decide(event: AttemptFailed | AttemptLate, situation: Situation): RetryAction {
+    const { random, retryBudget, deadlines, counters } = this.#context;
+    const { retries, isReplayable, hasHedge, isAnyLeft, totalDeadlineMs } = situation;
+    const attempts = this.#counted + 1;
+    this.pauseMs = backoffMs(attempts, retries, random());
+    const { action, reason } = decide(event, {
+      retries,
+      method: this.#method,
+      isReplayable,
+      attempts,
+      hasRaced: this.hasRaced,
+      hasHedge,
+      isAnyLeft,
+      hasBudget: this.#isPaidFor || retryBudget.has(retries.budgetPercent),
+      pauseMs: this.pauseMs,
+      msLeft: totalDeadlineMs - deadlines.now(),
+    });
+    if (event.kind === 'failed' && reason === 'budget is spent') counters.retryRefused();
+    return action;
+  }
+
+  /** The budget pays for the next attempt, once. */
+  pay(): void {
+    if (!this.#isPaidFor) this.#context.retryBudget.withdraw();
+    this.#isPaidFor = true;
+  }
+
+  /** The next attempt is on its way. */
+  begun(): void {
+    this.isRace = false;
+    this.#isPaidFor = false;
+  }
+
+  /** An attempt has failed. */
+  failed(backend: Backend): void {
+    this.#counted++;
+    this.backends = this.backends === null ? [backend] : [...this.backends, backend];
+  }
+
+  /** An attempt has lost the keep-alive race. */
+  raced(): void {
+    this.hasRaced = true;
+    this.isRace = true;
+  }
+}

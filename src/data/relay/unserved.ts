@@ -1,0 +1,22 @@
+/** What is said of a request that nobody gets. */
+import type { ErrorCode } from '../../errors.ts';
+import type { DataContext } from '../context.ts';
+import { retryAfterField } from './own-answers.ts';
+import type { Failure } from './silence.ts';
+
+/**
+ * @param error why there was no attempt
+ * @param isAnyFull a backend without room was met, and not only circuit breakers that let nothing through
+ */
+export function unserved(error: ErrorCode, isAnyFull: boolean, context: DataContext): Failure {
+  if (error === 'ERR_CIRCUIT_OPEN') {
+    const seconds = context.counters.gateOpensInSeconds(context.processNowMs());
+    const detail = 'the circuit breaker of the pool is open';
+    return { code: error, detail, fields: retryAfterField(seconds) };
+  }
+  if (error === 'ERR_BACKENDS_FULL' && !isAnyFull) {
+    const detail = 'the circuit breakers of all eligible backends let no more requests try them';
+    return { code: 'ERR_CIRCUIT_OPEN', detail };
+  }
+  return { code: error, detail: `the pool has ${context.view.backends.size} backends` };
+}
