@@ -12,7 +12,7 @@
  * Append; never reorder within a running process.
  */
 export interface ErrorSpec {
-  /** HTTP status of the answer. 499 is logged only, never sent: the client is gone. */
+  /** HTTP status of the answer. 499 is logged only, where nothing was sent: the client is gone, or we have closed. */
   readonly status: number;
   readonly source: 'client' | 'backend' | 'proxy';
   readonly retry: 'never' | 'if-idempotent' | 'always';
@@ -87,12 +87,12 @@ export const ERRORS = {
     'The proxy has run out of sockets or file descriptors.',
   ),
   ERR_CUT_AT_SHUTDOWN: proxy(
-    503,
+    499,
     'proxy_internal_response',
     'The proxy ended before the exchange did.',
   ),
   ERR_INTERNAL: proxy(
-    500,
+    499,
     'proxy_internal_error',
     'A bug of the proxy: the connection was closed, the log has the details.',
   ),

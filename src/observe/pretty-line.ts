@@ -51,7 +51,7 @@ export function prettyAccessLine(line: string, hasColours: boolean): string {
     paint(show(record['status']), colour),
   ];
   if (typeof record['duration_ms'] === 'number') parts.push(`${record['duration_ms']} ms`);
-  for (const key of ['backend', 'error']) {
+  for (const key of ['ended', 'backend', 'error']) {
     const value = record[key];
     if (value !== undefined && value !== null) parts.push(paint(printable(show(value)), DIM));
   }

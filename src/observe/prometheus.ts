@@ -6,6 +6,7 @@
  */
 import { ERROR_CODES } from '../errors.ts';
 import { type BackendTotals, LATENCY_BUCKETS_SECONDS } from '../snapshot/counters.ts';
+import { ENDINGS } from '../snapshot/endings.ts';
 import { type ProcessTotals } from '../snapshot/process-counters.ts';
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -92,6 +93,15 @@ function writeTraffic(page: Page, { pool, backends, process }: Metrics): void {
   process.errors.forEach((count, index) => {
     const code = ERROR_CODES[index];
     if (code !== undefined) page.sample({ code }, count);
+  });
+  page.family(
+    'fairlead_responses_cut_total',
+    'counter',
+    'Requests whose client did not get all of an answer, by what ended it.',
+  );
+  process.cutOff.forEach((count, index) => {
+    const reason = ENDINGS[index];
+    if (reason !== undefined) page.sample({ reason }, count);
   });
 }
 

@@ -12,6 +12,7 @@ import {
   statusCell,
   takePass,
 } from './counter-cells.ts';
+import { ENDINGS, type Ending } from './endings.ts';
 import { processClockOffsetMs } from './process-clock.ts';
 
 // The buffer: shared Int32 cells, then Int32 gauges of each thread, then a float64 block of each thread.
@@ -45,7 +46,8 @@ const PF_CONNECTIONS_CRASHED = 8;
 const PF_EXCEPTIONS = 9;
 const PF_STATUS = 10;
 const PF_ERROR = PF_STATUS + STATUSES;
-const PF_COUNT = PF_ERROR + ERROR_CODES.length;
+const PF_CUT = PF_ERROR + ERROR_CODES.length;
+const PF_COUNT = PF_CUT + ENDINGS.length;
 
 function processShareBytes(threadCount: number): number {
   return threadCount * PS_COUNT * 4;
@@ -190,6 +192,11 @@ export class ProcessCounters {
     (this.#totals[PF_ERROR + errorIndex] as number)++;
   }
 
+  /** A client did not get all of its answer. */
+  cutOff(ending: Ending): void {
+    (this.#totals[PF_CUT + ENDINGS.indexOf(ending)] as number)++;
+  }
+
   /** A client's connection was closed because its handling threw. */
   connectionCrashed(): void {
     (this.#totals[PF_CONNECTIONS_CRASHED] as number)++;
@@ -224,6 +231,8 @@ export interface ProcessTotals {
   readonly statuses: ReadonlyMap<number, number>;
   /** Exchanges by error, in the order of `ERROR_CODES`. */
   readonly errors: readonly number[];
+  /** Exchanges whose client did not get all of its answer, in the order of `ENDINGS`. */
+  readonly cutOff: readonly number[];
 }
 
 export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: number): ProcessTotals {
@@ -252,7 +261,8 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
     acceptedConnections: cells[PF_ACCEPTED] as number,
     logLinesDropped: cells[PF_LOG_LINES_DROPPED] as number,
     statuses: readStatuses(cells, PF_STATUS),
-    errors: Array.from(cells.subarray(PF_ERROR, PF_ERROR + ERROR_CODES.length)),
+    errors: Array.from(cells.subarray(PF_ERROR, PF_CUT)),
+    cutOff: Array.from(cells.subarray(PF_CUT, PF_COUNT)),
   };
 }
 

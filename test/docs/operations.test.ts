@@ -24,7 +24,8 @@ function metricsOf(text: string): string[] {
 async function runningWithTraffic(): Promise<Fairlead> {
   const backend = await httpBackend(async ({ url }, response) => {
     if (url === '/until-another-waits') await waitFor(async () => (await queued()) === 1);
-    response.end('ok');
+    if (url === '/half') response.write('ok');
+    else response.end('ok');
   });
   const fairlead = await startFairlead({
     config: { backends: [backend.url], max_requests: 1, queue: {} },
@@ -39,6 +40,11 @@ async function runningWithTraffic(): Promise<Fairlead> {
   const both = [first, fetch(fairlead.url)];
   expect((await Promise.all(both)).map(({ status }) => status)).toEqual([200, 200]);
   expect((await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
+  const impatient = await rawClient(fairlead.port);
+  await impatient.write('GET /half HTTP/1.1\r\nHost: a\r\n\r\n');
+  await impatient.readUntil('ok\r\n');
+  impatient.reset();
+  await waitFor(() => fairlead.accessLines().some(({ path }) => path === '/half'));
   await backend.close();
   await sleep(50);
   expect((await fetch(fairlead.url)).status).toBe(502);
@@ -56,7 +62,7 @@ test('metrics and access-log fields are those of a running proxy, both ways', as
   );
   expect(documented.toSorted()).toEqual(metricsOf(metrics));
 
-  await waitFor(() => fairlead.accessLines().length >= 4);
+  await waitFor(() => fairlead.accessLines().length >= 5);
   const fields = new Set(fairlead.accessLines().flatMap((line) => Object.keys(line)));
   const explained = codeRows(sectionOf(page, '## Access log')).map(([name]) => name);
   // It is there for a pool of another name, and this version has one pool.

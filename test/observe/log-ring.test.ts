@@ -16,6 +16,7 @@ function entry(path: string): AccessLogEntry {
     path,
     protocol: 'HTTP/1.1',
     status: 200,
+    ended: null,
     bytesIn: 1,
     bytesOut: 2,
     durationMs: 1.5,

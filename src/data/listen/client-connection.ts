@@ -170,8 +170,12 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     const { nowMs, view } = this.#context;
     const { idleMs } = view.snapshot.timeouts;
     this.#readerWatch ??= new ReaderWatch();
-    if (this.#readerWatch.hasStopped(this.unsentBytes, nowMs, idleMs)) this.reset();
-    else this.deadlineMs = nowMs + READER_CHECK_MS;
+    if (!this.#readerWatch.hasStopped(this.unsentBytes, nowMs, idleMs)) {
+      this.deadlineMs = nowMs + READER_CHECK_MS;
+      return;
+    }
+    this.#context.counters.cutOff('client_timeout');
+    this.reset();
   }
 
   /** Answers what a new connection has said first without serving it: `bytes` are borrowed. */
@@ -195,6 +199,8 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     const isLoss = this.#exchange !== null || this.#begunBytes > 0 || this.unsentBytes > 0;
     const exchange = this.#exchange;
     this.#exchange = null;
+    // The exchange of what waits is over, and logged.
+    if (exchange === null && this.unsentBytes > 0) this.#context.counters.cutOff('shutdown');
     exchange?.onClientGone('cut off by the end of the proxy', 'ERR_CUT_AT_SHUTDOWN');
     this.reset();
     return isLoss;

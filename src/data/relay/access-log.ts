@@ -5,6 +5,7 @@
  * Lines are ASCII: everything else is escaped, so a client can't forge a line or break a terminal.
  */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
+import type { Ending } from '../../snapshot/endings.ts';
 import { LOG_BLOCK_BYTES, LogRing } from '../../snapshot/log-ring.ts';
 import type { PostToControl } from '../../snapshot/messages.ts';
 import type { ProcessCounters } from '../../snapshot/process-counters.ts';
@@ -26,7 +27,10 @@ export interface AccessLogEntry {
   readonly host: string | null;
   readonly path: string | null;
   readonly protocol: string | null;
+  /** What the client got; `NOTHING_SENT` where that was nothing. */
   readonly status: number;
+  /** Null: it got all of it. */
+  readonly ended: Ending | null;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly durationMs: number;
@@ -45,6 +49,9 @@ export interface AccessLogEntry {
   readonly referer: string | null;
 }
 
+/** Stands for the status of an answer that never came: nginx has it so. */
+export const NOTHING_SENT = 499;
+
 export type AccessLogFormat = 'json' | 'combined';
 
 /** Everything of a line but its texts. */
@@ -59,6 +66,7 @@ const HOST = asciiBytes(',"host":');
 const PATH = asciiBytes(',"path":');
 const PROTOCOL = asciiBytes(',"protocol":');
 const STATUS = asciiBytes(',"status":');
+const ENDED = asciiBytes(',"ended":"');
 const BYTES_IN = asciiBytes(',"bytes_in":');
 const BYTES_OUT = asciiBytes(',"bytes_out":');
 const DURATION = asciiBytes(',"duration_ms":');
@@ -173,6 +181,11 @@ export class AccessLog {
     if (entry.protocol !== USUAL_PROTOCOL) this.#writeText(PROTOCOL, entry.protocol);
     line.constant(STATUS);
     line.integer(entry.status);
+    if (entry.ended !== null) {
+      line.constant(ENDED);
+      line.plain(entry.ended);
+      line.constant(TEXT_END);
+    }
     line.constant(BYTES_IN);
     line.integer(entry.bytesIn);
     line.constant(BYTES_OUT);

@@ -5,9 +5,11 @@
  */
 import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
+import { type Ending, endingOf } from '../../snapshot/endings.ts';
 import { letGo } from '../barrier.ts';
 import type { DataContext } from '../context.ts';
 import type { View } from '../view.ts';
+import { NOTHING_SENT } from './access-log.ts';
 import { refusal } from './admission.ts';
 import { type Attempt, LASTING_MS } from './attempt.ts';
 import { Attempts, type AttemptsOwner } from './attempts.ts';
@@ -15,7 +17,7 @@ import type { ExchangeClient } from './exchange-client.ts';
 import { Phase } from './exchange-phases.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { recordExchange } from './ledger.ts';
-import { connectionLine, errorAnswer, optionsAnswer } from './own-answers.ts';
+import { connectionLine, failureAnswer, optionsAnswer } from './own-answers.ts';
 import { responseLimitMs, silentBackend, silentClient, unfinished } from './silence.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import { createUpload, HOLD_MS, type Upload } from './upload.ts';
@@ -126,8 +128,9 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   onClientGone(detail: string, code: ErrorCode = 'ERR_CLIENT_GONE'): void {
     if (this.#phase === Phase.OVER) return;
     this.#attempts.end(code, false);
-    if (this.#phase === Phase.TUNNEL) this.#settle(SWITCHING_PROTOCOLS, null, '');
-    else this.#settle(ERRORS[code].status, code, detail);
+    if (this.#tunnel === null || code !== 'ERR_CLIENT_GONE') this.#breakOff(code, detail);
+    // No error: many tunnels end like this.
+    else this.#settle(this.#status, null, '', this.#tunnel.isClosing ? 'drain' : 'client_gone');
   }
 
   /** The client sent FIN. In a tunnel that ends one direction; everywhere else it means that the client has left. */
@@ -340,9 +343,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   onResponseComplete(): void {
     this.#attempts.end(null, this.#upload?.isSent !== false && !this.context.isDraining);
-    const closes = this.#closesClient;
-    this.#settle(this.#status, null, '');
-    this.#client.exchangeDone(closes);
+    this.#settle(this.#status, null, '', null);
+    this.#client.exchangeDone(this.#closesClient);
   }
 
   onSwitched(rest: Buffer): void {
@@ -352,6 +354,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     this.#firstByteMs = now - this.#startedAt;
     this.#status = SWITCHING_PROTOCOLS;
     this.#phase = Phase.TUNNEL;
+    this.#hasSentHead = true;
     this.#tunnel = new Tunnel(this, this.#client, attempt.giveConnection());
     this.#touch();
     this.#client.resume();
@@ -369,16 +372,16 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   #onTunnelSilence(tunnelMs: number): void {
     const attempt = this.#attempt as Attempt;
     if (attempt.isJudged || tunnelMs <= LASTING_MS) {
-      this.onTunnelOver();
+      this.onTunnelOver('idle');
       return;
     }
     attempt.countAsGood();
     this.#setDeadline(this.context.nowMs + tunnelMs - LASTING_MS);
   }
 
-  onTunnelOver(): void {
+  onTunnelOver(ended: Ending | null): void {
     this.#attempts.end(null, false);
-    this.#settle(SWITCHING_PROTOCOLS, null, '');
+    this.#settle(SWITCHING_PROTOCOLS, null, '', ended);
     this.#client.exchangeDone(true);
   }
 
@@ -391,23 +394,14 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   /** The exchange failed for good: answered if nothing was sent yet, else cut so that nobody takes it for complete. */
   fail(code: ErrorCode, detail: string, fields = ''): void {
     this.#attempts.end(code, false);
-    if (this.#hasSentHead || this.#phase === Phase.TUNNEL) {
-      this.#settle(this.#status, code, detail);
+    if (this.#hasSentHead) {
+      this.#breakOff(code, detail);
       this.#client.reset();
       return;
     }
     const closes = this.#mustClose;
-    this.#client.sendText(
-      errorAnswer(code, {
-        wantsJson: this.#request.facts.wantsJson,
-        isHead: this.isHead,
-        closes,
-        keepsAlive10: this.clientVersionMinor === 0,
-        requestId: this.#request.requestId,
-        addedFields: fields,
-      }),
-    );
-    this.#settle(ERRORS[code].status, code, detail);
+    this.#client.sendText(failureAnswer(code, this.#request, closes, fields));
+    this.#settle(ERRORS[code].status, code, detail, null);
     this.#client.exchangeDone(closes);
   }
 
@@ -417,21 +411,26 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   /** The client's connection has crashed: what this holds is given back, whatever state it is in. */
   giveUp(): void {
-    const status = this.#hasSentHead ? this.#status : ERRORS.ERR_INTERNAL.status;
     this.#attempts.giveUp();
     letGo(() => this.#tunnel?.settle());
-    letGo(() => this.#settle(status, 'ERR_INTERNAL', ''));
+    letGo(() => this.#breakOff('ERR_INTERNAL', ''));
   }
 
   #answerOptions(): void {
     const closes = this.#mustClose;
     this.#client.sendText(optionsAnswer(closes, this.clientVersionMinor === 0));
-    this.#settle(204, null, '');
+    this.#settle(204, null, '', null);
     this.#client.exchangeDone(closes);
   }
 
-  /** The one place where an exchange ends. */
-  #settle(status: number, error: ErrorCode | null, errorDetail: string): void {
+  /** The client does not get all of an answer. */
+  #breakOff(code: ErrorCode, detail: string): void {
+    const status = this.#hasSentHead ? this.#status : NOTHING_SENT;
+    this.#settle(status, code, detail, endingOf(code));
+  }
+
+  /** The one place where an exchange ends. @param ended null: the client got all of its answer */
+  #settle(status: number, error: ErrorCode | null, detail: string, ended: Ending | null): void {
     if (this.#phase === Phase.OVER) return;
     this.#phase = Phase.OVER;
     this.#attempts.close();
@@ -444,7 +443,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
       startedAt: this.#startedAt,
       firstByteMs: this.#firstByteMs,
       error,
-      errorDetail,
+      errorDetail: detail,
+      ended,
     });
   }
 }

@@ -1,5 +1,6 @@
 /** Where every request is counted and logged when it ends, whether or not a backend took part in it. */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
+import type { Ending } from '../../snapshot/endings.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { DataContext } from '../context.ts';
 import type { View } from '../view.ts';
@@ -16,6 +17,7 @@ export interface ExchangeOutcome {
   readonly firstByteMs: number;
   readonly error: ErrorCode | null;
   readonly errorDetail: string;
+  readonly ended: Ending | null;
 }
 
 /** What the attempts of an exchange have to say when it ends: see attempts.ts. */
@@ -45,6 +47,7 @@ export function recordExchange(
     path: facts.path,
     protocol: facts.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
     status: outcome.status,
+    ended: outcome.ended,
     bytesIn: outcome.bytesIn,
     bytesOut: outcome.bytesOut,
     durationMs: (attempted.endedAt || performance.now()) - outcome.startedAt,
@@ -83,6 +86,7 @@ export function recordRefusal(
     ...refused,
     host: null,
     status: ERRORS[code].status,
+    ended: null,
     durationMs: 0,
     queueMs: -1,
     connectMs: -1,
@@ -103,7 +107,7 @@ function record(
   backend: Backend | null,
   entry: AccessLogEntry,
 ): void {
-  const { status, error } = entry;
+  const { status, error, ended } = entry;
   if (backend === null) {
     context.counters.answeredAlone(status);
   } else {
@@ -111,6 +115,7 @@ function record(
     backend.counters.requestCompleted(status, seconds, entry.bytesIn, entry.bytesOut);
   }
   if (error !== null) context.countError(error);
+  if (ended !== null) context.counters.cutOff(ended);
   const { accessLog } = view.snapshot;
   if (accessLog.isEnabled) context.accessLog.record(entry, accessLog.format);
 }

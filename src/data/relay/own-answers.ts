@@ -4,6 +4,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
+import type { IncomingRequest } from './incoming-request.ts';
 
 /** What RFC 9110 §15.5.6 wants with a 405: the methods that are relayed without asking. */
 const ALLOW = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
@@ -20,6 +21,23 @@ export interface AnswerShape {
   readonly requestId: string;
   /** Whole field lines: how long to wait. Empty: as usual with the status. */
   readonly addedFields: string;
+}
+
+/** To a request that was read whole. @param fields whole field lines; empty: as usual with the status */
+export function failureAnswer(
+  code: ErrorCode,
+  { facts, requestId }: IncomingRequest,
+  closes: boolean,
+  fields: string,
+): string {
+  return errorAnswer(code, {
+    wantsJson: facts.wantsJson,
+    isHead: facts.method === 'HEAD',
+    closes,
+    keepsAlive10: facts.versionMinor === 0,
+    requestId,
+    addedFields: fields,
+  });
 }
 
 /** A complete response, head and body, as latin-1 text. */

@@ -6,6 +6,7 @@
  * backend follows it. The backend is told by the client's own answer, a close frame with the same code, which is relayed as
  * all of the client's bytes are (RFC 6455 §5.5.1): so nothing has to be masked, and nothing is made up in the client's name.
  */
+import type { Ending } from '../../snapshot/endings.ts';
 import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';
 import type { Victim } from '../barrier.ts';
 import { CLOSE_GOING_AWAY, FrameTracker } from '../wire/websocket-frames.ts';
@@ -29,8 +30,8 @@ export interface TunnelOwner extends Victim {
   readonly context: { readonly tunnels: OpenTunnels };
   /** Bytes went through: the silence is over. */
   onTunnelBytes(): void;
-  /** Both sides have ended in order. */
-  onTunnelOver(): void;
+  /** It has ended. @param ended null: both sides have, in order */
+  onTunnelOver(ended: Ending | null): void;
   /** The backend's side broke. */
   onTunnelBroken(detail: string): void;
 }
@@ -122,7 +123,7 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
   }
 
   end(): void {
-    this.#owner.onTunnelOver();
+    this.#owner.onTunnelOver('drain');
   }
 
   /** At a boundary. A backend that has said Close by itself is on its way out already. */
@@ -148,7 +149,7 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
   onBackendEnd(detail: string, isBroken: boolean): void {
     if (this.#hasClientEnded && this.#hasBackendEnded) {
       // The last bytes have left after all.
-      this.#owner.onTunnelOver();
+      this.#owner.onTunnelOver(this.#ended);
       return;
     }
     // A client that was told to go has all that it will get: a reset could destroy that on its way.
@@ -164,7 +165,12 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
   /** Both sides have ended. What still waits for the backend leaves first: its connection then closes by itself. */
   #endIfOver(): void {
     const hasEnded = this.#hasClientEnded && this.#hasBackendEnded;
-    if (hasEnded && this.#backend.isFlushed) this.#owner.onTunnelOver();
+    if (hasEnded && this.#backend.isFlushed) this.#owner.onTunnelOver(this.#ended);
+  }
+
+  /** Once both sides have: that was their own doing, or because the client was told to go. */
+  get #ended(): Ending | null {
+    return this.isClosing ? 'drain' : null;
   }
 
   /** What follows is the end of the reading side, which is what counts: unless it has come already. */
