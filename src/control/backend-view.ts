@@ -123,7 +123,7 @@ export function viewStatus(
     uptime_seconds: Math.round(uptimeSeconds * 1000) / 1000,
     generation: registry.generation,
     panic: registry.eligibility().isPanic,
-    breaker: registry.poolBreaker.state,
+    breaker: registry.live.poolBreaker.state,
     queued,
     backends,
   };

@@ -1,7 +1,7 @@
 /** One backend as the control plane sees it. */
 import type { BackendAddress } from '../config/settings.ts';
 import { createBackendCounters } from '../snapshot/counters.ts';
-import type { AdminState, BackendSource, OperatorEntry } from './operator-state.ts';
+import type { AdminState, BackendSource } from './operator-state.ts';
 
 export type Health = 'unknown' | 'healthy' | 'unhealthy';
 
@@ -60,7 +60,7 @@ export interface Backend {
 export function newBackend(
   id: number,
   address: BackendAddress,
-  { source, state }: OperatorEntry,
+  { source, adminState }: Pick<Backend, 'source' | 'adminState'>,
   { now, threadCount }: { readonly now: number; readonly threadCount: number },
 ): Backend {
   return {
@@ -68,10 +68,10 @@ export function newBackend(
     address,
     weight: 1,
     isBackup: false,
-    adminState: 'enabled',
+    adminState,
     source,
     // A drain from before the process has no deadline that anybody knows.
-    hasMovedSessions: state === 'draining',
+    hasMovedSessions: adminState === 'draining',
     health: 'unknown',
     isUnreachable: false,
     isCheckFailing: false,

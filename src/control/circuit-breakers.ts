@@ -57,12 +57,12 @@ export class CircuitBreakers {
       this.#ofBackends.delete(id);
       if (backend === undefined) continue;
       setBackendGate(backend.counters, GATE_OPEN_WIDE);
-      this.#registry.setBreaker(id, CLOSED);
+      this.#registry.live.setBreaker(id, CLOSED);
     }
     if (!isOff || this.#ofPool.status === CLOSED) return;
     this.#ofPool = new CircuitBreaker();
     setPoolGate(this.#counters, GATE_OPEN_WIDE);
-    this.#registry.poolBreaker = CLOSED;
+    this.#registry.live.poolBreaker = CLOSED;
   }
 
   /** What was counted since the last call. */
@@ -85,7 +85,7 @@ export class CircuitBreakers {
       const gate = breaker.advance(now, judged, faults, settings);
       if (gate !== undefined) setBackendGate(backend.counters, gate);
       if (breaker.status === before) continue;
-      this.#registry.setBreaker(backend.id, breaker.status);
+      this.#registry.live.setBreaker(backend.id, breaker.status);
       this.#say(backend.address.url, breaker.status, now, { backend: backend.address.url });
     }
     const before = this.#ofPool.status;
@@ -94,7 +94,7 @@ export class CircuitBreakers {
       setPoolGate(this.#counters, gate, (this.#ofPool.status.until ?? now) - now);
     }
     if (this.#ofPool.status === before) return;
-    this.#registry.poolBreaker = this.#ofPool.status;
+    this.#registry.live.poolBreaker = this.#ofPool.status;
     this.#say('the pool', this.#ofPool.status, now, {});
   }
 

@@ -55,7 +55,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
       return {
         pool: DEFAULT_POOL,
         isPanic: eligibility.isPanic,
-        breaker: registry.poolBreaker.state,
+        breaker: registry.live.poolBreaker.state,
         backends: registry.backends().map((backend): BackendMetrics => {
           const { passed, failed, inconclusive } = health.counts(backend.id);
           return {

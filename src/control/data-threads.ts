@@ -1,18 +1,17 @@
 /**
  * Starts the data threads, keeps them alive, and speaks for all of them at once.
  *
- * A thread that dies, or hangs and is ended (pulse.ts), is logged, its share of the in-flight counters is given back, and a replacement with the same
- * index takes its place at once. Only threads that die again and again right after their start are slowed down.
+ * A thread that dies, or hangs and is ended (pulse.ts), is logged, its share of the in-flight counters is given back, and a
+ * replacement takes its place (thread-place.ts).
  */
 import type { Logger } from '../observe/logger.ts';
 import { createClientTables, giveBackClientShare } from '../snapshot/client-table.ts';
 import { giveBackBackendShare, readBackendCounters } from '../snapshot/counters.ts';
-import { createLogRing, LogRing } from '../snapshot/log-ring.ts';
+import type { LogRing } from '../snapshot/log-ring.ts';
 import type {
   ClientTables,
   ConnectFailedMessage,
   CutBackendMessage,
-  DataThreadInit,
   DrainBackendMessage,
   EligibilityMessage,
   FaultsInARowMessage,
@@ -26,15 +25,11 @@ import type {
 } from '../snapshot/messages.ts';
 import { createProcessCounters, giveBackProcessShare } from '../snapshot/process-counters.ts';
 import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
-import { type DataThread, startInThisThread, startWorker } from './data-thread.ts';
 import { probeAddress } from './probe-address.ts';
 import { Pulse } from './pulse.ts';
+import { type PlaceOptions, ThreadPlace } from './thread-place.ts';
 import { TicketKeys } from './ticket-keys.ts';
 
-/** A thread that dies sooner than this after its start died quickly. */
-const QUICK_DEATH_MS = 1000;
-const QUICK_DEATHS_IN_A_ROW = 5;
-const SLOW_RESTART_MS = 1000;
 /** How long a data thread may stay silent past a drain's deadline before it is given up. */
 const DRAIN_GRACE_MS = 2000;
 const STOP_GRACE_MS = 1000;
@@ -72,16 +67,6 @@ export interface DataThreadsOptions {
   readonly workerUrl?: URL;
 }
 
-interface Slot {
-  readonly index: number;
-  thread: DataThread | undefined;
-  /** A replacement has to listen again. */
-  hasListened: boolean;
-  startedAt: number;
-  quickDeaths: number;
-  restart: NodeJS.Timeout | undefined;
-}
-
 /** Resolvers of one question that a thread has not answered yet. */
 interface Waiting<T> {
   readonly resolve: (answer: T) => void;
@@ -96,12 +81,12 @@ export class DataThreads {
   readonly #clientTables: ClientTables;
   readonly #ticketKeys = new TicketKeys((keys) => this.#broadcast({ kind: 'ticket-keys', keys }));
   readonly #pulse: Pulse;
-  readonly #slots: Slot[] = [];
+  readonly #places: readonly ThreadPlace[];
   readonly #listening = new Map<number, Waiting<ListenAddress>>();
   /** Snapshots on their way: which threads have not applied them yet. */
   readonly #applying = new Map<
     number,
-    { readonly slots: Set<number>; readonly resolve: () => void }
+    { readonly waitedFor: Set<number>; readonly resolve: () => void }
   >();
   #sequence = 0;
   #lastApplied: Promise<void> = Promise.resolve();
@@ -111,7 +96,6 @@ export class DataThreads {
   #snapshot: Snapshot | undefined;
   #address: ListenAddress | undefined;
   #isEnding = false;
-  #restarts = 0;
 
   constructor(options: DataThreadsOptions) {
     this.#options = options;
@@ -122,29 +106,37 @@ export class DataThreads {
       counters: this.counters,
       threadCount: this.threadCount,
       log: options.log,
-      onLost: (index, reason) => this.#slots[index]?.thread?.terminate(reason),
+      onLost: (index, reason) => this.#places[index]?.terminate(reason),
     });
+    const placeOptions: PlaceOptions = {
+      log: options.log,
+      isWorker: options.count > 0,
+      workerUrl: options.workerUrl,
+      init: () => ({
+        threadCount: this.threadCount,
+        counters: this.counters,
+        clientTables: this.#clientTables,
+        reusePort: this.threadCount > 1,
+        ticketKeys: this.#ticketKeys.current,
+        snapshot: this.#current(),
+      }),
+      onMessage: (index, message, ring) => this.#receive(index, message, ring),
+      onDied: (index, reason) => this.#died(index, reason),
+    };
+    this.#places = Array.from(
+      { length: this.threadCount },
+      (_, index) => new ThreadPlace(index, placeOptions),
+    );
   }
 
   get restarts(): number {
-    return this.#restarts;
+    return this.#places.reduce((sum, { restarts }) => sum + restarts, 0);
   }
 
   /** Starts all threads on this snapshot; none of them listens yet. */
   async start(snapshot: Snapshot): Promise<void> {
     this.#hold(snapshot);
-    for (let index = 0; index < this.threadCount; index++) {
-      const slot: Slot = {
-        index,
-        thread: undefined,
-        hasListened: false,
-        startedAt: 0,
-        quickDeaths: 0,
-        restart: undefined,
-      };
-      this.#slots.push(slot);
-      await this.#startThread(slot);
-    }
+    for (const place of this.#places) await place.start();
     // The caller's own thread could not hear that it is stuck itself.
     if (this.#options.count > 0) this.#pulse.start();
   }
@@ -158,13 +150,12 @@ export class DataThreads {
         throw new ListenError(error.code ?? 'ERR_LISTEN', error.message);
       });
     }
-    const [first, ...others] = this.#slots;
-    if (first === undefined) throw new Error('start the data threads before they listen');
+    const [first, ...others] = this.#places as [ThreadPlace, ...ThreadPlace[]];
     const address = await this.#listenOn(first);
     this.#address = address;
     // Port 0 was whatever the system gave the first thread; from now on it is that one.
     await this.apply(this.#current());
-    await Promise.all(others.map((slot) => this.#listenOn(slot)));
+    await Promise.all(others.map((place) => this.#listenOn(place)));
     return address;
   }
 
@@ -186,13 +177,13 @@ export class DataThreads {
 
   async #announce(make: (sequence: number) => SnapshotMessage | EligibilityMessage): Promise<void> {
     const sequence = ++this.#sequence;
-    const slots = new Set(
-      this.#slots.filter((slot) => slot.thread !== undefined).map((slot) => slot.index),
+    const waitedFor = new Set(
+      this.#places.filter(({ isEmpty }) => !isEmpty).map(({ index }) => index),
     );
-    if (slots.size === 0) return;
+    if (waitedFor.size === 0) return;
     let timer: NodeJS.Timeout | undefined;
     const applied = new Promise<void>((resolve) => {
-      this.#applying.set(sequence, { slots, resolve });
+      this.#applying.set(sequence, { waitedFor, resolve });
       timer = setTimeout(resolve, APPLY_WAIT_MS);
     });
     this.#broadcast(make(sequence));
@@ -220,20 +211,21 @@ export class DataThreads {
   /** Resolves with the number of client connections that had to be reset at the deadline. */
   async drain(deadlineMs: number): Promise<number> {
     this.#isEnding = true;
+    for (const place of this.#places) place.close();
     const counts = await Promise.all(
-      this.#slots.map(
-        (slot) =>
+      this.#places.map(
+        (place) =>
           new Promise<number>((resolve) => {
-            if (slot.thread === undefined) {
+            if (place.isEmpty) {
               resolve(0);
               return;
             }
             const timer = setTimeout(() => resolve(0), deadlineMs + DRAIN_GRACE_MS);
-            this.#draining.set(slot.index, (resetConnections) => {
+            this.#draining.set(place.index, (resetConnections) => {
               clearTimeout(timer);
               resolve(resetConnections);
             });
-            slot.thread.post({ kind: 'drain', deadlineMs });
+            place.post({ kind: 'drain', deadlineMs });
           }),
       ),
     );
@@ -245,12 +237,7 @@ export class DataThreads {
     this.#isEnding = true;
     this.#ticketKeys.stop();
     this.#pulse.stop();
-    await Promise.all(
-      this.#slots.map(async (slot) => {
-        clearTimeout(slot.restart);
-        await slot.thread?.stop(STOP_GRACE_MS);
-      }),
-    );
+    await Promise.all(this.#places.map((place) => place.stop(STOP_GRACE_MS)));
   }
 
   #current(): Snapshot {
@@ -274,54 +261,24 @@ export class DataThreads {
   }
 
   #broadcast(message: ToDataThread): void {
-    for (const slot of this.#slots) slot.thread?.post(message);
+    for (const place of this.#places) place.post(message);
   }
 
-  async #startThread(slot: Slot): Promise<void> {
-    const logRing = createLogRing();
-    const ring = new LogRing(logRing);
-    const init: DataThreadInit = {
-      threadIndex: slot.index,
-      threadCount: this.threadCount,
-      counters: this.counters,
-      logRing,
-      clientTables: this.#clientTables,
-      reusePort: this.threadCount > 1,
-      ticketKeys: this.#ticketKeys.current,
-      snapshot: this.#current(),
-    };
-    const onMessage = (message: FromDataThread): void => this.#receive(slot, ring, message);
-    slot.startedAt = performance.now();
-    if (this.#options.count === 0) {
-      slot.thread = await startInThisThread(init, onMessage);
-      return;
-    }
-    const thread = startWorker(init, {
-      ...(this.#options.workerUrl && { url: this.#options.workerUrl }),
-      onMessage: (message) => {
-        if (slot.thread === thread) onMessage(message);
-      },
-      onEnd: (reason) => {
-        if (slot.thread === thread) this.#ended(slot, reason);
-      },
-    });
-    slot.thread = thread;
-  }
-
-  #listenOn(slot: Slot): Promise<ListenAddress> {
+  #listenOn(place: ThreadPlace): Promise<ListenAddress> {
+    const { index } = place;
     return new Promise((resolve, reject) => {
-      this.#listening.set(slot.index, { resolve, reject });
-      if (slot.thread === undefined) {
-        this.#listenFailed(slot, 'ERR_DATA_THREAD', `data thread ${slot.index} does not run`);
+      this.#listening.set(index, { resolve, reject });
+      if (place.isEmpty) {
+        this.#listenFailed(index, 'ERR_DATA_THREAD', `data thread ${index} does not run`);
       } else {
-        slot.thread.post({ kind: 'listen' });
+        place.post({ kind: 'listen' });
       }
     });
   }
 
-  #listenFailed(slot: Slot, code: string, message: string): void {
-    const waiting = this.#listening.get(slot.index);
-    this.#listening.delete(slot.index);
+  #listenFailed(index: number, code: string, message: string): void {
+    const waiting = this.#listening.get(index);
+    this.#listening.delete(index);
     if (waiting !== undefined) {
       waiting.reject(new ListenError(code, message));
       return;
@@ -329,31 +286,27 @@ export class DataThreads {
     // A replacement: somebody took the port in the moment that it was free.
     this.#options.log.error(
       'data_thread.listen_failed',
-      `data thread ${slot.index} can't listen: ${message}`,
-      { thread: slot.index, code },
+      `data thread ${index} can't listen: ${message}`,
+      { thread: index, code },
     );
-    clearTimeout(slot.restart);
-    slot.restart = setTimeout(() => {
-      if (!this.#isEnding) slot.thread?.post({ kind: 'listen' });
-    }, SLOW_RESTART_MS);
+    this.#places[index]?.listenLater();
   }
 
-  #receive(slot: Slot, ring: LogRing, message: FromDataThread): void {
+  #receive(index: number, message: FromDataThread, ring: LogRing): void {
     switch (message.kind) {
       case 'listening':
-        slot.hasListened = true;
-        this.#listening.get(slot.index)?.resolve({ host: message.host, port: message.port });
-        this.#listening.delete(slot.index);
+        this.#listening.get(index)?.resolve({ host: message.host, port: message.port });
+        this.#listening.delete(index);
         break;
       case 'listen-failed':
-        this.#listenFailed(slot, message.code, message.message);
+        this.#listenFailed(index, message.code, message.message);
         break;
       case 'applied':
-        this.#applied(slot, message.sequence);
+        this.#applied(index, message.sequence);
         break;
       case 'drained':
-        this.#draining.get(slot.index)?.(message.resetConnections);
-        this.#draining.delete(slot.index);
+        this.#draining.get(index)?.(message.resetConnections);
+        this.#draining.delete(index);
         break;
       case 'tunnels-cut':
         this.#options.onTunnelsCut(message);
@@ -378,7 +331,7 @@ export class DataThreads {
       case 'log':
         this.#options.log[message.level](message.event, message.message, {
           ...message.fields,
-          thread: slot.index,
+          thread: index,
         });
         break;
       default:
@@ -386,52 +339,28 @@ export class DataThreads {
     }
   }
 
-  #applied(slot: Slot, sequence: number): void {
+  #applied(index: number, sequence: number): void {
     const applying = this.#applying.get(sequence);
-    applying?.slots.delete(slot.index);
-    if (applying?.slots.size === 0) applying.resolve();
+    applying?.waitedFor.delete(index);
+    if (applying?.waitedFor.size === 0) applying.resolve();
   }
 
-  #ended(slot: Slot, reason: { readonly error?: unknown; readonly exitCode: number }): void {
-    slot.thread = undefined;
-    for (const buffer of this.#backendCounters.values()) giveBackBackendShare(buffer, slot.index);
-    giveBackProcessShare(this.counters, slot.index);
-    giveBackClientShare(this.#clientTables, slot.index);
-    for (const sequence of this.#applying.keys()) this.#applied(slot, sequence);
-    this.#draining.get(slot.index)?.(0);
-    this.#draining.delete(slot.index);
+  #died(index: number, reason: { readonly error?: unknown; readonly exitCode: number }): void {
+    for (const buffer of this.#backendCounters.values()) giveBackBackendShare(buffer, index);
+    giveBackProcessShare(this.counters, index);
+    giveBackClientShare(this.#clientTables, index);
+    for (const sequence of this.#applying.keys()) this.#applied(index, sequence);
+    this.#draining.get(index)?.(0);
+    this.#draining.delete(index);
     if (this.#isEnding) return;
-    this.#options.log.error('data_thread.died', `data thread ${slot.index} died`, {
-      thread: slot.index,
+    this.#options.log.error('data_thread.died', `data thread ${index} died`, {
+      thread: index,
       exit_code: reason.exitCode,
       ...(reason.error !== undefined && { error: reason.error }),
     });
-    if (this.#listening.has(slot.index)) {
+    if (this.#listening.has(index)) {
       const cause = reason.error instanceof Error ? `: ${reason.error.message}` : '';
-      this.#listenFailed(slot, 'ERR_DATA_THREAD', `data thread ${slot.index} died${cause}`);
+      this.#listenFailed(index, 'ERR_DATA_THREAD', `data thread ${index} died${cause}`);
     }
-    this.#replace(slot);
-  }
-
-  #replace(slot: Slot): void {
-    const isQuick = performance.now() - slot.startedAt < QUICK_DEATH_MS;
-    slot.quickDeaths = isQuick ? slot.quickDeaths + 1 : 0;
-    clearTimeout(slot.restart);
-    if (slot.quickDeaths < QUICK_DEATHS_IN_A_ROW) this.#restart(slot);
-    else slot.restart = setTimeout(() => this.#restart(slot), SLOW_RESTART_MS);
-  }
-
-  #restart(slot: Slot): void {
-    if (this.#isEnding) return;
-    this.#restarts++;
-    this.#startThread(slot).catch((error: unknown) => {
-      // The system has no thread to give: as good as one that died at once.
-      this.#options.log.error('data_thread.not_started', `data thread ${slot.index} can't start`, {
-        thread: slot.index,
-        error,
-      });
-      this.#replace(slot);
-    });
-    if (slot.hasListened) slot.thread?.post({ kind: 'listen' });
   }
 }

@@ -122,7 +122,7 @@ export async function startFairlead(
     tell: (message) => threads.drainBackend(message),
     hasSessions: () => registry.settings.sticky !== null,
     async moveSessions(id, areMoved) {
-      registry.setSessionsMoved(id, areMoved);
+      registry.live.setSessionsMoved(id, areMoved);
       watch.refresh();
       await threads.settled();
     },

@@ -125,7 +125,7 @@ export class HealthChecker {
   connectFailed(id: number, detail: string): void {
     const watch = this.#watches.get(id);
     if (watch === undefined || this.#isStopped) return;
-    const isNews = this.#registry.setUnreachable(id, true);
+    const isNews = this.#registry.live.setUnreachable(id, true);
     watch.wasAway = true;
     if (watch.backend.health !== 'healthy') {
       if (isNews) this.#onChange();
@@ -270,8 +270,8 @@ export class HealthChecker {
       this.#shortages.met(backend, result.code ?? '', result.detail);
       // While nothing is known, why it is not is all that can be said.
       if (backend.health === 'unknown') {
-        this.#registry.setHealth(backend.id, 'unknown', result.detail);
-        if (this.#registry.setHint(backend.id, hint)) this.#onChange();
+        this.#registry.live.setHealth(backend.id, 'unknown', result.detail);
+        if (this.#registry.live.setHint(backend.id, hint)) this.#onChange();
       }
       return;
     }
@@ -286,8 +286,8 @@ export class HealthChecker {
       if (counts !== undefined) counts.failed++;
     }
     watch.isSuspect = false;
-    this.#registry.recordCheck(backend.id, result.isPassed);
-    const isNews = this.#registry.setUnreachable(backend.id, !result.hasConnected);
+    this.#registry.live.recordCheck(backend.id, result.isPassed);
+    const isNews = this.#registry.live.setUnreachable(backend.id, !result.hasConnected);
     if (!result.hasConnected) watch.wasAway = true;
     const { rise, fall } = this.#settings;
     if (result.isPassed) {
@@ -303,8 +303,8 @@ export class HealthChecker {
 
   #decide(watch: Watch, health: 'healthy' | 'unhealthy', reason: string, hint: string): void {
     const { backend } = watch;
-    const isNewHint = this.#registry.setHint(backend.id, hint);
-    if (!this.#registry.setHealth(backend.id, health, reason)) {
+    const isNewHint = this.#registry.live.setHint(backend.id, hint);
+    if (!this.#registry.live.setHealth(backend.id, health, reason)) {
       if (isNewHint) this.#onChange();
       return;
     }

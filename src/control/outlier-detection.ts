@@ -175,7 +175,7 @@ export class OutlierDetection {
     track.counts[kind]++;
     track.window.clear();
     const ms = Math.min(settings.maxEjectionMs, settings.baseEjectionMs * track.times);
-    this.#registry.setEjection(backend.id, { since: now, until: now + ms, reason });
+    this.#registry.live.setEjection(backend.id, { since: now, until: now + ms, reason });
     const { url } = backend.address;
     this.#log.warn('backend.ejected', `${url} is ejected for ${formatDuration(ms)}: ${reason}`, {
       backend: url,
@@ -202,7 +202,7 @@ export class OutlierDetection {
     track.window.clear();
     // What failed while it was out was sent before.
     forgetFaultsInARow(backend.counters);
-    this.#registry.setEjection(backend.id, undefined);
+    this.#registry.live.setEjection(backend.id, undefined);
     const { url } = backend.address;
     this.#log.info('backend.returned', `${url} is back: ${reason}`, {
       backend: url,

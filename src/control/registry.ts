@@ -1,26 +1,19 @@
 /**
- * The one owner of truth about backends: which exist, what operators want of them, and what the checks say.
+ * The one owner of truth about backends: which exist and what operators want of them; what the checks say of them is in
+ * its `live`.
  *
- * Invariants: ids are small integers given in order and never reused; `alive` is derived, never stored; the live state
- * of a backend (health, counters) is kept as long as its id exists, whatever else changes. No I/O, no timers; the
- * clock is injected. Changes are planned, saved by the caller, then committed: see `Plan`.
+ * Invariants: ids are small integers given in order and never reused. No I/O, no timers; the clock is injected. Changes
+ * are planned, saved by the caller, then committed: see `Plan`.
  */
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendAddress, BackendSettings, Settings } from '../config/settings.ts';
 import type { Eligibility, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
-import {
-  type Backend,
-  type BreakerStatus,
-  CLOSED,
-  type Ejection,
-  type Health,
-  isAlive,
-  newBackend,
-} from './backend.ts';
+import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
 import { type Decision, decideEligibility } from './eligibility.ts';
 import { type Changes, fitChanges, isKept, makeChange } from './kept-changes.ts';
+import { LiveBackends, type WantedBackend } from './live-backends.ts';
 import {
   type BackendSource,
   NO_OPERATOR_STATE,
@@ -39,8 +32,6 @@ import {
 import { type BackendUpdate, ChangeRefused, changeOf, type Plan } from './plan.ts';
 import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
 
-type MutableBackend = { -readonly [Key in keyof Backend]: Backend[Key] };
-
 export interface RegistryOptions {
   readonly settings: Settings;
   /** Data threads: the shared counters have room for so many. */
@@ -52,20 +43,18 @@ export interface RegistryOptions {
 export class Registry {
   /** Of this process, and of no other: see `Snapshot.instanceName`. */
   readonly instanceName = `fairlead-${randomBytes(6).toString('hex')}`;
-  readonly #threadCount: number;
+  /** The backends that exist, and what is known of them by checks and counts. */
+  readonly live: LiveBackends;
   readonly #now: () => number;
   #settings: Settings;
   #state: OperatorState;
   /** What of it outlives a restart: see kept-changes.ts. */
   #kept: OperatorState;
-  #backends: ReadonlyMap<number, MutableBackend> = new Map();
   #generation = 1;
-  /** The circuit breaker of all of them together. */
-  poolBreaker: BreakerStatus = CLOSED;
 
   constructor(options: RegistryOptions) {
-    this.#threadCount = options.threadCount;
     this.#now = options.now ?? Date.now;
+    this.live = new LiveBackends(options.threadCount, this.#now);
     this.#settings = options.settings;
     const state = options.operatorState ?? NO_OPERATOR_STATE;
     ({ inForce: this.#state, kept: this.#kept } = this.#fit({ inForce: state, kept: state }));
@@ -115,21 +104,21 @@ export class Registry {
 
   /** In id order. */
   backends(): Backend[] {
-    return [...this.#backends.values()];
+    return this.live.all();
   }
 
   backend(id: number): Backend | undefined {
-    return this.#backends.get(id);
+    return this.live.get(id);
   }
 
   findByUrl(url: string): Backend | undefined {
     const id = this.#state.entries.get(url)?.id;
-    return id === undefined ? undefined : this.#backends.get(id);
+    return id === undefined ? undefined : this.live.get(id);
   }
 
   /** A removal is under way that has not been called off: see `planLeave`. */
   isLeaving(id: number): boolean {
-    const backend = this.#backends.get(id);
+    const backend = this.live.get(id);
     return backend !== undefined && this.#entry(backend.address.url).isLeaving;
   }
 
@@ -245,72 +234,8 @@ export class Registry {
     return true;
   }
 
-  /** A check decided. True when health changed. */
-  setHealth(id: number, health: Health, reason: string): boolean {
-    const backend = this.#backends.get(id);
-    if (backend === undefined) return false;
-    backend.lastReason = reason;
-    if (backend.health === health) return false;
-    this.#alter(backend, () => {
-      backend.health = health;
-    });
-    return true;
-  }
-
-  /** What would help it. True when that is news. */
-  setHint(id: number, hint: string): boolean {
-    const backend = this.#backends.get(id);
-    if (backend === undefined || backend.hint === hint) return false;
-    backend.hint = hint;
-    return true;
-  }
-
-  recordCheck(id: number, isPassed: boolean): void {
-    const backend = this.#backends.get(id);
-    if (backend === undefined) return;
-    backend.lastCheck = this.#now();
-    backend.isCheckFailing = !isPassed;
-  }
-
-  /** A check or a request could not connect, or a check could. True when that is news. */
-  setUnreachable(id: number, isUnreachable: boolean): boolean {
-    const backend = this.#backends.get(id);
-    if (backend === undefined || backend.isUnreachable === isUnreachable) return false;
-    backend.isUnreachable = isUnreachable;
-    return true;
-  }
-
-  /** Of a backend that drains. */
-  setSessionsMoved(id: number, areMoved: boolean): void {
-    const backend = this.#backends.get(id);
-    if (backend?.adminState === 'draining') backend.hasMovedSessions = areMoved;
-  }
-
-  /** Undefined: it is not ejected any more. */
-  setEjection(id: number, ejection: Ejection | undefined): void {
-    const backend = this.#backends.get(id);
-    if (backend === undefined) return;
-    this.#alter(backend, () => {
-      backend.ejection = ejection;
-    });
-  }
-
-  setBreaker(id: number, breaker: BreakerStatus): void {
-    const backend = this.#backends.get(id);
-    if (backend === undefined) return;
-    this.#alter(backend, () => {
-      backend.breaker = breaker;
-    });
-  }
-
-  #alter(backend: MutableBackend, change: () => void): void {
-    const wasAlive = isAlive(backend);
-    change();
-    if (isAlive(backend) !== wasAlive) backend.lastChange = this.#now();
-  }
-
-  #expect(id: number): MutableBackend {
-    const backend = this.#backends.get(id);
+  #expect(id: number): Backend {
+    const backend = this.live.get(id);
     if (backend === undefined) {
       throw new ChangeRefused('unknown-backend', `There is no backend ${id}.`);
     }
@@ -375,36 +300,23 @@ export class Registry {
     };
   }
 
-  /** Derives the backends from settings and operator state; live state is carried over by id. */
+  /** Derives the backends from settings and operator state. */
   #rebuild(): void {
-    const backends: MutableBackend[] = [];
+    const wanted: WantedBackend[] = [];
     for (const entry of this.#state.entries.values()) {
       if (entry.id === undefined) continue;
       const configured = this.#configBackend(entry.url);
       const address = entry.address ?? configured;
       if (address === undefined) throw new Error(`backend without an address: ${entry.url}`);
-      backends.push(this.#derive(entry, entry.id, address, configured));
+      wanted.push({
+        id: entry.id,
+        address,
+        source: entry.source,
+        weight: entry.weight ?? configured?.weight ?? 1,
+        isBackup: entry.isBackup ?? configured?.isBackup ?? false,
+        adminState: entry.state ?? 'enabled',
+      });
     }
-    backends.sort((a, b) => a.id - b.id);
-    this.#backends = new Map(backends.map((backend) => [backend.id, backend]));
-  }
-
-  #derive(
-    entry: OperatorEntry,
-    id: number,
-    address: BackendAddress,
-    configured: BackendSettings | undefined,
-  ): MutableBackend {
-    const backend: MutableBackend =
-      this.#backends.get(id) ??
-      newBackend(id, address, entry, { now: this.#now(), threadCount: this.#threadCount });
-    this.#alter(backend, () => {
-      backend.weight = entry.weight ?? configured?.weight ?? 1;
-      backend.isBackup = entry.isBackup ?? configured?.isBackup ?? false;
-      backend.adminState = entry.state ?? 'enabled';
-      backend.source = entry.source;
-      if (backend.adminState !== 'draining') backend.hasMovedSessions = false;
-    });
-    return backend;
+    this.live.sync(wanted);
   }
 }

@@ -89,7 +89,7 @@ describe('data threads', () => {
     const { threads, registry, log } = setUp();
     await threads.start(registry.snapshot());
     const { port } = await threads.listen();
-    registry.setHealth(0, 'healthy', 'ok');
+    registry.live.setHealth(0, 'healthy', 'ok');
     threads.setEligible(registry.eligibility());
     for (const [turn, word] of ['die', 'throw'].entries()) {
       await say(port, word);

@@ -11,7 +11,7 @@ function setUp() {
     settings: settings({ backends: [backend(URL)] }),
     threadCount: 2,
   });
-  registry.setHealth(0, 'healthy', 'ok');
+  registry.live.setHealth(0, 'healthy', 'ok');
   const { counters } = registry.backend(0) as { counters: SharedArrayBuffer };
   const threads = [0, 1].map((index) => new BackendCounters(counters, index, 2));
   const counts = new FaultCounts(registry, 2);
@@ -43,15 +43,15 @@ describe('answers that did not come in time', () => {
 
   it('all count while the check fails, and none when it passes again', () => {
     const { registry, look } = setUp();
-    registry.recordCheck(0, false);
+    registry.live.recordCheck(0, false);
     expect(look(3, 0, 7)).toEqual([10, 7]);
-    registry.recordCheck(0, true);
+    registry.live.recordCheck(0, true);
     expect(look(3, 0, 7)).toEqual([3, 0]);
   });
 
   it('all count while the circuit breaker is not closed', () => {
     const { registry, look } = setUp();
-    registry.setBreaker(0, { state: 'half-open', until: undefined, reason: 'it failed' });
+    registry.live.setBreaker(0, { state: 'half-open', until: undefined, reason: 'it failed' });
     expect(look(0, 0, 2)).toEqual([2, 2]);
   });
 });

@@ -28,7 +28,7 @@ function setUp(count = 4, change: Partial<OutlierSettings> = {}) {
     threadCount: 1,
     now: () => clock.now,
   });
-  for (const { id } of registry.backends()) registry.setHealth(id, 'healthy', 'ok');
+  for (const { id } of registry.backends()) registry.live.setHealth(id, 'healthy', 'ok');
   const outliers = new OutlierDetection({ registry, log });
   return {
     clock,
@@ -125,9 +125,9 @@ describe('outlier detection', () => {
   it('does not hold against a backend that came back what took it out', () => {
     const { sample, isEjected, registry } = setUp();
     sample(19, 19);
-    registry.setHealth(0, 'unhealthy', 'refused');
+    registry.live.setHealth(0, 'unhealthy', 'refused');
     sample(100, 100);
-    registry.setHealth(0, 'healthy', 'ok');
+    registry.live.setHealth(0, 'healthy', 'ok');
     sample(19, 19);
     expect(isEjected()).toBe(false);
   });
@@ -169,7 +169,7 @@ describe('outlier detection', () => {
     expect(pickedIds(two.registry)).toEqual([1]);
 
     const illOthers = setUp(4, { maxEjectionPercent: 100 });
-    for (const id of [1, 2]) illOthers.registry.setHealth(id, 'unhealthy', 'no');
+    for (const id of [1, 2]) illOthers.registry.live.setHealth(id, 'unhealthy', 'no');
     illOthers.registry.planUpdate(3, { weight: 0 }).commit();
     illOthers.outliers.faultsInARow(0, 'consecutive_failures', 'reset');
     expect(pickedIds(illOthers.registry)).toEqual([0]);
@@ -236,8 +236,8 @@ describe('outlier detection', () => {
     comeBack();
     sample(40, 20);
     expect(outFor()).toBe(60_000);
-    registry.setHealth(0, 'unhealthy', 'refused');
-    registry.setHealth(0, 'healthy', 'ok');
+    registry.live.setHealth(0, 'unhealthy', 'refused');
+    registry.live.setHealth(0, 'healthy', 'ok');
     outliers.recovered(0);
     expect(isEjected()).toBe(false);
     expect(log.lines.at(-1)).toMatchObject({ event: 'backend.returned' });

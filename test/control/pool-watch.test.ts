@@ -48,7 +48,7 @@ function setUp(changes: Partial<Settings>) {
     }),
     threadCount: 2,
   });
-  for (const { id } of registry.backends()) registry.setHealth(id, 'healthy', 'ok');
+  for (const { id } of registry.backends()) registry.live.setHealth(id, 'healthy', 'ok');
   const published: Eligibility[] = [];
   const counters = createProcessCounters(2);
   const watch = new PoolWatch({
@@ -104,7 +104,7 @@ describe('the watch over the pool', () => {
 
   it('publishes a change once, and none that was published with a snapshot', () => {
     const { watch, registry, publishedIds } = setUp({});
-    registry.setHealth(1, 'unhealthy', 'no');
+    registry.live.setHealth(1, 'unhealthy', 'no');
     watch.refresh();
     watch.refresh();
     expect(publishedIds()).toEqual([[0, 2]]);
@@ -198,14 +198,14 @@ describe('the watch over the pool', () => {
     const { watch, judge, passesOf, passesOfPool, registry } = setUp({ breaker: BREAKER });
     for (const id of [0, 1, 2]) judge(id, 8, true);
     vi.advanceTimersByTime(1000);
-    expect(registry.poolBreaker.state).toBe('open');
+    expect(registry.live.poolBreaker.state).toBe('open');
     expect(passesOfPool()).toBe(0);
     // None of them failed often enough to be taken out for itself.
     expect(pickedIds(registry)).toEqual([0, 1, 2]);
     expect(passesOf(0)).toBe(10);
     registry.applyConfig({ ...registry.settings, breaker: null });
     watch.sync(registry.eligibility());
-    expect(registry.poolBreaker.state).toBe('closed');
+    expect(registry.live.poolBreaker.state).toBe('closed');
     expect(passesOfPool()).toBe(10);
     expect(vi.getTimerCount()).toBe(0);
     watch.stop();
@@ -216,11 +216,11 @@ describe('the watch over the pool', () => {
     judge(0, 200, false);
     judge(1, 19, true);
     vi.advanceTimersByTime(1000);
-    registry.setHealth(1, 'unhealthy', 'refused');
+    registry.live.setHealth(1, 'unhealthy', 'refused');
     watch.refresh();
     judge(1, 20, true);
     vi.advanceTimersByTime(1000);
-    registry.setHealth(1, 'healthy', 'ok');
+    registry.live.setHealth(1, 'healthy', 'ok');
     watch.refresh();
     judge(1, 1, true);
     vi.advanceTimersByTime(5000);
@@ -257,10 +257,10 @@ describe('the watch over the pool', () => {
   it('takes each step of a slow start, and no more', () => {
     const { watch, registry, published } = setUp({ slowStartMs: 9000 });
     vi.advanceTimersByTime(20_000);
-    registry.setHealth(1, 'unhealthy', 'no');
+    registry.live.setHealth(1, 'unhealthy', 'no');
     watch.refresh();
     vi.advanceTimersByTime(1000);
-    registry.setHealth(1, 'healthy', 'ok');
+    registry.live.setHealth(1, 'healthy', 'ok');
     watch.refresh();
     vi.advanceTimersByTime(60_000);
     expect(
@@ -280,7 +280,7 @@ describe('the watch over the pool', () => {
       backends: [8000, 8001, 8002, 8003].map((port) => backend(`http://localhost:${port}`)),
     });
     for (const id of [0, 1, 3]) {
-      registry.setHealth(id, 'unhealthy', 'GET /health: 500');
+      registry.live.setHealth(id, 'unhealthy', 'GET /health: 500');
       watch.refresh();
     }
     watch.refresh();
@@ -288,7 +288,7 @@ describe('the watch over the pool', () => {
       isPanic: true,
       picks: [{ id: 0 }, { id: 1 }, { id: 2 }, { id: 3 }],
     });
-    registry.setHealth(0, 'healthy', 'ok');
+    registry.live.setHealth(0, 'healthy', 'ok');
     watch.refresh();
     expect(published.at(-1)).toMatchObject({ isPanic: false });
     expect(log.lines.map(({ level, event, message }) => [level, event, message])).toEqual([
@@ -302,7 +302,7 @@ describe('the watch over the pool', () => {
     const { watch, registry, published } = setUp({ outlier: OUTLIER, breaker: BREAKER });
     watch.stop();
     watch.faultsInARow(brokenInARow(0));
-    registry.setHealth(0, 'unhealthy', 'no');
+    registry.live.setHealth(0, 'unhealthy', 'no');
     watch.refresh();
     watch.sync(registry.eligibility());
     vi.advanceTimersByTime(60_000);

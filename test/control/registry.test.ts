@@ -60,8 +60,8 @@ describe('registry', () => {
 
   it('counts changes of operators in the generation, and nothing else', () => {
     const the = registry();
-    the.setHealth(0, 'healthy', 'ok');
-    the.recordCheck(0, true);
+    the.live.setHealth(0, 'healthy', 'ok');
+    the.live.recordCheck(0, true);
     expect(the.generation).toBe(1);
     the.planUpdate(0, { weight: 1 }).commit();
     expect(the.generation).toBe(1);
@@ -77,15 +77,15 @@ describe('registry', () => {
     const [first] = the.backends();
     if (first === undefined) throw new Error('no backend');
     expect(isAlive(first)).toBe(false);
-    the.setHealth(0, 'healthy', 'ok');
+    the.live.setHealth(0, 'healthy', 'ok');
     expect(isAlive(first)).toBe(true);
     for (const state of ['disabled', 'draining'] as const) {
       the.planUpdate(0, { state }).commit();
       expect(pickedIds(the)).toEqual([]);
       expect(the.snapshot().pool.eligibility.picks).toEqual([]);
     }
-    the.setHealth(0, 'unhealthy', 'no');
-    the.setHealth(0, 'healthy', 'ok');
+    the.live.setHealth(0, 'unhealthy', 'no');
+    the.live.setHealth(0, 'healthy', 'ok');
     expect(pickedIds(the)).toEqual([]);
     the.planUpdate(0, { state: 'enabled' }).commit();
     expect(pickedIds(the)).toEqual([0]);
@@ -93,7 +93,7 @@ describe('registry', () => {
 
   it('keeps id, health, counters and changes of operators over a reload', () => {
     const the = registry();
-    the.setHealth(1, 'healthy', 'ok');
+    the.live.setHealth(1, 'healthy', 'ok');
     new BackendCounters(
       the.snapshot().pool.backends[1]?.counters as SharedArrayBuffer,
       0,
