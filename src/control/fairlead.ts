@@ -1,36 +1,24 @@
 /**
- * Puts the control plane together and starts it, in an order that never lets a client see a half-started proxy: state
- * file, registry, admin API, data threads, first round of health checks, and only then the port.
+ * Starts Fairlead, in an order that never lets a client see a half-started proxy: state file, data threads, admin API, first
+ * round of health checks, and only then the port. Ends it in the other direction.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import type { Settings } from '../config/settings.ts';
-import { renderPrometheus } from '../observe/prometheus.ts';
-import { readProcessCounters } from '../snapshot/process-counters.ts';
-import { backendRoutes } from './admin/backend-routes.ts';
-import { configRoutes, indexRoute } from './admin/config-routes.ts';
+import type { Logger } from '../observe/logger.ts';
 import { explainError } from './admin/explain.ts';
 import { type AdminServer, startAdminServer } from './admin/server.ts';
-import { statusRoutes } from './admin/status-routes.ts';
-import { createMetricsCollector } from './collect-metrics.ts';
+import { compose, type Parts, type Phase } from './compose.ts';
 import type { FairleadContext } from './context.ts';
-import { DataThreads } from './data-threads.ts';
-import { Drains } from './drains.ts';
-import { HealthChecker } from './health.ts';
 import { KeptState } from './kept-state.ts';
-import { Leavers } from './leavers.ts';
 import type { Logs } from './logs.ts';
 import { mayRetry } from './may-retry.ts';
-import { Operator, type Precondition } from './operator.ts';
+import type { Precondition } from './operator.ts';
 import { countChanges } from './operator-state.ts';
 import { planThreads } from './plan-threads.ts';
-import { PoolWatch } from './pool-watch.ts';
-import { probe } from './probe.ts';
-import { Registry } from './registry.ts';
 import type { ReloadOutcome } from './reload.ts';
-import { Reloads, tellOverrides } from './reloads.ts';
+import { tellOverrides } from './reloads.ts';
 import { listenFailed, openAllLogs } from './start-failed.ts';
-import { steadyTime } from './steady-time.ts';
 import { VERSION } from './version.ts';
 
 const FIRST_CHECKS_MS = 1000;
@@ -64,169 +52,171 @@ export interface FairleadOptions {
   readonly notes?: readonly string[];
 }
 
+/** What has to be ended, in whatever state the start or the run is. */
+interface Ending extends Parts {
+  readonly kept: KeptState;
+  readonly logs: Logs;
+  admin: AdminServer | undefined;
+}
+
+/** Where it listens. */
+interface Ports {
+  readonly port: number;
+  readonly adminPort: number;
+}
+
 /** @throws StartFailed with 3 where an address is in use */
 export async function startFairlead(
   settings: Settings,
   context: FairleadContext,
   options: FairleadOptions = {},
 ): Promise<ControlledFairlead> {
-  const startedAt = performance.now();
   const logs = openAllLogs(settings, options.logFile);
   const { log } = logs;
-  // Before all else: whatever goes wrong later may be the wrong file.
-  const { configFile } = settings;
-  if (configFile === undefined) log.info('config.file', 'no config file is used');
-  else log.info('config.file', `the config file is ${configFile}`, { file: configFile });
-  for (const note of options.notes ?? []) log.warn('config.note', note);
+  tellConfig(log, settings, options.notes ?? []);
   const kept = await KeptState.open({ path: settings.stateFile, log });
-  const threadPlan = planThreads(settings.threads);
-  if (threadPlan.note !== undefined) log.info('threads.settled', threadPlan.note);
-
-  const threads = new DataThreads({
-    count: threadPlan.count,
-    log,
-    onConnectFailed: ({ backendId, code, detail }) =>
-      health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
-    onNoAnswer: ({ backendId }) => health.answerMissing(backendId),
-    onFaultsInARow: (message) => watch.faultsInARow(message),
-    onTunnelsCut: ({ backendId, count }) => drains.tunnelsCut(backendId, count),
-    onRequestsCut: ({ backendId, count }) => drains.requestsCut(backendId, count),
-    onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
-    ...(options.workerUrl && { workerUrl: options.workerUrl }),
-  });
-  const { threadCount } = threads;
-  const registry = new Registry({
-    settings,
-    threadCount,
-    operatorState: kept.found,
-    now: steadyTime,
-  });
-  const health = new HealthChecker({
-    registry,
-    log,
-    probe,
-    onChange: () => watch.refresh(),
-    onPassed: (id, checkedFrom) => watch.checkPassed(id, checkedFrom),
-    onRecovered: (id) => watch.recovered(id),
-  });
-  const watch = new PoolWatch({
-    registry,
-    log,
-    counters: threads.counters,
-    threadCount,
-    publish: (eligibility) => threads.setEligible(eligibility),
-  });
-  const drains = new Drains({
-    log,
-    threadCount,
-    tell: (message) => threads.drainBackend(message),
-    hasSessions: () => registry.settings.sticky !== null,
-    async moveSessions(id, areMoved) {
-      registry.live.setSessionsMoved(id, areMoved);
-      watch.refresh();
-      await threads.settled();
-    },
-  });
-  const leavers = new Leavers(threadCount);
-  leavers.sync(registry.backends());
-  const operator = new Operator({
-    registry,
-    store: kept.store,
-    log,
-    drains,
-    async publish() {
-      const snapshot = registry.snapshot();
-      leavers.sync(registry.backends());
-      const applied = threads.apply(snapshot);
-      watch.sync(snapshot.pool.eligibility);
-      health.sync();
-      await Promise.all([applied, kept.keepSecret(registry.keptState)]);
-    },
-  });
-  const reloads = new Reloads({ context, registry, operator, logs });
-  const reload = (precondition?: Precondition) => reloads.reload(precondition);
-  const metrics = createMetricsCollector({
-    registry,
-    health,
-    watch,
-    threads,
-    reloads: reloads.counts,
-    droppedLogLines: () => logs.droppedLines(),
-    version: VERSION,
-  });
-
-  let phase: 'starting' | 'running' | 'ending' = 'starting';
-  const routes = [
-    ...statusRoutes({
-      registry,
-      operator,
-      threadCount,
-      leaving: () => leavers.view(),
-      uptimeSeconds: () => (performance.now() - startedAt) / 1000,
-      queued: () => readProcessCounters(threads.counters, threadCount).queued,
-      metrics: () => renderPrometheus(metrics.collect()),
-      notReady: () => (phase === 'running' ? undefined : `Fairlead is ${phase}.`),
-    }),
-    ...backendRoutes({
-      registry,
-      operator,
-      drains,
-      health,
-      threadCount,
-      settled: () => threads.settled(),
-    }),
-    ...configRoutes({ registry, operator, context, reload }),
-  ];
-  const { admin: adminSettings } = settings;
-  let admin: AdminServer | undefined;
-  let port: number;
+  const { count: threadCount, note } = planThreads(settings.threads);
+  if (note !== undefined) log.info('threads.settled', note);
+  const phase: Phase = { now: 'starting' };
+  const { workerUrl } = options;
+  const parts = compose({ settings, context, logs, kept, threadCount, phase, workerUrl });
+  const all: Ending = { ...parts, kept, logs, admin: undefined };
+  let ports: Ports;
   try {
-    // The data threads run before the first call can change what they should run on.
-    await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
-    admin = await startAdminServer({
-      ...adminSettings,
-      routes: [...routes, indexRoute(routes)],
-      log,
-      explain: explainError,
-    }).catch((error: unknown) => {
-      const { host, port: wanted } = adminSettings;
-      throw listenFailed(error, 'the admin API', '--admin-port', host, wanted);
-    });
-    health.sync();
-    await Promise.race([
-      Promise.all(registry.backends().map(({ id }) => health.checkNow(id))),
-      sleep(FIRST_CHECKS_MS, undefined, { ref: false }),
-    ]);
-    ({ port } = await threads.listen().catch((error: unknown) => {
-      throw listenFailed(error, 'the proxy', '--port', settings.host, settings.port);
-    }));
+    ports = await open(all, settings, log);
   } catch (error) {
-    health.stop();
-    watch.stop();
-    metrics.stop();
-    await Promise.all([admin?.close(0), threads.stop()]);
-    await kept.close();
+    await end(all, 0);
     await logs.close(LOG_FLUSH_MS);
     throw error;
   }
-  phase = 'running';
-  const adminPort = admin.port;
-  const url = urlOf(settings.tls === undefined ? 'http' : 'https', settings.host, port);
-  log.info(
-    'listening',
-    `listening on ${url}, admin API on ${urlOf('http', adminSettings.host, adminPort)}`,
-    {
-      url,
-      port,
-      admin_port: adminPort,
-      backends: registry.backends().length,
-      strategy: registry.strategy,
-      threads: threadPlan.count,
-      api_changes: countChanges(registry.operatorState),
-      version: VERSION,
+  phase.now = 'running';
+  tellStart(all, settings, { ports, threadCount });
+  return new Running(all, phase, ports);
+}
+
+/** Starts everything that was put together; the port comes last. */
+async function open(all: Ending, settings: Settings, log: Logger): Promise<Ports> {
+  const { registry, threads, health, kept, routes } = all;
+  const { admin } = settings;
+  // The data threads run before the first call can change what they should run on.
+  await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
+  all.admin = await startAdminServer({ ...admin, routes, log, explain: explainError }).catch(
+    (error: unknown) => {
+      throw listenFailed(error, 'the admin API', '--admin-port', admin.host, admin.port);
     },
   );
+  health.sync();
+  await Promise.race([
+    Promise.all(registry.backends().map(({ id }) => health.checkNow(id))),
+    sleep(FIRST_CHECKS_MS, undefined, { ref: false }),
+  ]);
+  const { port } = await threads.listen().catch((error: unknown) => {
+    throw listenFailed(error, 'the proxy', '--port', settings.host, settings.port);
+  });
+  return { port, adminPort: all.admin.port };
+}
 
+/** Ends all but the logs, which are to tell of it. */
+async function end(all: Ending, adminGraceMs: number): Promise<void> {
+  const { health, watch, metrics, operator, admin, threads, kept } = all;
+  health.stop();
+  watch.stop();
+  metrics.stop();
+  await operator.stop();
+  await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
+  await kept.close();
+}
+
+class Running implements ControlledFairlead {
+  readonly port: number;
+  readonly adminPort: number;
+  readonly logs: Logs;
+  readonly exited: Promise<number>;
+  readonly #all: Ending;
+  readonly #phase: Phase;
+  #resolveExited: (exitCode: number) => void = () => {};
+  #shuttingDown: Promise<number> | undefined;
+  #ending: Promise<void> | undefined;
+
+  constructor(all: Ending, phase: Phase, { port, adminPort }: Ports) {
+    this.#all = all;
+    this.#phase = phase;
+    this.port = port;
+    this.adminPort = adminPort;
+    this.logs = all.logs;
+    this.exited = new Promise((resolve) => {
+      this.#resolveExited = resolve;
+    });
+  }
+
+  reload(precondition?: Precondition): Promise<ReloadOutcome> {
+    return this.#all.reloads.reload(precondition);
+  }
+
+  shutdown(reason: string): Promise<number> {
+    this.#shuttingDown ??= this.#shutdown(reason);
+    return this.#shuttingDown;
+  }
+
+  kill(): void {
+    if (this.#ending !== undefined) return;
+    this.logs.log.warn('killed', 'ending at once: requests in flight are cut off');
+    this.#ending = this.#end(0);
+  }
+
+  async #shutdown(reason: string): Promise<number> {
+    const { registry, threads, health } = this.#all;
+    const { log } = this.logs;
+    const { drainMs } = registry.settings;
+    this.#phase.now = 'ending';
+    log.info(
+      'stopping',
+      `stopping (${reason}): requests in flight have ${formatDuration(drainMs)} to finish`,
+      { reason, drain_ms: drainMs },
+    );
+    health.drain(() => mayRetry(registry, threads));
+    const reset = await threads.drain(drainMs);
+    if (reset > 0) {
+      log.warn('drain.cut_off', `${reset} connections were cut off at the deadline`, { reset });
+    }
+    this.#ending ??= this.#end(ADMIN_GRACE_MS);
+    return this.exited;
+  }
+
+  async #end(adminGraceMs: number): Promise<void> {
+    this.#phase.now = 'ending';
+    await end(this.#all, adminGraceMs);
+    this.logs.log.info('stopped', 'Fairlead has stopped');
+    await this.logs.close(LOG_FLUSH_MS);
+    this.#resolveExited(0);
+  }
+}
+
+/** Before all else: whatever goes wrong later may be the wrong file. */
+function tellConfig(log: Logger, { configFile }: Settings, notes: readonly string[]): void {
+  if (configFile === undefined) log.info('config.file', 'no config file is used');
+  else log.info('config.file', `the config file is ${configFile}`, { file: configFile });
+  for (const note of notes) log.warn('config.note', note);
+}
+
+function tellStart(
+  { registry, logs: { log } }: Ending,
+  settings: Settings,
+  { ports, threadCount }: { readonly ports: Ports; readonly threadCount: number },
+): void {
+  const { port, adminPort } = ports;
+  const url = urlOf(settings.tls === undefined ? 'http' : 'https', settings.host, port);
+  const adminUrl = urlOf('http', settings.admin.host, adminPort);
+  log.info('listening', `listening on ${url}, admin API on ${adminUrl}`, {
+    url,
+    port,
+    admin_port: adminPort,
+    backends: registry.backends().length,
+    strategy: registry.strategy,
+    threads: threadCount,
+    api_changes: countChanges(registry.operatorState),
+    version: VERSION,
+  });
   if (registry.backends().length === 0) {
     log.warn(
       'backends.none',
@@ -234,61 +224,6 @@ export async function startFairlead(
     );
   }
   tellOverrides(registry, log);
-
-  let resolveExited: (exitCode: number) => void;
-  const exited = new Promise<number>((resolve) => {
-    resolveExited = resolve;
-  });
-  let shuttingDown: Promise<number> | undefined;
-  let ending: Promise<void> | undefined;
-
-  async function end(adminGraceMs: number): Promise<void> {
-    phase = 'ending';
-    health.stop();
-    watch.stop();
-    metrics.stop();
-    await operator.stop();
-    await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
-    await kept.close();
-    log.info('stopped', 'Fairlead has stopped');
-    await logs.close(LOG_FLUSH_MS);
-    resolveExited(0);
-  }
-
-  return {
-    port,
-    adminPort,
-    logs,
-    reload,
-    exited,
-    shutdown(reason) {
-      shuttingDown ??= (async () => {
-        phase = 'ending';
-        const { drainMs } = registry.settings;
-        log.info(
-          'stopping',
-          `stopping (${reason}): requests in flight have ${formatDuration(drainMs)} to finish`,
-          {
-            reason,
-            drain_ms: drainMs,
-          },
-        );
-        health.drain(() => mayRetry(registry, threads));
-        const reset = await threads.drain(drainMs);
-        if (reset > 0) {
-          log.warn('drain.cut_off', `${reset} connections were cut off at the deadline`, { reset });
-        }
-        ending ??= end(ADMIN_GRACE_MS);
-        return exited;
-      })();
-      return shuttingDown;
-    },
-    kill() {
-      if (ending !== undefined) return;
-      log.warn('killed', 'ending at once: requests in flight are cut off');
-      ending = end(0);
-    },
-  };
 }
 
 /** Where it is reached on this machine: who listens on all addresses is there as localhost. */
