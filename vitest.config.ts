@@ -9,8 +9,8 @@ export default defineConfig({
     // so a machine of two cores has work for three.
     pool: 'forks',
     maxWorkers: 3,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     teardownTimeout: 5_000,
   },
 });

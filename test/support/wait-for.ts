@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** Long enough on a machine that is busy with ten other things. Nobody waits for it but where something is broken. */
+export const LONG_MS = 15_000;
+
 /**
  * Polls until `probe` gives something other than false, null or undefined, and returns that.
  * Throws after `ms`, naming what was waited for, with the probe's last error if it threw.
  */
 export async function waitFor<T>(
   probe: () => T | Promise<T>,
-  ms = 5_000,
+  ms = LONG_MS,
   what = probe.toString(),
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + ms;
