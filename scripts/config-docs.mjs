@@ -90,7 +90,14 @@ rate_limit: { rate: 100, burst: 20, by: header, name: X-Api-Key }`,
   },
   {
     title: 'Forwarding',
-    keys: ['host_header', 'trusted_proxies', 'x_forwarded', 'forwarded', 'via'],
+    keys: [
+      'host_header',
+      'trusted_proxies',
+      'x_forwarded',
+      'forwarded',
+      'via',
+      'lenient_responses',
+    ],
     example: `host_header: backend
 trusted_proxies: [10.0.0.0/8, 2001:db8::/32]
 forwarded: true`,

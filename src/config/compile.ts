@@ -77,6 +77,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       downIntervalMs:
         config.health_check_down_frequency ?? Math.min(frequencyMs, DEFAULT_DOWN_INTERVAL_MS),
       timeoutMs: config.health_check_timeout ?? Math.min(DEFAULT_CHECK_TIMEOUT_MS, frequencyMs),
+      isLenient: config.lenient_responses,
       rise: config.health_check_rise,
       fall: config.health_check_fall,
     },
@@ -99,6 +100,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       clientConnections: limits.client_connections,
       connectionsPerClient: limits.connections_per_client,
     },
+    hasLenientResponses: config.lenient_responses,
     forwarding: {
       hostHeader: config.host_header,
       trustedProxies: config.trusted_proxies,

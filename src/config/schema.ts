@@ -253,6 +253,13 @@ export const configSchema = z.strictObject(
           'that comes back to this instance is not noticed then.',
       )
       .default(true),
+    lenient_responses: trueOrFalse()
+      .describe(
+        'Take answers of old devices that break HTTP: lines that end with LF alone, spaces behind the size of a chunk, ' +
+          'and a Content-Length beside chunks, which is dropped; the connection is closed after it. Clients get all of ' +
+          'it in proper form. Requests are read strictly, always.',
+      )
+      .default(false),
     access_log: z
       .union([z.boolean(), logPath], { error: 'must be true, false or the path of a file' })
       .describe(

@@ -26,6 +26,8 @@ export interface HealthCheckSettings {
   /** Used instead of `intervalMs` while a backend is down, new, suspect or changing. */
   readonly downIntervalMs: number;
   readonly timeoutMs: number;
+  /** Answers are read as leniently as other responses: `Settings.hasLenientResponses`. */
+  readonly isLenient: boolean;
   /** Passing checks in a row that make an unhealthy backend healthy. */
   readonly rise: number;
   /** Failing checks in a row that make a healthy backend unhealthy. */
@@ -114,6 +116,8 @@ export interface Settings {
   /** With fewer backends eligible than this, others are used as well; 0: never. */
   readonly panicThresholdPercent: number;
   readonly healthCheck: HealthCheckSettings;
+  /** Of old devices: see `HeadLimits` of the data plane. */
+  readonly hasLenientResponses: boolean;
   readonly timeouts: Timeouts;
   /** How long a shutdown waits for requests in flight. */
   readonly drainMs: number;

@@ -52,6 +52,7 @@ export function buildSnapshot(parts: SnapshotParts): Snapshot {
         consecutive5xx: settings.outlier?.consecutive5xx ?? 0,
         slowCallMs: settings.outlier?.slowCallMs ?? 0,
       },
+      hasLenientResponses: settings.hasLenientResponses,
     },
     timeouts: settings.timeouts,
     limits: settings.limits,

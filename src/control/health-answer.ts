@@ -26,6 +26,12 @@ export class HealthAnswer {
   #missingBytes = Number.POSITIVE_INFINITY;
   #isChunked = false;
   #tail = '';
+  readonly #isLenient: boolean;
+
+  /** @param isLenient whether a line may end with LF alone. */
+  constructor(isLenient: boolean) {
+    this.#isLenient = isLenient;
+  }
 
   receive(bytes: Buffer): void {
     if (this.fault !== undefined) return;
@@ -35,6 +41,7 @@ export class HealthAnswer {
       return;
     }
     this.#text += bytes.toString('latin1');
+    if (this.#isLenient) this.#text = this.#text.replace(/\r?\n/g, '\r\n');
     this.#takeHeads();
   }
 

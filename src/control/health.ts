@@ -229,10 +229,10 @@ export class HealthChecker {
     if (watch.abort.signal.aborted) return;
     const asked = this.#settings;
     const startedAt = this.#registry.now();
-    const { path, timeoutMs } = asked;
+    const { path, timeoutMs, isLenient } = asked;
     const { address } = watch.backend;
     const result = await this.#probe(
-      { address, method: watch.method, path, timeoutMs },
+      { address, method: watch.method, path, timeoutMs, isLenient },
       watch.abort.signal,
     );
     if (watch.abort.signal.aborted) return;
@@ -353,7 +353,7 @@ function lastCheckOf({ backend }: Watch): number {
 
 /** What the one finds out says nothing about the other. */
 function isOtherCheck(a: HealthCheckSettings, b: HealthCheckSettings): boolean {
-  return a.method !== b.method || a.path !== b.path;
+  return a.method !== b.method || a.path !== b.path || a.isLenient !== b.isLenient;
 }
 
 function isSame(a: HealthCheckSettings, b: HealthCheckSettings): boolean {

@@ -15,6 +15,8 @@ export interface ProbeRequest {
   /** Path and query of the GET. */
   readonly path: string;
   readonly timeoutMs: number;
+  /** See `HealthCheckSettings.isLenient`. */
+  readonly isLenient: boolean;
 }
 
 export interface ProbeResult {
@@ -54,7 +56,7 @@ class Check {
   readonly #signal: AbortSignal;
   readonly #resolve: (result: ProbeResult) => void;
   readonly #startedAt = performance.now();
-  readonly #answer = new HealthAnswer();
+  readonly #answer: HealthAnswer;
   readonly #abort = (): void => this.#giveUp('called off', 'CALLED_OFF');
   #socket: net.Socket | undefined;
   #patience: Patience | undefined;
@@ -70,6 +72,7 @@ class Check {
     this.#signal = signal;
     this.#resolve = resolve;
     this.#isResolved = net.isIP(request.address.host) !== 0;
+    this.#answer = new HealthAnswer(request.isLenient);
   }
 
   start(): void {

@@ -17,7 +17,7 @@ import { RequestQueue } from './relay/request-queue.ts';
 import { RetryBudget } from './relay/retry-budget.ts';
 import { ThreadIo } from './stream/thread-io.ts';
 import type { View } from './view.ts';
-import { HeadParser } from './wire/head-parser.ts';
+import { type HeadLimits, HeadParser } from './wire/head-parser.ts';
 
 const MAX_SPARE_PARSERS = 64;
 
@@ -128,20 +128,20 @@ export class DataContext {
   }
 
   borrowResponseParser(): HeadParser {
-    return this.#spareResponseParsers.pop() ?? new HeadParser('response', this.view.headLimits);
+    return this.#spareResponseParsers.pop() ?? new HeadParser('response', this.view.responseLimits);
   }
 
   /** Takes a parser back; one made for the limits of an earlier snapshot is let go. */
   returnRequestParser(parser: HeadParser): void {
-    this.#keep(this.#spareRequestParsers, parser);
+    this.#keep(this.#spareRequestParsers, parser, this.view.headLimits);
   }
 
   returnResponseParser(parser: HeadParser): void {
-    this.#keep(this.#spareResponseParsers, parser);
+    this.#keep(this.#spareResponseParsers, parser, this.view.responseLimits);
   }
 
-  #keep(spares: HeadParser[], parser: HeadParser): void {
-    if (spares.length >= MAX_SPARE_PARSERS || parser.limits !== this.view.headLimits) return;
+  #keep(spares: HeadParser[], parser: HeadParser, limits: HeadLimits): void {
+    if (spares.length >= MAX_SPARE_PARSERS || parser.limits !== limits) return;
     parser.reset();
     spares.push(parser);
   }

@@ -32,6 +32,8 @@ export interface View {
   panicLine: string;
   readonly trustedProxies: net.BlockList | null;
   readonly headLimits: HeadLimits;
+  /** The same for what backends answer. */
+  readonly responseLimits: HeadLimits;
   readonly forwardRules: ForwardRules;
 }
 
@@ -65,6 +67,12 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
       ? previous.strategy
       : createStrategy<Backend>(snapshot.pool.strategy, parts.strategyContext);
   const { limits, pool, forwarding } = snapshot;
+  const headLimits: HeadLimits = {
+    requestLineBytes: limits.requestLineBytes,
+    headBytes: limits.headBytes,
+    fields: limits.fields,
+    isLenient: false,
+  };
   const view: View = {
     snapshot,
     backends,
@@ -80,11 +88,8 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     needsKeys: needsKeys(pool),
     panicLine: '',
     trustedProxies: compileBlocks(forwarding.trustedProxies),
-    headLimits: {
-      requestLineBytes: limits.requestLineBytes,
-      headBytes: limits.headBytes,
-      fields: limits.fields,
-    },
+    headLimits,
+    responseLimits: { ...headLimits, isLenient: pool.hasLenientResponses },
     forwardRules: {
       sendsXForwarded: forwarding.sendXForwarded,
       sendsForwarded: forwarding.sendForwarded,

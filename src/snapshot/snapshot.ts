@@ -185,6 +185,8 @@ export interface PoolSnapshot {
   readonly queue: Queue;
   readonly rateLimit: RateLimit | null;
   readonly faults: FaultRules;
+  /** Its backends are old devices: see `HeadLimits` of the data plane. */
+  readonly hasLenientResponses: boolean;
 }
 
 export interface TlsMaterial {

@@ -43,6 +43,7 @@ trusted_proxies: [10.0.0.0/8]
 forwarded: true
 x_forwarded: false
 via: false
+lenient_responses: true
 access_log: /srv/fairlead/access.log
 access_log_format: combined
 log_level: debug

@@ -156,6 +156,7 @@ test.each([
     '1:18: trusted_proxies: must be a list of IP addresses and CIDR blocks, not "10.0.0.1"',
   ],
   ['trusted_proxies: [10.0.0.1, a]', `1:29: trusted_proxies.1: ${BLOCK}, not "a"`],
+  ['lenient_responses: 1', '1:20: lenient_responses: must be true or false, not 1'],
   ['forwarded: 1', '1:12: forwarded: must be true or false, not 1'],
   ['access_log: 1', '1:13: access_log: must be true, false or the path of a file, not 1'],
   ['access_log: stdout', '1:13: access_log: is not the path of a file (true is standard output)'],

@@ -49,9 +49,11 @@ export function settings(changes: Partial<Settings> = {}): Settings {
       intervalMs: 10_000,
       downIntervalMs: 1000,
       timeoutMs: 1000,
+      isLenient: false,
       rise: 2,
       fall: 3,
     },
+    hasLenientResponses: false,
     timeouts: {
       headMs: 10_000,
       connectMs: 2000,

@@ -15,7 +15,7 @@ import { address } from './fixtures.ts';
 const never = new AbortController().signal;
 
 function get(url: string, timeoutMs = 1000, path = '/health') {
-  return probe({ address: address(url), method: 'http', path, timeoutMs }, never);
+  return probe({ address: address(url), method: 'http', path, timeoutMs, isLenient: false }, never);
 }
 
 describe('a health probe', () => {
@@ -160,7 +160,12 @@ describe('a health probe', () => {
     await once(server, 'listening');
     afterTest(() => void server.close());
     const { port } = server.address() as AddressInfo;
-    const target = { address: address(`https://127.0.0.1:${port}`), path: '/', timeoutMs: 1000 };
+    const target = {
+      address: address(`https://127.0.0.1:${port}`),
+      path: '/',
+      timeoutMs: 1000,
+      isLenient: false,
+    };
     const result = await probe({ ...target, method: 'tcp' }, never);
     expect(result).toMatchObject({
       isPassed: false,
@@ -174,13 +179,19 @@ describe('a health probe', () => {
   it('connects by TCP', async () => {
     const { url } = await rawBackend(() => {});
     const up = await probe(
-      { address: address(url), method: 'tcp', path: '/', timeoutMs: 1000 },
+      { address: address(url), method: 'tcp', path: '/', timeoutMs: 1000, isLenient: false },
       never,
     );
     expect(up).toMatchObject({ isPassed: true, status: undefined, hasConnected: true });
     const port = await freePort();
     const down = await probe(
-      { address: address(`http://127.0.0.1:${port}`), method: 'tcp', path: '/', timeoutMs: 1000 },
+      {
+        address: address(`http://127.0.0.1:${port}`),
+        method: 'tcp',
+        path: '/',
+        timeoutMs: 1000,
+        isLenient: false,
+      },
       never,
     );
     expect(down).toMatchObject({ isPassed: false, hasConnected: false });
@@ -192,7 +203,7 @@ describe('a health probe', () => {
     for (const method of ['http', 'tcp'] as const) {
       const abort = new AbortController();
       const result = probe(
-        { address: address(backend.url), method, path: '/', timeoutMs: 60_000 },
+        { address: address(backend.url), method, path: '/', timeoutMs: 60_000, isLenient: false },
         abort.signal,
       );
       abort.abort();

@@ -26,6 +26,7 @@ function forwarded(
   readConnectionOptions(head, options);
   const result = forwardResponse(head, options, {
     isChunked,
+    dropsLength: false,
     connectionLine,
     addedFields: '',
     sendsVia,

@@ -26,11 +26,16 @@ function ofRequest(minor: number, lines: readonly string[]): unknown {
   return frameRequest(head, framing) ?? [framing.kind, framing.length];
 }
 
-function ofResponse(status: number, lines: readonly string[], answersHead = false): unknown {
+function ofResponse(
+  status: number,
+  lines: readonly string[],
+  answersHead = false,
+  isLenient = false,
+): unknown {
   const framing = createFraming();
   const text = `HTTP/1.1 ${status} \r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`;
   const head = held('response', text);
-  return frameResponse(head, answersHead, framing) ?? [framing.kind, framing.length];
+  return frameResponse(head, answersHead, framing, isLenient) ?? [framing.kind, framing.length];
 }
 
 function plain(expected: Expected): unknown {
@@ -103,6 +108,21 @@ test('two Content-Lengths that agree are one in a response, and refused in a req
   expect(ofRequest(1, lines)).toBe(LENGTH);
   expect(ofResponse(200, lines)).toEqual([BODY_LENGTH, 5]);
   expect(ofResponse(200, [...lines, 'Content-Length: 6'])).toBe(LENGTH);
+});
+
+test('taken leniently, chunks overrule a length in a response, which is no error else', () => {
+  const both = ['Content-Length: 5', 'Transfer-Encoding: chunked'];
+  for (const lines of [both, both.toReversed(), [both[0] as string, ...both]]) {
+    expect(ofResponse(200, lines, false, true)).toEqual([BODY_CHUNKED, -1]);
+    expect(ofResponse(200, lines, true, true)).toEqual([BODY_NONE, -1]);
+  }
+  expect(ofResponse(200, ['Content-Length: x', 'Transfer-Encoding: chunked'], false, true)).toBe(
+    LENGTH,
+  );
+  expect(ofResponse(200, [...both, 'Content-Length: 6'], false, true)).toBe(LENGTH);
+  expect(ofResponse(200, ['Content-Length: 5', 'Transfer-Encoding: gzip'], false, true)).toBe(
+    CODING,
+  );
 });
 
 describe.each(BY_FIELDS)('%j', (lines, expected) => {

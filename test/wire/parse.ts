@@ -8,7 +8,14 @@ import { type HeadLimits, HeadParser } from '../../src/data/wire/head-parser.ts'
 import { type RequestFacts, readRequest } from '../../src/data/wire/request.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 
-export const LIMITS: HeadLimits = { requestLineBytes: 8192, headBytes: 32_768, fields: 100 };
+export const LIMITS: HeadLimits = {
+  requestLineBytes: 8192,
+  headBytes: 32_768,
+  fields: 100,
+  isLenient: false,
+};
+/** For the responses of old devices. */
+export const LENIENT: HeadLimits = { ...LIMITS, isLenient: true };
 
 export function latin1(text: string): Buffer {
   return Buffer.from(text, 'latin1');

@@ -187,7 +187,7 @@ export class Download {
   /** @returns true for a final head, false for an interim one, null when the response was refused. */
   #takeHead(head: HeadParser): boolean | null {
     const owner = this.#owner;
-    const error = frameResponse(head, owner.isHead, framing);
+    const error = frameResponse(head, owner.isHead, framing, head.limits.isLenient);
     if (error !== null) {
       owner.onAttemptFailed('ERR_BACKEND_BAD_RESPONSE', `ambiguous response framing: ${error}`);
       return null;
@@ -219,6 +219,7 @@ export class Download {
     owner.onResponseHead(head.status);
     const shape: ResponseShape = {
       isChunked: this.#sendsChunks,
+      dropsLength: framing.isContradictory,
       connectionLine: owner.decideConnection(hasUnknownLength && !this.#sendsChunks),
       addedFields: owner.addedFields(),
       sendsVia: owner.context.view.snapshot.forwarding.sendVia,
@@ -243,6 +244,7 @@ export class Download {
     if (owner.clientVersionMinor === 1) {
       this.#text += forwardResponse(head, options, {
         isChunked: false,
+        dropsLength: true,
         connectionLine: '',
         addedFields: head.status === SWITCHING_PROTOCOLS ? owner.addedFields() : '',
         sendsVia: owner.context.view.snapshot.forwarding.sendVia,

@@ -7,7 +7,7 @@
  * extensions are dropped (RFC 9112 §7.1.1) and bounded, since each of them costs the sender little and a parser much.
  */
 import type { ErrorCode } from '../../errors.ts';
-import { CHUNK_EXTENSION, CR, HEX, LF, SEMICOLON } from './bytes.ts';
+import { CHUNK_EXTENSION, CR, HEX, HTAB, LF, SEMICOLON, SP } from './bytes.ts';
 import { type PARSE_DONE, PARSE_FAILED, PARSE_MORE } from './first-line.ts';
 import type { Head } from './head.ts';
 import { type HeadLimits, HeadParser } from './head-parser.ts';
@@ -45,6 +45,8 @@ const AT_END_LF = 8;
 const AT_TRAILER = 9;
 const AT_DONE = 10;
 const HAS_FAILED = 11;
+/** Spaces behind a size, of a sender that is treated leniently. */
+const AT_SIZE_SPACE = 12;
 
 export class ChunkDecoder {
   error: ErrorCode | null = null;
@@ -116,7 +118,26 @@ export class ChunkDecoder {
             this.#state = AT_EXTENSION;
           } else if (byte === CR) {
             this.#state = AT_SIZE_LF;
+          } else if (this.#limits.isLenient && (byte === SP || byte === HTAB || byte === LF)) {
+            this.#state = AT_SIZE_SPACE;
+            continue;
           } else {
+            return this.#fail('ERR_BAD_CHUNK', position);
+          }
+          position++;
+          continue;
+        }
+        case AT_SIZE_SPACE: {
+          const byte = buffer[position] as number;
+          if (byte === LF) {
+            this.#state = AT_SIZE_LF;
+            continue;
+          }
+          if (byte === CR) {
+            this.#state = AT_SIZE_LF;
+          } else if (byte === SEMICOLON) {
+            this.#state = AT_EXTENSION;
+          } else if ((byte !== SP && byte !== HTAB) || !this.#mayExtend()) {
             return this.#fail('ERR_BAD_CHUNK', position);
           }
           position++;
@@ -124,13 +145,13 @@ export class ChunkDecoder {
         }
         case AT_EXTENSION: {
           const byte = buffer[position] as number;
+          if (this.#isBareLf(byte)) {
+            this.#state = AT_SIZE_LF;
+            continue;
+          }
           if (byte === CR) {
             this.#state = AT_SIZE_LF;
-          } else if (
-            CHUNK_EXTENSION[byte] === 0 ||
-            ++this.#extensionBytes > MAX_EXTENSION_BYTES ||
-            ++this.#totalExtensionBytes > MAX_TOTAL_EXTENSION_BYTES
-          ) {
+          } else if (CHUNK_EXTENSION[byte] === 0 || !this.#mayExtend()) {
             return this.#fail('ERR_BAD_CHUNK', position);
           }
           position++;
@@ -164,9 +185,10 @@ export class ChunkDecoder {
           return CHUNK_DATA;
         }
         case AT_DATA_CR: {
+          this.#state = AT_DATA_LF;
+          if (this.#isBareLf(buffer[position] as number)) continue;
           if (buffer[position] !== CR) return this.#fail('ERR_BAD_CHUNK', position);
           position++;
-          this.#state = AT_DATA_LF;
           continue;
         }
         case AT_DATA_LF: {
@@ -176,12 +198,10 @@ export class ChunkDecoder {
           continue;
         }
         case AT_TRAILER_START: {
-          if (buffer[position] !== CR) {
-            this.#state = AT_TRAILER;
-            continue;
-          }
-          position++;
           this.#state = AT_END_LF;
+          if (this.#isBareLf(buffer[position] as number)) continue;
+          if (buffer[position] === CR) position++;
+          else this.#state = AT_TRAILER;
           continue;
         }
         case AT_END_LF: {
@@ -202,6 +222,19 @@ export class ChunkDecoder {
     }
     this.position = position;
     return this.#hasGathered ? CHUNK_DATA : CHUNK_MORE;
+  }
+
+  /** It stands for CR LF: the state after the CR takes it. */
+  #isBareLf(byte: number): boolean {
+    return byte === LF && this.#limits.isLenient;
+  }
+
+  /** Whether one more byte between a size and the end of its line is not too many. */
+  #mayExtend(): boolean {
+    return (
+      ++this.#extensionBytes <= MAX_EXTENSION_BYTES &&
+      ++this.#totalExtensionBytes <= MAX_TOTAL_EXTENSION_BYTES
+    );
   }
 
   /** Moves a run up to those that were gathered; the first one stays where it is. */

@@ -19,6 +19,8 @@ export interface FirstLineLimits {
   readonly requestLineBytes: number;
   /** Whole head, blank line included. */
   readonly headBytes: number;
+  /** Of responses only: a line may end with a bare LF. See `HeadLimits`. */
+  readonly isLenient: boolean;
 }
 
 const MAX_METHOD_BYTES = 32;
@@ -208,9 +210,9 @@ export class FirstLine {
         }
         case AT_REASON_SPACE: {
           // RFC 9112 §4 wants the space even before an empty reason; many servers leave it out, harmlessly.
-          if (byte === CR) {
+          if (byte === CR || (byte === LF && this.#limits.isLenient)) {
             this.isOurs = false;
-            position++;
+            if (byte === CR) position++;
             state = AT_LF;
             continue;
           }
@@ -223,11 +225,16 @@ export class FirstLine {
         case AT_REASON: {
           while (position < stop && FIELD_VALUE[buffer[position] as number] === 1) position++;
           if (position === stop) continue;
-          if (buffer[position] !== CR) return this.#fail('ERR_BAD_LINE_END');
           this.reasonEnd = position - base;
           if (this.reasonEnd === this.reasonStart) this.isOurs = false;
-          position++;
           state = AT_LF;
+          if (buffer[position] === CR) {
+            position++;
+          } else if (buffer[position] === LF && this.#limits.isLenient) {
+            this.isOurs = false;
+          } else {
+            return this.#fail('ERR_BAD_LINE_END');
+          }
           continue;
         }
         default: {

@@ -30,6 +30,8 @@ const VIA_10 = 'Via: 1.0 fairlead\r\n';
 export interface ResponseShape {
   /** The body follows as chunks, whatever the backend's framing was. */
   readonly isChunked: boolean;
+  /** A Content-Length says something else than the message: it goes no further (RFC 9112 §6.3 rule 3). */
+  readonly dropsLength: boolean;
   /** The Connection field to send: empty, or a whole line. */
   readonly connectionLine: string;
   /** Whole lines of the proxy's own, such as a session cookie: empty as a rule. */
@@ -54,7 +56,7 @@ export function forwardResponse(
   let runStart = head.keepsFirstLine ? FIRST_LINE : 0;
   let seenDate = status < 200;
   // RFC 9110 §8.6: neither 1xx nor 204 has a Content-Length, and nobody is sent the same one twice.
-  let mayHaveLength = status >= 200 && status !== NO_CONTENT;
+  let mayHaveLength = status >= 200 && status !== NO_CONTENT && !shape.dropsLength;
   for (let field = 0; field < head.fieldCount; field++) {
     const id = head.id(field);
     const traits = TRAITS[id] as number;

@@ -28,7 +28,11 @@ export interface Framing {
   length: number;
   /** The fields speak of a body, whether one follows or not. */
   announcesBody: boolean;
-  /** A 204 that announces a body: its sender may send one all the same, and it would pass for the next response. */
+  /**
+   * Its fields say different things: a 204 that announces a body, which its sender may send all the same, or a length
+   * beside chunks, where that is let through. What comes next on the connection could be anything, and the length is not
+   * passed on.
+   */
   isContradictory: boolean;
 }
 
@@ -67,11 +71,13 @@ function isChunked(head: Head, field: number): boolean {
  * Reads both framing fields; null when each is absent or unambiguous.
  * @param mayRepeatLength a second Content-Length of the same value is none. Old devices send two, and RFC 9110 §8.6 lets a
  * recipient take them for one; a request that says it twice is refused all the same, as RFC 9112 §6.3 allows.
+ * @param mayHaveBoth a length beside chunks is wrong, and nothing else (RFC 9112 §6.3 rule 3).
  */
 function readFramingFields(
   head: Head,
   framing: Framing,
   mayRepeatLength: boolean,
+  mayHaveBoth: boolean,
 ): ErrorCode | null {
   framing.kind = BODY_NONE;
   framing.length = -1;
@@ -85,38 +91,42 @@ function readFramingFields(
       if (framing.length !== -1 && !(mayRepeatLength && length === framing.length))
         return 'ERR_BAD_CONTENT_LENGTH';
       framing.length = length;
-      if (framing.kind === BODY_CHUNKED) return 'ERR_LENGTH_AND_ENCODING';
-      framing.kind = BODY_LENGTH;
+      if (framing.kind === BODY_CHUNKED) framing.isContradictory = true;
+      else framing.kind = BODY_LENGTH;
     } else if (id === FIELD_TRANSFER_ENCODING) {
       if (framing.kind === BODY_CHUNKED) return 'ERR_BAD_TRANSFER_ENCODING';
       if (!isChunked(head, field)) return 'ERR_BAD_TRANSFER_ENCODING';
       if (head.versionMinor === 0) return 'ERR_BAD_TRANSFER_ENCODING';
-      if (framing.kind === BODY_LENGTH) return 'ERR_LENGTH_AND_ENCODING';
+      if (framing.kind === BODY_LENGTH) framing.isContradictory = true;
       framing.kind = BODY_CHUNKED;
     }
+    if (framing.isContradictory && !mayHaveBoth) return 'ERR_LENGTH_AND_ENCODING';
   }
+  if (framing.isContradictory) framing.length = -1;
   return null;
 }
 
 export function frameRequest(head: Head, framing: Framing): ErrorCode | null {
-  return readFramingFields(head, framing, false);
+  return readFramingFields(head, framing, false, false);
 }
 
 /**
  * @param answersHead whether the request was a HEAD: its response never has a body (RFC 9112 §6.3 rule 1).
+ * @param isLenient see `HeadLimits`.
  * @returns an error code of the request side; the caller answers for it as a bad response.
  */
 export function frameResponse(
   head: ResponseHead,
   answersHead: boolean,
   framing: Framing,
+  isLenient: boolean,
 ): ErrorCode | null {
-  const error = readFramingFields(head, framing, true);
+  const error = readFramingFields(head, framing, true, isLenient);
   if (error !== null) return error;
   const status = head.status;
   // RFC 9112 §6.1, RFC 9110 §8.6: a 204 has neither field. A HEAD or 304 may have both, and they mean no body.
   framing.announcesBody = framing.kind !== BODY_NONE && framing.length !== 0;
-  framing.isContradictory = status === 204 && framing.announcesBody;
+  if (status === 204 && framing.announcesBody) framing.isContradictory = true;
   if (answersHead || status < 200 || status === 204 || status === 304) {
     framing.kind = BODY_NONE;
   } else if (framing.kind === BODY_NONE) {

@@ -21,6 +21,10 @@ import {
 } from './first-line.ts';
 import type { RequestHead, ResponseHead } from './head.ts';
 
+/**
+ * `isLenient` is for the responses of old devices, and what it lets through never leaves in that form: a bare LF for CR LF,
+ * spaces behind the size of a chunk, and a Content-Length beside chunks (RFC 9112 §2.2, §6.3, §7.1).
+ */
 export interface HeadLimits extends FirstLineLimits {
   readonly fields: number;
 }
@@ -61,6 +65,8 @@ export class HeadParser implements RequestHead, ResponseHead {
   #state = AT_FIELD;
   #offset = 0;
   #nameFlags = 0;
+  /** A field line has ended without a CR: none of them goes out as it came. */
+  #hasBareLf = false;
   /** Where the head lies: the caller's bytes, let go of at `reset`. */
   #bytes: Buffer = NO_BYTES;
   #base = 0;
@@ -85,6 +91,7 @@ export class HeadParser implements RequestHead, ResponseHead {
     this.#state = AT_FIELD;
     this.#offset = 0;
     this.#nameFlags = 0;
+    this.#hasBareLf = false;
     this.#bytes = NO_BYTES;
     this.#base = 0;
     this.#text = null;
@@ -182,8 +189,17 @@ export class HeadParser implements RequestHead, ResponseHead {
 
   /** Raw lines in one piece: order, case, duplicates and Latin-1 bytes survive, and nearly all heads are a slice or two. */
   lines(from: number, to: number): string {
+    if (this.#hasBareLf) return this.#rewritten(from, to);
     const start = from < 0 ? this.#line.start : (this.#spans[from * SPAN] as number);
     return this.#cut(start, this.#spans[to * SPAN] as number);
+  }
+
+  #rewritten(from: number, to: number): string {
+    let lines = from < 0 ? this.#cut(this.#line.start, this.#line.end) : '';
+    for (let field = Math.max(0, from); field < to; field++) {
+      lines += `${this.name(field)}: ${this.value(field)}\r\n`;
+    }
+    return lines;
   }
 
   #isText(start: number, text: string): boolean {
@@ -238,9 +254,9 @@ export class HeadParser implements RequestHead, ResponseHead {
       const byte = buffer[position] as number;
       switch (state) {
         case AT_FIELD: {
-          if (byte === CR) {
+          if (byte === CR || (byte === LF && this.#limits.isLenient)) {
             spans[this.fieldCount * SPAN] = position - base;
-            position++;
+            if (byte === CR) position++;
             state = AT_END_LF;
             continue;
           }
@@ -295,7 +311,8 @@ export class HeadParser implements RequestHead, ResponseHead {
           while (position < stop && FIELD_VALUE[buffer[position] as number] === 1) position++;
           if (position === stop) continue;
           const terminator = buffer[position] as number;
-          if (terminator !== CR) {
+          const isBareLf = terminator === LF && this.#limits.isLenient;
+          if (terminator !== CR && !isBareLf) {
             return this.#fail(terminator === LF ? 'ERR_BAD_LINE_END' : 'ERR_BAD_FIELD_VALUE');
           }
           let valueEnd = position;
@@ -306,7 +323,8 @@ export class HeadParser implements RequestHead, ResponseHead {
             valueEnd--;
           }
           spans[this.fieldCount * SPAN + 3] = valueEnd - base;
-          position++;
+          if (isBareLf) this.#hasBareLf = true;
+          else position++;
           state = AT_VALUE_LF;
           continue;
         }
