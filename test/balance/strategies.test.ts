@@ -83,6 +83,40 @@ describe('round-robin', () => {
   });
 });
 
+describe('further picks of round-robin', () => {
+  const all = candidates(3, 2, 1) as [TestCandidate, TestCandidate, TestCandidate];
+
+  test('take no turn from other requests', () => {
+    const strategy = strategyOf('round-robin', all);
+    const ids: number[] = [];
+    for (let turn = 0; turn < 12; turn++) {
+      ids.push(strategy.pick(KEY, null)?.id ?? -1);
+      for (let further = 0; further < turn % 4; further++) strategy.pick(KEY, [all[0]]);
+      strategy.pick(KEY, []);
+    }
+    expect(ids).toEqual(picks(strategyOf('round-robin', all), 12));
+  });
+
+  test('are spread by weight among those that are left', () => {
+    expect(shares(picks(strategyOf('round-robin', all), 60, { avoid: [] }), 3)).toEqual([
+      30, 20, 10,
+    ]);
+    expect(shares(picks(strategyOf('round-robin', all), 60, { avoid: [all[0]] }), 3)).toEqual([
+      0, 40, 20,
+    ]);
+    expect(shares(picks(strategyOf('round-robin', all), 9, { avoid: all }), 3)).toHaveLength(3);
+  });
+
+  test('come before any turn was taken, also of a cycle that is worked out piece by piece', () => {
+    const many = candidates(...Array.from({ length: 500 }, (_, index) => 1_000_003 - index));
+    const strategy = strategyOf('round-robin', many);
+    const avoid = many.slice(0, 499);
+    expect(strategy.pick(KEY, avoid)).toBe(many[499]);
+    expect(new Set(picks(strategy, 400, { avoid: [] })).size).toBeGreaterThan(200);
+    expect(strategy.pick(KEY, many)).not.toBeNull();
+  });
+});
+
 describe('least-connections', () => {
   test('the one with the fewest requests in flight is picked', () => {
     const all = candidates(1, 1, 1);

@@ -5,6 +5,10 @@
  * whole process, not per thread. Who has which turn depends on nothing but the weights, so that threads need not agree on
  * anything else: of a short cycle it is worked out at once and for all (smooth-cycle.ts); of a longer one a stretch at a
  * time, when its turns come (spread-turns.ts), since health may flip at any moment and no thread may stand still for it.
+ *
+ * Turns are for requests, not for picks. A further pick of the same request (a retry, a hedge, the next one when the first
+ * has no room) takes none: else a backend whose requests are all tried again would get every first attempt, or none. Such
+ * picks go round in the same order by a count that each thread has for itself, so that they are spread by weight as well.
  */
 import { isQuickCycle, smoothCycle } from './smooth-cycle.ts';
 import { SpreadTurns } from './spread-turns.ts';
@@ -21,9 +25,12 @@ export class RoundRobin<C extends Candidate> implements Strategy<C> {
   #begin = 0;
   #end = 0;
   #owners: Int32Array = new Int32Array(0);
+  /** Where further picks go on among the turns at hand. By chance at first: threads must not march in step. */
+  #further: number;
 
   constructor(context: StrategyContext) {
     this.#context = context;
+    this.#further = Math.floor(context.random() * 0x1_00_00);
   }
 
   rebuild(eligible: readonly C[]): void {
@@ -42,11 +49,10 @@ export class RoundRobin<C extends Candidate> implements Strategy<C> {
 
   pick(_key: string, avoid: readonly C[] | null): C | null {
     if (this.#cycle === 0) return null;
+    if (avoid !== null) return this.#pickFurther(avoid);
     const turn = this.#context.nextTurn() % this.#cycle;
     if (turn < this.#begin || turn >= this.#end) this.#workOut(turn);
-    const place = turn - this.#begin;
-    const chosen = this.#eligible[this.#owners[place] as number] as C;
-    return avoid === null || !avoid.includes(chosen) ? chosen : this.#other(place, avoid);
+    return this.#eligible[this.#owners[turn - this.#begin] as number] as C;
   }
 
   #workOut(turn: number): void {
@@ -57,22 +63,25 @@ export class RoundRobin<C extends Candidate> implements Strategy<C> {
     this.#owners = spread.owners;
   }
 
-  /** Whoever has the next turn and is not to be avoided; the owner of this one if all are. */
-  #other(place: number, avoid: readonly C[]): C {
+  #pickFurther(avoid: readonly C[]): C {
+    if (this.#begin === this.#end) this.#workOut(0);
     const eligible = this.#eligible;
     const owners = this.#owners;
     const count = this.#end - this.#begin;
-    for (let step = 1; step < count; step++) {
-      const other = eligible[owners[(place + step) % count] as number] as C;
-      if (!avoid.includes(other)) return other;
+    for (let step = 0; step < count; step++) {
+      const place = (this.#further + step) % count;
+      const other = eligible[owners[place] as number] as C;
+      if (avoid.includes(other)) continue;
+      this.#further = place + 1;
+      return other;
     }
     // Not everybody has a turn in a stretch.
-    const index = owners[place] as number;
-    for (let step = 1; step < eligible.length; step++) {
-      const other = eligible[(index + step) % eligible.length] as C;
+    const start = this.#further++;
+    for (let step = 0; step < eligible.length; step++) {
+      const other = eligible[(start + step) % eligible.length] as C;
       if (!avoid.includes(other)) return other;
     }
-    return eligible[index] as C;
+    return eligible[start % eligible.length] as C;
   }
 }
 

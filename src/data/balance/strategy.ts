@@ -22,7 +22,8 @@ export interface Strategy<C extends Candidate> {
   /**
    * Chooses a backend. Synchronous, allocates nothing.
    * @param key what ties a client to a backend, for the strategies that look at it: see `PoolSnapshot.hashKey`.
-   * @param avoid backends already tried: chosen only if nothing else is left. Null on a first attempt.
+   * @param avoid chosen only if nothing else is left. Null on the first pick of a request, and only then: a further one (a
+   * retry, a hedge, the next after one without room; maybe with nobody to avoid) takes no turn from other requests.
    * @returns null only when the eligible set is empty.
    */
   pick(key: string, avoid: readonly C[] | null): C | null;

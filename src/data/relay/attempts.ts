@@ -53,6 +53,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   tries: Tries | null = null;
   drainingKeeper: Backend | null = null;
   bindsSession = false;
+  hasTurn = false;
   isAnyFull = false;
   /** An interim response was relayed to the client. */
   hasInterim = false;

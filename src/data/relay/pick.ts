@@ -23,9 +23,13 @@ export interface Picker {
   drainingKeeper: Backend | null;
   /** Set: the attempt begins a session, or moves it. */
   bindsSession: boolean;
+  /** Set: the strategy has been asked for this request. What it is asked after that takes no turn: see `Strategy.pick`. */
+  hasTurn: boolean;
   /** Set: a backend without room was met, and not only circuit breakers that let nothing through. */
   isAnyFull: boolean;
 }
+
+const NOBODY: readonly Backend[] = [];
 
 /** Begins the next attempt of the exchange, or says why there is none. @param startedAt on the precise clock */
 export function pick(
@@ -92,13 +96,15 @@ function beginAny(
 ): Attempt | ErrorCode {
   const { keys, clientAddress } = picker.request;
   const needsFresh = picker.tries?.hasRaced === true;
-  let avoid = unfit;
+  let avoid = unfit ?? (picker.hasTurn ? NOBODY : null);
+  let hasAnyRefused = false;
   picker.isAnyFull = false;
   for (;;) {
     let chosen: Chosen = 'session';
     let backend = pickForSession(picker, view, avoid);
     if (backend === null) {
       chosen = 'strategy';
+      picker.hasTurn = true;
       backend = view.strategy.pick(keys?.hash ?? clientAddress, avoid);
     }
     // Whoever chooses falls back on the avoided when nothing else is left.
@@ -106,11 +112,12 @@ function beginAny(
       chosen = 'spare';
       backend = pickSpare(picker, view, avoid);
     }
-    if (backend === null) return avoid === unfit ? 'ERR_NO_BACKEND' : 'ERR_BACKENDS_FULL';
+    if (backend === null) return hasAnyRefused ? 'ERR_BACKENDS_FULL' : 'ERR_NO_BACKEND';
     const attempt = new Attempt(owner, view, backend, startedAt);
     attempt.chosen = as ?? chosen;
     const refusal = attempt.begin(needsFresh);
     if (refusal === null) return attempt;
+    hasAnyRefused = true;
     if (refusal === 'ERR_BACKENDS_FULL') picker.isAnyFull = true;
     avoid = avoid === null ? [backend] : [...avoid, backend];
   }
