@@ -42,7 +42,14 @@ class Plane implements DataPlane {
         now: () => performance.now(),
       },
       createBackend: (spec) =>
-        new Backend(spec, context.threadIndex, context.threadCount, context.io, context.barrier),
+        new Backend(
+          spec,
+          context.threadIndex,
+          context.threadCount,
+          context.io,
+          context,
+          context.barrier,
+        ),
       clientTables: init.clientTables,
       processNowMs: () => context.processNowMs(),
       onSessionEvicted: () => context.counters.sessionEvicted(),

@@ -204,6 +204,14 @@ const SEAMS: Readonly<Record<string, Script>> = {
   },
 };
 
+/** In what a backend's stream tells of a response. Few at a time: only so many exceptions are logged in one go. */
+const RESPONSE_SEAMS: Readonly<Record<string, Script>> = {
+  head: sending('/ok'),
+  'head-after': sending('/ok'),
+  'response-end': sending('/ok'),
+  'response-end-after': sending('/ok'),
+};
+
 const ON_HANDLES_ONLY: Readonly<Record<string, Script>> = {
   'client-flush': sending('/ok'),
   'backend-flush': sending('/silent'),
@@ -212,6 +220,7 @@ const ON_HANDLES_ONLY: Readonly<Record<string, Script>> = {
 describe.each([
   ['TCP handles', [], { ...SEAMS, ...ON_HANDLES_ONLY }],
   ['sockets', [WITHOUT_HANDLES], SEAMS],
+  ['TCP handles', [], RESPONSE_SEAMS],
 ])('on %s, an exception costs one connection', (_carrier, preloads, seams) => {
   let the: Scene;
   beforeAll(async () => {

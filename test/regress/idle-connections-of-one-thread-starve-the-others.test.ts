@@ -6,10 +6,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { Backend } from '../../src/data/backend/backend.ts';
-import type {
-  BackendConnection,
-  ConnectionUser,
-} from '../../src/data/backend/backend-connection.ts';
+import type { BackendStream, BackendStreamUser } from '../../src/data/backend/backend-stream.ts';
 import { ThreadIo } from '../../src/data/stream/thread-io.ts';
 import { createBackendCounters, readBackendCounters } from '../../src/snapshot/counters.ts';
 import { afterTest } from '../support/after-test.ts';
@@ -20,19 +17,28 @@ const NO_BARRIER = {
     throw error;
   },
 };
+const NO_PARSERS = {
+  borrowResponseParser: (): never => {
+    throw new Error('nothing was asked');
+  },
+  returnResponseParser(): void {},
+};
 const KEEP_ALIVE_MS = 60_000;
 
-class User implements ConnectionUser {
+class User implements BackendStreamUser {
   isConnected = false;
-  onBackendConnected(): void {
+  onConnected(): void {
     this.isConnected = true;
   }
-  onBackendConnectFailed(): void {}
-  onBackendBytes(): void {}
-  onBackendEnd(): void {}
-  onBackendWriteFailed(): void {}
-  onBackendDrain(): void {}
-  onBackendCutOff(): void {}
+  onConnectFailed(): void {}
+  onHead(): void {}
+  onBody(): void {}
+  onFlush(): void {}
+  onEnd(): void {}
+  onSwitched(): void {}
+  onFailed(): void {}
+  onRoom(): void {}
+  onCutOff(): void {}
 
   onCrashed(error: unknown): void {
     throw error;
@@ -69,7 +75,7 @@ async function twoThreads(): Promise<{
     counters,
   };
   const thread = (index: number): Backend =>
-    new Backend(spec, index, 2, new ThreadIo(), NO_BARRIER);
+    new Backend(spec, index, 2, new ThreadIo(), NO_PARSERS, NO_BARRIER);
   const threads = [thread(0), thread(1)] as const;
   afterTest(() => {
     for (const backend of threads) backend.closeIdle();
@@ -81,34 +87,34 @@ async function twoThreads(): Promise<{
   };
 }
 
-async function connected(backend: Backend, limit: number): Promise<BackendConnection> {
+async function connected(backend: Backend, limit: number): Promise<BackendStream> {
   const user = new User();
-  const connection = backend.connect(user, limit);
-  if (connection === null) throw new Error('the backend is full');
+  const stream = backend.acquire(user, true, 0, limit);
+  if (stream === null) throw new Error('the backend is full');
   await waitFor(() => user.isConnected);
-  return connection;
+  return stream;
 }
 
 test('a thread keeps its share of the limit as idle connections, and the other finds room', async () => {
   const { threads, open, idle } = await twoThreads();
   const [first, second] = threads;
-  const busy: BackendConnection[] = [];
+  const busy: BackendStream[] = [];
   for (let count = 0; count < 4; count++) busy.push(await connected(first, 4));
-  expect(second.connect(new User(), 4)).toBeNull();
-  for (const connection of busy) first.putIdle(connection, 0, KEEP_ALIVE_MS, 4);
+  expect(second.acquire(new User(), true, 0, 4)).toBeNull();
+  for (const stream of busy) first.putIdle(stream.tunnel(), 0, KEEP_ALIVE_MS, 4);
   expect([open(), idle()]).toEqual([2, 2]);
   const others = [await connected(second, 4), await connected(second, 4)];
-  expect(second.connect(new User(), 4)).toBeNull();
-  for (const connection of others) connection.destroy();
+  expect(second.acquire(new User(), true, 0, 4)).toBeNull();
+  for (const stream of others) stream.cancel();
 });
 
 test('an idle connection that may not be taken makes room for a fresh one', async () => {
   const { threads, open, idle } = await twoThreads();
   const [first] = threads;
-  const connection = await connected(first, 2);
-  first.putIdle(connection, 0, KEEP_ALIVE_MS, 2);
+  const stream = await connected(first, 2);
+  first.putIdle(stream.tunnel(), 0, KEEP_ALIVE_MS, 2);
   const other = await connected(first, 1);
   expect([open(), idle()]).toEqual([1, 0]);
-  other.destroy();
+  other.cancel();
   expect(open()).toBe(0);
 });

@@ -76,6 +76,8 @@ async function arm() {
   const { Exchange } = await load('data/relay/exchange');
   const { Attempts } = await load('data/relay/attempts');
   const { Attempt } = await load('data/relay/attempt');
+  const { Backend } = await load('data/backend/backend');
+  const { Http1Stream } = await load('data/backend/http1-stream');
   const { OpenTunnels } = await load('data/relay/open-tunnels');
   const { TcpStream } = await load('data/stream/tcp-stream');
   const { ProcessCounters } = await load('snapshot/process-counters');
@@ -88,11 +90,13 @@ async function arm() {
   throwsFor(Exchange, 'onClientBytes', 'body-read');
   throwsFor(Exchange, 'onTunnelBytes', 'tunnel');
   throwsFor(Attempt, 'begin', 'begin');
-  throwsFor(Attempt, 'onBackendConnected', 'connected');
-  throwsFor(Attempt, 'onBackendConnectFailed', 'connect-failed');
-  throwsFor(Attempt, 'onBackendBytes', 'backend-read');
-  throwsFor(Attempt, 'onBackendEnd', 'backend-end');
-  throwsFor(Attempt, 'onBackendDrain', 'backend-drain');
+  throwsFor(Attempt, 'onConnected', 'connected');
+  throwsFor(Attempt, 'onConnectFailed', 'connect-failed');
+  throwsFor(Http1Stream, 'onBackendBytes', 'backend-read');
+  throwsFor(Attempt, 'onHead', 'head');
+  throwsFor(Http1Stream, 'onBackendEnd', 'backend-end');
+  throwsFor(Attempt, 'onEnd', 'response-end');
+  throwsFor(Http1Stream, 'onBackendDrain', 'backend-drain');
   throwsFor(Attempts, 'onDue', 'timer');
   throwsFor(Attempts, 'tryStart', 'queue');
   throwsFor(TcpStream, 'flush', 'client-flush');
@@ -100,6 +104,11 @@ async function arm() {
   carriesMark(Attempts, 'start');
   marksItself(Attempts, 'start');
   marksItself(Attempt, 'begin');
+  wrap(Backend, 'acquire', (_self, go) => {
+    const stream = go();
+    if (stream !== null) marks.set(stream, current);
+    return stream;
+  });
   wrap(Exchange, 'begin', (self, go, [buffer, start]) => {
     const mark = markOf(buffer.subarray(Math.max(0, start - 40)), Math.min(40, start));
     if (mark !== '') marks.set(self, mark);

@@ -21,12 +21,17 @@ export interface ConnectionOwner {
   forget(connection: BackendConnection): void;
   /** Called once for each. */
   onConnectionClosed(connection: BackendConnection): void;
+  /** Take back a connection that may be used again: see backend.ts. */
+  putIdle(connection: BackendConnection, nowMs: number, keepAliveMs: number, limit: number): void;
+  keepPinned(connection: BackendConnection, nowMs: number, keepAliveMs: number): void;
   /** An exception that belongs to no request. */
   crashed(error: unknown): void;
 }
 
 /** Whoever has the connection: told everything that happens on it until it is released or closed. */
-export interface ConnectionUser extends Victim {
+export interface ConnectionUser {
+  /** Who pays for an exception that comes out of what this is told. */
+  readonly victim: Victim | null;
   onBackendConnected(): void;
   onBackendConnectFailed(code: ErrorCode, detail: string): void;
   /** Bytes arrived in `buffer[0, length)`, borrowed for the length of the call. */
@@ -60,8 +65,8 @@ export class BackendConnection implements ConnectUser, Settling {
   isSettling = false;
 
   #user: ConnectionUser | null;
-  /** Who is being told something: pays for an exception, also if it has released the connection by then. */
-  #told: ConnectionUser | null = null;
+  /** Who pays for what the user is being told, also if that has released the connection by then. */
+  #told: Victim | null = null;
   #state = IS_CONNECTING;
   #connecting: Connecting | null;
   #stream: ByteStream | null = null;
@@ -161,7 +166,7 @@ export class BackendConnection implements ConnectUser, Settling {
     this.#connecting = null;
     this.#stream = stream;
     const user = this.#user;
-    this.#told = user;
+    this.#told = victimOf(user);
     user?.onBackendConnected();
     this.#told = null;
   }
@@ -170,7 +175,7 @@ export class BackendConnection implements ConnectUser, Settling {
     const user = this.#user;
     this.destroy();
     if (user === null) return;
-    this.#told = user;
+    this.#told = user.victim;
     const { code, detail } = describeConnectError(error);
     user.onBackendConnectFailed(code, detail);
     this.#told = null;
@@ -183,7 +188,7 @@ export class BackendConnection implements ConnectUser, Settling {
       this.#leavePool();
       return;
     }
-    this.#told = user;
+    this.#told = user.victim;
     user.onBackendBytes(buffer, length);
     this.#told = null;
   }
@@ -200,7 +205,7 @@ export class BackendConnection implements ConnectUser, Settling {
 
   onDrain(): void {
     const user = this.#user;
-    this.#told = user;
+    this.#told = victimOf(user);
     user?.onBackendDrain();
     this.#told = null;
   }
@@ -208,7 +213,7 @@ export class BackendConnection implements ConnectUser, Settling {
   onWriteFailed(detail: string): void {
     this.hasWriteFailed = true;
     const user = this.#user;
-    this.#told = user;
+    this.#told = victimOf(user);
     if (user === null) this.#leavePool();
     else user.onBackendWriteFailed(detail);
     this.#told = null;
@@ -216,14 +221,14 @@ export class BackendConnection implements ConnectUser, Settling {
 
   #onEnd(detail: string, isBroken: boolean): void {
     const user = this.#user;
-    this.#told = user;
+    this.#told = victimOf(user);
     if (user === null) this.#leavePool();
     else if (this.#state === IS_OPEN) user.onBackendEnd(detail, isBroken);
     this.#told = null;
   }
 
   onCrashed(error: unknown): void {
-    const victim = this.#told ?? this.#user;
+    const victim = this.#told ?? victimOf(this.#user);
     this.#told = null;
     this.#user = null;
     if (victim === null) this.backend.crashed(error);
@@ -254,4 +259,8 @@ export class BackendConnection implements ConnectUser, Settling {
       this.#stream?.destroy();
     }
   }
+}
+
+function victimOf(user: ConnectionUser | null): Victim | null {
+  return user === null ? null : user.victim;
 }

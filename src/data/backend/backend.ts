@@ -8,11 +8,10 @@ import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import type { Candidate } from '../balance/strategy.ts';
 import { type Barrier, guarded } from '../barrier.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
-import {
-  BackendConnection,
-  type ConnectionOwner,
-  type ConnectionUser,
-} from './backend-connection.ts';
+import type { BackendConnection, ConnectionOwner } from './backend-connection.ts';
+import type { BackendStream, BackendStreamUser } from './backend-stream.ts';
+import type { ResponseParsers } from './http1-response.ts';
+import { Http1Stream } from './http1-stream.ts';
 import { lookAgain } from './second-look.ts';
 
 /** Idle connections kept per backend and thread; further ones are closed after use. */
@@ -29,10 +28,11 @@ export class Backend implements Candidate, ConnectionOwner {
   readonly #idle: BackendConnection[] = [];
   /** Those that wait for the next request of one client, oldest first. */
   readonly #pinned = new Set<BackendConnection>();
-  /** In use or idle. */
-  readonly #open = new Set<BackendConnection>();
+  /** In use or idle, each with the stream that it carries. */
+  readonly #open = new Map<BackendConnection, Http1Stream>();
   readonly #threadCount: number;
   readonly #io: ThreadIo;
+  readonly #parsers: ResponseParsers;
   readonly #barrier: Pick<Barrier, 'crashed'>;
   #isRemoved = false;
 
@@ -41,6 +41,7 @@ export class Backend implements Candidate, ConnectionOwner {
     threadIndex: number,
     threadCount: number,
     io: ThreadIo,
+    parsers: ResponseParsers,
     barrier: Pick<Barrier, 'crashed'>,
   ) {
     this.id = spec.id;
@@ -50,6 +51,7 @@ export class Backend implements Candidate, ConnectionOwner {
     this.inFlightCell = this.counters.inFlightCell;
     this.#threadCount = threadCount;
     this.#io = io;
+    this.#parsers = parsers;
     this.#barrier = barrier;
   }
 
@@ -78,8 +80,34 @@ export class Backend implements Candidate, ConnectionOwner {
     );
   }
 
+  /**
+   * A stream for one request: on the newest idle connection, or on a fresh one (`onConnected` follows).
+   * @param limit of connections, in all threads together; 0: none.
+   * @returns null when that many are open already.
+   */
+  acquire(
+    user: BackendStreamUser,
+    needsFresh: boolean,
+    nowMs: number,
+    limit: number,
+  ): BackendStream | null {
+    const idle = needsFresh ? null : this.#takeIdle(nowMs);
+    return idle === null ? this.#connect(user, limit) : this.#reuse(idle, user);
+  }
+
+  /** A stream on a connection that was kept for one client, after `takePinned`. */
+  acquirePinned(connection: BackendConnection, user: BackendStreamUser): BackendStream {
+    return this.#reuse(connection, user);
+  }
+
+  #reuse(connection: BackendConnection, user: BackendStreamUser): Http1Stream {
+    const stream = this.#open.get(connection) as Http1Stream;
+    stream.reuse(user);
+    return stream;
+  }
+
   /** The newest idle connection that may still be used, or null. */
-  takeIdle(nowMs: number): BackendConnection | null {
+  #takeIdle(nowMs: number): BackendConnection | null {
     const idle = this.#idle;
     for (let index = idle.length - 1; index >= 0; index--) {
       const connection = idle[index] as BackendConnection;
@@ -93,16 +121,15 @@ export class Backend implements Candidate, ConnectionOwner {
     return null;
   }
 
-  /** A fresh connection, or null when `limit` (0: none) are open already, in all threads together. */
-  connect(user: ConnectionUser, limit: number): BackendConnection | null {
+  #connect(user: BackendStreamUser, limit: number): Http1Stream | null {
     if (!this.counters.tryOpenConnection(limit)) {
       // An idle one that this request had a reason not to take makes room for it.
       if (!this.#closeOldest() || !this.counters.tryOpenConnection(limit)) return null;
     }
     try {
-      const connection = new BackendConnection(this, user, this.#io);
-      if (!connection.isClosed) this.#open.add(connection);
-      return connection;
+      const stream = new Http1Stream(this, user, this.#io, this.#parsers);
+      if (!stream.connection.isClosed) this.#open.set(stream.connection, stream);
+      return stream;
     } catch (error) {
       this.counters.connectionClosed();
       throw error;
@@ -120,7 +147,7 @@ export class Backend implements Candidate, ConnectionOwner {
   /** Cuts what is under way here. @returns how much that was */
   cutOff(): number {
     // What is sent again may open another one.
-    const connections = [...this.#open];
+    const connections = [...this.#open.keys()];
     let count = 0;
     for (const connection of connections) {
       guarded(connection, () => {
@@ -143,7 +170,7 @@ export class Backend implements Candidate, ConnectionOwner {
   }
 
   /**
-   * Takes back a connection whose response is complete. Idle connections count towards `limit` (as in `connect`), and no
+   * Takes back a connection whose response is complete. Idle connections count towards `limit` (as in `acquire`), and no
    * thread can use those of another: each keeps its share of the limit at most, so that none starves the others.
    */
   putIdle(connection: BackendConnection, nowMs: number, keepAliveMs: number, limit: number): void {

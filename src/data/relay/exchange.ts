@@ -11,11 +11,12 @@ import type { DataContext } from '../context.ts';
 import type { View } from '../view.ts';
 import { NOTHING_SENT } from './access-log.ts';
 import { refusal } from './admission.ts';
-import { type Attempt, LASTING_MS } from './attempt.ts';
+import type { Attempt } from './attempt.ts';
 import { Attempts, type AttemptsOwner } from './attempts.ts';
 import type { ExchangeClient } from './exchange-client.ts';
 import { Phase } from './exchange-phases.ts';
 import type { IncomingRequest } from './incoming-request.ts';
+import { LASTING_MS } from './judgement.ts';
 import { recordExchange } from './ledger.ts';
 import { connectionLine, failureAnswer, optionsAnswer } from './own-answers.ts';
 import { responseLimitMs, silentBackend, silentClient, unfinished } from './silence.ts';
@@ -26,7 +27,6 @@ const SWITCHING_PROTOCOLS = 101;
 
 export class Exchange implements AttemptsOwner, TunnelOwner {
   readonly context: DataContext;
-  readonly isHead: boolean;
   readonly clientVersionMinor: number;
 
   readonly #client: ExchangeClient;
@@ -49,7 +49,6 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   constructor(context: DataContext, client: ExchangeClient, request: IncomingRequest) {
     const { facts } = request;
     this.context = context;
-    this.isHead = facts.method === 'HEAD';
     this.clientVersionMinor = facts.versionMinor;
     this.#client = client;
     this.#request = request;
@@ -259,7 +258,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
       this.#setDeadline(attempt.silentSince + responseLimitMs(snapshot, this.#upload));
     } else {
       const { idleMs, tunnelMs } = snapshot.timeouts;
-      const inTunnelMs = attempt.isJudged ? tunnelMs : Math.min(tunnelMs, LASTING_MS);
+      const inTunnelMs = attempt.judgement.isJudged ? tunnelMs : Math.min(tunnelMs, LASTING_MS);
       const limitMs = this.#phase === Phase.TUNNEL ? inTunnelMs : idleMs;
       this.#setDeadline(this.context.nowMs + limitMs);
     }
@@ -282,10 +281,6 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   // ── What the response does ──────────────────────────────────────────────────────────────────────────────────────
-
-  get mayUpgrade(): boolean {
-    return this.#request.facts.upgradesToWebSocket;
-  }
 
   get isClientFull(): boolean {
     return this.#client.needsDrain;
@@ -365,17 +360,17 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   onTunnelBytes(): void {
-    this.#attempt?.goesOn(this.context.nowMs);
+    this.#attempt?.judgement.goesOn(this.context.nowMs);
     this.#touch();
   }
 
   #onTunnelSilence(tunnelMs: number): void {
     const attempt = this.#attempt as Attempt;
-    if (attempt.isJudged || tunnelMs <= LASTING_MS) {
+    if (attempt.judgement.isJudged || tunnelMs <= LASTING_MS) {
       this.onTunnelOver('idle');
       return;
     }
-    attempt.countAsGood();
+    attempt.judgement.countAsGood();
     this.#setDeadline(this.context.nowMs + tunnelMs - LASTING_MS);
   }
 

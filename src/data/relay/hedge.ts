@@ -50,16 +50,8 @@ export class Hedge implements AttemptOwner {
     return this.#owner.context;
   }
 
-  get isHead(): boolean {
-    return this.#owner.isHead;
-  }
-
   get clientVersionMinor(): number {
     return this.#owner.clientVersionMinor;
-  }
-
-  get mayUpgrade(): boolean {
-    return false;
   }
 
   get isClientFull(): boolean {

@@ -74,6 +74,10 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
     return this.#bytesIn;
   }
 
+  get victim(): Victim {
+    return this;
+  }
+
   onCrashed(error: unknown): void {
     this.#owner.onCrashed(error);
   }

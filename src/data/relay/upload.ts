@@ -1,24 +1,17 @@
 /**
  * The request body on its way from the client to a backend.
  *
- * It decodes what the client sends, holds what no connection can take yet, and frames what goes out. It owns no socket:
- * the exchange moves the bytes. What is held is bounded: past `HELD_HIGH_WATER` the exchange stops reading the client.
+ * It decodes what the client sends, and holds what no connection can take yet. It owns no socket: the exchange moves the
+ * bytes. What is held is bounded: past `HELD_HIGH_WATER` the exchange stops reading the client.
  *
  * A body of known length that nobody may ask for again is passed on as it lies in the read buffer: only what can't leave
  * within the same call is copied (`hold`).
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { Retries } from '../../snapshot/snapshot.ts';
-import type { BackendConnection } from '../backend/backend-connection.ts';
+import { type BackendStream, UNKNOWN_LENGTH } from '../backend/backend-stream.ts';
 import type { View } from '../view.ts';
-import {
-  CHUNK_DATA,
-  CHUNK_DONE,
-  CHUNK_FAILED,
-  ChunkDecoder,
-  chunkSizeLine,
-  lastChunk,
-} from '../wire/chunked.ts';
+import { CHUNK_DATA, CHUNK_DONE, CHUNK_FAILED, ChunkDecoder } from '../wire/chunked.ts';
 import { forwardTrailer } from '../wire/forward-response.ts';
 import { BODY_CHUNKED, BODY_NONE, type BodyKind } from '../wire/framing.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
@@ -71,6 +64,7 @@ export class Upload {
   readonly #maxBytes: number;
   readonly #replayBytes: number;
   readonly #decoder: ChunkDecoder | null;
+  readonly #contentLength: number;
   #remaining: number;
   #held: Buffer[] = [];
   /** Bytes in `#held` and, within a call, of the borrowed part behind them. */
@@ -83,7 +77,8 @@ export class Upload {
   #room: Buffer | null = null;
   #sent: Buffer[] | null;
   #sentBytes = 0;
-  #goesOutChunked = false;
+  /** Its end has to be said: it goes out without a length. */
+  #isOpenEnded = false;
   #isEndSent = false;
   #trailer = '';
 
@@ -103,6 +98,7 @@ export class Upload {
     this.#nominated = nominated;
     this.#maxBytes = maxBytes;
     this.#decoder = kind === BODY_CHUNKED ? new ChunkDecoder(limits) : null;
+    this.#contentLength = contentLength;
     this.#remaining = contentLength;
     this.#sent = replayBytes > 0 ? [] : null;
     this.#replayBytes = replayBytes;
@@ -125,7 +121,7 @@ export class Upload {
 
   /** Everything has been handed to the backend's connection. */
   get isSent(): boolean {
-    return this.isComplete && this.#heldBytes === 0 && (this.#isEndSent || !this.#goesOutChunked);
+    return this.isComplete && this.#heldBytes === 0 && (this.#isEndSent || !this.#isOpenEnded);
   }
 
   get isReplayable(): boolean {
@@ -228,56 +224,35 @@ export class Upload {
   }
 
   /**
-   * The framing line of the head, decided at the moment the head goes out: a chunked body that is complete by then has a
-   * known length. A body that came with a length has its Content-Length field among the others.
+   * How long the body is that goes out, decided at the moment the head goes out: a chunked one that is complete by then has
+   * a known length.
    */
-  framingLine(): string {
-    if (this.#decoder === null) return '';
-    this.#goesOutChunked = !this.isComplete || this.#trailer !== '';
-    return this.#goesOutChunked
-      ? 'Transfer-Encoding: chunked\r\n'
-      : `Content-Length: ${this.#heldBytes}\r\n`;
+  lengthToSend(): number {
+    if (this.#decoder === null) return this.#contentLength;
+    this.#isOpenEnded = !this.isComplete || this.#trailer !== '';
+    return this.#isOpenEnded ? UNKNOWN_LENGTH : this.#heldBytes;
   }
 
-  /** The held bytes as text if they are few enough to go out in one write with the head; null otherwise. */
-  takeSmall(maxBytes: number): string | null {
-    if (this.#heldBytes > maxBytes) return null;
-    const passing = this.#takePassing();
-    if (passing !== null) return passing.latin1Slice(this.#borrowedStart, this.#borrowedEnd);
+  /** Hands over what is held, and the end if it has come. */
+  sendTo(stream: BackendStream): void {
+    if (this.#heldBytes > 0) {
+      const passing = this.#takePassing();
+      if (passing === null) this.#sendHeld(stream);
+      else stream.sendBody(passing, this.#borrowedStart, this.#borrowedEnd);
+    }
+    if (!this.isComplete || this.#isEndSent) return;
+    this.#isEndSent = true;
+    stream.end(this.#trailer);
+  }
+
+  #sendHeld(stream: BackendStream): void {
     this.hold();
-    let text = '';
     for (const bytes of this.#held) {
-      const payload = bytes.latin1Slice(0, bytes.length);
-      text += this.#goesOutChunked ? `${chunkSizeLine(bytes.length)}${payload}\r\n` : payload;
+      stream.sendOwned(bytes);
       this.#keepSent(bytes);
     }
     this.#held = [];
     this.#heldBytes = 0;
-    if (this.#goesOutChunked && this.isComplete) text += this.#end();
-    return text;
-  }
-
-  /** Writes what is held. Several pieces leave in one system call. */
-  flush(connection: BackendConnection): void {
-    const owesEnd = this.#goesOutChunked && this.isComplete && !this.#isEndSent;
-    if (this.#heldBytes === 0 && !owesEnd) return;
-    const passing = this.#takePassing();
-    if (passing !== null) {
-      connection.writeBorrowed(passing, this.#borrowedStart, this.#borrowedEnd);
-      return;
-    }
-    this.hold();
-    connection.cork();
-    for (const bytes of this.#held) {
-      if (this.#goesOutChunked) connection.writeText(chunkSizeLine(bytes.length));
-      connection.writeBytes(bytes);
-      if (this.#goesOutChunked) connection.writeText('\r\n');
-      this.#keepSent(bytes);
-    }
-    this.#held = [];
-    this.#heldBytes = 0;
-    if (owesEnd) connection.writeText(this.#end());
-    connection.uncork();
   }
 
   /** The buffer of the borrowed part, if that is all there is to send and it need not be kept. */
@@ -288,11 +263,6 @@ export class Upload {
     this.#sentBytes += this.#heldBytes;
     this.#heldBytes = 0;
     return borrowed;
-  }
-
-  #end(): string {
-    this.#isEndSent = true;
-    return lastChunk(this.#trailer);
   }
 
   #keepSent(bytes: Buffer): void {
