@@ -4,6 +4,7 @@ import { type LoadInput, loadSettings } from '../config/load.ts';
 import { startFairlead } from '../control/fairlead.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { type DemoBackend, DemoBackends } from './demo-backends.ts';
+import { type DemoPorts, demoGuide } from './demo-guide.ts';
 import { complain, EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
 import { contextOf } from './run.ts';
@@ -16,11 +17,6 @@ Runs the proxy with three sample backends, on ports 8081, 8082 and 8083 or the n
 
 const FIRST_BACKEND_PORT = 8081;
 const NAMES = ['backend-1', 'backend-2', 'backend-3'] as const;
-
-interface Ports {
-  readonly proxy: number;
-  readonly admin: number;
-}
 
 export function runDemo(args: readonly string[], held: HeldSignals): Promise<number> {
   return withUsageErrors('demo', async () => {
@@ -41,7 +37,7 @@ export function runDemo(args: readonly string[], held: HeldSignals): Promise<num
   });
 }
 
-async function demonstrate(ports: Ports, held: HeldSignals): Promise<number> {
+async function demonstrate(ports: DemoPorts, held: HeldSignals): Promise<number> {
   const stop = new StopSignals();
   held.handOn(STOP_SIGNALS);
   held.giveBack(CARE_SIGNALS);
@@ -49,7 +45,7 @@ async function demonstrate(ports: Ports, held: HeldSignals): Promise<number> {
   try {
     const backends = await startBackends(processes, ports);
     if (stop.isRequested) return EXIT_FINE;
-    return await serve(inputFor(ports, backends), stop, guide(ports, backends));
+    return await serve(inputFor(ports, backends), stop, demoGuide(ports, backends));
   } catch (error) {
     const { exitCode, message } = error as Error & { readonly exitCode?: number };
     process.stderr.write(`fairlead demo: ${message}\n`);
@@ -73,7 +69,7 @@ async function serve(input: LoadInput, stop: StopSignals, text: string): Promise
   return running.exited;
 }
 
-async function startBackends(processes: DemoBackends, ports: Ports): Promise<DemoBackend[]> {
+async function startBackends(processes: DemoBackends, ports: DemoPorts): Promise<DemoBackend[]> {
   const taken = new Set([ports.proxy, ports.admin]);
   const backends: DemoBackend[] = [];
   for (const [index, name] of NAMES.entries()) {
@@ -89,12 +85,14 @@ async function startBackends(processes: DemoBackends, ports: Ports): Promise<Dem
 }
 
 /** The config of the demo is this and nothing else: no variable and no file of the folder it is started in. */
-function inputFor(ports: Ports, backends: readonly DemoBackend[]): LoadInput {
+function inputFor(ports: DemoPorts, backends: readonly DemoBackend[]): LoadInput {
   const values = {
     port: ports.proxy,
     admin_port: ports.admin,
     // Short, so that what the reader does to a backend shows soon.
     health_check_frequency: '2s',
+    // A line for each of the requests that the reader sends would carry the guide away.
+    access_log: false,
     backends: backends.map(({ port }) => `http://localhost:${port}`),
   };
   return {
@@ -104,37 +102,4 @@ function inputFor(ports: Ports, backends: readonly DemoBackend[]): LoadInput {
     env: {},
     cwd: fileURLToPath(new URL('.', import.meta.url)),
   };
-}
-
-function guide(ports: Ports, backends: readonly DemoBackend[]): string {
-  const proxy = `localhost:${ports.proxy}`;
-  const admin = `localhost:${ports.admin}`;
-  const rows = backends.map(
-    ({ name, port, pid }) => `  ${name}  http://localhost:${port}  process ${pid}\n`,
-  );
-  const [first, second] = backends as [DemoBackend, DemoBackend];
-  return `
-The proxy  http://${proxy}/
-The admin  http://${admin}/
-${rows.join('')}
-To try in another terminal:
-
-  curl ${proxy}/
-      who answers? Again and again: they take turns
-  curl ${admin}/status
-      the backends and how they are
-  npx fairlead try http://${proxy}/ -n 1000 -c 20
-      their shares, and how fast they answer
-  kill ${first.pid}
-      ends ${first.name}: the others take its share
-  curl -X PUT localhost:${second.port}/health -d '{"healthy": false}'
-      makes ${second.name} fail its health checks, until {"healthy": true}
-  curl -X POST ${admin}/strategy -H 'Content-Type: application/json' -d '{"strategy":"least-connections"}'
-      changes the strategy
-  curl ${admin}/metrics
-      what a Prometheus reads
-
-Ctrl-C ends it all.
-
-`;
 }
