@@ -2,7 +2,9 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { BackendMetrics, Metrics } from '../observe/prometheus.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
-import { readProcessCounters } from '../snapshot/process-counters.ts';
+import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
+import { processClockOffsetMs } from '../snapshot/process-clock.ts';
+import { readLoopDelays, readProcessCounters } from '../snapshot/process-counters.ts';
 import { isAlive } from './backend.ts';
 import { DEFAULT_POOL } from './build-snapshot.ts';
 import type { DataThreads } from './data-threads.ts';
@@ -27,9 +29,6 @@ export interface MetricsSources {
   readonly version: string;
 }
 
-/** How often the event loop is asked whether it is late. */
-const DELAY_RESOLUTION_MS = 50;
-
 export interface MetricsCollector {
   collect(): Metrics;
   stop(): void;
@@ -37,18 +36,14 @@ export interface MetricsCollector {
 
 export function createMetricsCollector(sources: MetricsSources): MetricsCollector {
   const { registry, health, watch, threads, reloads, version } = sources;
-  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
-  delay.enable();
+  const clockOffsetMs = processClockOffsetMs();
+  const now = (): number => performance.now() + clockOffsetMs;
+  const delay = new LoopDelay(monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS }), now());
   const startedAtSeconds = Date.now() / 1000 - process.uptime();
-
-  // The histogram holds the whole time between two of its ticks.
-  const lateness = (percentile: number): number =>
-    delay.count === 0
-      ? 0
-      : Math.max(0, delay.percentile(percentile) / 1e9 - DELAY_RESOLUTION_MS / 1000);
 
   return {
     collect() {
+      const nowMs = now();
       const cpu = process.cpuUsage();
       const memory = process.memoryUsage();
       const { tenths, eligibility } = registry.decision();
@@ -72,6 +67,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
           };
         }),
         process: readProcessCounters(threads.counters, threads.threadCount),
+        dataThreadDelays: readLoopDelays(threads.counters, threads.threadCount, nowMs),
         control: {
           version,
           nodeVersion: process.version,
@@ -79,7 +75,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
           cpuSeconds: (cpu.user + cpu.system) / 1e6,
           residentBytes: memory.rss,
           heapUsedBytes: memory.heapUsed,
-          eventLoopDelaySeconds: { p50: lateness(50), p99: lateness(99) },
+          eventLoopDelaySeconds: delay.read(nowMs),
           dataThreads: threads.threadCount,
           dataThreadRestarts: threads.restarts,
           reloadsSucceeded: reloads.succeeded,
@@ -90,6 +86,6 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
         },
       };
     },
-    stop: () => delay.disable(),
+    stop: () => delay.stop(),
   };
 }

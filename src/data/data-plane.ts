@@ -2,7 +2,8 @@
  * One data plane: a listener, the backends' live state, and what happens at each tick. It runs in a worker thread, or in the caller's
  * own thread; all it knows of the rest of the process are the messages of snapshot/messages.ts.
  */
-import { performance } from 'node:perf_hooks';
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { Backend } from './backend/backend.ts';
@@ -30,6 +31,7 @@ class Plane implements DataPlane {
   #listener: Listener | null = null;
   /** Backends that have left the snapshot with connections in use. */
   readonly #removed = new Map<number, Backend>();
+  readonly #loopDelay: LoopDelay;
   #isStopped = false;
 
   constructor(init: DataThreadInit, post: PostToControl) {
@@ -55,12 +57,18 @@ class Plane implements DataPlane {
       onSessionEvicted: () => context.counters.sessionEvicted(),
       onRateEvicted: () => context.counters.rateEvicted(),
     };
+    const bornMs = context.processNowMs();
+    this.#loopDelay = new LoopDelay(
+      monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS }),
+      bornMs,
+      context.counters.silentSeconds(bornMs),
+    );
     this.#reusePort = init.reusePort;
     this.#ticketKeys = init.ticketKeys;
     this.#swap(init.snapshot, null);
     context.deadlines.start((nowMs) => this.#tick(nowMs));
     // It may hang before its first tick.
-    context.counters.beat();
+    this.#showLife();
   }
 
   receive(message: ToDataThread): void {
@@ -186,15 +194,23 @@ class Plane implements DataPlane {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#context.deadlines.stop();
+    this.#loopDelay.stop();
     this.#listener?.destroy();
     for (const backend of this.#context.view.backends.values()) backend.closeIdle();
     this.#context.accessLog.flush();
   }
 
+  #showLife(): void {
+    const { counters } = this.#context;
+    const processMs = this.#context.processNowMs();
+    counters.beat();
+    counters.loopIsLate(this.#loopDelay.read(processMs), processMs);
+  }
+
   /** @param nowMs what is due by then is late: see deadlines.ts */
   #tick(nowMs: number): void {
-    const { barrier, counters, tunnels, retryBudget, accessLog, view } = this.#context;
-    counters.beat();
+    const { barrier, tunnels, retryBudget, accessLog, view } = this.#context;
+    this.#showLife();
     this.#listener?.tick(nowMs);
     barrier.run('the tick of tunnels', () => tunnels.tick(nowMs));
     // A backend closes idle connections by its own clock, which has not stood still with ours.

@@ -7,7 +7,9 @@
 import { ERROR_CODES } from '../errors.ts';
 import { type BackendTotals, LATENCY_BUCKETS_SECONDS } from '../snapshot/counters.ts';
 import { ENDINGS } from '../snapshot/endings.ts';
+import type { DelaySeconds } from '../snapshot/loop-delay.ts';
 import { type ProcessTotals } from '../snapshot/process-counters.ts';
+import { type Labels, Page } from './metrics-page.ts';
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
@@ -35,7 +37,7 @@ export interface ControlMetrics {
   readonly residentBytes: number;
   readonly heapUsedBytes: number;
   /** Of the control thread. */
-  readonly eventLoopDelaySeconds: { readonly p50: number; readonly p99: number };
+  readonly eventLoopDelaySeconds: DelaySeconds;
   readonly dataThreads: number;
   readonly dataThreadRestarts: number;
   readonly reloadsSucceeded: number;
@@ -52,10 +54,10 @@ export interface Metrics {
   readonly breaker: BreakerState;
   readonly backends: readonly BackendMetrics[];
   readonly process: ProcessTotals;
+  /** How late the event loop of each is. */
+  readonly dataThreadDelays: readonly DelaySeconds[];
   readonly control: ControlMetrics;
 }
-
-type Labels = Readonly<Record<string, string>>;
 
 export function renderPrometheus(metrics: Metrics): string {
   const page = new Page();
@@ -64,7 +66,7 @@ export function renderPrometheus(metrics: Metrics): string {
   writePassiveHealth(page, metrics);
   writePool(page, metrics);
   writeClients(page, metrics);
-  writeControl(page, metrics.control);
+  writeControl(page, metrics);
   return page.text();
 }
 
@@ -309,7 +311,7 @@ function writeClients(page: Page, { process, control }: Metrics): void {
   );
 }
 
-function writeControl(page: Page, control: ControlMetrics): void {
+function writeControl(page: Page, { control, dataThreadDelays }: Metrics): void {
   page.family('fairlead_reload_total', 'counter', 'Reloads of the config by result.');
   page.sample({ result: 'success' }, control.reloadsSucceeded);
   page.sample({ result: 'failure' }, control.reloadsFailed);
@@ -331,10 +333,10 @@ function writeControl(page: Page, control: ControlMetrics): void {
   page.family(
     'fairlead_event_loop_delay_seconds',
     'gauge',
-    'Event-loop delay of the control thread.',
+    'How late the event loop of a thread was, in the worse of the last two half-minutes.',
   );
-  page.sample({ thread: 'control', quantile: '0.5' }, control.eventLoopDelaySeconds.p50);
-  page.sample({ thread: 'control', quantile: '0.99' }, control.eventLoopDelaySeconds.p99);
+  writeDelay(page, 'control', control.eventLoopDelaySeconds);
+  dataThreadDelays.forEach((delay, index) => writeDelay(page, String(index), delay));
   page.family('fairlead_heap_used_bytes', 'gauge', 'JavaScript heap in use.');
   page.sample({ thread: 'control' }, control.heapUsedBytes);
   page.single(
@@ -359,48 +361,13 @@ function writeControl(page: Page, control: ControlMetrics): void {
   page.sample({ version: control.version, node: control.nodeVersion }, 1);
 }
 
+function writeDelay(page: Page, thread: string, { p50, p99, max }: DelaySeconds): void {
+  page.sample({ thread, quantile: '0.5' }, p50);
+  page.sample({ thread, quantile: '0.99' }, p99);
+  page.sample({ thread, quantile: '1' }, max);
+}
+
 /** 600 stands for everything above 599. */
 function codeLabel(status: number): string {
   return status === 600 ? 'other' : String(status);
-}
-
-class Page {
-  readonly #lines: string[] = [];
-  #name = '';
-
-  family(name: string, type: 'counter' | 'gauge' | 'histogram' | 'summary', help: string): void {
-    this.#name = name;
-    this.#lines.push(`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} ${type}`);
-  }
-
-  sample(labels: Labels, value: number, suffix = ''): void {
-    const pairs = Object.entries(labels)
-      .map(([name, text]) => `${name}="${escapeLabel(text)}"`)
-      .join(',');
-    const braces = pairs === '' ? '' : `{${pairs}}`;
-    this.#lines.push(`${this.#name}${suffix}${braces} ${number(value)}`);
-  }
-
-  single(name: string, type: 'counter' | 'gauge', help: string, value: number): void {
-    this.family(name, type, help);
-    this.sample({}, value);
-  }
-
-  text(): string {
-    return `${this.#lines.join('\n')}\n`;
-  }
-}
-
-function escapeHelp(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
-}
-
-function escapeLabel(text: string): string {
-  return escapeHelp(text).replaceAll('"', '\\"');
-}
-
-function number(value: number): string {
-  if (value === Number.POSITIVE_INFINITY) return '+Inf';
-  if (value === Number.NEGATIVE_INFINITY) return '-Inf';
-  return String(value);
 }

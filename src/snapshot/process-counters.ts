@@ -13,6 +13,7 @@ import {
   takePass,
 } from './counter-cells.ts';
 import { ENDINGS, type Ending } from './endings.ts';
+import type { DelaySeconds } from './loop-delay.ts';
 import { processClockOffsetMs } from './process-clock.ts';
 
 // The buffer: shared Int32 cells, then Int32 gauges of each thread, then a float64 block of each thread.
@@ -44,7 +45,12 @@ const PF_SESSIONS_EVICTED = 6;
 const PF_RATES_EVICTED = 7;
 const PF_CONNECTIONS_CRASHED = 8;
 const PF_EXCEPTIONS = 9;
-const PF_STATUS = 10;
+// Of the event loop, and when that was written, on the process clock: 0 before.
+const PF_DELAY_P50 = 10;
+const PF_DELAY_P99 = 11;
+const PF_DELAY_MAX = 12;
+const PF_DELAY_AT = 13;
+const PF_STATUS = 14;
 const PF_ERROR = PF_STATUS + STATUSES;
 const PF_CUT = PF_ERROR + ERROR_CODES.length;
 const PF_COUNT = PF_CUT + ENDINGS.length;
@@ -69,6 +75,15 @@ function processShare(buffer: SharedArrayBuffer, threadIndex: number): Int32Arra
   return new Int32Array(buffer, P_HEADER_BYTES + threadIndex * PS_COUNT * 4, PS_COUNT);
 }
 
+function totalsOf(
+  buffer: SharedArrayBuffer,
+  threadIndex: number,
+  threadCount: number,
+): Float64Array {
+  const blocks = P_HEADER_BYTES + processShareBytes(threadCount);
+  return new Float64Array(buffer, blocks + threadIndex * PF_COUNT * 8, PF_COUNT);
+}
+
 /** What one data thread writes about itself and about exchanges that never reached a backend. */
 export class ProcessCounters {
   readonly #header: Int32Array;
@@ -78,16 +93,27 @@ export class ProcessCounters {
   constructor(buffer: SharedArrayBuffer, threadIndex: number, threadCount: number) {
     this.#header = processHeader(buffer);
     this.#share = processShare(buffer, threadIndex);
-    this.#totals = new Float64Array(
-      buffer,
-      P_HEADER_BYTES + processShareBytes(threadCount) + threadIndex * PF_COUNT * 8,
-      PF_COUNT,
-    );
+    this.#totals = totalsOf(buffer, threadIndex, threadCount);
   }
 
   /** The thread is alive. */
   beat(): void {
     Atomics.add(this.#share, PS_BEATS, 1);
+  }
+
+  /** How late the event loop is. @param nowMs on the process clock */
+  loopIsLate({ p50, p99, max }: DelaySeconds, nowMs: number): void {
+    const totals = this.#totals;
+    totals[PF_DELAY_P50] = p50;
+    totals[PF_DELAY_P99] = p99;
+    totals[PF_DELAY_MAX] = max;
+    totals[PF_DELAY_AT] = nowMs;
+  }
+
+  /** For how long nobody has said how late this event loop is: the thread before this one has died. 0: there was none. */
+  silentSeconds(nowMs: number): number {
+    const writtenMs = this.#totals[PF_DELAY_AT] as number;
+    return writtenMs === 0 ? 0 : (nowMs - writtenMs) / 1e3;
   }
 
   /** The next ticket of the round robin that all threads share, as an unsigned 32-bit number. */
@@ -276,6 +302,27 @@ export function setPoolGate(buffer: SharedArrayBuffer, passes: number, opensInMs
   const opensAtMs = performance.now() + processClockOffsetMs() + opensInMs;
   Atomics.store(header, P_GATE_OPENS_AT, Math.ceil(opensAtMs / 1_000));
   setGate(header, P_GATE, passes);
+}
+
+/** A tick and what it may be late by on any machine. */
+const USUAL_SILENCE_SECONDS = 0.25;
+
+/** Control plane: of each data thread; one that does not get to write it is late as well. @param nowMs on the process clock */
+export function readLoopDelays(
+  buffer: SharedArrayBuffer,
+  threadCount: number,
+  nowMs: number,
+): DelaySeconds[] {
+  return Array.from({ length: threadCount }, (_, threadIndex) => {
+    const cells = totalsOf(buffer, threadIndex, threadCount);
+    const writtenMs = cells[PF_DELAY_AT] as number;
+    const silent = writtenMs === 0 ? 0 : (nowMs - writtenMs) / 1e3;
+    return {
+      p50: cells[PF_DELAY_P50] as number,
+      p99: cells[PF_DELAY_P99] as number,
+      max: Math.max(cells[PF_DELAY_MAX] as number, silent > USUAL_SILENCE_SECONDS ? silent : 0),
+    };
+  });
 }
 
 /** Control plane: changes as long as the thread is alive; 0 until it is born. */

@@ -9,6 +9,7 @@ import {
 import {
   createProcessCounters,
   ProcessCounters,
+  readLoopDelays,
   readProcessCounters,
 } from '../../src/snapshot/process-counters.ts';
 
@@ -92,6 +93,7 @@ function metrics(): Metrics {
     writer.retryRefused();
     writer.sessionEvicted();
     writer.rateEvicted();
+    writer.loopIsLate({ p50: 0.001, p99: 0.01 + thread, max: 0.02 + thread }, 5_000 - thread * 900);
   }
   const totals = readBackendCounters(counters, 2);
   return {
@@ -125,6 +127,7 @@ function metrics(): Metrics {
       },
     ],
     process: readProcessCounters(process, 2),
+    dataThreadDelays: readLoopDelays(process, 2, 5_100),
     control: {
       version: '0.1.0',
       nodeVersion: 'v20.20.0',
@@ -132,7 +135,7 @@ function metrics(): Metrics {
       cpuSeconds: 1.25,
       residentBytes: 1,
       heapUsedBytes: 2,
-      eventLoopDelaySeconds: { p50: 0, p99: 0.001 },
+      eventLoopDelaySeconds: { p50: 0, p99: 0.001, max: 0.002 },
       dataThreads: 2,
       dataThreadRestarts: 1,
       reloadsSucceeded: 1,
@@ -169,6 +172,30 @@ describe('the metrics page', () => {
     expect(value('fairlead_errors_total', { code: 'ERR_NO_BACKEND' })).toBe(2);
     expect(value('fairlead_errors_total', { code: 'ERR_BAD_HOST' })).toBe(0);
     expect(value('fairlead_log_lines_dropped_total')).toBe(10);
+  });
+
+  it('has the event-loop delay of each thread, of one as well that does not get to tell', () => {
+    const delays = samples
+      .filter(({ name }) => name === 'fairlead_event_loop_delay_seconds')
+      .map(({ labels, value: seconds }) => [labels['thread'], labels['quantile'], seconds]);
+    expect(delays).toEqual([
+      ['control', '0.5', 0],
+      ['control', '0.99', 0.001],
+      ['control', '1', 0.002],
+      ['0', '0.5', 0.001],
+      ['0', '0.99', 0.01],
+      ['0', '1', 0.02],
+      ['1', '0.5', 0.001],
+      ['1', '0.99', 1.01],
+      ['1', '1', 1.02],
+    ]);
+    const process = createProcessCounters(1);
+    new ProcessCounters(process, 0, 1).loopIsLate({ p50: 0, p99: 0, max: 0.5 }, 5_000);
+    expect(readLoopDelays(process, 1, 5_200)).toEqual([{ p50: 0, p99: 0, max: 0.5 }]);
+    expect(readLoopDelays(process, 1, 7_000)).toEqual([{ p50: 0, p99: 0, max: 2 }]);
+    expect(readLoopDelays(createProcessCounters(1), 1, 7_000)).toEqual([
+      { p50: 0, p99: 0, max: 0 },
+    ]);
   });
 
   it('has a cumulative histogram that ends with its count', () => {
