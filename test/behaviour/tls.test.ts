@@ -1,4 +1,4 @@
-/** The TLS short form: `ssl: {enabled, cert_file, key_file}`. The same data path, over tls sockets. */
+/** The TLS short form: `ssl: {enabled, cert_file, key_file}`. The same data path, over TLS. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync } from 'node:fs';

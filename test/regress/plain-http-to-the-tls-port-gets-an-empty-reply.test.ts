@@ -11,7 +11,7 @@ import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const PRELOAD = new URL('../support/without-tcp-handles.mjs', import.meta.url).href;
+const support = (name: string): string => new URL(`../support/${name}`, import.meta.url).href;
 
 async function status(port: number): Promise<number> {
   const get = https.get({ host: '127.0.0.1', port, rejectUnauthorized: false, agent: false });
@@ -20,16 +20,23 @@ async function status(port: number): Promise<number> {
   return response.statusCode;
 }
 
-const WAYS: readonly (readonly [string, (url: string) => Promise<Fairlead>])[] = [
-  ['on TCP handles', (url) => startProxy([url], { ssl: makeCertificate() })],
-  [
-    'on sockets',
+type Way = readonly [string, (url: string) => Promise<Fairlead>];
+
+function preloading(name: string, preload: string): Way {
+  return [
+    name,
     (url) =>
       startFairlead({
         config: { backends: [url], health_check_method: 'tcp', ssl: makeCertificate() },
-        env: { NODE_OPTIONS: `--import ${PRELOAD}` },
+        env: { NODE_OPTIONS: `--import ${support(preload)}` },
       }),
-  ],
+  ];
+}
+
+const WAYS: readonly Way[] = [
+  ['on handles', (url) => startProxy([url], { ssl: makeCertificate() })],
+  preloading('with TLS on sockets', 'without-tls-handles.mjs'),
+  preloading('on sockets', 'without-tcp-handles.mjs'),
 ];
 
 describe.each(WAYS)('a request in the clear to the TLS port, %s,', (_name, start) => {

@@ -73,6 +73,9 @@ function throwsOnce(type, name, seam) {
 
 async function arm() {
   const { ClientConnection } = await load('data/listen/client-connection');
+  const { Listener } = await load('data/listen/listener');
+  const { TlsAcceptor } = await load('data/listen/tls-acceptor');
+  const { TlsStream } = await load('data/stream/tls-stream');
   const { Exchange } = await load('data/relay/exchange');
   const { Attempts } = await load('data/relay/attempts');
   const { Attempt } = await load('data/relay/attempt');
@@ -101,6 +104,7 @@ async function arm() {
   throwsFor(Attempts, 'tryStart', 'queue');
   throwsFor(TcpStream, 'flush', 'client-flush');
   throwsFor(TcpStream, 'flush', 'backend-flush');
+  throwsFor(TlsStream, 'flush', 'tls-flush');
   carriesMark(Attempts, 'start');
   marksItself(Attempts, 'start');
   marksItself(Attempt, 'begin');
@@ -125,6 +129,10 @@ async function arm() {
       current = before;
     }
   });
+  wrap(TlsStream, 'writeText', (self, go) => {
+    if (current === 'tls-flush') marks.set(self, current);
+    return go();
+  });
   wrap(TcpStream, 'writeText', (self, go, [text]) => {
     if (current === 'client-flush') marks.set(self, current);
     if (text.includes('X-Throw: backend-flush\r\n')) marks.set(self, 'backend-flush');
@@ -144,6 +152,14 @@ async function arm() {
     } finally {
       current = '';
     }
+  });
+  throwsOnce(TlsAcceptor, 'onFirstBytes', 'next-first-bytes');
+  throwsOnce(Listener, 'onSecure', 'next-secure');
+  wrap(Listener, 'onGone', (_self, go) => {
+    go();
+    if (armed !== 'next-gone') return;
+    armed = '';
+    boom('next-gone');
   });
   throwsOnce(ProcessCounters, 'tryAcceptClient', 'next-accept');
   throwsOnce(OpenTunnels, 'tick', 'next-tick');

@@ -1,6 +1,5 @@
 /** Accepts clients: opens the port, settles limits, hands each connection to a `ClientConnection`. */
 import net from 'node:net';
-import type tls from 'node:tls';
 import type { ListenerSnapshot, TlsMaterial } from '../../snapshot/snapshot.ts';
 import { guarded, letGo } from '../barrier.ts';
 import type { DataContext } from '../context.ts';
@@ -12,7 +11,7 @@ import { TcpStream } from '../stream/tcp-stream.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
 import { ClientConnection } from './client-connection.ts';
 import { drainTurns } from './drain-turns.ts';
-import { TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
+import { type Secure, TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
 
 const BACKLOG = 4096;
 
@@ -237,11 +236,10 @@ export class Listener implements TlsAcceptorUser {
     this.#makeSocket?.(handle);
   }
 
-  onSecure(socket: tls.TLSSocket): void {
-    socket.allowHalfOpen = true;
+  onSecure(secure: Secure, client: string | null): void {
     this.#guard(
-      () => this.#accept((user) => new SocketStream(socket, user, false), null, true),
-      () => socket.destroy(),
+      () => this.#accept((user) => secure.open(user), client, true),
+      () => secure.close(),
     );
   }
 
@@ -264,5 +262,9 @@ export class Listener implements TlsAcceptorUser {
 
   onHandshakeFailed(): void {
     this.#context.countError('ERR_CLIENT_TLS');
+  }
+
+  onCrashed(error: unknown): void {
+    this.#context.barrier.connectionCrashed(error);
   }
 }

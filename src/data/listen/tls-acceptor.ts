@@ -6,106 +6,127 @@
  * so; who says nothing costs a handle and no more. Whatever fails here costs one connection.
  */
 import { constants } from 'node:crypto';
-import type net from 'node:net';
+import net from 'node:net';
 import tls from 'node:tls';
 import type { TlsMaterial } from '../../snapshot/snapshot.ts';
-import { awaitFirstBytes, awaitFirstBytesOfSocket } from '../stream/first-bytes.ts';
+import { letGo } from '../barrier.ts';
+import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
+import {
+  awaitFirstBytes,
+  awaitFirstBytesOfSocket,
+  type FirstBytesUser,
+} from '../stream/first-bytes.ts';
+import { SocketStream } from '../stream/socket-stream.ts';
 import type { TcpHandle } from '../stream/tcp-handles.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
+import { closeTls, hasTlsHandles, type TlsHandle } from '../stream/tls-handles.ts';
+import {
+  acceptTls,
+  encodeProtocols,
+  type HandshakeTerms,
+  type HandshakeUser,
+} from '../stream/tls-handshake.ts';
+import { TlsStream } from '../stream/tls-stream.ts';
 
 /** 10 s in all: from the accept to the first byte, which an honest client sends at once, and from there to the end. */
 const FIRST_BYTE_MS = 5_000;
 const HANDSHAKE_MS = 5_000;
+const SESSION_ID_CONTEXT = 'fairlead';
 const LETTER_A = 0x41;
 const LETTER_Z = 0x5a;
 
+/** What is offered and accepted of ALPN (RFC 7301). */
+const PROTOCOLS: readonly string[] = ['http/1.1'];
+const PROTOCOL_LIST = encodeProtocols(PROTOCOLS);
+
 /** What becomes of a connection. `client`: what it was accepted for. */
 export interface TlsAcceptorUser {
-  /** The handshake is done. The connection counts as a client's until its carrier closes. */
-  onSecure(socket: tls.TLSSocket): void;
+  /** The handshake is done. `client` is null where the connection counts as a client's until its carrier closes. */
+  onSecure(secure: Secure, client: string | null): void;
   /** It speaks HTTP in the clear; `bytes` are what it has said, borrowed. From a socket they have yet to be read. */
   onPlain(connection: TcpHandle | net.Socket, bytes: Buffer, client: string): void;
   /** It is gone. */
   onGone(client: string): void;
   onHandshakeFailed(): void;
+  /** An exception has cost one connection; it is closed. */
+  onCrashed(error: unknown): void;
   /** Makes the handle a socket, and gives that to `acceptSocket` within the call. */
   wrap(handle: TcpHandle): void;
 }
 
-interface SilentClient {
-  readonly deadlineMs: number;
-  readonly close: () => void;
-  readonly client: string;
+/** A connection on which TLS has been agreed. */
+export interface Secure {
+  open(user: StreamUser): ByteStream;
+  close(): void;
 }
 
 export class TlsAcceptor {
   readonly #user: TlsAcceptorUser;
   readonly #io: ThreadIo;
-  readonly #server: tls.Server;
-  /** Those that have not said a byte. */
-  readonly #silent = new Set<SilentClient>();
-  /** What TLS runs over, from the first byte on, each with the client that it counts for. */
+  /** Those on the way, but for handshakes on sockets. */
+  readonly #arriving = new Set<Arrival>();
+  /** The sockets that TLS runs over where it does not run on handles, each with the client that it counts for. */
   readonly #carriers = new Map<net.Socket, string>();
+  #material: TlsMaterial;
   #ticketKeys: Buffer;
+  #terms: HandshakeTerms | null = null;
+  /** Made when it is needed: for handshakes on sockets. */
+  #server: tls.Server | null = null;
   /** Of the handle that is being made a socket. */
-  #wrapping: { readonly client: string; readonly bytes: Buffer } | null = null;
+  #wrapping: { readonly arrival: Arrival; readonly bytes: Buffer } | null = null;
 
   constructor(material: TlsMaterial, ticketKeys: Uint8Array, io: ThreadIo, user: TlsAcceptorUser) {
     this.#user = user;
     this.#io = io;
+    this.#material = material;
     this.#ticketKeys = Buffer.from(ticketKeys);
-    this.#server = tls.createServer({
-      ...this.#contextOptions(material),
-      ALPNProtocols: ['http/1.1'],
-      handshakeTimeout: HANDSHAKE_MS,
-    });
-    this.#server.on('secureConnection', (socket) => user.onSecure(socket));
-    // No request, so no line in the access log: a scanner would fill it. Counted, so that an operator can see it.
-    this.#server.on('tlsClientError', (_error, socket) => {
-      user.onHandshakeFailed();
-      socket.destroy();
-    });
   }
 
   setMaterial(material: TlsMaterial): void {
-    this.#server.setSecureContext(this.#contextOptions(material));
+    this.#material = material;
+    this.#terms = null;
+    this.#server?.setSecureContext(this.#contextOptions());
   }
 
   setTicketKeys(keys: Uint8Array): void {
     this.#ticketKeys = Buffer.from(keys);
-    this.#server.setTicketKeys(this.#ticketKeys);
+    this.#terms = null;
+    this.#server?.setTicketKeys(this.#ticketKeys);
   }
 
-  #contextOptions(material: TlsMaterial): tls.SecureContextOptions & { ticketKeys: Buffer } {
+  #contextOptions(): tls.SecureContextOptions & { ticketKeys: Buffer } {
     return {
-      cert: material.cert,
-      key: material.key,
+      cert: this.#material.cert,
+      key: this.#material.key,
       minVersion: 'TLSv1.2',
+      honorCipherOrder: true,
       // A handshake costs us more than a client: it gets one.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       ticketKeys: this.#ticketKeys,
+      // A ticket is good wherever its keys are.
+      sessionIdContext: SESSION_ID_CONTEXT,
     };
   }
 
-  acceptHandle(handle: TcpHandle, client: string, nowMs: number): void {
-    const silent: SilentClient = {
-      client,
-      deadlineMs: nowMs + FIRST_BYTE_MS,
-      close: awaitFirstBytes(handle, this.#io, {
-        onFirstBytes: (bytes) => {
-          this.#silent.delete(silent);
-          if (isPlain(bytes)) {
-            this.#user.onPlain(handle, bytes, client);
-            return;
-          }
-          this.#wrapping = { client, bytes: Buffer.from(bytes) };
-          this.#user.wrap(handle);
-          this.#wrapping = null;
-        },
-        onNothing: () => this.#leftSilently(silent),
-      }),
+  /** Those of the next handshake. */
+  #currentTerms(): HandshakeTerms {
+    this.#terms ??= {
+      context: tls.createSecureContext(this.#contextOptions()),
+      protocols: PROTOCOL_LIST,
     };
-    this.#silent.add(silent);
+    return this.#terms;
+  }
+
+  acceptHandle(handle: TcpHandle, client: string, nowMs: number): void {
+    const arrival = new Arrival(this, handle, client, nowMs + FIRST_BYTE_MS);
+    this.#arriving.add(arrival);
+    arrival.close = awaitFirstBytes(handle, this.#io, arrival);
+  }
+
+  acceptSocket(socket: net.Socket, client: string, nowMs: number): void {
+    const arrival = new Arrival(this, socket, client, nowMs + FIRST_BYTE_MS);
+    this.#arriving.add(arrival);
+    arrival.close = awaitFirstBytesOfSocket(socket, arrival);
   }
 
   /** @returns false if the socket is new: its client has yet to be admitted, and it to be given to `acceptSocket`. */
@@ -113,56 +134,162 @@ export class TlsAcceptor {
     const wrapping = this.#wrapping;
     if (wrapping === null) return false;
     socket.unshift(wrapping.bytes);
-    this.#startTls(socket, wrapping.client);
+    this.#startOnSocket(socket, wrapping.arrival);
     return true;
   }
 
-  acceptSocket(socket: net.Socket, client: string, nowMs: number): void {
-    const silent: SilentClient = {
-      client,
-      deadlineMs: nowMs + FIRST_BYTE_MS,
-      close: awaitFirstBytesOfSocket(socket, {
-        onFirstBytes: (bytes) => {
-          this.#silent.delete(silent);
-          if (isPlain(bytes)) this.#user.onPlain(socket, bytes, client);
-          else this.#startTls(socket, client);
-        },
-        onNothing: () => this.#leftSilently(silent),
-      }),
-    };
-    this.#silent.add(silent);
-  }
+  // ── What an arrival says ────────────────────────────────────────────────────────────────────────────────────────
 
-  #leftSilently(silent: SilentClient): void {
-    this.#silent.delete(silent);
-    this.#user.onGone(silent.client);
-  }
-
-  #startTls(carrier: net.Socket, client: string): void {
-    this.#carriers.set(carrier, client);
-    carrier.once('close', () => {
-      if (this.#carriers.delete(carrier)) this.#user.onGone(client);
-    });
-    this.#server.emit('connection', carrier);
-  }
-
-  tick(nowMs: number): void {
-    for (const silent of this.#silent) {
-      if (silent.deadlineMs > nowMs) continue;
-      this.#user.onHandshakeFailed();
-      this.#end(silent);
+  onFirstBytes(arrival: Arrival, bytes: Buffer): void {
+    const { connection } = arrival;
+    if (isPlain(bytes)) {
+      this.#user.onPlain(connection, bytes, arrival.client);
+      this.#arriving.delete(arrival);
+    } else if (connection instanceof net.Socket) {
+      this.#startOnSocket(connection, arrival);
+    } else if (hasTlsHandles()) {
+      arrival.deadlineMs += HANDSHAKE_MS;
+      const copy = Buffer.from(bytes);
+      arrival.close = acceptTls(connection, this.#currentTerms(), copy, this.#io, arrival);
+    } else {
+      this.#wrapping = { arrival, bytes: Buffer.from(bytes) };
+      try {
+        this.#user.wrap(connection);
+      } finally {
+        this.#wrapping = null;
+      }
     }
   }
 
-  #end(silent: SilentClient): void {
-    this.#silent.delete(silent);
-    silent.close();
-    this.#user.onGone(silent.client);
+  onSecure(arrival: Arrival, handle: TlsHandle): void {
+    const secure: Secure = {
+      open: (user) => new TlsStream(handle, user, this.#io),
+      close: () => closeTls(handle),
+    };
+    this.#user.onSecure(secure, arrival.client);
+    this.#arriving.delete(arrival);
+  }
+
+  onHandshakeFailed(arrival: Arrival): void {
+    this.#user.onHandshakeFailed();
+    this.onGone(arrival);
+  }
+
+  /** Its connection is closed. */
+  onGone(arrival: Arrival): void {
+    if (this.#arriving.delete(arrival)) this.#user.onGone(arrival.client);
+  }
+
+  onCrashed(arrival: Arrival, error: unknown): void {
+    this.#user.onCrashed(error);
+    letGo(() => this.onGone(arrival));
+  }
+
+  // ── Handshakes on sockets ───────────────────────────────────────────────────────────────────────────────────────
+
+  #startOnSocket(carrier: net.Socket, arrival: Arrival): void {
+    const { client } = arrival;
+    this.#carriers.set(carrier, client);
+    this.#arriving.delete(arrival);
+    carrier.once('close', () => {
+      if (!this.#carriers.delete(carrier)) return;
+      this.#guard(carrier, () => this.#user.onGone(client));
+    });
+    this.#server ??= this.#makeServer();
+    this.#server.emit('connection', carrier);
+  }
+
+  #makeServer(): tls.Server {
+    const server = tls.createServer({
+      ...this.#contextOptions(),
+      ALPNProtocols: [...PROTOCOLS],
+      handshakeTimeout: HANDSHAKE_MS,
+    });
+    server.on('secureConnection', (socket) => {
+      socket.allowHalfOpen = true;
+      const secure: Secure = {
+        open: (user) => new SocketStream(socket, user, false),
+        close: () => void socket.destroy(),
+      };
+      this.#guard(socket, () => this.#user.onSecure(secure, null));
+    });
+    // No request, so no line in the access log: a scanner would fill it. Counted, so that an operator can see it.
+    server.on('tlsClientError', (_error, socket) => {
+      socket.destroy();
+      this.#guard(socket, () => this.#user.onHandshakeFailed());
+    });
+    return server;
+  }
+
+  #guard(socket: net.Socket, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#user.onCrashed(error);
+      socket.destroy();
+    }
+  }
+
+  // ── Time, and the end ───────────────────────────────────────────────────────────────────────────────────────────
+
+  tick(nowMs: number): void {
+    for (const arrival of this.#arriving) {
+      if (arrival.deadlineMs > nowMs) continue;
+      this.#user.onHandshakeFailed();
+      this.#end(arrival);
+    }
+  }
+
+  #end(arrival: Arrival): void {
+    arrival.close();
+    this.onGone(arrival);
   }
 
   destroy(): void {
-    for (const silent of this.#silent) this.#end(silent);
+    for (const arrival of this.#arriving) this.#end(arrival);
     for (const carrier of this.#carriers.keys()) carrier.destroy();
+  }
+}
+
+/** A connection from its accept to the end of its handshake. */
+class Arrival implements FirstBytesUser, HandshakeUser {
+  readonly connection: TcpHandle | net.Socket;
+  readonly client: string;
+  deadlineMs: number;
+  /** Closes it, silently. */
+  close: () => void = () => {};
+  readonly #acceptor: TlsAcceptor;
+
+  constructor(
+    acceptor: TlsAcceptor,
+    connection: TcpHandle | net.Socket,
+    client: string,
+    deadlineMs: number,
+  ) {
+    this.#acceptor = acceptor;
+    this.connection = connection;
+    this.client = client;
+    this.deadlineMs = deadlineMs;
+  }
+
+  onFirstBytes(bytes: Buffer): void {
+    this.#acceptor.onFirstBytes(this, bytes);
+  }
+
+  onNothing(): void {
+    this.#acceptor.onGone(this);
+  }
+
+  onSecure(handle: TlsHandle): void {
+    this.#acceptor.onSecure(this, handle);
+  }
+
+  onHandshakeFailed(): void {
+    this.#acceptor.onHandshakeFailed(this);
+  }
+
+  onCrashed(error: unknown): void {
+    this.#acceptor.onCrashed(this, error);
   }
 }
 

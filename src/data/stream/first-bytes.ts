@@ -1,10 +1,11 @@
 /** Waits for what a new connection says first, before anything is decided about what runs on it. */
 import type net from 'node:net';
+import { guarded, letGo, type Victim } from '../barrier.ts';
 import { readResult, type TcpHandle } from './tcp-handles.ts';
 import type { ThreadIo } from './thread-io.ts';
 
 /** One of the two is called, once, unless the waiting is given up before. */
-export interface FirstBytesUser {
+export interface FirstBytesUser extends Victim {
   /** They are borrowed. The connection is not read any more. */
   onFirstBytes(bytes: Buffer): void;
   /** It has ended or broken without a byte, and is closed. */
@@ -19,17 +20,23 @@ export function awaitFirstBytes(handle: TcpHandle, io: ThreadIo, user: FirstByte
     isOver = true;
     handle.close();
   };
-  handle.onread = () => {
-    const result = readResult();
-    if (isOver || result === 0) return undefined;
+  const read = (result: number): void => {
+    if (isOver || result === 0) return;
     if (result < 0) {
       close();
       user.onNothing();
-      return undefined;
+      return;
     }
     isOver = true;
     handle.readStop();
     user.onFirstBytes(io.shared.subarray(0, result));
+  };
+  handle.onread = () => {
+    guardFirstBytes(
+      user,
+      () => read(readResult()),
+      () => handle.close(),
+    );
     return undefined;
   };
   handle.useUserBuffer(io.shared);
@@ -40,7 +47,7 @@ export function awaitFirstBytes(handle: TcpHandle, io: ThreadIo, user: FirstByte
 /** As `awaitFirstBytes`. The bytes are back in the socket when they are told. */
 export function awaitFirstBytesOfSocket(socket: net.Socket, user: FirstBytesUser): () => void {
   let isOver = false;
-  const onReadable = (): void => {
+  const read = (): void => {
     const bytes = socket.read() as Buffer | null;
     if (isOver || bytes === null) return;
     isOver = true;
@@ -49,10 +56,14 @@ export function awaitFirstBytesOfSocket(socket: net.Socket, user: FirstBytesUser
     socket.unshift(bytes);
     user.onFirstBytes(bytes);
   };
+  const destroy = (): void => {
+    socket.destroy();
+  };
+  const onReadable = (): void => guardFirstBytes(user, read, destroy);
   const onClose = (): void => {
     if (isOver) return;
     isOver = true;
-    user.onNothing();
+    guarded(user, () => user.onNothing());
   };
   socket.on('error', () => {});
   socket.on('close', onClose);
@@ -61,4 +72,14 @@ export function awaitFirstBytesOfSocket(socket: net.Socket, user: FirstBytesUser
     isOver = true;
     socket.destroy();
   };
+}
+
+/** Whoever has the connection by then, it is closed if the step throws. */
+function guardFirstBytes(user: FirstBytesUser, step: () => void, close: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    user.onCrashed(error);
+    letGo(close);
+  }
 }

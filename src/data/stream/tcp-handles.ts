@@ -27,8 +27,8 @@ export interface TcpHandle {
     areAllBuffers: boolean,
   ): number | StreamRequest;
   shutdown(request: StreamRequest): number;
-  close(): void;
-  reset(): number;
+  close(onClosed?: () => void): void;
+  reset(onClosed?: () => void): number;
   setNoDelay(enable: boolean): number;
   setKeepAlive(enable: boolean, idleSeconds: number): number;
   getpeername(out: AddressOut): number;
@@ -115,6 +115,9 @@ export function peerAddress(handle: TcpHandle): string | undefined {
   return handle.getpeername(out) === 0 ? out.address : undefined;
 }
 
+/** What a read results in at the peer's end: libuv's UV_EOF. */
+export const END_OF_FILE = -4095;
+
 /** Within `onread`: the number of bytes read, or a negative error. */
 export function readResult(): number {
   return state[READ_RESULT] as number;
@@ -139,11 +142,14 @@ export function writeBuffer(handle: TcpHandle, bytes: Uint8Array): WriteResult {
 
 /** Latin-1 texts and buffers in one system call. @returns as `writeText`. */
 export function writePieces(handle: TcpHandle, pieces: readonly (string | Buffer)[]): WriteResult {
-  const withEncodings: unknown[] = [];
-  for (const piece of pieces) {
-    withEncodings.push(piece, typeof piece === 'string' ? 'latin1' : 'buffer');
-  }
-  return settled(handle.writev(spareRequest, withEncodings, false));
+  return settled(handle.writev(spareRequest, withEncodings(pieces), false));
+}
+
+/** As `writev` wants them. */
+export function withEncodings(pieces: readonly (string | Buffer)[]): readonly unknown[] {
+  const all: unknown[] = [];
+  for (const piece of pieces) all.push(piece, typeof piece === 'string' ? 'latin1' : 'buffer');
+  return all;
 }
 
 function settled(result: number | StreamRequest): WriteResult {
@@ -157,13 +163,18 @@ function settled(result: number | StreamRequest): WriteResult {
   return request;
 }
 
+/** For handles on which no write is done at once. */
+export function makeWriteRequest(): StreamRequest {
+  return new found.WriteWrap();
+}
+
 /** Of the last write, whether they have left or wait. */
 export function bytesOfLastWrite(): number {
   return state[BYTES_WRITTEN] as number;
 }
 
 /** Sends FIN once everything that waits has left, and calls back later. */
-export function shutdown(handle: TcpHandle, onDone: () => void): void {
+export function shutdown(handle: Pick<TcpHandle, 'shutdown'>, onDone: () => void): void {
   const request = new found.ShutdownWrap();
   request.oncomplete = onDone;
   // 1: done already. An error means that there is nobody left to tell.

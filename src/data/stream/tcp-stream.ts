@@ -9,6 +9,7 @@ import {
   type AddressOut,
   bytesOfLastWrite,
   describeError,
+  END_OF_FILE,
   peerAddress,
   readResult,
   type StreamRequest,
@@ -21,8 +22,6 @@ import {
 } from './tcp-handles.ts';
 import { type Chunk, READ_BYTES, type Sender, type ThreadIo } from './thread-io.ts';
 
-/** libuv's UV_EOF. */
-const END_OF_FILE = -4095;
 /** So much may wait for the system to take it before the user is asked to stop. */
 const HIGH_WATER = 64 * 1024;
 /** Up to here a copy is cheaper than lending. */
