@@ -107,6 +107,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       sendForwarded: config.forwarded,
       sendXForwarded: config.x_forwarded,
       sendVia: config.via,
+      upgrades: config.upgrade,
     },
     accessLog:
       accessLog === false

@@ -107,6 +107,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     forwarded: forwarding.sendForwarded,
     x_forwarded: forwarding.sendXForwarded,
     via: forwarding.sendVia,
+    upgrade: forwarding.upgrades,
     lenient_responses: settings.hasLenientResponses,
     access_log:
       accessLog === false ? false : accessLog.target === 'stdout' || accessLog.target.file,

@@ -166,6 +166,21 @@ export function addressBlock() {
   });
 }
 
+/** RFC 9110 §7.8: a name, and perhaps a version. Versions of HTTP are none: their requests would pass unseen. */
+export function upgradeProtocol() {
+  const what = 'must be the name of a protocol, such as websocket or tcp';
+  return z.string({ error: what }).transform((value, context): string => {
+    const protocol = value.toLowerCase();
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+(\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/.test(protocol)) {
+      return fail(context, `${what}, not ${JSON.stringify(value)}`);
+    }
+    if (/^(h2c?|http(\/.*)?)$/.test(protocol)) {
+      return fail(context, `must not be ${value}: its requests would pass without being looked at`);
+    }
+    return protocol;
+  });
+}
+
 export function backendUrl() {
   return z
     .string({ error: 'must be a URL, such as http://localhost:3001' })

@@ -20,6 +20,7 @@ import {
   secret,
   size,
   trueOrFalse,
+  upgradeProtocol,
   wholeNumber,
 } from './schema-types.ts';
 import { MAX_WEIGHT } from './settings.ts';
@@ -253,6 +254,13 @@ export const configSchema = z.strictObject(
           'that comes back to this instance is not noticed then.',
       )
       .default(true),
+    upgrade: z
+      .array(upgradeProtocol(), { error: 'must be a list of protocols, such as [websocket, tcp]' })
+      .describe(
+        'The protocols that a connection may be upgraded to: a request that asks for another goes on without asking. What ' +
+          'passes afterwards is relayed as it is, in both directions. `tcp` is what Docker uses. [] is none.',
+      )
+      .prefault(['websocket']),
     lenient_responses: trueOrFalse()
       .describe(
         'Take answers of old devices that break HTTP: lines that end with LF alone, spaces behind the size of a chunk, ' +

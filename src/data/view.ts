@@ -94,6 +94,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
       sendsXForwarded: forwarding.sendXForwarded,
       sendsForwarded: forwarding.sendForwarded,
       viaName: forwarding.sendVia ? snapshot.instanceName : '',
+      upgrades: forwarding.upgrades,
       dropsHost: forwarding.hostHeader.kind !== 'client',
     },
   };

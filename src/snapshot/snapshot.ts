@@ -165,6 +165,8 @@ export interface Forwarding {
   readonly sendXForwarded: boolean;
   /** Add Via, to requests and responses. */
   readonly sendVia: boolean;
+  /** The protocols that a connection may be upgraded to, in lower case. */
+  readonly upgrades: readonly string[];
 }
 
 export interface PoolSnapshot {

@@ -156,6 +156,18 @@ test.each([
     '1:18: trusted_proxies: must be a list of IP addresses and CIDR blocks, not "10.0.0.1"',
   ],
   ['trusted_proxies: [10.0.0.1, a]', `1:29: trusted_proxies.1: ${BLOCK}, not "a"`],
+  [
+    'upgrade: tcp',
+    '1:10: upgrade: must be a list of protocols, such as [websocket, tcp], not "tcp"',
+  ],
+  [
+    'upgrade: [a b]',
+    '1:11: upgrade.0: must be the name of a protocol, such as websocket or tcp, not "a b"',
+  ],
+  [
+    'upgrade: [tcp, H2C]',
+    '1:16: upgrade.1: must not be H2C: its requests would pass without being looked at',
+  ],
   ['lenient_responses: 1', '1:20: lenient_responses: must be true or false, not 1'],
   ['forwarded: 1', '1:12: forwarded: must be true or false, not 1'],
   ['access_log: 1', '1:13: access_log: must be true, false or the path of a file, not 1'],

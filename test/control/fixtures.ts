@@ -79,6 +79,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
       sendForwarded: false,
       sendXForwarded: true,
       sendVia: true,
+      upgrades: ['websocket'],
     },
     accessLog: { target: 'stdout', format: 'json' },
     logLevel: 'debug',

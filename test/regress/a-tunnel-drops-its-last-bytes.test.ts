@@ -30,6 +30,7 @@ test.each(['the backend', 'the client'])(
       owner,
       client as unknown as ConstructorParameters<typeof Tunnel>[1],
       backend as unknown as BackendConnection,
+      true,
     );
     const sides = [
       () => tunnel.onBackendEnd('the backend closed the connection', false),

@@ -322,12 +322,12 @@ describe('isKeepAliveRace', () => {
 });
 
 describe('isHedgeable', () => {
-  const plain = { method: 'GET', upgradesToWebSocket: false, authenticatesConnection: false };
+  const plain = { method: 'GET', upgrade: '', authenticatesConnection: false };
 
   test.each([
     ['a GET', plain, false, true],
     ['a POST', { ...plain, method: 'POST' }, false, false],
-    ['a WebSocket', { ...plain, upgradesToWebSocket: true }, false, false],
+    ['a WebSocket', { ...plain, upgrade: 'websocket' }, false, false],
     ['NTLM', { ...plain, authenticatesConnection: true }, false, false],
     ['a client with a connection for itself', plain, true, false],
   ] as const)('%s', (_, request, isPinned, is) => {

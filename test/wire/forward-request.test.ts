@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { ForwardContext, forwardRequest } from '../../src/data/wire/forward-request.ts';
 import { readRequest } from '../../src/data/wire/request.ts';
-import { factsOf, getWith, held } from './parse.ts';
+import { factsOf, getWith, held, RULES } from './parse.ts';
 
 interface Situation {
   readonly peerAddress?: string;
@@ -12,11 +12,12 @@ interface Situation {
   readonly sendsXForwarded?: boolean;
   readonly viaName?: string;
   readonly dropsHost?: boolean;
+  readonly upgrades?: readonly string[];
 }
 
 function forwarded(text: string | Buffer, situation: Situation = {}): string[] {
   const head = held('request', text);
-  const facts = readRequest(head);
+  const facts = readRequest(head, { ...RULES, upgrades: situation.upgrades ?? RULES.upgrades });
   if (typeof facts === 'string') throw new Error(facts);
   const context = new ForwardContext(
     situation.peerAddress ?? '203.0.113.9',
@@ -27,6 +28,7 @@ function forwarded(text: string | Buffer, situation: Situation = {}): string[] {
       sendsForwarded: situation.sendForwarded ?? false,
       viaName: situation.viaName ?? 'fairlead-0',
       dropsHost: situation.dropsHost ?? false,
+      upgrades: [],
     },
   );
   const result = forwardRequest(head, facts, context, 'made-id');
@@ -200,17 +202,42 @@ describe('hop-by-hop fields', () => {
     [['Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 1'], false],
     [['Connection: Upgrade', 'Upgrade: websocket', 'Transfer-Encoding: chunked'], false],
   ])('%j asks for a WebSocket: %s', (fields, isHandshake) => {
-    expect(factsOf(getWith(...fields))).toMatchObject({ upgradesToWebSocket: isHandshake });
+    expect(factsOf(getWith(...fields))).toMatchObject({ upgrade: isHandshake ? 'websocket' : '' });
     const upgrade = ['Connection: Upgrade', 'Upgrade: websocket'];
     expect(
       forwarded(getWith(...fields)).filter((line) => /^(connection|upgrade)/i.test(line)),
     ).toEqual(isHandshake ? upgrade : []);
   });
 
+  test.each([
+    ['websocket', [], ''],
+    ['tcp', ['tcp'], 'tcp'],
+    ['TCP', ['websocket', 'tcp'], 'tcp'],
+    ['h2c, tcp, websocket, foo', ['websocket', 'tcp'], 'tcp, websocket'],
+    ['tcp,tcp', ['tcp'], 'tcp'],
+    ['tls/1.0, tls', ['tls/1.0'], 'tls/1.0'],
+    [',', ['websocket'], ''],
+    ['h2c', ['websocket', 'tcp'], ''],
+  ])('of %s, with %j in the settings, %j is asked for', (list, upgrades, asked) => {
+    const lines = forwarded(getWith('Connection: Upgrade', `Upgrade: ${list}`), { upgrades });
+    expect(lines.filter((line) => /^(connection|upgrade)/i.test(line))).toEqual(
+      asked === '' ? [] : ['Connection: Upgrade', `Upgrade: ${asked}`],
+    );
+  });
+
+  test('only a WebSocket needs a GET without a body', () => {
+    const text = `POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n`;
+    expect(
+      readRequest(held('request', text), { viaName: '', upgrades: ['websocket', 'tcp'] }),
+    ).toMatchObject({
+      upgrade: 'tcp',
+    });
+  });
+
   test('only GET and HTTP/1.1 make a handshake', () => {
     const fields = 'Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
-    expect(factsOf(`POST / HTTP/1.1\r\n${fields}`)).toMatchObject({ upgradesToWebSocket: false });
-    expect(factsOf(`GET / HTTP/1.0\r\n${fields}`)).toMatchObject({ upgradesToWebSocket: false });
+    expect(factsOf(`POST / HTTP/1.1\r\n${fields}`)).toMatchObject({ upgrade: '' });
+    expect(factsOf(`GET / HTTP/1.0\r\n${fields}`)).toMatchObject({ upgrade: '' });
   });
 });
 
@@ -316,6 +343,7 @@ describe('X-Forwarded-Port', () => {
       sendsForwarded: false,
       viaName: '',
       dropsHost: false,
+      upgrades: [],
     });
     expect(['a:1', 'b:2', 'b:2', 'a:1'].map((host) => context.xForwarded(host))).toEqual(
       ['a:1', 'b:2', 'b:2', 'a:1'].map((host) => expect.stringContaining(`-Host: ${host}\r\n`)),
@@ -445,7 +473,7 @@ test('facts of a plain request', () => {
     mayPersist: true,
     bodyKind: 1,
     contentLength: 3,
-    upgradesToWebSocket: false,
+    upgrade: '',
     expectsContinue: true,
     maxForwards: -1,
     requestId: null,

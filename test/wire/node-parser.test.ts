@@ -11,7 +11,7 @@ import { ForwardContext, forwardRequest } from '../../src/data/wire/forward-requ
 import { BODY_CHUNKED, BODY_LENGTH } from '../../src/data/wire/framing.ts';
 import { readRequest } from '../../src/data/wire/request.ts';
 import { chunkedBody, mutated, requestHead } from './arbitrary.ts';
-import { decodeChunks, getWith, held, latin1, parseHead } from './parse.ts';
+import { decodeChunks, getWith, held, latin1, parseHead, RULES } from './parse.ts';
 
 /** A message as one reader understood it. */
 interface Reading {
@@ -29,7 +29,7 @@ function ours(input: Buffer): { reading: Reading; message: Buffer; sentOn: Buffe
   const parsed = parseHead('request', input);
   if (parsed.outcome !== 'done') return parsed.outcome;
   const head = held('request', input);
-  const facts = readRequest(head);
+  const facts = readRequest(head, RULES);
   if (typeof facts === 'string') return facts;
   const rest = input.subarray(parsed.length);
   let body = '';
@@ -50,6 +50,7 @@ function ours(input: Buffer): { reading: Reading; message: Buffer; sentOn: Buffe
     sendsForwarded: true,
     viaName: 'fairlead-0',
     dropsHost: false,
+    upgrades: [],
   });
   const { startLine, fields, needsHost } = forwardRequest(head, facts, context, 'id');
   const isChunked = facts.bodyKind === BODY_CHUNKED;

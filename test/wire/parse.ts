@@ -5,7 +5,7 @@ import { type HeadKind, PARSE_DONE, PARSE_MORE } from '../../src/data/wire/first
 import { forwardTrailer } from '../../src/data/wire/forward-response.ts';
 import type { Head } from '../../src/data/wire/head.ts';
 import { type HeadLimits, HeadParser } from '../../src/data/wire/head-parser.ts';
-import { type RequestFacts, readRequest } from '../../src/data/wire/request.ts';
+import { type RequestFacts, type RequestRules, readRequest } from '../../src/data/wire/request.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 
 export const LIMITS: HeadLimits = {
@@ -107,9 +107,11 @@ export function getWith(...lines: readonly string[]): string {
   return ['GET / HTTP/1.1', 'Host: a', ...lines, '', ''].join('\r\n');
 }
 
+export const RULES: RequestRules = { viaName: '', upgrades: ['websocket'] };
+
 export function factsOf(text: string): RequestFacts | ErrorCode {
   const head = held('request', text);
-  return readRequest(head);
+  return readRequest(head, RULES);
 }
 
 export interface ChunkOutcome {

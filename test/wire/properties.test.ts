@@ -22,7 +22,7 @@ import {
   target,
   trailerSection,
 } from './arbitrary.ts';
-import { decodeChunks, held, LIMITS, latin1, parseHead } from './parse.ts';
+import { decodeChunks, held, LIMITS, latin1, parseHead, RULES } from './parse.ts';
 
 const RUNS = { numRuns: 400, interruptAfterTimeLimit: 4_000, markInterruptAsFailure: false };
 /** Small enough that generated messages meet them. */
@@ -177,7 +177,7 @@ test('whatever request is understood becomes a head that can be read again, and 
     fc.property(bytes, fc.boolean(), fc.boolean(), (input, isTrusted, sendForwarded) => {
       if (parseHead('request', input).outcome !== 'done') return;
       const head = held('request', input);
-      const facts = readRequest(head);
+      const facts = readRequest(head, RULES);
       if (typeof facts === 'string') return;
       understood++;
       const context = new ForwardContext('::1', 'http', isTrusted, {
@@ -185,6 +185,7 @@ test('whatever request is understood becomes a head that can be read again, and 
         sendsForwarded: sendForwarded,
         viaName: 'fairlead-0',
         dropsHost: true,
+        upgrades: [],
       });
       const { startLine, fields } = forwardRequest(head, facts, context, 'made-id');
       const text = `${startLine}Host: x\r\n${fields}\r\n`;

@@ -13,7 +13,7 @@ import {
   isPersistent,
   readConnectionOptions,
 } from '../wire/connection-options.ts';
-import { FIELD_KEEP_ALIVE, FIELD_UPGRADE } from '../wire/fields.ts';
+import { FIELD_KEEP_ALIVE } from '../wire/fields.ts';
 import { PARSE_FAILED, PARSE_MORE } from '../wire/first-line.ts';
 import { forwardTrailer } from '../wire/forward-response.ts';
 import {
@@ -24,8 +24,9 @@ import {
   createFraming,
   frameResponse,
 } from '../wire/framing.ts';
-import { findField, hasToken, type ResponseHead } from '../wire/head.ts';
+import { findField, type ResponseHead } from '../wire/head.ts';
 import type { HeadParser } from '../wire/head-parser.ts';
+import { isAnswerTo, readUpgrade } from '../wire/upgrade.ts';
 import type { BackendConnection } from './backend-connection.ts';
 import { type BackendStreamUser, type ResponseStart, UNKNOWN_LENGTH } from './backend-stream.ts';
 
@@ -55,7 +56,7 @@ export class Http1Response {
   /** Who the response is for; null between two. */
   #user: BackendStreamUser | null = null;
   #answersHead = false;
-  #mayUpgrade = false;
+  #upgrade = '';
   #state = AT_HEAD;
   #parser: HeadParser | null = null;
   #partial: Buffer | null = null;
@@ -71,13 +72,13 @@ export class Http1Response {
     this.#parsers = parsers;
   }
 
-  /** The request is about to go out. @param mayUpgrade whether it asks for WebSocket */
-  begin(user: BackendStreamUser, answersHead: boolean, mayUpgrade: boolean): void {
+  /** The request is about to go out. @param upgrade see `RequestFacts` */
+  begin(user: BackendStreamUser, answersHead: boolean, upgrade: string): void {
     this.hasBytes = false;
     this.isReusable = false;
     this.#user = user;
     this.#answersHead = answersHead;
-    this.#mayUpgrade = mayUpgrade;
+    this.#upgrade = upgrade;
     this.#state = AT_HEAD;
     this.#decoder = null;
     this.#nominated = null;
@@ -171,9 +172,8 @@ export class Http1Response {
   }
 
   #switch(user: BackendStreamUser, head: ResponseHead, rest: Buffer): void {
-    const upgrade = findField(head, FIELD_UPGRADE);
-    if (!this.#mayUpgrade || upgrade === null || !hasToken(upgrade, 'websocket')) {
-      user.onFailed('ERR_BACKEND_UPGRADE', 'a 101 that answers no WebSocket handshake');
+    if (!isAnswerTo(this.#upgrade, readUpgrade(head))) {
+      user.onFailed('ERR_BACKEND_UPGRADE', 'a 101 to what was not asked for');
       return;
     }
     this.#state = IS_COMPLETE;

@@ -72,8 +72,8 @@ export class Http1Stream implements BackendStream, ConnectionUser {
   // ── The request ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   sendHead({ facts, forwarded }: RequestStart, host: string, length: number): void {
-    const { method, bodyKind, upgradesToWebSocket } = facts;
-    this.#response.begin(this.#user as BackendStreamUser, method === 'HEAD', upgradesToWebSocket);
+    const { method, bodyKind, upgrade } = facts;
+    this.#response.begin(this.#user as BackendStreamUser, method === 'HEAD', upgrade);
     if (facts.authenticatesConnection) this.connection.isPrivate = true;
     this.#sendsChunks = length === UNKNOWN_LENGTH;
     const hostLine = forwarded.needsHost ? `Host: ${host}\r\n` : '';

@@ -353,7 +353,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   /** @returns the offset of the first byte that the exchange did not take. */
   #startExchange(parser: HeadParser, buffer: Buffer, base: number, end: number): number {
     const context = this.#context;
-    const facts = readRequest(parser, context.view.forwardRules.viaName);
+    const facts = readRequest(parser, context.view.forwardRules);
     if (typeof facts === 'string') {
       this.#refuse(facts, '', buffer, base, base + parser.length);
       return end;

@@ -9,11 +9,14 @@ import { type ResponseStart, UNKNOWN_LENGTH } from '../backend/backend-stream.ts
 import type { DataContext } from '../context.ts';
 import { chunkSizeLine, lastChunk } from '../wire/chunked.ts';
 import { forwardResponse } from '../wire/forward-response.ts';
+import { isWebSocket, readUpgrade } from '../wire/upgrade.ts';
 
 /** What the download needs of its exchange. */
 export interface DownloadOwner {
   readonly context: DataContext;
   readonly clientVersionMinor: number;
+  /** All of the request has gone out: what follows it may be another protocol. */
+  readonly isRequestSent: boolean;
   /** Called when the final head is there, before it is written: how the connection goes on. */
   decideConnection(bodyNeedsClose: boolean): string;
   sendText(text: string): void;
@@ -27,7 +30,7 @@ export interface DownloadOwner {
   /** An interim response was relayed. */
   onInterim(status: number): void;
   /** The 101 was relayed; `rest` is what came after it. */
-  onSwitched(rest: Buffer): void;
+  onSwitched(rest: Buffer, isWebSocket: boolean): void;
   onResponseComplete(): void;
   /** The response is refused; what it has sent so far was well-formed. */
   onAttemptFailed(code: ErrorCode, detail: string): void;
@@ -82,9 +85,13 @@ export class Download {
   }
 
   switchProtocols(start: ResponseStart, rest: Buffer): void {
+    if (!this.#owner.isRequestSent) {
+      this.#owner.onAttemptFailed('ERR_BACKEND_UPGRADE', 'a 101 before the end of the request');
+      return;
+    }
     this.#text += this.#head(start, '', this.#owner.addedFields());
     this.flush();
-    this.#owner.onSwitched(rest);
+    this.#owner.onSwitched(rest, isWebSocket(readUpgrade(start.head)));
   }
 
   #head(start: ResponseStart, connectionLine: string, addedFields: string): string {

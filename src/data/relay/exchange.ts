@@ -282,6 +282,10 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   // ── What the response does ──────────────────────────────────────────────────────────────────────────────────────
 
+  get isRequestSent(): boolean {
+    return this.#upload?.isSent !== false;
+  }
+
   get isClientFull(): boolean {
     return this.#client.needsDrain;
   }
@@ -337,12 +341,12 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   }
 
   onResponseComplete(): void {
-    this.#attempts.end(null, this.#upload?.isSent !== false && !this.context.isDraining);
+    this.#attempts.end(null, this.isRequestSent && !this.context.isDraining);
     this.#settle(this.#status, null, '', null);
     this.#client.exchangeDone(this.#closesClient);
   }
 
-  onSwitched(rest: Buffer): void {
+  onSwitched(rest: Buffer, isWebSocket: boolean): void {
     const attempt = this.#attempt as Attempt;
     const now = performance.now();
     attempt.headCame(SWITCHING_PROTOCOLS, now);
@@ -350,7 +354,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     this.#status = SWITCHING_PROTOCOLS;
     this.#phase = Phase.TUNNEL;
     this.#hasSentHead = true;
-    this.#tunnel = new Tunnel(this, this.#client, attempt.giveConnection());
+    this.#tunnel = new Tunnel(this, this.#client, attempt.giveConnection(), isWebSocket);
     this.#touch();
     this.#client.resume();
     this.#tunnel.fromBackend(rest, rest.length);

@@ -54,6 +54,10 @@ export class Hedge implements AttemptOwner {
     return this.#owner.clientVersionMinor;
   }
 
+  get isRequestSent(): boolean {
+    return this.#owner.isRequestSent;
+  }
+
   get isClientFull(): boolean {
     return this.#owner.isClientFull;
   }
@@ -114,8 +118,8 @@ export class Hedge implements AttemptOwner {
     else (this.attempt as Attempt).interimCame(performance.now());
   }
 
-  onSwitched(rest: Buffer): void {
-    this.#owner.onSwitched(rest);
+  onSwitched(rest: Buffer, isWebSocket: boolean): void {
+    this.#owner.onSwitched(rest, isWebSocket);
   }
 
   onResponseComplete(): void {

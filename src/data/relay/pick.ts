@@ -134,7 +134,7 @@ function pickForSession(
   const { request } = picker;
   const key = request.keys?.session ?? null;
   const found = sessions.lookup(key);
-  const takesItAlong = request.facts.upgradesToWebSocket;
+  const takesItAlong = request.facts.upgrade !== '';
   const kept = found !== null && takesItAlong && mustMove(found, view, avoid) ? null : found;
   picker.drainingKeeper = kept === null ? found : null;
   // A full backend sends its client elsewhere for this once; one that has failed it loses its session.
@@ -143,7 +143,7 @@ function pickForSession(
   return sessions.choose(key, avoid);
 }
 
-/** A WebSocket takes its session along: else it would come back as often as the draining backend sends it away. */
+/** A tunnel takes its session along: else it would come back as often as the draining backend sends it away. */
 function mustMove(
   kept: Backend,
   { draining, eligible }: View,

@@ -157,12 +157,12 @@ export function isIdempotent(method: string): boolean {
 export function isHedgeable(
   request: {
     readonly method: string;
-    readonly upgradesToWebSocket: boolean;
+    readonly upgrade: string;
     readonly authenticatesConnection: boolean;
   },
   isPinned: boolean,
 ): boolean {
-  if (request.upgradesToWebSocket || request.authenticatesConnection || isPinned) return false;
+  if (request.upgrade !== '' || request.authenticatesConnection || isPinned) return false;
   return isIdempotent(request.method);
 }
 

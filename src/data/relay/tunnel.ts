@@ -43,7 +43,7 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
   readonly #client: TunnelClient;
   readonly #backend: BackendConnection;
   /** Of what the backend sends. */
-  readonly #frames = new FrameTracker();
+  readonly #frames: FrameTracker;
   #bytesIn = 0;
   /** A drain waits for the next place where the client can be told. */
   #mustGoAway = false;
@@ -51,10 +51,17 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
   #hasBackendEnded = false;
   #isSettled = false;
 
-  constructor(owner: TunnelOwner, client: TunnelClient, backend: BackendConnection) {
+  /** @param isWebSocket else its client can't be told to go: a drain leaves it alone until its time is over. */
+  constructor(
+    owner: TunnelOwner,
+    client: TunnelClient,
+    backend: BackendConnection,
+    isWebSocket: boolean,
+  ) {
     this.#owner = owner;
     this.#client = client;
     this.#backend = backend;
+    this.#frames = new FrameTracker(isWebSocket);
     backend.assign(this);
     backend.enableTcpKeepAlive();
     backend.backend.counters.tunnelsChanged(1);

@@ -26,17 +26,15 @@ import {
 } from './fields.ts';
 import { BODY_CHUNKED } from './framing.ts';
 import { FIRST_LINE, type Head, hasToken } from './head.ts';
-import type { RequestFacts } from './request.ts';
+import type { RequestFacts, RequestRules } from './request.ts';
 
 const ZERO = 0x30;
 
 /** What the settings say of every request; one object per snapshot. */
-export interface ForwardRules {
+export interface ForwardRules extends RequestRules {
   readonly sendsXForwarded: boolean;
   /** Also RFC 7239 Forwarded. */
   readonly sendsForwarded: boolean;
-  /** What this instance calls itself in Via; empty: nothing is added. */
-  readonly viaName: string;
   /** The Host field is replaced per backend, so the client's is left out. */
   readonly dropsHost: boolean;
 }
@@ -205,8 +203,8 @@ export function forwardRequest(
     if (countsForwards(facts)) fields += `Max-Forwards: ${facts.maxForwards - 1}\r\n`;
     fields += context.viaLine(facts.versionMinor);
   }
-  if (facts.upgradesToWebSocket) {
-    fields += 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+  if (facts.upgrade !== '') {
+    fields += `Connection: Upgrade\r\nUpgrade: ${facts.upgrade}\r\n`;
   } else if (acceptsTrailers) {
     // RFC 9110 §10.1.4: TE is for one hop and must be named in Connection.
     fields += 'TE: trailers\r\nConnection: TE\r\n';

@@ -20,8 +20,9 @@ import {
   FIELD_VIA,
 } from './fields.ts';
 import { BODY_NONE, type BodyKind, createFraming, frameRequest } from './framing.ts';
-import { hasToken, type RequestHead } from './head.ts';
+import type { RequestHead } from './head.ts';
 import { isValidHost, parseTarget } from './target.ts';
+import { allowedOf, readUpgrade } from './upgrade.ts';
 
 export interface RequestFacts {
   readonly method: string;
@@ -37,8 +38,8 @@ export interface RequestFacts {
   readonly bodyKind: BodyKind;
   /** −1 when unknown. */
   readonly contentLength: number;
-  /** A WebSocket handshake: the one upgrade that passes (h2c smuggling). */
-  readonly upgradesToWebSocket: boolean;
+  /** The protocols that it asks to go on in and may have, as a list; empty: none. See upgrade.ts. */
+  readonly upgrade: string;
   readonly expectsContinue: boolean;
   /** −1 when absent or not a number. */
   readonly maxForwards: number;
@@ -55,16 +56,24 @@ export interface RequestFacts {
 const framing = createFraming();
 const options: ConnectionOptions = createConnectionOptions();
 
-/**
- * Reads a parsed head. Returns an error code for anything ambiguous or malformed (protocol.md, 400 and friends).
- * @param ownVia what this instance calls itself in Via: a request that has it is on its way round in a circle. Empty: none.
- */
-export function readRequest(head: RequestHead, ownVia = ''): RequestFacts | ErrorCode {
+/** What the settings say that a head is read by. */
+export interface RequestRules {
+  /** What this instance calls itself in Via: a request that has it is on its way round in a circle. Empty: none. */
+  readonly viaName: string;
+  /** The protocols that a connection may be upgraded to, in lower case. */
+  readonly upgrades: readonly string[];
+}
+
+/** Reads a parsed head. Returns an error code for anything ambiguous or malformed (protocol.md, 400 and friends). */
+export function readRequest(
+  head: RequestHead,
+  { viaName, upgrades }: RequestRules,
+): RequestFacts | ErrorCode {
   const framingError = frameRequest(head, framing);
   if (framingError !== null) return framingError;
   let hostField = -1;
   let expectsContinue = false;
-  let hasWebSocketUpgrade = false;
+  let hasUpgrade = false;
   let maxForwards = -1;
   let requestId: string | null = null;
   let requestIds = 0;
@@ -80,7 +89,7 @@ export function readRequest(head: RequestHead, ownVia = ''): RequestFacts | Erro
         expectsContinue ||= head.value(field).toLowerCase() === '100-continue';
         break;
       case FIELD_UPGRADE:
-        hasWebSocketUpgrade ||= hasToken(head.value(field), 'websocket');
+        hasUpgrade = true;
         break;
       case FIELD_MAX_FORWARDS:
         maxForwards = parseMaxForwards(head.value(field));
@@ -92,7 +101,7 @@ export function readRequest(head: RequestHead, ownVia = ''): RequestFacts | Erro
         authenticatesConnection ||= isConnectionScheme(head, field);
         break;
       case FIELD_VIA:
-        if (ownVia !== '' && head.value(field).includes(ownVia)) {
+        if (viaName !== '' && head.value(field).includes(viaName)) {
           return 'ERR_LOOP';
         }
         break;
@@ -126,13 +135,15 @@ export function readRequest(head: RequestHead, ownVia = ''): RequestFacts | Erro
     mayPersist: isPersistent(head.versionMinor, options),
     bodyKind: framing.kind,
     contentLength: framing.length,
-    // A handshake with a body has no agreed meaning: it is forwarded as an ordinary request.
-    upgradesToWebSocket:
-      hasWebSocketUpgrade &&
-      options.upgrade &&
-      isVersion11 &&
-      method === 'GET' &&
-      (framing.kind === BODY_NONE || framing.length === 0),
+    upgrade:
+      hasUpgrade && options.upgrade && isVersion11
+        ? // A handshake with a body has no agreed meaning: it is forwarded as an ordinary request.
+          allowedOf(
+            readUpgrade(head),
+            upgrades,
+            method === 'GET' && (framing.kind === BODY_NONE || framing.length === 0),
+          )
+        : '',
     // RFC 9110 §10.1.1: an HTTP/1.0 client's expectation is ignored.
     expectsContinue: expectsContinue && isVersion11 && framing.kind !== BODY_NONE,
     maxForwards,

@@ -32,13 +32,18 @@ export class FrameTracker {
   /** The server has said Close: no frame may follow it (RFC 6455 §5.5.1). */
   hasClosed = false;
 
-  #state = AT_FIRST_BYTE;
+  #state: number;
   #isControl = false;
   /** Bytes of an extended length that are to come, and how long it is in all. */
   #lengthBytesLeft = 0;
   #lengthBytes = 0;
   /** Of the payload, as far as it is known. */
   #payloadLeft = 0;
+
+  /** @param isWebSocket whether there are frames at all: if not, it is lost from the start. */
+  constructor(isWebSocket = true) {
+    this.#state = isWebSocket ? AT_FIRST_BYTE : IS_LOST;
+  }
 
   /** Between two frames: here another one may be put in, also within a fragmented message (RFC 6455 §5.4). */
   get isAtBoundary(): boolean {
