@@ -5,7 +5,9 @@
  * `retry` says whether another attempt may save the request; `relay/retry-decision.ts` is its only reader:
  * - `never`: the exchange ends here;
  * - `if-idempotent`: the request was sent and not a byte of a response came: only a method that may be repeated;
- * - `always`: not one byte of the request reached a backend.
+ * - `always`: not one byte of the request reached a backend;
+ * - `if-idle`: the same, for want of something on our side, which another backend would want as well: only over a connection
+ *   that is open already.
  * `proxyStatus` is the error type of RFC 9209 §2.3 that goes into the Proxy-Status field.
  *
  * The order is part of the contract with the shared counters: a code's index is its counter cell.
@@ -15,7 +17,7 @@ export interface ErrorSpec {
   /** HTTP status of the answer. 499 is logged only, where nothing was sent: the client is gone, or we have closed. */
   readonly status: number;
   readonly source: 'client' | 'backend' | 'proxy';
-  readonly retry: 'never' | 'if-idempotent' | 'always';
+  readonly retry: 'never' | 'if-idempotent' | 'always' | 'if-idle';
   readonly proxyStatus: string;
   /** One sentence for the answer's body and the log. */
   readonly message: string;
@@ -81,11 +83,13 @@ export const ERRORS = {
   // Nobody to send the request to.
   ERR_NO_BACKEND: proxy(503, 'destination_unavailable', 'No healthy backend is available.'),
   ERR_BACKENDS_FULL: proxy(503, 'connection_limit_reached', 'No backend has room for the request.'),
-  ERR_OUT_OF_SOCKETS: proxy(
-    503,
-    'proxy_internal_limit_reached',
-    'The proxy has run out of sockets or file descriptors.',
-  ),
+  ERR_OUT_OF_SOCKETS: {
+    status: 503,
+    source: 'proxy',
+    retry: 'if-idle',
+    proxyStatus: 'proxy_internal_limit_reached',
+    message: 'The proxy has run out of sockets or file descriptors.',
+  },
   ERR_CUT_AT_SHUTDOWN: proxy(
     499,
     'proxy_internal_response',

@@ -106,6 +106,11 @@ export class Backend implements Candidate, ConnectionOwner {
     return stream;
   }
 
+  /** Whether `acquire` would find one. */
+  hasIdle(nowMs: number): boolean {
+    return this.#idle.some((one) => !one.isSettling && one.idleUntilMs > nowMs);
+  }
+
   /** The newest idle connection that may still be used, or null. */
   #takeIdle(nowMs: number): BackendConnection | null {
     const idle = this.#idle;

@@ -3,7 +3,7 @@
  * before. The waiting is here too: for a backend with room, for the time of the next attempt, for a hedge.
  */
 import { performance } from 'node:perf_hooks';
-import type { ErrorCode } from '../../errors.ts';
+import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { NO_PASS } from '../../snapshot/counter-cells.ts';
 import type { Backend } from '../backend/backend.ts';
 import { letGo } from '../barrier.ts';
@@ -14,7 +14,15 @@ import type { AttemptRecord } from './access-log.ts';
 import type { Attempt, AttemptOwner } from './attempt.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { IncomingRequest } from './incoming-request.ts';
-import { addedFields, hasAnother, type Picker, pick, pickHedge, unfitForHedge } from './pick.ts';
+import {
+  addedFields,
+  hasAnother,
+  leastBusyIdle,
+  type Picker,
+  pick,
+  pickHedge,
+  unfitForHedge,
+} from './pick.ts';
 import type { Waiter } from './request-queue.ts';
 import { isHedgeable, isKeepAliveRace } from './retry-decision.ts';
 import { noRoom } from './silence.ts';
@@ -78,10 +86,11 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   start(): void {
     const { queue, view } = this.#owner.context;
     // Nobody overtakes those who wait, unless a reload has done away with waiting: then they are about to go as well.
-    const mustWait = view.snapshot.pool.queue.size > 0 && queue.hasLine && !this.isPicky;
-    const error = mustWait ? 'ERR_BACKENDS_FULL' : this.#begin();
+    const isForIdle = this.tries?.isForIdle === true;
+    const mayOvertake = isForIdle || this.isPicky || view.snapshot.pool.queue.size === 0;
+    const error = !mayOvertake && queue.hasLine ? 'ERR_BACKENDS_FULL' : this.#begin();
     if (error === null) this.#owner.onAttemptBegun();
-    else if (error === 'ERR_BACKENDS_FULL') this.#enqueue();
+    else if (error === 'ERR_BACKENDS_FULL' && !isForIdle) this.#enqueue();
     else this.#giveUp(error);
   }
 
@@ -98,12 +107,12 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     const tries = this.#tries;
     const action = tries.decide(
       { kind: 'failed', code, isReused, hasResponse: isSeen },
-      this.#situation(isReplayable, this.#hasAnother(false)),
+      this.#situation(isReplayable, this.#isAnyLeft(code)),
     );
     const isRace = action === 'race';
     this.end(code, false, isRace);
     if (isRace) tries.raced();
-    else tries.failed(backend);
+    else tries.failed(backend, code);
     if (this.#hedge !== null) {
       this.#goOnWith(this.#hedge);
     } else if (isRace) {
@@ -125,6 +134,11 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     const { retries } = this.view.snapshot.pool;
     const { totalDeadlineMs } = this.#owner;
     return { retries, isReplayable, hasHedge: this.#hedge !== null, isAnyLeft, totalDeadlineMs };
+  }
+
+  #isAnyLeft(code: ErrorCode): boolean {
+    if (ERRORS[code].retry !== 'if-idle') return this.#hasAnother(false);
+    return leastBusyIdle(this, this.#owner.context.view, performance.now()) !== null;
   }
 
   #hasAnother(withRoom: boolean): boolean {
@@ -208,7 +222,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     this.#adopt(attempt);
     // What no backend gets pays for no retries.
     if (isFirst) this.#owner.context.retryBudget.deposit();
-    else if (this.tries?.isRace === false) last?.counters.attemptRetried();
+    else if (this.tries?.isRace === false && !this.tries.isForIdle) last?.counters.attemptRetried();
     this.tries?.begun();
     return null;
   }
@@ -332,7 +346,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
       { code, isReused, hasResponse },
       { retries, method, isReplayable: true },
     );
-    if (!isRace) this.#tries.failed(attempt.backend);
+    if (!isRace) this.#tries.failed(attempt.backend, code);
     this.#note(attempt.end(code, false, performance.now(), isRace));
   }
 

@@ -6,5 +6,6 @@
  * - `spare`: all of the eligible have failed the request.
  * - `hedge`: beside an attempt that is late; by the strategy, among those with room.
  * - `race`: after a keep-alive race, on a fresh connection; by session or strategy, as before.
+ * - `idle`: by its idle connections, for want of a descriptor or a port for a new one.
  */
-export type Chosen = 'pinned' | 'session' | 'strategy' | 'spare' | 'hedge' | 'race';
+export type Chosen = 'pinned' | 'session' | 'strategy' | 'spare' | 'hedge' | 'race' | 'idle';

@@ -39,6 +39,7 @@ export function pick(
   startedAt: number,
 ): Attempt | ErrorCode {
   const { tries } = picker;
+  if (tries?.isForIdle === true) return beginIdle(picker, owner, view, startedAt);
   return (
     beginPinned(picker, owner, view, startedAt) ??
     beginAny(
@@ -83,6 +84,38 @@ function beginPinned(
   if (attempt.begin(false, pin.connection) === null) return attempt;
   pin.close();
   return null;
+}
+
+/** On an idle connection: we could open no other. Where the session is, or else where there is least to do. */
+function beginIdle(
+  picker: Picker,
+  owner: AttemptOwner,
+  view: View,
+  startedAt: number,
+): Attempt | ErrorCode {
+  const home = pickForSession(picker, view, null);
+  const isFit = home !== null && hasIdle(picker, view, home, startedAt);
+  const backend = isFit ? home : leastBusyIdle(picker, view, startedAt);
+  if (backend === null) return 'ERR_NO_BACKEND';
+  const attempt = new Attempt(owner, view, backend, startedAt);
+  attempt.chosen = 'idle';
+  return attempt.begin(false) ?? attempt;
+}
+
+/** Of the eligible with an idle connection for this request, the one with the least to do for its weight. */
+export function leastBusyIdle(picker: Picker, view: View, nowMs: number): Backend | null {
+  let best: Backend | null = null;
+  for (const one of view.eligible) {
+    const isBetter = best === null || one.inFlight * best.weight < best.inFlight * one.weight;
+    if (isBetter && hasIdle(picker, view, one, nowMs)) best = one;
+  }
+  return best;
+}
+
+function hasIdle(picker: Picker, { snapshot }: View, backend: Backend, nowMs: number): boolean {
+  const { maxRequests, maxConnections } = snapshot.pool;
+  if (triedBy(picker)?.includes(backend) === true) return false;
+  return backend.hasRoom(maxRequests, maxConnections) && backend.hasIdle(nowMs);
 }
 
 /** @param as what it is called, whoever chooses; null: by who does. */

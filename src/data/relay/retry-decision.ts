@@ -8,7 +8,9 @@
  * 3. Once a byte of the response has come: never. The one exception is asked for (`retries.on_status`): an answer with a
  *    listed status, of which the client has seen nothing yet.
  *
- * Which of the first two it is stands in the error's `retry`. A backend that is merely slow is not a reason, unless
+ * 4. For want of a descriptor or a port of ours: where a connection is open and idle, for nothing but one of its attempts.
+ *
+ * Which of them it is stands in the error's `retry`. A backend that is merely slow is not a reason, unless
  * `retries.per_try_timeout` makes it one: the same request would make the next one slow as well.
  */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
@@ -50,7 +52,10 @@ export interface RetryFacts {
   readonly hasRaced: boolean;
   /** A hedge is under way. */
   readonly hasHedge: boolean;
-  /** There is a backend that this request has not been to, and that would take it. */
+  /**
+   * There is a backend that this request has not been to, and that would take it; for want of something on our side: one
+   * with an idle connection.
+   */
   readonly isAnyLeft: boolean;
   /** The retry budget has one more attempt, or has paid for it. */
   readonly hasBudget: boolean;
@@ -61,7 +66,8 @@ export interface RetryFacts {
 }
 
 /**
- * - `retry`: another attempt, after the pause, out of the budget; the attempt counts as one.
+ * - `retry`: another attempt, after the pause, out of the budget; the attempt counts as one. Over an idle connection it is
+ *   made at once, and out of no budget.
  * - `race`: another attempt at once on a fresh connection, for nothing.
  * - `hedge`: a second attempt begins beside the first; after a failure, the one that is under way takes over.
  * - `give up`: there is no further attempt; after a late one, no second beside it.
@@ -73,6 +79,7 @@ const ACTIONS = {
   'idle connection closed': 'race',
   'nothing was sent': 'retry',
   'may be repeated': 'retry',
+  'a connection is idle': 'retry',
   'hedge under way': 'hedge',
   'answer is late': 'hedge',
   'final error': 'give up',
@@ -115,6 +122,7 @@ function afterFailure(failed: AttemptFailed, facts: RetryFacts): RetryReason {
   if (facts.attempts >= retries.attempts) return 'no attempts left';
   if (!facts.isAnyLeft) return 'nobody is left';
   if (facts.pauseMs >= facts.msLeft) return 'deadline is near';
+  if (retry === 'if-idle') return 'a connection is idle';
   if (!facts.hasBudget) return 'budget is spent';
   return retry === 'always' ? 'nothing was sent' : 'may be repeated';
 }

@@ -2,6 +2,7 @@
  * What the failures of one exchange have come to so far: whom they were at, how many count, and what is paid for. Made with
  * the first of them; most exchanges have none.
  */
+import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { Retries } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { DataContext } from '../context.ts';
@@ -30,6 +31,8 @@ export class Tries {
   hasRaced = false;
   /** That was the last that happened. */
   isRace = false;
+  /** The next attempt is for an idle connection: we are short of something. */
+  isForIdle = false;
   /** To wait before the next attempt, by the last decision. */
   pauseMs = 0;
 
@@ -50,7 +53,9 @@ export class Tries {
     const { random, retryBudget, deadlines, counters } = this.#context;
     const { retries, isReplayable, hasHedge, isAnyLeft, totalDeadlineMs } = situation;
     const attempts = this.#counted + 1;
-    this.pauseMs = backoffMs(attempts, retries, random());
+    // An idle connection waits for nobody.
+    const isShort = event.kind === 'failed' && ERRORS[event.code].retry === 'if-idle';
+    this.pauseMs = isShort ? 0 : backoffMs(attempts, retries, random());
     const { action, reason } = decide(event, {
       retries,
       method: this.#method,
@@ -63,12 +68,14 @@ export class Tries {
       pauseMs: this.pauseMs,
       msLeft: totalDeadlineMs - deadlines.now(),
     });
+    this.isForIdle = reason === 'a connection is idle';
     if (event.kind === 'failed' && reason === 'budget is spent') counters.retryRefused();
     return action;
   }
 
-  /** The budget pays for the next attempt, once. */
+  /** The budget pays for the next attempt, once; not for what is short on our side. */
   pay(): void {
+    if (this.isForIdle) return;
     if (!this.#isPaidFor) this.#context.retryBudget.withdraw();
     this.#isPaidFor = true;
   }
@@ -76,12 +83,14 @@ export class Tries {
   /** The next attempt is on its way. */
   begun(): void {
     this.isRace = false;
+    this.isForIdle = false;
     this.#isPaidFor = false;
   }
 
-  /** An attempt has failed. */
-  failed(backend: Backend): void {
+  /** An attempt has failed; that it was for want of something on our side is not held against its backend. */
+  failed(backend: Backend, code: ErrorCode): void {
     this.#counted++;
+    if (ERRORS[code].retry === 'if-idle') return;
     this.backends = this.backends === null ? [backend] : [...this.backends, backend];
   }
 
