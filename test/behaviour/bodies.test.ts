@@ -10,7 +10,7 @@ import type { Fairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { okResponse } from '../support/raw-backend.ts';
 import type { RawClient } from '../support/raw-client.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 import {
   answer,
   type Connection,
@@ -202,7 +202,7 @@ describe('responses without a body', () => {
     await client.write(get('/after-head'));
     expect((await client.readResponse()).body.toString()).toBe('ok');
     const connection = await stage.backend.request('/head-with-body');
-    await within(connection.closed, 2_000, 'the end of the connection');
+    await within(connection.closed, SOON_MS, 'the end of the connection');
   });
 });
 
@@ -346,7 +346,7 @@ describe('early responses', () => {
     client.pause();
     const size = 8 * MIB;
     await client.write(`PUT /late-reader HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`);
-    await within(client.write(Buffer.alloc(size)), 5_000, 'the upload to be taken');
+    await within(client.write(Buffer.alloc(size)), SOON_MS, 'the upload to be taken');
     client.resume();
     const response = await client.readResponse();
     expect(response.status).toBe(401);
@@ -413,7 +413,7 @@ describe('slow sides', () => {
     expect(most).toBeLessThan(150);
     expect((sent[0]?.bytes ?? 0) - read).toBeLessThan(HELD_AT_MOST);
     client.reset();
-    await within((await stage.backend.request('/gib')).closed, 2_000, 'the end of the download');
+    await within((await stage.backend.request('/gib')).closed, SOON_MS, 'the end of the download');
   });
 
   test('a client that reads nothing stops the backend', async () => {
@@ -537,7 +537,11 @@ describe('limits.body', () => {
     await limited.backend.request('/over');
     await client.write(`2000\r\n${'x'.repeat(0x2000)}\r\n`);
     expect((await client.readResponse()).status).toBe(413);
-    await within((await limited.backend.request('/over')).closed, 2_000, 'the end of the attempt');
+    await within(
+      (await limited.backend.request('/over')).closed,
+      SOON_MS,
+      'the end of the attempt',
+    );
     expect((await limited.backends())[0]).toMatchObject({ alive: true, errors: 0 });
     client.reset();
     expect(await leftover(limited.fairlead)).toEqual(NOTHING);

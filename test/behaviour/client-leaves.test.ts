@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { okResponse } from '../support/raw-backend.ts';
 import type { RawClient } from '../support/raw-client.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 import { get, metrics, NOTHING, Stage, silent, startProxy, startStage } from './stage.ts';
 import { stallingServer } from './stalling-server.ts';
 
@@ -30,7 +30,7 @@ const BROKEN_OFF = { ...CANCELLED, status: 200, ended: 'client_gone' } as const;
 /** Waits for the end of the backend's connection: the request's log line and the backend's state after it. */
 async function outcome(path: string): Promise<Record<string, unknown>> {
   const connection = await stage.backend.request(path);
-  await within(connection.closed, 1_000, 'the end of the backend connection');
+  await within(connection.closed, SOON_MS, 'the end of the backend connection');
   return { ...(await stage.logged(path)), ...(await stage.backends())[0] };
 }
 
@@ -147,7 +147,7 @@ describe.each(LEAVING)('a client that leaves with %s', (name, leave) => {
     await client.readUntil('\r\n\r\n');
     leave(client);
     const connection = await stage.backend.request(path('tunnel'));
-    await within(connection.closed, 1_000, 'the end of the tunnel');
+    await within(connection.closed, SOON_MS, 'the end of the tunnel');
     expect(await stage.logged(path('tunnel'))).toMatchObject({ status: 101 });
     expect((await stage.backends())[0]).toMatchObject({ alive: true, errors: 0 });
   });

@@ -8,7 +8,7 @@ import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { hasTool } from '../support/tools.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 import { type NamedPool, startPool } from './named-pool.ts';
 import { get, metrics } from './stage.ts';
 
@@ -41,7 +41,7 @@ async function served(client: RawClient): Promise<string> {
 }
 
 async function isRefused(client: RawClient): Promise<void> {
-  await within(client.closed, 5_000, 'the end of one too many');
+  await within(client.closed, SOON_MS, 'the end of one too many');
   expect(client.text).toBe('');
 }
 
@@ -139,11 +139,11 @@ describe.runIf(hasTool('openssl'))('over TLS', () => {
     const [first, second] = [await secured(the), await secured(the)];
     if (first === 'refused' || second === 'refused') throw new Error('a place was not given');
     expect([await served(first), await served(second)]).toEqual(['200 A', '200 A']);
-    expect(await within(secured(the), 5_000, 'the end of one too many')).toBe('refused');
+    expect(await within(secured(the), SOON_MS, 'the end of one too many')).toBe('refused');
     first.socket.destroy();
     await count(the, 1);
     expect(await secured(the)).not.toBe('refused');
-    expect(await within(secured(the), 5_000, 'the end of one too many')).toBe('refused');
+    expect(await within(secured(the), SOON_MS, 'the end of one too many')).toBe('refused');
   });
 
   test('one that never ends its handshake has a place as well', async () => {
@@ -151,7 +151,7 @@ describe.runIf(hasTool('openssl'))('over TLS', () => {
     const silent = await open(the);
     await open(the);
     await count(the, 2);
-    expect(await within(secured(the), 5_000, 'the end of one too many')).toBe('refused');
+    expect(await within(secured(the), SOON_MS, 'the end of one too many')).toBe('refused');
     silent.socket.destroy();
     await count(the, 1);
     expect(await secured(the)).not.toBe('refused');

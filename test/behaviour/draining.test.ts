@@ -6,7 +6,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { afterTest } from '../support/after-test.ts';
 import type { Fairlead } from '../support/fairlead.ts';
 import { okResponse } from '../support/raw-backend.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 import { get, HANDSHAKE, SWITCHED, silent, startProxy, startStage } from './stage.ts';
 
 const GOING_AWAY = '\x88\x02\x03\xe9';
@@ -149,7 +149,7 @@ describe('a backend that drains', () => {
     for (const { socket } of clients) socket.on('message', () => messages++);
     await call(fairlead, 'PATCH', '/backends/0?drain=1s', { state: 'draining' });
     for (const { closed, errors } of clients) {
-      expect((await within(closed, 5_000, 'the close')).code).toBe(1001);
+      expect((await within(closed, SOON_MS, 'the close')).code).toBe(1001);
       expect(errors).toEqual([]);
     }
     expect(messages).toBeGreaterThan(0);
@@ -240,7 +240,7 @@ describe('a backend that drains', () => {
     await new Promise((resolve) => setTimeout(resolve, 800));
     const echoed = once(socket, 'message');
     socket.send('still here');
-    expect(String((await within(echoed, 2_000, 'the echo'))[0])).toBe('still here');
+    expect(String((await within(echoed, SOON_MS, 'the echo'))[0])).toBe('still here');
   });
 
   test('is removed once its WebSockets are gone', async () => {
@@ -250,7 +250,7 @@ describe('a backend that drains', () => {
     expect(status).toBe(202);
     expect(json).toMatchObject({ state: 'draining', draining: { tunnels: 6 } });
     for (const { closed } of clients) {
-      expect((await within(closed, 5_000, 'the close')).code).toBe(1001);
+      expect((await within(closed, SOON_MS, 'the close')).code).toBe(1001);
     }
     await waitFor(async () => (await call(fairlead, 'GET', '/backends/0')).status === 404);
   });

@@ -245,7 +245,7 @@ describe.each([
   });
 
   test('a session ends its ttl after its last request', async () => {
-    const the = await startPool(2, { sticky: { by, name, ttl: '1s' } });
+    const the = await startPool(2, { sticky: { by, name, ttl: '3s' } });
     // The first choice is by hash: who chooses anew comes to the same one, unless it is not there.
     const home = String((await the.ask(as('me'))).body);
     const index = home === 'A' ? 0 : 1;
@@ -254,12 +254,12 @@ describe.each([
     expect(other).not.toBe(home);
     await the.call('PUT', `/backends/${index}/status`, { alive: true });
     expect(String((await the.ask(as('me'))).body)).toBe(other);
-    // Renewed by each request: twice 0.7 s are more than the ttl.
-    await sleep(700);
+    // Renewed by each request: twice 1.6 s are more than the ttl.
+    await sleep(1_600);
     expect(String((await the.ask(as('me'))).body)).toBe(other);
-    await sleep(700);
+    await sleep(1_600);
     expect(String((await the.ask(as('me'))).body)).toBe(other);
-    await sleep(1_300);
+    await sleep(3_300);
     expect(String((await the.ask(as('me'))).body)).toBe(home);
   });
 });
@@ -268,7 +268,7 @@ describe('by ip', () => {
   test('way D: enable_sticky_sessions and sticky_session_ttl', async () => {
     const the = await startPool(2, {
       enable_sticky_sessions: true,
-      sticky_session_ttl: '1s',
+      sticky_session_ttl: '3s',
       ...TRUSTING,
     });
     expect((await newClients(the, 30)).size).toBe(2);
@@ -278,7 +278,7 @@ describe('by ip', () => {
     expect(await the.names(2, [home])).toEqual(['B', 'B']);
     await the.call('PUT', '/backends/0/status', { alive: true });
     expect(await the.names(4, [home])).toEqual(['B', 'B', 'B', 'B']);
-    await sleep(1_300);
+    await sleep(3_300);
     expect(await the.names(2, [home])).toEqual(['A', 'A']);
   });
 

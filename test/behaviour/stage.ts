@@ -10,7 +10,7 @@ import {
 } from '../support/fairlead.ts';
 import { type RawBackend, rawBackend } from '../support/raw-backend.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { LONG_MS, waitFor } from '../support/wait-for.ts';
 
 export type Connection = RawBackend['connections'][number];
 /** Answers the request whose head it gets; the connection then waits for the next head, unless the script ended it. */
@@ -110,7 +110,7 @@ export class Stage {
   logged(path: string, index = 0): Promise<LogLine> {
     return waitFor(
       () => this.fairlead.accessLines().filter((line) => line['path'] === path)[index],
-      5_000,
+      LONG_MS,
       `access-log line ${index} of ${path}`,
     );
   }
@@ -175,7 +175,7 @@ export interface Leftover {
 export const NOTHING: Leftover = { inFlight: 0, clients: 0 };
 
 /** Waits until nothing is in flight at any backend and no client is connected; returns what is left otherwise. */
-export async function leftover(fairlead: Fairlead, ms = 5_000): Promise<Leftover> {
+export async function leftover(fairlead: Fairlead, ms = LONG_MS): Promise<Leftover> {
   let left: Leftover = { inFlight: -1, clients: -1 };
   try {
     await waitFor(async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { okResponse } from '../support/raw-backend.ts';
-import { within } from '../support/wait-for.ts';
+import { SOON_MS, within } from '../support/wait-for.ts';
 import { get, NOTHING, Stage, silent, startProxy, startStage } from './stage.ts';
 import { stallingServer } from './stalling-server.ts';
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
 function expectAbout(from: number, ms: number): void {
   const actualMs = performance.now() - from;
   expect(actualMs).toBeGreaterThanOrEqual(ms);
-  expect(actualMs).toBeLessThan(ms + 2_500);
+  expect(actualMs).toBeLessThan(ms + SOON_MS);
 }
 
 describe('a request head', () => {
@@ -108,7 +108,7 @@ describe('a backend', () => {
     expect(response.status).toBe(504);
     expect(response.fields.get('proxy-status')).toEqual(['fairlead; error=http_response_timeout']);
     const connection = await stage.backend.request('/unanswered');
-    await within(connection.closed, 1_000, 'the end of the backend connection');
+    await within(connection.closed, SOON_MS, 'the end of the backend connection');
     // It answers others: a slow request is not a dead backend.
     expect((await stage.backends())[0]).toMatchObject({ alive: true });
     // The client's connection is in order.
@@ -228,7 +228,7 @@ describe('a client', () => {
     await client.readUntil('\r\n\r\n');
     client.pause();
     const connection = await stage.backend.request('/unread');
-    await within(connection.closed, 4_000, 'the end of the download');
+    await within(connection.closed, SOON_MS, 'the end of the download');
     expect(await stage.logged('/unread')).toMatchObject({
       status: 200,
       error: 'ERR_CLIENT_TIMEOUT',

@@ -10,7 +10,7 @@ import { makeCertificate } from '../support/certificate.ts';
 import { runFairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 
 interface TlsResponse {
   readonly status: number;
@@ -125,7 +125,7 @@ describe('over TLS', () => {
       minVersion: 'TLSv1',
       ciphers: 'DEFAULT@SECLEVEL=0',
     });
-    const [error] = (await within(once(socket, 'error'), 3000, 'the refusal')) as [Error];
+    const [error] = (await within(once(socket, 'error'), SOON_MS, 'the refusal')) as [Error];
     expect(error).toBeInstanceOf(Error);
     expect((await get(fairlead.port, '/')).status).toBe(200);
   });

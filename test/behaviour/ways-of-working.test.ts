@@ -372,7 +372,7 @@ describe('E: environment only', () => {
     const failed = await fetch(fairlead.url);
     expect(failed.status).toBe(502);
     expect(failed.headers.get('proxy-status')).toBe('fairlead; error=connection_refused');
-    await waitFor(async () => (await status(fairlead.adminUrl)).active_backends === 0, 1000);
+    await waitFor(async () => (await status(fairlead.adminUrl)).active_backends === 0);
     expect((await fetch(fairlead.url)).status).toBe(503);
   });
 

@@ -6,7 +6,7 @@ import { afterTest } from '../support/after-test.ts';
 import type { Fairlead } from '../support/fairlead.ts';
 import { okResponse } from '../support/raw-backend.ts';
 import type { RawClient } from '../support/raw-client.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 import {
   answer,
   type Connection,
@@ -124,7 +124,7 @@ describe('package ws through the proxy', () => {
     const [other] = [...server.clients].slice(-1);
     const closed = once(socket, 'close');
     other?.terminate();
-    expect((await within(closed, 2_000, 'the close'))[0]).toBe(1006);
+    expect((await within(closed, SOON_MS, 'the close'))[0]).toBe(1006);
   });
 
   test('a client that dies is seen at once', async () => {
@@ -132,7 +132,7 @@ describe('package ws through the proxy', () => {
     const [other] = [...server.clients].slice(-1);
     const closed = once(other as WebSocket, 'close');
     socket.terminate();
-    expect((await within(closed, 2_000, 'the close'))[0]).toBe(1006);
+    expect((await within(closed, SOON_MS, 'the close'))[0]).toBe(1006);
     expect(await leftover(echo)).toEqual(NOTHING);
   });
 });
@@ -288,10 +288,10 @@ describe('a tunnel', () => {
     const from = performance.now();
     await client.write('ping');
     await client.readUntil('ping');
-    await within(client.closed, 3_000, 'the idle timeout');
+    await within(client.closed, SOON_MS, 'the idle timeout');
     expect(performance.now() - from).toBeGreaterThan(500);
     const connection: Connection = await stage.backend.request('/silent');
-    await within(connection.closed, 1_000, 'the end at the backend');
+    await within(connection.closed, SOON_MS, 'the end at the backend');
   });
 
   test('that is used is not', async () => {
@@ -326,7 +326,7 @@ describe('a tunnel', () => {
     client.pause();
     const connection = await stage.backend.request('/flood');
     // Nothing moves any more: that is silence too, and ends it.
-    await within(connection.closed, 5_000, 'the end of the tunnel');
+    await within(connection.closed, SOON_MS, 'the end of the tunnel');
     expect(sent).toBeLessThan(40 * 1024 * 1024);
     client.reset();
   });

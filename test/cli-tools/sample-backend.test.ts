@@ -10,7 +10,7 @@ import {
 import { afterTest } from '../support/after-test.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
-import { within } from '../support/wait-for.ts';
+import { SOON_MS, within } from '../support/wait-for.ts';
 
 async function started(options: Partial<SampleBackendOptions> = {}): Promise<SampleBackend> {
   const backend = await startSampleBackend({ host: '127.0.0.1', port: 0, name: 'one', ...options });
@@ -141,7 +141,7 @@ test('closing lets a request in flight finish and does not wait for idle connect
   await new Promise((resolve) => setTimeout(resolve, 50));
   const closed = backend.close();
   expect((await busy.readResponse()).status).toBe(200);
-  await within(closed, 1_000, 'the end of the backend');
+  await within(closed, SOON_MS, 'the end of the backend');
 });
 
 test('closing does not wait longer than its grace', async () => {
@@ -149,6 +149,6 @@ test('closing does not wait longer than its grace', async () => {
   const busy = await rawClient(backend.port);
   await busy.write('GET /slow?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n');
   await new Promise((resolve) => setTimeout(resolve, 50));
-  await within(backend.close(100), 1_000, 'the end of the backend');
+  await within(backend.close(100), SOON_MS, 'the end of the backend');
   expect(await busy.closed).toBeDefined();
 });

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
 import { freePort } from '../support/free-port.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 
 const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -38,7 +38,7 @@ test('a SIGTERM to npx, which npx does not pass on, ends Fairlead as well', asyn
   const npx = { npm_command: 'exec', npm_lifecycle_script: "'fairlead'" };
   const { shell, ended, output } = await underShell(npx);
   shell.kill('SIGTERM');
-  await within(ended, 5000, 'the end of Fairlead');
+  await within(ended, SOON_MS, 'the end of Fairlead');
   expect(output()).toContain('"reason":"SIGTERM"');
   expect(output()).toContain('"stopped"');
 });

@@ -186,7 +186,7 @@ describe('the admin API: backends', () => {
     expect((await call('DELETE', '/backends/0?drain=30s')).json).toMatchObject({
       state: 'draining',
     });
-    await waitFor(async () => (await call('GET', '/backends/0')).status === 404, 2000);
+    await waitFor(async () => (await call('GET', '/backends/0')).status === 404);
     expect(fairlead.port).toBeGreaterThan(0);
   });
 

@@ -121,7 +121,7 @@ describe('data threads', () => {
     await expect(threads.listen()).rejects.toMatchObject({ code: 'ERR_DATA_THREAD' });
     await waitFor(() => threads.restarts >= 5, 10_000);
     // The sixth waits a second: by then many would have died without the pause.
-    await waitFor(() => threads.restarts >= 6, 5000);
+    await waitFor(() => threads.restarts >= 6);
     const deaths = log.events('data_thread.died').length;
     expect(deaths).toBeLessThanOrEqual(7);
   });

@@ -7,7 +7,7 @@ import type { StartFailed } from '../../src/control/start-failed.ts';
 import { StopSignals } from '../../src/control/stop-signals.ts';
 import { afterTest } from '../support/after-test.ts';
 import { httpBackend } from '../support/http-backend.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 import { backend, STUB_WORKER, settings } from './fixtures.ts';
 import { loaded, running } from './running.ts';
 
@@ -41,10 +41,10 @@ describe('the lifecycle', () => {
     stop.govern(fairlead);
     const socket = await open(fairlead.port);
     target.emit('SIGTERM', 'SIGTERM');
-    await waitFor(async () => (await call('GET', '/readyz')).status === 503, 1000);
+    await waitFor(async () => (await call('GET', '/readyz')).status === 503);
     expect((await call('GET', '/livez')).status).toBe(200);
     socket.destroy();
-    expect(await within(fairlead.exited, 3000, 'the end')).toBe(0);
+    expect(await within(fairlead.exited, SOON_MS, 'the end')).toBe(0);
     stop.release();
     expect(target.listenerCount('SIGTERM')).toBe(0);
   });
@@ -58,7 +58,7 @@ describe('the lifecycle', () => {
     target.emit('SIGINT', 'SIGINT');
     nowMs = 301;
     target.emit('SIGINT', 'SIGINT');
-    expect(await within(fairlead.exited, 3000, 'the end')).toBe(0);
+    expect(await within(fairlead.exited, SOON_MS, 'the end')).toBe(0);
   });
 
   it('takes a Ctrl-C that npm passes on as well for one', async () => {
@@ -70,10 +70,10 @@ describe('the lifecycle', () => {
     target.emit('SIGINT', 'SIGINT');
     nowMs = 20;
     target.emit('SIGINT', 'SIGINT');
-    await waitFor(async () => (await log()).includes('stopping'), 1000);
+    await waitFor(async () => (await log()).includes('stopping'));
     expect(await log()).not.toContain('killed');
     socket.destroy();
-    expect(await within(fairlead.exited, 3000, 'the end')).toBe(0);
+    expect(await within(fairlead.exited, SOON_MS, 'the end')).toBe(0);
   });
 
   it('a signal that comes while it starts stops it once it runs', async () => {
@@ -83,7 +83,7 @@ describe('the lifecycle', () => {
     expect(stop.isRequested).toBe(true);
     const { fairlead } = await running({ drainMs: 60_000 });
     stop.govern(fairlead);
-    expect(await within(fairlead.exited, 3000, 'the end')).toBe(0);
+    expect(await within(fairlead.exited, SOON_MS, 'the end')).toBe(0);
   });
 
   it('reloads at SIGHUP, and lives on when the reload is refused', async () => {
@@ -93,10 +93,10 @@ describe('the lifecycle', () => {
     handleSignals(self.fairlead, undefined, target);
     self.next = { ok: false, problems: [] };
     target.emit('SIGHUP', 'SIGHUP');
-    await waitFor(async () => (await self.log()).includes('config.refused'), 1000);
+    await waitFor(async () => (await self.log()).includes('config.refused'));
     self.next = loaded(settings({ backends: [backend('http://127.0.0.1:1')] }));
     target.emit('SIGHUP', 'SIGHUP');
-    await waitFor(async () => (await self.log()).includes('config.reloaded'), 1000);
+    await waitFor(async () => (await self.log()).includes('config.reloaded'));
     expect((await self.call('GET', '/status')).json).toMatchObject({ total_backends: 1 });
   });
 
@@ -105,7 +105,7 @@ describe('the lifecycle', () => {
     const target = new FakeProcess();
     handleSignals(fairlead, undefined, target);
     target.emit('uncaughtException', new Error('nobody caught me'));
-    await waitFor(() => target.exits.length > 0, 1000);
+    await waitFor(() => target.exits.length > 0);
     expect(target.exits).toEqual([1]);
     expect(await log()).toContain('nobody caught me');
   });
@@ -115,15 +115,9 @@ describe('the lifecycle', () => {
     const { fairlead, call, log } = await running({ backends: [backend(url)] });
     const socket = await open(fairlead.port);
     socket.write('fail 0\n');
-    await waitFor(
-      async () => (await call('GET', '/backends/0')).text.includes('"alive": false'),
-      1000,
-    );
+    await waitFor(async () => (await call('GET', '/backends/0')).text.includes('"alive": false'));
     expect(await log()).toContain('backend.down');
-    await waitFor(
-      async () => (await call('GET', '/backends/0')).text.includes('"alive": true'),
-      5000,
-    );
+    await waitFor(async () => (await call('GET', '/backends/0')).text.includes('"alive": true'));
     socket.destroy();
   });
 

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { leftover, NOTHING, scriptedBackend, startProxy } from '../behaviour/stage.ts';
 import { stallingServer } from '../behaviour/stalling-server.ts';
 import { rawBackend } from '../support/raw-backend.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { LONG_MS, waitFor } from '../support/wait-for.ts';
 import { crowdedBackend } from './crowded-backend.ts';
 import { outcomeOf, REQUEST_NAMES, type RequestName } from './requests.ts';
 import { serve } from './two-backends.ts';
@@ -188,7 +188,7 @@ test('a backend that goes down and comes up again and again costs no GET, and re
   });
   for (let round = 0; round < ROUNDS; round++) {
     const before = flapping.ids.length;
-    await waitFor(() => flapping.ids.length > before + 5, 5_000, 'requests at what came back');
+    await waitFor(() => flapping.ids.length > before + 5, LONG_MS, 'requests at what came back');
     await flapping.fall();
     const sentBefore = sent;
     await waitFor(() => sent > sentBefore + REQUESTS_WHILE_DOWN);

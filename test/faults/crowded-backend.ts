@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterTest } from '../support/after-test.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { LONG_MS, waitFor } from '../support/wait-for.ts';
 
 const PROGRAM = `
 const { openSync } = require('node:fs');
@@ -43,7 +43,7 @@ export async function crowdedBackend(): Promise<CrowdedBackend> {
     url: `http://127.0.0.1:${Number(line)}`,
     async break() {
       child.kill('SIGUSR2');
-      await waitFor(() => output.includes('EMFILE'), 5_000, 'the last file descriptor');
+      await waitFor(() => output.includes('EMFILE'), LONG_MS, 'the last file descriptor');
     },
   };
 }

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { LogWriter } from '../../src/observe/log-writer.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import { afterTest } from '../support/after-test.ts';
-import { within } from '../support/wait-for.ts';
+import { SOON_MS, within } from '../support/wait-for.ts';
 
 async function file(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'fairlead-log-'));
@@ -131,7 +131,7 @@ describe('the log writer', () => {
     afterTest(() => void child.kill('SIGKILL'));
     child.stdout.destroy();
     child.stdin.write('go');
-    const [code] = (await within(once(child, 'exit'), 5000, 'the end')) as [number];
+    const [code] = (await within(once(child, 'exit'), SOON_MS, 'the end')) as [number];
     expect(code).toBe(42);
   });
 });

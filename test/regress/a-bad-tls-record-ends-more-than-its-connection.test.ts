@@ -12,7 +12,7 @@ import { metrics, startProxy } from '../behaviour/stage.ts';
 import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { httpBackend } from '../support/http-backend.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 
 const RECORDS: readonly (readonly [string, Buffer])[] = [
   [
@@ -60,7 +60,7 @@ test.each(RECORDS)('a record %s ends one connection', async (_name, record) => {
     }
     await waitFor(async () => (await gauge('fairlead_client_connections')) === 2);
     carrier.write(record);
-    await within(closed, 3_000, 'the end of the connection');
+    await within(closed, SOON_MS, 'the end of the connection');
     await waitFor(async () => (await gauge('fairlead_client_connections')) === 1);
     expect(await status()).toBe(200);
   }

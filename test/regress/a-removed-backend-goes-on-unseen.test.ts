@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { type HttpBackend, httpBackend } from '../support/http-backend.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 
 interface Stream {
   readonly bytes: () => number;
@@ -82,7 +82,7 @@ describe('a backend that is removed while a stream is open there', () => {
     const status = await runFairlead(['status', '--admin', fairlead.adminUrl]);
     expect(status.stdout).toContain(`${url} (backend 0) is removed, with 1 in flight`);
     await close();
-    await within(stream.over, 5000, 'the end of the stream');
+    await within(stream.over, SOON_MS, 'the end of the stream');
     await waitFor(async () => (await leaving(fairlead)).length === 0);
   });
 
@@ -107,7 +107,7 @@ describe('a backend that is removed while a stream is open there', () => {
     );
     expect(code).toBe(0);
     // Not the end of a stream that is complete.
-    expect(await within(stream.over, 5000, 'the end of the stream')).toBe('ECONNRESET');
+    expect(await within(stream.over, SOON_MS, 'the end of the stream')).toBe('ECONNRESET');
     const cut = await fairlead.waitForLog(({ event }) => event === 'backend.requests_cut');
     expect(cut).toMatchObject({ id: 0, count: 1 });
     await waitFor(async () => (await leaving(fairlead)).length === 0);
@@ -127,7 +127,7 @@ describe('a backend that is removed while a stream is open there', () => {
     await waitFor(() => requests.filter((request) => request.endsWith('/stuck')).length === 2);
     await call(fairlead, 'PUT', '/backends/1/status', { alive: true });
     expect((await call(fairlead, 'DELETE', '/backends/0?cut=true')).status).toBe(200);
-    expect(await within(stream.over, 5000, 'the end of the stream')).toBe('ECONNRESET');
+    expect(await within(stream.over, SOON_MS, 'the end of the stream')).toBe('ECONNRESET');
     expect(await (await stuck).text()).toBe('ok');
     const refused = await posted;
     expect(refused.status).toBe(503);
@@ -142,7 +142,7 @@ describe('a backend that is removed while a stream is open there', () => {
     const { code, stderr } = await runFairlead([...drain, '--admin', fairlead.adminUrl]);
     expect(stderr).toContain('is drained, but the deadline cut 1 request\n');
     expect(code).toBe(1);
-    await within(stream.over, 5000, 'the end of the stream');
+    await within(stream.over, SOON_MS, 'the end of the stream');
     expect((await call(fairlead, 'GET', '/backends/0')).json).toMatchObject({
       drained: true,
       draining: { cut: 0, cut_requests: 1 },

@@ -12,7 +12,7 @@ import { makeCertificate } from '../support/certificate.ts';
 import type { Fairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 
 async function silentClient(port: number): Promise<net.Socket> {
   const socket = net.connect(port, '127.0.0.1');
@@ -67,7 +67,7 @@ test('limits.client_connections over plain TCP', async () => {
   const first = await rawClient(fairlead.port);
   await clients(fairlead, 1);
   const second = await silentClient(fairlead.port);
-  await within(once(second, 'close'), 3_000, 'the end of the second client');
+  await within(once(second, 'close'), SOON_MS, 'the end of the second client');
   await first.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n');
   expect((await first.readResponse()).status).toBe(200);
   first.reset();

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { backend } from '../control/fixtures.ts';
 import { running, temporaryFolder } from '../control/running.ts';
 import { httpBackend } from '../support/http-backend.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 
 test('threads: 0 writes the line of a request that the end cuts off', async () => {
   const { url, requests } = await httpBackend((request, response) => {
@@ -23,7 +23,7 @@ test('threads: 0 writes the line of a request that the end cuts off', async () =
   const cutOff = fetch(`http://127.0.0.1:${self.fairlead.port}/never`).catch(() => 'cut off');
   await waitFor(() => requests.includes('GET /never'));
   self.fairlead.kill();
-  expect(await within(cutOff, 2_000, 'the end of the request')).toBe('cut off');
-  await within(self.fairlead.exited, 5_000, 'the end');
+  expect(await within(cutOff, SOON_MS, 'the end of the request')).toBe('cut off');
+  await within(self.fairlead.exited, SOON_MS, 'the end');
   expect(await readFile(file, 'utf8')).toContain('"path":"/never"');
 });

@@ -10,7 +10,7 @@ import { httpBackend } from '../support/http-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { hasTool } from '../support/tools.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { SOON_MS, waitFor } from '../support/wait-for.ts';
 
 const hasOpenssl = hasTool('openssl');
 
@@ -26,7 +26,7 @@ test.runIf(hasOpenssl).each([
   await waitFor(async () => (await connected()) === 1);
   client.end();
   // The time of a handshake is 10 s.
-  expect(await waitFor(async () => (await connected()) === 0, 3_000)).toBe(true);
+  expect(await waitFor(async () => (await connected()) === 0, SOON_MS)).toBe(true);
 });
 
 test.runIf(hasOpenssl)('a tunnel over TLS can still be half-closed', async () => {

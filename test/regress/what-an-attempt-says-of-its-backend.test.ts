@@ -188,16 +188,16 @@ test('requests that tried a half-open backend out were called off by hedges, and
 test('a client that uploaded slowly made its backend slow', async () => {
   const the = await severalBackends(2, {
     strategy: 'peak-ewma',
-    outlier_detection: { consecutive_failures: 1, slow_call: '300ms' },
+    outlier_detection: { consecutive_failures: 1, slow_call: '1200ms' },
   });
   the.everywhere('/upload', reads);
-  const uploads = Array.from({ length: 4 }, () => upload(the, '/upload', 500));
+  const uploads = Array.from({ length: 4 }, () => upload(the, '/upload', 2_000));
   expect(await Promise.all(uploads)).toEqual([200, 200, 200, 200]);
   expect(events(the)).not.toContain('backend.ejected');
   const status = (await (await fetch(`${the.fairlead.adminUrl}/status`)).json()) as {
     backends: { latency_ms: number }[];
   };
-  for (const { latency_ms: ms } of status.backends) expect(ms).toBeLessThan(250);
+  for (const { latency_ms: ms } of status.backends) expect(ms).toBeLessThan(1_000);
 });
 
 test('what broke long after its request had come counted as the race for an idle connection', async () => {

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 
-const DEFAULT_WAIT_MS = 5_000;
+const DEFAULT_WAIT_MS = 15_000;
 
 /** How the other side ended: `end` for a FIN, an error's code (`ECONNRESET`) for a reset, `destroyed` by this side. */
 export type SocketEnd = 'end' | 'destroyed' | (string & {});

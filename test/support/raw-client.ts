@@ -46,7 +46,7 @@ export class RawClient extends ByteReader {
    * Reads one response. `hasBody: false` for the answer to a HEAD. Interim responses (1xx, without 101) are skipped.
    * Trusts the sender's framing, which the tests of framing must not: those compare bytes.
    */
-  async readResponse({ hasBody = true, ms = 5_000 } = {}): Promise<RawResponse> {
+  async readResponse({ hasBody = true, ms = 15_000 } = {}): Promise<RawResponse> {
     let head = await this.readUntil('\r\n\r\n', ms);
     let status = statusOf(head);
     while (status < 200 && status !== 101) {
