@@ -142,7 +142,11 @@ const REMARKS = {
     '`by` must be given. `name` is needed by `header` and `query`; `secret`, `same_site`, `secure`, `domain` and `path` ' +
     'are for `cookie` only. What clients would refuse is an error: `same_site: none`, and a name that begins with ' +
     '`__Host-` or `__Secure-`, need a cookie that is `secure`; with `__Host-` it has no `domain` and the `path` `/`. ' +
-    'Of several cookies of that name the first that Fairlead has made counts. A request without ' +
+    'Of several cookies of that name the first that Fairlead has made counts. By `learn` (with `cookie`, such as ' +
+    '`JSESSIONID`) and by `socket.io` nothing is written into answers: a session is with the backend whose answer has ' +
+    'named it, a new client goes where the `strategy` says, and one whose session nobody remembers goes by hash. What ' +
+    'is learned is shared by all data threads, and lost with the process. `socket.io` reads the first KiB of the ' +
+    'answers that open a session by polling, unless they are compressed. A request without ' +
     'the field or parameter is taken by its client’s address. When its backend fails, a client gets another one and ' +
     'stays there; a backend that is drained or has the weight 0 keeps the clients that it has. Share a `secret` ' +
     'between instances, and keep it over restarts, so that cookies go on being good.',
@@ -186,6 +190,7 @@ const TEXTS = {
   health_check_path: 'path and query that start with a slash, in visible ASCII',
   'hash.name': 'name',
   'sticky.name': 'name',
+  'sticky.cookie': 'name',
   'sticky.domain': 'host name',
   'sticky.path': 'path that starts with a slash',
   'sticky.secret': '16 visible ASCII characters or more, without spaces',

@@ -18,8 +18,9 @@ export function compileKey(
   report: Report,
   section: 'hash' | 'sticky' | 'rate_limit',
   { by, name }: { readonly by: KeyBy; readonly name?: string | undefined },
+  option: 'name' | 'cookie' = 'name',
 ): Settings['hashKey'] {
-  const path = [section, 'name'] as const;
+  const path = [section, option] as const;
   if (!merged.isSound(section)) return { by, name: '' };
   if (by === 'ip' || by === 'path') {
     if (name !== undefined) {

@@ -9,6 +9,8 @@ import { speaksTls } from './tls-files.ts';
 /** The session cookie is called so unless told otherwise. */
 const COOKIE_NAME = 'fairlead';
 
+const COOKIE_IS_LEARNED = 'is for by: learn; the cookie that Fairlead sets is named by sticky.name';
+
 /** What has a meaning for the cookie that Fairlead sets, and for nothing else. */
 const OF_THE_COOKIE = [
   ['secret', 'it signs the cookie'],
@@ -28,21 +30,45 @@ export function compileSticky(merged: MergedConfig, report: Report): Settings['s
     return null;
   }
   const { by, secret } = sticky;
+  if (by !== 'learn' && sticky.cookie !== undefined) {
+    report.problem(['sticky', 'cookie'], COOKIE_IS_LEARNED);
+  }
   if (by === undefined) {
-    report.problem(['sticky', 'by'], 'is missing: ip, cookie, header or query', ['sticky']);
+    report.problem(['sticky', 'by'], 'is missing: ip, cookie, header, query, learn or socket.io', [
+      'sticky',
+    ]);
     return null;
   }
-  const name = sticky.name ?? (by === 'cookie' ? COOKIE_NAME : undefined);
-  const key = compileKey(merged, report, 'sticky', { by, name });
   if (by === 'cookie') {
+    const key = compileKey(merged, report, 'sticky', { by, name: sticky.name ?? COOKIE_NAME });
     const cookie = compileCookie(merged, report, key.name, sticky);
-    return { key, ttlMs, secret, cookie };
+    return { key, ttlMs, secret, cookie, learns: null };
   }
   for (const [option, what] of OF_THE_COOKIE) {
     if (sticky[option] === undefined) continue;
     report.problem(['sticky', option], `has no meaning by ${by}: ${what}`);
   }
-  return { key, ttlMs, secret, cookie: null };
+  if (by === 'learn' || by === 'socket.io') {
+    const key = compileLearned(merged, report, by, sticky);
+    return { key, ttlMs, secret, cookie: null, learns: by === 'learn' ? 'cookie' : by };
+  }
+  const key = compileKey(merged, report, 'sticky', { by, name: sticky.name });
+  return { key, ttlMs, secret, cookie: null, learns: null };
+}
+
+/** What requests are known by once the answers have said it. */
+function compileLearned(
+  merged: MergedConfig,
+  report: Report,
+  by: 'learn' | 'socket.io',
+  { name, cookie }: { readonly name?: string | undefined; readonly cookie?: string | undefined },
+): Settings['hashKey'] {
+  if (name !== undefined) {
+    const instead = by === 'learn' ? 'sticky.cookie names the cookie' : 'leave it out';
+    report.problem(['sticky', 'name'], `has no meaning by ${by}: ${instead}`);
+  }
+  if (by === 'socket.io') return { by: 'query', name: 'sid' };
+  return compileKey(merged, report, 'sticky', { by: 'cookie', name: cookie }, 'cookie');
 }
 
 interface CookieOptions {

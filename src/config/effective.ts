@@ -1,6 +1,6 @@
 /** The configuration in force, in the words of a config file: made from `Settings`, so that it cannot say anything else. */
 import { isDeepStrictEqual } from 'node:util';
-import type { RequestKey, SessionCookie } from '../snapshot/snapshot.ts';
+import type { RequestKey, SessionCookie, Sticky } from '../snapshot/snapshot.ts';
 import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
 import { isMapping } from './layer.ts';
@@ -139,7 +139,7 @@ function policiesOf(settings: Settings): Readonly<Record<string, unknown>> {
     max_requests: settings.maxRequests,
     queue: queue.size > 0 && { size: queue.size, timeout: formatDuration(queue.timeoutMs) },
     sticky: sticky !== null && {
-      ...keyOf(sticky.key),
+      ...stickyKeyOf(sticky),
       ttl: formatDuration(sticky.ttlMs),
       ...(sticky.secret === undefined ? {} : { secret: HIDDEN_SECRET }),
       ...cookieOf(sticky.cookie),
@@ -187,6 +187,11 @@ function policiesOf(settings: Settings): Readonly<Record<string, unknown>> {
 
 function keyOf({ by, name }: RequestKey) {
   return name === '' ? { by } : { by, name };
+}
+
+function stickyKeyOf({ key, learns }: Sticky) {
+  if (learns === null) return keyOf(key);
+  return learns === 'cookie' ? { by: 'learn', cookie: key.name } : { by: learns };
 }
 
 function cookieOf(cookie: SessionCookie | null) {

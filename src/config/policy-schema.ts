@@ -55,14 +55,17 @@ export const hash = z.strictObject(
 
 const sticky = z.strictObject(
   {
-    by: oneOf(['ip', 'cookie', 'header', 'query'])
+    by: oneOf(['ip', 'cookie', 'header', 'query', 'learn', 'socket.io'])
       .describe(
-        'What a client is known by: its address, a cookie that Fairlead sets, a header field, or a query parameter.',
+        'What a client is known by: its address, a cookie that Fairlead sets, a header field, or a query parameter. Or by ' +
+          'the session that a backend has given it: `learn` reads that from a cookie that the backends set, `socket.io` ' +
+          'from the answer that opens it.',
       )
       .optional(),
     name: keyName(
-      'Of the cookie (default: `fairlead`), the header field or the query parameter. Not for `ip`.',
+      'Of the cookie that Fairlead sets (default: `fairlead`), the header field or the query parameter.',
     ),
+    cookie: keyName('For `learn`: the cookie by which the backends know their sessions.'),
     ttl: duration()
       .describe(
         'How long a client stays with its backend after its last request; by cookie: the Max-Age of the cookie, from ' +

@@ -64,8 +64,8 @@ export function buildSnapshot(parts: SnapshotParts): Snapshot {
   };
 }
 
-function withoutSecret({ key, ttlMs, cookie }: Sticky): Sticky {
-  return { key, ttlMs, cookie };
+function withoutSecret({ key, ttlMs, cookie, learns }: Sticky): Sticky {
+  return { key, ttlMs, cookie, learns };
 }
 
 function backendSnapshot(backend: Backend, secret: string | undefined): BackendSnapshot {

@@ -6,6 +6,8 @@ import net from 'node:net';
 import type { ClientTables } from '../snapshot/messages.ts';
 import type { BackendSnapshot, Eligibility, Snapshot, Sticky } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend/backend.ts';
+import { CookieLearner, EngineIoLearner } from './balance/learned-sessions.ts';
+import { SessionTable } from './balance/session-table.ts';
 import { CookieSessions, type Sessions, TableSessions } from './balance/stickiness.ts';
 import { createStrategy } from './balance/strategies.ts';
 import type { Strategy, StrategyContext } from './balance/strategy.ts';
@@ -126,12 +128,11 @@ function backendsOf({ backends }: View, ids: readonly number[]): readonly Backen
 
 function createSessions(sticky: Sticky, parts: ViewParts): Sessions<Backend> {
   if (sticky.cookie !== null) return new CookieSessions(sticky, sticky.cookie);
-  return new TableSessions(
-    sticky,
-    parts.clientTables.sessions,
-    parts.processNowMs,
-    parts.onSessionEvicted,
-  );
+  const { clientTables, processNowMs, onSessionEvicted } = parts;
+  const memory = clientTables.sessions;
+  const table = new SessionTable<Backend>(memory, sticky.ttlMs, processNowMs, onSessionEvicted);
+  if (sticky.learns === 'cookie') return new CookieLearner(sticky, table, Date.now);
+  return sticky.learns === 'socket.io' ? new EngineIoLearner(table) : new TableSessions(table);
 }
 
 function compileBlocks(blocks: readonly string[]): net.BlockList | null {

@@ -73,6 +73,8 @@ export interface Sticky {
   readonly ttlMs: number;
   /** Of the cookie that we set; null where sessions go by something else. */
   readonly cookie: SessionCookie | null;
+  /** Sessions are the backends' own, and learned from their answers: from the cookie `key`, or as socket.io has them. */
+  readonly learns: 'cookie' | 'socket.io' | null;
 }
 
 export interface Retries {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { SessionTable } from '../../src/data/balance/session-table.ts';
 import {
   CookieSessions,
   type SessionBackend,
@@ -9,11 +10,11 @@ import type { SessionCookie, Sticky } from '../../src/snapshot/snapshot.ts';
 import { candidates } from './strategy-cases.ts';
 
 const TTL_MS = 60_000;
-const BY_ADDRESS: Sticky = { key: { by: 'ip', name: '' }, ttlMs: TTL_MS, cookie: null };
 const BY_COOKIE: Sticky = {
   key: { by: 'cookie', name: 'fairlead' },
   ttlMs: TTL_MS,
   cookie: { sameSite: 'lax', secure: 'auto', domain: '', path: '/' },
+  learns: null,
 };
 
 function backends(...weights: readonly number[]): SessionBackend[] {
@@ -32,16 +33,16 @@ class Process {
     this.memory = createClientTable({ buckets, values: 1, epochMs: 0 });
   }
 
+  table(): SessionTable<SessionBackend> {
+    const now = () => this.nowMs;
+    return new SessionTable(this.memory, TTL_MS, now, () => this.evicted++);
+  }
+
   thread(
     eligible: readonly SessionBackend[],
     keepers: readonly SessionBackend[] = eligible,
   ): TableSessions<SessionBackend> {
-    const sessions = new TableSessions<SessionBackend>(
-      BY_ADDRESS,
-      this.memory,
-      () => this.nowMs,
-      () => this.evicted++,
-    );
+    const sessions = new TableSessions(this.table());
     sessions.rebuild(eligible, keepers);
     return sessions;
   }

@@ -115,7 +115,8 @@ const policies = some({
   hash: keys,
   sticky: offOr(
     fc.oneof(
-      fc.record({ by: fc.constant('ip'), ttl: ms(1, 1e7) }),
+      fc.record({ by: fc.constantFrom('ip', 'socket.io'), ttl: ms(1, 1e7) }),
+      fc.record({ by: fc.constant('learn'), cookie: fc.stringMatching(/^\w{1,9}$/) }),
       some({
         name: fc.stringMatching(/^\w{1,9}$/),
         secret: fc.stringMatching(/^[!-#%-~]{16,20}$/),

@@ -115,7 +115,13 @@ test.each(['random-two', 'peak-ewma', 'ip-hash', 'consistent-hash'])('strategy: 
 });
 
 describe('sticky sessions', () => {
-  const byIp = { key: { by: 'ip', name: '' }, ttlMs: 3_600_000, secret: undefined, cookie: null };
+  const byIp = {
+    key: { by: 'ip', name: '' },
+    ttlMs: 3_600_000,
+    secret: undefined,
+    cookie: null,
+    learns: null,
+  };
   const cookie = { sameSite: 'lax', secure: 'auto', domain: '', path: '/' };
 
   test.each([
@@ -133,7 +139,13 @@ describe('sticky sessions', () => {
     ],
     [
       'sticky: { by: cookie, name: Shop, secret: 0123456789abcdef, ttl: 2s }',
-      { key: { by: 'cookie', name: 'Shop' }, ttlMs: 2000, secret: '0123456789abcdef', cookie },
+      {
+        key: { by: 'cookie', name: 'Shop' },
+        ttlMs: 2000,
+        secret: '0123456789abcdef',
+        cookie,
+        learns: null,
+      },
     ],
     [
       'sticky: { by: cookie, same_site: strict, secure: false, domain: .Example.com, path: /shop }',
@@ -154,6 +166,19 @@ describe('sticky sessions', () => {
     [
       'trusted_proxies: [10.0.0.1]\nsticky: { by: cookie, name: __Host-a, same_site: none }',
       { ...byIp, key: { by: 'cookie', name: '__Host-a' }, cookie: { ...cookie, sameSite: 'none' } },
+    ],
+    [
+      'sticky: { by: learn, cookie: JSESSIONID, ttl: 30m }',
+      {
+        ...byIp,
+        key: { by: 'cookie', name: 'JSESSIONID' },
+        ttlMs: 1_800_000,
+        learns: 'cookie',
+      },
+    ],
+    [
+      'sticky: { by: socket.io }',
+      { ...byIp, key: { by: 'query', name: 'sid' }, learns: 'socket.io' },
     ],
     ['sticky: { by: header, name: X-User }', { ...byIp, key: { by: 'header', name: 'x-user' } }],
     [

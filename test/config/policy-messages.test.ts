@@ -24,11 +24,14 @@ test.each([
     'sticky: cookie',
     '1:9: sticky: must be false or a mapping, such as { by: cookie }, not "cookie"',
   ],
-  ['sticky: {}', '1:1: sticky.by: is missing: ip, cookie, header or query'],
-  ['sticky: { ttl: 1h }', '1:1: sticky.by: is missing: ip, cookie, header or query'],
+  ['sticky: {}', '1:1: sticky.by: is missing: ip, cookie, header, query, learn or socket.io'],
+  [
+    'sticky: { ttl: 1h }',
+    '1:1: sticky.by: is missing: ip, cookie, header, query, learn or socket.io',
+  ],
   [
     'sticky: { by: cokie }',
-    '1:15: sticky.by: must be one of ip, cookie, header, query, not "cokie" (did you mean "cookie"?)',
+    '1:15: sticky.by: must be one of ip, cookie, header, query, learn, socket.io, not "cokie" (did you mean "cookie"?)',
   ],
   ['sticky: { by: ip, tll: 1h }', '1:19: sticky.tll: unknown key (did you mean "ttl"?)'],
   ['sticky: { by: ip, ttl: 0s }', '1:24: sticky.ttl: must be at least 1ms'],
@@ -108,6 +111,34 @@ test.each([
     `sticky: { by: cookie, path: "${path}" }`,
     `1:29: sticky.path: must be visible ASCII without spaces and without ";", not "${path}"`,
   ]),
+  [
+    'sticky: { by: learn }',
+    '1:11: sticky.cookie: is missing: the name of a cookie, such as session',
+  ],
+  [
+    'sticky: { by: learn, cookie: "a;b" }',
+    '1:30: sticky.cookie: must be the name of a cookie, such as session, not "a;b"',
+  ],
+  [
+    'sticky: { by: learn, cookie: a, name: b }',
+    '1:39: sticky.name: has no meaning by learn: sticky.cookie names the cookie',
+  ],
+  [
+    'sticky: { by: learn, cookie: a, same_site: lax }',
+    '1:44: sticky.same_site: has no meaning by learn: it is an attribute of the cookie',
+  ],
+  [
+    'sticky: { by: cookie, cookie: a }',
+    '1:31: sticky.cookie: is for by: learn; the cookie that Fairlead sets is named by sticky.name',
+  ],
+  [
+    'sticky: { by: socket.io, name: sid }',
+    '1:32: sticky.name: has no meaning by socket.io: leave it out',
+  ],
+  [
+    'sticky: { by: socketio }',
+    '1:15: sticky.by: must be one of ip, cookie, header, query, learn, socket.io, not "socketio" (did you mean "socket.io"?)',
+  ],
   [
     'sticky: { by: ip, path: /shop }',
     '1:25: sticky.path: has no meaning by ip: it is an attribute of the cookie',

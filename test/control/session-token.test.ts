@@ -18,6 +18,7 @@ function sticky(by: 'cookie' | 'ip', secret?: string): Settings['sticky'] {
     ttlMs: 1000,
     secret,
     cookie: isCookie ? { sameSite: 'lax', secure: 'auto', domain: '', path: '/' } : null,
+    learns: null,
   };
 }
 

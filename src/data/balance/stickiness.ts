@@ -4,16 +4,17 @@
  * What a client is known by decides where its session is kept. A cookie carries it, and the client keeps it. An address, a
  * header or a query parameter carries nothing, so the table that all data threads share remembers who had which backend,
  * as HAProxy's stick tables do. There the first choice is by hash: threads that see a client for the first time at once
- * choose alike, and so does a process that has just started and remembers nobody.
+ * choose alike, and so does a process that has just started and remembers nobody. What the backends themselves call their
+ * sessions is learned from their answers: learned-sessions.ts.
  *
  * A backend that keeps no sessions any more (it failed, it was removed) loses them: the client gets another, and that is
  * its session from then on, also once the former is back. A backend that drains, or weighs 0, keeps those it has and gets
  * no others: it is among the keepers and not among the eligible.
  */
-import { ClientTable, NO_ENTRY } from '../../snapshot/client-table.ts';
 import type { SessionCookie, Sticky } from '../../snapshot/snapshot.ts';
-import { hashText } from './hash.ts';
+import type { ResponseHead } from '../wire/head.ts';
 import { IpHash } from './ip-hash.ts';
+import type { SessionTable } from './session-table.ts';
 import type { Candidate } from './strategy.ts';
 
 /** What sessions may know of a backend. */
@@ -21,8 +22,25 @@ export interface SessionBackend extends Candidate {
   readonly spec: { readonly sessionToken: string };
 }
 
+/** Reads the first bytes of an answer's body. */
+export interface BodyLearner {
+  /** Looks at `buffer[start, end)`, borrowed for the length of the call. @returns whether it wants more. */
+  take(buffer: Buffer, start: number, end: number): boolean;
+}
+
+/** A body on its way: its first bytes may name a session. */
+export interface ObservedBody {
+  learner: BodyLearner | null;
+}
+
 /** The sessions of a pool, as one data thread sees them. */
 export interface Sessions<C extends SessionBackend> {
+  /**
+   * A session is nothing to any other backend: its requests wait for the one that has it, and are not tried elsewhere unless
+   * that has failed them. Else they may do without it for once, and a WebSocket takes its session along from a backend
+   * that drains.
+   */
+  readonly isTied: boolean;
   /** Who gets new clients and who keeps those it has. Called on change only, never per request. */
   rebuild(eligible: readonly C[], keepers: readonly C[]): void;
   /**
@@ -46,48 +64,35 @@ export interface Sessions<C extends SessionBackend> {
    * @param isSecure the client came by TLS.
    */
   cookieLine(key: string | null, backend: C, isSecure: boolean): string;
+  /**
+   * Reads what the answer of this backend says of sessions, where that is where they come from.
+   * @param path of the request.
+   * @returns who reads on in the body, if it may say so there.
+   */
+  learn?(key: string | null, path: string, answer: ResponseHead, backend: C): BodyLearner | null;
 }
 
-/** By address, header or query parameter. Values of the table's entries: the backend's id. */
+/** By address, header or query parameter. */
 export class TableSessions<C extends SessionBackend> implements Sessions<C> {
-  readonly #table: ClientTable;
-  readonly #ttlMs: number;
+  readonly isTied = false;
+  readonly #table: SessionTable<C>;
   readonly #firstChoice = new IpHash<C>();
-  readonly #now: () => number;
-  readonly #onEvicted: () => void;
-  #keepers: ReadonlyMap<number, C> = new Map();
 
-  /**
-   * @param memory of the table.
-   * @param now the process clock (snapshot/process-clock.ts); it may be coarse.
-   * @param onEvicted a session was forgotten before its time, for want of room.
-   */
-  constructor(sticky: Sticky, memory: SharedArrayBuffer, now: () => number, onEvicted: () => void) {
-    this.#table = new ClientTable(memory);
-    this.#ttlMs = sticky.ttlMs;
-    this.#now = now;
-    this.#onEvicted = onEvicted;
+  constructor(table: SessionTable<C>) {
+    this.#table = table;
   }
 
   rebuild(eligible: readonly C[], keepers: readonly C[]): void {
     this.#firstChoice.rebuild(eligible);
-    this.#keepers = new Map(keepers.map((keeper) => [keeper.id, keeper]));
+    this.#table.rebuild(keepers);
   }
 
   lookup(key: string | null): C | null {
-    if (key === null) return null;
-    const table = this.#table;
-    const nowMs = this.#now();
-    const entry = table.find(hashText(key, table.seedA), hashText(key, table.seedB), nowMs);
-    if (entry === NO_ENTRY) return null;
-    const backend = this.#keepers.get(table.get(entry, 0)) ?? null;
-    if (backend !== null) table.keepUntil(entry, nowMs + this.#ttlMs);
-    table.release();
-    return backend;
+    return key === null ? null : this.#table.lookup(key);
   }
 
-  isKnown(): boolean {
-    return true;
+  isKnown(key: string): boolean {
+    return this.lookup(key) !== null;
   }
 
   choose(key: string | null, avoid: readonly C[] | null): C | null {
@@ -95,17 +100,7 @@ export class TableSessions<C extends SessionBackend> implements Sessions<C> {
   }
 
   bind(key: string | null, backend: C): void {
-    if (key === null) return;
-    const table = this.#table;
-    const nowMs = this.#now();
-    const entry = table.acquire(hashText(key, table.seedA), hashText(key, table.seedB), nowMs);
-    // All entries of this table expire, so there always is one.
-    if (entry === NO_ENTRY) return;
-    const { hasEvicted } = table;
-    table.set(entry, 0, backend.id);
-    table.keepUntil(entry, nowMs + this.#ttlMs);
-    table.release();
-    if (hasEvicted) this.#onEvicted();
+    if (key !== null) this.#table.put(key, backend);
   }
 
   cookieLine(): string {
@@ -118,7 +113,8 @@ export class TableSessions<C extends SessionBackend> implements Sessions<C> {
  * that says nothing to whoever reads it; one that no keeper has, forged or from elsewhere, is no session.
  */
 export class CookieSessions<C extends SessionBackend> implements Sessions<C> {
-  /** `NAME=`, and the attributes of each kind. */
+  readonly isTied = false;
+  /** Up to the value, and the attributes of each kind. */
   readonly #start: string;
   readonly #attributes: string;
   readonly #secureAttributes: string;

@@ -6,25 +6,20 @@ import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { NO_PASS } from '../../snapshot/counter-cells.ts';
 import type { Backend } from '../backend/backend.ts';
+import type { ObservedBody } from '../balance/stickiness.ts';
 import { letGo } from '../barrier.ts';
 import type { Deadline, Waiting } from '../deadlines.ts';
 import type { View } from '../view.ts';
 import { BODY_NONE } from '../wire/framing.ts';
+import type { ResponseHead } from '../wire/head.ts';
 import type { AttemptRecord } from './access-log.ts';
 import type { Attempt, AttemptOwner } from './attempt.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { IncomingRequest } from './incoming-request.ts';
-import {
-  addedFields,
-  hasAnother,
-  leastBusyIdle,
-  type Picker,
-  pick,
-  pickHedge,
-  unfitForHedge,
-} from './pick.ts';
+import { hasAnother, leastBusyIdle, type Picker, pick, pickHedge, unfitForHedge } from './pick.ts';
 import type { Waiter } from './request-queue.ts';
 import { isHedgeable, isKeepAliveRace } from './retry-decision.ts';
+import { addedFields } from './session-settlement.ts';
 import { noRoom } from './silence.ts';
 import { type Situation, Tries } from './tries.ts';
 import { unserved } from './unserved.ts';
@@ -165,8 +160,10 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   sent(): void {
     const { hedgeAfterMs } = this.view.snapshot.pool.retries;
     if (hedgeAfterMs === 0 || this.#hedge !== null || this.records.length > 0) return;
-    const { pin, facts } = this.request;
-    if (!isHedgeable(facts, pin.connection !== null)) return;
+    const { pin, facts, keys } = this.request;
+    // Another backend knows nothing of a session that is tied to one, and may say so first.
+    const isTied = this.view.sessions?.isTied === true && keys !== null && keys.session !== null;
+    if (!isHedgeable(facts, isTied || pin.connection !== null)) return;
     const { sentAt } = this.current as Attempt;
     this.#timer = this.#owner.context.deadlines.set(sentAt + hedgeAfterMs, this);
   }
@@ -227,8 +224,8 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     return null;
   }
 
-  addedFields(isSecure: boolean): string {
-    return addedFields(this, isSecure);
+  addedFields(head: ResponseHead, body: ObservedBody, isTls: boolean): string {
+    return addedFields(this, head, body, isTls);
   }
 
   #adopt(attempt: Attempt): void {

@@ -6,9 +6,11 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import { type ResponseStart, UNKNOWN_LENGTH } from '../backend/backend-stream.ts';
+import type { BodyLearner, ObservedBody } from '../balance/stickiness.ts';
 import type { DataContext } from '../context.ts';
 import { chunkSizeLine, lastChunk } from '../wire/chunked.ts';
 import { forwardResponse } from '../wire/forward-response.ts';
+import type { ResponseHead } from '../wire/head.ts';
 import { isWebSocket, readUpgrade } from '../wire/upgrade.ts';
 
 /** What the download needs of its exchange. */
@@ -25,7 +27,7 @@ export interface DownloadOwner {
   /** Whether an answer with this status is given up for another attempt: `onAttemptFailed` follows. */
   refuses(status: number): boolean;
   /** Whole field lines that the client gets beside those of the backend; empty as a rule. */
-  addedFields(): string;
+  addedFields(head: ResponseHead, body: ObservedBody): string;
   onResponseHead(status: number): void;
   /** An interim response was relayed. */
   onInterim(status: number): void;
@@ -41,7 +43,8 @@ const TEXT_BYTES = 16 * 1024;
 /** Interim responses before the final one; a backend that sends more is broken. */
 const MAX_INTERIM = 32;
 
-export class Download {
+export class Download implements ObservedBody {
+  learner: BodyLearner | null = null;
   readonly #owner: DownloadOwner;
   #interim = 0;
   #sendsChunks = false;
@@ -68,7 +71,7 @@ export class Download {
     this.#sendsChunks = hasUnknownLength && owner.clientVersionMinor === 1;
     owner.onResponseHead(status);
     const connectionLine = owner.decideConnection(hasUnknownLength && !this.#sendsChunks);
-    this.#text += this.#head(start, connectionLine, owner.addedFields());
+    this.#text += this.#head(start, connectionLine, owner.addedFields(start.head, this));
   }
 
   #takeInterim(start: ResponseStart): void {
@@ -89,7 +92,7 @@ export class Download {
       this.#owner.onAttemptFailed('ERR_BACKEND_UPGRADE', 'a 101 before the end of the request');
       return;
     }
-    this.#text += this.#head(start, '', this.#owner.addedFields());
+    this.#text += this.#head(start, '', this.#owner.addedFields(start.head, this));
     this.flush();
     this.#owner.onSwitched(rest, isWebSocket(readUpgrade(start.head)));
   }
@@ -107,6 +110,7 @@ export class Download {
   }
 
   takeBody(buffer: Buffer, start: number, end: number): void {
+    if (this.learner?.take(buffer, start, end) === false) this.learner = null;
     const length = end - start;
     if (this.#sendsChunks) this.#text += chunkSizeLine(length);
     if (length <= TEXT_BYTES) {

@@ -6,9 +6,11 @@
 import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { type Ending, endingOf } from '../../snapshot/endings.ts';
+import type { ObservedBody } from '../balance/stickiness.ts';
 import { letGo } from '../barrier.ts';
 import type { DataContext } from '../context.ts';
 import type { View } from '../view.ts';
+import type { ResponseHead } from '../wire/head.ts';
 import { NOTHING_SENT } from './access-log.ts';
 import { refusal } from './admission.ts';
 import type { Attempt } from './attempt.ts';
@@ -20,10 +22,8 @@ import { LASTING_MS } from './judgement.ts';
 import { recordExchange } from './ledger.ts';
 import { connectionLine, failureAnswer, optionsAnswer } from './own-answers.ts';
 import { responseLimitMs, silentBackend, silentClient, unfinished } from './silence.ts';
-import { Tunnel, type TunnelOwner } from './tunnel.ts';
+import { SWITCHING_PROTOCOLS, Tunnel, type TunnelOwner } from './tunnel.ts';
 import { createUpload, HOLD_MS, type Upload } from './upload.ts';
-
-const SWITCHING_PROTOCOLS = 101;
 
 export class Exchange implements AttemptsOwner, TunnelOwner {
   readonly context: DataContext;
@@ -310,8 +310,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     return status >= 400 && this.#attempts.mayRefuse(status, this.#upload?.isRepeatable ?? true);
   }
 
-  addedFields(): string {
-    return this.#attempts.addedFields(this.#request.keys?.isSecure ?? this.#client.isTls);
+  addedFields(head: ResponseHead, body: ObservedBody): string {
+    return this.#attempts.addedFields(head, body, this.#client.isTls);
   }
 
   decideConnection(bodyNeedsClose: boolean): string {

@@ -7,7 +7,9 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { ErrorCode } from '../../errors.ts';
+import type { ObservedBody } from '../balance/stickiness.ts';
 import type { DataContext } from '../context.ts';
+import type { ResponseHead } from '../wire/head.ts';
 import type { Attempt, AttemptOwner } from './attempt.ts';
 import { isFaultStatus } from './faults.ts';
 import type { IncomingRequest } from './incoming-request.ts';
@@ -92,8 +94,8 @@ export class Hedge implements AttemptOwner {
     return this.#owner.decideConnection(bodyNeedsClose);
   }
 
-  addedFields(): string {
-    return this.#owner.addedFields();
+  addedFields(head: ResponseHead, body: ObservedBody): string {
+    return this.#owner.addedFields(head, body);
   }
 
   /** Interim responses of an attempt that has not won are left out. */

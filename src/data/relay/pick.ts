@@ -152,6 +152,9 @@ function beginAny(
     if (refusal === null) return attempt;
     hasAnyRefused = true;
     if (refusal === 'ERR_BACKENDS_FULL') picker.isAnyFull = true;
+    if (chosen === 'session' && view.sessions?.isTied === true && !picker.bindsSession) {
+      return refusal;
+    }
     avoid = avoid === null ? [backend] : [...avoid, backend];
   }
 }
@@ -167,7 +170,7 @@ function pickForSession(
   const { request } = picker;
   const key = request.keys?.session ?? null;
   const found = sessions.lookup(key);
-  const takesItAlong = request.facts.upgrade !== '';
+  const takesItAlong = !sessions.isTied && request.facts.upgrade !== '';
   const kept = found !== null && takesItAlong && mustMove(found, view, avoid) ? null : found;
   picker.drainingKeeper = kept === null ? found : null;
   // A full backend sends its client elsewhere for this once; one that has failed it loses its session.
@@ -233,14 +236,4 @@ export function hasAnother(
   if (eligible.some((one) => !isTried(one))) return eligible.some(isLeft);
   // Spares are for what all of the eligible have failed.
   return spares.some(isLeft) || (drainingKeeper !== null && isLeft(drainingKeeper));
-}
-
-/** Field lines of ours for the response of the current attempt; the session is settled by that. */
-export function addedFields(picker: Picker, isSecure: boolean): string {
-  const { backend, view } = picker.current as Attempt;
-  const { sessions, panicLine } = view;
-  if (sessions === null || !picker.bindsSession) return panicLine;
-  const key = picker.request.keys?.session ?? null;
-  sessions.bind(key, backend);
-  return panicLine + sessions.cookieLine(key, backend, isSecure);
 }

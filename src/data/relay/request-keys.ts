@@ -1,5 +1,5 @@
 /** What the pool's policies know a request by: read from its head, while that is at hand, and only where a policy asks. */
-import type { PoolSnapshot } from '../../snapshot/snapshot.ts';
+import type { PoolSnapshot, Sticky } from '../../snapshot/snapshot.ts';
 import { clientNetwork } from '../limit/client-network.ts';
 import { FIELD_FORWARDED_PROTO } from '../wire/fields.ts';
 import type { ForwardContext } from '../wire/forward-request.ts';
@@ -9,7 +9,7 @@ import { type KeyChoice, requestKey } from '../wire/request-key.ts';
 export interface RequestKeys {
   /** For the strategy. */
   readonly hash: string;
-  /** For the session; null where sessions go by cookie and the request has none. */
+  /** For the session; null where sessions go by cookie, or are learned, and the request has none. */
   readonly session: string | null;
   /** For the rate limit. */
   readonly rate: string;
@@ -43,11 +43,16 @@ export function readKeys(
   const rate = rateLimit === null ? null : requestKey(rateLimit.key, head, path);
   return {
     hash: hash ?? clientAddress,
-    session: sticky === null || sticky.cookie !== null ? session : (session ?? clientAddress),
+    session: goesByAddress(sticky) ? (session ?? clientAddress) : session,
     // No header can be written that counts as somebody's address.
     rate: rate === null ? clientNetwork(clientAddress) : `=${rate}`,
     isSecure: sticky?.cookie?.secure === 'auto' && isSecure(head, context),
   };
+}
+
+/** A client that does not say who it is has a session all the same. */
+function goesByAddress(sticky: Sticky | null): boolean {
+  return sticky !== null && sticky.cookie === null && sticky.learns === null;
 }
 
 /** A trusted proxy knows better than our own connection with it. The first of several was the client's. */

@@ -91,7 +91,7 @@ function cookieValue(head: Head, name: string, choice: KeyChoice | null): string
 }
 
 /** The first parameter of that name (`application/x-www-form-urlencoded` as it stands, pairs between `&`). */
-function queryValue(path: string, name: string): string | null {
+export function queryValue(path: string, name: string): string | null {
   let start = indexOf(path, QUESTION_MARK, 0, path.length) + 1;
   while (start < path.length) {
     const end = indexOf(path, AMPERSAND, start, path.length);

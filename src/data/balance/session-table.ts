@@ -1,0 +1,74 @@
+/** Who is with which backend, as all data threads know it: the sessions that clients do not carry themselves. */
+import { ClientTable, NO_ENTRY } from '../../snapshot/client-table.ts';
+import { hashText } from './hash.ts';
+
+/** Keys to backends. An entry's one value is the backend's id; it is kept for a while after each use. */
+export class SessionTable<B extends { readonly id: number }> {
+  readonly #table: ClientTable;
+  readonly #ttlMs: number;
+  readonly #now: () => number;
+  readonly #onEvicted: () => void;
+  #keepers: ReadonlyMap<number, B> = new Map();
+
+  /**
+   * @param memory of the table.
+   * @param now the process clock (snapshot/process-clock.ts); it may be coarse.
+   * @param onEvicted a session was forgotten before its time, for want of room.
+   */
+  constructor(memory: SharedArrayBuffer, ttlMs: number, now: () => number, onEvicted: () => void) {
+    this.#table = new ClientTable(memory);
+    this.#ttlMs = ttlMs;
+    this.#now = now;
+    this.#onEvicted = onEvicted;
+  }
+
+  rebuild(keepers: readonly B[]): void {
+    this.#keepers = new Map(keepers.map((keeper) => [keeper.id, keeper]));
+  }
+
+  /** The backend that keeps this session. */
+  lookup(key: string): B | null {
+    const table = this.#table;
+    const entry = this.#find(key);
+    if (entry === NO_ENTRY) return null;
+    const backend = this.#keepers.get(table.get(entry, 0)) ?? null;
+    if (backend !== null) table.keepUntil(entry, this.#now() + this.#ttlMs);
+    table.release();
+    return backend;
+  }
+
+  put(key: string, { id }: B): void {
+    const table = this.#table;
+    const nowMs = this.#now();
+    const entry = table.acquire(hashText(key, table.seedA), hashText(key, table.seedB), nowMs);
+    // All entries of this table expire, so there always is one.
+    if (entry === NO_ENTRY) return;
+    const { hasEvicted } = table;
+    table.set(entry, 0, id);
+    table.keepUntil(entry, nowMs + this.#ttlMs);
+    table.release();
+    if (hasEvicted) this.#onEvicted();
+  }
+
+  /** A session that is there goes on with this backend; whoever makes up keys makes no entries. */
+  move(key: string, { id }: B): void {
+    const entry = this.#find(key);
+    if (entry === NO_ENTRY) return;
+    this.#table.set(entry, 0, id);
+    this.#table.keepUntil(entry, this.#now() + this.#ttlMs);
+    this.#table.release();
+  }
+
+  forget(key: string): void {
+    const entry = this.#find(key);
+    if (entry === NO_ENTRY) return;
+    this.#table.free(entry);
+    this.#table.release();
+  }
+
+  /** Its bucket is locked if it is there. */
+  #find(key: string): number {
+    const table = this.#table;
+    return table.find(hashText(key, table.seedA), hashText(key, table.seedB), this.#now());
+  }
+}
