@@ -82,6 +82,7 @@ export function decideEligibility(
         .filter((backend) => backend.isBackup && isAlive(backend) && !pickedIds.has(backend.id))
         .map(({ id }) => id),
       isPanic,
+      hint: picked.length === 0 ? hintOf(wanted) : '',
     },
     tenths,
     primaries: known.length,
@@ -92,6 +93,12 @@ export function decideEligibility(
 
 function keepsSessions(backend: Backend): boolean {
   return backend.adminState !== 'disabled' && !backend.hasMovedSessions && isFit(backend);
+}
+
+/** The first that is known: those that meet a pool in its first hour are mostly one for all of its backends. */
+function hintOf(wanted: readonly Backend[]): string {
+  const hinted = wanted.find(({ hint }) => hint !== '');
+  return hinted === undefined ? '' : `${hinted.address.url}: ${hinted.hint}`;
 }
 
 /** Out for nothing but an ejection; primaries before backups. */

@@ -26,6 +26,8 @@ export interface View {
   spares: readonly Backend[];
   /** See `Eligibility.draining`. Changes with `eligible`. */
   draining: readonly Backend[];
+  /** See `Eligibility.hint`. Changes with `eligible`. */
+  hint: string;
   readonly sessions: Sessions<Backend> | null;
   readonly rateLimiter: RateLimiter | null;
   /** What the policies go by has to be read from each request. */
@@ -82,6 +84,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     eligible: [],
     spares: [],
     draining: [],
+    hint: '',
     sessions: pool.sticky === null ? null : createSessions(pool.sticky, parts),
     rateLimiter:
       pool.rateLimit === null
@@ -116,6 +119,7 @@ export function setEligible(view: View, eligibility: Eligibility): void {
   view.eligible = picks;
   view.spares = backendsOf(view, eligibility.spares);
   view.draining = backendsOf(view, eligibility.draining);
+  view.hint = eligibility.hint;
   view.panicLine = eligibility.isPanic ? PANIC_LINE : '';
   view.strategy.rebuild(picks);
   if (view.sessions === null) return;

@@ -48,6 +48,8 @@ export interface Eligibility {
   readonly spares: readonly number[];
   /** Too few are eligible, so that others are picked as well. */
   readonly isPanic: boolean;
+  /** While nobody is picked: what would help one that should be, with its URL, in words for the log. Else empty. */
+  readonly hint: string;
 }
 
 /** The part of a request that a policy goes by. A request that lacks it is taken by its client's address. */

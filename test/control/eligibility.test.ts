@@ -55,6 +55,33 @@ function decide(
   };
 }
 
+describe('the hint', () => {
+  const down = { health: 'unhealthy', hint: 'set health_check_path' } as const;
+
+  it.each<[string, Partial<Backend>[], string]>([
+    [
+      'is the first of those that should be picked',
+      [{ health: 'unhealthy' }, down, { ...down, hint: 'x' }],
+      'http://localhost:8001: set health_check_path',
+    ],
+    ['is not said while somebody is', [down, {}], ''],
+    [
+      'is not of one that nobody wants',
+      [
+        { ...down, adminState: 'disabled' },
+        { ...down, weight: 0 },
+      ],
+      '',
+    ],
+    ['is empty where nothing is known', [{ health: 'unhealthy' }], ''],
+    ['is not said of a pool without backends', [], ''],
+  ])('%s', (_what, changes, hint) => {
+    const backends = changes.map((change, id) => one(id, change));
+    const rules = { slowStartMs: 0, panicThresholdPercent: 50 };
+    expect(decideEligibility(backends, rules, NOW).eligibility.hint).toBe(hint);
+  });
+});
+
 describe('eligibility', () => {
   it.each<[number, number, number, string]>([
     [3, 3, 0, '; full: 3 of 3 requests in flight'],

@@ -18,5 +18,7 @@ export function unserved(error: ErrorCode, isAnyFull: boolean, context: DataCont
     const detail = 'the circuit breakers of all eligible backends let no more requests try them';
     return { code: 'ERR_CIRCUIT_OPEN', detail };
   }
-  return { code: error, detail: `the pool has ${context.view.backends.size} backends` };
+  const { backends, hint } = context.view;
+  const count = backends.size === 1 ? '1 backend' : `${backends.size} backends`;
+  return { code: error, detail: `the pool has ${count}${hint === '' ? '' : `; ${hint}`}` };
 }
