@@ -83,7 +83,7 @@ of a request each one governs.`,
   {
     title: 'Limits',
     keys: ['limits', 'max_connections', 'max_requests', 'queue', 'rate_limit'],
-    example: `limits: { body: 10MiB, client_connections: 20000, connections_per_client: 100 }
+    example: `limits: { body: 10MiB, client_connections: 20000, connections_per_client: 100, buffered: 1GiB }
 max_requests: 200
 queue: { size: 500, timeout: 2s }
 rate_limit: { rate: 100, burst: 20, by: header, name: X-Api-Key }`,

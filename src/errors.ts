@@ -232,6 +232,11 @@ export const ERRORS = {
     proxyStatus: 'connection_terminated',
     message: 'The backend was taken out of use before it had answered.',
   },
+  ERR_BUFFERS_FULL: proxy(
+    499,
+    'proxy_internal_limit_reached',
+    'Too much waited in memory for clients and backends that do not take it.',
+  ),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

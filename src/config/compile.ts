@@ -99,6 +99,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       bodyBytes: limits.body,
       clientConnections: limits.client_connections,
       connectionsPerClient: limits.connections_per_client,
+      bufferedBytes: limits.buffered,
     },
     hasLenientResponses: config.lenient_responses,
     forwarding: {

@@ -100,6 +100,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       body: formatSize(limits.bodyBytes),
       client_connections: limits.clientConnections,
       connections_per_client: limits.connectionsPerClient,
+      buffered: formatSize(limits.bufferedBytes),
     },
     ...policiesOf(settings),
     host_header: hostHeader.kind === 'fixed' ? hostHeader.value : hostHeader.kind,

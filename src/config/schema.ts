@@ -126,6 +126,16 @@ const limits = z.strictObject(
         'Of these, from one address (IPv6: from one /64). 0 or false: no limit. One that comes with a reload counts the connections from then on.',
       )
       .prefault(0),
+    buffered: orNone(
+      size(0, Number.MAX_SAFE_INTEGER).refine((bytes) => bytes === 0 || bytes >= MIB, {
+        error: 'must be at least 1MiB, or 0 for no limit',
+      }),
+      'must be a size, such as 256MiB, or 0 for no limit',
+    )
+      .describe(
+        'Bytes that wait in memory for clients and backends that do not take them, over all connections; above it, those that hold the most are cut. 0 or false: no limit.',
+      )
+      .prefault('256MiB'),
   },
   { error: 'must be a mapping of limits, such as { body: 1MiB }' },
 );

@@ -11,6 +11,7 @@ import { ProcessCounters } from '../snapshot/process-counters.ts';
 import { Barrier } from './barrier.ts';
 import { Deadlines } from './deadlines.ts';
 import { ClientConnections } from './limit/client-connections.ts';
+import { HeldMemory } from './limit/held-memory.ts';
 import { AccessLog } from './relay/access-log.ts';
 import { OpenTunnels } from './relay/open-tunnels.ts';
 import { RequestQueue } from './relay/request-queue.ts';
@@ -40,6 +41,7 @@ export class DataContext {
   readonly io = new ThreadIo();
   readonly clientTables: ClientTables;
   readonly clientConnections: ClientConnections;
+  readonly heldMemory: HeldMemory;
   readonly queue: RequestQueue;
   readonly retryBudget: RetryBudget;
   /** Uniform in [0, 1). */
@@ -68,6 +70,7 @@ export class DataContext {
     this.accessLog = new AccessLog(init.logRing, post, this.counters);
     this.clientTables = init.clientTables;
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
+    this.heldMemory = new HeldMemory(this.counters, init.threadCount, post);
     this.queue = new RequestQueue(this.counters, this.deadlines, this.random);
     this.retryBudget = new RetryBudget(init.threadCount, () => performance.now());
     this.tunnels = new OpenTunnels(Math.random, (backendId, count) =>
@@ -88,6 +91,7 @@ export class DataContext {
   /** The one assignment by which a snapshot takes effect. */
   swapView(view: View): void {
     this.#view = view;
+    this.heldMemory.setLimit(view.snapshot.limits.bufferedBytes);
     this.#spareRequestParsers = [];
     this.#spareResponseParsers = [];
   }

@@ -292,6 +292,12 @@ function writeClients(page: Page, { process, control }: Metrics): void {
     process.acceptedConnections,
   );
   page.single(
+    'fairlead_buffered_bytes',
+    'gauge',
+    'What waits in memory for clients and backends that do not take it.',
+    process.heldBytes,
+  );
+  page.single(
     'fairlead_connections_crashed_total',
     'counter',
     'Client connections closed because their handling threw an exception.',

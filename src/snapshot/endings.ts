@@ -22,6 +22,8 @@ export const ENDINGS = [
   'drain',
   'shutdown',
   'bug',
+  /** `limits.buffered`. */
+  'buffered',
 ] as const;
 
 export type Ending = (typeof ENDINGS)[number];
@@ -36,6 +38,7 @@ const BY_CODE: Partial<Record<ErrorCode, Ending>> = {
   ERR_TOTAL_TIMEOUT: 'total_timeout',
   ERR_CUT_BY_DRAIN: 'drain',
   ERR_CUT_AT_SHUTDOWN: 'shutdown',
+  ERR_BUFFERS_FULL: 'buffered',
 };
 
 const BY_SOURCE = { client: 'client_error', backend: 'backend_error', proxy: 'bug' } as const;

@@ -25,7 +25,9 @@ const P_GATE = 3;
 const P_GATE_OPENS_AT = 4;
 /** Of those that wait, the ones that nobody overtakes. */
 const P_IN_LINE = 5;
-const P_HEADER_CELLS = 6;
+/** KiB that wait in memory. */
+const P_HELD = 6;
+const P_HEADER_CELLS = 7;
 const P_HEADER_BYTES = 64;
 // Int32 gauges of one thread.
 const PS_CLIENTS = 0;
@@ -33,8 +35,9 @@ const PS_QUEUED = 1;
 const PS_IN_LINE = 2;
 /** One at the thread's birth and one for each tick; 0 before. */
 const PS_BEATS = 3;
+const PS_HELD = 4;
 /** An even number: what follows is aligned to 8 bytes. */
-const PS_COUNT = 4;
+const PS_COUNT = 6;
 const PF_ACCEPTED = 0;
 const PF_LOG_LINES_DROPPED = 1;
 const PF_QUEUED = 2;
@@ -135,6 +138,15 @@ export class ProcessCounters {
   clientClosed(): void {
     Atomics.sub(this.#header, P_CLIENTS, 1);
     (this.#share[PS_CLIENTS] as number)--;
+  }
+
+  /** So many bytes wait in this thread's memory now. @returns how many do in all threads together, by the KiB */
+  holds(bytes: number): number {
+    const share = this.#share;
+    const change = Math.ceil(bytes / 1024) - (share[PS_HELD] as number);
+    if (change === 0) return Atomics.load(this.#header, P_HELD) * 1024;
+    (share[PS_HELD] as number) += change;
+    return (Atomics.add(this.#header, P_HELD, change) + change) * 1024;
   }
 
   /** The pool's circuit breaker lets a request through, or does not (`NO_PASS`); half-open, it has a few passes. */
@@ -241,6 +253,8 @@ export class ProcessCounters {
 export interface ProcessTotals {
   readonly clientConnections: number;
   readonly acceptedConnections: number;
+  /** What waits in memory for clients and backends that do not take it. */
+  readonly heldBytes: number;
   readonly logLinesDropped: number;
   /** Requests that wait for a backend with room now; those that have waited so far, and how long altogether. */
   readonly queued: number;
@@ -275,6 +289,7 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
   }
   return {
     clientConnections: Atomics.load(processHeader(buffer), P_CLIENTS),
+    heldBytes: Atomics.load(processHeader(buffer), P_HELD) * 1024,
     queued: Atomics.load(processHeader(buffer), P_QUEUED),
     queuedTotal: cells[PF_QUEUED] as number,
     queueSeconds: cells[PF_QUEUE_SECONDS] as number,
@@ -337,5 +352,6 @@ export function giveBackProcessShare(buffer: SharedArrayBuffer, threadIndex: num
   Atomics.sub(header, P_CLIENTS, share[PS_CLIENTS] as number);
   Atomics.sub(header, P_QUEUED, share[PS_QUEUED] as number);
   Atomics.sub(header, P_IN_LINE, share[PS_IN_LINE] as number);
+  Atomics.sub(header, P_HELD, share[PS_HELD] as number);
   share.fill(0);
 }

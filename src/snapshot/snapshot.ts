@@ -154,6 +154,8 @@ export interface Limits {
   readonly clientConnections: number;
   /** Of these, from one address (IPv6: one /64); 0 means no limit. */
   readonly connectionsPerClient: number;
+  /** Bytes that may wait in the memory of the whole process for who does not take them; 0 means no limit. */
+  readonly bufferedBytes: number;
 }
 
 export interface Forwarding {

@@ -143,6 +143,10 @@ test.each([
     '1:17: limits.body: must be a size, such as 1MiB, or 0 for no limit, not true',
   ],
   [
+    'limits: { buffered: 64KiB }',
+    '1:21: limits.buffered: must be at least 1MiB, or 0 for no limit',
+  ],
+  [
     'limits: { client_connections: x }',
     '1:31: limits.client_connections: must be a whole number, or 0 for no limit, not "x"',
   ],

@@ -41,7 +41,7 @@ test('an empty config retries and ejects, and nothing more', () => {
     slowStartMs: 0,
     panicThresholdPercent: 50,
     timeouts: { totalMs: 0 },
-    limits: { connectionsPerClient: 0 },
+    limits: { connectionsPerClient: 0, bufferedBytes: 268_435_456 },
   });
   expect(notesOf('')).toEqual([]);
 });
@@ -96,6 +96,8 @@ test.each([
   ['panic_threshold_percent: false', { panicThresholdPercent: 0 }],
   ['timeouts: { total: 1s }', { timeouts: { totalMs: 1000 } }],
   ['timeouts: { total: false }', { timeouts: { totalMs: 0 } }],
+  ['limits: { buffered: 2MiB }', { limits: { bufferedBytes: 2_097_152 } }],
+  ['limits: { buffered: false }', { limits: { bufferedBytes: 0 } }],
   ['limits: { connections_per_client: 9 }', { limits: { connectionsPerClient: 9 } }],
   [
     'backends: [{ url: ":1", weight: 0 }, { url: ":2", backup: true }]',

@@ -72,6 +72,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
       bodyBytes: 0,
       clientConnections: 0,
       connectionsPerClient: 0,
+      bufferedBytes: 0,
     },
     forwarding: {
       hostHeader: { kind: 'client' },

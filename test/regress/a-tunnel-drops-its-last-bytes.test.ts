@@ -20,7 +20,10 @@ test.each(['the backend', 'the client'])(
     };
     const client = { endWriting: () => events.push('fin to the client') };
     const owner = {
-      context: { tunnels: new OpenTunnels(Math.random, () => {}) },
+      context: {
+        heldMemory: { paused: () => {} },
+        tunnels: new OpenTunnels(Math.random, () => {}),
+      },
       onTunnelBytes: () => {},
       onTunnelOver: () => events.push('over'),
       onTunnelBroken: () => events.push('broken'),

@@ -115,6 +115,10 @@ export class BackendConnection implements ConnectUser, Settling {
     return this.#stream === null || this.#stream.isFlushed;
   }
 
+  get heldBytes(): number {
+    return this.#stream === null ? 0 : this.#stream.heldBytes;
+  }
+
   get needsDrain(): boolean {
     return this.#stream !== null && this.#stream.needsDrain;
   }

@@ -64,6 +64,8 @@ export interface BackendStream {
   readonly hasAnswered: boolean;
   /** No more should be sent until `onRoom`. */
   readonly needsDrain: boolean;
+  /** Memory that waits for either side. */
+  readonly heldBytes: number;
 
   /** @param length of the body; 0 as well where there is none. An unknown one ends with `end`. */
   sendHead(start: RequestStart, host: string, length: number): void;

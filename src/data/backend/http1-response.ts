@@ -98,6 +98,11 @@ export class Http1Response {
     this.#parser = null;
   }
 
+  /** Of a head that is not complete yet. */
+  get heldBytes(): number {
+    return this.#partial === null ? 0 : this.#partial.length;
+  }
+
   get isHeadDone(): boolean {
     return this.#state !== AT_HEAD;
   }

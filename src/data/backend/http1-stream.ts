@@ -61,6 +61,10 @@ export class Http1Stream implements BackendStream, ConnectionUser {
     return this.#response.hasBytes;
   }
 
+  get heldBytes(): number {
+    return this.connection.heldBytes + this.#response.heldBytes;
+  }
+
   get needsDrain(): boolean {
     return this.connection.needsDrain;
   }

@@ -5,8 +5,10 @@
  * comes is thrown away so that a reset does not destroy the answer on its way), closed.
  */
 import type { ErrorCode } from '../../errors.ts';
+import { endingOf } from '../../snapshot/endings.ts';
 import { guarded, letGo } from '../barrier.ts';
 import type { DataContext } from '../context.ts';
+import type { Holder } from '../limit/held-memory.ts';
 import { BackendPin } from '../relay/backend-pin.ts';
 import { Exchange } from '../relay/exchange.ts';
 import type { ExchangeClient } from '../relay/exchange-client.ts';
@@ -31,14 +33,12 @@ import { refusal } from './refusal.ts';
 const INPUT_HIGH_WATER = 64 * 1024;
 /** Pipelined requests taken in one turn of the event loop: other clients have their turn in between. */
 const REQUESTS_PER_TURN = 16;
-/** How often a client is looked at that has not read its last answer to the end. */
-const READER_CHECK_MS = 1_000;
 
 const IS_READING = 0;
 const IS_LINGERING = 1;
 const IS_CLOSED = 2;
 
-export class ClientConnection implements ExchangeClient, StreamUser {
+export class ClientConnection implements ExchangeClient, StreamUser, Holder {
   forwardContext: ForwardContext;
   bytesOut = 0;
   deadlineMs: number;
@@ -103,6 +103,7 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     if (this.#isPaused) return;
     this.#isPaused = true;
     this.#stream.pause();
+    this.#context.heldMemory.paused();
   }
 
   resume(): void {
@@ -146,11 +147,12 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     if (this.#exchange !== null) {
       this.#exchange.onDeadline();
     } else if (this.unsentBytes > 0) {
-      this.#waitForReader();
+      this.#readerWatch ??= new ReaderWatch();
+      this.deadlineMs = this.#readerWatch.nextLookMs(this.unsentBytes, this.#context);
+      if (this.deadlineMs === 0) this.reset();
     } else if (this.#state === IS_LINGERING) {
       this.#destroy();
     } else if (this.#begunBytes === 0) {
-      // Nothing was begun, so there is nothing to answer.
       this.#linger();
     } else {
       const { headMs } = this.#context.view.snapshot.timeouts;
@@ -163,19 +165,6 @@ export class ClientConnection implements ExchangeClient, StreamUser {
   /** Of a head that is not complete yet. */
   get #begunBytes(): number {
     return this.#parser?.isUntouched === false ? (this.#input?.length ?? 0) : 0;
-  }
-
-  /** An answer is not read to its end yet: a slow reader keeps its connection, one that stopped is cut. */
-  #waitForReader(): void {
-    const { nowMs, view } = this.#context;
-    const { idleMs } = view.snapshot.timeouts;
-    this.#readerWatch ??= new ReaderWatch();
-    if (!this.#readerWatch.hasStopped(this.unsentBytes, nowMs, idleMs)) {
-      this.deadlineMs = nowMs + READER_CHECK_MS;
-      return;
-    }
-    this.#context.counters.cutOff('client_timeout');
-    this.reset();
   }
 
   /** Answers what a new connection has said first without serving it: `bytes` are borrowed. */
@@ -193,15 +182,23 @@ export class ClientConnection implements ExchangeClient, StreamUser {
     return true;
   }
 
-  /** Shutdown is out of patience: whatever runs here is cut. @returns whether the client has lost something by it. */
-  abandon(): boolean {
+  get heldBytes(): number {
+    const input = this.#input === null ? 0 : this.#input.buffer.length;
+    return this.#stream.heldBytes + input + (this.#exchange?.heldBytes ?? 0);
+  }
+
+  cutForMemory(): void {
+    this.abandon('ERR_BUFFERS_FULL', `${this.heldBytes} bytes waited (limits.buffered)`);
+  }
+
+  /** Whatever runs here is cut. @returns whether the client has lost something by it. */
+  abandon(code: ErrorCode, detail: string): boolean {
     if (this.#state === IS_CLOSED) return false;
     const isLoss = this.#exchange !== null || this.#begunBytes > 0 || this.unsentBytes > 0;
     const exchange = this.#exchange;
     this.#exchange = null;
-    // The exchange of what waits is over, and logged.
-    if (exchange === null && this.unsentBytes > 0) this.#context.counters.cutOff('shutdown');
-    exchange?.onClientGone('cut off by the end of the proxy', 'ERR_CUT_AT_SHUTDOWN');
+    if (exchange !== null) exchange.onClientGone(detail, code);
+    else if (isLoss) this.#context.counters.cutOff(endingOf(code));
     this.reset();
     return isLoss;
   }

@@ -36,6 +36,7 @@ export class Listener implements TlsAcceptorUser {
 
   constructor(context: DataContext, material: TlsMaterial | undefined, ticketKeys: Uint8Array) {
     this.#context = context;
+    context.heldMemory.watch(() => this.#connections.keys());
     this.#tls =
       material === undefined ? null : new TlsAcceptor(material, ticketKeys, context.io, this);
     // Who leaves within the TLS handshake has left: half-open only from its end on.
@@ -85,6 +86,7 @@ export class Listener implements TlsAcceptorUser {
     for (const connection of this.#connections.keys()) {
       if (connection.deadlineMs <= nowMs) guarded(connection, () => connection.onDeadline());
     }
+    this.#context.barrier.run('the weighing of memory', () => this.#context.heldMemory.weigh());
   }
 
   /**
@@ -113,7 +115,7 @@ export class Listener implements TlsAcceptorUser {
     let cut = 0;
     for (const connection of this.#connections.keys()) {
       guarded(connection, () => {
-        if (connection.abandon()) cut++;
+        if (connection.abandon('ERR_CUT_AT_SHUTDOWN', 'cut off by the end of the proxy')) cut++;
       });
     }
     this.#tls?.destroy();

@@ -1,14 +1,25 @@
 /** Looks from time to time whether a client reads on that has not read its last answer to the end. */
+import type { DataContext } from '../context.ts';
+
+const LOOK_EVERY_MS = 1_000;
+
 export class ReaderWatch {
   #unsentBytes = 0;
   /** When it was last seen to have read. */
   #readSinceMs = 0;
 
-  /** A slow reader keeps its connection, one that has read nothing for `idleMs` does not. */
-  hasStopped(unsentBytes: number, nowMs: number, idleMs: number): boolean {
-    if (unsentBytes === this.#unsentBytes) return nowMs - this.#readSinceMs >= idleMs;
-    this.#unsentBytes = unsentBytes;
-    this.#readSinceMs = nowMs;
-    return false;
+  /**
+   * A slow reader keeps its connection, one that has read nothing for `timeouts.idle` does not.
+   * @returns when to look again; 0: it has stopped, which is counted.
+   */
+  nextLookMs(unsentBytes: number, { nowMs, view, counters }: DataContext): number {
+    if (unsentBytes !== this.#unsentBytes) {
+      this.#unsentBytes = unsentBytes;
+      this.#readSinceMs = nowMs;
+    } else if (nowMs - this.#readSinceMs >= view.snapshot.timeouts.idleMs) {
+      counters.cutOff('client_timeout');
+      return 0;
+    }
+    return nowMs + LOOK_EVERY_MS;
   }
 }

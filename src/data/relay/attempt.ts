@@ -159,6 +159,11 @@ export class Attempt implements BackendStreamUser {
     return this.#stream?.needsDrain === true;
   }
 
+  /** Memory that waits on the backend's side. */
+  get heldBytes(): number {
+    return this.#stream === null ? 0 : this.#stream.heldBytes;
+  }
+
   /** Sends the head, and what of the body is at hand. */
   send(request: IncomingRequest, upload: Upload | null): void {
     const stream = this.#open();
@@ -286,7 +291,10 @@ export class Attempt implements BackendStreamUser {
 
   onFlush(): void {
     (this.#download as Download).flush();
-    if (this.#owner.isClientFull) this.#stream?.pause();
+    if (this.#owner.isClientFull) {
+      this.#stream?.pause();
+      this.#owner.context.heldMemory.paused();
+    }
     this.judgement.goesOn(this.#owner.context.nowMs);
   }
 

@@ -72,6 +72,10 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     return this.#attempts.current;
   }
 
+  get heldBytes(): number {
+    return (this.#upload?.keptBytes ?? 0) + (this.#attempt?.heldBytes ?? 0);
+  }
+
   /** More of the request's body is to come. */
   get isUploadOpen(): boolean {
     return this.#upload !== null && !this.#upload.isComplete;
@@ -348,10 +352,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   onSwitched(rest: Buffer, isWebSocket: boolean): void {
     const attempt = this.#attempt as Attempt;
-    const now = performance.now();
-    attempt.headCame(SWITCHING_PROTOCOLS, now);
-    this.#firstByteMs = now - this.#startedAt;
-    this.#status = SWITCHING_PROTOCOLS;
+    this.onResponseHead(SWITCHING_PROTOCOLS);
     this.#phase = Phase.TUNNEL;
     this.#hasSentHead = true;
     this.#tunnel = new Tunnel(this, this.#client, attempt.giveConnection(), isWebSocket);

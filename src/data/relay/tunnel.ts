@@ -30,7 +30,10 @@ export interface TunnelClient {
 }
 
 export interface TunnelOwner extends Victim {
-  readonly context: { readonly tunnels: OpenTunnels };
+  readonly context: {
+    readonly tunnels: OpenTunnels;
+    readonly heldMemory: { paused(): void };
+  };
   /** Bytes went through: the silence is over. */
   onTunnelBytes(): void;
   /** It has ended. @param ended null: both sides have, in order */
@@ -110,7 +113,10 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
     const end = this.#frames.advance(buffer, 0, length, this.#mustGoAway);
     this.#client.sendBytes(buffer, 0, end);
     if (this.#mustGoAway && this.#frames.isAtBoundary) this.#close();
-    else if (this.#client.needsDrain) this.#backend.pause();
+    else if (this.#client.needsDrain) {
+      this.#backend.pause();
+      this.#owner.context.heldMemory.paused();
+    }
   }
 
   clientDrained(): void {

@@ -105,6 +105,11 @@ export class Upload {
     this.isComplete = contentLength === 0;
   }
 
+  /** Held for a backend, or for a second attempt. */
+  get keptBytes(): number {
+    return this.#heldBytes + (this.#sent === null ? 0 : this.#sentBytes);
+  }
+
   get isHeldFull(): boolean {
     return this.#heldBytes >= HELD_HIGH_WATER;
   }

@@ -23,6 +23,8 @@ export interface ByteStream {
   readonly needsDrain: boolean;
   /** Bytes in user space that wait to leave; shrinks as the peer reads. */
   readonly unsentBytes: number;
+  /** Memory that the bytes that wait take, and the reading of more. */
+  readonly heldBytes: number;
   /** Nothing waits in user space. */
   readonly isFlushed: boolean;
   /** Without a leading `::ffff:` or not, as the system says; undefined once the connection is gone. */

@@ -42,6 +42,10 @@ export class SocketStream implements ByteStream {
     return this.#socket.writableLength + (handle?.writeQueueSize ?? 0);
   }
 
+  get heldBytes(): number {
+    return this.unsentBytes;
+  }
+
   get isFlushed(): boolean {
     return this.#socket.writableLength === 0;
   }

@@ -41,6 +41,8 @@ interface OwnedHandle extends TcpHandle {
 interface PendingWrite extends StreamRequest {
   stream: TcpStream;
   length: number;
+  /** Of the memory that this write alone keeps. */
+  held: number;
   chunk: Chunk | null;
   bytes: unknown;
 }
@@ -56,9 +58,9 @@ function onRead(this: TcpHandle): Uint8Array | undefined {
 }
 
 function onWritten(this: StreamRequest, status: number): void {
-  const { stream, length, chunk } = this as PendingWrite;
+  const { stream, length, held, chunk } = this as PendingWrite;
   try {
-    stream.written(length, chunk, status);
+    stream.written(length, held, chunk, status);
   } catch (error) {
     stream.onCrashed(error);
   }
@@ -76,6 +78,8 @@ export class TcpStream implements ByteStream, Sender {
   #isPaused = false;
   /** Bytes of writes that the system has not taken whole. */
   #pendingBytes = 0;
+  /** Of the memory that they keep: a chunk is kept whole. */
+  #keptBytes = 0;
   /** Text that leaves at the end of the round. */
   #queued = '';
   #corked: (string | Buffer)[] | null = null;
@@ -98,6 +102,10 @@ export class TcpStream implements ByteStream, Sender {
 
   get unsentBytes(): number {
     return this.#isClosed ? 0 : this.#queued.length + this.#handle.writeQueueSize;
+  }
+
+  get heldBytes(): number {
+    return this.#queued.length + this.#keptBytes + (this.#chunk === null ? 0 : READ_BYTES);
   }
 
   get isFlushed(): boolean {
@@ -286,7 +294,12 @@ export class TcpStream implements ByteStream, Sender {
     write.bytes = bytes;
     write.chunk = chunk;
     write.oncomplete = onWritten;
-    if (chunk !== null) chunk.writes++;
+    write.held = length;
+    if (chunk !== null) {
+      write.held = chunk.writes === 0 ? READ_BYTES : 0;
+      chunk.writes++;
+    }
+    this.#keptBytes += write.held;
     this.#pendingBytes += length;
     if (this.#pendingBytes >= HIGH_WATER) this.needsDrain = true;
     // Done within the call already: told later all the same, as everything that a write brings about.
@@ -295,12 +308,13 @@ export class TcpStream implements ByteStream, Sender {
   }
 
   /** A write that had to wait is done. */
-  written(length: number, chunk: Chunk | null, status: number): void {
+  written(length: number, held: number, chunk: Chunk | null, status: number): void {
     if (chunk !== null) {
       chunk.writes--;
       this.#io.giveBack(chunk);
     }
     this.#pendingBytes -= length;
+    this.#keptBytes -= held;
     if (this.#isClosed) return;
     if (status < 0) {
       this.#failWriting(describeError('write', status));

@@ -85,6 +85,10 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
     return this.#queued.length + this.#waitingBytes + this.#writer.unsentBytes;
   }
 
+  get heldBytes(): number {
+    return this.unsentBytes;
+  }
+
   get isFlushed(): boolean {
     return this.#queued === '' && this.#waiting === null && !this.#writer.isAwaited;
   }
