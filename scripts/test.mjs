@@ -40,7 +40,13 @@ const vitestArguments = [
 const testNode = process.env.FAIRLEAD_TEST_NODE ?? process.execPath;
 
 /** Programs that tests run, and the Debian packages that hold them. */
-const SYSTEM_TOOLS = { ab: 'apache2-utils', hey: 'hey', openssl: 'openssl', curl: 'curl' };
+const SYSTEM_TOOLS = {
+  ab: 'apache2-utils',
+  hey: 'hey',
+  openssl: 'openssl',
+  curl: 'curl',
+  script: 'bsdutils',
+};
 
 function say(line) {
   process.stdout.write(`${line}\n`);
