@@ -6,14 +6,13 @@ import { type AddressInfo, createServer, connect as netConnect, type Socket } fr
 import tls from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import type { ByteStream } from '../../src/data/stream/byte-stream.ts';
-import { type ConnectUser, connect } from '../../src/data/stream/connect.ts';
+import { type ConnectUser, connect, takeHandle } from '../../src/data/stream/connect.ts';
 import { awaitFirstBytes } from '../../src/data/stream/first-bytes.ts';
 import { SocketStream } from '../../src/data/stream/socket-stream.ts';
-import { isKnownHandle } from '../../src/data/stream/tcp-handles.ts';
 import { TcpStream } from '../../src/data/stream/tcp-stream.ts';
 import { ThreadIo } from '../../src/data/stream/thread-io.ts';
 import { hasTlsHandles, type TlsHandle } from '../../src/data/stream/tls-handles.ts';
-import { acceptTls, encodeProtocols } from '../../src/data/stream/tls-handshake.ts';
+import { acceptTls, beginTls, encodeProtocols } from '../../src/data/stream/tls-handshake.ts';
 import { TlsStream } from '../../src/data/stream/tls-stream.ts';
 import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
@@ -32,6 +31,11 @@ class Recorder implements ConnectUser {
     this.bytes += length;
     if (this.onEachRead !== null) this.onEachRead(buffer, length);
     else this.#chunks.push(Buffer.from(buffer.subarray(0, length)));
+  }
+  clear(): void {
+    this.bytes = 0;
+    this.events.length = 0;
+    this.#chunks.length = 0;
   }
   get received(): Buffer {
     return Buffer.concat(this.#chunks);
@@ -125,10 +129,8 @@ function contextOf(): tls.SecureContext {
 async function acceptedOverTls(io: ThreadIo): Promise<Pair> {
   const context = contextOf();
   const { peer, carrier, accepted } = await tlsClient();
-  const holder = accepted as unknown as { _handle: unknown };
-  const handle = holder._handle;
-  if (!isKnownHandle(handle) || !hasTlsHandles()) throw new Error('no handles');
-  holder._handle = null;
+  const handle = takeHandle(accepted);
+  if (handle === null || !hasTlsHandles()) throw new Error('no handles');
   const user = new Recorder();
   const secured = new Promise<ByteStream>((resolve, reject) => {
     const onCrashed = reject;
@@ -141,7 +143,7 @@ async function acceptedOverTls(io: ThreadIo): Promise<Pair> {
     awaitFirstBytes(handle, io, { onFirstBytes, onNothing: onHandshakeFailed, onCrashed });
   });
   const [stream] = await Promise.all([secured, once(peer, 'secureConnect')]);
-  await settled(stream, peer);
+  await settled(stream, user, peer);
   return ready(stream, user, peer, carrier);
 }
 
@@ -152,16 +154,74 @@ async function acceptedOverTlsOnSocket(): Promise<Pair> {
   const socket = new tls.TLSSocket(accepted, { isServer: true, secureContext });
   await Promise.all([once(socket, 'secure'), once(peer, 'secureConnect')]);
   const stream = new SocketStream(socket, user, false);
-  await settled(stream, peer);
+  await settled(stream, user, peer);
   return ready(stream, user, peer, carrier);
 }
 
-/** Out of the handshake's last step, and its tickets have been read. */
-async function settled(stream: ByteStream, peer: Socket): Promise<void> {
+/** A TLS server's side of a connection that is made to it, and what that must trust. */
+async function tlsServer(): Promise<{
+  port: number;
+  peer: Promise<Pick<Pair, 'peer' | 'carrier'>>;
+  ca: Buffer;
+}> {
+  const { cert_file, key_file } = makeCertificate();
+  const ca = readFileSync(cert_file);
+  const secureContext = tls.createSecureContext({ cert: ca, key: readFileSync(key_file) });
+  const { port, accepted } = await listening();
+  const peer = accepted.then(async (carrier) => {
+    const socket = new tls.TLSSocket(carrier, { isServer: true, secureContext });
+    await once(socket, 'secure');
+    return { peer: socket, carrier };
+  });
+  return { port, peer, ca };
+}
+
+async function connectedOverTls(io: ThreadIo): Promise<Pair> {
+  const { port, peer: accepted, ca } = await tlsServer();
+  const socket = netConnect({ host: '127.0.0.1', port });
+  await once(socket, 'connect');
+  const carrier = takeHandle(socket);
+  if (carrier === null || !hasTlsHandles()) throw new Error('no handles');
+  const user = new Recorder();
+  const terms = {
+    context: tls.createSecureContext({ ca }),
+    protocols: encodeProtocols(['http/1.1']),
+  };
+  const secured = new Promise<ByteStream>((resolve, reject) => {
+    const onSecure = (secure: TlsHandle) => resolve(new TlsStream(secure, user, io));
+    const handshake = { onSecure, onHandshakeFailed: reject, onCrashed: reject };
+    beginTls(carrier, terms, { host: 'localhost', port }, io, handshake);
+  });
+  const [stream, { peer, carrier: below }] = await Promise.all([secured, accepted]);
+  await settled(stream, user, peer);
+  return ready(stream, user, peer, below);
+}
+
+async function connectedOverTlsOnSocket(): Promise<Pair> {
+  const { port, peer: accepted, ca } = await tlsServer();
+  const socket = tls.connect({
+    host: 'localhost',
+    port,
+    ca,
+    allowHalfOpen: true,
+  } as tls.ConnectionOptions);
+  await once(socket, 'secureConnect');
+  const user = new Recorder();
+  const stream = new SocketStream(socket, user, false);
+  const { peer, carrier } = await accepted;
+  await settled(stream, user, peer);
+  return ready(stream, user, peer, carrier);
+}
+
+/** Out of the handshake's last step, and either side has read its tickets. */
+async function settled(stream: ByteStream, user: Recorder, peer: Socket): Promise<void> {
   await soon();
   stream.writeText('ready');
   await once(peer, 'readable');
   peer.read();
+  peer.write('ready');
+  await waitFor(() => user.bytes === 5);
+  user.clear();
 }
 
 function pair(open: Open, io = new ThreadIo()): Promise<Pair> {
@@ -193,8 +253,10 @@ const WRITE_FAILED = /^write failed: write (EPIPE|ECONNRESET)$/;
 describe.each<readonly [string, Open, string, RegExp]>([
   ['on a TCP handle', connected, 'ECONNRESET', WRITE_FAILED],
   ['on a socket', connectedOnSocket, 'ECONNRESET', WRITE_FAILED],
+  ['over TLS on a handle, connected,', connectedOverTls, 'ECONNRESET', WRITE_FAILED],
   ['over TLS on a handle, accepted,', acceptedOverTls, 'ECONNRESET', WRITE_FAILED],
   // It ends without close_notify; and once it has read, it goes on for a read although it is paused.
+  ['over TLS on a socket, connected,', connectedOverTlsOnSocket, 'end', /ECONNRESET|EPIPE/],
   ['over TLS on a socket, accepted,', acceptedOverTlsOnSocket, 'end', /ECONNRESET|EPIPE/],
 ])('a stream %s', (_name, open, resetAs, failsAs) => {
   test('sends texts, bytes and corked pieces in the order they were written', async () => {

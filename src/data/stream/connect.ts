@@ -6,6 +6,14 @@ import { SocketStream } from './socket-stream.ts';
 import { isKnownHandle, type TcpHandle } from './tcp-handles.ts';
 import { TcpStream } from './tcp-stream.ts';
 import type { ThreadIo } from './thread-io.ts';
+import { hasTlsHandles } from './tls-handles.ts';
+import {
+  beginTls,
+  encodeProtocols,
+  type HandshakeTerms,
+  type HandshakeUser,
+} from './tls-handshake.ts';
+import { TlsStream } from './tls-stream.ts';
 
 export interface Destination {
   readonly host: string;
@@ -42,18 +50,22 @@ export function connect(destination: Destination, user: ConnectUser, io: ThreadI
       },
     },
   };
-  const socket = isTls
+  const isTlsOfSocket = isTls && !hasTlsHandles();
+  const socket = isTlsOfSocket
     ? tls.connect({
         ...options,
         ...(net.isIP(host) === 0 ? { servername: host } : {}),
-        ALPNProtocols: ['http/1.1'],
+        ALPNProtocols: [...PROTOCOLS],
       })
     : net.connect(options);
+  let giveUp = (): void => {
+    socket.destroy();
+  };
   let isOver = false;
   const fail = (error: Error): void => {
     if (isOver) return;
     isOver = true;
-    socket.destroy();
+    giveUp();
     try {
       user.onConnectFailed(error);
     } catch (exception) {
@@ -62,18 +74,39 @@ export function connect(destination: Destination, user: ConnectUser, io: ThreadI
   };
   socket.on('error', fail);
   socket.on('close', () => fail(new Error('the connection closed')));
-  socket.on(isTls ? 'secureConnect' : 'connect', () => {
+  const secure = (carrier: TcpHandle): void => {
+    const handshake: HandshakeUser = {
+      onHandshakeFailed: fail,
+      onSecure: (handle) => {
+        isOver = true;
+        user.onConnected(new TlsStream(handle, user, io));
+      },
+      onCrashed: (error) => {
+        isOver = true;
+        user.onCrashed(error);
+      },
+    };
+    giveUp = beginTls(carrier, terms(), destination, io, handshake);
+  };
+  socket.on(isTlsOfSocket ? 'secureConnect' : 'connect', () => {
     if (isOver) return;
-    isOver = true;
-    const handle = isTls ? null : takeHandle(socket);
+    const handle = isTlsOfSocket ? null : takeHandle(socket);
+    if (handle === null && isTls && !isTlsOfSocket) {
+      fail(new Error('there is no handle for TLS to run on'));
+      return;
+    }
+    isOver = !isTls || handle === null;
     try {
-      if (handle !== null) {
-        user.onConnected(new TcpStream(handle, user, io, false));
-      } else {
+      if (handle === null) {
         stream = new SocketStream(socket, user, true);
         user.onConnected(stream);
+      } else if (isTls) {
+        secure(handle);
+      } else {
+        user.onConnected(new TcpStream(handle, user, io, false));
       }
     } catch (exception) {
+      isOver = true;
       user.onCrashed(exception);
       if (handle !== null) handle.close();
       else socket.destroy();
@@ -82,13 +115,22 @@ export function connect(destination: Destination, user: ConnectUser, io: ThreadI
   return {
     cancel: () => {
       isOver = true;
-      socket.destroy();
+      giveUp();
     },
   };
 }
 
+const PROTOCOLS: readonly string[] = ['http/1.1'];
+let ourTerms: HandshakeTerms | undefined;
+
+/** The same for every backend, and dear to make: it holds the authorities that are trusted. */
+function terms(): HandshakeTerms {
+  ourTerms ??= { context: tls.createSecureContext(), protocols: encodeProtocols(PROTOCOLS) };
+  return ourTerms;
+}
+
 /** The socket has done its work, which was to find an address that answers: its handle is ours, and it is let go. */
-function takeHandle(socket: net.Socket): TcpHandle | null {
+export function takeHandle(socket: net.Socket): TcpHandle | null {
   const holder = socket as unknown as { _handle: unknown };
   const handle = holder._handle;
   if (!isKnownHandle(handle)) return null;

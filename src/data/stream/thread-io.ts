@@ -13,6 +13,7 @@
  */
 
 import type { Victim } from '../barrier.ts';
+import { TlsSessions } from './tls-sessions.ts';
 
 /** One read at most. Twice as much saves nothing, and half of it does not hold a body of 64 KiB with its head. */
 export const READ_BYTES = 128 * 1024;
@@ -39,6 +40,7 @@ export class ThreadIo {
   lent: Chunk | null = null;
   /** Chunks that are read into or written from. */
   chunksInUse = 0;
+  readonly sessions = new TlsSessions();
   readonly #spare: Chunk[] = [];
   #senders: Sender[] = [];
   #otherSenders: Sender[] = [];

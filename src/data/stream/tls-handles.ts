@@ -17,6 +17,8 @@ export interface TlsHandle {
   /** A broken record, or whatever else OpenSSL says. */
   onerror: (this: TlsHandle, error: Error) => void;
   onhandshakedone: (this: TlsHandle) => void;
+  /** At a client: a session that the next handshake may resume. */
+  onnewsession: (this: TlsHandle, id: Buffer, session: Buffer) => void;
   /** What the encrypted bytes go through; kept for as long as it is in use. */
   carrier: TcpHandle;
   /** Encrypted bytes, until the write that they are of is over. */
@@ -28,6 +30,16 @@ export interface TlsHandle {
   receive(bytes: Uint8Array): void;
   setALPNProtocols(protocols: Uint8Array): void;
   setVerifyMode(asksForCertificate: boolean, refuses: boolean): void;
+  setServername(name: string): void;
+  setSession(session: Buffer): void;
+  enableSessionCallbacks(): void;
+  /** Sends a client's hello. */
+  start(): void;
+  /** What is wrong with the peer's certificate, but for its names; null: nothing. */
+  verifyError(): Error | null;
+  getPeerCertificate(isWhole: boolean): tls.PeerCertificate;
+  isSessionReused(): boolean;
+  getProtocol(): string | null;
   /** The writes: 0, or a negative error and then nothing has begun. */
   writeLatin1String(request: StreamRequest, text: string): number;
   writeBuffer(request: StreamRequest, bytes: Uint8Array): number;
@@ -50,6 +62,14 @@ const METHODS: readonly (keyof TlsHandle)[] = [
   'receive',
   'setALPNProtocols',
   'setVerifyMode',
+  'setServername',
+  'setSession',
+  'enableSessionCallbacks',
+  'start',
+  'verifyError',
+  'getPeerCertificate',
+  'isSessionReused',
+  'getProtocol',
   'writeLatin1String',
   'writeBuffer',
   'writev',

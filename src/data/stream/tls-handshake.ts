@@ -1,7 +1,8 @@
 /** The handshake of a TLS connection on Node's handle, up to the stream that comes of it. */
-import type { SecureContext } from 'node:tls';
+import net from 'node:net';
+import tls from 'node:tls';
 import type { Victim } from '../barrier.ts';
-import { readResult, type TcpHandle } from './tcp-handles.ts';
+import { describeError, END_OF_FILE, readResult, type TcpHandle } from './tcp-handles.ts';
 import type { ThreadIo } from './thread-io.ts';
 import { closeTls, listenTo, type TlsHandle, wrapHandle } from './tls-handles.ts';
 
@@ -10,12 +11,12 @@ export interface HandshakeUser extends Victim {
   /** The handle is the user's. */
   onSecure(handle: TlsHandle): void;
   /** The connection is closed; the peer has left, or one of the two sides does not like what it has seen. */
-  onHandshakeFailed(): void;
+  onHandshakeFailed(error: NodeJS.ErrnoException): void;
 }
 
 /** What the two sides have in common in each handshake of a kind. */
 export interface HandshakeTerms {
-  readonly context: SecureContext;
+  readonly context: tls.SecureContext;
   /** As they stand in the extension: RFC 7301 §3.1. */
   readonly protocols: Uint8Array;
 }
@@ -47,21 +48,67 @@ export function acceptTls(
   return () => handshake.giveUp();
 }
 
+/**
+ * Begins a handshake with a server, whose certificate must be good for `host`.
+ * @returns as `acceptTls`.
+ */
+export function beginTls(
+  carrier: TcpHandle,
+  terms: HandshakeTerms,
+  server: { readonly host: string; readonly port: number },
+  io: ThreadIo,
+  user: HandshakeUser,
+): () => void {
+  const { host } = server;
+  const { sessions } = io;
+  const key = `${host}:${server.port}`;
+  const handle = wrapHandle(carrier, terms.context, false);
+  const handshake = new Handshake(handle, user, () => {
+    const wrong = whatIsWrong(handle, host);
+    if (wrong !== undefined) sessions.forget(key);
+    return wrong;
+  });
+  handle.setVerifyMode(true, true);
+  handle.setALPNProtocols(terms.protocols);
+  if (net.isIP(host) === 0) handle.setServername(host);
+  const session = sessions.take(key);
+  if (session !== undefined) handle.setSession(session);
+  handle.onnewsession = (_id, latest) => {
+    sessions.keep(key, latest, handle.getProtocol() === 'TLSv1.3');
+  };
+  handle.enableSessionCallbacks();
+  handle.useUserBuffer(io.shared);
+  handle.start();
+  if (!handshake.isOver) handle.readStart();
+  return () => handshake.giveUp();
+}
+
+/** A session that is resumed was begun with a certificate that was good for the same host. */
+function whatIsWrong(handle: TlsHandle, host: string): Error | undefined {
+  const error = handle.verifyError();
+  if (error !== null || handle.isSessionReused()) return error ?? undefined;
+  return tls.checkServerIdentity(host, handle.getPeerCertificate(true));
+}
+
 class Handshake {
   isOver = false;
   readonly #handle: TlsHandle;
   readonly #user: HandshakeUser;
+  readonly #whatIsWrong: () => Error | undefined;
 
-  constructor(handle: TlsHandle, user: HandshakeUser) {
+  /** @param wrong asked once the two sides have agreed: what one of them does not like about the other. */
+  constructor(handle: TlsHandle, user: HandshakeUser, wrong: () => Error | undefined = nothing) {
     this.#handle = handle;
     this.#user = user;
+    this.#whatIsWrong = wrong;
     handle.onread = () => {
-      if (readResult() < 0) this.#fail();
+      const result = readResult();
+      if (result < 0) this.#fail(endOf(result));
       return undefined;
     };
     listenTo(
       handle,
-      () => this.#fail(),
+      (error) => this.#fail(error),
       () => this.#finish(),
     );
   }
@@ -72,24 +119,41 @@ class Handshake {
     closeTls(this.#handle);
   }
 
-  #fail(): void {
+  #fail(error: Error): void {
     if (this.isOver) return;
     this.giveUp();
     try {
-      this.#user.onHandshakeFailed();
-    } catch (error) {
-      this.#user.onCrashed(error);
+      this.#user.onHandshakeFailed(error);
+    } catch (exception) {
+      this.#user.onCrashed(exception);
     }
   }
 
   #finish(): void {
     if (this.isOver) return;
-    this.isOver = true;
     try {
+      const wrong = this.#whatIsWrong();
+      if (wrong !== undefined) {
+        this.#fail(wrong);
+        return;
+      }
+      this.isOver = true;
       this.#user.onSecure(this.#handle);
     } catch (error) {
+      this.isOver = true;
       this.#user.onCrashed(error);
       closeTls(this.#handle);
     }
   }
+}
+
+function nothing(): undefined {}
+
+/** The connection has ended before the handshake. */
+function endOf(result: number): NodeJS.ErrnoException {
+  const message =
+    result === END_OF_FILE
+      ? 'the connection ended before the TLS handshake was over'
+      : describeError('read', result);
+  return Object.assign(new Error(message), { code: 'ECONNRESET' });
 }

@@ -1,0 +1,51 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterTest } from './after-test.ts';
+
+export interface Signed {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** An authority of our own: signs certificates that are good for what they are asked for. */
+export class Authority {
+  /** Its certificate, as NODE_EXTRA_CA_CERTS takes it. */
+  readonly file: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'fairlead-authority-'));
+  #signed = 0;
+
+  constructor() {
+    const folder = this.#folder;
+    afterTest(() => rmSync(folder, { recursive: true, force: true }));
+    this.file = join(folder, 'ca.crt');
+    const request =
+      'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority';
+    this.#openssl(`${request} -keyout ${folder}/ca.key -out ${this.file}`);
+    mkdirSync(join(folder, 'new'));
+    writeFileSync(join(folder, 'index.txt'), '');
+    writeFileSync(
+      join(folder, 'ca.conf'),
+      `[ca]\ndefault_ca=own\n[own]\ndatabase=${folder}/index.txt\nnew_certs_dir=${folder}/new\nrand_serial=yes\n` +
+        'default_md=sha256\npolicy=any\nunique_subject=no\ncopy_extensions=copy\n[any]\ncommonName=supplied\n',
+    );
+  }
+
+  /** @param name of the host that it is good for. @param ends as openssl takes it: YYMMDDHHMMSSZ. */
+  sign(name: string, ends = '401231000000Z'): Signed {
+    const base = join(this.#folder, String(this.#signed++));
+    const request = 'req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes';
+    this.#openssl(
+      `${request} -subj /CN=${name} -addext subjectAltName=DNS:${name} -keyout ${base}.key -out ${base}.csr`,
+    );
+    this.#openssl(
+      `ca -batch -notext -config ${this.#folder}/ca.conf -cert ${this.file} -keyfile ${this.#folder}/ca.key -startdate 200101000000Z -enddate ${ends} -in ${base}.csr -out ${base}.crt`,
+    );
+    return { cert: readFileSync(`${base}.crt`, 'utf8'), key: readFileSync(`${base}.key`, 'utf8') };
+  }
+
+  #openssl(command: string): void {
+    execFileSync('openssl', command.split(' '), { stdio: 'ignore' });
+  }
+}
