@@ -60,7 +60,7 @@ describe.runIf(hasTool('openssl')).each([
         const { cert_file, key_file } = makeCertificate();
         return createServer({ cert: readFileSync(cert_file), key: readFileSync(key_file) });
       },
-      /^self-signed certificate$/,
+      /^self-signed certificate/,
     ],
     [
       'a certificate that has expired',
@@ -75,7 +75,7 @@ describe.runIf(hasTool('openssl')).each([
     [
       'the certificate of an authority that is not known',
       () => createServer(new Authority().sign('localhost')),
-      /^unable to (verify the first certificate|get local issuer certificate)$/,
+      /^unable to (verify the first certificate|get local issuer certificate)/,
     ],
     ['no TLS at all', () => createHttp(), /wrong version number|packet length too long/],
   ];
@@ -162,7 +162,8 @@ test.runIf(hasTool('openssl')).each(['TLSv1.2', 'TLSv1.3'] as const)(
       { env: { NODE_EXTRA_CA_CERTS: authority.file }, args: ['--threads', '1'] },
     );
     reused.length = 0;
-    for (let round = 0; round < 6; round++) expect((await fetch(fairlead.url)).status).toBe(200);
-    expect(reused).toEqual([false, true, true, true, true, true]);
+    // The backend gives two tickets with its first handshake, and each is good for one.
+    for (let round = 0; round < 3; round++) expect((await fetch(fairlead.url)).status).toBe(200);
+    expect(reused).toEqual([false, true, true]);
   },
 );
