@@ -24,6 +24,8 @@ export interface View {
   eligible: readonly Backend[];
   /** See `Eligibility.spares`. Changes with `eligible`. */
   spares: readonly Backend[];
+  /** Those that keep whom they have: the eligible and others. Changes with `eligible`. */
+  keepers: readonly Backend[];
   /** See `Eligibility.draining`. Changes with `eligible`. */
   draining: readonly Backend[];
   /** See `Eligibility.hint`. Changes with `eligible`. */
@@ -83,6 +85,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     strategy,
     eligible: [],
     spares: [],
+    keepers: [],
     draining: [],
     hint: '',
     sessions: pool.sticky === null ? null : createSessions(pool.sticky, parts),
@@ -118,12 +121,13 @@ export function setEligible(view: View, eligibility: Eligibility): void {
   }
   view.eligible = picks;
   view.spares = backendsOf(view, eligibility.spares);
+  view.keepers = backendsOf(view, eligibility.keeps);
   view.draining = backendsOf(view, eligibility.draining);
   view.hint = eligibility.hint;
   view.panicLine = eligibility.isPanic ? PANIC_LINE : '';
   view.strategy.rebuild(picks);
   if (view.sessions === null) return;
-  view.sessions.rebuild(picks, backendsOf(view, eligibility.keeps));
+  view.sessions.rebuild(picks, view.keepers);
 }
 
 function backendsOf({ backends }: View, ids: readonly number[]): readonly Backend[] {

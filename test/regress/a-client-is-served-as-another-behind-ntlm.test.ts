@@ -2,34 +2,97 @@
  * NTLM and Negotiate authenticate a connection: the next client on it was served as the one before, with all that one may
  * see. And the handshake takes several requests on one connection, which a busy pool did not give it.
  */
-import { expect, test } from 'vitest';
-import { get, NOTHING, type Script, type Stage, startStage } from '../behaviour/stage.ts';
+import { describe, expect, test } from 'vitest';
+import {
+  get,
+  NOTHING,
+  type Script,
+  Stage,
+  scriptedBackend,
+  startProxy,
+  startStage,
+} from '../behaviour/stage.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { okResponse } from '../support/raw-backend.ts';
-import { type RawClient, type RawResponse } from '../support/raw-client.ts';
+import { type RawClient, type RawResponse, rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** Who has proved to be who on which connection; the handshake is a challenge and its answer, as with NTLM. */
-function authenticating(scheme: string): Script {
+function authenticating(scheme: string, fields = ''): Script {
   const state = new WeakMap<object, string>();
   return async (connection, head) => {
     const token = new RegExp(`^authorization: ${scheme} (.*?)\\r\\n`, 'im').exec(head)?.[1];
     const known = state.get(connection);
     if (token === 'hello') {
       state.set(connection, 'challenged');
-      await connection.write(challenge(`${scheme} riddle`));
+      await connection.write(challenge(`${scheme} riddle`, fields));
     } else if (token !== undefined && known === 'challenged') {
       state.set(connection, token);
       await connection.write(okResponse(`you are ${token}`));
     } else if (known === undefined || known === 'challenged') {
-      await connection.write(challenge(scheme));
+      await connection.write(challenge(scheme, fields));
     } else {
       await connection.write(okResponse(`you are ${known}`));
     }
   };
 }
 
-function challenge(value: string): string {
-  return `HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: ${value}\r\nContent-Length: 0\r\n\r\n`;
+function challenge(value: string, fields = ''): string {
+  return `HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: ${value}\r\n${fields}Content-Length: 0\r\n\r\n`;
+}
+
+function loggedIn(name: string): string[] {
+  return ['401', '401', `you are ${name}`];
+}
+
+/** A client that sends the cookies back that it was given. */
+class Browser {
+  readonly #port: number;
+  readonly #tls: boolean;
+  readonly #cookies = new Map<string, string>();
+  #client: RawClient | null = null;
+
+  constructor(port: number, tls: boolean) {
+    this.#port = port;
+    this.#tls = tls;
+  }
+
+  /** The backend that has answered, by its own cookie. */
+  get home(): string | undefined {
+    return this.#cookies.get('app')?.slice('of-'.length);
+  }
+
+  reconnect(): void {
+    this.#client = null;
+  }
+
+  /** @returns what it was answered at each step. */
+  async logIn(name: string): Promise<string[]> {
+    const steps: string[] = [];
+    for (const step of ['', 'hello', name]) {
+      const { status, body } = await this.#ask(step);
+      steps.push(status === 200 ? String(body) : String(status));
+    }
+    return steps;
+  }
+
+  async answer(): Promise<string> {
+    return String((await this.#ask('')).body);
+  }
+
+  async #ask(token: string): Promise<RawResponse> {
+    this.#client ??= await rawClient(this.#port, { tls: this.#tls });
+    const pairs = [...this.#cookies].map(([name, value]) => `${name}=${value}`);
+    const response = await ask(this.#client, '/', [
+      ...(pairs.length > 0 ? [`Cookie: ${pairs.join('; ')}`] : []),
+      ...(token === '' ? [] : [`Authorization: NTLM ${token}`]),
+    ]);
+    for (const line of response.fields.get('set-cookie') ?? []) {
+      const [name = '', value = ''] = (line.split(';')[0] ?? '').split('=');
+      this.#cookies.set(name, value);
+    }
+    return response;
+  }
 }
 
 async function ask(client: RawClient, path: string, fields: string[] = []): Promise<RawResponse> {
@@ -44,49 +107,164 @@ async function logIn(client: RawClient, path: string, scheme: string, name: stri
   expect(third.body.toString()).toBe(`you are ${name}`);
 }
 
-function stageWith(path: string, scheme: string, config = {}): Promise<Stage> {
-  return startStage(config).then((stage) => {
-    stage.on(path, authenticating(scheme));
-    return stage;
-  });
+/** How clients come, and to how many threads. */
+const WAYS = [
+  ['one data thread', '1', false],
+  ['two data threads', '2', false],
+  ['two data threads, by TLS', '2', true],
+] as const;
+
+interface Scene {
+  readonly stage: Stage;
+  readonly client: () => Promise<RawClient>;
 }
 
-test.each(['NTLM', 'Negotiate', 'negotiate'])(
-  '%s: the connection serves its client on, and no other client',
-  async (scheme) => {
-    const stage = await stageWith('/mine', scheme);
-    const [first, second] = [await stage.client(), await stage.client()];
-    await logIn(first, '/mine', scheme, 'alice');
-    for (let round = 0; round < 3; round++) {
-      expect((await ask(second, '/mine')).status).toBe(401);
-      expect((await ask(first, '/mine')).body.toString()).toBe('you are alice');
-    }
-    await logIn(second, '/mine', scheme, 'bob');
-    expect((await ask(first, '/mine')).body.toString()).toBe('you are alice');
-  },
-);
-
-test('two handshakes at once keep to their own connections', async () => {
-  const stage = await stageWith('/both', 'NTLM');
-  const [first, second] = [await stage.client(), await stage.client()];
-  for (const client of [first, second]) {
-    expect((await ask(client, '/both', ['Authorization: NTLM hello'])).status).toBe(401);
+describe.each(WAYS)('%s', (_way, threads, tls) => {
+  async function start(path = '/', scheme = 'NTLM'): Promise<Scene> {
+    const backend = await scriptedBackend();
+    backend.on(path, authenticating(scheme));
+    const config = tls ? { ssl: makeCertificate() } : {};
+    const fairlead = await startProxy([backend.url], config, { args: ['--threads', threads] });
+    return {
+      stage: new Stage(fairlead, backend),
+      client: () => rawClient(fairlead.port, { tls }),
+    };
   }
-  expect((await ask(first, '/both', ['Authorization: NTLM alice'])).status).toBe(200);
-  expect((await ask(second, '/both', ['Authorization: NTLM bob'])).status).toBe(200);
-  expect((await ask(first, '/both')).body.toString()).toBe('you are alice');
+
+  test.each(['NTLM', 'Negotiate', 'negotiate'])(
+    '%s: the connection serves its client on, and no other client',
+    async (scheme) => {
+      const the = await start('/mine', scheme);
+      const [first, second] = [await the.client(), await the.client()];
+      await logIn(first, '/mine', scheme, 'alice');
+      for (let round = 0; round < 3; round++) {
+        expect((await ask(second, '/mine')).status).toBe(401);
+        expect((await ask(first, '/mine')).body.toString()).toBe('you are alice');
+      }
+      await logIn(second, '/mine', scheme, 'bob');
+      expect((await ask(first, '/mine')).body.toString()).toBe('you are alice');
+    },
+  );
+
+  test('two handshakes at once keep to their own connections', async () => {
+    const the = await start('/both', 'NTLM');
+    const [first, second] = [await the.client(), await the.client()];
+    for (const client of [first, second]) {
+      expect((await ask(client, '/both', ['Authorization: NTLM hello'])).status).toBe(401);
+    }
+    expect((await ask(first, '/both', ['Authorization: NTLM alice'])).status).toBe(200);
+    expect((await ask(second, '/both', ['Authorization: NTLM bob'])).status).toBe(200);
+    expect((await ask(first, '/both')).body.toString()).toBe('you are alice');
+  });
+
+  test('credentials that a backend takes without a challenge count as well', async () => {
+    const { stage, ...the } = await start();
+    const first = await the.client();
+    expect((await ask(first, '/silent', ['Authorization: Negotiate token'])).status).toBe(200);
+    const second = await the.client();
+    expect((await ask(second, '/silent')).status).toBe(200);
+    expect((await ask(first, '/silent')).status).toBe(200);
+    const [one, other, again] = stage.backend.served('/silent');
+    expect(other).not.toBe(one);
+    expect(again).toBe(one);
+  });
+
+  test('the connection is closed when its client goes, and when its backend is removed', async () => {
+    const { stage, ...the } = await start('/gone', 'NTLM');
+    const first = await the.client();
+    await logIn(first, '/gone', 'NTLM', 'alice');
+    const connection = stage.backend.served('/gone')[0];
+    expect(connection?.isEnded).toBe(false);
+    first.end();
+    await waitFor(() => connection?.isEnded);
+
+    const second = await the.client();
+    await logIn(second, '/gone', 'NTLM', 'bob');
+    const [id] = (await stage.backends()).map((backend) => backend['id']);
+    const answer = await fetch(`${stage.fairlead.adminUrl}/backends/${String(id)}`, {
+      method: 'DELETE',
+    });
+    expect(answer.ok).toBe(true);
+    await waitFor(() => stage.backend.served('/gone').at(-1)?.isEnded);
+    expect((await ask(second, '/gone')).status).toBe(503);
+  });
 });
 
-test('credentials that a backend takes without a challenge count as well', async () => {
-  const stage = await startStage();
-  const first = await stage.client();
-  expect((await ask(first, '/silent', ['Authorization: Negotiate token'])).status).toBe(200);
-  const second = await stage.client();
-  expect((await ask(second, '/silent')).status).toBe(200);
-  expect((await ask(first, '/silent')).status).toBe(200);
-  const [one, other, again] = stage.backend.served('/silent');
-  expect(other).not.toBe(one);
-  expect(again).toBe(one);
+describe.each([
+  ['by cookie', true, { sticky: { by: 'cookie' } }],
+  ['by address', false, { sticky: { by: 'ip' } }],
+  ['by a learned cookie', true, { sticky: { by: 'learn', cookie: 'app' } }],
+  ['none', false, {}],
+])('beside sessions: %s (TLS: %j)', (_by, tls, sticky) => {
+  const isSticky = 'sticky' in sticky;
+
+  /** Two backends, each with a name that it sets as a cookie of its own. */
+  async function startTwo() {
+    const backends = [await scriptedBackend(), await scriptedBackend()];
+    for (const [index, backend] of backends.entries()) {
+      backend.on('/', authenticating('NTLM', `Set-Cookie: app=of-${index}\r\n`));
+    }
+    const fairlead = await startProxy(
+      backends.map(({ url }) => url),
+      { ...sticky, ...(tls ? { ssl: makeCertificate() } : {}) },
+      { args: ['--threads', '2'] },
+    );
+    const change = async (index: number, query: string, body: unknown) => {
+      const answer = await fetch(`${fairlead.adminUrl}/backends/${index}${query}`, {
+        method: 'PATCH',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      expect(answer.status).toBe(200);
+    };
+    return { fairlead, change, browser: () => new Browser(fairlead.port, tls) };
+  }
+
+  test('a client is itself on its connection, and stays where it has logged in', async () => {
+    const the = await startTwo();
+    const browsers = Array.from({ length: 6 }, () => the.browser());
+    for (const [index, browser] of browsers.entries())
+      expect(await browser.logIn(`user-${index}`)).toEqual(loggedIn(`user-${index}`));
+    for (let round = 0; round < 3; round++) {
+      for (const [index, browser] of browsers.entries()) {
+        expect(await browser.answer()).toBe(`you are user-${index}`);
+      }
+    }
+    // A browser has several connections, and logs in on each.
+    for (const [index, browser] of browsers.entries()) {
+      const { home } = browser;
+      browser.reconnect();
+      expect(await browser.logIn(`user-${index}`)).toEqual(loggedIn(`user-${index}`));
+      expect(await browser.answer()).toBe(`you are user-${index}`);
+      expect(browser.home === home || !isSticky).toBe(true);
+    }
+  });
+
+  test.each([
+    ['drains', { state: 'draining' }],
+    ['weighs 0', { weight: 0 }],
+  ])('a backend that %s serves whom it has', async (_how, body) => {
+    const the = await startTwo();
+    const browser = the.browser();
+    expect(await browser.logIn('alice')).toEqual(loggedIn('alice'));
+    await the.change(Number(browser.home), '', body);
+    for (let round = 0; round < 3; round++) {
+      expect(await browser.answer()).toBe('you are alice');
+    }
+  });
+
+  test('who is moved logs in elsewhere, once', async () => {
+    const the = await startTwo();
+    const browser = the.browser();
+    expect(await browser.logIn('alice')).toEqual(loggedIn('alice'));
+    const { home } = browser;
+    await the.change(Number(home), '?sessions=move', { state: 'draining' });
+    expect(await browser.logIn('alice')).toEqual(loggedIn('alice'));
+    expect(browser.home).not.toBe(home);
+    for (let round = 0; round < 3; round++) {
+      expect(await browser.answer()).toBe('you are alice');
+    }
+  });
 });
 
 test('a challenge among others counts, and other schemes share connections', async () => {
@@ -105,28 +283,9 @@ test('a challenge among others counts, and other schemes share connections', asy
   }
 });
 
-test('the connection is closed when its client goes, and when its backend is removed', async () => {
-  const stage = await stageWith('/gone', 'NTLM');
-  const first = await stage.client();
-  await logIn(first, '/gone', 'NTLM', 'alice');
-  const connection = stage.backend.served('/gone')[0];
-  expect(connection?.isEnded).toBe(false);
-  first.end();
-  await waitFor(() => connection?.isEnded);
-
-  const second = await stage.client();
-  await logIn(second, '/gone', 'NTLM', 'bob');
-  const [id] = (await stage.backends()).map((backend) => backend['id']);
-  const answer = await fetch(`${stage.fairlead.adminUrl}/backends/${String(id)}`, {
-    method: 'DELETE',
-  });
-  expect(answer.ok).toBe(true);
-  await waitFor(() => stage.backend.served('/gone').at(-1)?.isEnded);
-  expect((await ask(second, '/gone')).status).toBe(503);
-});
-
 test('connections that wait for their clients give way where connections are few', async () => {
-  const stage = await stageWith('/few', 'NTLM', { max_connections: 1 });
+  const stage = await startStage({ max_connections: 1 });
+  stage.on('/few', authenticating('NTLM'));
   const [first, second] = [await stage.client(), await stage.client()];
   await logIn(first, '/few', 'NTLM', 'alice');
   await logIn(second, '/few', 'NTLM', 'bob');

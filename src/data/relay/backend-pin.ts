@@ -21,8 +21,7 @@ export class BackendPin {
     const connection = this.#connection;
     if (connection === null) return null;
     const backend = view.backends.get(connection.backend.spec.id);
-    const isServing =
-      backend !== undefined && (view.eligible.includes(backend) || view.draining.includes(backend));
+    const isServing = backend !== undefined && view.keepers.includes(backend);
     if (isServing && backend.takePinned(connection, nowMs)) return backend;
     this.close();
     return null;

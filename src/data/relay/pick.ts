@@ -153,7 +153,7 @@ function beginAny(
     hasAnyRefused = true;
     if (refusal === 'ERR_BACKENDS_FULL') picker.isAnyFull = true;
     if (chosen === 'session' && view.sessions?.isTied === true && !picker.bindsSession) {
-      return refusal;
+      return 'ERR_BACKENDS_FULL';
     }
     avoid = avoid === null ? [backend] : [...avoid, backend];
   }
