@@ -108,6 +108,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       sendForwarded: config.forwarded,
       sendXForwarded: config.x_forwarded,
       sendVia: config.via,
+      rewritesLocation: config.location === 'rewrite',
       upgrades: config.upgrade,
     },
     accessLog:

@@ -108,6 +108,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     forwarded: forwarding.sendForwarded,
     x_forwarded: forwarding.sendXForwarded,
     via: forwarding.sendVia,
+    location: forwarding.rewritesLocation ? 'rewrite' : 'keep',
     upgrade: forwarding.upgrades,
     lenient_responses: settings.hasLenientResponses,
     access_log:

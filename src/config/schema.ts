@@ -264,6 +264,13 @@ export const configSchema = z.strictObject(
           'that comes back to this instance is not noticed then.',
       )
       .default(true),
+    location: oneOf(['keep', 'rewrite'])
+      .describe(
+        'rewrite: where Location or Refresh of an answer begins with the address of the backend that gave it (`http://` and ' +
+          'the host and port of its URL), the scheme and host that the client used stand in its place. Nothing else is ' +
+          'touched.',
+      )
+      .default('keep'),
     upgrade: z
       .array(upgradeProtocol(), { error: 'must be a list of protocols, such as [websocket, tcp]' })
       .describe(

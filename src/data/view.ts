@@ -103,6 +103,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
       sendsForwarded: forwarding.sendForwarded,
       viaName: forwarding.sendVia ? snapshot.instanceName : '',
       upgrades: forwarding.upgrades,
+      rewritesLocation: forwarding.rewritesLocation,
       dropsHost: forwarding.hostHeader.kind !== 'client',
     },
   };

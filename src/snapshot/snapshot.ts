@@ -171,6 +171,8 @@ export interface Forwarding {
   readonly sendXForwarded: boolean;
   /** Add Via, to requests and responses. */
   readonly sendVia: boolean;
+  /** Redirects of a backend to its own address become redirects to the one that the client used. */
+  readonly rewritesLocation: boolean;
   /** The protocols that a connection may be upgraded to, in lower case. */
   readonly upgrades: readonly string[];
 }

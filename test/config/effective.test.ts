@@ -44,6 +44,7 @@ forwarded: true
 x_forwarded: false
 via: false
 lenient_responses: true
+location: rewrite
 upgrade: [WebSocket, tcp, tls/1.0]
 access_log: /srv/fairlead/access.log
 access_log_format: combined

@@ -160,6 +160,7 @@ test.each([
     '1:18: trusted_proxies: must be a list of IP addresses and CIDR blocks, not "10.0.0.1"',
   ],
   ['trusted_proxies: [10.0.0.1, a]', `1:29: trusted_proxies.1: ${BLOCK}, not "a"`],
+  ['location: yes', '1:11: location: must be one of keep, rewrite, not "yes"'],
   [
     'upgrade: tcp',
     '1:10: upgrade: must be a list of protocols, such as [websocket, tcp], not "tcp"',

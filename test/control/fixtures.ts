@@ -80,6 +80,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
       sendForwarded: false,
       sendXForwarded: true,
       sendVia: true,
+      rewritesLocation: false,
       upgrades: ['websocket'],
     },
     accessLog: { target: 'stdout', format: 'json' },

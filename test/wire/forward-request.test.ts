@@ -29,6 +29,7 @@ function forwarded(text: string | Buffer, situation: Situation = {}): string[] {
       viaName: situation.viaName ?? 'fairlead-0',
       dropsHost: situation.dropsHost ?? false,
       upgrades: [],
+      rewritesLocation: false,
     },
   );
   const result = forwardRequest(head, facts, context, 'made-id');
@@ -344,6 +345,7 @@ describe('X-Forwarded-Port', () => {
       viaName: '',
       dropsHost: false,
       upgrades: [],
+      rewritesLocation: false,
     });
     expect(['a:1', 'b:2', 'b:2', 'a:1'].map((host) => context.xForwarded(host))).toEqual(
       ['a:1', 'b:2', 'b:2', 'a:1'].map((host) => expect.stringContaining(`-Host: ${host}\r\n`)),

@@ -5,6 +5,7 @@ import {
   readConnectionOptions,
 } from '../../src/data/wire/connection-options.ts';
 import { forwardResponse } from '../../src/data/wire/forward-response.ts';
+import type { RedirectRule } from '../../src/data/wire/location.ts';
 import { held } from './parse.ts';
 
 function forwarded(
@@ -14,11 +15,13 @@ function forwarded(
     connectionLine = '',
     sendsVia = true,
     keepsDate = false,
+    redirects = null,
   }: {
     isChunked?: boolean;
     connectionLine?: string;
     sendsVia?: boolean;
     keepsDate?: boolean;
+    redirects?: RedirectRule | null;
   } = {},
 ): string[] {
   const head = held('response', text);
@@ -29,6 +32,7 @@ function forwarded(
     dropsLength: false,
     connectionLine,
     addedFields: '',
+    redirects,
     sendsVia,
     clock: { dateLine: `${DATE}\r\n` },
   });

@@ -12,6 +12,7 @@ const SHAPE = {
   dropsLength: false,
   connectionLine: '',
   addedFields: '',
+  redirects: null,
   sendsVia: false,
   clock: { dateLine: '' },
 };

@@ -51,6 +51,7 @@ function ours(input: Buffer): { reading: Reading; message: Buffer; sentOn: Buffe
     viaName: 'fairlead-0',
     dropsHost: false,
     upgrades: [],
+    rewritesLocation: false,
   });
   const { startLine, fields, needsHost } = forwardRequest(head, facts, context, 'id');
   const isChunked = facts.bodyKind === BODY_CHUNKED;

@@ -186,6 +186,7 @@ test('whatever request is understood becomes a head that can be read again, and 
         viaName: 'fairlead-0',
         dropsHost: true,
         upgrades: [],
+        rewritesLocation: false,
       });
       const { startLine, fields } = forwardRequest(head, facts, context, 'made-id');
       const text = `${startLine}Host: x\r\n${fields}\r\n`;
@@ -215,6 +216,7 @@ test('whatever response is understood becomes a head that can be read again, and
         dropsLength: false,
         connectionLine: '',
         addedFields: '',
+        redirects: null,
         sendsVia: true,
         clock,
       };

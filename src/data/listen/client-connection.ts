@@ -20,6 +20,7 @@ import { PARSE_FAILED, PARSE_MORE } from '../wire/first-line.ts';
 import { type ForwardContext, forwardRequest } from '../wire/forward-request.ts';
 import { findField } from '../wire/head.ts';
 import type { HeadParser } from '../wire/head-parser.ts';
+import { clientOrigin } from '../wire/location.ts';
 import { readRequest } from '../wire/request.ts';
 import { forwardedClient } from './client-address.ts';
 import { connectionContext } from './connection-context.ts';
@@ -375,6 +376,7 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder {
         ? readKeys(this.#view, parser, facts.path, clientAddress, this.forwardContext)
         : null,
       requestId,
+      clientOrigin: clientOrigin(parser, facts, this.forwardContext),
       pin: this.#pin,
       headBytes: parser.length,
       userAgent: isCombined ? findField(parser, FIELD_USER_AGENT) : null,

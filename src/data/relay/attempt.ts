@@ -168,7 +168,7 @@ export class Attempt implements BackendStreamUser {
   send(request: IncomingRequest, upload: Upload | null): void {
     const stream = this.#open();
     this.#pin = request.pin;
-    this.#download = new Download(this.#owner);
+    this.#download = new Download(this.#owner, request.clientOrigin, this.backend.spec);
     stream.sendHead(request, this.#host(request.facts.host), upload?.lengthToSend() ?? 0);
     upload?.sendTo(stream);
     stream.flush();

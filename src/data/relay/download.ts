@@ -11,6 +11,7 @@ import type { DataContext } from '../context.ts';
 import { chunkSizeLine, lastChunk } from '../wire/chunked.ts';
 import { forwardResponse } from '../wire/forward-response.ts';
 import type { ResponseHead } from '../wire/head.ts';
+import type { BackendOrigin, RedirectRule } from '../wire/location.ts';
 import { isWebSocket, readUpgrade } from '../wire/upgrade.ts';
 
 /** What the download needs of its exchange. */
@@ -46,13 +47,15 @@ const MAX_INTERIM = 32;
 export class Download implements ObservedBody {
   learner: BodyLearner | null = null;
   readonly #owner: DownloadOwner;
+  readonly #redirects: RedirectRule | null;
   #interim = 0;
   #sendsChunks = false;
   /** Text that waits to be written together. */
   #text = '';
 
-  constructor(owner: DownloadOwner) {
+  constructor(owner: DownloadOwner, clientOrigin: string, backend: BackendOrigin) {
     this.#owner = owner;
+    this.#redirects = clientOrigin === '' ? null : { backend, clientOrigin };
   }
 
   takeHead(start: ResponseStart): void {
@@ -104,6 +107,7 @@ export class Download implements ObservedBody {
       dropsLength: start.misstatesLength,
       connectionLine,
       addedFields,
+      redirects: this.#redirects,
       sendsVia: context.view.snapshot.forwarding.sendVia,
       clock: context,
     });

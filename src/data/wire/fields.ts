@@ -42,7 +42,9 @@ export const FIELD_SET_COOKIE = 31;
 export const FIELD_UNDERSCORE_TWIN = 32;
 export const FIELD_WWW_AUTHENTICATE = 33;
 export const FIELD_DATE = 34;
-const FIELD_ID_COUNT = 35;
+export const FIELD_LOCATION = 35;
+export const FIELD_REFRESH = 36;
+const FIELD_ID_COUNT = 37;
 
 // ── What a field is ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,6 +106,8 @@ const FIELDS: readonly (readonly [name: string, id: number, traits: number])[] =
   ['set-cookie', FIELD_SET_COOKIE, NO_TRAILER],
   ['www-authenticate', FIELD_WWW_AUTHENTICATE, NO_TRAILER],
   ['date', FIELD_DATE, RESPONSE],
+  ['location', FIELD_LOCATION, RESPONSE | NO_TRAILER],
+  ['refresh', FIELD_REFRESH, RESPONSE | NO_TRAILER],
 ];
 
 /** By id. */

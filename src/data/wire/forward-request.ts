@@ -37,6 +37,8 @@ export interface ForwardRules extends RequestRules {
   readonly sendsForwarded: boolean;
   /** The Host field is replaced per backend, so the client's is left out. */
   readonly dropsHost: boolean;
+  /** Redirects to a backend's own address are rewritten: see location.ts. */
+  readonly rewritesLocation: boolean;
 }
 
 /** What the forwarded head needs to know of the connection it came on; one object per client connection. */

@@ -5,6 +5,8 @@ import type { ConnectionOptions } from './connection-options.ts';
 import {
   FIELD_CONTENT_LENGTH,
   FIELD_DATE,
+  FIELD_LOCATION,
+  FIELD_REFRESH,
   FIELD_TRAILER,
   HAS_RESPONSE_RULE,
   HOP_BY_HOP,
@@ -13,6 +15,7 @@ import {
 } from './fields.ts';
 import { isNominated } from './forward-request.ts';
 import { FIRST_LINE, type Head, type ResponseHead } from './head.ts';
+import { type RedirectRule, rewriteRedirect } from './location.ts';
 
 const SWITCHING_PROTOCOLS = 101;
 const NO_CONTENT = 204;
@@ -36,6 +39,8 @@ export interface ResponseShape {
   readonly connectionLine: string;
   /** Whole lines of the proxy's own, such as a session cookie: empty as a rule. */
   readonly addedFields: string;
+  /** Redirects to the backend's own address become ours; null: they pass as they came. */
+  readonly redirects: RedirectRule | null;
   readonly sendsVia: boolean;
   /** What a final response without a Date gets (RFC 9110 §6.6.1): a whole line. */
   readonly clock: { readonly dateLine: string };
@@ -61,6 +66,7 @@ export function forwardResponse(
     const id = head.id(field);
     const traits = TRAITS[id] as number;
     let isKept = (traits & HOP_BY_HOP) === 0;
+    let replaced: string | null = null;
     if ((traits & HAS_RESPONSE_RULE) !== 0) {
       switch (id) {
         case FIELD_CONTENT_LENGTH:
@@ -73,6 +79,10 @@ export function forwardResponse(
         case FIELD_DATE:
           seenDate = true;
           break;
+        case FIELD_LOCATION:
+        case FIELD_REFRESH:
+          if (shape.redirects !== null) replaced = rewriteRedirect(head, field, shape.redirects);
+          break;
         default:
           // FIELD_UPGRADE
           isKept = keepsUpgrade;
@@ -81,9 +91,10 @@ export function forwardResponse(
     if (isKept && options.nominated !== null) {
       isKept = !isNominated(head, field, options.nominated);
     }
-    if (isKept) continue;
+    if (isKept && replaced === null) continue;
     if (field > runStart) fields += head.lines(runStart, field);
     runStart = field + 1;
+    if (isKept) fields += `${head.name(field)}: ${replaced}\r\n`;
   }
   if (head.fieldCount > runStart) fields += head.lines(runStart, head.fieldCount);
   if (shape.isChunked) fields += 'Transfer-Encoding: chunked\r\n';
