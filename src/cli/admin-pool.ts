@@ -30,7 +30,8 @@ const RESET_USAGE = `Usage: fairlead reset [strategy|weight|backup|ID|URL] [opti
 Drops what was set through the admin API otherwise than the config says: the config's value is in force at once. Without an
 argument all such values; with one the strategy, the weights or the backup roles, or those of one backend. Backends that
 were added, removed, drained or disabled stay so: see add, remove and enable.
-`;
+
+${NOT_KEPT_HELP}`;
 
 export function runStrategy(args: readonly string[]): Promise<number> {
   const parse = () => parseFlags(args, CHANGE_FLAGS);
@@ -67,18 +68,23 @@ export function runReload(args: readonly string[]): Promise<number> {
 }
 
 export function runReset(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, ADMIN_FLAGS);
-  return runAdminCommand('reset', RESET_USAGE, parse, async (client, { positionals }, show) => {
-    const query =
-      positionals.length === 0 ? '' : await chosen(client, onlyArgument(positionals, ''));
-    const answer = await client.callForObject('DELETE', `/overrides${query}`);
-    const dropped = answer['dropped'] as readonly Override[];
-    const lines = dropped.map(({ value, backend, config }) => {
-      const of = backend === null ? '' : ` of ${backend}`;
-      return `${value}${of} is ${config}, as the config says`;
-    });
-    show(answer, lines.length === 0 ? 'nothing was set otherwise' : lines.join('\n'));
-  });
+  const parse = () => parseFlags(args, CHANGE_FLAGS);
+  return runAdminCommand(
+    'reset',
+    RESET_USAGE,
+    parse,
+    async (client, { values, positionals }, show) => {
+      const query =
+        positionals.length === 0 ? '' : await chosen(client, onlyArgument(positionals, ''));
+      const answer = await client.callForObject('DELETE', changePath(`/overrides${query}`, values));
+      const dropped = answer['dropped'] as readonly Override[];
+      const lines = dropped.map(({ value, backend, config }) => {
+        const of = backend === null ? '' : ` of ${backend}`;
+        return `${value}${of} is ${config}, as the config says`;
+      });
+      show(answer, lines.length === 0 ? 'nothing was set otherwise' : lines.join('\n'));
+    },
+  );
 }
 
 async function chosen(client: AdminClient, which: string): Promise<string> {

@@ -1,5 +1,9 @@
 /** The hints of the admin API speak of calls. Who used a command wants to hear of commands and flags. */
 
+/** No command makes such a call, unless the instance knows others. */
+const OTHER_VERSION =
+  'the instance is of another version than this command: compare fairlead --version with its log line "listening"';
+
 const HINTS: ReadonlyMap<string, string> = new Map([
   ['ERR_UNKNOWN_BACKEND', 'fairlead status lists them'],
   ['ERR_DUPLICATE_BACKEND', 'fairlead weight, enable, disable and drain change it'],
@@ -11,6 +15,13 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ['ERR_UNKNOWN_PATH', '--admin is the address alone, such as http://127.0.0.1:9000'],
   ['ERR_INVALID_URL', 'for example fairlead add http://localhost:3001'],
   ['ERR_RESTART_NEEDED', 'stop it and start it again'],
+  ['ERR_STATE_NOT_SAVED', 'with --not-kept the change is made, and not kept'],
+  ['ERR_GENERATION_CHANGED', 'see fairlead status, and try again'],
+  ['ERR_UNKNOWN_PARAMETER', OTHER_VERSION],
+  ['ERR_UNKNOWN_KEY', OTHER_VERSION],
+  ['ERR_UNKNOWN_POOL', OTHER_VERSION],
+  ['ERR_NOT_AN_OBJECT', OTHER_VERSION],
+  ['ERR_METHOD_NOT_ALLOWED', OTHER_VERSION],
 ]);
 
 /** @param code of the problem details. @param hint what the API would say. */

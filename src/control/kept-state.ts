@@ -63,7 +63,7 @@ export class KeptState {
         this.#log.warn('state_file.not_locked', message, { file: path, reason: lock.reason });
       }
     } catch (error) {
-      const message = `the state file ${path} can't be written (${messageOf(error)}): changes through the admin API will be refused, unless with ?persist=false`;
+      const message = `the state file ${path} can't be written (${messageOf(error)}): changes through the admin API will be refused, unless with ?persist=false (--not-kept)`;
       this.#log.warn('state_file.not_writable', message, { file: path, error });
     }
     await this.keepSecret(state);
