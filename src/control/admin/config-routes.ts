@@ -1,4 +1,5 @@
 /** `/config`, `/schema.json`, `/reload`, `/config:validate`, and the index of all calls. */
+import { setImmediate } from 'node:timers/promises';
 import { didYouMean } from '../../config/nearest.ts';
 import type { FairleadContext } from '../context.ts';
 import { withApiChanges } from '../effective-config.ts';
@@ -26,6 +27,7 @@ export function configRoutes({
   context,
   reload,
 }: ConfigRoutesOptions): Route[] {
+  const inTurn = turns();
   return [
     {
       path: '/config',
@@ -96,7 +98,8 @@ export function configRoutes({
       methods: {
         POST: async ({ request, body }) => {
           const text = decodeText(body);
-          const result = await context.validate(text, request.headers['content-type']);
+          const type = request.headers['content-type'];
+          const result = await inTurn(() => context.validate(text, type));
           if (!result.ok) throw new ConfigRefused(result.problems);
           return { status: 200, body: { valid: true } };
         },
@@ -141,6 +144,19 @@ function readChoice(query: URLSearchParams, registry: Registry): OverrideChoice 
     `There is no backend ${JSON.stringify(clip(id))}.`,
     { hint: 'GET /backends lists them' },
   );
+}
+
+/**
+ * One after the other, with a turn of the event loop before each: a text may keep it busy for a good part of a second, and
+ * twenty that came at once would keep everybody else, signals too, waiting for all of them.
+ */
+function turns(): <Result>(step: () => Result | Promise<Result>) => Promise<Result> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (step) => {
+    const turn = last.then(() => setImmediate()).then(step);
+    last = turn.catch(() => {});
+    return turn;
+  };
 }
 
 function decodeText(body: Buffer): string {
