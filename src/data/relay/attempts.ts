@@ -16,7 +16,7 @@ import type { AttemptRecord } from './access-log.ts';
 import type { Attempt, AttemptOwner } from './attempt.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { IncomingRequest } from './incoming-request.ts';
-import { hasAnother, leastBusyIdle, type Picker, pick, pickHedge, unfitForHedge } from './pick.ts';
+import { hasAnother, idleFor, type Picker, pick, pickHedge, unfitForHedge } from './pick.ts';
 import type { Waiter } from './request-queue.ts';
 import { isHedgeable, isKeepAliveRace } from './retry-decision.ts';
 import { addedFields } from './session-settlement.ts';
@@ -133,7 +133,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
 
   #isAnyLeft(code: ErrorCode): boolean {
     if (ERRORS[code].retry !== 'if-idle') return this.#hasAnother(false);
-    return leastBusyIdle(this, this.#owner.context.view, performance.now()) !== null;
+    return idleFor(this, this.#owner.context.view, performance.now()) !== null;
   }
 
   #hasAnother(withRoom: boolean): boolean {

@@ -86,30 +86,36 @@ function beginPinned(
   return null;
 }
 
-/** On an idle connection: we could open no other. Where the session is, or else where there is least to do. */
+/** On an idle connection: we could open no other. */
 function beginIdle(
   picker: Picker,
   owner: AttemptOwner,
   view: View,
   startedAt: number,
 ): Attempt | ErrorCode {
-  const home = pickForSession(picker, view, null);
-  const isFit = home !== null && hasIdle(picker, view, home, startedAt);
-  const backend = isFit ? home : leastBusyIdle(picker, view, startedAt);
+  const backend = idleFor(picker, view, startedAt);
   if (backend === null) return 'ERR_NO_BACKEND';
   const attempt = new Attempt(owner, view, backend, startedAt);
   attempt.chosen = 'idle';
   return attempt.begin(false) ?? attempt;
 }
 
-/** Of the eligible with an idle connection for this request, the one with the least to do for its weight. */
-export function leastBusyIdle(picker: Picker, view: View, nowMs: number): Backend | null {
+/** Who would serve the request over an idle connection: where its session is, or else where there is least to do. */
+export function idleFor(picker: Picker, view: View, nowMs: number): Backend | null {
+  const home = pickForSession(picker, view, null);
+  if (home !== null && hasIdle(picker, view, home, nowMs)) return home;
+  if (home !== null && mustStay(picker, view)) return null;
   let best: Backend | null = null;
   for (const one of view.eligible) {
     const isBetter = best === null || one.inFlight * best.weight < best.inFlight * one.weight;
     if (isBetter && hasIdle(picker, view, one, nowMs)) best = one;
   }
   return best;
+}
+
+/** The client's session is tied to a backend that has not failed the request. */
+function mustStay({ bindsSession }: Picker, { sessions }: View): boolean {
+  return sessions?.isTied === true && !bindsSession;
 }
 
 function hasIdle(picker: Picker, { snapshot }: View, backend: Backend, nowMs: number): boolean {
@@ -152,9 +158,7 @@ function beginAny(
     if (refusal === null) return attempt;
     hasAnyRefused = true;
     if (refusal === 'ERR_BACKENDS_FULL') picker.isAnyFull = true;
-    if (chosen === 'session' && view.sessions?.isTied === true && !picker.bindsSession) {
-      return 'ERR_BACKENDS_FULL';
-    }
+    if (chosen === 'session' && mustStay(picker, view)) return 'ERR_BACKENDS_FULL';
     avoid = avoid === null ? [backend] : [...avoid, backend];
   }
 }
