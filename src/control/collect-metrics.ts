@@ -9,6 +9,7 @@ import { isAlive } from './backend.ts';
 import { DEFAULT_POOL } from './build-snapshot.ts';
 import type { DataThreads } from './data-threads.ts';
 import type { HealthChecker } from './health.ts';
+import { maxDescriptors, openDescriptors } from './open-files.ts';
 import type { PoolWatch } from './pool-watch.ts';
 import type { Registry } from './registry.ts';
 
@@ -75,6 +76,8 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
           cpuSeconds: (cpu.user + cpu.system) / 1e6,
           residentBytes: memory.rss,
           heapUsedBytes: memory.heapUsed,
+          openDescriptors: openDescriptors(),
+          maxDescriptors: maxDescriptors(),
           eventLoopDelaySeconds: delay.read(nowMs),
           dataThreads: threads.threadCount,
           dataThreadRestarts: threads.restarts,

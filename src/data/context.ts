@@ -10,6 +10,7 @@ import { processClockOffsetMs } from '../snapshot/process-clock.ts';
 import { ProcessCounters } from '../snapshot/process-counters.ts';
 import { Barrier } from './barrier.ts';
 import { Deadlines } from './deadlines.ts';
+import { Descriptors } from './descriptors.ts';
 import { ClientConnections } from './limit/client-connections.ts';
 import { HeldMemory } from './limit/held-memory.ts';
 import { AccessLog } from './relay/access-log.ts';
@@ -36,6 +37,7 @@ export class DataContext {
   readonly counters: ProcessCounters;
   readonly post: PostToControl;
   readonly barrier: Barrier;
+  readonly descriptors = new Descriptors();
   readonly accessLog: AccessLog;
   readonly tunnels: OpenTunnels;
   readonly io = new ThreadIo();

@@ -9,6 +9,7 @@ import type { Snapshot } from '../snapshot/snapshot.ts';
 import { Backend } from './backend/backend.ts';
 import { DataContext } from './context.ts';
 import type { Deadline } from './deadlines.ts';
+import type { Relief } from './descriptors.ts';
 import { Listener } from './listen/listener.ts';
 import { createView, setEligible, type View, type ViewParts } from './view.ts';
 
@@ -23,7 +24,7 @@ export function createDataPlane(init: DataThreadInit, post: PostToControl): Data
   return new Plane(init, post);
 }
 
-class Plane implements DataPlane {
+class Plane implements DataPlane, Relief {
   readonly #context: DataContext;
   readonly #viewParts: ViewParts;
   readonly #reusePort: boolean;
@@ -44,14 +45,14 @@ class Plane implements DataPlane {
         now: () => performance.now(),
       },
       createBackend: (spec) =>
-        new Backend(
-          spec,
-          context.threadIndex,
-          context.threadCount,
-          context.io,
-          context,
-          context.barrier,
-        ),
+        new Backend(spec, {
+          threadIndex: context.threadIndex,
+          threadCount: context.threadCount,
+          io: context.io,
+          parsers: context,
+          barrier: context.barrier,
+          descriptors: context.descriptors,
+        }),
       clientTables: init.clientTables,
       processNowMs: () => context.processNowMs(),
       onSessionEvicted: () => context.counters.sessionEvicted(),
@@ -66,6 +67,7 @@ class Plane implements DataPlane {
     this.#reusePort = init.reusePort;
     this.#ticketKeys = init.ticketKeys;
     this.#swap(init.snapshot, null);
+    context.descriptors.relief = this;
     context.deadlines.start((nowMs) => this.#tick(nowMs));
     // It may hang before its first tick.
     this.#showLife();
@@ -106,6 +108,14 @@ class Plane implements DataPlane {
       default:
         throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);
     }
+  }
+
+  makeRoom(): boolean {
+    if (this.#listener?.makeRoom() === true) return true;
+    for (const backend of this.#context.view.backends.values()) {
+      if (backend.closeOldestIdle()) return true;
+    }
+    return false;
   }
 
   crashed(where: string, error: unknown): void {
@@ -209,9 +219,10 @@ class Plane implements DataPlane {
 
   /** @param nowMs what is due by then is late: see deadlines.ts */
   #tick(nowMs: number): void {
-    const { barrier, tunnels, retryBudget, accessLog, view } = this.#context;
+    const { barrier, descriptors, tunnels, retryBudget, accessLog, view } = this.#context;
     this.#showLife();
     this.#listener?.tick(nowMs);
+    barrier.run('the tick of descriptors', () => descriptors.tick(nowMs));
     barrier.run('the tick of tunnels', () => tunnels.tick(nowMs));
     // A backend closes idle connections by its own clock, which has not stood still with ours.
     const realMs = performance.now();

@@ -36,6 +36,9 @@ export interface ControlMetrics {
   readonly cpuSeconds: number;
   readonly residentBytes: number;
   readonly heapUsedBytes: number;
+  /** Undefined: unknown, or no limit. */
+  readonly openDescriptors: number | undefined;
+  readonly maxDescriptors: number | undefined;
   /** Of the control thread. */
   readonly eventLoopDelaySeconds: DelaySeconds;
   readonly dataThreads: number;
@@ -291,6 +294,26 @@ function writeClients(page: Page, { process, control }: Metrics): void {
     'Client connections accepted.',
     process.acceptedConnections,
   );
+  const byReason = (name: string, help: string, counts: Readonly<Record<string, number>>): void => {
+    page.family(name, 'counter', help);
+    for (const [reason, count] of Object.entries(counts)) page.sample({ reason }, count);
+  };
+  byReason(
+    'fairlead_client_connections_refused_total',
+    'Client connections closed at once, for want of a place or a file descriptor.',
+    process.refusedConnections,
+  );
+  byReason(
+    'fairlead_idle_clients_closed_total',
+    'Idle client connections closed to make room.',
+    process.idleClosed,
+  );
+  page.single(
+    'fairlead_accept_errors_total',
+    'counter',
+    'Times that the system could not give us a client.',
+    process.acceptsFailed,
+  );
   page.single(
     'fairlead_buffered_bytes',
     'gauge',
@@ -351,6 +374,13 @@ function writeControl(page: Page, { control, dataThreadDelays }: Metrics): void 
     'Resident memory of the whole process.',
     control.residentBytes,
   );
+  const { openDescriptors, maxDescriptors } = control;
+  if (openDescriptors !== undefined) {
+    page.single('process_open_fds', 'gauge', 'Open file descriptors.', openDescriptors);
+  }
+  if (maxDescriptors !== undefined) {
+    page.single('process_max_fds', 'gauge', 'File descriptors allowed.', maxDescriptors);
+  }
   page.single(
     'process_cpu_seconds_total',
     'counter',

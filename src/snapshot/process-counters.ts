@@ -27,7 +27,10 @@ const P_GATE_OPENS_AT = 4;
 const P_IN_LINE = 5;
 /** KiB that wait in memory. */
 const P_HELD = 6;
-const P_HEADER_CELLS = 7;
+/** When the log was last told of each thing that it is told of now and then. */
+const P_TOLD = 7;
+const TOPICS = 5;
+const P_HEADER_CELLS = P_TOLD + TOPICS;
 const P_HEADER_BYTES = 64;
 // Int32 gauges of one thread.
 const PS_CLIENTS = 0;
@@ -36,6 +39,8 @@ const PS_IN_LINE = 2;
 /** One at the thread's birth and one for each tick; 0 before. */
 const PS_BEATS = 3;
 const PS_HELD = 4;
+/** Clients that would make room for others. */
+const PS_IDLE = 5;
 /** An even number: what follows is aligned to 8 bytes. */
 const PS_COUNT = 6;
 const PF_ACCEPTED = 0;
@@ -53,10 +58,21 @@ const PF_DELAY_P50 = 10;
 const PF_DELAY_P99 = 11;
 const PF_DELAY_MAX = 12;
 const PF_DELAY_AT = 13;
-const PF_STATUS = 14;
+/** By `REFUSALS`, and by `SCARCE`. */
+const PF_REFUSED = 14;
+const PF_IDLE_CLOSED = 17;
+const PF_ACCEPTS_FAILED = 19;
+const PF_STATUS = 20;
 const PF_ERROR = PF_STATUS + STATUSES;
 const PF_CUT = PF_ERROR + ERROR_CODES.length;
 const PF_COUNT = PF_CUT + ENDINGS.length;
+
+/** What there is too little of where clients that are idle make room; also the label of the metric. */
+const SCARCE = ['limit', 'descriptors'] as const;
+export type Scarce = (typeof SCARCE)[number];
+/** Why clients are closed at once, likewise. `client`: the limit on those of one network. */
+const REFUSALS = [...SCARCE, 'client'] as const;
+export type Refusal = (typeof REFUSALS)[number];
 
 function processShareBytes(threadCount: number): number {
   return threadCount * PS_COUNT * 4;
@@ -92,10 +108,15 @@ export class ProcessCounters {
   readonly #header: Int32Array;
   readonly #share: Int32Array;
   readonly #totals: Float64Array;
+  /** The shares of the other threads. */
+  readonly #others: readonly Int32Array[];
 
   constructor(buffer: SharedArrayBuffer, threadIndex: number, threadCount: number) {
     this.#header = processHeader(buffer);
     this.#share = processShare(buffer, threadIndex);
+    this.#others = Array.from({ length: threadCount }, (_, index) =>
+      processShare(buffer, index),
+    ).filter((_, index) => index !== threadIndex);
     this.#totals = totalsOf(buffer, threadIndex, threadCount);
   }
 
@@ -130,9 +151,57 @@ export class ProcessCounters {
       Atomics.sub(this.#header, P_CLIENTS, 1);
       return false;
     }
+    this.#noteAccepted();
+    return true;
+  }
+
+  /** Takes a client connection whatever the limit is. */
+  acceptClient(): void {
+    Atomics.add(this.#header, P_CLIENTS, 1);
+    this.#noteAccepted();
+  }
+
+  #noteAccepted(): void {
     (this.#share[PS_CLIENTS] as number)++;
     (this.#totals[PF_ACCEPTED] as number)++;
-    return true;
+  }
+
+  /** Client connections of all threads. */
+  get clients(): number {
+    return Atomics.load(this.#header, P_CLIENTS);
+  }
+
+  /** So many clients of this thread are idle. */
+  setIdleClients(count: number): void {
+    this.#share[PS_IDLE] = count;
+  }
+
+  /** What the other threads said of theirs, a tick ago at most. */
+  get idleClientsElsewhere(): number {
+    return this.#others.reduce((sum, share) => sum + (share[PS_IDLE] as number), 0);
+  }
+
+  clientRefused(refusal: Refusal): void {
+    (this.#totals[PF_REFUSED + REFUSALS.indexOf(refusal)] as number)++;
+  }
+
+  /** It has made room for another one. */
+  idleClientClosed(scarce: Scarce): void {
+    (this.#totals[PF_IDLE_CLOSED + SCARCE.indexOf(scarce)] as number)++;
+  }
+
+  acceptFailed(): void {
+    (this.#totals[PF_ACCEPTS_FAILED] as number)++;
+  }
+
+  /** Whether the log may be told of this topic again. @param second of the process clock */
+  mayTell(topic: number, second: number, everySeconds: number): boolean {
+    const last = Atomics.load(this.#header, P_TOLD + topic);
+    if (last !== 0 && second - last < everySeconds) return false;
+    // Another thread may have been quicker.
+    return (
+      Atomics.compareExchange(this.#header, P_TOLD + topic, last, Math.max(1, second)) === last
+    );
   }
 
   clientClosed(): void {
@@ -255,6 +324,11 @@ export interface ProcessTotals {
   readonly acceptedConnections: number;
   /** What waits in memory for clients and backends that do not take it. */
   readonly heldBytes: number;
+  /** Those that were closed at once, and idle ones that were closed for them, by reason. */
+  readonly refusedConnections: Readonly<Record<Refusal, number>>;
+  readonly idleClosed: Readonly<Record<Scarce, number>>;
+  /** Clients that the system could not give us, as far as Node says so. */
+  readonly acceptsFailed: number;
   readonly logLinesDropped: number;
   /** Requests that wait for a backend with room now; those that have waited so far, and how long altogether. */
   readonly queued: number;
@@ -300,6 +374,16 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
     connectionsCrashed: cells[PF_CONNECTIONS_CRASHED] as number,
     exceptions: cells[PF_EXCEPTIONS] as number,
     acceptedConnections: cells[PF_ACCEPTED] as number,
+    refusedConnections: {
+      limit: cells[PF_REFUSED] as number,
+      descriptors: cells[PF_REFUSED + 1] as number,
+      client: cells[PF_REFUSED + 2] as number,
+    },
+    idleClosed: {
+      limit: cells[PF_IDLE_CLOSED] as number,
+      descriptors: cells[PF_IDLE_CLOSED + 1] as number,
+    },
+    acceptsFailed: cells[PF_ACCEPTS_FAILED] as number,
     logLinesDropped: cells[PF_LOG_LINES_DROPPED] as number,
     statuses: readStatuses(cells, PF_STATUS),
     errors: Array.from(cells.subarray(PF_ERROR, PF_CUT)),

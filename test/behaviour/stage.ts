@@ -138,11 +138,16 @@ export async function startStage(config: Readonly<Record<string, unknown>> = {})
 export async function startProxy(
   backends: readonly (string | { readonly url: string; readonly weight: number })[],
   config: Readonly<Record<string, unknown>> = {},
-  { args = ['--threads', '1'], env = {} }: Pick<FairleadOptions, 'args' | 'env'> = {},
+  {
+    args = ['--threads', '1'],
+    env = {},
+    descriptors,
+  }: Pick<FairleadOptions, 'args' | 'env' | 'descriptors'> = {},
 ): Promise<Fairlead> {
   const fairlead = await startFairlead({
     args,
     env,
+    ...(descriptors === undefined ? {} : { descriptors }),
     config: { ...QUIET_HEALTH, backends, ...config },
   });
   for (const backend of backends) {

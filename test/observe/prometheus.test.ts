@@ -94,6 +94,12 @@ function metrics(): Metrics {
     writer.sessionEvicted();
     writer.rateEvicted();
     writer.loopIsLate({ p50: 0.001, p99: 0.01 + thread, max: 0.02 + thread }, 5_000 - thread * 900);
+    writer.clientRefused('limit');
+    writer.clientRefused('descriptors');
+    writer.clientRefused('client');
+    writer.clientRefused('client');
+    writer.idleClientClosed('descriptors');
+    writer.acceptFailed();
   }
   const totals = readBackendCounters(counters, 2);
   return {
@@ -135,6 +141,8 @@ function metrics(): Metrics {
       cpuSeconds: 1.25,
       residentBytes: 1,
       heapUsedBytes: 2,
+      openDescriptors: 30,
+      maxDescriptors: 1024,
       eventLoopDelaySeconds: { p50: 0, p99: 0.001, max: 0.002 },
       dataThreads: 2,
       dataThreadRestarts: 1,

@@ -7,6 +7,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { Backend } from '../../src/data/backend/backend.ts';
 import type { BackendStream, BackendStreamUser } from '../../src/data/backend/backend-stream.ts';
+import { Descriptors } from '../../src/data/descriptors.ts';
 import { ThreadIo } from '../../src/data/stream/thread-io.ts';
 import { createBackendCounters, readBackendCounters } from '../../src/snapshot/counters.ts';
 import { afterTest } from '../support/after-test.ts';
@@ -75,7 +76,14 @@ async function twoThreads(): Promise<{
     counters,
   };
   const thread = (index: number): Backend =>
-    new Backend(spec, index, 2, new ThreadIo(), NO_PARSERS, NO_BARRIER);
+    new Backend(spec, {
+      threadIndex: index,
+      threadCount: 2,
+      io: new ThreadIo(),
+      parsers: NO_PARSERS,
+      barrier: NO_BARRIER,
+      descriptors: new Descriptors(),
+    });
   const threads = [thread(0), thread(1)] as const;
   afterTest(() => {
     for (const backend of threads) backend.closeIdle();

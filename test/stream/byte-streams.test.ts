@@ -26,6 +26,11 @@ class Recorder implements ConnectUser {
   readonly #chunks: Buffer[] = [];
   bytes = 0;
   onEachRead: ((buffer: Buffer, length: number) => void) | null = null;
+  mayConnect = true;
+
+  mayHave(): boolean {
+    return this.mayConnect;
+  }
 
   onBytes(buffer: Buffer, length: number): void {
     this.bytes += length;

@@ -22,6 +22,8 @@ export interface FairleadOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Default: an empty folder of its own. */
   readonly cwd?: string;
+  /** `ulimit -n`. */
+  readonly descriptors?: number;
   /**
    * Who chooses the ports. `harness` (default): free ports, passed as flags. `test`: the test has put them into
    * arguments, environment or file, and gives them here.
@@ -65,14 +67,26 @@ export interface FinishedRun {
   readonly stderr: string;
 }
 
+interface RunOptions {
+  readonly env: FairleadOptions['env'];
+  readonly cwd: string;
+  readonly descriptors?: number | undefined;
+}
+
 class Run {
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
   stdout = '';
   stderr = '';
 
-  constructor(args: readonly string[], options: { env: FairleadOptions['env']; cwd: string }) {
-    this.child = spawn(process.execPath, [COMMAND, ...args], {
+  constructor(args: readonly string[], options: RunOptions) {
+    const command = [process.execPath, COMMAND, ...args];
+    const limited =
+      options.descriptors === undefined
+        ? command
+        : ['sh', '-c', `ulimit -n ${options.descriptors}; exec "$0" "$@"`, ...command];
+    const [program = '', ...rest] = limited;
+    this.child = spawn(program, rest, {
       cwd: options.cwd,
       env: { ...cleanEnvironment(), ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -169,7 +183,8 @@ export async function startFairlead(options: FairleadOptions = {}): Promise<Fair
     const flags = isOurChoice
       ? ['--port', String(ports.port), '--admin-port', String(ports.adminPort)]
       : [];
-    const run = new Run([...args, ...flags], { env: options.env, cwd });
+    const { env, descriptors } = options;
+    const run = new Run([...args, ...flags], { env, cwd, descriptors });
     const outcome = await outcomeOf(run);
     if (outcome === 'listening') return running(run, ports, cwd);
     if (outcome === EXIT_ADDRESS_IN_USE && isOurChoice && tries < 5) continue;

@@ -10,7 +10,7 @@ import { letGo, type Victim } from '../barrier.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import { type Connecting, type ConnectUser, connect } from '../stream/connect.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
-import { describeConnectError } from './connect-errors.ts';
+import { describeConnectError, isOutOfDescriptors } from './connect-errors.ts';
 import type { Settling } from './second-look.ts';
 
 /** The backend that a connection leads to, as far as the connection knows it. */
@@ -24,6 +24,10 @@ export interface ConnectionOwner {
   /** Take back a connection that may be used again: see backend.ts. */
   putIdle(connection: BackendConnection, nowMs: number, keepAliveMs: number, limit: number): void;
   keepPinned(connection: BackendConnection, nowMs: number, keepAliveMs: number): void;
+  /** Whether a new connection may have this file descriptor. */
+  mayConnect(descriptor: number): boolean;
+  /** Gives a file descriptor back that nobody uses. @returns false if there is none */
+  makeRoom(): boolean;
   /** An exception that belongs to no request. */
   crashed(error: unknown): void;
 }
@@ -52,6 +56,9 @@ const IS_CLOSED = 2;
 
 export class BackendConnection implements ConnectUser, Settling {
   readonly backend: ConnectionOwner;
+  readonly #io: ThreadIo;
+  /** It may yet be tried once more, if descriptors are short. */
+  #hasSecondTry = true;
   /** While idle: when it must not be used any more, on the precise clock: the backend's own goes on while we stand still. */
   idleUntilMs = 0;
   /** The limit that the backend stated in its Keep-Alive field, in ms; Infinity when it did not. */
@@ -73,6 +80,7 @@ export class BackendConnection implements ConnectUser, Settling {
 
   constructor(backend: ConnectionOwner, user: ConnectionUser, io: ThreadIo) {
     this.backend = backend;
+    this.#io = io;
     this.#user = user;
     this.#connecting = connect(backend.spec, this, io);
   }
@@ -165,6 +173,10 @@ export class BackendConnection implements ConnectUser, Settling {
 
   // ── What the stream says ────────────────────────────────────────────────────────────────────────────────────────
 
+  mayHave(descriptor: number): boolean {
+    return this.backend.mayConnect(descriptor);
+  }
+
   onConnected(stream: ByteStream): void {
     this.#state = IS_OPEN;
     this.#connecting = null;
@@ -176,6 +188,11 @@ export class BackendConnection implements ConnectUser, Settling {
   }
 
   onConnectFailed(error: Error): void {
+    if (this.#hasSecondTry && isOutOfDescriptors(error) && this.backend.makeRoom()) {
+      this.#hasSecondTry = false;
+      this.#connecting = connect(this.backend.spec, this, this.#io);
+      return;
+    }
     const user = this.#user;
     this.destroy();
     if (user === null) return;

@@ -7,6 +7,7 @@ import { BackendCounters } from '../../snapshot/counters.ts';
 import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import type { Candidate } from '../balance/strategy.ts';
 import { type Barrier, guarded } from '../barrier.ts';
+import type { Descriptors } from '../descriptors.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
 import type { BackendConnection, ConnectionOwner } from './backend-connection.ts';
 import type { BackendStream, BackendStreamUser } from './backend-stream.ts';
@@ -16,6 +17,16 @@ import { lookAgain } from './second-look.ts';
 
 /** Idle connections kept per backend and thread; further ones are closed after use. */
 const MAX_IDLE = 512;
+
+/** What a backend uses of the thread that it lives in. */
+export interface ThreadParts {
+  readonly threadIndex: number;
+  readonly threadCount: number;
+  readonly io: ThreadIo;
+  readonly parsers: ResponseParsers;
+  readonly barrier: Pick<Barrier, 'crashed'>;
+  readonly descriptors: Descriptors;
+}
 
 export class Backend implements Candidate, ConnectionOwner {
   readonly id: number;
@@ -34,16 +45,11 @@ export class Backend implements Candidate, ConnectionOwner {
   readonly #io: ThreadIo;
   readonly #parsers: ResponseParsers;
   readonly #barrier: Pick<Barrier, 'crashed'>;
+  readonly #descriptors: Descriptors;
   #isRemoved = false;
 
-  constructor(
-    spec: BackendSnapshot,
-    threadIndex: number,
-    threadCount: number,
-    io: ThreadIo,
-    parsers: ResponseParsers,
-    barrier: Pick<Barrier, 'crashed'>,
-  ) {
+  constructor(spec: BackendSnapshot, thread: ThreadParts) {
+    const { threadIndex, threadCount, io, parsers, barrier, descriptors } = thread;
     this.id = spec.id;
     this.spec = spec;
     this.weight = spec.weight;
@@ -53,6 +59,7 @@ export class Backend implements Candidate, ConnectionOwner {
     this.#io = io;
     this.#parsers = parsers;
     this.#barrier = barrier;
+    this.#descriptors = descriptors;
   }
 
   get key(): string {
@@ -129,7 +136,7 @@ export class Backend implements Candidate, ConnectionOwner {
   #connect(user: BackendStreamUser, limit: number): Http1Stream | null {
     if (!this.counters.tryOpenConnection(limit)) {
       // An idle one that this request had a reason not to take makes room for it.
-      if (!this.#closeOldest() || !this.counters.tryOpenConnection(limit)) return null;
+      if (!this.closeOldestIdle() || !this.counters.tryOpenConnection(limit)) return null;
     }
     try {
       const stream = new Http1Stream(this, user, this.#io, this.#parsers);
@@ -162,8 +169,16 @@ export class Backend implements Candidate, ConnectionOwner {
     return count;
   }
 
-  /** Closes an idle connection, one that anybody could have used if there is any. */
-  #closeOldest(): boolean {
+  mayConnect(descriptor: number): boolean {
+    return this.#descriptors.mayConnect(descriptor);
+  }
+
+  makeRoom(): boolean {
+    return this.#descriptors.relief?.makeRoom() === true;
+  }
+
+  /** One that anybody could have used, if there is any. @returns false if none is idle */
+  closeOldestIdle(): boolean {
     for (const list of [this.#idle, this.#pinned]) {
       for (const oldest of list) {
         this.forget(oldest);
@@ -248,6 +263,6 @@ export class Backend implements Candidate, ConnectionOwner {
   }
 
   closeIdle(): void {
-    while (this.#closeOldest());
+    while (this.closeOldestIdle());
   }
 }

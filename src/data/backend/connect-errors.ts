@@ -25,6 +25,11 @@ const SHORTAGES: Readonly<Record<Shortage, ErrorCode>> = {
   resolver: 'ERR_RESOLVER',
 };
 
+/** What could be mended by giving one back. */
+export function isOutOfDescriptors(error: Error): boolean {
+  return errorsIn(error).some((one) => ['EMFILE', 'ENFILE'].includes(codeOf(one)));
+}
+
 /** The detail names every address that was tried (happy eyeballs reports one error for each). */
 export function describeConnectError(error: Error): {
   readonly code: ErrorCode;

@@ -12,19 +12,16 @@ import type { Holder } from '../limit/held-memory.ts';
 import { BackendPin } from '../relay/backend-pin.ts';
 import { Exchange } from '../relay/exchange.ts';
 import type { ExchangeClient } from '../relay/exchange-client.ts';
-import { readKeys } from '../relay/request-keys.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import type { View } from '../view.ts';
-import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
 import { PARSE_FAILED, PARSE_MORE } from '../wire/first-line.ts';
-import { type ForwardContext, forwardRequest } from '../wire/forward-request.ts';
-import { findField } from '../wire/head.ts';
+import type { ForwardContext } from '../wire/forward-request.ts';
 import type { HeadParser } from '../wire/head-parser.ts';
-import { clientOrigin } from '../wire/location.ts';
 import { readRequest } from '../wire/request.ts';
-import { forwardedClient } from './client-address.ts';
 import { connectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
+import { type MayBeIdle, NEVER } from './idle-clients.ts';
+import { incomingRequest } from './incoming-request.ts';
 import { Lingering } from './lingering.ts';
 import { PendingInput } from './pending-input.ts';
 import { ReaderWatch } from './reader-watch.ts';
@@ -32,14 +29,14 @@ import { refusal } from './refusal.ts';
 
 /** Pipelined bytes kept while an exchange runs; past it the client is not read. */
 const INPUT_HIGH_WATER = 64 * 1024;
-/** Pipelined requests taken in one turn of the event loop: other clients have their turn in between. */
+/** Pipelined requests taken in one turn of the event loop: other clients come in between. */
 const REQUESTS_PER_TURN = 16;
 
 const IS_READING = 0;
 const IS_LINGERING = 1;
 const IS_CLOSED = 2;
 
-export class ClientConnection implements ExchangeClient, StreamUser, Holder {
+export class ClientConnection implements ExchangeClient, StreamUser, Holder, MayBeIdle {
   forwardContext: ForwardContext;
   bytesOut = 0;
   deadlineMs: number;
@@ -60,7 +57,7 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder {
   /** What is left of the input has its turn later. */
   #isYielding = false;
   #isPaused = false;
-  #hasServed = false;
+  hasServed = false;
   #lingering: Lingering | null = null;
   #readerWatch: ReaderWatch | null = null;
 
@@ -136,7 +133,7 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder {
       this.#linger();
       return;
     }
-    this.#hasServed = true;
+    this.hasServed = true;
     this.deadlineMs = this.#context.nowMs + this.#context.view.snapshot.timeouts.keepAliveMs;
     if (this.#context.isDraining) this.beginDrain();
     if (!this.#isProcessing) this.#goOn();
@@ -176,9 +173,21 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder {
     this.#refuse(code, '', bytes, 0, bytes.length);
   }
 
+  get idleSinceMs(): number {
+    if (this.#exchange !== null || this.#state !== IS_READING || this.#begunBytes > 0) return NEVER;
+    const { headMs, keepAliveMs } = this.#context.view.snapshot.timeouts;
+    return this.deadlineMs - (this.hasServed ? keepAliveMs : headMs);
+  }
+
+  makeRoom(): boolean {
+    if (this.idleSinceMs === NEVER || this.unsentBytes > 0) return false;
+    this.#destroy();
+    return true;
+  }
+
   /** Whether it is idle, and closes soon. One in an exchange, or in the middle of a head, closes with its answer. */
   beginDrain(idleMs: number = DRAIN_IDLE_MS): boolean {
-    if (this.#exchange !== null || this.#state !== IS_READING || this.#begunBytes > 0) return false;
+    if (this.idleSinceMs === NEVER) return false;
     this.deadlineMs = Math.min(this.deadlineMs, this.#context.nowMs + idleMs);
     return true;
   }
@@ -329,8 +338,8 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder {
       const outcome = parser.parse(buffer, position, end);
       if (outcome === PARSE_MORE) {
         // Once from the first byte of a head on, not with every byte: a head has one deadline.
-        if (this.#hasServed) {
-          this.#hasServed = false;
+        if (this.hasServed) {
+          this.hasServed = false;
           this.deadlineMs = this.#context.nowMs + this.#context.view.snapshot.timeouts.headMs;
         }
         break;
@@ -360,28 +369,9 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder {
       this.#view = context.view;
       this.forwardContext = connectionContext(context.view, this.#stream, this.isTls);
     }
-    const requestId = facts.requestId ?? context.nextRequestId();
-    const { peerAddress } = this.forwardContext;
+    const request = incomingRequest(context, parser, facts, this.forwardContext, this.#pin);
     const bodyStart = base + parser.length;
-    const { accessLog } = context.view.snapshot;
-    const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
-    const clientAddress = this.forwardContext.isTrusted
-      ? forwardedClient(parser, peerAddress, this.#view.trustedProxies)
-      : peerAddress;
-    const exchange = new Exchange(context, this, {
-      facts,
-      forwarded: forwardRequest(parser, facts, this.forwardContext, requestId),
-      clientAddress,
-      keys: this.#view.needsKeys
-        ? readKeys(this.#view, parser, facts.path, clientAddress, this.forwardContext)
-        : null,
-      requestId,
-      clientOrigin: clientOrigin(parser, facts, this.forwardContext),
-      pin: this.#pin,
-      headBytes: parser.length,
-      userAgent: isCombined ? findField(parser, FIELD_USER_AGENT) : null,
-      referer: isCombined ? findField(parser, FIELD_REFERER) : null,
-    });
+    const exchange = new Exchange(context, this, request);
     this.#releaseParser();
     this.#exchange = exchange;
     const position = exchange.begin(buffer, bodyStart, end);

@@ -3,14 +3,14 @@ import net from 'node:net';
 import type { ListenerSnapshot, TlsMaterial } from '../../snapshot/snapshot.ts';
 import { guarded, letGo } from '../barrier.ts';
 import type { DataContext } from '../context.ts';
-import { clientNetwork } from '../limit/client-network.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import { SocketStream } from '../stream/socket-stream.ts';
-import { isKnownHandle, peerAddress, type TcpHandle } from '../stream/tcp-handles.ts';
+import { descriptorOf, isKnownHandle, peerAddress, type TcpHandle } from '../stream/tcp-handles.ts';
 import { TcpStream } from '../stream/tcp-stream.ts';
-import { isTrusted, normalizeAddress } from './client-address.ts';
 import { ClientConnection } from './client-connection.ts';
 import { drainTurns } from './drain-turns.ts';
+import { IdleClients, type MayBeIdle } from './idle-clients.ts';
+import { Places } from './places.ts';
 import { type Secure, TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
 
 const BACKLOG = 4096;
@@ -28,8 +28,10 @@ export class Listener implements TlsAcceptorUser {
   readonly #context: DataContext;
   readonly #server: net.Server;
   readonly #tls: TlsAcceptor | null;
-  /** With the client that each counts for: see `#admit`. Null: its TLS carrier counts, and may outlive it. */
+  /** With the client that each counts for: see `Places`. Null: its TLS carrier counts, and may outlive it. */
   readonly #connections = new Map<ClientConnection, string | null>();
+  readonly #idle = new IdleClients(() => this.#clients());
+  readonly #places: Places;
   /** What makes a socket of an accepted handle; null: every connection comes as a socket. */
   #makeSocket: ((handle: TcpHandle) => void) | null = null;
   #onEmpty: (() => void) | null = null;
@@ -37,6 +39,7 @@ export class Listener implements TlsAcceptorUser {
   constructor(context: DataContext, material: TlsMaterial | undefined, ticketKeys: Uint8Array) {
     this.#context = context;
     context.heldMemory.watch(() => this.#connections.keys());
+    this.#places = new Places(context, () => this.#closeIdle());
     this.#tls =
       material === undefined ? null : new TlsAcceptor(material, ticketKeys, context.io, this);
     // Who leaves within the TLS handshake has left: half-open only from its end on.
@@ -65,8 +68,9 @@ export class Listener implements TlsAcceptorUser {
       this.#server.listen(options, () => {
         this.#server.removeListener('error', reject);
         this.#acceptHandles();
-        // Errors of accepting (out of descriptors) pass by themselves; without a listener they would end the thread.
-        this.#server.on('error', () => {});
+        this.#server.on('error', (error: NodeJS.ErrnoException) =>
+          this.#places.acceptFailed(error.code ?? error.message),
+        );
         const { address, port } = this.#server.address() as net.AddressInfo;
         resolve({ host: address, port });
       });
@@ -86,7 +90,24 @@ export class Listener implements TlsAcceptorUser {
     for (const connection of this.#connections.keys()) {
       if (connection.deadlineMs <= nowMs) guarded(connection, () => connection.onDeadline());
     }
+    this.#context.barrier.run('the tick of places', () =>
+      this.#places.tick(this.#idle.count(nowMs)),
+    );
     this.#context.barrier.run('the weighing of memory', () => this.#context.heldMemory.weigh());
+  }
+
+  /** Makes room for something else that needs a descriptor. @returns whether a client was idle */
+  makeRoom(): boolean {
+    return this.#places.closeIdle('descriptors');
+  }
+
+  #closeIdle(): boolean {
+    return this.#idle.closeOldest(this.#context.nowMs);
+  }
+
+  *#clients(): Generator<MayBeIdle> {
+    if (this.#tls !== null) yield* this.#tls.arriving;
+    yield* this.#connections.keys();
   }
 
   /**
@@ -122,29 +143,6 @@ export class Listener implements TlsAcceptorUser {
     return cut;
   }
 
-  /**
-   * Takes one of the client connections that are allowed, in all and for this client.
-   * @param address of the peer; asked for only where it counts.
-   * @returns the client that it counts for, empty where clients are not counted; null when all are taken.
-   */
-  #admit(address: () => string | undefined): string | null {
-    const { counters, clientConnections, view } = this.#context;
-    const { limits } = view.snapshot;
-    if (!counters.tryAcceptClient(limits.clientConnections)) return null;
-    const peer = limits.connectionsPerClient === 0 ? '' : normalizeAddress(address());
-    // A proxy in front of us holds the connections of many clients.
-    if (peer === '' || isTrusted(view.trustedProxies, peer)) return '';
-    const client = clientNetwork(peer);
-    if (clientConnections.tryOpen(client, limits.connectionsPerClient)) return client;
-    counters.clientClosed();
-    return null;
-  }
-
-  #release(client: string): void {
-    this.#context.counters.clientClosed();
-    if (client !== '') this.#context.clientConnections.closed(client);
-  }
-
   /** @param close what is left of the connection if it can't be taken on. */
   #guard(step: () => void, close: () => void): void {
     try {
@@ -158,7 +156,7 @@ export class Listener implements TlsAcceptorUser {
   #acceptSocket(socket: net.Socket): void {
     if (this.#tls?.acceptWrapped(socket) === true) return;
     // Over TLS too it counts from its accept: a client that never ends its handshake must not get past the limit.
-    const client = this.#admit(() => socket.remoteAddress);
+    const client = this.#places.admit(descriptorOf(socket), () => socket.remoteAddress);
     if (client === null) {
       socket.on('error', () => {});
       socket.destroy();
@@ -180,11 +178,15 @@ export class Listener implements TlsAcceptorUser {
     if (handle === undefined || handle === null || typeof original !== 'function') return;
     this.#makeSocket = (clientHandle) => original.call(handle, 0, clientHandle);
     const take = (error: number, clientHandle: unknown): void => {
-      if (error || !isKnownHandle(clientHandle)) {
+      if (error) {
+        this.#places.acceptFailed(error);
+        return;
+      }
+      if (!isKnownHandle(clientHandle)) {
         original.call(handle, error, clientHandle);
         return;
       }
-      const client = this.#admit(() => peerAddress(clientHandle));
+      const client = this.#places.admit(clientHandle.fd, () => peerAddress(clientHandle));
       if (client === null) {
         clientHandle.close();
         return;
@@ -197,7 +199,7 @@ export class Listener implements TlsAcceptorUser {
     handle.onconnection = (error, clientHandle) =>
       this.#guard(
         () => take(error, clientHandle),
-        () => (clientHandle as TcpHandle).close(),
+        () => (clientHandle as TcpHandle | undefined)?.close(),
       );
   }
 
@@ -212,7 +214,7 @@ export class Listener implements TlsAcceptorUser {
         this.#forget(closed),
       );
     } catch (error) {
-      if (client !== null) this.#release(client);
+      if (client !== null) this.#places.release(client);
       throw error;
     }
     this.#connections.set(connection, client);
@@ -224,7 +226,7 @@ export class Listener implements TlsAcceptorUser {
     const client = this.#connections.get(connection);
     if (client === undefined) return;
     this.#connections.delete(connection);
-    if (client !== null) this.#release(client);
+    if (client !== null) this.#places.release(client);
     if (this.#connections.size === 0 && this.#onEmpty !== null) {
       const onEmpty = this.#onEmpty;
       this.#onEmpty = null;
@@ -259,7 +261,7 @@ export class Listener implements TlsAcceptorUser {
   }
 
   onGone(client: string): void {
-    this.#release(client);
+    this.#places.release(client);
   }
 
   onHandshakeFailed(): void {

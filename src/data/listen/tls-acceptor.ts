@@ -27,6 +27,7 @@ import {
   type HandshakeUser,
 } from '../stream/tls-handshake.ts';
 import { TlsStream } from '../stream/tls-stream.ts';
+import type { MayBeIdle } from './idle-clients.ts';
 
 /** 10 s in all: from the accept to the first byte, which an honest client sends at once, and from there to the end. */
 const FIRST_BYTE_MS = 5_000;
@@ -64,7 +65,7 @@ export class TlsAcceptor {
   readonly #user: TlsAcceptorUser;
   readonly #io: ThreadIo;
   /** Those on the way, but for handshakes on sockets. */
-  readonly #arriving = new Set<Arrival>();
+  readonly arriving = new Set<Arrival>();
   /** The sockets that TLS runs over where it does not run on handles, each with the client that it counts for. */
   readonly #carriers = new Map<net.Socket, string>();
   #material: TlsMaterial;
@@ -119,13 +120,13 @@ export class TlsAcceptor {
 
   acceptHandle(handle: TcpHandle, client: string, nowMs: number): void {
     const arrival = new Arrival(this, handle, client, nowMs + FIRST_BYTE_MS);
-    this.#arriving.add(arrival);
+    this.arriving.add(arrival);
     arrival.close = awaitFirstBytes(handle, this.#io, arrival);
   }
 
   acceptSocket(socket: net.Socket, client: string, nowMs: number): void {
     const arrival = new Arrival(this, socket, client, nowMs + FIRST_BYTE_MS);
-    this.#arriving.add(arrival);
+    this.arriving.add(arrival);
     arrival.close = awaitFirstBytesOfSocket(socket, arrival);
   }
 
@@ -144,7 +145,7 @@ export class TlsAcceptor {
     const { connection } = arrival;
     if (isPlain(bytes)) {
       this.#user.onPlain(connection, bytes, arrival.client);
-      this.#arriving.delete(arrival);
+      this.arriving.delete(arrival);
     } else if (connection instanceof net.Socket) {
       this.#startOnSocket(connection, arrival);
     } else if (hasTlsHandles()) {
@@ -167,7 +168,7 @@ export class TlsAcceptor {
       close: () => closeTls(handle),
     };
     this.#user.onSecure(secure, arrival.client);
-    this.#arriving.delete(arrival);
+    this.arriving.delete(arrival);
   }
 
   onHandshakeFailed(arrival: Arrival): void {
@@ -177,7 +178,7 @@ export class TlsAcceptor {
 
   /** Its connection is closed. */
   onGone(arrival: Arrival): void {
-    if (this.#arriving.delete(arrival)) this.#user.onGone(arrival.client);
+    if (this.arriving.delete(arrival)) this.#user.onGone(arrival.client);
   }
 
   onCrashed(arrival: Arrival, error: unknown): void {
@@ -190,7 +191,7 @@ export class TlsAcceptor {
   #startOnSocket(carrier: net.Socket, arrival: Arrival): void {
     const { client } = arrival;
     this.#carriers.set(carrier, client);
-    this.#arriving.delete(arrival);
+    this.arriving.delete(arrival);
     carrier.once('close', () => {
       if (!this.#carriers.delete(carrier)) return;
       this.#guard(carrier, () => this.#user.onGone(client));
@@ -233,31 +234,32 @@ export class TlsAcceptor {
   // ── Time, and the end ───────────────────────────────────────────────────────────────────────────────────────────
 
   tick(nowMs: number): void {
-    for (const arrival of this.#arriving) {
+    for (const arrival of this.arriving) {
       if (arrival.deadlineMs > nowMs) continue;
       this.#user.onHandshakeFailed();
-      this.#end(arrival);
+      this.end(arrival);
     }
   }
 
-  #end(arrival: Arrival): void {
+  end(arrival: Arrival): void {
     arrival.close();
     this.onGone(arrival);
   }
 
   destroy(): void {
-    for (const arrival of this.#arriving) this.#end(arrival);
+    for (const arrival of this.arriving) this.end(arrival);
     for (const carrier of this.#carriers.keys()) carrier.destroy();
   }
 }
 
 /** A connection from its accept to the end of its handshake. */
-class Arrival implements FirstBytesUser, HandshakeUser {
+class Arrival implements FirstBytesUser, HandshakeUser, MayBeIdle {
   readonly connection: TcpHandle | net.Socket;
   readonly client: string;
   deadlineMs: number;
   /** Closes it, silently. */
   close: () => void = () => {};
+  readonly hasServed = false;
   readonly #acceptor: TlsAcceptor;
 
   constructor(
@@ -270,6 +272,16 @@ class Arrival implements FirstBytesUser, HandshakeUser {
     this.connection = connection;
     this.client = client;
     this.deadlineMs = deadlineMs;
+  }
+
+  /** Once its handshake has begun, it has the time of a first byte for that, too. */
+  get idleSinceMs(): number {
+    return this.deadlineMs - FIRST_BYTE_MS;
+  }
+
+  makeRoom(): boolean {
+    this.#acceptor.end(this);
+    return true;
   }
 
   onFirstBytes(bytes: Buffer): void {

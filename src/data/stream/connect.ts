@@ -3,7 +3,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
 import { SocketStream } from './socket-stream.ts';
-import { isKnownHandle, type TcpHandle } from './tcp-handles.ts';
+import { descriptorOf, isKnownHandle, type TcpHandle } from './tcp-handles.ts';
 import { TcpStream } from './tcp-stream.ts';
 import type { ThreadIo } from './thread-io.ts';
 import { hasTlsHandles } from './tls-handles.ts';
@@ -23,6 +23,8 @@ export interface Destination {
 
 /** One of the two is called, once, unless the attempt is given up before. */
 export interface ConnectUser extends StreamUser {
+  /** Whether a connection that is being opened may have this file descriptor; else it fails with EMFILE. */
+  mayHave(descriptor: number): boolean;
   onConnected(stream: ByteStream): void;
   onConnectFailed(error: Error): void;
 }
@@ -72,6 +74,11 @@ export function connect(destination: Destination, user: ConnectUser, io: ThreadI
       user.onCrashed(exception);
     }
   };
+  // The descriptor is there right behind the attempt: a burst of them must not have all before the first one has succeeded.
+  const checkDescriptor = (): void => {
+    if (!isOver && !user.mayHave(descriptorOf(socket))) fail(noDescriptor());
+  };
+  socket.on('connectionAttempt', () => process.nextTick(checkDescriptor));
   socket.on('error', fail);
   socket.on('close', () => fail(new Error('the connection closed')));
   const secure = (carrier: TcpHandle): void => {
@@ -127,6 +134,12 @@ let ourTerms: HandshakeTerms | undefined;
 function terms(): HandshakeTerms {
   ourTerms ??= { context: tls.createSecureContext(), protocols: encodeProtocols(PROTOCOLS) };
   return ourTerms;
+}
+
+/** There is one, but it is held back: see descriptors.ts. */
+function noDescriptor(): Error {
+  const message = 'the last file descriptors are held back for checks and the admin API';
+  return Object.assign(new Error(message), { code: 'EMFILE' });
 }
 
 /** The socket has done its work, which was to find an address that answers: its handle is ours, and it is let go. */

@@ -3,6 +3,7 @@
  * they are what we know is found out before one is used (`tcpHandles`), and everything works without them, only slower.
  * See docs/decisions/0004-tcp-handles.md.
  */
+import type net from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
 /** A write, or the shutdown of the writing side, that the system has not finished at once. */
@@ -15,6 +16,7 @@ export interface StreamRequest {
 export interface TcpHandle {
   onread: (this: TcpHandle) => Uint8Array | undefined;
   readonly writeQueueSize: number;
+  readonly fd: number;
   owner?: unknown;
   useUserBuffer(buffer: Uint8Array): void;
   readStart(): number;
@@ -117,6 +119,13 @@ export function peerAddress(handle: TcpHandle): string | undefined {
 
 /** What a read results in at the peer's end: libuv's UV_EOF. */
 export const END_OF_FILE = -4095;
+
+/** Of one of Node's own sockets, over TLS too; -1: it has none, or it is not known. */
+export function descriptorOf(socket: net.Socket): number {
+  const handle = (socket as unknown as { readonly _handle?: { readonly fd?: number } | null })
+    ._handle;
+  return handle?.fd ?? -1;
+}
 
 /** Within `onread`: the number of bytes read, or a negative error. */
 export function readResult(): number {

@@ -1,0 +1,42 @@
+/** What an exchange gets of a request whose head is complete. */
+import type { DataContext } from '../context.ts';
+import type { BackendPin } from '../relay/backend-pin.ts';
+import type { IncomingRequest } from '../relay/incoming-request.ts';
+import { readKeys } from '../relay/request-keys.ts';
+import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
+import { type ForwardContext, forwardRequest } from '../wire/forward-request.ts';
+import { findField } from '../wire/head.ts';
+import type { HeadParser } from '../wire/head-parser.ts';
+import { clientOrigin } from '../wire/location.ts';
+import type { RequestFacts } from '../wire/request.ts';
+import { forwardedClient } from './client-address.ts';
+
+/** @param forwardContext made from the view in force. */
+export function incomingRequest(
+  context: DataContext,
+  parser: HeadParser,
+  facts: RequestFacts,
+  forwardContext: ForwardContext,
+  pin: BackendPin,
+): IncomingRequest {
+  const { view } = context;
+  const { isTrusted, peerAddress } = forwardContext;
+  const requestId = facts.requestId ?? context.nextRequestId();
+  const { accessLog } = view.snapshot;
+  const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
+  const clientAddress = isTrusted
+    ? forwardedClient(parser, peerAddress, view.trustedProxies)
+    : peerAddress;
+  return {
+    facts,
+    forwarded: forwardRequest(parser, facts, forwardContext, requestId),
+    clientAddress,
+    keys: view.needsKeys ? readKeys(view, parser, facts.path, clientAddress, forwardContext) : null,
+    requestId,
+    clientOrigin: clientOrigin(parser, facts, forwardContext),
+    pin,
+    headBytes: parser.length,
+    userAgent: isCombined ? findField(parser, FIELD_USER_AGENT) : null,
+    referer: isCombined ? findField(parser, FIELD_REFERER) : null,
+  };
+}

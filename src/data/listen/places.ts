@@ -1,0 +1,99 @@
+/**
+ * Who is let in. A client takes one of the places of the process (`limits.client_connections`) and of its network
+ * (`limits.connections_per_client`), and a file descriptor. Where places or descriptors are all taken, whoever is idle makes
+ * room; where nobody is, the new client is closed at once.
+ */
+import { getSystemErrorName } from 'node:util';
+import type { Scarce } from '../../snapshot/process-counters.ts';
+import type { DataContext } from '../context.ts';
+import { clientNetwork } from '../limit/client-network.ts';
+import { isTrusted, normalizeAddress } from './client-address.ts';
+import { PlacesLog } from './places-log.ts';
+
+/** So long the thread stands still when it can't accept, and has nothing to give back: it would be told again at once. */
+const PAUSE_MS = 1;
+const pauseCell = new Int32Array(new SharedArrayBuffer(4));
+
+export class Places {
+  readonly #context: DataContext;
+  readonly #closeIdle: () => boolean;
+  readonly #log: PlacesLog;
+
+  /** @param closeIdle closes one idle client of this thread, if there is one. */
+  constructor(context: DataContext, closeIdle: () => boolean) {
+    this.#context = context;
+    this.#closeIdle = closeIdle;
+    this.#log = new PlacesLog(context);
+  }
+
+  /**
+   * @param address of the peer; asked for only where it counts.
+   * @returns the client that it counts for, empty where clients are not counted; null when it is not let in.
+   */
+  admit(descriptor: number, address: () => string | undefined): string | null {
+    const { counters, clientConnections, descriptors, view } = this.#context;
+    const { limits } = view.snapshot;
+    if (!descriptors.mayAdmit(descriptor)) return this.#refuse('descriptors');
+    if (!counters.tryAcceptClient(limits.clientConnections)) {
+      if (!this.#makePlace(limits.clientConnections)) return this.#refuse('limit');
+      counters.acceptClient();
+    }
+    const peer = limits.connectionsPerClient === 0 ? '' : normalizeAddress(address());
+    // A proxy in front of us holds the connections of many clients.
+    if (peer === '' || isTrusted(view.trustedProxies, peer)) return '';
+    const client = clientNetwork(peer);
+    if (clientConnections.tryOpen(client, limits.connectionsPerClient)) return client;
+    counters.clientClosed();
+    counters.clientRefused('client');
+    return null;
+  }
+
+  release(client: string): void {
+    this.#context.counters.clientClosed();
+    if (client !== '') this.#context.clientConnections.closed(client);
+  }
+
+  /** @returns whether one of this thread was idle. */
+  closeIdle(scarce: Scarce): boolean {
+    if (!this.#closeIdle()) return false;
+    this.#context.counters.idleClientClosed(scarce);
+    this.#log.idleClosed(scarce);
+    return true;
+  }
+
+  /** Says how many clients of this thread are idle, and sends them away where there are more than there are places. */
+  tick(idleClients: number): void {
+    const { counters, view } = this.#context;
+    counters.setIdleClients(idleClients);
+    const { clientConnections: limit } = view.snapshot.limits;
+    if (limit === 0) return;
+    for (let over = counters.clients - limit; over > 0; over--) {
+      if (!this.closeIdle('limit')) break;
+    }
+  }
+
+  /**
+   * One that is idle in another thread makes room as well, at that thread's next tick; the limit is passed by it so long.
+   * The place of one that was closed here may be given back later, too.
+   */
+  #makePlace(limit: number): boolean {
+    if (this.closeIdle('limit')) return true;
+    const { counters } = this.#context;
+    return counters.idleClientsElsewhere > counters.clients - limit;
+  }
+
+  #refuse(scarce: Scarce): null {
+    this.#context.counters.clientRefused(scarce);
+    this.#log.refused(scarce);
+    return null;
+  }
+
+  /** The system could not give us the connection. @param error as Node has it, or its code. */
+  acceptFailed(error: number | string): void {
+    const { counters } = this.#context;
+    const reason = typeof error === 'string' ? error : getSystemErrorName(error);
+    counters.acceptFailed();
+    this.#log.acceptFailed(reason);
+    if (!this.closeIdle('descriptors')) Atomics.wait(pauseCell, 0, 0, PAUSE_MS);
+  }
+}
