@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { RawResponse } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { NamedPool, namedBackends, startPool } from './named-pool.ts';
-import { QUIET_HEALTH, startProxy } from './stage.ts';
+import { HANDSHAKE, QUIET_HEALTH, startProxy } from './stage.ts';
 
 const LEARN = { sticky: { by: 'learn', cookie: 'JSESSIONID' } } as const;
 /** Every request has a connection of its own, so that all threads take part. */
@@ -111,6 +111,21 @@ test('an error can begin one as well', async () => {
       expect(await nameFor(the, `JSESSIONID=of-${name}`)).toBe(name);
     }
   }
+});
+
+test('a 101 can begin one as well', async () => {
+  const the = await startApp();
+  for (const { http, name } of the.backends) {
+    http.server.on('upgrade', (_request, socket) => {
+      socket.end(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSet-Cookie: JSESSIONID=of-${name}\r\n\r\n`,
+      );
+    });
+  }
+  const switched = await the.ask({ path: '/socket', fields: HANDSHAKE });
+  const [pair = ''] = cookies(switched);
+  const home = pair.slice('JSESSIONID=of-'.length);
+  for (let round = 0; round < ROUNDS; round++) expect(await nameFor(the, pair)).toBe(home);
 });
 
 test.each([

@@ -6,7 +6,9 @@ import { Server, type ServerOptions } from 'socket.io';
 import { io, type Socket } from 'socket.io-client';
 import { describe, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import type { Fairlead } from '../support/fairlead.ts';
+import { hasTool } from '../support/tools.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { metrics, startProxy } from './stage.ts';
 
@@ -55,7 +57,13 @@ class Client {
   readonly errors: string[] = [];
 
   constructor(url: string, transports: string[], reconnection = false) {
-    this.socket = io(url, { transports, reconnection, forceNew: true, timeout: 10_000 });
+    this.socket = io(url, {
+      transports,
+      reconnection,
+      forceNew: true,
+      timeout: 10_000,
+      rejectUnauthorized: false,
+    });
     afterTest(() => {
       this.socket.disconnect();
     });
@@ -115,6 +123,42 @@ describe.each([
     expect(clients.flatMap((client) => client.errors)).toEqual([]);
     expect((await metrics(fairlead)).get('fairlead_sessions_evicted_total') ?? 0).toBe(0);
   });
+});
+
+test.runIf(hasTool('openssl'))('by TLS as well', async () => {
+  const fairlead = await start(await startApps(3), { ...STICKY, ssl: makeCertificate() });
+  const url = fairlead.url.replace('http:', 'https:');
+  const clients = Array.from({ length: 6 }, () => new Client(url, ['polling', 'websocket']));
+  const { names, errors } = await converse(clients);
+  expect(errors).toEqual([]);
+  for (const heard of names) expect(heard).toEqual(Array(CALLS).fill(heard[0]));
+  await waitFor(() => clients.every(({ transport }) => transport === 'websocket'), 15_000);
+});
+
+test.each([
+  ['revision 3', 'EIO=3&b64=1'],
+  ['revision 3 with JSONP', 'EIO=3&j=0'],
+  ['revision 4', 'EIO=4'],
+])('the sid of %s is found', async (_revision, query) => {
+  const fairlead = await start(await startApps(3, { allowEIO3: true }), STICKY);
+  const path = `/socket.io/?${query}&transport=polling`;
+  for (let client = 0; client < 6; client++) {
+    const opened = await (await fetch(`${fairlead.url}${path}`)).text();
+    const sid = /sid\\?":\\?"([\w-]+)/.exec(opened)?.[1] ?? '';
+    expect(sid).toMatch(/^[\w-]{20}$/);
+    // What it says does not matter: only who opened the session knows it at all.
+    for (let call = 0; call < 3; call++) {
+      const body = query.includes('j=') ? `d=${encodeURIComponent('1:6')}` : '6';
+      const text = query.startsWith('EIO=3') && !query.includes('j=') ? '1:6' : body;
+      const type = query.includes('j=') ? 'application/x-www-form-urlencoded' : 'text/plain';
+      const answer = await fetch(`${fairlead.url}${path}&sid=${sid}`, {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body: text,
+      });
+      expect([answer.status, await answer.text()]).toEqual([200, 'ok']);
+    }
+  }
 });
 
 test('without it, polling fails over several servers', async () => {
