@@ -30,9 +30,11 @@ export interface AdminTarget {
 
 export class AdminClient {
   readonly #target: AdminTarget;
+  readonly #answerMs: number;
 
-  constructor(target: AdminTarget) {
+  constructor(target: AdminTarget, answerMs = ANSWER_MS) {
     this.#target = target;
+    this.#answerMs = answerMs;
   }
 
   /** The JSON of a good answer. @throws AdminError */
@@ -49,12 +51,12 @@ export class AdminClient {
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
         redirect: 'error',
-        signal: AbortSignal.timeout(ANSWER_MS),
+        signal: AbortSignal.timeout(this.#answerMs),
       });
       text = await response.text();
     } catch (error) {
       throw new AdminError(
-        `no answer from the admin API at ${url}: ${reasonOf(error)} (say where it is with --admin URL or --config FILE)`,
+        `no answer from the admin API at ${url}: ${reasonOf(error, this.#answerMs)} (say where it is with --admin URL or --config FILE)`,
         EXIT_FAILED,
         0,
         error,
@@ -83,12 +85,13 @@ function parse(text: string): unknown {
 }
 
 /** What `fetch` says itself is that it failed; why is in the cause, or in the causes of each address that was tried. */
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, answerMs: number): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `none within ${ANSWER_MS / 1000} s`;
+  if (error.name === 'TimeoutError') return `none within ${answerMs / 1000} s`;
   const { cause } = error;
-  if (cause instanceof AggregateError) return cause.errors.map(reasonOf).join(', ');
-  return cause instanceof Error ? reasonOf(cause) : error.message;
+  if (cause instanceof AggregateError)
+    return cause.errors.map((one) => reasonOf(one, answerMs)).join(', ');
+  return cause instanceof Error ? reasonOf(cause, answerMs) : error.message;
 }
 
 /** Problem details (RFC 9457): what is wrong, and the hint. A value that can't be is a bad argument. */

@@ -91,7 +91,7 @@ export function runAdminCommand<P extends { readonly values: AdminFlags }>(
  * Flags win over the environment, and that over the config. A config that was not asked for may be for somebody else, or
  * hold a key that this user can't read: then the default address is as good a guess as any. Throws `UsageError`.
  */
-function adminTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: string): AdminTarget {
+export function adminTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: string): AdminTarget {
   const variable = flags.config === undefined ? nonEmpty(env[ADMIN_URL_VARIABLE]) : undefined;
   const given = flags.admin ?? variable;
   const ownToken = flags.token ?? nonEmpty(env[TOKEN_VARIABLE]);

@@ -21,6 +21,7 @@ export function jsonReport(options: TryOptions, result: TryResult): string {
     seconds: rounded(result.seconds),
     requests_per_second: rounded(perSecond(result)),
     backends: Object.fromEntries(byKey(result.backends)),
+    backends_by: result.isSpreadCounted ? 'admin-api' : 'answers',
     statuses: Object.fromEntries(byKey(result.statuses)),
     errors: Object.fromEntries(byKey(result.errors)),
     latency_ms: Object.fromEntries(latencies(result)),
@@ -33,7 +34,7 @@ export function textReport(options: TryOptions, result: TryResult): string {
   const lines = [
     `${completed + failed} requests to ${options.url.href} over ${options.connections} connections`,
     `${completed} complete, ${failed} failed, ${result.seconds.toFixed(2)} s, ${perSecond(result).toFixed(0)} requests/s`,
-    ...table('Backends', result.backends, completed),
+    ...backendLines(result),
     ...table('Status codes', result.statuses, completed),
     ...table('Errors', result.errors, completed + failed),
   ];
@@ -45,6 +46,14 @@ export function textReport(options: TryOptions, result: TryResult): string {
     for (const [name, ms] of latencies(result)) lines.push(`  ${name}  ${ms.toFixed(2)} ms`);
   }
   return `${lines.join('\n')}\n`;
+}
+
+function backendLines({ backends, completed, isSpreadCounted }: TryResult): string[] {
+  if (!isSpreadCounted) return table('Backends', backends, completed);
+  const all = [...backends.values()].reduce((sum, count) => sum + count, 0);
+  const lines = table('Backends, by the counters of the admin API', backends, all);
+  if (all !== completed) lines.push('  With what others sent meanwhile, and what was tried again.');
+  return lines;
 }
 
 function table(title: string, counts: ReadonlyMap<string | number, number>, all: number): string[] {

@@ -26,6 +26,8 @@ export interface TryResult {
   /** Requests without a complete response. */
   failed: number;
   readonly backends: Map<string, number>;
+  /** They are from the counters of the admin API: requests of others count as well, and those that were tried twice. */
+  isSpreadCounted: boolean;
   readonly statuses: Map<number, number>;
   readonly errors: Map<string, number>;
   /** Of the complete responses, in the order of their ends. */
@@ -33,7 +35,8 @@ export interface TryResult {
   seconds: number;
 }
 
-const UNKNOWN = 'unknown';
+/** Of an answer that does not say who gave it. */
+export const UNKNOWN = 'unknown';
 /** The echo of a sample backend is far smaller; of larger answers only the beginning is kept. */
 const KEPT_BYTES = 64 * 1024;
 
@@ -68,6 +71,7 @@ export function emptyResult(): TryResult {
     completed: 0,
     failed: 0,
     backends: new Map(),
+    isSpreadCounted: false,
     statuses: new Map(),
     errors: new Map(),
     latenciesMs: [],

@@ -1,9 +1,11 @@
 /** `fairlead try`: sends requests and shows who answered them, how, and how fast. */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { parseDuration } from '../config/duration.ts';
+import { AdminError } from './admin-client.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 import { jsonReport, textReport } from './try-report.ts';
 import { emptyResult, runRequests, type TryOptions, type TryResult } from './try-run.ts';
+import { Spread } from './try-spread.ts';
 
 export const TRY_USAGE = `Usage: fairlead try URL [-n 100] [-c 10] [options]
 
@@ -16,7 +18,11 @@ Sends requests and shows their spread over the backends, status codes, errors an
   -H, --header "N: V"   a header field; may be repeated
   -k, --insecure        take any certificate
       --timeout TIME    for one request (30s)
-      --by-header NAME  the response field that names the backend (default: the JSON of a sample backend)
+      --by-header NAME  the response field that names the backend (default: the JSON of a sample backend, else the
+                        counters of the admin API)
+      --admin URL       where that is (FAIRLEAD_ADMIN_URL; else as the config says; else http://127.0.0.1:9000)
+      --token TOKEN     its token (FAIRLEAD_ADMIN_TOKEN; else as the config says)
+      --config FILE     the config of the instance
       --json            the result as JSON
 Exit code 1 when a request got no complete response.
 `;
@@ -30,6 +36,9 @@ const FLAGS = {
   insecure: { type: 'boolean', short: 'k' },
   timeout: { type: 'string' },
   'by-header': { type: 'string' },
+  admin: { type: 'string' },
+  token: { type: 'string' },
+  config: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -46,10 +55,21 @@ export function runTry(args: readonly string[]): Promise<number> {
       return 0;
     }
     const options = optionsOf(values, positionals);
+    const spread = await spreadBefore(values, options);
     const result = await runWithProgress(options);
+    await spread?.complete(result);
     const report = values.json === true ? jsonReport : textReport;
     process.stdout.write(report(options, result));
     return result.failed > 0 || result.completed < options.requests ? 1 : 0;
+  });
+}
+
+/** @throws UsageError when the admin API was named, and does not answer. */
+async function spreadBefore(flags: Flags, { byHeader, url }: TryOptions): Promise<Spread | null> {
+  if (byHeader !== undefined) return null;
+  return Spread.begin(flags, url).catch((error: unknown) => {
+    if (!(error instanceof AdminError)) throw error;
+    throw new UsageError(error.message, { cause: error });
   });
 }
 

@@ -162,6 +162,7 @@ test('the reports hold every count', () => {
     seconds: 2,
     requests_per_second: 4,
     backends: { 'backend-2': 6, 'backend-10': 2 },
+    backends_by: 'answers',
     statuses: { 200: 6, 503: 2 },
     errors: { ECONNRESET: 2 },
     latency_ms: { p50: 2, p90: 4, p99: 4, max: 4 },

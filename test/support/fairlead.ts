@@ -11,7 +11,7 @@ import { freePort } from './free-port.ts';
 import { waitFor, within } from './wait-for.ts';
 
 export const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const START_MS = 10_000;
+const START_MS = 30_000;
 const EXIT_ADDRESS_IN_USE = 3;
 
 export interface FairleadOptions {
