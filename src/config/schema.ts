@@ -80,7 +80,9 @@ const timeouts = z.strictObject(
     backend_keep_alive: duration()
       .describe('An idle pooled connection to a backend.')
       .prefault('60s'),
-    tunnel: duration().describe('Silence on an upgraded connection (WebSocket).').prefault('1h'),
+    tunnel: duration()
+      .describe('Silence on an upgraded connection, such as a WebSocket.')
+      .prefault('1h'),
     total: durationOrNone()
       .describe('A whole exchange, retries and waiting included. 0 or false: no limit.')
       .prefault(false),
