@@ -14,6 +14,8 @@ import { freePorts } from '../stage.mjs';
 const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const BACKEND = fileURLToPath(new URL('backend.mjs', import.meta.url));
 const PATIENCE_MS = 10_000;
+const START_TRIES = 5;
+const EXIT_ADDRESS_IN_USE = 3;
 
 /**
  * Polls until `probe` gives something true.
@@ -66,11 +68,19 @@ export class Place {
 
   /**
    * Starts Fairlead and waits until it takes requests and every backend is alive. No experiment is about the first
-   * check of a backend.
+   * check of a backend. Ports that somebody else took meanwhile are replaced by others.
    * @param {readonly number[]} backends ports
    * @param {object} config beside what all experiments have in common
    */
   async fairlead(backends, config = {}) {
+    for (let tries = 1; ; tries++) {
+      const fairlead = await this.#startFairlead(backends, config);
+      if (await fairlead.isReady(backends.length)) return fairlead;
+      if (tries === START_TRIES) throw new Error(`no port of ${tries} pairs was free`);
+    }
+  }
+
+  async #startFairlead(backends, config) {
     const [port, adminPort] = await freePorts(2);
     const accessLog = this.path(`${port}.access.log`);
     const file = this.path(`${port}.json`);
@@ -90,9 +100,7 @@ export class Place {
     const child = this.#spawn(this.#node, [COMMAND, '--config', file], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const fairlead = new Fairlead(child, port, adminPort, accessLog);
-    await fairlead.ready(backends.length);
-    return fairlead;
+    return new Fairlead(child, port, adminPort, accessLog);
   }
 
   /** At once, and whatever still runs. */
@@ -189,14 +197,17 @@ class Fairlead {
     return Number(count);
   }
 
-  async ready(backends) {
+  /** Waits until all backends are alive. @returns false when it has ended because a port was taken */
+  async isReady(backends) {
     await until(async () => {
+      if (this.#child.exitCode === EXIT_ADDRESS_IN_USE) return true;
       if (this.#child.exitCode !== null) {
         throw new Error(`Fairlead did not start:\n${this.#output}`);
       }
       const status = await this.status().catch(() => null);
       return status?.active_backends === backends && /"event":"listening"/.test(this.#output);
     }, 'a Fairlead whose backends are all alive');
+    return this.#child.exitCode === null;
   }
 
   async status() {

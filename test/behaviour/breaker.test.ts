@@ -124,8 +124,8 @@ describe('of a backend', () => {
     const asked = Array.from({ length: 40 }, () => the.ask());
     let answered = 0;
     for (const one of asked) void one.then(() => answered++);
-    await waitFor(() => answered === 37);
-    expect(the.backend(0).requests - before).toBe(3);
+    await waitFor(() => answered >= 37);
+    expect([the.backend(0).requests - before, held.length, answered]).toEqual([3, 3, 37]);
     for (const response of held) response.end('A');
     await Promise.all(asked);
   });

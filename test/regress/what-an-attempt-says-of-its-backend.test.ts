@@ -139,7 +139,8 @@ test('with hedges, nothing was learnt of a backend that was slower than all othe
       await connection.write(OK);
     });
   }
-  for (let round = 0; round < 12; round++) await the.ask('/warm');
+  // On a busy machine it is late now and then as well.
+  for (let round = 0; round < 30; round++) await the.ask('/warm');
   expect(slow?.served('/warm').length).toBeGreaterThan(5);
   slow?.on('/', silent);
   for (let round = 0; round < 40; round++) expect((await the.ask('/')).status).toBe(200);
