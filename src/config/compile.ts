@@ -3,7 +3,7 @@ import path from 'node:path';
 import { compilePolicies } from './compile-policies.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
-import { describeOwnAddress } from './own-address.ts';
+import { describeOwnAddress, OwnMachine } from './own-address.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { BackendSettings, Settings } from './settings.ts';
 import { readTlsFiles, speaksTls } from './tls-files.ts';
@@ -214,8 +214,9 @@ function ownBackends({ config, placeOf, isSound }: MergedConfig): Problem[] {
   if (!['host', 'port', 'admin', 'admin_port'].every(isSound)) return [];
   const { host, port, admin, admin_port: adminPort } = config;
   const listening = { host, port, admin: { host: admin.host, port: adminPort } };
+  const machine = new OwnMachine();
   return config.backends.flatMap((backend, index) => {
-    const message = describeOwnAddress(backend, listening);
+    const message = describeOwnAddress(backend, listening, machine);
     if (message === undefined) return [];
     return [{ ...placeOf(['backends', index]), path: `backends.${index}`, message }];
   });

@@ -12,6 +12,7 @@ import {
   parseDocument,
   visit,
 } from 'yaml';
+import { JsonPlaces } from './json-places.ts';
 import type { Path } from './layer.ts';
 import type { Place, Problem } from './problem.ts';
 import { findJsonFault } from './strict-json.ts';
@@ -43,6 +44,10 @@ const MOST_MARKS = 20_000;
 const MARKS = /[\n\\[\]{},"'&*!|>#%@`]|[-?:](?=[\s,[\]{}"']|$)/g;
 /** Each is looked up among all anchors. */
 const MOST_ALIASES = 100;
+/** JSON is read by V8; what its values cost is their validation. */
+const MOST_JSON_VALUES = 100_000;
+const MOST_JSON_ITEMS = 50_000;
+const MOST_JSON_KEYS = 1_000;
 /** With every alias in its place: each of the values is validated. */
 const MOST_VALUES = 50_000;
 
@@ -97,11 +102,24 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
   if (source.length > LARGEST_CHARACTERS) return whole('is larger than 1 MiB');
 
   if (file.toLowerCase().endsWith('.json')) {
+    addLineStarts(lines, source);
     const fault = findJsonFault(source);
-    if (fault !== undefined) {
-      addLineStarts(lines, source);
-      return { ok: false, problems: [problem(fault.offset, fault.message)] };
+    if (fault !== undefined) return { ok: false, problems: [problem(fault.offset, fault.message)] };
+    const places = new JsonPlaces(source);
+    if (places.values > MOST_JSON_VALUES) {
+      return whole(`is too long: it has more than ${MOST_JSON_VALUES} values`);
     }
+    if (places.mostItems > MOST_JSON_ITEMS) {
+      return whole(`is too long: a list has more than ${MOST_JSON_ITEMS} values`);
+    }
+    if (places.mostKeys > MOST_JSON_KEYS) return whole('has too many keys');
+    if (places.repeated.length > 0) {
+      const problems = places.repeated
+        .slice(0, MOST_FAULTS)
+        .map((offset) => problem(offset, repeatedKey(source, offset)));
+      return { ok: false, problems };
+    }
+    return documentOf(JSON.parse(source), file, lines, (path, part) => places.offsetOf(path, part));
   }
 
   if (isTooDeep(source)) return whole('is nested too deeply');
@@ -153,25 +171,25 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
     return whole((error as Error).message);
   }
 
-  if (value === null || value === undefined) value = {};
-  if (typeof value !== 'object' || Array.isArray(value)) {
-    const start = document.contents?.range?.[0] ?? 0;
-    return {
-      ok: false,
-      problems: [problem(start, 'must be a mapping of keys, such as port: 8080')],
-    };
-  }
-  return {
-    ok: true,
-    document: {
-      value: value as Record<string, unknown>,
-      place: (path, part) => {
-        const offset = findOffset(document, path, part);
-        const { line, col } = lines.linePos(offset);
-        return { origin: 'file', file, line, column: col };
-      },
-    },
+  return documentOf(value, file, lines, (path, part) => findOffset(document, path, part));
+}
+
+function documentOf(
+  value: unknown,
+  file: string,
+  lines: LineCounter,
+  offsetOf: (path: Path, part: 'key' | 'value') => number,
+): DocumentResult {
+  const place: ConfigDocument['place'] = (path, part) => {
+    const { line, col } = lines.linePos(offsetOf(path, part));
+    return { origin: 'file', file, line, column: col };
   };
+  if (value === null || value === undefined) return { ok: true, document: { value: {}, place } };
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    const message = 'must be a mapping of keys, such as port: 8080';
+    return { ok: false, problems: [{ ...place([], 'value'), path: '', message }] };
+  }
+  return { ok: true, document: { value: value as Record<string, unknown>, place } };
 }
 
 /** The parser's own comparison, but for the end: 1 MiB of keys would keep the control plane busy for minutes. */
@@ -222,7 +240,7 @@ function findCircle(document: Document.Parsed): number | undefined {
 
 /** What is wrong with what could be read, in our words: all of it is told. */
 const FAULTS: Readonly<Record<string, (source: string, offset: number) => string>> = {
-  DUPLICATE_KEY: (source, offset) => `${keyAt(source, offset)} stands here a second time`,
+  DUPLICATE_KEY: repeatedKey,
   MULTIPLE_DOCS: () => 'a config is one YAML document; a second one begins here',
   NON_STRING_KEY: () => 'a key must be a text',
 };
@@ -251,6 +269,10 @@ function findSwallowed(document: Document.Parsed, source: string): YamlFault | u
     },
   });
   return fault;
+}
+
+function repeatedKey(source: string, offset: number): string {
+  return `${keyAt(source, offset)} stands here a second time`;
 }
 
 /** The parser names the place of a key that stands twice, not the key. */

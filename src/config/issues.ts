@@ -33,13 +33,20 @@ const KEY_SYNONYMS: Synonyms = new Map([
   ['interval', ['health_check_frequency']],
 ]);
 
+/** So many are told in full; of the others only which keys they spoil. A wrong text of 1 MiB has a hundred thousand. */
+export const MOST_DESCRIBED = 1_000;
+
 /** Everything that is wrong with a layer by itself. Nothing is ever missing from a layer but inside a list. */
 export function validateLayer(layer: Layer): Finding[] {
   const result = configSchema.safeParse(layer.value);
   if (result.success) return [];
   const findings = new Map<string, Finding>();
-  for (const issue of result.error.issues.flatMap((one) => settleUnion(one, []))) {
-    for (const finding of describe(issue, layer)) {
+  const spoilt = new Set<string>();
+  for (const one of result.error.issues) {
+    const topLevel = String(one.path[0] ?? '');
+    if (findings.size >= MOST_DESCRIBED && spoilt.has(topLevel)) continue;
+    spoilt.add(topLevel);
+    for (const finding of settleUnion(one, []).flatMap((issue) => describe(issue, layer))) {
       // A number out of range and not whole breaks two rules with one message.
       const { key, problem } = finding;
       findings.set(JSON.stringify([key, problem.path, problem.message]), finding);

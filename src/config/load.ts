@@ -8,6 +8,7 @@ import { readConfigFile } from './config-file.ts';
 import { parseConfigDocument } from './document.ts';
 import { configOf, type Origins, pathsOf, type ValueSource } from './effective.ts';
 import { readEnvironment } from './environment.ts';
+import { MOST_DESCRIBED } from './issues.ts';
 import {
   type Finding,
   formatPath,
@@ -93,10 +94,14 @@ function load(
     // Without the file, judging the rest would only find what the file may well have settled.
     if (!parsed.ok) return { ok: false, problems: readable(parsed.problems) };
     const { value, place } = parsed.document;
+    const spoilt = new Set<string>();
     const filled = fillInReferences(value, jsonSchema(), input.env, (at, message, hint) => {
+      const key = String(at[0]);
+      if (findings.length >= MOST_DESCRIBED && spoilt.has(key)) return;
+      spoilt.add(key);
       const more = hint === undefined ? {} : { hint };
       const problem = { ...place(at, 'value'), path: formatPath(at), message, ...more };
-      findings.push({ key: String(at[0]), problem });
+      findings.push({ key, problem });
     });
     layers.push({ origin: 'file', value: filled as Layer['value'], place });
   }
@@ -113,10 +118,15 @@ function load(
   });
   if (!compiled.ok) return { ok: false, problems: readable(compiled.problems) };
   const { settings } = compiled;
+  let origins: Origins | undefined;
   return {
     ok: true,
     settings,
-    origins: originsOf(settings, merged),
+    // Of 30,000 backends it takes longer than all the rest, and only few ask for it.
+    get origins() {
+      origins ??= originsOf(settings, merged);
+      return origins;
+    },
     notes: [...fileNotes, ...environment.notes, ...compiled.notes],
   };
 }
@@ -168,7 +178,8 @@ function readable(problems: readonly Problem[]): Problem[] {
     ...(file !== undefined && { file }),
     ...(name !== undefined && { name }),
   };
-  const message = `${ordered.length - MOST_PROBLEMS} problems more`;
+  const atLeast = ordered.length < MOST_DESCRIBED ? '' : ' at least';
+  const message = `${ordered.length - MOST_PROBLEMS} problems more${atLeast}`;
   return [...shown, { ...place, path: '', message }];
 }
 

@@ -33,10 +33,10 @@ export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[
   for (const layer of layers) {
     const ownEarlier = earlier.filter(({ problem }) => problem.origin === layer.origin);
     const found = validateLayer({ ...layer, value: withoutKeys(layer.value, keysOf(ownEarlier)) });
-    findings.push(...found);
+    for (const finding of found) findings.push(finding);
     const broken = keysOf([...ownEarlier, ...found]);
     const settled = settleNames({ ...layer, value: withoutKeys(layer.value, broken) });
-    findings.push(...settled.findings);
+    for (const finding of settled.findings) findings.push(finding);
     sound.push(settled.layer);
   }
   const broken = keysOf(findings);

@@ -8,22 +8,43 @@ type Listening = Pick<Settings, 'host' | 'port'> & {
   readonly admin: Pick<Settings['admin'], 'host' | 'port'>;
 };
 
+/** The name and the addresses of this machine. The system is asked when one is needed, and once for a whole list of backends. */
+export class OwnMachine {
+  #name: string | undefined;
+  #addresses: ReadonlySet<string> | undefined;
+
+  isCalled(host: string): boolean {
+    const canonical = isIPv4(host) ? host : canonicalIPv6(host);
+    if (canonical === undefined) {
+      this.#name ??= hostname().toLowerCase();
+      return host === this.#name;
+    }
+    this.#addresses ??= new Set(
+      Object.values(networkInterfaces()).flatMap((addresses) =>
+        (addresses ?? []).map(({ address }) => canonicalIPv6(address) ?? address),
+      ),
+    );
+    return this.#addresses.has(canonical);
+  }
+}
+
 /** A sentence about it, or undefined. What only a name server knows is not looked up: such a request is answered 508. */
 export function describeOwnAddress(
   { url, host, port }: BackendAddress,
   { host: listenHost, port: listenPort, admin }: Listening,
+  machine = new OwnMachine(),
 ): string | undefined {
-  if (port === listenPort && isServedAt(host, listenHost)) {
+  if (port === listenPort && isServedAt(host, listenHost, machine)) {
     return `${url} is where Fairlead itself listens: every request to it would come back`;
   }
-  if (port === admin.port && isServedAt(host, admin.host)) {
+  if (port === admin.port && isServedAt(host, admin.host, machine)) {
     return `${url} is the admin API of Fairlead itself: clients would reach it`;
   }
   return undefined;
 }
 
 /** @param listenHost undefined: all addresses. */
-function isServedAt(host: string, listenHost: string | undefined): boolean {
+function isServedAt(host: string, listenHost: string | undefined, machine: OwnMachine): boolean {
   const isAny = listenHost === undefined || isUnspecified(listenHost);
   if (isUnspecified(host)) return isAny || isLoopback(listenHost);
   if (isLoopback(host)) {
@@ -31,7 +52,7 @@ function isServedAt(host: string, listenHost: string | undefined): boolean {
     const isName = host === 'localhost' || listenHost.toLowerCase() === 'localhost';
     return isLoopback(listenHost) && (isName || sameHost(host, listenHost));
   }
-  return isAny ? isOurs(host) : sameHost(host, listenHost);
+  return isAny ? machine.isCalled(host) : sameHost(host, listenHost);
 }
 
 function isUnspecified(host: string): boolean {
@@ -42,13 +63,4 @@ function sameHost(one: string, other: string): boolean {
   if (one.toLowerCase() === other.toLowerCase()) return true;
   const canonical = canonicalIPv6(one);
   return canonical !== undefined && canonical === canonicalIPv6(other);
-}
-
-function isOurs(host: string): boolean {
-  if (!isIPv4(host) && canonicalIPv6(host) === undefined) {
-    return host === hostname().toLowerCase();
-  }
-  return Object.values(networkInterfaces()).some((addresses) =>
-    addresses?.some(({ address }) => sameHost(host, address)),
-  );
 }

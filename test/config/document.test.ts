@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { parseConfigDocument } from '../../src/config/document.ts';
 import { findJsonFault } from '../../src/config/strict-json.ts';
 import { loadText, problemsOf, settingsOf } from './load-text.ts';
 
@@ -59,6 +60,46 @@ describe('a .json file', () => {
         expect(findJsonFault(text) === undefined).toBe(isJson);
       }),
       { numRuns: 2000 },
+    );
+  });
+});
+
+describe('the places of a .json file', () => {
+  /** Every path of a value, and whether it is a key's. */
+  const pathsIn = (value: unknown, path: (string | number)[] = []): (string | number)[][] =>
+    typeof value === 'object' && value !== null
+      ? [
+          path,
+          ...Object.entries(value).flatMap(([key, item]) =>
+            pathsIn(item, [...path, Array.isArray(value) ? Number(key) : key]),
+          ),
+        ]
+      : [path];
+
+  test('are those of the YAML parser', () => {
+    const texts = fc
+      .tuple(
+        fc.dictionary(fc.stringMatching(/^[a-z"\\ ]{1,5}$/), fc.jsonValue({ maxDepth: 3 })),
+        fc.constantFrom(0, 1, 2),
+      )
+      .map(([value, indent]) => JSON.stringify(value, null, indent));
+    fc.assert(
+      fc.property(texts, (text) => {
+        const strict = parseConfigDocument(text, 'x.json');
+        const yaml = parseConfigDocument(text, 'x.yaml');
+        if (!strict.ok) throw new Error(strict.problems[0]?.message);
+        expect(strict.document.value).toEqual(JSON.parse(text));
+        if (!yaml.ok) return;
+        for (const path of pathsIn(strict.document.value)) {
+          for (const part of ['key', 'value'] as const) {
+            for (const at of [path, [...path, 'none']]) {
+              const { line, column } = yaml.document.place(at, part);
+              expect(strict.document.place(at, part)).toMatchObject({ line, column });
+            }
+          }
+        }
+      }),
+      { numRuns: 300 },
     );
   });
 });

@@ -17,7 +17,9 @@ test.each(['c.yaml', 'c.json'])('%s with 60,000 keys is refused at once', (file)
   const startedAt = performance.now();
   const result = parseConfigDocument(text, file);
   expect(result.ok ? [] : result.problems.map(({ message }) => message)).toEqual([
-    'is too long: it has more than 20000 lines, keys and values',
+    file === 'c.yaml'
+      ? 'is too long: it has more than 20000 lines, keys and values'
+      : 'has too many keys',
   ]);
   expect(performance.now() - startedAt).toBeLessThan(5000);
 });

@@ -36,3 +36,31 @@ test('what a list of 20 KB repeats through its aliases is counted before it is r
     'has more than 50000 values with its aliases filled in',
   ]);
 });
+
+/** A little under the bounds of 50,000 values in a list of a JSON text, and 100,000 in all. */
+const VALUES = 49_000;
+const MAPPINGS = 33_000;
+
+test.each([
+  ['numbers for statuses', '{"retries":{"on_status":[', '1,', VALUES, '1]}}'],
+  ['numbers for backends', '{"backends":[', '1,', VALUES, '1]}'],
+  ['empty backends', '{"backends":[', '{},', VALUES, '{}]}'],
+  ['wrong backends', '{"backends":[', '{"url":"x","wieght":1},', MAPPINGS, '1]}'],
+  ['the same backend', '{"backends":[', '"http://a",', VALUES, '"x"]}'],
+  ['unset variables', '{"backends":[', '"${A}",', VALUES, '"x"]}'],
+])('JSON, as many as are read, %s', (_what, prefix, part, count, end) => {
+  expect(costMs(prefix + part.repeat(count) + end, 'c.json')).toBeLessThan(500);
+});
+
+function url(index: number): string {
+  return `http://10.${index >> 16}.${(index >> 8) & 255}.${index & 255}:8080`;
+}
+
+test.each([
+  ['30,000 URLs', 30_000, url],
+  ['20,000 URLs with weights', 20_000, (index: number) => ({ url: url(index), weight: 1 })],
+])('%s in JSON are no more than half a second', (_what, count, backend) => {
+  const text = JSON.stringify({ backends: Array.from({ length: count }, (_, at) => backend(at)) });
+  expect(loadText(text, { name: 'c.json' }).ok).toBe(true);
+  expect(costMs(text, 'c.json')).toBeLessThan(500);
+});
