@@ -76,6 +76,7 @@ async function arm() {
   const { Listener } = await load('data/listen/listener');
   const { TlsAcceptor } = await load('data/listen/tls-acceptor');
   const { TlsStream } = await load('data/stream/tls-stream');
+  const { Http1Responder } = await load('data/listen/http1-responder');
   const { Exchange } = await load('data/relay/exchange');
   const { Attempts } = await load('data/relay/attempts');
   const { Attempt } = await load('data/relay/attempt');
@@ -138,7 +139,8 @@ async function arm() {
     if (text.includes('X-Throw: backend-flush\r\n')) marks.set(self, 'backend-flush');
     return go();
   });
-  carriesMark(ClientConnection, 'sendText');
+  marksItself(Http1Responder, 'begin');
+  carriesMark(Http1Responder, 'sendText');
   wrap(ClientConnection, 'onBytes', (self, go, [buffer, length]) => {
     const mark = markOf(buffer, length);
     if (mark.startsWith('next-')) armed = mark;

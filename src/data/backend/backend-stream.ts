@@ -43,7 +43,7 @@ export interface BackendStreamUser extends Victim {
   /** The response is complete. @param trailers whole field lines */
   onEnd(trailers: string): void;
   /** The backend has switched protocols, as asked for. `rest`: what has come behind the head. */
-  onSwitched(start: ResponseStart, rest: Buffer): void;
+  onSwitched(start: ResponseStart, rest: Buffer, isWebSocket: boolean): void;
   /** There will be no complete response. What was told of it so far was well-formed. */
   onFailed(code: ErrorCode, detail: string): void;
   /** More of the request may be sent; or nothing that is sent leaves any more, but the response may still come. */

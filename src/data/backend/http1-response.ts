@@ -26,7 +26,7 @@ import {
 } from '../wire/framing.ts';
 import { findField, type ResponseHead } from '../wire/head.ts';
 import type { HeadParser } from '../wire/head-parser.ts';
-import { isAnswerTo, readUpgrade } from '../wire/upgrade.ts';
+import { isAnswerTo, isWebSocket, readUpgrade } from '../wire/upgrade.ts';
 import type { BackendConnection } from './backend-connection.ts';
 import { type BackendStreamUser, type ResponseStart, UNKNOWN_LENGTH } from './backend-stream.ts';
 
@@ -177,12 +177,13 @@ export class Http1Response {
   }
 
   #switch(user: BackendStreamUser, head: ResponseHead, rest: Buffer): void {
-    if (!isAnswerTo(this.#upgrade, readUpgrade(head))) {
+    const upgrade = readUpgrade(head);
+    if (!isAnswerTo(this.#upgrade, upgrade)) {
       user.onFailed('ERR_BACKEND_UPGRADE', 'a 101 to what was not asked for');
       return;
     }
     this.#state = IS_COMPLETE;
-    user.onSwitched(startOf(head), Buffer.from(rest));
+    user.onSwitched(startOf(head), Buffer.from(rest), isWebSocket(upgrade));
   }
 
   #takeFinal(head: HeadParser): void {

@@ -11,15 +11,13 @@ import type { DataContext } from '../context.ts';
 import type { Holder } from '../limit/held-memory.ts';
 import { BackendPin } from '../relay/backend-pin.ts';
 import { Exchange } from '../relay/exchange.ts';
-import type { ExchangeClient } from '../relay/exchange-client.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
-import type { View } from '../view.ts';
 import { PARSE_FAILED, PARSE_MORE } from '../wire/first-line.ts';
-import type { ForwardContext } from '../wire/forward-request.ts';
 import type { HeadParser } from '../wire/head-parser.ts';
 import { readRequest } from '../wire/request.ts';
-import { connectionContext } from './connection-context.ts';
+import { ConnectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
+import { Http1Responder, type ResponderOwner } from './http1-responder.ts';
 import { type MayBeIdle, NEVER } from './idle-clients.ts';
 import { incomingRequest } from './incoming-request.ts';
 import { Lingering } from './lingering.ts';
@@ -36,17 +34,15 @@ const IS_READING = 0;
 const IS_LINGERING = 1;
 const IS_CLOSED = 2;
 
-export class ClientConnection implements ExchangeClient, StreamUser, Holder, MayBeIdle {
-  forwardContext: ForwardContext;
-  bytesOut = 0;
+export class ClientConnection implements ResponderOwner, StreamUser, Holder, MayBeIdle {
   deadlineMs: number;
 
   readonly #context: DataContext;
   readonly #stream: ByteStream;
+  readonly #responder: Http1Responder;
   readonly #onClosed: (connection: ClientConnection) => void;
   readonly isTls: boolean;
-  /** The view that `forwardContext` was made from: a reload reaches open connections too. */
-  #view: View;
+  readonly #peer: ConnectionContext;
   #state = IS_READING;
   readonly #pin = new BackendPin();
   #exchange: Exchange | null = null;
@@ -71,31 +67,13 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
     this.#context = context;
     this.#onClosed = onClosed;
     this.isTls = isTls;
-    this.#view = context.view;
     this.#stream = open(this);
-    this.forwardContext = connectionContext(context.view, this.#stream, isTls);
+    this.#responder = new Http1Responder(context, this, this.#stream);
+    this.#peer = new ConnectionContext(context.view, this.#stream, isTls);
     this.deadlineMs = context.nowMs + context.view.snapshot.timeouts.headMs;
   }
 
-  // ── What an exchange uses ───────────────────────────────────────────────────────────────────────────────────────
-
-  get needsDrain(): boolean {
-    return this.#stream.needsDrain;
-  }
-
-  get unsentBytes(): number {
-    return this.#stream.unsentBytes;
-  }
-
-  sendText(text: string): void {
-    this.bytesOut += text.length;
-    this.#stream.writeText(text);
-  }
-
-  sendBytes(buffer: Buffer, start: number, end: number): void {
-    this.bytesOut += end - start;
-    this.#stream.writeBorrowed(buffer, start, end);
-  }
+  // ── What the responder uses ─────────────────────────────────────────────────────────────────────────────────────────
 
   pause(): void {
     if (this.#isPaused) return;
@@ -108,10 +86,6 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.#stream.resume();
-  }
-
-  endWriting(): void {
-    this.#stream.end();
   }
 
   takeInput(): Buffer | null {
@@ -144,9 +118,9 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
   onDeadline(): void {
     if (this.#exchange !== null) {
       this.#exchange.onDeadline();
-    } else if (this.unsentBytes > 0) {
+    } else if (this.#stream.unsentBytes > 0) {
       this.#readerWatch ??= new ReaderWatch();
-      this.deadlineMs = this.#readerWatch.nextLookMs(this.unsentBytes, this.#context);
+      this.deadlineMs = this.#readerWatch.nextLookMs(this.#stream.unsentBytes, this.#context);
       if (this.deadlineMs === 0) this.reset();
     } else if (this.#state === IS_LINGERING) {
       this.#destroy();
@@ -180,7 +154,7 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
   }
 
   makeRoom(): boolean {
-    if (this.idleSinceMs === NEVER || this.unsentBytes > 0) return false;
+    if (this.idleSinceMs === NEVER || this.#stream.unsentBytes > 0) return false;
     this.#destroy();
     return true;
   }
@@ -204,7 +178,7 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
   /** Whatever runs here is cut. @returns whether the client has lost something by it. */
   abandon(code: ErrorCode, detail: string): boolean {
     if (this.#state === IS_CLOSED) return false;
-    const isLoss = this.#exchange !== null || this.#begunBytes > 0 || this.unsentBytes > 0;
+    const isLoss = this.#exchange !== null || this.#begunBytes > 0 || this.#stream.unsentBytes > 0;
     const exchange = this.#exchange;
     this.#exchange = null;
     if (exchange !== null) exchange.onClientGone(detail, code);
@@ -278,7 +252,7 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
     const exchange = this.#exchange;
     // A body or a tunnel is read as fast as its backend takes it.
     if (exchange?.wantsClientBytes === true) return;
-    const mustWait = exchange !== null || this.needsDrain || this.#isYielding;
+    const mustWait = exchange !== null || this.#stream.needsDrain || this.#isYielding;
     if (mustWait && (this.#input?.length ?? 0) > INPUT_HIGH_WATER) this.pause();
     else this.resume();
   }
@@ -294,10 +268,10 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
   onEnd(): void {
     if (this.#state !== IS_READING) {
       // What it has not read yet is still on its way; once that has left, Node closes the socket by itself.
-      if (this.unsentBytes === 0) this.#destroy();
+      if (this.#stream.unsentBytes === 0) this.#destroy();
     } else if (this.#exchange !== null) {
       this.#exchange.onClientEnd();
-    } else if (this.unsentBytes > 0) {
+    } else if (this.#stream.unsentBytes > 0) {
       this.#linger();
     } else {
       this.#destroy();
@@ -332,7 +306,7 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
       left-- > 0 &&
       this.#exchange === null &&
       this.#state === IS_READING &&
-      !this.needsDrain
+      !this.#stream.needsDrain
     ) {
       const parser = (this.#parser ??= this.#context.borrowRequestParser());
       const outcome = parser.parse(buffer, position, end);
@@ -352,7 +326,7 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
     }
     this.#isProcessing = false;
     if (this.#state !== IS_READING) return;
-    this.#keepInput(buffer, position, end);
+    this.#input = PendingInput.of(buffer, position, end, this.#input);
     if (left < 0 && position < end && this.#exchange === null) this.#goOnLater();
     this.#readOnOrPause();
   }
@@ -365,14 +339,12 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
       this.#refuse(facts, '', buffer, base, base + parser.length);
       return end;
     }
-    if (this.#view !== context.view) {
-      this.#view = context.view;
-      this.forwardContext = connectionContext(context.view, this.#stream, this.isTls);
-    }
-    const request = incomingRequest(context, parser, facts, this.forwardContext, this.#pin);
+    const peer = this.#peer.under(context.view);
+    const request = incomingRequest(context, parser, facts, peer, this.#pin);
     const bodyStart = base + parser.length;
-    const exchange = new Exchange(context, this, request);
     this.#releaseParser();
+    this.#responder.begin(facts);
+    const exchange = new Exchange(context, this.#responder, request);
     this.#exchange = exchange;
     const position = exchange.begin(buffer, bodyStart, end);
     if (position === end || !exchange.wantsClientBytes) return position;
@@ -381,22 +353,12 @@ export class ClientConnection implements ExchangeClient, StreamUser, Holder, May
 
   /** Answers a request that never became an exchange. Where the next one would begin is unknown: nothing follows. */
   #refuse(code: ErrorCode, detail: string, buffer: Buffer, base: number, end: number): void {
-    const { peerAddress } = this.forwardContext;
+    const { peerAddress } = this.#peer.under(this.#context.view);
     this.#parser?.lieIn(buffer, base);
-    this.sendText(refusal(this.#context, code, detail, peerAddress, this.#parser, end - base));
+    this.#stream.writeText(
+      refusal(this.#context, code, detail, peerAddress, this.#parser, end - base),
+    );
     this.#linger();
-  }
-
-  /** After processing: `buffer[position, end)` is what is left. */
-  #keepInput(buffer: Buffer, position: number, end: number): void {
-    if (position === end) {
-      this.#input = null;
-    } else if (buffer === this.#input?.buffer) {
-      this.#input.consume(position);
-    } else {
-      this.#input = new PendingInput();
-      this.#input.append(buffer, position, end);
-    }
   }
 
   #releaseParser(): void {

@@ -1,15 +1,38 @@
-/** What the forwarding rules need to know of a client's connection, under the rules of one view. */
+/** What the forwarding rules need to know of a client's connection, under the rules of one view after the other. */
 import type { ByteStream } from '../stream/byte-stream.ts';
 import type { View } from '../view.ts';
 import { ForwardContext } from '../wire/forward-request.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
 
-export function connectionContext(view: View, stream: ByteStream, isTls: boolean): ForwardContext {
-  const peerAddress = normalizeAddress(stream.remoteAddress);
-  return new ForwardContext(
-    peerAddress,
-    isTls ? 'https' : 'http',
-    isTrusted(view.trustedProxies, peerAddress),
-    view.forwardRules,
-  );
+export class ConnectionContext {
+  readonly #peerAddress: string;
+  readonly #isTls: boolean;
+  #view: View;
+  #current: ForwardContext;
+
+  constructor(view: View, stream: ByteStream, isTls: boolean) {
+    this.#peerAddress = normalizeAddress(stream.remoteAddress);
+    this.#isTls = isTls;
+    this.#view = view;
+    this.#current = this.#under(view);
+  }
+
+  /** A reload reaches open connections too. */
+  under(view: View): ForwardContext {
+    if (this.#view !== view) {
+      this.#view = view;
+      this.#current = this.#under(view);
+    }
+    return this.#current;
+  }
+
+  #under(view: View): ForwardContext {
+    const peerAddress = this.#peerAddress;
+    return new ForwardContext(
+      peerAddress,
+      this.#isTls ? 'https' : 'http',
+      isTrusted(view.trustedProxies, peerAddress),
+      view.forwardRules,
+    );
+  }
 }

@@ -33,6 +33,7 @@ export function incomingRequest(
     clientAddress,
     keys: view.needsKeys ? readKeys(view, parser, facts.path, clientAddress, forwardContext) : null,
     requestId,
+    protocol: facts.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
     clientOrigin: clientOrigin(parser, facts, forwardContext),
     pin,
     headBytes: parser.length,

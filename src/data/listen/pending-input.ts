@@ -13,6 +13,26 @@ export class PendingInput {
     this.buffer = Buffer.allocUnsafe(FIRST_BYTES);
   }
 
+  /**
+   * What is left of the bytes that were looked at: `buffer[start, end)`, if that is anything.
+   * @param previous where they may lie themselves.
+   */
+  static of(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    previous: PendingInput | null,
+  ): PendingInput | null {
+    if (start === end) return null;
+    if (buffer === previous?.buffer) {
+      previous.consume(start);
+      return previous;
+    }
+    const input = new PendingInput();
+    input.append(buffer, start, end);
+    return input;
+  }
+
   append(bytes: Buffer, start: number, end: number): void {
     const total = this.length + end - start;
     if (total > this.buffer.length) {

@@ -4,6 +4,7 @@ import type { DataContext } from '../context.ts';
 import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
 import type { HeadParser } from '../wire/head-parser.ts';
+import { answerText } from './http1-responder.ts';
 
 /**
  * Counts and logs it.
@@ -20,15 +21,8 @@ export function refusal(
 ): string {
   const requestId = context.nextRequestId();
   const line = head?.hasFirstLine === true ? head : null;
-  const text = errorAnswer(code, {
-    wantsJson: false,
-    // RFC 9110 §9.3.2: nothing follows the head of an answer to a HEAD, even if its fields were wrong.
-    isHead: head?.method === 'HEAD',
-    closes: true,
-    keepsAlive10: false,
-    requestId,
-    addedFields: '',
-  });
+  // RFC 9110 §9.3.2: nothing follows the head of an answer to a HEAD, even if its fields were wrong.
+  const text = answerText(errorAnswer(code, false, requestId), head?.method === 'HEAD');
   recordRefusal(context, code, detail, {
     clientAddress,
     requestId,

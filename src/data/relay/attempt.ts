@@ -10,24 +10,42 @@ import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
 import type { BackendStream, BackendStreamUser, ResponseStart } from '../backend/backend-stream.ts';
 import { letGo, type Victim } from '../barrier.ts';
+import type { DataContext } from '../context.ts';
 import type { View } from '../view.ts';
 import type { AttemptRecord } from './access-log.ts';
 import type { BackendPin } from './backend-pin.ts';
 import type { Chosen } from './chosen.ts';
-import { Download, type DownloadOwner } from './download.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { Judgement } from './judgement.ts';
 import { silentConnect } from './silence.ts';
 import type { Upload } from './upload.ts';
 
 /** The exchange, as its attempt sees it. */
-export interface AttemptOwner extends DownloadOwner, Victim {
+export interface AttemptOwner extends Victim {
+  readonly context: DataContext;
   /** The client does not read as fast as the backend sends. */
   readonly isClientFull: boolean;
   onAttemptConnected(): void;
+  /** There will be no complete response, or none that the client should have. */
+  onAttemptFailed(code: ErrorCode, detail: string): void;
   /** More of the request may be sent, or none of it any more: either way the client is read on. */
   onUploadRoom(): void;
+  /** Whether an answer with this status is given up for another attempt: `onAttemptFailed` follows. */
+  refuses(status: number): boolean;
+  onInterim(start: ResponseStart): void;
+  onResponseHead(start: ResponseStart): void;
+  /** `buffer[start, end)`, borrowed for the length of the call. */
+  onResponseBody(buffer: Buffer, start: number, end: number): void;
+  /** All that has come so far has been told. */
+  onResponseFlush(): void;
+  /** @param trailers whole field lines */
+  onResponseComplete(trailers: string): void;
+  /** `rest` is what came behind the head. */
+  onSwitched(start: ResponseStart, rest: Buffer, isWebSocket: boolean): void;
 }
+
+/** Interim responses before the final one; a backend that sends more is broken. */
+const MAX_INTERIM = 32;
 
 /**
  * An idle connection that is used in the moment in which the backend closes it breaks at once: within a round trip, and
@@ -48,8 +66,9 @@ export class Attempt implements BackendStreamUser {
   readonly #startedAt: number;
   readonly #awakeSince: number;
   #stream: BackendStream | null = null;
-  #download: Download | null = null;
+  #isSent = false;
   #pin: BackendPin | null = null;
+  #interim = 0;
   #interimAt = 0;
   /** Counted at its backend as a request in flight. */
   #isCounted = false;
@@ -147,11 +166,11 @@ export class Attempt implements BackendStreamUser {
 
   /** The request is on its way. */
   get isSent(): boolean {
-    return this.#download !== null;
+    return this.#isSent;
   }
 
   get hasResponse(): boolean {
-    return this.isSent && this.#open().hasAnswered;
+    return this.#isSent && this.#open().hasAnswered;
   }
 
   /** The backend takes no more for now. */
@@ -168,7 +187,7 @@ export class Attempt implements BackendStreamUser {
   send(request: IncomingRequest, upload: Upload | null): void {
     const stream = this.#open();
     this.#pin = request.pin;
-    this.#download = new Download(this.#owner, request.clientOrigin, this.backend.spec);
+    this.#isSent = true;
     stream.sendHead(request, this.#host(request.facts.host), upload?.lengthToSend() ?? 0);
     upload?.sendTo(stream);
     stream.flush();
@@ -282,15 +301,24 @@ export class Attempt implements BackendStreamUser {
   }
 
   onHead(start: ResponseStart): void {
-    (this.#download as Download).takeHead(start);
+    const owner = this.#owner;
+    const { status } = start.head;
+    if (status < 200) {
+      if (++this.#interim <= MAX_INTERIM) owner.onInterim(start);
+      else owner.onAttemptFailed('ERR_BACKEND_BAD_RESPONSE', 'too many interim responses');
+    } else if (owner.refuses(status)) {
+      owner.onAttemptFailed('ERR_BACKEND_STATUS', `status ${status}`);
+    } else {
+      owner.onResponseHead(start);
+    }
   }
 
   onBody(buffer: Buffer, start: number, end: number): void {
-    (this.#download as Download).takeBody(buffer, start, end);
+    this.#owner.onResponseBody(buffer, start, end);
   }
 
   onFlush(): void {
-    (this.#download as Download).flush();
+    this.#owner.onResponseFlush();
     if (this.#owner.isClientFull) {
       this.#stream?.pause();
       this.#owner.context.heldMemory.paused();
@@ -299,11 +327,12 @@ export class Attempt implements BackendStreamUser {
   }
 
   onEnd(trailers: string): void {
-    (this.#download as Download).end(trailers);
+    this.#owner.onResponseComplete(trailers);
   }
 
-  onSwitched(start: ResponseStart, rest: Buffer): void {
-    (this.#download as Download).switchProtocols(start, rest);
+  onSwitched(start: ResponseStart, rest: Buffer, isWebSocket: boolean): void {
+    if (this.judgement.isAllSent) this.#owner.onSwitched(start, rest, isWebSocket);
+    else this.onFailed('ERR_BACKEND_UPGRADE', 'a 101 before the end of the request');
   }
 
   onFailed(code: ErrorCode, detail: string): void {
@@ -311,7 +340,7 @@ export class Attempt implements BackendStreamUser {
   }
 
   onRoom(): void {
-    if (this.isSent) this.#owner.onUploadRoom();
+    if (this.#isSent) this.#owner.onUploadRoom();
   }
 
   onCutOff(): void {

@@ -6,66 +6,57 @@
 import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { type Ending, endingOf } from '../../snapshot/endings.ts';
-import type { ObservedBody } from '../balance/stickiness.ts';
+import type { ResponseStart } from '../backend/backend-stream.ts';
+import type { BodyLearner, ObservedBody } from '../balance/stickiness.ts';
 import { letGo } from '../barrier.ts';
 import type { DataContext } from '../context.ts';
-import type { View } from '../view.ts';
-import type { ResponseHead } from '../wire/head.ts';
 import { NOTHING_SENT } from './access-log.ts';
 import { refusal } from './admission.ts';
 import type { Attempt } from './attempt.ts';
 import { Attempts, type AttemptsOwner } from './attempts.ts';
-import type { ExchangeClient } from './exchange-client.ts';
 import { Phase } from './exchange-phases.ts';
+import { silent, silentUntil } from './exchange-silence.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { LASTING_MS } from './judgement.ts';
 import { recordExchange } from './ledger.ts';
-import { connectionLine, failureAnswer, optionsAnswer } from './own-answers.ts';
-import { responseLimitMs, silentBackend, silentClient, unfinished } from './silence.ts';
-import { SWITCHING_PROTOCOLS, Tunnel, type TunnelOwner } from './tunnel.ts';
+import { errorAnswer, type OwnAnswer, optionsAnswer } from './own-answers.ts';
+import type { Responder } from './responder.ts';
+import { unfinished } from './silence.ts';
+import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import { createUpload, HOLD_MS, type Upload } from './upload.ts';
 
-export class Exchange implements AttemptsOwner, TunnelOwner {
-  readonly context: DataContext;
-  readonly clientVersionMinor: number;
+const CONTINUE = 100;
 
-  readonly #client: ExchangeClient;
+export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
+  readonly context: DataContext;
+  learner: BodyLearner | null = null;
+
+  readonly #client: Responder;
   readonly #request: IncomingRequest;
   readonly #upload: Upload | null;
   /** On the precise clock, for the log; and on the awake one, for the deadline of the whole. */
   readonly #startedAt: number;
   readonly #awakeSince: number;
-  readonly #bytesOutAtStart: number;
   readonly #attempts: Attempts;
   #phase: Phase = Phase.HOLDING;
   #tunnel: Tunnel | null = null;
   #firstByteMs = -1;
   #status = 0;
-  #closesClient = false;
-  /** Bytes of the final response went to the client: it can't be taken back. */
-  #hasSentHead = false;
-  #lastUnsentBytes = 0;
 
-  constructor(context: DataContext, client: ExchangeClient, request: IncomingRequest) {
+  constructor(context: DataContext, client: Responder, request: IncomingRequest) {
     const { facts } = request;
     this.context = context;
-    this.clientVersionMinor = facts.versionMinor;
     this.#client = client;
     this.#request = request;
     this.#startedAt = performance.now();
     this.#awakeSince = context.deadlines.at(this.#startedAt);
     this.#attempts = new Attempts(this, request, context.view, this.#startedAt);
     this.#upload = createUpload(facts, context.view);
-    this.#bytesOutAtStart = client.bytesOut;
   }
 
   /** Bytes that come now are this exchange's; all others wait for the next one. */
   get wantsClientBytes(): boolean {
     return this.#phase === Phase.TUNNEL || (this.#phase !== Phase.OVER && this.isUploadOpen);
-  }
-
-  get #view(): View {
-    return this.#attempts.view;
   }
 
   get #attempt(): Attempt | null {
@@ -91,7 +82,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     if (refused !== null) {
       this.fail(refused.code, refused.detail, refused.fields);
     } else if (facts.maxForwards === 0 && facts.method === 'OPTIONS') {
-      this.#answerOptions();
+      this.#answer(optionsAnswer(), null, '');
     } else if (this.#upload === null || facts.expectsContinue) {
       this.#attempts.start();
     } else {
@@ -143,11 +134,11 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
       return;
     }
     this.onClientGone('the client closed the connection');
-    this.#client.reset();
+    this.#client.reset('ERR_CLIENT_GONE');
   }
 
   onDeadline(): void {
-    const { snapshot } = this.#view;
+    const { snapshot } = this.#attempts.view;
     if (this.#client.deadlineMs >= this.totalDeadlineMs) {
       this.fail('ERR_TOTAL_TIMEOUT', unfinished(snapshot));
       return;
@@ -163,15 +154,12 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
         (this.#attempt as Attempt).connectedTooLate();
         break;
       case Phase.SENDING:
-        if (this.#isWaitingForClient) {
-          this.fail('ERR_BODY_TIMEOUT', silentClient(this.#view.snapshot));
-        } else {
-          const { code, detail } = silentBackend(snapshot, this.#upload);
-          this.onAttemptFailed(code, detail);
-        }
+        this.#onSilence();
         break;
       case Phase.RESPONDING:
-        this.#onBodySilence(snapshot.timeouts.idleMs);
+        // A slow reader is no dead one.
+        if (this.#client.hasRead()) this.#touch();
+        else this.#onSilence();
         break;
       case Phase.TUNNEL:
         this.#onTunnelSilence(snapshot.timeouts.tunnelMs);
@@ -180,26 +168,11 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     }
   }
 
-  /** The client owes the rest of its body, and the backend would take it. */
-  get #isWaitingForClient(): boolean {
-    const isOwed = this.#upload?.isUnderWay === true && this.isUploadOpen;
-    return isOwed && this.#attempt?.needsDrain === false;
-  }
-
-  #onBodySilence(idleMs: number): void {
-    const client = this.#client;
-    // A slow reader is no dead one: part of what waits may have left without a drain event.
-    const unsent = client.needsDrain ? client.unsentBytes : 0;
-    if (unsent !== this.#lastUnsentBytes) {
-      this.#lastUnsentBytes = unsent;
-      this.#touch();
-    } else if (client.needsDrain) {
-      this.fail('ERR_CLIENT_TIMEOUT', `nothing read for ${idleMs} ms (timeouts.idle)`);
-    } else if (this.#isWaitingForClient) {
-      this.fail('ERR_BODY_TIMEOUT', silentClient(this.#view.snapshot));
-    } else {
-      this.onAttemptFailed('ERR_BACKEND_BODY_TIMEOUT', silentClient(this.#view.snapshot));
-    }
+  #onSilence(): void {
+    const attempt = this.#attempt as Attempt;
+    const { code, detail } = silent(this.#phase, attempt, this.#upload, this.#client);
+    if (ERRORS[code].source === 'backend') this.onAttemptFailed(code, detail);
+    else this.fail(code, detail);
   }
 
   // ── Attempts ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -213,7 +186,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
       this.#send(attempt);
     } else {
       this.#phase = Phase.CONNECTING;
-      this.#setDeadline(this.context.nowMs + this.#view.snapshot.timeouts.connectMs);
+      this.#setDeadline(this.context.nowMs + this.#attempts.view.snapshot.timeouts.connectMs);
       if (this.#upload?.isHeldFull === true) this.#client.pause();
     }
   }
@@ -257,15 +230,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   #touch(): void {
     if (this.#phase < Phase.SENDING) return;
     const attempt = this.#attempt as Attempt;
-    const { snapshot } = this.#view;
-    if (this.#phase === Phase.SENDING && this.#upload?.isUnderWay !== true) {
-      this.#setDeadline(attempt.silentSince + responseLimitMs(snapshot, this.#upload));
-    } else {
-      const { idleMs, tunnelMs } = snapshot.timeouts;
-      const inTunnelMs = attempt.judgement.isJudged ? tunnelMs : Math.min(tunnelMs, LASTING_MS);
-      const limitMs = this.#phase === Phase.TUNNEL ? inTunnelMs : idleMs;
-      this.#setDeadline(this.context.nowMs + limitMs);
-    }
+    this.#setDeadline(silentUntil(this.#phase, attempt, this.#upload, this.context.nowMs));
   }
 
   #setDeadline(deadlineMs: number): void {
@@ -274,7 +239,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   /** A tunnel may last: it is done when its 101 is. */
   get totalDeadlineMs(): number {
-    const { totalMs } = this.#view.snapshot.timeouts;
+    const { totalMs } = this.#attempts.view.snapshot.timeouts;
     const hasNone = totalMs === 0 || this.#phase === Phase.TUNNEL;
     return hasNone ? Number.POSITIVE_INFINITY : this.#awakeSince + totalMs;
   }
@@ -286,27 +251,41 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   // ── What the response does ──────────────────────────────────────────────────────────────────────────────────────
 
-  get isRequestSent(): boolean {
-    return this.#upload?.isSent !== false;
-  }
-
   get isClientFull(): boolean {
     return this.#client.needsDrain;
   }
 
-  onInterim(status: number): void {
+  onInterim(start: ResponseStart): void {
+    if (!this.#client.sendInterim(start)) return;
     this.#attempts.hasInterim = true;
     (this.#attempt as Attempt).interimCame(performance.now());
-    if (this.#upload !== null && status === 100) this.#upload.isKeptBack = false;
+    if (this.#upload !== null && start.head.status === CONTINUE) this.#upload.isKeptBack = false;
     this.#touch();
   }
 
-  onResponseHead(status: number): void {
+  onResponseHead(start: ResponseStart): void {
+    this.#headCame(start.head.status, Phase.RESPONDING);
+    const { clientOrigin } = this.#request;
+    const { backend } = this.#attempt as Attempt;
+    const redirects = clientOrigin === '' ? null : { backend: backend.spec, clientOrigin };
+    this.#client.sendHead(start, this.#addedFields(start), redirects, this.isUploadOpen);
+  }
+
+  onResponseBody(buffer: Buffer, start: number, end: number): void {
+    if (this.learner?.take(buffer, start, end) === false) this.learner = null;
+    this.#client.sendBody(buffer, start, end);
+  }
+
+  onResponseFlush(): void {
+    if (this.#client.flush()) this.#touch();
+  }
+
+  #headCame(status: number, phase: Phase): void {
     const now = performance.now();
     (this.#attempt as Attempt).headCame(status, now);
     this.#firstByteMs = now - this.#startedAt;
     this.#status = status;
-    this.#phase = Phase.RESPONDING;
+    this.#phase = phase;
     this.#attempts.answered();
   }
 
@@ -314,48 +293,22 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     return status >= 400 && this.#attempts.mayRefuse(status, this.#upload?.isRepeatable ?? true);
   }
 
-  addedFields(head: ResponseHead, body: ObservedBody): string {
-    return this.#attempts.addedFields(head, body, this.#client.isTls);
+  #addedFields({ head }: ResponseStart): string {
+    return this.#attempts.addedFields(head, this, this.#client.isTls);
   }
 
-  decideConnection(bodyNeedsClose: boolean): string {
-    // Where the client's next request begins is not known before its body has ended.
-    this.#closesClient = bodyNeedsClose || this.#mustClose;
-    return connectionLine(this.#closesClient, this.clientVersionMinor === 0);
-  }
-
-  get #mustClose(): boolean {
-    return !this.#request.facts.mayPersist || this.context.isDraining || this.isUploadOpen;
-  }
-
-  sendText(text: string): void {
-    this.#noteSent();
-    this.#client.sendText(text);
-  }
-
-  sendBytes(buffer: Buffer, start: number, end: number): void {
-    this.#noteSent();
-    this.#client.sendBytes(buffer, start, end);
-  }
-
-  #noteSent(): void {
-    if (this.#phase !== Phase.RESPONDING) return;
-    this.#hasSentHead = true;
-    this.#touch();
-  }
-
-  onResponseComplete(): void {
-    this.#attempts.end(null, this.isRequestSent && !this.context.isDraining);
+  onResponseComplete(trailers: string): void {
+    this.#client.end(trailers);
+    this.#attempts.end(null, this.#upload?.isSent !== false && !this.context.isDraining);
     this.#settle(this.#status, null, '', null);
-    this.#client.exchangeDone(this.#closesClient);
+    this.#client.exchangeDone();
   }
 
-  onSwitched(rest: Buffer, isWebSocket: boolean): void {
+  onSwitched(start: ResponseStart, rest: Buffer, isWebSocket: boolean): void {
     const attempt = this.#attempt as Attempt;
-    this.onResponseHead(SWITCHING_PROTOCOLS);
-    this.#phase = Phase.TUNNEL;
-    this.#hasSentHead = true;
-    this.#tunnel = new Tunnel(this, this.#client, attempt.giveConnection(), isWebSocket);
+    const client = this.#client.startTunnel(start, this.#addedFields(start));
+    this.#headCame(start.head.status, Phase.TUNNEL);
+    this.#tunnel = new Tunnel(this, client, attempt.giveConnection(), isWebSocket);
     this.#touch();
     this.#client.resume();
     this.#tunnel.fromBackend(rest, rest.length);
@@ -381,8 +334,8 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
 
   onTunnelOver(ended: Ending | null): void {
     this.#attempts.end(null, false);
-    this.#settle(SWITCHING_PROTOCOLS, null, '', ended);
-    this.#client.exchangeDone(true);
+    this.#settle(this.#status, null, '', ended);
+    this.#client.exchangeDone();
   }
 
   onTunnelBroken(detail: string): void {
@@ -394,15 +347,13 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
   /** The exchange failed for good: answered if nothing was sent yet, else cut so that nobody takes it for complete. */
   fail(code: ErrorCode, detail: string, fields = ''): void {
     this.#attempts.end(code, false);
-    if (this.#hasSentHead) {
+    if (this.#client.isCommitted) {
       this.#breakOff(code, detail);
-      this.#client.reset();
+      this.#client.reset(code);
       return;
     }
-    const closes = this.#mustClose;
-    this.#client.sendText(failureAnswer(code, this.#request, closes, fields));
-    this.#settle(ERRORS[code].status, code, detail, null);
-    this.#client.exchangeDone(closes);
+    const { facts, requestId } = this.#request;
+    this.#answer(errorAnswer(code, facts.wantsJson, requestId, fields), code, detail);
   }
 
   onCrashed(error: unknown): void {
@@ -416,16 +367,15 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     letGo(() => this.#breakOff('ERR_INTERNAL', ''));
   }
 
-  #answerOptions(): void {
-    const closes = this.#mustClose;
-    this.#client.sendText(optionsAnswer(closes, this.clientVersionMinor === 0));
-    this.#settle(204, null, '', null);
-    this.#client.exchangeDone(closes);
+  #answer(answer: OwnAnswer, error: ErrorCode | null, detail: string): void {
+    this.#client.ownAnswer(answer, this.isUploadOpen);
+    this.#settle(answer.status, error, detail, null);
+    this.#client.exchangeDone();
   }
 
   /** The client does not get all of an answer. */
   #breakOff(code: ErrorCode, detail: string): void {
-    const status = this.#hasSentHead ? this.#status : NOTHING_SENT;
+    const status = this.#client.isCommitted ? this.#status : NOTHING_SENT;
     this.#settle(status, code, detail, endingOf(code));
   }
 
@@ -439,7 +389,7 @@ export class Exchange implements AttemptsOwner, TunnelOwner {
     recordExchange(this.context, this.#attempts, this.#request, {
       status,
       bytesIn: this.#request.headBytes + bodyBytes,
-      bytesOut: this.#client.bytesOut - this.#bytesOutAtStart,
+      bytesOut: this.#client.bytesOut,
       startedAt: this.#startedAt,
       firstByteMs: this.#firstByteMs,
       error,

@@ -7,9 +7,8 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { ErrorCode } from '../../errors.ts';
-import type { ObservedBody } from '../balance/stickiness.ts';
+import type { ResponseStart } from '../backend/backend-stream.ts';
 import type { DataContext } from '../context.ts';
-import type { ResponseHead } from '../wire/head.ts';
 import type { Attempt, AttemptOwner } from './attempt.ts';
 import { isFaultStatus } from './faults.ts';
 import type { IncomingRequest } from './incoming-request.ts';
@@ -52,14 +51,6 @@ export class Hedge implements AttemptOwner {
     return this.#owner.context;
   }
 
-  get clientVersionMinor(): number {
-    return this.#owner.clientVersionMinor;
-  }
-
-  get isRequestSent(): boolean {
-    return this.#owner.isRequestSent;
-  }
-
   get isClientFull(): boolean {
     return this.#owner.isClientFull;
   }
@@ -90,41 +81,33 @@ export class Hedge implements AttemptOwner {
 
   onUploadRoom(): void {}
 
-  decideConnection(bodyNeedsClose: boolean): string {
-    return this.#owner.decideConnection(bodyNeedsClose);
-  }
-
-  addedFields(head: ResponseHead, body: ObservedBody): string {
-    return this.#owner.addedFields(head, body);
-  }
-
-  /** Interim responses of an attempt that has not won are left out. */
-  sendText(text: string): void {
-    if (this.#isAdopted) this.#owner.sendText(text);
-  }
-
-  sendBytes(buffer: Buffer, start: number, end: number): void {
-    this.#owner.sendBytes(buffer, start, end);
-  }
-
-  onResponseHead(status: number): void {
+  onResponseHead(start: ResponseStart): void {
     if (!this.#isAdopted) {
       this.#isAdopted = true;
       this.#race.onHedgeWon(this.attempt as Attempt);
     }
-    this.#owner.onResponseHead(status);
+    this.#owner.onResponseHead(start);
   }
 
-  onInterim(status: number): void {
-    if (this.#isAdopted) this.#owner.onInterim(status);
+  onResponseBody(buffer: Buffer, start: number, end: number): void {
+    this.#owner.onResponseBody(buffer, start, end);
+  }
+
+  onResponseFlush(): void {
+    if (this.#isAdopted) this.#owner.onResponseFlush();
+  }
+
+  /** Interim responses of an attempt that has not won are left out. */
+  onInterim(start: ResponseStart): void {
+    if (this.#isAdopted) this.#owner.onInterim(start);
     else (this.attempt as Attempt).interimCame(performance.now());
   }
 
-  onSwitched(rest: Buffer, isWebSocket: boolean): void {
-    this.#owner.onSwitched(rest, isWebSocket);
+  onSwitched(start: ResponseStart, rest: Buffer, isWebSocket: boolean): void {
+    this.#owner.onSwitched(start, rest, isWebSocket);
   }
 
-  onResponseComplete(): void {
-    this.#owner.onResponseComplete();
+  onResponseComplete(trailers: string): void {
+    this.#owner.onResponseComplete(trailers);
   }
 }

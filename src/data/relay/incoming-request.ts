@@ -12,6 +12,8 @@ export interface IncomingRequest {
   /** Null where no policy goes by more than the client's address. */
   readonly keys: RequestKeys | null;
   readonly requestId: string;
+  /** What the client speaks, for the log. */
+  readonly protocol: string;
   /** What redirects to the backend's own address are to say: see wire/location.ts. Empty: they pass as they come. */
   readonly clientOrigin: string;
   /** The backend connection that is only for the client's connection. */

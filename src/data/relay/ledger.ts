@@ -45,7 +45,7 @@ export function recordExchange(
     method: facts.method,
     host: facts.host,
     path: facts.path,
-    protocol: facts.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
+    protocol: request.protocol,
     status: outcome.status,
     ended: outcome.ended,
     bytesIn: outcome.bytesIn,

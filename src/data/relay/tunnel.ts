@@ -13,8 +13,6 @@ import { CLOSE_GOING_AWAY, FrameTracker } from '../wire/websocket-frames.ts';
 import type { OpenTunnel, OpenTunnels } from './open-tunnels.ts';
 
 /** The status of the answer that begins one. */
-export const SWITCHING_PROTOCOLS = 101;
-
 /** The client's side of a tunnel. */
 export interface TunnelClient {
   /** Nothing more should be sent until `clientDrained`. */

@@ -1,0 +1,43 @@
+/** Who has to move next once the request of an exchange is on its way: by when, and what is said if nobody has. */
+import type { Attempt } from './attempt.ts';
+import { Phase } from './exchange-phases.ts';
+import { LASTING_MS } from './judgement.ts';
+import type { Responder } from './responder.ts';
+import { type Failure, responseLimitMs, silentBackend, silentClient } from './silence.ts';
+import type { Upload } from './upload.ts';
+
+/** Something has moved just now: when the next must have, on the awake clock. */
+export function silentUntil(
+  phase: Phase,
+  attempt: Attempt,
+  upload: Upload | null,
+  nowMs: number,
+): number {
+  const { snapshot } = attempt.view;
+  if (phase === Phase.SENDING && upload?.isUnderWay !== true) {
+    return attempt.silentSince + responseLimitMs(snapshot, upload);
+  }
+  const { idleMs, tunnelMs } = snapshot.timeouts;
+  if (phase !== Phase.TUNNEL) return nowMs + idleMs;
+  return nowMs + (attempt.judgement.isJudged ? tunnelMs : Math.min(tunnelMs, LASTING_MS));
+}
+
+/** That time is over. */
+export function silent(
+  phase: Phase,
+  attempt: Attempt,
+  upload: Upload | null,
+  client: Responder,
+): Failure {
+  const { snapshot } = attempt.view;
+  if (phase === Phase.RESPONDING && client.needsDrain) {
+    const detail = `nothing read for ${snapshot.timeouts.idleMs} ms (timeouts.idle)`;
+    return { code: 'ERR_CLIENT_TIMEOUT', detail };
+  }
+  // The client owes the rest of its body, and the backend would take it.
+  if (upload?.isUnderWay === true && !upload.isComplete && !attempt.needsDrain) {
+    return { code: 'ERR_BODY_TIMEOUT', detail: silentClient(snapshot) };
+  }
+  if (phase === Phase.SENDING) return silentBackend(snapshot, upload);
+  return { code: 'ERR_BACKEND_BODY_TIMEOUT', detail: silentClient(snapshot) };
+}
