@@ -130,6 +130,25 @@ describe('over TLS', () => {
     expect((await get(fairlead.port, '/')).status).toBe(200);
   });
 
+  test.each([
+    ['whatever a client asks for', 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256', 'AES_128_GCM'],
+    [
+      'unless it asks for ChaCha20 first',
+      'TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256',
+      'CHACHA20',
+    ],
+  ])('AES-128 is taken, %s', async (_when, ciphers, taken) => {
+    const backend = await httpBackend();
+    const fairlead = await startFairlead({
+      config: { backends: [backend.url], ssl: { enabled: true, ...makeCertificate() } },
+    });
+    const { port } = fairlead;
+    const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ciphers });
+    await once(socket, 'secureConnect');
+    expect(socket.getCipher().name).toContain(taken);
+    socket.destroy();
+  });
+
   test('a reload takes the new certificate, and open connections stay', async () => {
     const backend = await httpBackend();
     const pair = makeCertificate('before');

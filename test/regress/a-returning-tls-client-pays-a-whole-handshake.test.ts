@@ -91,6 +91,20 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   },
 );
 
+test('it gets a new ticket for each that it shows, and so resumes as often as it comes', async () => {
+  const self = await start();
+  const { port } = self.fairlead;
+  const tickets = new Set<string>();
+  let { session } = await visit(port, 'TLSv1.3');
+  for (let round = 0; round < 6; round++) {
+    tickets.add(session.toString('hex'));
+    const next = await visit(port, 'TLSv1.3', session);
+    expect(next.isReused).toBe(true);
+    session = next.session;
+  }
+  expect(tickets.size).toBe(6);
+});
+
 test('it resumes after a reload that took another certificate', async () => {
   const { url } = await httpBackend();
   const pair = makeCertificate('before');
