@@ -4,9 +4,10 @@ import { readFileSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { latencies, parseEcho, parseH2load, parseH2loadLog, parseWrk } from './parse.mjs';
+import { latencies, parseH2load, parseH2loadLog, parseOwnClient, parseWrk } from './parse.mjs';
 
 const WEBSOCKET_CLIENT = fileURLToPath(new URL('clients/websocket.mjs', import.meta.url));
+const HANDSHAKE_CLIENTS = fileURLToPath(new URL('clients/handshakes.mjs', import.meta.url));
 const IDLE_CLIENTS = fileURLToPath(new URL('clients/idle.mjs', import.meta.url));
 
 /** A load that hangs is ended well after its time. */
@@ -145,7 +146,19 @@ export async function webSocketEcho(stage, { port, seconds, connections }) {
   const client = [WEBSOCKET_CLIENT, String(port), String(connections), String(seconds)];
   const { output, status } = await stage.run(process.execPath, client, patience(seconds));
   if (status !== 0) throw new Error(`the WebSocket client failed: ${output.trim()}`);
-  return parseEcho(output);
+  return parseOwnClient(output);
+}
+
+/**
+ * TLS connections with one request each, over and over; a "request" is a connection.
+ * @param {'new' | 'resumed'} kind
+ * @returns {Promise<import('./parse.mjs').Loaded>}
+ */
+export async function tlsConnections(stage, { port, seconds, connections, kind }) {
+  const client = [HANDSHAKE_CLIENTS, String(port), String(connections), String(seconds), kind];
+  const { output, status } = await stage.run(process.execPath, client, patience(seconds));
+  if (status !== 0) throw new Error(`the TLS client failed: ${output.trim()}`);
+  return parseOwnClient(output);
 }
 
 /**

@@ -66,9 +66,9 @@ export function parseH2loadLog(text) {
  * The output of clients/websocket.mjs.
  * @returns {Loaded}
  */
-export function parseEcho(output) {
+export function parseOwnClient(output) {
   const loaded = JSON.parse(output);
-  if (loaded.requests === 0) throw new Error('the WebSocket client had no echo');
+  if (loaded.requests === 0) throw new Error('the client had no answer');
   return loaded;
 }
 

@@ -54,6 +54,8 @@ const TARGETS = [
   ]),
   ratio('post-64k', 'nginx', 1),
   ratio('new-connection', 'haproxy', 2),
+  ratio('tls', 'nginx', 1.15),
+  ratio('tls', 'haproxy', 1.15),
   {
     scenario: 'idle',
     rows: named('fairlead'),

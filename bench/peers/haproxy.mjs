@@ -28,7 +28,10 @@ function peer(name, logging) {
 }
 
 function configOf(port, { backends, tls }, logging) {
-  const certificate = tls === undefined ? '' : `ssl crt ${tls.both} alpn h2,http/1.1`;
+  const certificate =
+    tls === undefined
+      ? ''
+      : `ssl crt ${tls.both} alpn h2,http/1.1 ssl-min-ver TLSv1.3 ciphersuites TLS_AES_128_GCM_SHA256`;
   return `global
   nbthread 1
   maxconn 9000

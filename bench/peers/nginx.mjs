@@ -35,7 +35,9 @@ function configOf(folder, port, buffers, { backends, tls, isWebSocket = false })
     ? 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_read_timeout 1h;'
     : 'proxy_set_header Connection "";';
   const certificate =
-    tls === undefined ? '' : `ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key};`;
+    tls === undefined
+      ? ''
+      : `ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key}; ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;`;
   return `daemon off; master_process off; worker_processes 1; pid ${folder}/nginx-${port}.pid; error_log /dev/null;
 events { worker_connections 16384; }
 http {

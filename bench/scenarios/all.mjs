@@ -17,7 +17,7 @@ import { latency } from './latency.mjs';
 import { pick } from './pick.mjs';
 import { tail } from './tail.mjs';
 import { threads } from './threads.mjs';
-import { http2, tlsGet } from './tls.mjs';
+import { http2, tlsGet, tlsNew, tlsResumed } from './tls.mjs';
 import { webSocket } from './websocket.mjs';
 
 /** @type {readonly import('../bench.mjs').Scenario[]} */
@@ -32,6 +32,8 @@ export const SCENARIOS = [
   idle,
   webSocket,
   tlsGet,
+  tlsNew,
+  tlsResumed,
   http2,
   threads,
   backends3,

@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
 import { Skipped } from '../bench.mjs';
-import { h2load, wrk } from '../load.mjs';
+import { h2load, tlsConnections, wrk } from '../load.mjs';
 import { isInstalled } from '../stage.mjs';
 import { loadedSeconds, measureLoaded, startAll } from './loaded.mjs';
 
 const PEERS = ['nginx', 'haproxy', 'go'];
+const CONNECTING_CLIENTS = 8;
 const HTTP2_CONNECTIONS = 8;
 const HTTP2_STREAMS = 8;
 
@@ -49,6 +50,30 @@ export const tlsGet = {
     );
   },
 };
+
+/** @returns {import('../bench.mjs').Scenario} */
+function connectionsScenario(kind, title, about) {
+  return {
+    name: `tls-${kind}`,
+    title,
+    about: `${about} Each over a TLS connection of its own, ${CONNECTING_CLIENTS} clients; a "request" is a connection.`,
+    peers: PEERS,
+    estimate: loadedSeconds,
+
+    async run(bench, proxies) {
+      return measureLoaded(bench, await contestantsOf(bench, proxies), ({ stage }, target) =>
+        tlsConnections(stage, { ...target, connections: CONNECTING_CLIENTS, kind }),
+      );
+    },
+  };
+}
+
+export const tlsNew = connectionsScenario('new', 'TLS: new connections', 'Small GET.');
+export const tlsResumed = connectionsScenario(
+  'resumed',
+  'TLS: resumed connections',
+  'Small GET, with a ticket from an earlier one.',
+);
 
 /** @satisfies {import('../bench.mjs').Scenario} */
 export const http2 = {

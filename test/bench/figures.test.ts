@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 const bench = async (name: string) =>
   import(new URL(`../../bench/${name}.mjs`, import.meta.url).href);
 const { median, pairedRatio, percentile } = await bench('statistics');
-const { latencies, parseEcho, parseH2load, parseH2loadLog, parseWrk } = await bench('parse');
+const { latencies, parseOwnClient, parseH2load, parseH2loadLog, parseWrk } = await bench('parse');
 const { judge } = await bench('verdicts');
 const { page, picture } = await bench('report');
 const { parseOptions } = await bench('options');
@@ -62,9 +62,9 @@ Transfer/sec:      8.18MB
     expect(() => parseWrk('  0 requests in 1.00s, 0.00B read\n')).toThrow('no answer');
   });
 
-  test('so is a WebSocket client without a single echo', () => {
-    expect(() => parseEcho('{"requests":0,"perSecond":0,"errors":32}')).toThrow('no echo');
-    expect(parseEcho('{"requests":1,"errors":0}')).toEqual({ requests: 1, errors: 0 });
+  test('so is a client of our own without one', () => {
+    expect(() => parseOwnClient('{"requests":0,"perSecond":0,"errors":32}')).toThrow('no answer');
+    expect(parseOwnClient('{"requests":1,"errors":0}')).toEqual({ requests: 1, errors: 0 });
   });
 
   test('h2load: totals and the log', () => {
