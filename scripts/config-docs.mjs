@@ -431,9 +431,10 @@ A list replaces a list.
 - **File**: \`--config FILE\`, else the file that \`FAIRLEAD_CONFIG\` names, else the first of \`fairlead.config.json\`,
   \`fairlead.config.yaml\`, \`fairlead.config.yml\` and \`config.json\` in the working folder. \`config.json\` may be another program's: it is read only
   if it has a key of this page beside \`port\`, and not when backends are given on the command line. \`--no-config\` reads no
-  file. The first line of the log says which one is used. A name that ends in \`.json\` is strict JSON, any other is YAML. A text may have 20,000
-  lines and signs that could begin or end something, 100 aliases, and 50,000 values with its aliases filled in; at most 100
-  of its problems are shown. So a text that was made to be slow to read holds up nothing, wherever it comes from.
+  file. The first line of the log says which one is used. A name that ends in \`.json\` is strict JSON, any other is YAML. A text of YAML may have 20,000
+  lines and signs that could begin or end something (some 5,000 backends), 100 aliases, and 50,000 values with its aliases
+  filled in; one of JSON 100,000 values, 50,000 in one list (40,000 backends, by its 1 MiB), and 1,000 keys in one mapping. At
+  most 100 of its problems are shown. So a text that was made to be slow to read holds up nothing, wherever it comes from.
 - **References**: in any text of a file, \`\${NAME}\` stands for the variable of that name, \`\${NAME:-default}\` has a
   default, and \`$\${\` is a plain \`\${\`.
 - **Environment**: \`FAIRLEAD_\` and the key in capitals, for every top-level key. A list is comma-separated or JSON; a
