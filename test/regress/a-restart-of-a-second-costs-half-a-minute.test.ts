@@ -15,10 +15,10 @@ import { makeCertificate } from '../support/certificate.ts';
 import { startFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { LONG_MS, leastOf, waitFor } from '../support/wait-for.ts';
 
-/** What it has on its way back at most; the rest is for a busy machine. */
-const BACK_MS = 1_500 + 1_500;
+/** What it has on its way back at most, from the moment at which the backend listens. */
+const BACK_MS = 1_500;
 
 async function msUntilServed(url: string): Promise<number> {
   const startedAt = performance.now();
@@ -30,22 +30,30 @@ test('one backend that comes back after a second is used at once', async () => {
   const backend = await httpBackend();
   const { url } = await startFairlead({ args: [backend.url] });
   expect((await fetch(url)).status).toBe(200);
-  await backend.close();
-  expect((await fetch(url)).status).toBeGreaterThanOrEqual(502);
-  await sleep(1_000);
-  await httpBackend(undefined, { port: backend.port });
-  expect(await msUntilServed(url)).toBeLessThan(BACK_MS);
+  let running = backend;
+  const backMs = async (): Promise<number> => {
+    await running.close();
+    expect((await fetch(url)).status).toBeGreaterThanOrEqual(502);
+    await sleep(1_000);
+    running = await httpBackend(undefined, { port: backend.port });
+    return msUntilServed(url);
+  };
+  expect(await leastOf(backMs, BACK_MS)).toBeLessThan(BACK_MS);
 });
 
-test('a proxy that is there first finds its backend as soon as that listens', async () => {
+async function foundMs(): Promise<number> {
   const port = await freePort();
   const { url } = await startFairlead({ args: [`http://127.0.0.1:${port}`] });
   expect((await fetch(url)).status).toBe(503);
   await httpBackend(undefined, { port });
-  expect(await msUntilServed(url)).toBeLessThan(BACK_MS);
+  return msUntilServed(url);
+}
+
+test('a proxy that is there first finds its backend as soon as that listens', async () => {
+  expect(await leastOf(foundMs, BACK_MS)).toBeLessThan(BACK_MS);
 });
 
-test('a backend that boots with 503 and has no page for checks is used', async () => {
+async function usedMs(): Promise<number> {
   let isBooting = true;
   const backend = await httpBackend((request, response) => {
     const status = isBooting ? 503 : request.url === '/health' ? 404 : 200;
@@ -54,8 +62,14 @@ test('a backend that boots with 503 and has no page for checks is used', async (
   const fairlead = await startFairlead({ args: [backend.url] });
   await fairlead.waitForLog(({ event }) => event === 'backend.down');
   isBooting = false;
-  expect(await msUntilServed(fairlead.url)).toBeLessThan(BACK_MS);
-  expect(fairlead.logs().filter(({ event }) => event === 'backend.checked_by_tcp').length).toBe(1);
+  const ms = await msUntilServed(fairlead.url);
+  const told = fairlead.logs().filter(({ event }) => event === 'backend.checked_by_tcp');
+  expect(told.length).toBe(1);
+  return ms;
+}
+
+test('a backend that boots with 503 and has no page for checks is used', async () => {
+  expect(await leastOf(usedMs, BACK_MS)).toBeLessThan(BACK_MS);
 });
 
 test('a rolling restart of two backends with defaults costs nobody anything', async () => {
@@ -83,11 +97,11 @@ test('a rolling restart of two backends with defaults costs nobody anything', as
     await httpBackend(undefined, { port: backend.port });
     await sleep(4_000);
   }
+  await waitFor(() => statuses.length >= 800, 4 * LONG_MS, '800 answers');
   over.abort();
   await Promise.all(clients);
-  expect(statuses.length).toBeGreaterThan(300);
   expect(statuses.filter((status) => status !== 200)).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test('a TLS backend whose certificate nobody knows stays down with tcp checks, with a hint', async () => {
   const files = makeCertificate();
