@@ -1,0 +1,62 @@
+/** During a shutdown backends are checked for requests that may go to another one yet, and for nobody else. */
+import { expect, test } from 'vitest';
+import type { DataThreads } from '../../src/control/data-threads.ts';
+import { mayRetry } from '../../src/control/may-retry.ts';
+import { Registry } from '../../src/control/registry.ts';
+import { BackendCounters } from '../../src/snapshot/counters.ts';
+import { createProcessCounters, ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { backend, settings } from './fixtures.ts';
+
+function setUp(attempts: number) {
+  const plain = settings();
+  const registry = new Registry({
+    settings: settings({
+      backends: [backend('http://127.0.0.1:1'), backend('http://127.0.0.1:2')],
+      retries: { ...plain.retries, attempts },
+    }),
+    threadCount: 1,
+  });
+  const counters = createProcessCounters(1);
+  const threads = { counters, threadCount: 1 } as DataThreads;
+  const buffer = registry.backend(1)?.counters as SharedArrayBuffer;
+  return {
+    second: new BackendCounters(buffer, 0, 1),
+    process: new ProcessCounters(counters, 0, 1),
+    mayRetry: () => mayRetry(registry, threads),
+  };
+}
+
+test('nothing is under way: nobody is checked', () => {
+  expect(setUp(3).mayRetry()).toBe(false);
+});
+
+test('a request is in flight, and may be tried again: until it is over', () => {
+  const the = setUp(2);
+  the.second.requestStarted();
+  expect(the.mayRetry()).toBe(true);
+  the.second.requestFinished();
+  expect(the.mayRetry()).toBe(false);
+});
+
+test('a request that has one try needs no other backend', () => {
+  const the = setUp(1);
+  the.second.requestStarted();
+  expect(the.mayRetry()).toBe(false);
+});
+
+test('tunnels can not be tried again, requests beside them can', () => {
+  const the = setUp(2);
+  the.second.requestStarted();
+  the.second.tunnelsChanged(1);
+  expect(the.mayRetry()).toBe(false);
+  the.second.requestStarted();
+  expect(the.mayRetry()).toBe(true);
+});
+
+test('who waits in the queue goes to a backend yet, whatever retries say', () => {
+  const the = setUp(1);
+  expect(the.process.tryEnqueue(10, false)).toBe(true);
+  expect(the.mayRetry()).toBe(true);
+  the.process.dequeued(0, false);
+  expect(the.mayRetry()).toBe(false);
+});
