@@ -118,7 +118,9 @@ const limits = z.strictObject(
       wholeNumber(0, 10_000_000),
       'must be a whole number, or 0 for no limit',
     )
-      .describe('Client connections of the whole process. 0 or false: no limit.')
+      .describe(
+        'Client connections of the whole process. When all are taken, the client that has been idle for longest, a second or more, makes room for a new one. 0 or false: no limit.',
+      )
       .prefault(0),
     connections_per_client: orNone(
       wholeNumber(0, 10_000_000),

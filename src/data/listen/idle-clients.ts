@@ -64,13 +64,14 @@ export class IdleClients {
       idle.push({ client, hasServed: client.hasServed, sinceMs });
     }
     idle.sort(byTurn);
-    this.#noted = idle.slice(-Math.max(MIN_NOTED, Math.ceil(idle.length * NOTED_SHARE)));
+    const count = Math.max(MIN_NOTED, Math.ceil(idle.length * NOTED_SHARE));
+    this.#noted = idle.slice(0, count).toReversed();
     return this.#noted.pop();
   }
 }
 
 function byTurn(one: Noted, other: Noted): number {
   return one.hasServed === other.hasServed
-    ? other.sinceMs - one.sinceMs
-    : Number(other.hasServed) - Number(one.hasServed);
+    ? one.sinceMs - other.sinceMs
+    : Number(one.hasServed) - Number(other.hasServed);
 }
