@@ -5,6 +5,7 @@
  */
 import { letGo } from '../barrier.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
+import { LONG_MS, TIMED_BYTES, type TurnTaker } from './read-turns.ts';
 import {
   type AddressOut,
   bytesOfLastWrite,
@@ -66,7 +67,7 @@ function onWritten(this: StreamRequest, status: number): void {
   }
 }
 
-export class TcpStream implements ByteStream, Sender {
+export class TcpStream implements ByteStream, Sender, TurnTaker {
   needsDrain = false;
 
   readonly #handle: TcpHandle;
@@ -76,6 +77,7 @@ export class TcpStream implements ByteStream, Sender {
   #chunk: Chunk | null = null;
   #isResting = false;
   #isPaused = false;
+  #awaitsTurn = false;
   /** Bytes of writes that the system has not taken whole. */
   #pendingBytes = 0;
   /** Of the memory that they keep: a chunk is kept whole. */
@@ -138,12 +140,12 @@ export class TcpStream implements ByteStream, Sender {
     const io = this.#io;
     this.#isResting = false;
     if (chunk === null) {
-      this.#user.onBytes(io.shared, result);
+      this.#hand(io.shared, result);
       if (result < MANY_BYTES || this.#isResting || this.#isClosed) return undefined;
       return this.#takeChunk();
     }
     io.lent = chunk;
-    this.#user.onBytes(chunk.bytes, result);
+    this.#hand(chunk.bytes, result);
     io.lent = null;
     if (this.#isClosed) {
       this.#leaveChunk();
@@ -184,16 +186,35 @@ export class TcpStream implements ByteStream, Sender {
     this.#closeIfEnded();
   }
 
+  /** What arrived is handed to the user; if that takes long, the next bytes are read when others have had their turn. */
+  #hand(bytes: Buffer, length: number): void {
+    if (length < TIMED_BYTES) {
+      this.#user.onBytes(bytes, length);
+      return;
+    }
+    const startMs = performance.now();
+    this.#user.onBytes(bytes, length);
+    if (performance.now() - startMs < LONG_MS || this.#isClosed || this.#awaitsTurn) return;
+    this.#awaitsTurn = true;
+    if (!this.#isPaused) this.#handle.readStop();
+    this.#io.readTurns.wait(this);
+  }
+
+  readOn(): void {
+    this.#awaitsTurn = false;
+    if (!(this.#isPaused || this.#isClosed || this.#hasReadEnded)) this.#handle.readStart();
+  }
+
   pause(): void {
     if (this.#isPaused || this.#isClosed) return;
     this.#isPaused = true;
-    this.#handle.readStop();
+    if (!this.#awaitsTurn) this.#handle.readStop();
   }
 
   resume(): void {
     if (!this.#isPaused || this.#isClosed) return;
     this.#isPaused = false;
-    if (!this.#hasReadEnded) this.#handle.readStart();
+    if (!(this.#hasReadEnded || this.#awaitsTurn)) this.#handle.readStart();
   }
 
   rest(): void {

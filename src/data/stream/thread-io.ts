@@ -13,6 +13,7 @@
  */
 
 import type { Victim } from '../barrier.ts';
+import { ReadTurns } from './read-turns.ts';
 import { TlsSessions } from './tls-sessions.ts';
 
 /** One read at most. Twice as much saves nothing, and half of it does not hold a body of 64 KiB with its head. */
@@ -41,6 +42,7 @@ export class ThreadIo {
   /** Chunks that are read into or written from. */
   chunksInUse = 0;
   readonly sessions = new TlsSessions();
+  readonly readTurns = new ReadTurns();
   readonly #spare: Chunk[] = [];
   #senders: Sender[] = [];
   #otherSenders: Sender[] = [];
