@@ -6,7 +6,8 @@ import { Backend } from '../../dist/data/backend/backend.js';
 import { createStrategy } from '../../dist/data/balance/strategies.js';
 import { ThreadIo } from '../../dist/data/stream/thread-io.js';
 import { createBackendCounters } from '../../dist/snapshot/counters.js';
-import { createProcessCounters, ProcessCounters } from '../../dist/snapshot/process-counters.js';
+import { createProcessCounters } from '../../dist/snapshot/process-cells.js';
+import { ProcessCounters } from '../../dist/snapshot/process-counters.js';
 import { STRATEGY_NAMES } from '../../dist/snapshot/snapshot.js';
 
 const PICKS = 1_000_000;

@@ -2,7 +2,7 @@
 import type { Logger } from '../observe/logger.ts';
 import { GATE_OPEN_WIDE } from '../snapshot/counter-cells.ts';
 import { setBackendGate } from '../snapshot/counters.ts';
-import { setPoolGate } from '../snapshot/process-counters.ts';
+import { setPoolGate } from '../snapshot/process-totals.ts';
 import { type BreakerStatus, CLOSED } from './backend.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { FaultCount } from './fault-counts.ts';

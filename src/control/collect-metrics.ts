@@ -1,10 +1,11 @@
 /** Gathers what the metrics page shows. Nothing is counted here: only read. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { BackendMetrics, Metrics } from '../observe/prometheus.ts';
+import type { BackendMetrics } from '../observe/backend-metrics.ts';
+import type { Metrics } from '../observe/prometheus.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
 import { processClockOffsetMs } from '../snapshot/process-clock.ts';
-import { readLoopDelays, readProcessCounters } from '../snapshot/process-counters.ts';
+import { readLoopDelays, readProcessCounters } from '../snapshot/process-totals.ts';
 import { isAlive } from './backend.ts';
 import { DEFAULT_POOL } from './build-snapshot.ts';
 import type { DataThreads } from './data-threads.ts';

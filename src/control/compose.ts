@@ -1,7 +1,7 @@
 /** Puts the parts of the control plane together: who hears of what, and who tells whom. Nothing runs yet. */
 import type { Settings } from '../config/settings.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
-import { readProcessCounters } from '../snapshot/process-counters.ts';
+import { readProcessCounters } from '../snapshot/process-totals.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
 import type { Route } from './admin/router.ts';

@@ -23,7 +23,8 @@ import type {
   ToDataThread,
   TunnelsCutMessage,
 } from '../snapshot/messages.ts';
-import { createProcessCounters, giveBackProcessShare } from '../snapshot/process-counters.ts';
+import { createProcessCounters } from '../snapshot/process-cells.ts';
+import { giveBackProcessShare } from '../snapshot/process-totals.ts';
 import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
 import { probeAddress } from './probe-address.ts';
 import { Pulse } from './pulse.ts';

@@ -1,6 +1,6 @@
 /** Whether a process that ends has to go on checking its backends. */
 import { readBackendCounters } from '../snapshot/counters.ts';
-import { readProcessCounters } from '../snapshot/process-counters.ts';
+import { readProcessCounters } from '../snapshot/process-totals.ts';
 import type { DataThreads } from './data-threads.ts';
 import type { Registry } from './registry.ts';
 

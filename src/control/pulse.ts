@@ -7,7 +7,7 @@
  */
 import type { Logger } from '../observe/logger.ts';
 import { AwakeClock } from '../snapshot/awake-clock.ts';
-import { readBeats } from '../snapshot/process-counters.ts';
+import { readBeats } from '../snapshot/process-totals.ts';
 
 const LOOK_MS = 250;
 const STUCK_MS = 1_500;

@@ -4,7 +4,8 @@ import type { DataThreads } from '../../src/control/data-threads.ts';
 import { mayRetry } from '../../src/control/may-retry.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
-import { createProcessCounters, ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
+import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
 import { backend, settings } from './fixtures.ts';
 
 function setUp(attempts: number) {

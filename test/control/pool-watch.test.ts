@@ -5,7 +5,8 @@ import { Registry } from '../../src/control/registry.ts';
 import { NO_PASS } from '../../src/snapshot/counter-cells.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
 import type { FaultsInARowMessage } from '../../src/snapshot/messages.ts';
-import { createProcessCounters, ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
+import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
 import type { Eligibility } from '../../src/snapshot/snapshot.ts';
 import { backend, pickedIds, recordLog, settings } from './fixtures.ts';
 

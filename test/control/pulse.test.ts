@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Pulse } from '../../src/control/pulse.ts';
-import { createProcessCounters, ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
+import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
 
 /** Two threads, looked at every 250 ms of a clock that the test moves. */
 function listening() {

@@ -1,12 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { HeldMemory, type Holder } from '../../src/data/limit/held-memory.ts';
 import type { FromDataThread } from '../../src/snapshot/messages.ts';
-import {
-  createProcessCounters,
-  giveBackProcessShare,
-  ProcessCounters,
-  readProcessCounters,
-} from '../../src/snapshot/process-counters.ts';
+import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
+import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { giveBackProcessShare, readProcessCounters } from '../../src/snapshot/process-totals.ts';
 
 const KIB = 1024;
 

@@ -2,11 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { AccessLog, type AccessLogEntry } from '../../src/data/relay/access-log.ts';
 import { createLogRing, LOG_BLOCK_BYTES, LogRing } from '../../src/snapshot/log-ring.ts';
 import type { FromDataThread } from '../../src/snapshot/messages.ts';
-import {
-  createProcessCounters,
-  ProcessCounters,
-  readProcessCounters,
-} from '../../src/snapshot/process-counters.ts';
+import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
+import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { readProcessCounters } from '../../src/snapshot/process-totals.ts';
 
 function entry(path: string): AccessLogEntry {
   return {

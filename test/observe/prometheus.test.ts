@@ -6,12 +6,9 @@ import {
   createBackendCounters,
   readBackendCounters,
 } from '../../src/snapshot/counters.ts';
-import {
-  createProcessCounters,
-  ProcessCounters,
-  readLoopDelays,
-  readProcessCounters,
-} from '../../src/snapshot/process-counters.ts';
+import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
+import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { readLoopDelays, readProcessCounters } from '../../src/snapshot/process-totals.ts';
 
 interface Sample {
   readonly name: string;

@@ -6,11 +6,9 @@ import {
   createBackendCounters,
   setBackendGate,
 } from '../../src/snapshot/counters.ts';
-import {
-  createProcessCounters,
-  ProcessCounters,
-  setPoolGate,
-} from '../../src/snapshot/process-counters.ts';
+import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
+import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { setPoolGate } from '../../src/snapshot/process-totals.ts';
 
 /** A gate as the two planes see it. */
 interface Gate {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Deadlines } from '../../src/data/deadlines.ts';
 import { RequestQueue, type Waiter } from '../../src/data/relay/request-queue.ts';
-import { createProcessCounters, ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
+import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
 
 const LIMIT = 100;
 

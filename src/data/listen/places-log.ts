@@ -1,6 +1,6 @@
 /** What the log is told of places and descriptors that run short: once a minute, by one of the threads. */
-import type { Scarce } from '../../snapshot/process-counters.ts';
-import type { DataContext } from '../context.ts';
+import type { Scarce } from '../../snapshot/process-cells.ts';
+import type { DataContext } from '../relay/context.ts';
 
 const TELL_EVERY_SECONDS = 60;
 

@@ -4,9 +4,9 @@
  * room; where nobody is, the new client is closed at once.
  */
 import { getSystemErrorName } from 'node:util';
-import type { Scarce } from '../../snapshot/process-counters.ts';
-import type { DataContext } from '../context.ts';
+import type { Scarce } from '../../snapshot/process-cells.ts';
 import { clientNetwork } from '../limit/client-network.ts';
+import type { DataContext } from '../relay/context.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
 import { PlacesLog } from './places-log.ts';
 

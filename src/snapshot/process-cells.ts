@@ -1,0 +1,94 @@
+/**
+ * Where in shared memory the counters of the whole process lie. Made as those of a backend are: see counters.ts. Data threads write
+ * them through process-counters.ts, the control plane reads them through process-totals.ts.
+ */
+import { ERROR_CODES } from '../errors.ts';
+import { GATE_OPEN_WIDE, STATUSES, setGate } from './counter-cells.ts';
+import { ENDINGS } from './endings.ts';
+
+// The buffer: shared Int32 cells, then Int32 gauges of each thread, then a float64 block of each thread.
+export const P_ROUND_ROBIN = 0;
+export const P_CLIENTS = 1;
+export const P_QUEUED = 2;
+export const P_GATE = 3;
+/** Second of the process clock in which a shut gate is looked at again. */
+export const P_GATE_OPENS_AT = 4;
+/** Of those that wait, the ones that nobody overtakes. */
+export const P_IN_LINE = 5;
+/** KiB that wait in memory. */
+export const P_HELD = 6;
+/** When the log was last told of each thing that it is told of now and then. */
+export const P_TOLD = 7;
+const TOPICS = 5;
+const P_HEADER_CELLS = P_TOLD + TOPICS;
+export const P_HEADER_BYTES = 64;
+// Int32 gauges of one thread.
+export const PS_CLIENTS = 0;
+export const PS_QUEUED = 1;
+export const PS_IN_LINE = 2;
+/** One at the thread's birth and one for each tick; 0 before. */
+export const PS_BEATS = 3;
+export const PS_HELD = 4;
+/** Clients that would make room for others. */
+export const PS_IDLE = 5;
+/** An even number: what follows is aligned to 8 bytes. */
+const PS_COUNT = 6;
+export const PF_ACCEPTED = 0;
+export const PF_LOG_LINES_DROPPED = 1;
+export const PF_QUEUED = 2;
+export const PF_QUEUE_SECONDS = 3;
+export const PF_HEDGES = 4;
+export const PF_RETRIES_REFUSED = 5;
+export const PF_SESSIONS_EVICTED = 6;
+export const PF_RATES_EVICTED = 7;
+export const PF_CONNECTIONS_CRASHED = 8;
+export const PF_EXCEPTIONS = 9;
+// Of the event loop, and when that was written, on the process clock: 0 before.
+export const PF_DELAY_P50 = 10;
+export const PF_DELAY_P99 = 11;
+export const PF_DELAY_MAX = 12;
+export const PF_DELAY_AT = 13;
+/** By `REFUSALS`, and by `SCARCE`. */
+export const PF_REFUSED = 14;
+export const PF_IDLE_CLOSED = 17;
+export const PF_ACCEPTS_FAILED = 19;
+export const PF_STATUS = 20;
+export const PF_ERROR = PF_STATUS + STATUSES;
+export const PF_CUT = PF_ERROR + ERROR_CODES.length;
+export const PF_COUNT = PF_CUT + ENDINGS.length;
+
+/** What there is too little of where clients that are idle make room; also the label of the metric. */
+export const SCARCE = ['limit', 'descriptors'] as const;
+export type Scarce = (typeof SCARCE)[number];
+/** Why clients are closed at once, likewise. `client`: the limit on those of one network. */
+export const REFUSALS = [...SCARCE, 'client'] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
+export function processShareBytes(threadCount: number): number {
+  return threadCount * PS_COUNT * 4;
+}
+
+export function createProcessCounters(threadCount: number): SharedArrayBuffer {
+  const buffer = new SharedArrayBuffer(
+    P_HEADER_BYTES + processShareBytes(threadCount) + threadCount * PF_COUNT * 8,
+  );
+  setGate(processHeader(buffer), P_GATE, GATE_OPEN_WIDE);
+  return buffer;
+}
+
+export function processHeader(buffer: SharedArrayBuffer): Int32Array {
+  return new Int32Array(buffer, 0, P_HEADER_CELLS);
+}
+
+export function processShare(buffer: SharedArrayBuffer, threadIndex: number): Int32Array {
+  return new Int32Array(buffer, P_HEADER_BYTES + threadIndex * PS_COUNT * 4, PS_COUNT);
+}
+
+export function totalsOf(
+  buffer: SharedArrayBuffer,
+  threadIndex: number,
+  threadCount: number,
+): Float64Array {
+  const blocks = P_HEADER_BYTES + processShareBytes(threadCount);
+  return new Float64Array(buffer, blocks + threadIndex * PF_COUNT * 8, PF_COUNT);
+}
