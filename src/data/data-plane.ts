@@ -7,11 +7,11 @@ import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { Backend } from './backend/backend.ts';
-import { DataContext } from './context.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Relief } from './descriptors.ts';
 import { Listener } from './listen/listener.ts';
-import { createView, setEligible, type View, type ViewParts } from './view.ts';
+import { createView, setEligible, type View, type ViewParts } from './pool/view.ts';
+import { DataContext } from './relay/context.ts';
 
 export interface DataPlane {
   /** Takes a message of the control plane. Throws on a kind that it does not know. */

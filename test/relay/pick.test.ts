@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Backend } from '../../src/data/backend/backend.ts';
 import type { Sessions } from '../../src/data/balance/stickiness.ts';
 import { createStrategy } from '../../src/data/balance/strategies.ts';
+import type { View } from '../../src/data/pool/view.ts';
 import type { Attempt, AttemptOwner } from '../../src/data/relay/attempt.ts';
 import {
   hasAnother,
@@ -13,7 +14,6 @@ import {
   unfitForHedge,
 } from '../../src/data/relay/pick.ts';
 import type { Tries } from '../../src/data/relay/tries.ts';
-import type { View } from '../../src/data/view.ts';
 
 /** A backend as a pick sees it. */
 interface Stub {

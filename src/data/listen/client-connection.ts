@@ -7,9 +7,9 @@
 import type { ErrorCode } from '../../errors.ts';
 import { endingOf } from '../../snapshot/endings.ts';
 import { guarded, letGo } from '../barrier.ts';
-import type { DataContext } from '../context.ts';
 import type { Holder } from '../limit/held-memory.ts';
 import { BackendPin } from '../relay/backend-pin.ts';
+import type { DataContext } from '../relay/context.ts';
 import { Exchange } from '../relay/exchange.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import { PARSE_FAILED, PARSE_MORE } from '../wire/first-line.ts';

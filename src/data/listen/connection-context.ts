@@ -1,6 +1,7 @@
 /** What the forwarding rules need to know of a client's connection, under the rules of one view after the other. */
+
+import type { View } from '../pool/view.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
-import type { View } from '../view.ts';
 import { ForwardContext } from '../wire/forward-request.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
 

@@ -8,7 +8,7 @@
 import { STATUS_CODES } from 'node:http';
 import { type ResponseStart, UNKNOWN_LENGTH } from '../backend/backend-stream.ts';
 import type { Victim } from '../barrier.ts';
-import type { DataContext } from '../context.ts';
+import type { DataContext } from '../relay/context.ts';
 import type { OwnAnswer } from '../relay/own-answers.ts';
 import type { Responder } from '../relay/responder.ts';
 import type { TunnelClient } from '../relay/tunnel.ts';

@@ -1,8 +1,9 @@
 /** What an exchange gets of a request whose head is complete. */
-import type { DataContext } from '../context.ts';
+
+import { readKeys } from '../pool/request-keys.ts';
 import type { BackendPin } from '../relay/backend-pin.ts';
+import type { DataContext } from '../relay/context.ts';
 import type { IncomingRequest } from '../relay/incoming-request.ts';
-import { readKeys } from '../relay/request-keys.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
 import { type ForwardContext, forwardRequest } from '../wire/forward-request.ts';
 import { findField } from '../wire/head.ts';

@@ -2,7 +2,7 @@
 import net from 'node:net';
 import type { ListenerSnapshot, TlsMaterial } from '../../snapshot/snapshot.ts';
 import { guarded, letGo } from '../barrier.ts';
-import type { DataContext } from '../context.ts';
+import type { DataContext } from '../relay/context.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import { SocketStream } from '../stream/socket-stream.ts';
 import { descriptorOf, isKnownHandle, peerAddress, type TcpHandle } from '../stream/tcp-handles.ts';

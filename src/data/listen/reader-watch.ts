@@ -1,5 +1,5 @@
 /** Looks from time to time whether a client reads on that has not read its last answer to the end. */
-import type { DataContext } from '../context.ts';
+import type { DataContext } from '../relay/context.ts';
 
 const LOOK_EVERY_MS = 1_000;
 

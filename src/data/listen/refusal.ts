@@ -1,6 +1,6 @@
 /** The answer to a request that never became an exchange. */
 import type { ErrorCode } from '../../errors.ts';
-import type { DataContext } from '../context.ts';
+import type { DataContext } from '../relay/context.ts';
 import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
 import type { HeadParser } from '../wire/head-parser.ts';

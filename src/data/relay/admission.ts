@@ -1,7 +1,7 @@
 /** Whether a request may begin at all: the checks before a backend is picked, cheapest first. */
 import type { RateLimit } from '../../snapshot/snapshot.ts';
-import type { DataContext } from '../context.ts';
 import { rateLimitFields } from '../limit/rate-limit.ts';
+import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import type { Failure } from './silence.ts';
 

@@ -9,7 +9,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { ObservedBody } from '../balance/stickiness.ts';
 import { letGo } from '../barrier.ts';
 import type { Deadline, Waiting } from '../deadlines.ts';
-import type { View } from '../view.ts';
+import type { View } from '../pool/view.ts';
 import { BODY_NONE } from '../wire/framing.ts';
 import type { ResponseHead } from '../wire/head.ts';
 import type { AttemptRecord } from './access-log.ts';

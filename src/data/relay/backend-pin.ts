@@ -7,7 +7,7 @@
  */
 import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
-import type { View } from '../view.ts';
+import type { View } from '../pool/view.ts';
 
 export class BackendPin {
   #connection: BackendConnection | null = null;

@@ -8,8 +8,8 @@
 import { performance } from 'node:perf_hooks';
 import type { ErrorCode } from '../../errors.ts';
 import type { ResponseStart } from '../backend/backend-stream.ts';
-import type { DataContext } from '../context.ts';
 import type { Attempt, AttemptOwner } from './attempt.ts';
+import type { DataContext } from './context.ts';
 import { isFaultStatus } from './faults.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 

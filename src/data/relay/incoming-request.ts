@@ -1,7 +1,7 @@
+import type { RequestKeys } from '../pool/request-keys.ts';
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import type { BackendPin } from './backend-pin.ts';
-import type { RequestKeys } from './request-keys.ts';
 
 /** A request as it came in, checked and ready to be forwarded. */
 export interface IncomingRequest {

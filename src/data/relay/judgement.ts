@@ -5,8 +5,8 @@
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { FaultsInARowMessage } from '../../snapshot/messages.ts';
 import type { Backend } from '../backend/backend.ts';
-import type { DataContext } from '../context.ts';
-import type { View } from '../view.ts';
+import type { View } from '../pool/view.ts';
+import type { DataContext } from './context.ts';
 import { afterMs, type Fault, faultOf, isFaultStatus } from './faults.ts';
 
 /**

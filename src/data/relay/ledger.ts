@@ -2,9 +2,9 @@
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { Ending } from '../../snapshot/endings.ts';
 import type { Backend } from '../backend/backend.ts';
-import type { DataContext } from '../context.ts';
-import type { View } from '../view.ts';
+import type { View } from '../pool/view.ts';
 import type { AccessLogEntry, AttemptRecord } from './access-log.ts';
+import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 
 export interface ExchangeOutcome {

@@ -6,7 +6,7 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { Backend } from '../backend/backend.ts';
-import type { View } from '../view.ts';
+import type { View } from '../pool/view.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Chosen } from './chosen.ts';
 import type { IncomingRequest } from './incoming-request.ts';

@@ -5,7 +5,7 @@
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { Retries } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
-import type { DataContext } from '../context.ts';
+import type { DataContext } from './context.ts';
 import {
   type AttemptFailed,
   type AttemptLate,

@@ -1,6 +1,6 @@
 /** What is said of a request that nobody gets. */
 import type { ErrorCode } from '../../errors.ts';
-import type { DataContext } from '../context.ts';
+import type { DataContext } from './context.ts';
 import { retryAfterField } from './own-answers.ts';
 import type { Failure } from './silence.ts';
 

@@ -10,7 +10,7 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { Retries } from '../../snapshot/snapshot.ts';
 import { type BackendStream, UNKNOWN_LENGTH } from '../backend/backend-stream.ts';
-import type { View } from '../view.ts';
+import type { View } from '../pool/view.ts';
 import { CHUNK_DATA, CHUNK_DONE, CHUNK_FAILED, ChunkDecoder } from '../wire/chunked.ts';
 import { forwardTrailer } from '../wire/forward-response.ts';
 import { BODY_CHUNKED, BODY_NONE, type BodyKind } from '../wire/framing.ts';

@@ -3,18 +3,18 @@
  * address blocks compiled. An exchange keeps the view that it began on until it ends.
  */
 import net from 'node:net';
-import type { ClientTables } from '../snapshot/messages.ts';
-import type { BackendSnapshot, Eligibility, Snapshot, Sticky } from '../snapshot/snapshot.ts';
-import type { Backend } from './backend/backend.ts';
-import { CookieLearner, EngineIoLearner } from './balance/learned-sessions.ts';
-import { SessionTable } from './balance/session-table.ts';
-import { CookieSessions, type Sessions, TableSessions } from './balance/stickiness.ts';
-import { createStrategy } from './balance/strategies.ts';
-import type { Strategy, StrategyContext } from './balance/strategy.ts';
-import { RateLimiter } from './limit/rate-limit.ts';
-import { needsKeys } from './relay/request-keys.ts';
-import type { ForwardRules } from './wire/forward-request.ts';
-import type { HeadLimits } from './wire/head-parser.ts';
+import type { ClientTables } from '../../snapshot/messages.ts';
+import type { BackendSnapshot, Eligibility, Snapshot, Sticky } from '../../snapshot/snapshot.ts';
+import type { Backend } from '../backend/backend.ts';
+import { CookieLearner, EngineIoLearner } from '../balance/learned-sessions.ts';
+import { SessionTable } from '../balance/session-table.ts';
+import { CookieSessions, type Sessions, TableSessions } from '../balance/stickiness.ts';
+import { createStrategy } from '../balance/strategies.ts';
+import type { Strategy, StrategyContext } from '../balance/strategy.ts';
+import { RateLimiter } from '../limit/rate-limit.ts';
+import type { ForwardRules } from '../wire/forward-request.ts';
+import type { HeadLimits } from '../wire/head-parser.ts';
+import { needsKeys } from './request-keys.ts';
 
 export interface View {
   readonly snapshot: Snapshot;

@@ -4,22 +4,22 @@
  */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { ERROR_CODES, type ErrorCode } from '../errors.ts';
-import type { ClientTables, DataThreadInit, PostToControl } from '../snapshot/messages.ts';
-import { processClockOffsetMs } from '../snapshot/process-clock.ts';
-import { ProcessCounters } from '../snapshot/process-counters.ts';
-import { Barrier } from './barrier.ts';
-import { Deadlines } from './deadlines.ts';
-import { Descriptors } from './descriptors.ts';
-import { ClientConnections } from './limit/client-connections.ts';
-import { HeldMemory } from './limit/held-memory.ts';
-import { AccessLog } from './relay/access-log.ts';
-import { OpenTunnels } from './relay/open-tunnels.ts';
-import { RequestQueue } from './relay/request-queue.ts';
-import { RetryBudget } from './relay/retry-budget.ts';
-import { ThreadIo } from './stream/thread-io.ts';
-import type { View } from './view.ts';
-import { type HeadLimits, HeadParser } from './wire/head-parser.ts';
+import { ERROR_CODES, type ErrorCode } from '../../errors.ts';
+import type { ClientTables, DataThreadInit, PostToControl } from '../../snapshot/messages.ts';
+import { processClockOffsetMs } from '../../snapshot/process-clock.ts';
+import { ProcessCounters } from '../../snapshot/process-counters.ts';
+import { Barrier } from '../barrier.ts';
+import { Deadlines } from '../deadlines.ts';
+import { Descriptors } from '../descriptors.ts';
+import { ClientConnections } from '../limit/client-connections.ts';
+import { HeldMemory } from '../limit/held-memory.ts';
+import type { View } from '../pool/view.ts';
+import { ThreadIo } from '../stream/thread-io.ts';
+import { type HeadLimits, HeadParser } from '../wire/head-parser.ts';
+import { AccessLog } from './access-log.ts';
+import { OpenTunnels } from './open-tunnels.ts';
+import { RequestQueue } from './request-queue.ts';
+import { RetryBudget } from './retry-budget.ts';
 
 const MAX_SPARE_PARSERS = 64;
 
