@@ -206,6 +206,7 @@ const SEAMS: Readonly<Record<string, Script>> = {
 
 /** In what a backend's stream tells of a response. Few at a time: only so many exceptions are logged in one go. */
 const RESPONSE_SEAMS: Readonly<Record<string, Script>> = {
+  'begin-after': sending('/ok'),
   head: sending('/ok'),
   'head-after': sending('/ok'),
   'response-end': sending('/ok'),

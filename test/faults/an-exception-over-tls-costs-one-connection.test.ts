@@ -27,6 +27,7 @@ interface Row {
 }
 
 const SEAMS: readonly Row[] = [
+  { seam: 'next-tls-accept' },
   { seam: 'next-first-bytes' },
   { seam: 'next-secure' },
   { seam: 'client-read', isRequest: true },

@@ -155,6 +155,8 @@ async function arm() {
       current = '';
     }
   });
+  throwsOnce(TlsAcceptor, 'acceptHandle', 'next-tls-accept');
+  throwsOnce(TlsAcceptor, 'acceptSocket', 'next-tls-accept');
   throwsOnce(TlsAcceptor, 'onFirstBytes', 'next-first-bytes');
   throwsOnce(Listener, 'onSecure', 'next-secure');
   wrap(Listener, 'onGone', (_self, go) => {

@@ -154,16 +154,17 @@ export class Listener implements TlsAcceptorUser {
   }
 
   #acceptSocket(socket: net.Socket): void {
-    if (this.#tls?.acceptWrapped(socket) === true) return;
+    const tls = this.#tls;
+    if (tls?.acceptWrapped(socket) === true) return;
     // Over TLS too it counts from its accept: a client that never ends its handshake must not get past the limit.
     const client = this.#places.admit(descriptorOf(socket), () => socket.remoteAddress);
     if (client === null) {
       socket.on('error', () => {});
       socket.destroy();
-    } else if (this.#tls === null) {
+    } else if (tls === null) {
       this.#accept((user) => new SocketStream(socket, user, false), client, false);
     } else {
-      this.#tls.acceptSocket(socket, client, this.#context.nowMs);
+      this.#orRelease(client, () => tls.acceptSocket(socket, client, this.#context.nowMs));
     }
   }
 
@@ -186,14 +187,16 @@ export class Listener implements TlsAcceptorUser {
         original.call(handle, error, clientHandle);
         return;
       }
+      clientHandle.setNoDelay(true);
       const client = this.#places.admit(clientHandle.fd, () => peerAddress(clientHandle));
       if (client === null) {
         clientHandle.close();
         return;
       }
-      clientHandle.setNoDelay(true);
       const { io, nowMs } = this.#context;
-      if (this.#tls !== null) this.#tls.acceptHandle(clientHandle, client, nowMs);
+      const tls = this.#tls;
+      if (tls !== null)
+        this.#orRelease(client, () => tls.acceptHandle(clientHandle, client, nowMs));
       else this.#accept((user) => new TcpStream(clientHandle, user, io, true), client, false);
     };
     handle.onconnection = (error, clientHandle) =>
@@ -203,23 +206,35 @@ export class Listener implements TlsAcceptorUser {
       );
   }
 
+  /** Takes a step with an admitted client whose place is given back if it throws. */
+  #orRelease(client: string, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#places.release(client);
+      throw error;
+    }
+  }
+
+  /** Whatever it throws, the client's place is given back. */
   #accept(
     open: (user: StreamUser) => ByteStream,
     client: string | null,
     isTls: boolean,
   ): ClientConnection {
-    let connection: ClientConnection;
+    let connection: ClientConnection | null = null;
     try {
       connection = new ClientConnection(this.#context, open, isTls, (closed) =>
         this.#forget(closed),
       );
+      this.#connections.set(connection, client);
+      if (this.#context.isDraining) connection.beginDrain();
+      return connection;
     } catch (error) {
-      if (client !== null) this.#places.release(client);
+      if (connection !== null) this.#forget(connection);
+      else if (client !== null) this.#places.release(client);
       throw error;
     }
-    this.#connections.set(connection, client);
-    if (this.#context.isDraining) connection.beginDrain();
-    return connection;
   }
 
   #forget(connection: ClientConnection): void {

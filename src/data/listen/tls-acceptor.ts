@@ -124,16 +124,25 @@ export class TlsAcceptor {
     return this.#terms;
   }
 
+  /** Where this throws, the client is still the caller's. */
   acceptHandle(handle: TcpHandle, client: string, nowMs: number): void {
     const arrival = new Arrival(this, handle, client, nowMs + FIRST_BYTE_MS);
-    this.arriving.add(arrival);
-    arrival.close = awaitFirstBytes(handle, this.#io, arrival);
+    this.#await(arrival, () => awaitFirstBytes(handle, this.#io, arrival));
   }
 
   acceptSocket(socket: net.Socket, client: string, nowMs: number): void {
     const arrival = new Arrival(this, socket, client, nowMs + FIRST_BYTE_MS);
+    this.#await(arrival, () => awaitFirstBytesOfSocket(socket, arrival));
+  }
+
+  #await(arrival: Arrival, start: () => () => void): void {
     this.arriving.add(arrival);
-    arrival.close = awaitFirstBytesOfSocket(socket, arrival);
+    try {
+      arrival.close = start();
+    } catch (error) {
+      this.arriving.delete(arrival);
+      throw error;
+    }
   }
 
   /** @returns false if the socket is new: its client has yet to be admitted, and it to be given to `acceptSocket`. */

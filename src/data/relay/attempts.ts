@@ -42,6 +42,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   /** The view of the current attempt: a retry runs on what is in force by then. */
   view: View;
   current: Attempt | null = null;
+  beginning: Attempt | null = null;
   /** The backend of the last attempt, for the counters and the log. */
   backend: Backend | null = null;
   records = NONE;
@@ -364,7 +365,9 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     letGo(() => this.#leaveQueue());
     this.current?.giveUp();
     this.#hedge?.attempt?.giveUp();
-    this.current = this.#hedge = null;
+    // As a rule one of the two, or over: then there is nothing to give up.
+    this.beginning?.giveUp();
+    this.current = this.#hedge = this.beginning = null;
   }
 
   #clearTimer(): void {

@@ -19,6 +19,8 @@ export interface Picker {
   readonly tries: Tries | null;
   /** The attempt that is under way. */
   readonly current: Attempt | null;
+  /** Set: the attempt that was begun last, which is nobody's yet. If it gets lost by an exception, it is found here. */
+  beginning: Attempt | null;
   /** Set: a draining backend that the session was with, and that serves the request if nobody else does. */
   drainingKeeper: Backend | null;
   /** Set: the attempt begins a session, or moves it. */
@@ -72,15 +74,17 @@ export function pickHedge(
 
 /** On the connection that the request's client has for itself; null when there is none, or no room. */
 function beginPinned(
-  { request: { pin } }: Picker,
+  picker: Picker,
   owner: AttemptOwner,
   view: View,
   startedAt: number,
 ): Attempt | null {
+  const { pin } = picker.request;
   const backend = pin.take(view, startedAt);
   if (backend === null) return null;
   const attempt = new Attempt(owner, view, backend, startedAt);
   attempt.chosen = 'pinned';
+  picker.beginning = attempt;
   if (attempt.begin(false, pin.connection) === null) return attempt;
   pin.close();
   return null;
@@ -97,6 +101,7 @@ function beginIdle(
   if (backend === null) return 'ERR_NO_BACKEND';
   const attempt = new Attempt(owner, view, backend, startedAt);
   attempt.chosen = 'idle';
+  picker.beginning = attempt;
   return attempt.begin(false) ?? attempt;
 }
 
@@ -154,6 +159,7 @@ function beginAny(
     if (backend === null) return hasAnyRefused ? 'ERR_BACKENDS_FULL' : 'ERR_NO_BACKEND';
     const attempt = new Attempt(owner, view, backend, startedAt);
     attempt.chosen = as ?? chosen;
+    picker.beginning = attempt;
     const refusal = attempt.begin(needsFresh);
     if (refusal === null) return attempt;
     hasAnyRefused = true;
