@@ -82,7 +82,7 @@ export function decideEligibility(
         .filter((backend) => backend.isBackup && isAlive(backend) && !pickedIds.has(backend.id))
         .map(({ id }) => id),
       isPanic,
-      hint: picked.length === 0 ? hintOf(wanted) : '',
+      hint: picked.length === 0 ? whyNobody(backends, wanted) : '',
     },
     tenths,
     primaries: known.length,
@@ -95,10 +95,26 @@ function keepsSessions(backend: Backend): boolean {
   return backend.adminState !== 'disabled' && !backend.hasMovedSessions && isFit(backend);
 }
 
-/** The first that is known: those that meet a pool in its first hour are mostly one for all of its backends. */
-function hintOf(wanted: readonly Backend[]): string {
+/** Of one backend, a known remedy before a mere reason: what a pool meets is mostly the same for all of its backends. */
+function whyNobody(backends: readonly Backend[], wanted: readonly Backend[]): string {
   const hinted = wanted.find(({ hint }) => hint !== '');
-  return hinted === undefined ? '' : `${hinted.address.url}: ${hinted.hint}`;
+  if (hinted !== undefined) return `${hinted.address.url}: ${hinted.hint}`;
+  const known = wanted.find(({ health }) => health !== 'unknown') ?? wanted[0];
+  if (known !== undefined) return `${known.address.url}: ${ailmentOf(known)}`;
+  const disabled = backends.filter(({ adminState }) => adminState === 'disabled').length;
+  const draining = backends.filter(({ adminState }) => adminState === 'draining').length;
+  const weightless = backends.length - disabled - draining;
+  return [
+    ...(disabled > 0 ? [`${disabled} disabled`] : []),
+    ...(draining > 0 ? [`${draining} draining`] : []),
+    ...(weightless > 0 ? [`${weightless} of weight 0`] : []),
+  ].join(', ');
+}
+
+function ailmentOf({ health, lastReason, breaker }: Backend): string {
+  if (health === 'unknown') return lastReason ?? 'not checked yet';
+  if (health === 'unhealthy') return `unhealthy: ${lastReason}`;
+  return `circuit breaker ${breaker.state}: ${breaker.reason}`;
 }
 
 /** Out for nothing but an ejection; primaries before backups. */

@@ -32,7 +32,8 @@ export function hintFor(
   if (address.tls && (code === 'EPROTO' || code.startsWith('ERR_SSL_'))) {
     return 'does it speak TLS on this port? If not, write http:// into the URL (backends, TARGET_BACKEND_URLS)';
   }
-  if (code === 'NOT_HTTP' && !address.tls) {
+  // A server for TLS that gets plain HTTP answers with an alert, or closes.
+  if ((code === 'NOT_HTTP' || code === 'CLOSED') && !address.tls) {
     return 'does it speak HTTP on this port? With TLS, write https:// into the URL (backends, TARGET_BACKEND_URLS)';
   }
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {

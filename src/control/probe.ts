@@ -5,7 +5,7 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import type { BackendAddress } from '../config/settings.ts';
-import { codeOf, errorsIn, shortageOf, tellingCode } from '../snapshot/own-shortage.ts';
+import { codeOf, errorsIn, messageOf, shortageOf, tellingCode } from '../snapshot/own-shortage.ts';
 import { HealthAnswer } from './health-answer.ts';
 import { type Patience, waitPatiently } from './patience.ts';
 
@@ -145,7 +145,7 @@ class Check {
     const errors = errorsIn(error);
     const code = tellingCode(errors.map(codeOf)) || codeOf(error);
     // Names every address that was tried: happy eyeballs report several failures as one error without a text.
-    this.#giveUp(errors.map(describe).join(', '), code);
+    this.#giveUp(errors.map(messageOf).join(', '), code);
   }
 
   #timedOut(): void {
@@ -195,8 +195,4 @@ function open({ host, port, tls: isTls }: BackendAddress): net.Socket {
 function tried({ method, address, path }: ProbeRequest): string {
   if (method === 'http') return `GET ${address.url}${path}`;
   return `${address.tls ? 'TLS' : 'TCP'} connect to ${address.url}`;
-}
-
-function describe(error: Error): string {
-  return error.message === '' ? codeOf(error) || error.name : error.message;
 }

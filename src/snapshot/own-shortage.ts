@@ -50,3 +50,10 @@ export function codeOf(error: Error): string {
   const code: unknown = 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : '';
 }
+
+/** OpenSSL's own text names a place in its sources; what it means stands in its middle. */
+export function messageOf(error: Error): string {
+  const reason: unknown = 'reason' in error ? error.reason : undefined;
+  if ('library' in error && typeof reason === 'string') return `TLS: ${reason}`;
+  return error.message === '' ? codeOf(error) || error.name : error.message;
+}

@@ -48,7 +48,7 @@ export interface Eligibility {
   readonly spares: readonly number[];
   /** Too few are eligible, so that others are picked as well. */
   readonly isPanic: boolean;
-  /** While nobody is picked: what would help one that should be, with its URL, in words for the log. Else empty. */
+  /** While nobody is picked: why, or what would help one that should be, with its URL, in words for the log. Else empty. */
   readonly hint: string;
 }
 

@@ -67,13 +67,27 @@ describe('the hint', () => {
     ['is not said while somebody is', [down, {}], ''],
     [
       'is not of one that nobody wants',
-      [
-        { ...down, adminState: 'disabled' },
-        { ...down, weight: 0 },
-      ],
-      '',
+      [{ ...down, adminState: 'disabled' }, { ...down, weight: 0 }, { adminState: 'draining' }],
+      '1 disabled, 1 draining, 1 of weight 0',
     ],
-    ['is empty where nothing is known', [{ health: 'unhealthy' }], ''],
+    [
+      'is the reason where nothing is known to help',
+      [
+        { health: 'unknown', lastReason: undefined },
+        { health: 'unhealthy', lastReason: 'GET /health: 500' },
+      ],
+      'http://localhost:8001: unhealthy: GET /health: 500',
+    ],
+    [
+      'says so where no check has ended yet',
+      [{ health: 'unknown', lastReason: undefined }],
+      'http://localhost:8000: not checked yet',
+    ],
+    [
+      'is why a circuit breaker is open',
+      [{ breaker: open }],
+      'http://localhost:8000: circuit breaker open: 55 % of 40 requests failed',
+    ],
     ['is not said of a pool without backends', [], ''],
   ])('%s', (_what, changes, hint) => {
     const backends = changes.map((change, id) => one(id, change));

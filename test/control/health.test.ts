@@ -269,6 +269,7 @@ describe('health checks', () => {
     ['302', { status: 302 }, 'health_check_path'],
     ['401', { status: 401 }, 'health_check_method: tcp'],
     ['a private authority', { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' }, 'NODE_EXTRA_CA_CERTS'],
+    ['TLS on a port that is spoken to without', { code: 'CLOSED' }, 'https://'],
     ['an unknown name', { code: 'ENOTFOUND' }, 'TARGET_BACKEND_URLS'],
   ])('says what would help against %s', async (_what, result, hint) => {
     const { health, registry, log, world } = setUp({ method: 'http' });

@@ -1,5 +1,9 @@
+import { once } from 'node:events';
+import { connect } from 'node:tls';
 import { expect, test } from 'vitest';
+import { describeConnectError } from '../../src/data/backend/connect-errors.ts';
 import { startFairlead } from '../support/fairlead.ts';
+import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -48,4 +52,32 @@ test('the log names the setting that would help, and the client sees nothing of 
   status = 200;
   await fairlead.waitForLog(({ event }) => event === 'backend.up');
   expect((await fetch(`${fairlead.url}/served`)).status).toBe(200);
+});
+
+/** Where no setting would help, "the pool has 1 backend" was all that was said, and of TLS a line of OpenSSL's sources. */
+test('the log says what is wrong with the backend, in the words of who knows', async () => {
+  const plain = await httpBackend();
+  for (const [url, reason] of [
+    [`http://127.0.0.1:${await freePort()}`, 'ECONNREFUSED'],
+    [plain.url.replace('http:', 'https:'), 'TLS: wrong version number after'],
+  ] as const) {
+    const fairlead = await startFairlead({ config: { backends: [url], access_log: true } });
+    const down = await fairlead.waitForLog(({ event }) => event === 'backend.down');
+    expect(down['reason']).toContain(reason);
+    expect((await fetch(fairlead.url)).status).toBe(503);
+    const line = await waitFor(() => fairlead.accessLines()[0]);
+    expect(line['error_detail']).toContain(`the pool has 1 backend; ${url}: `);
+    expect(await fairlead.stop()).toBe(0);
+  }
+});
+
+test('a handshake that a request needs fails in the same words', async () => {
+  const { port } = await httpBackend();
+  const [error] = (await once(connect({ port, host: '127.0.0.1' }), 'error').catch(
+    (thrown: Error) => [thrown],
+  )) as [Error];
+  expect(describeConnectError(error)).toEqual({
+    code: 'ERR_BACKEND_TLS',
+    detail: 'TLS: wrong version number',
+  });
 });

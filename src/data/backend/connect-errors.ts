@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../errors.ts';
 import {
   codeOf,
   errorsIn,
+  messageOf,
   type Shortage,
   shortageOf,
   tellingCode,
@@ -36,7 +37,7 @@ export function describeConnectError(error: Error): {
   readonly detail: string;
 } {
   const tried = errorsIn(error);
-  const detail = tried.map((one) => one.message).join('; ');
+  const detail = tried.map(messageOf).join('; ');
   const systemCode = tellingCode(tried.map(codeOf)) || codeOf(error);
   const shortage = shortageOf(systemCode);
   if (shortage !== undefined) return { code: SHORTAGES[shortage], detail };

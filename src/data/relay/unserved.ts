@@ -20,5 +20,15 @@ export function unserved(error: ErrorCode, isAnyFull: boolean, context: DataCont
   }
   const { backends, hint } = context.view;
   const count = backends.size === 1 ? '1 backend' : `${backends.size} backends`;
-  return { code: error, detail: `the pool has ${count}${hint === '' ? '' : `; ${hint}`}` };
+  return { code: error, detail: `the pool has ${count}${more(error, hint)}` };
+}
+
+function more(error: ErrorCode, hint: string): string {
+  if (error === 'ERR_BACKENDS_FULL') {
+    return '; none that may take it has room (max_requests, max_connections)';
+  }
+  if (error === 'ERR_QUEUE_FULL') {
+    return '; none that may take it has room, and the queue has none either (queue.size)';
+  }
+  return hint === '' ? '' : `; ${hint}`;
 }
