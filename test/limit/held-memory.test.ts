@@ -65,6 +65,14 @@ describe('what waits in memory', () => {
     expect(held()).toBe(100);
   });
 
+  test('a thread that is alone holds the most, whatever is rounded', () => {
+    const { memories } = threads(1, 100);
+    const holders = [60.3, 50.4].map((kib) => new FakeHolder(kib));
+    memories[0]?.watch(() => holders);
+    memories[0]?.weigh();
+    expect(cutOnes(holders)).toEqual([0]);
+  });
+
   test('above it the largest are, until it is kept', () => {
     const { memories, held } = threads(1, 100);
     const holders = [10, 50, 20, 40, 0].map((kib) => new FakeHolder(kib));

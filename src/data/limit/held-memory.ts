@@ -18,8 +18,10 @@ export interface Holder extends Victim {
   cutForMemory(): void;
 }
 
+const KIB = 1024;
+
 /** What a connection holds that has to be paused, about: a write that waits, and a read. */
-const PAUSED_BYTES = 256 * 1024;
+const PAUSED_BYTES = 256 * KIB;
 /** By so much of the limit the estimate may grow before all are weighed again. */
 const ESTIMATED_SHARE = 1 / 32;
 /** Cut down to this share of the limit: each cut weighs all connections. */
@@ -81,6 +83,8 @@ export class HeldMemory {
     this.#pauses = 0;
     let held = 0;
     for (const holder of this.#holders()) held += holder.heldBytes;
+    // As it is counted: one that holds all there is holds no less than that.
+    held = Math.ceil(held / KIB) * KIB;
     const total = this.#counters.holds(held);
     const isOurs = held * this.#threadCount >= total;
     if (this.#limitBytes !== 0 && total > this.#limitBytes && isOurs) this.#cut(held);
