@@ -161,6 +161,18 @@ test('a status that is tried again was lost when the others were full', async ()
   expect([response.status, String(response.body)]).toEqual([503, 'busy']);
 });
 
+test('a status that is tried again was lost when the pause before that was drawn twice', async () => {
+  const the = await severalBackends(3, {
+    timeouts: { total: '300ms' },
+    retries: { on_status: [503], backoff: '600ms', budget_percent: 100 },
+  });
+  the.everywhere('/busy', answer(BUSY));
+  // Of every second one the pause is too long.
+  const asked = Array.from({ length: 20 }, () => the.ask('/busy').then(({ status }) => status));
+  expect(await Promise.all(asked)).not.toContain(502);
+  await the.line('/busy');
+});
+
 test('a 429 that is tried again took its backend out', async () => {
   const the = await severalBackends(2, {
     outlier_detection: { consecutive_failures: 3, consecutive_5xx: 3 },

@@ -98,13 +98,15 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     const { backend, hasResponse, isReused } = this.current as Attempt;
     this.#clearTimer();
     this.#lastDetail = detail;
-    // A status that is tried again was seen by nobody else.
-    const isSeen = hasResponse && code !== 'ERR_BACKEND_STATUS';
     const tries = this.#tries;
-    const action = tries.decide(
-      { kind: 'failed', code, isReused, hasResponse: isSeen },
-      this.#situation(isReplayable, this.#isAnyLeft(code)),
-    );
+    // Of a status it was decided when its head came: `mayRefuse`.
+    const action =
+      code === 'ERR_BACKEND_STATUS'
+        ? tries.action
+        : tries.decide(
+            { kind: 'failed', code, isReused, hasResponse },
+            this.#situation(isReplayable, this.#isAnyLeft(code)),
+          );
     const isRace = action === 'race';
     this.end(code, false, isRace);
     if (isRace) tries.raced();
@@ -176,7 +178,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     else this.#startHedge();
   }
 
-  /** Whether an answer with a status of `retries.on_status` is given up for another attempt. */
+  /** Whether an answer with a status of `retries.on_status` is given up for another attempt: `fail` follows, then. */
   mayRefuse(status: number, isReplayable: boolean): boolean {
     if (this.hasInterim || !this.view.snapshot.pool.retries.onStatus.includes(status)) return false;
     const action = this.#tries.decide(
@@ -184,7 +186,6 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
       this.#situation(isReplayable, this.#hasAnother(true)),
     );
     if (action === 'give up') return false;
-    if (action === 'retry') this.#tries.pay();
     (this.current as Attempt).headCame(status, performance.now());
     return true;
   }

@@ -57,7 +57,7 @@ export interface RetryFacts {
    * with an idle connection.
    */
   readonly isAnyLeft: boolean;
-  /** The retry budget has one more attempt, or has paid for it. */
+  /** The retry budget has one more attempt. */
   readonly hasBudget: boolean;
   /** Before the next attempt: see `backoffMs`. */
   readonly pauseMs: number;

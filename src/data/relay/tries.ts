@@ -33,15 +33,14 @@ export class Tries {
   isRace = false;
   /** The next attempt is for an idle connection: we are short of something. */
   isForIdle = false;
-  /** To wait before the next attempt, by the last decision. */
+  /** The last decision, and the pause before the next attempt that came with it. */
+  action: RetryAction = 'give up';
   pauseMs = 0;
 
   readonly #context: DataContext;
   readonly #method: string;
   /** Failed attempts that `retries.attempts` counts: all but that of a keep-alive race. */
   #counted = 0;
-  /** The budget has granted the next attempt already. */
-  #isPaidFor = false;
 
   constructor(context: DataContext, method: string) {
     this.#context = context;
@@ -64,27 +63,25 @@ export class Tries {
       hasRaced: this.hasRaced,
       hasHedge,
       isAnyLeft,
-      hasBudget: this.#isPaidFor || retryBudget.has(retries.budgetPercent),
+      hasBudget: retryBudget.has(retries.budgetPercent),
       pauseMs: this.pauseMs,
       msLeft: totalDeadlineMs - deadlines.now(),
     });
     this.isForIdle = reason === 'a connection is idle';
     if (event.kind === 'failed' && reason === 'budget is spent') counters.retryRefused();
+    this.action = action;
     return action;
   }
 
-  /** The budget pays for the next attempt, once; not for what is short on our side. */
+  /** The budget pays for the next attempt; not for what is short on our side. */
   pay(): void {
-    if (this.isForIdle) return;
-    if (!this.#isPaidFor) this.#context.retryBudget.withdraw();
-    this.#isPaidFor = true;
+    if (!this.isForIdle) this.#context.retryBudget.withdraw();
   }
 
   /** The next attempt is on its way. */
   begun(): void {
     this.isRace = false;
     this.isForIdle = false;
-    this.#isPaidFor = false;
   }
 
   /** An attempt has failed; that it was for want of something on our side is not held against its backend. */
