@@ -184,6 +184,9 @@ export class Http1Response {
     }
     this.#state = IS_COMPLETE;
     user.onSwitched(startOf(head), Buffer.from(rest), isWebSocket(upgrade));
+    // A tunnel may last for days.
+    this.#releaseParser();
+    this.#partial = null;
   }
 
   #takeFinal(head: HeadParser): void {
