@@ -324,6 +324,26 @@ describe.each<readonly [string, Open, string, RegExp]>([
     expect(digest(sent.bytes())).toBe(digest(all));
   });
 
+  test('asks to stop as well where what the peer does not read comes in short texts', async () => {
+    const { stream, user, peer } = await pair(open);
+    const piece = 'a short piece: '.repeat(256);
+    let pieces = 0;
+    while (!stream.needsDrain && pieces < 16_000) {
+      stream.writeText(piece);
+      pieces++;
+      await soon();
+    }
+    expect(stream.needsDrain).toBe(true);
+    expect(stream.heldBytes).toBeLessThan(MIB);
+    user.events.length = 0;
+    const sent = gather(peer);
+    await waitFor(() => user.events.includes('drain'));
+    expect(stream.needsDrain).toBe(false);
+    stream.end();
+    await sent.ended;
+    expect(sent.bytes().length).toBe(pieces * piece.length);
+  });
+
   test('reads nothing while it is paused', async () => {
     const { stream, user, peer } = await pair(open);
     stream.pause();

@@ -151,6 +151,7 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
     } else if (this.#mayWrite) {
       if (this.#queued === '') this.#io.flushLater(this);
       this.#queued += text;
+      this.#noteWaiting();
     }
   }
 
@@ -230,7 +231,13 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
     }
     this.#waiting.push(piece);
     this.#waitingBytes += piece.length;
-    if (this.#waitingBytes >= HIGH_WATER) this.needsDrain = true;
+    this.#noteWaiting();
+  }
+
+  /** What comes while a write is under way waits for its end, piece by piece: short ones are many. */
+  #noteWaiting(): void {
+    const waits = this.#queued.length + this.#waitingBytes;
+    if (waits >= HIGH_WATER && this.#writer.isAwaited) this.needsDrain = true;
   }
 
   /** What has waited for the end of the round leaves in the same records. */
