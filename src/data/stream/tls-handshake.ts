@@ -63,10 +63,23 @@ export function beginTls(
   const { sessions } = io;
   const key = `${host}:${server.port}`;
   const handle = wrapHandle(carrier, terms.context, false);
+  // A session is good for a handshake without a certificate, so it is kept once that has been found good. TLS 1.2 gives it
+  // before the certificate is looked at, and a server of TLS 1.3 may send tickets along with its own last message: those
+  // come after, also from a server that was refused.
+  let isGood = false;
+  let early: Buffer | null = null;
+  const keep = (latest: Buffer): void => {
+    sessions.keep(key, latest, handle.getProtocol() === 'TLSv1.3');
+  };
   const handshake = new Handshake(handle, user, () => {
     const wrong = whatIsWrong(handle, host);
-    if (wrong !== undefined) sessions.forget(key);
-    return wrong;
+    if (wrong !== undefined) {
+      sessions.forget(key);
+      return wrong;
+    }
+    isGood = true;
+    if (early !== null) keep(early);
+    return undefined;
   });
   handle.setVerifyMode(true, true);
   handle.setALPNProtocols(terms.protocols);
@@ -74,7 +87,8 @@ export function beginTls(
   const session = sessions.take(key);
   if (session !== undefined) handle.setSession(session);
   handle.onnewsession = (_id, latest) => {
-    sessions.keep(key, latest, handle.getProtocol() === 'TLSv1.3');
+    if (isGood) keep(latest);
+    else early = latest;
   };
   handle.enableSessionCallbacks();
   handle.useUserBuffer(io.shared);
