@@ -7,7 +7,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import type { ByteStream } from '../../src/data/stream/byte-stream.ts';
 import { type ConnectUser, connect } from '../../src/data/stream/connect.ts';
-import { LONG_MS } from '../../src/data/stream/read-turns.ts';
+import { LONG_MS } from '../../src/data/stream/reading.ts';
 import { ThreadIo } from '../../src/data/stream/thread-io.ts';
 import { afterTest } from '../support/after-test.ts';
 import { waitFor } from '../support/wait-for.ts';

@@ -4,11 +4,6 @@
  */
 import { guarded, type Victim } from '../barrier.ts';
 
-/** Reads that bring less are not timed: they can't take long. */
-export const TIMED_BYTES = 4 * 1024;
-/** Whoever's read has taken longer takes turns: many times what 128 KiB of a plain body take. */
-export const LONG_MS = 0.5;
-
 export interface TurnTaker extends Victim {
   /** Its turn has come. */
   readOn(): void;

@@ -113,8 +113,10 @@ export class SocketStream implements ByteStream {
 
   reset(): void {
     this.#isClosed = true;
-    // Over TLS a close without close_notify is what tells a truncated message from a complete one.
-    if ('encrypted' in this.#socket) this.#socket.destroy();
+    // Over TLS a close without close_notify is what tells a truncated message from a complete one. A unix socket has no reset,
+    // and no address.
+    const isTcp = this.#socket.remoteAddress !== undefined;
+    if ('encrypted' in this.#socket || !isTcp) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }
 

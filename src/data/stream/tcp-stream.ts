@@ -5,7 +5,8 @@
  */
 import { letGo } from '../barrier.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
-import { LONG_MS, TIMED_BYTES, type TurnTaker } from './read-turns.ts';
+import { ReadMemory } from './read-memory.ts';
+import { Reading } from './reading.ts';
 import {
   type AddressOut,
   bytesOfLastWrite,
@@ -27,11 +28,6 @@ import { type Chunk, READ_BYTES, type Sender, type ThreadIo } from './thread-io.
 const HIGH_WATER = 64 * 1024;
 /** Up to here a copy is cheaper than lending. */
 const SHORT_BYTES = 16 * 1024;
-/** So much in one read is a part of a large body. */
-const MANY_BYTES = 96 * 1024;
-/** A chunk that is filled less than this has carried the end of one. */
-const FEW_BYTES = 16 * 1024;
-
 const STREAM = Symbol('stream');
 
 interface OwnedHandle extends TcpHandle {
@@ -67,17 +63,14 @@ function onWritten(this: StreamRequest, status: number): void {
   }
 }
 
-export class TcpStream implements ByteStream, Sender, TurnTaker {
+export class TcpStream implements ByteStream, Sender {
   needsDrain = false;
 
   readonly #handle: TcpHandle;
   readonly #user: StreamUser;
   readonly #io: ThreadIo;
-  /** What this stream alone reads into; null: the shared buffer. */
-  #chunk: Chunk | null = null;
-  #isResting = false;
-  #isPaused = false;
-  #awaitsTurn = false;
+  readonly #memory: ReadMemory;
+  readonly #reading: Reading;
   /** Bytes of writes that the system has not taken whole. */
   #pendingBytes = 0;
   /** Of the memory that they keep: a chunk is kept whole. */
@@ -99,7 +92,8 @@ export class TcpStream implements ByteStream, Sender, TurnTaker {
     (handle as OwnedHandle)[STREAM] = this;
     handle.onread = onRead;
     if (isNew) handle.useUserBuffer(io.shared);
-    handle.readStart();
+    this.#memory = new ReadMemory(io);
+    this.#reading = new Reading(handle, this, io.readTurns);
   }
 
   get unsentBytes(): number {
@@ -107,7 +101,7 @@ export class TcpStream implements ByteStream, Sender, TurnTaker {
   }
 
   get heldBytes(): number {
-    return this.#queued.length + this.#keptBytes + (this.#chunk === null ? 0 : READ_BYTES);
+    return this.#queued.length + this.#keptBytes + this.#memory.size;
   }
 
   get isFlushed(): boolean {
@@ -136,44 +130,9 @@ export class TcpStream implements ByteStream, Sender, TurnTaker {
       this.#endReading(result);
       return undefined;
     }
-    const chunk = this.#chunk;
-    const io = this.#io;
-    this.#isResting = false;
-    if (chunk === null) {
-      this.#hand(io.shared, result);
-      if (result < MANY_BYTES || this.#isResting || this.#isClosed) return undefined;
-      return this.#takeChunk();
-    }
-    io.lent = chunk;
-    this.#hand(chunk.bytes, result);
-    io.lent = null;
-    if (this.#isClosed) {
-      this.#leaveChunk();
-      return undefined;
-    }
-    if (this.#isResting || result < FEW_BYTES) {
-      this.#leaveChunk();
-      return io.shared;
-    }
-    if (chunk.writes === 0) return undefined;
-    this.#leaveChunk();
-    return this.#takeChunk();
-  }
-
-  #takeChunk(): Uint8Array {
-    const chunk = this.#io.take();
-    chunk.isReading = true;
-    this.#chunk = chunk;
-    return chunk.bytes;
-  }
-
-  #leaveChunk(): void {
-    const chunk = this.#chunk;
-    // Its bytes are being looked at: it is given back right after.
-    if (chunk === null || this.#io.lent === chunk) return;
-    this.#chunk = null;
-    chunk.isReading = false;
-    this.#io.giveBack(chunk);
+    const memory = this.#memory;
+    this.#reading.hand(this.#user, memory.lend(), result);
+    return memory.next(result, this.#isClosed);
   }
 
   #endReading(error: number): void {
@@ -182,43 +141,21 @@ export class TcpStream implements ByteStream, Sender, TurnTaker {
       return;
     }
     this.#hasReadEnded = true;
+    this.#reading.end();
     this.#user.onEnd();
     this.#closeIfEnded();
   }
 
-  /** What arrived is handed to the user; if that takes long, the next bytes are read when others have had their turn. */
-  #hand(bytes: Buffer, length: number): void {
-    if (length < TIMED_BYTES) {
-      this.#user.onBytes(bytes, length);
-      return;
-    }
-    const startMs = performance.now();
-    this.#user.onBytes(bytes, length);
-    if (performance.now() - startMs < LONG_MS || this.#isClosed || this.#awaitsTurn) return;
-    this.#awaitsTurn = true;
-    if (!this.#isPaused) this.#handle.readStop();
-    this.#io.readTurns.wait(this);
-  }
-
-  readOn(): void {
-    this.#awaitsTurn = false;
-    if (!(this.#isPaused || this.#isClosed || this.#hasReadEnded)) this.#handle.readStart();
-  }
-
   pause(): void {
-    if (this.#isPaused || this.#isClosed) return;
-    this.#isPaused = true;
-    if (!this.#awaitsTurn) this.#handle.readStop();
+    this.#reading.pause();
   }
 
   resume(): void {
-    if (!this.#isPaused || this.#isClosed) return;
-    this.#isPaused = false;
-    if (!(this.#hasReadEnded || this.#awaitsTurn)) this.#handle.readStart();
+    this.#reading.resume();
   }
 
   rest(): void {
-    this.#isResting = true;
+    this.#memory.isResting = true;
   }
 
   // ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -407,7 +344,8 @@ export class TcpStream implements ByteStream, Sender, TurnTaker {
     this.#io.lent = null;
     this.#user.onCrashed(error);
     this.#isClosed = true;
-    letGo(() => this.#leaveChunk());
+    this.#reading.end();
+    letGo(() => this.#memory.leave());
     this.#handle.close();
   }
 
@@ -417,7 +355,8 @@ export class TcpStream implements ByteStream, Sender, TurnTaker {
       this.flush();
     } finally {
       this.#isClosed = true;
-      this.#leaveChunk();
+      this.#reading.end();
+      this.#memory.leave();
     }
   }
 

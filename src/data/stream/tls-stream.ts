@@ -4,6 +4,7 @@
  */
 import { letGo } from '../barrier.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
+import { Reading } from './reading.ts';
 import {
   type AddressOut,
   describeError,
@@ -52,7 +53,7 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
   readonly #writer: TlsWriter;
   readonly #user: StreamUser;
   readonly #io: ThreadIo;
-  #isPaused = false;
+  readonly #reading: Reading;
   /** Text that leaves at the end of the round. */
   #queued = '';
   /** What was written while a write was under way, in order; `#queued` comes behind it. */
@@ -77,7 +78,7 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
     (handle as OwnedHandle)[STREAM] = this;
     handle.onread = onRead;
     listenTo(handle, onError, ignore);
-    handle.readStart();
+    this.#reading = new Reading(handle, this, io.readTurns);
   }
 
   get unsentBytes(): number {
@@ -113,11 +114,12 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
   read(result: number): void {
     if (this.#isClosed || result === 0) return;
     if (result > 0) {
-      this.#user.onBytes(this.#io.shared, result);
+      this.#reading.hand(this.#user, this.#io.shared, result);
     } else if (result !== END_OF_FILE) {
       this.#close(describeError('read', result));
     } else if (!this.#hasReadEnded) {
       this.#hasReadEnded = true;
+      this.#reading.end();
       this.#user.onEnd();
       this.#closeIfEnded();
     }
@@ -130,15 +132,11 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
   }
 
   pause(): void {
-    if (this.#isPaused || this.#isClosed) return;
-    this.#isPaused = true;
-    this.#handle.readStop();
+    this.#reading.pause();
   }
 
   resume(): void {
-    if (!this.#isPaused || this.#isClosed) return;
-    this.#isPaused = false;
-    if (!this.#hasReadEnded) this.#handle.readStart();
+    this.#reading.resume();
   }
 
   rest(): void {}
@@ -351,6 +349,7 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
   #leave(isReset: boolean): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#reading.end();
     this.#leavesByReset = isReset;
     try {
       this.#writeRest();
@@ -385,6 +384,7 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
   onCrashed(error: unknown): void {
     this.#user.onCrashed(error);
     this.#isClosed = true;
+    this.#reading.end();
     letGo(() => this.#closeHandle());
   }
 }
