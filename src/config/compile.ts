@@ -88,6 +88,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       idleMs: timeouts.idle,
       keepAliveMs: timeouts.keep_alive,
       backendKeepAliveMs: timeouts.backend_keep_alive,
+      backendMaxAgeMs: timeouts.backend_max_age,
       tunnelMs: timeouts.tunnel,
       totalMs: timeouts.total,
     },

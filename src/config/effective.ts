@@ -89,6 +89,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       idle: formatDuration(timeouts.idleMs),
       keep_alive: formatDuration(timeouts.keepAliveMs),
       backend_keep_alive: formatDuration(timeouts.backendKeepAliveMs),
+      backend_max_age: durationOrFalse(timeouts.backendMaxAgeMs),
       tunnel: formatDuration(timeouts.tunnelMs),
       total: durationOrFalse(timeouts.totalMs),
       drain: formatDuration(settings.drainMs),

@@ -80,6 +80,11 @@ const timeouts = z.strictObject(
     backend_keep_alive: duration()
       .describe('An idle pooled connection to a backend.')
       .prefault('60s'),
+    backend_max_age: durationOrNone()
+      .describe(
+        'A pooled connection to a backend, since it was opened, give or take a tenth: an older one is closed when it is idle or its request is over, so that new machines behind a name or an address get their share. 0 or false: no limit.',
+      )
+      .prefault('5m'),
     tunnel: duration()
       .describe('Silence on an upgraded connection, such as a WebSocket.')
       .prefault('1h'),

@@ -226,8 +226,9 @@ class Plane implements DataPlane, Relief {
     barrier.run('the tick of tunnels', () => tunnels.tick(nowMs));
     // A backend closes idle connections by its own clock, which has not stood still with ours.
     const realMs = performance.now();
+    const { backendMaxAgeMs } = view.snapshot.timeouts;
     for (const backend of view.backends.values()) {
-      barrier.run('the tick of a backend', () => backend.closeExpired(realMs));
+      barrier.run('the tick of a backend', () => backend.closeExpired(realMs, backendMaxAgeMs));
     }
     barrier.run('the tick of the retry budget', () => retryBudget.advance());
     barrier.run('the hand-over of the access log', () => accessLog.flush());

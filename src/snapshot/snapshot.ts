@@ -135,6 +135,8 @@ export interface Timeouts {
   readonly keepAliveMs: number;
   /** An idle pooled connection to a backend. */
   readonly backendKeepAliveMs: number;
+  /** A pooled connection to a backend, since it was opened; 0 means no limit. */
+  readonly backendMaxAgeMs: number;
   /** Silence on an upgraded connection (WebSocket). */
   readonly tunnelMs: number;
   /** A whole exchange, retries and waiting included; 0 means no limit. */

@@ -115,6 +115,7 @@ test.each([
     'idle',
     'keep_alive',
     'backend_keep_alive',
+    'backend_max_age',
     'tunnel',
     'drain',
   ].map((key) => [

@@ -61,6 +61,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
       idleMs: 60_000,
       keepAliveMs: 75_000,
       backendKeepAliveMs: 60_000,
+      backendMaxAgeMs: 300_000,
       tunnelMs: 3_600_000,
       totalMs: 0,
     },

@@ -24,7 +24,7 @@ const NO_PARSERS = {
   },
   returnResponseParser(): void {},
 };
-const KEEP_ALIVE_MS = 60_000;
+const KEEP_ALIVE = { backendKeepAliveMs: 60_000, backendMaxAgeMs: 0 };
 
 class User implements BackendStreamUser {
   isConnected = false;
@@ -109,7 +109,7 @@ test('a thread keeps its share of the limit as idle connections, and the other f
   const busy: BackendStream[] = [];
   for (let count = 0; count < 4; count++) busy.push(await connected(first, 4));
   expect(second.acquire(new User(), true, 0, 4)).toBeNull();
-  for (const stream of busy) first.putIdle(stream.tunnel(), 0, KEEP_ALIVE_MS, 4);
+  for (const stream of busy) first.putIdle(stream.tunnel(), 0, KEEP_ALIVE, 4);
   expect([open(), idle()]).toEqual([2, 2]);
   const others = [await connected(second, 4), await connected(second, 4)];
   expect(second.acquire(new User(), true, 0, 4)).toBeNull();
@@ -120,7 +120,7 @@ test('an idle connection that may not be taken makes room for a fresh one', asyn
   const { threads, open, idle } = await twoThreads();
   const [first] = threads;
   const stream = await connected(first, 2);
-  first.putIdle(stream.tunnel(), 0, KEEP_ALIVE_MS, 2);
+  first.putIdle(stream.tunnel(), 0, KEEP_ALIVE, 2);
   const other = await connected(first, 1);
   expect([open(), idle()]).toEqual([1, 0]);
   other.cancel();

@@ -5,7 +5,7 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { BackendCounters } from '../../snapshot/counters.ts';
-import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
+import type { BackendSnapshot, Timeouts } from '../../snapshot/snapshot.ts';
 import { letGo, type Victim } from '../barrier.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import { type Connecting, type ConnectUser, connect } from '../stream/connect.ts';
@@ -13,17 +13,22 @@ import type { ThreadIo } from '../stream/thread-io.ts';
 import { describeConnectError, isOutOfDescriptors } from './connect-errors.ts';
 import type { Settling } from './second-look.ts';
 
+/** How long one may be kept. */
+export type KeepTerms = Pick<Timeouts, 'backendKeepAliveMs' | 'backendMaxAgeMs'>;
+
 /** The backend that a connection leads to, as far as the connection knows it. */
 export interface ConnectionOwner {
   readonly spec: BackendSnapshot;
   readonly counters: BackendCounters;
+  /** About 1, and never the same for long: what was opened together does not grow old together. */
+  nextAgeShare(): number;
   /** An idle connection has closed by itself. */
   forget(connection: BackendConnection): void;
   /** Called once for each. */
   onConnectionClosed(connection: BackendConnection): void;
   /** Take back a connection that may be used again: see backend.ts. */
-  putIdle(connection: BackendConnection, nowMs: number, keepAliveMs: number, limit: number): void;
-  keepPinned(connection: BackendConnection, nowMs: number, keepAliveMs: number): void;
+  putIdle(connection: BackendConnection, nowMs: number, terms: KeepTerms, limit: number): void;
+  keepPinned(connection: BackendConnection, nowMs: number, terms: KeepTerms): void;
   /** Whether a new connection may have this file descriptor. */
   mayConnect(descriptor: number): boolean;
   /** Gives a file descriptor back that nobody uses. @returns false if there is none */
@@ -63,6 +68,10 @@ export class BackendConnection implements ConnectUser, Settling {
   idleUntilMs = 0;
   /** The limit that the backend stated in its Keep-Alive field, in ms; Infinity when it did not. */
   keepAliveLimitMs = Number.POSITIVE_INFINITY;
+  /** On the precise clock too. */
+  openedAtMs = 0;
+  /** Of `backendMaxAgeMs`, how much of it is this one's. */
+  readonly ageShare: number;
   hasWriteFailed = false;
   /** A client proves on it who it is: see backend-pin.ts. */
   isPrivate = false;
@@ -80,6 +89,7 @@ export class BackendConnection implements ConnectUser, Settling {
 
   constructor(backend: ConnectionOwner, user: ConnectionUser, io: ThreadIo) {
     this.backend = backend;
+    this.ageShare = backend.nextAgeShare();
     this.#io = io;
     this.#user = user;
     this.#connecting = connect(backend.spec, this, io);
@@ -158,6 +168,11 @@ export class BackendConnection implements ConnectUser, Settling {
     return this.#state === IS_CLOSED;
   }
 
+  /** When it is too old to be used once more, on the precise clock. @param maxAgeMs 0: never */
+  oldAtMs(maxAgeMs: number): number {
+    return maxAgeMs === 0 ? Number.POSITIVE_INFINITY : this.openedAtMs + maxAgeMs * this.ageShare;
+  }
+
   /** @returns whether there is anything to cut. */
   cutOff(): boolean {
     const user = this.#user;
@@ -179,6 +194,7 @@ export class BackendConnection implements ConnectUser, Settling {
 
   onConnected(stream: ByteStream): void {
     this.#state = IS_OPEN;
+    this.openedAtMs = performance.now();
     this.#connecting = null;
     this.#stream = stream;
     const user = this.#user;

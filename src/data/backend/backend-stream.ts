@@ -8,7 +8,7 @@ import type { ConnectionOptions } from '../wire/connection-options.ts';
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { ResponseHead } from '../wire/head.ts';
 import type { RequestFacts } from '../wire/request.ts';
-import type { BackendConnection } from './backend-connection.ts';
+import type { BackendConnection, KeepTerms } from './backend-connection.ts';
 
 /** Of a body: it ends where its end is said. */
 export const UNKNOWN_LENGTH = -1;
@@ -82,7 +82,7 @@ export interface BackendStream {
   resume(): void;
 
   /** The response is complete, and so is the request: the connection is kept if it can be used again. */
-  finish(nowMs: number, keepAliveMs: number, limit: number, holder: ConnectionHolder | null): void;
+  finish(nowMs: number, terms: KeepTerms, limit: number, holder: ConnectionHolder | null): void;
   /** What is under way is called off. */
   cancel(): void;
   /** After `onSwitched`: the bytes of the tunnel. It ends with `cancel`. */

@@ -9,7 +9,7 @@ import type { Candidate } from '../balance/strategy.ts';
 import { type Barrier, guarded } from '../barrier.ts';
 import type { Descriptors } from '../descriptors.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
-import type { BackendConnection, ConnectionOwner } from './backend-connection.ts';
+import type { BackendConnection, ConnectionOwner, KeepTerms } from './backend-connection.ts';
 import type { BackendStream, BackendStreamUser } from './backend-stream.ts';
 import type { ResponseParsers } from './http1-response.ts';
 import { Http1Stream } from './http1-stream.ts';
@@ -17,6 +17,11 @@ import { lookAgain } from './second-look.ts';
 
 /** Idle connections kept per backend and thread; further ones are closed after use. */
 const MAX_IDLE = 512;
+
+/** Connections end within a tenth around `backendMaxAgeMs`. */
+const AGE_SPREAD = 0.2;
+/** The fractions of its multiples lie as evenly as can be, however many they are. */
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 
 /** What a backend uses of the thread that it lives in. */
 export interface ThreadParts {
@@ -47,6 +52,7 @@ export class Backend implements Candidate, ConnectionOwner {
   readonly #barrier: Pick<Barrier, 'crashed'>;
   readonly #descriptors: Descriptors;
   #isRemoved = false;
+  #opened = 0;
 
   constructor(spec: BackendSnapshot, thread: ThreadParts) {
     const { threadIndex, threadCount, io, parsers, barrier, descriptors } = thread;
@@ -148,6 +154,10 @@ export class Backend implements Candidate, ConnectionOwner {
     }
   }
 
+  nextAgeShare(): number {
+    return 1 + AGE_SPREAD * (((this.#opened++ * GOLDEN_RATIO) % 1) - 0.5);
+  }
+
   onConnectionClosed(connection: BackendConnection): void {
     this.#open.delete(connection);
   }
@@ -193,30 +203,35 @@ export class Backend implements Candidate, ConnectionOwner {
    * Takes back a connection whose response is complete. Idle connections count towards `limit` (as in `acquire`), and no
    * thread can use those of another: each keeps its share of the limit at most, so that none starves the others.
    */
-  putIdle(connection: BackendConnection, nowMs: number, keepAliveMs: number, limit: number): void {
+  putIdle(connection: BackendConnection, nowMs: number, terms: KeepTerms, limit: number): void {
     const share = limit === 0 ? MAX_IDLE : Math.floor(limit / this.#threadCount);
     const isFull = this.#idle.length + this.#pinned.size >= Math.min(share, MAX_IDLE);
-    if (!this.#rests(connection, nowMs, isFull ? 0 : keepAliveMs)) return;
+    const keptUntilMs = isFull ? nowMs : nowMs + terms.backendKeepAliveMs;
+    const oldAtMs = connection.oldAtMs(terms.backendMaxAgeMs);
+    if (!this.#rests(connection, nowMs, Math.min(keptUntilMs, oldAtMs))) return;
     this.#idle.push(connection);
     this.counters.idleChanged(1);
     if (connection.isBodyless) lookAgain(connection, connection.announcesBody);
   }
 
-  /** The same for one that waits for its client: nobody else gets it, and so it can't wait for others to make room. */
-  keepPinned(connection: BackendConnection, nowMs: number, keepAliveMs: number): void {
-    if (!this.#rests(connection, nowMs, keepAliveMs)) return;
+  /**
+   * The same for one that waits for its client: nobody else gets it, and so it can't wait for others to make room. Its age
+   * does not matter: the client has proved on it who it is.
+   */
+  keepPinned(connection: BackendConnection, nowMs: number, terms: KeepTerms): void {
+    if (!this.#rests(connection, nowMs, nowMs + terms.backendKeepAliveMs)) return;
     this.#pinned.add(connection);
     this.counters.idleChanged(1);
   }
 
-  #rests(connection: BackendConnection, nowMs: number, keepAliveMs: number): boolean {
+  #rests(connection: BackendConnection, nowMs: number, latestMs: number): boolean {
     connection.release();
-    const stay = Math.min(keepAliveMs, connection.keepAliveLimitMs);
-    if (this.#isRemoved || stay <= 0) {
+    const untilMs = Math.min(latestMs, nowMs + connection.keepAliveLimitMs);
+    if (this.#isRemoved || untilMs <= nowMs) {
       connection.destroy();
       return false;
     }
-    connection.idleUntilMs = nowMs + stay;
+    connection.idleUntilMs = untilMs;
     connection.resume();
     connection.rest();
     return true;
@@ -243,10 +258,11 @@ export class Backend implements Candidate, ConnectionOwner {
     this.#barrier.crashed('an idle connection', error);
   }
 
-  closeExpired(nowMs: number): void {
+  /** @param maxAgeMs as it is now: it may have been another one when they became idle. */
+  closeExpired(nowMs: number, maxAgeMs: number): void {
     for (let index = this.#idle.length - 1; index >= 0; index--) {
       const connection = this.#idle[index] as BackendConnection;
-      if (connection.idleUntilMs > nowMs) continue;
+      if (connection.idleUntilMs > nowMs && connection.oldAtMs(maxAgeMs) > nowMs) continue;
       this.#idle.splice(index, 1);
       this.counters.idleChanged(-1);
       connection.destroy();

@@ -13,6 +13,7 @@ import {
   BackendConnection,
   type ConnectionOwner,
   type ConnectionUser,
+  type KeepTerms,
 } from './backend-connection.ts';
 import {
   type BackendStream,
@@ -141,7 +142,7 @@ export class Http1Stream implements BackendStream, ConnectionUser {
     this.connection.resume();
   }
 
-  finish(nowMs: number, keepAliveMs: number, limit: number, holder: ConnectionHolder | null): void {
+  finish(nowMs: number, terms: KeepTerms, limit: number, holder: ConnectionHolder | null): void {
     const { connection } = this;
     // A backend that has answered may still have to read: what waits for it would delay the next request.
     if (!this.#response.isReusable || !connection.isFlushed || connection.hasWriteFailed) {
@@ -151,9 +152,9 @@ export class Http1Stream implements BackendStream, ConnectionUser {
     this.#letGo();
     if (connection.isPrivate) {
       holder?.hold(connection);
-      connection.backend.keepPinned(connection, nowMs, keepAliveMs);
+      connection.backend.keepPinned(connection, nowMs, terms);
     } else {
-      connection.backend.putIdle(connection, nowMs, keepAliveMs, limit);
+      connection.backend.putIdle(connection, nowMs, terms, limit);
     }
   }
 

@@ -260,7 +260,7 @@ export class Attempt implements BackendStreamUser {
     judgement.end(failure, wasIdle, isRace && wasIdle, awakeMs);
     if (mayReuse) {
       const { pool, timeouts } = view.snapshot;
-      stream.finish(now, timeouts.backendKeepAliveMs, pool.maxConnections, this.#pin);
+      stream.finish(now, timeouts, pool.maxConnections, this.#pin);
     } else {
       stream.cancel();
     }
