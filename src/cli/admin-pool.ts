@@ -12,7 +12,7 @@ import {
   onlyArgument,
   runAdminCommand,
 } from './admin-command.ts';
-import { parseFlags } from './tool-flags.ts';
+import { parseFlags, UsageError } from './tool-flags.ts';
 
 const STRATEGY_USAGE = `Usage: fairlead strategy [NAME] [options]
 
@@ -89,6 +89,11 @@ export function runReset(args: readonly string[]): Promise<number> {
 
 async function chosen(client: AdminClient, which: string): Promise<string> {
   if (OVERRIDABLE.some((value) => value === which)) return `?value=${which}`;
+  if (!/[\d:]/.test(which)) {
+    throw new UsageError(
+      `"${which}" is no value that can be reset: ${OVERRIDABLE.join(', ')}, or the id or URL of a backend`,
+    );
+  }
   const { id } = await findBackend(client, which);
   return `?backend=${id}`;
 }

@@ -27,7 +27,7 @@ export function parseBackendUrl(text: string): BackendUrlResult {
   if (BAD_CHARACTER.test(text))
     return refused('has white space, a control character or a backslash in it');
 
-  if (/^(?:http\+)?unix:/i.test(text) || /^[./~].*\.sock$/.test(text)) {
+  if (/^(?:http\+|https?:\/\/)?unix:/i.test(text) || /^[./~].*\.sock$/.test(text)) {
     return refused(
       'is the path of a file or a Unix socket; only http and https over TCP are possible',
     );

@@ -174,6 +174,7 @@ export function upgradeProtocol() {
     if (!/^[!#$%&'*+.^_`|~0-9a-z-]+(\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/.test(protocol)) {
       return fail(context, `${what}, not ${JSON.stringify(value)}`);
     }
+    if (protocol === '*') return fail(context, 'must name a protocol: there is no wildcard');
     if (/^(h2c?|http(\/.*)?)$/.test(protocol)) {
       return fail(context, `must not be ${value}: its requests would pass without being looked at`);
     }

@@ -142,7 +142,7 @@ const limits = z.strictObject(
       'must be a size, such as 256MiB, or 0 for no limit',
     )
       .describe(
-        'Bytes that wait in memory for clients and backends that do not take them, over all connections; above it, those that hold the most are cut. 0 or false: no limit.',
+        'Bytes that wait in memory for clients and backends that do not take them, over all connections; above it, those that hold the most are cut. At least 1MiB. 0 or false: no limit.',
       )
       .prefault('256MiB'),
   },

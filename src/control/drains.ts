@@ -131,10 +131,11 @@ export class Drains {
   requestsCut(id: number, count: number): void {
     const drain = this.#drains.get(id);
     if (drain !== undefined) drain.cutRequests += count;
-    this.#log.warn('backend.requests_cut', `${count} requests to backend ${id} were cut`, {
-      id,
-      count,
-    });
+    this.#log.warn(
+      'backend.requests_cut',
+      `the end of a drain or a removal has cut ${count} in flight at backend ${id}, as asked`,
+      { id, count },
+    );
   }
 
   tunnelsCut(id: number, count: number): void {
@@ -142,7 +143,7 @@ export class Drains {
     if (drain !== undefined) drain.cut += count;
     this.#log.warn(
       'backend.tunnels_cut',
-      `${count} tunnels to backend ${id} were cut at the deadline of its drain`,
+      `the deadline of its drain has cut ${count} of the tunnels to backend ${id}`,
       { id, count },
     );
   }

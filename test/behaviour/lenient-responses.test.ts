@@ -131,6 +131,10 @@ test('by default all of it is a bad response; a reload lets it through, and stop
       NAMES.map(async (name) => (await whole(stage, `/${name}`)).split(' ', 2)[1] as string),
     );
   expect(await statuses()).toEqual(['502', '502', '502', '502']);
+  for (const name of NAMES) {
+    const { error_detail } = await stage.logged(`/${name}`);
+    expect(error_detail).toContain(' (lenient_responses may let it through)');
+  }
   await setLenient(stage.fairlead, true);
   expect(await statuses()).toEqual(['200', '200', '200', '200']);
   await setLenient(stage.fairlead, false);

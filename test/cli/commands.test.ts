@@ -75,6 +75,10 @@ test.each([
     ['unix:///run/a.sock'],
     'command line: backends.0: "unix:///run/a.sock" is the path of a file or a Unix socket; only http and https over TCP are possible',
   ],
+  [
+    ['http://unix:/run/a.sock:/'],
+    'command line: backends.0: "http://unix:/run/a.sock:/" is the path of a file or a Unix socket; only http and https over TCP are possible',
+  ],
   [['--constructor'], 'fairlead run: unknown flag --constructor'],
   [['-x'], 'fairlead run: unknown flag -x'],
   [['--port'], 'fairlead run: --port needs a value: --port PORT'],

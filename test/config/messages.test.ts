@@ -174,6 +174,7 @@ test.each([
     'upgrade: [tcp, H2C]',
     '1:16: upgrade.1: must not be H2C: its requests would pass without being looked at',
   ],
+  ['upgrade: ["*"]', '1:11: upgrade.0: must name a protocol: there is no wildcard'],
   ['lenient_responses: 1', '1:20: lenient_responses: must be true or false, not 1'],
   ['forwarded: 1', '1:12: forwarded: must be true or false, not 1'],
   ['access_log: 1', '1:13: access_log: must be true, false or the path of a file, not 1'],

@@ -111,3 +111,11 @@ test('on a full disk, each command that changes something takes the flag that it
     expect(made).toMatchObject({ code: 0, stderr: '' });
   }
 }, 120_000);
+
+test('reset says what it can reset', async () => {
+  expect(await runFairlead(['reset', 'weigth', '--admin', 'http://127.0.0.1:1'])).toMatchObject({
+    code: 2,
+    stderr:
+      'fairlead reset: "weigth" is no value that can be reset: strategy, weight, backup, or the id or URL of a backend\n',
+  });
+});

@@ -5,6 +5,7 @@
  * The user may finish or cancel the stream in whatever it is told, and the connection's next request may be on its way
  * before that call returns: after each of them, `#user` tells whether this is still about the same response.
  */
+import type { ErrorCode } from '../../errors.ts';
 import { challengesConnection } from '../wire/authentication.ts';
 import { CHUNK_DATA, CHUNK_DONE, CHUNK_FAILED, ChunkDecoder } from '../wire/chunked.ts';
 import {
@@ -145,14 +146,15 @@ export class Http1Response {
           parser.error === 'ERR_HEAD_TOO_LARGE'
             ? 'ERR_BACKEND_HEAD_TOO_LARGE'
             : 'ERR_BACKEND_BAD_RESPONSE',
-          `malformed response head: ${parser.error}`,
+          described('malformed response head', parser.error, parser.limits.isLenient),
         );
         return;
       }
       const headEnd = base + parser.length;
       const error = frameResponse(parser, this.#answersHead, framing, parser.limits.isLenient);
       if (error !== null) {
-        user.onFailed('ERR_BACKEND_BAD_RESPONSE', `ambiguous response framing: ${error}`);
+        const detail = described('ambiguous response framing', error, parser.limits.isLenient);
+        user.onFailed('ERR_BACKEND_BAD_RESPONSE', detail);
         return;
       }
       readConnectionOptions(parser, options);
@@ -250,7 +252,7 @@ export class Http1Response {
     while (position < end) {
       const event = decoder.next(buffer, position, end);
       if (event === CHUNK_FAILED) {
-        const detail = `malformed response body: ${decoder.error}`;
+        const detail = described('malformed response body', decoder.error, decoder.isLenient);
         user.onFailed('ERR_BACKEND_BAD_RESPONSE', detail);
         return;
       }
@@ -318,4 +320,17 @@ function startOf(head: ResponseHead): ResponseStart {
   if (framing.kind === BODY_NONE) told.bodyLength = 0;
   else told.bodyLength = framing.kind === BODY_LENGTH ? framing.length : UNKNOWN_LENGTH;
   return told;
+}
+
+/** What `lenient_responses` lets through, at least in some forms. */
+const FORGIVABLE: ReadonlySet<ErrorCode | null> = new Set<ErrorCode>([
+  'ERR_BAD_LINE_END',
+  'ERR_BAD_CHUNK',
+  'ERR_LENGTH_AND_ENCODING',
+]);
+
+function described(what: string, error: ErrorCode | null, isLenient: boolean): string {
+  const remedy =
+    FORGIVABLE.has(error) && !isLenient ? ' (lenient_responses may let it through)' : '';
+  return `${what}: ${error}${remedy}`;
 }

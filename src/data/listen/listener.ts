@@ -14,6 +14,8 @@ import { Places } from './places.ts';
 import { type Secure, TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
 
 const BACKLOG = 4096;
+const CUT_AT_THE_END =
+  'cut at the end of the process: the drain was over (timeouts.drain), or a second signal came';
 
 interface ListenOptions extends net.ListenOptions {
   /** SO_REUSEPORT; Node ≥ 22.12 on Linux. The types of the oldest Node we run on do not know it. */
@@ -136,7 +138,7 @@ export class Listener implements TlsAcceptorUser {
     let cut = 0;
     for (const connection of this.#connections.keys()) {
       guarded(connection, () => {
-        if (connection.abandon('ERR_CUT_AT_SHUTDOWN', 'cut off by the end of the proxy')) cut++;
+        if (connection.abandon('ERR_CUT_AT_SHUTDOWN', CUT_AT_THE_END)) cut++;
       });
     }
     this.#tls?.destroy();

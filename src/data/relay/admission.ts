@@ -10,7 +10,8 @@ export function refusal(context: DataContext, { facts, keys }: IncomingRequest):
   const { snapshot, rateLimiter } = context.view;
   const { limits } = snapshot;
   if (limits.bodyBytes !== 0 && facts.contentLength > limits.bodyBytes) {
-    return { code: 'ERR_BODY_TOO_LARGE', detail: `${facts.contentLength} bytes announced` };
+    const detail = `${facts.contentLength} bytes announced, of ${limits.bodyBytes} (limits.body)`;
+    return { code: 'ERR_BODY_TOO_LARGE', detail };
   }
   if (rateLimiter !== null && keys !== null) {
     const waitMs = rateLimiter.take(keys.rate, context.processNowMs());

@@ -344,7 +344,10 @@ export class Attempt implements BackendStreamUser {
   }
 
   onCutOff(): void {
-    this.#owner.onAttemptFailed('ERR_CUT_BY_DRAIN', 'the backend is out of use');
+    this.#owner.onAttemptFailed(
+      'ERR_CUT_BY_DRAIN',
+      'an operator took the backend out of use, and cut what was in flight',
+    );
   }
 
   #open(): BackendStream {

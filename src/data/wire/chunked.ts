@@ -71,6 +71,10 @@ export class ChunkDecoder {
     this.#limits = limits;
   }
 
+  get isLenient(): boolean {
+    return this.#limits.isLenient;
+  }
+
   /** Found at `position`. What was gathered before it goes first: the next call says it again. */
   #fail(error: ErrorCode, position: number): ChunkEvent {
     this.error = error;
