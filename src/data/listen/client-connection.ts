@@ -6,7 +6,7 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import { endingOf } from '../../snapshot/endings.ts';
-import { guarded, letGo } from '../barrier.ts';
+import { letGo } from '../barrier.ts';
 import type { Holder } from '../limit/held-memory.ts';
 import { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
@@ -15,6 +15,7 @@ import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import { PARSE_FAILED, PARSE_MORE } from '../wire/first-line.ts';
 import type { HeadParser } from '../wire/head-parser.ts';
 import { readRequest } from '../wire/request.ts';
+import { ClientReading } from './client-reading.ts';
 import { ConnectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
 import { Http1Responder, type ResponderOwner } from './http1-responder.ts';
@@ -39,6 +40,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
 
   readonly #context: DataContext;
   readonly #stream: ByteStream;
+  readonly #reading: ClientReading;
   readonly #responder: Http1Responder;
   readonly #onClosed: (connection: ClientConnection) => void;
   readonly isTls: boolean;
@@ -50,9 +52,6 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   /** Bytes that are not taken yet: a part of a head, or what was pipelined. */
   #input: PendingInput | null = null;
   #isProcessing = false;
-  /** What is left of the input has its turn later. */
-  #isYielding = false;
-  #isPaused = false;
   hasServed = false;
   #lingering: Lingering | null = null;
   #readerWatch: ReaderWatch | null = null;
@@ -68,6 +67,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
     this.#onClosed = onClosed;
     this.isTls = isTls;
     this.#stream = open(this);
+    this.#reading = new ClientReading(this.#stream, context.heldMemory);
     this.#responder = new Http1Responder(context, this, this.#stream);
     this.#peer = new ConnectionContext(context.view, this.#stream, isTls);
     this.deadlineMs = context.nowMs + context.view.snapshot.timeouts.headMs;
@@ -76,22 +76,17 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   // ── What the responder uses ─────────────────────────────────────────────────────────────────────────────────────────
 
   pause(): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
-    this.#stream.pause();
-    this.#context.heldMemory.paused();
+    this.#reading.pause();
   }
 
   resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    this.#stream.resume();
+    this.#reading.resume();
   }
 
   takeInput(): Buffer | null {
-    const input = this.#input;
+    const input = this.#input?.bytes ?? null;
     this.#input = null;
-    return input === null ? null : input.buffer.subarray(0, input.length);
+    return input;
   }
 
   reset(): void {
@@ -114,6 +109,15 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   }
 
   // ── What the listener uses ──────────────────────────────────────────────────────────────────────────────────────
+
+  get isPaused(): boolean {
+    return this.#reading.isPaused;
+  }
+
+  /** Called at each tick while it is paused. */
+  look(nowMs: number): void {
+    if (this.#reading.look(nowMs, this.heldBytes)) this.onClosed('the client reset the connection');
+  }
 
   onDeadline(): void {
     if (this.#exchange !== null) {
@@ -234,15 +238,13 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
 
   /** No exchange runs: takes what waits, and reads on. */
   #goOn(): void {
-    if (this.#isYielding) this.#readOnOrPause();
+    if (this.#reading.isYielding) this.#readOnOrPause();
     else if (this.#input === null) this.resume();
     else this.#process(this.#input.buffer, 0, this.#input.length);
   }
 
   #goOnLater(): void {
-    this.#isYielding = true;
-    setImmediate(guarded, this, () => {
-      this.#isYielding = false;
+    this.#reading.yield(this, () => {
       if (this.#state === IS_READING && this.#exchange === null) this.#goOn();
     });
   }
@@ -252,17 +254,14 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
     const exchange = this.#exchange;
     // A body or a tunnel is read as fast as its backend takes it.
     if (exchange?.wantsClientBytes === true) return;
-    const mustWait = exchange !== null || this.#stream.needsDrain || this.#isYielding;
+    const mustWait = exchange !== null || this.#stream.needsDrain || this.#reading.isYielding;
     if (mustWait && (this.#input?.length ?? 0) > INPUT_HIGH_WATER) this.pause();
     else this.resume();
   }
 
   onDrain(): void {
-    if (this.#exchange !== null) {
-      this.#exchange.onClientDrain();
-    } else if (this.#state === IS_READING) {
-      this.#goOn();
-    }
+    if (this.#exchange !== null) this.#exchange.onClientDrain();
+    else if (this.#state === IS_READING) this.#goOn();
   }
 
   onEnd(): void {

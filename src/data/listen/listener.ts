@@ -91,6 +91,7 @@ export class Listener implements TlsAcceptorUser {
     this.#context.barrier.run('the tick of TLS', () => this.#tls?.tick(nowMs));
     for (const connection of this.#connections.keys()) {
       if (connection.deadlineMs <= nowMs) guarded(connection, () => connection.onDeadline());
+      if (connection.isPaused) guarded(connection, () => connection.look(nowMs));
     }
     this.#context.barrier.run('the tick of places', () =>
       this.#places.tick(this.#idle.count(nowMs)),

@@ -33,6 +33,11 @@ export class PendingInput {
     return input;
   }
 
+  /** As they lie; taken when nothing is appended any more. */
+  get bytes(): Buffer {
+    return this.buffer.subarray(0, this.length);
+  }
+
   append(bytes: Buffer, start: number, end: number): void {
     const total = this.length + end - start;
     if (total > this.buffer.length) {
