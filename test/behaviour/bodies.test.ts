@@ -9,8 +9,9 @@ import { afterTest } from '../support/after-test.ts';
 import type { Fairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { okResponse } from '../support/raw-backend.ts';
-import type { RawClient } from '../support/raw-client.ts';
+import { type RawClient, rawClient } from '../support/raw-client.ts';
 import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
+import { severalBackends } from './several-backends.ts';
 import {
   answer,
   type Connection,
@@ -306,6 +307,20 @@ describe('interim responses', () => {
     });
     const client = await stage.client();
     await client.write('GET /hints-for-old HTTP/1.0\r\n\r\n');
+    expect((await client.readToEnd()).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  });
+
+  test('but they show it a backend at work as well: its answer is waited for as long', async () => {
+    const the = await severalBackends(1, { timeouts: { response: '1500ms' } });
+    the.everywhere('/slow', async (connection) => {
+      for (let round = 0; round < 4; round++) {
+        await sleep(600);
+        await connection.write('HTTP/1.1 102 Processing\r\n\r\n');
+      }
+      await connection.write(okResponse('page'));
+    });
+    const client = await rawClient(the.fairlead.port);
+    await client.write('GET /slow HTTP/1.0\r\n\r\n');
     expect((await client.readToEnd()).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
   });
 });

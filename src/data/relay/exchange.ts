@@ -256,9 +256,8 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
   }
 
   onInterim(start: ResponseStart): void {
-    if (!this.#client.sendInterim(start)) return;
-    this.#attempts.hasInterim = true;
     (this.#attempt as Attempt).interimCame(performance.now());
+    if (this.#client.sendInterim(start)) this.#attempts.hasInterim = true;
     if (this.#upload !== null && start.head.status === CONTINUE) this.#upload.isKeptBack = false;
     this.#touch();
   }
