@@ -111,7 +111,7 @@ export class Attempt implements BackendStreamUser {
         this.#uncount();
         return 'ERR_BACKENDS_FULL';
       }
-      view.strategy.onStart?.(backend);
+      this.judgement.begin();
     } catch (error) {
       counters.returnPass(pass);
       this.giveUp();
@@ -129,6 +129,7 @@ export class Attempt implements BackendStreamUser {
   /** An exception came out of its handling: gives back what it holds, judges nobody. May be called again. */
   giveUp(): void {
     letGo(() => this.#uncount());
+    letGo(() => this.judgement.abandon());
     letGo(() => this.#stream?.giveUp());
   }
 

@@ -30,6 +30,8 @@ export class Judgement {
   readonly #startedAt: number;
   /** When the response head came. */
   #headAt = 0;
+  /** The strategy waits to be told how it went. */
+  #isAwaited = false;
   /** The backend's health has heard of this attempt, and of a fault. */
   #isJudged = false;
   #isFault = false;
@@ -46,11 +48,25 @@ export class Judgement {
     return this.#isJudged;
   }
 
+  /** The backend was given the request. */
+  begin(): void {
+    this.#isAwaited = true;
+    this.#view.strategy.onStart?.(this.#backend);
+  }
+
+  /** Nobody will know how it went. May be called again. */
+  abandon(): void {
+    if (!this.#isAwaited) return;
+    this.#isAwaited = false;
+    this.#view.strategy.onCalledOff?.(this.#backend, 0);
+  }
+
   /** The head of the final response is there. */
   headCame(status: number, at: number): void {
     const view = this.#view;
     const backend = this.#backend;
     const { slowCallMs } = view.snapshot.pool.faults;
+    this.#isAwaited = false;
     this.status = status;
     this.#headAt = at;
     const ms = at - this.sentAt;
@@ -97,6 +113,7 @@ export class Judgement {
   #endUnanswered(failure: ErrorCode | null, hasFailed: boolean, at: number): void {
     const view = this.#view;
     const backend = this.#backend;
+    this.#isAwaited = false;
     const fault = hasFailed && failure !== null ? faultOf(failure) : null;
     if (fault !== null && fault !== 'silence') {
       view.strategy.onFinish?.(backend, true, at - this.#startedAt);

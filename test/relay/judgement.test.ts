@@ -1,0 +1,49 @@
+/** What an attempt says to the strategy: that it began, and once that it is over, whatever became of it. */
+import { expect, test } from 'vitest';
+import type { Backend } from '../../src/data/backend/backend.ts';
+import type { View } from '../../src/data/pool/view.ts';
+import { Attempt, type AttemptOwner } from '../../src/data/relay/attempt.ts';
+import type { DataContext } from '../../src/data/relay/context.ts';
+import { Judgement } from '../../src/data/relay/judgement.ts';
+
+function judged() {
+  const said: string[] = [];
+  const view = {
+    strategy: {
+      onStart: () => said.push('start'),
+      onFinish: () => said.push('finish'),
+      onCalledOff: () => said.push('called off'),
+    },
+    snapshot: { pool: { faults: { slowCallMs: 0, consecutiveFailures: 0, consecutive5xx: 0 } } },
+  } as unknown as View;
+  const counters = new Proxy({}, { get: () => () => 1 });
+  const backend = { id: 1, counters, acquire: () => ({}) } as unknown as Backend;
+  const judgement = new Judgement({ post: () => {} } as unknown as DataContext, view, backend, 0);
+  return { judgement, said, view, backend };
+}
+
+test('an attempt that an exception has ended is waited for no more', () => {
+  const { view, backend, said } = judged();
+  const owner = { context: { deadlines: { at: () => 0 } } } as unknown as AttemptOwner;
+  const attempt = new Attempt(owner, view, backend, 0);
+  attempt.giveUp();
+  expect(attempt.begin(false)).toBeNull();
+  attempt.giveUp();
+  attempt.giveUp();
+  expect(said).toEqual(['start', 'called off']);
+});
+
+test('one that has its answer, or has ended, was not waited for any more', () => {
+  const answered = judged();
+  answered.judgement.begin();
+  answered.judgement.isAllSent = true;
+  answered.judgement.headCame(200, 1);
+  answered.judgement.abandon();
+  expect(answered.said).toEqual(['start', 'finish']);
+
+  const failed = judged();
+  failed.judgement.begin();
+  failed.judgement.end('ERR_BACKEND_CLOSED', false, false, 1);
+  failed.judgement.abandon();
+  expect(failed.said).toEqual(['start', 'finish']);
+});
