@@ -330,6 +330,9 @@ describe('X-Forwarded-Port', () => {
     ['[2001:db8::1]:81', {}, [], '81'],
     ['a', { isTrusted: true }, [], '80'],
     ['a', { isTrusted: true }, ['X-Forwarded-Proto: HTTPS'], '443'],
+    ['a', { isTrusted: true }, ['X-Forwarded-Proto: https, http'], '443'],
+    ['a', { isTrusted: true }, ['X-Forwarded-Proto: wss', 'X-Forwarded-Proto: http'], '443'],
+    ['a', { isTrusted: true }, ['X-Forwarded-Proto: http, https'], '80'],
     ['a:8443', { isTrusted: true }, ['X-Forwarded-Proto: https'], '8443'],
     ['a:8443', { isTrusted: true }, ['X-Forwarded-Port: 1'], '1'],
   ])('of host %s in %j with %j is %s', (host, situation, fields, port) => {

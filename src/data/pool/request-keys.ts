@@ -2,7 +2,7 @@
 import type { PoolSnapshot, Sticky } from '../../snapshot/snapshot.ts';
 import { clientNetwork } from '../limit/client-network.ts';
 import { FIELD_FORWARDED_PROTO } from '../wire/fields.ts';
-import type { ForwardContext } from '../wire/forward-request.ts';
+import { type ForwardContext, isSecureScheme } from '../wire/forward-request.ts';
 import { findField, type Head } from '../wire/head.ts';
 import { type KeyChoice, requestKey } from '../wire/request-key.ts';
 
@@ -55,12 +55,8 @@ function goesByAddress(sticky: Sticky | null): boolean {
   return sticky !== null && sticky.cookie === null && sticky.learns === null;
 }
 
-/** A trusted proxy knows better than our own connection with it. The first of several was the client's. */
+/** A trusted proxy knows better than our own connection with it. */
 function isSecure(head: Head, { isTrusted, scheme }: ForwardContext): boolean {
   const said = isTrusted ? findField(head, FIELD_FORWARDED_PROTO) : null;
-  if (said === null) return scheme === 'https';
-  const comma = said.indexOf(',');
-  const first = (comma === -1 ? said : said.slice(0, comma)).trim().toLowerCase();
-  // Some say the scheme of a WebSocket as its client wrote it.
-  return first === 'https' || first === 'wss';
+  return isSecureScheme(said ?? scheme);
 }

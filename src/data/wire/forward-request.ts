@@ -25,7 +25,7 @@ import {
   TRAITS,
 } from './fields.ts';
 import { BODY_CHUNKED } from './framing.ts';
-import { FIRST_LINE, type Head, hasToken } from './head.ts';
+import { FIRST_LINE, firstOf, type Head, hasToken } from './head.ts';
 import type { RequestFacts, RequestRules } from './request.ts';
 
 const ZERO = 0x30;
@@ -91,7 +91,13 @@ function portOf(host: string | null, scheme: string): string {
     const colon = host.lastIndexOf(':');
     if (colon > host.lastIndexOf(']') && colon < host.length - 1) return host.slice(colon + 1);
   }
-  return scheme === 'https' ? '443' : '80';
+  return isSecureScheme(scheme) ? '443' : '80';
+}
+
+/** @param said ours, or a value of X-Forwarded-Proto: some say the scheme of a WebSocket as its client wrote it. */
+export function isSecureScheme(said: string): boolean {
+  const scheme = firstOf(said).toLowerCase();
+  return scheme === 'https' || scheme === 'wss';
 }
 
 /** A head in parts: the Host line (if any) and the framing line go between and after them. */
@@ -156,7 +162,7 @@ export function forwardRequest(
           break;
         case FIELD_FORWARDED_PROTO:
           isKept = context.isTrusted;
-          if (isKept) proto = head.value(field).toLowerCase();
+          if (isKept) proto ??= head.value(field);
           break;
         case FIELD_FORWARDED_HOST:
           isKept = context.isTrusted;

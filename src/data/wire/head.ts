@@ -50,6 +50,16 @@ export function findField(head: Head, id: number): string | null {
   return null;
 }
 
+/**
+ * The first of a comma-separated list: in one that grows to the right, what whoever was nearest to the client has said.
+ * Empty without a list.
+ */
+export function firstOf(list: string | null): string {
+  if (list === null) return '';
+  const comma = list.indexOf(',');
+  return (comma === -1 ? list : list.slice(0, comma)).trim();
+}
+
 /** Whether a comma-separated list holds `token` (lower case). */
 export function hasToken(list: string, token: string): boolean {
   if (list === token) return true;

@@ -4,7 +4,7 @@
  */
 import { FIELD_FORWARDED_HOST, FIELD_FORWARDED_PROTO, FIELD_LOCATION } from './fields.ts';
 import type { ForwardContext } from './forward-request.ts';
-import { findField, type Head } from './head.ts';
+import { findField, firstOf, type Head } from './head.ts';
 import type { RequestFacts } from './request.ts';
 import { isValidHost } from './target.ts';
 
@@ -41,11 +41,6 @@ export function clientOrigin(head: Head, facts: RequestFacts, context: ForwardCo
     if (isValidHost(forwardedHost)) host = forwardedHost;
   }
   return host === null ? '' : `${scheme}://${host}`;
-}
-
-/** Of a list that grows to the right: what the proxy nearest to the client has said. */
-function firstOf(list: string | null): string {
-  return list === null ? '' : (list.split(',', 1)[0] as string).trim();
 }
 
 /** What a Location or Refresh (`5; url=http://…`) should say in place of what it says; null: it passes as it is. */
