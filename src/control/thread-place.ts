@@ -53,6 +53,7 @@ export class ThreadPlace {
   }
 
   async start(): Promise<void> {
+    this.#startedAt = performance.now();
     const { init, isWorker, workerUrl, onMessage } = this.#options;
     const logRing = createLogRing();
     const ring = new LogRing(logRing);
@@ -61,7 +62,6 @@ export class ThreadPlace {
       if (message.kind === 'listening') this.#hasListened = true;
       onMessage(this.index, message, ring);
     };
-    this.#startedAt = performance.now();
     if (!isWorker) {
       this.#thread = await startInThisThread(whole, receive);
       return;
