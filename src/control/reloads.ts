@@ -1,5 +1,6 @@
 /** Reads the config again when asked to, counts how that went, and tells of it. */
 import { changedPaths } from '../config/effective.ts';
+import { formatProblem } from '../config/problem.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadCounts } from './collect-metrics.ts';
 import type { FairleadContext } from './context.ts';
@@ -9,6 +10,9 @@ import { countChanges } from './operator-state.ts';
 import { describeOverride } from './overrides.ts';
 import type { Registry } from './registry.ts';
 import { ConfigRefused, describeReload, loadForReload, type ReloadOutcome } from './reload.ts';
+
+/** More of them stand in the fields of the line, and `fairlead check` lists all. */
+const PROBLEMS_SAID = 3;
 
 export interface ReloadsOptions {
   readonly context: FairleadContext;
@@ -59,8 +63,7 @@ export class Reloads {
       return outcome;
     } catch (error) {
       counts.failed++;
-      const reason = error instanceof Error ? error.message : String(error);
-      log.error('config.refused', `the reload was refused: ${reason}`, {
+      log.error('config.refused', `the reload was refused: ${whatIsWrong(error)}`, {
         ...(error instanceof ConfigRefused && { problems: error.problems }),
       });
       throw error;
@@ -75,4 +78,18 @@ export function tellOverrides(registry: Registry, log: Logger): void {
   const all = overrides.map(describeOverride).join(', ');
   const message = `set through the admin API, which wins: ${all}; fairlead reset drops that`;
   log.warn('config.overridden', message, { overrides });
+}
+
+/** On a terminal the message is all that is seen of it. */
+function whatIsWrong(error: unknown): string {
+  if (!(error instanceof ConfigRefused)) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  const { problems } = error;
+  // Without the line of the text and its caret, which take lines of their own.
+  const said = problems
+    .slice(0, PROBLEMS_SAID)
+    .map((problem) => formatProblem(problem).split('\n', 1).join(''));
+  const more = problems.length - said.length;
+  return `${said.join('; ')}${more > 0 ? `; and ${more} more` : ''}. Nothing was changed`;
 }

@@ -37,7 +37,7 @@ export function prettyLine(line: string, hasColours: boolean): string {
   return `${parts.join(' ')}\n`;
 }
 
-/** The access log on a terminal: `12:03:04.567 GET /path 200 3 ms http://localhost:3001`. */
+/** The access log on a terminal: `12:03:04.567 GET /path 200 3 ms http://localhost:3001`, and what went wrong. */
 export function prettyAccessLine(line: string, hasColours: boolean): string {
   const record = parse(line);
   if (record === undefined || record['method'] === undefined) return prettyLine(line, hasColours);
@@ -51,7 +51,7 @@ export function prettyAccessLine(line: string, hasColours: boolean): string {
     paint(show(record['status']), colour),
   ];
   if (typeof record['duration_ms'] === 'number') parts.push(`${record['duration_ms']} ms`);
-  for (const key of ['ended', 'backend', 'error']) {
+  for (const key of ['ended', 'backend', 'error', 'error_detail']) {
     const value = record[key];
     if (value !== undefined && value !== null) parts.push(paint(printable(show(value)), DIM));
   }

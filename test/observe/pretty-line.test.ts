@@ -29,6 +29,22 @@ describe('log lines for eyes', () => {
     ).toBe('03:04:05.006 GET /\\u001b[1m 200\n');
   });
 
+  it('say of a request that failed what happened', () => {
+    const line = JSON.stringify({
+      time,
+      method: 'GET',
+      path: '/',
+      status: 503,
+      duration_ms: 0.3,
+      error: 'ERR_NO_BACKEND',
+      error_source: 'proxy',
+      error_detail: 'the pool has 1 backend; http://a: unhealthy',
+    });
+    expect(prettyAccessLine(line, false)).toBe(
+      '03:04:05.006 GET / 503 0.3 ms ERR_NO_BACKEND the pool has 1 backend; http://a: unhealthy\n',
+    );
+  });
+
   it('leave what is no JSON as it is', () => {
     expect(prettyLine('hello\n', true)).toBe('hello\n');
     expect(prettyAccessLine('127.0.0.1 - - [x] "GET / HTTP/1.1" 200 5', false)).toBe(

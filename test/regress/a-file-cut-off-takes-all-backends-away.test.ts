@@ -65,7 +65,10 @@ describe('a reload that would take the last backend away', () => {
         problems: [{ file, path: 'backends', hint: expect.stringContaining('"backends: []"') }],
       },
     });
-    const { problems } = await fairlead.waitForLog(({ event }) => event === 'config.refused');
+    const { problems, msg } = await fairlead.waitForLog(({ event }) => event === 'config.refused');
+    expect(msg).toMatch(
+      /^the reload was refused: .*: backends: no backends any more, .*\. Nothing was changed$/,
+    );
     expect(problems).toMatchObject([{ path: 'backends' }]);
     await writeFile(file, 'strategy: ip-hash\nbackends: []\n');
     expect((await reload(fairlead)).status).toBe(200);
