@@ -5,6 +5,7 @@ const LOOK_EVERY_MS = 1_000;
 
 export class ReaderWatch {
   #unsentBytes = 0;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
   /** When it was last seen to have read. */
   #readSinceMs = 0;
 
@@ -13,7 +14,10 @@ export class ReaderWatch {
    * @returns when to look again; 0: it has stopped, which is counted.
    */
   nextLookMs(unsentBytes: number, { nowMs, view, counters }: DataContext): number {
-    if (unsentBytes !== this.#unsentBytes) {
+    // It was asked about an answer before this one.
+    const isAnother = nowMs - this.#lookedAtMs >= 2 * LOOK_EVERY_MS;
+    this.#lookedAtMs = nowMs;
+    if (isAnother || unsentBytes !== this.#unsentBytes) {
       this.#unsentBytes = unsentBytes;
       this.#readSinceMs = nowMs;
     } else if (nowMs - this.#readSinceMs >= view.snapshot.timeouts.idleMs) {
