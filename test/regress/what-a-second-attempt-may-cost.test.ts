@@ -173,6 +173,26 @@ test('a status that is tried again was lost when the pause before that was drawn
   await the.line('/busy');
 });
 
+test('a request that had lost the keep-alive race was sent to the end of the queue, which was full', async () => {
+  const the = await severalBackends(1, { max_requests: 1, queue: { size: 1, timeout: '5s' } });
+  let turn = 0;
+  the.everywhere('/race', async (connection) => {
+    if (++turn === 1) {
+      await waitFor(async () => (await the.metric('fairlead_queue_depth')) === 1);
+      dies(connection);
+    } else await connection.write(OK);
+  });
+  the.everywhere('/before', answer(OK));
+  the.everywhere('/behind', answer(OK));
+  expect((await the.ask('/before')).status).toBe(200);
+  const raced = the.ask('/race');
+  await waitFor(() => turn === 1);
+  const behind = the.ask('/behind');
+  expect((await raced).status).toBe(200);
+  expect((await behind).status).toBe(200);
+  expect(turn).toBe(2);
+});
+
 test('a 429 that is tried again took its backend out', async () => {
   const the = await severalBackends(2, {
     outlier_detection: { consecutive_failures: 3, consecutive_5xx: 3 },

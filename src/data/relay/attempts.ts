@@ -81,9 +81,12 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   /** Begins the next attempt, or waits for room. */
   start(): void {
     const { queue, view } = this.#owner.context;
-    // Nobody overtakes those who wait, unless a reload has done away with waiting: then they are about to go as well.
     const isForIdle = this.tries?.isForIdle === true;
-    const mayOvertake = isForIdle || this.isPicky || view.snapshot.pool.queue.size === 0;
+    // The keep-alive race: its room has become free just now, and was its own.
+    const hasHadItsTurn = this.tries?.isRace === true;
+    // Nobody else overtakes those who wait, unless a reload has done away with waiting: then they are about to go as well.
+    const hasNoQueue = view.snapshot.pool.queue.size === 0;
+    const mayOvertake = isForIdle || hasHadItsTurn || this.isPicky || hasNoQueue;
     const error = !mayOvertake && queue.hasLine ? 'ERR_BACKENDS_FULL' : this.#begin();
     if (error === null) this.#owner.onAttemptBegun();
     else if (error === 'ERR_BACKENDS_FULL' && !isForIdle) this.#enqueue();
