@@ -290,8 +290,9 @@ export const configSchema = z.strictObject(
     lenient_responses: trueOrFalse()
       .describe(
         'Take answers of old devices that break HTTP: lines that end with LF alone, spaces behind the size of a chunk, ' +
-          'and a Content-Length beside chunks, which is dropped; the connection is closed after it. Clients get all of ' +
-          'it in proper form. Requests are read strictly, always.',
+          'and a Content-Length beside chunks, which is dropped; the connection is closed after it. And over TLS, a body ' +
+          'without a length that ends with no close_notify. Clients get all of it in proper form. Requests are read ' +
+          'strictly, always.',
       )
       .default(false),
     access_log: z

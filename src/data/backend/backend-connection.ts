@@ -164,6 +164,11 @@ export class BackendConnection implements ConnectUser, Settling {
     this.#stream?.enableTcpKeepAlive(60_000);
   }
 
+  /** See `ByteStream`. */
+  get hasBareEnd(): boolean {
+    return this.#stream?.hasBareEnd === true;
+  }
+
   get isClosed(): boolean {
     return this.#state === IS_CLOSED;
   }
@@ -233,7 +238,8 @@ export class BackendConnection implements ConnectUser, Settling {
   onEnd(): void {
     // A reset that a write has met is seen as an end by the next read, and one right behind some bytes on Node 20.
     const isBroken = this.hasWriteFailed || this.#stream?.isReset === true;
-    this.#onEnd('the backend closed the connection', isBroken);
+    const how = this.hasBareEnd ? ' without close_notify' : '';
+    this.#onEnd(`the backend closed the connection${how}`, isBroken);
   }
 
   onClosed(detail: string): void {

@@ -63,6 +63,7 @@ export class Http1Response {
   #partial: Buffer | null = null;
   #partialLength = 0;
   #bodyKind: number = BODY_NONE;
+  #isLenient = false;
   #remaining = 0;
   #decoder: ChunkDecoder | null = null;
   /** Of a chunked response: fields that its trailer section must not have either. */
@@ -122,6 +123,8 @@ export class Http1Response {
     if (this.#state !== AT_BODY || this.#bodyKind !== BODY_UNTIL_CLOSE) {
       return this.#state === IS_COMPLETE;
     }
+    // RFC 9112 §9.8: over TLS this end must be the backend's own.
+    if (this.#connection.hasBareEnd && !this.#isLenient) return false;
     this.#complete(this.#user as BackendStreamUser, false, '');
     return true;
   }
@@ -203,6 +206,7 @@ export class Http1Response {
     connection.isBodyless = kind === BODY_NONE;
     connection.announcesBody = framing.announcesBody;
     this.#bodyKind = kind;
+    this.#isLenient = head.limits.isLenient;
     this.#remaining = framing.length;
     if (kind === BODY_CHUNKED) {
       this.#decoder = new ChunkDecoder(head.limits);

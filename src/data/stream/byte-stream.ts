@@ -32,6 +32,8 @@ export interface ByteStream {
   readonly localPort: number | undefined;
   /** The peer has reset the connection, though what was read may have looked like an end in order. */
   readonly isReset: boolean;
+  /** Over TLS: the peer's FIN came without close_notify, and may be anybody's on the way (RFC 9112 §9.8). */
+  readonly hasBareEnd: boolean;
 
   /** Latin-1 text. */
   writeText(text: string): void;

@@ -51,6 +51,10 @@ export class Reading implements TurnTaker {
     this.#start();
   }
 
+  get isOn(): boolean {
+    return !(this.#isOver || this.#isPaused || this.#awaitsTurn);
+  }
+
   pause(): void {
     if (this.#isPaused || this.#isOver) return;
     this.#isPaused = true;
@@ -64,7 +68,7 @@ export class Reading implements TurnTaker {
   }
 
   #start(): void {
-    if (!(this.#isOver || this.#isPaused || this.#awaitsTurn)) this.#handle.readStart();
+    if (this.isOn) this.#handle.readStart();
   }
 
   /** There is nothing more to read, or the handle is no longer the stream's. */

@@ -63,6 +63,11 @@ export class SocketStream implements ByteStream {
     return !this.#socket.writableEnded && this.#socket.remoteAddress === undefined;
   }
 
+  /** Over TLS it is not known: Node tells both ends alike. */
+  get hasBareEnd(): boolean {
+    return false;
+  }
+
   deliver(buffer: Buffer, length: number): void {
     if (this.#isClosed) return;
     try {

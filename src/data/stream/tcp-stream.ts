@@ -65,6 +65,7 @@ function onWritten(this: StreamRequest, status: number): void {
 
 export class TcpStream implements ByteStream, Sender {
   needsDrain = false;
+  readonly hasBareEnd = false;
 
   readonly #handle: TcpHandle;
   readonly #user: StreamUser;

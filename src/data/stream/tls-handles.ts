@@ -153,6 +153,17 @@ export function listenTo(
   Object.assign(handle, { onerror: onFailed, onhandshakedone: onSecure });
 }
 
+/**
+ * Within `onread`, at the peer's end, of a handle that is read: whether it was the TCP connection that has ended. With
+ * close_notify, which the handle tells alike, that is still read, and the FIN comes later.
+ */
+export function hasEndedBelow({ carrier }: TlsHandle): boolean {
+  // libuv stops reading at the end, and refuses to begin what is under way (UV_EALREADY).
+  if (carrier.readStart() !== 0) return false;
+  carrier.readStop();
+  return true;
+}
+
 /** OpenSSL may be in the middle of a call into here: what it uses is freed when the TCP handle has closed. */
 export function closeTls(handle: TlsHandle): void {
   handle.carrier.close(() => handle.destroySSL());

@@ -14,7 +14,7 @@ import {
   shutdown,
 } from './tcp-handles.ts';
 import type { Sender, ThreadIo } from './thread-io.ts';
-import { closeTls, listenTo, resetTls, type TlsHandle } from './tls-handles.ts';
+import { closeTls, hasEndedBelow, listenTo, resetTls, type TlsHandle } from './tls-handles.ts';
 import { TlsWriter, type TlsWriterUser } from './tls-writer.ts';
 
 /** So much may wait for the system to take it before the user is asked to stop. */
@@ -48,6 +48,7 @@ function ignore(): void {}
 
 export class TlsStream implements ByteStream, Sender, TlsWriterUser {
   needsDrain = false;
+  hasBareEnd = false;
 
   readonly #handle: TlsHandle;
   readonly #writer: TlsWriter;
@@ -119,6 +120,8 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
       this.#close(describeError('read', result));
     } else if (!this.#hasReadEnded) {
       this.#hasReadEnded = true;
+      // While nothing is read, a FIN is not told.
+      this.hasBareEnd = this.#reading.isOn && hasEndedBelow(this.#handle);
       this.#reading.end();
       this.#user.onEnd();
       this.#closeIfEnded();
