@@ -89,7 +89,8 @@ function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
   });
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
-      const hint = didYouMean(key, knownKeys(schemaAt(issue.path)), KEY_SYNONYMS);
+      const nearest = didYouMean(key, knownKeys(schemaAt(issue.path)), KEY_SYNONYMS);
+      const hint = nearest.hint === undefined && issue.path.length === 0 ? homeOf(key) : nearest;
       return found([...issue.path, key], 'key', 'unknown key', hint);
     });
   }
@@ -107,6 +108,13 @@ function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
   return [found(issue.path, 'value', message, hintFor(issue, value, schema))];
 }
 
+/** A key that stands at the top and belongs below another: it is not indented. */
+function homeOf(key: string): { readonly hint?: string } {
+  const homes = knownKeys(jsonSchema()).filter((top) => knownKeys(schemaAt([top])).includes(key));
+  if (homes.length === 0) return {};
+  return { hint: `it belongs below ${homes.join(' or ')}, indented` };
+}
+
 function hintFor(
   issue: z.core.$ZodIssue,
   value: unknown,
@@ -115,6 +123,11 @@ function hintFor(
   const isDuration = alternatives(schema).some(({ pattern }) => pattern === DURATION_PATTERN);
   if (typeof value === 'number' && isDuration) {
     return { hint: `add a unit: ${value}s or ${value}ms` };
+  }
+  const isMade = alternatives(schema).some(({ properties, items }) => properties ?? items);
+  if (value === null && isMade) return { hint: 'what belongs to it stands indented below it' };
+  if (typeof value === 'string' && isMade && /^[a-z_]+:[^ /]/.test(value)) {
+    return { hint: 'a space stands behind the colon of a key' };
   }
   if (issue.code === 'invalid_value' && typeof value === 'string') {
     return didYouMean(value, issue.values.map(String));

@@ -36,7 +36,15 @@ const OF_INDENTATION: ReadonlySet<string> = new Set([
   'UNEXPECTED_TOKEN',
 ]);
 /** A flow mapping or a text that does not end is no matter of indentation, whatever the code says. */
-const NOT_CLOSED = /^(Flow|Missing closing)/;
+const NOT_CLOSED: readonly (readonly [RegExp, string, string])[] = [
+  [/^Flow sequence/, 'a list that begins with [ above is not closed', 'it ends with ]'],
+  [/^Flow map/, 'a mapping that begins with { above is not closed', 'it ends with }'],
+  [
+    /^Missing closing/,
+    'a text in quotes that begins above is not closed',
+    'it ends with the same quote',
+  ],
+];
 
 /** @param error the parser's first one. */
 export function explainYamlFault(source: string, error: ParserError): YamlFault {
@@ -46,7 +54,8 @@ export function explainYamlFault(source: string, error: ParserError): YamlFault 
     const message = 'a tab stands in the indentation';
     return { offset, message, hint: 'YAML is indented with spaces' };
   }
-  if (NOT_CLOSED.test(error.message)) return { ...plain, hint: 'something above is not closed' };
+  const open = NOT_CLOSED.find(([beginning]) => beginning.test(error.message));
+  if (open !== undefined) return { offset, message: open[1], hint: open[2] };
   if (!OF_INDENTATION.has(error.code)) return plain;
   const lines = contentLines(source);
   const at = lines.findLastIndex((line) => line.offset <= offset);

@@ -188,6 +188,16 @@ test.each([
   ['ssl: { enabled: on }', '1:17: ssl.enabled: must be true or false, not "on"'],
   ['sticky_session_ttl: 1', `1:21: sticky_session_ttl: ${DURATION}, not 1 (add a unit: 1s or 1ms)`],
   ['prot: 1', '1:1: prot: unknown key (did you mean "port"?)'],
+  ['connect: 1s', '1:1: connect: unknown key (it belongs below timeouts, indented)'],
+  ['buffered: 1MiB', '1:1: buffered: unknown key (it belongs below limits, indented)'],
+  [
+    'timeouts:',
+    '1:10: timeouts: must be a mapping of timeouts, such as { connect: 2s }, not null (what belongs to it stands indented below it)',
+  ],
+  [
+    'timeouts: connect:1s',
+    '1:11: timeouts: must be a mapping of timeouts, such as { connect: 2s }, not "connect:1s" (a space stands behind the colon of a key)',
+  ],
   ['banana: 1', '1:1: banana: unknown key'],
   ['timeouts.head: 1s', '1:1: timeouts.head: unknown key'],
   ['.: 1', '1:1: .: unknown key'],

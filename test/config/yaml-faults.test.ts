@@ -20,7 +20,13 @@ test.each([
   ['timeouts:\n\thead: 1s\n', '2:1', 'a tab', 'spaces'],
   ['port:8080\nbackends: []\n', '1:1', 'is no "key: value"', 'a colon and a space'],
   ['host: a: b\n', '1:7', 'in quotes', ''],
-  ['ssl: { enabled: false\nport: 1\n', '2:1', 'Flow map', 'not closed'],
+  [
+    'ssl: { enabled: false\nport: 1\n',
+    '2:1',
+    'begins with { above is not closed',
+    'it ends with }',
+  ],
+  ['trusted_proxies: [::1\nport: 1\n', '2:1', 'begins with [ above is not closed', 'with ]'],
 ])('%j', (text, place, message, hint) => {
   const problems = problemsOf(text);
   expect(problems).toHaveLength(1);
