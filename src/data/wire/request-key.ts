@@ -5,9 +5,10 @@
  * decodes has a second reading of a request beside the backend's, and a client that wants to be one client can spell
  * itself one way.
  */
-import { HTAB, SEMICOLON, SP } from './bytes.ts';
+import { SEMICOLON } from './bytes.ts';
 import { FIELD_COOKIE } from './fields.ts';
 import type { Head } from './head.ts';
+import { dropSpace, skipSpace } from './white-space.ts';
 
 /** As `RequestKey` of the snapshot. */
 export interface KeyPart {
@@ -116,22 +117,6 @@ function indexOf(text: string, character: number, start: number, end: number): n
   let position = start;
   while (position < end && text.charCodeAt(position) !== character) position++;
   return position;
-}
-
-function skipSpace(text: string, start: number, end: number): number {
-  let position = start;
-  while (position < end && isSpace(text.charCodeAt(position))) position++;
-  return position;
-}
-
-function dropSpace(text: string, start: number, end: number): number {
-  let position = end;
-  while (position > start && isSpace(text.charCodeAt(position - 1))) position--;
-  return position;
-}
-
-function isSpace(character: number): boolean {
-  return character === SP || character === HTAB;
 }
 
 function filled(text: string, start: number, end: number): string | null {

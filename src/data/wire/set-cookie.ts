@@ -1,5 +1,5 @@
 /** What a Set-Cookie field does to a cookie, as a client reads it (RFC 6265 §5.2). */
-import { HTAB, SP } from './bytes.ts';
+import { dropSpace, skipSpace } from './white-space.ts';
 
 /** In place of a value: the cookie is gone. No value is empty. */
 export const DELETED = '';
@@ -57,13 +57,6 @@ function endOf(text: string, character: string, from: number): number {
 }
 
 function trimmed(text: string, from: number, to: number): string {
-  let start = from;
-  let end = to;
-  while (start < end && isSpace(text.charCodeAt(start))) start++;
-  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isSpace(code: number): boolean {
-  return code === SP || code === HTAB;
+  const start = skipSpace(text, from, to);
+  return text.slice(start, dropSpace(text, start, to));
 }
