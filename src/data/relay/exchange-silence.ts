@@ -3,7 +3,7 @@ import type { Attempt } from './attempt.ts';
 import { Phase } from './exchange-phases.ts';
 import { LASTING_MS } from './judgement.ts';
 import type { Responder } from './responder.ts';
-import { type Failure, responseLimitMs, silentBackend, silentClient } from './silence.ts';
+import { type Failure, responseLimitMs, silentBackend, silentBody } from './silence.ts';
 import type { Upload } from './upload.ts';
 
 /** Something has moved just now: when the next must have, on the awake clock. */
@@ -36,8 +36,8 @@ export function silent(
   }
   // The client owes the rest of its body, and the backend would take it.
   if (upload?.isUnderWay === true && !upload.isComplete && !attempt.needsDrain) {
-    return { code: 'ERR_BODY_TIMEOUT', detail: silentClient(snapshot) };
+    return { code: 'ERR_BODY_TIMEOUT', detail: silentBody(snapshot) };
   }
   if (phase === Phase.SENDING) return silentBackend(snapshot, upload);
-  return { code: 'ERR_BACKEND_BODY_TIMEOUT', detail: silentClient(snapshot) };
+  return { code: 'ERR_BACKEND_BODY_TIMEOUT', detail: silentBody(snapshot) };
 }

@@ -45,7 +45,7 @@ export function silentBackend(snapshot: Snapshot, upload: Upload | null): Failur
   return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
 }
 
-export function silentClient({ timeouts }: Snapshot): string {
+export function silentBody({ timeouts }: Snapshot): string {
   return `no byte of the body for ${timeouts.idleMs} ms (timeouts.idle)`;
 }
 
