@@ -31,7 +31,7 @@ function cpuMs(pid: number): number {
 }
 
 /** Comes and says nothing. */
-function silentBody(port: number): Socket {
+function silentClient(port: number): Socket {
   const socket = connect({ host: '127.0.0.1', port });
   socket.on('error', () => {});
   // Closed by the peer: seen only if it is read.
@@ -103,7 +103,7 @@ describe.runIf(process.platform === 'linux')('more silent clients than descripto
 
       const cpuBefore = cpuMs(fairlead.pid);
       const startedAt = performance.now();
-      const silent = Array.from({ length: SILENT_CLIENTS }, () => silentBody(fairlead.port));
+      const silent = Array.from({ length: SILENT_CLIENTS }, () => silentClient(fairlead.port));
       const failed = async (): Promise<number> =>
         (await metrics(fairlead)).get(
           `fairlead_health_checks_total{pool="default",backend="${backend.url}",result="inconclusive"}`,
@@ -112,7 +112,7 @@ describe.runIf(process.platform === 'linux')('more silent clients than descripto
         expect((await fetch(`${fairlead.adminUrl}/status`)).status).toBe(200);
         // Who is not let in is told so, and the others come and go.
         if (silent.filter(({ destroyed }) => destroyed).length > 0)
-          silent.push(silentBody(fairlead.port));
+          silent.push(silentClient(fairlead.port));
         await sleep(100);
       }
       const cpuShare = (cpuMs(fairlead.pid) - cpuBefore) / (performance.now() - startedAt);

@@ -14,7 +14,7 @@ import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 
-async function silentBody(port: number): Promise<net.Socket> {
+async function silentClient(port: number): Promise<net.Socket> {
   const socket = net.connect(port, '127.0.0.1');
   socket.on('error', () => {});
   afterTest(() => {
@@ -49,7 +49,7 @@ test('limits.client_connections counts TLS clients from their accept on', async 
     ssl: { enabled: true, ...makeCertificate() },
     limits: { client_connections: 2 },
   });
-  const silent = [await silentBody(fairlead.port), await silentBody(fairlead.port)];
+  const silent = [await silentClient(fairlead.port), await silentClient(fairlead.port)];
   await clients(fairlead, 2);
   await expect(status(fairlead.port)).rejects.toThrow(/socket|ECONNRESET/);
   expect((await metrics(fairlead)).get('fairlead_client_connections_total')).toBe(2);
@@ -66,7 +66,7 @@ test('limits.client_connections over plain TCP', async () => {
   const fairlead = await startProxy([backend.url], { limits: { client_connections: 1 } });
   const first = await rawClient(fairlead.port);
   await clients(fairlead, 1);
-  const second = await silentBody(fairlead.port);
+  const second = await silentClient(fairlead.port);
   await within(once(second, 'close'), SOON_MS, 'the end of the second client');
   await first.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n');
   expect((await first.readResponse()).status).toBe(200);
