@@ -43,7 +43,10 @@ function backend(
 export const ERRORS = {
   // The client's request is malformed: refused with 400, the connection closes.
   ERR_BAD_REQUEST_LINE: client(400, 'The request line is malformed.'),
-  ERR_BAD_METHOD: client(400, 'The method is not a token of at most 32 bytes.'),
+  ERR_BAD_METHOD: client(
+    400,
+    'The method is not a token of at most 32 bytes. TLS on a port without it looks like this.',
+  ),
   ERR_BAD_TARGET: client(400, 'The request target is malformed.'),
   ERR_BAD_VERSION: client(400, 'The protocol version is malformed.'),
   ERR_BAD_LINE_END: client(400, 'A line does not end with CR LF.'),
