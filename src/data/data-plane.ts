@@ -10,6 +10,7 @@ import { Backend } from './backend/backend.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Relief } from './descriptors.ts';
 import { Listener } from './listen/listener.ts';
+import { NameWatch } from './name-watch.ts';
 import { createView, setEligible, type View, type ViewParts } from './pool/view.ts';
 import { DataContext } from './relay/context.ts';
 
@@ -68,6 +69,7 @@ class Plane implements DataPlane, Relief {
     this.#ticketKeys = init.ticketKeys;
     this.#swap(init.snapshot, null);
     context.descriptors.relief = this;
+    context.io.lookups.listener = new NameWatch(context);
     context.deadlines.start((nowMs) => this.#tick(nowMs));
     // It may hang before its first tick.
     this.#showLife();
@@ -134,6 +136,7 @@ class Plane implements DataPlane, Relief {
     for (const [id, backend] of this.#removed) {
       if (!backend.isConnected) this.#removed.delete(id);
     }
+    context.io.lookups.keepOnly(new Set(snapshot.pool.backends.map(({ host }) => host)));
     const tls = snapshot.listener.tls;
     const previousTls = previous?.snapshot.listener.tls;
     if (tls !== undefined && (tls.cert !== previousTls?.cert || tls.key !== previousTls?.key)) {
@@ -219,7 +222,7 @@ class Plane implements DataPlane, Relief {
 
   /** @param nowMs what is due by then is late: see deadlines.ts */
   #tick(nowMs: number): void {
-    const { barrier, descriptors, tunnels, retryBudget, accessLog, view } = this.#context;
+    const { barrier, descriptors, io, tunnels, retryBudget, accessLog, view } = this.#context;
     this.#showLife();
     this.#listener?.tick(nowMs);
     barrier.run('the tick of descriptors', () => descriptors.tick(nowMs));
@@ -228,7 +231,10 @@ class Plane implements DataPlane, Relief {
     const realMs = performance.now();
     const { backendMaxAgeMs } = view.snapshot.timeouts;
     for (const backend of view.backends.values()) {
-      barrier.run('the tick of a backend', () => backend.closeExpired(realMs, backendMaxAgeMs));
+      barrier.run('the tick of a backend', () => {
+        backend.closeExpired(realMs, backendMaxAgeMs);
+        if (backend.isConnected) io.lookups.refresh(backend.spec.host);
+      });
     }
     barrier.run('the tick of the retry budget', () => retryBudget.advance());
     barrier.run('the hand-over of the access log', () => accessLog.flush());

@@ -19,7 +19,7 @@ export const P_IN_LINE = 5;
 export const P_HELD = 6;
 /** When the log was last told of each thing that it is told of now and then. */
 export const P_TOLD = 7;
-const TOPICS = 5;
+const TOPICS = 7;
 const P_HEADER_CELLS = P_TOLD + TOPICS;
 export const P_HEADER_BYTES = 64;
 // Int32 gauges of one thread.

@@ -72,6 +72,10 @@ export class BackendConnection implements ConnectUser, Settling {
   openedAtMs = 0;
   /** Of `backendMaxAgeMs`, how much of it is this one's. */
   readonly ageShare: number;
+  /** Which of the backend's it leads to. */
+  address = '';
+  /** The backend's name does not lead there any more: not to be used again. */
+  isOutdated = false;
   hasWriteFailed = false;
   /** A client proves on it who it is: see backend-pin.ts. */
   isPrivate = false;
@@ -197,8 +201,11 @@ export class BackendConnection implements ConnectUser, Settling {
     return this.backend.mayConnect(descriptor);
   }
 
-  onConnected(stream: ByteStream): void {
+  onConnected(stream: ByteStream, address: string): void {
     this.#state = IS_OPEN;
+    this.address = address;
+    // It was begun with what was known then.
+    this.isOutdated = !this.#io.lookups.mayBe(this.backend.spec.host, address);
     this.openedAtMs = performance.now();
     this.#connecting = null;
     this.#stream = stream;

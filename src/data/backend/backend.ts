@@ -206,7 +206,8 @@ export class Backend implements Candidate, ConnectionOwner {
   putIdle(connection: BackendConnection, nowMs: number, terms: KeepTerms, limit: number): void {
     const share = limit === 0 ? MAX_IDLE : Math.floor(limit / this.#threadCount);
     const isFull = this.#idle.length + this.#pinned.size >= Math.min(share, MAX_IDLE);
-    const keptUntilMs = isFull ? nowMs : nowMs + terms.backendKeepAliveMs;
+    const mayStay = !isFull && !connection.isOutdated;
+    const keptUntilMs = mayStay ? nowMs + terms.backendKeepAliveMs : nowMs;
     const oldAtMs = connection.oldAtMs(terms.backendMaxAgeMs);
     if (!this.#rests(connection, nowMs, Math.min(keptUntilMs, oldAtMs))) return;
     this.#idle.push(connection);
@@ -269,6 +270,17 @@ export class Backend implements Candidate, ConnectionOwner {
     }
     for (const connection of this.#pinned) {
       if (connection.idleUntilMs <= nowMs) this.takePinned(connection, nowMs);
+    }
+  }
+
+  /** Its name has these addresses now: what leads elsewhere is closed, in use only behind its request. */
+  moved(addresses: ReadonlySet<string>): void {
+    for (const connection of this.#open.keys()) {
+      connection.isOutdated = connection.address !== '' && !addresses.has(connection.address);
+    }
+    for (const connection of this.#idle.filter(({ isOutdated }) => isOutdated)) {
+      this.forget(connection);
+      connection.destroy();
     }
   }
 

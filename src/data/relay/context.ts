@@ -40,7 +40,7 @@ export class DataContext {
   readonly descriptors = new Descriptors();
   readonly accessLog: AccessLog;
   readonly tunnels: OpenTunnels;
-  readonly io = new ThreadIo();
+  readonly io: ThreadIo;
   readonly clientTables: ClientTables;
   readonly clientConnections: ClientConnections;
   readonly heldMemory: HeldMemory;
@@ -69,6 +69,7 @@ export class DataContext {
     this.post = post;
     this.barrier = new Barrier(post, this.counters);
     this.deadlines = new Deadlines(undefined, (error) => this.barrier.crashed('a timer', error));
+    this.io = new ThreadIo(this.deadlines);
     this.accessLog = new AccessLog(init.logRing, post, this.counters);
     this.clientTables = init.clientTables;
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);

@@ -1,12 +1,15 @@
 /** Opens a connection to a host, with TLS if it is asked for. */
 import net from 'node:net';
 import tls from 'node:tls';
+import { letGo } from '../barrier.ts';
+import { AddressRace, type RaceUser } from './address-race.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
+import type { Address, LookupUser } from './lookups.ts';
 import { SocketStream } from './socket-stream.ts';
-import { descriptorOf, isKnownHandle, type TcpHandle } from './tcp-handles.ts';
+import { isKnownHandle, type TcpHandle } from './tcp-handles.ts';
 import { TcpStream } from './tcp-stream.ts';
 import type { ThreadIo } from './thread-io.ts';
-import { hasTlsHandles } from './tls-handles.ts';
+import { hasTlsHandles, type TlsHandle } from './tls-handles.ts';
 import {
   beginTls,
   encodeProtocols,
@@ -25,7 +28,8 @@ export interface Destination {
 export interface ConnectUser extends StreamUser {
   /** Whether a connection that is being opened may have this file descriptor; else it fails with EMFILE. */
   mayHave(descriptor: number): boolean;
-  onConnected(stream: ByteStream): void;
+  /** @param address the one of the host's that the connection leads to. */
+  onConnected(stream: ByteStream, address: string): void;
   onConnectFailed(error: Error): void;
 }
 
@@ -35,97 +39,178 @@ export interface Connecting {
 }
 
 export function connect(destination: Destination, user: ConnectUser, io: ThreadIo): Connecting {
-  const { host, port, tls: isTls } = destination;
-  let stream: SocketStream | null = null;
-  const options = {
-    host,
-    port,
-    // Both address families are tried, the next one after 250 ms: RFC 8305. "localhost" may be ::1 or 127.0.0.1.
-    autoSelectFamily: true,
-    noDelay: true,
-    allowHalfOpen: true,
-    onread: {
-      buffer: io.shared,
-      callback: (length: number, buffer: Uint8Array) => {
-        stream?.deliver(buffer as Buffer, length);
-        return true;
-      },
-    },
-  };
-  const isTlsOfSocket = isTls && !hasTlsHandles();
-  const socket = isTlsOfSocket
-    ? tls.connect({
-        ...options,
-        ...(net.isIP(host) === 0 ? { servername: host } : {}),
-        ALPNProtocols: [...PROTOCOLS],
-      })
-    : net.connect(options);
-  let giveUp = (): void => {
-    socket.destroy();
-  };
-  let isOver = false;
-  const fail = (error: Error): void => {
-    if (isOver) return;
-    isOver = true;
-    giveUp();
+  const opening = new Opening(destination, user, io);
+  opening.begin();
+  return opening;
+}
+
+/** The way to a stream: the name is looked up, one of its addresses found that answers, and TLS begun. */
+class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
+  readonly #destination: Destination;
+  readonly #user: ConnectUser;
+  readonly #io: ThreadIo;
+  readonly #isTlsOfSocket: boolean;
+  #isOver = false;
+  /** Of the step that is under way. */
+  #giveUp: () => void = nothing;
+  #address = '';
+  #stream: SocketStream | null = null;
+
+  constructor(destination: Destination, user: ConnectUser, io: ThreadIo) {
+    this.#destination = destination;
+    this.#user = user;
+    this.#io = io;
+    this.#isTlsOfSocket = destination.tls && !hasTlsHandles();
+  }
+
+  begin(): void {
+    const { host } = this.#destination;
+    const { lookups } = this.#io;
+    const family = net.isIP(host);
+    const addresses = family === 0 ? lookups.find(host, this) : [{ address: host, family }];
+    if (addresses !== null) this.#race(addresses);
+    else this.#giveUp = () => lookups.callOff(host, this);
+  }
+
+  cancel(): void {
+    this.#isOver = true;
+    this.#giveUp();
+  }
+
+  // ── The name ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onAddresses(addresses: readonly Address[]): void {
+    if (this.#isOver) return;
     try {
-      user.onConnectFailed(error);
-    } catch (exception) {
-      user.onCrashed(exception);
+      this.#race(addresses);
+    } catch (error) {
+      this.onCrashed(error);
     }
-  };
-  // The descriptor is there right behind the attempt: a burst of them must not have all before the first one has succeeded.
-  const checkDescriptor = (): void => {
-    if (!isOver && !user.mayHave(descriptorOf(socket))) fail(noDescriptor());
-  };
-  socket.on('connectionAttempt', () => process.nextTick(checkDescriptor));
-  socket.on('error', fail);
-  socket.on('close', () => fail(new Error('the connection closed')));
-  const secure = (carrier: TcpHandle): void => {
-    const handshake: HandshakeUser = {
-      onHandshakeFailed: fail,
-      onSecure: (handle) => {
-        isOver = true;
-        user.onConnected(new TlsStream(handle, user, io));
-      },
-      onCrashed: (error) => {
-        isOver = true;
-        user.onCrashed(error);
+  }
+
+  onLookupFailed(error: Error): void {
+    this.#fail(error);
+  }
+
+  // ── Its addresses ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  #race(addresses: readonly Address[]): void {
+    const race = new AddressRace(addresses, this, this.#io.deadlines);
+    this.#giveUp = () => race.giveUp();
+    race.begin();
+  }
+
+  open(address: string): net.Socket {
+    const { host, port } = this.#destination;
+    const options = {
+      host: address,
+      port,
+      noDelay: true,
+      allowHalfOpen: true,
+      onread: {
+        buffer: this.#io.shared,
+        callback: (length: number, buffer: Uint8Array) => {
+          this.#stream?.deliver(buffer as Buffer, length);
+          return true;
+        },
       },
     };
-    giveUp = beginTls(carrier, terms(), destination, io, handshake);
-  };
-  socket.on(isTlsOfSocket ? 'secureConnect' : 'connect', () => {
-    if (isOver) return;
-    const handle = isTlsOfSocket ? null : takeHandle(socket);
-    if (handle === null && isTls && !isTlsOfSocket) {
-      fail(new Error('there is no handle for TLS to run on'));
+    if (!this.#isTlsOfSocket) return net.connect(options);
+    return tls.connect({
+      ...options,
+      // The name that its certificate must be good for.
+      ...(net.isIP(host) === 0 ? { servername: host } : {}),
+      ALPNProtocols: [...PROTOCOLS],
+    });
+  }
+
+  mayHave(descriptor: number): boolean {
+    return this.#user.mayHave(descriptor);
+  }
+
+  onLost(error: Error): void {
+    this.#fail(error);
+  }
+
+  onWon(socket: net.Socket, address: string): void {
+    this.#address = address;
+    this.#giveUp = () => void socket.destroy();
+    if (!this.#isTlsOfSocket) {
+      this.#use(socket);
       return;
     }
-    isOver = !isTls || handle === null;
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#fail(new Error('the connection closed')));
+    socket.on('secureConnect', () => this.#use(socket));
+  }
+
+  #use(socket: net.Socket): void {
+    if (this.#isOver) return;
+    const handle = this.#isTlsOfSocket ? null : takeHandle(socket);
     try {
       if (handle === null) {
-        stream = new SocketStream(socket, user, true);
-        user.onConnected(stream);
-      } else if (isTls) {
-        secure(handle);
+        this.#useSocket(socket);
       } else {
-        user.onConnected(new TcpStream(handle, user, io, false));
+        this.#giveUp = () => handle.close();
+        this.#useHandle(handle);
       }
     } catch (exception) {
-      isOver = true;
-      user.onCrashed(exception);
-      if (handle !== null) handle.close();
-      else socket.destroy();
+      this.onCrashed(exception);
     }
-  });
-  return {
-    cancel: () => {
-      isOver = true;
-      giveUp();
-    },
-  };
+  }
+
+  #useSocket(socket: net.Socket): void {
+    if (this.#destination.tls && !this.#isTlsOfSocket) {
+      this.#fail(new Error('there is no handle for TLS to run on'));
+      return;
+    }
+    this.#isOver = true;
+    this.#stream = new SocketStream(socket, this.#user, true);
+    this.#user.onConnected(this.#stream, this.#address);
+  }
+
+  #useHandle(handle: TcpHandle): void {
+    if (this.#destination.tls) {
+      this.#giveUp = beginTls(handle, terms(), this.#destination, this.#io, this);
+    } else {
+      this.#isOver = true;
+      this.#user.onConnected(new TcpStream(handle, this.#user, this.#io, false), this.#address);
+    }
+  }
+
+  // ── TLS on a handle ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  onHandshakeFailed(error: Error): void {
+    this.#fail(error);
+  }
+
+  onSecure(handle: TlsHandle): void {
+    this.#isOver = true;
+    this.#user.onConnected(new TlsStream(handle, this.#user, this.#io), this.#address);
+  }
+
+  // ── Its end ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #fail(error: Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#giveUp();
+    try {
+      this.#user.onConnectFailed(error);
+    } catch (exception) {
+      this.#user.onCrashed(exception);
+    }
+  }
+
+  /** An exception came out of a callback: the user lets go, and whatever was open is closed. */
+  onCrashed(error: unknown): void {
+    this.#isOver = true;
+    this.#user.onCrashed(error);
+    letGo(this.#giveUp);
+  }
 }
+
+function nothing(): void {}
 
 const PROTOCOLS: readonly string[] = ['http/1.1'];
 let ourTerms: HandshakeTerms | undefined;
@@ -134,12 +219,6 @@ let ourTerms: HandshakeTerms | undefined;
 function terms(): HandshakeTerms {
   ourTerms ??= { context: tls.createSecureContext(), protocols: encodeProtocols(PROTOCOLS) };
   return ourTerms;
-}
-
-/** There is one, but it is held back: see descriptors.ts. */
-function noDescriptor(): Error {
-  const message = 'the last file descriptors are held back for checks and the admin API';
-  return Object.assign(new Error(message), { code: 'EMFILE' });
 }
 
 /** The socket has done its work, which was to find an address that answers: its handle is ours, and it is let go. */

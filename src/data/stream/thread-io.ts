@@ -13,6 +13,8 @@
  */
 
 import type { Victim } from '../barrier.ts';
+import { Deadlines } from '../deadlines.ts';
+import { Lookups } from './lookups.ts';
 import { ReadTurns } from './read-turns.ts';
 import { TlsSessions } from './tls-sessions.ts';
 
@@ -41,12 +43,18 @@ export class ThreadIo {
   lent: Chunk | null = null;
   /** Chunks that are read into or written from. */
   chunksInUse = 0;
+  readonly deadlines: Deadlines;
+  readonly lookups = new Lookups();
   readonly sessions = new TlsSessions();
   readonly readTurns = new ReadTurns();
   readonly #spare: Chunk[] = [];
   #senders: Sender[] = [];
   #otherSenders: Sender[] = [];
   readonly #flushAll = (): void => this.#flushSenders();
+
+  constructor(deadlines = new Deadlines()) {
+    this.deadlines = deadlines;
+  }
 
   /** A chunk that nobody reads into or writes from. */
   take(): Chunk {
