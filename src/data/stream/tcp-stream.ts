@@ -165,8 +165,9 @@ export class TcpStream implements ByteStream, Sender {
     if (this.#corked !== null) {
       this.#corked.push(text);
     } else if (this.#mayWrite) {
-      if (this.#queued === '') this.#io.flushLater(this);
+      const isFirst = this.#queued === '';
       this.#queued += text;
+      if (isFirst) this.#io.flushSoon(this);
     }
   }
 
@@ -336,8 +337,11 @@ export class TcpStream implements ByteStream, Sender {
 
   destroy(): void {
     if (this.#isClosed) return;
-    this.#leave();
-    this.#handle.close();
+    try {
+      this.#leave();
+    } finally {
+      this.#handle.close();
+    }
   }
 
   /** An exception came out of a callback: the user lets go, and the handle is closed whatever the user has done. */
@@ -363,9 +367,12 @@ export class TcpStream implements ByteStream, Sender {
 
   reset(): void {
     if (this.#isClosed) return;
-    this.#leave();
-    // Not possible in the middle of an end in order.
-    if (this.#handle.reset() !== 0) this.#handle.close();
+    try {
+      this.#leave();
+    } finally {
+      // Not possible in the middle of an end in order.
+      if (this.#handle.reset() !== 0) this.#handle.close();
+    }
   }
 
   enableTcpKeepAlive(idleMs: number): void {

@@ -9,7 +9,8 @@
  *
  * Small writes wait for the end of the round: first everything that has arrived is read and answered, then all of it is
  * sent. Writing wakes whoever waits for it at the other end, and that costs more than the write itself; those who get
- * their requests in one burst are woken once. The code of both halves also stays in the processor's caches meanwhile.
+ * their requests in one burst are woken once. The code of both halves also stays in the processor's caches meanwhile. Behind a
+ * round in which nobody was waited for, the first one to write does not wait either.
  */
 
 import type { Victim } from '../barrier.ts';
@@ -22,6 +23,8 @@ import { TlsSessions } from './tls-sessions.ts';
 export const READ_BYTES = 128 * 1024;
 /** Chunks kept for the next body. */
 const MAX_SPARE = 32;
+/** A round with so many that have waited for its end is a quiet one: whoever comes next need not wait. */
+const QUIET_SENDERS = 1;
 
 export class Chunk {
   readonly bytes: Buffer = Buffer.allocUnsafeSlow(READ_BYTES);
@@ -50,6 +53,10 @@ export class ThreadIo {
   readonly #spare: Chunk[] = [];
   #senders: Sender[] = [];
   #otherSenders: Sender[] = [];
+  /** `#flushAll` comes at the end of this round. */
+  #isFlushComing = false;
+  /** The last round had next to nobody who waited for its end. */
+  #wasQuiet = true;
   readonly #flushAll = (): void => this.#flushSenders();
 
   constructor(deadlines = new Deadlines()) {
@@ -69,15 +76,34 @@ export class ThreadIo {
     if (this.#spare.length < MAX_SPARE) this.#spare.push(chunk);
   }
 
+  /** Flushes `sender`: with everybody else of this round, or at once where nobody is there to be waited for. */
+  flushSoon(sender: Sender): void {
+    if (this.#isFlushComing || !this.#wasQuiet) {
+      this.flushLater(sender);
+      return;
+    }
+    this.#awaitEnd();
+    // What it throws is for whoever writes: nothing may be closed under its hands.
+    sender.flush();
+  }
+
   /** Flushes `sender` once all events of this round have been handled. */
   flushLater(sender: Sender): void {
-    // The check phase of libuv's loop comes right behind its poll phase.
-    if (this.#senders.length === 0) setImmediate(this.#flushAll);
+    this.#awaitEnd();
     this.#senders.push(sender);
+  }
+
+  /** The check phase of libuv's loop comes right behind its poll phase. */
+  #awaitEnd(): void {
+    if (this.#isFlushComing) return;
+    this.#isFlushComing = true;
+    setImmediate(this.#flushAll);
   }
 
   #flushSenders(): void {
     const senders = this.#senders;
+    this.#isFlushComing = false;
+    this.#wasQuiet = senders.length <= QUIET_SENDERS;
     this.#senders = this.#otherSenders;
     this.#otherSenders = senders;
     for (let index = 0; index < senders.length; index++) {

@@ -150,8 +150,9 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
     if (this.#corked !== null) {
       this.#corked.push(text);
     } else if (this.#mayWrite) {
-      if (this.#queued === '') this.#io.flushLater(this);
+      const isFirst = this.#queued === '';
       this.#queued += text;
+      if (isFirst) this.#io.flushSoon(this);
       this.#noteWaiting();
     }
   }
