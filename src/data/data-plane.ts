@@ -112,8 +112,12 @@ class Plane implements DataPlane, Relief {
     }
   }
 
+  makeRoomOfClients(): boolean {
+    return this.#listener?.makeRoom() === true;
+  }
+
   makeRoom(): boolean {
-    if (this.#listener?.makeRoom() === true) return true;
+    if (this.makeRoomOfClients()) return true;
     for (const backend of this.#context.view.backends.values()) {
       if (backend.closeOldestIdle()) return true;
     }

@@ -27,6 +27,8 @@ const LIMIT_READ_MS = 5_000;
 export interface Relief {
   /** Closes one connection of this thread that nobody uses. @returns false if there is none */
   makeRoom(): boolean;
+  /** The same of a client's: requests may want those to backends. */
+  makeRoomOfClients(): boolean;
 }
 
 export class Descriptors {

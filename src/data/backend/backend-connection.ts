@@ -31,7 +31,10 @@ export interface ConnectionOwner {
   keepPinned(connection: BackendConnection, nowMs: number, terms: KeepTerms): void;
   /** Whether a new connection may have this file descriptor. */
   mayConnect(descriptor: number): boolean;
-  /** Gives a file descriptor back that nobody uses. @returns false if there is none */
+  /**
+   * Gives the file descriptor of a client back that nobody uses; not that of a connection to a backend, over which the request
+   * may go if this one can't be made. @returns false if there is none
+   */
   makeRoom(): boolean;
   /** An exception that belongs to no request. */
   crashed(error: unknown): void;

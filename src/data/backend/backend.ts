@@ -184,7 +184,7 @@ export class Backend implements Candidate, ConnectionOwner {
   }
 
   makeRoom(): boolean {
-    return this.#descriptors.relief?.makeRoom() === true;
+    return this.#descriptors.relief?.makeRoomOfClients() === true;
   }
 
   /** One that anybody could have used, if there is any. @returns false if none is idle */
