@@ -102,7 +102,7 @@ test('when a name moves, idle connections to where it was are closed, and those 
   const names = resolver({ 'moving.test': ['127.0.0.1'] });
   const fairlead = await startProxy(
     [`http://moving.test:${first.port}`],
-    {},
+    { timeouts: { response: '60s' } },
     { args: [], env: names.env },
   );
   const client = await rawClient(fairlead.port);
