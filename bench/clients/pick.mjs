@@ -1,5 +1,5 @@
 /**
- * Picks by each strategy of the built Fairlead, on live backends with their shared counters. Needs --expose-gc.
+ * `pick.mjs [picks]`: by each strategy of the built Fairlead, on live backends with their shared counters. Needs --expose-gc.
  * Prints `[{"strategy", "backends", "ns", "bytes", "flipMs"}]`.
  */
 import { Backend } from '../../dist/data/backend/backend.js';
@@ -10,8 +10,8 @@ import { createProcessCounters } from '../../dist/snapshot/process-cells.js';
 import { ProcessCounters } from '../../dist/snapshot/process-counters.js';
 import { STRATEGY_NAMES } from '../../dist/snapshot/snapshot.js';
 
-const PICKS = 1_000_000;
-const WARM_UP = 300_000;
+const PICKS = Number(process.argv[2] ?? 1_000_000);
+const WARM_UP = 0.3 * PICKS;
 /** Times that a backend leaves or comes back, one after the other. */
 const FLIPS = 50;
 /** Requests in flight when the picking begins, spread unevenly. */
@@ -31,7 +31,7 @@ function backendsOf(count) {
     const url = `http://127.0.0.1:${10_000 + id}`;
     const counters = createBackendCounters(1);
     const spec = { id, url, weight: weightOf(id, count), sessionToken: '', counters };
-    return new Backend(spec, 0, 1, io);
+    return new Backend(spec, { threadIndex: 0, threadCount: 1, io });
   });
   for (let request = 0; request < IN_FLIGHT; request++) {
     backends[(request * request) % count].counters.requestStarted();
