@@ -10,7 +10,7 @@
  * Small writes wait for the end of the round: first everything that has arrived is read and answered, then all of it is
  * sent. Writing wakes whoever waits for it at the other end, and that costs more than the write itself; those who get
  * their requests in one burst are woken once. The code of both halves also stays in the processor's caches meanwhile. Behind a
- * round in which nobody was waited for, the first one to write does not wait either.
+ * round in which nobody was waited for, the first one to write does not wait for the others either.
  */
 
 import type { Victim } from '../barrier.ts';
@@ -76,15 +76,15 @@ export class ThreadIo {
     if (this.#spare.length < MAX_SPARE) this.#spare.push(chunk);
   }
 
-  /** Flushes `sender`: with everybody else of this round, or at once where nobody is there to be waited for. */
+  /** Flushes `sender`: with everybody else of this round, or, where nobody is there to be waited for, behind this callback. */
   flushSoon(sender: Sender): void {
     if (this.#isFlushComing || !this.#wasQuiet) {
       this.flushLater(sender);
       return;
     }
     this.#awaitEnd();
-    // What it throws is for whoever writes: nothing may be closed under its hands.
-    sender.flush();
+    // Not within it: what has been counted by the end of it must be, before anybody has the answer.
+    process.nextTick(flush, sender);
   }
 
   /** Flushes `sender` once all events of this round have been handled. */
@@ -107,13 +107,16 @@ export class ThreadIo {
     this.#senders = this.#otherSenders;
     this.#otherSenders = senders;
     for (let index = 0; index < senders.length; index++) {
-      const sender = senders[index] as Sender;
-      try {
-        sender.flush();
-      } catch (error) {
-        sender.onCrashed(error);
-      }
+      flush(senders[index] as Sender);
     }
     senders.length = 0;
+  }
+}
+
+function flush(sender: Sender): void {
+  try {
+    sender.flush();
+  } catch (error) {
+    sender.onCrashed(error);
   }
 }
