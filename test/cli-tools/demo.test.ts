@@ -4,10 +4,8 @@ import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-async function startDemo(): Promise<Fairlead> {
-  const ports = { port: await freePort(), adminPort: await freePort() };
-  const args = ['demo', '--port', String(ports.port), '--admin-port', String(ports.adminPort)];
-  return startFairlead({ args, ports });
+function startDemo(): Promise<Fairlead> {
+  return startFairlead({ args: ['demo'] });
 }
 
 async function backendsOf(demo: Fairlead): Promise<{ url: string; alive: boolean }[]> {
