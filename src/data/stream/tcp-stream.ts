@@ -165,9 +165,8 @@ export class TcpStream implements ByteStream, Sender {
     if (this.#corked !== null) {
       this.#corked.push(text);
     } else if (this.#mayWrite) {
-      const isFirst = this.#queued === '';
+      if (this.#queued === '') this.#io.flushLater(this);
       this.#queued += text;
-      if (isFirst) this.#io.flushSoon(this);
     }
   }
 

@@ -9,8 +9,7 @@
  *
  * Small writes wait for the end of the round: first everything that has arrived is read and answered, then all of it is
  * sent. Writing wakes whoever waits for it at the other end, and that costs more than the write itself; those who get
- * their requests in one burst are woken once. The code of both halves also stays in the processor's caches meanwhile. Behind a
- * round in which nobody was waited for, the first one to write does not wait for the others either.
+ * their requests in one burst are woken once. The code of both halves also stays in the processor's caches meanwhile.
  */
 
 import type { Victim } from '../barrier.ts';
@@ -23,8 +22,6 @@ import { TlsSessions } from './tls-sessions.ts';
 export const READ_BYTES = 128 * 1024;
 /** Chunks kept for the next body. */
 const MAX_SPARE = 32;
-/** A round with so many that have waited for its end is a quiet one: whoever comes next need not wait. */
-const QUIET_SENDERS = 1;
 
 export class Chunk {
   readonly bytes: Buffer = Buffer.allocUnsafeSlow(READ_BYTES);
@@ -53,10 +50,6 @@ export class ThreadIo {
   readonly #spare: Chunk[] = [];
   #senders: Sender[] = [];
   #otherSenders: Sender[] = [];
-  /** `#flushAll` comes at the end of this round. */
-  #isFlushComing = false;
-  /** The last round had next to nobody who waited for its end. */
-  #wasQuiet = true;
   readonly #flushAll = (): void => this.#flushSenders();
 
   constructor(deadlines = new Deadlines()) {
@@ -76,47 +69,25 @@ export class ThreadIo {
     if (this.#spare.length < MAX_SPARE) this.#spare.push(chunk);
   }
 
-  /** Flushes `sender`: with everybody else of this round, or, where nobody is there to be waited for, behind this callback. */
-  flushSoon(sender: Sender): void {
-    if (this.#isFlushComing || !this.#wasQuiet) {
-      this.flushLater(sender);
-      return;
-    }
-    this.#awaitEnd();
-    // Not within it: what has been counted by the end of it must be, before anybody has the answer.
-    process.nextTick(flush, sender);
-  }
-
   /** Flushes `sender` once all events of this round have been handled. */
   flushLater(sender: Sender): void {
-    this.#awaitEnd();
+    // The check phase of libuv's loop comes right behind its poll phase.
+    if (this.#senders.length === 0) setImmediate(this.#flushAll);
     this.#senders.push(sender);
-  }
-
-  /** The check phase of libuv's loop comes right behind its poll phase. */
-  #awaitEnd(): void {
-    if (this.#isFlushComing) return;
-    this.#isFlushComing = true;
-    setImmediate(this.#flushAll);
   }
 
   #flushSenders(): void {
     const senders = this.#senders;
-    this.#isFlushComing = false;
-    this.#wasQuiet = senders.length <= QUIET_SENDERS;
     this.#senders = this.#otherSenders;
     this.#otherSenders = senders;
     for (let index = 0; index < senders.length; index++) {
-      flush(senders[index] as Sender);
+      const sender = senders[index] as Sender;
+      try {
+        sender.flush();
+      } catch (error) {
+        sender.onCrashed(error);
+      }
     }
     senders.length = 0;
-  }
-}
-
-function flush(sender: Sender): void {
-  try {
-    sender.flush();
-  } catch (error) {
-    sender.onCrashed(error);
   }
 }

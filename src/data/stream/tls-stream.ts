@@ -150,9 +150,8 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
     if (this.#corked !== null) {
       this.#corked.push(text);
     } else if (this.#mayWrite) {
-      const isFirst = this.#queued === '';
+      if (this.#queued === '') this.#io.flushLater(this);
       this.#queued += text;
-      if (isFirst) this.#io.flushSoon(this);
       this.#noteWaiting();
     }
   }
