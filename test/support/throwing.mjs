@@ -168,7 +168,10 @@ async function arm() {
   throwsOnce(ProcessCounters, 'tryAcceptClient', 'next-accept');
   throwsOnce(OpenTunnels, 'tick', 'next-tick');
   throwsOnce(OpenTunnels, 'keep', 'next-message');
-  const { get } = Object.getOwnPropertyDescriptor(TcpStream.prototype, 'remoteAddress');
+  const { get } = Object.getOwnPropertyDescriptor(
+    Object.getPrototypeOf(TcpStream.prototype),
+    'remoteAddress',
+  );
   Object.defineProperty(TcpStream.prototype, 'remoteAddress', {
     get() {
       if (armed === 'next-accepted') {

@@ -1,5 +1,5 @@
 /**
- * One connection's bytes, whatever carries them: a TCP handle (tcp-stream.ts) or one of Node's sockets (socket-stream.ts).
+ * One connection’s bytes, whatever carries them: a handle (tcp-stream.ts, tls-stream.ts) or one of Node’s sockets (socket-stream.ts).
  */
 
 import type { Victim } from '../barrier.ts';

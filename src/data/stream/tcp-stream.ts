@@ -4,28 +4,23 @@
  * forgotten; only what it does not take is kept count of.
  */
 import { letGo } from '../barrier.ts';
-import type { ByteStream, StreamUser } from './byte-stream.ts';
+import type { StreamUser } from './byte-stream.ts';
+import { HandleStream, HIGH_WATER } from './handle-stream.ts';
 import { ReadMemory } from './read-memory.ts';
-import { Reading } from './reading.ts';
 import {
-  type AddressOut,
   bytesOfLastWrite,
   describeError,
   END_OF_FILE,
-  peerAddress,
   readResult,
   type StreamRequest,
-  shutdown,
   type TcpHandle,
   type WriteResult,
   writeBuffer,
+  writeText as writeLatin1,
   writePieces,
-  writeText,
 } from './tcp-handles.ts';
-import { type Chunk, READ_BYTES, type Sender, type ThreadIo } from './thread-io.ts';
+import { type Chunk, READ_BYTES, type ThreadIo } from './thread-io.ts';
 
-/** So much may wait for the system to take it before the user is asked to stop. */
-const HIGH_WATER = 64 * 1024;
 /** Up to here a copy is cheaper than lending. */
 const SHORT_BYTES = 16 * 1024;
 const STREAM = Symbol('stream');
@@ -63,96 +58,49 @@ function onWritten(this: StreamRequest, status: number): void {
   }
 }
 
-export class TcpStream implements ByteStream, Sender {
-  needsDrain = false;
-  readonly hasBareEnd = false;
-
+export class TcpStream extends HandleStream {
   readonly #handle: TcpHandle;
-  readonly #user: StreamUser;
-  readonly #io: ThreadIo;
   readonly #memory: ReadMemory;
-  readonly #reading: Reading;
   /** Bytes of writes that the system has not taken whole. */
   #pendingBytes = 0;
   /** Of the memory that they keep: a chunk is kept whole. */
   #keptBytes = 0;
-  /** Text that leaves at the end of the round. */
-  #queued = '';
-  #corked: (string | Buffer)[] | null = null;
-  #hasWriteFailed = false;
-  #isEnding = false;
-  #hasWriteEnded = false;
-  #hasReadEnded = false;
-  #isClosed = false;
 
   /** @param isNew whether the handle has no read buffer yet. */
   constructor(handle: TcpHandle, user: StreamUser, io: ThreadIo, isNew: boolean) {
+    super(handle, handle, user, io);
     this.#handle = handle;
-    this.#user = user;
-    this.#io = io;
     (handle as OwnedHandle)[STREAM] = this;
     handle.onread = onRead;
     if (isNew) handle.useUserBuffer(io.shared);
     this.#memory = new ReadMemory(io);
-    this.#reading = new Reading(handle, this, io.readTurns);
   }
 
   get unsentBytes(): number {
-    return this.#isClosed ? 0 : this.#queued.length + this.#handle.writeQueueSize;
+    return this.isClosed ? 0 : this.queued.length + this.#handle.writeQueueSize;
   }
 
   get heldBytes(): number {
-    return this.#queued.length + this.#keptBytes + this.#memory.size;
+    return this.queued.length + this.#keptBytes + this.#memory.size;
   }
 
   get isFlushed(): boolean {
-    return this.#queued === '' && this.#pendingBytes === 0;
-  }
-
-  get remoteAddress(): string | undefined {
-    return this.#isClosed ? undefined : peerAddress(this.#handle);
-  }
-
-  get localPort(): number | undefined {
-    const out: AddressOut = {};
-    return this.#isClosed || this.#handle.getsockname(out) !== 0 ? undefined : out.port;
-  }
-
-  get isReset(): boolean {
-    return !(this.#isEnding || this.#isClosed) && this.remoteAddress === undefined;
+    return this.queued === '' && this.#pendingBytes === 0;
   }
 
   // ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Called by the handle. @returns what it reads into from now on; undefined: what it did before. */
   read(result: number): Uint8Array | undefined {
-    if (this.#isClosed || result === 0) return undefined;
+    if (this.isClosed || result === 0) return undefined;
     if (result < 0) {
-      this.#endReading(result);
+      if (result === END_OF_FILE) this.endReading();
+      else this.close(describeError('read', result));
       return undefined;
     }
     const memory = this.#memory;
-    this.#reading.hand(this.#user, memory.lend(), result);
-    return memory.next(result, this.#isClosed);
-  }
-
-  #endReading(error: number): void {
-    if (error !== END_OF_FILE) {
-      this.#close(describeError('read', error));
-      return;
-    }
-    this.#hasReadEnded = true;
-    this.#reading.end();
-    this.#user.onEnd();
-    this.#closeIfEnded();
-  }
-
-  pause(): void {
-    this.#reading.pause();
-  }
-
-  resume(): void {
-    this.#reading.resume();
+    this.reading.hand(this.user, memory.lend(), result);
+    return memory.next(result, this.isClosed);
   }
 
   rest(): void {
@@ -161,30 +109,21 @@ export class TcpStream implements ByteStream, Sender {
 
   // ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  writeText(text: string): void {
-    if (this.#corked !== null) {
-      this.#corked.push(text);
-    } else if (this.#mayWrite) {
-      if (this.#queued === '') this.#io.flushLater(this);
-      this.#queued += text;
-    }
-  }
-
   flush(): void {
-    const text = this.#queued;
+    const text = this.queued;
     if (text === '') return;
-    this.#queued = '';
-    if (this.#mayWrite) this.#wrote(writeText(this.#handle, text), null, null);
+    this.queued = '';
+    if (this.mayWrite) this.#wrote(writeLatin1(this.#handle, text), null, null);
   }
 
   writeBytes(bytes: Buffer): void {
-    if (this.#corked !== null) this.#corked.push(bytes);
+    if (this.corked !== null) this.corked.push(bytes);
     else this.#writeNow(bytes, null);
   }
 
   writeBorrowed(buffer: Buffer, start: number, end: number): void {
-    const { lent } = this.#io;
-    if (this.#corked === null && lent?.bytes === buffer && end - start > SHORT_BYTES) {
+    const { lent } = this.io;
+    if (this.corked === null && lent?.bytes === buffer && end - start > SHORT_BYTES) {
       this.#writeNow(buffer.subarray(start, end), lent);
     } else {
       this.#writeCopy(buffer, start, end);
@@ -193,56 +132,48 @@ export class TcpStream implements ByteStream, Sender {
 
   #writeCopy(buffer: Buffer, start: number, end: number): void {
     const length = end - start;
-    if (this.#corked !== null || length <= SHORT_BYTES || length > READ_BYTES) {
+    if (this.corked !== null || length <= SHORT_BYTES || length > READ_BYTES) {
       this.writeBytes(Buffer.from(buffer.subarray(start, end)));
       return;
     }
-    const chunk = this.#io.take();
+    const chunk = this.io.take();
     buffer.copy(chunk.bytes, 0, start, end);
     this.#writeNow(chunk.bytes.subarray(0, length), chunk);
-    this.#io.giveBack(chunk);
+    this.io.giveBack(chunk);
   }
 
   /** What has waited for the end of the round leaves in the same system call. */
   #writeNow(bytes: Buffer, chunk: Chunk | null): void {
-    if (!this.#mayWrite) return;
-    const text = this.#queued;
+    if (!this.mayWrite) return;
+    const text = this.queued;
     if (text === '') {
       this.#wrote(writeBuffer(this.#handle, bytes), bytes, chunk);
     } else {
-      this.#queued = '';
+      this.queued = '';
       const pieces = [text, bytes];
       this.#wrote(writePieces(this.#handle, pieces), pieces, chunk);
     }
   }
 
-  cork(): void {
-    this.#corked ??= [];
-  }
-
   uncork(): void {
-    const pieces = this.#corked;
-    this.#corked = null;
+    const pieces = this.corked;
+    this.corked = null;
     if (pieces === null || pieces.length === 0) return;
     const [only] = pieces;
     if (pieces.length === 1) {
       if (typeof only === 'string') this.writeText(only);
       else this.#writeNow(only as Buffer, null);
-    } else if (this.#mayWrite) {
-      if (this.#queued !== '') pieces.unshift(this.#queued);
-      this.#queued = '';
+    } else if (this.mayWrite) {
+      if (this.queued !== '') pieces.unshift(this.queued);
+      this.queued = '';
       this.#wrote(writePieces(this.#handle, pieces), pieces, null);
     }
-  }
-
-  get #mayWrite(): boolean {
-    return !(this.#hasWriteFailed || this.#isEnding || this.#isClosed);
   }
 
   /** @param chunk where `bytes` lie, if it is one of the thread's chunks. */
   #wrote(result: WriteResult, bytes: unknown, chunk: Chunk | null): void {
     if (result === 0) return;
-    if (typeof result === 'number') this.#failWriting(describeError('write', result));
+    if (typeof result === 'number') this.failWriting(describeError('write', result));
     else this.#keep(result as PendingWrite, bytes, chunk);
   }
 
@@ -270,72 +201,32 @@ export class TcpStream implements ByteStream, Sender {
   written(length: number, held: number, chunk: Chunk | null, status: number): void {
     if (chunk !== null) {
       chunk.writes--;
-      this.#io.giveBack(chunk);
+      this.io.giveBack(chunk);
     }
     this.#pendingBytes -= length;
     this.#keptBytes -= held;
-    if (this.#isClosed) return;
+    if (this.isClosed) return;
     if (status < 0) {
-      this.#failWriting(describeError('write', status));
+      this.failWriting(describeError('write', status));
     } else if (this.#pendingBytes === 0) {
-      this.#noticeDrained();
+      if (this.isEnding) this.shutDown();
+      this.noticeDrained();
     }
-  }
-
-  #noticeDrained(): void {
-    if (this.#isEnding) this.#endWriting();
-    if (!this.needsDrain) return;
-    this.needsDrain = false;
-    this.#user.onDrain();
-  }
-
-  #failWriting(detail: string): void {
-    if (this.#hasWriteFailed) return;
-    this.#hasWriteFailed = true;
-    this.needsDrain = false;
-    process.nextTick(() => {
-      try {
-        if (!this.#isClosed) this.#user.onWriteFailed(detail);
-      } catch (error) {
-        this.onCrashed(error);
-      }
-    });
   }
 
   // ── Closing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   end(): void {
-    if (this.#isEnding || this.#isClosed) return;
+    if (this.isEnding || this.isClosed) return;
     this.uncork();
     this.flush();
-    this.#isEnding = true;
-    if (this.#pendingBytes === 0) this.#endWriting();
-  }
-
-  /** Only once nothing waits: a connection on which an end is under way can't be reset any more. */
-  #endWriting(): void {
-    shutdown(this.#handle, () => {
-      try {
-        this.#hasWriteEnded = true;
-        this.#closeIfEnded();
-      } catch (error) {
-        this.onCrashed(error);
-      }
-    });
-  }
-
-  #closeIfEnded(): void {
-    if (this.#hasReadEnded && this.#hasWriteEnded) this.#close('the connection closed');
-  }
-
-  #close(detail: string): void {
-    if (this.#isClosed) return;
-    this.destroy();
-    this.#user.onClosed(detail);
+    this.isEnding = true;
+    // Only once nothing waits: a connection on which an end is under way can't be reset any more.
+    if (this.#pendingBytes === 0) this.shutDown();
   }
 
   destroy(): void {
-    if (this.#isClosed) return;
+    if (this.isClosed) return;
     try {
       this.#leave();
     } finally {
@@ -345,10 +236,10 @@ export class TcpStream implements ByteStream, Sender {
 
   /** An exception came out of a callback: the user lets go, and the handle is closed whatever the user has done. */
   onCrashed(error: unknown): void {
-    this.#io.lent = null;
-    this.#user.onCrashed(error);
-    this.#isClosed = true;
-    this.#reading.end();
+    this.io.lent = null;
+    this.user.onCrashed(error);
+    this.isClosed = true;
+    this.reading.end();
     letGo(() => this.#memory.leave());
     this.#handle.close();
   }
@@ -358,23 +249,19 @@ export class TcpStream implements ByteStream, Sender {
     try {
       this.flush();
     } finally {
-      this.#isClosed = true;
-      this.#reading.end();
+      this.isClosed = true;
+      this.reading.end();
       this.#memory.leave();
     }
   }
 
   reset(): void {
-    if (this.#isClosed) return;
+    if (this.isClosed) return;
     try {
       this.#leave();
     } finally {
       // Not possible in the middle of an end in order.
       if (this.#handle.reset() !== 0) this.#handle.close();
     }
-  }
-
-  enableTcpKeepAlive(idleMs: number): void {
-    if (!this.#isClosed) this.#handle.setKeepAlive(true, Math.ceil(idleMs / 1000));
   }
 }

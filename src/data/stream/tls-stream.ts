@@ -3,22 +3,12 @@
  * time (tls-writer.ts); what comes meanwhile waits, and then leaves as one.
  */
 import { letGo } from '../barrier.ts';
-import type { ByteStream, StreamUser } from './byte-stream.ts';
-import { Reading } from './reading.ts';
-import {
-  type AddressOut,
-  describeError,
-  END_OF_FILE,
-  peerAddress,
-  readResult,
-  shutdown,
-} from './tcp-handles.ts';
-import type { Sender, ThreadIo } from './thread-io.ts';
+import type { StreamUser } from './byte-stream.ts';
+import { HandleStream, HIGH_WATER } from './handle-stream.ts';
+import { describeError, END_OF_FILE, readResult } from './tcp-handles.ts';
+import type { ThreadIo } from './thread-io.ts';
 import { closeTls, hasEndedBelow, listenTo, resetTls, type TlsHandle } from './tls-handles.ts';
 import { TlsWriter, type TlsWriterUser } from './tls-writer.ts';
-
-/** So much may wait for the system to take it before the user is asked to stop. */
-const HIGH_WATER = 64 * 1024;
 
 const STREAM = Symbol('stream');
 
@@ -46,45 +36,29 @@ function onError(this: TlsHandle, error: Error): void {
 
 function ignore(): void {}
 
-export class TlsStream implements ByteStream, Sender, TlsWriterUser {
-  needsDrain = false;
-  hasBareEnd = false;
-
+export class TlsStream extends HandleStream implements TlsWriterUser {
   readonly #handle: TlsHandle;
   readonly #writer: TlsWriter;
-  readonly #user: StreamUser;
-  readonly #io: ThreadIo;
-  readonly #reading: Reading;
-  /** Text that leaves at the end of the round. */
-  #queued = '';
-  /** What was written while a write was under way, in order; `#queued` comes behind it. */
+  /** What was written while a write was under way, in order; `queued` comes behind it. */
   #waiting: (string | Buffer)[] | null = null;
   #waitingBytes = 0;
-  #corked: (string | Buffer)[] | null = null;
-  #hasWriteFailed = false;
-  #isEnding = false;
   #isShuttingDown = false;
-  #hasWriteEnded = false;
-  #hasReadEnded = false;
-  #isClosed = false;
   #leavesByReset = false;
   #isHandleClosed = false;
 
   /** The handshake is done, and the handle reads into the thread's shared buffer. */
   constructor(handle: TlsHandle, user: StreamUser, io: ThreadIo) {
+    super(handle, handle.carrier, user, io);
     this.#handle = handle;
     this.#writer = new TlsWriter(handle, this);
-    this.#user = user;
-    this.#io = io;
     (handle as OwnedHandle)[STREAM] = this;
     handle.onread = onRead;
     listenTo(handle, onError, ignore);
-    this.#reading = new Reading(handle, this, io.readTurns);
   }
 
   get unsentBytes(): number {
-    if (this.#isClosed) return 0;
-    return this.#queued.length + this.#waitingBytes + this.#writer.unsentBytes;
+    if (this.isClosed) return 0;
+    return this.queued.length + this.#waitingBytes + this.#writer.unsentBytes;
   }
 
   get heldBytes(): number {
@@ -92,94 +66,64 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
   }
 
   get isFlushed(): boolean {
-    return this.#queued === '' && this.#waiting === null && !this.#writer.isAwaited;
-  }
-
-  get remoteAddress(): string | undefined {
-    return this.#isClosed ? undefined : peerAddress(this.#handle.carrier);
-  }
-
-  get localPort(): number | undefined {
-    const out: AddressOut = {};
-    const isKnown = !this.#isClosed && this.#handle.carrier.getsockname(out) === 0;
-    return isKnown ? out.port : undefined;
-  }
-
-  get isReset(): boolean {
-    return !(this.#isEnding || this.#isClosed) && this.remoteAddress === undefined;
+    return this.queued === '' && this.#waiting === null && !this.#writer.isAwaited;
   }
 
   // ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Called by the handle. A record is 16 KiB at most, so no part of a body is worth memory of its own. */
   read(result: number): void {
-    if (this.#isClosed || result === 0) return;
+    if (this.isClosed || result === 0) return;
     if (result > 0) {
-      this.#reading.hand(this.#user, this.#io.shared, result);
+      this.reading.hand(this.user, this.io.shared, result);
     } else if (result !== END_OF_FILE) {
-      this.#close(describeError('read', result));
-    } else if (!this.#hasReadEnded) {
-      this.#hasReadEnded = true;
+      this.close(describeError('read', result));
+    } else if (!this.hasReadEnded) {
       // While nothing is read, a FIN is not told.
-      this.hasBareEnd = this.#reading.isOn && hasEndedBelow(this.#handle);
-      this.#reading.end();
-      this.#user.onEnd();
-      this.#closeIfEnded();
+      this.hasBareEnd = this.reading.isOn && hasEndedBelow(this.#handle);
+      this.endReading();
     }
   }
 
   /** Called by the handle: what comes can't be read. */
   fail(error: Error): void {
-    this.#hasWriteFailed = true;
-    this.#close(error.message);
-  }
-
-  pause(): void {
-    this.#reading.pause();
-  }
-
-  resume(): void {
-    this.#reading.resume();
+    this.hasWriteFailed = true;
+    this.close(error.message);
   }
 
   rest(): void {}
 
   // ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  writeText(text: string): void {
-    if (this.#corked !== null) {
-      this.#corked.push(text);
-    } else if (this.#mayWrite) {
-      if (this.#queued === '') this.#io.flushLater(this);
-      this.#queued += text;
-      this.#noteWaiting();
-    }
+  override writeText(text: string): void {
+    super.writeText(text);
+    this.#noteWaiting();
   }
 
   flush(): void {
     if (this.#isHandleClosed) return;
-    if (this.#isClosed) {
+    if (this.isClosed) {
       this.#writeRest();
       this.#closeHandle();
       return;
     }
-    if (this.#queued !== '') this.#writeRest();
-    if (this.#isEnding) this.#endWriting(true);
+    if (this.queued !== '') this.#writeRest();
+    if (this.isEnding) this.#endWriting(true);
   }
 
   /** All that waits leaves in one write; if one is under way, behind that. */
   #writeRest(): void {
-    if (this.#hasWriteFailed || this.#writer.isBusy()) return;
+    if (this.hasWriteFailed || this.#writer.isBusy()) return;
     const waiting = this.#waiting;
     if (waiting === null) {
-      const text = this.#queued;
+      const text = this.queued;
       if (text === '') return;
-      this.#queued = '';
+      this.queued = '';
       this.#writer.writeText(text);
       this.#noteWrite(text.length);
     } else {
-      if (this.#queued !== '') waiting.push(this.#queued);
-      this.#queued = '';
+      if (this.queued !== '') waiting.push(this.queued);
+      this.queued = '';
       this.#waiting = null;
       this.#waitingBytes = 0;
       this.#writeAll(waiting);
@@ -187,48 +131,40 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
   }
 
   writeBytes(bytes: Buffer): void {
-    if (this.#corked !== null) this.#corked.push(bytes);
+    if (this.corked !== null) this.corked.push(bytes);
     else if (this.#writer.isBusy()) this.#wait(bytes);
     else this.#writeNow(bytes);
   }
 
   writeBorrowed(buffer: Buffer, start: number, end: number): void {
     const bytes = buffer.subarray(start, end);
-    if (this.#corked !== null || this.#writer.isBusy()) this.writeBytes(Buffer.from(bytes));
+    if (this.corked !== null || this.#writer.isBusy()) this.writeBytes(Buffer.from(bytes));
     else this.#writeNow(bytes);
   }
 
-  cork(): void {
-    this.#corked ??= [];
-  }
-
   uncork(): void {
-    const pieces = this.#corked;
-    this.#corked = null;
+    const pieces = this.corked;
+    this.corked = null;
     if (pieces === null || pieces.length === 0) return;
     const [only] = pieces;
     if (pieces.length === 1 && typeof only === 'string') {
       this.writeText(only);
     } else if (this.#writer.isBusy()) {
       for (const piece of pieces) this.#wait(piece);
-    } else if (this.#mayWrite) {
-      if (this.#queued !== '') pieces.unshift(this.#queued);
-      this.#queued = '';
+    } else if (this.mayWrite) {
+      if (this.queued !== '') pieces.unshift(this.queued);
+      this.queued = '';
       this.#writeAll(pieces);
     }
   }
 
-  get #mayWrite(): boolean {
-    return !(this.#hasWriteFailed || this.#isEnding || this.#isClosed);
-  }
-
   #wait(piece: string | Buffer): void {
-    if (!this.#mayWrite || piece.length === 0) return;
+    if (!this.mayWrite || piece.length === 0) return;
     this.#waiting ??= [];
-    if (this.#queued !== '') {
-      this.#waiting.push(this.#queued);
-      this.#waitingBytes += this.#queued.length;
-      this.#queued = '';
+    if (this.queued !== '') {
+      this.#waiting.push(this.queued);
+      this.#waitingBytes += this.queued.length;
+      this.queued = '';
     }
     this.#waiting.push(piece);
     this.#waitingBytes += piece.length;
@@ -237,19 +173,19 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
 
   /** What comes while a write is under way waits for its end, piece by piece: short ones are many. */
   #noteWaiting(): void {
-    const waits = this.#queued.length + this.#waitingBytes;
+    const waits = this.queued.length + this.#waitingBytes;
     if (waits >= HIGH_WATER && this.#writer.isAwaited) this.needsDrain = true;
   }
 
   /** What has waited for the end of the round leaves in the same records. */
   #writeNow(bytes: Buffer): void {
-    if (!this.#mayWrite || bytes.length === 0) return;
-    const text = this.#queued;
+    if (!this.mayWrite || bytes.length === 0) return;
+    const text = this.queued;
     if (text === '') {
       this.#writer.writeBytes(bytes);
       this.#noteWrite(bytes.length);
     } else {
-      this.#queued = '';
+      this.queued = '';
       this.#writeAll([text, bytes]);
     }
   }
@@ -269,42 +205,27 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
   /** Called by the writer. */
   written(status: number): void {
     if (this.#isHandleClosed) return;
-    if (status < 0) this.#failWriting(describeError('write', status));
+    if (status < 0) this.failWriting(describeError('write', status));
     else this.#writeRest();
-    if (this.#isClosed) this.#closeHandle();
-    else if (!this.#writer.isAwaited) this.#noticeDrained();
+    if (this.isClosed) this.#closeHandle();
+    if (this.isClosed || this.#writer.isAwaited) return;
+    if (this.isEnding) this.#endWriting(false);
+    this.noticeDrained();
   }
 
-  #noticeDrained(): void {
-    if (this.#isEnding) this.#endWriting(false);
-    if (!this.needsDrain) return;
-    this.needsDrain = false;
-    this.#user.onDrain();
-  }
-
-  /** Told later: never within a write. */
-  #failWriting(detail: string): void {
-    if (this.#hasWriteFailed) return;
-    this.#hasWriteFailed = true;
-    this.needsDrain = false;
-    this.#queued = '';
+  protected override failWriting(detail: string): void {
+    super.failWriting(detail);
+    this.queued = '';
     this.#waiting = null;
     this.#waitingBytes = 0;
-    process.nextTick(() => {
-      try {
-        if (!this.#isClosed) this.#user.onWriteFailed(detail);
-      } catch (error) {
-        this.onCrashed(error);
-      }
-    });
   }
 
   // ── Closing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   end(): void {
-    if (this.#isEnding || this.#isClosed) return;
+    if (this.isEnding || this.isClosed) return;
     this.uncork();
-    this.#isEnding = true;
+    this.isEnding = true;
     this.#writeRest();
     this.#endWriting(false);
   }
@@ -316,28 +237,11 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
   #endWriting(isLate: boolean): void {
     if (this.#isShuttingDown || this.#writer.isBusy()) return;
     if (!isLate && this.#writer.hasBytesUnderWay) {
-      this.#io.flushLater(this);
+      this.io.flushLater(this);
       return;
     }
     this.#isShuttingDown = true;
-    shutdown(this.#handle, () => {
-      try {
-        this.#hasWriteEnded = true;
-        this.#closeIfEnded();
-      } catch (error) {
-        this.onCrashed(error);
-      }
-    });
-  }
-
-  #closeIfEnded(): void {
-    if (this.#hasReadEnded && this.#hasWriteEnded) this.#close('the connection closed');
-  }
-
-  #close(detail: string): void {
-    if (this.#isClosed) return;
-    this.destroy();
-    this.#user.onClosed(detail);
+    this.shutDown();
   }
 
   destroy(): void {
@@ -350,16 +254,16 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
 
   /** What was written has been written: it leaves first, as far as the system takes it. */
   #leave(isReset: boolean): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#reading.end();
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.reading.end();
     this.#leavesByReset = isReset;
     try {
       this.#writeRest();
     } finally {
       if (this.#isRestNear) {
         this.#handle.readStop();
-        this.#io.flushLater(this);
+        this.io.flushLater(this);
       } else {
         this.#closeHandle();
       }
@@ -368,7 +272,7 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
 
   /** Something waits for a write that is nearly over. */
   get #isRestNear(): boolean {
-    const isSomethingLeft = this.#queued !== '' || this.#waiting !== null;
+    const isSomethingLeft = this.queued !== '' || this.#waiting !== null;
     return isSomethingLeft && this.#writer.isAwaited && this.#writer.isNearlyDone;
   }
 
@@ -379,15 +283,11 @@ export class TlsStream implements ByteStream, Sender, TlsWriterUser {
     else closeTls(this.#handle);
   }
 
-  enableTcpKeepAlive(idleMs: number): void {
-    if (!this.#isClosed) this.#handle.carrier.setKeepAlive(true, Math.ceil(idleMs / 1000));
-  }
-
   /** An exception came out of a callback: the user lets go, and the handle is closed whatever the user has done. */
   onCrashed(error: unknown): void {
-    this.#user.onCrashed(error);
-    this.#isClosed = true;
-    this.#reading.end();
+    this.user.onCrashed(error);
+    this.isClosed = true;
+    this.reading.end();
     letGo(() => this.#closeHandle());
   }
 }
