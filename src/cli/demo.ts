@@ -10,12 +10,11 @@ import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts'
 import { contextOf } from './run.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 
-const USAGE = `Usage: fairlead demo [--port 8080] [--admin-port 9000]
+const USAGE = `Usage: fairlead demo [--port 8080] [--admin-port 9000] [--backend-port 8081]
 
 Runs the proxy with three sample backends, on ports 8081, 8082 and 8083 or the next free ones. Ctrl-C ends it all.
 `;
 
-const FIRST_BACKEND_PORT = 8081;
 const NAMES = ['backend-1', 'backend-2', 'backend-3'] as const;
 
 export function runDemo(args: readonly string[], held: HeldSignals): Promise<number> {
@@ -23,6 +22,7 @@ export function runDemo(args: readonly string[], held: HeldSignals): Promise<num
     const { values, positionals } = parseFlags(args, {
       port: { type: 'string', short: 'p' },
       'admin-port': { type: 'string' },
+      'backend-port': { type: 'string' },
       help: { type: 'boolean', short: 'h' },
     });
     if (values.help === true) {
@@ -32,18 +32,23 @@ export function runDemo(args: readonly string[], held: HeldSignals): Promise<num
     if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
     const proxy = wholeNumber('--port', values.port ?? '8080', 1, 65_535);
     const admin = wholeNumber('--admin-port', values['admin-port'] ?? '9000', 1, 65_535);
+    const firstBackend = wholeNumber('--backend-port', values['backend-port'] ?? '8081', 1, 65_533);
     if (proxy === admin) throw new UsageError('--admin-port must differ from --port');
-    return demonstrate({ proxy, admin }, held);
+    return demonstrate({ proxy, admin }, firstBackend, held);
   });
 }
 
-async function demonstrate(ports: DemoPorts, held: HeldSignals): Promise<number> {
+async function demonstrate(
+  ports: DemoPorts,
+  firstBackend: number,
+  held: HeldSignals,
+): Promise<number> {
   const stop = new StopSignals();
   held.handOn(STOP_SIGNALS);
   held.giveBack(CARE_SIGNALS);
   const processes = new DemoBackends(fileURLToPath(new URL('main.js', import.meta.url)));
   try {
-    const backends = await startBackends(processes, ports);
+    const backends = await startBackends(processes, ports, firstBackend);
     if (stop.isRequested) return EXIT_FINE;
     return await serve(inputFor(ports, backends), stop, demoGuide(ports, backends));
   } catch (error) {
@@ -69,11 +74,15 @@ async function serve(input: LoadInput, stop: StopSignals, text: string): Promise
   return running.exited;
 }
 
-async function startBackends(processes: DemoBackends, ports: DemoPorts): Promise<DemoBackend[]> {
+async function startBackends(
+  processes: DemoBackends,
+  ports: DemoPorts,
+  firstPort: number,
+): Promise<DemoBackend[]> {
   const taken = new Set([ports.proxy, ports.admin]);
   const backends: DemoBackend[] = [];
   for (const [index, name] of NAMES.entries()) {
-    const wanted = FIRST_BACKEND_PORT + index;
+    const wanted = firstPort + index;
     const after = backends.at(-1)?.port ?? 0;
     const backend = await processes.start(name, Math.max(wanted, after + 1), taken);
     if (backend.port !== wanted) {

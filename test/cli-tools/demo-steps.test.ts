@@ -47,7 +47,10 @@ function spread(shown: string): Record<string, number> {
 
 test('each step of the demo shows what it says', async () => {
   const ports = { port: await freePort(), adminPort: await freePort() };
+  // Another demo would take the port of the backend that is killed, and bring it back.
+  const backends = ['--backend-port', String(Math.min(await freePort(), 65_000))];
   const args = ['demo', '--port', String(ports.port), '--admin-port', String(ports.adminPort)];
+  args.push(...backends);
   const demo = await startFairlead({ args, ports });
   await waitFor(() => demo.output().includes('Ctrl-C ends it all'));
   const guide = demo.output();
