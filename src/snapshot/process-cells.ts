@@ -20,7 +20,9 @@ export const P_HELD = 6;
 /** When the log was last told of each thing that it is told of now and then. */
 export const P_TOLD = 7;
 const TOPICS = 7;
-const P_HEADER_CELLS = P_TOLD + TOPICS;
+/** Clients that threads are about to send away, because there are more than there are places. */
+export const P_LEAVING = P_TOLD + TOPICS;
+const P_HEADER_CELLS = P_LEAVING + 1;
 export const P_HEADER_BYTES = 64;
 // Int32 gauges of one thread.
 export const PS_CLIENTS = 0;
@@ -31,8 +33,9 @@ export const PS_BEATS = 3;
 export const PS_HELD = 4;
 /** Clients that would make room for others. */
 export const PS_IDLE = 5;
+export const PS_LEAVING = 6;
 /** An even number: what follows is aligned to 8 bytes. */
-const PS_COUNT = 6;
+const PS_COUNT = 8;
 export const PF_ACCEPTED = 0;
 export const PF_LOG_LINES_DROPPED = 1;
 export const PF_QUEUED = 2;

@@ -11,6 +11,7 @@ import {
   P_GATE_OPENS_AT,
   P_HELD,
   P_IN_LINE,
+  P_LEAVING,
   P_QUEUED,
   P_ROUND_ROBIN,
   P_TOLD,
@@ -39,6 +40,7 @@ import {
   PS_HELD,
   PS_IDLE,
   PS_IN_LINE,
+  PS_LEAVING,
   PS_QUEUED,
   processHeader,
   processShare,
@@ -117,6 +119,11 @@ export class ProcessCounters {
     return Atomics.load(this.#header, P_CLIENTS);
   }
 
+  /** Those of this thread. */
+  get ownClients(): number {
+    return this.#share[PS_CLIENTS] as number;
+  }
+
   /** So many clients of this thread are idle. */
   setIdleClients(count: number): void {
     this.#share[PS_IDLE] = count;
@@ -125,6 +132,36 @@ export class ProcessCounters {
   /** What the other threads said of theirs, a tick ago at most. */
   get idleClientsElsewhere(): number {
     return this.#others.reduce((sum, share) => sum + (share[PS_IDLE] as number), 0);
+  }
+
+  /**
+   * Claims this thread's share of the clients that are more than `limit`: it is to send away so many of its own, and no
+   * other thread does it for them. What it had claimed before is given back.
+   */
+  claimLeavers(limit: number): number {
+    const share = this.#share;
+    this.settleLeavers(share[PS_LEAVING] as number);
+    const idle = share[PS_IDLE] as number;
+    if (idle === 0) return 0;
+    for (;;) {
+      // In this order: whoever leaves in between was claimed by somebody, so too few are claimed at worst.
+      const claimed = Atomics.load(this.#header, P_LEAVING);
+      const over = this.clients - claimed - limit;
+      if (over <= 0) return 0;
+      const all = idle + this.idleClientsElsewhere;
+      const count = Math.min(idle, Math.ceil((over * idle) / all));
+      const seen = Atomics.compareExchange(this.#header, P_LEAVING, claimed, claimed + count);
+      if (seen !== claimed) continue;
+      share[PS_LEAVING] = count;
+      return count;
+    }
+  }
+
+  /** Of those that were claimed, so many are gone, or stay after all. */
+  settleLeavers(count: number): void {
+    if (count === 0) return;
+    (this.#share[PS_LEAVING] as number) -= count;
+    Atomics.sub(this.#header, P_LEAVING, count);
   }
 
   clientRefused(refusal: Refusal): void {

@@ -8,6 +8,7 @@ import {
   P_HEADER_BYTES,
   P_HELD,
   P_IN_LINE,
+  P_LEAVING,
   P_QUEUED,
   PF_ACCEPTED,
   PF_ACCEPTS_FAILED,
@@ -34,6 +35,7 @@ import {
   PS_CLIENTS,
   PS_HELD,
   PS_IN_LINE,
+  PS_LEAVING,
   PS_QUEUED,
   processHeader,
   processShare,
@@ -162,5 +164,6 @@ export function giveBackProcessShare(buffer: SharedArrayBuffer, threadIndex: num
   Atomics.sub(header, P_QUEUED, share[PS_QUEUED] as number);
   Atomics.sub(header, P_IN_LINE, share[PS_IN_LINE] as number);
   Atomics.sub(header, P_HELD, share[PS_HELD] as number);
+  Atomics.sub(header, P_LEAVING, share[PS_LEAVING] as number);
   share.fill(0);
 }

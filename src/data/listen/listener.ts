@@ -41,7 +41,7 @@ export class Listener implements TlsAcceptorUser {
   constructor(context: DataContext, material: TlsMaterial | undefined, ticketKeys: Uint8Array) {
     this.#context = context;
     context.heldMemory.watch(() => this.#connections.keys());
-    this.#places = new Places(context, () => this.#closeIdle());
+    this.#places = new Places(context, this.#idle);
     this.#tls =
       material === undefined ? null : new TlsAcceptor(material, ticketKeys, context.io, this);
     // Who leaves within the TLS handshake has left: half-open only from its end on.
@@ -93,19 +93,13 @@ export class Listener implements TlsAcceptorUser {
       if (connection.deadlineMs <= nowMs) guarded(connection, () => connection.onDeadline());
       if (connection.isPaused) guarded(connection, () => connection.look(nowMs));
     }
-    this.#context.barrier.run('the tick of places', () =>
-      this.#places.tick(this.#idle.count(nowMs)),
-    );
+    this.#context.barrier.run('the tick of places', () => this.#places.tick(nowMs));
     this.#context.barrier.run('the weighing of memory', () => this.#context.heldMemory.weigh());
   }
 
   /** Makes room for something else that needs a descriptor. @returns whether a client was idle */
   makeRoom(): boolean {
     return this.#places.closeIdle('descriptors');
-  }
-
-  #closeIdle(): boolean {
-    return this.#idle.closeOldest(this.#context.nowMs);
   }
 
   *#clients(): Generator<MayBeIdle> {

@@ -8,6 +8,7 @@ import type { Scarce } from '../../snapshot/process-cells.ts';
 import { clientNetwork } from '../limit/client-network.ts';
 import type { DataContext } from '../relay/context.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
+import type { IdleClients } from './idle-clients.ts';
 import { PlacesLog } from './places-log.ts';
 
 /** So long the thread stands still when it can't accept, and has nothing to give back: it would be told again at once. */
@@ -16,13 +17,13 @@ const pauseCell = new Int32Array(new SharedArrayBuffer(4));
 
 export class Places {
   readonly #context: DataContext;
-  readonly #closeIdle: () => boolean;
+  readonly #idle: IdleClients;
   readonly #log: PlacesLog;
 
-  /** @param closeIdle closes one idle client of this thread, if there is one. */
-  constructor(context: DataContext, closeIdle: () => boolean) {
+  /** @param idle those of this thread. */
+  constructor(context: DataContext, idle: IdleClients) {
     this.#context = context;
-    this.#closeIdle = closeIdle;
+    this.#idle = idle;
     this.#log = new PlacesLog(context);
   }
 
@@ -55,21 +56,27 @@ export class Places {
 
   /** @returns whether one of this thread was idle. */
   closeIdle(scarce: Scarce): boolean {
-    if (!this.#closeIdle()) return false;
+    if (!this.#idle.closeOldest(this.#context.nowMs)) return false;
     this.#context.counters.idleClientClosed(scarce);
     this.#log.idleClosed(scarce);
     return true;
   }
 
-  /** Says how many clients of this thread are idle, and sends them away where there are more than there are places. */
-  tick(idleClients: number): void {
+  /** Says how many clients of this thread are idle, and sends its share away where there are more than there are places. */
+  tick(nowMs: number): void {
     const { counters, view } = this.#context;
-    counters.setIdleClients(idleClients);
     const { clientConnections: limit } = view.snapshot.limits;
+    // Where places are never short nobody asks, and to count them would cost each tick its time.
+    counters.setIdleClients(limit === 0 ? 0 : this.#idle.count(nowMs));
     if (limit === 0) return;
-    for (let over = counters.clients - limit; over > 0; over--) {
-      if (!this.closeIdle('limit')) break;
-    }
+    const share = counters.claimLeavers(limit);
+    if (share === 0) return;
+    const before = counters.ownClients;
+    let closed = 0;
+    while (closed < share && this.closeIdle('limit')) closed++;
+    // The places of the others are given back later: until the next tick they count as claimed.
+    const isLeaving = closed - (before - counters.ownClients);
+    counters.settleLeavers(share - isLeaving);
   }
 
   /**
