@@ -61,8 +61,10 @@ export class TlsStream extends HandleStream implements TlsWriterUser {
     return this.queued.length + this.#waitingBytes + this.#writer.unsentBytes;
   }
 
+  /** With what OpenSSL sends by itself: it answers each KeyUpdate that asks for one, and a peer need not read the answers. */
   get heldBytes(): number {
-    return this.unsentBytes;
+    if (this.isClosed) return 0;
+    return this.queued.length + this.#waitingBytes + this.#handle.writeQueueSize;
   }
 
   get isFlushed(): boolean {
