@@ -123,6 +123,19 @@ export class Drains {
     this.#drains.delete(id);
   }
 
+  /**
+   * The config does not list the backend any more, and so its drain is over. What is in flight there keeps the time that it was
+   * given, and no more if the deadline was to cut it.
+   * @returns whether it was draining
+   */
+  endWithBackend(id: number): boolean {
+    const drain = this.#drains.get(id);
+    if (drain === undefined) return false;
+    this.#drains.delete(id);
+    if (!drain.cutsRequests) clearTimeout(drain.timer);
+    return true;
+  }
+
   /** What is in flight there is not waited for any longer. It may have been removed. */
   cutOff(id: number): void {
     this.#tell({ kind: 'cut-backend', backendId: id });
@@ -176,6 +189,10 @@ export class Drains {
   }
 
   async #end(id: number, drain: Drain): Promise<void> {
+    if (this.#drains.get(id) !== drain) {
+      this.cutOff(id);
+      return;
+    }
     // Nothing comes any more before what is there is cut.
     await this.#finish(id, drain);
     if (drain.cutsRequests && this.#drains.get(id) === drain) this.cutOff(id);

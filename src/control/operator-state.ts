@@ -83,8 +83,8 @@ export function withEntry(
 
 /**
  * Fits the state to the URLs that the config lists now: new ones get ids in their order, entries of URLs that are no
- * longer listed lose their id, and are forgotten unless an operator changed something about them. A removal is over
- * when the config no longer lists the URL: whoever lists it again later wants it back.
+ * longer listed lose their id, and are forgotten unless an operator changed something about them. A removal, also one that
+ * is under way, is over when the config no longer lists the URL: whoever lists it again later wants it back.
  */
 export function fitToConfig(state: OperatorState, configUrls: readonly string[]): OperatorState {
   const listed = new Set(configUrls);
@@ -92,8 +92,9 @@ export function fitToConfig(state: OperatorState, configUrls: readonly string[])
   let nextId = state.nextId;
   for (const entry of state.entries.values()) {
     if (entry.source === 'api' || listed.has(entry.url)) entries.set(entry.url, entry);
-    else if (isChange(entry) && !entry.isRemoved)
+    else if (isChange(entry) && !(entry.isRemoved || entry.isLeaving)) {
       entries.set(entry.url, { ...entry, id: undefined });
+    }
   }
   for (const url of configUrls) {
     const entry = entries.get(url);

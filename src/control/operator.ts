@@ -114,7 +114,7 @@ export class Operator {
       ...this.#fate(terms),
     });
     this.#stopLeaving(id);
-    this.#drains.start(id, drainMs, sessions);
+    this.#drains.start(id, drainMs, sessions, cutsRequests);
     const deadline = performance.now() + drainMs;
     const poll = setInterval(() => {
       if (!this.#drains.isDrained(backend) && performance.now() < deadline) return;
@@ -184,10 +184,24 @@ export class Operator {
   async reload(load: () => Promise<Settings>, precondition?: Precondition): Promise<boolean> {
     return this.#inTurn(async () => {
       precondition?.(this.#registry.generation);
-      const hasChanged = this.#registry.applyConfig(await load());
-      if (hasChanged) await this.#publish();
-      return hasChanged;
+      const settings = await load();
+      const before = this.#registry.backends();
+      const hasChanged = this.#registry.applyConfig(settings);
+      if (!hasChanged) return false;
+      for (const backend of before) {
+        if (this.#registry.backend(backend.id) === undefined) this.#wentByReload(backend);
+      }
+      await this.#publish();
+      return true;
     });
+  }
+
+  /** Who had been told that it drains hears that this is over. */
+  #wentByReload({ id, address: { url } }: Backend): void {
+    this.#stopLeaving(id);
+    if (!this.#drains.endWithBackend(id)) return;
+    const message = `${url} was draining, and is removed by the config`;
+    this.#log.info('backend.removed', message, { backend: url, id, by: 'reload' });
   }
 
   /** Leaves backends that are on their way out as they are: they are gone after a restart. */
