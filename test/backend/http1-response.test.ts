@@ -9,7 +9,8 @@ const LIMITS = { requestLineBytes: 1_000, headBytes: 4_000, fields: 20, isLenien
 /** A response that is read by nobody, and the parsers that are lent to it. */
 function response() {
   const lent = new Set<HeadParser>();
-  const it = new Http1Response({} as BackendConnection, {
+  const connection = {} as BackendConnection;
+  const it = new Http1Response(connection, {
     borrowResponseParser: () => {
       const parser = new HeadParser('response', LIMITS);
       lent.add(parser);
@@ -33,7 +34,7 @@ function response() {
     onCrashed: say('crashed'),
   };
   it.begin(user, false, 'websocket');
-  return { it, lent, said };
+  return { it, lent, said, user, connection };
 }
 
 function receive(it: Http1Response, text: string): void {
@@ -52,3 +53,19 @@ test.each([[1_000], [20], [1]])(
     expect([lent.size, it.heldBytes]).toEqual([0, 0]);
   },
 );
+
+test('how long a connection may be idle is what its last response says, and not one before', () => {
+  const { it, user, connection } = response();
+  const limits = [
+    'Keep-Alive: timeout=5',
+    'X: y',
+    'Keep-Alive: timeout=3',
+    'Keep-Alive: max=9',
+  ].map((field) => {
+    it.begin(user, false, '');
+    receive(it, `HTTP/1.1 200 OK\r\nContent-Length: 0\r\n${field}\r\n\r\n`);
+    return connection.keepAliveLimitMs;
+  });
+  const { POSITIVE_INFINITY } = Number;
+  expect(limits).toEqual([4_000, POSITIVE_INFINITY, 2_000, POSITIVE_INFINITY]);
+});

@@ -69,7 +69,7 @@ export class BackendConnection implements ConnectUser, Settling {
   #hasSecondTry = true;
   /** While idle: when it must not be used any more, on the precise clock: the backend's own goes on while we stand still. */
   idleUntilMs = 0;
-  /** The limit that the backend stated in its Keep-Alive field, in ms; Infinity when it did not. */
+  /** Of the last response that left it open: what its Keep-Alive field says, in ms; Infinity when it says nothing. */
   keepAliveLimitMs = Number.POSITIVE_INFINITY;
   /** On the precise clock too. */
   openedAtMs = 0;

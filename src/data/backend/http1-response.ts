@@ -201,7 +201,7 @@ export class Http1Response {
       isPersistent(head.versionMinor, options) &&
       kind !== BODY_UNTIL_CLOSE &&
       !framing.isContradictory;
-    if (this.isReusable) this.#readKeepAlive(head);
+    if (this.isReusable) connection.keepAliveLimitMs = readKeepAlive(head);
     if (challengesConnection(head)) connection.isPrivate = true;
     connection.isBodyless = kind === BODY_NONE;
     connection.announcesBody = framing.announcesBody;
@@ -213,16 +213,6 @@ export class Http1Response {
       this.#nominated = options.nominated;
     }
     this.#state = AT_BODY;
-  }
-
-  /** `Keep-Alive: timeout=5`: the backend will close after 5 s, so we stop using the connection a second earlier. */
-  #readKeepAlive(head: ResponseHead): void {
-    const value = findField(head, FIELD_KEEP_ALIVE);
-    if (value === null) return;
-    const at = value.indexOf('timeout=');
-    if (at === -1) return;
-    const seconds = Number.parseInt(value.slice(at + 'timeout='.length), 10);
-    if (seconds >= 0) this.#connection.keepAliveLimitMs = (seconds - 1) * 1000;
   }
 
   #receiveBody(user: BackendStreamUser, buffer: Buffer, start: number, end: number): void {
@@ -324,6 +314,15 @@ function startOf(head: ResponseHead): ResponseStart {
   if (framing.kind === BODY_NONE) told.bodyLength = 0;
   else told.bodyLength = framing.kind === BODY_LENGTH ? framing.length : UNKNOWN_LENGTH;
   return told;
+}
+
+/** `Keep-Alive: timeout=5`: the backend will close after 5 s, so we stop using the connection a second earlier. */
+function readKeepAlive(head: ResponseHead): number {
+  const value = findField(head, FIELD_KEEP_ALIVE);
+  const at = value === null ? -1 : value.indexOf('timeout=');
+  if (value === null || at === -1) return Number.POSITIVE_INFINITY;
+  const seconds = Number.parseInt(value.slice(at + 'timeout='.length), 10);
+  return seconds >= 0 ? (seconds - 1) * 1000 : Number.POSITIVE_INFINITY;
 }
 
 /** What `lenient_responses` lets through, at least in some forms. */
