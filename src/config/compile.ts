@@ -1,6 +1,7 @@
 /** From a merged configuration to `Settings`: what depends on several keys, on where a value stands, or on other files. */
 import path from 'node:path';
 import { compilePolicies } from './compile-policies.ts';
+import { formatDuration } from './duration.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
 import { describeOwnAddress, OwnMachine } from './own-address.ts';
@@ -50,7 +51,11 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     });
   }
   problems.push(...duplicateBackends(merged), ...ownBackends(merged));
-  notes.push(...notesOnBackends(config.backends), ...notesOnTimeouts(merged));
+  notes.push(
+    ...notesOnBackends(config.backends),
+    ...notesOnTimeouts(merged),
+    ...notesOnChecks(merged),
+  );
   const { policies, ...found } = compilePolicies(merged);
   problems.push(...found.problems);
   notes.push(...found.notes);
@@ -190,6 +195,15 @@ function notesOnTimeouts({ config, isGiven, isSound }: MergedConfig): string[] {
   if (!isSound('timeouts') || total === 0 || response < total) return [];
   if (!isGiven(['timeouts', 'response'])) return [];
   return ['timeouts.response has no effect beside timeouts.total, which is no longer'];
+}
+
+function notesOnChecks({ config, isSound }: MergedConfig): string[] {
+  const { health_check_frequency: upMs, health_check_down_frequency: downMs = 0 } = config;
+  if (downMs <= upMs || !isSound('health_check_frequency')) return [];
+  if (!isSound('health_check_down_frequency')) return [];
+  return [
+    `health_check_down_frequency is longer than health_check_frequency, which is ${formatDuration(upMs)}: what is down is checked less often than what is up, and comes back late`,
+  ];
 }
 
 function duplicateBackends({ config, placeOf }: MergedConfig): Problem[] {

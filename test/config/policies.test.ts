@@ -281,6 +281,10 @@ test.each([
     'timeouts.response has no effect beside timeouts.total, which is no longer',
   ],
   [
+    'health_check_frequency: 10s\nhealth_check_down_frequency: 11s',
+    'health_check_down_frequency is longer than health_check_frequency, which is 10s: what is down is checked less often than what is up, and comes back late',
+  ],
+  [
     'queue: {}',
     'queue has no effect without max_connections, max_requests or circuit_breaker: no backend is ever full',
   ],
@@ -321,6 +325,8 @@ test.each([
   'enable_sticky_sessions: true\nsticky_session_ttl: 1h',
   'backends: [{ url: ":1", backup: true }, ":2"]',
   'retries: false',
+  'health_check_frequency: 10s\nhealth_check_down_frequency: 10s',
+  'health_check_frequency: 100ms',
 ])('%j needs no note', (text) => {
   expect(notesOf(text)).toEqual([]);
 });
