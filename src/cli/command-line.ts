@@ -11,7 +11,7 @@ type Command = (args: string[], held: HeldSignals) => Promise<number>;
 /** They handle signals themselves; the others end by them, as any program does. */
 const HANDLE_SIGNALS: ReadonlySet<string> = new Set(['run', 'demo']);
 
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./run.ts')).runProxy,
   check: async () => (await import('./check.ts')).runCheck,
   'print-config': async () => (await import('./print-config.ts')).runPrintConfig,
@@ -57,6 +57,7 @@ const COMMAND_SYNONYMS: Synonyms = new Map([
 const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are the backends (http://:3001 means localhost:3001)
        fairlead COMMAND [options]
 
+  run [URL…]                      the proxy, as without a command
   demo                            the proxy with three sample backends: prints what to open
   backend --port 8081             a sample backend
   check --config FILE             validate a config

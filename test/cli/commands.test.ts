@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
+import { COMMANDS } from '../../src/cli/command-line.ts';
 import { afterTest } from '../support/after-test.ts';
 import { runFairlead } from '../support/fairlead.ts';
 
@@ -24,6 +25,11 @@ describe('help and version', () => {
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       expect(stdout).toMatch(/^Usage: fairlead \[URL…\]/);
       expect(stdout).toContain('--health-check-frequency TIME');
+      const listed = stdout
+        .split('\n')
+        .flatMap((line) => /^ {2}([a-z][a-z|-]+) /.exec(line)?.[1] ?? []);
+      const names = listed.flatMap((line) => line.split('|'));
+      expect(names.toSorted()).toEqual(Object.keys(COMMANDS).toSorted());
     },
   );
 
