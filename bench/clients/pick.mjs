@@ -6,8 +6,7 @@ import { Backend } from '../../dist/data/backend/backend.js';
 import { createStrategy } from '../../dist/data/balance/strategies.js';
 import { ThreadIo } from '../../dist/data/stream/thread-io.js';
 import { createBackendCounters } from '../../dist/snapshot/counters.js';
-import { createProcessCounters } from '../../dist/snapshot/process-cells.js';
-import { ProcessCounters } from '../../dist/snapshot/process-counters.js';
+import { createPoolCounters, PoolCounters } from '../../dist/snapshot/pool-counters.js';
 import { STRATEGY_NAMES } from '../../dist/snapshot/snapshot.js';
 
 const PICKS = Number(process.argv[2] ?? 1_000_000);
@@ -68,7 +67,7 @@ function flipped(strategy, backends) {
 }
 
 function measure(name, count) {
-  const counters = new ProcessCounters(createProcessCounters(1), 0, 1);
+  const counters = new PoolCounters(createPoolCounters(1), 0, 1);
   const strategy = createStrategy(name, {
     random: Math.random,
     nextTurn: () => counters.nextTurn(),

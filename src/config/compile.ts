@@ -108,8 +108,8 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       bufferedBytes: limits.buffered,
     },
     hasLenientResponses: config.lenient_responses,
+    hostHeader: config.host_header,
     forwarding: {
-      hostHeader: config.host_header,
       trustedProxies: config.trusted_proxies,
       sendForwarded: config.forwarded,
       sendXForwarded: config.x_forwarded,

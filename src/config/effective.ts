@@ -65,7 +65,7 @@ export function pathsOf(value: unknown, path = ''): string[] {
 
 export function configOf(settings: Settings): Readonly<Record<string, unknown>> {
   const { admin, tls, healthCheck, timeouts, limits, forwarding, accessLog } = settings;
-  const { hostHeader } = forwarding;
+  const { hostHeader } = settings;
   return {
     port: settings.port,
     host: settings.host ?? '*',

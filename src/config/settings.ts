@@ -4,15 +4,17 @@
  * the text that it came from.
  */
 import type {
+  ClientTimeouts,
   Forwarding,
+  HostHeader,
   Limits,
+  PoolTimeouts,
   Queue,
   RateLimit,
   RequestKey,
   Retries,
   Sticky,
   StrategyName,
-  Timeouts,
   TlsMaterial,
 } from '../snapshot/snapshot.ts';
 
@@ -118,7 +120,8 @@ export interface Settings {
   readonly healthCheck: HealthCheckSettings;
   /** Of old devices: see `HeadLimits` of the data plane. */
   readonly hasLenientResponses: boolean;
-  readonly timeouts: Timeouts;
+  readonly timeouts: ClientTimeouts & PoolTimeouts;
+  readonly hostHeader: HostHeader;
   /** How long a shutdown waits for requests in flight. */
   readonly drainMs: number;
   readonly limits: Limits;

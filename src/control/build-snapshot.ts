@@ -10,7 +10,7 @@ import type {
 import type { Backend } from './backend.ts';
 import { sessionToken } from './session-token.ts';
 
-/** The one pool that exists so far. */
+/** The pool that the short form of the config means. */
 export const DEFAULT_POOL = 'default';
 
 export interface SnapshotParts {
@@ -18,6 +18,7 @@ export interface SnapshotParts {
   readonly generation: number;
   readonly settings: Settings;
   readonly strategy: StrategyName;
+  readonly poolCounters: SharedArrayBuffer;
   readonly backends: readonly Backend[];
   readonly eligibility: Eligibility;
   /** Signs session cookies; undefined where there are none. */
@@ -35,25 +36,31 @@ export function buildSnapshot(parts: SnapshotParts): Snapshot {
       port: settings.port,
       tls: settings.tls && { cert: settings.tls.cert, key: settings.tls.key },
     },
-    pool: {
-      name: DEFAULT_POOL,
-      strategy: parts.strategy,
-      backends: parts.backends.map((backend) => backendSnapshot(backend, secret)),
-      eligibility: parts.eligibility,
-      maxConnections: settings.maxConnections,
-      maxRequests: settings.maxRequests,
-      hashKey: settings.hashKey,
-      sticky: settings.sticky && withoutSecret(settings.sticky),
-      retries: settings.retries,
-      queue: settings.queue,
-      rateLimit: settings.rateLimit,
-      faults: {
-        consecutiveFailures: settings.outlier?.consecutiveFailures ?? 0,
-        consecutive5xx: settings.outlier?.consecutive5xx ?? 0,
-        slowCallMs: settings.outlier?.slowCallMs ?? 0,
+    pools: [
+      {
+        id: 0,
+        name: DEFAULT_POOL,
+        counters: parts.poolCounters,
+        strategy: parts.strategy,
+        backends: parts.backends.map((backend) => backendSnapshot(backend, secret)),
+        eligibility: parts.eligibility,
+        maxConnections: settings.maxConnections,
+        maxRequests: settings.maxRequests,
+        hashKey: settings.hashKey,
+        sticky: settings.sticky && withoutSecret(settings.sticky),
+        retries: settings.retries,
+        queue: settings.queue,
+        rateLimit: settings.rateLimit,
+        faults: {
+          consecutiveFailures: settings.outlier?.consecutiveFailures ?? 0,
+          consecutive5xx: settings.outlier?.consecutive5xx ?? 0,
+          slowCallMs: settings.outlier?.slowCallMs ?? 0,
+        },
+        timeouts: settings.timeouts,
+        hostHeader: settings.hostHeader,
+        hasLenientResponses: settings.hasLenientResponses,
       },
-      hasLenientResponses: settings.hasLenientResponses,
-    },
+    ],
     timeouts: settings.timeouts,
     limits: settings.limits,
     forwarding: settings.forwarding,

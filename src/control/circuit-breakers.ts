@@ -2,7 +2,7 @@
 import type { Logger } from '../observe/logger.ts';
 import { GATE_OPEN_WIDE } from '../snapshot/counter-cells.ts';
 import { setBackendGate } from '../snapshot/counters.ts';
-import { setPoolGate } from '../snapshot/process-totals.ts';
+import { setPoolGate } from '../snapshot/pool-counters.ts';
 import { type BreakerStatus, CLOSED } from './backend.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { FaultCount } from './fault-counts.ts';
@@ -21,21 +21,17 @@ function isClosed(breaker: CircuitBreaker): boolean {
 export interface CircuitBreakersOptions {
   readonly registry: Registry;
   readonly log: Logger;
-  /** The process-wide counters: they hold the pool's gate. */
-  readonly counters: SharedArrayBuffer;
 }
 
 export class CircuitBreakers {
   readonly #registry: Registry;
   readonly #log: Logger;
-  readonly #counters: SharedArrayBuffer;
   readonly #ofBackends = new Map<number, CircuitBreaker>();
   #ofPool = new CircuitBreaker();
 
   constructor(options: CircuitBreakersOptions) {
     this.#registry = options.registry;
     this.#log = options.log;
-    this.#counters = options.counters;
   }
 
   /** How long until they want to look again; undefined: there are none. */
@@ -61,7 +57,7 @@ export class CircuitBreakers {
     }
     if (!isOff || this.#ofPool.status === CLOSED) return;
     this.#ofPool = new CircuitBreaker();
-    setPoolGate(this.#counters, GATE_OPEN_WIDE);
+    setPoolGate(this.#registry.poolCounters, GATE_OPEN_WIDE);
     this.#registry.live.poolBreaker = CLOSED;
   }
 
@@ -91,7 +87,7 @@ export class CircuitBreakers {
     const before = this.#ofPool.status;
     const gate = this.#ofPool.advance(now, judgedOfAll, faultsOfAll, settings);
     if (gate !== undefined) {
-      setPoolGate(this.#counters, gate, (this.#ofPool.status.until ?? now) - now);
+      setPoolGate(this.#registry.poolCounters, gate, (this.#ofPool.status.until ?? now) - now);
     }
     if (this.#ofPool.status === before) return;
     this.#registry.live.poolBreaker = this.#ofPool.status;

@@ -4,6 +4,7 @@ import type { BackendMetrics } from '../observe/backend-metrics.ts';
 import type { Metrics } from '../observe/prometheus.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
+import { readPoolCounters } from '../snapshot/pool-counters.ts';
 import { processClockOffsetMs } from '../snapshot/process-clock.ts';
 import { readLoopDelays, readProcessCounters } from '../snapshot/process-totals.ts';
 import { isAlive } from './backend.ts';
@@ -68,6 +69,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
             checksInconclusive: inconclusive,
           };
         }),
+        poolTotals: readPoolCounters(registry.poolCounters, threads.threadCount),
         process: readProcessCounters(threads.counters, threads.threadCount),
         dataThreadDelays: readLoopDelays(threads.counters, threads.threadCount, nowMs),
         control: {

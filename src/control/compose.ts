@@ -1,7 +1,8 @@
 /** Puts the parts of the control plane together: who hears of what, and who tells whom. Nothing runs yet. */
 import type { Settings } from '../config/settings.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
-import { readProcessCounters } from '../snapshot/process-totals.ts';
+import { readPoolCounters } from '../snapshot/pool-counters.ts';
+import type { PoolSnapshot } from '../snapshot/snapshot.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
 import type { Route } from './admin/router.ts';
@@ -84,9 +85,8 @@ export function compose(options: ComposeOptions): Parts {
   const watch = new PoolWatch({
     registry,
     log,
-    counters: threads.counters,
     threadCount,
-    publish: (eligibility) => threads.setEligible(eligibility),
+    publish: (eligibility) => threads.setEligible(0, eligibility),
   });
   const drains = new Drains({
     log,
@@ -110,7 +110,7 @@ export function compose(options: ComposeOptions): Parts {
       const snapshot = registry.snapshot();
       leavers.sync(registry.backends());
       const applied = threads.apply(snapshot);
-      watch.sync(snapshot.pool.eligibility);
+      watch.sync((snapshot.pools[0] as PoolSnapshot).eligibility);
       health.sync();
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
     },
@@ -132,7 +132,7 @@ export function compose(options: ComposeOptions): Parts {
       threadCount,
       leaving: () => leavers.view(),
       uptimeSeconds: () => (performance.now() - startedAt) / 1000,
-      queued: () => readProcessCounters(threads.counters, threadCount).queued,
+      queued: () => readPoolCounters(registry.poolCounters, threadCount).queued,
       metrics: () => renderPrometheus(metrics.collect()),
       notReady: () => (phase.now === 'running' ? undefined : `Fairlead is ${phase.now}.`),
     }),

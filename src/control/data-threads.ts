@@ -23,6 +23,7 @@ import type {
   ToDataThread,
   TunnelsCutMessage,
 } from '../snapshot/messages.ts';
+import { giveBackPoolShare, readPoolCounters } from '../snapshot/pool-counters.ts';
 import { createProcessCounters } from '../snapshot/process-cells.ts';
 import { giveBackProcessShare } from '../snapshot/process-totals.ts';
 import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
@@ -94,6 +95,8 @@ export class DataThreads {
   readonly #draining = new Map<number, (resetConnections: number) => void>();
   /** Counters of every backend that a thread may still hold: the current ones, and removed ones until they settle. */
   readonly #backendCounters = new Map<number, SharedArrayBuffer>();
+  /** The same for pools. */
+  readonly #poolCounters = new Map<number, SharedArrayBuffer>();
   #snapshot: Snapshot | undefined;
   #address: ListenAddress | undefined;
   #isEnding = false;
@@ -193,13 +196,17 @@ export class DataThreads {
     this.#applying.delete(sequence);
   }
 
-  setEligible(eligibility: Eligibility): void {
+  setEligible(poolId: number, eligibility: Eligibility): void {
     const snapshot = this.#current();
     // A replacement starts from the held snapshot: it has to know as much as those that heard this message.
-    this.#snapshot = { ...snapshot, pool: { ...snapshot.pool, eligibility } };
+    const pools = snapshot.pools.map((pool) =>
+      pool.id === poolId ? { ...pool, eligibility } : pool,
+    );
+    this.#snapshot = { ...snapshot, pools };
     this.#lastApplied = this.#announce((sequence) => ({
       kind: 'eligibility',
       sequence,
+      poolId,
       eligibility,
     }));
   }
@@ -249,16 +256,17 @@ export class DataThreads {
   #hold(snapshot: Snapshot): void {
     const port = this.#address?.port ?? snapshot.listener.port;
     this.#snapshot = { ...snapshot, listener: { ...snapshot.listener, port } };
-    const current = new Set<number>();
-    for (const backend of snapshot.pool.backends) {
-      current.add(backend.id);
-      this.#backendCounters.set(backend.id, backend.counters);
-    }
-    for (const [id, buffer] of this.#backendCounters) {
-      if (current.has(id)) continue;
-      const totals = readBackendCounters(buffer, this.threadCount);
-      if (totals.inFlight === 0 && totals.openConnections === 0) this.#backendCounters.delete(id);
-    }
+    const { threadCount } = this;
+    const backends = snapshot.pools.flatMap((pool) => pool.backends);
+    holdCounters(this.#backendCounters, backends, (buffer) => {
+      const { inFlight, openConnections } = readBackendCounters(buffer, threadCount);
+      return inFlight > 0 || openConnections > 0;
+    });
+    holdCounters(
+      this.#poolCounters,
+      snapshot.pools,
+      (buffer) => readPoolCounters(buffer, threadCount).queued > 0,
+    );
   }
 
   #broadcast(message: ToDataThread): void {
@@ -348,6 +356,7 @@ export class DataThreads {
 
   #died(index: number, reason: { readonly error?: unknown; readonly exitCode: number }): void {
     for (const buffer of this.#backendCounters.values()) giveBackBackendShare(buffer, index);
+    for (const buffer of this.#poolCounters.values()) giveBackPoolShare(buffer, index);
     giveBackProcessShare(this.counters, index);
     giveBackClientShare(this.#clientTables, index);
     for (const sequence of this.#applying.keys()) this.#applied(index, sequence);
@@ -364,4 +373,15 @@ export class DataThreads {
       this.#listenFailed(index, 'ERR_DATA_THREAD', `data thread ${index} died${cause}`);
     }
   }
+}
+
+/** Those of `current`, and of what has left as long as something is under way there. */
+function holdCounters(
+  held: Map<number, SharedArrayBuffer>,
+  current: readonly { readonly id: number; readonly counters: SharedArrayBuffer }[],
+  isInUse: (buffer: SharedArrayBuffer) => boolean,
+): void {
+  const ids = new Set(current.map(({ id }) => id));
+  for (const [id, buffer] of held) if (!ids.has(id) && !isInUse(buffer)) held.delete(id);
+  for (const { id, counters } of current) held.set(id, counters);
 }

@@ -15,8 +15,6 @@ import type { Registry } from './registry.ts';
 export interface PoolWatchOptions {
   readonly registry: Registry;
   readonly log: Logger;
-  /** The process-wide counters. */
-  readonly counters: SharedArrayBuffer;
   readonly threadCount: number;
   /** Tells the data threads. */
   readonly publish: (eligibility: Eligibility) => void;
@@ -39,12 +37,12 @@ export class PoolWatch {
 
   /** The data threads run on the registry's snapshot of this moment, or are about to. */
   constructor(options: PoolWatchOptions) {
-    const { registry, log, counters } = options;
+    const { registry, log } = options;
     this.#registry = registry;
     this.#log = log;
     this.#publish = options.publish;
     this.#outliers = new OutlierDetection({ registry, log });
-    this.#breakers = new CircuitBreakers({ registry, log, counters });
+    this.#breakers = new CircuitBreakers({ registry, log });
     this.#counts = new FaultCounts(registry, options.threadCount);
     this.#published = registry.eligibility();
     this.sync(this.#published);

@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendAddress, BackendSettings, Settings } from '../config/settings.ts';
+import { createPoolCounters } from '../snapshot/pool-counters.ts';
 import type { Eligibility, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
@@ -45,6 +46,8 @@ export class Registry {
   readonly instanceName = `fairlead-${randomBytes(6).toString('hex')}`;
   /** The backends that exist, and what is known of them by checks and counts. */
   readonly live: LiveBackends;
+  /** The counters of the pool: see pool-counters.ts. */
+  readonly poolCounters: SharedArrayBuffer;
   readonly #now: () => number;
   #settings: Settings;
   #state: OperatorState;
@@ -55,6 +58,7 @@ export class Registry {
   constructor(options: RegistryOptions) {
     this.#now = options.now ?? Date.now;
     this.live = new LiveBackends(options.threadCount, this.#now);
+    this.poolCounters = createPoolCounters(options.threadCount);
     this.#settings = options.settings;
     const state = options.operatorState ?? NO_OPERATOR_STATE;
     ({ inForce: this.#state, kept: this.#kept } = this.#fit({ inForce: state, kept: state }));
@@ -139,6 +143,7 @@ export class Registry {
       generation: this.#generation,
       settings: this.#settings,
       strategy: this.strategy,
+      poolCounters: this.poolCounters,
       backends: this.backends(),
       eligibility: this.eligibility(),
       sessionSecret: this.#settings.sticky?.secret ?? this.#state.sessionSecret,

@@ -5,13 +5,15 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
 import { Backend } from './backend/backend.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Relief } from './descriptors.ts';
 import { Listener } from './listen/listener.ts';
 import { NameWatch } from './name-watch.ts';
-import { createView, setEligible, type View, type ViewParts } from './pool/view.ts';
+import { Pool } from './pool/pool.ts';
+import { setEligible } from './pool/pool-view.ts';
+import { createView, type View, type ViewParts } from './pool/view.ts';
 import { DataContext } from './relay/context.ts';
 
 export interface DataPlane {
@@ -42,11 +44,11 @@ class Plane implements DataPlane, Relief {
     this.#viewParts = {
       strategyContext: {
         random: Math.random,
-        nextTurn: () => context.counters.nextTurn(),
         now: () => performance.now(),
       },
-      createBackend: (spec) =>
-        new Backend(spec, {
+      createPool: (spec) => new Pool(spec, context),
+      createBackend: (spec, headLimits) =>
+        new Backend(spec, headLimits, {
           threadIndex: context.threadIndex,
           threadCount: context.threadCount,
           io: context.io,
@@ -56,8 +58,6 @@ class Plane implements DataPlane, Relief {
         }),
       clientTables: init.clientTables,
       processNowMs: () => context.processNowMs(),
-      onSessionEvicted: () => context.counters.sessionEvicted(),
-      onRateEvicted: () => context.counters.rateEvicted(),
     };
     const bornMs = context.processNowMs();
     this.#loopDelay = new LoopDelay(
@@ -82,7 +82,7 @@ class Plane implements DataPlane, Relief {
         this.#context.post({ kind: 'applied', sequence: message.sequence });
         break;
       case 'eligibility':
-        setEligible(this.#context.view, message.eligibility);
+        this.#setEligible(message.poolId, message.eligibility);
         this.#context.post({ kind: 'applied', sequence: message.sequence });
         break;
       case 'ticket-keys':
@@ -140,12 +140,18 @@ class Plane implements DataPlane, Relief {
     for (const [id, backend] of this.#removed) {
       if (!backend.isConnected) this.#removed.delete(id);
     }
-    context.io.lookups.keepOnly(new Set(snapshot.pool.backends.map(({ host }) => host)));
+    const hosts = snapshot.pools.flatMap(({ backends }) => backends.map(({ host }) => host));
+    context.io.lookups.keepOnly(new Set(hosts));
     const tls = snapshot.listener.tls;
     const previousTls = previous?.snapshot.listener.tls;
     if (tls !== undefined && (tls.cert !== previousTls?.cert || tls.key !== previousTls?.key)) {
       this.#listener?.setTls(tls);
     }
+  }
+
+  #setEligible(poolId: number, eligibility: Eligibility): void {
+    const pool = this.#context.view.pools.get(poolId);
+    if (pool !== undefined) setEligible(pool.view, eligibility);
   }
 
   async #listen(): Promise<void> {
@@ -226,21 +232,23 @@ class Plane implements DataPlane, Relief {
 
   /** @param nowMs what is due by then is late: see deadlines.ts */
   #tick(nowMs: number): void {
-    const { barrier, descriptors, io, tunnels, retryBudget, accessLog, view } = this.#context;
+    const { barrier, descriptors, io, tunnels, accessLog, view } = this.#context;
     this.#showLife();
     this.#listener?.tick(nowMs);
     barrier.run('the tick of descriptors', () => descriptors.tick(nowMs));
     barrier.run('the tick of tunnels', () => tunnels.tick(nowMs));
     // A backend closes idle connections by its own clock, which has not stood still with ours.
     const realMs = performance.now();
-    const { backendMaxAgeMs } = view.snapshot.timeouts;
-    for (const backend of view.backends.values()) {
-      barrier.run('the tick of a backend', () => {
-        backend.closeExpired(realMs, backendMaxAgeMs);
-        if (backend.isConnected) io.lookups.refresh(backend.spec.host);
-      });
+    for (const pool of view.pools.values()) {
+      const { backends, spec } = pool.view;
+      for (const backend of backends.values()) {
+        barrier.run('the tick of a backend', () => {
+          backend.closeExpired(realMs, spec.timeouts.backendMaxAgeMs);
+          if (backend.isConnected) io.lookups.refresh(backend.spec.host);
+        });
+      }
+      barrier.run('the tick of the retry budget', () => pool.retryBudget.advance());
     }
-    barrier.run('the tick of the retry budget', () => retryBudget.advance());
     barrier.run('the hand-over of the access log', () => accessLog.flush());
   }
 }

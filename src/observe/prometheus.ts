@@ -7,7 +7,8 @@
 import { ERROR_CODES } from '../errors.ts';
 import { ENDINGS } from '../snapshot/endings.ts';
 import type { DelaySeconds } from '../snapshot/loop-delay.ts';
-import { type ProcessTotals } from '../snapshot/process-totals.ts';
+import type { PoolTotals } from '../snapshot/pool-counters.ts';
+import type { ProcessTotals } from '../snapshot/process-totals.ts';
 import {
   type BackendMetrics,
   BREAKER_VALUES,
@@ -48,6 +49,7 @@ export interface Metrics {
   readonly isPanic: boolean;
   readonly breaker: BreakerState;
   readonly backends: readonly BackendMetrics[];
+  readonly poolTotals: PoolTotals;
   readonly process: ProcessTotals;
   /** How late the event loop of each is. */
   readonly dataThreadDelays: readonly DelaySeconds[];
@@ -102,7 +104,7 @@ function writeTraffic(page: Page, { pool, backends, process }: Metrics): void {
   });
 }
 
-function writePool(page: Page, { pool, isPanic, breaker, process }: Metrics): void {
+function writePool(page: Page, { pool, isPanic, breaker, poolTotals }: Metrics): void {
   const ofPool = (name: string, type: 'counter' | 'gauge', help: string, value: number): void => {
     page.family(name, type, help);
     page.sample({ pool }, value);
@@ -123,38 +125,38 @@ function writePool(page: Page, { pool, isPanic, breaker, process }: Metrics): vo
     'fairlead_queue_depth',
     'gauge',
     'Requests that wait for a backend with room.',
-    process.queued,
+    poolTotals.queued,
   );
   page.family(
     'fairlead_queue_wait_seconds',
     'summary',
     'How long requests waited for a backend with room.',
   );
-  page.sample({ pool }, process.queueSeconds, '_sum');
-  page.sample({ pool }, process.queuedTotal, '_count');
+  page.sample({ pool }, poolTotals.queueSeconds, '_sum');
+  page.sample({ pool }, poolTotals.queuedTotal, '_count');
   ofPool(
     'fairlead_hedges_total',
     'counter',
     'Second attempts that began beside the first.',
-    process.hedges,
+    poolTotals.hedges,
   );
   ofPool(
     'fairlead_retries_refused_total',
     'counter',
     'Failed attempts that were not tried again because the retry budget was spent.',
-    process.retriesRefused,
+    poolTotals.retriesRefused,
   );
   ofPool(
     'fairlead_sessions_evicted_total',
     'counter',
     'Sessions forgotten before their time, for want of room.',
-    process.sessionsEvicted,
+    poolTotals.sessionsEvicted,
   );
   ofPool(
     'fairlead_rate_limits_evicted_total',
     'counter',
     'Clients whose rate limit was forgotten before its time, for want of room.',
-    process.ratesEvicted,
+    poolTotals.ratesEvicted,
   );
 }
 

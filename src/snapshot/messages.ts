@@ -38,10 +38,11 @@ export interface SnapshotMessage {
   readonly snapshot: Snapshot;
 }
 
-/** Which backends may be picked has become this (ids of the current snapshot). Answered by `applied`, same sequence. */
+/** Which backends of a pool may be picked has become this (ids of the current snapshot). Answered by `applied`, same sequence. */
 export interface EligibilityMessage {
   readonly kind: 'eligibility';
   readonly sequence: number;
+  readonly poolId: number;
   readonly eligibility: Eligibility;
 }
 

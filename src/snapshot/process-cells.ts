@@ -3,22 +3,15 @@
  * them through process-counters.ts, the control plane reads them through process-totals.ts.
  */
 import { ERROR_CODES } from '../errors.ts';
-import { GATE_OPEN_WIDE, STATUSES, setGate } from './counter-cells.ts';
+import { STATUSES } from './counter-cells.ts';
 import { ENDINGS } from './endings.ts';
 
 // The buffer: shared Int32 cells, then Int32 gauges of each thread, then a float64 block of each thread.
-export const P_ROUND_ROBIN = 0;
-export const P_CLIENTS = 1;
-export const P_QUEUED = 2;
-export const P_GATE = 3;
-/** Second of the process clock in which a shut gate is looked at again. */
-export const P_GATE_OPENS_AT = 4;
-/** Of those that wait, the ones that nobody overtakes. */
-export const P_IN_LINE = 5;
+export const P_CLIENTS = 0;
 /** KiB that wait in memory. */
-export const P_HELD = 6;
+export const P_HELD = 1;
 /** When the log was last told of each thing that it is told of now and then. */
-export const P_TOLD = 7;
+export const P_TOLD = 2;
 const TOPICS = 7;
 /** Clients that threads are about to send away, because there are more than there are places. */
 export const P_LEAVING = P_TOLD + TOPICS;
@@ -26,36 +19,28 @@ const P_HEADER_CELLS = P_LEAVING + 1;
 export const P_HEADER_BYTES = 64;
 // Int32 gauges of one thread.
 export const PS_CLIENTS = 0;
-export const PS_QUEUED = 1;
-export const PS_IN_LINE = 2;
 /** One at the thread's birth and one for each tick; 0 before. */
-export const PS_BEATS = 3;
-export const PS_HELD = 4;
+export const PS_BEATS = 1;
+export const PS_HELD = 2;
 /** Clients that would make room for others. */
-export const PS_IDLE = 5;
-export const PS_LEAVING = 6;
+export const PS_IDLE = 3;
+export const PS_LEAVING = 4;
 /** An even number: what follows is aligned to 8 bytes. */
-const PS_COUNT = 8;
+const PS_COUNT = 6;
 export const PF_ACCEPTED = 0;
 export const PF_LOG_LINES_DROPPED = 1;
-export const PF_QUEUED = 2;
-export const PF_QUEUE_SECONDS = 3;
-export const PF_HEDGES = 4;
-export const PF_RETRIES_REFUSED = 5;
-export const PF_SESSIONS_EVICTED = 6;
-export const PF_RATES_EVICTED = 7;
-export const PF_CONNECTIONS_CRASHED = 8;
-export const PF_EXCEPTIONS = 9;
+export const PF_CONNECTIONS_CRASHED = 2;
+export const PF_EXCEPTIONS = 3;
 // Of the event loop, and when that was written, on the process clock: 0 before.
-export const PF_DELAY_P50 = 10;
-export const PF_DELAY_P99 = 11;
-export const PF_DELAY_MAX = 12;
-export const PF_DELAY_AT = 13;
+export const PF_DELAY_P50 = 4;
+export const PF_DELAY_P99 = 5;
+export const PF_DELAY_MAX = 6;
+export const PF_DELAY_AT = 7;
 /** By `REFUSALS`, and by `SCARCE`. */
-export const PF_REFUSED = 14;
-export const PF_IDLE_CLOSED = 17;
-export const PF_ACCEPTS_FAILED = 19;
-export const PF_STATUS = 20;
+export const PF_REFUSED = 8;
+export const PF_IDLE_CLOSED = 11;
+export const PF_ACCEPTS_FAILED = 13;
+export const PF_STATUS = 14;
 export const PF_ERROR = PF_STATUS + STATUSES;
 export const PF_CUT = PF_ERROR + ERROR_CODES.length;
 export const PF_COUNT = PF_CUT + ENDINGS.length;
@@ -72,11 +57,9 @@ export function processShareBytes(threadCount: number): number {
 }
 
 export function createProcessCounters(threadCount: number): SharedArrayBuffer {
-  const buffer = new SharedArrayBuffer(
+  return new SharedArrayBuffer(
     P_HEADER_BYTES + processShareBytes(threadCount) + threadCount * PF_COUNT * 8,
   );
-  setGate(processHeader(buffer), P_GATE, GATE_OPEN_WIDE);
-  return buffer;
 }
 
 export function processHeader(buffer: SharedArrayBuffer): Int32Array {

@@ -2,18 +2,13 @@
  * The contract between the planes, part three, continued: the counters of the whole process, as a data thread writes and reads
  * them.
  */
-import { returnPass, statusCell, takePass } from './counter-cells.ts';
+import { statusCell } from './counter-cells.ts';
 import { ENDINGS, type Ending } from './endings.ts';
 import type { DelaySeconds } from './loop-delay.ts';
 import {
   P_CLIENTS,
-  P_GATE,
-  P_GATE_OPENS_AT,
   P_HELD,
-  P_IN_LINE,
   P_LEAVING,
-  P_QUEUED,
-  P_ROUND_ROBIN,
   P_TOLD,
   PF_ACCEPTED,
   PF_ACCEPTS_FAILED,
@@ -25,23 +20,15 @@ import {
   PF_DELAY_P99,
   PF_ERROR,
   PF_EXCEPTIONS,
-  PF_HEDGES,
   PF_IDLE_CLOSED,
   PF_LOG_LINES_DROPPED,
-  PF_QUEUE_SECONDS,
-  PF_QUEUED,
-  PF_RATES_EVICTED,
   PF_REFUSED,
-  PF_RETRIES_REFUSED,
-  PF_SESSIONS_EVICTED,
   PF_STATUS,
   PS_BEATS,
   PS_CLIENTS,
   PS_HELD,
   PS_IDLE,
-  PS_IN_LINE,
   PS_LEAVING,
-  PS_QUEUED,
   processHeader,
   processShare,
   REFUSALS,
@@ -86,11 +73,6 @@ export class ProcessCounters {
   silentSeconds(nowMs: number): number {
     const writtenMs = this.#totals[PF_DELAY_AT] as number;
     return writtenMs === 0 ? 0 : (nowMs - writtenMs) / 1e3;
-  }
-
-  /** The next ticket of the round robin that all threads share, as an unsigned 32-bit number. */
-  nextTurn(): number {
-    return Atomics.add(this.#header, P_ROUND_ROBIN, 1) >>> 0;
   }
 
   /** Takes one of `limit` client connections (0: no limit); false when all are taken. */
@@ -199,77 +181,6 @@ export class ProcessCounters {
     if (change === 0) return Atomics.load(this.#header, P_HELD) * 1024;
     (share[PS_HELD] as number) += change;
     return (Atomics.add(this.#header, P_HELD, change) + change) * 1024;
-  }
-
-  /** The pool's circuit breaker lets a request through, or does not (`NO_PASS`); half-open, it has a few passes. */
-  takePass(): number {
-    return takePass(this.#header, P_GATE);
-  }
-
-  /** What `takePass` has taken was not used. */
-  returnPass(pass: number): void {
-    returnPass(this.#header, P_GATE, pass);
-  }
-
-  /** Whole seconds until the shut gate lets requests try, rounded up, at least 1. @param nowMs on the process clock */
-  gateOpensInSeconds(nowMs: number): number {
-    const opensAt = Atomics.load(this.#header, P_GATE_OPENS_AT);
-    return Math.max(1, opensAt - Math.floor(nowMs / 1_000));
-  }
-
-  /** Requests that wait for a backend with room, of all threads. */
-  get queued(): number {
-    return Atomics.load(this.#header, P_QUEUED);
-  }
-
-  get inLine(): number {
-    return Atomics.load(this.#header, P_IN_LINE);
-  }
-
-  /** Takes one of `limit` places in the queue; false when all are taken. */
-  tryEnqueue(limit: number, isInLine: boolean): boolean {
-    if (Atomics.add(this.#header, P_QUEUED, 1) >= limit) {
-      Atomics.sub(this.#header, P_QUEUED, 1);
-      return false;
-    }
-    (this.#share[PS_QUEUED] as number)++;
-    if (isInLine) {
-      Atomics.add(this.#header, P_IN_LINE, 1);
-      (this.#share[PS_IN_LINE] as number)++;
-    }
-    return true;
-  }
-
-  /** A request left the queue, for whatever reason, after so long. */
-  dequeued(seconds: number, wasInLine: boolean): void {
-    Atomics.sub(this.#header, P_QUEUED, 1);
-    (this.#share[PS_QUEUED] as number)--;
-    if (wasInLine) {
-      Atomics.sub(this.#header, P_IN_LINE, 1);
-      (this.#share[PS_IN_LINE] as number)--;
-    }
-    (this.#totals[PF_QUEUED] as number)++;
-    (this.#totals[PF_QUEUE_SECONDS] as number) += seconds;
-  }
-
-  /** A second attempt began beside the first. */
-  hedged(): void {
-    (this.#totals[PF_HEDGES] as number)++;
-  }
-
-  /** An attempt failed that the rules would have tried again, but the budget was spent. */
-  retryRefused(): void {
-    (this.#totals[PF_RETRIES_REFUSED] as number)++;
-  }
-
-  /** A session was forgotten before its time, for want of room. */
-  sessionEvicted(): void {
-    (this.#totals[PF_SESSIONS_EVICTED] as number)++;
-  }
-
-  /** What a client had used of its rate limit was forgotten before its time, for want of room. */
-  rateEvicted(): void {
-    (this.#totals[PF_RATES_EVICTED] as number)++;
   }
 
   /** An exchange ended without a backend. */

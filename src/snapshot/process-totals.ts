@@ -1,15 +1,11 @@
 /** The counters of the whole process, as the control plane reads and sets them. */
-import { readStatuses, setGate } from './counter-cells.ts';
+import { readStatuses } from './counter-cells.ts';
 import type { DelaySeconds } from './loop-delay.ts';
 import {
   P_CLIENTS,
-  P_GATE,
-  P_GATE_OPENS_AT,
   P_HEADER_BYTES,
   P_HELD,
-  P_IN_LINE,
   P_LEAVING,
-  P_QUEUED,
   PF_ACCEPTED,
   PF_ACCEPTS_FAILED,
   PF_CONNECTIONS_CRASHED,
@@ -21,22 +17,14 @@ import {
   PF_DELAY_P99,
   PF_ERROR,
   PF_EXCEPTIONS,
-  PF_HEDGES,
   PF_IDLE_CLOSED,
   PF_LOG_LINES_DROPPED,
-  PF_QUEUE_SECONDS,
-  PF_QUEUED,
-  PF_RATES_EVICTED,
   PF_REFUSED,
-  PF_RETRIES_REFUSED,
-  PF_SESSIONS_EVICTED,
   PF_STATUS,
   PS_BEATS,
   PS_CLIENTS,
   PS_HELD,
-  PS_IN_LINE,
   PS_LEAVING,
-  PS_QUEUED,
   processHeader,
   processShare,
   processShareBytes,
@@ -44,7 +32,6 @@ import {
   type Scarce,
   totalsOf,
 } from './process-cells.ts';
-import { processClockOffsetMs } from './process-clock.ts';
 
 export interface ProcessTotals {
   readonly clientConnections: number;
@@ -57,14 +44,6 @@ export interface ProcessTotals {
   /** Clients that the system could not give us, as far as Node says so. */
   readonly acceptsFailed: number;
   readonly logLinesDropped: number;
-  /** Requests that wait for a backend with room now; those that have waited so far, and how long altogether. */
-  readonly queued: number;
-  readonly queuedTotal: number;
-  readonly queueSeconds: number;
-  readonly hedges: number;
-  readonly retriesRefused: number;
-  readonly sessionsEvicted: number;
-  readonly ratesEvicted: number;
   /** Client connections that an exception has cost, and exceptions that belong to none. */
   readonly connectionsCrashed: number;
   readonly exceptions: number;
@@ -91,13 +70,6 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
   return {
     clientConnections: Atomics.load(processHeader(buffer), P_CLIENTS),
     heldBytes: Atomics.load(processHeader(buffer), P_HELD) * 1024,
-    queued: Atomics.load(processHeader(buffer), P_QUEUED),
-    queuedTotal: cells[PF_QUEUED] as number,
-    queueSeconds: cells[PF_QUEUE_SECONDS] as number,
-    hedges: cells[PF_HEDGES] as number,
-    retriesRefused: cells[PF_RETRIES_REFUSED] as number,
-    sessionsEvicted: cells[PF_SESSIONS_EVICTED] as number,
-    ratesEvicted: cells[PF_RATES_EVICTED] as number,
     connectionsCrashed: cells[PF_CONNECTIONS_CRASHED] as number,
     exceptions: cells[PF_EXCEPTIONS] as number,
     acceptedConnections: cells[PF_ACCEPTED] as number,
@@ -116,18 +88,6 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
     errors: Array.from(cells.subarray(PF_ERROR, PF_CUT)),
     cutOff: Array.from(cells.subarray(PF_CUT, PF_COUNT)),
   };
-}
-
-/**
- * Control plane: from now on the pool gets so many requests, or `GATE_OPEN_WIDE`.
- *
- * @param opensInMs how long a shut gate stays shut
- */
-export function setPoolGate(buffer: SharedArrayBuffer, passes: number, opensInMs = 0): void {
-  const header = processHeader(buffer);
-  const opensAtMs = performance.now() + processClockOffsetMs() + opensInMs;
-  Atomics.store(header, P_GATE_OPENS_AT, Math.ceil(opensAtMs / 1_000));
-  setGate(header, P_GATE, passes);
 }
 
 /** A tick and what it may be late by on any machine. */
@@ -156,13 +116,11 @@ export function readBeats(buffer: SharedArrayBuffer, threadIndex: number): numbe
   return Atomics.load(processShare(buffer, threadIndex), PS_BEATS);
 }
 
-/** Control plane: a data thread died; its client connections and what waited are gone with it. */
+/** Control plane: a data thread died; its client connections and what they held are gone with it. */
 export function giveBackProcessShare(buffer: SharedArrayBuffer, threadIndex: number): void {
   const share = processShare(buffer, threadIndex);
   const header = processHeader(buffer);
   Atomics.sub(header, P_CLIENTS, share[PS_CLIENTS] as number);
-  Atomics.sub(header, P_QUEUED, share[PS_QUEUED] as number);
-  Atomics.sub(header, P_IN_LINE, share[PS_IN_LINE] as number);
   Atomics.sub(header, P_HELD, share[PS_HELD] as number);
   Atomics.sub(header, P_LEAVING, share[PS_LEAVING] as number);
   share.fill(0);

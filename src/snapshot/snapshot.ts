@@ -122,17 +122,24 @@ export interface FaultRules {
   readonly slowCallMs: number;
 }
 
-export interface Timeouts {
+/** Of clients, whatever pool their requests are for. */
+export interface ClientTimeouts {
   /** A whole request head, from its first byte (for the first request: from the accept). */
   readonly headMs: number;
+  /** Silence of a client that owes us bytes, or does not take ours, outside of an exchange. */
+  readonly idleMs: number;
+  /** An idle client connection between two requests. */
+  readonly keepAliveMs: number;
+}
+
+/** Of the exchanges of a pool. */
+export interface PoolTimeouts {
   /** TCP connect and TLS handshake with a backend. */
   readonly connectMs: number;
   /** From the end of sending the request to the backend's response head. */
   readonly responseMs: number;
   /** Silence in the middle of a body, in either direction. */
   readonly idleMs: number;
-  /** An idle client connection between two requests. */
-  readonly keepAliveMs: number;
   /** An idle pooled connection to a backend. */
   readonly backendKeepAliveMs: number;
   /** A pooled connection to a backend, since it was opened; 0 means no limit. */
@@ -160,11 +167,12 @@ export interface Limits {
   readonly bufferedBytes: number;
 }
 
+/** `client` keeps the Host field, `backend` sends the backend's authority, anything else is sent as it stands. */
+export type HostHeader =
+  | { readonly kind: 'client' | 'backend' }
+  | { readonly kind: 'fixed'; readonly value: string };
+
 export interface Forwarding {
-  /** `client` keeps the Host field, `backend` sends the backend's authority, anything else is sent as it stands. */
-  readonly hostHeader:
-    | { readonly kind: 'client' | 'backend' }
-    | { readonly kind: 'fixed'; readonly value: string };
   /** CIDR blocks (`10.0.0.0/8`, `::1/128`) whose forwarded fields are believed and extended. */
   readonly trustedProxies: readonly string[];
   /** Also send RFC 7239 Forwarded. */
@@ -180,7 +188,11 @@ export interface Forwarding {
 }
 
 export interface PoolSnapshot {
+  /** Stable for the life of the pool; never reused within a process. Live state is keyed by it. */
+  readonly id: number;
   readonly name: string;
+  /** The pool's shared counters: see pool-counters.ts. The same buffer in every snapshot that holds this id. */
+  readonly counters: SharedArrayBuffer;
   readonly strategy: StrategyName;
   /** In id order. Draining, disabled and unhealthy ones are here too. */
   readonly backends: readonly BackendSnapshot[];
@@ -197,6 +209,8 @@ export interface PoolSnapshot {
   readonly queue: Queue;
   readonly rateLimit: RateLimit | null;
   readonly faults: FaultRules;
+  readonly timeouts: PoolTimeouts;
+  readonly hostHeader: HostHeader;
   /** Its backends are old devices: see `HeadLimits` of the data plane. */
   readonly hasLenientResponses: boolean;
 }
@@ -220,8 +234,9 @@ export interface Snapshot {
   /** Grows by one with every change that came from an operator; health flips do not count. */
   readonly generation: number;
   readonly listener: ListenerSnapshot;
-  readonly pool: PoolSnapshot;
-  readonly timeouts: Timeouts;
+  /** At least one: the first is the pool `default`. */
+  readonly pools: readonly PoolSnapshot[];
+  readonly timeouts: ClientTimeouts;
   readonly limits: Limits;
   readonly forwarding: Forwarding;
   readonly accessLog: { readonly isEnabled: boolean; readonly format: 'json' | 'combined' };

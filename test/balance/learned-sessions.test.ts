@@ -32,7 +32,11 @@ class Process {
 
   #table(): SessionTable<SessionBackend> {
     const now = () => this.nowMs;
-    return new SessionTable(this.#memory, TTL_MS, now, () => this.evicted++);
+    return new SessionTable(
+      { memory: this.#memory, poolId: 0, ttlMs: TTL_MS },
+      now,
+      () => this.evicted++,
+    );
   }
 
   byCookie(): CookieLearner<SessionBackend> {

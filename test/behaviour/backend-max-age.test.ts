@@ -11,6 +11,8 @@ import { rawClient } from '../support/raw-client.ts';
 import { waitFor, within } from '../support/wait-for.ts';
 import { get, QUIET_HEALTH, scriptedBackend, startProxy } from './stage.ts';
 
+const HEAD_LIMITS = { requestLineBytes: 1024, headBytes: 8192, fields: 100, isLenient: false };
+
 const LONG_MS = 20_000;
 
 function notCalled(): never {
@@ -82,7 +84,7 @@ test('what was opened together ends within a tenth around it, apart from each ot
     sessionToken: '',
     counters: createBackendCounters(1),
   };
-  const backend = new Backend(spec, {
+  const backend = new Backend(spec, HEAD_LIMITS, {
     threadIndex: 0,
     threadCount: 1,
     io: new ThreadIo(),

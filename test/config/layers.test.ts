@@ -255,7 +255,7 @@ describe('what depends on several keys', () => {
     ['host_header: backend', { kind: 'backend' }],
     ['host_header: example.com:81', { kind: 'fixed', value: 'example.com:81' }],
   ])('the Host field of %j', (text, hostHeader) => {
-    expect(settingsOf(text).forwarding.hostHeader).toEqual(hostHeader);
+    expect(settingsOf(text).hostHeader).toEqual(hostHeader);
   });
 
   test('a token opens other addresses to the admin API', () => {

@@ -90,7 +90,7 @@ describe('data threads', () => {
     await threads.start(registry.snapshot());
     const { port } = await threads.listen();
     registry.live.setHealth(0, 'healthy', 'ok');
-    threads.setEligible(registry.eligibility());
+    threads.setEligible(0, registry.eligibility());
     for (const [turn, word] of ['die', 'throw'].entries()) {
       await say(port, word);
       const reply = await waitFor(() => say(port, 'hello'), 10_000);

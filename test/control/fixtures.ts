@@ -75,8 +75,8 @@ export function settings(changes: Partial<Settings> = {}): Settings {
       connectionsPerClient: 0,
       bufferedBytes: 0,
     },
+    hostHeader: { kind: 'client' },
     forwarding: {
-      hostHeader: { kind: 'client' },
       trustedProxies: [],
       sendForwarded: false,
       sendXForwarded: true,

@@ -4,8 +4,7 @@ import type { DataThreads } from '../../src/control/data-threads.ts';
 import { mayRetry } from '../../src/control/may-retry.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
-import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
-import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { PoolCounters } from '../../src/snapshot/pool-counters.ts';
 import { backend, settings } from './fixtures.ts';
 
 function setUp(attempts: number) {
@@ -17,12 +16,11 @@ function setUp(attempts: number) {
     }),
     threadCount: 1,
   });
-  const counters = createProcessCounters(1);
-  const threads = { counters, threadCount: 1 } as DataThreads;
+  const threads = { threadCount: 1 } as DataThreads;
   const buffer = registry.backend(1)?.counters as SharedArrayBuffer;
   return {
     second: new BackendCounters(buffer, 0, 1),
-    process: new ProcessCounters(counters, 0, 1),
+    pool: new PoolCounters(registry.poolCounters, 0, 1),
     mayRetry: () => mayRetry(registry, threads),
   };
 }
@@ -56,8 +54,8 @@ test('tunnels can not be tried again, requests beside them can', () => {
 
 test('who waits in the queue goes to a backend yet, whatever retries say', () => {
   const the = setUp(1);
-  expect(the.process.tryEnqueue(10, false)).toBe(true);
+  expect(the.pool.tryEnqueue(10, false)).toBe(true);
   expect(the.mayRetry()).toBe(true);
-  the.process.dequeued(0, false);
+  the.pool.dequeued(0, false);
   expect(the.mayRetry()).toBe(false);
 });

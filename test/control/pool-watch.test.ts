@@ -5,8 +5,7 @@ import { Registry } from '../../src/control/registry.ts';
 import { NO_PASS } from '../../src/snapshot/counter-cells.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
 import type { FaultsInARowMessage } from '../../src/snapshot/messages.ts';
-import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
-import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { PoolCounters } from '../../src/snapshot/pool-counters.ts';
 import type { Eligibility } from '../../src/snapshot/snapshot.ts';
 import { backend, pickedIds, recordLog, settings } from './fixtures.ts';
 
@@ -51,11 +50,9 @@ function setUp(changes: Partial<Settings>) {
   });
   for (const { id } of registry.backends()) registry.live.setHealth(id, 'healthy', 'ok');
   const published: Eligibility[] = [];
-  const counters = createProcessCounters(2);
   const watch = new PoolWatch({
     registry,
     log,
-    counters,
     threadCount: 2,
     publish: (eligibility) => published.push(eligibility),
   });
@@ -82,7 +79,7 @@ function setUp(changes: Partial<Settings>) {
           2,
         ),
       ),
-    passesOfPool: () => passes(new ProcessCounters(counters, 0, 2)),
+    passesOfPool: () => passes(new PoolCounters(registry.poolCounters, 0, 2)),
     publishedIds: () => published.map(({ picks }) => picks.map(({ id }) => id)),
   };
 }

@@ -82,7 +82,7 @@ describe('registry', () => {
     for (const state of ['disabled', 'draining'] as const) {
       the.planUpdate(0, { state }).commit();
       expect(pickedIds(the)).toEqual([]);
-      expect(the.snapshot().pool.eligibility.picks).toEqual([]);
+      expect(the.snapshot().pools[0]?.eligibility.picks).toEqual([]);
     }
     the.live.setHealth(0, 'unhealthy', 'no');
     the.live.setHealth(0, 'healthy', 'ok');
@@ -95,7 +95,7 @@ describe('registry', () => {
     const the = registry();
     the.live.setHealth(1, 'healthy', 'ok');
     new BackendCounters(
-      the.snapshot().pool.backends[1]?.counters as SharedArrayBuffer,
+      the.snapshot().pools[0]?.backends[1]?.counters as SharedArrayBuffer,
       0,
       1,
     ).requestStarted();

@@ -22,13 +22,19 @@ function sticky(by: 'cookie' | 'ip', secret?: string): Settings['sticky'] {
   };
 }
 
+function tokensOf(registry: Registry): string[] {
+  return registry
+    .snapshot()
+    .pools.flatMap(({ backends }) => backends.map(({ sessionToken }) => sessionToken));
+}
+
 function tokens(changes: Partial<Settings>, from?: Registry): string[] {
   const registry = new Registry({
     settings: settings({ backends: [backend(A), backend(B)], ...changes }),
     threadCount: 1,
     ...(from && { operatorState: from.operatorState }),
   });
-  return registry.snapshot().pool.backends.map(({ sessionToken }) => sessionToken);
+  return tokensOf(registry);
 }
 
 async function secretIn(path: string): Promise<string | undefined> {
@@ -60,7 +66,7 @@ describe('session tokens', () => {
       settings: settings({ backends: [backend(A)], sticky: sticky('cookie') }),
       threadCount: 1,
     });
-    const [token] = first.snapshot().pool.backends.map(({ sessionToken }) => sessionToken);
+    const [token] = tokensOf(first);
     expect(tokens({ sticky: sticky('cookie') })).not.toContain(token);
     first.planAdd(address(B), 1).commit();
     expect(tokens({ sticky: sticky('cookie') }, first)[0]).toBe(token);

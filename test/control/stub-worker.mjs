@@ -48,7 +48,7 @@ const server = net.createServer((socket) => {
     }
     if (word === 'take') {
       // One request in flight and one client connection, never given back: offsets of counters.ts.
-      const { counters } = snapshot.pool.backends[0];
+      const { counters } = snapshot.pools[0].backends[0];
       const share = new Int32Array(counters, 4096 + workerData.threadIndex * 16, 4);
       const [headerOffset] = new Int32Array(counters, 0, 1);
       Atomics.add(new Int32Array(counters, headerOffset, 2), 0, 1);
@@ -56,7 +56,7 @@ const server = net.createServer((socket) => {
       socket.write('taken');
     }
     socket.write(
-      `${JSON.stringify({ thread: workerData.threadIndex, ids: snapshot.pool.eligibility.picks.map(({ id }) => id), generation: snapshot.generation })}\n`,
+      `${JSON.stringify({ thread: workerData.threadIndex, ids: snapshot.pools[0].eligibility.picks.map(({ id }) => id), generation: snapshot.generation })}\n`,
     );
   });
 });
@@ -74,7 +74,10 @@ parentPort.on('message', (message) => {
     case 'snapshot':
       ({ snapshot } = message);
       post({ kind: 'applied', sequence: message.sequence });
-      told({ generation: snapshot.generation, ids: snapshot.pool.backends.map(({ id }) => id) });
+      told({
+        generation: snapshot.generation,
+        ids: snapshot.pools[0].backends.map(({ id }) => id),
+      });
       break;
     case 'eligibility':
       post({ kind: 'applied', sequence: message.sequence });

@@ -17,7 +17,7 @@ function memoryOf(buckets = 16, epochMs = 0): SharedArrayBuffer {
 }
 
 function limiterOf(limit: RateLimit, memory: SharedArrayBuffer, onEvicted = () => {}): RateLimiter {
-  return new RateLimiter(limit, memory, onEvicted);
+  return new RateLimiter(limit, 0, memory, onEvicted);
 }
 
 /** How many of `count` requests at once conform. */

@@ -6,6 +6,11 @@ import {
   createBackendCounters,
   readBackendCounters,
 } from '../../src/snapshot/counters.ts';
+import {
+  createPoolCounters,
+  PoolCounters,
+  readPoolCounters,
+} from '../../src/snapshot/pool-counters.ts';
 import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
 import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
 import { readLoopDelays, readProcessCounters } from '../../src/snapshot/process-totals.ts';
@@ -81,6 +86,17 @@ function metrics(): Metrics {
     writer.answeredAlone(503);
     writer.failed(ERROR_CODES.indexOf('ERR_NO_BACKEND'));
     writer.logLinesDropped(3);
+    writer.loopIsLate({ p50: 0.001, p99: 0.01 + thread, max: 0.02 + thread }, 5_000 - thread * 900);
+    writer.clientRefused('limit');
+    writer.clientRefused('descriptors');
+    writer.clientRefused('client');
+    writer.clientRefused('client');
+    writer.idleClientClosed('descriptors');
+    writer.acceptFailed();
+  }
+  const pool = createPoolCounters(2);
+  for (const thread of [0, 1]) {
+    const writer = new PoolCounters(pool, thread, 2);
     for (const seconds of [0.5, 0.25]) {
       writer.tryEnqueue(10, true);
       writer.dequeued(seconds, true);
@@ -90,13 +106,6 @@ function metrics(): Metrics {
     writer.retryRefused();
     writer.sessionEvicted();
     writer.rateEvicted();
-    writer.loopIsLate({ p50: 0.001, p99: 0.01 + thread, max: 0.02 + thread }, 5_000 - thread * 900);
-    writer.clientRefused('limit');
-    writer.clientRefused('descriptors');
-    writer.clientRefused('client');
-    writer.clientRefused('client');
-    writer.idleClientClosed('descriptors');
-    writer.acceptFailed();
   }
   const totals = readBackendCounters(counters, 2);
   return {
@@ -129,6 +138,7 @@ function metrics(): Metrics {
         checksInconclusive: 0,
       },
     ],
+    poolTotals: readPoolCounters(pool, 2),
     process: readProcessCounters(process, 2),
     dataThreadDelays: readLoopDelays(process, 2, 5_100),
     control: {

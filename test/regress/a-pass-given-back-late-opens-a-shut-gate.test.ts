@@ -6,9 +6,7 @@ import {
   createBackendCounters,
   setBackendGate,
 } from '../../src/snapshot/counters.ts';
-import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
-import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
-import { setPoolGate } from '../../src/snapshot/process-totals.ts';
+import { createPoolCounters, PoolCounters, setPoolGate } from '../../src/snapshot/pool-counters.ts';
 
 /** A gate as the two planes see it. */
 interface Gate {
@@ -28,8 +26,8 @@ function ofBackend(): Gate {
 }
 
 function ofPool(): Gate {
-  const buffer = createProcessCounters(1);
-  const counters = new ProcessCounters(buffer, 0, 1);
+  const buffer = createPoolCounters(1);
+  const counters = new PoolCounters(buffer, 0, 1);
   return {
     set: (passes) => setPoolGate(buffer, passes),
     takePass: () => counters.takePass(),

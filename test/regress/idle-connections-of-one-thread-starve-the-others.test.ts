@@ -13,6 +13,8 @@ import { createBackendCounters, readBackendCounters } from '../../src/snapshot/c
 import { afterTest } from '../support/after-test.ts';
 import { waitFor } from '../support/wait-for.ts';
 
+const HEAD_LIMITS = { requestLineBytes: 1024, headBytes: 8192, fields: 100, isLenient: false };
+
 const NO_BARRIER = {
   crashed(_where: string, error: unknown): never {
     throw error;
@@ -76,7 +78,7 @@ async function twoThreads(): Promise<{
     counters,
   };
   const thread = (index: number): Backend =>
-    new Backend(spec, {
+    new Backend(spec, HEAD_LIMITS, {
       threadIndex: index,
       threadCount: 2,
       io: new ThreadIo(),

@@ -1,7 +1,7 @@
 /** What an attempt says to the strategy: that it began, and once that it is over, whatever became of it. */
 import { expect, test } from 'vitest';
 import type { Backend } from '../../src/data/backend/backend.ts';
-import type { View } from '../../src/data/pool/view.ts';
+import type { PoolView } from '../../src/data/pool/pool-view.ts';
 import { Attempt, type AttemptOwner } from '../../src/data/relay/attempt.ts';
 import type { DataContext } from '../../src/data/relay/context.ts';
 import { Judgement } from '../../src/data/relay/judgement.ts';
@@ -14,8 +14,8 @@ function judged() {
       onFinish: () => said.push('finish'),
       onCalledOff: () => said.push('called off'),
     },
-    snapshot: { pool: { faults: { slowCallMs: 0, consecutiveFailures: 0, consecutive5xx: 0 } } },
-  } as unknown as View;
+    spec: { faults: { slowCallMs: 0, consecutiveFailures: 0, consecutive5xx: 0 } },
+  } as unknown as PoolView;
   const counters = new Proxy({}, { get: () => () => 1 });
   const backend = { id: 1, counters, acquire: () => ({}) } as unknown as Backend;
   const judgement = new Judgement({ post: () => {} } as unknown as DataContext, view, backend, 0);

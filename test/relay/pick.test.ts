@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Backend } from '../../src/data/backend/backend.ts';
 import type { Sessions } from '../../src/data/balance/stickiness.ts';
 import { createStrategy } from '../../src/data/balance/strategies.ts';
-import type { View } from '../../src/data/pool/view.ts';
+import type { PoolView } from '../../src/data/pool/pool-view.ts';
 import type { Attempt, AttemptOwner } from '../../src/data/relay/attempt.ts';
 import {
   hasAnother,
@@ -83,8 +83,8 @@ function setUp(count: number, { spares = 0, sessions = null as Sessions<Backend>
     eligible: eligible.map(({ backend }) => backend),
     spares: others.map(({ backend }) => backend),
     draining: [],
-    snapshot: { pool: { maxRequests: 0, maxConnections: 0 } },
-  } as unknown as View;
+    spec: { maxRequests: 0, maxConnections: 0 },
+  } as unknown as PoolView;
   const owner = { context: { deadlines: { at: (ms: number) => ms } } } as unknown as AttemptOwner;
   let pinned: Backend | null = null;
   const picker = {

@@ -27,12 +27,11 @@ function forwarded(text: string | Buffer, situation: Situation = {}): string[] {
       sendsXForwarded: situation.sendsXForwarded ?? true,
       sendsForwarded: situation.sendForwarded ?? false,
       viaName: situation.viaName ?? 'fairlead-0',
-      dropsHost: situation.dropsHost ?? false,
       upgrades: [],
       rewritesLocation: false,
     },
   );
-  const result = forwardRequest(head, facts, context, 'made-id');
+  const result = forwardRequest(head, facts, context, 'made-id', situation.dropsHost ?? false);
   const lines = `${result.startLine}${result.needsHost ? 'Host: (chosen)\r\n' : ''}${result.fields}`;
   if (!lines.endsWith('\r\n')) throw new Error(`an unfinished line: ${JSON.stringify(lines)}`);
   return lines.slice(0, -2).split('\r\n');
@@ -346,7 +345,6 @@ describe('X-Forwarded-Port', () => {
       sendsXForwarded: true,
       sendsForwarded: false,
       viaName: '',
-      dropsHost: false,
       upgrades: [],
       rewritesLocation: false,
     });

@@ -49,11 +49,10 @@ function ours(input: Buffer): { reading: Reading; message: Buffer; sentOn: Buffe
     sendsXForwarded: true,
     sendsForwarded: true,
     viaName: 'fairlead-0',
-    dropsHost: false,
     upgrades: [],
     rewritesLocation: false,
   });
-  const { startLine, fields, needsHost } = forwardRequest(head, facts, context, 'id');
+  const { startLine, fields, needsHost } = forwardRequest(head, facts, context, 'id', false);
   const isChunked = facts.bodyKind === BODY_CHUNKED;
   const host = needsHost ? `Host: ${facts.host ?? 'x'}\r\n` : '';
   const framing = isChunked ? `Content-Length: ${body.length}\r\n` : '';

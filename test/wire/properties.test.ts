@@ -184,11 +184,10 @@ test('whatever request is understood becomes a head that can be read again, and 
         sendsXForwarded: true,
         sendsForwarded: sendForwarded,
         viaName: 'fairlead-0',
-        dropsHost: true,
         upgrades: [],
         rewritesLocation: false,
       });
-      const { startLine, fields } = forwardRequest(head, facts, context, 'made-id');
+      const { startLine, fields } = forwardRequest(head, facts, context, 'made-id', true);
       const text = `${startLine}Host: x\r\n${fields}\r\n`;
       const again = parseHead('request', text);
       expect(again).toMatchObject({ outcome: 'done', length: text.length });

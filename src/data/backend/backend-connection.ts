@@ -5,20 +5,23 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { BackendCounters } from '../../snapshot/counters.ts';
-import type { BackendSnapshot, Timeouts } from '../../snapshot/snapshot.ts';
+import type { BackendSnapshot, PoolTimeouts } from '../../snapshot/snapshot.ts';
 import { letGo, type Victim } from '../barrier.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import { type Connecting, type ConnectUser, connect } from '../stream/connect.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
+import type { HeadLimits } from '../wire/head-parser.ts';
 import { describeConnectError, isOutOfDescriptors } from './connect-errors.ts';
 import type { Settling } from './second-look.ts';
 
 /** How long one may be kept. */
-export type KeepTerms = Pick<Timeouts, 'backendKeepAliveMs' | 'backendMaxAgeMs'>;
+export type KeepTerms = Pick<PoolTimeouts, 'backendKeepAliveMs' | 'backendMaxAgeMs'>;
 
 /** The backend that a connection leads to, as far as the connection knows it. */
 export interface ConnectionOwner {
   readonly spec: BackendSnapshot;
+  /** Of its answers. */
+  readonly headLimits: HeadLimits;
   readonly counters: BackendCounters;
   /** About 1, and never the same for long: what was opened together does not grow old together. */
   nextAgeShare(): number;

@@ -9,6 +9,7 @@ import type { Candidate } from '../balance/strategy.ts';
 import { type Barrier, guarded } from '../barrier.ts';
 import type { Descriptors } from '../descriptors.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
+import type { HeadLimits } from '../wire/head-parser.ts';
 import type { BackendConnection, ConnectionOwner, KeepTerms } from './backend-connection.ts';
 import type { BackendStream, BackendStreamUser } from './backend-stream.ts';
 import type { ResponseParsers } from './http1-response.ts';
@@ -37,6 +38,8 @@ export class Backend implements Candidate, ConnectionOwner {
   readonly id: number;
   readonly counters: BackendCounters;
   spec: BackendSnapshot;
+  /** Of its answers. */
+  headLimits: HeadLimits;
   weight: number;
   readonly inFlightCell: Int32Array;
 
@@ -54,10 +57,11 @@ export class Backend implements Candidate, ConnectionOwner {
   #isRemoved = false;
   #opened = 0;
 
-  constructor(spec: BackendSnapshot, thread: ThreadParts) {
+  constructor(spec: BackendSnapshot, headLimits: HeadLimits, thread: ThreadParts) {
     const { threadIndex, threadCount, io, parsers, barrier, descriptors } = thread;
     this.id = spec.id;
     this.spec = spec;
+    this.headLimits = headLimits;
     this.weight = spec.weight;
     this.counters = new BackendCounters(spec.counters, threadIndex, threadCount);
     this.inFlightCell = this.counters.inFlightCell;
@@ -76,8 +80,9 @@ export class Backend implements Candidate, ConnectionOwner {
     return this.inFlightCell[0] as number;
   }
 
-  update(spec: BackendSnapshot): void {
+  update(spec: BackendSnapshot, headLimits: HeadLimits): void {
     this.spec = spec;
+    this.headLimits = headLimits;
     this.weight = spec.weight;
   }
 

@@ -26,14 +26,14 @@ import {
   frameResponse,
 } from '../wire/framing.ts';
 import { findField, type ResponseHead } from '../wire/head.ts';
-import type { HeadParser } from '../wire/head-parser.ts';
+import type { HeadLimits, HeadParser } from '../wire/head-parser.ts';
 import { isAnswerTo, isWebSocket, readUpgrade } from '../wire/upgrade.ts';
 import type { BackendConnection } from './backend-connection.ts';
 import { type BackendStreamUser, type ResponseStart, UNKNOWN_LENGTH } from './backend-stream.ts';
 
 /** Lends parsers: one is needed only while a head is coming. */
 export interface ResponseParsers {
-  borrowResponseParser(): HeadParser;
+  borrowResponseParser(limits: HeadLimits): HeadParser;
   returnResponseParser(parser: HeadParser): void;
 }
 
@@ -138,7 +138,7 @@ export class Http1Response {
     }
     let base = 0;
     for (;;) {
-      const parser = (this.#parser ??= this.#parsers.borrowResponseParser());
+      const parser = (this.#parser ??= this.#borrowParser());
       const outcome = parser.parse(buffer, base, length);
       if (outcome === PARSE_MORE) {
         this.#keepPartial(buffer, base, length);
@@ -267,6 +267,10 @@ export class Http1Response {
     if (!hasNoStrayBytes) this.isReusable = false;
     this.#state = IS_COMPLETE;
     user.onEnd(trailers);
+  }
+
+  #borrowParser(): HeadParser {
+    return this.#parsers.borrowResponseParser(this.#connection.backend.headLimits);
   }
 
   #releaseParser(): void {

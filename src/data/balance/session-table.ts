@@ -2,21 +2,36 @@
 import { ClientTable, NO_ENTRY } from '../../snapshot/client-table.ts';
 import { hashText } from './hash.ts';
 
+export interface SessionTableOptions {
+  readonly memory: SharedArrayBuffer;
+  readonly poolId: number;
+  readonly ttlMs: number;
+}
+
 /** Keys to backends. An entry's one value is the backend's id; it is kept for a while after each use. */
 export class SessionTable<B extends { readonly id: number }> {
   readonly #table: ClientTable;
+  /** Of the hashes of keys: another pool's sessions are not found. */
+  readonly #seedA: number;
+  readonly #seedB: number;
   readonly #ttlMs: number;
   readonly #now: () => number;
   readonly #onEvicted: () => void;
   #keepers: ReadonlyMap<number, B> = new Map();
 
   /**
-   * @param memory of the table.
+   * @param memory of the table, which all pools share.
    * @param now the process clock (snapshot/process-clock.ts); it may be coarse.
    * @param onEvicted a session was forgotten before its time, for want of room.
    */
-  constructor(memory: SharedArrayBuffer, ttlMs: number, now: () => number, onEvicted: () => void) {
+  constructor(
+    { memory, poolId, ttlMs }: SessionTableOptions,
+    now: () => number,
+    onEvicted: () => void,
+  ) {
     this.#table = new ClientTable(memory);
+    this.#seedA = hashText(String(poolId), this.#table.seedA);
+    this.#seedB = hashText(String(poolId), this.#table.seedB);
     this.#ttlMs = ttlMs;
     this.#now = now;
     this.#onEvicted = onEvicted;
@@ -40,7 +55,7 @@ export class SessionTable<B extends { readonly id: number }> {
   put(key: string, { id }: B): void {
     const table = this.#table;
     const nowMs = this.#now();
-    const entry = table.acquire(hashText(key, table.seedA), hashText(key, table.seedB), nowMs);
+    const entry = table.acquire(hashText(key, this.#seedA), hashText(key, this.#seedB), nowMs);
     // All entries of this table expire, so there always is one.
     if (entry === NO_ENTRY) return;
     const { hasEvicted } = table;
@@ -68,7 +83,6 @@ export class SessionTable<B extends { readonly id: number }> {
 
   /** Its bucket is locked if it is there. */
   #find(key: string): number {
-    const table = this.#table;
-    return table.find(hashText(key, table.seedA), hashText(key, table.seedB), this.#now());
+    return this.#table.find(hashText(key, this.#seedA), hashText(key, this.#seedB), this.#now());
   }
 }

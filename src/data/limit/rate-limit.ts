@@ -31,7 +31,7 @@ const MOST_BURST_NS = 6 * 365 * 86_400 * SECOND_NS;
 export class RateLimiter {
   readonly limit: RateLimit;
   readonly #table: ClientTable;
-  /** Of the hashes of keys. What was kept under another limit says nothing about this one, and is not found. */
+  /** Of the hashes of keys. What was kept under another limit, or for another pool, says nothing about this one, and is not found. */
   readonly #seedA: number;
   readonly #seedB: number;
   /**
@@ -44,14 +44,14 @@ export class RateLimiter {
   readonly #onEvicted: () => void;
 
   /**
-   * @param memory of the table.
+   * @param memory of the table, which all pools share.
    * @param onEvicted a client was forgotten before its time, for want of room.
    */
-  constructor(limit: RateLimit, memory: SharedArrayBuffer, onEvicted: () => void) {
+  constructor(limit: RateLimit, poolId: number, memory: SharedArrayBuffer, onEvicted: () => void) {
     this.limit = limit;
     this.#onEvicted = onEvicted;
     this.#table = new ClientTable(memory);
-    const text = JSON.stringify(limit);
+    const text = `${poolId} ${JSON.stringify(limit)}`;
     this.#seedA = hashText(text, this.#table.seedA);
     this.#seedB = hashText(text, this.#table.seedB);
     this.#intervalNs = Math.max(1, Math.round((limit.perMs * MS_NS) / limit.rate));

@@ -20,17 +20,20 @@ export function incomingRequest(
   forwardContext: ForwardContext,
   pin: BackendPin,
 ): IncomingRequest {
-  const { view } = context;
+  const { snapshot, trustedProxies, defaultPool: pool } = context.view;
+  const { view } = pool;
   const { isTrusted, peerAddress } = forwardContext;
   const requestId = facts.requestId ?? context.nextRequestId();
-  const { accessLog } = view.snapshot;
+  const { accessLog } = snapshot;
   const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
   const clientAddress = isTrusted
-    ? forwardedClient(parser, peerAddress, view.trustedProxies)
+    ? forwardedClient(parser, peerAddress, trustedProxies)
     : peerAddress;
+  const dropsHost = view.spec.hostHeader.kind !== 'client';
   return {
+    pool,
     facts,
-    forwarded: forwardRequest(parser, facts, forwardContext, requestId),
+    forwarded: forwardRequest(parser, facts, forwardContext, requestId, dropsHost),
     clientAddress,
     keys: view.needsKeys ? readKeys(view, parser, facts.path, clientAddress, forwardContext) : null,
     requestId,

@@ -17,9 +17,9 @@ export interface RequestKeys {
   readonly isSecure: boolean;
 }
 
-/** What is asked for: of a view. */
+/** What is asked for: of a pool's view. */
 interface KeyRules {
-  readonly snapshot: { readonly pool: PoolSnapshot };
+  readonly spec: PoolSnapshot;
   readonly sessions: KeyChoice | null;
 }
 
@@ -31,13 +31,13 @@ export function needsKeys({ sticky, rateLimit, strategy, hashKey }: PoolSnapshot
 
 /** @param path as in `RequestFacts.path`. */
 export function readKeys(
-  { snapshot, sessions }: KeyRules,
+  { spec, sessions }: KeyRules,
   head: Head,
   path: string,
   clientAddress: string,
   context: ForwardContext,
 ): RequestKeys {
-  const { sticky, rateLimit, strategy, hashKey } = snapshot.pool;
+  const { sticky, rateLimit, strategy, hashKey } = spec;
   const hash = strategy === 'consistent-hash' ? requestKey(hashKey, head, path) : null;
   const session = sticky === null ? null : requestKey(sticky.key, head, path, sessions);
   const rate = rateLimit === null ? null : requestKey(rateLimit.key, head, path);

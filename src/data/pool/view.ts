@@ -1,147 +1,88 @@
 /**
- * A snapshot made ready for use by one data thread: live backends in place of their descriptions, the strategy built,
- * address blocks compiled. An exchange keeps the view that it began on until it ends.
+ * A snapshot made ready for use by one data thread: its pools, address blocks compiled. What a request needs of its pool stands
+ * in pool-view.ts.
  */
 import net from 'node:net';
-import type { ClientTables } from '../../snapshot/messages.ts';
-import type { BackendSnapshot, Eligibility, Snapshot, Sticky } from '../../snapshot/snapshot.ts';
+import type { PoolSnapshot, Snapshot } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
-import { CookieLearner, EngineIoLearner } from '../balance/learned-sessions.ts';
-import { SessionTable } from '../balance/session-table.ts';
-import { CookieSessions, type Sessions, TableSessions } from '../balance/stickiness.ts';
-import { createStrategy } from '../balance/strategies.ts';
-import type { Strategy, StrategyContext } from '../balance/strategy.ts';
-import { RateLimiter } from '../limit/rate-limit.ts';
 import type { ForwardRules } from '../wire/forward-request.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
-import { needsKeys } from './request-keys.ts';
+import type { Pool } from './pool.ts';
+import {
+  type AllHeadLimits,
+  abandonPoolView,
+  createPoolView,
+  type PoolView,
+  type PoolViewParts,
+} from './pool-view.ts';
 
 export interface View {
   readonly snapshot: Snapshot;
+  readonly pools: ReadonlyMap<number, Pool>;
+  /** Where requests go. */
+  readonly defaultPool: Pool;
+  /** Of all pools. */
   readonly backends: ReadonlyMap<number, Backend>;
-  readonly strategy: Strategy<Backend>;
-  /** What the strategy picks from. Replaced as a whole when it changes. */
-  eligible: readonly Backend[];
-  /** See `Eligibility.spares`. Changes with `eligible`. */
-  spares: readonly Backend[];
-  /** Those that keep whom they have: the eligible and others. Changes with `eligible`. */
-  keepers: readonly Backend[];
-  /** See `Eligibility.draining`. Changes with `eligible`. */
-  draining: readonly Backend[];
-  /** See `Eligibility.hint`. Changes with `eligible`. */
-  hint: string;
-  readonly sessions: Sessions<Backend> | null;
-  readonly rateLimiter: RateLimiter | null;
-  /** What the policies go by has to be read from each request. */
-  readonly needsKeys: boolean;
-  /** A field line for every response while too few backends are eligible; else empty. Changes with `eligible`. */
-  panicLine: string;
   readonly trustedProxies: net.BlockList | null;
-  readonly headLimits: HeadLimits;
-  /** The same for what backends answer. */
-  readonly responseLimits: HeadLimits;
+  readonly headLimits: AllHeadLimits;
   readonly forwardRules: ForwardRules;
 }
 
 /** What views are built from, beside their snapshots. */
-export interface ViewParts {
-  readonly strategyContext: StrategyContext;
-  readonly createBackend: (spec: BackendSnapshot) => Backend;
-  readonly clientTables: ClientTables;
-  /** The clock that all threads share, in ms. */
-  readonly processNowMs: () => number;
-  readonly onSessionEvicted: () => void;
-  readonly onRateEvicted: () => void;
+export interface ViewParts extends PoolViewParts {
+  readonly createPool: (spec: PoolSnapshot) => Pool;
 }
 
-const PANIC_LINE = 'Proxy-Status: fairlead; details="panic: too few backends are eligible"\r\n';
-
 /**
- * Builds the view of `snapshot`, taking over the backends of `previous` that are still in it. Backends that are gone are
- * told so by the caller, once the new view is in use.
+ * Builds the view of `snapshot`, taking over pools and backends of `previous` that are still in it, and puts the views of its pools
+ * in force. Backends that are gone are told so by the caller, once the new view is in use.
  */
 export function createView(snapshot: Snapshot, previous: View | null, parts: ViewParts): View {
+  const { forwarding } = snapshot;
+  const headLimits = headLimitsOf(snapshot);
+  const pools = new Map<number, Pool>();
   const backends = new Map<number, Backend>();
-  for (const spec of snapshot.pool.backends) {
-    const known = previous?.backends.get(spec.id);
-    known?.update(spec);
-    backends.set(spec.id, known ?? parts.createBackend(spec));
+  const poolViews: [Pool, PoolView][] = [];
+  for (const spec of snapshot.pools) {
+    const known = previous?.pools.get(spec.id);
+    const pool = known ?? parts.createPool(spec);
+    const view = createPoolView(snapshot, spec, pool, headLimits, known?.view ?? null, parts);
+    pools.set(spec.id, pool);
+    poolViews.push([pool, view]);
+    for (const [id, backend] of view.backends) backends.set(id, backend);
   }
-  const isSameStrategy = previous?.snapshot.pool.strategy === snapshot.pool.strategy;
-  const strategy =
-    previous !== null && isSameStrategy
-      ? previous.strategy
-      : createStrategy<Backend>(snapshot.pool.strategy, parts.strategyContext);
-  const { limits, pool, forwarding } = snapshot;
-  const headLimits: HeadLimits = {
-    requestLineBytes: limits.requestLineBytes,
-    headBytes: limits.headBytes,
-    fields: limits.fields,
-    isLenient: false,
-  };
-  const view: View = {
+  const [first] = pools.values();
+  if (first === undefined) throw new Error('a snapshot without a pool');
+  // Nothing can fail from here on.
+  for (const [pool, view] of poolViews) pool.swapView(view);
+  for (const [id, pool] of previous?.pools ?? []) {
+    if (!pools.has(id)) abandonPoolView(pool.view);
+  }
+  return {
     snapshot,
+    pools,
+    defaultPool: first,
     backends,
-    strategy,
-    eligible: [],
-    spares: [],
-    keepers: [],
-    draining: [],
-    hint: '',
-    sessions: pool.sticky === null ? null : createSessions(pool.sticky, parts),
-    rateLimiter:
-      pool.rateLimit === null
-        ? null
-        : new RateLimiter(pool.rateLimit, parts.clientTables.rates, parts.onRateEvicted),
-    needsKeys: needsKeys(pool),
-    panicLine: '',
     trustedProxies: compileBlocks(forwarding.trustedProxies),
     headLimits,
-    responseLimits: { ...headLimits, isLenient: pool.hasLenientResponses },
     forwardRules: {
       sendsXForwarded: forwarding.sendXForwarded,
       sendsForwarded: forwarding.sendForwarded,
       viaName: forwarding.sendVia ? snapshot.instanceName : '',
       upgrades: forwarding.upgrades,
       rewritesLocation: forwarding.rewritesLocation,
-      dropsHost: forwarding.hostHeader.kind !== 'client',
     },
   };
-  setEligible(view, snapshot.pool.eligibility);
-  return view;
 }
 
-/** Rebuilds the strategy over exactly these backends; ids that the view does not know are skipped. */
-export function setEligible(view: View, eligibility: Eligibility): void {
-  const picks: Backend[] = [];
-  for (const { id, weight } of eligibility.picks) {
-    const backend = view.backends.get(id);
-    if (backend === undefined) continue;
-    backend.weight = weight;
-    picks.push(backend);
-  }
-  view.eligible = picks;
-  view.spares = backendsOf(view, eligibility.spares);
-  view.keepers = backendsOf(view, eligibility.keeps);
-  view.draining = backendsOf(view, eligibility.draining);
-  view.hint = eligibility.hint;
-  view.panicLine = eligibility.isPanic ? PANIC_LINE : '';
-  view.strategy.rebuild(picks);
-  if (view.sessions === null) return;
-  view.sessions.rebuild(picks, view.keepers);
-}
-
-function backendsOf({ backends }: View, ids: readonly number[]): readonly Backend[] {
-  return ids.flatMap((id) => backends.get(id) ?? []);
-}
-
-function createSessions(sticky: Sticky, parts: ViewParts): Sessions<Backend> {
-  if (sticky.cookie !== null) return new CookieSessions(sticky, sticky.cookie);
-  const { clientTables, processNowMs, onSessionEvicted } = parts;
-  const memory = clientTables.sessions;
-  const table = new SessionTable<Backend>(memory, sticky.ttlMs, processNowMs, onSessionEvicted);
-  if (sticky.learns === 'cookie') return new CookieLearner(sticky, table, Date.now);
-  return sticky.learns === 'socket.io' ? new EngineIoLearner(table) : new TableSessions(table);
+function headLimitsOf({ limits }: Snapshot): AllHeadLimits {
+  const { requestLineBytes, headBytes, fields } = limits;
+  const strict = (): HeadLimits => ({ requestLineBytes, headBytes, fields, isLenient: false });
+  return {
+    request: strict(),
+    response: strict(),
+    lenientResponse: { ...strict(), isLenient: true },
+  };
 }
 
 function compileBlocks(blocks: readonly string[]): net.BlockList | null {

@@ -6,8 +6,11 @@ import type { IncomingRequest } from './incoming-request.ts';
 import type { Failure } from './silence.ts';
 
 /** @returns why it may not; null when it may. */
-export function refusal(context: DataContext, { facts, keys }: IncomingRequest): Failure | null {
-  const { snapshot, rateLimiter } = context.view;
+export function refusal(
+  context: DataContext,
+  { facts, keys, pool }: IncomingRequest,
+): Failure | null {
+  const { snapshot, spec, rateLimiter } = pool.view;
   const { limits } = snapshot;
   if (limits.bodyBytes !== 0 && facts.contentLength > limits.bodyBytes) {
     const detail = `${facts.contentLength} bytes announced, of ${limits.bodyBytes} (limits.body)`;
@@ -16,7 +19,7 @@ export function refusal(context: DataContext, { facts, keys }: IncomingRequest):
   if (rateLimiter !== null && keys !== null) {
     const waitMs = rateLimiter.take(keys.rate, context.processNowMs());
     if (waitMs > 0) {
-      const limit = snapshot.pool.rateLimit as RateLimit;
+      const limit = spec.rateLimit as RateLimit;
       return {
         code: 'ERR_RATE_LIMITED',
         detail: `over ${limit.rate} requests in ${limit.perMs} ms`,

@@ -10,7 +10,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
 import type { BackendStream, BackendStreamUser, ResponseStart } from '../backend/backend-stream.ts';
 import { letGo, type Victim } from '../barrier.ts';
-import type { View } from '../pool/view.ts';
+import type { PoolView } from '../pool/pool-view.ts';
 import type { AttemptRecord } from './access-log.ts';
 import type { BackendPin } from './backend-pin.ts';
 import type { Chosen } from './chosen.ts';
@@ -55,7 +55,7 @@ const IDLE_RACE_MS = 50;
 
 export class Attempt implements BackendStreamUser {
   readonly backend: Backend;
-  readonly view: View;
+  readonly view: PoolView;
   readonly judgement: Judgement;
   chosen: Chosen = 'strategy';
   /** Time to the open connection in ms; −1 for a pooled one. */
@@ -73,7 +73,7 @@ export class Attempt implements BackendStreamUser {
   /** Counted at its backend as a request in flight. */
   #isCounted = false;
 
-  constructor(owner: AttemptOwner, view: View, backend: Backend, startedAt: number) {
+  constructor(owner: AttemptOwner, view: PoolView, backend: Backend, startedAt: number) {
     this.#owner = owner;
     this.view = view;
     this.backend = backend;
@@ -93,7 +93,7 @@ export class Attempt implements BackendStreamUser {
   ): 'ERR_BACKENDS_FULL' | 'ERR_CIRCUIT_OPEN' | null {
     const { backend, view } = this;
     const { counters } = backend;
-    const { maxRequests, maxConnections } = view.snapshot.pool;
+    const { maxRequests, maxConnections } = view.spec;
     if (!counters.tryStartRequest(maxRequests)) return 'ERR_BACKENDS_FULL';
     this.#isCounted = true;
     const pass = counters.takePass();
@@ -160,7 +160,7 @@ export class Attempt implements BackendStreamUser {
 
   /** Since when the response head is waited for: an interim response shows a backend at work, as in nginx and HAProxy. */
   get silentSince(): number {
-    const { perTryTimeoutMs } = this.view.snapshot.pool.retries;
+    const { perTryTimeoutMs } = this.view.spec.retries;
     // One try gets no more than its time for that.
     return perTryTimeoutMs === 0 ? Math.max(this.sentAt, this.#interimAt) : this.sentAt;
   }
@@ -197,7 +197,7 @@ export class Attempt implements BackendStreamUser {
 
   /** An HTTP/1.0 request may have come without a host. */
   #host(asked: string | null): string {
-    const { hostHeader } = this.view.snapshot.forwarding;
+    const { hostHeader } = this.view.spec;
     if (hostHeader.kind === 'fixed') return hostHeader.value;
     const { authority } = this.backend.spec;
     return hostHeader.kind === 'backend' ? authority : (asked ?? authority);
@@ -260,8 +260,8 @@ export class Attempt implements BackendStreamUser {
     this.#uncount();
     judgement.end(failure, wasIdle, isRace && wasIdle, awakeMs);
     if (mayReuse) {
-      const { pool, timeouts } = view.snapshot;
-      stream.finish(now, timeouts, pool.maxConnections, this.#pin);
+      const { maxConnections, timeouts } = view.spec;
+      stream.finish(now, timeouts, maxConnections, this.#pin);
     } else {
       stream.cancel();
     }
@@ -284,7 +284,7 @@ export class Attempt implements BackendStreamUser {
   }
 
   connectedTooLate(): void {
-    const detail = silentConnect(this.view.snapshot, this.backend.spec.authority);
+    const detail = silentConnect(this.view.spec, this.backend.spec.authority);
     this.onConnectFailed('ERR_BACKEND_CONNECT_TIMEOUT', detail);
   }
 

@@ -9,7 +9,8 @@ import type { Backend } from '../backend/backend.ts';
 import type { ObservedBody } from '../balance/stickiness.ts';
 import { letGo } from '../barrier.ts';
 import type { Deadline, Waiting } from '../deadlines.ts';
-import type { View } from '../pool/view.ts';
+import type { PoolView } from '../pool/pool-view.ts';
+import type { Waiter } from '../pool/request-queue.ts';
 import { BODY_NONE } from '../wire/framing.ts';
 import type { ResponseHead } from '../wire/head.ts';
 import type { AttemptRecord } from './access-log.ts';
@@ -17,7 +18,6 @@ import type { Attempt, AttemptOwner } from './attempt.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { hasAnother, idleFor, type Picker, pick, pickHedge, unfitForHedge } from './pick.ts';
-import type { Waiter } from './request-queue.ts';
 import { isHedgeable, isKeepAliveRace } from './retry-decision.ts';
 import { addedFields } from './session-settlement.ts';
 import { noRoom } from './silence.ts';
@@ -40,7 +40,7 @@ const NONE: readonly AttemptRecord[] = [];
 
 export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   /** The view of the current attempt: a retry runs on what is in force by then. */
-  view: View;
+  view: PoolView;
   current: Attempt | null = null;
   beginning: Attempt | null = null;
   /** The backend of the last attempt, for the counters and the log. */
@@ -71,21 +71,21 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   /** 0: not in the queue. */
   #queuedAt = 0;
 
-  constructor(owner: AttemptsOwner, request: IncomingRequest, view: View, startedAt: number) {
+  constructor(owner: AttemptsOwner, request: IncomingRequest, startedAt: number) {
     this.#owner = owner;
     this.request = request;
     this.#startedAt = startedAt;
-    this.view = view;
+    this.view = request.pool.view;
   }
 
   /** Begins the next attempt, or waits for room. */
   start(): void {
-    const { queue, view } = this.#owner.context;
+    const { queue, view } = this.request.pool;
     const isForIdle = this.tries?.isForIdle === true;
     // The keep-alive race: its room has become free just now, and was its own.
     const hasHadItsTurn = this.tries?.isRace === true;
     // Nobody else overtakes those who wait, unless a reload has done away with waiting: then they are about to go as well.
-    const hasNoQueue = view.snapshot.pool.queue.size === 0;
+    const hasNoQueue = view.spec.queue.size === 0;
     const mayOvertake = isForIdle || hasHadItsTurn || this.isPicky || hasNoQueue;
     const error = !mayOvertake && queue.hasLine ? 'ERR_BACKENDS_FULL' : this.#begin();
     if (error === null) this.#owner.onAttemptBegun();
@@ -127,23 +127,23 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   }
 
   get #tries(): Tries {
-    this.tries ??= new Tries(this.#owner.context, this.request.facts.method);
+    this.tries ??= new Tries(this.#owner.context, this.request.pool, this.request.facts.method);
     return this.tries;
   }
 
   #situation(isReplayable: boolean, isAnyLeft: boolean): Situation {
-    const { retries } = this.view.snapshot.pool;
+    const { retries } = this.view.spec;
     const { totalDeadlineMs } = this.#owner;
     return { retries, isReplayable, hasHedge: this.#hedge !== null, isAnyLeft, totalDeadlineMs };
   }
 
   #isAnyLeft(code: ErrorCode): boolean {
     if (ERRORS[code].retry !== 'if-idle') return this.#hasAnother(false);
-    return idleFor(this, this.#owner.context.view, performance.now()) !== null;
+    return idleFor(this, this.request.pool.view, performance.now()) !== null;
   }
 
   #hasAnother(withRoom: boolean): boolean {
-    return hasAnother(this, this.#owner.context.view, this.backend, withRoom);
+    return hasAnother(this, this.request.pool.view, this.backend, withRoom);
   }
 
   /** Lets go of the current attempt. */
@@ -164,7 +164,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
 
   /** The request of the current attempt is on its way: a hedge may follow it. */
   sent(): void {
-    const { hedgeAfterMs } = this.view.snapshot.pool.retries;
+    const { hedgeAfterMs } = this.view.spec.retries;
     if (hedgeAfterMs === 0 || this.#hedge !== null || this.records.length > 0) return;
     const { pin, facts, keys } = this.request;
     // Another backend knows nothing of a session that is tied to one, and may say so first.
@@ -183,7 +183,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
 
   /** Whether an answer with a status of `retries.on_status` is given up for another attempt: `fail` follows, then. */
   mayRefuse(status: number, isReplayable: boolean): boolean {
-    if (this.hasInterim || !this.view.snapshot.pool.retries.onStatus.includes(status)) return false;
+    if (this.hasInterim || !this.view.spec.retries.onStatus.includes(status)) return false;
     const action = this.#tries.decide(
       { kind: 'failed', code: 'ERR_BACKEND_STATUS', isReused: false, hasResponse: false },
       this.#situation(isReplayable, this.#hasAnother(true)),
@@ -196,7 +196,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   /** The time of `onAttemptWaits` is up. */
   waitedTooLong(): void {
     if (this.#queuedAt === 0) return;
-    this.#owner.fail('ERR_QUEUE_TIMEOUT', noRoom(this.view.snapshot));
+    this.#owner.fail('ERR_QUEUE_TIMEOUT', noRoom(this.view.spec));
   }
 
   /** The exchange is over. */
@@ -206,7 +206,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   }
 
   #begin(): ErrorCode | null {
-    const { view, counters } = this.#owner.context;
+    const { view, counters, retryBudget } = this.request.pool;
     const isFirst = this.records.length === 0;
     // The pool's circuit breaker counts requests that get through to a backend, whatever becomes of them there.
     const pass = isFirst ? counters.takePass() : 0;
@@ -223,7 +223,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     const last = this.backend;
     this.#adopt(attempt);
     // What no backend gets pays for no retries.
-    if (isFirst) this.#owner.context.retryBudget.deposit();
+    if (isFirst) retryBudget.deposit();
     else if (this.tries?.isRace === false && !this.tries.isForIdle) last?.counters.attemptRetried();
     this.tries?.begun();
     return null;
@@ -261,15 +261,20 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
       this.#owner.fail(last.outcome as ErrorCode, this.#lastDetail);
       return;
     }
-    const { code, detail, fields } = unserved(error, this.isAnyFull, this.#owner.context);
+    const { code, detail, fields } = unserved(
+      error,
+      this.isAnyFull,
+      this.request.pool,
+      this.#owner.context.processNowMs(),
+    );
     this.#owner.fail(code, detail, fields);
   }
 
   // ── The queue ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   #enqueue(): void {
-    const { queue, view } = this.#owner.context;
-    const { size, timeoutMs } = view.snapshot.pool.queue;
+    const { queue, view } = this.request.pool;
+    const { size, timeoutMs } = view.spec.queue;
     if (!queue.enter(this, size)) {
       this.#giveUp(size === 0 ? 'ERR_BACKENDS_FULL' : 'ERR_QUEUE_FULL');
       return;
@@ -298,13 +303,13 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     const waitedMs = performance.now() - this.#queuedAt;
     this.#queuedAt = 0;
     this.queueMs = Math.max(0, this.queueMs) + waitedMs;
-    this.#owner.context.queue.leave(this, waitedMs);
+    this.request.pool.queue.leave(this, waitedMs);
   }
 
   // ── A second attempt beside the first ───────────────────────────────────────────────────────────────────────────
 
   #startHedge(): void {
-    const { retryBudget, counters, queue, view } = this.#owner.context;
+    const { retryBudget, counters, queue, view } = this.request.pool;
     const { current } = this;
     if (current === null) return;
     const unfit = unfitForHedge(view, current.backend);
@@ -342,7 +347,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   onHedgeFailed(attempt: Attempt, code: ErrorCode): void {
     this.#hedge = null;
     const { hasResponse, isReused } = attempt;
-    const { retries } = this.view.snapshot.pool;
+    const { retries } = this.view.spec;
     const { method } = this.request.facts;
     const isRace = isKeepAliveRace(
       { code, isReused, hasResponse },

@@ -7,7 +7,7 @@
  */
 import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
-import type { View } from '../pool/view.ts';
+import type { PoolView } from '../pool/pool-view.ts';
 
 export class BackendPin {
   #connection: BackendConnection | null = null;
@@ -17,7 +17,7 @@ export class BackendPin {
   }
 
   /** The next request takes it. @returns the backend that it leads to; null: the request may go anywhere. */
-  take(view: View, nowMs: number): Backend | null {
+  take(view: PoolView, nowMs: number): Backend | null {
     const connection = this.#connection;
     if (connection === null) return null;
     const backend = view.backends.get(connection.backend.spec.id);

@@ -18,8 +18,6 @@ import { ThreadIo } from '../stream/thread-io.ts';
 import { type HeadLimits, HeadParser } from '../wire/head-parser.ts';
 import { AccessLog } from './access-log.ts';
 import { OpenTunnels } from './open-tunnels.ts';
-import { RequestQueue } from './request-queue.ts';
-import { RetryBudget } from './retry-budget.ts';
 
 const MAX_SPARE_PARSERS = 64;
 
@@ -44,8 +42,6 @@ export class DataContext {
   readonly clientTables: ClientTables;
   readonly clientConnections: ClientConnections;
   readonly heldMemory: HeldMemory;
-  readonly queue: RequestQueue;
-  readonly retryBudget: RetryBudget;
   /** Uniform in [0, 1). */
   readonly random = Math.random;
   /** Answers carry `Connection: close` and connections end after them. */
@@ -61,6 +57,7 @@ export class DataContext {
   #requestIdStart = '';
   #spareRequestParsers: HeadParser[] = [];
   #spareResponseParsers: HeadParser[] = [];
+  #spareLenientParsers: HeadParser[] = [];
 
   constructor(init: DataThreadInit, post: PostToControl) {
     this.threadIndex = init.threadIndex;
@@ -74,8 +71,6 @@ export class DataContext {
     this.clientTables = init.clientTables;
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
     this.heldMemory = new HeldMemory(this.counters, init.threadCount, post);
-    this.queue = new RequestQueue(this.counters, this.deadlines, this.random);
-    this.retryBudget = new RetryBudget(init.threadCount, () => performance.now());
     this.tunnels = new OpenTunnels(Math.random, (backendId, count) =>
       post({ kind: 'tunnels-cut', backendId, count }),
     );
@@ -97,6 +92,7 @@ export class DataContext {
     this.heldMemory.setLimit(view.snapshot.limits.bufferedBytes);
     this.#spareRequestParsers = [];
     this.#spareResponseParsers = [];
+    this.#spareLenientParsers = [];
   }
 
   /** Milliseconds on the clock that all threads share, precise: see process-clock.ts. */
@@ -131,20 +127,28 @@ export class DataContext {
   }
 
   borrowRequestParser(): HeadParser {
-    return this.#spareRequestParsers.pop() ?? new HeadParser('request', this.view.headLimits);
+    const spare = this.#spareRequestParsers.pop();
+    return spare ?? new HeadParser('request', this.view.headLimits.request);
   }
 
-  borrowResponseParser(): HeadParser {
-    return this.#spareResponseParsers.pop() ?? new HeadParser('response', this.view.responseLimits);
+  borrowResponseParser(limits: HeadLimits): HeadParser {
+    const spare = this.#sparesFor(limits).pop();
+    return spare?.limits === limits ? spare : new HeadParser('response', limits);
   }
 
   /** Takes a parser back; one made for the limits of an earlier snapshot is let go. */
   returnRequestParser(parser: HeadParser): void {
-    this.#keep(this.#spareRequestParsers, parser, this.view.headLimits);
+    this.#keep(this.#spareRequestParsers, parser, this.view.headLimits.request);
   }
 
   returnResponseParser(parser: HeadParser): void {
-    this.#keep(this.#spareResponseParsers, parser, this.view.responseLimits);
+    const { response, lenientResponse } = this.view.headLimits;
+    const limits = parser.limits.isLenient ? lenientResponse : response;
+    this.#keep(this.#sparesFor(limits), parser, limits);
+  }
+
+  #sparesFor({ isLenient }: HeadLimits): HeadParser[] {
+    return isLenient ? this.#spareLenientParsers : this.#spareResponseParsers;
   }
 
   #keep(spares: HeadParser[], parser: HeadParser, limits: HeadLimits): void {

@@ -13,11 +13,11 @@ export function silentUntil(
   upload: Upload | null,
   nowMs: number,
 ): number {
-  const { snapshot } = attempt.view;
+  const { spec } = attempt.view;
   if (phase === Phase.SENDING && upload?.isUnderWay !== true) {
-    return attempt.silentSince + responseLimitMs(snapshot, upload);
+    return attempt.silentSince + responseLimitMs(spec, upload);
   }
-  const { idleMs, tunnelMs } = snapshot.timeouts;
+  const { idleMs, tunnelMs } = spec.timeouts;
   if (phase !== Phase.TUNNEL) return nowMs + idleMs;
   return nowMs + (attempt.judgement.isJudged ? tunnelMs : Math.min(tunnelMs, LASTING_MS));
 }
@@ -29,15 +29,15 @@ export function silent(
   upload: Upload | null,
   client: Responder,
 ): Failure {
-  const { snapshot } = attempt.view;
+  const { spec } = attempt.view;
   if (phase === Phase.RESPONDING && client.needsDrain) {
-    const detail = `nothing read for ${snapshot.timeouts.idleMs} ms (timeouts.idle)`;
+    const detail = `nothing read for ${spec.timeouts.idleMs} ms (timeouts.idle)`;
     return { code: 'ERR_CLIENT_TIMEOUT', detail };
   }
   // The client owes the rest of its body, and the backend would take it.
   if (upload?.isUnderWay === true && !upload.isComplete && !attempt.needsDrain) {
-    return { code: 'ERR_BODY_TIMEOUT', detail: silentBody(snapshot) };
+    return { code: 'ERR_BODY_TIMEOUT', detail: silentBody(spec) };
   }
-  if (phase === Phase.SENDING) return silentBackend(snapshot, upload);
-  return { code: 'ERR_BACKEND_BODY_TIMEOUT', detail: silentBody(snapshot) };
+  if (phase === Phase.SENDING) return silentBackend(spec, upload);
+  return { code: 'ERR_BACKEND_BODY_TIMEOUT', detail: silentBody(spec) };
 }

@@ -50,8 +50,8 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
     this.#request = request;
     this.#startedAt = performance.now();
     this.#awakeSince = context.deadlines.at(this.#startedAt);
-    this.#attempts = new Attempts(this, request, context.view, this.#startedAt);
-    this.#upload = createUpload(facts, context.view);
+    this.#attempts = new Attempts(this, request, this.#startedAt);
+    this.#upload = createUpload(facts, request.pool.view);
   }
 
   /** Bytes that come now are this exchange's; all others wait for the next one. */
@@ -138,9 +138,9 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
   }
 
   onDeadline(): void {
-    const { snapshot } = this.#attempts.view;
+    const { spec } = this.#attempts.view;
     if (this.#client.deadlineMs >= this.totalDeadlineMs) {
-      this.fail('ERR_TOTAL_TIMEOUT', unfinished(snapshot));
+      this.fail('ERR_TOTAL_TIMEOUT', unfinished(spec));
       return;
     }
     switch (this.#phase) {
@@ -162,7 +162,7 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
         else this.#onSilence();
         break;
       case Phase.TUNNEL:
-        this.#onTunnelSilence(snapshot.timeouts.tunnelMs);
+        this.#onTunnelSilence(spec.timeouts.tunnelMs);
         break;
       default:
     }
@@ -186,7 +186,7 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
       this.#send(attempt);
     } else {
       this.#phase = Phase.CONNECTING;
-      this.#setDeadline(this.context.nowMs + this.#attempts.view.snapshot.timeouts.connectMs);
+      this.#setDeadline(this.context.nowMs + this.#attempts.view.spec.timeouts.connectMs);
       if (this.#upload?.isHeldFull === true) this.#client.pause();
     }
   }
@@ -239,7 +239,7 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
 
   /** A tunnel may last: it is done when its 101 is. */
   get totalDeadlineMs(): number {
-    const { totalMs } = this.#attempts.view.snapshot.timeouts;
+    const { totalMs } = this.#attempts.view.spec.timeouts;
     const hasNone = totalMs === 0 || this.#phase === Phase.TUNNEL;
     return hasNone ? Number.POSITIVE_INFINITY : this.#awakeSince + totalMs;
   }
@@ -383,7 +383,7 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
     if (this.#phase === Phase.OVER) return;
     this.#phase = Phase.OVER;
     this.#attempts.close();
-    if (this.#attempts.backend !== null) this.context.queue.roomMade();
+    if (this.#attempts.backend !== null) this.#request.pool.queue.roomMade();
     const bodyBytes = (this.#upload?.bytesIn ?? 0) + (this.#tunnel?.settle() ?? 0);
     recordExchange(this.context, this.#attempts, this.#request, {
       status,

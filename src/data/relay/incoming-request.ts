@@ -1,3 +1,4 @@
+import type { Pool } from '../pool/pool.ts';
 import type { RequestKeys } from '../pool/request-keys.ts';
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { RequestFacts } from '../wire/request.ts';
@@ -5,6 +6,8 @@ import type { BackendPin } from './backend-pin.ts';
 
 /** A request as it came in, checked and ready to be forwarded. */
 export interface IncomingRequest {
+  /** Where it goes. */
+  readonly pool: Pool;
   readonly facts: RequestFacts;
   readonly forwarded: ForwardedRequest;
   /** The client's own address: the peer's, or what a trusted proxy said. */

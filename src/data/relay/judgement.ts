@@ -5,7 +5,7 @@
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { FaultsInARowMessage } from '../../snapshot/messages.ts';
 import type { Backend } from '../backend/backend.ts';
-import type { View } from '../pool/view.ts';
+import type { PoolView } from '../pool/pool-view.ts';
 import type { DataContext } from './context.ts';
 import { afterMs, type Fault, faultOf, isFaultStatus } from './faults.ts';
 
@@ -25,7 +25,7 @@ export class Judgement {
   status = 0;
 
   readonly #context: DataContext;
-  readonly #view: View;
+  readonly #view: PoolView;
   readonly #backend: Backend;
   readonly #startedAt: number;
   /** When the response head came. */
@@ -36,7 +36,7 @@ export class Judgement {
   #isJudged = false;
   #isFault = false;
 
-  constructor(context: DataContext, view: View, backend: Backend, startedAt: number) {
+  constructor(context: DataContext, view: PoolView, backend: Backend, startedAt: number) {
     this.#context = context;
     this.#view = view;
     this.#backend = backend;
@@ -65,7 +65,7 @@ export class Judgement {
   headCame(status: number, at: number): void {
     const view = this.#view;
     const backend = this.#backend;
-    const { slowCallMs } = view.snapshot.pool.faults;
+    const { slowCallMs } = view.spec.faults;
     this.#isAwaited = false;
     this.status = status;
     this.#headAt = at;
@@ -121,7 +121,7 @@ export class Judgement {
       return;
     }
     // Called off: by a timeout, by a hedge that was quicker, or because the client left.
-    const { slowCallMs } = view.snapshot.pool.faults;
+    const { slowCallMs } = view.spec.faults;
     const waitedMs = this.isAllSent ? at - this.sentAt : 0;
     view.strategy.onCalledOff?.(backend, waitedMs);
     if (slowCallMs !== 0 && waitedMs > slowCallMs)
@@ -144,7 +144,7 @@ export class Judgement {
   /** What the attempt says against its backend, and in words. */
   #blame(fault: Fault, detail: string): void {
     const { id, counters } = this.#backend;
-    const { faults } = this.#view.snapshot.pool;
+    const { faults } = this.#view.spec;
     this.#isJudged = true;
     this.#isFault = true;
     if (fault === 'silence') {

@@ -1,8 +1,9 @@
 /** Where every request is counted and logged when it ends, whether or not a backend took part in it. */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { Ending } from '../../snapshot/endings.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
-import type { View } from '../pool/view.ts';
+import type { PoolView } from '../pool/pool-view.ts';
 import type { AccessLogEntry, AttemptRecord } from './access-log.ts';
 import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
@@ -22,7 +23,7 @@ export interface ExchangeOutcome {
 
 /** What the attempts of an exchange have to say when it ends: see attempts.ts. */
 export interface Attempted {
-  readonly view: View;
+  readonly view: PoolView;
   /** Of the last attempt; null when there was none. */
   readonly backend: Backend | null;
   readonly records: readonly AttemptRecord[];
@@ -40,7 +41,7 @@ export function recordExchange(
 ): void {
   const { view, backend } = attempted;
   const { facts } = request;
-  record(context, view, backend, {
+  record(context, view.snapshot, backend, {
     clientAddress: request.clientAddress,
     method: facts.method,
     host: facts.host,
@@ -54,7 +55,7 @@ export function recordExchange(
     queueMs: attempted.queueMs,
     connectMs: attempted.connectMs,
     firstByteMs: outcome.firstByteMs,
-    pool: view.snapshot.pool.name,
+    pool: view.spec.name,
     backendUrl: backend === null ? null : backend.spec.url,
     attempts: attempted.records,
     requestId: request.requestId,
@@ -82,7 +83,7 @@ export function recordRefusal(
   detail: string,
   refused: Refused,
 ): void {
-  record(context, context.view, null, {
+  record(context, context.view.snapshot, null, {
     ...refused,
     host: null,
     status: ERRORS[code].status,
@@ -91,7 +92,7 @@ export function recordRefusal(
     queueMs: -1,
     connectMs: -1,
     firstByteMs: -1,
-    pool: context.view.snapshot.pool.name,
+    pool: context.view.defaultPool.view.spec.name,
     backendUrl: null,
     attempts: [],
     error: code,
@@ -103,7 +104,7 @@ export function recordRefusal(
 
 function record(
   context: DataContext,
-  view: View,
+  { accessLog }: Snapshot,
   backend: Backend | null,
   entry: AccessLogEntry,
 ): void {
@@ -116,6 +117,5 @@ function record(
   }
   if (error !== null) context.countError(error);
   if (ended !== null) context.counters.cutOff(ended);
-  const { accessLog } = view.snapshot;
   if (accessLog.isEnabled) context.accessLog.record(entry, accessLog.format);
 }

@@ -6,7 +6,7 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { Backend } from '../backend/backend.ts';
-import type { View } from '../pool/view.ts';
+import type { PoolView } from '../pool/pool-view.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Chosen } from './chosen.ts';
 import type { IncomingRequest } from './incoming-request.ts';
@@ -37,7 +37,7 @@ const NOBODY: readonly Backend[] = [];
 export function pick(
   picker: Picker,
   owner: AttemptOwner,
-  view: View,
+  view: PoolView,
   startedAt: number,
 ): Attempt | ErrorCode {
   const { tries } = picker;
@@ -62,7 +62,7 @@ export function pick(
 export function pickHedge(
   picker: Picker,
   owner: AttemptOwner,
-  view: View,
+  view: PoolView,
   startedAt: number,
   unfit: readonly Backend[],
 ): Attempt | ErrorCode {
@@ -76,7 +76,7 @@ export function pickHedge(
 function beginPinned(
   picker: Picker,
   owner: AttemptOwner,
-  view: View,
+  view: PoolView,
   startedAt: number,
 ): Attempt | null {
   const { pin } = picker.request;
@@ -94,7 +94,7 @@ function beginPinned(
 function beginIdle(
   picker: Picker,
   owner: AttemptOwner,
-  view: View,
+  view: PoolView,
   startedAt: number,
 ): Attempt | ErrorCode {
   const backend = idleFor(picker, view, startedAt);
@@ -106,7 +106,7 @@ function beginIdle(
 }
 
 /** Who would serve the request over an idle connection: where its session is, or else where there is least to do. */
-export function idleFor(picker: Picker, view: View, nowMs: number): Backend | null {
+export function idleFor(picker: Picker, view: PoolView, nowMs: number): Backend | null {
   const home = pickForSession(picker, view, null);
   if (home !== null && hasIdle(picker, view, home, nowMs)) return home;
   if (home !== null && mustStay(picker, view)) return null;
@@ -119,12 +119,12 @@ export function idleFor(picker: Picker, view: View, nowMs: number): Backend | nu
 }
 
 /** The client's session is tied to a backend that has not failed the request. */
-function mustStay({ bindsSession }: Picker, { sessions }: View): boolean {
+function mustStay({ bindsSession }: Picker, { sessions }: PoolView): boolean {
   return sessions?.isTied === true && !bindsSession;
 }
 
-function hasIdle(picker: Picker, { snapshot }: View, backend: Backend, nowMs: number): boolean {
-  const { maxRequests, maxConnections } = snapshot.pool;
+function hasIdle(picker: Picker, { spec }: PoolView, backend: Backend, nowMs: number): boolean {
+  const { maxRequests, maxConnections } = spec;
   if (triedBy(picker)?.includes(backend) === true) return false;
   return backend.hasRoom(maxRequests, maxConnections) && backend.hasIdle(nowMs);
 }
@@ -133,7 +133,7 @@ function hasIdle(picker: Picker, { snapshot }: View, backend: Backend, nowMs: nu
 function beginAny(
   picker: Picker,
   owner: AttemptOwner,
-  view: View,
+  view: PoolView,
   startedAt: number,
   unfit: readonly Backend[] | null,
   as: 'hedge' | 'race' | null,
@@ -172,7 +172,7 @@ function beginAny(
 /** Where the client's session is, or where it begins; null where that is the strategy's to say. */
 function pickForSession(
   picker: Picker,
-  view: View,
+  view: PoolView,
   avoid: readonly Backend[] | null,
 ): Backend | null {
   const { sessions } = view;
@@ -192,7 +192,7 @@ function pickForSession(
 /** A tunnel takes its session along: else it would come back as often as the draining backend sends it away. */
 function mustMove(
   kept: Backend,
-  { draining, eligible }: View,
+  { draining, eligible }: PoolView,
   avoid: readonly Backend[] | null,
 ): boolean {
   return draining.includes(kept) && eligible.some((one) => avoid?.includes(one) !== true);
@@ -201,7 +201,7 @@ function mustMove(
 /** Once all of the eligible have failed the request; not for a hedge: who is slow has not failed. */
 function pickSpare(
   picker: Picker,
-  { eligible, spares }: View,
+  { eligible, spares }: PoolView,
   avoid: readonly Backend[],
 ): Backend | null {
   const tried = triedBy(picker);
@@ -215,8 +215,8 @@ function triedBy({ tries }: Picker): readonly Backend[] | null {
 }
 
 /** Those that a hedge beside an attempt at `current` must not go to. */
-export function unfitForHedge({ eligible, snapshot }: View, current: Backend): Backend[] {
-  const { maxRequests, maxConnections } = snapshot.pool;
+export function unfitForHedge({ eligible, spec }: PoolView, current: Backend): Backend[] {
+  const { maxRequests, maxConnections } = spec;
   return eligible.filter(
     (one) =>
       one === current ||
@@ -233,13 +233,13 @@ export function unfitForHedge({ eligible, snapshot }: View, current: Backend): B
  */
 export function hasAnother(
   picker: Picker,
-  { eligible, spares, snapshot }: View,
+  { eligible, spares, spec }: PoolView,
   last: Backend | null,
   withRoom: boolean,
 ): boolean {
   const { drainingKeeper } = picker;
   const tried = triedBy(picker);
-  const { maxRequests, maxConnections } = snapshot.pool;
+  const { maxRequests, maxConnections } = spec;
   const isTried = (one: Backend): boolean => one === last || tried?.includes(one) === true;
   const isLeft = (one: Backend): boolean =>
     !isTried(one) && (!withRoom || one.hasRoom(maxRequests, maxConnections));

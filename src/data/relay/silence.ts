@@ -1,6 +1,6 @@
 /** How long a peer may not move, and what is said of it then: which timeout it was, in words for the log. */
 import type { ErrorCode } from '../../errors.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { PoolSnapshot } from '../../snapshot/snapshot.ts';
 import type { Upload } from './upload.ts';
 
 export interface Failure {
@@ -10,7 +10,7 @@ export interface Failure {
   readonly fields?: string;
 }
 
-export function silentConnect({ timeouts }: Snapshot, authority: string): string {
+export function silentConnect({ timeouts }: PoolSnapshot, authority: string): string {
   return `no connection to ${authority} within ${timeouts.connectMs} ms (timeouts.connect)`;
 }
 
@@ -19,21 +19,24 @@ export function silentConnect({ timeouts }: Snapshot, authority: string): string
  * @param upload kept back while the client waits for a 100. Many backends never send one, and clients give up waiting after
  * a while: until then nobody is late.
  */
-export function responseLimitMs({ timeouts, pool }: Snapshot, upload: Upload | null): number {
+export function responseLimitMs(
+  { timeouts, retries }: PoolSnapshot,
+  upload: Upload | null,
+): number {
   if (upload?.isKeptBack === true) return Math.max(timeouts.responseMs, timeouts.idleMs);
-  return pool.retries.perTryTimeoutMs || timeouts.responseMs;
+  return retries.perTryTimeoutMs || timeouts.responseMs;
 }
 
 /** No response head came. */
-export function silentBackend(snapshot: Snapshot, upload: Upload | null): Failure {
-  const { timeouts, pool } = snapshot;
-  const { perTryTimeoutMs } = pool.retries;
+export function silentBackend(spec: PoolSnapshot, upload: Upload | null): Failure {
+  const { timeouts, retries } = spec;
+  const { perTryTimeoutMs } = retries;
   if (upload?.isUnderWay === true) {
     const detail = `the backend took no more of the body for ${timeouts.idleMs} ms (timeouts.idle)`;
     return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
   }
   if (upload?.isKeptBack === true) {
-    const limit = `${responseLimitMs(snapshot, upload)} ms (the longer of timeouts.response and timeouts.idle)`;
+    const limit = `${responseLimitMs(spec, upload)} ms (the longer of timeouts.response and timeouts.idle)`;
     const detail = `neither 100 nor a response head within ${limit}`;
     return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
   }
@@ -45,15 +48,15 @@ export function silentBackend(snapshot: Snapshot, upload: Upload | null): Failur
   return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
 }
 
-export function silentBody({ timeouts }: Snapshot): string {
+export function silentBody({ timeouts }: PoolSnapshot): string {
   return `no byte of the body for ${timeouts.idleMs} ms (timeouts.idle)`;
 }
 
-export function unfinished({ timeouts }: Snapshot): string {
+export function unfinished({ timeouts }: PoolSnapshot): string {
   return `not done within ${timeouts.totalMs} ms (timeouts.total)`;
 }
 
 /** For a request in the queue. */
-export function noRoom({ pool }: Snapshot): string {
-  return `no backend had room for ${pool.queue.timeoutMs} ms (queue.timeout)`;
+export function noRoom({ queue }: PoolSnapshot): string {
+  return `no backend had room for ${queue.timeoutMs} ms (queue.timeout)`;
 }

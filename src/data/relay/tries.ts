@@ -5,6 +5,7 @@
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { Retries } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
+import type { Pool } from '../pool/pool.ts';
 import type { DataContext } from './context.ts';
 import {
   type AttemptFailed,
@@ -38,18 +39,21 @@ export class Tries {
   pauseMs = 0;
 
   readonly #context: DataContext;
+  readonly #pool: Pool;
   readonly #method: string;
   /** Failed attempts that `retries.attempts` counts: all but that of a keep-alive race. */
   #counted = 0;
 
-  constructor(context: DataContext, method: string) {
+  constructor(context: DataContext, pool: Pool, method: string) {
     this.#context = context;
+    this.#pool = pool;
     this.#method = method;
   }
 
   /** What follows: see retry-decision.ts. */
   decide(event: AttemptFailed | AttemptLate, situation: Situation): RetryAction {
-    const { random, retryBudget, deadlines, counters } = this.#context;
+    const { random, deadlines } = this.#context;
+    const { retryBudget, counters } = this.#pool;
     const { retries, isReplayable, hasHedge, isAnyLeft, totalDeadlineMs } = situation;
     const attempts = this.#counted + 1;
     // An idle connection waits for nobody.
@@ -75,7 +79,7 @@ export class Tries {
 
   /** The budget pays for the next attempt; not for what is short on our side. */
   pay(): void {
-    if (!this.isForIdle) this.#context.retryBudget.withdraw();
+    if (!this.isForIdle) this.#pool.retryBudget.withdraw();
   }
 
   /** The next attempt is on its way. */

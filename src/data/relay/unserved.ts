@@ -1,6 +1,6 @@
 /** What is said of a request that nobody gets. */
 import type { ErrorCode } from '../../errors.ts';
-import type { DataContext } from './context.ts';
+import type { Pool } from '../pool/pool.ts';
 import { retryAfterField } from './own-answers.ts';
 import type { Failure } from './silence.ts';
 
@@ -8,9 +8,14 @@ import type { Failure } from './silence.ts';
  * @param error why there was no attempt
  * @param isAnyFull a backend without room was met, and not only circuit breakers that let nothing through
  */
-export function unserved(error: ErrorCode, isAnyFull: boolean, context: DataContext): Failure {
+export function unserved(
+  error: ErrorCode,
+  isAnyFull: boolean,
+  { counters, view }: Pool,
+  processNowMs: number,
+): Failure {
   if (error === 'ERR_CIRCUIT_OPEN') {
-    const seconds = context.counters.gateOpensInSeconds(context.processNowMs());
+    const seconds = counters.gateOpensInSeconds(processNowMs);
     const detail = 'the circuit breaker of the pool is open';
     return { code: error, detail, fields: retryAfterField(seconds) };
   }
@@ -18,7 +23,7 @@ export function unserved(error: ErrorCode, isAnyFull: boolean, context: DataCont
     const detail = 'the circuit breakers of all eligible backends let no more requests try them';
     return { code: 'ERR_CIRCUIT_OPEN', detail };
   }
-  const { backends, hint } = context.view;
+  const { backends, hint } = view;
   const count = backends.size === 1 ? '1 backend' : `${backends.size} backends`;
   return { code: error, detail: `the pool has ${count}${more(error, hint)}` };
 }

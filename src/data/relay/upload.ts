@@ -10,7 +10,7 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { Retries } from '../../snapshot/snapshot.ts';
 import { type BackendStream, UNKNOWN_LENGTH } from '../backend/backend-stream.ts';
-import type { View } from '../pool/view.ts';
+import type { PoolView } from '../pool/pool-view.ts';
 import { CHUNK_DATA, CHUNK_DONE, CHUNK_FAILED, ChunkDecoder } from '../wire/chunked.ts';
 import { forwardTrailer } from '../wire/forward-response.ts';
 import { BODY_CHUNKED, BODY_NONE, type BodyKind } from '../wire/framing.ts';
@@ -32,7 +32,7 @@ const SHORT_RUN_BYTES = 1024;
 const GATHER_BYTES = 4 * 1024;
 
 /** The upload that a request needs; null when it has no body. */
-export function createUpload(facts: RequestFacts, view: View): Upload | null {
+export function createUpload(facts: RequestFacts, view: PoolView): Upload | null {
   if (facts.bodyKind === BODY_NONE) return null;
   const upload = new Upload(
     facts.bodyKind,
@@ -40,7 +40,7 @@ export function createUpload(facts: RequestFacts, view: View): Upload | null {
     facts.nominated,
     view.snapshot.limits.bodyBytes,
     view.headLimits,
-    keepsSent(facts, view.snapshot.pool.retries) ? view.snapshot.pool.retries.replayBufferBytes : 0,
+    keepsSent(facts, view.spec.retries) ? view.spec.retries.replayBufferBytes : 0,
   );
   upload.isKeptBack = facts.expectsContinue;
   return upload;

@@ -35,8 +35,6 @@ export interface ForwardRules extends RequestRules {
   readonly sendsXForwarded: boolean;
   /** Also RFC 7239 Forwarded. */
   readonly sendsForwarded: boolean;
-  /** The Host field is replaced per backend, so the client's is left out. */
-  readonly dropsHost: boolean;
   /** Redirects to a backend's own address are rewritten: see location.ts. */
   readonly rewritesLocation: boolean;
 }
@@ -115,14 +113,16 @@ function countsForwards(facts: RequestFacts): boolean {
   return facts.method === 'OPTIONS' && facts.maxForwards > 0;
 }
 
+/** @param dropsHost the Host field is replaced per backend, so the client's is left out. */
 export function forwardRequest(
   head: Head,
   facts: RequestFacts,
   context: ForwardContext,
   requestId: string,
+  dropsHost: boolean,
 ): ForwardedRequest {
   const { rules } = context;
-  const needsHost = rules.dropsHost || facts.replacesHost || facts.host === null;
+  const needsHost = dropsHost || facts.replacesHost || facts.host === null;
   // A request line in origin form goes out as it came, in one piece with the fields behind it.
   const keepsLine = !needsHost && head.keepsFirstLine;
   let fields = '';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { RetryBudget } from '../../src/data/relay/retry-budget.ts';
+import { RetryBudget } from '../../src/data/pool/retry-budget.ts';
 
 function setUp({ threads = 1, percent = 20 } = {}) {
   const clock = { ms: 1_000_000 };

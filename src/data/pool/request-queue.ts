@@ -7,7 +7,7 @@
  * the room that it makes again and again: while others wait elsewhere, it leaves it to them twice as often as their share of
  * those who wait.
  */
-import type { ProcessCounters } from '../../snapshot/process-counters.ts';
+import type { PoolCounters } from '../../snapshot/pool-counters.ts';
 import type { Victim } from '../barrier.ts';
 import type { Deadline, Deadlines, Waiting } from '../deadlines.ts';
 
@@ -23,7 +23,7 @@ const POLL_MS = 2;
 const POLLS_LEFT_OUT = 1;
 
 export class RequestQueue implements Waiting {
-  readonly #counters: ProcessCounters;
+  readonly #counters: PoolCounters;
   readonly #deadlines: Deadlines;
   /** In order of arrival. A set: whoever leaves early leaves from the middle. */
   readonly #waiting = new Set<Waiter>();
@@ -38,7 +38,7 @@ export class RequestQueue implements Waiting {
   #isAwake = false;
 
   /** @param random uniform in [0, 1). */
-  constructor(counters: ProcessCounters, deadlines: Deadlines, random: () => number) {
+  constructor(counters: PoolCounters, deadlines: Deadlines, random: () => number) {
     this.#counters = counters;
     this.#deadlines = deadlines;
     this.#random = random;

@@ -1,19 +1,18 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Deadlines } from '../../src/data/deadlines.ts';
-import { RequestQueue, type Waiter } from '../../src/data/relay/request-queue.ts';
-import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
-import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
+import { RequestQueue, type Waiter } from '../../src/data/pool/request-queue.ts';
+import { createPoolCounters, PoolCounters } from '../../src/snapshot/pool-counters.ts';
 
 const LIMIT = 100;
 
 /** The queues of so many data threads; `random` is what all of them draw. */
 function queuesOf(threads: number, random = 0): RequestQueue[] {
-  const buffer = createProcessCounters(threads);
+  const buffer = createPoolCounters(threads);
   return Array.from(
     { length: threads },
     (_, index) =>
       new RequestQueue(
-        new ProcessCounters(buffer, index, threads),
+        new PoolCounters(buffer, index, threads),
         new Deadlines(() => Date.now()),
         () => random,
       ),

@@ -1,0 +1,175 @@
+/**
+ * One pool of a snapshot made ready for use by a data thread: live backends in place of their descriptions, the strategy
+ * built. An attempt keeps the view that it began on until it ends.
+ */
+
+import type { ClientTables } from '../../snapshot/messages.ts';
+import type { PoolCounters } from '../../snapshot/pool-counters.ts';
+import type {
+  BackendSnapshot,
+  Eligibility,
+  PoolSnapshot,
+  Snapshot,
+  Sticky,
+} from '../../snapshot/snapshot.ts';
+import type { Backend } from '../backend/backend.ts';
+import { CookieLearner, EngineIoLearner } from '../balance/learned-sessions.ts';
+import { SessionTable } from '../balance/session-table.ts';
+import { CookieSessions, type Sessions, TableSessions } from '../balance/stickiness.ts';
+import { createStrategy } from '../balance/strategies.ts';
+import type { Strategy, StrategyContext } from '../balance/strategy.ts';
+import { RateLimiter } from '../limit/rate-limit.ts';
+import type { HeadLimits } from '../wire/head-parser.ts';
+import { needsKeys } from './request-keys.ts';
+
+export interface PoolView {
+  readonly snapshot: Snapshot;
+  /** This pool's part of it. */
+  readonly spec: PoolSnapshot;
+  readonly backends: ReadonlyMap<number, Backend>;
+  readonly strategy: Strategy<Backend>;
+  /** What the strategy picks from. Replaced as a whole when it changes. */
+  eligible: readonly Backend[];
+  /** See `Eligibility.spares`. Changes with `eligible`. */
+  spares: readonly Backend[];
+  /** Those that keep whom they have: the eligible and others. Changes with `eligible`. */
+  keepers: readonly Backend[];
+  /** See `Eligibility.draining`. Changes with `eligible`. */
+  draining: readonly Backend[];
+  /** See `Eligibility.hint`. Changes with `eligible`. */
+  hint: string;
+  readonly sessions: Sessions<Backend> | null;
+  readonly rateLimiter: RateLimiter | null;
+  /** What the policies go by has to be read from each request. */
+  readonly needsKeys: boolean;
+  /** A field line for every response while too few backends are eligible; else empty. Changes with `eligible`. */
+  panicLine: string;
+  /** Of the heads of requests; bodies have trailers too. */
+  readonly headLimits: HeadLimits;
+}
+
+/** What stays of a pool from one view of it to the next: see pool.ts. */
+interface LivePool {
+  readonly id: number;
+  readonly counters: PoolCounters;
+}
+
+/** What the views of pools are built from, beside their snapshots. */
+export interface PoolViewParts {
+  /** All but the turns, which are the pool's. */
+  readonly strategyContext: Omit<StrategyContext, 'nextTurn'>;
+  /** @param headLimits of its answers */
+  readonly createBackend: (spec: BackendSnapshot, headLimits: HeadLimits) => Backend;
+  readonly clientTables: ClientTables;
+  /** The clock that all threads share, in ms. */
+  readonly processNowMs: () => number;
+}
+
+/** Of the heads of requests and of answers, the latter as strict as those or as old devices need them. */
+export interface AllHeadLimits {
+  readonly request: HeadLimits;
+  readonly response: HeadLimits;
+  readonly lenientResponse: HeadLimits;
+}
+
+const PANIC_LINE = 'Proxy-Status: fairlead; details="panic: too few backends are eligible"\r\n';
+
+const NOBODY: Eligibility = {
+  picks: [],
+  keeps: [],
+  draining: [],
+  spares: [],
+  isPanic: false,
+  hint: 'it has left the config',
+};
+
+/** Builds the view of a pool, taking over the backends of `previous` that are still in it. */
+export function createPoolView(
+  snapshot: Snapshot,
+  spec: PoolSnapshot,
+  pool: LivePool,
+  limits: AllHeadLimits,
+  previous: PoolView | null,
+  parts: PoolViewParts,
+): PoolView {
+  const responseLimits = spec.hasLenientResponses ? limits.lenientResponse : limits.response;
+  const backends = new Map<number, Backend>();
+  for (const backendSpec of spec.backends) {
+    const known = previous?.backends.get(backendSpec.id);
+    known?.update(backendSpec, responseLimits);
+    backends.set(backendSpec.id, known ?? parts.createBackend(backendSpec, responseLimits));
+  }
+  const isSameStrategy = previous?.spec.strategy === spec.strategy;
+  const { counters } = pool;
+  const strategy =
+    previous !== null && isSameStrategy
+      ? previous.strategy
+      : createStrategy<Backend>(spec.strategy, {
+          ...parts.strategyContext,
+          nextTurn: () => counters.nextTurn(),
+        });
+  const view: PoolView = {
+    snapshot,
+    spec,
+    backends,
+    strategy,
+    eligible: [],
+    spares: [],
+    keepers: [],
+    draining: [],
+    hint: '',
+    sessions: spec.sticky === null ? null : createSessions(spec.sticky, pool, parts),
+    rateLimiter:
+      spec.rateLimit === null
+        ? null
+        : new RateLimiter(spec.rateLimit, pool.id, parts.clientTables.rates, () =>
+            counters.rateEvicted(),
+          ),
+    needsKeys: needsKeys(spec),
+    panicLine: '',
+    headLimits: limits.request,
+  };
+  setEligible(view, spec.eligibility);
+  return view;
+}
+
+/** Its pool has left the snapshot: what is under way there goes nowhere else. */
+export function abandonPoolView(view: PoolView): void {
+  setEligible(view, NOBODY);
+}
+
+/** Rebuilds the strategy over exactly these backends; ids that the view does not know are skipped. */
+export function setEligible(view: PoolView, eligibility: Eligibility): void {
+  const picks: Backend[] = [];
+  for (const { id, weight } of eligibility.picks) {
+    const backend = view.backends.get(id);
+    if (backend === undefined) continue;
+    backend.weight = weight;
+    picks.push(backend);
+  }
+  view.eligible = picks;
+  view.spares = backendsOf(view, eligibility.spares);
+  view.keepers = backendsOf(view, eligibility.keeps);
+  view.draining = backendsOf(view, eligibility.draining);
+  view.hint = eligibility.hint;
+  view.panicLine = eligibility.isPanic ? PANIC_LINE : '';
+  view.strategy.rebuild(picks);
+  if (view.sessions === null) return;
+  view.sessions.rebuild(picks, view.keepers);
+}
+
+function backendsOf({ backends }: PoolView, ids: readonly number[]): readonly Backend[] {
+  return ids.flatMap((id) => backends.get(id) ?? []);
+}
+
+function createSessions(sticky: Sticky, pool: LivePool, parts: PoolViewParts): Sessions<Backend> {
+  if (sticky.cookie !== null) return new CookieSessions(sticky, sticky.cookie);
+  const { clientTables, processNowMs } = parts;
+  const table = new SessionTable<Backend>(
+    { memory: clientTables.sessions, poolId: pool.id, ttlMs: sticky.ttlMs },
+    processNowMs,
+    () => pool.counters.sessionEvicted(),
+  );
+  if (sticky.learns === 'cookie') return new CookieLearner(sticky, table, Date.now);
+  return sticky.learns === 'socket.io' ? new EngineIoLearner(table) : new TableSessions(table);
+}
