@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import fc from 'fast-check';
 import { Agent, request } from 'undici';
 import { describe, expect, test } from 'vitest';
 import { STRATEGY_NAMES } from '../../src/snapshot/snapshot.ts';
@@ -117,6 +118,14 @@ describe('further picks of round-robin', () => {
   });
 });
 
+/** After a request more for it. In whole numbers, which don't round. */
+function isLessLoaded(one: TestCandidate, other: TestCandidate): boolean {
+  return (
+    BigInt(one.inFlight + 1) * BigInt(other.weight) <
+    BigInt(other.inFlight + 1) * BigInt(one.weight)
+  );
+}
+
 describe('least-connections', () => {
   test('the one with the fewest requests in flight is picked', () => {
     const all = candidates(1, 1, 1);
@@ -139,6 +148,29 @@ describe('least-connections', () => {
   test('equal loads are settled by chance, evenly', () => {
     const counts = shares(picks(strategyOf('least-connections', candidates(2, 2, 2)), 9_000), 3);
     for (const count of counts) expect(Math.abs(count - 3_000)).toBeLessThan(250);
+  });
+
+  test('whatever the weights and loads, each of those with the least load is picked, and nobody else', () => {
+    const backend = fc.record({
+      weight: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 1_000_000 })),
+      inFlight: fc.oneof(fc.nat(12), fc.nat(1_000_000)),
+      isAvoided: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(backend, { minLength: 1, maxLength: 12 }), fc.nat(), (pool, seed) => {
+        const all = candidates(...pool.map(({ weight }) => weight));
+        for (const [id, { inFlight }] of pool.entries())
+          (all[id] as TestCandidate).inFlight = inFlight;
+        const strategy = strategyOf('least-connections', all, { seed });
+        for (const avoid of [null, all.filter(({ id }) => pool[id]?.isAvoided)]) {
+          const others = all.filter((one) => avoid?.includes(one) !== true);
+          const left = others.length === 0 ? all : others;
+          const least = left.filter((one) => !left.some((other) => isLessLoaded(other, one)));
+          const picked = Array.from({ length: 400 }, () => strategy.pick(KEY, avoid));
+          expect(new Set(picked)).toEqual(new Set(least));
+        }
+      }),
+    );
   });
 
   test('two proxies with different seeds do not march in step', () => {

@@ -5,17 +5,23 @@
  * settled by chance, so that several proxies that start together do not march in step.
  * Compared as (in flight + 1) / weight, the load after the pick: an idle backend of weight 3 goes before an idle one of
  * weight 1 (the rule of Linux IPVS "wlc" and HAProxy's leastconn).
+ *
+ * Backends of one weight compare by their requests in flight alone. So they are looked at weight by weight, the heaviest
+ * first: what is arithmetic is done once for a weight, and no weight is looked at whose idle backends would not do.
  */
 import { Chance } from './chance.ts';
 import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
 
 export class LeastConnections<C extends Candidate> implements Strategy<C> {
   readonly #chance: Chance;
+  /** The heaviest first. */
   #eligible: readonly C[] = [];
   /** Where their requests in flight are counted: one step less per backend than to ask each of them. */
   #cells: readonly Int32Array[] = [];
-  /** As floats: their products with loads need no check for overflow. */
+  /** Each weight that occurs, falling. As floats: their products with loads need no check for overflow. */
   #weights: Float64Array = new Float64Array(0);
+  /** By weight, up to which index backends have it. */
+  #ends: Int32Array = new Int32Array(0);
   /** Within a pick: the indexes of those with the least load. */
   #least: Int32Array = new Int32Array(0);
 
@@ -24,10 +30,14 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
   }
 
   rebuild(eligible: readonly C[]): void {
-    this.#eligible = eligible;
-    this.#cells = eligible.map((candidate) => candidate.inFlightCell);
-    this.#weights = Float64Array.from(eligible, (candidate) => candidate.weight);
-    this.#least = new Int32Array(eligible.length);
+    const sorted = eligible.toSorted((a, b) => b.weight - a.weight);
+    const ends = new Map<number, number>();
+    for (const [index, { weight }] of sorted.entries()) ends.set(weight, index + 1);
+    this.#eligible = sorted;
+    this.#cells = sorted.map((candidate) => candidate.inFlightCell);
+    this.#weights = Float64Array.from(ends.keys());
+    this.#ends = Int32Array.from(ends.values());
+    this.#least = new Int32Array(sorted.length);
   }
 
   pick(_key: string, avoid: readonly C[] | null): C | null {
@@ -38,24 +48,31 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
     const eligible = this.#eligible;
     const cells = this.#cells;
     const weights = this.#weights;
+    const ends = this.#ends;
     const least = this.#least;
     let count = 0;
     let leastLoad = Number.POSITIVE_INFINITY;
     let leastWeight = 1;
-    for (let index = 0; index < eligible.length; index++) {
-      if (avoid !== null && avoid.includes(eligible[index] as C)) continue;
-      const load = ((cells[index] as Int32Array)[0] as number) + 1;
-      const weight = weights[index] as number;
-      // load / weight < leastLoad / leastWeight, without the division.
-      const product = load * leastWeight;
-      const leastProduct = leastLoad * weight;
-      if (product > leastProduct) continue;
-      if (product < leastProduct) {
-        count = 0;
-        leastLoad = load;
-        leastWeight = weight;
+    let index = 0;
+    for (let group = 0; group < weights.length; group++) {
+      const weight = weights[group] as number;
+      const end = ends[group] as number;
+      // So many in flight at this weight are as good as the best so far. Not whole where none can be: the quotient of two
+      // whole numbers of this size is rounded to a whole one only if it is one.
+      let bar = (leastLoad * weight) / leastWeight - 1;
+      if (bar < 0) break;
+      for (; index < end; index++) {
+        const inFlight = (cells[index] as Int32Array)[0] as number;
+        if (inFlight > bar) continue;
+        if (avoid !== null && avoid.includes(eligible[index] as C)) continue;
+        if (inFlight < bar) {
+          count = 0;
+          bar = inFlight;
+          leastLoad = inFlight + 1;
+          leastWeight = weight;
+        }
+        least[count++] = index;
       }
-      least[count++] = index;
     }
     if (count === 0) return null;
     return eligible[least[count === 1 ? 0 : this.#chance.below(count)] as number] as C;
