@@ -13,8 +13,8 @@ const PICKS = Number(process.argv[2] ?? 1_000_000);
 const WARM_UP = 0.3 * PICKS;
 /** Times that a backend leaves or comes back, one after the other. */
 const FLIPS = 50;
-/** Requests in flight when the picking begins, spread unevenly. */
-const IN_FLIGHT = 150;
+/** Requests in flight per unit of weight: no backend is idle, so that nobody can be passed over for that. Uneven. */
+const IN_FLIGHT = [3, 5, 7, 4, 6];
 
 /** Clients, of which many come again. A power of two: taking turns over them costs a mask. */
 const KEYS = Array.from({ length: 1024 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
@@ -32,8 +32,9 @@ function backendsOf(count) {
     const spec = { id, url, weight: weightOf(id, count), sessionToken: '', counters };
     return new Backend(spec, { threadIndex: 0, threadCount: 1, io });
   });
-  for (let request = 0; request < IN_FLIGHT; request++) {
-    backends[(request * request) % count].counters.requestStarted();
+  for (const { id, weight, counters } of backends) {
+    const requests = weight * IN_FLIGHT[id % IN_FLIGHT.length];
+    for (let request = 0; request < requests; request++) counters.requestStarted();
   }
   return backends;
 }

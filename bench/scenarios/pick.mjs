@@ -9,7 +9,7 @@ export const pick = {
   name: 'pick',
   title: 'Picking a backend',
   about:
-    'A pick by each strategy among 3, 100 and 1,000 backends (the latter of uneven weights): time, and bytes of heap over a million picks without a collection. Flip: the time for which a thread stands still when one backend leaves or comes back.',
+    'A pick by each strategy among 3, 100 and 1,000 backends (the latter of uneven weights), none of them idle: time, and bytes of heap over a million picks without a collection. Flip: the time for which a thread stands still when one backend leaves or comes back.',
   peers: [],
   quickPeers: [],
   estimate: ({ options }) => options.rounds * 12,
