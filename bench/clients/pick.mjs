@@ -30,7 +30,8 @@ function backendsOf(count) {
     const url = `http://127.0.0.1:${10_000 + id}`;
     const counters = createBackendCounters(1);
     const spec = { id, url, weight: weightOf(id, count), sessionToken: '', counters };
-    return new Backend(spec, { threadIndex: 0, threadCount: 1, io });
+    // Nobody answers: heads have no limits.
+    return new Backend(spec, null, { threadIndex: 0, threadCount: 1, io });
   });
   for (const { id, weight, counters } of backends) {
     const requests = weight * IN_FLIGHT[id % IN_FLIGHT.length];
