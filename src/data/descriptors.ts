@@ -68,7 +68,8 @@ export class Descriptors {
   tick(nowMs: number): void {
     if (nowMs - this.#readLimitAtMs >= LIMIT_READ_MS) {
       this.#readLimitAtMs = nowMs;
-      this.#setLimit(this.#readLimit() ?? Number.POSITIVE_INFINITY);
+      // Without a descriptor it can't be read, just when it matters.
+      this.#setLimit(this.#readLimit() ?? this.#limit);
     }
     if (this.#limit === Number.POSITIVE_INFINITY || this.relief === null) return;
     for (let over = this.#lowestFree() - this.#roomFrom; over >= 0; over--) {
