@@ -14,12 +14,17 @@ import {
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 export const BUSY = 'HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy';
 
-export async function severalBackends(count: number, config: Readonly<Record<string, unknown>>) {
+export async function severalBackends(
+  count: number,
+  config: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string>> = {},
+) {
   const backends: ScriptedBackend[] = [];
   for (let index = 0; index < count; index++) backends.push(await scriptedBackend());
   const fairlead = await startProxy(
     backends.map(({ url }) => url),
     { outlier_detection: false, ...config },
+    { env },
   );
   const served = (path: string): number =>
     backends.reduce((sum, backend) => sum + backend.served(path).length, 0);

@@ -9,6 +9,9 @@ import { get, metrics, type ScriptedBackend } from '../behaviour/stage.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
+/** At the next tick what is idle would make room: what these tests look at takes place before it, however slow the machine. */
+const BETWEEN_TICKS = new URL('../support/between-ticks-of-descriptors.mjs', import.meta.url).href;
+
 /** Below this limit all numbers are taken: from now on no descriptor is to be had. What is open stays. */
 const NONE = 1;
 
@@ -23,7 +26,11 @@ async function send(client: RawClient, request: string) {
 
 /** Two backends, and one client whose thread has an idle connection to each. */
 async function setUp(config: Readonly<Record<string, unknown>> = {}) {
-  const the = await severalBackends(2, config);
+  const the = await severalBackends(
+    2,
+    { timeouts: { backend_keep_alive: '5m' }, ...config },
+    { NODE_OPTIONS: `--import ${BETWEEN_TICKS}` },
+  );
   const [away, idle] = the.backends as [ScriptedBackend, ScriptedBackend];
   const client = await rawClient(the.fairlead.port);
   for (let user = 0; the.backends.some((backend) => backend.served('/warm').length === 0); user++) {
