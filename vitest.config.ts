@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/build-first.ts'],
-    setupFiles: ['test/support/after-test.ts'],
+    setupFiles: ['test/support/after-test.ts', 'test/support/fetch-once.ts'],
     // Tests start processes and measure time: separate processes, and few of them. They wait for a quarter of their time,
     // so a machine of two cores has work for three.
     pool: 'forks',

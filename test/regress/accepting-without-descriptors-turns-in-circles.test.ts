@@ -15,7 +15,7 @@ import type { Fairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
 import { hasTool } from '../support/tools.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { awaitedLater, waitFor } from '../support/wait-for.ts';
 
 const DESCRIPTORS = 256;
 const SILENT_CLIENTS = 400;
@@ -98,7 +98,9 @@ describe.runIf(process.platform === 'linux')('more silent clients than descripto
       for (let index = 0; index < 5; index++) clients.push(await rawClient(fairlead.port, { tls }));
       let isOver = false;
       const statuses: number[] = [];
-      const running = clients.map((client) => established(client, statuses, () => isOver));
+      const running = clients.map((client) =>
+        awaitedLater(established(client, statuses, () => isOver)),
+      );
       await waitFor(() => statuses.length > 10);
 
       const cpuBefore = cpuMs(fairlead.pid);

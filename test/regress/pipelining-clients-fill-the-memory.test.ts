@@ -6,7 +6,7 @@
 import { expect, test } from 'vitest';
 import { startStage } from '../behaviour/stage.ts';
 import { okResponse } from '../support/raw-backend.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { awaitedLater, waitFor } from '../support/wait-for.ts';
 
 /** More than the kernel holds for both ends of a connection. */
 const KERNEL_BYTES = 16 * 1024 * 1024;
@@ -18,12 +18,13 @@ test('requests that wait are bounded, however many are answered', async () => {
   const requests = 'GET /next HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2000);
   let taken = 0;
   const progress = { isOver: false };
-  const sending = (async () => {
+  const send = async (): Promise<void> => {
     while (!progress.isOver && taken < 4 * KERNEL_BYTES) {
       await Promise.race([client.write(requests), client.closed]);
       taken += requests.length;
     }
-  })();
+  };
+  const sending = awaitedLater(send());
   await waitFor(
     () => client.text.split('HTTP/1.1 200').length > 1000,
     20_000,

@@ -17,7 +17,7 @@ import {
   startProxy,
 } from '../behaviour/stage.ts';
 import type { RawClient } from '../support/raw-client.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { awaitedLater, waitFor } from '../support/wait-for.ts';
 
 const MIB = 1024 * 1024;
 const LIMIT_MIB = 8;
@@ -92,9 +92,10 @@ test('two hundred slow readers are cut down to the limit, and a fast one gets al
   const clients = await slowClients(stage, SLOW, get('/slow'));
   let most = 0;
   const over = new AbortController();
-  const watching = (async () => {
+  const watch = async (): Promise<void> => {
     while (!over.signal.aborted) most = Math.max(most, (await buffered(stage)).held);
-  })();
+  };
+  const watching = awaitedLater(watch());
 
   const fast = await stage.client();
   await fast.write(get('/fast'));

@@ -17,6 +17,20 @@ test('freePort gives a port that can be listened on', async () => {
   expect(backend.port).toBe(port);
 });
 
+test('no fetch uses the connection of an earlier one, which may be about to close', async () => {
+  const backend = await httpBackend((request, response) => {
+    response.end(`${request.method} ${request.headers['x-a']} ${request.socket.remotePort}`);
+  });
+  const ports = new Set<string>();
+  for (const method of ['GET', 'POST', 'GET']) {
+    const response = await fetch(backend.url, { method, headers: { 'X-A': 'b' } });
+    const [asked, field, port = ''] = (await response.text()).split(' ');
+    expect([asked, field]).toEqual([method, 'b']);
+    ports.add(port);
+  }
+  expect(ports.size).toBe(3);
+});
+
 test('waitFor returns the first usable value', async () => {
   let calls = 0;
   expect(await waitFor(() => ++calls >= 3 && calls)).toBe(3);

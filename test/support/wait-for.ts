@@ -55,3 +55,9 @@ export async function leastOf(measure: () => Promise<number>, limit: number): Pr
     least = Math.min(least, await measure());
   return least;
 }
+
+/** What runs beside a test, which awaits it at last: should it fail before, that is told there and not as unhandled. */
+export function awaitedLater<T>(running: Promise<T>): Promise<T> {
+  running.catch(() => {});
+  return running;
+}
