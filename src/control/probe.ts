@@ -2,12 +2,12 @@
  * One health check of one backend, over a connection of its own. Says what was tried, what came, and after how long;
  * never rejects and never throws, whatever the backend does, and is bounded in time, bytes and reads.
  */
-import net from 'node:net';
-import tls from 'node:tls';
+import type net from 'node:net';
 import type { BackendAddress } from '../config/settings.ts';
 import { codeOf, errorsIn, messageOf, shortageOf, tellingCode } from '../snapshot/own-shortage.ts';
 import { HealthAnswer } from './health-answer.ts';
 import { type Patience, waitPatiently } from './patience.ts';
+import { type OpeningUser, ProbeOpening } from './probe-opening.ts';
 
 export interface ProbeRequest {
   readonly address: BackendAddress;
@@ -51,17 +51,17 @@ export const probe: Probe = (request, signal) =>
     new Check(request, signal, resolve).start();
   });
 
-class Check {
+class Check implements OpeningUser {
   readonly #request: ProbeRequest;
   readonly #signal: AbortSignal;
   readonly #resolve: (result: ProbeResult) => void;
   readonly #startedAt = performance.now();
+  readonly #opening: ProbeOpening;
   readonly #answer: HealthAnswer;
   readonly #abort = (): void => this.#giveUp('called off', 'CALLED_OFF');
   #socket: net.Socket | undefined;
   #patience: Patience | undefined;
   #linger: NodeJS.Timeout | undefined;
-  #isResolved: boolean;
   #hasConnected = false;
   #isDecided = false;
   #bytes = 0;
@@ -71,7 +71,7 @@ class Check {
     this.#request = request;
     this.#signal = signal;
     this.#resolve = resolve;
-    this.#isResolved = net.isIP(request.address.host) !== 0;
+    this.#opening = new ProbeOpening(request.address, this);
     this.#answer = new HealthAnswer(request.isLenient);
   }
 
@@ -80,31 +80,21 @@ class Check {
       this.#abort();
       return;
     }
-    try {
-      this.#connect();
-    } catch (error) {
-      this.#failed(error instanceof Error ? error : new Error(String(error)));
-    }
+    this.#patience = waitPatiently(this.#request.timeoutMs, () => this.#timedOut());
+    this.#signal.addEventListener('abort', this.#abort, { once: true });
+    this.#opening.begin();
   }
 
-  #connect(): void {
-    const { address, timeoutMs } = this.#request;
-    const socket = open(address);
+  onSocket(socket: net.Socket): void {
     this.#socket = socket;
-    this.#patience = waitPatiently(timeoutMs, () => this.#timedOut());
-    this.#signal.addEventListener('abort', this.#abort, { once: true });
-    socket.on('lookup', () => {
-      this.#isResolved = true;
-    });
-    socket.on(address.tls ? 'secureConnect' : 'connect', () => this.#connected(socket));
     socket.on('data', (bytes: Buffer) => this.#received(bytes));
     socket.on('error', (error) => this.#failed(error));
     socket.on('close', () => {
       this.#giveUp('the connection closed without an answer', 'CLOSED');
-      this.#patience?.cancel();
-      clearTimeout(this.#linger);
-      this.#signal.removeEventListener('abort', this.#abort);
+      this.#end();
     });
+    if (this.#request.address.tls) socket.on('secureConnect', () => this.#connected(socket));
+    else this.#connected(socket);
   }
 
   #connected(socket: net.Socket): void {
@@ -141,6 +131,10 @@ class Check {
     this.#linger = setTimeout(() => this.#socket?.destroy(), LINGER_MS);
   }
 
+  onOpeningFailed(error: Error): void {
+    this.#failed(error);
+  }
+
   #failed(error: Error): void {
     const errors = errorsIn(error);
     const code = tellingCode(errors.map(codeOf)) || codeOf(error);
@@ -150,7 +144,7 @@ class Check {
 
   #timedOut(): void {
     const { method, timeoutMs, address } = this.#request;
-    if (!this.#isResolved) {
+    if (!this.#opening.isResolved) {
       // Whoever knows the address does not answer. That is not the backend.
       this.#giveUp(`${address.host} did not resolve within ${timeoutMs} ms`, 'EAI_AGAIN');
       return;
@@ -161,7 +155,16 @@ class Check {
 
   #giveUp(came: string, code: ProbeFault | (string & {})): void {
     this.#decide(false, came, undefined, code);
-    this.#socket?.destroy();
+    this.#opening.giveUp();
+    // It ends with its socket.
+    if (this.#socket === undefined) this.#end();
+    else this.#socket.destroy();
+  }
+
+  #end(): void {
+    this.#patience?.cancel();
+    clearTimeout(this.#linger);
+    this.#signal.removeEventListener('abort', this.#abort);
   }
 
   /** The first decision stands. */
@@ -179,17 +182,6 @@ class Check {
       isInconclusive: code !== undefined && shortageOf(code) !== undefined,
     });
   }
-}
-
-/** Verified as the connections of requests are: see data/stream/connect.ts. */
-function open({ host, port, tls: isTls }: BackendAddress): net.Socket {
-  const options = { host, port, autoSelectFamily: true, noDelay: true };
-  if (!isTls) return net.connect(options);
-  return tls.connect({
-    ...options,
-    ...(net.isIP(host) === 0 && { servername: host }),
-    ALPNProtocols: ['http/1.1'],
-  });
 }
 
 function tried({ method, address, path }: ProbeRequest): string {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type Address, Lookups, type LookupUser } from '../../src/data/stream/lookups.ts';
+import { Lookups, type LookupUser } from '../../src/data/stream/lookups.ts';
+import type { Address } from '../../src/net/addresses.ts';
 
 type Answer = (error: Error | null, addresses: readonly Address[]) => void;
 

@@ -25,7 +25,7 @@ const DATA_PATH = [
 function dataRooms(): Record<string, readonly string[]> {
   return Object.fromEntries(
     DATA_PATH.map((room, index) => {
-      const before = ['errors.ts', 'snapshot/', 'node:', ...DATA_PATH.slice(0, index)];
+      const before = ['errors.ts', 'snapshot/', 'net/', 'node:', ...DATA_PATH.slice(0, index)];
       // Bytes only: no socket, no clock, no counter.
       return [room, room === 'data/wire/' ? ['errors.ts'] : before];
     }),
@@ -39,10 +39,20 @@ function dataRooms(): Record<string, readonly string[]> {
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'snapshot/': ['errors.ts'],
+  'net/': ['node:'],
   ...dataRooms(),
   'config/': ['errors.ts', 'snapshot/', 'node:', 'npm'],
   'observe/': ['errors.ts', 'snapshot/', 'node:', 'npm'],
-  'control/': ['errors.ts', 'snapshot/', 'config/', 'observe/', ...DATA_PATH, 'node:', 'npm'],
+  'control/': [
+    'errors.ts',
+    'snapshot/',
+    'net/',
+    'config/',
+    'observe/',
+    ...DATA_PATH,
+    'node:',
+    'npm',
+  ],
   'cli/': ['errors.ts', 'snapshot/', 'config/', 'observe/', 'control/', 'node:', 'npm'],
   'index.ts': ['errors.ts', 'snapshot/', 'config/', 'observe/', 'control/', 'node:'],
 };

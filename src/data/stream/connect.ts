@@ -1,12 +1,13 @@
 /** Opens a connection to a host, with TLS if it is asked for. */
 import net from 'node:net';
 import tls from 'node:tls';
+import { AddressRace, type RaceUser } from '../../net/address-race.ts';
+import { type Address, literalAddress } from '../../net/addresses.ts';
 import { letGo } from '../barrier.ts';
-import { AddressRace, type RaceUser } from './address-race.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
-import type { Address, LookupUser } from './lookups.ts';
+import type { LookupUser } from './lookups.ts';
 import { SocketStream } from './socket-stream.ts';
-import { isKnownHandle, type TcpHandle } from './tcp-handles.ts';
+import { descriptorOf, isKnownHandle, type TcpHandle } from './tcp-handles.ts';
 import { TcpStream } from './tcp-stream.ts';
 import type { ThreadIo } from './thread-io.ts';
 import { hasTlsHandles, type TlsHandle } from './tls-handles.ts';
@@ -66,8 +67,7 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
   begin(): void {
     const { host } = this.#destination;
     const { lookups } = this.#io;
-    const family = net.isIP(host);
-    const addresses = family === 0 ? lookups.find(host, this) : [{ address: host, family }];
+    const addresses = literalAddress(host) ?? lookups.find(host, this);
     if (addresses !== null) this.#race(addresses);
     else this.#giveUp = () => lookups.callOff(host, this);
   }
@@ -124,8 +124,8 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
     });
   }
 
-  mayHave(descriptor: number): boolean {
-    return this.#user.mayHave(descriptor);
+  mayStay(socket: net.Socket): boolean {
+    return this.#user.mayHave(descriptorOf(socket));
   }
 
   onLost(error: Error): void {

@@ -5,18 +5,19 @@
  * The system's resolver (`getaddrinfo`) tells no time to live, so an answer is taken for fresh for 5 s. One that can't be
  * renewed stays in use for 5 minutes: a resolver that is down must not take down who could do without it.
  */
-import dns from 'node:dns';
+import {
+  type Address,
+  type Answered,
+  askSystem,
+  interleaved,
+  notFound,
+} from '../../net/addresses.ts';
 
 const FRESH_MS = 5_000;
 /** Of the last answer, from when it came. */
 const USABLE_MS = 5 * 60_000;
 /** So long an error stands for the answer, where there is none: a name that does not exist is not asked for by each request. */
 const FAILED_MS = 1_000;
-
-export interface Address {
-  readonly address: string;
-  readonly family: number;
-}
 
 /** Whoever waits for addresses: told of one of the two, once, later. Must not throw. */
 export interface LookupUser {
@@ -31,8 +32,6 @@ export interface LookupListener {
   /** Its last addresses stay in use. Called for the first failure in a row. */
   onRefreshFailed(host: string, error: Error): void;
 }
-
-type Answered = (error: Error | null, addresses: readonly Address[]) => void;
 
 class Name {
   readonly host: string;
@@ -170,25 +169,4 @@ export class Lookups {
 
 function isAmong(address: string, addresses: readonly Address[]): boolean {
   return addresses.some((one) => one.address === address);
-}
-
-/** Each once. The families take turns, that of the first address first: RFC 8305 §4. */
-function interleaved(answer: readonly Address[]): readonly Address[] {
-  const addresses = [...new Map(answer.map((one) => [one.address, one])).values()];
-  const first = addresses.filter(({ family }) => family === addresses[0]?.family);
-  const second = addresses.filter(({ family }) => family !== addresses[0]?.family);
-  const all: Address[] = [];
-  for (let index = 0; all.length < addresses.length; index++) {
-    all.push(...first.slice(index, index + 1), ...second.slice(index, index + 1));
-  }
-  return all;
-}
-
-function notFound(host: string): Error {
-  return Object.assign(new Error(`${host} has no address`), { code: 'ENOTFOUND' });
-}
-
-/** In the order of the system's answer; no addresses of a family that this machine does not have. */
-function askSystem(host: string, onAnswer: Answered): void {
-  dns.lookup(host, { all: true, hints: dns.ADDRCONFIG }, onAnswer);
 }

@@ -4,17 +4,24 @@
  * which the thread did not run, or a network that takes longer, costs nothing but a connection too many.
  */
 import type net from 'node:net';
-import type { Deadline, Deadlines, Waiting } from '../deadlines.ts';
-import type { Address } from './lookups.ts';
-import { descriptorOf } from './tcp-handles.ts';
+import type { Address } from './addresses.ts';
 
 const NEXT_AFTER_MS = 250;
+
+/** Where the time comes from. */
+export interface RaceTimers {
+  /** Milliseconds. */
+  now(): number;
+  /** Calls the race once, at this time. */
+  set(dueMs: number, race: AddressRace): object;
+  callOff(timer: object): void;
+}
 
 export interface RaceUser {
   /** Begins to connect. */
   open(address: string): net.Socket;
-  /** Whether a connection that is being opened may have this file descriptor; else it fails with EMFILE. */
-  mayHave(descriptor: number): boolean;
+  /** Whether a connection that is being opened may have the file descriptor that it has got; else it fails with EMFILE. */
+  mayStay(socket: net.Socket): boolean;
   /** The socket is connected and the user's. */
   onWon(socket: net.Socket, address: string): void;
   /** No address is left. */
@@ -22,20 +29,20 @@ export interface RaceUser {
   onCrashed(error: unknown): void;
 }
 
-export class AddressRace implements Waiting {
+export class AddressRace {
   readonly #addresses: readonly Address[];
   readonly #user: RaceUser;
-  readonly #deadlines: Deadlines;
+  readonly #timers: RaceTimers;
   readonly #running = new Set<net.Socket>();
   readonly #errors: Error[] = [];
   #begun = 0;
-  #next: Deadline | null = null;
+  #next: object | null = null;
 
   /** @param addresses at least one. */
-  constructor(addresses: readonly Address[], user: RaceUser, deadlines: Deadlines) {
+  constructor(addresses: readonly Address[], user: RaceUser, timers: RaceTimers) {
     this.#addresses = addresses;
     this.#user = user;
-    this.#deadlines = deadlines;
+    this.#timers = timers;
   }
 
   /** Begins with the first address, or goes on with the next. */
@@ -45,7 +52,7 @@ export class AddressRace implements Waiting {
     this.#running.add(socket);
     // The descriptor is there right behind the attempt: a burst of them must not have all before the first one has succeeded.
     const checkDescriptor = (): void => {
-      if (!this.#running.has(socket) || this.#user.mayHave(descriptorOf(socket))) return;
+      if (!this.#running.has(socket) || this.#user.mayStay(socket)) return;
       socket.destroy();
       this.#lost(socket, noDescriptor());
     };
@@ -54,7 +61,7 @@ export class AddressRace implements Waiting {
     socket.on('close', () => this.#lost(socket, new Error('the connection closed')));
     socket.on('connect', () => this.#won(socket, address));
     if (this.#begun === this.#addresses.length) return;
-    this.#next = this.#deadlines.set(this.#deadlines.now() + NEXT_AFTER_MS, this);
+    this.#next = this.#timers.set(this.#timers.now() + NEXT_AFTER_MS, this);
   }
 
   /** Closes all of them, and tells nobody. */
@@ -97,7 +104,7 @@ export class AddressRace implements Waiting {
   }
 
   #callOffNext(): void {
-    if (this.#next !== null) this.#deadlines.callOff(this.#next);
+    if (this.#next !== null) this.#timers.callOff(this.#next);
     this.#next = null;
   }
 }
