@@ -151,11 +151,17 @@ describe('least-connections', () => {
   });
 
   test('whatever the weights and loads, each of those with the least load is picked, and nobody else', () => {
-    const backend = fc.record({
-      weight: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 1_000_000 })),
-      inFlight: fc.oneof(fc.nat(12), fc.nat(1_000_000)),
-      isAvoided: fc.boolean(),
-    });
+    // Whole loads per weight make ties of different weights.
+    const backend = fc
+      .record({
+        weight: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 10_000 })),
+        load: fc.option(fc.integer({ min: 1, max: 3 })),
+        other: fc.oneof(fc.nat(12), fc.nat(1_000_000)),
+        isAvoided: fc.boolean(),
+      })
+      .map(({ weight, load, other, isAvoided }) => {
+        return { weight, inFlight: load === null ? other : load * weight - 1, isAvoided };
+      });
     fc.assert(
       fc.property(fc.array(backend, { minLength: 1, maxLength: 12 }), fc.nat(), (pool, seed) => {
         const all = candidates(...pool.map(({ weight }) => weight));
