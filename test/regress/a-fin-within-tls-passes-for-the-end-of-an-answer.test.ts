@@ -76,7 +76,15 @@ async function answerTo(fairlead: Fairlead, path: string, pauseMs = 0): Promise<
   return /0\r\n\r\n$|all of it$/.test(text) ? 'whole' : 'cut';
 }
 
-describe.runIf(hasTool('openssl')).each(['1', '2'])('with %s threads', (threads) => {
+/** A Node on which TLS runs on sockets. */
+const ON_SOCKETS = new URL('../support/without-tls-handles.mjs', import.meta.url).href;
+
+describe.runIf(hasTool('openssl')).each([
+  ['1', ''],
+  ['2', ''],
+  ['1', ON_SOCKETS],
+  ['2', ON_SOCKETS],
+])('with %s threads %s', (threads, preloaded) => {
   let authority: Authority;
 
   beforeAll(() => {
@@ -85,7 +93,8 @@ describe.runIf(hasTool('openssl')).each(['1', '2'])('with %s threads', (threads)
 
   async function proxy(config = {}): Promise<Fairlead> {
     const url = `https://localhost:${await backend(authority)}`;
-    const env = { NODE_EXTRA_CA_CERTS: authority.file };
+    const options = preloaded === '' ? {} : { NODE_OPTIONS: `--import ${preloaded}` };
+    const env = { NODE_EXTRA_CA_CERTS: authority.file, ...options };
     return startProxy([url], config, { env, args: ['--threads', threads] });
   }
 

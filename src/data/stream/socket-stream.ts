@@ -1,13 +1,20 @@
 /** A connection on one of Node's own sockets: over TLS, and wherever TCP handles are not what we know. */
 import net from 'node:net';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
+import type { TcpHandle } from './tcp-handles.ts';
+import { hasEndedBelow } from './tls-handles.ts';
 
 /** The handle behind a socket: it alone knows how much of a write has left. */
 interface SocketHandle {
   readonly writeQueueSize?: number;
+  readonly reading?: boolean;
+  /** Over TLS: what the encrypted bytes go through. */
+  readonly _parent?: Partial<TcpHandle>;
 }
 
 export class SocketStream implements ByteStream {
+  /** With `onread` only, and where Node's handles are as they were; else TLS tells both ends alike. */
+  hasBareEnd = false;
   readonly #socket: GuardedSocket;
   readonly #user: StreamUser;
   #hasWriteFailed = false;
@@ -38,8 +45,7 @@ export class SocketStream implements ByteStream {
   }
 
   get unsentBytes(): number {
-    const handle = (this.#socket as unknown as { readonly _handle: SocketHandle | null })._handle;
-    return this.#socket.writableLength + (handle?.writeQueueSize ?? 0);
+    return this.#socket.writableLength + (handleOf(this.#socket)?.writeQueueSize ?? 0);
   }
 
   get heldBytes(): number {
@@ -61,11 +67,6 @@ export class SocketStream implements ByteStream {
   /** Nobody may ask for the peer's address before: Node keeps the answer. */
   get isReset(): boolean {
     return !this.#socket.writableEnded && this.#socket.remoteAddress === undefined;
-  }
-
-  /** Over TLS it is not known: Node tells both ends alike. */
-  get hasBareEnd(): boolean {
-    return false;
   }
 
   deliver(buffer: Buffer, length: number): void {
@@ -201,9 +202,23 @@ function destroyUnlessWriteFailed(this: GuardedSocket, error?: Error): GuardedSo
   return destroySocket.call(this, error) as GuardedSocket;
 }
 
+function handleOf(socket: net.Socket): SocketHandle | null {
+  return (socket as unknown as { readonly _handle: SocketHandle | null })._handle;
+}
+
+/** Within the call of the handle that tells the end: whether TLS has not told it. */
+function isBareEnd(socket: net.Socket): boolean {
+  const { reading = false, _parent: carrier } = handleOf(socket) ?? {};
+  // While nothing is read, a FIN is not told.
+  if (!reading || carrier?.readStart === undefined || carrier.readStop === undefined) return false;
+  return hasEndedBelow({ carrier: carrier as TcpHandle });
+}
+
 /** With `onread` no bytes pass through here, only the end. */
 function pushAndTellEnd(this: GuardedSocket, chunk: unknown, encoding?: BufferEncoding): boolean {
+  const owner = this[OWNER];
+  if (chunk === null && owner !== undefined) owner.hasBareEnd = isBareEnd(this);
   const mayGoOn = pushRead.call(this, chunk, encoding);
-  if (chunk === null) this[OWNER]?.noteReadEnd();
+  if (chunk === null) owner?.noteReadEnd();
   return mayGoOn;
 }

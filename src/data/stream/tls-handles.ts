@@ -157,7 +157,7 @@ export function listenTo(
  * Within `onread`, at the peer's end, of a handle that is read: whether it was the TCP connection that has ended. With
  * close_notify, which the handle tells alike, that is still read, and the FIN comes later.
  */
-export function hasEndedBelow({ carrier }: TlsHandle): boolean {
+export function hasEndedBelow({ carrier }: Pick<TlsHandle, 'carrier'>): boolean {
   // libuv stops reading at the end, and refuses to begin what is under way (UV_EALREADY).
   if (carrier.readStart() !== 0) return false;
   carrier.readStop();
