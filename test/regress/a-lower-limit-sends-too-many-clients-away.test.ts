@@ -3,6 +3,9 @@
  * its own as there were too many in all: with two threads twice as many. And idle clients were counted at each tick where
  * there is no limit that they could make room for.
  */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { IdleClients, type MayBeIdle } from '../../src/data/listen/idle-clients.ts';
 import { Places } from '../../src/data/listen/places.ts';
@@ -10,6 +13,11 @@ import type { DataContext } from '../../src/data/relay/context.ts';
 import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
 import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
 import { giveBackProcessShare } from '../../src/snapshot/process-totals.ts';
+import { get, metrics } from '../behaviour/stage.ts';
+import { startFairlead } from '../support/fairlead.ts';
+import { httpBackend } from '../support/http-backend.ts';
+import { type RawClient, rawClient } from '../support/raw-client.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const NOW_MS = 1_000_000;
 
@@ -156,4 +164,28 @@ test('without a limit nobody is counted, and none that was', () => {
   first.places.tick(NOW_MS);
   expect(first.looks).toBe(looks);
   expect(second.counters.idleClientsElsewhere).toBe(0);
+});
+
+test('as clients see it', async () => {
+  const backends = [(await httpBackend()).url];
+  const configOf = (places: number) => ({ backends, limits: { client_connections: places } });
+  const fairlead = await startFairlead({ config: configOf(100) });
+  await waitFor(async () => (await fetch(`${fairlead.adminUrl}/readyz`)).ok);
+  const clients: RawClient[] = [];
+  for (let index = 0; index < 20; index++) {
+    const client = await rawClient(fairlead.port);
+    await client.write(get('/'));
+    await client.readResponse();
+    clients.push(client);
+  }
+  // Who was busy within the last second is not idle.
+  await sleep(1_500);
+  await writeFile(join(fairlead.cwd, 'fairlead.config.json'), JSON.stringify(configOf(9)));
+  expect((await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
+  const left = (): number => clients.filter(({ isEnded }) => !isEnded).length;
+  await waitFor(() => left() <= 9);
+  // Some ticks.
+  await sleep(500);
+  expect(left()).toBe(9);
+  expect((await metrics(fairlead)).get('fairlead_client_connections')).toBe(9);
 });
