@@ -7,6 +7,8 @@
  */
 const MIN_IDLE_MS = 1_000;
 const LOOK_EVERY_MS = 100;
+/** So long an order that was found holds: somebody may have come meanwhile who is to go before the others. */
+const NOTED_MS = 1_000;
 const MIN_NOTED = 64;
 const NOTED_SHARE = 0.25;
 
@@ -40,7 +42,8 @@ export class IdleClients {
   /** @returns false if nobody is idle. */
   closeOldest(nowMs: number): boolean {
     for (;;) {
-      const next = this.#noted.pop() ?? this.#look(nowMs);
+      const isOld = nowMs - this.#lookedAtMs >= NOTED_MS;
+      const next = (isOld ? undefined : this.#noted.pop()) ?? this.#look(nowMs);
       if (next === undefined) return false;
       if (next.client.idleSinceMs === next.sinceMs && next.client.makeRoom()) return true;
     }
