@@ -110,10 +110,19 @@ test('the limit on all of them holds beside it, and a refused one takes no place
   expect(await served(first)).toBe('200 A');
   await isRefused(await open(the, { localAddress: '127.0.0.2' }));
   await isRefused(await open(the, { localAddress: '127.0.0.2' }));
-  expect(await served(await open(the, { localAddress: '127.0.0.3' }))).toBe('200 A');
+  const second = await open(the, { localAddress: '127.0.0.3' });
+  expect(await served(second)).toBe('200 A');
+  // Whoever is idle makes room.
+  const backend = the.backend(0);
+  backend.answer = (request) => {
+    request.resume();
+  };
+  for (const client of [first, second]) await client.write(get('/'));
+  await waitFor(() => backend.requests === 4);
   await isRefused(await open(the, { localAddress: '127.0.0.4' }));
-  first.end();
+  first.reset();
   await count(the, 1);
+  backend.answer = backend.good;
   expect(await served(await open(the, { localAddress: '127.0.0.4' }))).toBe('200 A');
 });
 

@@ -1,7 +1,9 @@
 /** The control plane with the real data plane: threads that die, and the library mode without a thread. */
 import { BroadcastChannel } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
+import { get } from '../behaviour/stage.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { rawClient } from '../support/raw-client.ts';
 import { LONG_MS, waitFor, within } from '../support/wait-for.ts';
 import { backend } from './fixtures.ts';
 import { type Running, running } from './running.ts';
@@ -36,6 +38,9 @@ describe('a data thread that dies', () => {
     channel.close();
     expect(await within(cutOff, LONG_MS, 'the end of the request in flight')).toBe('cut off');
     await waitFor(() => fetch(proxy).then(({ status }) => status === 200));
+    const client = await rawClient(self.fairlead.port);
+    await client.write(get('/'));
+    expect((await client.readResponse()).status).toBe(200);
     await waitFor(async () => (await inFlight(self)) === 0);
     const metrics = (await self.call('GET', '/metrics')).text;
     expect(metrics).toContain('fairlead_data_thread_restarts_total 1');
