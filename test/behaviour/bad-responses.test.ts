@@ -7,7 +7,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Fairlead } from '../support/fairlead.ts';
 import { type RawBackend, rawBackend } from '../support/raw-backend.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { SOON_MS, waitFor } from '../support/wait-for.ts';
 import { everySplit, inParallel, type Seen, sendParts } from './split-send.ts';
 import { leftover, metrics, NOTHING, startProxy } from './stage.ts';
 
@@ -87,7 +87,7 @@ async function carriersClosed(path: string): Promise<void> {
   const carriers = [...served].filter(([, asked]) => asked.includes(path));
   expect([1, 2]).toContain(carriers.length);
   for (const [connection, asked] of carriers) {
-    await waitFor(() => connection.isEnded, 5_000, `the end of the connection of ${path}`);
+    await waitFor(() => connection.isEnded, SOON_MS, `the end of the connection of ${path}`);
     expect(asked.at(-1)).toBe(path);
   }
 }

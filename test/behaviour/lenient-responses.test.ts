@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Fairlead } from '../support/fairlead.ts';
 import { rawBackend } from '../support/raw-backend.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { SOON_MS, waitFor } from '../support/wait-for.ts';
 import { answer, get, QUIET_HEALTH, type Stage, startProxy, startStage } from './stage.ts';
 
 const BARE_LF = 'HTTP/1.1 200 OK\nServer: old\nContent-Length: 5\n\nhello';
@@ -81,7 +81,7 @@ describe('lenient_responses: true', () => {
   test('a length beside chunks is the last answer of its connection', async () => {
     await whole(stage, '/BOTH');
     const [connection] = stage.backend.served('/BOTH').slice(-1);
-    await waitFor(() => connection?.isEnded, 5_000, 'the end of the connection');
+    await waitFor(() => connection?.isEnded, SOON_MS, 'the end of the connection');
     // Lines that end with LF leave no doubt.
     await whole(stage, '/BARE_LF');
     await whole(stage, '/after');
@@ -160,7 +160,7 @@ test('health checks of such a backend pass, from the reload on that allows it', 
   expect(await status()).toBe(200);
   await setLenient(lenient, false);
   // Down, and not only misunderstood.
-  await waitFor(async () => (await status()) === 503, 5_000, 'the backend to be down');
+  await waitFor(async () => (await status()) === 503, SOON_MS, 'the backend to be down');
   await setLenient(lenient, true);
-  await waitFor(async () => (await status()) === 200, 5_000, 'the backend to be up');
+  await waitFor(async () => (await status()) === 200, SOON_MS, 'the backend to be up');
 });

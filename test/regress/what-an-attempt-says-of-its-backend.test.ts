@@ -198,7 +198,7 @@ test('a client that uploaded slowly made its backend slow', async () => {
   const status = (await (await fetch(`${the.fairlead.adminUrl}/status`)).json()) as {
     backends: { latency_ms: number }[];
   };
-  for (const { latency_ms: ms } of status.backends) expect(ms).toBeLessThan(1_000);
+  for (const { latency_ms: ms } of status.backends) expect(ms).toBeLessThan(1_800);
 });
 
 test('what broke long after its request had come counted as the race for an idle connection', async () => {
@@ -338,7 +338,7 @@ test('hedges took what a half-open breaker lets through, and never told how it w
     await sleep(200);
     await connection.write(OK);
   });
-  await waitFor(() => events(the).includes('breaker.half_open'));
+  await the.halfOpen(1 - home);
   for (let round = 0; round < 3; round++) {
     expect((await the.ask('/slow', fields)).status).toBe(200);
   }
