@@ -14,7 +14,7 @@ function load(config: string | undefined, env: Record<string, string> = {}): Loa
 test.each(configs)('examples/%s is valid', (name) => {
   const result = load(fileURLToPath(new URL(name, examples)));
   expect(result).toMatchObject({ ok: true });
-  expect(result.ok && result.settings.backends.length).toBeGreaterThan(1);
+  expect(result.ok && result.settings.pools[0].backends.length).toBeGreaterThan(1);
 });
 
 test('examples/environment.env is valid', () => {
@@ -26,8 +26,12 @@ test('examples/environment.env is valid', () => {
     ok: true,
     settings: {
       port: 8080,
-      healthCheck: { path: '/health', intervalMs: 10_000 },
-      backends: [{ url: 'http://localhost:8081' }, { url: 'http://localhost:8082' }],
+      pools: [
+        {
+          healthCheck: { intervalMs: 10_000, path: '/health' },
+          backends: [{ url: 'http://localhost:8081' }, { url: 'http://localhost:8082' }],
+        },
+      ],
     },
   });
 });
@@ -42,6 +46,6 @@ test('the config of the README is valid', () => {
   });
   expect(result).toMatchObject({
     ok: true,
-    settings: { port: 8080, backends: [{}, { weight: 3 }] },
+    settings: { port: 8080, pools: [{ backends: [{}, { weight: 3 }] }] },
   });
 });

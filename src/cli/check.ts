@@ -16,17 +16,20 @@ export function runCheck(args: readonly string[]): Promise<number> {
   return withUsageErrors('check', () =>
     withSettings(args, USAGE, [], ({ settings, notes }) => {
       for (const note of notes) process.stderr.write(`note: ${note}\n`);
-      if (settings.backends.length === 0) process.stderr.write('note: there are no backends\n');
+      if (settings.pools.every(({ backends }) => backends.length === 0))
+        process.stderr.write('note: there are no backends\n');
       process.stdout.write(`ok: ${summary(settings)}\n`);
       return EXIT_FINE;
     }),
   );
 }
 
-function summary({ backends, strategy, port, admin, tls, configFile }: Settings): string {
+function summary({ pools, port, admin, tls, configFile }: Settings): string {
+  const [{ strategy }] = pools;
+  const backends = pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   return [
-    `${backends.length} ${backends.length === 1 ? 'backend' : 'backends'}`,
-    strategy,
+    `${backends} ${backends === 1 ? 'backend' : 'backends'}`,
+    pools.length === 1 ? strategy : `${pools.length} pools`,
     `port ${port}${tls === undefined ? '' : ' (TLS)'}`,
     `admin port ${admin.port}`,
     configFile === undefined ? 'no config file' : `config file ${configFile}`,

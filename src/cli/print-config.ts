@@ -2,6 +2,7 @@
 import { Document, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
 import { type EffectiveConfig, effectiveConfig } from '../config/effective.ts';
 import type { Settings } from '../config/settings.ts';
+import { changesOf } from '../control/operator-state.ts';
 import { describeOverride, type Override, overridesOf } from '../control/overrides.ts';
 import { readStateFile } from '../control/state-file.ts';
 import { EXIT_FINE } from './exit.ts';
@@ -36,7 +37,9 @@ export function runPrintConfig(args: readonly string[]): Promise<number> {
 async function keptOverrides(settings: Settings): Promise<Override[]> {
   if (settings.stateFile === undefined) return [];
   const result = await readStateFile(settings.stateFile);
-  return result.kind === 'read' ? overridesOf(result.state, settings) : [];
+  return result.kind === 'damaged' || result.kind === 'absent'
+    ? []
+    : settings.pools.flatMap((pool) => overridesOf(changesOf(result.state, pool.name), pool));
 }
 
 function asComments(overrides: readonly Override[]): string {

@@ -1,4 +1,5 @@
 /** `fairlead state show|clear`: the changes made through the admin API that are laid over the config at every start. */
+import { DEFAULT_POOL } from '../config/settings.ts';
 import { countChanges, type OperatorEntry } from '../control/operator-state.ts';
 import { clearStateFile, readStateFile } from '../control/state-file.ts';
 import { lockStateFile } from '../control/state-lock.ts';
@@ -41,11 +42,13 @@ async function show(file: string): Promise<number> {
   const changes = result.kind === 'absent' ? 0 : countChanges(result.state);
   process.stdout.write(`${file}: ${changes} ${changes === 1 ? 'change' : 'changes'}\n`);
   if (result.kind === 'absent') return EXIT_FINE;
-  const { strategy, entries } = result.state;
-  if (strategy !== undefined) process.stdout.write(`strategy ${strategy}\n`);
-  for (const entry of entries.values()) {
-    const what = describe(entry);
-    if (what !== '') process.stdout.write(`${entry.url} ${what}\n`);
+  for (const [name, { strategy, entries }] of result.state.pools) {
+    const where = name === DEFAULT_POOL ? '' : `pool ${name}: `;
+    if (strategy !== undefined) process.stdout.write(`${where}strategy ${strategy}\n`);
+    for (const entry of entries.values()) {
+      const what = describe(entry);
+      if (what !== '') process.stdout.write(`${where}${entry.url} ${what}\n`);
+    }
   }
   const { faults } = result;
   for (const fault of faults) process.stderr.write(`not understood, and left out: ${fault}\n`);

@@ -1,9 +1,9 @@
 /** What a policy knows a request by, from its `by` and `name`. */
 import type { MergedConfig } from './merge.ts';
 import { type Report, whereIs } from './policy-report.ts';
-import type { Settings } from './settings.ts';
+import type { PoolSettings } from './settings.ts';
 
-type KeyBy = Settings['hashKey']['by'];
+type KeyBy = PoolSettings['hashKey']['by'];
 
 /** What the name names, and what it may be. Compared with requests byte for byte, but for the case of header fields. */
 const NAMES: Readonly<Record<Exclude<KeyBy, 'ip' | 'path'>, readonly [string, RegExp]>> = {
@@ -19,7 +19,7 @@ export function compileKey(
   section: 'hash' | 'sticky' | 'rate_limit',
   { by, name }: { readonly by: KeyBy; readonly name?: string | undefined },
   option: 'name' | 'cookie' = 'name',
-): Settings['hashKey'] {
+): PoolSettings['hashKey'] {
   const path = [section, option] as const;
   if (!merged.isSound(section)) return { by, name: '' };
   if (by === 'ip' || by === 'path') {

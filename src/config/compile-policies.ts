@@ -8,10 +8,10 @@ import { formatDuration } from './duration.ts';
 import type { MergedConfig } from './merge.ts';
 import { type Path, type Report, whereIs } from './policy-report.ts';
 import type { Problem } from './problem.ts';
-import type { BreakerSettings, OutlierSettings, Settings } from './settings.ts';
+import type { BreakerSettings, OutlierSettings, PoolSettings } from './settings.ts';
 
 export type PolicySettings = Pick<
-  Settings,
+  PoolSettings,
   | 'maxConnections'
   | 'maxRequests'
   | 'hashKey'
@@ -29,7 +29,7 @@ export type PolicySettings = Pick<
 const QUEUE_OFF = { size: 0, timeoutMs: 5000 } as const;
 
 /** `retries: false`. */
-export const RETRIES_OFF: Settings['retries'] = {
+export const RETRIES_OFF: PoolSettings['retries'] = {
   attempts: 1,
   perTryTimeoutMs: 0,
   onStatus: [],
@@ -86,7 +86,7 @@ function compileMaxRequests(merged: MergedConfig, report: Report): number {
   return requests;
 }
 
-function compileHash(merged: MergedConfig, report: Report): Settings['hashKey'] {
+function compileHash(merged: MergedConfig, report: Report): PoolSettings['hashKey'] {
   const { hash, strategy } = merged.config;
   const key = compileKey(merged, report, 'hash', hash);
   // By address is the default, which a printed config spells out.
@@ -96,7 +96,7 @@ function compileHash(merged: MergedConfig, report: Report): Settings['hashKey'] 
   return key;
 }
 
-function compileRetries(merged: MergedConfig, report: Report): Settings['retries'] {
+function compileRetries(merged: MergedConfig, report: Report): PoolSettings['retries'] {
   const { retries } = merged.config;
   if (retries === false || !merged.isSound('retries')) return RETRIES_OFF;
   const { attempts, per_try_timeout: perTryMs, hedge_after: hedgeMs } = retries;
@@ -134,7 +134,7 @@ const MEANT_FOR_RETRIES = [
   'non_idempotent',
 ] as const;
 
-function compileQueue(merged: MergedConfig, report: Report): Settings['queue'] {
+function compileQueue(merged: MergedConfig, report: Report): PoolSettings['queue'] {
   const { config, isGiven, isSound } = merged;
   const { queue, max_connections: maxConnections, max_requests: maxRequests } = config;
   if (queue === false) return QUEUE_OFF;
@@ -153,7 +153,7 @@ function compileQueue(merged: MergedConfig, report: Report): Settings['queue'] {
   return { size: queue.size, timeoutMs: queue.timeout };
 }
 
-function compileRateLimit(merged: MergedConfig, report: Report): Settings['rateLimit'] {
+function compileRateLimit(merged: MergedConfig, report: Report): PoolSettings['rateLimit'] {
   const { rate_limit: limit } = merged.config;
   if (limit === false || !merged.isSound('rate_limit')) return null;
   const key = compileKey(merged, report, 'rate_limit', limit);

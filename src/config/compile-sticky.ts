@@ -3,7 +3,7 @@ import type { SessionCookie } from '../snapshot/snapshot.ts';
 import { compileKey } from './compile-key.ts';
 import type { MergedConfig } from './merge.ts';
 import type { Path, Report } from './policy-report.ts';
-import type { Settings } from './settings.ts';
+import type { PoolSettings } from './settings.ts';
 import { speaksTls } from './tls-files.ts';
 
 /** The session cookie is called so unless told otherwise. */
@@ -20,7 +20,7 @@ const OF_THE_COOKIE = [
   ['path', 'it is an attribute of the cookie'],
 ] as const;
 
-export function compileSticky(merged: MergedConfig, report: Report): Settings['sticky'] {
+export function compileSticky(merged: MergedConfig, report: Report): PoolSettings['sticky'] {
   const { sticky, sticky_session_ttl: ttlMs } = merged.config;
   if (!merged.isSound('sticky') || !merged.isSound('enable_sticky_sessions')) return null;
   if (sticky === false) {
@@ -62,7 +62,7 @@ function compileLearned(
   report: Report,
   by: 'learn' | 'socket.io',
   { name, cookie }: { readonly name?: string | undefined; readonly cookie?: string | undefined },
-): Settings['hashKey'] {
+): PoolSettings['hashKey'] {
   if (name !== undefined) {
     const instead = by === 'learn' ? 'sticky.cookie names the cookie' : 'leave it out';
     report.problem(['sticky', 'name'], `has no meaning by ${by}: ${instead}`);

@@ -6,7 +6,12 @@ import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
 import { describeOwnAddress, OwnMachine } from './own-address.ts';
 import { formatPlace, type Problem } from './problem.ts';
-import type { BackendSettings, Settings } from './settings.ts';
+import {
+  type BackendSettings,
+  DEFAULT_POOL,
+  type PoolSettings,
+  type Settings,
+} from './settings.ts';
 import { readTlsFiles, speaksTls } from './tls-files.ts';
 
 const DEFAULT_DOWN_INTERVAL_MS = 1000;
@@ -66,12 +71,8 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     config.health_check_method ?? (merged.isGiven(['health_check_path']) ? 'http' : 'auto');
   const { access_log: accessLog, access_log_format: format } = config;
   const { timeouts, limits } = config;
-  const settings: Settings = {
-    host: config.host,
-    port: config.port,
-    admin: { host: config.admin.host, port: config.admin_port, token: config.admin.token },
-    threads: config.threads,
-    tls,
+  const pool: PoolSettings = {
+    name: DEFAULT_POOL,
     strategy: config.strategy,
     backends: config.backends satisfies readonly BackendSettings[],
     ...policies,
@@ -87,16 +88,25 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       fall: config.health_check_fall,
     },
     timeouts: {
-      headMs: timeouts.head,
       connectMs: timeouts.connect,
       responseMs: timeouts.response,
       idleMs: timeouts.idle,
-      keepAliveMs: timeouts.keep_alive,
       backendKeepAliveMs: timeouts.backend_keep_alive,
       backendMaxAgeMs: timeouts.backend_max_age,
       tunnelMs: timeouts.tunnel,
       totalMs: timeouts.total,
     },
+    hasLenientResponses: config.lenient_responses,
+    hostHeader: config.host_header,
+  };
+  const settings: Settings = {
+    host: config.host,
+    port: config.port,
+    admin: { host: config.admin.host, port: config.admin_port, token: config.admin.token },
+    threads: config.threads,
+    tls,
+    pools: [pool],
+    timeouts: { headMs: timeouts.head, idleMs: timeouts.idle, keepAliveMs: timeouts.keep_alive },
     drainMs: timeouts.drain,
     limits: {
       requestLineBytes: limits.request_line,
@@ -107,8 +117,6 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       connectionsPerClient: limits.connections_per_client,
       bufferedBytes: limits.buffered,
     },
-    hasLenientResponses: config.lenient_responses,
-    hostHeader: config.host_header,
     forwarding: {
       trustedProxies: config.trusted_proxies,
       sendForwarded: config.forwarded,

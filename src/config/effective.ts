@@ -4,7 +4,7 @@ import type { RequestKey, SessionCookie, Sticky } from '../snapshot/snapshot.ts'
 import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
 import { isMapping } from './layer.ts';
-import type { BackendSettings, Settings, ValueOrigin } from './settings.ts';
+import type { BackendSettings, PoolSettings, Settings, ValueOrigin } from './settings.ts';
 import { formatSize } from './size.ts';
 
 /** Where a value comes from. */
@@ -64,17 +64,18 @@ export function pathsOf(value: unknown, path = ''): string[] {
 }
 
 export function configOf(settings: Settings): Readonly<Record<string, unknown>> {
-  const { admin, tls, healthCheck, timeouts, limits, forwarding, accessLog } = settings;
-  const { hostHeader } = settings;
+  const { admin, tls, limits, forwarding, accessLog } = settings;
+  const [pool] = settings.pools;
+  const { healthCheck, hostHeader, timeouts } = pool;
   return {
     port: settings.port,
     host: settings.host ?? '*',
     admin_port: admin.port,
     admin: { host: admin.host, ...(admin.token === undefined ? {} : { token: HIDDEN }) },
     threads: settings.threads,
-    strategy: settings.strategy,
-    hash: keyOf(settings.hashKey),
-    backends: settings.backends.map(backendOf),
+    strategy: pool.strategy,
+    hash: keyOf(pool.hashKey),
+    backends: pool.backends.map(backendOf),
     health_check_method: healthCheck.method,
     health_check_path: healthCheck.path,
     health_check_frequency: formatDuration(healthCheck.intervalMs),
@@ -83,11 +84,11 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     health_check_rise: healthCheck.rise,
     health_check_fall: healthCheck.fall,
     timeouts: {
-      head: formatDuration(timeouts.headMs),
+      head: formatDuration(settings.timeouts.headMs),
       connect: formatDuration(timeouts.connectMs),
       response: formatDuration(timeouts.responseMs),
       idle: formatDuration(timeouts.idleMs),
-      keep_alive: formatDuration(timeouts.keepAliveMs),
+      keep_alive: formatDuration(settings.timeouts.keepAliveMs),
       backend_keep_alive: formatDuration(timeouts.backendKeepAliveMs),
       backend_max_age: durationOrFalse(timeouts.backendMaxAgeMs),
       tunnel: formatDuration(timeouts.tunnelMs),
@@ -103,7 +104,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       connections_per_client: limits.connectionsPerClient,
       buffered: formatSize(limits.bufferedBytes),
     },
-    ...policiesOf(settings),
+    ...policiesOf(pool),
     host_header: hostHeader.kind === 'fixed' ? hostHeader.value : hostHeader.kind,
     trusted_proxies: forwarding.trustedProxies,
     forwarded: forwarding.sendForwarded,
@@ -111,7 +112,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     via: forwarding.sendVia,
     location: forwarding.rewritesLocation ? 'rewrite' : 'keep',
     upgrade: forwarding.upgrades,
-    lenient_responses: settings.hasLenientResponses,
+    lenient_responses: pool.hasLenientResponses,
     access_log:
       accessLog === false ? false : accessLog.target === 'stdout' || accessLog.target.file,
     ...(accessLog === false ? {} : { access_log_format: accessLog.format }),
@@ -135,11 +136,11 @@ export function backendOf({
 }
 
 /** What is off is `false`, so that its origin is that of the `false`. */
-function policiesOf(settings: Settings): Readonly<Record<string, unknown>> {
-  const { queue, sticky, retries, outlier, breaker, rateLimit } = settings;
+function policiesOf(pool: PoolSettings): Readonly<Record<string, unknown>> {
+  const { queue, sticky, retries, outlier, breaker, rateLimit } = pool;
   return {
-    max_connections: settings.maxConnections,
-    max_requests: settings.maxRequests,
+    max_connections: pool.maxConnections,
+    max_requests: pool.maxRequests,
     queue: queue.size > 0 && { size: queue.size, timeout: formatDuration(queue.timeoutMs) },
     sticky: sticky !== null && {
       ...stickyKeyOf(sticky),
@@ -183,8 +184,8 @@ function policiesOf(settings: Settings): Readonly<Record<string, unknown>> {
       burst: rateLimit.burst,
       ...keyOf(rateLimit.key),
     },
-    slow_start: durationOrFalse(settings.slowStartMs),
-    panic_threshold_percent: settings.panicThresholdPercent,
+    slow_start: durationOrFalse(pool.slowStartMs),
+    panic_threshold_percent: pool.panicThresholdPercent,
   };
 }
 

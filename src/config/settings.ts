@@ -28,7 +28,7 @@ export interface HealthCheckSettings {
   /** Used instead of `intervalMs` while a backend is down, new, suspect or changing. */
   readonly downIntervalMs: number;
   readonly timeoutMs: number;
-  /** Answers are read as leniently as other responses: `Settings.hasLenientResponses`. */
+  /** Answers are read as leniently as other responses: `PoolSettings.hasLenientResponses`. */
   readonly isLenient: boolean;
   /** Passing checks in a row that make an unhealthy backend healthy. */
   readonly rise: number;
@@ -92,14 +92,13 @@ export interface AdminSettings {
   readonly token: string | undefined;
 }
 
-export interface Settings {
-  /** Undefined: all addresses. */
-  readonly host: string | undefined;
-  readonly port: number;
-  readonly admin: AdminSettings;
-  /** Data threads as asked for; `auto` is settled at start by the platform. 0: in the caller's thread (library mode). */
-  readonly threads: number | 'auto';
-  readonly tls: (TlsMaterial & { readonly certFile: string; readonly keyFile: string }) | undefined;
+/** The pool that the short form means. */
+export const DEFAULT_POOL = 'default';
+
+/** One pool: a named group of backends with its strategy and its policies. */
+export interface PoolSettings {
+  /** Unique; `default` is that of the short form. */
+  readonly name: string;
   readonly strategy: StrategyName;
   readonly backends: readonly BackendSettings[];
   readonly maxConnections: number;
@@ -120,8 +119,21 @@ export interface Settings {
   readonly healthCheck: HealthCheckSettings;
   /** Of old devices: see `HeadLimits` of the data plane. */
   readonly hasLenientResponses: boolean;
-  readonly timeouts: ClientTimeouts & PoolTimeouts;
   readonly hostHeader: HostHeader;
+  readonly timeouts: PoolTimeouts;
+}
+
+export interface Settings {
+  /** Undefined: all addresses. */
+  readonly host: string | undefined;
+  readonly port: number;
+  readonly admin: AdminSettings;
+  /** Data threads as asked for; `auto` is settled at start by the platform. 0: in the caller's thread (library mode). */
+  readonly threads: number | 'auto';
+  readonly tls: (TlsMaterial & { readonly certFile: string; readonly keyFile: string }) | undefined;
+  /** The first is the pool `default`. */
+  readonly pools: readonly [PoolSettings, ...PoolSettings[]];
+  readonly timeouts: ClientTimeouts;
   /** How long a shutdown waits for requests in flight. */
   readonly drainMs: number;
   readonly limits: Limits;

@@ -1,9 +1,10 @@
 /** Backends and status as the admin API shows them. The field names are an interface: see docs. */
 import { readBackendCounters } from '../snapshot/counters.ts';
+import { readPoolCounters } from '../snapshot/pool-counters.ts';
 import { type Backend, type BreakerState, isAlive } from './backend.ts';
 import { type Decision, TENTHS } from './eligibility.ts';
 import { explainEligibility } from './eligibility-reasons.ts';
-import type { Registry } from './registry.ts';
+import type { PoolRegistry } from './pool-registry.ts';
 import { wallTime } from './steady-time.ts';
 
 export interface BackendView {
@@ -36,14 +37,14 @@ export interface BackendView {
 
 export function viewBackend(
   backend: Backend,
-  registry: Registry,
+  registry: PoolRegistry,
   threadCount: number,
 ): BackendView {
   return view(backend, registry.decision(), registry, threadCount);
 }
 
 /** All, in id order. */
-export function viewBackends(registry: Registry, threadCount: number): BackendView[] {
+export function viewBackends(registry: PoolRegistry, threadCount: number): BackendView[] {
   const decision = registry.decision();
   return registry.backends().map((backend) => view(backend, decision, registry, threadCount));
 }
@@ -51,7 +52,7 @@ export function viewBackends(registry: Registry, threadCount: number): BackendVi
 function view(
   backend: Backend,
   decision: Decision,
-  registry: Registry,
+  registry: PoolRegistry,
   threadCount: number,
 ): BackendView {
   const { maxRequests, maxConnections } = registry.settings;
@@ -109,10 +110,10 @@ export interface StatusView {
 }
 
 export function viewStatus(
-  registry: Registry,
+  registry: PoolRegistry,
   threadCount: number,
   uptimeSeconds: number,
-  queued: number,
+  generation: number,
 ): StatusView {
   const backends = viewBackends(registry, threadCount);
   return {
@@ -121,10 +122,10 @@ export function viewStatus(
     total_backends: backends.length,
     active_backends: backends.filter(({ alive }) => alive).length,
     uptime_seconds: Math.round(uptimeSeconds * 1000) / 1000,
-    generation: registry.generation,
+    generation,
     panic: registry.eligibility().isPanic,
     breaker: registry.live.poolBreaker.state,
-    queued,
+    queued: readPoolCounters(registry.counters, threadCount).queued,
     backends,
   };
 }

@@ -6,7 +6,7 @@ import { setPoolGate } from '../snapshot/pool-counters.ts';
 import { type BreakerStatus, CLOSED } from './backend.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { FaultCount } from './fault-counts.ts';
-import type { Registry } from './registry.ts';
+import type { PoolRegistry } from './pool-registry.ts';
 
 /** How often breakers look while all are closed, and while one is not. */
 const CLOSED_POLL_MS = 1000;
@@ -19,12 +19,12 @@ function isClosed(breaker: CircuitBreaker): boolean {
 }
 
 export interface CircuitBreakersOptions {
-  readonly registry: Registry;
+  readonly registry: PoolRegistry;
   readonly log: Logger;
 }
 
 export class CircuitBreakers {
-  readonly #registry: Registry;
+  readonly #registry: PoolRegistry;
   readonly #log: Logger;
   readonly #ofBackends = new Map<number, CircuitBreaker>();
   #ofPool = new CircuitBreaker();
@@ -57,7 +57,7 @@ export class CircuitBreakers {
     }
     if (!isOff || this.#ofPool.status === CLOSED) return;
     this.#ofPool = new CircuitBreaker();
-    setPoolGate(this.#registry.poolCounters, GATE_OPEN_WIDE);
+    setPoolGate(this.#registry.counters, GATE_OPEN_WIDE);
     this.#registry.live.poolBreaker = CLOSED;
   }
 
@@ -87,7 +87,7 @@ export class CircuitBreakers {
     const before = this.#ofPool.status;
     const gate = this.#ofPool.advance(now, judgedOfAll, faultsOfAll, settings);
     if (gate !== undefined) {
-      setPoolGate(this.#registry.poolCounters, gate, (this.#ofPool.status.until ?? now) - now);
+      setPoolGate(this.#registry.counters, gate, (this.#ofPool.status.until ?? now) - now);
     }
     if (this.#ofPool.status === before) return;
     this.#registry.live.poolBreaker = this.#ofPool.status;

@@ -1,19 +1,16 @@
 /** Gathers what the metrics page shows. Nothing is counted here: only read. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { BackendMetrics } from '../observe/backend-metrics.ts';
-import type { Metrics } from '../observe/prometheus.ts';
+import type { Metrics, PoolMetrics } from '../observe/prometheus.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
 import { readPoolCounters } from '../snapshot/pool-counters.ts';
 import { processClockOffsetMs } from '../snapshot/process-clock.ts';
 import { readLoopDelays, readProcessCounters } from '../snapshot/process-totals.ts';
 import { isAlive } from './backend.ts';
-import { DEFAULT_POOL } from './build-snapshot.ts';
 import type { DataThreads } from './data-threads.ts';
-import type { HealthChecker } from './health.ts';
 import { maxDescriptors, openDescriptors } from './open-files.ts';
-import type { PoolWatch } from './pool-watch.ts';
-import type { Registry } from './registry.ts';
+import type { Pools, RunningPool } from './pools.ts';
 
 export interface ReloadCounts {
   succeeded: number;
@@ -23,9 +20,7 @@ export interface ReloadCounts {
 }
 
 export interface MetricsSources {
-  readonly registry: Registry;
-  readonly health: HealthChecker;
-  readonly watch: PoolWatch;
+  readonly pools: Pools;
   readonly threads: DataThreads;
   readonly reloads: Readonly<ReloadCounts>;
   readonly droppedLogLines: () => number;
@@ -38,7 +33,7 @@ export interface MetricsCollector {
 }
 
 export function createMetricsCollector(sources: MetricsSources): MetricsCollector {
-  const { registry, health, watch, threads, reloads, version } = sources;
+  const { pools, threads, reloads, version } = sources;
   const clockOffsetMs = processClockOffsetMs();
   const now = (): number => performance.now() + clockOffsetMs;
   const delay = new LoopDelay(monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS }), now());
@@ -49,27 +44,8 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
       const nowMs = now();
       const cpu = process.cpuUsage();
       const memory = process.memoryUsage();
-      const { tenths, eligibility } = registry.decision();
       return {
-        pool: DEFAULT_POOL,
-        isPanic: eligibility.isPanic,
-        breaker: registry.live.poolBreaker.state,
-        backends: registry.backends().map((backend): BackendMetrics => {
-          const { passed, failed, inconclusive } = health.counts(backend.id);
-          return {
-            url: backend.address.url,
-            isUp: isAlive(backend),
-            isEligible: tenths.has(backend.id),
-            isEjected: backend.ejection !== undefined,
-            ejections: watch.ejections(backend.id),
-            breaker: backend.breaker.state,
-            totals: readBackendCounters(backend.counters, threads.threadCount),
-            checksPassed: passed,
-            checksFailed: failed,
-            checksInconclusive: inconclusive,
-          };
-        }),
-        poolTotals: readPoolCounters(registry.poolCounters, threads.threadCount),
+        pools: pools.all().map((pool) => poolMetrics(pool, threads.threadCount)),
         process: readProcessCounters(threads.counters, threads.threadCount),
         dataThreadDelays: readLoopDelays(threads.counters, threads.threadCount, nowMs),
         control: {
@@ -93,5 +69,31 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
       };
     },
     stop: () => delay.stop(),
+  };
+}
+
+function poolMetrics({ registry, health, watch }: RunningPool, threadCount: number): PoolMetrics {
+  const { tenths, eligibility } = registry.decision();
+  return {
+    name: registry.name,
+    isPanic: eligibility.isPanic,
+    breaker: registry.live.poolBreaker.state,
+    totals: readPoolCounters(registry.counters, threadCount),
+    backends: registry.backends().map((backend): BackendMetrics => {
+      const { passed, failed, inconclusive } = health.counts(backend.id);
+      return {
+        pool: registry.name,
+        url: backend.address.url,
+        isUp: isAlive(backend),
+        isEligible: tenths.has(backend.id),
+        isEjected: backend.ejection !== undefined,
+        ejections: watch.ejections(backend.id),
+        breaker: backend.breaker.state,
+        totals: readBackendCounters(backend.counters, threadCount),
+        checksPassed: passed,
+        checksFailed: failed,
+        checksInconclusive: inconclusive,
+      };
+    }),
   };
 }

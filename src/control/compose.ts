@@ -1,22 +1,20 @@
 /** Puts the parts of the control plane together: who hears of what, and who tells whom. Nothing runs yet. */
 import type { Settings } from '../config/settings.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
-import { readPoolCounters } from '../snapshot/pool-counters.ts';
-import type { PoolSnapshot } from '../snapshot/snapshot.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
+import { poolRoutes } from './admin/pool-routes.ts';
 import type { Route } from './admin/router.ts';
 import { statusRoutes } from './admin/status-routes.ts';
 import { createMetricsCollector, type MetricsCollector } from './collect-metrics.ts';
 import type { FairleadContext } from './context.ts';
 import { DataThreads } from './data-threads.ts';
 import { Drains } from './drains.ts';
-import { HealthChecker } from './health.ts';
 import type { KeptState } from './kept-state.ts';
 import { Leavers } from './leavers.ts';
 import type { Logs } from './logs.ts';
 import { Operator } from './operator.ts';
-import { PoolWatch } from './pool-watch.ts';
+import { Pools } from './pools.ts';
 import { probe } from './probe.ts';
 import { Registry } from './registry.ts';
 import { Reloads } from './reloads.ts';
@@ -43,8 +41,7 @@ export interface ComposeOptions {
 export interface Parts {
   readonly registry: Registry;
   readonly threads: DataThreads;
-  readonly health: HealthChecker;
-  readonly watch: PoolWatch;
+  readonly pools: Pools;
   readonly operator: Operator;
   readonly reloads: Reloads;
   readonly metrics: MetricsCollector;
@@ -59,9 +56,11 @@ export function compose(options: ComposeOptions): Parts {
     count: options.threadCount,
     log,
     onConnectFailed: ({ backendId, code, detail }) =>
-      health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
-    onNoAnswer: ({ backendId }) => health.answerMissing(backendId),
-    onFaultsInARow: (message) => watch.faultsInARow(message),
+      pools
+        .of(backendId)
+        ?.health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
+    onNoAnswer: ({ backendId }) => pools.of(backendId)?.health.answerMissing(backendId),
+    onFaultsInARow: (message) => pools.of(message.backendId)?.watch.faultsInARow(message),
     onTunnelsCut: ({ backendId, count }) => drains.tunnelsCut(backendId, count),
     onRequestsCut: ({ backendId, count }) => drains.requestsCut(backendId, count),
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
@@ -74,33 +73,27 @@ export function compose(options: ComposeOptions): Parts {
     operatorState: kept.found,
     now: steadyTime,
   });
-  const health = new HealthChecker({
+  const pools = new Pools({
     registry,
     log,
     probe,
-    onChange: () => watch.refresh(),
-    onPassed: (id, checkedFrom) => watch.checkPassed(id, checkedFrom),
-    onRecovered: (id) => watch.recovered(id),
-  });
-  const watch = new PoolWatch({
-    registry,
-    log,
     threadCount,
-    publish: (eligibility) => threads.setEligible(0, eligibility),
+    publish: (poolId, eligibility) => threads.setEligible(poolId, eligibility),
   });
   const drains = new Drains({
     log,
     threadCount,
     tell: (message) => threads.drainBackend(message),
-    hasSessions: () => registry.settings.sticky !== null,
+    hasSessions: (id) => (registry.poolOf(id)?.settings.sticky ?? null) !== null,
     async moveSessions(id, areMoved) {
-      registry.live.setSessionsMoved(id, areMoved);
-      watch.refresh();
+      const pool = pools.of(id);
+      pool?.registry.live.setSessionsMoved(id, areMoved);
+      pool?.watch.refresh();
       await threads.settled();
     },
   });
   const leavers = new Leavers(threadCount);
-  leavers.sync(registry.backends());
+  leavers.sync(registry.pools());
   const operator = new Operator({
     registry,
     store: kept.store,
@@ -108,18 +101,15 @@ export function compose(options: ComposeOptions): Parts {
     drains,
     async publish() {
       const snapshot = registry.snapshot();
-      leavers.sync(registry.backends());
+      leavers.sync(registry.pools());
       const applied = threads.apply(snapshot);
-      watch.sync((snapshot.pools[0] as PoolSnapshot).eligibility);
-      health.sync();
+      pools.sync(snapshot);
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
     },
   });
   const reloads = new Reloads({ context, registry, operator, logs });
   const metrics = createMetricsCollector({
-    registry,
-    health,
-    watch,
+    pools,
     threads,
     reloads: reloads.counts,
     droppedLogLines: () => logs.droppedLines(),
@@ -132,7 +122,6 @@ export function compose(options: ComposeOptions): Parts {
       threadCount,
       leaving: () => leavers.view(),
       uptimeSeconds: () => (performance.now() - startedAt) / 1000,
-      queued: () => readPoolCounters(registry.poolCounters, threadCount).queued,
       metrics: () => renderPrometheus(metrics.collect()),
       notReady: () => (phase.now === 'running' ? undefined : `Fairlead is ${phase.now}.`),
     }),
@@ -140,10 +129,11 @@ export function compose(options: ComposeOptions): Parts {
       registry,
       operator,
       drains,
-      health,
+      checkNow: async (id) => pools.of(id)?.health.checkNow(id),
       threadCount,
       settled: () => threads.settled(),
     }),
+    ...poolRoutes({ registry, threadCount }),
     ...configRoutes({
       registry,
       operator,
@@ -154,8 +144,7 @@ export function compose(options: ComposeOptions): Parts {
   return {
     registry,
     threads,
-    health,
-    watch,
+    pools,
     operator,
     reloads,
     metrics,

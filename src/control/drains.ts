@@ -24,8 +24,8 @@ export interface DrainsOptions {
   readonly tell: (message: DrainBackendMessage | KeepBackendMessage | CutBackendMessage) => void;
   /** Sessions go elsewhere from now on, or stay; resolves when every data thread knows. */
   readonly moveSessions: (id: number, areMoved: boolean) => Promise<void>;
-  /** There are sessions at all. */
-  readonly hasSessions: () => boolean;
+  /** Its pool has sessions at all. */
+  readonly hasSessions: (id: number) => boolean;
   readonly now?: () => number;
 }
 
@@ -67,7 +67,7 @@ export class Drains {
   readonly #threadCount: number;
   readonly #tell: DrainsOptions['tell'];
   readonly #moveSessions: DrainsOptions['moveSessions'];
-  readonly #hasSessions: () => boolean;
+  readonly #hasSessions: (id: number) => boolean;
   readonly #now: () => number;
   readonly #drains = new Map<number, Drain>();
 
@@ -164,7 +164,8 @@ export class Drains {
   /** Nothing is in flight at a backend that drains, and nothing comes any more. */
   isDrained(backend: Backend): boolean {
     const drain = this.#drains.get(backend.id);
-    const mayGetMore = this.#hasSessions() && !(drain?.isOver ?? backend.hasMovedSessions);
+    const mayGetMore =
+      this.#hasSessions(backend.id) && !(drain?.isOver ?? backend.hasMovedSessions);
     return !mayGetMore && readBackendCounters(backend.counters, this.#threadCount).inFlight === 0;
   }
 

@@ -6,17 +6,17 @@ const FROM_API = 'api';
 
 /** The same shape as the config's own view; values that an operator changed have the origin `api`. */
 export function withApiChanges(effective: EffectiveConfig, registry: Registry): EffectiveConfig {
-  const { operatorState } = registry;
+  const pool = registry.defaultPool;
   const origins: Record<string, string> = {};
   for (const [path, origin] of Object.entries(effective.origins)) {
     if (!path.startsWith('backends.')) origins[path] = origin;
   }
-  if (operatorState.strategy !== undefined) origins['strategy'] = FROM_API;
+  if (pool.strategySource === 'api') origins['strategy'] = FROM_API;
 
   const places = new Map(
-    registry.settings.backends.map(({ url }, index) => [url, `backends.${index}`]),
+    pool.settings.backends.map(({ url }, index) => [url, `backends.${index}`]),
   );
-  const backends = registry.backends().map(({ address, weight, isBackup, source }, index) => {
+  const backends = pool.backends().map(({ address, weight, isBackup, source }, index) => {
     const { url } = address;
     const listed = places.get(url);
     // A backend with more than a URL is an object: its parts have origins, it has none of its own.
@@ -28,13 +28,13 @@ export function withApiChanges(effective: EffectiveConfig, registry: Registry): 
       origins[path] = origin;
       return shown;
     }
-    const entry = operatorState.entries.get(url);
+    const entry = pool.entry(url);
     const originOf = (key: string, isOverridden: boolean): string =>
       isOverridden ? FROM_API : (effective.origins[`${listed}.${key}`] ?? origin);
     origins[`${path}.url`] = origin;
-    origins[`${path}.weight`] = originOf('weight', entry?.weight !== undefined);
-    if (shown.backup) origins[`${path}.backup`] = originOf('backup', entry?.isBackup !== undefined);
+    origins[`${path}.weight`] = originOf('weight', entry.weight !== undefined);
+    if (shown.backup) origins[`${path}.backup`] = originOf('backup', entry.isBackup !== undefined);
     return shown;
   });
-  return { config: { ...effective.config, strategy: registry.strategy, backends }, origins };
+  return { config: { ...effective.config, strategy: pool.strategy, backends }, origins };
 }

@@ -12,7 +12,6 @@ import { compose, type Parts, type Phase } from './compose.ts';
 import type { FairleadContext } from './context.ts';
 import { KeptState } from './kept-state.ts';
 import type { Logs } from './logs.ts';
-import { mayRetry } from './may-retry.ts';
 import type { Precondition } from './operator.ts';
 import { countChanges } from './operator-state.ts';
 import { planThreads } from './plan-threads.ts';
@@ -96,7 +95,7 @@ export async function startFairlead(
 
 /** Starts everything that was put together; the port comes last. */
 async function open(all: Ending, settings: Settings, log: Logger): Promise<Ports> {
-  const { registry, threads, health, kept, routes } = all;
+  const { registry, threads, pools, kept, routes } = all;
   const { admin } = settings;
   // The data threads run before the first call can change what they should run on.
   await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
@@ -105,9 +104,9 @@ async function open(all: Ending, settings: Settings, log: Logger): Promise<Ports
       throw listenFailed(error, 'the admin API', '--admin-port', admin.host, admin.port);
     },
   );
-  health.sync();
+  pools.begin();
   await Promise.race([
-    Promise.all(registry.backends().map(({ id }) => health.checkNow(id))),
+    Promise.all(pools.all().map(({ health }) => health.checkAll())),
     sleep(FIRST_CHECKS_MS, undefined, { ref: false }),
   ]);
   const { port } = await threads.listen().catch((error: unknown) => {
@@ -118,9 +117,8 @@ async function open(all: Ending, settings: Settings, log: Logger): Promise<Ports
 
 /** Ends all but the logs, which are to tell of it. */
 async function end(all: Ending, adminGraceMs: number): Promise<void> {
-  const { health, watch, metrics, operator, admin, threads, kept } = all;
-  health.stop();
-  watch.stop();
+  const { pools, metrics, operator, admin, threads, kept } = all;
+  pools.stop();
   metrics.stop();
   await operator.stop();
   await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
@@ -165,7 +163,7 @@ class Running implements ControlledFairlead {
   }
 
   async #shutdown(reason: string): Promise<number> {
-    const { registry, threads, health } = this.#all;
+    const { registry, threads, pools } = this.#all;
     const { log } = this.logs;
     const { drainMs } = registry.settings;
     this.#phase.now = 'ending';
@@ -174,7 +172,7 @@ class Running implements ControlledFairlead {
       `stopping (${reason}): requests in flight have ${formatDuration(drainMs)} to finish`,
       { reason, drain_ms: drainMs },
     );
-    health.drain(() => mayRetry(registry, threads));
+    pools.drain();
     const reset = await threads.drain(drainMs);
     if (reset > 0) {
       log.warn('drain.cut_off', `${reset} connections were cut off at the deadline`, { reset });
@@ -212,7 +210,8 @@ function tellStart(
     port,
     admin_port: adminPort,
     backends: registry.backends().length,
-    strategy: registry.strategy,
+    strategy: registry.defaultPool.strategy,
+    ...(registry.pools().length > 1 && { pools: registry.pools().map(({ name }) => name) }),
     threads: threadCount,
     api_changes: countChanges(registry.operatorState),
     version: VERSION,

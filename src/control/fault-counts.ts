@@ -1,7 +1,7 @@
 /** What data threads counted about each backend's attempts since the last look. */
 import { type FaultTotals, readFaultTotals } from '../snapshot/counters.ts';
 import type { Backend } from './backend.ts';
-import type { Registry } from './registry.ts';
+import type { PoolRegistry } from './pool-registry.ts';
 
 export interface FaultCount {
   readonly backend: Backend;
@@ -24,11 +24,11 @@ function countedSilences(backend: Backend, { judged, faults, silences }: FaultTo
 }
 
 export class FaultCounts {
-  readonly #registry: Registry;
+  readonly #registry: PoolRegistry;
   readonly #threadCount: number;
   #seen: ReadonlyMap<number, FaultTotals> = new Map();
 
-  constructor(registry: Registry, threadCount: number) {
+  constructor(registry: PoolRegistry, threadCount: number) {
     this.#registry = registry;
     this.#threadCount = threadCount;
   }

@@ -14,11 +14,11 @@ import { CheckGate } from './check-gate.ts';
 import { nextCheckMs } from './check-schedule.ts';
 import { CheckShortages } from './check-shortages.ts';
 import { hintFor } from './health-hints.ts';
+import type { PoolRegistry } from './pool-registry.ts';
 import type { Probe, ProbeResult } from './probe.ts';
-import type { Registry } from './registry.ts';
 
 export interface HealthCheckerOptions {
-  readonly registry: Registry;
+  readonly registry: PoolRegistry;
   readonly log: Logger;
   readonly probe: Probe;
   /** Called after health of any backend changed, or whether it can be connected to. */
@@ -28,6 +28,8 @@ export interface HealthCheckerOptions {
   /** A backend that could not be connected to is healthy again: it was restarted, most likely. */
   readonly onRecovered?: (id: number) => void;
   readonly random?: () => number;
+  /** Shared with the checks of other pools; one of its own if left out. */
+  readonly gate?: CheckGate;
 }
 
 /** RFC 9110 says these of pages, not of servers: "no such page here, or not for you". 426: a WebSocket server. */
@@ -65,7 +67,7 @@ export interface HealthCheckCounts {
 const NO_CHECKS: HealthCheckCounts = { passed: 0, failed: 0, inconclusive: 0 };
 
 export class HealthChecker {
-  readonly #registry: Registry;
+  readonly #registry: PoolRegistry;
   readonly #log: Logger;
   readonly #probe: Probe;
   readonly #onChange: () => void;
@@ -74,7 +76,7 @@ export class HealthChecker {
   readonly #random: () => number;
   readonly #watches = new Map<number, Watch>();
   readonly #counts = new Map<number, { -readonly [Key in keyof HealthCheckCounts]: number }>();
-  readonly #gate = new CheckGate();
+  readonly #gate: CheckGate;
   readonly #shortages: CheckShortages;
   #settings: HealthCheckSettings;
   #isStopped = false;
@@ -89,6 +91,7 @@ export class HealthChecker {
     this.#onPassed = options.onPassed ?? (() => {});
     this.#onRecovered = options.onRecovered ?? (() => {});
     this.#random = options.random ?? Math.random;
+    this.#gate = options.gate ?? new CheckGate();
     this.#shortages = new CheckShortages(options.log);
     this.#settings = options.registry.settings.healthCheck;
   }
@@ -119,6 +122,11 @@ export class HealthChecker {
   async checkNow(id: number): Promise<void> {
     const watch = this.#watches.get(id);
     if (watch !== undefined && !this.#isStopped) await this.#check(watch);
+  }
+
+  /** The same for all that are there now. */
+  async checkAll(): Promise<void> {
+    await Promise.all(Array.from(this.#watches.keys(), (id) => this.checkNow(id)));
   }
 
   /** A data thread could not connect. Takes the backend out at once; checks bring it back. */

@@ -4,6 +4,7 @@
  */
 import { readBackendCounters } from '../snapshot/counters.ts';
 import type { Backend } from './backend.ts';
+import type { PoolRegistry } from './pool-registry.ts';
 
 /** A thread that has not heard of the removal yet may still begin a request. */
 const SETTLE_MS = 2000;
@@ -11,6 +12,7 @@ const SETTLE_MS = 2000;
 /** The field names are an interface: see docs. */
 export interface LeaverView {
   readonly id: number;
+  readonly pool: string;
   readonly url: string;
   /** When it was removed. */
   readonly since: string;
@@ -19,23 +21,31 @@ export interface LeaverView {
   readonly tunnels: number;
 }
 
+interface Member {
+  readonly pool: string;
+  readonly backend: Backend;
+}
+
 export class Leavers {
   readonly #threadCount: number;
   readonly #now: () => number;
-  #known: ReadonlyMap<number, Backend> = new Map();
-  readonly #gone = new Map<number, { readonly backend: Backend; readonly since: number }>();
+  #known: ReadonlyMap<number, Member> = new Map();
+  readonly #gone = new Map<number, Member & { readonly since: number }>();
 
   constructor(threadCount: number, now: () => number = Date.now) {
     this.#threadCount = threadCount;
     this.#now = now;
   }
 
-  /** @param backends those of the registry, whenever they may have changed. */
-  sync(backends: readonly Backend[]): void {
+  /** @param pools those of the registry, whenever they or their backends may have changed. */
+  sync(pools: readonly PoolRegistry[]): void {
     const since = this.#now();
-    const known = new Map(backends.map((backend) => [backend.id, backend]));
-    for (const [id, backend] of this.#known) {
-      if (!known.has(id)) this.#gone.set(id, { backend, since });
+    const known = new Map<number, Member>();
+    for (const pool of pools) {
+      for (const backend of pool.backends()) known.set(backend.id, { pool: pool.name, backend });
+    }
+    for (const [id, member] of this.#known) {
+      if (!known.has(id)) this.#gone.set(id, { ...member, since });
     }
     this.#known = known;
     this.view();
@@ -44,14 +54,14 @@ export class Leavers {
   /** In the order in which they were removed. */
   view(): LeaverView[] {
     const views: LeaverView[] = [];
-    for (const [id, { backend, since }] of this.#gone) {
+    for (const [id, { pool, backend, since }] of this.#gone) {
       const { inFlight, tunnels } = readBackendCounters(backend.counters, this.#threadCount);
       const isOver = inFlight === 0;
       if (isOver && this.#now() - since >= SETTLE_MS) this.#gone.delete(id);
       if (isOver) continue;
       const { url } = backend.address;
       const gone = new Date(since).toISOString();
-      views.push({ id, url, since: gone, in_flight: inFlight, tunnels });
+      views.push({ id, pool, url, since: gone, in_flight: inFlight, tunnels });
     }
     return views;
   }

@@ -35,19 +35,28 @@ export interface OperatorEntry {
   readonly isLeaving: boolean;
 }
 
-export interface OperatorState {
-  readonly nextId: number;
+/** What is changed about one pool. */
+export interface PoolChanges {
   /** Undefined: as the config says. */
   readonly strategy: StrategyName | undefined;
+  /** By URL. */
   readonly entries: ReadonlyMap<string, OperatorEntry>;
+}
+
+export interface OperatorState {
+  /** Ids of backends count over all pools. */
+  readonly nextId: number;
+  /** By name. */
+  readonly pools: ReadonlyMap<string, PoolChanges>;
   /** Signs session cookies where the config names no secret; undefined while none is needed. No operator's change. */
   readonly sessionSecret: string | undefined;
 }
 
+const NO_POOL_CHANGES: PoolChanges = { strategy: undefined, entries: new Map() };
+
 export const NO_OPERATOR_STATE: OperatorState = {
   nextId: 0,
-  strategy: undefined,
-  entries: new Map(),
+  pools: new Map(),
   sessionSecret: undefined,
 };
 
@@ -63,47 +72,108 @@ function isChange(entry: OperatorEntry): boolean {
 }
 
 /** How many changes of operators this value holds over the config. */
-export function countChanges(state: OperatorState): number {
-  let changes = state.strategy === undefined ? 0 : 1;
-  for (const entry of state.entries.values()) if (isChange(entry)) changes++;
+export function countChanges({ pools }: OperatorState): number {
+  let changes = 0;
+  for (const { strategy, entries } of pools.values()) {
+    if (strategy !== undefined) changes++;
+    for (const entry of entries.values()) if (isChange(entry)) changes++;
+  }
   return changes;
+}
+
+export function changesOf({ pools }: OperatorState, pool: string): PoolChanges {
+  return pools.get(pool) ?? NO_POOL_CHANGES;
+}
+
+/** The same state, with this change made to one pool. */
+export function inPool(
+  state: OperatorState,
+  pool: string,
+  change: (changes: PoolChanges) => PoolChanges,
+): OperatorState {
+  const before = changesOf(state, pool);
+  const after = change(before);
+  if (after === before) return state;
+  return { ...state, pools: new Map(state.pools).set(pool, after) };
 }
 
 /** Replaces (or with `undefined` drops) the entry of one URL. */
 export function withEntry(
-  state: OperatorState,
+  changes: PoolChanges,
   url: string,
   entry: OperatorEntry | undefined,
-): OperatorState {
-  const entries = new Map(state.entries);
+): PoolChanges {
+  const entries = new Map(changes.entries);
   if (entry === undefined) entries.delete(url);
   else entries.set(url, entry);
-  return { ...state, entries };
+  return { ...changes, entries };
+}
+
+/** A pool of the config, and the URLs that it lists. */
+export interface ListedPool {
+  readonly name: string;
+  readonly urls: readonly string[];
 }
 
 /**
- * Fits the state to the URLs that the config lists now: new ones get ids in their order, entries of URLs that are no
- * longer listed lose their id, and are forgotten unless an operator changed something about them. A removal, also one that
- * is under way, is over when the config no longer lists the URL: whoever lists it again later wants it back.
+ * Fits the state to the pools that the config lists now, and to their URLs: new ones get ids in their order, entries of URLs that
+ * are no longer listed lose their id, and are forgotten unless an operator changed something about them. A removal, also one that
+ * is under way, is over when the config no longer lists the URL: whoever lists it again later wants it back. Of a pool that is
+ * no longer listed, backends that were added are not there either, until it comes back.
  */
-export function fitToConfig(state: OperatorState, configUrls: readonly string[]): OperatorState {
+export function fitToConfig(state: OperatorState, listed: readonly ListedPool[]): OperatorState {
+  const pools = new Map<string, PoolChanges>();
+  let { nextId } = state;
+  const takeId = (): number => nextId++;
+  for (const { name, urls } of listed) {
+    const changes = changesOf(state, name);
+    pools.set(name, { ...changes, entries: fitEntries(changes.entries, urls, takeId) });
+  }
+  for (const [name, changes] of state.pools) {
+    if (pools.has(name)) continue;
+    const entries = restingEntries(changes.entries);
+    if (entries.size > 0 || changes.strategy !== undefined)
+      pools.set(name, { ...changes, entries });
+  }
+  return { ...state, nextId, pools };
+}
+
+function fitEntries(
+  before: ReadonlyMap<string, OperatorEntry>,
+  configUrls: readonly string[],
+  takeId: () => number,
+): ReadonlyMap<string, OperatorEntry> {
   const listed = new Set(configUrls);
   const entries = new Map<string, OperatorEntry>();
-  let nextId = state.nextId;
-  for (const entry of state.entries.values()) {
-    if (entry.source === 'api' || listed.has(entry.url)) entries.set(entry.url, entry);
-    else if (isChange(entry) && !(entry.isRemoved || entry.isLeaving)) {
-      entries.set(entry.url, { ...entry, id: undefined });
-    }
+  for (const entry of before.values()) {
+    if (entry.source === 'api') entries.set(entry.url, { ...entry, id: entry.id ?? takeId() });
+    else if (listed.has(entry.url)) entries.set(entry.url, entry);
+    else if (isLasting(entry)) entries.set(entry.url, { ...entry, id: undefined });
   }
   for (const url of configUrls) {
     const entry = entries.get(url);
-    if (entry === undefined) entries.set(url, configEntry(url, nextId++));
+    if (entry === undefined) entries.set(url, configEntry(url, takeId()));
     else if (entry.id === undefined && !entry.isRemoved) {
-      entries.set(url, { ...entry, id: nextId++ });
+      entries.set(url, { ...entry, id: takeId() });
     }
   }
-  return { ...state, nextId, entries };
+  return entries;
+}
+
+/** Of a pool that is not there. */
+function restingEntries(
+  before: ReadonlyMap<string, OperatorEntry>,
+): ReadonlyMap<string, OperatorEntry> {
+  const entries = new Map<string, OperatorEntry>();
+  for (const entry of before.values()) {
+    if (isLasting(entry)) entries.set(entry.url, { ...entry, id: undefined });
+  }
+  return entries;
+}
+
+/** It says something that holds again when its URL is listed again. */
+function isLasting(entry: OperatorEntry): boolean {
+  return isChange(entry) && !(entry.isRemoved || entry.isLeaving);
 }
 
 function configEntry(url: string, id: number): OperatorEntry {
@@ -127,11 +197,15 @@ export function removedEntry(url: string): OperatorEntry {
 
 /** What a restart makes of backends that were on their way out: they are gone. */
 export function settleLeaving(state: OperatorState): OperatorState {
-  const entries = new Map<string, OperatorEntry>();
-  for (const entry of state.entries.values()) {
-    if (!entry.isLeaving) entries.set(entry.url, entry);
-    // An added backend may be in the config as well; the mark keeps the config from bringing it back.
-    else entries.set(entry.url, removedEntry(entry.url));
+  const pools = new Map<string, PoolChanges>();
+  for (const [name, changes] of state.pools) {
+    const entries = new Map<string, OperatorEntry>();
+    for (const entry of changes.entries.values()) {
+      if (!entry.isLeaving) entries.set(entry.url, entry);
+      // An added backend may be in the config as well; the mark keeps the config from bringing it back.
+      else entries.set(entry.url, removedEntry(entry.url));
+    }
+    pools.set(name, { ...changes, entries });
   }
-  return { ...state, entries };
+  return { ...state, pools };
 }

@@ -5,7 +5,7 @@
  * kept is not saved, now or later: it is made whatever the disk says.
  */
 
-import type { BackendAddress, Settings } from '../config/settings.ts';
+import { type BackendAddress, DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
@@ -13,6 +13,7 @@ import type { Drains, SessionsWhileDraining } from './drains.ts';
 import type { AdminState } from './operator-state.ts';
 import type { Override, OverrideChoice } from './overrides.ts';
 import { type BackendUpdate, ChangeRefused, type Plan } from './plan.ts';
+import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
 import type { StateStore } from './state-file.ts';
 
@@ -66,12 +67,13 @@ export class Operator {
   }
 
   async add(
+    pool: string,
     address: BackendAddress,
     { weight, isBackup }: { readonly weight: number; readonly isBackup: boolean },
     terms: Terms = KEPT,
   ): Promise<Backend> {
     const backend = await this.#change(
-      () => this.#registry.planAdd(address, weight, isBackup),
+      () => this.#pool(pool).planAdd(address, weight, isBackup),
       terms,
     );
     this.#log.info('backend.added', `${address.url} added as backend ${backend.id}`, {
@@ -86,7 +88,7 @@ export class Operator {
 
   /** In-flight requests finish in the data plane, unless they are cut. @throws ChangeRefused, SaveFailed */
   async remove(id: number, terms: Terms = KEPT, cutsRequests = false): Promise<Backend> {
-    const backend = await this.#change(() => this.#registry.planRemove(id), terms);
+    const backend = await this.#change(() => this.#poolOf(id).planRemove(id), terms);
     this.#stopLeaving(id);
     this.#drains.forget(id);
     if (cutsRequests) this.#drains.cutOff(id);
@@ -106,7 +108,7 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests = false,
   ): Promise<Backend> {
-    const backend = await this.#change(() => this.#registry.planLeave(id), terms);
+    const backend = await this.#change(() => this.#poolOf(id).planLeave(id), terms);
     this.#log.info('backend.draining', `${backend.address.url} is draining before its removal`, {
       backend: backend.address.url,
       id,
@@ -139,7 +141,7 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests?: boolean,
   ): Promise<Backend> {
-    const backend = await this.#change(() => this.#registry.planUpdate(id, update), terms);
+    const backend = await this.#change(() => this.#poolOf(id).planUpdate(id, update), terms);
     if (update.state !== undefined) {
       this.#stopLeaving(id);
       this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
@@ -158,9 +160,15 @@ export class Operator {
     return backend;
   }
 
-  async setStrategy(strategy: StrategyName, terms: Terms = KEPT): Promise<StrategyName> {
-    const result = await this.#change(() => this.#registry.planStrategy(strategy), terms);
-    this.#log.info('strategy.changed', `the strategy is ${result}`, {
+  async setStrategy(
+    pool: string,
+    strategy: StrategyName,
+    terms: Terms = KEPT,
+  ): Promise<StrategyName> {
+    const result = await this.#change(() => this.#pool(pool).planStrategy(strategy), terms);
+    const whose = pool === DEFAULT_POOL ? '' : ` of pool ${pool}`;
+    this.#log.info('strategy.changed', `the strategy${whose} is ${result}`, {
+      ...(whose !== '' && { pool }),
       strategy: result,
       ...this.#fate(terms),
     });
@@ -252,6 +260,20 @@ export class Operator {
     }
   }
 
+  /** @throws ChangeRefused `unknown-pool`: a reload may have taken it away. */
+  #pool(name: string): PoolRegistry {
+    const pool = this.#registry.pool(name);
+    if (pool !== undefined) return pool;
+    throw new ChangeRefused('unknown-pool', `There is no pool ${name}.`);
+  }
+
+  /** @throws ChangeRefused `unknown-backend` */
+  #poolOf(id: number): PoolRegistry {
+    const pool = this.#registry.poolOf(id);
+    if (pool !== undefined) return pool;
+    throw new ChangeRefused('unknown-backend', `There is no backend ${id}.`);
+  }
+
   #stopLeaving(id: number): void {
     clearInterval(this.#leaving.get(id));
     this.#leaving.delete(id);
@@ -259,7 +281,7 @@ export class Operator {
 
   /** @throws ChangeRefused */
   #expectLeaving(id: number): void {
-    if (this.#registry.isLeaving(id)) return;
+    if (this.#registry.poolOf(id)?.isLeaving(id) === true) return;
     throw new ChangeRefused('unknown-backend', `The backend ${id} is not on its way out any more.`);
   }
 

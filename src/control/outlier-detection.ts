@@ -19,7 +19,7 @@ import type { FaultsInARowMessage } from '../snapshot/messages.ts';
 import { type Backend, isAlive } from './backend.ts';
 import type { FaultCount } from './fault-counts.ts';
 import { FaultWindow } from './fault-window.ts';
-import type { Registry } from './registry.ts';
+import type { PoolRegistry } from './pool-registry.ts';
 
 /** The names of the settings that ejected. */
 export type EjectionReason = FaultsInARowMessage['rule'] | 'failure_percent';
@@ -44,12 +44,12 @@ interface Track {
 }
 
 export interface OutlierDetectionOptions {
-  readonly registry: Registry;
+  readonly registry: PoolRegistry;
   readonly log: Logger;
 }
 
 export class OutlierDetection {
-  readonly #registry: Registry;
+  readonly #registry: PoolRegistry;
   readonly #log: Logger;
   readonly #tracks = new Map<number, Track>();
 

@@ -3,14 +3,15 @@
  * are told at every start and reload, and can be dropped. Which backends there are, and whether they are in use, is not a
  * value of the config that could be given back: that is changed by the calls that changed it.
  */
-import type { Settings } from '../config/settings.ts';
-import { type OperatorState, withEntry } from './operator-state.ts';
+import { DEFAULT_POOL, type PoolSettings } from '../config/settings.ts';
+import { inPool, type OperatorState, type PoolChanges, withEntry } from './operator-state.ts';
 
 export const OVERRIDABLE = ['strategy', 'weight', 'backup'] as const;
 export type Overridable = (typeof OVERRIDABLE)[number];
 
 /** The field names are an interface: see docs. */
 export interface Override {
+  readonly pool: string;
   readonly value: Overridable;
   /** The URL of the backend whose value it is; null for the pool's. */
   readonly backend: string | null;
@@ -22,11 +23,14 @@ export interface Override {
 
 /** Which of them; what is left out chooses all. */
 export interface OverrideChoice {
+  readonly pool?: string | undefined;
   readonly value?: Overridable | undefined;
   readonly backend?: string | undefined;
 }
 
-export function overridesOf(state: OperatorState, settings: Settings): Override[] {
+/** Of one pool. */
+export function overridesOf(changes: PoolChanges, settings: PoolSettings): Override[] {
+  const { name: pool } = settings;
   const found: Override[] = [];
   const compare = (
     value: Overridable,
@@ -34,11 +38,11 @@ export function overridesOf(state: OperatorState, settings: Settings): Override[
     api: Override['api'] | undefined,
     config: Override['config'],
   ): void => {
-    if (api !== undefined && api !== config) found.push({ value, backend, api, config });
+    if (api !== undefined && api !== config) found.push({ pool, value, backend, api, config });
   };
-  compare('strategy', null, state.strategy, settings.strategy);
+  compare('strategy', null, changes.strategy, settings.strategy);
   for (const { url, weight, isBackup } of settings.backends) {
-    const entry = state.entries.get(url);
+    const entry = changes.entries.get(url);
     if (entry === undefined || entry.isRemoved) continue;
     compare('weight', url, entry.weight, weight);
     compare('backup', url, entry.isBackup, isBackup);
@@ -46,7 +50,8 @@ export function overridesOf(state: OperatorState, settings: Settings): Override[
   return found;
 }
 
-export function isChosen({ value, backend }: Override, choice: OverrideChoice): boolean {
+export function isChosen({ pool, value, backend }: Override, choice: OverrideChoice): boolean {
+  if (choice.pool !== undefined && choice.pool !== pool) return false;
   if (choice.value !== undefined && choice.value !== value) return false;
   return choice.backend === undefined || choice.backend === backend;
 }
@@ -55,21 +60,25 @@ export function withoutOverrides(
   state: OperatorState,
   overrides: readonly Override[],
 ): OperatorState {
-  return overrides.reduce(withoutOverride, state);
+  return overrides.reduce(
+    (rest, override) => inPool(rest, override.pool, (changes) => without(changes, override)),
+    state,
+  );
 }
 
-function withoutOverride(state: OperatorState, { value, backend }: Override): OperatorState {
-  if (backend === null) return { ...state, strategy: undefined };
-  const entry = state.entries.get(backend);
-  if (entry === undefined) return state;
+function without(changes: PoolChanges, { value, backend }: Override): PoolChanges {
+  if (backend === null) return { ...changes, strategy: undefined };
+  const entry = changes.entries.get(backend);
+  if (entry === undefined) return changes;
   const dropped = value === 'weight' ? { weight: undefined } : { isBackup: undefined };
   // One that was added, and that the config lists by now, is the config's from here on.
   const next = { ...entry, source: 'config', address: undefined, ...dropped } as const;
-  return withEntry(state, backend, next);
+  return withEntry(changes, backend, next);
 }
 
 /** `strategy is random-two (the config says ip-hash)` */
-export function describeOverride({ value, backend, api, config }: Override): string {
+export function describeOverride({ pool, value, backend, api, config }: Override): string {
   const of = backend === null ? '' : ` of ${backend}`;
-  return `${value}${of} is ${api} (the config says ${config})`;
+  const where = pool === DEFAULT_POOL ? '' : ` in pool ${pool}`;
+  return `${value}${of}${where} is ${api} (the config says ${config})`;
 }

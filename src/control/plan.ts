@@ -4,7 +4,7 @@ import type { AdminState, OperatorEntry, OperatorState } from './operator-state.
 
 /** A change that the registry can't make. */
 export class ChangeRefused extends Error {
-  readonly reason: 'duplicate' | 'unknown-backend';
+  readonly reason: 'duplicate' | 'unknown-backend' | 'unknown-pool';
 
   constructor(reason: ChangeRefused['reason'], message: string) {
     super(message);

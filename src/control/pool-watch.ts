@@ -10,10 +10,10 @@ import { CircuitBreakers } from './circuit-breakers.ts';
 import type { Decision } from './eligibility.ts';
 import { FaultCounts } from './fault-counts.ts';
 import { type EjectionCounts, OutlierDetection } from './outlier-detection.ts';
-import type { Registry } from './registry.ts';
+import type { PoolRegistry } from './pool-registry.ts';
 
 export interface PoolWatchOptions {
-  readonly registry: Registry;
+  readonly registry: PoolRegistry;
   readonly log: Logger;
   readonly threadCount: number;
   /** Tells the data threads. */
@@ -24,7 +24,7 @@ export interface PoolWatchOptions {
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class PoolWatch {
-  readonly #registry: Registry;
+  readonly #registry: PoolRegistry;
   readonly #log: Logger;
   readonly #publish: (eligibility: Eligibility) => void;
   readonly #outliers: OutlierDetection;

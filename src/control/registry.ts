@@ -1,36 +1,20 @@
 /**
- * The one owner of truth about backends: which exist and what operators want of them; what the checks say of them is in
- * its `live`.
+ * The one owner of truth: the settings in force, what operators have changed, and the pools that follow from both.
  *
- * Invariants: ids are small integers given in order and never reused. No I/O, no timers; the clock is injected. Changes
- * are planned, saved by the caller, then committed: see `Plan`.
+ * Invariants: ids of backends are small integers given in order over all pools, and never reused; so are those of pools. No I/O,
+ * no timers; the clock is injected. Changes are planned, saved by the caller, then committed: see `Plan`.
  */
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { BackendAddress, BackendSettings, Settings } from '../config/settings.ts';
-import { createPoolCounters } from '../snapshot/pool-counters.ts';
-import type { Eligibility, Snapshot, StrategyName } from '../snapshot/snapshot.ts';
+import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settings.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
-import { type Decision, decideEligibility } from './eligibility.ts';
 import { type Changes, fitChanges, isKept, makeChange } from './kept-changes.ts';
-import { LiveBackends, type WantedBackend } from './live-backends.ts';
-import {
-  type BackendSource,
-  NO_OPERATOR_STATE,
-  type OperatorEntry,
-  type OperatorState,
-  removedEntry,
-  withEntry,
-} from './operator-state.ts';
-import {
-  isChosen,
-  type Override,
-  type OverrideChoice,
-  overridesOf,
-  withoutOverrides,
-} from './overrides.ts';
-import { type BackendUpdate, ChangeRefused, changeOf, type Plan } from './plan.ts';
+import { changesOf, NO_OPERATOR_STATE, type OperatorState } from './operator-state.ts';
+import { isChosen, type Override, type OverrideChoice, withoutOverrides } from './overrides.ts';
+import type { Plan } from './plan.ts';
+import { type PoolHost, PoolRegistry } from './pool-registry.ts';
 import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
 
 export interface RegistryOptions {
@@ -41,31 +25,29 @@ export interface RegistryOptions {
   readonly now?: () => number;
 }
 
-export class Registry {
+export class Registry implements PoolHost {
   /** Of this process, and of no other: see `Snapshot.instanceName`. */
   readonly instanceName = `fairlead-${randomBytes(6).toString('hex')}`;
-  /** The backends that exist, and what is known of them by checks and counts. */
-  readonly live: LiveBackends;
-  /** The counters of the pool: see pool-counters.ts. */
-  readonly poolCounters: SharedArrayBuffer;
+  readonly threadCount: number;
   readonly #now: () => number;
   #settings: Settings;
   #state: OperatorState;
   /** What of it outlives a restart: see kept-changes.ts. */
   #kept: OperatorState;
   #generation = 1;
+  /** By name, in the order of the config. */
+  #pools: ReadonlyMap<string, PoolRegistry> = new Map();
+  #nextPoolId = 0;
 
   constructor(options: RegistryOptions) {
     this.#now = options.now ?? Date.now;
-    this.live = new LiveBackends(options.threadCount, this.#now);
-    this.poolCounters = createPoolCounters(options.threadCount);
+    this.threadCount = options.threadCount;
     this.#settings = options.settings;
     const state = options.operatorState ?? NO_OPERATOR_STATE;
     ({ inForce: this.#state, kept: this.#kept } = this.#fit({ inForce: state, kept: state }));
     this.#rebuild();
   }
 
-  /** The clock of every time that is kept here, in ms. */
   now(): number {
     return this.#now();
   }
@@ -79,14 +61,6 @@ export class Registry {
     return this.#settings;
   }
 
-  get strategy(): StrategyName {
-    return this.#state.strategy ?? this.#settings.strategy;
-  }
-
-  get strategySource(): BackendSource {
-    return this.#state.strategy === undefined ? 'config' : 'api';
-  }
-
   get operatorState(): OperatorState {
     return this.#state;
   }
@@ -96,44 +70,39 @@ export class Registry {
     return this.#kept;
   }
 
-  /** Whether the strategy is the same after a restart. */
-  get isStrategyKept(): boolean {
-    return this.#kept.strategy === this.#state.strategy;
+  isStrategyKept(pool: string): boolean {
+    return changesOf(this.#kept, pool).strategy === changesOf(this.#state, pool).strategy;
   }
 
-  /** Whether a restart leaves the backend of this URL as it is. */
-  isKept(url: string): boolean {
-    return isKept({ inForce: this.#state, kept: this.#kept }, url);
+  isKept(pool: string, url: string): boolean {
+    return isKept({ inForce: this.#state, kept: this.#kept }, pool, url);
   }
 
-  /** In id order. */
+  /** In the order of the config: `default` is the first. */
+  pools(): PoolRegistry[] {
+    return [...this.#pools.values()];
+  }
+
+  pool(name: string): PoolRegistry | undefined {
+    return this.#pools.get(name);
+  }
+
+  get defaultPool(): PoolRegistry {
+    return this.#pools.get(DEFAULT_POOL) as PoolRegistry;
+  }
+
+  /** The pool that this backend is in. */
+  poolOf(backendId: number): PoolRegistry | undefined {
+    return this.pools().find((pool) => pool.backend(backendId) !== undefined);
+  }
+
+  /** Of all pools. */
   backends(): Backend[] {
-    return this.live.all();
+    return this.pools().flatMap((pool) => pool.backends());
   }
 
   backend(id: number): Backend | undefined {
-    return this.live.get(id);
-  }
-
-  findByUrl(url: string): Backend | undefined {
-    const id = this.#state.entries.get(url)?.id;
-    return id === undefined ? undefined : this.live.get(id);
-  }
-
-  /** A removal is under way that has not been called off: see `planLeave`. */
-  isLeaving(id: number): boolean {
-    const backend = this.live.get(id);
-    return backend !== undefined && this.#entry(backend.address.url).isLeaving;
-  }
-
-  /** Which backends requests may go to, as it is now. */
-  eligibility(): Eligibility {
-    return this.decision().eligibility;
-  }
-
-  /** The same, with what it came from. */
-  decision(): Decision {
-    return decideEligibility(this.backends(), this.#settings, this.#now());
+    return this.poolOf(id)?.backend(id);
   }
 
   /** Everything the data plane needs, as it is now. */
@@ -142,90 +111,27 @@ export class Registry {
       instanceName: this.instanceName,
       generation: this.#generation,
       settings: this.#settings,
-      strategy: this.strategy,
-      poolCounters: this.poolCounters,
-      backends: this.backends(),
-      eligibility: this.eligibility(),
-      sessionSecret: this.#settings.sticky?.secret ?? this.#state.sessionSecret,
+      pools: this.pools().map((pool) => pool.snapshot()),
     });
-  }
-
-  /** @throws ChangeRefused `duplicate` when the (normalised) URL is there already. */
-  planAdd(address: BackendAddress, weight: number, isBackup = false): Plan<Backend> {
-    const { url } = address;
-    const existing = this.findByUrl(url);
-    if (existing !== undefined) {
-      throw new ChangeRefused('duplicate', `${url} is backend ${existing.id} already.`);
-    }
-    const id = this.#state.nextId;
-    const entry: OperatorEntry = {
-      url,
-      id,
-      source: 'api',
-      address,
-      weight,
-      isBackup,
-      state: undefined,
-      isRemoved: false,
-      isLeaving: false,
-    };
-    return this.#plan(
-      (state) => withEntry({ ...state, nextId: id + 1 }, url, entry),
-      () => this.#expect(id),
-    );
-  }
-
-  /** @throws ChangeRefused `unknown-backend` */
-  planRemove(id: number): Plan<Backend> {
-    const { url } = this.#expect(id).address;
-    const mark = this.#configBackend(url) === undefined ? undefined : removedEntry(url);
-    const removed = this.#expect(id);
-    return this.#plan(
-      (state) => withEntry(state, url, mark),
-      () => removed,
-    );
-  }
-
-  /** Draining until the caller plans the removal; a restart in between removes it. @throws ChangeRefused */
-  planLeave(id: number): Plan<Backend> {
-    return this.#planEntry(id, { state: 'draining', isLeaving: true });
-  }
-
-  /**
-   * Sets what is given. Setting the state also calls off a removal under way.
-   * @throws ChangeRefused `unknown-backend`
-   */
-  planUpdate(id: number, update: BackendUpdate): Plan<Backend> {
-    const { url } = this.#expect(id).address;
-    const configured = this.#entry(url).source === 'config' ? this.#configBackend(url) : undefined;
-    return this.#planEntry(id, changeOf(update, configured));
-  }
-
-  planStrategy(strategy: StrategyName): Plan<StrategyName> {
-    const wanted = strategy === this.#settings.strategy ? undefined : strategy;
-    return this.#plan(
-      (state) => ({ ...state, strategy: wanted }),
-      () => this.strategy,
-    );
   }
 
   /** What operators have set otherwise than the config. */
   overrides(): Override[] {
-    return overridesOf(this.#state, this.#settings);
+    return this.pools().flatMap((pool) => pool.overrides());
   }
 
   /** Those values are the config's again. Gives what was dropped. */
   planReset(choice: OverrideChoice): Plan<Override[]> {
     const dropped = this.overrides().filter((one) => isChosen(one, choice));
-    return this.#plan(
+    return this.plan(
       (state) => withoutOverrides(state, dropped),
       () => dropped,
     );
   }
 
   /**
-   * Runs on these settings from now on. Backends whose URL stays keep their id and all live state; changes of
-   * operators are laid over the new settings. False when the settings are the same: then nothing happened.
+   * Runs on these settings from now on. Pools whose name stays, and backends whose URL stays in their pool, keep their id and all
+   * live state; changes of operators are laid over the new settings. False when the settings are the same: then nothing happened.
    */
   applyConfig(settings: Settings): boolean {
     if (isDeepStrictEqual(settings, this.#settings)) return false;
@@ -239,49 +145,7 @@ export class Registry {
     return true;
   }
 
-  #expect(id: number): Backend {
-    const backend = this.live.get(id);
-    if (backend === undefined) {
-      throw new ChangeRefused('unknown-backend', `There is no backend ${id}.`);
-    }
-    return backend;
-  }
-
-  #entry(url: string): OperatorEntry {
-    const entry = this.#state.entries.get(url);
-    if (entry === undefined) throw new Error(`backend without an entry: ${url}`);
-    return entry;
-  }
-
-  #configBackend(url: string): BackendSettings | undefined {
-    return this.#settings.backends.find((backend) => backend.url === url);
-  }
-
-  #fit(changes: Changes): Changes {
-    const fitted = fitChanges(
-      changes,
-      this.#settings.backends.map(({ url }) => url),
-    );
-    const { sessionSecret } = fitted.inForce;
-    if (!needsSessionSecret(this.#settings) || sessionSecret !== undefined) return fitted;
-    const secret = makeSessionSecret();
-    return makeChange(fitted, (state) => ({ ...state, sessionSecret: secret }));
-  }
-
-  #planEntry(id: number, change: Partial<OperatorEntry>): Plan<Backend> {
-    const { url } = this.#expect(id).address;
-    return this.#plan(
-      (state) => {
-        const entry = state.entries.get(url);
-        // Of what is gone after a restart, no change can be kept.
-        if (entry === undefined || entry.isRemoved) return state;
-        return withEntry(state, url, { ...entry, ...change });
-      },
-      () => this.#expect(id),
-    );
-  }
-
-  #plan<T>(change: (state: OperatorState) => OperatorState, result: () => T): Plan<T> {
+  plan<T>(change: (state: OperatorState) => OperatorState, result: () => T): Plan<T> {
     const base = { inForce: this.#state, kept: this.#kept };
     const next = makeChange(base, change);
     const isEmpty = isDeepStrictEqual(next.inForce, base.inForce);
@@ -305,23 +169,32 @@ export class Registry {
     };
   }
 
-  /** Derives the backends from settings and operator state. */
-  #rebuild(): void {
-    const wanted: WantedBackend[] = [];
-    for (const entry of this.#state.entries.values()) {
-      if (entry.id === undefined) continue;
-      const configured = this.#configBackend(entry.url);
-      const address = entry.address ?? configured;
-      if (address === undefined) throw new Error(`backend without an address: ${entry.url}`);
-      wanted.push({
-        id: entry.id,
-        address,
-        source: entry.source,
-        weight: entry.weight ?? configured?.weight ?? 1,
-        isBackup: entry.isBackup ?? configured?.isBackup ?? false,
-        adminState: entry.state ?? 'enabled',
-      });
+  #fit(changes: Changes): Changes {
+    const fitted = fitChanges(
+      changes,
+      this.#settings.pools.map(({ name, backends }) => ({
+        name,
+        urls: backends.map(({ url }) => url),
+      })),
+    );
+    const { sessionSecret } = fitted.inForce;
+    if (sessionSecret !== undefined || !this.#settings.pools.some(needsSessionSecret)) {
+      return fitted;
     }
-    this.live.sync(wanted);
+    const secret = makeSessionSecret();
+    return makeChange(fitted, (state) => ({ ...state, sessionSecret: secret }));
+  }
+
+  #rebuild(): void {
+    this.#pools = new Map(
+      this.#settings.pools.map((settings) => [settings.name, this.#rebuilt(settings)]),
+    );
+  }
+
+  #rebuilt(settings: PoolSettings): PoolRegistry {
+    const known = this.#pools.get(settings.name);
+    const pool = known ?? new PoolRegistry(this.#nextPoolId++, settings, this);
+    pool.rebuild(settings);
+    return pool;
   }
 }

@@ -66,15 +66,20 @@ function lostBackends(
   running: Settings,
   { settings, origins }: Extract<LoadResult, { ok: true }>,
 ): Problem | undefined {
-  if (running.backends.length === 0 || settings.backends.length > 0) return undefined;
+  const inUse = countBackends(running);
+  if (inUse === 0 || countBackends(settings) > 0) return undefined;
   if ((origins.get('backends')?.origin ?? 'default') !== 'default') return undefined;
   const { configFile } = settings;
   return {
     ...(configFile === undefined ? { origin: 'default' } : { origin: 'file', file: configFile }),
     path: 'backends',
-    message: `no backends any more, and ${running.backends.length} in use: is the config complete?`,
+    message: `no backends any more, and ${inUse} in use: is the config complete?`,
     hint: 'write "backends: []" if none are wanted',
   };
+}
+
+function countBackends({ pools }: Settings): number {
+  return pools.reduce((sum, { backends }) => sum + backends.length, 0);
 }
 
 /** The keys whose values can't change under a running process: what is bound, opened or started once. */

@@ -1,6 +1,6 @@
 /** What a session cookie says to mean a backend: opaque, and nobody can make one up. */
 import { createHmac, randomBytes } from 'node:crypto';
-import type { Settings } from '../config/settings.ts';
+import type { PoolSettings } from '../config/settings.ts';
 
 const SECRET_BYTES = 32;
 /** Of base64url: more than 128 bits, RFC 2104 §5 for the cutting. */
@@ -12,7 +12,7 @@ export function sessionToken(secret: string, url: string): string {
 }
 
 /** Sessions go by cookie, and the config names no secret to sign them with. */
-export function needsSessionSecret({ sticky }: Settings): boolean {
+export function needsSessionSecret({ sticky }: PoolSettings): boolean {
   return sticky !== null && sticky.cookie !== null && sticky.secret === undefined;
 }
 

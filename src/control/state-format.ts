@@ -6,16 +6,18 @@
  */
 import { z } from 'zod';
 import { parseBackendUrl } from '../config/backend-url.ts';
-import { MAX_WEIGHT } from '../config/settings.ts';
+import { DEFAULT_POOL, MAX_WEIGHT } from '../config/settings.ts';
 import { STRATEGY_NAMES } from '../snapshot/snapshot.ts';
 import {
   ADMIN_STATES,
   NO_OPERATOR_STATE,
   type OperatorEntry,
   type OperatorState,
+  type PoolChanges,
 } from './operator-state.ts';
 
-const VERSION = 1;
+/** Of version 1 there are files about: it knew one pool, whose keys stood beside those of the file. */
+const VERSION = 2;
 
 const entrySchema = z.strictObject({
   url: z.string(),
@@ -30,19 +32,30 @@ const entrySchema = z.strictObject({
 const addedSchema = entrySchema.required({ weight: true });
 const configuredSchema = entrySchema.extend({ removed: z.literal(true).optional() });
 
-/** The file as a whole; what is in its lists is looked at one by one. */
-const fileSchema = z.strictObject({
-  version: z.literal(VERSION),
-  next_id: z.int().min(0).optional(),
+const poolKeys = {
   strategy: z.enum(STRATEGY_NAMES).optional(),
-  /** Keeps session cookies good over a restart, where the config names no secret. */
-  session_secret: z.string().min(1).optional(),
   /** Backends that exist because they were added through the API. */
   added: z.array(z.unknown()).optional(),
   /** Backends of the config: their ids, and what was changed about them. */
   configured: z.array(z.unknown()).optional(),
-});
+};
+const poolSchema = z.strictObject(poolKeys);
 
+const fileKeys = {
+  next_id: z.int().min(0).optional(),
+  /** Keeps session cookies good over a restart, where the config names no secret. */
+  session_secret: z.string().min(1).optional(),
+};
+/** The file as a whole; what is in it is looked at piece by piece. */
+const fileSchema = z.strictObject({
+  version: z.literal(VERSION),
+  ...fileKeys,
+  /** By name. */
+  pools: z.record(z.string(), z.unknown()).optional(),
+});
+const firstFileSchema = z.strictObject({ version: z.literal(1), ...fileKeys, ...poolKeys });
+
+type StoredPool = z.infer<typeof poolSchema>;
 type AddedEntry = z.infer<typeof addedSchema>;
 type ConfiguredEntry = z.infer<typeof configuredSchema>;
 
@@ -55,21 +68,32 @@ export type DecodedState =
     }
   | { readonly kind: 'damaged'; readonly reason: string };
 
-export function encodeState(state: OperatorState): string {
+export function encodeState({ nextId, sessionSecret, pools }: OperatorState): string {
+  const content: z.infer<typeof fileSchema> = {
+    version: VERSION,
+    next_id: nextId,
+    ...(sessionSecret !== undefined && { session_secret: sessionSecret }),
+    pools: Object.fromEntries(Array.from(pools, ([name, changes]) => [name, storedPool(changes)])),
+  };
+  return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+function storedPool({ strategy, entries }: PoolChanges): StoredPool {
   const added: AddedEntry[] = [];
   const configured: ConfiguredEntry[] = [];
-  for (const entry of state.entries.values()) {
+  for (const entry of entries.values()) {
     const { url, id, weight, isBackup, state: adminState } = entry;
+    const ownId = id === undefined ? {} : { id };
     const common = {
       ...(adminState !== undefined && { state: adminState }),
       ...(entry.isLeaving && { leaving: true as const }),
     };
-    if (entry.source === 'api' && id !== undefined && weight !== undefined) {
-      added.push({ url, id, weight, ...(isBackup === true && { backup: true }), ...common });
+    if (entry.source === 'api' && weight !== undefined) {
+      added.push({ url, ...ownId, weight, ...(isBackup === true && { backup: true }), ...common });
     } else {
       configured.push({
         url,
-        ...(id !== undefined && { id }),
+        ...ownId,
         ...(weight !== undefined && { weight }),
         ...(isBackup !== undefined && { backup: isBackup }),
         ...common,
@@ -77,18 +101,10 @@ export function encodeState(state: OperatorState): string {
       });
     }
   }
-  const content: z.infer<typeof fileSchema> = {
-    version: VERSION,
-    next_id: state.nextId,
-    ...(state.strategy !== undefined && { strategy: state.strategy }),
-    ...(state.sessionSecret !== undefined && { session_secret: state.sessionSecret }),
-    added,
-    configured,
-  };
-  return `${JSON.stringify(content, null, 2)}\n`;
+  return { ...(strategy !== undefined && { strategy }), added, configured };
 }
 
-/** Never throws. Only what is no JSON object of this version is damaged as a whole; nothing at all is no change. */
+/** Never throws. Only what is no JSON object of a version that is known is damaged as a whole; nothing at all is no change. */
 export function decodeState(text: string): DecodedState {
   if (text.trim() === '') return { kind: 'read', state: NO_OPERATOR_STATE, faults: [] };
   let json: unknown;
@@ -99,32 +115,29 @@ export function decodeState(text: string): DecodedState {
     return { kind: 'damaged', reason: `not JSON: ${reason}` };
   }
   const faults: string[] = [];
-  const content = understand(fileSchema, json, '', faults);
+  const content = isOfFirstVersion(json)
+    ? understand(firstFileSchema, json, '', faults)
+    : understand(fileSchema, json, '', faults);
   if (content === undefined) return { kind: 'damaged', reason: faults.join('; ') };
-  const entries = new EntryReader(content.next_id, faults);
-  for (const [index, raw] of (content.added ?? []).entries()) {
-    const result = addedSchema.safeParse(raw);
-    if (result.success) entries.add(result.data, true);
-    else faults.push(...describeIssues(result.error, `added.${index}`));
+  const reader = new StateReader(content.next_id, faults);
+  if (content.version === VERSION) {
+    for (const [name, raw] of Object.entries(content.pools ?? {})) {
+      const pool = understand(poolSchema, raw, `pools.${name}`, faults);
+      if (pool !== undefined) reader.addPool(name, pool, `pools.${name}.`);
+    }
+  } else {
+    reader.addPool(DEFAULT_POOL, content, '');
   }
-  for (const [index, raw] of (content.configured ?? []).entries()) {
-    const entry = understand(configuredSchema, raw, `configured.${index}`, faults);
-    if (entry !== undefined) entries.add(entry, false);
-  }
-  return {
-    kind: 'read',
-    state: {
-      ...entries.finish(),
-      strategy: content.strategy,
-      sessionSecret: content.session_secret,
-    },
-    faults,
-  };
+  return { kind: 'read', state: reader.finish(content.session_secret), faults };
 }
 
-/** Puts the entries together. A URL counts once; an id that is not an entry's own is replaced by a new one. */
-class EntryReader {
-  readonly #entries = new Map<string, OperatorEntry>();
+function isOfFirstVersion(json: unknown): boolean {
+  return typeof json === 'object' && json !== null && 'version' in json && json.version === 1;
+}
+
+/** Puts the pools together. A URL counts once in each; an id that is not an entry's own is replaced by a new one. */
+class StateReader {
+  readonly #pools = new Map<string, PoolChanges>();
   readonly #ids = new Set<number>();
   readonly #nextId: number | undefined;
   readonly #faults: string[];
@@ -134,18 +147,37 @@ class EntryReader {
     this.#faults = faults;
   }
 
-  add(stored: AddedEntry | ConfiguredEntry, isAdded: boolean): void {
+  /** @param at where its keys stand in the file. */
+  addPool(name: string, { strategy, added = [], configured = [] }: StoredPool, at: string): void {
+    const entries = new Map<string, OperatorEntry>();
+    for (const [index, raw] of added.entries()) {
+      const result = addedSchema.safeParse(raw);
+      if (result.success) this.#add(entries, result.data, true);
+      else this.#faults.push(...describeIssues(result.error, `${at}added.${index}`));
+    }
+    for (const [index, raw] of configured.entries()) {
+      const entry = understand(configuredSchema, raw, `${at}configured.${index}`, this.#faults);
+      if (entry !== undefined) this.#add(entries, entry, false);
+    }
+    this.#pools.set(name, { strategy, entries });
+  }
+
+  #add(
+    entries: Map<string, OperatorEntry>,
+    stored: AddedEntry | ConfiguredEntry,
+    isAdded: boolean,
+  ): void {
     const { url } = stored;
     const parsed = parseBackendUrl(url);
     if (!parsed.ok || parsed.address.url !== url) {
       this.#faults.push(`${JSON.stringify(url)} is not a normalised URL`);
       return;
     }
-    if (this.#entries.has(url)) {
+    if (entries.has(url)) {
       this.#faults.push(`${url} stands there twice`);
       return;
     }
-    this.#entries.set(url, {
+    entries.set(url, {
       url,
       id: this.#ownId(stored),
       source: isAdded ? 'api' : 'config',
@@ -159,14 +191,18 @@ class EntryReader {
   }
 
   /** Backends of the config get the ids that they lack when the state is fitted to it; added ones get theirs here. */
-  finish(): Pick<OperatorState, 'nextId' | 'entries'> {
+  finish(sessionSecret: string | undefined): OperatorState {
     let nextId = this.#nextId ?? Math.max(-1, ...this.#ids) + 1;
-    for (const entry of this.#entries.values()) {
-      if (entry.source === 'api' && entry.id === undefined) {
-        this.#entries.set(entry.url, { ...entry, id: nextId++ });
+    const pools = new Map<string, PoolChanges>();
+    for (const [name, { strategy, entries }] of this.#pools) {
+      const whole = new Map<string, OperatorEntry>();
+      for (const entry of entries.values()) {
+        const lacksId = entry.source === 'api' && entry.id === undefined;
+        whole.set(entry.url, lacksId ? { ...entry, id: nextId++ } : entry);
       }
+      pools.set(name, { strategy, entries: whole });
     }
-    return { nextId, entries: this.#entries };
+    return { nextId, pools, sessionSecret };
   }
 
   #ownId({ url, id }: AddedEntry | ConfiguredEntry): number | undefined {

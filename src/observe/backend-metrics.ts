@@ -5,6 +5,7 @@ import type { Labels, Page } from './metrics-page.ts';
 export type BreakerState = 'closed' | 'half-open' | 'open';
 
 export interface BackendMetrics {
+  readonly pool: string;
   readonly url: string;
   readonly isUp: boolean;
   readonly isEligible: boolean;
@@ -16,12 +17,6 @@ export interface BackendMetrics {
   readonly checksPassed: number;
   readonly checksFailed: number;
   readonly checksInconclusive: number;
-}
-
-/** What all of them are given. */
-interface PoolMetrics {
-  readonly pool: string;
-  readonly backends: readonly BackendMetrics[];
 }
 
 export function writeHistogram(page: Page, labels: Labels, totals: BackendTotals): void {
@@ -39,7 +34,7 @@ export function writeHistogram(page: Page, labels: Labels, totals: BackendTotals
   page.sample(labels, cumulative, '_count');
 }
 
-export function writeBackends(page: Page, { pool, backends }: PoolMetrics): void {
+export function writeBackends(page: Page, backends: readonly BackendMetrics[]): void {
   const perBackend = (
     name: string,
     type: 'counter' | 'gauge',
@@ -47,7 +42,9 @@ export function writeBackends(page: Page, { pool, backends }: PoolMetrics): void
     read: (backend: BackendMetrics) => number,
   ): void => {
     page.family(name, type, help);
-    for (const backend of backends) page.sample({ pool, backend: backend.url }, read(backend));
+    for (const backend of backends) {
+      page.sample({ pool: backend.pool, backend: backend.url }, read(backend));
+    }
   };
   perBackend(
     'fairlead_backend_up',
@@ -72,7 +69,7 @@ export function writeBackends(page: Page, { pool, backends }: PoolMetrics): void
     'gauge',
     'Connections to the backend: in use or connecting, and idle.',
   );
-  for (const { url, totals } of backends) {
+  for (const { pool, url, totals } of backends) {
     page.sample(
       { pool, backend: url, state: 'active' },
       Math.max(0, totals.openConnections - totals.idleConnections),
@@ -104,7 +101,7 @@ export function writeBackends(page: Page, { pool, backends }: PoolMetrics): void
     ({ totals }) => totals.bytesOut,
   );
   page.family('fairlead_health_checks_total', 'counter', 'Health checks by result.');
-  for (const { url, checksPassed, checksFailed, checksInconclusive } of backends) {
+  for (const { pool, url, checksPassed, checksFailed, checksInconclusive } of backends) {
     page.sample({ pool, backend: url, result: 'pass' }, checksPassed);
     page.sample({ pool, backend: url, result: 'fail' }, checksFailed);
     page.sample({ pool, backend: url, result: 'inconclusive' }, checksInconclusive);
@@ -118,15 +115,15 @@ export const BREAKER_VALUES: Readonly<Record<BreakerState, number>> = {
   open: 2,
 };
 
-export function writePassiveHealth(page: Page, { pool, backends }: PoolMetrics): void {
+export function writePassiveHealth(page: Page, backends: readonly BackendMetrics[]): void {
   page.family('fairlead_ejections_total', 'counter', 'Ejections by reason.');
-  for (const { url, ejections } of backends) {
+  for (const { pool, url, ejections } of backends) {
     for (const [reason, count] of Object.entries(ejections)) {
       page.sample({ pool, backend: url, reason }, count);
     }
   }
   page.family('fairlead_backend_ejected', 'gauge', '1 while the backend is ejected.');
-  for (const { url, isEjected } of backends) {
+  for (const { pool, url, isEjected } of backends) {
     page.sample({ pool, backend: url }, isEjected ? 1 : 0);
   }
   page.family(
@@ -134,7 +131,7 @@ export function writePassiveHealth(page: Page, { pool, backends }: PoolMetrics):
     'gauge',
     'Circuit breaker of the backend: 0 closed, 1 half-open, 2 open.',
   );
-  for (const { url, breaker } of backends) {
+  for (const { pool, url, breaker } of backends) {
     page.sample({ pool, backend: url }, BREAKER_VALUES[breaker]);
   }
 }

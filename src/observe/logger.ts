@@ -17,6 +17,17 @@ export interface Logger {
   fatal(event: string, message: string, fields?: LogFields): void;
 }
 
+/** The same log; its lines have these fields too. */
+export function withFields(log: Logger, own: LogFields): Logger {
+  return {
+    debug: (event, message, fields) => log.debug(event, message, { ...own, ...fields }),
+    info: (event, message, fields) => log.info(event, message, { ...own, ...fields }),
+    warn: (event, message, fields) => log.warn(event, message, { ...own, ...fields }),
+    error: (event, message, fields) => log.error(event, message, { ...own, ...fields }),
+    fatal: (event, message, fields) => log.fatal(event, message, { ...own, ...fields }),
+  };
+}
+
 export interface LoggerOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly writer: LogWriter;

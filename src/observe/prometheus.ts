@@ -2,7 +2,7 @@
  * The Prometheus text exposition (format 0.0.4) over the shared counters. Pure: what comes in is what is written.
  *
  * A removed backend's series end with it, as Prometheus expects of a target that is gone. Exchanges that no backend
- * took part in are counted under `backend="none"`.
+ * took part in are counted under `backend="none"`, and those that belong to no pool under `pool="none"`.
  */
 import { ERROR_CODES } from '../errors.ts';
 import { ENDINGS } from '../snapshot/endings.ts';
@@ -44,12 +44,16 @@ export interface ControlMetrics {
   readonly logLinesDropped: number;
 }
 
-export interface Metrics {
-  readonly pool: string;
+export interface PoolMetrics {
+  readonly name: string;
   readonly isPanic: boolean;
   readonly breaker: BreakerState;
+  readonly totals: PoolTotals;
   readonly backends: readonly BackendMetrics[];
-  readonly poolTotals: PoolTotals;
+}
+
+export interface Metrics {
+  readonly pools: readonly PoolMetrics[];
   readonly process: ProcessTotals;
   /** How late the event loop of each is. */
   readonly dataThreadDelays: readonly DelaySeconds[];
@@ -58,31 +62,42 @@ export interface Metrics {
 
 export function renderPrometheus(metrics: Metrics): string {
   const page = new Page();
-  writeTraffic(page, metrics);
-  writeBackends(page, metrics);
-  writePassiveHealth(page, metrics);
-  writePool(page, metrics);
+  const backends = metrics.pools.flatMap((pool) => pool.backends);
+  writeTraffic(page, metrics, backends);
+  writeBackends(page, backends);
+  writePassiveHealth(page, backends);
+  writePools(page, metrics.pools);
   writeClients(page, metrics);
   writeControl(page, metrics);
   return page.text();
 }
 
-function writeTraffic(page: Page, { pool, backends, process }: Metrics): void {
+function writeTraffic(
+  page: Page,
+  { pools, process }: Metrics,
+  backends: readonly BackendMetrics[],
+): void {
   page.family('fairlead_requests_total', 'counter', 'Requests by backend and status.');
-  for (const { url, totals } of backends) {
+  for (const { pool, url, totals } of backends) {
     for (const [status, count] of totals.statuses) {
       page.sample({ pool, backend: url, code: codeLabel(status) }, count);
     }
   }
+  for (const { name, totals } of pools) {
+    for (const [status, count] of totals.statuses) {
+      page.sample({ pool: name, backend: 'none', code: codeLabel(status) }, count);
+    }
+  }
   for (const [status, count] of process.statuses) {
-    page.sample({ pool, backend: 'none', code: codeLabel(status) }, count);
+    page.sample({ pool: 'none', backend: 'none', code: codeLabel(status) }, count);
   }
   page.family(
     'fairlead_request_duration_seconds',
     'histogram',
     'Time from the complete head of a request to the last byte of its response.',
   );
-  for (const { url, totals } of backends) writeHistogram(page, { pool, backend: url }, totals);
+  for (const { pool, url, totals } of backends)
+    writeHistogram(page, { pool, backend: url }, totals);
 
   page.family(
     'fairlead_errors_total',
@@ -104,59 +119,66 @@ function writeTraffic(page: Page, { pool, backends, process }: Metrics): void {
   });
 }
 
-function writePool(page: Page, { pool, isPanic, breaker, poolTotals }: Metrics): void {
-  const ofPool = (name: string, type: 'counter' | 'gauge', help: string, value: number): void => {
+function writePools(page: Page, pools: readonly PoolMetrics[]): void {
+  const ofPool = (
+    name: string,
+    type: 'counter' | 'gauge',
+    help: string,
+    read: (pool: PoolMetrics) => number,
+  ): void => {
     page.family(name, type, help);
-    page.sample({ pool }, value);
+    for (const pool of pools) page.sample({ pool: pool.name }, read(pool));
   };
   ofPool(
     'fairlead_pool_breaker_state',
     'gauge',
     'Circuit breaker of the whole pool: 0 closed, 1 half-open, 2 open.',
-    BREAKER_VALUES[breaker],
+    ({ breaker }) => BREAKER_VALUES[breaker],
   );
   ofPool(
     'fairlead_pool_panic',
     'gauge',
     '1 while too few backends are eligible and others are used as well.',
-    isPanic ? 1 : 0,
+    ({ isPanic }) => (isPanic ? 1 : 0),
   );
   ofPool(
     'fairlead_queue_depth',
     'gauge',
     'Requests that wait for a backend with room.',
-    poolTotals.queued,
+    ({ totals }) => totals.queued,
   );
   page.family(
     'fairlead_queue_wait_seconds',
     'summary',
     'How long requests waited for a backend with room.',
   );
-  page.sample({ pool }, poolTotals.queueSeconds, '_sum');
-  page.sample({ pool }, poolTotals.queuedTotal, '_count');
+  for (const { name, totals } of pools) {
+    page.sample({ pool: name }, totals.queueSeconds, '_sum');
+    page.sample({ pool: name }, totals.queuedTotal, '_count');
+  }
   ofPool(
     'fairlead_hedges_total',
     'counter',
     'Second attempts that began beside the first.',
-    poolTotals.hedges,
+    ({ totals }) => totals.hedges,
   );
   ofPool(
     'fairlead_retries_refused_total',
     'counter',
     'Failed attempts that were not tried again because the retry budget was spent.',
-    poolTotals.retriesRefused,
+    ({ totals }) => totals.retriesRefused,
   );
   ofPool(
     'fairlead_sessions_evicted_total',
     'counter',
     'Sessions forgotten before their time, for want of room.',
-    poolTotals.sessionsEvicted,
+    ({ totals }) => totals.sessionsEvicted,
   );
   ofPool(
     'fairlead_rate_limits_evicted_total',
     'counter',
     'Clients whose rate limit was forgotten before its time, for want of room.',
-    poolTotals.ratesEvicted,
+    ({ totals }) => totals.ratesEvicted,
   );
 }
 

@@ -2,7 +2,15 @@
  * The contract between the planes, part three, continued: the counters of one pool, in shared memory. What limits and
  * balances a pool (its ticket, its gate, its queue) is one cell for all data threads; what is only read is counted by each thread.
  */
-import { GATE_OPEN_WIDE, returnPass, setGate, takePass } from './counter-cells.ts';
+import {
+  GATE_OPEN_WIDE,
+  readStatuses,
+  returnPass,
+  STATUSES,
+  setGate,
+  statusCell,
+  takePass,
+} from './counter-cells.ts';
 import { processClockOffsetMs } from './process-clock.ts';
 
 // The buffer: shared Int32 cells, then Int32 gauges of each thread, then a float64 block of each thread.
@@ -26,7 +34,8 @@ const T_HEDGES = 2;
 const T_RETRIES_REFUSED = 3;
 const T_SESSIONS_EVICTED = 4;
 const T_RATES_EVICTED = 5;
-const T_COUNT = 6;
+const T_STATUS = 6;
+const T_COUNT = T_STATUS + STATUSES;
 
 export function createPoolCounters(threadCount: number): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(HEADER_BYTES + threadCount * (S_COUNT * 4 + T_COUNT * 8));
@@ -134,6 +143,11 @@ export class PoolCounters {
   rateEvicted(): void {
     (this.#totals[T_RATES_EVICTED] as number)++;
   }
+
+  /** An exchange ended without a backend. */
+  answeredAlone(status: number): void {
+    (this.#totals[T_STATUS + statusCell(status)] as number)++;
+  }
 }
 
 /** As the control plane reads them. */
@@ -146,6 +160,8 @@ export interface PoolTotals {
   readonly retriesRefused: number;
   readonly sessionsEvicted: number;
   readonly ratesEvicted: number;
+  /** Exchanges that no backend took part in, by status. */
+  readonly statuses: ReadonlyMap<number, number>;
 }
 
 export function readPoolCounters(buffer: SharedArrayBuffer, threadCount: number): PoolTotals {
@@ -162,6 +178,7 @@ export function readPoolCounters(buffer: SharedArrayBuffer, threadCount: number)
     retriesRefused: sums[T_RETRIES_REFUSED] as number,
     sessionsEvicted: sums[T_SESSIONS_EVICTED] as number,
     ratesEvicted: sums[T_RATES_EVICTED] as number,
+    statuses: readStatuses(sums, T_STATUS),
   };
 }
 

@@ -183,7 +183,7 @@ export class ProcessCounters {
     return (Atomics.add(this.#header, P_HELD, change) + change) * 1024;
   }
 
-  /** An exchange ended without a backend. */
+  /** A request that never became an exchange was answered. */
   answeredAlone(status: number): void {
     (this.#totals[PF_STATUS + statusCell(status)] as number)++;
   }

@@ -47,7 +47,7 @@ export interface ProcessTotals {
   /** Client connections that an exception has cost, and exceptions that belong to none. */
   readonly connectionsCrashed: number;
   readonly exceptions: number;
-  /** Exchanges that no backend took part in, by status. */
+  /** Requests that never became exchanges, by the status that they got. */
   readonly statuses: ReadonlyMap<number, number>;
   /** Exchanges by error, in the order of `ERROR_CODES`. */
   readonly errors: readonly number[];

@@ -26,7 +26,12 @@ function loadIn(
 test('without any file the defaults hold, and nothing is kept', () => {
   expect(loadIn({}).result).toMatchObject({
     ok: true,
-    settings: { port: 8080, backends: [], configFile: undefined, stateFile: undefined },
+    settings: {
+      port: 8080,
+      pools: [{ backends: [] }],
+      configFile: undefined,
+      stateFile: undefined,
+    },
   });
 });
 

@@ -2,7 +2,7 @@
 import type { NamedValue } from '../../src/config/layer.ts';
 import { type LoadResult, validateConfigText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
-import type { Settings } from '../../src/config/settings.ts';
+import type { PoolSettings, Settings } from '../../src/config/settings.ts';
 
 export interface Around {
   readonly name?: string;
@@ -17,13 +17,24 @@ export function loadText(text: string, around: Around = {}): LoadResult {
 }
 
 /** Throws when there are problems. */
-export function settingsOf(text: string, around: Around = {}): Settings {
+export function settingsOf(text: string, around: Around = {}): FlatSettings {
   const result = loadText(text, around);
   if (!result.ok) throw new Error(result.problems.map(formatProblem).join('\n'));
-  return result.settings;
+  return flat(result.settings);
 }
 
 export function problemsOf(text: string, around: Around = {}): string[] {
   const result = loadText(text, around);
   return result.ok ? [] : result.problems.map(formatProblem);
+}
+
+export type FlatSettings = Omit<Settings, 'timeouts'> &
+  Omit<PoolSettings, 'name' | 'timeouts'> & {
+    readonly timeouts: Settings['timeouts'] & PoolSettings['timeouts'];
+  };
+
+/** Settings of the short form: those of the process, and of the pool `default`. */
+export function flat(settings: Settings): FlatSettings {
+  const [pool] = settings.pools;
+  return { ...pool, ...settings, timeouts: { ...pool.timeouts, ...settings.timeouts } };
 }

@@ -246,15 +246,14 @@ describe('the admin API', () => {
   });
 
   it('reloads what can change, and refuses the rest whole', async () => {
-    const the = settings({ backends: [backend('http://127.0.0.1:1')] });
-    const proxy = await running(the);
+    const proxy = await running({ backends: [backend('http://127.0.0.1:1')] });
     const { call } = proxy;
     expect((await call('POST', '/reload')).json).toMatchObject({ changed: false, generation: 1 });
-    proxy.next = loaded({
-      ...the,
+    const the = settings({
       strategy: 'least-connections',
       backends: [backend('http://127.0.0.1:1', 2), backend('http://127.0.0.1:2')],
     });
+    proxy.next = loaded(the);
     expect((await call('POST', '/reload')).json).toMatchObject({ changed: true, generation: 2 });
     expect((await call('GET', '/status')).json).toMatchObject({
       strategy: 'least-connections',

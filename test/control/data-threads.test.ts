@@ -67,7 +67,7 @@ describe('data threads', () => {
   it('listen when they are told, on the snapshot that they were told last', async () => {
     const { threads, registry } = setUp();
     await threads.start(registry.snapshot());
-    registry.planUpdate(0, { weight: 2 }).commit();
+    registry.defaultPool.planUpdate(0, { weight: 2 }).commit();
     threads.apply(registry.snapshot());
     const { port } = await threads.listen();
     expect(JSON.parse(await say(port, 'hello'))).toMatchObject({ thread: 0, generation: 2 });
@@ -89,8 +89,8 @@ describe('data threads', () => {
     const { threads, registry, log } = setUp();
     await threads.start(registry.snapshot());
     const { port } = await threads.listen();
-    registry.live.setHealth(0, 'healthy', 'ok');
-    threads.setEligible(0, registry.eligibility());
+    registry.defaultPool.live.setHealth(0, 'healthy', 'ok');
+    threads.setEligible(0, registry.defaultPool.eligibility());
     for (const [turn, word] of ['die', 'throw'].entries()) {
       await say(port, word);
       const reply = await waitFor(() => say(port, 'hello'), 10_000);
@@ -108,7 +108,7 @@ describe('data threads', () => {
     const { port } = await threads.listen();
     const counters = registry.backend(0)?.counters as SharedArrayBuffer;
     await say(port, 'take');
-    registry.planRemove(0).commit();
+    registry.defaultPool.planRemove(0).commit();
     threads.apply(registry.snapshot());
     expect(readBackendCounters(counters, 1).inFlight).toBe(1);
     await say(port, 'die');

@@ -1,13 +1,12 @@
 import { expect, test } from 'vitest';
 import { Drains, type DrainsOptions } from '../../src/control/drains.ts';
-import { Registry } from '../../src/control/registry.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
-import { backend, recordLog, settings } from './fixtures.ts';
+import { backend, poolRegistry, recordLog, settings } from './fixtures.ts';
 
 function setUp() {
   const told: Parameters<DrainsOptions['tell']>[0][] = [];
   const log = recordLog();
-  const registry = new Registry({
+  const registry = poolRegistry({
     settings: settings({ backends: [backend('http://localhost:8081')] }),
     threadCount: 2,
   });
@@ -19,7 +18,7 @@ function setUp() {
     hasSessions: () => false,
     now: () => Date.UTC(2026, 0, 1),
   });
-  const one = registry.backends()[0] as NonNullable<ReturnType<Registry['backend']>>;
+  const one = registry.backends()[0] as NonNullable<ReturnType<typeof registry.backend>>;
   return { told, log, registry, drains, one };
 }
 

@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { FaultCounts } from '../../src/control/fault-counts.ts';
-import { Registry } from '../../src/control/registry.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
-import { backend, settings } from './fixtures.ts';
+import { backend, poolRegistry, settings } from './fixtures.ts';
 
 const URL = 'http://localhost:8000';
 
 function setUp() {
-  const registry = new Registry({
+  const registry = poolRegistry({
     settings: settings({ backends: [backend(URL)] }),
     threadCount: 2,
   });

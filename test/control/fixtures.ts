@@ -1,7 +1,14 @@
 /** Settings, logs and workers that the control plane's tests share. */
 import { parseBackendUrl } from '../../src/config/backend-url.ts';
-import type { BackendAddress, BackendSettings, Settings } from '../../src/config/settings.ts';
-import type { Registry } from '../../src/control/registry.ts';
+import {
+  type BackendAddress,
+  type BackendSettings,
+  DEFAULT_POOL,
+  type PoolSettings,
+  type Settings,
+} from '../../src/config/settings.ts';
+import type { PoolRegistry } from '../../src/control/pool-registry.ts';
+import { Registry, type RegistryOptions } from '../../src/control/registry.ts';
 import type { Logger } from '../../src/observe/logger.ts';
 
 export function address(url: string): BackendAddress {
@@ -14,7 +21,74 @@ export function backend(url: string, weight = 1): BackendSettings {
   return { ...address(url), weight, isBackup: false };
 }
 
-export function settings(changes: Partial<Settings> = {}): Settings {
+/** As the short form has them: those of the process, and of the pool `default`. */
+export type FlatSettings = Omit<Settings, 'pools' | 'timeouts'> &
+  Omit<PoolSettings, 'name' | 'timeouts'> & {
+    readonly timeouts: Settings['timeouts'] & PoolSettings['timeouts'];
+  };
+
+/** @param others beside the pool `default`. */
+export function settings(
+  changes: Partial<FlatSettings> = {},
+  others: readonly PoolSettings[] = [],
+): Settings {
+  const flat = flatSettings(changes);
+  return { ...flat, pools: [poolOf(flat), ...others] };
+}
+
+/** Of a pool beside `default`. */
+export function poolSettings(name: string, changes: Partial<FlatSettings> = {}): PoolSettings {
+  return { ...poolOf(flatSettings(changes)), name };
+}
+
+function poolOf(flat: FlatSettings): PoolSettings {
+  const {
+    strategy,
+    backends,
+    maxConnections,
+    maxRequests,
+    hashKey,
+    sticky,
+    retries,
+    queue,
+    rateLimit,
+    outlier,
+    breaker,
+    slowStartMs,
+    panicThresholdPercent,
+    healthCheck,
+    hasLenientResponses,
+    hostHeader,
+    timeouts,
+  } = flat;
+  return {
+    name: DEFAULT_POOL,
+    strategy,
+    backends,
+    maxConnections,
+    maxRequests,
+    hashKey,
+    sticky,
+    retries,
+    queue,
+    rateLimit,
+    outlier,
+    breaker,
+    slowStartMs,
+    panicThresholdPercent,
+    healthCheck,
+    hasLenientResponses,
+    hostHeader,
+    timeouts,
+  };
+}
+
+/** The pool `default` of a registry of its own. */
+export function poolRegistry(options: RegistryOptions): PoolRegistry {
+  return new Registry(options).defaultPool;
+}
+
+export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings {
   return {
     host: '127.0.0.1',
     port: 0,
@@ -93,7 +167,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
 }
 
 /** The ids that the strategy picks from. */
-export function pickedIds(registry: Registry): number[] {
+export function pickedIds(registry: PoolRegistry): number[] {
   return registry.eligibility().picks.map(({ id }) => id);
 }
 

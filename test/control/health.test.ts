@@ -2,15 +2,22 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { HealthCheckSettings } from '../../src/config/settings.ts';
 import { HealthChecker } from '../../src/control/health.ts';
 import type { ProbeRequest, ProbeResult } from '../../src/control/probe.ts';
-import { Registry } from '../../src/control/registry.ts';
-import { address, backend, pickedIds, recordLog, settings } from './fixtures.ts';
+import {
+  address,
+  backend,
+  flatSettings,
+  pickedIds,
+  poolRegistry,
+  recordLog,
+  settings,
+} from './fixtures.ts';
 
 const A = 'http://localhost:8081';
 
 function setUp(change: Partial<HealthCheckSettings> = {}, urls: readonly string[] = [A]) {
-  const healthCheck = { ...settings().healthCheck, ...change };
+  const healthCheck = { ...flatSettings().healthCheck, ...change };
   const log = recordLog();
-  const registry = new Registry({
+  const registry = poolRegistry({
     settings: settings({ healthCheck, backends: urls.map((url) => backend(url)) }),
     threadCount: 1,
   });

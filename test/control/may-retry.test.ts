@@ -1,27 +1,24 @@
 /** During a shutdown backends are checked for requests that may go to another one yet, and for nobody else. */
 import { expect, test } from 'vitest';
-import type { DataThreads } from '../../src/control/data-threads.ts';
 import { mayRetry } from '../../src/control/may-retry.ts';
-import { Registry } from '../../src/control/registry.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
 import { PoolCounters } from '../../src/snapshot/pool-counters.ts';
-import { backend, settings } from './fixtures.ts';
+import { backend, flatSettings, poolRegistry, settings } from './fixtures.ts';
 
 function setUp(attempts: number) {
-  const plain = settings();
-  const registry = new Registry({
+  const plain = flatSettings();
+  const registry = poolRegistry({
     settings: settings({
       backends: [backend('http://127.0.0.1:1'), backend('http://127.0.0.1:2')],
       retries: { ...plain.retries, attempts },
     }),
     threadCount: 1,
   });
-  const threads = { threadCount: 1 } as DataThreads;
   const buffer = registry.backend(1)?.counters as SharedArrayBuffer;
   return {
     second: new BackendCounters(buffer, 0, 1),
-    pool: new PoolCounters(registry.poolCounters, 0, 1),
-    mayRetry: () => mayRetry(registry, threads),
+    pool: new PoolCounters(registry.counters, 0, 1),
+    mayRetry: () => mayRetry(registry, 1),
   };
 }
 

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { OutlierSettings } from '../../src/config/settings.ts';
 import { OutlierDetection } from '../../src/control/outlier-detection.ts';
-import { Registry } from '../../src/control/registry.ts';
 import { BackendCounters, readBackendCounters } from '../../src/snapshot/counters.ts';
-import { backend, pickedIds, recordLog, settings } from './fixtures.ts';
+import { backend, pickedIds, poolRegistry, recordLog, settings } from './fixtures.ts';
 
 const OUTLIER: OutlierSettings = {
   consecutiveFailures: 5,
@@ -20,7 +19,7 @@ const OUTLIER: OutlierSettings = {
 function setUp(count = 4, change: Partial<OutlierSettings> = {}) {
   const clock = { now: 1_000_000 };
   const log = recordLog();
-  const registry = new Registry({
+  const registry = poolRegistry({
     settings: settings({
       outlier: { ...OUTLIER, ...change },
       backends: Array.from({ length: count }, (_, id) => backend(`http://localhost:${8000 + id}`)),
@@ -221,7 +220,7 @@ describe('outlier detection', () => {
     outliers.sync();
     expect(isEjected()).toBe(true);
     outliers.faultsInARow(1, 'consecutive_failures', 'reset');
-    registry.applyConfig({ ...registry.settings, outlier: null });
+    registry.rebuild({ ...registry.settings, outlier: null });
     outliers.sync();
     expect(isEjected()).toBe(false);
     outliers.faultsInARow(0, 'consecutive_failures', 'reset');

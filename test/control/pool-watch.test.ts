@@ -1,13 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Settings } from '../../src/config/settings.ts';
 import { PoolWatch } from '../../src/control/pool-watch.ts';
-import { Registry } from '../../src/control/registry.ts';
 import { NO_PASS } from '../../src/snapshot/counter-cells.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
 import type { FaultsInARowMessage } from '../../src/snapshot/messages.ts';
 import { PoolCounters } from '../../src/snapshot/pool-counters.ts';
 import type { Eligibility } from '../../src/snapshot/snapshot.ts';
-import { backend, pickedIds, recordLog, settings } from './fixtures.ts';
+import {
+  backend,
+  type FlatSettings,
+  pickedIds,
+  poolRegistry,
+  recordLog,
+  settings,
+} from './fixtures.ts';
 
 const OUTLIER = {
   consecutiveFailures: 5,
@@ -39,9 +44,9 @@ function passes(gate: { takePass(): number }): number {
   return count;
 }
 
-function setUp(changes: Partial<Settings>) {
+function setUp(changes: Partial<FlatSettings>) {
   const log = recordLog();
-  const registry = new Registry({
+  const registry = poolRegistry({
     settings: settings({
       backends: [8000, 8001, 8002].map((port) => backend(`http://localhost:${port}`)),
       ...changes,
@@ -79,7 +84,7 @@ function setUp(changes: Partial<Settings>) {
           2,
         ),
       ),
-    passesOfPool: () => passes(new PoolCounters(registry.poolCounters, 0, 2)),
+    passesOfPool: () => passes(new PoolCounters(registry.counters, 0, 2)),
     publishedIds: () => published.map(({ picks }) => picks.map(({ id }) => id)),
   };
 }
@@ -201,7 +206,7 @@ describe('the watch over the pool', () => {
     // None of them failed often enough to be taken out for itself.
     expect(pickedIds(registry)).toEqual([0, 1, 2]);
     expect(passesOf(0)).toBe(10);
-    registry.applyConfig({ ...registry.settings, breaker: null });
+    registry.rebuild({ ...registry.settings, breaker: null });
     watch.sync(registry.eligibility());
     expect(registry.live.poolBreaker.state).toBe('closed');
     expect(passesOfPool()).toBe(10);
@@ -229,7 +234,7 @@ describe('the watch over the pool', () => {
   it('does not count what was counted before it was asked to', () => {
     const { watch, judge, registry } = setUp({});
     judge(1, 100, true);
-    registry.applyConfig({ ...registry.settings, breaker: BREAKER, outlier: OUTLIER });
+    registry.rebuild({ ...registry.settings, breaker: BREAKER, outlier: OUTLIER });
     watch.sync(registry.eligibility());
     vi.advanceTimersByTime(5000);
     expect(pickedIds(registry)).toEqual([0, 1, 2]);
@@ -245,7 +250,7 @@ describe('the watch over the pool', () => {
     judge(0, 100, false);
     vi.advanceTimersByTime(1000);
     expect(passesOf(1)).toBe(0);
-    registry.applyConfig({ ...registry.settings, breaker: null });
+    registry.rebuild({ ...registry.settings, breaker: null });
     watch.sync(registry.eligibility());
     expect(passesOf(1)).toBe(10);
     expect(pickedIds(registry)).toEqual([0, 1, 2]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isAlive } from '../../src/control/backend.ts';
-import { countChanges, settleLeaving } from '../../src/control/operator-state.ts';
+import { changesOf, countChanges, settleLeaving } from '../../src/control/operator-state.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
 import { address, backend, pickedIds, settings } from './fixtures.ts';
@@ -36,36 +36,38 @@ describe('registry', () => {
 
   it('never gives an id twice, not even to a URL that comes back', () => {
     const the = registry();
-    the.planRemove(2).commit();
-    expect(the.planAdd(address(C), 1).commit().id).toBe(3);
-    the.planRemove(3).commit();
-    expect(the.planAdd(address('http://localhost:9'), 1).commit().id).toBe(4);
+    the.defaultPool.planRemove(2).commit();
+    expect(the.defaultPool.planAdd(address(C), 1).commit().id).toBe(3);
+    the.defaultPool.planRemove(3).commit();
+    expect(the.defaultPool.planAdd(address('http://localhost:9'), 1).commit().id).toBe(4);
     expect(ids(the)).toEqual([0, 1, 4]);
   });
 
   it('refuses the same URL in another spelling', () => {
     const the = registry();
-    expect(() => the.planAdd(address('HTTP://LOCALHOST:8081/'), 1)).toThrow(/backend 0 already/);
+    expect(() => the.defaultPool.planAdd(address('HTTP://LOCALHOST:8081/'), 1)).toThrow(
+      /backend 0 already/,
+    );
   });
 
   it('changes nothing before a plan is committed, and refuses to commit a stale one', () => {
     const the = registry();
-    const plan = the.planAdd(address('http://localhost:9'), 1);
+    const plan = the.defaultPool.planAdd(address('http://localhost:9'), 1);
     expect(ids(the)).toEqual([0, 1, 2]);
     expect(the.generation).toBe(1);
-    the.planStrategy('least-connections').commit();
+    the.defaultPool.planStrategy('least-connections').commit();
     expect(() => plan.commit()).toThrow(/changed since/);
     expect(ids(the)).toEqual([0, 1, 2]);
   });
 
   it('counts changes of operators in the generation, and nothing else', () => {
     const the = registry();
-    the.live.setHealth(0, 'healthy', 'ok');
-    the.live.recordCheck(0, true);
+    the.defaultPool.live.setHealth(0, 'healthy', 'ok');
+    the.defaultPool.live.recordCheck(0, true);
     expect(the.generation).toBe(1);
-    the.planUpdate(0, { weight: 1 }).commit();
+    the.defaultPool.planUpdate(0, { weight: 1 }).commit();
     expect(the.generation).toBe(1);
-    the.planUpdate(0, { weight: 2 }).commit();
+    the.defaultPool.planUpdate(0, { weight: 2 }).commit();
     expect(the.generation).toBe(2);
     expect(the.applyConfig(the.settings)).toBe(false);
     expect(the.applyConfig({ ...the.settings, drainMs: 5 })).toBe(true);
@@ -77,32 +79,32 @@ describe('registry', () => {
     const [first] = the.backends();
     if (first === undefined) throw new Error('no backend');
     expect(isAlive(first)).toBe(false);
-    the.live.setHealth(0, 'healthy', 'ok');
+    the.defaultPool.live.setHealth(0, 'healthy', 'ok');
     expect(isAlive(first)).toBe(true);
     for (const state of ['disabled', 'draining'] as const) {
-      the.planUpdate(0, { state }).commit();
-      expect(pickedIds(the)).toEqual([]);
+      the.defaultPool.planUpdate(0, { state }).commit();
+      expect(pickedIds(the.defaultPool)).toEqual([]);
       expect(the.snapshot().pools[0]?.eligibility.picks).toEqual([]);
     }
-    the.live.setHealth(0, 'unhealthy', 'no');
-    the.live.setHealth(0, 'healthy', 'ok');
-    expect(pickedIds(the)).toEqual([]);
-    the.planUpdate(0, { state: 'enabled' }).commit();
-    expect(pickedIds(the)).toEqual([0]);
+    the.defaultPool.live.setHealth(0, 'unhealthy', 'no');
+    the.defaultPool.live.setHealth(0, 'healthy', 'ok');
+    expect(pickedIds(the.defaultPool)).toEqual([]);
+    the.defaultPool.planUpdate(0, { state: 'enabled' }).commit();
+    expect(pickedIds(the.defaultPool)).toEqual([0]);
   });
 
   it('keeps id, health, counters and changes of operators over a reload', () => {
     const the = registry();
-    the.live.setHealth(1, 'healthy', 'ok');
+    the.defaultPool.live.setHealth(1, 'healthy', 'ok');
     new BackendCounters(
       the.snapshot().pools[0]?.backends[1]?.counters as SharedArrayBuffer,
       0,
       1,
     ).requestStarted();
-    the.planUpdate(1, { state: 'disabled', weight: 7 }).commit();
-    the.planAdd(address('http://localhost:9'), 2).commit();
-    the.planRemove(0).commit();
-    the.planStrategy('least-connections').commit();
+    the.defaultPool.planUpdate(1, { state: 'disabled', weight: 7 }).commit();
+    the.defaultPool.planAdd(address('http://localhost:9'), 2).commit();
+    the.defaultPool.planRemove(0).commit();
+    the.defaultPool.planStrategy('least-connections').commit();
     const counters = the.backend(1)?.counters;
     the.applyConfig(
       settings({ backends: [backend('http://localhost:8'), backend(A), backend(B, 3)] }),
@@ -124,28 +126,28 @@ describe('registry', () => {
     ]);
     expect(the.backend(1)?.counters).toBe(counters);
     expect(the.backend(1)?.health).toBe('healthy');
-    expect(the.strategy).toBe('least-connections');
+    expect(the.defaultPool.strategy).toBe('least-connections');
     expect(countChanges(the.operatorState)).toBe(4);
   });
 
   it('forgets an override that says what the config says', () => {
     const the = registry();
-    the.planUpdate(0, { weight: 5, state: 'disabled' }).commit();
-    the.planUpdate(0, { weight: 1, state: 'enabled' }).commit();
-    the.planStrategy('least-connections').commit();
-    the.planStrategy('round-robin').commit();
+    the.defaultPool.planUpdate(0, { weight: 5, state: 'disabled' }).commit();
+    the.defaultPool.planUpdate(0, { weight: 1, state: 'enabled' }).commit();
+    the.defaultPool.planStrategy('least-connections').commit();
+    the.defaultPool.planStrategy('round-robin').commit();
     expect(countChanges(the.operatorState)).toBe(0);
   });
 
   it('keeps an added backend that the config lists later, with its weight', () => {
     const the = registry([]);
-    the.planAdd(address(A), 4).commit();
+    the.defaultPool.planAdd(address(A), 4).commit();
     the.applyConfig(settings({ backends: [backend(A), backend(B)] }));
     expect(the.backends().map(({ id, weight, source }) => [id, weight, source])).toEqual([
       [0, 4, 'api'],
       [1, 1, 'config'],
     ]);
-    the.planRemove(0).commit();
+    the.defaultPool.planRemove(0).commit();
     expect(ids(the)).toEqual([1]);
     the.applyConfig(settings({ backends: [backend(A), backend(B)], drainMs: 3 }));
     expect(ids(the)).toEqual([1]);
@@ -153,7 +155,7 @@ describe('registry', () => {
 
   it('gives a URL that left the config and came back a new id and fresh counters', () => {
     const the = registry([A, B]);
-    the.planUpdate(0, { state: 'disabled' }).commit();
+    the.defaultPool.planUpdate(0, { state: 'disabled' }).commit();
     the.applyConfig(settings({ backends: [backend(B)] }));
     expect(ids(the)).toEqual([1]);
     the.applyConfig(settings({ backends: [backend(A), backend(B)] }));
@@ -165,7 +167,7 @@ describe('registry', () => {
 
   it('forgets a removal once the config no longer lists the URL', () => {
     const the = registry([A, B]);
-    the.planRemove(0).commit();
+    the.defaultPool.planRemove(0).commit();
     the.applyConfig(settings({ backends: [backend(B)] }));
     expect(countChanges(the.operatorState)).toBe(0);
     the.applyConfig(settings({ backends: [backend(A), backend(B)] }));
@@ -174,9 +176,9 @@ describe('registry', () => {
 
   it('starts from saved changes with the same ids', () => {
     const before = registry();
-    before.planAdd(address('http://localhost:9'), 2).commit();
-    before.planUpdate(1, { state: 'disabled' }).commit();
-    before.planLeave(2).commit();
+    before.defaultPool.planAdd(address('http://localhost:9'), 2).commit();
+    before.defaultPool.planUpdate(1, { state: 'disabled' }).commit();
+    before.defaultPool.planLeave(2).commit();
     const after = new Registry({
       settings: before.settings,
       threadCount: 1,
@@ -191,9 +193,11 @@ describe('registry', () => {
 
   it('calls off a removal when the state is set', () => {
     const the = registry();
-    the.planLeave(0).commit();
+    the.defaultPool.planLeave(0).commit();
     expect(the.backend(0)?.adminState).toBe('draining');
-    the.planUpdate(0, { state: 'enabled' }).commit();
-    expect(settleLeaving(the.operatorState).entries.get(A)?.isRemoved).toBe(false);
+    the.defaultPool.planUpdate(0, { state: 'enabled' }).commit();
+    expect(changesOf(settleLeaving(the.operatorState), 'default').entries.get(A)?.isRemoved).toBe(
+      false,
+    );
   });
 });

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { effectiveConfig } from '../../src/config/effective.ts';
 import type { LoadResult } from '../../src/config/load.ts';
-import type { Settings } from '../../src/config/settings.ts';
+import type { PoolSettings, Settings } from '../../src/config/settings.ts';
 import { type ControlledFairlead, startFairlead } from '../../src/control/fairlead.ts';
 import { afterTest } from '../support/after-test.ts';
-import { STUB_WORKER, settings } from './fixtures.ts';
+import { type FlatSettings, STUB_WORKER, settings } from './fixtures.ts';
 
 export interface Answer {
   readonly status: number;
@@ -42,11 +42,12 @@ export async function temporaryFolder(): Promise<string> {
 }
 
 export async function running(
-  changes: Partial<Settings> = {},
+  changes: Partial<FlatSettings> = {},
   workerUrl: URL = STUB_WORKER,
+  others: readonly PoolSettings[] = [],
 ): Promise<Running> {
   const folder = await temporaryFolder();
-  const the = settings(changes);
+  const the = settings(changes, others);
   const logFile = join(folder, 'log');
   const self: Running = {
     next: loaded(the),

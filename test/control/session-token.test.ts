@@ -1,17 +1,16 @@
 import { chmod, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Settings } from '../../src/config/settings.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { readStateFile } from '../../src/control/state-file.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { address, backend, settings } from './fixtures.ts';
+import { address, backend, type FlatSettings, settings } from './fixtures.ts';
 import { loaded, running, temporaryFolder } from './running.ts';
 
 const A = 'http://127.0.0.1:1';
 const B = 'http://127.0.0.1:2';
 
-function sticky(by: 'cookie' | 'ip', secret?: string): Settings['sticky'] {
+function sticky(by: 'cookie' | 'ip', secret?: string): FlatSettings['sticky'] {
   const isCookie = by === 'cookie';
   return {
     key: { by, name: isCookie ? 'fairlead' : '' },
@@ -28,7 +27,7 @@ function tokensOf(registry: Registry): string[] {
     .pools.flatMap(({ backends }) => backends.map(({ sessionToken }) => sessionToken));
 }
 
-function tokens(changes: Partial<Settings>, from?: Registry): string[] {
+function tokens(changes: Partial<FlatSettings>, from?: Registry): string[] {
   const registry = new Registry({
     settings: settings({ backends: [backend(A), backend(B)], ...changes }),
     threadCount: 1,
@@ -68,7 +67,7 @@ describe('session tokens', () => {
     });
     const [token] = tokensOf(first);
     expect(tokens({ sticky: sticky('cookie') })).not.toContain(token);
-    first.planAdd(address(B), 1).commit();
+    first.defaultPool.planAdd(address(B), 1).commit();
     expect(tokens({ sticky: sticky('cookie') }, first)[0]).toBe(token);
   });
 

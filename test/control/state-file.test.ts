@@ -27,11 +27,11 @@ function changed(): Registry {
     }),
     threadCount: 1,
   });
-  registry.planAdd(address('http://[::1]:9'), 4, true).commit();
-  registry.planRemove(0).commit();
-  registry.planUpdate(1, { state: 'disabled', weight: 6, isBackup: true }).commit();
-  registry.planLeave(2).commit();
-  registry.planStrategy('least-connections').commit();
+  registry.defaultPool.planAdd(address('http://[::1]:9'), 4, true).commit();
+  registry.defaultPool.planRemove(0).commit();
+  registry.defaultPool.planUpdate(1, { state: 'disabled', weight: 6, isBackup: true }).commit();
+  registry.defaultPool.planLeave(2).commit();
+  registry.defaultPool.planStrategy('least-connections').commit();
   return registry;
 }
 
@@ -71,10 +71,10 @@ describe('the state file', () => {
     await writeFile(join(at, 'real.json'), '');
     await symlink(join(at, 'real.json'), join(at, 'link.json'));
     await new StateStore(join(at, 'link.json')).save(changed().operatorState);
-    expect(JSON.parse(await readFile(join(at, 'real.json'), 'utf8'))).toMatchObject({ version: 1 });
+    expect(JSON.parse(await readFile(join(at, 'real.json'), 'utf8'))).toMatchObject({ version: 2 });
   });
 
-  it('is damaged as a whole where it is no JSON object of this version', async () => {
+  it('is damaged as a whole where it is no JSON object of a version that is known', async () => {
     const path = join(await folder(), 'state.json');
     const good = { version: 1, next_id: 2, added: [], configured: [] };
     for (const content of [
@@ -82,8 +82,8 @@ describe('the state file', () => {
       'null',
       '[]',
       '{"next_id":2}',
-      '{"version":2}',
-      JSON.stringify({ ...good, version: 2 }),
+      '{"version":3}',
+      JSON.stringify({ ...good, version: 3 }),
     ]) {
       await writeFile(path, content);
       const result = await readStateFile(path);
@@ -100,6 +100,69 @@ describe('the state file', () => {
     await expect(setAsideStateFile(path, new Date(0))).rejects.toThrow('is a folder');
   });
 
+  it('of the first version, which knew one pool, is read as that of the pool default', async () => {
+    const path = join(await folder(), 'state.json');
+    const first = {
+      version: 1,
+      next_id: 5,
+      strategy: 'least-connections',
+      session_secret: 'a'.repeat(16),
+      added: [{ url: 'http://[::1]:9', id: 3, weight: 4, backup: true }],
+      configured: [
+        { url: 'http://localhost:1', removed: true },
+        { url: 'http://localhost:2', id: 1, weight: 6, state: 'disabled' },
+      ],
+    };
+    await writeFile(path, JSON.stringify(first));
+    const result = await readStateFile(path);
+    if (result.kind !== 'read') throw new Error(result.kind);
+    expect(result.faults).toEqual([]);
+    const { nextId, sessionSecret, pools } = result.state;
+    expect([nextId, sessionSecret, [...pools.keys()]]).toEqual([5, 'a'.repeat(16), ['default']]);
+    expect(pools.get('default')?.strategy).toBe('least-connections');
+    expect([...(pools.get('default')?.entries.values() ?? [])]).toMatchObject([
+      { url: 'http://[::1]:9', id: 3, source: 'api', weight: 4, isBackup: true },
+      { url: 'http://localhost:1', isRemoved: true },
+      { url: 'http://localhost:2', id: 1, weight: 6, state: 'disabled' },
+    ]);
+    // Saved again, it is of the second version, and says the same.
+    await new StateStore(path).save(result.state);
+    expect(await readStateFile(path)).toEqual(result);
+  });
+
+  it('leaves out what is wrong of one pool, and keeps the others', async () => {
+    const path = join(await folder(), 'state.json');
+    const disabled = { url: 'http://localhost:1', id: 0, state: 'disabled' };
+    const pools = {
+      default: { configured: [disabled] },
+      web: {
+        strategy: 'none',
+        configured: [
+          { ...disabled, id: 0 },
+          { ...disabled, id: 1 },
+        ],
+      },
+      api: 7,
+    };
+    await writeFile(path, JSON.stringify({ version: 2, next_id: 2, pools }));
+    const result = await readStateFile(path);
+    if (result.kind !== 'read') throw new Error(result.kind);
+    const states = [...result.state.pools].map(([name, { entries }]) => [
+      name,
+      Array.from(entries.values(), ({ id, state }) => `${id} ${state}`),
+    ]);
+    expect(states).toEqual([
+      ['default', ['0 disabled']],
+      ['web', ['undefined disabled']],
+    ]);
+    expect(result.faults).toEqual([
+      expect.stringContaining('pools.web.strategy: '),
+      'the id 0 of http://localhost:1 is not its own',
+      'http://localhost:1 stands there twice',
+      expect.stringContaining('pools.api: '),
+    ]);
+  });
+
   it('can be dropped', async () => {
     const path = join(await folder(), 'state.json');
     expect(await clearStateFile(path)).toBe(false);
@@ -112,10 +175,9 @@ describe('the state file', () => {
     const path = join(await folder(), 'state.json');
     await new StateStore(path).save({ ...changed().operatorState, sessionSecret: 'a'.repeat(16) });
     expect(await clearStateFile(path)).toBe(true);
-    const left = { nextId: 0, strategy: undefined, sessionSecret: 'a'.repeat(16) };
     expect(await readStateFile(path)).toEqual({
       kind: 'read',
-      state: { ...left, entries: new Map() },
+      state: { nextId: 0, pools: new Map(), sessionSecret: 'a'.repeat(16) },
       faults: [],
     });
     expect((await stat(path)).mode & 0o777).toBe(0o600);

@@ -5,13 +5,12 @@
 import { expect, test } from 'vitest';
 import { HealthChecker } from '../../src/control/health.ts';
 import type { ProbeRequest, ProbeResult } from '../../src/control/probe.ts';
-import { Registry } from '../../src/control/registry.ts';
-import { backend, recordLog, settings } from '../control/fixtures.ts';
+import { backend, flatSettings, poolRegistry, recordLog, settings } from '../control/fixtures.ts';
 
 test('a check that a reload overtakes is made again with the new settings', async () => {
-  const healthCheck = { ...settings().healthCheck, method: 'auto', path: '/old' } as const;
+  const healthCheck = { ...flatSettings().healthCheck, method: 'auto', path: '/old' } as const;
   const first = settings({ healthCheck, backends: [backend('http://localhost:8081')] });
-  const registry = new Registry({ settings: first, threadCount: 1 });
+  const registry = poolRegistry({ settings: first, threadCount: 1 });
   const asked: ProbeRequest[] = [];
   let answerFirst: ((result: ProbeResult) => void) | undefined;
   const health = new HealthChecker({
@@ -38,7 +37,7 @@ test('a check that a reload overtakes is made again with the new settings', asyn
   health.sync();
   const checked = health.checkNow(0);
 
-  registry.applyConfig({ ...first, healthCheck: { ...healthCheck, path: '/new' } });
+  registry.rebuild({ ...first.pools[0], healthCheck: { ...healthCheck, path: '/new' } });
   health.sync();
   answerFirst?.({
     isPassed: false,

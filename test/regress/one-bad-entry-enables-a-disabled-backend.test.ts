@@ -5,6 +5,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { changesOf } from '../../src/control/operator-state.ts';
 import { decodeState } from '../../src/control/state-format.ts';
 import { backend } from '../control/fixtures.ts';
 import { running, temporaryFolder } from '../control/running.ts';
@@ -32,10 +33,11 @@ function read(content: unknown): object {
   const result = decodeState(JSON.stringify(content));
   if (result.kind !== 'read') throw new Error(result.reason);
   const { state, faults } = result;
-  const entries = [...state.entries.values()].map(({ url, id, weight, state: wanted }) =>
+  const changes = changesOf(state, 'default');
+  const entries = [...changes.entries.values()].map(({ url, id, weight, state: wanted }) =>
     [url, id, weight, wanted].join(' '),
   );
-  return { entries: entries.toSorted(), strategy: state.strategy, next: state.nextId, faults };
+  return { entries: entries.toSorted(), strategy: changes.strategy, next: state.nextId, faults };
 }
 
 const whole = {

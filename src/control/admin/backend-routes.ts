@@ -5,17 +5,18 @@ import { parseBackendUrl } from '../../config/backend-url.ts';
 import { parseDuration } from '../../config/duration.ts';
 import { didYouMean } from '../../config/nearest.ts';
 import { describeOwnAddress } from '../../config/own-address.ts';
-import { type BackendAddress, MAX_WEIGHT } from '../../config/settings.ts';
+import { type BackendAddress, DEFAULT_POOL, MAX_WEIGHT } from '../../config/settings.ts';
 import type { Backend } from '../backend.ts';
 import { viewBackend, viewBackends } from '../backend-view.ts';
 import { type Drains, SESSIONS_WHILE_DRAINING, type SessionsWhileDraining } from '../drains.ts';
-import type { HealthChecker } from '../health.ts';
 import type { Operator } from '../operator.ts';
 import { ADMIN_STATES } from '../operator-state.ts';
 import type { BackendUpdate } from '../plan.ts';
+import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';
 import { clip, parseObject, requireText } from './body.ts';
 import { etagOf } from './etag.ts';
+import { poolOf } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
 import { termsOf } from './terms.ts';
@@ -27,22 +28,19 @@ export interface BackendRoutesOptions {
   readonly registry: Registry;
   readonly operator: Operator;
   readonly drains: Drains;
-  readonly health: HealthChecker;
+  /** Checks a backend; resolves with the result there. */
+  readonly checkNow: (id: number) => Promise<void>;
   readonly threadCount: number;
   /** Resolves when every data thread runs on what is known now. */
   readonly settled: () => Promise<void>;
 }
 
 export function backendRoutes(options: BackendRoutesOptions): Route[] {
-  const { registry, operator, drains, health, threadCount, settled } = options;
+  const { registry, operator, drains, checkNow, threadCount, settled } = options;
 
-  function view(backend: Backend): object {
-    return { ...viewBackend(backend, registry, threadCount), ...drains.view(backend) };
-  }
-
-  function viewAll(): object[] {
-    const backends = registry.backends();
-    return viewBackends(registry, threadCount).map((one, index) => ({
+  function viewAll(pool: PoolRegistry): object[] {
+    const backends = pool.backends();
+    return viewBackends(pool, threadCount).map((one, index) => ({
       ...one,
       ...drains.view(backends[index] as Backend),
     }));
@@ -50,24 +48,28 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
 
   function answer(
     status: number,
+    pool: PoolRegistry,
     backend: Backend,
     headers: Readonly<Record<string, string>> = {},
   ): AdminAnswer {
     return {
       status,
-      body: view(backend),
+      body: { ...viewBackend(backend, pool, threadCount), ...drains.view(backend) },
       headers: { ETag: etagOf(registry.generation), ...headers },
     };
   }
 
-  function named({ params }: AdminCall): Backend {
-    const text = params['id'] ?? '';
-    const backend = /^\d{1,15}$/.test(text) ? registry.backend(Number(text)) : undefined;
-    if (backend !== undefined) return backend;
-    throw unknownBackend(`There is no backend ${JSON.stringify(clip(text))}.`);
+  /** The backend of a call, and its pool. @throws ProblemError 404 */
+  function named(call: AdminCall): { readonly pool: PoolRegistry; readonly backend: Backend } {
+    const pool = poolOf(call, registry);
+    const text = call.params['id'] ?? '';
+    const backend = /^\d{1,15}$/.test(text) ? pool.backend(Number(text)) : undefined;
+    if (backend !== undefined) return { pool, backend };
+    throw unknownBackend(`There is no backend ${JSON.stringify(clip(text))}`, pool);
   }
 
   async function add(call: AdminCall): Promise<AdminAnswer> {
+    const pool = poolOf(call, registry);
     const body = parseObject(call.body, ['url', 'weight', 'backup']);
     const address = readUrl(requireText(body, 'url'));
     const own = describeOwnAddress(address, registry.settings);
@@ -76,30 +78,31 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
     const { weight: wanted = 1, backup = false } = body;
     const weight = readWeight(wanted);
     const isBackup = readBackup(backup);
-    const backend = await operator.add(address, { weight, isBackup }, termsOf(call));
-    await Promise.race([
-      health.checkNow(backend.id),
-      sleep(FIRST_CHECK_MS, undefined, { ref: false }),
-    ]);
+    const backend = await operator.add(pool.name, address, { weight, isBackup }, termsOf(call));
+    await Promise.race([checkNow(backend.id), sleep(FIRST_CHECK_MS, undefined, { ref: false })]);
     // "alive" in the answer means that the next request may go there.
     await settled();
-    return answer(201, backend, { Location: `/backends/${backend.id}` });
+    const folder = pool.name === DEFAULT_POOL ? '' : `/pools/${encodeURIComponent(pool.name)}`;
+    return answer(201, pool, backend, { Location: `${folder}/backends/${backend.id}` });
   }
 
-  async function remove(call: AdminCall, backend: Backend): Promise<AdminAnswer> {
+  async function remove(
+    call: AdminCall,
+    { pool, backend }: ReturnType<typeof named>,
+  ): Promise<AdminAnswer> {
     const terms = termsOf(call);
     const drainMs = readDrain(call.query, registry.settings.drainMs) ?? 0;
     const cuts = readCut(call.query);
     if (drainMs > 0) {
       const sessions = readSessions(call.query);
       const leaving = await operator.leave(backend.id, drainMs, terms, sessions, cuts);
-      return answer(202, leaving);
+      return answer(202, pool, leaving);
     }
-    const removed = answer(200, await operator.remove(backend.id, terms, cuts));
+    const removed = answer(200, pool, await operator.remove(backend.id, terms, cuts));
     return {
       ...removed,
       body: {
-        ...viewBackend(backend, registry, threadCount),
+        ...viewBackend(backend, pool, threadCount),
         alive: false,
         why: 'removed',
       },
@@ -113,17 +116,18 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       isOfPool: true,
       parameters: { POST: ['persist'], DELETE: ['drain', 'sessions', 'cut', 'persist'] },
       methods: {
-        GET: () => ({
+        GET: (call) => ({
           status: 200,
-          body: viewAll(),
+          body: viewAll(poolOf(call, registry)),
           headers: { ETag: etagOf(registry.generation) },
         }),
         POST: add,
         DELETE: (call) => {
+          const pool = poolOf(call, registry);
           const { url } = readUrl(requireText(parseObject(call.body, ['url']), 'url'));
-          const backend = registry.findByUrl(url);
-          if (backend === undefined) throw unknownBackend(`There is no backend ${clip(url)}.`);
-          return remove(call, backend);
+          const backend = pool.findByUrl(url);
+          if (backend === undefined) throw unknownBackend(`There is no backend ${clip(url)}`, pool);
+          return remove(call, { pool, backend });
         },
       },
     },
@@ -136,9 +140,15 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
         PATCH: ['drain', 'sessions', 'cut', 'persist'],
       },
       methods: {
-        GET: (call) => answer(200, named(call)),
+        GET: (call) => {
+          const { pool, backend } = named(call);
+          return answer(200, pool, backend);
+        },
         PATCH: async (call) => {
-          const { id } = named(call);
+          const {
+            pool,
+            backend: { id },
+          } = named(call);
           const update = readUpdate(call.body);
           const drainMs = readDrain(call.query, registry.settings.drainMs);
           const sessions = readSessions(call.query);
@@ -152,6 +162,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
           }
           return answer(
             200,
+            pool,
             await operator.update(id, update, termsOf(call), drainMs, sessions, cuts),
           );
         },
@@ -165,21 +176,29 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       parameters: { PUT: ['persist'] },
       methods: {
         PUT: async (call) => {
-          const { id } = named(call);
+          const {
+            pool,
+            backend: { id },
+          } = named(call);
           const { alive } = parseObject(call.body, ['alive']);
           if (typeof alive !== 'boolean') {
             throw new ProblemError(422, 'ERR_INVALID_VALUE', '"alive" must be true or false.');
           }
           const state = alive ? 'enabled' : 'disabled';
-          return answer(200, await operator.update(id, { state }, termsOf(call)));
+          return answer(200, pool, await operator.update(id, { state }, termsOf(call)));
         },
       },
     },
   ];
 }
 
-function unknownBackend(detail: string): ProblemError {
-  return new ProblemError(404, 'ERR_UNKNOWN_BACKEND', detail, { hint: 'GET /backends lists them' });
+function unknownBackend(detail: string, { name }: PoolRegistry): ProblemError {
+  const isDefault = name === DEFAULT_POOL;
+  const where = isDefault ? '' : ` in pool ${name}`;
+  const list = isDefault ? '/backends' : `/pools/${encodeURIComponent(name)}/backends`;
+  return new ProblemError(404, 'ERR_UNKNOWN_BACKEND', `${detail}${where}.`, {
+    hint: `GET ${list} lists them`,
+  });
 }
 
 function readUrl(text: string): BackendAddress {

@@ -10,6 +10,7 @@ import type { Registry } from '../registry.ts';
 import { ConfigRefused, type ReloadOutcome } from '../reload.ts';
 import { clip } from './body.ts';
 import { etagOf, preconditionOf } from './etag.ts';
+import { unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { Route } from './router.ts';
 import { termsOf } from './terms.ts';
@@ -75,7 +76,7 @@ export function configRoutes({
     {
       path: '/overrides',
       summary: 'what this API has set otherwise than the config; drop that',
-      parameters: { DELETE: ['value', 'backend', 'persist'] },
+      parameters: { DELETE: ['pool', 'value', 'backend', 'persist'] },
       methods: {
         GET: () => ({
           status: 200,
@@ -122,22 +123,29 @@ export function indexRoute(routes: readonly Route[]): Route {
   };
 }
 
-/** `?value=weight&backend=0`. @throws ProblemError 404 or 422 */
+/** `?pool=default&value=weight&backend=0`. @throws ProblemError 404 or 422 */
 function readChoice(query: URLSearchParams, registry: Registry): OverrideChoice {
-  const name = query.get('value');
+  const wanted = query.get('value');
   const id = query.get('backend');
-  const value = OVERRIDABLE.find((one) => one === name);
-  if (name !== null && value === undefined) {
+  const value = OVERRIDABLE.find((one) => one === wanted);
+  if (wanted !== null && value === undefined) {
     throw new ProblemError(
       422,
       'ERR_INVALID_VALUE',
       `value: must be one of ${OVERRIDABLE.join(', ')}`,
-      didYouMean(clip(name), OVERRIDABLE),
+      didYouMean(clip(wanted), OVERRIDABLE),
     );
   }
-  if (id === null) return { value };
-  const backend = /^\d{1,15}$/.test(id) ? registry.backend(Number(id)) : undefined;
-  if (backend !== undefined) return { value, backend: backend.address.url };
+  const name = query.get('pool') ?? undefined;
+  if (name !== undefined && registry.pool(name) === undefined) {
+    throw unknownPool(`There is no pool ${JSON.stringify(clip(name))}.`);
+  }
+  if (id === null) return { pool: name, value };
+  const pool = /^\d{1,15}$/.test(id) ? registry.poolOf(Number(id)) : undefined;
+  const backend = pool?.backend(Number(id));
+  if (pool !== undefined && backend !== undefined && (name ?? pool.name) === pool.name) {
+    return { pool: pool.name, value, backend: backend.address.url };
+  }
   throw new ProblemError(
     404,
     'ERR_UNKNOWN_BACKEND',

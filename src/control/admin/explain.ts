@@ -3,10 +3,12 @@
 import { SaveFailed } from '../operator.ts';
 import { ChangeRefused } from '../plan.ts';
 import { ConfigRefused, RestartNeeded } from '../reload.ts';
+import { unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 
 export function explainError(error: unknown): ProblemError | undefined {
   if (error instanceof ChangeRefused) {
+    if (error.reason === 'unknown-pool') return unknownPool(error.message);
     return error.reason === 'duplicate'
       ? new ProblemError(409, 'ERR_DUPLICATE_BACKEND', error.message, {
           hint: 'change it with PATCH /backends/{id}',

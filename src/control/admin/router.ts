@@ -1,7 +1,7 @@
 /** The route table of the admin API: which call is which handler. */
 import type { IncomingMessage } from 'node:http';
 import { didYouMean } from '../../config/nearest.ts';
-import { DEFAULT_POOL } from '../build-snapshot.ts';
+import { DEFAULT_POOL } from '../../config/settings.ts';
 import { clip } from './body.ts';
 import { ProblemError } from './problem.ts';
 
@@ -31,7 +31,7 @@ export interface Route {
   readonly methods: Readonly<Record<string, Handler>>;
   /** The query parameters of a method that changes something; it takes no others. */
   readonly parameters?: Readonly<Record<string, readonly string[]>>;
-  /** Also under `/pools/{pool}`. */
+  /** Also under `/pools/{pool}`; its calls have a parameter `pool`, which is `default` without that. */
   readonly isOfPool?: boolean;
   /** Says nothing that anybody may not know, and is asked by machines that hold no token. */
   readonly isOpen?: boolean;
@@ -76,17 +76,8 @@ export function findRoute(routes: readonly Route[], segments: readonly string[])
     if (isInPool && route.isOfPool !== true) continue;
     const params = matchPath(route.path, rest);
     if (params === undefined) continue;
-    if (isInPool && segments[1] !== DEFAULT_POOL) {
-      throw new ProblemError(
-        404,
-        'ERR_UNKNOWN_POOL',
-        `There is no pool ${JSON.stringify(segments[1])}.`,
-        {
-          hint: `the only pool is ${DEFAULT_POOL}`,
-        },
-      );
-    }
-    return { route, params };
+    const pool = isInPool ? (segments[1] ?? '') : DEFAULT_POOL;
+    return { route, params: route.isOfPool === true ? { ...params, pool } : params };
   }
   throw new ProblemError(404, 'ERR_UNKNOWN_PATH', 'There is nothing at this path.', {
     hint: 'GET / lists the calls',

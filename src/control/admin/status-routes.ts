@@ -9,6 +9,7 @@ import type { Operator } from '../operator.ts';
 import type { Registry } from '../registry.ts';
 import { clip, parseObject, requireText } from './body.ts';
 import { etagOf } from './etag.ts';
+import { poolOf } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
 import { termsOf } from './terms.ts';
@@ -18,8 +19,6 @@ export interface StatusRoutesOptions {
   readonly operator: Operator;
   readonly threadCount: number;
   readonly uptimeSeconds: () => number;
-  /** Requests that wait for a backend now. */
-  readonly queued: () => number;
   /** Backends that are removed, and requests in flight there. */
   readonly leaving: () => readonly LeaverView[];
   /** The Prometheus page. */
@@ -29,22 +28,23 @@ export interface StatusRoutesOptions {
 }
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
-  const { registry, operator, threadCount, uptimeSeconds, queued, leaving, metrics, notReady } =
-    options;
+  const { registry, operator, threadCount, uptimeSeconds, leaving, metrics, notReady } = options;
 
-  function showStrategy(): AdminAnswer {
+  function showStrategy(call: AdminCall): AdminAnswer {
+    const pool = poolOf(call, registry);
     return {
       status: 200,
       body: {
-        strategy: registry.strategy,
-        source: registry.strategySource,
-        ...(!registry.isStrategyKept && { kept: false }),
+        strategy: pool.strategy,
+        source: pool.strategySource,
+        ...(!pool.isStrategyKept && { kept: false }),
       },
       headers: { ETag: etagOf(registry.generation) },
     };
   }
 
   async function setStrategy(call: AdminCall): Promise<AdminAnswer> {
+    const { name: pool } = poolOf(call, registry);
     const name = requireText(parseObject(call.body, ['strategy']), 'strategy');
     const strategy = canonicalStrategy(name);
     if (strategy === undefined) {
@@ -56,8 +56,8 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
         { ...didYouMean(name, names), members: { strategies: STRATEGY_NAMES } },
       );
     }
-    await operator.setStrategy(strategy, termsOf(call));
-    return showStrategy();
+    await operator.setStrategy(pool, strategy, termsOf(call));
+    return showStrategy(call);
   }
 
   return [
@@ -66,14 +66,17 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
       summary: 'the strategy and all backends',
       isOfPool: true,
       methods: {
-        GET: () => ({
-          status: 200,
-          body: {
-            ...viewStatus(registry, threadCount, uptimeSeconds(), queued()),
-            leaving: leaving(),
-          },
-          headers: { ETag: etagOf(registry.generation) },
-        }),
+        GET: (call) => {
+          const pool = poolOf(call, registry);
+          return {
+            status: 200,
+            body: {
+              ...viewStatus(pool, threadCount, uptimeSeconds(), registry.generation),
+              leaving: leaving().filter((one) => one.pool === pool.name),
+            },
+            headers: { ETag: etagOf(registry.generation) },
+          };
+        },
       },
     },
     {

@@ -41,6 +41,7 @@ export function recordExchange(
 ): void {
   const { view, backend } = attempted;
   const { facts } = request;
+  if (backend === null) request.pool.counters.answeredAlone(outcome.status);
   record(context, view.snapshot, backend, {
     clientAddress: request.clientAddress,
     method: facts.method,
@@ -83,6 +84,7 @@ export function recordRefusal(
   detail: string,
   refused: Refused,
 ): void {
+  context.counters.answeredAlone(ERRORS[code].status);
   record(context, context.view.snapshot, null, {
     ...refused,
     host: null,
@@ -109,9 +111,7 @@ function record(
   entry: AccessLogEntry,
 ): void {
   const { status, error, ended } = entry;
-  if (backend === null) {
-    context.counters.answeredAlone(status);
-  } else {
+  if (backend !== null) {
     const seconds = entry.durationMs / 1000;
     backend.counters.requestCompleted(status, seconds, entry.bytesIn, entry.bytesOut);
   }

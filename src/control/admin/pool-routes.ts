@@ -1,0 +1,68 @@
+/** `/pools`: which there are, and how they are. What is of one pool stands under `/pools/{pool}`: see `Route.isOfPool`. */
+import { readPoolCounters } from '../../snapshot/pool-counters.ts';
+import { isAlive } from '../backend.ts';
+import type { PoolRegistry } from '../pool-registry.ts';
+import type { Registry } from '../registry.ts';
+import { clip } from './body.ts';
+import { etagOf } from './etag.ts';
+import { ProblemError } from './problem.ts';
+import type { AdminCall, Route } from './router.ts';
+
+export interface PoolRoutesOptions {
+  readonly registry: Registry;
+  readonly threadCount: number;
+}
+
+export function poolRoutes({ registry, threadCount }: PoolRoutesOptions): Route[] {
+  return [
+    {
+      path: '/pools',
+      summary: 'the pools; under /pools/{pool} stand the calls of one',
+      methods: {
+        GET: () => ({
+          status: 200,
+          body: registry.pools().map((pool) => viewPool(pool, threadCount)),
+          headers: { ETag: etagOf(registry.generation) },
+        }),
+      },
+    },
+    {
+      path: '/pools/{pool}',
+      summary: 'one pool',
+      methods: {
+        GET: (call) => ({
+          status: 200,
+          body: viewPool(poolOf(call, registry), threadCount),
+          headers: { ETag: etagOf(registry.generation) },
+        }),
+      },
+    },
+  ];
+}
+
+/** The pool that a call is about. @throws ProblemError 404 */
+export function poolOf({ params }: AdminCall, registry: Registry): PoolRegistry {
+  const name = params['pool'] ?? '';
+  const pool = registry.pool(name);
+  if (pool !== undefined) return pool;
+  throw unknownPool(`There is no pool ${JSON.stringify(clip(name))}.`);
+}
+
+export function unknownPool(detail: string): ProblemError {
+  return new ProblemError(404, 'ERR_UNKNOWN_POOL', detail, { hint: 'GET /pools lists them' });
+}
+
+/** The field names are an interface: see docs. */
+function viewPool(pool: PoolRegistry, threadCount: number): object {
+  const backends = pool.backends();
+  return {
+    name: pool.name,
+    strategy: pool.strategy,
+    strategy_source: pool.strategySource,
+    total_backends: backends.length,
+    active_backends: backends.filter(isAlive).length,
+    panic: pool.eligibility().isPanic,
+    breaker: pool.live.poolBreaker.state,
+    queued: readPoolCounters(pool.counters, threadCount).queued,
+  };
+}

@@ -1,0 +1,255 @@
+/**
+ * The one owner of truth about the backends of one pool: which exist and what operators want of them; what the checks say of
+ * them is in its `live`. What is changed is kept by the registry, for all pools together: a plan of one pool is a plan of all.
+ */
+import type { BackendAddress, BackendSettings, PoolSettings } from '../config/settings.ts';
+import { createPoolCounters } from '../snapshot/pool-counters.ts';
+import type { Eligibility, PoolSnapshot, StrategyName } from '../snapshot/snapshot.ts';
+import type { Backend } from './backend.ts';
+import { buildPoolSnapshot } from './build-snapshot.ts';
+import { type Decision, decideEligibility } from './eligibility.ts';
+import { LiveBackends, type WantedBackend } from './live-backends.ts';
+import {
+  type BackendSource,
+  changesOf,
+  inPool,
+  type OperatorEntry,
+  type OperatorState,
+  type PoolChanges,
+  removedEntry,
+  withEntry,
+} from './operator-state.ts';
+import { type Override, overridesOf } from './overrides.ts';
+import { type BackendUpdate, ChangeRefused, changeOf, type Plan } from './plan.ts';
+
+/** What a pool needs of the registry that it is in. */
+export interface PoolHost {
+  readonly threadCount: number;
+  now(): number;
+  /** What operators have changed, as it is in force. */
+  readonly operatorState: OperatorState;
+  /** Whether a restart leaves the backend of this URL as it is. */
+  isKept(pool: string, url: string): boolean;
+  isStrategyKept(pool: string): boolean;
+  plan<T>(change: (state: OperatorState) => OperatorState, result: () => T): Plan<T>;
+}
+
+export class PoolRegistry {
+  /** Stable for the life of the pool; never reused within a process. */
+  readonly id: number;
+  readonly name: string;
+  /** The backends that exist, and what is known of them by checks and counts. */
+  readonly live: LiveBackends;
+  /** The shared counters of the pool: see pool-counters.ts. */
+  readonly counters: SharedArrayBuffer;
+  readonly #host: PoolHost;
+  #settings: PoolSettings;
+
+  /** Knows no backend before `rebuild`. */
+  constructor(id: number, settings: PoolSettings, host: PoolHost) {
+    this.id = id;
+    this.name = settings.name;
+    this.live = new LiveBackends(host.threadCount, () => host.now());
+    this.counters = createPoolCounters(host.threadCount);
+    this.#host = host;
+    this.#settings = settings;
+  }
+
+  /** The clock of every time that is kept here, in ms. */
+  now(): number {
+    return this.#host.now();
+  }
+
+  get settings(): PoolSettings {
+    return this.#settings;
+  }
+
+  get strategy(): StrategyName {
+    return this.#changes.strategy ?? this.#settings.strategy;
+  }
+
+  get strategySource(): BackendSource {
+    return this.#changes.strategy === undefined ? 'config' : 'api';
+  }
+
+  /** Whether the strategy is the same after a restart. */
+  get isStrategyKept(): boolean {
+    return this.#host.isStrategyKept(this.name);
+  }
+
+  /** Whether a restart leaves the backend of this URL as it is. */
+  isKept(url: string): boolean {
+    return this.#host.isKept(this.name, url);
+  }
+
+  /** In id order. */
+  backends(): Backend[] {
+    return this.live.all();
+  }
+
+  backend(id: number): Backend | undefined {
+    return this.live.get(id);
+  }
+
+  findByUrl(url: string): Backend | undefined {
+    const id = this.#changes.entries.get(url)?.id;
+    return id === undefined ? undefined : this.live.get(id);
+  }
+
+  /** What operators have changed about the backend of this URL. */
+  entry(url: string): OperatorEntry {
+    const entry = this.#changes.entries.get(url);
+    if (entry === undefined) throw new Error(`backend without an entry: ${url}`);
+    return entry;
+  }
+
+  /** A removal is under way that has not been called off: see `planLeave`. */
+  isLeaving(id: number): boolean {
+    const backend = this.live.get(id);
+    return backend !== undefined && this.entry(backend.address.url).isLeaving;
+  }
+
+  /** Which backends requests may go to, as it is now. */
+  eligibility(): Eligibility {
+    return this.decision().eligibility;
+  }
+
+  /** The same, with what it came from. */
+  decision(): Decision {
+    return decideEligibility(this.backends(), this.#settings, this.now());
+  }
+
+  /** What operators have set otherwise than the config. */
+  overrides(): Override[] {
+    return overridesOf(this.#changes, this.#settings);
+  }
+
+  snapshot(): PoolSnapshot {
+    const { sticky } = this.#settings;
+    return buildPoolSnapshot({
+      id: this.id,
+      counters: this.counters,
+      settings: this.#settings,
+      strategy: this.strategy,
+      backends: this.backends(),
+      eligibility: this.eligibility(),
+      sessionSecret: sticky?.secret ?? this.#host.operatorState.sessionSecret,
+    });
+  }
+
+  /** @throws ChangeRefused `duplicate` when the (normalised) URL is there already. */
+  planAdd(address: BackendAddress, weight: number, isBackup = false): Plan<Backend> {
+    const { url } = address;
+    const existing = this.findByUrl(url);
+    if (existing !== undefined) {
+      throw new ChangeRefused('duplicate', `${url} is backend ${existing.id} already.`);
+    }
+    const id = this.#host.operatorState.nextId;
+    const entry: OperatorEntry = {
+      url,
+      id,
+      source: 'api',
+      address,
+      weight,
+      isBackup,
+      state: undefined,
+      isRemoved: false,
+      isLeaving: false,
+    };
+    return this.#host.plan(
+      (state) =>
+        inPool({ ...state, nextId: id + 1 }, this.name, (changes) =>
+          withEntry(changes, url, entry),
+        ),
+      () => this.#expect(id),
+    );
+  }
+
+  /** @throws ChangeRefused `unknown-backend` */
+  planRemove(id: number): Plan<Backend> {
+    const removed = this.#expect(id);
+    const { url } = removed.address;
+    const mark = this.#configBackend(url) === undefined ? undefined : removedEntry(url);
+    return this.#plan(
+      (changes) => withEntry(changes, url, mark),
+      () => removed,
+    );
+  }
+
+  /** Draining until the caller plans the removal; a restart in between removes it. @throws ChangeRefused */
+  planLeave(id: number): Plan<Backend> {
+    return this.#planEntry(id, { state: 'draining', isLeaving: true });
+  }
+
+  /**
+   * Sets what is given. Setting the state also calls off a removal under way.
+   * @throws ChangeRefused `unknown-backend`
+   */
+  planUpdate(id: number, update: BackendUpdate): Plan<Backend> {
+    const { url } = this.#expect(id).address;
+    const configured = this.entry(url).source === 'config' ? this.#configBackend(url) : undefined;
+    return this.#planEntry(id, changeOf(update, configured));
+  }
+
+  planStrategy(strategy: StrategyName): Plan<StrategyName> {
+    const wanted = strategy === this.#settings.strategy ? undefined : strategy;
+    return this.#plan(
+      (changes) => ({ ...changes, strategy: wanted }),
+      () => this.strategy,
+    );
+  }
+
+  /** Derives the backends from settings and operator state, which have become others. */
+  rebuild(settings: PoolSettings): void {
+    this.#settings = settings;
+    const wanted: WantedBackend[] = [];
+    for (const entry of this.#changes.entries.values()) {
+      if (entry.id === undefined) continue;
+      const configured = this.#configBackend(entry.url);
+      const address = entry.address ?? configured;
+      if (address === undefined) throw new Error(`backend without an address: ${entry.url}`);
+      wanted.push({
+        id: entry.id,
+        address,
+        source: entry.source,
+        weight: entry.weight ?? configured?.weight ?? 1,
+        isBackup: entry.isBackup ?? configured?.isBackup ?? false,
+        adminState: entry.state ?? 'enabled',
+      });
+    }
+    this.live.sync(wanted);
+  }
+
+  get #changes(): PoolChanges {
+    return changesOf(this.#host.operatorState, this.name);
+  }
+
+  #expect(id: number): Backend {
+    const backend = this.live.get(id);
+    if (backend === undefined) {
+      throw new ChangeRefused('unknown-backend', `There is no backend ${id}.`);
+    }
+    return backend;
+  }
+
+  #configBackend(url: string): BackendSettings | undefined {
+    return this.#settings.backends.find((backend) => backend.url === url);
+  }
+
+  #planEntry(id: number, change: Partial<OperatorEntry>): Plan<Backend> {
+    const { url } = this.#expect(id).address;
+    return this.#plan(
+      (changes) => {
+        const entry = changes.entries.get(url);
+        // Of what is gone after a restart, no change can be kept.
+        if (entry === undefined || entry.isRemoved) return changes;
+        return withEntry(changes, url, { ...entry, ...change });
+      },
+      () => this.#expect(id),
+    );
+  }
+
+  #plan<T>(change: (changes: PoolChanges) => PoolChanges, result: () => T): Plan<T> {
+    return this.#host.plan((state) => inPool(state, this.name, change), result);
+  }
+}

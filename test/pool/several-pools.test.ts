@@ -1,0 +1,136 @@
+/**
+ * Several pools in one data thread share its memory and nothing else. Three traps: one ticket for all of them makes two pools
+ * that take turns each use half of their backends; one table erases another pool's sessions; equal rate limits share an allowance.
+ */
+import { expect, test } from 'vitest';
+import { Registry } from '../../src/control/registry.ts';
+import type { Backend } from '../../src/data/backend/backend.ts';
+import { Deadlines } from '../../src/data/deadlines.ts';
+import { Pool } from '../../src/data/pool/pool.ts';
+import type { View, ViewParts } from '../../src/data/pool/view.ts';
+import { createView } from '../../src/data/pool/view.ts';
+import { createClientTables } from '../../src/snapshot/client-table.ts';
+import type { BackendSnapshot, PoolSnapshot, Snapshot } from '../../src/snapshot/snapshot.ts';
+import { backend, type FlatSettings, poolSettings, settings } from '../control/fixtures.ts';
+
+const URLS = [1, 2, 3, 4].map((port) => `http://127.0.0.1:${port}`);
+
+/** Two pools with the same policies, each with two of four backends, all of them healthy. */
+function snapshotOf(policies: Partial<FlatSettings>, names = ['web']): Snapshot {
+  const [first = [], second = []] = [URLS.slice(0, 2), URLS.slice(2)].map((urls) =>
+    urls.map((url) => backend(url)),
+  );
+  const others = names.map((name) => poolSettings(name, { ...policies, backends: second }));
+  const registry = new Registry({
+    settings: settings({ ...policies, backends: first }, others),
+    threadCount: 1,
+  });
+  for (const pool of registry.pools()) {
+    for (const { id } of pool.backends()) pool.live.setHealth(id, 'healthy', 'ok');
+  }
+  return registry.snapshot();
+}
+
+function partsOf(): ViewParts {
+  const thread = {
+    threadIndex: 0,
+    threadCount: 1,
+    deadlines: new Deadlines(),
+    random: () => 0,
+  };
+  return {
+    strategyContext: { random: () => 0, now: () => 0 },
+    createPool: (spec: PoolSnapshot) => new Pool(spec, thread),
+    createBackend: (spec: BackendSnapshot) =>
+      ({
+        id: spec.id,
+        key: spec.url,
+        spec,
+        weight: spec.weight,
+        inFlight: 0,
+        inFlightCell: new Int32Array(1),
+        update: () => {},
+      }) as unknown as Backend,
+    clientTables: createClientTables(1),
+    processNowMs: () => 1000,
+  };
+}
+
+function poolsOf(view: View): Pool[] {
+  return [...view.pools.values()];
+}
+
+function setUp(policies: Partial<FlatSettings>): [Pool, Pool] {
+  const view = createView(snapshotOf(policies), null, partsOf());
+  expect(view.pools.size).toBe(2);
+  expect(poolsOf(view)[0]).toBe(view.defaultPool);
+  return poolsOf(view) as [Pool, Pool];
+}
+
+function bind({ view }: Pool, id: number): void {
+  view.sessions?.bind('client', view.backends.get(id) as Backend);
+}
+
+/** How many requests of a client conform at once. */
+function allowed({ view }: Pool): number {
+  let count = 0;
+  while (count < 10 && view.rateLimiter?.take('client', 1000) === 0) count++;
+  return count;
+}
+
+test('two pools that take turns use all of their backends', () => {
+  const pools = setUp({});
+  const picked = new Set<number | undefined>();
+  for (let round = 0; round < 8; round++) {
+    for (const { view } of pools) picked.add(view.strategy.pick('client', null)?.id);
+  }
+  expect([...picked].toSorted()).toEqual([0, 1, 2, 3]);
+});
+
+test('a client has a session in each of two pools', () => {
+  const [one, two] = setUp({
+    sticky: {
+      key: { by: 'ip', name: '' },
+      ttlMs: 60_000,
+      secret: undefined,
+      cookie: null,
+      learns: null,
+    },
+  });
+  bind(one, 1);
+  bind(two, 3);
+  expect(one.view.sessions?.lookup('client')?.id).toBe(1);
+  expect(two.view.sessions?.lookup('client')?.id).toBe(3);
+});
+
+test('equal rate limits of two pools are two allowances', () => {
+  const key = { by: 'ip', name: '' } as const;
+  const [one, two] = setUp({ rateLimit: { key, rate: 1, perMs: 1000, burst: 3 } });
+  expect([allowed(one), allowed(two)]).toEqual([3, 3]);
+});
+
+test('gates, queues and retry budgets are of one pool', () => {
+  const [one, two] = setUp({});
+  expect(one.counters.tryEnqueue(1, true)).toBe(true);
+  expect(one.queue.hasLine).toBe(true);
+  expect(two.queue.hasLine).toBe(false);
+  expect(two.counters.tryEnqueue(1, true)).toBe(true);
+  while (one.retryBudget.has(20)) one.retryBudget.withdraw();
+  expect(two.retryBudget.has(20)).toBe(true);
+});
+
+test('a pool that stays keeps what lives in it, and one that has left picks nobody', () => {
+  const parts = partsOf();
+  const before = createView(snapshotOf({}, ['web', 'api']), null, parts);
+  const [first, web] = poolsOf(before) as [Pool, Pool];
+  const { snapshot } = before;
+  const without = { ...snapshot, pools: snapshot.pools.filter(({ name }) => name !== 'web') };
+  const after = createView(without, before, parts);
+  expect(poolsOf(after).map(({ view }) => view.spec.name)).toEqual(['default', 'api']);
+  expect(after.defaultPool).toBe(first);
+  expect(after.backends.get(0)).toBe(before.backends.get(0));
+  expect(after.backends.has(2)).toBe(false);
+  expect(web.view.eligible).toEqual([]);
+  expect(web.view.strategy.pick('client', null)).toBeNull();
+  expect(web.view.hint).toContain('left the config');
+});
