@@ -15,6 +15,7 @@ const DATA_PATH = [
   'data/stream/',
   'data/balance/',
   'data/limit/',
+  'data/route/',
   'data/backend/',
   'data/pool/',
   'data/relay/',

@@ -1,0 +1,170 @@
+/**
+ * Hosts to numbers. A number stands for a host that routes name, exactly or by wildcard; 0 for any host.
+ *
+ * A host is read once, from its end to its beginning: so all its suffixes are hashed on the way, and no string is made for
+ * a port, a trailing dot or letter case. Hashes are no secret, so every hit is compared letter by letter.
+ */
+
+export const ANY_HOST = 0;
+/** `wider`: there is none. */
+export const NO_HOST = -1;
+
+const DOT = 0x2e;
+const COLON = 0x3a;
+
+const HASH_SEED = 0x811c9dc5 | 0;
+const HASH_PRIME = 0x0100_0193;
+
+/** One step of a hash (FNV-1a). */
+function hashed(hash: number, code: number): number {
+  return Math.imul(hash ^ code, HASH_PRIME);
+}
+
+function lower(code: number): number {
+  return code >= 0x41 && code <= 0x5a ? code | 0x20 : code;
+}
+
+/** Where the port begins, or the trailing dot (one is taken off, RFC 3986 §3.2.2), or nothing. */
+function endOfName(host: string): number {
+  let end = host.length;
+  let at = end - 1;
+  while (at > 0 && isDigit(host.charCodeAt(at))) at--;
+  if (at > 0 && host.charCodeAt(at) === COLON) end = at;
+  return end > 0 && host.charCodeAt(end - 1) === DOT ? end - 1 : end;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
+}
+
+export class HostIndex {
+  readonly #names = new NameTable();
+  /** By what stands behind their `*.`. */
+  readonly #wildcards = new NameTable();
+  readonly #numbers = new Map<string, number>();
+  /** By number: the next wider one that matches all hosts that this one does. */
+  readonly #wider: number[] = [NO_HOST];
+
+  /** @param hosts as in `RouteMatch`, of all routes; repetitions do no harm. */
+  constructor(hosts: Iterable<string>) {
+    for (const host of hosts) {
+      if (this.#numbers.has(host)) continue;
+      const number = this.#wider.length;
+      this.#numbers.set(host, number);
+      this.#wider.push(ANY_HOST);
+      if (host.startsWith('*.')) this.#wildcards.add(host.slice(2), number);
+      else this.#names.add(host, number);
+    }
+    for (const [host, number] of this.#numbers) this.#wider[number] = this.#widerThan(host);
+  }
+
+  get count(): number {
+    return this.#wider.length;
+  }
+
+  /** Of a host that was given to the constructor. */
+  numberOf(host: string): number {
+    return this.#numbers.get(host) ?? ANY_HOST;
+  }
+
+  wider(number: number): number {
+    return this.#wider[number] as number;
+  }
+
+  /**
+   * The most specific that matches. @param host as in a Host field, or null without one.
+   */
+  find(host: string | null): number {
+    if (host === null || this.#wider.length === 1) return ANY_HOST;
+    const end = endOfName(host);
+    let found = ANY_HOST;
+    let hash = HASH_SEED;
+    let previous = DOT;
+    for (let at = end - 1; at >= 0; at--) {
+      const code = lower(host.charCodeAt(at));
+      if (code === DOT) {
+        // An empty label: it is the name of nothing.
+        if (previous === DOT || at === 0) return ANY_HOST;
+        const wildcard = this.#wildcards.find(hash, host, at + 1, end);
+        if (wildcard !== NO_HOST) found = wildcard;
+      }
+      hash = hashed(hash, code);
+      previous = code;
+    }
+    const exact = this.#names.find(hash, host, 0, end);
+    return exact === NO_HOST ? found : exact;
+  }
+
+  #widerThan(host: string): number {
+    // Of a wildcard, the suffix that it is for is not wider: labels are dropped from the next one on.
+    let dot = host.indexOf('.', host.startsWith('*.') ? 2 : 0);
+    while (dot !== -1) {
+      const number = this.#numbers.get(`*${host.slice(dot)}`);
+      if (number !== undefined) return number;
+      dot = host.indexOf('.', dot + 1);
+    }
+    return ANY_HOST;
+  }
+}
+
+/** An open hash table from names to numbers that is never more than half full. */
+class NameTable {
+  #names: string[] = [];
+  #numbers: number[] = [];
+  #size = 0;
+  /** Two cells a slot: the hash, and one more than the index of the name, 0 for none. */
+  #slots = new Int32Array(8);
+  #mask = 3;
+
+  add(name: string, number: number): void {
+    this.#names.push(name);
+    this.#numbers.push(number);
+    this.#size++;
+    if (2 * this.#size > this.#mask + 1) this.#grow();
+    else this.#put(this.#size - 1);
+  }
+
+  /** The number of `host[start, end)` in lower case, or NO_HOST. @param hash of it, from its end to its beginning. */
+  find(hash: number, host: string, start: number, end: number): number {
+    if (this.#size === 0) return NO_HOST;
+    const slots = this.#slots;
+    let slot = slotOf(hash) & this.#mask;
+    for (;;) {
+      const entry = slots[2 * slot + 1] as number;
+      if (entry === 0) return NO_HOST;
+      if (slots[2 * slot] === hash && isLower(host, start, end, this.#names[entry - 1] as string)) {
+        return this.#numbers[entry - 1] as number;
+      }
+      slot = (slot + 1) & this.#mask;
+    }
+  }
+
+  #grow(): void {
+    this.#slots = new Int32Array(2 * this.#slots.length);
+    this.#mask = 2 * this.#mask + 1;
+    for (let index = 0; index < this.#size; index++) this.#put(index);
+  }
+
+  #put(index: number): void {
+    const name = this.#names[index] as string;
+    let hash = HASH_SEED;
+    for (let at = name.length - 1; at >= 0; at--) hash = hashed(hash, name.charCodeAt(at));
+    let slot = slotOf(hash) & this.#mask;
+    while (this.#slots[2 * slot + 1] !== 0) slot = (slot + 1) & this.#mask;
+    this.#slots[2 * slot] = hash;
+    this.#slots[2 * slot + 1] = index + 1;
+  }
+}
+
+/** The low bits of a hash depend on few bits of the text. */
+function slotOf(hash: number): number {
+  return hash ^ (hash >>> 15);
+}
+
+function isLower(host: string, start: number, end: number, name: string): boolean {
+  if (end - start !== name.length) return false;
+  for (let index = 0; index < name.length; index++) {
+    if (lower(host.charCodeAt(start + index)) !== name.charCodeAt(index)) return false;
+  }
+  return true;
+}

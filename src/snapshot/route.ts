@@ -1,0 +1,70 @@
+/**
+ * The contract between the planes: which requests a route is for.
+ *
+ * **The order of routes.** The most specific route that matches gets a request, whatever the order they are written in.
+ * What is compared, and only where all before it is equal:
+ * 1. the host: a name before a wildcard, a wildcard of more labels before one of fewer, any host last;
+ * 2. the path: an exact one before a prefix; then the one of more segments; then, from the left, a segment that is written
+ *    out before one that has a name;
+ * 3. the number of conditions: a list of methods is one, each header and each query parameter is one;
+ * 4. the place in the config: the first.
+ *
+ * A route whose conditions do not hold is none for this request, and so the next one in that order is tried, down to those of
+ * wider wildcards and of any host. route-order.ts compares by these rules, data/route/ finds by them.
+ */
+
+/** Which texts a header field or query parameter may hold: one of several of the same name is enough. */
+export type TextMatch =
+  /** Any, also an empty one. */
+  | { readonly kind: 'present' }
+  | { readonly kind: 'exact'; readonly text: string }
+  /** All of them; an empty text is no demand. */
+  | {
+      readonly kind: 'parts';
+      readonly prefix: string;
+      readonly suffix: string;
+      readonly contains: string;
+    };
+
+export interface FieldMatch {
+  /** Of a header field: in lower case. Of a query parameter: decoded. No two of a route are the same. */
+  readonly name: string;
+  /** Letter case counts. Of a header field: its bytes as Latin-1. Of a query parameter: decoded, Unicode. */
+  readonly value: TextMatch;
+}
+
+/** A whole segment of a path: written out in normal form (route-path.ts), or any but an empty one, with a name. */
+export type PathSegment =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'name'; readonly name: string };
+
+/**
+ * `exact`: the path has these segments and no others; an empty text at the end stands for a slash at the end.
+ * `prefix`: it begins with them: `/v1` matches `/v1`, `/v1/` and `/v1/users`, but not `/v1x`. Without any segment it matches
+ * every path, and the `*` of OPTIONS too.
+ */
+export interface PathMatch {
+  readonly kind: 'exact' | 'prefix';
+  readonly segments: readonly PathSegment[];
+}
+
+/** A request is matched when each of these matches. */
+export interface RouteMatch {
+  /**
+   * One of them, or any host if there are none. In lower case, without port and trailing dot: a name, an address (IPv6 in
+   * brackets), or `*.` and a name, for all names that have one label or more before it. No two are the same.
+   */
+  readonly hosts: readonly string[];
+  readonly path: PathMatch;
+  /** One of them, or any if there are none. Letter case counts (RFC 9110 §9.1), and GET does not stand for HEAD. */
+  readonly methods: readonly string[];
+  /** All of them. */
+  readonly headers: readonly FieldMatch[];
+  /** All of them. */
+  readonly query: readonly FieldMatch[];
+}
+
+/** Whether it depends on the path who is matched. Where no route does, paths are nobody's business. */
+export function looksAtPath({ path }: RouteMatch): boolean {
+  return path.kind === 'exact' || path.segments.length > 0;
+}
