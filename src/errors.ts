@@ -240,6 +240,11 @@ export const ERRORS = {
     'proxy_internal_limit_reached',
     'Too much waited in memory for clients and backends that do not take it.',
   ),
+  ERR_NO_ROUTE: client(404, 'No route is for this request.'),
+  ERR_BAD_PATH: client(
+    400,
+    'The path holds an encoded slash, backslash or NUL, or leads above the root, or can be read in more than one way.',
+  ),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,5 +1,6 @@
 /** Puts together what the data plane runs on. Pure: the same input gives an equal snapshot. */
 import type { PoolSettings, Settings } from '../config/settings.ts';
+import { MATCHES_ALL } from '../snapshot/route.ts';
 import type {
   BackendSnapshot,
   Eligibility,
@@ -30,6 +31,8 @@ export function buildSnapshot({
     generation,
     listener: { host, port, tls: tls && { cert: tls.cert, key: tls.key } },
     pools,
+    routes: [{ match: MATCHES_ALL, poolId: (pools[0] as PoolSnapshot).id }],
+    paths: { keepsEncodedSlashes: false, mergesSlashes: true },
     timeouts,
     limits,
     forwarding,

@@ -64,6 +64,28 @@ export interface RouteMatch {
   readonly query: readonly FieldMatch[];
 }
 
+/** A route, and what is done with its requests. */
+export interface RouteSnapshot {
+  readonly match: RouteMatch;
+  /** Of the pool that they go to, which is in the same snapshot. */
+  readonly poolId: number;
+}
+
+/** Every request is. */
+export const MATCHES_ALL: RouteMatch = {
+  hosts: [],
+  path: { kind: 'prefix', segments: [] },
+  methods: [],
+  headers: [],
+  query: [],
+};
+
+export function matchesAll(match: RouteMatch): boolean {
+  const { hosts, methods, headers, query } = match;
+  const conditions = hosts.length + methods.length + headers.length + query.length;
+  return conditions === 0 && !looksAtPath(match);
+}
+
 /** Whether it depends on the path who is matched. Where no route does, paths are nobody's business. */
 export function looksAtPath({ path }: RouteMatch): boolean {
   return path.kind === 'exact' || path.segments.length > 0;

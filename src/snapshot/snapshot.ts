@@ -6,6 +6,8 @@
  * needs checking again. Durations are milliseconds and sizes are bytes, as the names say.
  */
 
+import type { RouteSnapshot } from './route.ts';
+
 /** The balancing algorithms that exist, by their one canonical name. */
 export const STRATEGY_NAMES = [
   'round-robin',
@@ -236,6 +238,10 @@ export interface Snapshot {
   readonly listener: ListenerSnapshot;
   /** At least one: the first is the pool `default`. */
   readonly pools: readonly PoolSnapshot[];
+  /** In the order of the config. A request that none of them is for is answered 404. */
+  readonly routes: readonly RouteSnapshot[];
+  /** How paths are read where routes look at them: see the data plane's wire/path.ts. */
+  readonly paths: { readonly keepsEncodedSlashes: boolean; readonly mergesSlashes: boolean };
   readonly timeouts: ClientTimeouts;
   readonly limits: Limits;
   readonly forwarding: Forwarding;

@@ -31,7 +31,10 @@ function forwarded(text: string | Buffer, situation: Situation = {}): string[] {
       rewritesLocation: false,
     },
   );
-  const result = forwardRequest(head, facts, context, 'made-id', situation.dropsHost ?? false);
+  const result = forwardRequest(head, facts, context, 'made-id', {
+    dropsHost: situation.dropsHost ?? false,
+    hasOtherPath: false,
+  });
   const lines = `${result.startLine}${result.needsHost ? 'Host: (chosen)\r\n' : ''}${result.fields}`;
   if (!lines.endsWith('\r\n')) throw new Error(`an unfinished line: ${JSON.stringify(lines)}`);
   return lines.slice(0, -2).split('\r\n');

@@ -52,7 +52,10 @@ function ours(input: Buffer): { reading: Reading; message: Buffer; sentOn: Buffe
     upgrades: [],
     rewritesLocation: false,
   });
-  const { startLine, fields, needsHost } = forwardRequest(head, facts, context, 'id', false);
+  const { startLine, fields, needsHost } = forwardRequest(head, facts, context, 'id', {
+    dropsHost: false,
+    hasOtherPath: false,
+  });
   const isChunked = facts.bodyKind === BODY_CHUNKED;
   const host = needsHost ? `Host: ${facts.host ?? 'x'}\r\n` : '';
   const framing = isChunked ? `Content-Length: ${body.length}\r\n` : '';

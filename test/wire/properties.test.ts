@@ -187,7 +187,10 @@ test('whatever request is understood becomes a head that can be read again, and 
         upgrades: [],
         rewritesLocation: false,
       });
-      const { startLine, fields } = forwardRequest(head, facts, context, 'made-id', true);
+      const { startLine, fields } = forwardRequest(head, facts, context, 'made-id', {
+        dropsHost: true,
+        hasOtherPath: false,
+      });
       const text = `${startLine}Host: x\r\n${fields}\r\n`;
       const again = parseHead('request', text);
       expect(again).toMatchObject({ outcome: 'done', length: text.length });

@@ -1,5 +1,6 @@
 /** What an exchange gets of a request whose head is complete. */
 
+import type { ErrorCode } from '../../errors.ts';
 import { readKeys } from '../pool/request-keys.ts';
 import type { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
@@ -16,11 +17,21 @@ import { forwardedClient } from './client-address.ts';
 export function incomingRequest(
   context: DataContext,
   parser: HeadParser,
-  facts: RequestFacts,
+  asked: RequestFacts,
   forwardContext: ForwardContext,
   pin: BackendPin,
 ): IncomingRequest {
-  const { snapshot, trustedProxies, defaultPool: pool } = context.view;
+  const { snapshot, trustedProxies, router, defaultPool } = context.view;
+  let facts = asked;
+  let pool = defaultPool;
+  let refused: ErrorCode | null = null;
+  if (router !== null) {
+    const path = router.pathOf(asked.path);
+    if (path !== null && path !== asked.path) facts = { ...asked, path };
+    const found = path === null ? null : router.find(facts.host, path, facts.method, parser);
+    if (found !== null) pool = found;
+    else refused = path === null ? 'ERR_BAD_PATH' : 'ERR_NO_ROUTE';
+  }
   const { view } = pool;
   const { isTrusted, peerAddress } = forwardContext;
   const requestId = facts.requestId ?? context.nextRequestId();
@@ -32,8 +43,12 @@ export function incomingRequest(
   const dropsHost = view.spec.hostHeader.kind !== 'client';
   return {
     pool,
+    refused,
     facts,
-    forwarded: forwardRequest(parser, facts, forwardContext, requestId, dropsHost),
+    forwarded: forwardRequest(parser, facts, forwardContext, requestId, {
+      dropsHost,
+      hasOtherPath: facts !== asked,
+    }),
     clientAddress,
     keys: view.needsKeys ? readKeys(view, parser, facts.path, clientAddress, forwardContext) : null,
     requestId,

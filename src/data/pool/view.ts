@@ -15,12 +15,14 @@ import {
   type PoolView,
   type PoolViewParts,
 } from './pool-view.ts';
+import { createRouter, type Router } from './router.ts';
 
 export interface View {
   readonly snapshot: Snapshot;
   readonly pools: ReadonlyMap<number, Pool>;
-  /** Where requests go. */
   readonly defaultPool: Pool;
+  /** Null: all requests go to the default pool. */
+  readonly router: Router | null;
   /** Of all pools. */
   readonly backends: ReadonlyMap<number, Backend>;
   readonly trustedProxies: net.BlockList | null;
@@ -53,6 +55,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
   }
   const [first] = pools.values();
   if (first === undefined) throw new Error('a snapshot without a pool');
+  const router = createRouter(snapshot.routes, pools, snapshot.paths);
   // Nothing can fail from here on.
   for (const [pool, view] of poolViews) pool.swapView(view);
   for (const [id, pool] of previous?.pools ?? []) {
@@ -62,6 +65,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     snapshot,
     pools,
     defaultPool: first,
+    router,
     backends,
     trustedProxies: compileBlocks(forwarding.trustedProxies),
     headLimits,

@@ -8,8 +8,9 @@ import type { Failure } from './silence.ts';
 /** @returns why it may not; null when it may. */
 export function refusal(
   context: DataContext,
-  { facts, keys, pool }: IncomingRequest,
+  { facts, keys, pool, refused }: IncomingRequest,
 ): Failure | null {
+  if (refused !== null) return { code: refused, detail: '' };
   const { snapshot, spec, rateLimiter } = pool.view;
   const { limits } = snapshot;
   if (limits.bodyBytes !== 0 && facts.contentLength > limits.bodyBytes) {

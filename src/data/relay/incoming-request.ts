@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../errors.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { RequestKeys } from '../pool/request-keys.ts';
 import type { ForwardedRequest } from '../wire/forward-request.ts';
@@ -6,8 +7,10 @@ import type { BackendPin } from './backend-pin.ts';
 
 /** A request as it came in, checked and ready to be forwarded. */
 export interface IncomingRequest {
-  /** Where it goes. */
+  /** Where it goes; of one that is refused, whose policies count for the answer. */
   readonly pool: Pool;
+  /** Why it goes nowhere; null as a rule. */
+  readonly refused: ErrorCode | null;
   readonly facts: RequestFacts;
   readonly forwarded: ForwardedRequest;
   /** The client's own address: the peer's, or what a trusted proxy said. */

@@ -41,7 +41,10 @@ export function recordExchange(
 ): void {
   const { view, backend } = attempted;
   const { facts } = request;
-  if (backend === null) request.pool.counters.answeredAlone(outcome.status);
+  if (backend === null) {
+    const { counters } = request.refused === null ? request.pool : context;
+    counters.answeredAlone(outcome.status);
+  }
   record(context, view.snapshot, backend, {
     clientAddress: request.clientAddress,
     method: facts.method,

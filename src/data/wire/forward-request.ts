@@ -113,18 +113,25 @@ function countsForwards(facts: RequestFacts): boolean {
   return facts.method === 'OPTIONS' && facts.maxForwards > 0;
 }
 
-/** @param dropsHost the Host field is replaced per backend, so the client's is left out. */
+/** What is forwarded otherwise than it came, beside the fields. */
+export interface Rewriting {
+  /** The Host field is replaced per backend, so the client's is left out. */
+  readonly dropsHost: boolean;
+  /** The path of the facts is not that of the head. */
+  readonly hasOtherPath: boolean;
+}
+
 export function forwardRequest(
   head: Head,
   facts: RequestFacts,
   context: ForwardContext,
   requestId: string,
-  dropsHost: boolean,
+  { dropsHost, hasOtherPath }: Rewriting,
 ): ForwardedRequest {
   const { rules } = context;
   const needsHost = dropsHost || facts.replacesHost || facts.host === null;
   // A request line in origin form goes out as it came, in one piece with the fields behind it.
-  const keepsLine = !needsHost && head.keepsFirstLine;
+  const keepsLine = !needsHost && !hasOtherPath && head.keepsFirstLine;
   let fields = '';
   /** The first field, or the first line, that passes and is not copied yet. */
   let runStart = keepsLine ? FIRST_LINE : 0;

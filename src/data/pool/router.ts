@@ -1,0 +1,50 @@
+/** Where requests go, by the routes of a snapshot. */
+import type { RouteSnapshot } from '../../snapshot/route.ts';
+import { matchesAll } from '../../snapshot/route.ts';
+import { NO_ROUTE, RouteTable } from '../route/route-table.ts';
+import type { RequestHead } from '../wire/head.ts';
+import { normalPath, type PathRules } from '../wire/path.ts';
+import type { Pool } from './pool.ts';
+
+export class Router {
+  readonly #table: RouteTable;
+  /** By the index of a route. */
+  readonly #pools: readonly Pool[];
+  readonly #pathRules: PathRules;
+
+  constructor(routes: readonly RouteSnapshot[], pools: readonly Pool[], pathRules: PathRules) {
+    this.#table = RouteTable.compile(routes);
+    this.#pools = pools;
+    this.#pathRules = pathRules;
+  }
+
+  /**
+   * The one reading of a request's path, which is matched, forwarded and logged.
+   * @param path as in `RequestFacts`: the same string comes back as a rule.
+   * @returns null for a path that is refused.
+   */
+  pathOf(path: string): string | null {
+    return this.#table.looksAtPaths ? normalPath(path, this.#pathRules) : path;
+  }
+
+  /** @param path as `pathOf` gives it. @returns null where no route is for the request. */
+  find(host: string | null, path: string, method: string, head: RequestHead): Pool | null {
+    const index = this.#table.find(host, path, method, head);
+    return index === NO_ROUTE ? null : (this.#pools[index] as Pool);
+  }
+}
+
+/** Null where all requests go to the first pool: then none of them is looked at. */
+export function createRouter(
+  routes: readonly RouteSnapshot[],
+  pools: ReadonlyMap<number, Pool>,
+  pathRules: PathRules,
+): Router | null {
+  const targets = routes.map(({ poolId }) => pools.get(poolId) as Pool);
+  const [only] = routes;
+  const [first] = pools.values();
+  if (routes.length === 1 && only !== undefined && matchesAll(only.match) && targets[0] === first) {
+    return null;
+  }
+  return new Router(routes, targets, pathRules);
+}
