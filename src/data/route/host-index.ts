@@ -4,6 +4,7 @@
  * A host is read once, from its end to its beginning: so all its suffixes are hashed on the way, and no string is made for
  * a port, a trailing dot or letter case. Hashes are no secret, so every hit is compared letter by letter.
  */
+import { addToHash, spread } from './text-hash.ts';
 
 export const ANY_HOST = 0;
 /** `wider`: there is none. */
@@ -12,16 +13,11 @@ export const NO_HOST = -1;
 const DOT = 0x2e;
 const COLON = 0x3a;
 
-const HASH_SEED = 0x811c9dc5 | 0;
-const HASH_PRIME = 0x0100_0193;
-
-/** One step of a hash (FNV-1a). */
-function hashed(hash: number, code: number): number {
-  return Math.imul(hash ^ code, HASH_PRIME);
-}
+const UPPER_A = 0x41;
+const UPPER_Z = 0x5a;
 
 function lower(code: number): number {
-  return code >= 0x41 && code <= 0x5a ? code | 0x20 : code;
+  return code >= UPPER_A && code <= UPPER_Z ? code | 0x20 : code;
 }
 
 /** Where the port begins, or the trailing dot (one is taken off, RFC 3986 §3.2.2), or nothing. */
@@ -44,6 +40,8 @@ export class HostIndex {
   readonly #numbers = new Map<string, number>();
   /** By number: the next wider one that matches all hosts that this one does. */
   readonly #wider: number[] = [NO_HOST];
+  #lastHost: string | null = null;
+  #lastNumber = ANY_HOST;
 
   /** @param hosts as in `RouteMatch`, of all routes; repetitions do no harm. */
   constructor(hosts: Iterable<string>) {
@@ -75,21 +73,35 @@ export class HostIndex {
    * The most specific that matches. @param host as in a Host field, or null without one.
    */
   find(host: string | null): number {
-    if (host === null || this.#wider.length === 1) return ANY_HOST;
+    if (this.#wider.length === 1) return ANY_HOST;
+    // Requests for one host often come one after the other.
+    if (host !== this.#lastHost) {
+      this.#lastNumber = host === null ? ANY_HOST : this.#search(host);
+      this.#lastHost = host;
+    }
+    return this.#lastNumber;
+  }
+
+  #search(host: string): number {
     const end = endOfName(host);
     let found = ANY_HOST;
-    let hash = HASH_SEED;
-    let previous = DOT;
+    let hash = 0;
+    let labelEnd = end;
     for (let at = end - 1; at >= 0; at--) {
-      const code = lower(host.charCodeAt(at));
-      if (code === DOT) {
-        // An empty label: it is the name of nothing.
-        if (previous === DOT || at === 0) return ANY_HOST;
-        const wildcard = this.#wildcards.find(hash, host, at + 1, end);
-        if (wildcard !== NO_HOST) found = wildcard;
+      let code = host.charCodeAt(at);
+      // Nearly all of a host is lower case, and behind everything that is looked for.
+      if (code <= UPPER_Z) {
+        if (code === DOT) {
+          // An empty label: it is the name of nothing.
+          if (at + 1 === labelEnd || at === 0) return ANY_HOST;
+          labelEnd = at;
+          const wildcard = this.#wildcards.find(hash, host, at + 1, end);
+          if (wildcard !== NO_HOST) found = wildcard;
+        } else {
+          code = lower(code);
+        }
       }
-      hash = hashed(hash, code);
-      previous = code;
+      hash = addToHash(hash, code);
     }
     const exact = this.#names.find(hash, host, 0, end);
     return exact === NO_HOST ? found : exact;
@@ -128,7 +140,7 @@ class NameTable {
   find(hash: number, host: string, start: number, end: number): number {
     if (this.#size === 0) return NO_HOST;
     const slots = this.#slots;
-    let slot = slotOf(hash) & this.#mask;
+    let slot = spread(hash) & this.#mask;
     for (;;) {
       const entry = slots[2 * slot + 1] as number;
       if (entry === 0) return NO_HOST;
@@ -147,18 +159,13 @@ class NameTable {
 
   #put(index: number): void {
     const name = this.#names[index] as string;
-    let hash = HASH_SEED;
-    for (let at = name.length - 1; at >= 0; at--) hash = hashed(hash, name.charCodeAt(at));
-    let slot = slotOf(hash) & this.#mask;
+    let hash = 0;
+    for (let at = name.length - 1; at >= 0; at--) hash = addToHash(hash, name.charCodeAt(at));
+    let slot = spread(hash) & this.#mask;
     while (this.#slots[2 * slot + 1] !== 0) slot = (slot + 1) & this.#mask;
     this.#slots[2 * slot] = hash;
     this.#slots[2 * slot + 1] = index + 1;
   }
-}
-
-/** The low bits of a hash depend on few bits of the text. */
-function slotOf(hash: number): number {
-  return hash ^ (hash >>> 15);
 }
 
 function isLower(host: string, start: number, end: number, name: string): boolean {

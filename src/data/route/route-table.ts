@@ -6,16 +6,24 @@
  * a site has few. So for a host, its forms are tried in order, each by one look-up in a hash table of all hosts: under the
  * host, the form, and those segments of the request's path that the form has texts for. There lie the routes with this path,
  * the one of most conditions first.
+ *
+ * What is the same under many hosts (paths, sets of forms, conditions) is there once, so that it stays in the cache.
  */
 import { looksAtPath, type PathMatch, type RouteMatch } from '../../snapshot/route.ts';
 import { comparePaths, compareUnderHost, pathKey } from '../../snapshot/route-order.ts';
 import type { Head } from '../wire/head.ts';
+import { Conditions } from './conditions.ts';
 import { ANY_HOST, HostIndex, NO_HOST } from './host-index.ts';
-import { hashSegment, Segments } from './segments.ts';
-import { HeaderTest, QueryTest } from './text-test.ts';
+import { NO_PLACE, PathForm, type PlacePath, PlaceTable } from './place-table.ts';
+import { Segments } from './segments.ts';
 
 /** `find`: no route is for this request. */
 export const NO_ROUTE = -1;
+
+// What lies at a place: the index of a route without conditions, or if below this, how far below: where its list begins.
+const LIST = -2;
+// A list is of two cells a route: its index, and one more than that of its conditions, 0 for none.
+const END_OF_LIST = -1;
 
 export class RouteTable {
   /** Paths must be brought into their normal form before they are looked up and forwarded: see wire/path.ts. */
@@ -25,20 +33,21 @@ export class RouteTable {
   /** By the number of a host, in their order. */
   readonly #forms: readonly (readonly PathForm[])[];
   readonly #places: PlaceTable;
-  /** By the index of a route; null: it has none. */
-  readonly #conditions: readonly (Conditions | null)[];
+  readonly #lists: Int32Array;
+  readonly #conditions: readonly Conditions[];
   readonly #segments: Segments;
 
   private constructor(routes: readonly RouteMatch[]) {
+    const parts = new Parts(routes);
     this.looksAtPaths = routes.some(looksAtPath);
-    this.#hosts = new HostIndex(routes.flatMap(({ hosts }) => hosts));
-    this.#conditions = routes.map(conditionsOf);
+    this.#hosts = parts.hosts;
+    this.#forms = parts.forms();
+    this.#places = new PlaceTable(parts.places());
+    this.#lists = Int32Array.from(parts.lists);
+    this.#conditions = parts.conditions;
     this.#segments = new Segments(
       routes.reduce((most, { path }) => Math.max(most, path.segments.length), 0),
     );
-    const { forms, places } = arrange(routes, this.#hosts);
-    this.#forms = forms;
-    this.#places = new PlaceTable(places);
   }
 
   static compile(routes: readonly { readonly match: RouteMatch }[]): RouteTable {
@@ -59,9 +68,10 @@ export class RouteTable {
       for (let index = 0; index < forms.length; index++) {
         const form = forms[index] as PathForm;
         if (!form.fits(segments)) continue;
-        const place = this.#places.find(number, form, segments, path);
-        if (place === null) continue;
-        const route = this.#firstThatHolds(place.routes, path, method, head);
+        const content = this.#places.find(number, form, segments, path);
+        if (content >= 0) return content;
+        if (content === NO_PLACE) continue;
+        const route = this.#firstThatHolds(LIST - content, path, method, head);
         if (route !== NO_ROUTE) return route;
       }
       number = this.#hosts.wider(number);
@@ -69,182 +79,109 @@ export class RouteTable {
     return NO_ROUTE;
   }
 
-  #firstThatHolds(routes: readonly number[], path: string, method: string, head: Head): number {
-    for (let index = 0; index < routes.length; index++) {
-      const route = routes[index] as number;
-      const conditions = this.#conditions[route] as Conditions | null;
-      if (conditions === null || conditions.hold(path, method, head)) return route;
+  #firstThatHolds(list: number, path: string, method: string, head: Head): number {
+    const lists = this.#lists;
+    for (let at = list; lists[at] !== END_OF_LIST; at += 2) {
+      const number = lists[at + 1] as number;
+      if (number === 0 || (this.#conditions[number - 1] as Conditions).hold(path, method, head)) {
+        return lists[at] as number;
+      }
     }
     return NO_ROUTE;
   }
 }
 
-class Conditions {
-  readonly #methods: readonly string[];
-  readonly #headers: readonly HeaderTest[];
-  readonly #query: readonly QueryTest[];
-
-  constructor({ methods, headers, query }: RouteMatch) {
-    this.#methods = methods;
-    this.#headers = headers.map((header) => new HeaderTest(header));
-    this.#query = query.map((parameter) => new QueryTest(parameter));
-  }
-
-  hold(path: string, method: string, head: Head): boolean {
-    if (this.#methods.length > 0 && !this.#methods.includes(method)) return false;
-    for (let index = 0; index < this.#headers.length; index++) {
-      if (!(this.#headers[index] as HeaderTest).holds(head)) return false;
-    }
-    for (let index = 0; index < this.#query.length; index++) {
-      if (!(this.#query[index] as QueryTest).holds(path)) return false;
-    }
-    return true;
-  }
+interface PathOfRoutes extends PlacePath {
+  readonly match: PathMatch;
 }
 
-function conditionsOf(match: RouteMatch): Conditions | null {
-  const hasNone =
-    match.methods.length === 0 && match.headers.length === 0 && match.query.length === 0;
-  return hasNone ? null : new Conditions(match);
-}
+/** What a table is made of. */
+class Parts {
+  readonly hosts: HostIndex;
+  readonly lists: number[] = [];
+  readonly conditions: Conditions[] = [];
 
-/** What paths have in common that are equally specific. */
-class PathForm {
-  readonly id: number;
-  /** Which of its segments have texts, and which have names. */
-  readonly texts: readonly number[];
-  readonly names: readonly number[];
-  readonly #isExact: boolean;
-  readonly #count: number;
+  readonly #routes: readonly RouteMatch[];
+  readonly #forms = new Map<string, PathForm>();
+  readonly #paths = new Map<string, PathOfRoutes>();
+  readonly #conditionNumbers = new Map<string, number>();
+  /** By the number of a host: the indices of the routes with a path. */
+  readonly #indices: readonly Map<PathOfRoutes, number[]>[];
 
-  constructor(id: number, { kind, segments }: PathMatch) {
-    const indices = [...segments.keys()];
-    this.id = id;
-    this.texts = indices.filter((index) => segments[index]?.kind === 'text');
-    this.names = indices.filter((index) => segments[index]?.kind === 'name');
-    this.#isExact = kind === 'exact';
-    this.#count = segments.length;
-  }
-
-  /** Whether a path has as many segments as it takes, and something for each name. */
-  fits(segments: Segments): boolean {
-    if (this.#isExact ? segments.count !== this.#count : segments.count < this.#count) return false;
-    for (let index = 0; index < this.names.length; index++) {
-      if (segments.isEmpty(this.names[index] as number)) return false;
-    }
-    return true;
-  }
-}
-
-/** The routes with one path under one host. */
-interface Place {
-  readonly host: number;
-  readonly form: PathForm;
-  /** One for each of `form.texts`. */
-  readonly texts: readonly string[];
-  /** In the order in which they are tried. */
-  readonly routes: readonly number[];
-}
-
-function arrange(routes: readonly RouteMatch[], hosts: HostIndex) {
-  const forms = new Map<string, { form: PathForm; path: PathMatch }>();
-  const places = new Map<string, Place & { readonly routes: number[] }>();
-  const pathsByHost = Array.from({ length: hosts.count }, () => new Map<PathForm, PathMatch>());
-  for (const [index, { hosts: names, path }] of routes.entries()) {
-    const shape = `${path.kind} ${path.segments.map(({ kind }) => kind).join(' ')}`;
-    const known = forms.get(shape) ?? { form: new PathForm(forms.size, path), path };
-    forms.set(shape, known);
-    const { form } = known;
-    for (const host of names.length === 0
-      ? [ANY_HOST]
-      : names.map((name) => hosts.numberOf(name))) {
-      pathsByHost[host]?.set(form, path);
-      const key = `${host} ${pathKey(path)}`;
-      const place = places.get(key) ?? { host, form, texts: textsOf(path), routes: [] };
-      places.set(key, place);
-      place.routes.push(index);
+  constructor(routes: readonly RouteMatch[]) {
+    this.#routes = routes;
+    this.hosts = new HostIndex(routes.flatMap(({ hosts }) => hosts));
+    this.#indices = Array.from({ length: this.hosts.count }, () => new Map());
+    for (const [index, route] of routes.entries()) {
+      const path = this.#pathOf(route.path);
+      for (const host of this.#numbersOf(route)) {
+        const byPath = this.#indices[host] as Map<PathOfRoutes, number[]>;
+        const indices = byPath.get(path);
+        if (indices === undefined) byPath.set(path, [index]);
+        else indices.push(index);
+      }
     }
   }
-  for (const { routes: indices } of places.values()) {
-    indices.sort(
-      (a, b) => compareUnderHost(routes[a] as RouteMatch, routes[b] as RouteMatch) || a - b,
+
+  forms(): (readonly PathForm[])[] {
+    const known = new Map<string, readonly PathForm[]>();
+    return this.#indices.map((byPath) => {
+      const paths = [...byPath.keys()].toSorted((a, b) => comparePaths(a.match, b.match));
+      const forms = [...new Set(paths.map(({ form }) => form))];
+      return once(known, forms.map(({ seed }) => seed).join(' '), () => forms);
+    });
+  }
+
+  places() {
+    return this.#indices.flatMap((byPath, host) =>
+      Array.from(byPath, ([path, indices]) => ({ host, path, content: this.#contentOf(indices) })),
     );
   }
-  return {
-    forms: pathsByHost.map((paths) =>
-      [...paths].toSorted(([, a], [, b]) => comparePaths(a, b)).map(([form]) => form),
-    ),
-    places: [...places.values()],
-  };
-}
 
-function textsOf({ segments }: PathMatch): string[] {
-  return segments.flatMap((segment) => (segment.kind === 'text' ? [segment.text] : []));
-}
-
-/** An open hash table that is at most half full, and never changes. */
-class PlaceTable {
-  readonly #places: readonly Place[];
-  readonly #mask: number;
-  /** Two cells a slot: the hash, and one more than the index of the place, 0 for none. */
-  readonly #slots: Int32Array;
-
-  constructor(places: readonly Place[]) {
-    this.#places = places;
-    const slots = 2 ** Math.ceil(Math.log2(2 * places.length + 1));
-    this.#mask = slots - 1;
-    this.#slots = new Int32Array(2 * slots);
-    for (const [index, { host, form, texts }] of places.entries()) {
-      let hash = beginHash(host, form);
-      for (const text of texts) hash = addHash(hash, hashSegment(text));
-      hash = endHash(hash);
-      let slot = hash & this.#mask;
-      while (this.#slots[2 * slot + 1] !== 0) slot = (slot + 1) & this.#mask;
-      this.#slots[2 * slot] = hash;
-      this.#slots[2 * slot + 1] = index + 1;
-    }
+  #contentOf(indices: readonly number[]): number {
+    const routes = this.#routes;
+    const sorted = indices.toSorted(
+      (a, b) => compareUnderHost(routes[a] as RouteMatch, routes[b] as RouteMatch) || a - b,
+    );
+    const cells = sorted.flatMap((index) => [index, this.#numberOfConditions(index)]);
+    if (cells[1] === 0) return cells[0] as number;
+    const list = this.lists.length;
+    this.lists.push(...cells, END_OF_LIST);
+    return LIST - list;
   }
 
-  /** @param form one that fits the path. */
-  find(host: number, form: PathForm, segments: Segments, path: string): Place | null {
-    const { texts } = form;
-    let hash = beginHash(host, form);
-    for (let index = 0; index < texts.length; index++) {
-      hash = addHash(hash, segments.hashes[texts[index] as number] as number);
-    }
-    hash = endHash(hash);
-    const slots = this.#slots;
-    let slot = hash & this.#mask;
-    for (;;) {
-      const entry = slots[2 * slot + 1] as number;
-      if (entry === 0) return null;
-      if (slots[2 * slot] === hash) {
-        const place = this.#places[entry - 1] as Place;
-        // Hashes are no secret: whoever may choose the path can find one that has the hash of another.
-        if (place.host === host && place.form === form && hasTexts(place, segments, path)) {
-          return place;
-        }
-      }
-      slot = (slot + 1) & this.#mask;
-    }
+  #numbersOf({ hosts }: RouteMatch): number[] {
+    if (hosts.length === 0) return [ANY_HOST];
+    return hosts.map((host) => this.hosts.numberOf(host));
+  }
+
+  #pathOf(match: PathMatch): PathOfRoutes {
+    return once(this.#paths, pathKey(match), () => {
+      const form = `${match.kind} ${match.segments.map(({ kind }) => kind).join(' ')}`;
+      return {
+        match,
+        form: once(this.#forms, form, () => new PathForm(this.#forms.size, match)),
+        texts: match.segments.flatMap((one) => (one.kind === 'text' ? [one.text] : [])),
+      };
+    });
+  }
+
+  /** One more than the index of a route's conditions, 0 for none. */
+  #numberOfConditions(index: number): number {
+    const route = this.#routes[index] as RouteMatch;
+    const { methods, headers, query } = route;
+    if (methods.length + headers.length + query.length === 0) return 0;
+    return once(this.#conditionNumbers, JSON.stringify([methods, headers, query]), () =>
+      this.conditions.push(new Conditions(route)),
+    );
   }
 }
 
-function hasTexts({ form, texts }: Place, segments: Segments, path: string): boolean {
-  for (let index = 0; index < texts.length; index++) {
-    if (!segments.isText(form.texts[index] as number, path, texts[index] as string)) return false;
-  }
-  return true;
-}
-
-function beginHash(host: number, { id }: PathForm): number {
-  return Math.imul(host, 0x9e37_79b1) ^ Math.imul(id + 1, 0x85eb_ca6b);
-}
-
-function addHash(hash: number, segment: number): number {
-  return Math.imul(((hash << 13) | (hash >>> 19)) ^ segment, 0xcc9e_2d51);
-}
-
-function endHash(hash: number): number {
-  return hash ^ (hash >>> 15);
+/** What a map holds under a key, made if it is not there. */
+function once<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
 }

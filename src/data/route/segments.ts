@@ -2,18 +2,16 @@
  * A path cut at its slashes, in memory that is used again for the next one; and the cutting of single pieces, for who has
  * been told what matched.
  */
+import { addToHash } from './text-hash.ts';
 
 const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;
 
-const HASH_SEED = 0x811c9dc5 | 0;
-const HASH_PRIME = 0x0100_0193;
-
-/** A segment's hash, as `Segments` makes it (FNV-1a). */
+/** A segment's hash, as `Segments` makes it. */
 export function hashSegment(text: string): number {
-  let hash = HASH_SEED;
+  let hash = 0;
   for (let index = 0; index < text.length; index++) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), HASH_PRIME);
+    hash = addToHash(hash, text.charCodeAt(index));
   }
   return hash;
 }
@@ -39,22 +37,26 @@ export class Segments {
     this.count = 0;
     if (path.charCodeAt(0) !== SLASH) return;
     const { length } = path;
+    const most = this.#most;
+    let count = 0;
     let start = 1;
-    let hash = HASH_SEED;
-    for (let position = 1; ; position++) {
+    let hash = 0;
+    for (let position = 1; count < most; position++) {
       const code = position < length ? path.charCodeAt(position) : QUESTION_MARK;
-      if (code !== SLASH && code !== QUESTION_MARK) {
-        hash = Math.imul(hash ^ code, HASH_PRIME);
+      // Nearly all of a path is lower case, and behind both: one comparison tells.
+      if (code > QUESTION_MARK || (code !== SLASH && code !== QUESTION_MARK)) {
+        hash = addToHash(hash, code);
         continue;
       }
-      this.starts[this.count] = start;
-      this.ends[this.count] = position;
-      this.hashes[this.count] = hash;
-      this.count++;
-      if (code === QUESTION_MARK || this.count === this.#most) return;
+      this.starts[count] = start;
+      this.ends[count] = position;
+      this.hashes[count] = hash;
+      count++;
+      if (code === QUESTION_MARK) break;
       start = position + 1;
-      hash = HASH_SEED;
+      hash = 0;
     }
+    this.count = count;
   }
 
   isText(index: number, path: string, text: string): boolean {

@@ -36,14 +36,21 @@ const BACKSLASH = 0x5c;
  * @returns the same string where there is nothing to do; null for a path to refuse.
  */
 export function normalPath(path: string, rules: PathRules): string | null {
-  let previous = 0;
-  let position = 0;
-  for (; position < path.length; position++) {
+  let afterSlash = -1;
+  for (let position = 0; position < path.length; position++) {
     const code = path.charCodeAt(position);
-    if (code === QUESTION_MARK) break;
-    if (code === PERCENT || code === BACKSLASH) return rewritten(path, rules);
-    if (previous === SLASH && (code === SLASH || code === DOT)) return rewritten(path, rules);
-    previous = code;
+    // Nearly all of a path is lower case, and behind everything that is looked for.
+    if (code > BACKSLASH) continue;
+    if (code === SLASH) {
+      if (position === afterSlash) return rewritten(path, rules);
+      afterSlash = position + 1;
+    } else if (code === DOT) {
+      if (position === afterSlash) return rewritten(path, rules);
+    } else if (code === PERCENT || code === BACKSLASH) {
+      return rewritten(path, rules);
+    } else if (code === QUESTION_MARK) {
+      break;
+    }
   }
   return path;
 }
