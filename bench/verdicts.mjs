@@ -30,6 +30,11 @@ function strategies(count, key, what, most, unit) {
   return { scenario: 'pick', rows: ({ backends }) => backends === count, key, what, most, unit };
 }
 
+/** @param name hosts × routes */
+function lookUps(name, key, what, most, unit) {
+  return { scenario: 'routes', rows: named(name), key, what, most, unit };
+}
+
 /** What another client feels beside a load, as a multiple of what it feels with HAProxy. */
 function secondClient(load, key, what, most) {
   const rows = (row) => row.name === 'haproxy' && row.load === load;
@@ -68,6 +73,11 @@ const TARGETS = [
   // Reading the heap's size takes a little of the heap: less than one byte a pick is none.
   strategies(100, 'bytes', '{} backends: allocated', 1, 'bytes'),
   strategies(1_000, 'flipMs', '{} backends: a flip', 1, 'ms'),
+  lookUps('1 × 10', 'ns', '{} routes', 150, 'ns'),
+  lookUps('1000 × 10', 'ns', '{} routes', 400, 'ns'),
+  ...['1 × 10', '1000 × 10'].map((name) =>
+    lookUps(name, 'bytes', '{} routes: allocated', 1, 'bytes'),
+  ),
   {
     scenario: 'tail',
     rows: named('fairlead, left alone'),

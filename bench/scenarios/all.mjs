@@ -15,6 +15,7 @@ import {
 import { idle } from './idle.mjs';
 import { latency } from './latency.mjs';
 import { pick } from './pick.mjs';
+import { routes } from './routes.mjs';
 import { tail } from './tail.mjs';
 import { threads } from './threads.mjs';
 import { http2, tlsGet, tlsNew, tlsResumed } from './tls.mjs';
@@ -39,6 +40,7 @@ export const SCENARIOS = [
   backends3,
   backends100,
   pick,
+  routes,
   tail,
   latency,
   changes,
