@@ -87,7 +87,8 @@ function takersOf(
     for (const method of route.methods.length === 0 ? ANY_METHOD : route.methods) {
       const taker = rivals.find((rival) => {
         const other = routes[rival] as RouteMatch;
-        const order = compareUnderHost(other, route) || rival - index;
+        // Their paths are the same.
+        const order = countConditions(route) - countConditions(other) || rival - index;
         return order < 0 && takes(other, route, method);
       });
       if (taker === undefined) return null;

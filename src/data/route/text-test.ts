@@ -138,8 +138,9 @@ function isAt(start: number, part: Uint8Array): boolean {
 }
 
 function has(part: Uint8Array): boolean {
-  if (part.length === 0) return true;
-  // Behind the text lies what was there before.
-  const at = bytes.indexOf(part);
-  return at !== -1 && at + part.length <= length;
+  // Not by `indexOf`: behind the text lies what was there before, any amount of it.
+  for (let start = 0; start + part.length <= length; start++) {
+    if (isAt(start, part)) return true;
+  }
+  return false;
 }
