@@ -9,7 +9,7 @@ const LIMITS = { requestLineBytes: 1_000, headBytes: 4_000, fields: 20, isLenien
 /** A response that is read by nobody, and the parsers that are lent to it. */
 function response() {
   const lent = new Set<HeadParser>();
-  const connection = {} as BackendConnection;
+  const connection = { backend: { headLimits: LIMITS } } as BackendConnection;
   const it = new Http1Response(connection, {
     borrowResponseParser: () => {
       const parser = new HeadParser('response', LIMITS);

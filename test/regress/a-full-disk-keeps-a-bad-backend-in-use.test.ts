@@ -88,7 +88,9 @@ describe('what is not kept', () => {
       kept: false,
     });
     const file = JSON.parse(await readFile(stateFile, 'utf8')) as object;
-    expect(file).toMatchObject({ added: [], configured: [{ url: ONE, weight: 9 }, { url: TWO }] });
+    expect(file).toMatchObject({
+      pools: { default: { added: [], configured: [{ url: ONE, weight: 9 }, { url: TWO }] } },
+    });
     expect(JSON.stringify(file)).not.toMatch(/disabled|random-two|127\.0\.0\.1:3/);
 
     const again = await restarted(the, stateFile);
@@ -147,10 +149,10 @@ describe('what is not kept', () => {
       { id: 2, url: THREE },
       { id: 3, url: four },
     ]);
-    const { configured } = JSON.parse(await readFile(stateFile, 'utf8')) as {
-      configured: { id: number; url: string }[];
+    const { pools } = JSON.parse(await readFile(stateFile, 'utf8')) as {
+      pools: { default: { configured: { id: number; url: string }[] } };
     };
-    expect(idsOf(configured)).toEqual(idsOf(shown));
+    expect(idsOf(pools.default.configured)).toEqual(idsOf(shown));
   });
 });
 

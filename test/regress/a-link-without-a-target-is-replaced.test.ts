@@ -22,7 +22,7 @@ test('it is written through, over several links, from whichever folder they lead
   expect(await readlink(stateFile)).toBe('data/inner.json');
   expect(await readlink(join(at, 'volume', 'inner.json'))).toBe('real.json');
   expect(JSON.parse(await readFile(join(at, 'volume', 'real.json'), 'utf8'))).toMatchObject({
-    configured: [{ weight: 3 }],
+    pools: { default: { configured: [{ weight: 3 }] } },
   });
 
   expect(await clearStateFile(stateFile)).toBe(true);

@@ -45,7 +45,7 @@ test('the second one says so, and runs without writing; one that was killed leav
   expect(await weigh(first, 7)).toBe(200);
   expect(await weigh(second, 8)).toBe(200);
   expect(JSON.parse(await readFile(stateFile, 'utf8'))).toMatchObject({
-    configured: [{ weight: 7 }],
+    pools: { default: { configured: [{ weight: 7 }] } },
   });
   await second.stop();
 
@@ -57,7 +57,7 @@ test('the second one says so, and runs without writing; one that was killed leav
   expect(await third.stop()).toBe(0);
   expect(await readdir(cwd)).toEqual(['state.json']);
   expect(JSON.parse(await readFile(stateFile, 'utf8'))).toMatchObject({
-    configured: [{ weight: 9 }],
+    pools: { default: { configured: [{ weight: 9 }] } },
   });
 });
 
