@@ -38,8 +38,12 @@ export interface DeadRoute {
   readonly isSame: boolean;
 }
 
+/** Enough for a thousand routes under one host and path. It takes less than a second. */
+const MOST_COMPARISONS = 1_000_000;
+
 /**
- * The routes that can never match, in their order.
+ * The routes that can never match, in their order. Where there are so many for one host and path that it would take long to
+ * compare them all, only what is found in a certain time: nobody wrote them by hand.
  *
  * Only a route for the same host and the same path can take another's requests for good: whatever is less specific comes
  * later, and whatever is more specific is for fewer requests. The requests of a route with several hosts or methods may be
@@ -55,8 +59,10 @@ export function deadRoutes(routes: readonly RouteMatch[]): DeadRoute[] {
     }
   }
   const dead: DeadRoute[] = [];
+  let comparisons = 0;
+  const isOver = (): boolean => ++comparisons > MOST_COMPARISONS;
   for (const [index, route] of routes.entries()) {
-    const takers = takersOf(index, route, (key) => rivals.get(key) ?? [], routes);
+    const takers = takersOf(index, route, (key) => rivals.get(key) ?? [], routes, isOver);
     if (takers === null) continue;
     const takenBy = [...takers].toSorted((a, b) => a - b);
     const isSame = takenBy.length === 1 && isSameMatch(route, routes[takenBy[0] as number]);
@@ -80,12 +86,15 @@ function takersOf(
   route: RouteMatch,
   rivalsAt: (key: string) => readonly number[],
   routes: readonly RouteMatch[],
+  isOver: () => boolean,
 ): Set<number> | null {
   const takers = new Set<number>();
   for (const key of keysOf(route)) {
     const rivals = rivalsAt(key);
     for (const method of route.methods.length === 0 ? ANY_METHOD : route.methods) {
+      if (isOver()) return null;
       const taker = rivals.find((rival) => {
+        if (isOver()) return false;
         const other = routes[rival] as RouteMatch;
         // Their paths are the same.
         const order = countConditions(route) - countConditions(other) || rival - index;
