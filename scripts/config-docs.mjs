@@ -6,6 +6,7 @@
  * the code that reads them. Only the grouping, the examples and a few remarks are written here.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 
 const root = new URL('../', import.meta.url);
 const target = new URL('docs/configuration.md', root);
@@ -87,6 +88,27 @@ of a request each one governs.`,
 max_requests: 200
 queue: { size: 500, timeout: 2s }
 rate_limit: { rate: 100, burst: 20, by: header, name: X-Api-Key }`,
+  },
+  {
+    title: 'Pools and routes',
+    keys: ['pools', 'routes'],
+    example: `pools:
+  web:
+    backends: [http://localhost:3001, http://localhost:3002]
+    sticky: { by: cookie }
+  api:
+    strategy: least-connections
+    backends: [http://localhost:4001, http://localhost:4002]
+    health_check: { path: /healthz, frequency: 5s }
+    timeouts: { total: 5s }
+routes:
+  - { host: api.example.com, pool: api }
+  - { host: [example.com, "*.example.com"], path: /api/v2/, method: [GET, POST], pool: api }
+  - { headers: { x-beta: true }, query: { preview: { prefix: "2" } }, pool: web }
+  - { path: /, pool: web }`,
+    text: `All of the above is about the pool \`default\`, which gets every request. With \`pools\` there are more of them, and
+\`routes\` say which requests are for which. What stands at the top level is then for what no route is for: with
+\`backends\` at the top level, or \`pools.default\`, all else goes to the pool \`default\`; without, it is answered 404.`,
   },
   {
     title: 'Forwarding',
@@ -174,6 +196,16 @@ const REMARKS = {
     'Counted over all data threads. Not more than `max_connections`: each request has a connection of its own.',
   request_timeout: 'Different values for two of the names contradict each other: that is an error.',
   host_header: 'The backend’s own is the host and port of its URL.',
+  pools:
+    'A name has 1 to 64 of `a-z`, `0-9`, `_` and `-`, and begins with a letter or a digit. The pool `default` is either what ' +
+    'stands at the top level, or `pools.default`: both is an error. A backend may be in several pools; each checks it for ' +
+    'itself. `check` says which pool is used by no route.',
+  routes:
+    'The most specific route is taken, in whatever order they stand: first by host (a name before `*.`, the longer `*.` before ' +
+    'the shorter, any host last), then by path (`=` before a prefix, more segments before fewer, a segment that is written ' +
+    'out before a `:name`), then by how many conditions it has (the list of methods is one, each header field and each ' +
+    'parameter is one), and where all of this is equal the first in the list. If its conditions do not hold, the next ' +
+    'one is tried. Two routes for the same requests are an error, and `check` says which route can never match.',
   trusted_proxies:
     'From any other peer these fields are dropped and written anew: see [request.md](request.md#forwarding).',
   admin: 'An address that is not loopback is refused without a token.',
@@ -205,6 +237,13 @@ const TEXTS = {
   access_log: '`true`, `false`, or a path',
   state_file: 'path, or `false`',
   $schema: 'URL or path',
+  routes: 'list of mappings',
+  'routes[].host': 'host, or a list',
+  'routes[].path': 'path',
+  'routes[].method': 'method, or a list',
+  'routes[].headers': 'mapping of names to `true`, a text, or `{ prefix, suffix, contains }`',
+  'routes[].query': 'mapping of names to `true`, a text, or `{ prefix, suffix, contains }`',
+  'routes[].pool': 'name of a pool',
 };
 
 /** Names that are not FAIRLEAD_ and a key. What they set is asked of the code. */
@@ -374,12 +413,49 @@ function entry(key) {
   const byDefault = describeOwnDefault(node);
   const kind = [`Value: ${value}.`, byDefault, waysToSet(key)].filter(Boolean).join(' ');
   const parts = [`### ${code(key)}`, wrap(about), wrap(kind)];
-  if (mapping !== undefined) parts.push(tableOf(mapping, key));
+  const named = mapping?.additionalProperties;
+  if (named) parts.push(...pooled(named, `${key}.*`));
+  else if (mapping !== undefined) parts.push(tableOf(mapping, key));
   const item = node.items && mappingOf(node.items);
   if (item !== undefined) {
-    parts.push(`An item is a URL, or a mapping:`, tableOf(item, `${key}[]`));
+    const what = node.items === item ? 'An item is a mapping:' : 'An item is a URL, or a mapping:';
+    parts.push(what, tableOf(item, `${key}[]`));
   }
   return parts.join('\n\n');
+}
+
+/** What a pool takes: the same as at the top level, for the most part, and then it is said there. */
+function pooled(pool, path) {
+  const rows = Object.entries(pool.properties).map(([key, node]) => {
+    const same = schema.properties[key];
+    const of = same === undefined ? shortForms(key, node) : differences(key, node, same);
+    return `| ${code(`${path}.${key}`)} | ${escapeCell(of)} |`;
+  });
+  return ['Below the name of a pool:', ['| key | what it is |', '|---|---|', ...rows].join('\n')];
+}
+
+/** A mapping whose keys stand at the top level each by itself. */
+function shortForms(key, node) {
+  const names = Object.keys(node.properties).map((name) => {
+    const top = `${key}_${name}`;
+    if (!isDeepStrictEqual(node.properties[name], schema.properties[top])) {
+      throw new Error(`pools: ${key}.${name} is not what ${top} is`);
+    }
+    return `${code(name)} ([${top}](#${top}))`;
+  });
+  return `A mapping, for what is a key each at the top level: ${names.join(', ')}.`;
+}
+
+function differences(key, node, same) {
+  const link = `As [${key}](#${key}) at the top level`;
+  if (isDeepStrictEqual(node, same)) return `${link}.`;
+  const [own, there] = [mappingOf(node).properties, mappingOf(same).properties];
+  const kept = Object.keys(own);
+  const other = kept.filter((name) => !isDeepStrictEqual(own[name], there[name]));
+  const parts = kept.length < Object.keys(there).length ? [`: ${kept.map(code).join(', ')}`] : [];
+  for (const name of other)
+    parts.push(`; ${code(name)} is ${describeDefault(own[name])} by default`);
+  return `${link}${parts.join('')}.`;
 }
 
 /** Lines of at most 120 characters; code spans are not broken. */

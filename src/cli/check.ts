@@ -1,4 +1,5 @@
 /** `fairlead check`: everything that is wrong with a config, or one line that says that it is fine. */
+import { isLeftOut } from '../config/effective-route.ts';
 import type { Settings } from '../config/settings.ts';
 import { EXIT_FINE } from './exit.ts';
 import { describeSettingFlags } from './settings-flags.ts';
@@ -24,14 +25,19 @@ export function runCheck(args: readonly string[]): Promise<number> {
   );
 }
 
-function summary({ pools, port, admin, tls, configFile }: Settings): string {
+function summary({ pools, routes, port, admin, tls, configFile }: Settings): string {
   const [{ strategy }] = pools;
   const backends = pools.reduce((sum, pool) => sum + pool.backends.length, 0);
+  const isShort = pools.length === 1 && routes.every(isLeftOut);
   return [
-    `${backends} ${backends === 1 ? 'backend' : 'backends'}`,
-    pools.length === 1 ? strategy : `${pools.length} pools`,
+    count(backends, 'backend'),
+    ...(isShort ? [strategy] : [count(pools.length, 'pool'), count(routes.length, 'route')]),
     `port ${port}${tls === undefined ? '' : ' (TLS)'}`,
     `admin port ${admin.port}`,
     configFile === undefined ? 'no config file' : `config file ${configFile}`,
   ].join(', ');
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

@@ -1,6 +1,7 @@
 /** What a policy knows a request by, from its `by` and `name`. */
-import type { MergedConfig } from './merge.ts';
+
 import { type Report, whereIs } from './policy-report.ts';
+import type { PoolView } from './pool-view.ts';
 import type { PoolSettings } from './settings.ts';
 
 type KeyBy = PoolSettings['hashKey']['by'];
@@ -14,17 +15,17 @@ const NAMES: Readonly<Record<Exclude<KeyBy, 'ip' | 'path'>, readonly [string, Re
 };
 
 export function compileKey(
-  merged: MergedConfig,
+  view: PoolView,
   report: Report,
   section: 'hash' | 'sticky' | 'rate_limit',
   { by, name }: { readonly by: KeyBy; readonly name?: string | undefined },
   option: 'name' | 'cookie' = 'name',
 ): PoolSettings['hashKey'] {
   const path = [section, option] as const;
-  if (!merged.isSound(section)) return { by, name: '' };
+  if (!view.isSound(section)) return { by, name: '' };
   if (by === 'ip' || by === 'path') {
     if (name !== undefined) {
-      const where = whereIs(merged, [section, 'by']);
+      const where = whereIs(view, [section, 'by']);
       report.problem(path, `has no meaning by ${by}${where}: leave it out`);
     }
     return { by, name: '' };

@@ -1,13 +1,12 @@
 /**
- * From the policies of a merged configuration to those of `Settings`: names that a key needs, options that can never
+ * From the policies of a view configuration to those of `Settings`: names that a key needs, options that can never
  * take effect beside others (errors), and those that have none at the moment (notes).
  */
 import { compileKey } from './compile-key.ts';
 import { compileSticky } from './compile-sticky.ts';
 import { formatDuration } from './duration.ts';
-import type { MergedConfig } from './merge.ts';
 import { type Path, type Report, whereIs } from './policy-report.ts';
-import type { Problem } from './problem.ts';
+import type { PoolView } from './pool-view.ts';
 import type { BreakerSettings, OutlierSettings, PoolSettings } from './settings.ts';
 
 export type PolicySettings = Pick<
@@ -40,44 +39,28 @@ export const RETRIES_OFF: PoolSettings['retries'] = {
   nonIdempotent: false,
 };
 
-export function compilePolicies(merged: MergedConfig): {
-  readonly policies: PolicySettings;
-  readonly problems: readonly Problem[];
-  readonly notes: readonly string[];
-} {
-  const problems: Problem[] = [];
-  const notes: string[] = [];
-  const report: Report = {
-    problem: (path, message, at = path) =>
-      problems.push({
-        ...merged.placeOf(at, at === path ? 'value' : 'key'),
-        path: path.join('.'),
-        message,
-      }),
-    note: (text) => notes.push(text),
-  };
-  const { config } = merged;
-  const policies = {
+export function compilePolicies(view: PoolView, report: Report): PolicySettings {
+  const { config } = view;
+  return {
     maxConnections: config.max_connections,
-    maxRequests: compileMaxRequests(merged, report),
-    hashKey: compileHash(merged, report),
-    sticky: compileSticky(merged, report),
-    retries: compileRetries(merged, report),
-    queue: compileQueue(merged, report),
-    rateLimit: compileRateLimit(merged, report),
-    outlier: compileOutlier(merged, report),
-    breaker: compileBreaker(merged),
+    maxRequests: compileMaxRequests(view, report),
+    hashKey: compileHash(view, report),
+    sticky: compileSticky(view, report),
+    retries: compileRetries(view, report),
+    queue: compileQueue(view, report),
+    rateLimit: compileRateLimit(view, report),
+    outlier: compileOutlier(view, report),
+    breaker: compileBreaker(view),
     slowStartMs: config.slow_start,
     panicThresholdPercent: config.panic_threshold_percent,
   };
-  return { policies, problems, notes };
 }
 
-function compileMaxRequests(merged: MergedConfig, report: Report): number {
-  const { max_requests: requests, max_connections: connections } = merged.config;
-  const areSound = merged.isSound('max_requests') && merged.isSound('max_connections');
+function compileMaxRequests(view: PoolView, report: Report): number {
+  const { max_requests: requests, max_connections: connections } = view.config;
+  const areSound = view.isSound('max_requests') && view.isSound('max_connections');
   if (connections > 0 && requests > connections && areSound) {
-    const other = `max_connections, which is ${connections}${whereIs(merged, ['max_connections'])}`;
+    const other = `max_connections, which is ${connections}${whereIs(view, ['max_connections'])}`;
     report.problem(
       ['max_requests'],
       `must not be more than ${other}: each request has a connection of its own`,
@@ -86,31 +69,31 @@ function compileMaxRequests(merged: MergedConfig, report: Report): number {
   return requests;
 }
 
-function compileHash(merged: MergedConfig, report: Report): PoolSettings['hashKey'] {
-  const { hash, strategy } = merged.config;
-  const key = compileKey(merged, report, 'hash', hash);
+function compileHash(view: PoolView, report: Report): PoolSettings['hashKey'] {
+  const { hash, strategy } = view.config;
+  const key = compileKey(view, report, 'hash', hash);
   // By address is the default, which a printed config spells out.
-  if (key.by !== 'ip' && merged.isSound('strategy') && strategy !== 'consistent-hash') {
+  if (key.by !== 'ip' && view.isSound('strategy') && strategy !== 'consistent-hash') {
     report.note(`hash has no effect while the strategy is ${strategy}`);
   }
   return key;
 }
 
-function compileRetries(merged: MergedConfig, report: Report): PoolSettings['retries'] {
-  const { retries } = merged.config;
-  if (retries === false || !merged.isSound('retries')) return RETRIES_OFF;
+function compileRetries(view: PoolView, report: Report): PoolSettings['retries'] {
+  const { retries } = view.config;
+  if (retries === false || !view.isSound('retries')) return RETRIES_OFF;
   const { attempts, per_try_timeout: perTryMs, hedge_after: hedgeMs } = retries;
-  mustBeShorter(merged, report, ['retries', 'per_try_timeout'], perTryMs, ...WHOLE);
-  mustBeShorter(merged, report, ['retries', 'hedge_after'], hedgeMs, PER_TRY, ...WHOLE);
+  mustBeShorter(view, report, ['retries', 'per_try_timeout'], perTryMs, ...WHOLE);
+  mustBeShorter(view, report, ['retries', 'hedge_after'], hedgeMs, PER_TRY, ...WHOLE);
   if (attempts === 1) {
     if (hedgeMs > 0) {
-      const where = whereIs(merged, ['retries', 'attempts']);
+      const where = whereIs(view, ['retries', 'attempts']);
       report.problem(
         ['retries', 'hedge_after'],
         `needs a second attempt, but retries.attempts is 1${where}`,
       );
     }
-    for (const key of MEANT_FOR_RETRIES.filter((one) => merged.isGiven(['retries', one]))) {
+    for (const key of MEANT_FOR_RETRIES.filter((one) => view.isGiven(['retries', one]))) {
       report.note(`retries.${key} has no effect while retries.attempts is 1`);
     }
   }
@@ -134,8 +117,8 @@ const MEANT_FOR_RETRIES = [
   'non_idempotent',
 ] as const;
 
-function compileQueue(merged: MergedConfig, report: Report): PoolSettings['queue'] {
-  const { config, isGiven, isSound } = merged;
+function compileQueue(view: PoolView, report: Report): PoolSettings['queue'] {
+  const { config, isGiven, isSound } = view;
   const { queue, max_connections: maxConnections, max_requests: maxRequests } = config;
   if (queue === false) return QUEUE_OFF;
   const { total } = config.timeouts;
@@ -144,7 +127,7 @@ function compileQueue(merged: MergedConfig, report: Report): PoolSettings['queue
     report.note('queue.timeout has no effect beside timeouts.total, which is no longer');
   }
   // A half-open breaker lets only a few requests through: those that are too many wait as well.
-  const isUnbounded = maxConnections === 0 && maxRequests === 0 && compileBreaker(merged) === null;
+  const isUnbounded = maxConnections === 0 && maxRequests === 0 && compileBreaker(view) === null;
   if (isUnbounded && isSound('max_connections') && isSound('max_requests')) {
     report.note(
       'queue has no effect without max_connections, max_requests or circuit_breaker: no backend is ever full',
@@ -153,10 +136,10 @@ function compileQueue(merged: MergedConfig, report: Report): PoolSettings['queue
   return { size: queue.size, timeoutMs: queue.timeout };
 }
 
-function compileRateLimit(merged: MergedConfig, report: Report): PoolSettings['rateLimit'] {
-  const { rate_limit: limit } = merged.config;
-  if (limit === false || !merged.isSound('rate_limit')) return null;
-  const key = compileKey(merged, report, 'rate_limit', limit);
+function compileRateLimit(view: PoolView, report: Report): PoolSettings['rateLimit'] {
+  const { rate_limit: limit } = view.config;
+  if (limit === false || !view.isSound('rate_limit')) return null;
+  const key = compileKey(view, report, 'rate_limit', limit);
   const { rate, per: perMs } = limit;
   if (rate === undefined) {
     report.problem(['rate_limit', 'rate'], 'is missing: how many requests?', ['rate_limit']);
@@ -165,15 +148,15 @@ function compileRateLimit(merged: MergedConfig, report: Report): PoolSettings['r
   return { key, rate, perMs, burst: limit.burst ?? rate };
 }
 
-function compileOutlier(merged: MergedConfig, report: Report): OutlierSettings | null {
-  const { outlier_detection: outlier } = merged.config;
+function compileOutlier(view: PoolView, report: Report): OutlierSettings | null {
+  const { outlier_detection: outlier } = view.config;
   // `true` was settled as a mapping.
-  if (typeof outlier === 'boolean' || !outlier.enabled || !merged.isSound('outlier_detection')) {
+  if (typeof outlier === 'boolean' || !outlier.enabled || !view.isSound('outlier_detection')) {
     return null;
   }
   const { base_ejection: baseEjectionMs, max_ejection: maxEjectionMs } = outlier;
   if (maxEjectionMs < baseEjectionMs) {
-    const key = merged.isGiven(['outlier_detection', 'max_ejection'])
+    const key = view.isGiven(['outlier_detection', 'max_ejection'])
       ? 'max_ejection'
       : 'base_ejection';
     const [relation, other, otherMs] =
@@ -183,20 +166,20 @@ function compileOutlier(merged: MergedConfig, report: Report): OutlierSettings |
     const path = ['outlier_detection', other] as const;
     report.problem(
       ['outlier_detection', key],
-      `must not be ${relation} than ${other}, which is ${formatDuration(otherMs)}${whereIs(merged, path)}`,
+      `must not be ${relation} than ${other}, which is ${formatDuration(otherMs)}${whereIs(view, path)}`,
     );
   }
   mustBeShorter(
-    merged,
+    view,
     report,
     ['outlier_detection', 'slow_call'],
     outlier.slow_call,
     PER_TRY,
     ...WHOLE,
   );
-  const { retries } = merged.config;
+  const { retries } = view.config;
   const hedgeMs = retries === false ? 0 : retries.hedge_after;
-  if (hedgeMs > 0 && outlier.slow_call > hedgeMs && merged.isSound('retries')) {
+  if (hedgeMs > 0 && outlier.slow_call > hedgeMs && view.isSound('retries')) {
     report.note(
       'outlier_detection.slow_call is longer than retries.hedge_after: where a hedge answers in between, the slow call is not seen',
     );
@@ -225,7 +208,7 @@ function compileOutlier(merged: MergedConfig, report: Report): OutlierSettings |
   };
 }
 
-function compileBreaker({ config }: MergedConfig): BreakerSettings | null {
+function compileBreaker({ config }: PoolView): BreakerSettings | null {
   const { circuit_breaker: breaker } = config;
   if (typeof breaker === 'boolean' || !breaker.enabled) return null;
   return {
@@ -246,22 +229,22 @@ type Timeout = typeof PER_TRY | (typeof WHOLE)[number];
 
 /** What ends an attempt, or the whole request: what only comes later never comes. 0 is off. */
 function mustBeShorter(
-  merged: MergedConfig,
+  view: PoolView,
   report: Report,
   path: Path,
   ms: number,
   ...limits: readonly Timeout[]
 ): void {
-  const { timeouts, retries } = merged.config;
-  if (!['timeouts', 'request_timeout', 'backend_timeout'].every(merged.isSound)) return;
+  const { timeouts, retries } = view.config;
+  if (!['timeouts', 'request_timeout', 'backend_timeout'].every(view.isSound)) return;
   for (const limit of limits) {
     const [section, key] = limit;
     let limitMs = 0;
     if (section === 'timeouts') limitMs = timeouts[key];
-    else if (retries !== false && merged.isSound('retries')) limitMs = retries[key];
+    else if (retries !== false && view.isSound('retries')) limitMs = retries[key];
     if (limitMs === 0 || ms < limitMs) continue;
     const other = `${limit.join('.')}, which is ${formatDuration(limitMs)}`;
-    report.problem(path, `must be shorter than ${other}${whereIs(merged, limit)}`);
+    report.problem(path, `must be shorter than ${other}${whereIs(view, limit)}`);
     return;
   }
 }

@@ -1,13 +1,14 @@
-/** `sticky`, from the merged configuration to `Settings`: what goes with which `by`, and which cookies clients would refuse. */
+/** `sticky`, from the view configuration to `Settings`: what goes with which `by`, and which cookies clients would refuse. */
 import type { SessionCookie } from '../snapshot/snapshot.ts';
 import { compileKey } from './compile-key.ts';
-import type { MergedConfig } from './merge.ts';
 import type { Path, Report } from './policy-report.ts';
-import type { PoolSettings } from './settings.ts';
-import { speaksTls } from './tls-files.ts';
+import type { PoolView } from './pool-view.ts';
+import { DEFAULT_POOL, type PoolSettings } from './settings.ts';
 
-/** The session cookie is called so unless told otherwise. */
-const COOKIE_NAME = 'fairlead';
+/** The session cookie is called so unless told otherwise. Two pools under one host must not erase each other's. */
+function defaultCookieName(pool: string): string {
+  return pool === DEFAULT_POOL ? 'fairlead' : `fairlead-${pool}`;
+}
 
 const COOKIE_IS_LEARNED = 'is for by: learn; the cookie that Fairlead sets is named by sticky.name';
 
@@ -20,11 +21,11 @@ const OF_THE_COOKIE = [
   ['path', 'it is an attribute of the cookie'],
 ] as const;
 
-export function compileSticky(merged: MergedConfig, report: Report): PoolSettings['sticky'] {
-  const { sticky, sticky_session_ttl: ttlMs } = merged.config;
-  if (!merged.isSound('sticky') || !merged.isSound('enable_sticky_sessions')) return null;
+export function compileSticky(view: PoolView, report: Report): PoolSettings['sticky'] {
+  const { sticky, sticky_session_ttl: ttlMs } = view.config;
+  if (!view.isSound('sticky') || !view.isSound('enable_sticky_sessions')) return null;
   if (sticky === false) {
-    if (merged.isGiven(['sticky_session_ttl'])) {
+    if (view.isGiven(['sticky_session_ttl'])) {
       report.note('sticky_session_ttl has no effect while enable_sticky_sessions is false');
     }
     return null;
@@ -40,8 +41,11 @@ export function compileSticky(merged: MergedConfig, report: Report): PoolSetting
     return null;
   }
   if (by === 'cookie') {
-    const key = compileKey(merged, report, 'sticky', { by, name: sticky.name ?? COOKIE_NAME });
-    const cookie = compileCookie(merged, report, key.name, sticky);
+    const key = compileKey(view, report, 'sticky', {
+      by,
+      name: sticky.name ?? defaultCookieName(view.name),
+    });
+    const cookie = compileCookie(view, report, key.name, sticky);
     return { key, ttlMs, secret, cookie, learns: null };
   }
   for (const [option, what] of OF_THE_COOKIE) {
@@ -49,16 +53,16 @@ export function compileSticky(merged: MergedConfig, report: Report): PoolSetting
     report.problem(['sticky', option], `has no meaning by ${by}: ${what}`);
   }
   if (by === 'learn' || by === 'socket.io') {
-    const key = compileLearned(merged, report, by, sticky);
+    const key = compileLearned(view, report, by, sticky);
     return { key, ttlMs, secret, cookie: null, learns: by === 'learn' ? 'cookie' : by };
   }
-  const key = compileKey(merged, report, 'sticky', { by, name: sticky.name });
+  const key = compileKey(view, report, 'sticky', { by, name: sticky.name });
   return { key, ttlMs, secret, cookie: null, learns: null };
 }
 
 /** What requests are known by once the answers have said it. */
 function compileLearned(
-  merged: MergedConfig,
+  view: PoolView,
   report: Report,
   by: 'learn' | 'socket.io',
   { name, cookie }: { readonly name?: string | undefined; readonly cookie?: string | undefined },
@@ -68,7 +72,7 @@ function compileLearned(
     report.problem(['sticky', 'name'], `has no meaning by ${by}: ${instead}`);
   }
   if (by === 'socket.io') return { by: 'query', name: 'sid' };
-  return compileKey(merged, report, 'sticky', { by: 'cookie', name: cookie }, 'cookie');
+  return compileKey(view, report, 'sticky', { by: 'cookie', name: cookie }, 'cookie');
 }
 
 interface CookieOptions {
@@ -79,7 +83,7 @@ interface CookieOptions {
 }
 
 function compileCookie(
-  merged: MergedConfig,
+  view: PoolView,
   report: Report,
   name: string,
   { same_site: sameSite = 'lax', secure = 'auto', domain = '', path = '/' }: CookieOptions,
@@ -88,13 +92,7 @@ function compileCookie(
   const isHost = /^__Host-/i.test(name);
   // Draft RFC 6265bis §4.1.3: clients refuse a cookie that does not keep what its name promises.
   if (isHost || /^__Secure-/i.test(name)) {
-    mustBeSecure(
-      merged,
-      report,
-      cookie,
-      ['sticky', 'name'],
-      'clients take a cookie of such a name',
-    );
+    mustBeSecure(view, report, cookie, ['sticky', 'name'], 'clients take a cookie of such a name');
   }
   if (isHost && domain !== '') {
     report.problem(
@@ -107,23 +105,22 @@ function compileCookie(
   }
   // And §5.7: SameSite=None is for secure cookies only.
   if (sameSite === 'none') {
-    mustBeSecure(merged, report, cookie, ['sticky', 'same_site'], 'clients take none');
+    mustBeSecure(view, report, cookie, ['sticky', 'same_site'], 'clients take none');
   }
   return cookie;
 }
 
 function mustBeSecure(
-  merged: MergedConfig,
+  view: PoolView,
   report: Report,
   { secure }: SessionCookie,
   path: Path,
   what: string,
 ): void {
-  const { ssl, trusted_proxies: proxies } = merged.config;
   if (secure === true) return;
   if (secure === false) {
     report.problem(path, `needs sticky.secure, which is false: ${what} only with Secure`);
-  } else if (merged.isSound('ssl') && !speaksTls(ssl) && proxies.length === 0) {
+  } else if (!view.mayBeAskedByTls) {
     report.problem(
       path,
       `needs TLS (ssl.enabled, or trusted_proxies that speak it), or sticky.secure: true: ${what} only with Secure`,

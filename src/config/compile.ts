@@ -1,21 +1,14 @@
 /** From a merged configuration to `Settings`: what depends on several keys, on where a value stands, or on other files. */
 import path from 'node:path';
-import { compilePolicies } from './compile-policies.ts';
-import { formatDuration } from './duration.ts';
+import { compilePools } from './compile-pools.ts';
+import { compileRoutes } from './compile-routes.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
-import { describeOwnAddress, OwnMachine } from './own-address.ts';
+import { formOfDefault } from './pool-view.ts';
 import { formatPlace, type Problem } from './problem.ts';
-import {
-  type BackendSettings,
-  DEFAULT_POOL,
-  type PoolSettings,
-  type Settings,
-} from './settings.ts';
+import type { Settings } from './settings.ts';
 import { readTlsFiles, speaksTls } from './tls-files.ts';
 
-const DEFAULT_DOWN_INTERVAL_MS = 1000;
-const DEFAULT_CHECK_TIMEOUT_MS = 5000;
 const STATE_FILE_NAME = 'fairlead.state.json';
 
 export interface CompileContext {
@@ -55,57 +48,21 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       hint: 'set admin.token or FAIRLEAD_ADMIN_TOKEN',
     });
   }
-  problems.push(...duplicateBackends(merged), ...ownBackends(merged));
-  notes.push(
-    ...notesOnBackends(config.backends),
-    ...notesOnTimeouts(merged),
-    ...notesOnChecks(merged),
-  );
-  const { policies, ...found } = compilePolicies(merged);
-  problems.push(...found.problems);
-  notes.push(...found.notes);
+  const pools = compilePools(merged, problems, notes);
+  const routes = compileRoutes(merged, pools, problems, notes);
   const tls = merged.isSound('ssl') ? compileTls(merged, resolve, problems, notes) : undefined;
 
-  const frequencyMs = config.health_check_frequency;
-  const method =
-    config.health_check_method ?? (merged.isGiven(['health_check_path']) ? 'http' : 'auto');
   const { access_log: accessLog, access_log_format: format } = config;
   const { timeouts, limits } = config;
-  const pool: PoolSettings = {
-    name: DEFAULT_POOL,
-    strategy: config.strategy,
-    backends: config.backends satisfies readonly BackendSettings[],
-    ...policies,
-    healthCheck: {
-      method,
-      path: config.health_check_path,
-      intervalMs: frequencyMs,
-      downIntervalMs:
-        config.health_check_down_frequency ?? Math.min(frequencyMs, DEFAULT_DOWN_INTERVAL_MS),
-      timeoutMs: config.health_check_timeout ?? Math.min(DEFAULT_CHECK_TIMEOUT_MS, frequencyMs),
-      isLenient: config.lenient_responses,
-      rise: config.health_check_rise,
-      fall: config.health_check_fall,
-    },
-    timeouts: {
-      connectMs: timeouts.connect,
-      responseMs: timeouts.response,
-      idleMs: timeouts.idle,
-      backendKeepAliveMs: timeouts.backend_keep_alive,
-      backendMaxAgeMs: timeouts.backend_max_age,
-      tunnelMs: timeouts.tunnel,
-      totalMs: timeouts.total,
-    },
-    hasLenientResponses: config.lenient_responses,
-    hostHeader: config.host_header,
-  };
   const settings: Settings = {
     host: config.host,
     port: config.port,
     admin: { host: config.admin.host, port: config.admin_port, token: config.admin.token },
     threads: config.threads,
     tls,
-    pools: [pool],
+    pools,
+    defaultForm: formOfDefault(merged),
+    routes,
     timeouts: { headMs: timeouts.head, idleMs: timeouts.idle, keepAliveMs: timeouts.keep_alive },
     drainMs: timeouts.drain,
     limits: {
@@ -183,66 +140,6 @@ function contradictingLimits({ config, placeOf, isGiven, isSound }: MergedConfig
     );
   }
   return problems;
-}
-
-/** Backends that all stand back are used all the same, as far as they can be; but it may be a slip. */
-function notesOnBackends(backends: readonly BackendSettings[]): string[] {
-  if (backends.length === 0) return [];
-  const notes: string[] = [];
-  if (backends.every(({ isBackup }) => isBackup)) {
-    notes.push('every backend is a backup: they are used as if none was');
-  }
-  if (backends.every(({ weight }) => weight === 0)) {
-    notes.push('every backend has the weight 0: only clients with a sticky session are served');
-  }
-  return notes;
-}
-
-function notesOnTimeouts({ config, isGiven, isSound }: MergedConfig): string[] {
-  const { response, total } = config.timeouts;
-  if (!isSound('timeouts') || total === 0 || response < total) return [];
-  if (!isGiven(['timeouts', 'response'])) return [];
-  return ['timeouts.response has no effect beside timeouts.total, which is no longer'];
-}
-
-function notesOnChecks({ config, isSound }: MergedConfig): string[] {
-  const { health_check_frequency: upMs, health_check_down_frequency: downMs = 0 } = config;
-  if (downMs <= upMs || !isSound('health_check_frequency')) return [];
-  if (!isSound('health_check_down_frequency')) return [];
-  return [
-    `health_check_down_frequency is longer than health_check_frequency, which is ${formatDuration(upMs)}: what is down is checked less often than what is up, and comes back late`,
-  ];
-}
-
-function duplicateBackends({ config, placeOf }: MergedConfig): Problem[] {
-  const problems: Problem[] = [];
-  const firstWith = new Map<string, number>();
-  for (const [index, { url }] of config.backends.entries()) {
-    const first = firstWith.get(url);
-    if (first === undefined) {
-      firstWith.set(url, index);
-      continue;
-    }
-    const where = formatPlace(placeOf(['backends', first]));
-    problems.push({
-      ...placeOf(['backends', index]),
-      path: `backends.${index}`,
-      message: `${url} is the same backend as backends.${first} (${where})`,
-    });
-  }
-  return problems;
-}
-
-function ownBackends({ config, placeOf, isSound }: MergedConfig): Problem[] {
-  if (!['host', 'port', 'admin', 'admin_port'].every(isSound)) return [];
-  const { host, port, admin, admin_port: adminPort } = config;
-  const listening = { host, port, admin: { host: admin.host, port: adminPort } };
-  const machine = new OwnMachine();
-  return config.backends.flatMap((backend, index) => {
-    const message = describeOwnAddress(backend, listening, machine);
-    if (message === undefined) return [];
-    return [{ ...placeOf(['backends', index]), path: `backends.${index}`, message }];
-  });
 }
 
 function compileTls(

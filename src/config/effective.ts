@@ -1,10 +1,16 @@
 /** The configuration in force, in the words of a config file: made from `Settings`, so that it cannot say anything else. */
 import { isDeepStrictEqual } from 'node:util';
-import type { RequestKey, SessionCookie, Sticky } from '../snapshot/snapshot.ts';
-import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
+import {
+  hostHeaderOf,
+  longFormOf,
+  policiesOf,
+  poolTimeoutsOf,
+  shortFormOf,
+} from './effective-pool.ts';
+import { isLeftOut, routeOf } from './effective-route.ts';
 import { isMapping } from './layer.ts';
-import type { BackendSettings, PoolSettings, Settings, ValueOrigin } from './settings.ts';
+import type { Settings, ValueOrigin } from './settings.ts';
 import { formatSize } from './size.ts';
 
 /** Where a value comes from. */
@@ -25,8 +31,6 @@ export interface EffectiveConfig {
 }
 
 const HIDDEN = '***';
-/** Long enough for the check of the config that it stands in. */
-const HIDDEN_SECRET = '*'.repeat(16);
 
 export function effectiveConfig(settings: Settings, origins: Origins): EffectiveConfig {
   const config = configOf(settings);
@@ -65,36 +69,18 @@ export function pathsOf(value: unknown, path = ''): string[] {
 
 export function configOf(settings: Settings): Readonly<Record<string, unknown>> {
   const { admin, tls, limits, forwarding, accessLog } = settings;
-  const [pool] = settings.pools;
-  const { healthCheck, hostHeader, timeouts } = pool;
+  const [pool, ...others] = settings.pools;
+  const isShort = settings.defaultForm === 'short';
+  const pools = isShort ? others : settings.pools;
+  const routes = settings.routes.filter((route) => !isLeftOut(route));
   return {
     port: settings.port,
     host: settings.host ?? '*',
     admin_port: admin.port,
     admin: { host: admin.host, ...(admin.token === undefined ? {} : { token: HIDDEN }) },
     threads: settings.threads,
-    strategy: pool.strategy,
-    hash: keyOf(pool.hashKey),
-    backends: pool.backends.map(backendOf),
-    health_check_method: healthCheck.method,
-    health_check_path: healthCheck.path,
-    health_check_frequency: formatDuration(healthCheck.intervalMs),
-    health_check_down_frequency: formatDuration(healthCheck.downIntervalMs),
-    health_check_timeout: formatDuration(healthCheck.timeoutMs),
-    health_check_rise: healthCheck.rise,
-    health_check_fall: healthCheck.fall,
-    timeouts: {
-      head: formatDuration(settings.timeouts.headMs),
-      connect: formatDuration(timeouts.connectMs),
-      response: formatDuration(timeouts.responseMs),
-      idle: formatDuration(timeouts.idleMs),
-      keep_alive: formatDuration(settings.timeouts.keepAliveMs),
-      backend_keep_alive: formatDuration(timeouts.backendKeepAliveMs),
-      backend_max_age: durationOrFalse(timeouts.backendMaxAgeMs),
-      tunnel: formatDuration(timeouts.tunnelMs),
-      total: durationOrFalse(timeouts.totalMs),
-      drain: formatDuration(settings.drainMs),
-    },
+    ...(isShort ? shortFormOf(pool, settings.routes.some(isLeftOut)) : {}),
+    timeouts: timeoutsOf(settings),
     limits: {
       request_line: formatSize(limits.requestLineBytes),
       head: formatSize(limits.headBytes),
@@ -104,15 +90,14 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       connections_per_client: limits.connectionsPerClient,
       buffered: formatSize(limits.bufferedBytes),
     },
-    ...policiesOf(pool),
-    host_header: hostHeader.kind === 'fixed' ? hostHeader.value : hostHeader.kind,
+    ...(isShort ? { ...policiesOf(pool), host_header: hostHeaderOf(pool) } : {}),
     trusted_proxies: forwarding.trustedProxies,
     forwarded: forwarding.sendForwarded,
     x_forwarded: forwarding.sendXForwarded,
     via: forwarding.sendVia,
     location: forwarding.rewritesLocation ? 'rewrite' : 'keep',
     upgrade: forwarding.upgrades,
-    lenient_responses: pool.hasLenientResponses,
+    ...(isShort ? { lenient_responses: pool.hasLenientResponses } : {}),
     access_log:
       accessLog === false ? false : accessLog.target === 'stdout' || accessLog.target.file,
     ...(accessLog === false ? {} : { access_log_format: accessLog.format }),
@@ -122,88 +107,31 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       tls === undefined
         ? { enabled: false }
         : { enabled: true, cert_file: tls.certFile, key_file: tls.keyFile },
+    ...(pools.length === 0
+      ? {}
+      : { pools: Object.fromEntries(pools.map((one) => [one.name, longFormOf(one)])) }),
+    ...(routes.length === 0 ? {} : { routes: routes.map(routeOf) }),
   };
 }
 
-/** A backend as a list of backends holds it: a URL alone where that says all. */
-export function backendOf({
-  url,
-  weight,
-  isBackup,
-}: Pick<BackendSettings, 'url' | 'weight' | 'isBackup'>) {
-  if (weight === 1 && !isBackup) return url;
-  return { url, weight, ...(isBackup ? { backup: true } : {}) };
-}
-
-/** What is off is `false`, so that its origin is that of the `false`. */
-function policiesOf(pool: PoolSettings): Readonly<Record<string, unknown>> {
-  const { queue, sticky, retries, outlier, breaker, rateLimit } = pool;
+function timeoutsOf({ timeouts: ofClients, drainMs, defaultForm, pools: [pool] }: Settings) {
+  const head = formatDuration(ofClients.headMs);
+  const idle = formatDuration(ofClients.idleMs);
+  const keepAlive = formatDuration(ofClients.keepAliveMs);
+  const drain = formatDuration(drainMs);
+  if (defaultForm === 'long') return { head, idle, keep_alive: keepAlive, drain };
+  const { connect, response, backend_keep_alive, backend_max_age, tunnel, total } =
+    poolTimeoutsOf(pool);
   return {
-    max_connections: pool.maxConnections,
-    max_requests: pool.maxRequests,
-    queue: queue.size > 0 && { size: queue.size, timeout: formatDuration(queue.timeoutMs) },
-    sticky: sticky !== null && {
-      ...stickyKeyOf(sticky),
-      ttl: formatDuration(sticky.ttlMs),
-      ...(sticky.secret === undefined ? {} : { secret: HIDDEN_SECRET }),
-      ...cookieOf(sticky.cookie),
-    },
-    retries: !isDeepStrictEqual(retries, RETRIES_OFF) && {
-      attempts: retries.attempts,
-      per_try_timeout: durationOrFalse(retries.perTryTimeoutMs),
-      on_status: retries.onStatus,
-      budget_percent: retries.budgetPercent,
-      replay_buffer: formatSize(retries.replayBufferBytes),
-      backoff: durationOrFalse(retries.backoffMs),
-      hedge_after: durationOrFalse(retries.hedgeAfterMs),
-      non_idempotent: retries.nonIdempotent,
-    },
-    outlier_detection: outlier !== null && {
-      enabled: true,
-      consecutive_failures: outlier.consecutiveFailures,
-      consecutive_5xx: outlier.consecutive5xx,
-      failure_percent: outlier.failurePercent,
-      min_requests: outlier.minRequests,
-      interval: formatDuration(outlier.intervalMs),
-      base_ejection: formatDuration(outlier.baseEjectionMs),
-      max_ejection: formatDuration(outlier.maxEjectionMs),
-      max_ejection_percent: outlier.maxEjectionPercent,
-      slow_call: durationOrFalse(outlier.slowCallMs),
-    },
-    circuit_breaker: breaker !== null && {
-      enabled: true,
-      failure_percent: breaker.failurePercent,
-      min_requests: breaker.minRequests,
-      interval: formatDuration(breaker.intervalMs),
-      open: formatDuration(breaker.openMs),
-      half_open_requests: breaker.halfOpenRequests,
-    },
-    rate_limit: rateLimit !== null && {
-      rate: rateLimit.rate,
-      per: formatDuration(rateLimit.perMs),
-      burst: rateLimit.burst,
-      ...keyOf(rateLimit.key),
-    },
-    slow_start: durationOrFalse(pool.slowStartMs),
-    panic_threshold_percent: pool.panicThresholdPercent,
+    head,
+    connect,
+    response,
+    idle,
+    keep_alive: keepAlive,
+    backend_keep_alive,
+    backend_max_age,
+    tunnel,
+    total,
+    drain,
   };
-}
-
-function keyOf({ by, name }: RequestKey) {
-  return name === '' ? { by } : { by, name };
-}
-
-function stickyKeyOf({ key, learns }: Sticky) {
-  if (learns === null) return keyOf(key);
-  return learns === 'cookie' ? { by: 'learn', cookie: key.name } : { by: learns };
-}
-
-function cookieOf(cookie: SessionCookie | null) {
-  if (cookie === null) return {};
-  const { sameSite, secure, domain, path } = cookie;
-  return { same_site: sameSite, secure, ...(domain === '' ? {} : { domain }), path };
-}
-
-function durationOrFalse(ms: number): string | false {
-  return ms > 0 && formatDuration(ms);
 }

@@ -2,7 +2,7 @@
  * The environment as a layer: `FAIRLEAD_<KEY>` for every top-level key, and the names that containers have always used.
  * A variable that is set but empty counts as not set, as compose files set them. A mistyped FAIRLEAD_ name is an error.
  */
-import type { Finding, NamedValue, Path } from './layer.ts';
+import { type Finding, type NamedValue, type Path, spoiltBy } from './layer.ts';
 import { didYouMean, editDistance } from './nearest.ts';
 import { jsonSchema, TOP_LEVEL_KEYS } from './schema.ts';
 import { type Environment, schemaBelow, valueOfText } from './text-value.ts';
@@ -64,7 +64,7 @@ export function readEnvironment(environment: Environment): EnvironmentReading {
       message,
       ...hint,
     } as const;
-    findings.push({ key: String(path[0] ?? ''), problem });
+    findings.push({ spoils: spoiltBy(path), problem });
   };
   const add = (name: string, path: readonly string[], value: unknown): void => {
     const rival = values.find((one) => one.path.join('.') === path.join('.'));

@@ -1,7 +1,7 @@
 /** From zod's issues to problems: where each stands, what was found there, and the nearest right name. */
 import type { z } from 'zod';
 import { DURATION_PATTERN } from './duration.ts';
-import { type Finding, formatPath, type Layer, type Path, valueAt } from './layer.ts';
+import { type Finding, formatPath, type Layer, type Path, spoiltBy, valueAt } from './layer.ts';
 import { didYouMean, type Synonyms } from './nearest.ts';
 import { configSchema, type JsonSchemaNode, jsonSchema } from './schema.ts';
 import { alternatives, knownKeys, schemaBelow } from './text-value.ts';
@@ -39,21 +39,43 @@ export const MOST_DESCRIBED = 1_000;
 /** Everything that is wrong with a layer by itself. Nothing is ever missing from a layer but inside a list. */
 export function validateLayer(layer: Layer): Finding[] {
   const result = configSchema.safeParse(layer.value);
-  if (result.success) return [];
-  const findings = new Map<string, Finding>();
+  const findings = new Map(unreadNames(layer).map((one) => [one.problem.path, one]));
+  if (result.success) return [...findings.values()];
   const spoilt = new Set<string>();
   for (const one of result.error.issues) {
-    const topLevel = String(one.path[0] ?? '');
-    if (findings.size >= MOST_DESCRIBED && spoilt.has(topLevel)) continue;
-    spoilt.add(topLevel);
-    for (const finding of settleUnion(one, []).flatMap((issue) => describe(issue, layer))) {
+    const isOneTooMany = findings.size >= MOST_DESCRIBED;
+    const whole = one.path.slice(0, 1);
+    const part = JSON.stringify(isOneTooMany ? whole : spoiltBy(one.path));
+    if (isOneTooMany && spoilt.has(part)) continue;
+    spoilt.add(part);
+    for (const { spoils, problem } of settleUnion(one, []).flatMap((it) => describe(it, layer))) {
       // A number out of range and not whole breaks two rules with one message.
-      const { key, problem } = finding;
-      findings.set(JSON.stringify([key, problem.path, problem.message]), finding);
+      const key = JSON.stringify([spoils, problem.path, problem.message]);
+      findings.set(key, { spoils: isOneTooMany && whole.length > 0 ? whole : spoils, problem });
     }
   }
   return [...findings.values()];
 }
+
+/** The one name that zod passes over without a word where names are free. */
+function unreadNames({ value, place }: Layer): Finding[] {
+  const routes = Array.isArray(value['routes']) ? value['routes'] : [];
+  const named: Path[] = [
+    ['pools'],
+    ...routes.flatMap((_, index) => [
+      ['routes', index, 'headers'],
+      ['routes', index, 'query'],
+    ]),
+  ];
+  return named.flatMap((mapping) => {
+    const path = [...mapping, '__proto__'];
+    if (valueAt(value, path) === undefined) return [];
+    const problem = { ...place(path, 'key'), path: formatPath(path), message: NO_NAME };
+    return [{ spoils: spoiltBy(path), problem }];
+  });
+}
+
+const NO_NAME = 'must not be a name here';
 
 /** Of a value that may be several things: the issues of the one that it has the type of, else the union's own. */
 function settleUnion(issue: z.core.$ZodIssue, base: Path): z.core.$ZodIssue[] {
@@ -84,7 +106,7 @@ function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
     message: string,
     hint: { readonly hint?: string } = {},
   ): Finding => ({
-    key: String(at[0]),
+    spoils: spoiltBy(at),
     problem: { ...layer.place(at, part), path: formatPath(at), message, ...hint },
   });
   if (issue.code === 'unrecognized_keys') {
@@ -93,6 +115,9 @@ function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
       const hint = nearest.hint === undefined && issue.path.length === 0 ? homeOf(key) : nearest;
       return found([...issue.path, key], 'key', 'unknown key', hint);
     });
+  }
+  if (issue.code === 'invalid_key') {
+    return issue.issues.map(({ message }) => found(issue.path, 'key', message));
   }
   const value = valueAt(layer.value, issue.path);
   if (value === undefined) return [found(issue.path, 'value', 'is missing')];
@@ -124,7 +149,9 @@ function hintFor(
   if (typeof value === 'number' && isDuration) {
     return { hint: `add a unit: ${value}s or ${value}ms` };
   }
-  const isMade = alternatives(schema).some(({ properties, items }) => properties ?? items);
+  const isMade = alternatives(schema).some(
+    (one) => one.properties ?? one.items ?? one.additionalProperties,
+  );
   if (value === null && isMade) return { hint: 'what belongs to it stands indented below it' };
   if (typeof value === 'string' && isMade && /^[a-z_]+:[^ /]/.test(value)) {
     return { hint: 'a space stands behind the colon of a key' };

@@ -15,10 +15,15 @@ export interface Layer {
   readonly place: (path: Path, part: 'key' | 'value') => Place;
 }
 
-/** A problem, and the top-level key that it spoils: a key may hold a dot, so the problem's path does not tell. */
+/** A problem, and the part of the config that it spoils: a key may hold a dot, so the problem's path does not tell. */
 export interface Finding {
-  readonly key: string;
+  readonly spoils: Path;
   readonly problem: Problem;
+}
+
+/** What a problem at this path spoils: a top-level key, but of a pool only one of its keys. All else can still be judged. */
+export function spoiltBy(path: Path): Path {
+  return path.slice(0, path[0] === 'pools' ? 3 : 1);
 }
 
 /** One value from a variable or a flag: its name, and the path in the config that it sets. */

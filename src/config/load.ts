@@ -15,6 +15,8 @@ import {
   type Layer,
   layerOfNamedValues,
   type NamedValue,
+  type Path,
+  spoiltBy,
 } from './layer.ts';
 import { type MergedConfig, mergeLayers } from './merge.ts';
 import { formatPlace, type Problem } from './problem.ts';
@@ -96,12 +98,14 @@ function load(
     const { value, place } = parsed.document;
     const spoilt = new Set<string>();
     const filled = fillInReferences(value, jsonSchema(), input.env, (at, message, hint) => {
-      const key = String(at[0]);
-      if (findings.length >= MOST_DESCRIBED && spoilt.has(key)) return;
-      spoilt.add(key);
+      const isOneTooMany = findings.length >= MOST_DESCRIBED;
+      const spoils = isOneTooMany ? at.slice(0, 1) : spoiltBy(at);
+      const part = JSON.stringify(spoils);
+      if (isOneTooMany && spoilt.has(part)) return;
+      spoilt.add(part);
       const more = hint === undefined ? {} : { hint };
       const problem = { ...place(at, 'value'), path: formatPath(at), message, ...more };
-      findings.push({ key, problem });
+      findings.push({ spoils, problem });
     });
     layers.push({ origin: 'file', value: filled as Layer['value'], place });
   }
@@ -143,20 +147,30 @@ function readFlag(flag: NamedValue, findings: Finding[]): NamedValue[] {
     path: formatPath(keys),
     message: result.message,
   } as const;
-  findings.push({ key: String(keys[0]), problem });
+  findings.push({ spoils: spoiltBy(keys), problem });
   return [];
 }
 
 function originsOf(settings: Settings, merged: MergedConfig): Origins {
   const origins = new Map<string, ValueSource>();
   for (const key of pathsOf(configOf(settings))) {
-    // An index is a number in a path, so that it is found in a list.
-    const keys = key.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
-    const place = merged.placeOf(keys, 'key');
+    const place = merged.placeOf(pathOfKey(key, merged), 'key');
     const detail = place.origin === 'default' ? '' : formatPlace(place);
     origins.set(key, { origin: place.origin, detail });
   }
   return origins;
+}
+
+function pathOfKey(key: string, { isGiven }: MergedConfig): Path {
+  const parts = key.split('.');
+  const isOfPools = parts[0] === 'pools';
+  // An index is a number in a path, so that it is found in a list. A pool may be called like one.
+  let keys: Path = parts.map((part, depth) =>
+    /^\d+$/.test(part) && !(isOfPools && depth === 1) ? Number(part) : part,
+  );
+  // A route is as it is written, but for the spelling of names, and these may have dots: then what is around it says where.
+  if (parts[0] === 'routes') while (keys.length > 1 && !isGiven(keys)) keys = keys.slice(0, -1);
+  return keys;
 }
 
 /** Nobody mends more at a time, and a wrong text of 1 MiB must not be answered with ten. */

@@ -10,11 +10,11 @@ import {
   type Path,
   type RawConfig,
   valueAt,
-  withoutKeys,
 } from './layer.ts';
 import type { Place, Problem } from './problem.ts';
 import { type Config, configSchema } from './schema.ts';
 import { settledPath, settleNames } from './settle.ts';
+import { Spoilt } from './spoilt.ts';
 
 export interface MergedConfig {
   readonly config: Config;
@@ -23,6 +23,8 @@ export interface MergedConfig {
   readonly isGiven: (path: Path) => boolean;
   /** Whether this top-level key was sound in every layer; otherwise its value here means nothing. */
   readonly isSound: (key: string) => boolean;
+  /** The same of a pool, or of one of its keys. */
+  readonly isSoundAt: (path: Path) => boolean;
   readonly problems: readonly Problem[];
 }
 
@@ -32,14 +34,14 @@ export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[
   const sound: Layer[] = [];
   for (const layer of layers) {
     const ownEarlier = earlier.filter(({ problem }) => problem.origin === layer.origin);
-    const found = validateLayer({ ...layer, value: withoutKeys(layer.value, keysOf(ownEarlier)) });
+    const found = validateLayer({ ...layer, value: new Spoilt(ownEarlier).without(layer.value) });
     for (const finding of found) findings.push(finding);
-    const broken = keysOf([...ownEarlier, ...found]);
-    const settled = settleNames({ ...layer, value: withoutKeys(layer.value, broken) });
+    const spoiltHere = new Spoilt([...ownEarlier, ...found]);
+    const settled = settleNames({ ...layer, value: spoiltHere.without(layer.value) });
     for (const finding of settled.findings) findings.push(finding);
     sound.push(settled.layer);
   }
-  const broken = keysOf(findings);
+  const spoilt = new Spoilt(findings);
   const merged = sound.reduce<RawConfig>((under, layer) => mergeConfigs(under, layer.value), {});
   const winner = (path: Path): Layer | undefined => {
     const settled = settledPath(path);
@@ -51,7 +53,8 @@ export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[
     placeOf: (path, part = 'value') =>
       winner(path)?.place(settledPath(path), part) ?? { origin: 'default' },
     isGiven: (path) => winner(path) !== undefined,
-    isSound: (key) => !broken.has(key),
+    isSound: (key) => !spoilt.has([key]),
+    isSoundAt: (path) => !spoilt.has(path),
     problems: findings.map(({ problem }) => problem),
   };
 }
@@ -60,8 +63,4 @@ export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[
 function isSettledBy(value: RawConfig, path: Path): boolean {
   if (valueAt(value, path) !== undefined) return true;
   return path.some((_, index) => valueAt(value, path.slice(0, index)) === false);
-}
-
-function keysOf(findings: readonly Finding[]): Set<string> {
-  return new Set(findings.map(({ key }) => key));
 }

@@ -55,3 +55,17 @@ export function parseListenHost(text: string): string | undefined {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
   return isIP(bare) !== 0 || (bare === text && isHostName(text)) ? bare : undefined;
 }
+
+/**
+ * The host of a route as `RouteMatch` has it: a name or `*.` and a name in lower case without a trailing dot, or an address;
+ * undefined when it is none of them.
+ */
+export function parseRouteHost(text: string): string | undefined {
+  const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
+  const address = canonicalIPv6(bare);
+  if (address !== undefined) return `[${address}]`;
+  const name = text.toLowerCase().replace(/\.$/, '');
+  if (name.endsWith('.')) return undefined;
+  if (isIPv4(name) || isHostName(name)) return name;
+  return name.startsWith('*.') && isHostName(name.slice(2)) ? name : undefined;
+}

@@ -1,6 +1,6 @@
-/** How the policies of a configuration say what is wrong with them. */
-import type { MergedConfig } from './merge.ts';
-import { formatPlace } from './problem.ts';
+/** How the policies of a pool say what is wrong with them. */
+import type { PoolView } from './pool-view.ts';
+import { formatPlace, type Problem } from './problem.ts';
 
 export interface Report {
   /** `at`: where it stands; undefined: at the path itself. */
@@ -8,9 +8,22 @@ export interface Report {
   readonly note: (text: string) => void;
 }
 
-export type Path = readonly [string, ...string[]];
+export type Path = readonly [string, ...(string | number)[]];
+
+/** What is told is collected in the lists. */
+export function reportOn(view: PoolView, problems: Problem[], notes: string[]): Report {
+  return {
+    problem: (path, message, at = path) =>
+      problems.push({
+        ...view.placeOf(at, at === path ? 'value' : 'key'),
+        path: view.prefix + view.keyOf(path),
+        message,
+      }),
+    note: (text) => notes.push(view.prefix === '' ? text : `${view.prefix.slice(0, -1)}: ${text}`),
+  };
+}
 
 /** ` (c.yaml:3)` */
-export function whereIs({ placeOf }: MergedConfig, path: Path): string {
+export function whereIs({ placeOf }: PoolView, path: Path): string {
   return ` (${formatPlace(placeOf(path))})`;
 }

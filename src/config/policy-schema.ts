@@ -53,54 +53,51 @@ export const hash = z.strictObject(
   { error: 'must be a mapping with by and name, such as { by: header, name: X-User }' },
 );
 
-const sticky = z.strictObject(
-  {
-    by: oneOf(['ip', 'cookie', 'header', 'query', 'learn', 'socket.io'])
-      .describe(
-        'What a client is known by: its address, a cookie that Fairlead sets, a header field, or a query parameter. Or by ' +
-          'the session that a backend has given it: `learn` reads that from a cookie that the backends set, `socket.io` ' +
-          'from the answer that opens it.',
-      )
-      .optional(),
-    name: keyName(
-      'Of the cookie that Fairlead sets (default: `fairlead`), the header field or the query parameter.',
-    ),
-    cookie: keyName('For `learn`: the cookie by which the backends know their sessions.'),
-    ttl: duration()
-      .describe(
-        'How long a client stays with its backend after its last request; by cookie: the Max-Age of the cookie, from ' +
-          'when it was set, which clients keep to and nobody checks. Default: `sticky_session_ttl`.',
-      )
-      .optional(),
-    secret: secret(SHORTEST_SECRET)
-      .describe(
-        'Signs the cookie. Default: one that is made and kept in `state_file`; without that file, a new one at every ' +
-          'start, which ends all sessions.',
-      )
-      .optional(),
-    same_site: oneOf(['lax', 'strict', 'none'])
-      .describe(
-        'SameSite of the cookie: whether clients send it with requests that other sites make. Default: `lax`.',
-      )
-      .optional(),
-    secure: z
-      .union([z.boolean(), z.literal('auto')], { error: 'must be true, false or auto' })
-      .describe(
-        'Secure of the cookie: clients send it over TLS only. Default: `auto`, which is where they have come by TLS: ' +
-          'to Fairlead, or to one of the `trusted_proxies` that says so by `X-Forwarded-Proto: https`.',
-      )
-      .optional(),
-    domain: cookieDomain()
-      .describe(
-        'Domain of the cookie: clients send it to that host and those below it. Default: to the host they asked, only.',
-      )
-      .optional(),
-    path: cookiePath()
-      .describe('Path of the cookie: clients send it with requests below that path. Default: `/`.')
-      .optional(),
-  },
-  { error: 'must be a mapping' },
-);
+const stickyKeys = {
+  by: oneOf(['ip', 'cookie', 'header', 'query', 'learn', 'socket.io'])
+    .describe(
+      'What a client is known by: its address, a cookie that Fairlead sets, a header field, or a query parameter. Or by ' +
+        'the session that a backend has given it: `learn` reads that from a cookie that the backends set, `socket.io` ' +
+        'from the answer that opens it.',
+    )
+    .optional(),
+  name: keyName(
+    'Of the cookie that Fairlead sets (default: `fairlead`, and of another pool than `default` that, `-` and the name of the pool), the header field or the query parameter.',
+  ),
+  cookie: keyName('For `learn`: the cookie by which the backends know their sessions.'),
+  ttl: duration()
+    .describe(
+      'How long a client stays with its backend after its last request; by cookie: the Max-Age of the cookie, from ' +
+        'when it was set, which clients keep to and nobody checks. Default: `sticky_session_ttl`.',
+    )
+    .optional(),
+  secret: secret(SHORTEST_SECRET)
+    .describe(
+      'Signs the cookie. Default: one that is made and kept in `state_file`; without that file, a new one at every ' +
+        'start, which ends all sessions.',
+    )
+    .optional(),
+  same_site: oneOf(['lax', 'strict', 'none'])
+    .describe(
+      'SameSite of the cookie: whether clients send it with requests that other sites make. Default: `lax`.',
+    )
+    .optional(),
+  secure: z
+    .union([z.boolean(), z.literal('auto')], { error: 'must be true, false or auto' })
+    .describe(
+      'Secure of the cookie: clients send it over TLS only. Default: `auto`, which is where they have come by TLS: ' +
+        'to Fairlead, or to one of the `trusted_proxies` that says so by `X-Forwarded-Proto: https`.',
+    )
+    .optional(),
+  domain: cookieDomain()
+    .describe(
+      'Domain of the cookie: clients send it to that host and those below it. Default: to the host they asked, only.',
+    )
+    .optional(),
+  path: cookiePath()
+    .describe('Path of the cookie: clients send it with requests below that path. Default: `/`.')
+    .optional(),
+};
 
 const onStatus = z
   .array(wholeNumber(400, 599), { error: 'must be a list of status codes from 400 to 599' })
@@ -246,6 +243,16 @@ const rateLimit = z.strictObject(
   { error: 'must be a mapping' },
 );
 
+function sticky<Keys extends z.ZodRawShape>(keys: Keys) {
+  const mapping = z.strictObject(keys, { error: 'must be a mapping' });
+  return orFalse(mapping, 'must be false or a mapping, such as { by: cookie }')
+    .describe(
+      'Clients keep the backend that they had. Other than by cookie there is room for 65,536 of them; ' +
+        'without room, those whose time ends first are forgotten.',
+    )
+    .prefault(false);
+}
+
 /** In the order of their headings in the documentation and of `fairlead print-config`. */
 export const policies = {
   max_connections: orNone(wholeNumber(0, 1_000_000), NUMBER_OR_NONE)
@@ -263,12 +270,7 @@ export const policies = {
     .describe('true is short for `sticky: { by: ip }`, false for `sticky: false`.')
     .default(false),
   sticky_session_ttl: duration().describe('The same as `sticky.ttl`.').prefault('1h'),
-  sticky: orFalse(sticky, 'must be false or a mapping, such as { by: cookie }')
-    .describe(
-      'Clients keep the backend that they had. Other than by cookie there is room for 65,536 of them; ' +
-        'without room, those whose time ends first are forgotten.',
-    )
-    .prefault(false),
+  sticky: sticky(stickyKeys),
   retries: orFalse(retries, 'must be false or a mapping, such as { attempts: 3 }')
     .describe('Requests that a backend did not answer are tried again, at another one if possible.')
     .prefault({}),
@@ -300,4 +302,19 @@ export const policies = {
       'When fewer of the backends than this may get requests, unhealthy and ejected ones get them too, as long as one passes its check. Of fewer than four, the last one takes all. 0 or false: never.',
     )
     .prefault(50),
+} as const;
+
+const { enable_sticky_sessions: _switch, sticky_session_ttl: _ttl, ...others } = policies;
+
+/** The same inside of `pools`: without the older names of what `sticky` holds. */
+export const policiesOfPools = {
+  ...others,
+  sticky: sticky({
+    ...stickyKeys,
+    ttl: duration()
+      .describe(
+        'How long a client stays with its backend after its last request; by cookie: its Max-Age.',
+      )
+      .prefault('1h'),
+  }),
 } as const;

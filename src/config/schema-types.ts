@@ -9,7 +9,7 @@ import { isHostFieldValue, parseCidr, parseListenHost } from './network-address.
 import { parseSize, SIZE_PATTERN } from './size.ts';
 
 /** Reports a problem in a transform, with the hint where issues.ts finds it. */
-function fail(context: z.RefinementCtx, message: string, hint?: string): never {
+export function fail(context: z.RefinementCtx, message: string, hint?: string): never {
   context.issues.push({
     code: 'custom',
     message,

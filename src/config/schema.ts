@@ -3,62 +3,23 @@
  * the JSON Schema for editors. What depends on more than one key is checked in compile.ts and compile-policies.ts.
  */
 import { z } from 'zod';
-import { STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
-import { hash, policies } from './policy-schema.ts';
+import { policies } from './policy-schema.ts';
+import { healthCheck, poolKeys, pools, poolTimeouts } from './pool-schema.ts';
+import { route } from './route-schema.ts';
 import {
   addressBlock,
   adminHost,
-  backendUrl,
   duration,
-  durationOrNone,
-  hostHeader,
   listenHost,
   nonEmptyText,
   oneOf,
   orNone,
-  requestPath,
   secret,
   size,
   trueOrFalse,
   upgradeProtocol,
   wholeNumber,
 } from './schema-types.ts';
-import { MAX_WEIGHT } from './settings.ts';
-import { canonicalStrategy, STRATEGY_ALIASES } from './strategy-name.ts';
-
-const STRATEGY_INPUTS = [
-  ...STRATEGY_NAMES,
-  ...(Object.keys(STRATEGY_ALIASES) as (keyof typeof STRATEGY_ALIASES)[]),
-] as const;
-
-const strategy = oneOf(STRATEGY_INPUTS).transform(
-  (name): StrategyName => canonicalStrategy(name) as StrategyName,
-);
-
-const backend = z
-  .union(
-    [
-      backendUrl().transform((address) => ({ ...address, weight: 1, isBackup: false })),
-      z
-        .strictObject({
-          url: backendUrl().describe('Scheme, host and port: `http://localhost:3001`.'),
-          weight: wholeNumber(0, MAX_WEIGHT)
-            .describe(
-              'Its share of the requests, beside the weights of the others. 0: no new clients; those that are sticky ' +
-                'stay.',
-            )
-            .default(1),
-          backup: trueOrFalse()
-            .describe(
-              'Used only while no other backend may get requests, or for a request that all others have failed.',
-            )
-            .default(false),
-        })
-        .transform(({ url, weight, backup }) => ({ ...url, weight, isBackup: backup })),
-    ],
-    { error: 'must be a URL or { url, weight }' },
-  )
-  .describe('A URL, or a mapping with a URL. `http://:3001` means localhost:3001.');
 
 const timeouts = z.strictObject(
   {
@@ -67,30 +28,16 @@ const timeouts = z.strictObject(
         'A whole request head, from its first byte (for the first request: from the accept).',
       )
       .prefault('10s'),
-    connect: duration().describe('TCP connect and TLS handshake with a backend.').prefault('2s'),
-    response: duration()
-      .describe('From the end of sending the request to the head of the backend’s response.')
-      .prefault('10s'),
-    idle: duration()
-      .describe('Silence in the middle of a body, in either direction.')
-      .prefault('60s'),
+    connect: poolTimeouts.connect,
+    response: poolTimeouts.response,
+    idle: poolTimeouts.idle,
     keep_alive: duration()
       .describe('An idle client connection between two requests.')
       .prefault('75s'),
-    backend_keep_alive: duration()
-      .describe('An idle pooled connection to a backend.')
-      .prefault('60s'),
-    backend_max_age: durationOrNone()
-      .describe(
-        'A pooled connection to a backend, since it was opened, give or take a tenth: an older one is closed when it is idle or its request is over, so that new machines behind a name or an address get their share. 0 or false: no limit.',
-      )
-      .prefault('5m'),
-    tunnel: duration()
-      .describe('Silence on an upgraded connection, such as a WebSocket.')
-      .prefault('1h'),
-    total: durationOrNone()
-      .describe('A whole exchange, retries and waiting included. 0 or false: no limit.')
-      .prefault(false),
+    backend_keep_alive: poolTimeouts.backend_keep_alive,
+    backend_max_age: poolTimeouts.backend_max_age,
+    tunnel: poolTimeouts.tunnel,
+    total: poolTimeouts.total,
     drain: duration(0)
       .describe('How long a shutdown waits for requests in flight.')
       .prefault('30s'),
@@ -214,48 +161,22 @@ export const configSchema = z.strictObject(
       )
       .describe('Data threads; `auto`: as many as the platform makes use of.')
       .default('auto'),
-    strategy: strategy.describe('How a backend is picked for a request.').prefault('round-robin'),
-    hash: hash.describe('What the strategy `consistent-hash` goes by.').prefault({}),
-    backends: z
-      .array(backend, { error: 'must be a list of backends' })
-      .describe('The servers that requests are forwarded to.')
-      .prefault([]),
-    health_check_method: oneOf(['http', 'tcp', 'auto'])
-      .describe(
-        'http: GET the path, 2xx is healthy. tcp: a connection is enough (with https, a TLS handshake). auto: http, but ' +
-          'tcp from the first answer on that says that there is no such page (404, 401, 403, 405, 426). Default: auto, or ' +
-          'http when a path is given.',
-      )
-      .optional(),
-    health_check_path: requestPath().describe('What http checks GET.').prefault('/health'),
-    health_check_frequency: duration(10)
-      .describe('Time between two checks of a backend that is up.')
-      .prefault('30s'),
-    health_check_down_frequency: duration(10)
-      .describe(
-        'Time between two checks of a backend that is down, new or suspect; after a minute of being down, 5s if that is ' +
-          'longer. Default: 1s, or the frequency if that is shorter.',
-      )
-      .optional(),
-    health_check_timeout: duration()
-      .describe('How long a check may take. Default: 5s, or the frequency if that is shorter.')
-      .optional(),
-    health_check_rise: wholeNumber(1, 100)
-      .describe('Passing checks in a row that make an unhealthy backend healthy.')
-      .default(2),
-    health_check_fall: wholeNumber(1, 100)
-      .describe('Failing checks in a row that make a healthy backend unhealthy.')
-      .default(3),
+    strategy: poolKeys.strategy,
+    hash: poolKeys.hash,
+    backends: poolKeys.backends,
+    health_check_method: healthCheck.method,
+    health_check_path: healthCheck.path,
+    health_check_frequency: healthCheck.frequency,
+    health_check_down_frequency: healthCheck.down_frequency,
+    health_check_timeout: healthCheck.timeout,
+    health_check_rise: healthCheck.rise,
+    health_check_fall: healthCheck.fall,
     request_timeout: duration().describe('The same as `timeouts.response`.').optional(),
     backend_timeout: duration().describe('The same as `timeouts.response`.').optional(),
     timeouts: timeouts.describe('How long Fairlead waits for what.').prefault({}),
     limits: limits.describe('What is too much.').prefault({}),
     ...policies,
-    host_header: hostHeader()
-      .describe(
-        'The Host field that a backend sees: the client’s, the backend’s own, or a fixed one.',
-      )
-      .prefault('client'),
+    host_header: poolKeys.host_header,
     trusted_proxies: z
       .array(addressBlock(), { error: 'must be a list of IP addresses and CIDR blocks' })
       .describe('Peers whose X-Forwarded-* fields are believed and extended.')
@@ -287,14 +208,7 @@ export const configSchema = z.strictObject(
           'passes afterwards is relayed as it is, in both directions. `tcp` is what Docker uses. [] is none.',
       )
       .prefault(['websocket']),
-    lenient_responses: trueOrFalse()
-      .describe(
-        'Take answers of old devices that break HTTP: lines that end with LF alone, spaces behind the size of a chunk, ' +
-          'and a Content-Length beside chunks, which is dropped; the connection is closed after it. And over TLS, a body ' +
-          'without a length that ends with no close_notify. Clients get all of it in proper form. Requests are read ' +
-          'strictly, always.',
-      )
-      .default(false),
+    lenient_responses: poolKeys.lenient_responses,
     access_log: z
       .union([z.boolean(), logPath], { error: 'must be true, false or the path of a file' })
       .describe(
@@ -318,6 +232,18 @@ export const configSchema = z.strictObject(
       )
       .optional(),
     ssl: ssl.describe('TLS towards clients.').prefault({}),
+    pools: pools
+      .describe(
+        'More pools beside the pool `default`, which is what stands at the top level: each has backends and policies of its ' +
+          'own, and nothing of the top level.',
+      )
+      .prefault({}),
+    routes: z
+      .array(route, { error: 'must be a list of routes' })
+      .describe(
+        'Which pool a request is for. The most specific route that matches it is taken; with none it is answered 404.',
+      )
+      .prefault([]),
   },
   { error: 'must be a mapping of keys, such as port: 8080' },
 );
@@ -336,6 +262,8 @@ export interface JsonSchemaNode {
   /** A secret: never shown. */
   readonly writeOnly?: boolean;
   readonly properties?: Readonly<Record<string, JsonSchemaNode>>;
+  /** Of a mapping with names that are free. */
+  readonly additionalProperties?: JsonSchemaNode | false;
   readonly items?: JsonSchemaNode;
   readonly anyOf?: readonly JsonSchemaNode[];
 }

@@ -3,6 +3,7 @@
  * filled in, durations in milliseconds, sizes in bytes, files read. The control plane runs on this and never sees
  * the text that it came from.
  */
+import type { RouteMatch } from '../snapshot/route.ts';
 import type {
   ClientTimeouts,
   Forwarding,
@@ -123,6 +124,15 @@ export interface PoolSettings {
   readonly timeouts: PoolTimeouts;
 }
 
+/** Which requests go to which pool. */
+export interface RouteSettings {
+  /** Its path in the config, `routes.0`; of the one that needs not be written, the name of its pool: `default`. */
+  readonly name: string;
+  readonly match: RouteMatch;
+  /** The name of a pool that exists. */
+  readonly pool: string;
+}
+
 export interface Settings {
   /** Undefined: all addresses. */
   readonly host: string | undefined;
@@ -133,6 +143,10 @@ export interface Settings {
   readonly tls: (TlsMaterial & { readonly certFile: string; readonly keyFile: string }) | undefined;
   /** The first is the pool `default`. */
   readonly pools: readonly [PoolSettings, ...PoolSettings[]];
+  /** Whether the config has the pool `default` at the top level, or in `pools` as the others. */
+  readonly defaultForm: 'short' | 'long';
+  /** In the order of the config. Not empty: without routes in the config, one leads everything to the pool `default`. */
+  readonly routes: readonly RouteSettings[];
   readonly timeouts: ClientTimeouts;
   /** How long a shutdown waits for requests in flight. */
   readonly drainMs: number;

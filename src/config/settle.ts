@@ -10,6 +10,8 @@ import {
   type Layer,
   mergeConfigs,
   type Path,
+  type RawConfig,
+  spoiltBy,
   valueAt,
   withoutKeys,
 } from './layer.ts';
@@ -109,10 +111,24 @@ const SWITCHES: ReadonlySet<string> = new Set(['outlier_detection', 'circuit_bre
 
 /** `true` turns a policy on and leaves its values to lower layers, as `{ enabled: true }` does. */
 function settleTrue(layer: Layer): Settled {
-  const settled = Object.entries(layer.value).map(([key, value]): [string, unknown] =>
+  const { pools } = layer.value;
+  const value = withSettledSwitches(layer.value);
+  if (!isMapping(pools)) return { layer: { ...layer, value }, findings: [] };
+  const settled = Object.entries(pools).map(([name, pool]) => [
+    name,
+    isMapping(pool) ? withSettledSwitches(pool) : pool,
+  ]);
+  return {
+    layer: { ...layer, value: { ...value, pools: Object.fromEntries(settled) } },
+    findings: [],
+  };
+}
+
+function withSettledSwitches(policies: RawConfig): RawConfig {
+  const settled = Object.entries(policies).map(([key, value]): [string, unknown] =>
     value === true && SWITCHES.has(key) ? [key, { enabled: true }] : [key, value],
   );
-  return { layer: { ...layer, value: Object.fromEntries(settled) }, findings: [] };
+  return Object.fromEntries(settled);
 }
 
 /** `layer` with other values, and where those stand that were moved: their new path to their old one. */
@@ -132,7 +148,7 @@ function movedLayer(
 function contradiction(layer: Layer, rival: Path, first: Path, reason: string): Finding {
   const where = formatPlace(layer.place(first, 'value'));
   return {
-    key: String(rival[0]),
+    spoils: spoiltBy(rival),
     problem: {
       ...layer.place(rival, 'value'),
       path: formatPath(rival),

@@ -29,6 +29,7 @@ export function schemaBelow(
     if (one.properties !== undefined && Object.hasOwn(one.properties, segment)) {
       return one.properties[String(segment)];
     }
+    if (one.additionalProperties && typeof segment === 'string') return one.additionalProperties;
   }
   return undefined;
 }

@@ -1,6 +1,5 @@
 /** Puts together what the data plane runs on. Pure: the same input gives an equal snapshot. */
 import type { PoolSettings, Settings } from '../config/settings.ts';
-import { MATCHES_ALL } from '../snapshot/route.ts';
 import type {
   BackendSnapshot,
   Eligibility,
@@ -26,12 +25,16 @@ export function buildSnapshot({
   pools,
 }: SnapshotParts): Snapshot {
   const { host, port, tls, timeouts, limits, forwarding, accessLog } = settings;
+  const poolIds = new Map(pools.map(({ name, id }) => [name, id]));
   return {
     instanceName,
     generation,
     listener: { host, port, tls: tls && { cert: tls.cert, key: tls.key } },
     pools,
-    routes: [{ match: MATCHES_ALL, poolId: (pools[0] as PoolSnapshot).id }],
+    routes: settings.routes.map(({ match, pool }) => ({
+      match,
+      poolId: poolIds.get(pool) as number,
+    })),
     paths: { keepsEncodedSlashes: false, mergesSlashes: true },
     timeouts,
     limits,

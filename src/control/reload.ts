@@ -68,7 +68,9 @@ function lostBackends(
 ): Problem | undefined {
   const inUse = countBackends(running);
   if (inUse === 0 || countBackends(settings) > 0) return undefined;
-  if ((origins.get('backends')?.origin ?? 'default') !== 'default') return undefined;
+  const lists = ['backends', ...settings.pools.map(({ name }) => `pools.${name}.backends`)];
+  if (lists.some((list) => (origins.get(list)?.origin ?? 'default') !== 'default'))
+    return undefined;
   const { configFile } = settings;
   return {
     ...(configFile === undefined ? { origin: 'default' } : { origin: 'file', file: configFile }),

@@ -60,17 +60,24 @@ function effective(text: string, around: Around = {}): EffectiveConfig {
 /** What the settings are once the effective config of `text` is read back; secrets as they are hidden. */
 function readBack(text: string): FlatSettings {
   const { config } = effective(text);
-  return settingsOf(JSON.stringify(config).replaceAll('${', '$${'), { name: 'c.json' });
+  return settingsOf(
+    JSON.stringify(config).replaceAll('${', () => '$${'),
+    { name: 'c.json' },
+  );
+}
+
+function hidden(sticky: FlatSettings['sticky']) {
+  return sticky && { ...sticky, secret: sticky.secret !== undefined };
 }
 
 /** Of a secret, only whether there is one. */
 function withoutSecrets(settings: FlatSettings): unknown {
-  const { admin, sticky } = settings;
-  const { pools: _pools, ...rest } = settings;
+  const { admin, sticky, pools } = settings;
   return {
-    ...rest,
+    ...settings,
     admin: { ...admin, token: admin.token !== undefined },
-    sticky: sticky && { ...sticky, secret: sticky.secret !== undefined },
+    sticky: hidden(sticky),
+    pools: pools.map((pool) => ({ ...pool, sticky: hidden(pool.sticky) })),
   };
 }
 
@@ -85,12 +92,51 @@ slow_start: false
 panic_threshold_percent: false
 `;
 
-test.each(['', FULL, ALL_OFF, 'circuit_breaker: true', 'enable_sticky_sessions: true'])(
-  'read back, it means the same: %s',
-  (text) => {
-    expect(withoutSecrets(readBack(text))).toEqual(withoutSecrets(settingsOf(text)));
-  },
-);
+/** With pools of every kind, and routes of every kind. */
+const LONG = `
+timeouts: { idle: 5s }
+pools:
+  web: { backends: [":1"], sticky: { by: cookie, secret: my-secret-of-16-or-more }, retries: false }
+  "1": { backends: [{ url: ":2", weight: 0 }], circuit_breaker: true, health_check: { path: /up } }
+  default: { timeouts: { idle: 7s }, strategy: ip-hash }
+routes:
+  - { host: [A.example.com., "*.b.example", "[::0:1]"], path: /caf\u00e9/:id/, method: [GET, M-SEARCH], pool: web }
+  - { host: "*.c.example", path: =/, pool: "1" }
+  - { path: =/x/, headers: { X-Beta: true, x.y: "1", x-c: { contains: "$$\${" } }, pool: default }
+  - { query: { "a b": "", c.d: { prefix: "1", suffix: "2" } }, pool: web }
+`;
+
+test.each([
+  '',
+  FULL,
+  ALL_OFF,
+  'circuit_breaker: true',
+  'enable_sticky_sessions: true',
+  LONG,
+  'strategy: ip-hash\npools: { web: {} }\nroutes: [{ pool: web }]',
+  'backends: []\npools: { web: {} }\nroutes: [{ pool: web }]',
+  'backends: [":1"]\npools: { web: {} }',
+])('read back, it means the same: %s', (text) => {
+  expect(withoutSecrets(readBack(text))).toEqual(withoutSecrets(settingsOf(text)));
+});
+
+test('the list of backends is printed where it says that the pool default is for all else', () => {
+  const pools = 'pools: { web: { backends: [":1"] } }\nroutes: [{ path: /a, pool: web }]';
+  expect(effective(pools).config).not.toHaveProperty('backends');
+  expect(effective(`backends: []\n${pools}`).config).toHaveProperty('backends', []);
+});
+
+test('the pool default is printed where it stands', () => {
+  const { config } = effective('pools: { default: { backends: [":1"] } }');
+  expect(config).toMatchObject({ pools: { default: { backends: ['http://localhost:1'] } } });
+  expect(config).not.toHaveProperty('strategy');
+  expect(config['timeouts']).toEqual({
+    head: '10s',
+    idle: '1m',
+    keep_alive: '1m15s',
+    drain: '30s',
+  });
+});
 
 test('a config printed and read back needs no notes', () => {
   const text = JSON.stringify(effective('').config);
@@ -112,7 +158,7 @@ const keys = fc.oneof(
 );
 
 /** Policies that do not contradict each other: what must be shorter is. */
-const policies = some({
+const model = {
   hash: keys,
   sticky: offOr(
     fc.oneof(
@@ -176,13 +222,98 @@ const policies = some({
   slow_start: offOr(ms(0, 1e6)),
   panic_threshold_percent: offOr(count(0, 100)),
   timeouts: some({ total: offOr(ms(10_000, 1e6)) }),
+};
+const policies = some(model);
+
+const pool = some({
+  ...model,
+  backends: fc
+    .uniqueArray(count(1, 999), { maxLength: 3 })
+    .map((all) => all.map((one) => `a:${one}`)),
+  health_check: some({
+    method: fc.constantFrom('http', 'tcp', 'auto'),
+    path: fc.stringMatching(/^\/\w{0,9}$/),
+    frequency: ms(10, 1e6),
+    down_frequency: ms(10, 1e6),
+    timeout: ms(1, 1e6),
+    rise: count(1, 100),
+    fall: count(1, 100),
+  }),
+  host_header: fc.constantFrom('client', 'backend', 'a.example:1'),
+  lenient_responses: fc.boolean(),
 });
+
+const label = fc.stringMatching(/^[a-z][a-z0-9]{0,3}$/);
+const host = fc
+  .tuple(fc.constantFrom('', '*.'), fc.array(label, { minLength: 1, maxLength: 3 }))
+  .map(([star, labels]) => star + labels.join('.'));
+const segments = fc.array(fc.stringMatching(/^(\w{1,3}|%[2-3][a-bA-B1-9]|\u00e9| )$/), {
+  maxLength: 3,
+});
+const routePath = fc
+  .tuple(fc.constantFrom('', '='), segments, fc.constantFrom('', '/:id'), fc.constantFrom('', '/'))
+  .map(
+    ([exact, parts, name, end]) => `${exact}${parts.map((one) => `/${one}`).join('')}${name}${end}`,
+  )
+  .map((one) => (one.endsWith('=') || one === '' ? `${one}/` : one));
+const token = fc.stringMatching(/^[\w!#$%&'*+.^`|~-]{1,9}$/);
+const texts = (text: fc.Arbitrary<string>) =>
+  fc.oneof(fc.constant(true), text, fc.record({ prefix: text, contains: text }));
+const headerTexts = texts(fc.stringMatching(/^([!-~]([ -~]{0,5}[!-~])?)?$/));
+const queryTexts = texts(fc.string({ unit: 'grapheme', maxLength: 5 }));
+
+/** Each has a method of its own, so that no two are for the same requests. */
+const routes = fc
+  .array(
+    some({
+      host: fc.oneof(host, fc.uniqueArray(host, { minLength: 1, maxLength: 3 })),
+      path: routePath,
+      headers: fc.dictionary(
+        fc.stringMatching(/^x-[\w!#$%&'*+.^`|~-]{1,9}$/).map((one) => one.toLowerCase()),
+        headerTexts,
+        { maxKeys: 3 },
+      ),
+      query: fc.dictionary(fc.string({ minLength: 1, maxLength: 5 }), queryTexts, { maxKeys: 3 }),
+    }),
+    { maxLength: 4 },
+  )
+  .chain((all) =>
+    fc.tuple(
+      fc.constant(all),
+      fc.uniqueArray(token, { minLength: all.length, maxLength: all.length }),
+      fc.array(fc.constantFrom('default', 'web', '1'), {
+        minLength: all.length,
+        maxLength: all.length,
+      }),
+    ),
+  )
+  .map(([all, methods, pools]) =>
+    all.map((one, index) => ({
+      ...one,
+      method: methods[index]?.toUpperCase().padEnd(index + 9, '-'),
+      pool: pools[index],
+    })),
+  );
+
+const long = fc
+  .tuple(some({ default: pool }), fc.record({ web: pool, '1': pool }), routes)
+  .map(([first, others, list]) => ({ pools: { ...first, ...others }, routes: list }));
 
 test('read back, any policies mean the same', () => {
   fc.assert(
     fc.property(policies, (config) => {
       // A name may hold what looks like a reference to a variable.
-      const text = JSON.stringify(config).replaceAll('${', '$${');
+      const text = JSON.stringify(config).replaceAll('${', () => '$${');
+      expect(withoutSecrets(readBack(text))).toEqual(withoutSecrets(settingsOf(text)));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('read back, any pools and routes mean the same', () => {
+  fc.assert(
+    fc.property(long, (config) => {
+      const text = JSON.stringify(config).replaceAll('${', () => '$${');
       expect(withoutSecrets(readBack(text))).toEqual(withoutSecrets(settingsOf(text)));
     }),
     { numRuns: 300 },
@@ -192,7 +323,7 @@ test('read back, any policies mean the same', () => {
 test('read back, any policies in the environment over any in a file mean the same', () => {
   let loaded = 0;
   const run = fc.property(policies, policies, (below, above) => {
-    const file = JSON.stringify(below).replaceAll('${', '$${');
+    const file = JSON.stringify(below).replaceAll('${', () => '$${');
     const env = Object.fromEntries(
       Object.entries(above).map(([name, value]) => [
         `FAIRLEAD_${name.toUpperCase()}`,
@@ -204,7 +335,10 @@ test('read back, any policies in the environment over any in a file mean the sam
     if (!result.ok) return;
     loaded++;
     const { config } = effectiveConfig(result.settings, result.origins);
-    const again = settingsOf(JSON.stringify(config).replaceAll('${', '$${'), { name: 'c.json' });
+    const again = settingsOf(
+      JSON.stringify(config).replaceAll('${', () => '$${'),
+      { name: 'c.json' },
+    );
     expect(withoutSecrets(again)).toEqual(withoutSecrets(flat(result.settings)));
   });
   fc.assert(run, { numRuns: 300 });
@@ -225,6 +359,9 @@ test('every key is there, but for other names of one', () => {
     'backend_timeout',
     'enable_sticky_sessions',
     'sticky_session_ttl',
+    // A config without them is printed without them.
+    'pools',
+    'routes',
   ]);
   expect(Object.keys(effective('').config)).toEqual(
     TOP_LEVEL_KEYS.filter((key) => !without.has(key)),
@@ -277,4 +414,41 @@ test('every value has its origin', () => {
     'timeouts.head': 'default',
     admin_port: 'default',
   });
+});
+
+test('every value of a pool and of a route has its origin', () => {
+  const around = { env: { FAIRLEAD_POOLS: '{"1":{"slow_start":"1s"}}' } };
+  const text = `pools:
+  web:
+    backends:
+      - :1
+    health_check:
+      path: /up
+  "1":
+    retries: false
+routes:
+  - host: [a.example,
+      b.example]
+    headers:
+      X-B.c: "1"
+    pool: web`;
+  const { origins } = effective(text, around);
+  expect(origins).toMatchObject({
+    'pools.web.backends.0': 'file c.yaml:4',
+    'pools.web.health_check.path': 'file c.yaml:6',
+    'pools.web.health_check.frequency': 'default',
+    'pools.web.retries.attempts': 'default',
+    'pools.1.retries': 'file c.yaml:8',
+    'pools.1.slow_start': 'environment FAIRLEAD_POOLS',
+    'routes.0.host.1': 'file c.yaml:11',
+    'routes.0.headers.x-b.c': 'file c.yaml:12',
+    'routes.0.pool': 'file c.yaml:14',
+    strategy: 'default',
+  });
+});
+
+test('a secret of a pool is hidden', () => {
+  const shown = JSON.stringify(effective(LONG));
+  expect(shown).toContain('****************');
+  expect(shown).not.toContain('secret-of');
 });

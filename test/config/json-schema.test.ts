@@ -41,6 +41,13 @@ queue: { size: 10 }
 rate_limit: { rate: 100, per: 1m }
 slow_start: 30s
 panic_threshold_percent: false`,
+  `pools:
+  web: { backends: [":1"], sticky: { by: cookie, ttl: 8h }, health_check: { path: /up, frequency: 5s } }
+  b-2_c: { retries: false, timeouts: { total: 5s }, strategy: least-conn }
+routes:
+  - { host: a.example, method: GET, pool: web }
+  - { host: [a.example, "*.b.example"], path: =/x, method: [GET, PUT], pool: web }
+  - { headers: { x-a: true, x-b: "1" }, query: { c: { prefix: d, suffix: e, contains: f } }, pool: b-2_c }`,
   'retries: false\noutlier_detection: false\nqueue: false\nrate_limit: false\nsticky: false\nslow_start: false',
 ])('accepts %s', (text) => {
   expect(isAccepted(text)).toBe(true);
@@ -66,6 +73,12 @@ test.each([
   'rate_limit: 100',
   'slow_start: 30',
   'timeouts: { conect: 1s }',
+  'pools: { Web: {} }',
+  'pools: { web: { retires: false } }',
+  'pools: { web: { timeouts: { head: 1s } } }',
+  'routes: [{ path: /a }]',
+  'routes: [{ pool: a, redirect: /b }]',
+  'routes: [{ pool: a, headers: { x-a: 1 } }]',
 ])('refuses %s', (text) => {
   expect(isAccepted(text)).toBe(false);
 });
@@ -76,11 +89,17 @@ function mappingOf(node: JsonSchemaNode): JsonSchemaNode {
 }
 
 test('every key is described, and every default is accepted', () => {
-  const undescribed = (node: JsonSchemaNode, path: string): string[] =>
-    Object.entries(mappingOf(node).properties ?? {}).flatMap(([key, below]) => {
-      const inner = undescribed(below, `${path}${key}.`);
-      return /^\S.*\.$/.test(below.description ?? '') ? inner : [path + key].concat(inner);
-    });
+  const undescribed = (node: JsonSchemaNode, path: string): string[] => {
+    const { properties = {}, additionalProperties: named } = mappingOf(node);
+    return [
+      ...(named ? undescribed(named, `${path}*.`) : []),
+      ...(node.items === undefined ? [] : undescribed(node.items, `${path}[].`)),
+      ...Object.entries(properties).flatMap(([key, one]) => {
+        const inner = undescribed(one, `${path}${key}.`);
+        return /^\S.*\.$/.test(one.description ?? '') ? inner : [path + key].concat(inner);
+      }),
+    ];
+  };
   expect(undescribed(jsonSchema(), '')).toEqual([]);
   const defaults = Object.entries(jsonSchema().properties ?? {}).flatMap(([key, node]) =>
     node.default === undefined ? [] : [[key, node.default]],

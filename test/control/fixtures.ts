@@ -10,6 +10,7 @@ import {
 import type { PoolRegistry } from '../../src/control/pool-registry.ts';
 import { Registry, type RegistryOptions } from '../../src/control/registry.ts';
 import type { Logger } from '../../src/observe/logger.ts';
+import { MATCHES_ALL } from '../../src/snapshot/route.ts';
 
 export function address(url: string): BackendAddress {
   const parsed = parseBackendUrl(url);
@@ -128,6 +129,8 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       fall: 3,
     },
     hasLenientResponses: false,
+    defaultForm: 'short',
+    routes: [{ name: DEFAULT_POOL, match: MATCHES_ALL, pool: DEFAULT_POOL }],
     timeouts: {
       headMs: 10_000,
       connectMs: 2000,

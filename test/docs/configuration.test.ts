@@ -21,7 +21,11 @@ function mappingOf(node: JsonSchemaNode): JsonSchemaNode {
 }
 
 function keysOf(node: JsonSchemaNode, path = ''): string[] {
-  const items = node.items?.anyOf?.find(({ type }) => type === 'object');
+  const items =
+    node.items && [node.items, ...(node.items.anyOf ?? [])].find(({ type }) => type === 'object');
+  const named = mappingOf(node).additionalProperties;
+  // Of what has a name, the keys; what is below them is as at the top level.
+  if (named) return Object.keys(named.properties ?? {}).map((key) => `${path}*.${key}`);
   return [
     ...Object.entries(mappingOf(node).properties ?? {}).flatMap(([key, below]) => [
       `${path}${key}`,

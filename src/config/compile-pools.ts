@@ -1,0 +1,75 @@
+/** The pools of a configuration, and what is wrong between them. */
+import { compilePool } from './compile-pool.ts';
+import { formatPath, type Path } from './layer.ts';
+import type { MergedConfig } from './merge.ts';
+import { describeOwnAddress, OwnMachine } from './own-address.ts';
+import { policies } from './policy-schema.ts';
+import { poolKeys, poolTimeouts } from './pool-schema.ts';
+import { poolViews } from './pool-view.ts';
+import { formatPlace, type Problem } from './problem.ts';
+import { type BackendAddress, DEFAULT_POOL, type PoolSettings, type Settings } from './settings.ts';
+
+export function compilePools(
+  merged: MergedConfig,
+  problems: Problem[],
+  notes: string[],
+): Settings['pools'] {
+  problems.push(...describedTwice(merged));
+  const describeOwn = ownDescriber(merged);
+  const [first, ...others] = poolViews(merged).map((view) =>
+    compilePool(view, describeOwn, problems, notes),
+  ) as [PoolSettings, ...PoolSettings[]];
+  notes.push(...notesOnCookies([first, ...others]));
+  return [first, ...others];
+}
+
+/** Of the pool `default`, what the short form has at the top level. Not `timeouts.idle`: that is also of clients. */
+const KEYS_OF_DEFAULT: readonly Path[] = [
+  ...Object.keys(poolKeys).map((key) => [key]),
+  ...['method', 'path', 'frequency', 'down_frequency', 'timeout', 'rise', 'fall'].map((key) => [
+    `health_check_${key}`,
+  ]),
+  ...Object.keys(poolTimeouts)
+    .filter((key) => key !== 'idle')
+    .map((key) => ['timeouts', key]),
+  ...Object.keys(policies).map((key) => [key]),
+];
+
+/** The pool `default` stands at the top level or in `pools`. */
+function describedTwice({ isGiven, placeOf }: MergedConfig): Problem[] {
+  const whole = ['pools', DEFAULT_POOL];
+  if (!isGiven(whole)) return [];
+  const where = formatPlace(placeOf(whole, 'key'));
+  return KEYS_OF_DEFAULT.filter(isGiven).map((path) => ({
+    ...placeOf(path, 'key'),
+    path: formatPath(path),
+    message: `is of the pool default, which stands in pools.default (${where}): write it there`,
+  }));
+}
+
+function ownDescriber({ config, isSound }: MergedConfig) {
+  if (!['host', 'port', 'admin', 'admin_port'].every(isSound)) return () => undefined;
+  const { host, port, admin, admin_port: adminPort } = config;
+  const listening = { host, port, admin: { host: admin.host, port: adminPort } };
+  const machine = new OwnMachine();
+  return (backend: BackendAddress) => describeOwnAddress(backend, listening, machine);
+}
+
+/** A client keeps one cookie of a name for a host: the pools would take turns in writing it. */
+function notesOnCookies(pools: readonly PoolSettings[]): string[] {
+  const notes: string[] = [];
+  const firstWith = new Map<string, string>();
+  for (const { name, sticky } of pools) {
+    if (!sticky?.cookie) continue;
+    const { domain, path } = sticky.cookie;
+    const key = JSON.stringify([sticky.key.name, domain, path]);
+    const first = firstWith.get(key);
+    if (first === undefined) firstWith.set(key, name);
+    else {
+      notes.push(
+        `the pools ${first} and ${name} both set the cookie ${sticky.key.name}: a client that both serve under one host loses its session again and again`,
+      );
+    }
+  }
+  return notes;
+}

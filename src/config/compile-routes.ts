@@ -1,0 +1,108 @@
+/** The routes of a configuration: to pools that exist, none of them twice, and what is said of those that can never match. */
+import { MATCHES_ALL } from '../snapshot/route.ts';
+import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
+import type { MergedConfig } from './merge.ts';
+import { didYouMean } from './nearest.ts';
+import { formatPlace, type Problem } from './problem.ts';
+import { DEFAULT_POOL, type PoolSettings, type RouteSettings } from './settings.ts';
+
+export function compileRoutes(
+  merged: MergedConfig,
+  pools: readonly PoolSettings[],
+  problems: Problem[],
+  notes: string[],
+): readonly RouteSettings[] {
+  const { config, isSound, isGiven } = merged;
+  const routes = config.routes.map((route, index): RouteSettings => {
+    const { host: hosts = [], path, method: methods = [], headers, query, pool } = route;
+    return { name: `routes.${index}`, match: { hosts, path, methods, headers, query }, pool };
+  });
+  if (routes.length === 0 || isGiven(['backends']) || isGiven(['pools', DEFAULT_POOL])) {
+    routes.push({ name: DEFAULT_POOL, match: MATCHES_ALL, pool: DEFAULT_POOL });
+  }
+  if (!isSound('routes')) return routes;
+  problems.push(...unknownPools(merged, pools));
+  const dead = deadRoutes(routes.map(({ match }) => match));
+  const idle: string[] = [];
+  for (const one of dead) {
+    const isWritten = one.route < config.routes.length;
+    if (isWritten && one.isSame) problems.push(writtenTwice(merged, one));
+    else idle.push(isWritten ? neverMatches(merged, one) : defaultIsIdle(merged, one));
+  }
+  notes.push(...firstOf(idle, 'routes never get a request'), ...notesOnUse(merged, pools, routes));
+  return routes;
+}
+
+/** More of them nobody reads. */
+const MOST_NOTES = 20;
+
+function firstOf(notes: readonly string[], what: string): readonly string[] {
+  if (notes.length <= MOST_NOTES) return notes;
+  return [...notes.slice(0, MOST_NOTES), `${notes.length - MOST_NOTES} more ${what}`];
+}
+
+function unknownPools(
+  { config, placeOf, isSoundAt }: MergedConfig,
+  pools: readonly PoolSettings[],
+): Problem[] {
+  const known = new Set(pools.map(({ name }) => name));
+  return config.routes.flatMap(({ pool }, index) => {
+    // Of one that could not be read it was told already.
+    if (known.has(pool) || !isSoundAt(['pools', pool])) return [];
+    return {
+      ...placeOf(['routes', index, 'pool']),
+      path: `routes.${index}.pool`,
+      message: `there is no pool ${JSON.stringify(pool)}`,
+      ...didYouMean(pool, known),
+    };
+  });
+}
+
+function writtenTwice({ placeOf }: MergedConfig, { route, takenBy }: DeadRoute): Problem {
+  return {
+    ...placeOf(['routes', route]),
+    path: `routes.${route}`,
+    message: `is for the same requests as ${listed(placeOf, takenBy)}`,
+  };
+}
+
+function neverMatches({ placeOf }: MergedConfig, { route, takenBy }: DeadRoute): string {
+  const take = takenBy.length === 1 ? 'takes' : 'take';
+  return `${listed(placeOf, [route])} never gets a request: ${listed(placeOf, takenBy)} ${take} them all`;
+}
+
+function defaultIsIdle({ placeOf }: MergedConfig, { takenBy }: DeadRoute): string {
+  return `the pool default gets no request by itself: ${listed(placeOf, takenBy)} takes those that no other route is for`;
+}
+
+/** `routes.0 (c.yaml:3) and routes.1 (c.yaml:5)` */
+function listed(placeOf: MergedConfig['placeOf'], routes: readonly number[]): string {
+  return routes
+    .map((route) => `routes.${route} (${formatPlace(placeOf(['routes', route]))})`)
+    .join(' and ');
+}
+
+function notesOnUse(
+  { placeOf, isGiven }: MergedConfig,
+  pools: readonly PoolSettings[],
+  routes: readonly RouteSettings[],
+): string[] {
+  const used = new Set(routes.map(({ pool }) => pool));
+  const hasAny = pools.some(({ backends }) => backends.length > 0);
+  const unused = pools.filter(({ name }) => name !== DEFAULT_POOL && !used.has(name));
+  const empty = pools.flatMap(({ name, backends }) => {
+    if (!used.has(name)) return [];
+    // Where no pool has any, that is told of all of them; and a list that is written may be meant to be empty.
+    const isMeant = isGiven(name === DEFAULT_POOL ? ['backends'] : ['pools', name, 'backends']);
+    if (backends.length > 0 || !hasAny || isMeant) return [];
+    return `the pool ${name} has no backends: its requests are answered 503`;
+  });
+  const idle = unused.map(({ name }) => {
+    const where = formatPlace(placeOf(['pools', name], 'key'));
+    return `pools.${name} (${where}) is used by no route`;
+  });
+  return [
+    ...firstOf(idle, 'pools are used by no route'),
+    ...firstOf(empty, 'pools have no backends'),
+  ];
+}

@@ -1,0 +1,154 @@
+/** A pool, in the words of a config file: those of the short form, or those below `pools`. */
+import { isDeepStrictEqual } from 'node:util';
+import type { RequestKey, SessionCookie, Sticky } from '../snapshot/snapshot.ts';
+import { RETRIES_OFF } from './compile-policies.ts';
+import { formatDuration } from './duration.ts';
+import type { BackendSettings, PoolSettings } from './settings.ts';
+import { formatSize } from './size.ts';
+
+/** Long enough for the check of the config that it stands in. */
+const HIDDEN_SECRET = '*'.repeat(16);
+
+/**
+ * What stands at the head of the short form.
+ * @param hasBackends a list of backends, even an empty one, says that all is for them for which there is no route.
+ */
+export function shortFormOf(pool: PoolSettings, hasBackends: boolean) {
+  const { method, path, frequency, down_frequency, timeout, rise, fall } = healthCheckOf(pool);
+  return {
+    strategy: pool.strategy,
+    hash: keyOf(pool.hashKey),
+    ...(hasBackends ? { backends: pool.backends.map(backendOf) } : {}),
+    health_check_method: method,
+    health_check_path: path,
+    health_check_frequency: frequency,
+    health_check_down_frequency: down_frequency,
+    health_check_timeout: timeout,
+    health_check_rise: rise,
+    health_check_fall: fall,
+  };
+}
+
+export function longFormOf(pool: PoolSettings): Readonly<Record<string, unknown>> {
+  return {
+    strategy: pool.strategy,
+    hash: keyOf(pool.hashKey),
+    backends: pool.backends.map(backendOf),
+    health_check: healthCheckOf(pool),
+    timeouts: poolTimeoutsOf(pool),
+    ...policiesOf(pool),
+    host_header: hostHeaderOf(pool),
+    lenient_responses: pool.hasLenientResponses,
+  };
+}
+
+function healthCheckOf({ healthCheck }: PoolSettings) {
+  return {
+    method: healthCheck.method,
+    path: healthCheck.path,
+    frequency: formatDuration(healthCheck.intervalMs),
+    down_frequency: formatDuration(healthCheck.downIntervalMs),
+    timeout: formatDuration(healthCheck.timeoutMs),
+    rise: healthCheck.rise,
+    fall: healthCheck.fall,
+  };
+}
+
+export function poolTimeoutsOf({ timeouts }: PoolSettings) {
+  return {
+    connect: formatDuration(timeouts.connectMs),
+    response: formatDuration(timeouts.responseMs),
+    idle: formatDuration(timeouts.idleMs),
+    backend_keep_alive: formatDuration(timeouts.backendKeepAliveMs),
+    backend_max_age: durationOrFalse(timeouts.backendMaxAgeMs),
+    tunnel: formatDuration(timeouts.tunnelMs),
+    total: durationOrFalse(timeouts.totalMs),
+  };
+}
+
+export function hostHeaderOf({ hostHeader }: PoolSettings): string {
+  return hostHeader.kind === 'fixed' ? hostHeader.value : hostHeader.kind;
+}
+
+/** A backend as a list of backends holds it: a URL alone where that says all. */
+export function backendOf({
+  url,
+  weight,
+  isBackup,
+}: Pick<BackendSettings, 'url' | 'weight' | 'isBackup'>) {
+  if (weight === 1 && !isBackup) return url;
+  return { url, weight, ...(isBackup ? { backup: true } : {}) };
+}
+
+/** What is off is `false`, so that its origin is that of the `false`. */
+export function policiesOf(pool: PoolSettings): Readonly<Record<string, unknown>> {
+  const { queue, sticky, retries, outlier, breaker, rateLimit } = pool;
+  return {
+    max_connections: pool.maxConnections,
+    max_requests: pool.maxRequests,
+    queue: queue.size > 0 && { size: queue.size, timeout: formatDuration(queue.timeoutMs) },
+    sticky: sticky !== null && {
+      ...stickyKeyOf(sticky),
+      ttl: formatDuration(sticky.ttlMs),
+      ...(sticky.secret === undefined ? {} : { secret: HIDDEN_SECRET }),
+      ...cookieOf(sticky.cookie),
+    },
+    retries: !isDeepStrictEqual(retries, RETRIES_OFF) && {
+      attempts: retries.attempts,
+      per_try_timeout: durationOrFalse(retries.perTryTimeoutMs),
+      on_status: retries.onStatus,
+      budget_percent: retries.budgetPercent,
+      replay_buffer: formatSize(retries.replayBufferBytes),
+      backoff: durationOrFalse(retries.backoffMs),
+      hedge_after: durationOrFalse(retries.hedgeAfterMs),
+      non_idempotent: retries.nonIdempotent,
+    },
+    outlier_detection: outlier !== null && {
+      enabled: true,
+      consecutive_failures: outlier.consecutiveFailures,
+      consecutive_5xx: outlier.consecutive5xx,
+      failure_percent: outlier.failurePercent,
+      min_requests: outlier.minRequests,
+      interval: formatDuration(outlier.intervalMs),
+      base_ejection: formatDuration(outlier.baseEjectionMs),
+      max_ejection: formatDuration(outlier.maxEjectionMs),
+      max_ejection_percent: outlier.maxEjectionPercent,
+      slow_call: durationOrFalse(outlier.slowCallMs),
+    },
+    circuit_breaker: breaker !== null && {
+      enabled: true,
+      failure_percent: breaker.failurePercent,
+      min_requests: breaker.minRequests,
+      interval: formatDuration(breaker.intervalMs),
+      open: formatDuration(breaker.openMs),
+      half_open_requests: breaker.halfOpenRequests,
+    },
+    rate_limit: rateLimit !== null && {
+      rate: rateLimit.rate,
+      per: formatDuration(rateLimit.perMs),
+      burst: rateLimit.burst,
+      ...keyOf(rateLimit.key),
+    },
+    slow_start: durationOrFalse(pool.slowStartMs),
+    panic_threshold_percent: pool.panicThresholdPercent,
+  };
+}
+
+function keyOf({ by, name }: RequestKey) {
+  return name === '' ? { by } : { by, name };
+}
+
+function stickyKeyOf({ key, learns }: Sticky) {
+  if (learns === null) return keyOf(key);
+  return learns === 'cookie' ? { by: 'learn', cookie: key.name } : { by: learns };
+}
+
+function cookieOf(cookie: SessionCookie | null) {
+  if (cookie === null) return {};
+  const { sameSite, secure, domain, path } = cookie;
+  return { same_site: sameSite, secure, ...(domain === '' ? {} : { domain }), path };
+}
+
+function durationOrFalse(ms: number): string | false {
+  return ms > 0 && formatDuration(ms);
+}

@@ -1,0 +1,44 @@
+/** A route, in the words of a config file: only what it demands. */
+import { type FieldMatch, looksAtPath, type PathMatch, type TextMatch } from '../snapshot/route.ts';
+import { DEFAULT_POOL, type RouteSettings } from './settings.ts';
+
+/** The one that needs not be written: all else to the pool `default`. */
+export function isLeftOut({ name }: RouteSettings): boolean {
+  return name === DEFAULT_POOL;
+}
+
+export function routeOf({ match, pool }: RouteSettings): Readonly<Record<string, unknown>> {
+  const { hosts, path, methods, headers, query } = match;
+  return {
+    ...(hosts.length === 0 ? {} : { host: oneOrMore(hosts) }),
+    ...(looksAtPath(match) ? { path: pathOf(path) } : {}),
+    ...(methods.length === 0 ? {} : { method: oneOrMore(methods) }),
+    ...(headers.length === 0 ? {} : { headers: fieldsOf(headers) }),
+    ...(query.length === 0 ? {} : { query: fieldsOf(query) }),
+    pool,
+  };
+}
+
+function oneOrMore(texts: readonly string[]): string | readonly string[] {
+  return texts.length === 1 ? (texts[0] as string) : texts;
+}
+
+function pathOf({ kind, segments }: PathMatch): string {
+  const parts = segments.map((one) => (one.kind === 'text' ? one.text : `:${one.name}`));
+  return `${kind === 'exact' ? '=' : ''}/${parts.join('/')}`;
+}
+
+function fieldsOf(fields: readonly FieldMatch[]): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(fields.map(({ name, value }) => [name, textOf(value)]));
+}
+
+function textOf(value: TextMatch): unknown {
+  if (value.kind === 'present') return true;
+  if (value.kind === 'exact') return value.text;
+  const parts = Object.entries({
+    prefix: value.prefix,
+    suffix: value.suffix,
+    contains: value.contains,
+  }).filter(([, part]) => part !== '');
+  return Object.fromEntries(parts);
+}

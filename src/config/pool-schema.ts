@@ -1,0 +1,165 @@
+/** What a pool is made of, the pool `default` of the short form as well as those below `pools`. Part of the schema in schema.ts. */
+import { z } from 'zod';
+import { STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
+import { hash, policiesOfPools } from './policy-schema.ts';
+import {
+  backendUrl,
+  duration,
+  durationOrNone,
+  hostHeader,
+  oneOf,
+  requestPath,
+  trueOrFalse,
+  wholeNumber,
+} from './schema-types.ts';
+import { MAX_WEIGHT } from './settings.ts';
+import { canonicalStrategy, STRATEGY_ALIASES } from './strategy-name.ts';
+
+const STRATEGY_INPUTS = [
+  ...STRATEGY_NAMES,
+  ...(Object.keys(STRATEGY_ALIASES) as (keyof typeof STRATEGY_ALIASES)[]),
+] as const;
+
+const strategy = oneOf(STRATEGY_INPUTS).transform(
+  (name): StrategyName => canonicalStrategy(name) as StrategyName,
+);
+
+const backend = z
+  .union(
+    [
+      backendUrl().transform((address) => ({ ...address, weight: 1, isBackup: false })),
+      z
+        .strictObject({
+          url: backendUrl().describe('Scheme, host and port: `http://localhost:3001`.'),
+          weight: wholeNumber(0, MAX_WEIGHT)
+            .describe(
+              'Its share of the requests, beside the weights of the others. 0: no new clients; those that are sticky ' +
+                'stay.',
+            )
+            .default(1),
+          backup: trueOrFalse()
+            .describe(
+              'Used only while no other backend may get requests, or for a request that all others have failed.',
+            )
+            .default(false),
+        })
+        .transform(({ url, weight, backup }) => ({ ...url, weight, isBackup: backup })),
+    ],
+    { error: 'must be a URL or { url, weight }' },
+  )
+  .describe('A URL, or a mapping with a URL. `http://:3001` means localhost:3001.');
+
+/** In the short form each has a key of its own: `health_check_path`. */
+export const healthCheck = {
+  method: oneOf(['http', 'tcp', 'auto'])
+    .describe(
+      'http: GET the path, 2xx is healthy. tcp: a connection is enough (with https, a TLS handshake). auto: http, but ' +
+        'tcp from the first answer on that says that there is no such page (404, 401, 403, 405, 426). Default: auto, or ' +
+        'http when a path is given.',
+    )
+    .optional(),
+  path: requestPath().describe('What http checks GET.').prefault('/health'),
+  frequency: duration(10)
+    .describe('Time between two checks of a backend that is up.')
+    .prefault('30s'),
+  down_frequency: duration(10)
+    .describe(
+      'Time between two checks of a backend that is down, new or suspect; after a minute of being down, 5s if that is ' +
+        'longer. Default: 1s, or the frequency if that is shorter.',
+    )
+    .optional(),
+  timeout: duration()
+    .describe('How long a check may take. Default: 5s, or the frequency if that is shorter.')
+    .optional(),
+  rise: wholeNumber(1, 100)
+    .describe('Passing checks in a row that make an unhealthy backend healthy.')
+    .default(2),
+  fall: wholeNumber(1, 100)
+    .describe('Failing checks in a row that make a healthy backend unhealthy.')
+    .default(3),
+};
+
+/** Those of `timeouts` that are of a pool; the others are of clients, and of the process. */
+export const poolTimeouts = {
+  connect: duration().describe('TCP connect and TLS handshake with a backend.').prefault('2s'),
+  response: duration()
+    .describe('From the end of sending the request to the head of the backend’s response.')
+    .prefault('10s'),
+  idle: duration()
+    .describe('Silence in the middle of a body, in either direction.')
+    .prefault('60s'),
+  backend_keep_alive: duration()
+    .describe('An idle pooled connection to a backend.')
+    .prefault('60s'),
+  backend_max_age: durationOrNone()
+    .describe(
+      'A pooled connection to a backend, since it was opened, give or take a tenth: an older one is closed when it is idle or its request is over, so that new machines behind a name or an address get their share. 0 or false: no limit.',
+    )
+    .prefault('5m'),
+  tunnel: duration()
+    .describe('Silence on an upgraded connection, such as a WebSocket.')
+    .prefault('1h'),
+  total: durationOrNone()
+    .describe('A whole exchange, retries and waiting included. 0 or false: no limit.')
+    .prefault(false),
+};
+
+/** The same at the top level, for the pool `default`, and inside of `pools`. */
+export const poolKeys = {
+  strategy: strategy.describe('How a backend is picked for a request.').prefault('round-robin'),
+  hash: hash.describe('What the strategy `consistent-hash` goes by.').prefault({}),
+  backends: z
+    .array(backend, { error: 'must be a list of backends' })
+    .describe('The servers that requests are forwarded to.')
+    .prefault([]),
+  host_header: hostHeader()
+    .describe(
+      'The Host field that a backend sees: the client’s, the backend’s own, or a fixed one.',
+    )
+    .prefault('client'),
+  lenient_responses: trueOrFalse()
+    .describe(
+      'Take answers of old devices that break HTTP: lines that end with LF alone, spaces behind the size of a chunk, ' +
+        'and a Content-Length beside chunks, which is dropped; the connection is closed after it. And over TLS, a body ' +
+        'without a length that ends with no close_notify. Clients get all of it in proper form. Requests are read ' +
+        'strictly, always.',
+    )
+    .default(false),
+};
+
+/** Also part of the paths of the admin API, and of the names of cookies. */
+const poolName = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, {
+  error:
+    'must be the name of a pool: 1 to 64 of a-z, 0-9, "_" and "-", of which the first is a letter or a digit',
+});
+
+const { host_header, lenient_responses, ...first } = poolKeys;
+
+const pool = z
+  .strictObject(
+    {
+      ...first,
+      health_check: z
+        .strictObject(healthCheck, {
+          error: 'must be a mapping, such as { path: /health, frequency: 10s }',
+        })
+        .describe('How its backends are checked.')
+        .prefault({}),
+      timeouts: z
+        .strictObject(poolTimeouts, {
+          error: 'must be a mapping of timeouts, such as { connect: 2s }',
+        })
+        .describe('How long Fairlead waits for its backends.')
+        .prefault({}),
+      ...policiesOfPools,
+      host_header,
+      lenient_responses,
+    },
+    { error: 'must be a mapping, such as { backends: [http://localhost:3001] }' },
+  )
+  .describe('A pool: its backends, and its policies.');
+
+export const pools = z.record(poolName, pool, {
+  error:
+    'must be a mapping of names to pools, such as { api: { backends: [http://localhost:3001] } }',
+});

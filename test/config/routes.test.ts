@@ -1,0 +1,227 @@
+/** Routes in the config: what they mean, what is wrong with them and where, and what `check` says of those without effect. */
+import { expect, test } from 'vitest';
+import { type Around, loadText, problemsOf, settingsOf } from './load-text.ts';
+
+const POOLS = 'pools: { web: { backends: [":1"] }, api: { backends: [":2"] } }';
+
+function notesOf(text: string, around: Around = {}): readonly string[] {
+  const result = loadText(text, around);
+  if (!result.ok) throw new Error(problemsOf(text, around).join('\n'));
+  return result.notes;
+}
+
+const ANY = {
+  hosts: [],
+  path: { kind: 'prefix', segments: [] },
+  methods: [],
+  headers: [],
+  query: [],
+};
+
+function matchOf(route: string): unknown {
+  const { routes } = settingsOf(`${POOLS}\nroutes:\n  - { ${route}, pool: web }`);
+  expect(routes).toHaveLength(1);
+  expect(routes[0]).toMatchObject({ name: 'routes.0', pool: 'web' });
+  return routes[0]?.match;
+}
+
+test.each([
+  ['host: API.Example.com.', { hosts: ['api.example.com'] }],
+  ['host: [a, "*.B.example", 10.0.0.1]', { hosts: ['a', '*.b.example', '10.0.0.1'] }],
+  ['host: ["::1", "[fe80:0::1]"]', { hosts: ['[::1]', '[fe80::1]'] }],
+  ['path: /', {}],
+  ['path: /v1/', { path: { kind: 'prefix', segments: [{ kind: 'text', text: 'v1' }] } }],
+  ['path: =/v1', { path: { kind: 'exact', segments: [{ kind: 'text', text: 'v1' }] } }],
+  ['path: /:id', { path: { kind: 'prefix', segments: [{ kind: 'name', name: 'id' }] } }],
+  ['method: GET', { methods: ['GET'] }],
+  ['method: [GET, M-SEARCH]', { methods: ['GET', 'M-SEARCH'] }],
+  ['headers: { X-Beta: true }', { headers: [{ name: 'x-beta', value: { kind: 'present' } }] }],
+  ['headers: { a: "" }', { headers: [{ name: 'a', value: { kind: 'exact', text: '' } }] }],
+  [
+    'headers: { a: { prefix: p } }',
+    { headers: [{ name: 'a', value: { kind: 'parts', prefix: 'p', suffix: '', contains: '' } }] },
+  ],
+  [
+    'query: { A: "1", "b c": { suffix: s, contains: c } }',
+    {
+      query: [
+        { name: 'A', value: { kind: 'exact', text: '1' } },
+        { name: 'b c', value: { kind: 'parts', prefix: '', suffix: 's', contains: 'c' } },
+      ],
+    },
+  ],
+])('%s', (route, match) => {
+  expect(matchOf(route)).toEqual({ ...ANY, ...match });
+});
+
+const ALL_ELSE = { name: 'default', match: ANY, pool: 'default' };
+
+test.each([
+  ['', [ALL_ELSE]],
+  ['backends: [":3"]', [ALL_ELSE]],
+  [POOLS, [ALL_ELSE]],
+  ['routes: []', [ALL_ELSE]],
+  [`${POOLS}\nroutes: [{ pool: web, path: /a }]`, [{ pool: 'web' }]],
+  [`${POOLS}\nretries: false\nroutes: [{ pool: web, path: /a }]`, [{ pool: 'web' }]],
+  [`backends: []\n${POOLS}\nroutes: [{ pool: web, path: /a }]`, [{ pool: 'web' }, ALL_ELSE]],
+  [
+    'pools: { default: {} }\nroutes: [{ pool: default, path: /a }]',
+    [{ pool: 'default' }, ALL_ELSE],
+  ],
+])('after %j, all else goes to the pool default or nowhere', (text, routes) => {
+  expect(settingsOf(text).routes).toMatchObject(routes);
+});
+
+test('routes come from a variable, and replace those of the file', () => {
+  const around = { env: { FAIRLEAD_ROUTES: '[{"host":"b.example","pool":"api"}]' } };
+  const text = `${POOLS}\nroutes: [{ pool: web }, { path: /a, pool: web }]`;
+  expect(settingsOf(text, around).routes).toMatchObject([
+    { match: { hosts: ['b.example'] }, pool: 'api' },
+  ]);
+  expect(problemsOf(POOLS, { env: { FAIRLEAD_ROUTES: '[{"pool":"wep"}]' } })).toEqual([
+    'FAIRLEAD_ROUTES: routes.0.pool: there is no pool "wep" (did you mean "web"?)',
+  ]);
+});
+
+const HOST =
+  'must be a host name, "*." and a host name for all below it, or an IP address, without a port';
+const TEXT = 'must be true for any, a text (in quotes), or { prefix, suffix, contains }';
+const ASCII = 'must be ASCII without spaces at its ends: no header field has anything else';
+
+test.each([
+  ['{ path: /a }', '3:5: routes.0.pool: is missing'],
+  ['{ pool: wep }', '3:13: routes.0.pool: there is no pool "wep" (did you mean "web"?)'],
+  ['{ pool: constructor }', '3:13: routes.0.pool: there is no pool "constructor"'],
+  ['web', '3:5: routes.0: must be a mapping, such as { path: /v1/, pool: api }, not "web"'],
+  ['{ pool: web, redirect: /x }', '3:18: routes.0.redirect: unknown key'],
+  ['{ pool: web, split: [] }', '3:18: routes.0.split: unknown key'],
+  ['{ pool: web, strip_prefix: /v1 }', '3:18: routes.0.strip_prefix: unknown key'],
+  ['{ pool: web, hots: a }', '3:18: routes.0.hots: unknown key (did you mean "host"?)'],
+  [
+    '{ pool: web, host: "*" }',
+    `3:24: routes.0.host: ${HOST}, not "*" (any host is matched without this key)`,
+  ],
+  ['{ pool: web, host: "a:80" }', `3:24: routes.0.host: ${HOST}, not "a:80"`],
+  ['{ pool: web, host: "a.*" }', `3:24: routes.0.host: ${HOST}, not "a.*"`],
+  ['{ pool: web, host: a.. }', `3:24: routes.0.host: ${HOST}, not "a.."`],
+  [
+    '{ pool: web, host: [a, bücher.example] }',
+    `3:28: routes.0.host.1: ${HOST}, not "bücher.example" (write xn--bcher-kva.example)`,
+  ],
+  ['{ pool: web, host: [a, b, A] }', '3:31: routes.0.host.2: a stands here twice'],
+  ['{ pool: web, host: [] }', '3:24: routes.0.host: must not be empty'],
+  [
+    '{ pool: web, host: 1 }',
+    '3:24: routes.0.host: must be a host, such as api.example.com, or a list of them, not 1',
+  ],
+  [
+    '{ pool: web, path: a }',
+    '3:24: routes.0.path: must begin with "/", or with "=/" for exactly this path',
+  ],
+  ['{ pool: web, path: /a/../b }', '3:24: routes.0.path: must not have dot segments'],
+  [
+    '{ pool: web, path: "/a?b" }',
+    '3:24: routes.0.path: must end before "?" and "#": "query" matches a query',
+  ],
+  ['{ pool: web, method: get }', '3:26: routes.0.method: must be in capitals (write GET)'],
+  [
+    '{ pool: web, method: [GET, "A B"] }',
+    '3:32: routes.0.method.1: must be a method, such as GET, not "A B"',
+  ],
+  ['{ pool: web, method: [GET, GET] }', '3:32: routes.0.method.1: GET stands here twice'],
+  [
+    '{ pool: web, headers: { "a b": true } }',
+    '3:29: routes.0.headers.a b: must be the name of a header field, such as X-Beta',
+  ],
+  ['{ pool: web, headers: { host: a } }', '3:35: routes.0.headers.host: is matched by "host"'],
+  [
+    '{ pool: web, headers: { x-a: true, X-A: b } }',
+    '3:45: routes.0.headers.X-A: stands here twice: the case of its letters does not count',
+  ],
+  ['{ pool: web, headers: { a: 1 } }', `3:32: routes.0.headers.a: ${TEXT}, not 1`],
+  ['{ pool: web, headers: { a: false } }', `3:32: routes.0.headers.a: ${TEXT}, not false`],
+  [
+    '{ pool: web, headers: { a: {} } }',
+    '3:32: routes.0.headers.a: must have prefix, suffix or contains',
+  ],
+  ['{ pool: web, headers: { a: " b" } }', `3:32: routes.0.headers.a: ${ASCII}`],
+  ['{ pool: web, headers: { a: é } }', `3:32: routes.0.headers.a: ${ASCII}`],
+  ['{ pool: web, headers: { a: { suffix: "b " } } }', `3:42: routes.0.headers.a.suffix: ${ASCII}`],
+  [
+    '{ pool: web, headers: { __proto__: "1" } }',
+    '3:29: routes.0.headers.__proto__: must not be a name here',
+  ],
+  [
+    '{ pool: web, query: { __proto__: "1" } }',
+    '3:27: routes.0.query.__proto__: must not be a name here',
+  ],
+  [
+    '{ pool: web, query: { "": a } }',
+    '3:27: routes.0.query.: must be the name of a query parameter',
+  ],
+  [
+    '{ pool: web, query: [a] }',
+    '3:25: routes.0.query: must be a mapping of query parameters, such as { preview: true }, not a list',
+  ],
+])('%s: %s', (route, problem) => {
+  expect(problemsOf(`${POOLS}\nroutes:\n  - ${route}`)).toEqual([`c.yaml:${problem}`]);
+});
+
+test('the same route twice is told with both places', () => {
+  const text = `${POOLS}
+routes:
+  - { host: [a, b], path: /x/:id, headers: { X-A: "1" }, pool: web }
+  - { path: /, pool: web }
+  - { host: [B, a.], path: /x/:no/, headers: { x-a: "1" }, pool: api }`;
+  expect(problemsOf(text)).toEqual([
+    'c.yaml:5:5: routes.2: is for the same requests as routes.0 (c.yaml:3)',
+  ]);
+});
+
+test('of a pool that could not be read, routes to it are not wrong', () => {
+  const text = 'pools: { Web: {}, api: 5 }\nroutes: [{ pool: Web }, { path: /a, pool: api }]';
+  expect(problemsOf(text)).toHaveLength(2);
+});
+
+test.each([
+  [
+    `${POOLS}\nroutes:\n  - { path: /a, pool: web }\n  - { path: /a, method: GET, pool: api }\n  - { path: /a, method: GET, headers: { a: true }, pool: api }`,
+    [],
+  ],
+  [
+    `${POOLS}\nroutes:\n  - { path: /a, method: GET, pool: web }\n  - { path: /a, method: PUT, pool: api }\n  - { path: /a, method: [PUT, GET], pool: api }`,
+    [
+      'routes.2 (c.yaml:5) never gets a request: routes.0 (c.yaml:3) and routes.1 (c.yaml:4) take them all',
+    ],
+  ],
+  [
+    `backends: [":3"]\n${POOLS}\nroutes:\n  - { pool: web }\n  - { path: /a, pool: api }`,
+    [
+      'the pool default gets no request by itself: routes.0 (c.yaml:4) takes those that no other route is for',
+    ],
+  ],
+  [`${POOLS}\nroutes: [{ pool: web }]`, ['pools.api (c.yaml:1) is used by no route']],
+  [
+    'pools: { web: { backends: [":1"] }, api: {} }\nroutes: [{ pool: web }, { path: /a, pool: api }]',
+    ['the pool api has no backends: its requests are answered 503'],
+  ],
+  [
+    'pools: { web: { backends: [":1"] }, api: { backends: [] } }\nroutes: [{ pool: web }, { path: /a, pool: api }]',
+    [],
+  ],
+  // Nobody asks for the pool default: that it is empty is nobody's business.
+  ['pools: { web: { backends: [":1"] } }\nroutes: [{ path: /a, pool: web }]', []],
+])('what has no effect is told: %s', (text, notes) => {
+  expect(notesOf(text)).toEqual(notes);
+});
+
+test('a text of 1 MiB of routes for one path is judged in a short time', () => {
+  const routes = Array.from({ length: 15_000 }, (_, index) => ({
+    headers: { x: { prefix: `v${index}` } },
+    pool: 'default',
+  }));
+  const before = performance.now();
+  expect(settingsOf(JSON.stringify({ routes }), { name: 'c.json' }).routes).toHaveLength(15_000);
+  // Compared each with each they take a minute.
+  expect(performance.now() - before).toBeLessThan(15_000);
+});
