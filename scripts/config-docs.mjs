@@ -91,7 +91,7 @@ rate_limit: { rate: 100, burst: 20, by: header, name: X-Api-Key }`,
   },
   {
     title: 'Pools and routes',
-    keys: ['pools', 'routes'],
+    keys: ['pools', 'routes', 'encoded_slashes', 'merge_slashes'],
     example: `pools:
   web:
     backends: [http://localhost:3001, http://localhost:3002]
@@ -209,6 +209,7 @@ const REMARKS = {
   trusted_proxies:
     'From any other peer these fields are dropped and written anew: see [request.md](request.md#forwarding).',
   admin: 'An address that is not loopback is refused without a token.',
+  encoded_slashes: 'What else is done with paths is said in [request.md](request.md#the-path).',
   access_log: 'A file is appended to; SIGUSR1 or SIGUSR2 opens it anew after log rotation.',
   access_log_format: 'Each field is explained in [operations.md](operations.md#access-log).',
 };

@@ -1,5 +1,5 @@
 /** The routes of a configuration: to pools that exist, none of them twice, and what is said of those that can never match. */
-import { MATCHES_ALL } from '../snapshot/route.ts';
+import { looksAtPath, MATCHES_ALL } from '../snapshot/route.ts';
 import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
 import type { MergedConfig } from './merge.ts';
 import { didYouMean } from './nearest.ts';
@@ -29,6 +29,7 @@ export function compileRoutes(
     if (isWritten && one.isSame) problems.push(writtenTwice(merged, one));
     else idle.push(isWritten ? neverMatches(merged, one) : defaultIsIdle(merged, one));
   }
+  notes.push(...notesOnPaths(merged, routes));
   notes.push(...firstOf(idle, 'routes never get a request'), ...notesOnUse(merged, pools, routes));
   return routes;
 }
@@ -39,6 +40,17 @@ const MOST_NOTES = 20;
 function firstOf(notes: readonly string[], what: string): readonly string[] {
   if (notes.length <= MOST_NOTES) return notes;
   return [...notes.slice(0, MOST_NOTES), `${notes.length - MOST_NOTES} more ${what}`];
+}
+
+function notesOnPaths({ config }: MergedConfig, routes: readonly RouteSettings[]): string[] {
+  if (routes.some(({ match }) => looksAtPath(match))) return [];
+  const idle = [
+    ...(config.encoded_slashes === 'reject' ? [] : ['encoded_slashes']),
+    ...(config.merge_slashes ? [] : ['merge_slashes']),
+  ];
+  return idle.map(
+    (key) => `${key} has no effect: no route looks at paths, so they are forwarded as they are`,
+  );
 }
 
 function unknownPools(

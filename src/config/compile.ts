@@ -82,6 +82,10 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       rewritesLocation: config.location === 'rewrite',
       upgrades: config.upgrade,
     },
+    paths: {
+      keepsEncodedSlashes: config.encoded_slashes === 'keep',
+      mergesSlashes: config.merge_slashes,
+    },
     accessLog:
       accessLog === false
         ? false

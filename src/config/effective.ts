@@ -97,6 +97,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     via: forwarding.sendVia,
     location: forwarding.rewritesLocation ? 'rewrite' : 'keep',
     upgrade: forwarding.upgrades,
+    ...pathRulesOf(settings, routes.length > 0),
     ...(isShort ? { lenient_responses: pool.hasLenientResponses } : {}),
     access_log:
       accessLog === false ? false : accessLog.target === 'stdout' || accessLog.target.file,
@@ -111,6 +112,15 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       ? {}
       : { pools: Object.fromEntries(pools.map((one) => [one.name, longFormOf(one)])) }),
     ...(routes.length === 0 ? {} : { routes: routes.map(routeOf) }),
+  };
+}
+
+/** Without routes nobody looks at paths: said is only what was set. */
+function pathRulesOf({ paths }: Settings, hasRoutes: boolean) {
+  const { keepsEncodedSlashes: keeps, mergesSlashes: merges } = paths;
+  return {
+    ...(hasRoutes || keeps ? { encoded_slashes: keeps ? 'keep' : 'reject' } : {}),
+    ...(hasRoutes || !merges ? { merge_slashes: merges } : {}),
   };
 }
 

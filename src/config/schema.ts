@@ -208,6 +208,15 @@ export const configSchema = z.strictObject(
           'passes afterwards is relayed as it is, in both directions. `tcp` is what Docker uses. [] is none.',
       )
       .prefault(['websocket']),
+    encoded_slashes: oneOf(['reject', 'keep'])
+      .describe(
+        'Where `routes` look at paths: whether one with `%2F` or `%5C` is answered 400, since backends do not agree on what it ' +
+          'means, or passes with it as a part of its segment.',
+      )
+      .default('reject'),
+    merge_slashes: trueOrFalse()
+      .describe('Where `routes` look at paths: `/a//b` is matched and forwarded as `/a/b`.')
+      .default(true),
     lenient_responses: poolKeys.lenient_responses,
     access_log: z
       .union([z.boolean(), logPath], { error: 'must be true, false or the path of a file' })

@@ -9,6 +9,7 @@ import type {
   Forwarding,
   HostHeader,
   Limits,
+  PathRules,
   PoolTimeouts,
   Queue,
   RateLimit,
@@ -152,6 +153,7 @@ export interface Settings {
   readonly drainMs: number;
   readonly limits: Limits;
   readonly forwarding: Forwarding;
+  readonly paths: PathRules;
   /** `false`: off; `stdout`; or the path of a file that lines are appended to. */
   readonly accessLog:
     | false

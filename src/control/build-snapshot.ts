@@ -24,7 +24,7 @@ export function buildSnapshot({
   settings,
   pools,
 }: SnapshotParts): Snapshot {
-  const { host, port, tls, timeouts, limits, forwarding, accessLog } = settings;
+  const { host, port, tls, timeouts, limits, forwarding, paths, accessLog } = settings;
   const poolIds = new Map(pools.map(({ name, id }) => [name, id]));
   return {
     instanceName,
@@ -35,7 +35,7 @@ export function buildSnapshot({
       match,
       poolId: poolIds.get(pool) as number,
     })),
-    paths: { keepsEncodedSlashes: false, mergesSlashes: true },
+    paths,
     timeouts,
     limits,
     forwarding,

@@ -189,6 +189,12 @@ export interface Forwarding {
   readonly upgrades: readonly string[];
 }
 
+/** How paths are read where routes look at them: see the data plane's wire/path.ts. */
+export interface PathRules {
+  readonly keepsEncodedSlashes: boolean;
+  readonly mergesSlashes: boolean;
+}
+
 export interface PoolSnapshot {
   /** Stable for the life of the pool; never reused within a process. Live state is keyed by it. */
   readonly id: number;
@@ -240,8 +246,7 @@ export interface Snapshot {
   readonly pools: readonly PoolSnapshot[];
   /** In the order of the config. A request that none of them is for is answered 404. */
   readonly routes: readonly RouteSnapshot[];
-  /** How paths are read where routes look at them: see the data plane's wire/path.ts. */
-  readonly paths: { readonly keepsEncodedSlashes: boolean; readonly mergesSlashes: boolean };
+  readonly paths: PathRules;
   readonly timeouts: ClientTimeouts;
   readonly limits: Limits;
   readonly forwarding: Forwarding;

@@ -45,6 +45,8 @@ via: false
 lenient_responses: true
 location: rewrite
 upgrade: [WebSocket, tcp, tls/1.0]
+encoded_slashes: keep
+merge_slashes: false
 access_log: /srv/fairlead/access.log
 access_log_format: combined
 log_level: debug
@@ -362,6 +364,8 @@ test('every key is there, but for other names of one', () => {
     // A config without them is printed without them.
     'pools',
     'routes',
+    'encoded_slashes',
+    'merge_slashes',
   ]);
   expect(Object.keys(effective('').config)).toEqual(
     TOP_LEVEL_KEYS.filter((key) => !without.has(key)),

@@ -209,6 +209,14 @@ test.each([
     'pools: { web: { backends: [":1"] }, api: { backends: [] } }\nroutes: [{ pool: web }, { path: /a, pool: api }]',
     [],
   ],
+  [
+    'backends: [":1"]\nencoded_slashes: keep\nmerge_slashes: false',
+    [
+      'encoded_slashes has no effect: no route looks at paths, so they are forwarded as they are',
+      'merge_slashes has no effect: no route looks at paths, so they are forwarded as they are',
+    ],
+  ],
+  ['backends: [":1"]\nencoded_slashes: keep\nroutes: [{ path: /a, pool: default }]', []],
   // Nobody asks for the pool default: that it is empty is nobody's business.
   ['pools: { web: { backends: [":1"] } }\nroutes: [{ path: /a, pool: web }]', []],
 ])('what has no effect is told: %s', (text, notes) => {

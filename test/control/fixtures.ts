@@ -130,6 +130,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
     },
     hasLenientResponses: false,
     defaultForm: 'short',
+    paths: { keepsEncodedSlashes: false, mergesSlashes: true },
     routes: [{ name: DEFAULT_POOL, match: MATCHES_ALL, pool: DEFAULT_POOL }],
     timeouts: {
       headMs: 10_000,
