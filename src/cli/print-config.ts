@@ -20,9 +20,9 @@ ${describeSettingFlags()}`;
 
 export function runPrintConfig(args: readonly string[]): Promise<number> {
   return withUsageErrors('print-config', () =>
-    withSettings(args, USAGE, ['json'], async ({ settings, origins }, switches) => {
-      const effective = effectiveConfig(settings, origins);
-      const overrides = await keptOverrides(settings);
+    withSettings(args, USAGE, ['json'], async (loaded, switches) => {
+      const effective = effectiveConfig(loaded);
+      const overrides = await keptOverrides(loaded.settings);
       process.stdout.write(
         switches.has('json')
           ? `${JSON.stringify({ ...effective, overrides }, null, 2)}\n`

@@ -67,7 +67,7 @@ export function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
       const name = nameOf(contentType, configFile);
       return validateConfigText(text, name, { ...input, configFile });
     },
-    effectiveConfig: () => effectiveConfig(inForce.settings, inForce.origins),
+    effectiveConfig: () => effectiveConfig(inForce),
     jsonSchema,
   };
 }

@@ -32,13 +32,23 @@ export interface EffectiveConfig {
 
 const HIDDEN = '***';
 
-export function effectiveConfig(settings: Settings, origins: Origins): EffectiveConfig {
-  const config = configOf(settings);
-  const described = pathsOf(config).map((path): [string, string] => [
-    path,
-    formatSource(origins.get(path)),
-  ]);
-  return { config, origins: Object.fromEntries(described) };
+/** @param loaded its origins are asked for only where those of the result are. */
+export function effectiveConfig(loaded: {
+  readonly settings: Settings;
+  readonly origins: Origins;
+}): EffectiveConfig {
+  const config = configOf(loaded.settings);
+  let described: Readonly<Record<string, string>> | undefined;
+  return {
+    config,
+    // Of many pools and routes it takes longer than to read them, and a reload does not ask for it.
+    get origins() {
+      described ??= Object.fromEntries(
+        pathsOf(config).map((path) => [path, formatSource(loaded.origins.get(path))]),
+      );
+      return described;
+    },
+  };
 }
 
 /** What differs between two configs, by path: `strategy`, `backends`, `timeouts.head`. A list is one value. */

@@ -8,7 +8,7 @@ import { alternatives, knownKeys, schemaBelow } from './text-value.ts';
 
 /** What others call it: nginx, HAProxy, Envoy, Traefik, Caddy. */
 const KEY_SYNONYMS: Synonyms = new Map([
-  ['upstream', ['backends']],
+  ['upstream', ['backends', 'pool']],
   ['upstreams', ['backends']],
   ['server', ['backends']],
   ['servers', ['backends']],
@@ -30,7 +30,15 @@ const KEY_SYNONYMS: Synonyms = new Map([
   ['load_balancing', ['strategy']],
   ['workers', ['threads']],
   ['worker_processes', ['threads']],
-  ['interval', ['health_check_frequency']],
+  ['interval', ['health_check_frequency', 'frequency']],
+  ['backend', ['pool']],
+  ['service', ['pool']],
+  ['cluster', ['pool']],
+  ['services', ['pools']],
+  ['clusters', ['pools']],
+  ['rules', ['routes']],
+  ['prefix', ['path']],
+  ['domains', ['host']],
 ]);
 
 /** So many are told in full; of the others only which keys they spoil. A wrong text of 1 MiB has a hundred thousand. */

@@ -56,7 +56,7 @@ state_file: /srv/fairlead/state
 function effective(text: string, around: Around = {}): EffectiveConfig {
   const result = loadText(text, around);
   if (!result.ok) throw new Error('has problems');
-  return effectiveConfig(result.settings, result.origins);
+  return effectiveConfig(result);
 }
 
 /** What the settings are once the effective config of `text` is read back; secrets as they are hidden. */
@@ -336,7 +336,7 @@ test('read back, any policies in the environment over any in a file mean the sam
     // A name of the file may have no meaning by what the environment says.
     if (!result.ok) return;
     loaded++;
-    const { config } = effectiveConfig(result.settings, result.origins);
+    const { config } = effectiveConfig(result);
     const again = settingsOf(
       JSON.stringify(config).replaceAll('${', () => '$${'),
       { name: 'c.json' },

@@ -59,7 +59,7 @@ export async function running(
           text === 'good'
             ? loaded(the)
             : { ok: false, problems: [{ origin: 'file', path: 'port', message: 'is no port' }] },
-        effectiveConfig: () => effectiveConfig(the, new Map()),
+        effectiveConfig: () => effectiveConfig({ settings: the, origins: new Map() }),
         jsonSchema: () => ({ type: 'object' }),
       },
       { workerUrl, logFile },
