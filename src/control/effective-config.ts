@@ -47,7 +47,10 @@ function shownBackends(
   configured: EffectiveConfig['origins'],
   origins: Map<string, string>,
 ): unknown[] {
-  for (const path of origins.keys()) if (path.startsWith(`${list}.`)) origins.delete(path);
+  for (const index of pool.settings.backends.keys()) {
+    for (const part of ['', '.url', '.weight', '.backup'])
+      origins.delete(`${list}.${index}${part}`);
+  }
   const places = new Map(pool.settings.backends.map(({ url }, index) => [url, `${list}.${index}`]));
   return pool.backends().map(({ address, weight, isBackup, source }, index) => {
     const { url } = address;

@@ -64,10 +64,13 @@ export function refusalOf(
 /** A file that was cut off before its backends, or is gone, looks like one that wants none: that must be said. */
 function lostBackends(
   running: Settings,
-  { settings, origins }: Extract<LoadResult, { ok: true }>,
+  wanted: Extract<LoadResult, { ok: true }>,
 ): Problem | undefined {
+  const { settings } = wanted;
   const inUse = countBackends(running);
   if (inUse === 0 || countBackends(settings) > 0) return undefined;
+  // They are worked out when they are asked for, which takes its time.
+  const { origins } = wanted;
   const lists = ['backends', ...settings.pools.map(({ name }) => `pools.${name}.backends`)];
   if (lists.some((list) => (origins.get(list)?.origin ?? 'default') !== 'default'))
     return undefined;
