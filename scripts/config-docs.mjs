@@ -205,7 +205,7 @@ const REMARKS = {
     'the shorter, any host last), then by path (`=` before a prefix, more segments before fewer, a segment that is written ' +
     'out before a `:name`), then by how many conditions it has (the list of methods is one, each header field and each ' +
     'parameter is one), and where all of this is equal the first in the list. If its conditions do not hold, the next ' +
-    'one is tried. Two routes for the same requests are an error, and `check` says which route can never match.',
+    'one is tried. Two routes for the same requests are an error, and `check` says which route can never match. There may be 10,000.',
   trusted_proxies:
     'From any other peer these fields are dropped and written anew: see [request.md](request.md#forwarding).',
   admin: 'An address that is not loopback is refused without a token.',

@@ -4,7 +4,7 @@ import { formatPath, type Path } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
 import { describeOwnAddress, OwnMachine } from './own-address.ts';
 import { policies } from './policy-schema.ts';
-import { poolKeys, poolTimeouts } from './pool-schema.ts';
+import { healthCheck, poolKeys, poolTimeouts } from './pool-schema.ts';
 import { poolViews } from './pool-view.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import { type BackendAddress, DEFAULT_POOL, type PoolSettings, type Settings } from './settings.ts';
@@ -26,9 +26,7 @@ export function compilePools(
 /** Of the pool `default`, what the short form has at the top level. Not `timeouts.idle`: that is also of clients. */
 const KEYS_OF_DEFAULT: readonly Path[] = [
   ...Object.keys(poolKeys).map((key) => [key]),
-  ...['method', 'path', 'frequency', 'down_frequency', 'timeout', 'rise', 'fall'].map((key) => [
-    `health_check_${key}`,
-  ]),
+  ...Object.keys(healthCheck).map((key) => [`health_check_${key}`]),
   ...Object.keys(poolTimeouts)
     .filter((key) => key !== 'idle')
     .map((key) => ['timeouts', key]),

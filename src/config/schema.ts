@@ -137,6 +137,9 @@ const logPath = pathNotSwitch('write true or false').refine(
   { error: 'is not the path of a file', params: { hint: 'true is standard output' } },
 );
 
+/** They are compared with each other, and that has to end. */
+const MOST_ROUTES = 10_000;
+
 export const configSchema = z.strictObject(
   {
     $schema: z.string().describe('For editors: where the JSON Schema is.').optional(),
@@ -249,6 +252,11 @@ export const configSchema = z.strictObject(
       .prefault({}),
     routes: z
       .array(route, { error: 'must be a list of routes' })
+      .superRefine((routes, context) => {
+        if (routes.length <= MOST_ROUTES) return;
+        const message = `must not have more than ${MOST_ROUTES} routes`;
+        context.addIssue({ code: 'custom', message });
+      })
       .describe(
         'Which pool a request is for. The most specific route that matches it is taken; with none it is answered 404.',
       )

@@ -48,6 +48,8 @@ test.each([
   ['wrong backends', '{"backends":[', '{"url":"x","wieght":1},', MAPPINGS, '1]}'],
   ['the same backend', '{"backends":[', '"http://a",', VALUES, '"x"]}'],
   ['unset variables', '{"backends":[', '"${A}",', VALUES, '"x"]}'],
+  ['routes to nowhere', '{"routes":[', '{"pool":"x"},', 9_999, '{"pool":"x"}]}'],
+  ['the same route', '{"routes":[', '{"pool":"default"},', 9_999, '{"pool":"default"}]}'],
 ])('JSON, as many as are read, %s', (_what, prefix, part, count, end) => {
   expect(costMs(prefix + part.repeat(count) + end, 'c.json')).toBeLessThan(500);
 });
