@@ -1,8 +1,8 @@
 /**
  * Request targets and hosts (RFC 9112 §3.2, RFC 3986 §3.2.2).
  *
- * The path and query are forwarded exactly as they were sent. Routing looks at the same bytes: nothing is decoded, dot
- * segments and encoded slashes are neither resolved nor merged, so there is no second reading of a path to disagree with.
+ * The path and query are taken exactly as they were sent, and forwarded so where no route looks at paths. Where one does, they
+ * are brought into one form first: see path.ts.
  */
 import { HEX, HOST_NAME } from './bytes.ts';
 
