@@ -47,7 +47,7 @@ describe('a data thread that dies', () => {
     await waitFor(async () =>
       (await self.call('GET', '/metrics')).text.includes('fairlead_client_connections 1\n'),
     );
-    expect(await self.log()).toContain('"data_thread.died"');
+    await waitFor(async () => (await self.log()).includes('"data_thread.died"'));
   });
 });
 
