@@ -60,12 +60,16 @@ function effective(text: string, around: Around = {}): EffectiveConfig {
 }
 
 /** What the settings are once the effective config of `text` is read back; secrets as they are hidden. */
+/** As a file: in a text, though not in a key, `${` would begin the name of a variable. */
+function fileOf(config: object): string {
+  return JSON.stringify(config, (_key, value: unknown) =>
+    typeof value === 'string' ? value.replaceAll('${', () => '$${') : value,
+  );
+}
+
 function readBack(text: string): FlatSettings {
   const { config } = effective(text);
-  return settingsOf(
-    JSON.stringify(config).replaceAll('${', () => '$${'),
-    { name: 'c.json' },
-  );
+  return settingsOf(fileOf(config), { name: 'c.json' });
 }
 
 function hidden(sticky: FlatSettings['sticky']) {
@@ -304,8 +308,7 @@ const long = fc
 test('read back, any policies mean the same', () => {
   fc.assert(
     fc.property(policies, (config) => {
-      // A name may hold what looks like a reference to a variable.
-      const text = JSON.stringify(config).replaceAll('${', () => '$${');
+      const text = fileOf(config);
       expect(withoutSecrets(readBack(text))).toEqual(withoutSecrets(settingsOf(text)));
     }),
     { numRuns: 300 },
@@ -315,7 +318,7 @@ test('read back, any policies mean the same', () => {
 test('read back, any pools and routes mean the same', () => {
   fc.assert(
     fc.property(long, (config) => {
-      const text = JSON.stringify(config).replaceAll('${', () => '$${');
+      const text = fileOf(config);
       expect(withoutSecrets(readBack(text))).toEqual(withoutSecrets(settingsOf(text)));
     }),
     { numRuns: 300 },
@@ -325,7 +328,7 @@ test('read back, any pools and routes mean the same', () => {
 test('read back, any policies in the environment over any in a file mean the same', () => {
   let loaded = 0;
   const run = fc.property(policies, policies, (below, above) => {
-    const file = JSON.stringify(below).replaceAll('${', () => '$${');
+    const file = fileOf(below);
     const env = Object.fromEntries(
       Object.entries(above).map(([name, value]) => [
         `FAIRLEAD_${name.toUpperCase()}`,
@@ -337,10 +340,7 @@ test('read back, any policies in the environment over any in a file mean the sam
     if (!result.ok) return;
     loaded++;
     const { config } = effectiveConfig(result);
-    const again = settingsOf(
-      JSON.stringify(config).replaceAll('${', () => '$${'),
-      { name: 'c.json' },
-    );
+    const again = settingsOf(fileOf(config), { name: 'c.json' });
     expect(withoutSecrets(again)).toEqual(withoutSecrets(flat(result.settings)));
   });
   fc.assert(run, { numRuns: 300 });
