@@ -179,6 +179,8 @@ describe('on two threads', () => {
       readonly firstMs: number;
       readonly lastMs: number;
       readonly accepted: number;
+      /** How long the thread did not run, in long pauses. */
+      readonly stoodMs: number;
     }
     const limit = limitOf(100, 1_000, 20);
     const now = performance.now() + processClockOffsetMs();
@@ -193,7 +195,8 @@ describe('on two threads', () => {
     const allowance = ((lastMs - firstMs) * 100) / 1_000 + 20;
     // Clocks apart would show as one thread's requests refused, or let through, for as long as they are apart.
     expect(accepted).toBeLessThanOrEqual(allowance + 1);
-    expect(accepted).toBeGreaterThanOrEqual(allowance * 0.99 - 1);
+    const lost = (Math.min(...results.map((result) => result.stoodMs)) * 100) / 1_000;
+    expect(accepted).toBeGreaterThanOrEqual(allowance * 0.99 - 1 - lost);
   });
 });
 
