@@ -1,8 +1,6 @@
 /** What choosing a backend costs, without any socket. Every strategy of the registry takes part. */
-import { fileURLToPath } from 'node:url';
 import { median } from '../statistics.mjs';
-
-const PROGRAM = fileURLToPath(new URL('../clients/pick.mjs', import.meta.url));
+import { countedRounds } from './counted.mjs';
 
 /** @satisfies {import('../bench.mjs').Scenario} */
 export const pick = {
@@ -14,19 +12,8 @@ export const pick = {
   quickPeers: [],
   estimate: ({ options }) => options.rounds * 12,
 
-  async run({ stage, options }) {
-    const rounds = [];
-    for (let round = 0; round < options.rounds; round++) {
-      const { status, output } = await stage.run(options.node, [
-        '--expose-gc',
-        // Room for a million picks that allocate: none of it is collected before it is counted.
-        '--min-semi-space-size=256',
-        '--max-semi-space-size=256',
-        PROGRAM,
-      ]);
-      if (status !== 0) throw new Error(`picking failed: ${output.trim()}`);
-      rounds.push(JSON.parse(output));
-    }
+  async run(context) {
+    const rounds = await countedRounds(context, 'pick');
     const rows = rounds[0].map(({ strategy, backends }, index) => ({
       name: `${strategy}, ${backends}`,
       strategy,

@@ -1,8 +1,6 @@
 /** What finding the route of a request costs, without any socket. */
-import { fileURLToPath } from 'node:url';
 import { median } from '../statistics.mjs';
-
-const PROGRAM = fileURLToPath(new URL('../clients/routes.mjs', import.meta.url));
+import { countedRounds } from './counted.mjs';
 
 /** @satisfies {import('../bench.mjs').Scenario} */
 export const routes = {
@@ -14,19 +12,8 @@ export const routes = {
   quickPeers: [],
   estimate: ({ options }) => options.rounds * 5,
 
-  async run({ stage, options }) {
-    const rounds = [];
-    for (let round = 0; round < options.rounds; round++) {
-      const { status, output } = await stage.run(options.node, [
-        '--expose-gc',
-        // Room for a million look-ups that allocate: none of it is collected before it is counted.
-        '--min-semi-space-size=256',
-        '--max-semi-space-size=256',
-        PROGRAM,
-      ]);
-      if (status !== 0) throw new Error(`finding routes failed: ${output.trim()}`);
-      rounds.push(JSON.parse(output));
-    }
+  async run(context) {
+    const rounds = await countedRounds(context, 'routes');
     const middle = (index, key) => median(rounds.map((round) => round[index][key]));
     const rows = rounds[0].map(({ hosts, routes: count }, index) => ({
       name: `${hosts} × ${count}`,

@@ -43,45 +43,31 @@ export function poolSettings(name: string, changes: Partial<FlatSettings> = {}):
 }
 
 function poolOf(flat: FlatSettings): PoolSettings {
-  const {
-    strategy,
-    backends,
-    maxConnections,
-    maxRequests,
-    hashKey,
-    sticky,
-    retries,
-    queue,
-    rateLimit,
-    outlier,
-    breaker,
-    slowStartMs,
-    panicThresholdPercent,
-    healthCheck,
-    hasLenientResponses,
-    hostHeader,
-    timeouts,
-  } = flat;
-  return {
-    name: DEFAULT_POOL,
-    strategy,
-    backends,
-    maxConnections,
-    maxRequests,
-    hashKey,
-    sticky,
-    retries,
-    queue,
-    rateLimit,
-    outlier,
-    breaker,
-    slowStartMs,
-    panicThresholdPercent,
-    healthCheck,
-    hasLenientResponses,
-    hostHeader,
-    timeouts,
-  };
+  return { name: DEFAULT_POOL, ...pick(flat, POOL_KEYS) };
+}
+
+const POOL_KEYS = [
+  'strategy',
+  'backends',
+  'maxConnections',
+  'maxRequests',
+  'hashKey',
+  'sticky',
+  'retries',
+  'queue',
+  'rateLimit',
+  'outlier',
+  'breaker',
+  'slowStartMs',
+  'panicThresholdPercent',
+  'healthCheck',
+  'hasLenientResponses',
+  'hostHeader',
+  'timeouts',
+] as const satisfies readonly (keyof PoolSettings)[];
+
+function pick<T, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>;
 }
 
 /** The pool `default` of a registry of its own. */
