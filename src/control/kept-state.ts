@@ -119,6 +119,7 @@ export class KeptState {
     if (result.kind === 'damaged') return this.#setAside(path, result.reason);
     const { state, faults, copy } = result;
     this.found = settleLeaving(state);
+    this.store.onDisk = state;
     this.#secret = state.sessionSecret;
     if (faults.length === 0 && copy === undefined) return;
     const aside = await copyStateFile(path, new Date()).catch(() => undefined);

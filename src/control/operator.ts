@@ -200,7 +200,25 @@ export class Operator {
         if (this.#registry.backend(backend.id) === undefined) this.#wentByReload(backend);
       }
       await this.#publish();
+      await this.#keepFitted();
       return true;
+    });
+  }
+
+  /**
+   * A reload changes what is kept as well: removals are over, ids are given. That holds whatever the disk says; what could not be
+   * saved is saved with the next change, or at the end.
+   */
+  async #keepFitted(): Promise<void> {
+    const { keptState } = this.#registry;
+    if (!this.#store.isBehind(keptState)) return;
+    await this.#store.save(keptState).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.warn(
+        'state_file.behind',
+        `the state file does not know of the last reload (${reason}): a restart may bring back what it has ended`,
+        { error },
+      );
     });
   }
 
@@ -216,6 +234,7 @@ export class Operator {
   async stop(): Promise<void> {
     for (const id of this.#leaving.keys()) this.#stopLeaving(id);
     await this.#last.catch(() => {});
+    await this.#keepFitted();
     await this.#store.flush();
   }
 

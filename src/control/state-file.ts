@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:fs';
 import { copyFile, readFile, rename, rm, stat } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { copyOf, DurableFile, type InPlace, resolveLinks } from './durable-file.ts';
 import { countChanges, NO_OPERATOR_STATE, type OperatorState } from './operator-state.ts';
 import { type DecodedState, decodeState, encodeState } from './state-format.ts';
@@ -106,6 +107,8 @@ function asidePath(path: string, at: Date): string {
 export class StateStore {
   /** False: there is a file, and it may not be written. What is changed is not kept then. */
   readonly isOurs: boolean;
+  /** What the file says, as far as is known; undefined: there is none, or none that was understood. */
+  onDisk: OperatorState | undefined;
   readonly #file: DurableFile | undefined;
   #last: Promise<void> = Promise.resolve();
 
@@ -120,14 +123,27 @@ export class StateStore {
     return this.#file?.inPlace;
   }
 
+  /** The file does not say what is to be kept. None is missed where there is nothing that it could say. */
+  isBehind(state: OperatorState): boolean {
+    if (this.#file === undefined || state === this.onDisk) return false;
+    return this.onDisk === undefined
+      ? countChanges(state) > 0
+      : !isDeepStrictEqual(state, this.onDisk);
+  }
+
   /** Resolves when the state is safe on disk. Rejects with the system's error; the old file is still there then. */
   save(state: OperatorState): Promise<void> {
     const file = this.#file;
     if (file === undefined) return Promise.resolve();
-    const mode = state.sessionSecret === undefined ? READABLE : OWNER_ONLY;
-    const write = this.#last.then(() => file.write(encodeState(state), mode));
+    const write = this.#last.then(() => this.#write(file, state));
     this.#last = write.catch(() => {});
     return write;
+  }
+
+  async #write(file: DurableFile, state: OperatorState): Promise<void> {
+    const mode = state.sessionSecret === undefined ? READABLE : OWNER_ONLY;
+    await file.write(encodeState(state), mode);
+    this.onDisk = state;
   }
 
   /** Resolves when every write that was asked for has ended. */
