@@ -189,7 +189,7 @@ export class HealthChecker {
       passes: 0,
       failures: 0,
       isSuspect: false,
-      wasAway: false,
+      wasAway: backend.isUnreachable,
       downSince: backend.health === 'healthy' ? undefined : this.#registry.now(),
       timer: undefined,
       running: undefined,

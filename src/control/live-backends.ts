@@ -51,6 +51,20 @@ export class LiveBackends {
     this.#backends = new Map(inOrder.map((one) => [one.id, this.#derive(one)]));
   }
 
+  /** What checks have found out about another backend holds for this one, until it is checked itself. */
+  takeOver(id: number, known: Backend): void {
+    const backend = this.#backends.get(id);
+    if (backend === undefined) return;
+    backend.health = known.health;
+    backend.isUnreachable = known.isUnreachable;
+    backend.isCheckFailing = known.isCheckFailing;
+    backend.lastCheck = known.lastCheck;
+    backend.lastReason = known.lastReason;
+    backend.hint = known.hint;
+    // Who has served all the while needs no slow start.
+    if (isAlive(backend) === isAlive(known)) backend.lastChange = known.lastChange;
+  }
+
   /** A check decided. True when health changed. */
   setHealth(id: number, health: Health, reason: string): boolean {
     const backend = this.#backends.get(id);

@@ -10,6 +10,7 @@ import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settin
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
+import { HealthHandover } from './health-handover.ts';
 import { type Changes, fitChanges, isKept, makeChange } from './kept-changes.ts';
 import { changesOf, NO_OPERATOR_STATE, type OperatorState } from './operator-state.ts';
 import { isChosen, type Override, type OverrideChoice, withoutOverrides } from './overrides.ts';
@@ -131,7 +132,7 @@ export class Registry implements PoolHost {
 
   /**
    * Runs on these settings from now on. Pools whose name stays, and backends whose URL stays in their pool, keep their id and all
-   * live state; changes of operators are laid over the new settings. False when the settings are the same: then nothing happened.
+   * live state; what is new in its pool is as healthy as its URL was known to be. Changes of operators are laid over the new settings. False when the settings are the same: then nothing happened.
    */
   applyConfig(settings: Settings): boolean {
     if (isDeepStrictEqual(settings, this.#settings)) return false;
@@ -141,7 +142,9 @@ export class Registry implements PoolHost {
       kept: this.#kept,
     }));
     this.#generation++;
+    const handover = new HealthHandover(this.pools());
     this.#rebuild();
+    handover.finish(this.pools());
     return true;
   }
 
