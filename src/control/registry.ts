@@ -132,7 +132,8 @@ export class Registry implements PoolHost {
 
   /**
    * Runs on these settings from now on. Pools whose name stays, and backends whose URL stays in their pool, keep their id and all
-   * live state; what is new in its pool is as healthy as its URL was known to be. Changes of operators are laid over the new settings. False when the settings are the same: then nothing happened.
+   * live state; what is new in its pool is as healthy as its URL was known to be. Changes of operators are laid over the new
+   * settings. False when the settings are the same: then nothing happened.
    */
   applyConfig(settings: Settings): boolean {
     if (isDeepStrictEqual(settings, this.#settings)) return false;

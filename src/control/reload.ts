@@ -1,7 +1,7 @@
 /** Reads the config again and decides whether this process can go on with it. */
 import type { LoadResult } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
-import type { Settings } from '../config/settings.ts';
+import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settings.ts';
 import type { FairleadContext } from './context.ts';
 
 /** The new config has problems: the old one goes on. */
@@ -61,29 +61,47 @@ export function refusalOf(
   return keys.length > 0 ? new RestartNeeded(keys) : undefined;
 }
 
-/** A file that was cut off before its backends, or is gone, looks like one that wants none: that must be said. */
+/**
+ * A file that was cut off before its backends or its routes, or is gone, looks like one that wants no request served: that must be
+ * said, by an empty list where requests go.
+ */
 function lostBackends(
   running: Settings,
   wanted: Extract<LoadResult, { ok: true }>,
 ): Problem | undefined {
   const { settings } = wanted;
-  const inUse = countBackends(running);
-  if (inUse === 0 || countBackends(settings) > 0) return undefined;
+  const inUse = countBackends(reachedPools(running));
+  const reached = reachedPools(settings);
+  if (inUse === 0 || countBackends(reached) > 0) return undefined;
   // They are worked out when they are asked for, which takes its time.
   const { origins } = wanted;
-  const lists = ['backends', ...settings.pools.map(({ name }) => `pools.${name}.backends`)];
-  if (lists.some((list) => (origins.get(list)?.origin ?? 'default') !== 'default'))
-    return undefined;
+  const isWritten = (list: string): boolean =>
+    (origins.get(list)?.origin ?? 'default') !== 'default';
+  if (reached.some(({ name }) => listsOf(name).some(isWritten))) return undefined;
   const { configFile } = settings;
+  const areOutOfReach = countBackends(settings.pools) > 0;
+  const lost = areOutOfReach ? 'no route leads to a backend any more' : 'no backends any more';
   return {
     ...(configFile === undefined ? { origin: 'default' } : { origin: 'file', file: configFile }),
-    path: 'backends',
-    message: `no backends any more, and ${inUse} in use: is the config complete?`,
+    path: areOutOfReach ? 'routes' : 'backends',
+    message: `${lost}, and ${inUse} in use: is the config complete?`,
     hint: 'write "backends: []" if none are wanted',
   };
 }
 
-function countBackends({ pools }: Settings): number {
+/** Where a config may have the backends of a pool. */
+function listsOf(pool: string): string[] {
+  const own = `pools.${pool}.backends`;
+  return pool === DEFAULT_POOL ? ['backends', own] : [own];
+}
+
+/** Those that requests get to. */
+function reachedPools({ pools, routes }: Settings): PoolSettings[] {
+  const reached = new Set(routes.map(({ pool }) => pool));
+  return pools.filter(({ name }) => reached.has(name));
+}
+
+function countBackends(pools: readonly PoolSettings[]): number {
   return pools.reduce((sum, { backends }) => sum + backends.length, 0);
 }
 

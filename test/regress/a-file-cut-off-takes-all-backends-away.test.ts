@@ -1,4 +1,7 @@
-/** A config file was reloaded while it was half copied: it ended before `backends:`, and every backend was removed. */
+/**
+ * A config file was reloaded while it was half copied: it ended before `backends:`, and every backend was removed. With `pools:` it
+ * ended before `routes:`: the backends were there, and no request got to them.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,13 +16,25 @@ interface Started {
   readonly backendUrl: string;
 }
 
-async function startWithFile(): Promise<Started> {
+async function startWithFile(text = shortForm): Promise<Started> {
   const { url } = await httpBackend();
   const cwd = await mkdtemp(join(tmpdir(), 'fairlead-cut-off-'));
   afterTest(() => rm(cwd, { recursive: true, force: true }));
   const file = join(cwd, 'fairlead.config.yaml');
-  await writeFile(file, `strategy: random-two\nbackends:\n  - ${url}\n`);
+  await writeFile(file, text(url));
   return { fairlead: await startFairlead({ cwd }), file, backendUrl: url };
+}
+
+function shortForm(url: string): string {
+  return `strategy: random-two\nbackends:\n  - ${url}\n`;
+}
+
+function poolOnly(url: string): string {
+  return `pools:\n  web:\n    backends:\n      - ${url}\n`;
+}
+
+function longForm(url: string): string {
+  return `${poolOnly(url)}routes:\n  - host: localhost\n    pool: web\n  - pool: web\n`;
 }
 
 async function reload({ adminUrl }: Fairlead): Promise<{ status: number; json: unknown }> {
@@ -75,6 +90,41 @@ describe('a reload that would take the last backend away', () => {
     expect(await backendCount(fairlead)).toBe(0);
     // None were there before: nothing is lost.
     await writeFile(file, 'strategy: random-two\n');
+    expect((await reload(fairlead)).status).toBe(200);
+  });
+});
+
+describe('a reload after which no route leads to a backend', () => {
+  it('is refused when the file is cut off before its routes', async () => {
+    const { fairlead, file, backendUrl } = await startWithFile(longForm);
+    for (const text of [poolOnly(backendUrl), `${poolOnly(backendUrl)}routes:`, 'pools:\n  web:']) {
+      await writeFile(file, text);
+      expect((await reload(fairlead)).status).toBe(422);
+      expect((await fetch(fairlead.url)).status).toBe(200);
+    }
+    await writeFile(file, poolOnly(backendUrl));
+    expect(await reload(fairlead)).toMatchObject({
+      json: {
+        problems: [{ file, path: 'routes', message: expect.stringContaining('no route leads to') }],
+      },
+    });
+  });
+
+  it.each([
+    ['at the top level', (url: string) => `backends: []\n${poolOnly(url)}`],
+    ['in the pool of a route', () => 'pools:\n  web:\n    backends: []\nroutes:\n  - pool: web\n'],
+  ])('is made when an empty list is written %s', async (_where, text) => {
+    const { fairlead, file, backendUrl } = await startWithFile(longForm);
+    await writeFile(file, text(backendUrl));
+    expect((await reload(fairlead)).status).toBe(200);
+    expect((await fetch(fairlead.url)).status).toBe(503);
+  });
+
+  it('is made where none of those in use were reached before', async () => {
+    const { fairlead, file, backendUrl } = await startWithFile(
+      (url) => `backends: []\n${poolOnly(url)}`,
+    );
+    await writeFile(file, `${poolOnly(backendUrl)}  api: {}\n`);
     expect((await reload(fairlead)).status).toBe(200);
   });
 });
