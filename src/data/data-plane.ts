@@ -33,7 +33,7 @@ class Plane implements DataPlane, Relief {
   readonly #reusePort: boolean;
   #ticketKeys: Uint8Array;
   #listener: Listener | null = null;
-  /** Backends that have left the snapshot with connections in use. */
+  /** Backends that have left the snapshot: with connections in use, or lately; who waited for them may have one yet. */
   readonly #removed = new Map<number, Backend>();
   readonly #loopDelay: LoopDelay;
   #isStopped = false;
@@ -132,13 +132,13 @@ class Plane implements DataPlane, Relief {
     const context = this.#context;
     const view = createView(snapshot, previous, this.#viewParts);
     context.swapView(view);
+    for (const [id, backend] of this.#removed) {
+      if (!backend.isConnected) this.#removed.delete(id);
+    }
     for (const [id, backend] of previous?.backends ?? []) {
       if (view.backends.has(id)) continue;
       backend.remove();
       this.#removed.set(id, backend);
-    }
-    for (const [id, backend] of this.#removed) {
-      if (!backend.isConnected) this.#removed.delete(id);
     }
     const hosts = snapshot.pools.flatMap(({ backends }) => backends.map(({ host }) => host));
     context.io.lookups.keepOnly(new Set(hosts));

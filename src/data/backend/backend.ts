@@ -289,7 +289,7 @@ export class Backend implements Candidate, ConnectionOwner {
     }
   }
 
-  /** No new requests come; connections in use are closed when their exchange is over. */
+  /** No new requests come, but those that were under way in its pool; no connection outlives its exchange. */
   remove(): void {
     this.#isRemoved = true;
     this.closeIdle();

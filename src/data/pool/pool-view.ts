@@ -74,15 +74,6 @@ export interface AllHeadLimits {
 
 const PANIC_LINE = 'Proxy-Status: fairlead; details="panic: too few backends are eligible"\r\n';
 
-const NOBODY: Eligibility = {
-  picks: [],
-  keeps: [],
-  draining: [],
-  spares: [],
-  isPanic: false,
-  hint: 'it has left the config',
-};
-
 /** Builds the view of a pool, taking over the backends of `previous` that are still in it. */
 export function createPoolView(
   snapshot: Snapshot,
@@ -131,11 +122,6 @@ export function createPoolView(
   };
   setEligible(view, spec.eligibility);
   return view;
-}
-
-/** Its pool has left the snapshot: what is under way there goes nowhere else. */
-export function abandonPoolView(view: PoolView): void {
-  setEligible(view, NOBODY);
 }
 
 /** Rebuilds the strategy over exactly these backends; ids that the view does not know are skipped. */

@@ -34,7 +34,7 @@ export class Pool {
     this.retryBudget = new RetryBudget(threadCount, () => performance.now());
   }
 
-  /** As it is now; of a pool that has left the snapshot, its last one, with no backend to pick. */
+  /** As it is now; of a pool that has left the snapshot, its last one: whoever waits there is served yet. */
   get view(): PoolView {
     if (this.#view === null) throw new Error('a pool is used before its snapshot');
     return this.#view;

@@ -10,7 +10,6 @@ import type { HeadLimits } from '../wire/head-parser.ts';
 import type { Pool } from './pool.ts';
 import {
   type AllHeadLimits,
-  abandonPoolView,
   createPoolView,
   type PoolView,
   type PoolViewParts,
@@ -37,7 +36,8 @@ export interface ViewParts extends PoolViewParts {
 
 /**
  * Builds the view of `snapshot`, taking over pools and backends of `previous` that are still in it, and puts the views of its pools
- * in force. Backends that are gone are told so by the caller, once the new view is in use.
+ * in force. Backends that are gone are told so by the caller, once the new view is in use. Pools that are gone stay as they were:
+ * what waits or is under way there is still for their backends, and nothing new comes.
  */
 export function createView(snapshot: Snapshot, previous: View | null, parts: ViewParts): View {
   const { forwarding } = snapshot;
@@ -58,9 +58,6 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
   const router = createRouter(snapshot.routes, pools, snapshot.paths);
   // Nothing can fail from here on.
   for (const [pool, view] of poolViews) pool.swapView(view);
-  for (const [id, pool] of previous?.pools ?? []) {
-    if (!pools.has(id)) abandonPoolView(pool.view);
-  }
   return {
     snapshot,
     pools,
