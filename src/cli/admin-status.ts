@@ -1,6 +1,7 @@
 /** `fairlead status` and `fairlead healthcheck`: how the running instance is. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
+import { DEFAULT_POOL } from '../config/settings.ts';
 import { AdminError } from './admin-client.ts';
 import { ADMIN_FLAGS, noArguments, runAdminCommand, type ShownBackend } from './admin-command.ts';
 import { parseFlags } from './tool-flags.ts';
@@ -39,6 +40,7 @@ interface Status {
   /** Removed, with requests in flight. */
   readonly leaving?: readonly {
     readonly id: number;
+    readonly pool?: string;
     readonly url: string;
     readonly in_flight: number;
   }[];
@@ -83,7 +85,10 @@ function describe(status: Status): string {
   const { strategy, active_backends: active, total_backends: total } = status;
   const up = formatDuration(Math.floor(status.uptime_seconds) * 1000);
   const leaving = (status.leaving ?? []).map(
-    ({ id, url, in_flight: left }) => `${url} (backend ${id}) is removed, with ${left} in flight`,
+    ({ id, pool = DEFAULT_POOL, url, in_flight: left }) => {
+      const which = pool === DEFAULT_POOL ? `backend ${id}` : `backend ${id} of pool ${pool}`;
+      return `${url} (${which}) is removed, with ${left} in flight`;
+    },
   );
   const panic = status.panic ? ', PANIC: unhealthy ones are used as well' : '';
   const first = `${strategy}, ${active} of ${total} backends alive${panic}, up ${up}`;

@@ -1,11 +1,13 @@
 /** `/status`, `/strategy`, and what probes and scrapers ask. */
 import { didYouMean } from '../../config/nearest.ts';
+import { DEFAULT_POOL } from '../../config/settings.ts';
 import { canonicalStrategy, STRATEGY_ALIASES } from '../../config/strategy-name.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../../observe/prometheus.ts';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import { viewStatus } from '../backend-view.ts';
 import type { LeaverView } from '../leavers.ts';
 import type { Operator } from '../operator.ts';
+import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';
 import { clip, parseObject, requireText } from './body.ts';
 import { etagOf } from './etag.ts';
@@ -29,6 +31,12 @@ export interface StatusRoutesOptions {
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
   const { registry, operator, threadCount, uptimeSeconds, leaving, metrics, notReady } = options;
+
+  /** Those of a pool that is gone as well have to be shown somewhere. */
+  function isShownWith(leaver: LeaverView, { name }: PoolRegistry): boolean {
+    if (leaver.pool === name) return true;
+    return name === DEFAULT_POOL && registry.pool(leaver.pool) === undefined;
+  }
 
   function showStrategy(call: AdminCall): AdminAnswer {
     const pool = poolOf(call, registry);
@@ -72,7 +80,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
             status: 200,
             body: {
               ...viewStatus(pool, threadCount, uptimeSeconds(), registry.generation),
-              leaving: leaving().filter((one) => one.pool === pool.name),
+              leaving: leaving().filter((one) => isShownWith(one, pool)),
             },
             headers: { ETag: etagOf(registry.generation) },
           };
