@@ -84,6 +84,7 @@ export function compose(options: ComposeOptions): Parts {
     log,
     threadCount,
     tell: (message) => threads.drainBackend(message),
+    poolOf: (id) => leavers.poolOf(id),
     hasSessions: (id) => (registry.poolOf(id)?.settings.sticky ?? null) !== null,
     async moveSessions(id, areMoved) {
       const pool = pools.of(id);

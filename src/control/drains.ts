@@ -2,6 +2,7 @@
  * Backends on their way out of use: since when, until when, and how far they are. The data threads end the tunnels, requests
  * end by themselves; here is only what the admin API tells of it, and what the threads are told.
  */
+import { DEFAULT_POOL } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import type {
@@ -10,6 +11,7 @@ import type {
   KeepBackendMessage,
 } from '../snapshot/messages.ts';
 import type { Backend } from './backend.ts';
+import { poolLog } from './pool-log.ts';
 
 /** Whether sessions stay with a backend that drains until its deadline, or leave it at once. */
 export const SESSIONS_WHILE_DRAINING = ['keep', 'move'] as const;
@@ -24,6 +26,8 @@ export interface DrainsOptions {
   readonly tell: (message: DrainBackendMessage | KeepBackendMessage | CutBackendMessage) => void;
   /** Sessions go elsewhere from now on, or stay; resolves when every data thread knows. */
   readonly moveSessions: (id: number, areMoved: boolean) => Promise<void>;
+  /** The name of the pool of a backend, which may be gone by now. */
+  readonly poolOf: (id: number) => string | undefined;
   /** Its pool has sessions at all. */
   readonly hasSessions: (id: number) => boolean;
   readonly now?: () => number;
@@ -67,6 +71,7 @@ export class Drains {
   readonly #threadCount: number;
   readonly #tell: DrainsOptions['tell'];
   readonly #moveSessions: DrainsOptions['moveSessions'];
+  readonly #poolOf: (id: number) => string | undefined;
   readonly #hasSessions: (id: number) => boolean;
   readonly #now: () => number;
   readonly #drains = new Map<number, Drain>();
@@ -76,6 +81,7 @@ export class Drains {
     this.#threadCount = options.threadCount;
     this.#tell = options.tell;
     this.#moveSessions = options.moveSessions;
+    this.#poolOf = options.poolOf;
     this.#hasSessions = options.hasSessions;
     this.#now = options.now ?? Date.now;
   }
@@ -144,7 +150,8 @@ export class Drains {
   requestsCut(id: number, count: number): void {
     const drain = this.#drains.get(id);
     if (drain !== undefined) drain.cutRequests += count;
-    this.#log.warn(
+    const log = this.#logOf(id);
+    log.warn(
       'backend.requests_cut',
       `the end of a drain or a removal has cut ${count} in flight at backend ${id}, as asked`,
       { id, count },
@@ -154,7 +161,8 @@ export class Drains {
   tunnelsCut(id: number, count: number): void {
     const drain = this.#drains.get(id);
     if (drain !== undefined) drain.cut += count;
-    this.#log.warn(
+    const log = this.#logOf(id);
+    log.warn(
       'backend.tunnels_cut',
       `the deadline of its drain has cut ${count} of the tunnels to backend ${id}`,
       { id, count },
@@ -187,6 +195,10 @@ export class Drains {
       },
       drained: this.isDrained(backend),
     };
+  }
+
+  #logOf(id: number): Logger {
+    return poolLog(this.#log, this.#poolOf(id) ?? DEFAULT_POOL);
   }
 
   async #end(id: number, drain: Drain): Promise<void> {

@@ -51,6 +51,11 @@ export class Leavers {
     this.view();
   }
 
+  /** The pool of a backend, also of one that is gone, while something may be in flight there. */
+  poolOf(id: number): string | undefined {
+    return (this.#known.get(id) ?? this.#gone.get(id))?.pool;
+  }
+
   /** In the order in which they were removed. */
   view(): LeaverView[] {
     const views: LeaverView[] = [];

@@ -13,6 +13,7 @@ import type { Drains, SessionsWhileDraining } from './drains.ts';
 import type { AdminState } from './operator-state.ts';
 import type { Override, OverrideChoice } from './overrides.ts';
 import { type BackendUpdate, ChangeRefused, type Plan } from './plan.ts';
+import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
 import type { StateStore } from './state-file.ts';
@@ -76,7 +77,8 @@ export class Operator {
       () => this.#pool(pool).planAdd(address, weight, isBackup),
       terms,
     );
-    this.#log.info('backend.added', `${address.url} added as backend ${backend.id}`, {
+    const log = poolLog(this.#log, pool);
+    log.info('backend.added', `${address.url} added as backend ${backend.id}`, {
       backend: address.url,
       id: backend.id,
       weight,
@@ -88,11 +90,11 @@ export class Operator {
 
   /** In-flight requests finish in the data plane, unless they are cut. @throws ChangeRefused, SaveFailed */
   async remove(id: number, terms: Terms = KEPT, cutsRequests = false): Promise<Backend> {
-    const backend = await this.#change(() => this.#poolOf(id).planRemove(id), terms);
+    const [backend, log] = await this.#changeOne(id, (pool) => pool.planRemove(id), terms);
     this.#stopLeaving(id);
     this.#drains.forget(id);
     if (cutsRequests) this.#drains.cutOff(id);
-    this.#log.info('backend.removed', `${backend.address.url} removed`, {
+    log.info('backend.removed', `${backend.address.url} removed`, {
       backend: backend.address.url,
       id,
       ...this.#fate(terms),
@@ -108,8 +110,8 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests = false,
   ): Promise<Backend> {
-    const backend = await this.#change(() => this.#poolOf(id).planLeave(id), terms);
-    this.#log.info('backend.draining', `${backend.address.url} is draining before its removal`, {
+    const [backend, log] = await this.#changeOne(id, (pool) => pool.planLeave(id), terms);
+    log.info('backend.draining', `${backend.address.url} is draining before its removal`, {
       backend: backend.address.url,
       id,
       drain_ms: drainMs,
@@ -125,7 +127,7 @@ export class Operator {
       const { isToBeKept } = terms;
       const ownTerms = { precondition: () => this.#expectLeaving(id), isToBeKept };
       this.remove(id, ownTerms, cutsRequests).catch((error: unknown) =>
-        this.#removalFailed(backend, error),
+        removalFailed(log, backend, error),
       );
     }, DRAIN_POLL_MS);
     this.#leaving.set(id, poll);
@@ -141,7 +143,7 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests?: boolean,
   ): Promise<Backend> {
-    const backend = await this.#change(() => this.#poolOf(id).planUpdate(id, update), terms);
+    const [backend, log] = await this.#changeOne(id, (pool) => pool.planUpdate(id, update), terms);
     if (update.state !== undefined) {
       this.#stopLeaving(id);
       this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
@@ -149,7 +151,7 @@ export class Operator {
     const { url } = backend.address;
     const role = backend.isBackup ? ', a backup' : '';
     const now = `${backend.adminState}, weight ${backend.weight}${role}`;
-    this.#log.info('backend.updated', `${url} is ${now}`, {
+    log.info('backend.updated', `${url} is ${now}`, {
       backend: url,
       id,
       state: backend.adminState,
@@ -167,8 +169,8 @@ export class Operator {
   ): Promise<StrategyName> {
     const result = await this.#change(() => this.#pool(pool).planStrategy(strategy), terms);
     const whose = pool === DEFAULT_POOL ? '' : ` of pool ${pool}`;
-    this.#log.info('strategy.changed', `the strategy${whose} is ${result}`, {
-      ...(whose !== '' && { pool }),
+    const log = poolLog(this.#log, pool);
+    log.info('strategy.changed', `the strategy${whose} is ${result}`, {
       strategy: result,
       ...this.#fate(terms),
     });
@@ -193,11 +195,13 @@ export class Operator {
     return this.#inTurn(async () => {
       precondition?.(this.#registry.generation);
       const settings = await load();
-      const before = this.#registry.backends();
+      const before = this.#registry.pools().map(({ name, live }) => [name, live.all()] as const);
       const hasChanged = this.#registry.applyConfig(settings);
       if (!hasChanged) return false;
-      for (const backend of before) {
-        if (this.#registry.backend(backend.id) === undefined) this.#wentByReload(backend);
+      for (const [pool, backends] of before) {
+        for (const backend of backends) {
+          if (this.#registry.backend(backend.id) === undefined) this.#wentByReload(pool, backend);
+        }
       }
       await this.#publish();
       await this.#keepFitted();
@@ -223,11 +227,12 @@ export class Operator {
   }
 
   /** Who had been told that it drains hears that this is over. */
-  #wentByReload({ id, address: { url } }: Backend): void {
+  #wentByReload(pool: string, { id, address: { url } }: Backend): void {
     this.#stopLeaving(id);
     if (!this.#drains.endWithBackend(id)) return;
     const message = `${url} was draining, and is removed by the config`;
-    this.#log.info('backend.removed', message, { backend: url, id, by: 'reload' });
+    const log = poolLog(this.#log, pool);
+    log.info('backend.removed', message, { backend: url, id, by: 'reload' });
   }
 
   /** Leaves backends that are on their way out as they are: they are gone after a restart. */
@@ -236,6 +241,21 @@ export class Operator {
     await this.#last.catch(() => {});
     await this.#keepFitted();
     await this.#store.flush();
+  }
+
+  /** Of one backend; gives it with the log of its pool. */
+  async #changeOne(
+    id: number,
+    makePlan: (pool: PoolRegistry) => Plan<Backend>,
+    terms: Terms,
+  ): Promise<[Backend, Logger]> {
+    let log = this.#log;
+    const backend = await this.#change(() => {
+      const pool = this.#poolOf(id);
+      log = poolLog(log, pool.name);
+      return makePlan(pool);
+    }, terms);
+    return [backend, log];
   }
 
   #change<T>(makePlan: () => Plan<T>, { precondition, isToBeKept }: Terms): Promise<T> {
@@ -303,13 +323,11 @@ export class Operator {
     if (this.#registry.poolOf(id)?.isLeaving(id) === true) return;
     throw new ChangeRefused('unknown-backend', `The backend ${id} is not on its way out any more.`);
   }
+}
 
-  #removalFailed(backend: Backend, error: unknown): void {
-    // Removed by somebody else meanwhile, or wanted back: either is what was asked for.
-    if (error instanceof ChangeRefused) return;
-    this.#log.error('backend.removal_failed', `${backend.address.url} could not be removed`, {
-      backend: backend.address.url,
-      error,
-    });
-  }
+function removalFailed(log: Logger, backend: Backend, error: unknown): void {
+  // Removed by somebody else meanwhile, or wanted back: either is what was asked for.
+  if (error instanceof ChangeRefused) return;
+  const { url } = backend.address;
+  log.error('backend.removal_failed', `${url} could not be removed`, { backend: url, error });
 }

@@ -1,10 +1,10 @@
 /** What runs for each pool: the checks of its backends, and the watch over what requests have met there. */
-import { DEFAULT_POOL } from '../config/settings.ts';
-import { type Logger, withFields } from '../observe/logger.ts';
+import type { Logger } from '../observe/logger.ts';
 import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
 import { CheckGate } from './check-gate.ts';
 import { HealthChecker } from './health.ts';
 import { mayRetry } from './may-retry.ts';
+import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import { PoolWatch } from './pool-watch.ts';
 import type { Probe } from './probe.ts';
@@ -87,7 +87,7 @@ export class Pools {
 
   #run(registry: PoolRegistry): RunningPool {
     const { probe, threadCount, publish } = this.#options;
-    const log = logOf(registry, this.#options.log);
+    const log = poolLog(this.#options.log, registry.name);
     const watch = new PoolWatch({
       registry,
       log,
@@ -105,11 +105,6 @@ export class Pools {
     });
     return { registry, health, watch };
   }
-}
-
-/** Whose line it is goes without saying where the config knows one pool. */
-function logOf({ name }: PoolRegistry, log: Logger): Logger {
-  return name === DEFAULT_POOL ? log : withFields(log, { pool: name });
 }
 
 function stop({ health, watch }: RunningPool): void {

@@ -15,6 +15,7 @@ function setUp() {
     threadCount: 2,
     tell: (message) => told.push(message),
     moveSessions: async () => {},
+    poolOf: () => 'default',
     hasSessions: () => false,
     now: () => Date.UTC(2026, 0, 1),
   });

@@ -26,6 +26,7 @@ test('a removal that waits for its turn is called off by whoever comes first', a
       threadCount: 1,
       tell: () => {},
       moveSessions: async () => {},
+      poolOf: () => 'default',
       hasSessions: () => false,
     }),
     publish: () =>

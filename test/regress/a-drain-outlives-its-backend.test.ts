@@ -25,6 +25,7 @@ function setUp() {
     threadCount: 1,
     tell: (message) => told.push(message),
     moveSessions: async () => {},
+    poolOf: () => 'default',
     hasSessions: () => true,
   });
   const store = new StateStore(undefined);

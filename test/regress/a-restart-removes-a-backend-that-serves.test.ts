@@ -82,6 +82,7 @@ async function withFile(path: string) {
       threadCount: 1,
       tell: () => {},
       moveSessions: async () => {},
+      poolOf: () => 'default',
       hasSessions: () => false,
     }),
     publish: async () => {},
