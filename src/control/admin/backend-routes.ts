@@ -16,7 +16,7 @@ import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';
 import { clip, parseObject, requireText } from './body.ts';
 import { etagOf } from './etag.ts';
-import { poolOf } from './pool-routes.ts';
+import { poolOf, unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
 import { termsOf } from './terms.ts';
@@ -82,8 +82,22 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
     await Promise.race([checkNow(backend.id), sleep(FIRST_CHECK_MS, undefined, { ref: false })]);
     // "alive" in the answer means that the next request may go there.
     await settled();
-    const folder = pool.name === DEFAULT_POOL ? '' : `/pools/${encodeURIComponent(pool.name)}`;
-    return answer(201, pool, backend, { Location: `${folder}/backends/${backend.id}` });
+    const now = stillThere(pool.name, address);
+    return answer(201, now.pool, now.backend, {
+      Location: `${listOf(now.pool)}/${now.backend.id}`,
+    });
+  }
+
+  /** What was added, as it is after a while: a reload may have taken its pool away, or brought that back. @throws ProblemError 404 */
+  function stillThere(name: string, { url }: BackendAddress): ReturnType<typeof named> {
+    const pool = registry.pool(name);
+    const added = `${clip(url)} was added to the pool ${name}`;
+    if (pool === undefined) {
+      throw unknownPool(`${added}, which the config has lost since: it is there when the pool is.`);
+    }
+    const backend = pool.findByUrl(url);
+    if (backend !== undefined) return { pool, backend };
+    throw unknownBackend(`${added}, and removed since: there is no such backend`, pool);
   }
 
   async function remove(
@@ -192,13 +206,16 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   ];
 }
 
-function unknownBackend(detail: string, { name }: PoolRegistry): ProblemError {
-  const isDefault = name === DEFAULT_POOL;
-  const where = isDefault ? '' : ` in pool ${name}`;
-  const list = isDefault ? '/backends' : `/pools/${encodeURIComponent(name)}/backends`;
+function unknownBackend(detail: string, pool: PoolRegistry): ProblemError {
+  const where = pool.name === DEFAULT_POOL ? '' : ` in pool ${pool.name}`;
   return new ProblemError(404, 'ERR_UNKNOWN_BACKEND', `${detail}${where}.`, {
-    hint: `GET ${list} lists them`,
+    hint: `GET ${listOf(pool)} lists them`,
   });
+}
+
+/** The path of the backends of a pool. */
+function listOf({ name }: PoolRegistry): string {
+  return name === DEFAULT_POOL ? '/backends' : `/pools/${encodeURIComponent(name)}/backends`;
 }
 
 function readUrl(text: string): BackendAddress {
