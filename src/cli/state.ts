@@ -1,6 +1,6 @@
 /** `fairlead state show|clear`: the changes made through the admin API that are laid over the config at every start. */
 import { DEFAULT_POOL } from '../config/settings.ts';
-import { countChanges, type OperatorEntry } from '../control/operator-state.ts';
+import { countChanges, describeEntry } from '../control/operator-state.ts';
 import { clearStateFile, readStateFile } from '../control/state-file.ts';
 import { lockStateFile } from '../control/state-lock.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
@@ -46,34 +46,13 @@ async function show(file: string): Promise<number> {
     const where = name === DEFAULT_POOL ? '' : `pool ${name}: `;
     if (strategy !== undefined) process.stdout.write(`${where}strategy ${strategy}\n`);
     for (const entry of entries.values()) {
-      const what = describe(entry);
+      const what = describeEntry(entry);
       if (what !== '') process.stdout.write(`${where}${entry.url} ${what}\n`);
     }
   }
   const { faults } = result;
   for (const fault of faults) process.stderr.write(`not understood, and left out: ${fault}\n`);
   return faults.length === 0 ? EXIT_FINE : EXIT_FAILED;
-}
-
-/** Empty for a backend of the config that nothing was changed about. */
-function describe({
-  source,
-  isRemoved,
-  isLeaving,
-  weight,
-  isBackup,
-  state,
-}: OperatorEntry): string {
-  const words: string[] = [];
-  if (source === 'api') words.push('added');
-  if (isRemoved) words.push('removed');
-  if (isLeaving) words.push('leaving');
-  if (weight !== undefined) words.push(`weight ${weight}`);
-  if (isBackup !== undefined && !(source === 'api' && !isBackup)) {
-    words.push(isBackup ? 'backup' : 'no backup');
-  }
-  if (state !== undefined) words.push(state);
-  return words.join(', ');
 }
 
 /** A running instance would write its changes again with the next one. */

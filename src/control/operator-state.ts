@@ -61,7 +61,7 @@ export const NO_OPERATOR_STATE: OperatorState = {
 };
 
 /** Whether the entry says anything beyond "this config backend has this id". */
-function isChange(entry: OperatorEntry): boolean {
+export function isChange(entry: OperatorEntry): boolean {
   return (
     entry.source === 'api' ||
     entry.isRemoved ||
@@ -69,6 +69,21 @@ function isChange(entry: OperatorEntry): boolean {
     entry.isBackup !== undefined ||
     entry.state !== undefined
   );
+}
+
+/** `added, weight 3`; empty for a backend of the config that nothing was changed about. */
+export function describeEntry(entry: OperatorEntry): string {
+  const { source, isRemoved, isLeaving, weight, isBackup, state } = entry;
+  const words: string[] = [];
+  if (source === 'api') words.push('added');
+  if (isRemoved) words.push('removed');
+  if (isLeaving) words.push('leaving');
+  if (weight !== undefined) words.push(`weight ${weight}`);
+  if (isBackup !== undefined && !(source === 'api' && !isBackup)) {
+    words.push(isBackup ? 'backup' : 'no backup');
+  }
+  if (state !== undefined) words.push(state);
+  return words.join(', ');
 }
 
 /** How many changes of operators this value holds over the config. */

@@ -16,6 +16,7 @@ import { type BackendUpdate, ChangeRefused, type Plan } from './plan.ts';
 import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
+import type { RestingChange } from './resting-changes.ts';
 import type { StateStore } from './state-file.ts';
 
 /** The state file could not be written; the change was not made. */
@@ -178,7 +179,7 @@ export class Operator {
   }
 
   /** What was set otherwise than the config is as the config says again. Gives what was dropped. */
-  async reset(choice: OverrideChoice, terms: Terms = KEPT): Promise<Override[]> {
+  async reset(choice: OverrideChoice, terms: Terms = KEPT): Promise<(Override | RestingChange)[]> {
     const dropped = await this.#change(() => this.#registry.planReset(choice), terms);
     if (dropped.length > 0) {
       const message = 'values are as the config says again';

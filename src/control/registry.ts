@@ -16,6 +16,12 @@ import { changesOf, NO_OPERATOR_STATE, type OperatorState } from './operator-sta
 import { isChosen, type Override, type OverrideChoice, withoutOverrides } from './overrides.ts';
 import type { Plan } from './plan.ts';
 import { type PoolHost, PoolRegistry } from './pool-registry.ts';
+import {
+  isRestingChosen,
+  type RestingChange,
+  restingChanges,
+  withoutResting,
+} from './resting-changes.ts';
 import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
 
 export interface RegistryOptions {
@@ -121,12 +127,18 @@ export class Registry implements PoolHost {
     return this.pools().flatMap((pool) => pool.overrides());
   }
 
-  /** Those values are the config's again. Gives what was dropped. */
-  planReset(choice: OverrideChoice): Plan<Override[]> {
+  /** What operators have changed about what the config does not have for now. */
+  resting(): RestingChange[] {
+    return restingChanges(this.#state, (pool) => this.#pools.has(pool));
+  }
+
+  /** Those values are the config's again; changes that rest are gone. Gives what was dropped. */
+  planReset(choice: OverrideChoice): Plan<(Override | RestingChange)[]> {
     const dropped = this.overrides().filter((one) => isChosen(one, choice));
+    const resting = this.resting().filter((one) => isRestingChosen(one, choice));
     return this.plan(
-      (state) => withoutOverrides(state, dropped),
-      () => dropped,
+      (state) => withoutResting(withoutOverrides(state, dropped), resting),
+      () => [...dropped, ...resting],
     );
   }
 

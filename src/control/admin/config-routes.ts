@@ -80,7 +80,7 @@ export function configRoutes({
       methods: {
         GET: () => ({
           status: 200,
-          body: registry.overrides(),
+          body: [...registry.overrides(), ...registry.resting()],
           headers: { ETag: etagOf(registry.generation) },
         }),
         DELETE: async (call) => {
@@ -137,7 +137,9 @@ function readChoice(query: URLSearchParams, registry: Registry): OverrideChoice 
     );
   }
   const name = query.get('pool') ?? undefined;
-  if (name !== undefined && registry.pool(name) === undefined) {
+  const isKnown = (pool: string): boolean =>
+    registry.pool(pool) !== undefined || registry.resting().some((one) => one.pool === pool);
+  if (name !== undefined && !isKnown(name)) {
     throw unknownPool(`There is no pool ${JSON.stringify(clip(name))}.`);
   }
   if (id === null) return { pool: name, value };
