@@ -77,9 +77,11 @@ function lostBackends(
   const { origins } = wanted;
   const isWritten = (list: string): boolean =>
     (origins.get(list)?.origin ?? 'default') !== 'default';
-  if (reached.some(({ name }) => listsOf(name).some(isWritten))) return undefined;
-  const { configFile } = settings;
   const areOutOfReach = countBackends(settings.pools) > 0;
+  // One empty list says it for all, but not for those that are out of reach.
+  const empty = areOutOfReach ? reached : settings.pools;
+  if (empty.some(({ name }) => listsOf(name).some(isWritten))) return undefined;
+  const { configFile } = settings;
   const lost = areOutOfReach ? 'no route leads to a backend any more' : 'no backends any more';
   return {
     ...(configFile === undefined ? { origin: 'default' } : { origin: 'file', file: configFile }),
