@@ -85,13 +85,15 @@ function setUp(count: number, { spares = 0, sessions = null as Sessions<Backend>
     draining: [],
     spec: { maxRequests: 0, maxConnections: 0 },
   } as unknown as PoolView;
-  const owner = { context: { deadlines: { at: (ms: number) => ms } } } as unknown as AttemptOwner;
-  let pinned: Backend | null = null;
+  const owner = {
+    context: { deadlines: { at: (ms: number) => ms }, view: { backends: new Map() } },
+  } as unknown as AttemptOwner;
+  let pinned: { backend: Backend; connection: object } | null = null;
   const picker = {
     request: {
       keys: { hash: 'client', session: 'client' },
       facts: { upgrade: '' },
-      pin: { take: () => pinned, connection: {}, close: () => (pinned = null) },
+      pin: { take: () => pinned, drop: () => (pinned = null) },
     },
     tries: null,
     current: null,
@@ -106,7 +108,7 @@ function setUp(count: number, { spares = 0, sessions = null as Sessions<Backend>
     picker,
     turns: () => turns,
     pin(one: Stub): void {
-      pinned = one.backend;
+      pinned = { backend: one.backend, connection: {} };
     },
     tried(ids: readonly number[], change: Partial<Tries> = {}): void {
       const backends = ids.length === 0 ? null : ids.map((id) => (stubs[id] as Stub).backend);

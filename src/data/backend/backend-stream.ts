@@ -82,7 +82,7 @@ export interface BackendStream {
   resume(): void;
 
   /** The response is complete, and so is the request: the connection is kept if it can be used again. */
-  finish(nowMs: number, terms: KeepTerms, limit: number, holder: ConnectionHolder | null): void;
+  finish(nowMs: number, terms: KeepTerms, limit: number, holder: ConnectionHolder): void;
   /** What is under way is called off. */
   cancel(): void;
   /** After `onSwitched`: the bytes of the tunnel. It ends with `cancel`. */

@@ -142,7 +142,7 @@ export class Http1Stream implements BackendStream, ConnectionUser {
     this.connection.resume();
   }
 
-  finish(nowMs: number, terms: KeepTerms, limit: number, holder: ConnectionHolder | null): void {
+  finish(nowMs: number, terms: KeepTerms, limit: number, holder: ConnectionHolder): void {
     const { connection } = this;
     // A backend that has answered may still have to read: what waits for it would delay the next request.
     if (!this.#response.isReusable || !connection.isFlushed || connection.hasWriteFailed) {
@@ -151,7 +151,7 @@ export class Http1Stream implements BackendStream, ConnectionUser {
     }
     this.#letGo();
     if (connection.isPrivate) {
-      holder?.hold(connection);
+      holder.hold(connection);
       connection.backend.keepPinned(connection, nowMs, terms);
     } else {
       connection.backend.putIdle(connection, nowMs, terms, limit);

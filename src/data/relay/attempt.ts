@@ -8,7 +8,12 @@ import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { NO_PASS } from '../../snapshot/counter-cells.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
-import type { BackendStream, BackendStreamUser, ResponseStart } from '../backend/backend-stream.ts';
+import type {
+  BackendStream,
+  BackendStreamUser,
+  ConnectionHolder,
+  ResponseStart,
+} from '../backend/backend-stream.ts';
 import { letGo, type Victim } from '../barrier.ts';
 import type { PoolView } from '../pool/pool-view.ts';
 import type { AttemptRecord } from './access-log.ts';
@@ -53,7 +58,7 @@ const MAX_INTERIM = 32;
  */
 const IDLE_RACE_MS = 50;
 
-export class Attempt implements BackendStreamUser {
+export class Attempt implements BackendStreamUser, ConnectionHolder {
   readonly backend: Backend;
   readonly view: PoolView;
   readonly judgement: Judgement;
@@ -261,7 +266,7 @@ export class Attempt implements BackendStreamUser {
     judgement.end(failure, wasIdle, isRace && wasIdle, awakeMs);
     if (mayReuse) {
       const { maxConnections, timeouts } = view.spec;
-      stream.finish(now, timeouts, maxConnections, this.#pin);
+      stream.finish(now, timeouts, maxConnections, this);
     } else {
       stream.cancel();
     }
@@ -272,6 +277,11 @@ export class Attempt implements BackendStreamUser {
       outcome: failure ?? (judgement.status === 0 ? 'called_off' : 'ok'),
       durationMs: now - this.#startedAt,
     };
+  }
+
+  /** Only this client has the connection from now on. */
+  hold(connection: BackendConnection): void {
+    this.#pin?.hold(connection, this.view);
   }
 
   // ── What the stream says ────────────────────────────────────────────────────────────────────────────────────────

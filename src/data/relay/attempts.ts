@@ -169,7 +169,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     const { pin, facts, keys } = this.request;
     // Another backend knows nothing of a session that is tied to one, and may say so first.
     const isTied = this.view.sessions?.isTied === true && keys !== null && keys.session !== null;
-    if (!isHedgeable(facts, isTied || pin.connection !== null)) return;
+    if (!isHedgeable(facts, isTied || pin.isIn(this.view))) return;
     const { sentAt } = this.current as Attempt;
     this.#timer = this.#owner.context.deadlines.set(sentAt + hedgeAfterMs, this);
   }

@@ -80,13 +80,14 @@ function beginPinned(
   startedAt: number,
 ): Attempt | null {
   const { pin } = picker.request;
-  const backend = pin.take(view, startedAt);
-  if (backend === null) return null;
+  const pinned = pin.take(view, owner.context.view.backends, startedAt);
+  if (pinned === null) return null;
+  const { backend, connection } = pinned;
   const attempt = new Attempt(owner, view, backend, startedAt);
   attempt.chosen = 'pinned';
   picker.beginning = attempt;
-  if (attempt.begin(false, pin.connection) === null) return attempt;
-  pin.close();
+  if (attempt.begin(false, connection) === null) return attempt;
+  pin.drop(connection);
   return null;
 }
 
