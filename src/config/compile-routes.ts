@@ -42,8 +42,18 @@ function firstOf(notes: readonly string[], what: string): readonly string[] {
   return [...notes.slice(0, MOST_NOTES), `${notes.length - MOST_NOTES} more ${what}`];
 }
 
-function notesOnPaths({ config }: MergedConfig, routes: readonly RouteSettings[]): string[] {
-  if (routes.some(({ match }) => looksAtPath(match))) return [];
+function notesOnPaths(
+  { config, placeOf }: MergedConfig,
+  routes: readonly RouteSettings[],
+): readonly string[] {
+  if (routes.some(({ match }) => looksAtPath(match))) {
+    const passed = routes.flatMap(({ match }, index) => {
+      const segments = match.path.segments.map((one) => (one.kind === 'text' ? one.text : ''));
+      if (!segments.some((text) => /;|%3B/.test(text))) return [];
+      return `${listed(placeOf, [index])} has ";" in its path: "%3B" is another path, but not to every backend`;
+    });
+    return firstOf(passed, 'routes have ";" in their paths');
+  }
   const idle = [
     ...(config.encoded_slashes === 'reject' ? [] : ['encoded_slashes']),
     ...(config.merge_slashes ? [] : ['merge_slashes']),

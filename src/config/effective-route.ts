@@ -24,7 +24,10 @@ function oneOrMore(texts: readonly string[]): string | readonly string[] {
 }
 
 function pathOf({ kind, segments }: PathMatch): string {
-  const parts = segments.map((one) => (one.kind === 'text' ? one.text : `:${one.name}`));
+  // A colon at the front would make it a name.
+  const parts = segments.map((one) =>
+    one.kind === 'text' ? one.text.replace(/^:/, '%3A') : `:${one.name}`,
+  );
   return `${kind === 'exact' ? '=' : ''}/${parts.join('/')}`;
 }
 

@@ -3,8 +3,8 @@
  * `/users/:id/photos` (any whole segment, by a name).
  *
  * A slash at the end of a prefix means nothing, as in the Gateway API: `/v1/` matches `/v1`, too. That of an exact path is
- * one of its characters. What is written is brought into the form that the paths of requests are brought into
- * (data/wire/path.ts), so `/caf%c3%a9`, `/caf%C3%A9` and `/café` are one path.
+ * one of its characters. What is written is brought into the form that the paths of requests are compared in
+ * (data/wire/path.ts), so `/caf%c3%a9`, `/caf%C3%A9` and `/café` are one path, and `/%40me` and `/@me`.
  */
 import type { PathMatch, PathSegment } from './route.ts';
 
@@ -49,12 +49,12 @@ function faultOf(text: string): string | null {
   return null;
 }
 
-/** Everything that no URL has as it is gets encoded; unreserved characters get decoded (RFC 3986 §6.2.2). */
+/** What no URL has as it is gets encoded; what means the same without a percent sign, decoded: `comparedPath`. */
 function normalSegment(part: string): string {
   return part
-    .replaceAll(/[^\x21-\x7e]+/g, (raw) => encodeURIComponent(raw))
+    .replaceAll(/[^\x21-\x7e]+|["<>^`{|}]/g, (raw) => encodeURIComponent(raw))
     .replaceAll(/%[0-9a-f]{2}/gi, (triplet) => {
       const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
-      return /[\w.~-]/.test(character) ? character : triplet.toUpperCase();
+      return /[\w.~!$&'()*+,=:@[\]-]/.test(character) ? character : triplet.toUpperCase();
     });
 }

@@ -12,6 +12,7 @@
 import { looksAtPath, type PathMatch, type RouteMatch } from '../../snapshot/route.ts';
 import { comparePaths, compareUnderHost, pathKey } from '../../snapshot/route-order.ts';
 import type { Head } from '../wire/head.ts';
+import { comparedPath } from '../wire/path.ts';
 import { Conditions } from './conditions.ts';
 import { ANY_HOST, HostIndex, NO_HOST } from './host-index.ts';
 import { NO_PLACE, PathForm, type PlacePath, PlaceTable } from './place-table.ts';
@@ -62,6 +63,10 @@ export class RouteTable {
   find(host: string | null, path: string, method: string, head: Head): number {
     const segments = this.#segments;
     segments.read(path);
+    if (segments.hasTriplet) {
+      path = comparedPath(path);
+      segments.read(path);
+    }
     let number = this.#hosts.find(host);
     while (number !== NO_HOST) {
       const forms = this.#forms[number] as readonly PathForm[];

@@ -4,6 +4,7 @@
  */
 import { addToHash } from './text-hash.ts';
 
+const PERCENT = 0x25;
 const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;
 
@@ -19,6 +20,8 @@ export function hashSegment(text: string): number {
 export class Segments {
   /** Of the path's segments, but at most one more than asked for: then there are more than any route has. */
   count = 0;
+  /** There is a percent sign in them. */
+  hasTriplet = false;
   readonly starts: Int32Array;
   readonly ends: Int32Array;
   readonly hashes: Int32Array;
@@ -35,6 +38,7 @@ export class Segments {
   /** @param path in origin form; `*` has no segments. */
   read(path: string): void {
     this.count = 0;
+    this.hasTriplet = false;
     if (path.charCodeAt(0) !== SLASH) return;
     const { length } = path;
     const most = this.#most;
@@ -43,8 +47,9 @@ export class Segments {
     let hash = 0;
     for (let position = 1; count < most; position++) {
       const code = position < length ? path.charCodeAt(position) : QUESTION_MARK;
-      // Nearly all of a path is lower case, and behind both: one comparison tells.
+      // Nearly all of a path is lower case, and behind them all: one comparison tells.
       if (code > QUESTION_MARK || (code !== SLASH && code !== QUESTION_MARK)) {
+        if (code === PERCENT) this.hasTriplet = true;
         hash = addToHash(hash, code);
         continue;
       }
