@@ -29,7 +29,7 @@ export function compileRoutes(
     if (isWritten && one.isSame) problems.push(writtenTwice(merged, one));
     else idle.push(isWritten ? neverMatches(merged, one) : defaultIsIdle(merged, one));
   }
-  notes.push(...notesOnPaths(merged, routes));
+  notes.push(...notesOnPaths(merged, routes), ...notesOnTrust(merged, routes));
   notes.push(...firstOf(idle, 'routes never get a request'), ...notesOnUse(merged, pools, routes));
   return routes;
 }
@@ -61,6 +61,22 @@ function notesOnPaths(
   return idle.map(
     (key) => `${key} has no effect: no route looks at paths, so they are forwarded as they are`,
   );
+}
+
+/** What a proxy says of its client: see the data plane's wire/fields.ts. */
+const FORWARDED = /^(x-forwarded-.*|x-real-ip|forwarded)$/;
+
+function notesOnTrust(
+  { config, placeOf }: MergedConfig,
+  routes: readonly RouteSettings[],
+): readonly string[] {
+  if (config.trusted_proxies.length > 0) return [];
+  const vain = routes.flatMap(({ match }, index) => {
+    const field = match.headers.find(({ name }) => FORWARDED.test(name));
+    if (field === undefined) return [];
+    return `${listed(placeOf, [index])} never gets a request: ${field.name} counts from trusted_proxies only, and there are none`;
+  });
+  return firstOf(vain, 'routes go by what only trusted_proxies may say');
 }
 
 function unknownPools(

@@ -117,6 +117,19 @@ const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, {
 });
 const parameterName = z.string().min(1, { error: 'must be the name of a query parameter' });
 
+/** They are for one hop (RFC 9110 §7.6.1), so no backend sees them. Not `upgrade`: what is asked for goes on. */
+const ONE_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+]);
+
 const headers = z
   .record(headerName, matchOf(HEADER_TEXT), {
     error: 'must be a mapping of header fields, such as { x-beta: true }',
@@ -129,6 +142,7 @@ const headers = z
         context.issues.push({ code: 'custom', path: [written], message, input: match });
       };
       if (name === 'host') report('is matched by "host"');
+      if (ONE_HOP.has(name)) report('is for one hop only and never forwarded: no route goes by it');
       if (matches.has(name)) report('stands here twice: the case of its letters does not count');
       matches.set(name, { name, value: match });
     }
@@ -164,7 +178,9 @@ export const route = z.strictObject(
     headers: headers
       .describe(
         'Header fields that a request must have: a name, and `true` for any value, a text for exactly that one, or a ' +
-          'mapping of `prefix`, `suffix` and `contains`.',
+          'mapping of `prefix`, `suffix` and `contains`. They count as the backend gets them: `X-Forwarded-…`, `X-Real-IP` and ' +
+          '`Forwarded` from `trusted_proxies` only, those that `Connection` names not at all, and of `Upgrade` the protocols ' +
+          'that may be had.',
       )
       .prefault({}),
     query: query.describe('Query parameters that it must have, in the same way.').prefault({}),

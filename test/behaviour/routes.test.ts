@@ -149,6 +149,43 @@ test('where routes look at paths, a path has one reading: matched, forwarded and
   expect(fairlead.accessLines().filter(({ error }) => error === 'ERR_BAD_PATH')).toHaveLength(6);
 });
 
+test.each([
+  ['/a|b', '/a%7Cb'],
+  ['/a%7cb', '/a%7Cb'],
+  ['/{a}', '/%7Ba%7D'],
+  ['/%7Ba%7d', '/%7Ba%7D'],
+  // The same to nearly every backend, but not to all: it keeps its spelling.
+  ['/@x', '/@x'],
+  ['/%40x', '/%40x'],
+  ['/%3ay', '/%3Ay'],
+  ['/:y', '/:y'],
+])('%s passes by no route, and is forwarded as %s', async (path, forwarded) => {
+  const { fairlead, backends } = await site(['default', 'own'], {
+    routes: ['/a|b', '/{a}', '/@x', '/%3Ay'].map((one) => ({ path: one, pool: 'own' })),
+  });
+  expect(await ask(fairlead, get(path, 'a'))).toBe(200);
+  expect(askedFor(backends, forwarded)).toEqual(['own']);
+});
+
+test('a host that can be read in two ways is refused where routes name hosts', async () => {
+  const { fairlead, backends } = await site(['default', 'admin'], {
+    routes: [
+      { host: 'admin.example.com', pool: 'admin' },
+      { host: '::1', pool: 'admin' },
+    ],
+  });
+  expect(await ask(fairlead, get('/1', '%61dmin.example.com'))).toBe(400);
+  expect(await ask(fairlead, get('http://%61dmin.example.com/1', 'a'))).toBe(400);
+  expect(askedFor(backends, '/1')).toEqual([]);
+  expect(await ask(fairlead, get('/2', '[0:0:0:0:0:0:0:1]:80'))).toBe(200);
+  expect(askedFor(backends, '/2')).toEqual(['admin']);
+  await waitFor(() => fairlead.accessLines().length >= 3, LONG_MS);
+  const errors = fairlead.accessLines().map(({ error }) => error);
+  expect(errors).toEqual(['ERR_BAD_HOST', 'ERR_BAD_HOST', undefined]);
+  await reload(fairlead, { ...(await configOf(fairlead)), routes: [] });
+  expect(await ask(fairlead, get('/3', '%61dmin.example.com'))).toBe(200);
+});
+
 test('where no route looks at paths, they are forwarded byte for byte', async () => {
   const { fairlead, backends } = await site(['default', 'shop'], {
     routes: [{ host: 'shop.example.com', pool: 'shop' }],

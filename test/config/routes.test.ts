@@ -134,6 +134,12 @@ test.each([
     '3:29: routes.0.headers.a b: must be the name of a header field, such as X-Beta',
   ],
   ['{ pool: web, headers: { host: a } }', '3:35: routes.0.headers.host: is matched by "host"'],
+  ...['Connection', 'te', 'Keep-Alive', 'transfer-encoding', 'http2-settings'].map(
+    (name): [string, string] => [
+      `{ pool: web, headers: { ${name}: a } }`,
+      `3:${33 + name.length - 2}: routes.0.headers.${name}: is for one hop only and never forwarded: no route goes by it`,
+    ],
+  ),
   [
     '{ pool: web, headers: { x-a: true, X-A: b } }',
     '3:45: routes.0.headers.X-A: stands here twice: the case of its letters does not count',
@@ -217,6 +223,24 @@ test.each([
     ],
   ],
   ['backends: [":1"]\nencoded_slashes: keep\nroutes: [{ path: /a, pool: default }]', []],
+  [
+    `${POOLS}\nroutes:\n  - { headers: { X-Forwarded-Proto: https }, pool: web }\n  - { headers: { x-real-ip: true, a: b }, pool: api }`,
+    [
+      'routes.0 (c.yaml:3) never gets a request: x-forwarded-proto counts from trusted_proxies only, and there are none',
+      'routes.1 (c.yaml:4) never gets a request: x-real-ip counts from trusted_proxies only, and there are none',
+    ],
+  ],
+  [
+    `trusted_proxies: [10.0.0.0/8]\n${POOLS}\nroutes:\n  - { headers: { forwarded: true, upgrade: websocket }, pool: web }\n  - { path: /a@b, pool: api }`,
+    [],
+  ],
+  [
+    `${POOLS}\nroutes:\n  - { path: /a;b, pool: web }\n  - { path: /a%3bb/c, pool: api }`,
+    [
+      'routes.0 (c.yaml:3) has ";" in its path: "%3B" is another path, but not to every backend',
+      'routes.1 (c.yaml:4) has ";" in its path: "%3B" is another path, but not to every backend',
+    ],
+  ],
   // Nobody asks for the pool default: that it is empty is nobody's business.
   ['pools: { web: { backends: [":1"] } }\nroutes: [{ path: /a, pool: web }]', []],
 ])('what has no effect is told: %s', (text, notes) => {

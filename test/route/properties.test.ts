@@ -5,7 +5,7 @@ import { RouteTable } from '../../src/data/route/route-table.ts';
 import type { FieldMatch, RouteMatch } from '../../src/snapshot/route.ts';
 import { deadRoutes } from '../../src/snapshot/route-order.ts';
 import { matchOf, type WrittenMatch, type WrittenValue } from '../support/routes.ts';
-import { getWith, held } from '../wire/parse.ts';
+import { getWith, goodFactsOf, held } from '../wire/parse.ts';
 
 interface Asked {
   readonly host: string | null;
@@ -137,9 +137,15 @@ const request: fc.Arbitrary<Asked> = fc.record({
 const requests = fc.array(request, { minLength: 1, maxLength: 8 });
 
 function tableFind(table: RouteTable, { host, path, method: verb, headers, query }: Asked): number {
-  const head = held('request', getWith(...headers.map(([name, content]) => `${name}: ${content}`)));
+  const asked = getWith(...headers.map(([name, content]) => `${name}: ${content}`));
   const pairs = query.map(([name, content]) => `${name}=${content}`).join('&');
-  return table.find(host, pairs === '' ? path : `${path}?${pairs}`, verb, head);
+  const facts = {
+    ...goodFactsOf(asked),
+    host,
+    path: pairs === '' ? path : `${path}?${pairs}`,
+    method: verb,
+  };
+  return table.find(facts, held('request', asked), false);
 }
 
 // ── What must hold ──────────────────────────────────────────────────────────────────────────────────────────────────

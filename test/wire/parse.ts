@@ -114,6 +114,13 @@ export function factsOf(text: string): RequestFacts | ErrorCode {
   return readRequest(head, RULES);
 }
 
+/** Of a request that must be good. */
+export function goodFactsOf(text: string): RequestFacts {
+  const facts = factsOf(text);
+  if (typeof facts === 'string') throw new Error(`${facts}: ${text}`);
+  return facts;
+}
+
 export interface ChunkOutcome {
   readonly outcome: 'more' | 'done' | ErrorCode;
   /** Bytes of the input that belong to the body; 0 after an error. */

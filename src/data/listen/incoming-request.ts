@@ -25,15 +25,15 @@ export function incomingRequest(
   let facts = asked;
   let pool = defaultPool;
   let refused: ErrorCode | null = null;
+  const { isTrusted, peerAddress } = forwardContext;
   if (router !== null) {
     const path = router.pathOf(asked.path);
     if (path !== null && path !== asked.path) facts = { ...asked, path };
-    const found = path === null ? null : router.find(facts.host, path, facts.method, parser);
-    if (found !== null) pool = found;
-    else refused = path === null ? 'ERR_BAD_PATH' : 'ERR_NO_ROUTE';
+    const found = path === null ? 'ERR_BAD_PATH' : router.find(facts, parser, isTrusted);
+    if (typeof found === 'string') refused = found;
+    else pool = found;
   }
   const { view } = pool;
-  const { isTrusted, peerAddress } = forwardContext;
   const requestId = facts.requestId ?? context.nextRequestId();
   const { accessLog } = snapshot;
   const isCombined = accessLog.isEnabled && accessLog.format === 'combined';

@@ -1,9 +1,12 @@
 /** Where requests go, by the routes of a snapshot. */
+import type { ErrorCode } from '../../errors.ts';
 import type { RouteSnapshot } from '../../snapshot/route.ts';
 import { matchesAll } from '../../snapshot/route.ts';
+import { BAD_HOST } from '../route/host-index.ts';
 import { NO_ROUTE, RouteTable } from '../route/route-table.ts';
-import type { RequestHead } from '../wire/head.ts';
+import type { Head } from '../wire/head.ts';
 import { normalPath, type PathRules } from '../wire/path.ts';
+import type { RequestFacts } from '../wire/request.ts';
 import type { Pool } from './pool.ts';
 
 export class Router {
@@ -27,10 +30,15 @@ export class Router {
     return this.#table.looksAtPaths ? normalPath(path, this.#pathRules) : path;
   }
 
-  /** @param path as `pathOf` gives it. @returns null where no route is for the request. */
-  find(host: string | null, path: string, method: string, head: RequestHead): Pool | null {
-    const index = this.#table.find(host, path, method, head);
-    return index === NO_ROUTE ? null : (this.#pools[index] as Pool);
+  /**
+   * @param facts their path as `pathOf` gives it.
+   * @param isTrusted the sender is a trusted proxy.
+   * @returns where the request goes, or why nowhere.
+   */
+  find(facts: RequestFacts, head: Head, isTrusted: boolean): Pool | ErrorCode {
+    const index = this.#table.find(facts, head, isTrusted);
+    if (index === NO_ROUTE) return 'ERR_NO_ROUTE';
+    return index === BAD_HOST ? 'ERR_BAD_HOST' : (this.#pools[index] as Pool);
   }
 }
 

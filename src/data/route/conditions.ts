@@ -1,6 +1,7 @@
 /** What a route asks for beside a host and a path. */
 import type { RouteMatch } from '../../snapshot/route.ts';
 import type { Head } from '../wire/head.ts';
+import type { RequestFacts } from '../wire/request.ts';
 import { HeaderTest, QueryTest } from './text-test.ts';
 
 export class Conditions {
@@ -14,14 +15,14 @@ export class Conditions {
     this.#query = query.map((parameter) => new QueryTest(parameter));
   }
 
-  /** @param path in origin form with its query. */
-  hold(path: string, method: string, head: Head): boolean {
-    if (this.#methods.length > 0 && !this.#methods.includes(method)) return false;
+  /** @param isTrusted the sender is a trusted proxy. */
+  hold(facts: RequestFacts, head: Head, isTrusted: boolean): boolean {
+    if (this.#methods.length > 0 && !this.#methods.includes(facts.method)) return false;
     for (let index = 0; index < this.#headers.length; index++) {
-      if (!(this.#headers[index] as HeaderTest).holds(head)) return false;
+      if (!(this.#headers[index] as HeaderTest).holds(facts, head, isTrusted)) return false;
     }
     for (let index = 0; index < this.#query.length; index++) {
-      if (!(this.#query[index] as QueryTest).holds(path)) return false;
+      if (!(this.#query[index] as QueryTest).holds(facts.path)) return false;
     }
     return true;
   }

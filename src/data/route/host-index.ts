@@ -9,9 +9,16 @@ import { addToHash, spread } from './text-hash.ts';
 export const ANY_HOST = 0;
 /** `wider`: there is none. */
 export const NO_HOST = -1;
+/**
+ * `find`: a name with a percent sign. Whoever decodes it (RFC 3986 §3.2.2) reads another name than whoever does not, and no
+ * client sends one.
+ */
+export const BAD_HOST = -2;
 
+const PERCENT = 0x25;
 const DOT = 0x2e;
 const COLON = 0x3a;
+const OPENING_BRACKET = 0x5b;
 
 const UPPER_A = 0x41;
 const UPPER_Z = 0x5a;
@@ -40,6 +47,7 @@ export class HostIndex {
   readonly #numbers = new Map<string, number>();
   /** By number: the next wider one that matches all hosts that this one does. */
   readonly #wider: number[] = [NO_HOST];
+  readonly #hasAddresses: boolean;
   #lastHost: string | null = null;
   #lastNumber = ANY_HOST;
 
@@ -54,6 +62,7 @@ export class HostIndex {
       else this.#names.add(host, number);
     }
     for (const [host, number] of this.#numbers) this.#wider[number] = this.#widerThan(host);
+    this.#hasAddresses = [...this.#numbers.keys()].some((host) => host.startsWith('['));
   }
 
   get count(): number {
@@ -70,7 +79,7 @@ export class HostIndex {
   }
 
   /**
-   * The most specific that matches. @param host as in a Host field, or null without one.
+   * The most specific that matches, or BAD_HOST. @param host as in a Host field, or null without one.
    */
   find(host: string | null): number {
     if (this.#wider.length === 1) return ANY_HOST;
@@ -83,6 +92,7 @@ export class HostIndex {
   }
 
   #search(host: string): number {
+    if (host.charCodeAt(0) === OPENING_BRACKET) return this.#searchAddress(host);
     const end = endOfName(host);
     let found = ANY_HOST;
     let hash = 0;
@@ -97,6 +107,8 @@ export class HostIndex {
           labelEnd = at;
           const wildcard = this.#wildcards.find(hash, host, at + 1, end);
           if (wildcard !== NO_HOST) found = wildcard;
+        } else if (code === PERCENT) {
+          return BAD_HOST;
         } else {
           code = lower(code);
         }
@@ -105,6 +117,13 @@ export class HostIndex {
     }
     const exact = this.#names.find(hash, host, 0, end);
     return exact === NO_HOST ? found : exact;
+  }
+
+  /** IPv6 has many spellings of one address, and routes have one of them (RFC 5952). */
+  #searchAddress(host: string): number {
+    if (!this.#hasAddresses) return ANY_HOST;
+    const url = `http://${host.slice(0, host.indexOf(']') + 1)}/`;
+    return URL.canParse(url) ? this.numberOf(new URL(url).hostname) : ANY_HOST;
   }
 
   #widerThan(host: string): number {

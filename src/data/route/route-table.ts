@@ -13,8 +13,9 @@ import { looksAtPath, type PathMatch, type RouteMatch } from '../../snapshot/rou
 import { comparePaths, compareUnderHost, pathKey } from '../../snapshot/route-order.ts';
 import type { Head } from '../wire/head.ts';
 import { comparedPath } from '../wire/path.ts';
+import type { RequestFacts } from '../wire/request.ts';
 import { Conditions } from './conditions.ts';
-import { ANY_HOST, HostIndex, NO_HOST } from './host-index.ts';
+import { ANY_HOST, BAD_HOST, HostIndex, NO_HOST } from './host-index.ts';
 import { NO_PLACE, PathForm, type PlacePath, PlaceTable } from './place-table.ts';
 import { Segments } from './segments.ts';
 
@@ -56,18 +57,20 @@ export class RouteTable {
   }
 
   /**
-   * @param host as the request names it, see `RequestFacts.host`.
-   * @param path in origin form with its query, or `*`; in normal form if `looksAtPaths`.
-   * @returns the index of the route, or NO_ROUTE.
+   * @param facts their path in normal form if `looksAtPaths`.
+   * @param isTrusted the sender is a trusted proxy.
+   * @returns the index of the route, NO_ROUTE, or BAD_HOST where routes name hosts.
    */
-  find(host: string | null, path: string, method: string, head: Head): number {
+  find(facts: RequestFacts, head: Head, isTrusted: boolean): number {
     const segments = this.#segments;
+    let { path } = facts;
     segments.read(path);
     if (segments.hasTriplet) {
       path = comparedPath(path);
       segments.read(path);
     }
-    let number = this.#hosts.find(host);
+    let number = this.#hosts.find(facts.host);
+    if (number === BAD_HOST) return BAD_HOST;
     while (number !== NO_HOST) {
       const forms = this.#forms[number] as readonly PathForm[];
       for (let index = 0; index < forms.length; index++) {
@@ -76,7 +79,7 @@ export class RouteTable {
         const content = this.#places.find(number, form, segments, path);
         if (content >= 0) return content;
         if (content === NO_PLACE) continue;
-        const route = this.#firstThatHolds(LIST - content, path, method, head);
+        const route = this.#firstThatHolds(LIST - content, facts, head, isTrusted);
         if (route !== NO_ROUTE) return route;
       }
       number = this.#hosts.wider(number);
@@ -84,11 +87,14 @@ export class RouteTable {
     return NO_ROUTE;
   }
 
-  #firstThatHolds(list: number, path: string, method: string, head: Head): number {
+  #firstThatHolds(list: number, facts: RequestFacts, head: Head, isTrusted: boolean): number {
     const lists = this.#lists;
     for (let at = list; lists[at] !== END_OF_LIST; at += 2) {
       const number = lists[at + 1] as number;
-      if (number === 0 || (this.#conditions[number - 1] as Conditions).hold(path, method, head)) {
+      if (
+        number === 0 ||
+        (this.#conditions[number - 1] as Conditions).hold(facts, head, isTrusted)
+      ) {
         return lists[at] as number;
       }
     }

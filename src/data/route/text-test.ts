@@ -7,7 +7,10 @@
  */
 import type { FieldMatch, TextMatch } from '../../snapshot/route.ts';
 import { HEX } from '../wire/bytes.ts';
+import { FIELD_UPGRADE, idOfName } from '../wire/fields.ts';
+import { passesOn } from '../wire/forward-request.ts';
 import type { Head } from '../wire/head.ts';
+import type { RequestFacts } from '../wire/request.ts';
 
 const PERCENT = 0x25;
 const AMPERSAND = 0x26;
@@ -24,22 +27,39 @@ function makeRoom(size: number): void {
   length = 0;
 }
 
+/**
+ * Of the fields that the backend will see: not of those that are for one hop only, and of what a proxy says (X-Forwarded-Proto)
+ * only if it is a trusted one. Else a client could choose its route by a field that nobody believes.
+ */
 export class HeaderTest {
   readonly #name: string;
+  readonly #id: number;
   readonly #value: TextMatch;
   readonly #test: TextTest;
 
   constructor({ name, value }: FieldMatch) {
     this.#name = name;
-    this.#value = value;
-    this.#test = new TextTest(value, 'latin1');
+    this.#id = idOfName(name);
+    this.#value = this.#id === FIELD_UPGRADE ? inLowerCase(value) : value;
+    this.#test = new TextTest(this.#value, 'latin1');
   }
 
-  holds(head: Head): boolean {
+  holds(facts: RequestFacts, head: Head, isTrusted: boolean): boolean {
+    if (this.#id === FIELD_UPGRADE) return this.#holdsForUpgrade(facts.upgrade);
+    if (!passesOn(this.#id, facts, isTrusted)) return false;
+    if (facts.nominated !== null && facts.nominated.has(this.#name)) return false;
     for (let field = 0; field < head.fieldCount; field++) {
       if (head.isNamed(field, this.#name) && this.#holdsFor(head, field)) return true;
     }
     return false;
+  }
+
+  /** For one hop, but made anew for the next: of the protocols that were asked for, those that may be had. */
+  #holdsForUpgrade(protocols: string): boolean {
+    if (protocols === '') return false;
+    makeRoom(protocols.length);
+    for (; length < protocols.length; length++) bytes[length] = protocols.charCodeAt(length);
+    return this.#test.holds();
   }
 
   #holdsFor(head: Head, field: number): boolean {
@@ -50,6 +70,19 @@ export class HeaderTest {
     for (; length < size; length++) bytes[length] = head.valueCode(field, length);
     return this.#test.holds();
   }
+}
+
+/** Of protocols, it does not count (RFC 9110 §7.8). */
+function inLowerCase(value: TextMatch): TextMatch {
+  if (value.kind === 'present') return value;
+  if (value.kind === 'exact') return { kind: 'exact', text: value.text.toLowerCase() };
+  const { prefix, suffix, contains } = value;
+  return {
+    kind: 'parts',
+    prefix: prefix.toLowerCase(),
+    suffix: suffix.toLowerCase(),
+    contains: contains.toLowerCase(),
+  };
 }
 
 export class QueryTest {

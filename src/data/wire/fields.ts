@@ -174,6 +174,12 @@ export function identifyField(
   return FIELD_OTHER;
 }
 
+/** @param name in any case. */
+export function idOfName(name: string): number {
+  const bytes = Buffer.from(name, 'latin1');
+  return identifyField(bytes, 0, bytes.length, name.includes('_'));
+}
+
 function matches(
   buffer: Uint8Array,
   start: number,

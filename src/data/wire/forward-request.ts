@@ -121,6 +121,32 @@ export interface Rewriting {
   readonly hasOtherPath: boolean;
 }
 
+/**
+ * Whether a field goes on to the backend at all, unless the Connection field names it. Routes go by the same: what the backend does
+ * not see has not been said.
+ */
+export function passesOn(id: number, facts: RequestFacts, isTrusted: boolean): boolean {
+  switch (id) {
+    case FIELD_TRAILER:
+      return facts.bodyKind === BODY_CHUNKED;
+    case FIELD_EXPECT:
+      return facts.versionMinor === 1;
+    case FIELD_REQUEST_ID:
+      return facts.requestId !== null;
+    case FIELD_FORWARDED_FOR:
+    case FIELD_FORWARDED_PROTO:
+    case FIELD_FORWARDED_HOST:
+    case FIELD_FORWARDED_PORT:
+    case FIELD_FORWARDED_OTHER:
+    case FIELD_FORWARDED:
+      return isTrusted;
+    case FIELD_UNDERSCORE_TWIN:
+      return false;
+    default:
+      return ((TRAITS[id] as number) & HOP_BY_HOP) === 0;
+  }
+}
+
 export function forwardRequest(
   head: Head,
   facts: RequestFacts,
@@ -142,8 +168,9 @@ export function forwardRequest(
   for (let field = 0; field < head.fieldCount; field++) {
     const id = head.id(field);
     const traits = TRAITS[id] as number;
-    let isKept = (traits & (HOP_BY_HOP | HAS_REQUEST_RULE)) === 0;
+    let isKept = (traits & HOP_BY_HOP) === 0;
     if ((traits & HAS_REQUEST_RULE) !== 0) {
+      isKept = passesOn(id, facts, context.isTrusted);
       switch (id) {
         case FIELD_HOST:
           isKept = !needsHost;
@@ -155,39 +182,23 @@ export function forwardRequest(
         case FIELD_TE:
           acceptsTrailers ||= hasToken(head.value(field), 'trailers');
           break;
-        case FIELD_TRAILER:
-          isKept = facts.bodyKind === BODY_CHUNKED;
-          break;
-        case FIELD_EXPECT:
-          isKept = facts.versionMinor === 1;
-          break;
         case FIELD_MAX_FORWARDS:
           isKept = !countsForwards(facts);
           break;
-        case FIELD_REQUEST_ID:
-          isKept = facts.requestId !== null;
-          break;
         case FIELD_FORWARDED_PROTO:
-          isKept = context.isTrusted;
           if (isKept) proto ??= head.value(field);
           break;
         case FIELD_FORWARDED_HOST:
-          isKept = context.isTrusted;
           seenHost ||= isKept;
           break;
         case FIELD_FORWARDED_PORT:
-          isKept = context.isTrusted;
           seenPort ||= isKept;
           break;
-        case FIELD_FORWARDED:
-        case FIELD_FORWARDED_OTHER:
-          isKept = context.isTrusted;
-          break;
-        case FIELD_UNDERSCORE_TWIN:
+        case FIELD_FORWARDED_FOR:
+          // Its values are gathered below.
+          isKept &&= !rules.sendsXForwarded;
           break;
         default:
-          // FIELD_FORWARDED_FOR: its values are gathered below.
-          isKept = context.isTrusted && !rules.sendsXForwarded;
       }
     }
     if (isKept && facts.nominated !== null) {
