@@ -31,7 +31,8 @@ export function buildSnapshot({
     generation,
     listener: { host, port, tls: tls && { cert: tls.cert, key: tls.key } },
     pools,
-    routes: settings.routes.map(({ match, pool }) => ({
+    routes: settings.routes.map(({ name, match, pool }) => ({
+      name,
       match,
       poolId: poolIds.get(pool) as number,
     })),

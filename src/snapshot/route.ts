@@ -66,6 +66,8 @@ export interface RouteMatch {
 
 /** A route, and what is done with its requests. */
 export interface RouteSnapshot {
+  /** For the log: its path in the config, `routes.0`; `default` for the one that needs not be written. */
+  readonly name: string;
   readonly match: RouteMatch;
   /** Of the pool that they go to, which is in the same snapshot. */
   readonly poolId: number;

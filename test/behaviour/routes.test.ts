@@ -186,6 +186,26 @@ test('a host that can be read in two ways is refused where routes name hosts', a
   expect(await ask(fairlead, get('/3', '%61dmin.example.com'))).toBe(200);
 });
 
+test('the log names the route, where there are any', async () => {
+  const { fairlead } = await site(['default', 'shop'], {
+    routes: [
+      { path: '/a', pool: 'shop' },
+      { path: '/b', pool: 'default' },
+    ],
+  });
+  const routeOf = async (path: string): Promise<unknown> => {
+    await ask(fairlead, get(path, 'x'));
+    const line = await waitFor(() => fairlead.accessLines().find((one) => one['path'] === path));
+    return line['route'];
+  };
+  expect(await routeOf('/a/1')).toBe('routes.0');
+  expect(await routeOf('/b/1')).toBe('routes.1');
+  expect(await routeOf('/c/1')).toBe('default');
+  expect(await routeOf('/a%2f1')).toBeUndefined();
+  await reload(fairlead, { ...(await configOf(fairlead)), routes: [] });
+  expect(await routeOf('/a/2')).toBeUndefined();
+});
+
 test('where no route looks at paths, they are forwarded byte for byte', async () => {
   const { fairlead, backends } = await site(['default', 'shop'], {
     routes: [{ host: 'shop.example.com', pool: 'shop' }],

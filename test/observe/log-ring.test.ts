@@ -21,6 +21,7 @@ function entry(path: string): AccessLogEntry {
     queueMs: -1,
     connectMs: -1,
     firstByteMs: 1,
+    route: null,
     pool: 'default',
     backendUrl: null,
     attempts: [],

@@ -24,6 +24,7 @@ export function incomingRequest(
   const { snapshot, trustedProxies, router, defaultPool } = context.view;
   let facts = asked;
   let pool = defaultPool;
+  let route: string | null = null;
   let refused: ErrorCode | null = null;
   const { isTrusted, peerAddress } = forwardContext;
   if (router !== null) {
@@ -31,7 +32,7 @@ export function incomingRequest(
     if (path !== null && path !== asked.path) facts = { ...asked, path };
     const found = path === null ? 'ERR_BAD_PATH' : router.find(facts, parser, isTrusted);
     if (typeof found === 'string') refused = found;
-    else pool = found;
+    else ({ route, pool } = found);
   }
   const { view } = pool;
   const requestId = facts.requestId ?? context.nextRequestId();
@@ -43,6 +44,7 @@ export function incomingRequest(
   const dropsHost = view.spec.hostHeader.kind !== 'client';
   return {
     pool,
+    route,
     refused,
     facts,
     forwarded: forwardRequest(parser, facts, forwardContext, requestId, {

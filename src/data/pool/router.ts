@@ -9,15 +9,22 @@ import { normalPath, type PathRules } from '../wire/path.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import type { Pool } from './pool.ts';
 
+/** A route, and where it leads. */
+export interface Target {
+  /** For the log: see `RouteSnapshot`. */
+  readonly route: string;
+  readonly pool: Pool;
+}
+
 export class Router {
   readonly #table: RouteTable;
   /** By the index of a route. */
-  readonly #pools: readonly Pool[];
+  readonly #targets: readonly Target[];
   readonly #pathRules: PathRules;
 
   constructor(routes: readonly RouteSnapshot[], pools: readonly Pool[], pathRules: PathRules) {
     this.#table = RouteTable.compile(routes);
-    this.#pools = pools;
+    this.#targets = routes.map(({ name }, index) => ({ route: name, pool: pools[index] as Pool }));
     this.#pathRules = pathRules;
   }
 
@@ -35,10 +42,10 @@ export class Router {
    * @param isTrusted the sender is a trusted proxy.
    * @returns where the request goes, or why nowhere.
    */
-  find(facts: RequestFacts, head: Head, isTrusted: boolean): Pool | ErrorCode {
+  find(facts: RequestFacts, head: Head, isTrusted: boolean): Target | ErrorCode {
     const index = this.#table.find(facts, head, isTrusted);
     if (index === NO_ROUTE) return 'ERR_NO_ROUTE';
-    return index === BAD_HOST ? 'ERR_BAD_HOST' : (this.#pools[index] as Pool);
+    return index === BAD_HOST ? 'ERR_BAD_HOST' : (this.#targets[index] as Target);
   }
 }
 

@@ -38,6 +38,8 @@ export interface AccessLogEntry {
   readonly queueMs: number;
   readonly connectMs: number;
   readonly firstByteMs: number;
+  /** Null where there are none, and where none was for it. */
+  readonly route: string | null;
   readonly pool: string;
   /** The URL of the backend of the last attempt. */
   readonly backendUrl: string | null;
@@ -73,6 +75,7 @@ const DURATION = asciiBytes(',"duration_ms":');
 const QUEUE = asciiBytes(',"queue_ms":');
 const CONNECT = asciiBytes(',"connect_ms":');
 const FIRST_BYTE = asciiBytes(',"first_byte_ms":');
+const ROUTE = asciiBytes(',"route":');
 const POOL = asciiBytes(',"pool":"');
 const BACKEND = asciiBytes(',"backend":');
 const ATTEMPTS = asciiBytes(',"attempts":[');
@@ -195,6 +198,7 @@ export class AccessLog {
     this.#writeTimeOf(QUEUE, entry.queueMs);
     this.#writeTimeOf(CONNECT, entry.connectMs);
     this.#writeTimeOf(FIRST_BYTE, entry.firstByteMs);
+    this.#writeText(ROUTE, entry.route);
     this.#writeBackend(entry);
     line.plain(entry.requestId);
     line.constant(TEXT_END);
@@ -292,6 +296,7 @@ function mostLineBytes(entry: AccessLogEntry): number {
     mostBytes(entry.method) +
     mostBytes(entry.host) +
     mostBytes(entry.path) +
+    mostBytes(entry.route) +
     mostBytes(entry.errorDetail) +
     mostBytes(entry.userAgent) +
     mostBytes(entry.referer) +

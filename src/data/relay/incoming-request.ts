@@ -9,6 +9,8 @@ import type { BackendPin } from './backend-pin.ts';
 export interface IncomingRequest {
   /** Where it goes; of one that is refused, whose policies count for the answer. */
   readonly pool: Pool;
+  /** The route that has led it there, for the log; null where there are none, and where none is for it. */
+  readonly route: string | null;
   /** Why it goes nowhere; null as a rule. */
   readonly refused: ErrorCode | null;
   readonly facts: RequestFacts;
