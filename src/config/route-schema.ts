@@ -130,6 +130,9 @@ const ONE_HOP: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 
+/** Some servers read `_` as `-`, so these are dropped, whoever sends them. */
+const FORWARDED_TWIN = /^x(_forwarded[-_].*|-forwarded_.*|_real[-_]ip|-real_ip)$/;
+
 const headers = z
   .record(headerName, matchOf(HEADER_TEXT), {
     error: 'must be a mapping of header fields, such as { x-beta: true }',
@@ -143,6 +146,7 @@ const headers = z
       };
       if (name === 'host') report('is matched by "host"');
       if (ONE_HOP.has(name)) report('is for one hop only and never forwarded: no route goes by it');
+      if (FORWARDED_TWIN.test(name)) report('is never forwarded: write it with "-" for "_"');
       if (matches.has(name)) report('stands here twice: the case of its letters does not count');
       matches.set(name, { name, value: match });
     }

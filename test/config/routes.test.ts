@@ -141,6 +141,10 @@ test.each([
     ],
   ),
   [
+    '{ pool: web, headers: { X_Forwarded-Proto: https } }',
+    '3:48: routes.0.headers.X_Forwarded-Proto: is never forwarded: write it with "-" for "_"',
+  ],
+  [
     '{ pool: web, headers: { x-a: true, X-A: b } }',
     '3:45: routes.0.headers.X-A: stands here twice: the case of its letters does not count',
   ],
