@@ -4,14 +4,14 @@ import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
 import type { MergedConfig } from './merge.ts';
 import { didYouMean } from './nearest.ts';
 import { formatPlace, type Problem } from './problem.ts';
-import { DEFAULT_POOL, type PoolSettings, type RouteSettings } from './settings.ts';
+import { DEFAULT_POOL, type PoolSettings, type RouteSettings, type Settings } from './settings.ts';
 
 export function compileRoutes(
   merged: MergedConfig,
   pools: readonly PoolSettings[],
   problems: Problem[],
   notes: string[],
-): readonly RouteSettings[] {
+): Pick<Settings, 'routes' | 'routedPools'> {
   const { config, isSound, isGiven } = merged;
   const routes = config.routes.map((route, index): RouteSettings => {
     const { host: hosts = [], path, method: methods = [], headers, query, pool } = route;
@@ -20,7 +20,7 @@ export function compileRoutes(
   if (routes.length === 0 || isGiven(['backends']) || isGiven(['pools', DEFAULT_POOL])) {
     routes.push({ name: DEFAULT_POOL, match: MATCHES_ALL, pool: DEFAULT_POOL });
   }
-  if (!isSound('routes')) return routes;
+  if (!isSound('routes')) return { routes, routedPools: [] };
   problems.push(...unknownPools(merged, pools));
   const dead = deadRoutes(routes.map(({ match }) => match));
   const idle: string[] = [];
@@ -31,7 +31,16 @@ export function compileRoutes(
   }
   notes.push(...notesOnPaths(merged, routes), ...notesOnTrust(merged, routes));
   notes.push(...firstOf(idle, 'routes never get a request'), ...notesOnUse(merged, pools, routes));
-  return routes;
+  return { routes, routedPools: poolsOfLiving(routes, dead) };
+}
+
+function poolsOfLiving(
+  routes: readonly RouteSettings[],
+  dead: readonly DeadRoute[],
+): readonly string[] {
+  const deadOnes = new Set(dead.map(({ route }) => route));
+  const living = routes.filter((_, index) => !deadOnes.has(index));
+  return [...new Set(living.map(({ pool }) => pool))];
 }
 
 /** More of them nobody reads. */

@@ -49,7 +49,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     });
   }
   const pools = compilePools(merged, problems, notes);
-  const routes = compileRoutes(merged, pools, problems, notes);
+  const { routes, routedPools } = compileRoutes(merged, pools, problems, notes);
   const tls = merged.isSound('ssl') ? compileTls(merged, resolve, problems, notes) : undefined;
 
   const { access_log: accessLog, access_log_format: format } = config;
@@ -63,6 +63,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     pools,
     defaultForm: formOfDefault(merged),
     routes,
+    routedPools,
     timeouts: { headMs: timeouts.head, idleMs: timeouts.idle, keepAliveMs: timeouts.keep_alive },
     drainMs: timeouts.drain,
     limits: {

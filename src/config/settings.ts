@@ -148,6 +148,8 @@ export interface Settings {
   readonly defaultForm: 'short' | 'long';
   /** In the order of the config. Not empty: without routes in the config, one leads everything to the pool `default`. */
   readonly routes: readonly RouteSettings[];
+  /** The names of the pools that requests can get to: a route that can match leads there. */
+  readonly routedPools: readonly string[];
   readonly timeouts: ClientTimeouts;
   /** How long a shutdown waits for requests in flight. */
   readonly drainMs: number;

@@ -251,6 +251,17 @@ test.each([
   expect(notesOf(text)).toEqual(notes);
 });
 
+test.each([
+  ['', ['default']],
+  [POOLS, ['default']],
+  [`backends: [":3"]\n${POOLS}\nroutes: [{ path: /a, pool: web }]`, ['web', 'default']],
+  [`${POOLS}\nroutes: [{ path: /a, pool: web }, { path: /b, pool: web }]`, ['web']],
+  [`backends: [":3"]\n${POOLS}\nroutes: [{ pool: web }]`, ['web']],
+  [`${POOLS}\nroutes: [{ method: [GET, PUT], pool: web }, { method: GET, pool: api }]`, ['web']],
+])('the pools that a route leads to: %s', (text, pools) => {
+  expect(settingsOf(text).routedPools).toEqual(pools);
+});
+
 test('a text of 1 MiB of routes for one path is judged in a short time', () => {
   const routes = Array.from({ length: 10_000 }, (_, index) => ({
     headers: { x: { prefix: `v${index}` } },

@@ -118,6 +118,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
     defaultForm: 'short',
     paths: { keepsEncodedSlashes: false, mergesSlashes: true },
     routes: [{ name: DEFAULT_POOL, match: MATCHES_ALL, pool: DEFAULT_POOL }],
+    routedPools: [DEFAULT_POOL],
     timeouts: {
       headMs: 10_000,
       connectMs: 2000,

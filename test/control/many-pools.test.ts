@@ -106,8 +106,15 @@ describe('the admin API', () => {
   it('has every call about backends and the strategy under the pool', async () => {
     const { call } = await running({ backends: [backend(A)] }, undefined, [WEB]);
     expect((await call('GET', '/pools')).json).toMatchObject([
-      { name: 'default', strategy: 'round-robin', total_backends: 1 },
-      { name: 'web', strategy: 'ip-hash', total_backends: 2, panic: false, breaker: 'closed' },
+      { name: 'default', routed: true, strategy: 'round-robin', total_backends: 1 },
+      {
+        name: 'web',
+        routed: false,
+        strategy: 'ip-hash',
+        total_backends: 2,
+        panic: false,
+        breaker: 'closed',
+      },
     ]);
     expect((await call('GET', '/pools/web')).json).toMatchObject({ name: 'web' });
     expect((await call('GET', '/pools/web/backends')).json).toMatchObject([

@@ -14,6 +14,7 @@ export interface PoolRoutesOptions {
 }
 
 export function poolRoutes({ registry, threadCount }: PoolRoutesOptions): Route[] {
+  const view = (pool: PoolRegistry): object => viewPool(pool, registry, threadCount);
   return [
     {
       path: '/pools',
@@ -21,7 +22,7 @@ export function poolRoutes({ registry, threadCount }: PoolRoutesOptions): Route[
       methods: {
         GET: () => ({
           status: 200,
-          body: registry.pools().map((pool) => viewPool(pool, threadCount)),
+          body: registry.pools().map(view),
           headers: { ETag: etagOf(registry.generation) },
         }),
       },
@@ -32,7 +33,7 @@ export function poolRoutes({ registry, threadCount }: PoolRoutesOptions): Route[
       methods: {
         GET: (call) => ({
           status: 200,
-          body: viewPool(poolOf(call, registry), threadCount),
+          body: view(poolOf(call, registry)),
           headers: { ETag: etagOf(registry.generation) },
         }),
       },
@@ -53,10 +54,11 @@ export function unknownPool(detail: string): ProblemError {
 }
 
 /** The field names are an interface: see docs. */
-function viewPool(pool: PoolRegistry, threadCount: number): object {
+function viewPool(pool: PoolRegistry, { settings }: Registry, threadCount: number): object {
   const backends = pool.backends();
   return {
     name: pool.name,
+    routed: settings.routedPools.includes(pool.name),
     strategy: pool.strategy,
     strategy_source: pool.strategySource,
     total_backends: backends.length,
