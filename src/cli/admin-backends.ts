@@ -3,18 +3,19 @@ import { MAX_WEIGHT } from '../config/settings.ts';
 import {
   CHANGE_FLAGS,
   changePath,
-  findBackend,
+  FIND_HELP,
   NOT_KEPT_HELP,
   onlyArgument,
   runAdminCommand,
-  type ShownBackend,
 } from './admin-command.ts';
+import { findBackend, folderOf, poolFor, type ShownBackend } from './admin-pools.ts';
 import { parseFlags, UsageError, wholeNumber } from './tool-flags.ts';
 
-const ADD_USAGE = `Usage: fairlead add URL [--weight N] [--backup] [options]
+const ADD_USAGE = `Usage: fairlead add URL [--pool NAME] [--weight N] [--backup] [options]
 
 Adds a backend to the running instance. It gets requests as soon as its first check has passed.
 
+  --pool NAME      the pool that it is for (default)
   --weight N       its share beside the weights of the others (1)
   --backup         used only while no other backend can be
 ${NOT_KEPT_HELP}`;
@@ -23,19 +24,19 @@ const WEIGHT_USAGE = `Usage: fairlead weight ID|URL N [options]
 
 Sets the weight of a backend: its share beside the weights of the others.
 
-${NOT_KEPT_HELP}`;
+${FIND_HELP}${NOT_KEPT_HELP}`;
 
 const ENABLE_USAGE = `Usage: fairlead enable ID|URL [options]
 
 Puts a backend back that was drained or disabled; a drain or a removal under way is called off.
 
-${NOT_KEPT_HELP}`;
+${FIND_HELP}${NOT_KEPT_HELP}`;
 
 const DISABLE_USAGE = `Usage: fairlead disable ID|URL [options]
 
 Takes a backend out until it is enabled again: no new requests; those in flight finish, WebSockets stay.
 
-${NOT_KEPT_HELP}`;
+${FIND_HELP}${NOT_KEPT_HELP}`;
 
 export function runAdd(args: readonly string[]): Promise<number> {
   const parse = () =>
@@ -47,12 +48,16 @@ export function runAdd(args: readonly string[]): Promise<number> {
   return runAdminCommand('add', ADD_USAGE, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const url = onlyArgument(positionals, 'Which URL? For example: fairlead add http://:3001');
-    const added = (await client.callForObject('POST', changePath('/backends', values), {
+    const backend = {
       url,
       ...(values.weight !== undefined && { weight: weightOf('--weight', values.weight) }),
       ...(values.backup === true && { backup: true }),
-    })) as ShownBackend;
-    show(added, `${added.url} is backend ${added.id}, ${added.health}`);
+    };
+    const pool = await poolFor(client, values.pool);
+    const path = changePath(`${folderOf(pool)}/backends`, values);
+    const added = (await client.callForObject('POST', path, backend)) as ShownBackend;
+    const where = pool === undefined ? '' : ` of pool ${pool}`;
+    show(added, `${added.url} is backend ${added.id}${where}, ${added.health}`);
   });
 }
 
@@ -66,11 +71,11 @@ export function runWeight(args: readonly string[]): Promise<number> {
     }
     if (extra.length > 0) throw new UsageError(`Unexpected argument "${extra[0]}"`);
     const weight = weightOf('The weight', text);
-    const { id } = await findBackend(client, which);
-    const changed = (await client.callForObject('PATCH', changePath(`/backends/${id}`, values), {
+    const { path } = await findBackend(client, which, values.pool);
+    const changed = (await client.callForObject('PATCH', changePath(path, values), {
       weight,
     })) as ShownBackend;
-    show(changed, `${changed.url} (backend ${id}) has weight ${changed.weight}`);
+    show(changed, `${changed.url} (backend ${changed.id}) has weight ${changed.weight}`);
   });
 }
 
@@ -92,11 +97,11 @@ function setState(
   return runAdminCommand(name, usage, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, `Which backend? For example: fairlead ${name} 0`);
-    const { id } = await findBackend(client, which);
-    const changed = (await client.callForObject('PATCH', changePath(`/backends/${id}`, values), {
+    const { path } = await findBackend(client, which, values.pool);
+    const changed = (await client.callForObject('PATCH', changePath(path, values), {
       state,
     })) as ShownBackend;
-    const { url, alive, health } = changed;
+    const { id, url, alive, health } = changed;
     const more = state === 'enabled' && !alive ? `, but ${health}` : '';
     show(changed, `${url} (backend ${id}) is ${state}${more}`);
   });

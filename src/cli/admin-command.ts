@@ -1,10 +1,10 @@
-/** What the commands share that are clients of the admin API: where it is, which backend is meant, how they end. */
-import { parseBackendUrl } from '../config/backend-url.ts';
+/** What the commands share that are clients of the admin API: where it is, how they end. */
 import { ADMIN_URL_VARIABLE } from '../config/environment.ts';
 import { type LoadResult, loadSettings } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
-import { AdminClient, AdminError, type AdminTarget, type JsonObject } from './admin-client.ts';
-import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
+import { AdminClient, AdminError, type AdminTarget } from './admin-client.ts';
+import { POOL_FLAG } from './admin-pools.ts';
+import { EXIT_FINE } from './exit.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
 
 const DEFAULT_URL = 'http://127.0.0.1:9000';
@@ -18,10 +18,18 @@ export const ADMIN_FLAGS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** Of the commands that change something. */
-export const CHANGE_FLAGS = { ...ADMIN_FLAGS, 'not-kept': { type: 'boolean' } } as const;
+/** Of the commands that change something: of one pool, or of one backend. */
+export const CHANGE_FLAGS = {
+  ...ADMIN_FLAGS,
+  ...POOL_FLAG,
+  'not-kept': { type: 'boolean' },
+} as const;
 
-/** In their help texts. */
+/** In the help texts of those about a backend. */
+export const FIND_HELP = `  --pool NAME      look for the backend in this pool only: for a URL that is in several
+`;
+
+/** In the help texts of all of them. */
 export const NOT_KEPT_HELP = `  --not-kept       make the change and write nothing: for a full disk, and for what ends with the next start
 `;
 
@@ -144,32 +152,4 @@ export function onlyArgument(positionals: readonly string[], question: string): 
 /** Throws `UsageError`. */
 export function noArguments(positionals: readonly string[]): void {
   if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
-}
-
-/** A backend as the API shows it: the fields that commands use. */
-export interface ShownBackend extends JsonObject {
-  readonly id: number;
-  readonly url: string;
-  readonly weight: number;
-  readonly alive: boolean;
-  readonly state: string;
-  readonly health: string;
-}
-
-/** By its id, or by its URL in any spelling. Throws `UsageError`, AdminError. */
-export async function findBackend(client: AdminClient, which: string): Promise<ShownBackend> {
-  if (/^\d+$/.test(which)) {
-    return (await client.callForObject('GET', `/backends/${which}`)) as ShownBackend;
-  }
-  const parsed = parseBackendUrl(which);
-  if (!parsed.ok)
-    throw new UsageError(`"${which}" is neither an id nor a URL: it ${parsed.reason}`);
-  const backends = (await client.call('GET', '/backends')) as readonly ShownBackend[];
-  const found = backends.find(({ url }) => url === parsed.address.url);
-  if (found !== undefined) return found;
-  throw new AdminError(
-    `There is no backend ${parsed.address.url}. (fairlead status lists them)`,
-    EXIT_FAILED,
-    404,
-  );
 }

@@ -4,13 +4,13 @@ import type { AdminClient, JsonObject } from './admin-client.ts';
 import {
   CHANGE_FLAGS,
   changePath,
-  findBackend,
+  FIND_HELP,
   NOT_KEPT_HELP,
   onlyArgument,
   runAdminCommand,
   type Show,
-  type ShownBackend,
 } from './admin-command.ts';
+import { findBackend, type ShownBackend } from './admin-pools.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { type DrainEnd, type DrainingBackend, followDrain } from './follow-drain.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
@@ -25,7 +25,7 @@ a session stay until the deadline, and go to another backend then.
   --cut            after it, requests that are left are cut as well
   --wait           show how far it is, and return when nothing is in flight and nothing comes any more: with 1 if the
                    deadline had to cut something
-${NOT_KEPT_HELP}`;
+${FIND_HELP}${NOT_KEPT_HELP}`;
 
 const REMOVE_USAGE = `Usage: fairlead remove ID|URL [--drain 30s] [--move-sessions] [--cut] [--wait] [options]
 
@@ -35,7 +35,7 @@ Removes a backend. Requests in flight finish.
   --move-sessions  sessions go to other backends at once
   --cut            what is in flight then is cut: an event stream, for example, ends only so
   --wait           drain it first, show how far it is, and return when it is removed: with 1 if something was cut
-${NOT_KEPT_HELP}`;
+${FIND_HELP}${NOT_KEPT_HELP}`;
 
 const WAYS = {
   wait: { type: 'boolean' },
@@ -49,11 +49,11 @@ export function runDrain(args: readonly string[]): Promise<number> {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, 'Which backend? For example: fairlead drain 0');
     const query = changePath(queryOf('--deadline', values.deadline, values), values);
-    const { id } = await findBackend(client, which);
-    const draining = await beginDrain(client, id, query);
+    const { path } = await findBackend(client, which, values.pool);
+    const draining = await beginDrain(client, path, query);
     const name = nameOf(draining);
     if (values.wait === true) {
-      const end = await followDrain(client, draining);
+      const end = await followDrain(client, path, draining);
       return conclude(show, end.backend, mishapOf(end), `${name} is drained`);
     }
     show(draining, `${name} is draining: ${inFlight(draining.draining?.in_flight ?? 0)}`);
@@ -67,12 +67,10 @@ export function runRemove(args: readonly string[]): Promise<number> {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, 'Which backend? For example: fairlead remove 0');
     const query = changePath(queryOf('--drain', values.drain, values), values);
-    const { id } = await findBackend(client, which);
-    if (values.wait === true) return removeDrained(client, id, query, changePath('', values), show);
-    const answer = (await client.callForObject(
-      'DELETE',
-      `/backends/${id}${query}`,
-    )) as DrainingBackend;
+    const { path } = await findBackend(client, which, values.pool);
+    if (values.wait === true)
+      return removeDrained(client, path, query, changePath('', values), show);
+    const answer = (await client.callForObject('DELETE', path + query)) as DrainingBackend;
     const { draining } = answer;
     // Without a drain, or with one that takes no time, it is gone already.
     const how =
@@ -90,28 +88,28 @@ export function runRemove(args: readonly string[]): Promise<number> {
  */
 async function removeDrained(
   client: AdminClient,
-  id: number,
+  path: string,
   query: string,
   removalQuery: string,
   show: Show,
 ): Promise<number> {
-  const end = await followDrain(client, await beginDrain(client, id, query));
+  const end = await followDrain(client, path, await beginDrain(client, path, query));
   const mishap = mishapOf(end);
   if (end.how === 'called-off' || end.how === 'removed') {
     return conclude(show, end.backend, mishap, '');
   }
-  const removed = await client.callForObject('DELETE', `/backends/${id}${removalQuery}`);
+  const removed = await client.callForObject('DELETE', path + removalQuery);
   const outcome = mishap === undefined ? undefined : `${mishap}; it is removed`;
   return conclude(show, removed, outcome, `${nameOf(end.backend)} is removed`);
 }
 
 async function beginDrain(
   client: AdminClient,
-  id: number,
+  path: string,
   query: string,
 ): Promise<DrainingBackend> {
   const body = { state: 'draining' };
-  return (await client.callForObject('PATCH', `/backends/${id}${query}`, body)) as DrainingBackend;
+  return (await client.callForObject('PATCH', path + query, body)) as DrainingBackend;
 }
 
 /** The time goes to the API as it was typed. Throws `UsageError`. */

@@ -1,23 +1,29 @@
 /** `fairlead strategy`, `fairlead reload` and `fairlead reset`: what the running instance goes by. */
-import { describeOverride, OVERRIDABLE, type Override } from '../control/overrides.ts';
+import {
+  describeOverride,
+  nameOverride,
+  OVERRIDABLE,
+  type Override,
+} from '../control/overrides.ts';
 import { describeReload } from '../control/reload.ts';
 import type { AdminClient } from './admin-client.ts';
 import {
   ADMIN_FLAGS,
   CHANGE_FLAGS,
   changePath,
-  findBackend,
   NOT_KEPT_HELP,
   noArguments,
   onlyArgument,
   runAdminCommand,
 } from './admin-command.ts';
+import { findBackend, folderOf, poolFor } from './admin-pools.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
 
-const STRATEGY_USAGE = `Usage: fairlead strategy [NAME] [options]
+const STRATEGY_USAGE = `Usage: fairlead strategy [NAME] [--pool NAME] [options]
 
 Changes the strategy of the running instance at once, or shows it.
 
+  --pool NAME      the pool whose strategy it is (default)
 ${NOT_KEPT_HELP}`;
 
 const RELOAD_USAGE = `Usage: fairlead reload [options]
@@ -25,12 +31,13 @@ const RELOAD_USAGE = `Usage: fairlead reload [options]
 Makes the running instance read its config again. A config with problems changes nothing, and all of them are shown.
 `;
 
-const RESET_USAGE = `Usage: fairlead reset [strategy|weight|backup|ID|URL] [options]
+const RESET_USAGE = `Usage: fairlead reset [strategy|weight|backup|ID|URL] [--pool NAME] [options]
 
 Drops what was set through the admin API otherwise than the config says: the config's value is in force at once. Without an
 argument all such values; with one the strategy, the weights or the backup roles, or those of one backend. Backends that
 were added, removed, drained or disabled stay so: see add, remove and enable.
 
+  --pool NAME      only those of this pool (of all)
 ${NOT_KEPT_HELP}`;
 
 export function runStrategy(args: readonly string[]): Promise<number> {
@@ -40,13 +47,15 @@ export function runStrategy(args: readonly string[]): Promise<number> {
     STRATEGY_USAGE,
     parse,
     async (client, { values, positionals }, show) => {
+      const strategy = positionals.length === 0 ? undefined : onlyArgument(positionals, '');
+      const pool = await poolFor(client, values.pool);
+      const path = `${folderOf(pool)}/strategy`;
       const answer =
-        positionals.length === 0
-          ? await client.callForObject('GET', '/strategy')
-          : await client.callForObject('PUT', changePath('/strategy', values), {
-              strategy: onlyArgument(positionals, ''),
-            });
-      show(answer, `the strategy is ${String(answer['strategy'])}`);
+        strategy === undefined
+          ? await client.callForObject('GET', path)
+          : await client.callForObject('PUT', changePath(path, values), { strategy });
+      const whose = pool === undefined ? '' : ` of pool ${pool}`;
+      show(answer, `the strategy${whose} is ${String(answer['strategy'])}`);
     },
   );
 }
@@ -74,26 +83,35 @@ export function runReset(args: readonly string[]): Promise<number> {
     RESET_USAGE,
     parse,
     async (client, { values, positionals }, show) => {
-      const query =
-        positionals.length === 0 ? '' : await chosen(client, onlyArgument(positionals, ''));
-      const answer = await client.callForObject('DELETE', changePath(`/overrides${query}`, values));
+      const { pool } = values;
+      const query = new URLSearchParams(pool === undefined ? {} : { pool });
+      if (positionals.length > 0) {
+        const [name, value] = await chosen(client, onlyArgument(positionals, ''), pool);
+        query.set(name, value);
+      }
+      const path = query.size === 0 ? '/overrides' : `/overrides?${query}`;
+      const answer = await client.callForObject('DELETE', changePath(path, values));
       const dropped = answer['dropped'] as readonly Override[];
-      const lines = dropped.map(({ value, backend, config }) => {
-        const of = backend === null ? '' : ` of ${backend}`;
-        return `${value}${of} is ${config}, as the config says`;
-      });
+      const lines = dropped.map(
+        (one) => `${nameOverride(one)} is ${one.config}, as the config says`,
+      );
       show(answer, lines.length === 0 ? 'nothing was set otherwise' : lines.join('\n'));
     },
   );
 }
 
-async function chosen(client: AdminClient, which: string): Promise<string> {
-  if (OVERRIDABLE.some((value) => value === which)) return `?value=${which}`;
+/** A parameter of the call: its name and value. */
+async function chosen(
+  client: AdminClient,
+  which: string,
+  pool: string | undefined,
+): Promise<readonly [string, string]> {
+  if (OVERRIDABLE.some((value) => value === which)) return ['value', which];
   if (!/[\d:]/.test(which)) {
     throw new UsageError(
       `"${which}" is no value that can be reset: ${OVERRIDABLE.join(', ')}, or the id or URL of a backend`,
     );
   }
-  const { id } = await findBackend(client, which);
-  return `?backend=${id}`;
+  const { id } = await findBackend(client, which, pool);
+  return ['backend', String(id)];
 }

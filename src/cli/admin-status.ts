@@ -2,8 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import { DEFAULT_POOL } from '../config/settings.ts';
-import { AdminError } from './admin-client.ts';
-import { ADMIN_FLAGS, noArguments, runAdminCommand, type ShownBackend } from './admin-command.ts';
+import { type AdminClient, AdminError } from './admin-client.ts';
+import { ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
+import {
+  folderOf,
+  listPools,
+  POOL_FLAG,
+  type ShownBackend,
+  type ShownPool,
+} from './admin-pools.ts';
 import { parseFlags } from './tool-flags.ts';
 
 const WATCH_EVERY_MS = 1000;
@@ -12,8 +19,9 @@ const CLEAR = '\u001B[H\u001B[J';
 
 const STATUS_USAGE = `Usage: fairlead status [options]
 
-Shows the strategy and every backend of the running instance.
+Shows the strategy and every backend of the running instance, pool by pool.
 
+  --pool NAME      of this pool only
   --watch          again every second, until Ctrl-C
 `;
 
@@ -47,14 +55,16 @@ interface Status {
 }
 
 export function runStatus(args: readonly string[]): Promise<number> {
-  const flags = { ...ADMIN_FLAGS, watch: { type: 'boolean' } } as const;
+  const flags = { ...ADMIN_FLAGS, ...POOL_FLAG, watch: { type: 'boolean' } } as const;
   const parse = () => parseFlags(args, flags);
   return runAdminCommand('status', STATUS_USAGE, parse, async (client, parsed, show) => {
     noArguments(parsed.positionals);
+    const { pool } = parsed.values;
     const showOnce = async (): Promise<void> => {
-      const status = (await client.callForObject('GET', '/status')) as unknown as Status;
+      const { answer, text } =
+        pool === undefined ? await lookAtAll(client) : await lookAt(client, pool);
       if (parsed.values.watch === true && process.stdout.isTTY) process.stdout.write(CLEAR);
-      show(status, describe(status));
+      show(answer, text);
     };
     await showOnce();
     while (parsed.values.watch === true) {
@@ -81,7 +91,46 @@ export function runHealthcheck(args: readonly string[]): Promise<number> {
   );
 }
 
-function describe(status: Status): string {
+interface Seen {
+  readonly answer: unknown;
+  readonly text: string;
+}
+
+/** A pool alone is not named; of several, each one is. */
+async function lookAtAll(client: AdminClient): Promise<Seen> {
+  const pools = (await listPools(client)).filter(isWorthShowing);
+  const [only, ...others] = pools;
+  if (only === undefined || (only.name === DEFAULT_POOL && others.length === 0)) {
+    const status = await statusOf(client, DEFAULT_POOL);
+    return { answer: status, text: describe(status) };
+  }
+  const all: { readonly pool: ShownPool; readonly status: Status }[] = [];
+  for (const pool of pools) all.push({ pool, status: await statusOf(client, pool.name) });
+  return {
+    answer: {
+      pools: all.map(({ pool: { name, routed }, status }) => ({ name, routed, ...status })),
+    },
+    text: all.map(({ pool, status }) => describe(status, pool)).join('\n\n'),
+  };
+}
+
+async function lookAt(client: AdminClient, name: string): Promise<Seen> {
+  const path = `/pools/${encodeURIComponent(name)}`;
+  const pool = (await client.callForObject('GET', path)) as ShownPool;
+  const status = await statusOf(client, name);
+  return { answer: status, text: describe(status, pool) };
+}
+
+/** There is a pool default even where the config has others only. */
+function isWorthShowing({ name, routed, total_backends: total }: ShownPool): boolean {
+  return name !== DEFAULT_POOL || routed || total > 0;
+}
+
+async function statusOf(client: AdminClient, pool: string): Promise<Status> {
+  return (await client.callForObject('GET', `${folderOf(pool)}/status`)) as unknown as Status;
+}
+
+function describe(status: Status, pool?: ShownPool): string {
   const { strategy, active_backends: active, total_backends: total } = status;
   const up = formatDuration(Math.floor(status.uptime_seconds) * 1000);
   const leaving = (status.leaving ?? []).map(
@@ -91,9 +140,12 @@ function describe(status: Status): string {
     },
   );
   const panic = status.panic ? ', PANIC: unhealthy ones are used as well' : '';
-  const first = `${strategy}, ${active} of ${total} backends alive${panic}, up ${up}`;
+  const name = pool === undefined ? '' : `pool ${pool.name}: `;
+  const use = pool === undefined || pool.routed ? '' : ', used by no route';
+  const first = `${name}${strategy}, ${active} of ${total} backends alive${panic}${use}, up ${up}`;
   const summary = [first, ...leaving].join('\n');
-  if (total === 0) return `${summary}\nfairlead add URL adds a backend`;
+  const flag = pool === undefined ? '' : ` --pool ${pool.name}`;
+  if (total === 0) return `${summary}\nfairlead add URL${flag} adds a backend`;
   const rows = status.backends.map((backend) => [
     String(backend.id),
     backend.url,

@@ -19,7 +19,7 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ['ERR_GENERATION_CHANGED', 'see fairlead status, and try again'],
   ['ERR_UNKNOWN_PARAMETER', OTHER_VERSION],
   ['ERR_UNKNOWN_KEY', OTHER_VERSION],
-  ['ERR_UNKNOWN_POOL', OTHER_VERSION],
+  ['ERR_UNKNOWN_POOL', 'fairlead status lists them'],
   ['ERR_NOT_AN_OBJECT', OTHER_VERSION],
   ['ERR_METHOD_NOT_ALLOWED', OTHER_VERSION],
 ]);

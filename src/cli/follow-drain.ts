@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import { type AdminClient, AdminError } from './admin-client.ts';
-import type { ShownBackend } from './admin-command.ts';
+import type { ShownBackend } from './admin-pools.ts';
 
 const POLL_MS = 200;
 /** What the deadline cuts takes a moment to be gone, and the last requests of its sessions want an answer. */
@@ -30,10 +30,15 @@ export interface DrainEnd {
 }
 
 /**
+ * @param path of the calls about it.
  * @param begun what the API answered to the drain.
  * @throws AdminError when the instance does not answer any more.
  */
-export async function followDrain(client: AdminClient, begun: DrainingBackend): Promise<DrainEnd> {
+export async function followDrain(
+  client: AdminClient,
+  path: string,
+  begun: DrainingBackend,
+): Promise<DrainEnd> {
   const { since = '', deadline = '' } = begun.draining ?? {};
   // By the clock of this machine: the instance may run on another one.
   const endMs = performance.now() + Date.parse(deadline) - Date.parse(since);
@@ -43,7 +48,7 @@ export async function followDrain(client: AdminClient, begun: DrainingBackend): 
     for (;;) {
       progress.show(backend, endMs - performance.now());
       await sleep(POLL_MS);
-      const seen = await look(client, begun.id);
+      const seen = await look(client, path);
       if (seen === undefined) return { how: 'removed', backend };
       backend = seen;
       if (backend.draining === undefined) return { how: 'called-off', backend };
@@ -56,9 +61,9 @@ export async function followDrain(client: AdminClient, begun: DrainingBackend): 
 }
 
 /** Undefined once it is removed. */
-async function look(client: AdminClient, id: number): Promise<DrainingBackend | undefined> {
+async function look(client: AdminClient, path: string): Promise<DrainingBackend | undefined> {
   try {
-    return (await client.callForObject('GET', `/backends/${id}`)) as DrainingBackend;
+    return (await client.callForObject('GET', path)) as DrainingBackend;
   } catch (error) {
     if (error instanceof AdminError && error.status === 404) return undefined;
     throw error;

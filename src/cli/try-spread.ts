@@ -5,7 +5,8 @@
  * and only if its backends have got requests at all.
  */
 import { AdminClient, AdminError } from './admin-client.ts';
-import { type AdminFlags, adminTarget, type ShownBackend } from './admin-command.ts';
+import { type AdminFlags, adminTarget } from './admin-command.ts';
+import { folderOf, listPools, type ShownBackend } from './admin-pools.ts';
 import { type TryResult, UNKNOWN } from './try-run.ts';
 
 /** Whatever it is that listens there: nobody waits long for a guess. */
@@ -50,10 +51,15 @@ export class Spread {
   }
 }
 
-/** By URL, requests that backends have got so far. @throws AdminError */
+/** By URL, requests that backends have got so far, in whatever pool. @throws AdminError */
 async function counts(client: AdminClient): Promise<Counts> {
-  const backends = (await client.call('GET', '/backends')) as readonly ShownBackend[];
-  return new Map(backends.map(({ url, requests }) => [url, Number(requests)]));
+  const all = new Map<string, number>();
+  for (const { name } of await listPools(client)) {
+    const path = `${folderOf(name)}/backends`;
+    const backends = (await client.call('GET', path)) as readonly ShownBackend[];
+    for (const { url, requests } of backends) all.set(url, (all.get(url) ?? 0) + Number(requests));
+  }
+  return all;
 }
 
 function isOnThisMachine(hostname: string): boolean {

@@ -77,8 +77,13 @@ function without(changes: PoolChanges, { value, backend }: Override): PoolChange
 }
 
 /** `strategy is random-two (the config says ip-hash)` */
-export function describeOverride({ pool, value, backend, api, config }: Override): string {
+export function describeOverride(override: Override): string {
+  return `${nameOverride(override)} is ${override.api} (the config says ${override.config})`;
+}
+
+/** `weight of http://localhost:3001 in pool web` */
+export function nameOverride({ pool, value, backend }: Override): string {
   const of = backend === null ? '' : ` of ${backend}`;
   const where = pool === DEFAULT_POOL ? '' : ` in pool ${pool}`;
-  return `${value}${of}${where} is ${api} (the config says ${config})`;
+  return `${value}${of}${where}`;
 }

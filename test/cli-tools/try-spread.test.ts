@@ -30,6 +30,23 @@ test('the spread is what the counters of the admin API have grown by', async () 
   expect(Object.keys((JSON.parse(json.stdout) as { backends: object }).backends)).toHaveLength(2);
 });
 
+test('the counters of all pools count', async () => {
+  const [a, b] = [await httpBackend(), await httpBackend()];
+  const pools = { web: { backends: [a.url] }, api: { backends: [a.url, b.url] } };
+  const routes = [
+    { path: '/', pool: 'web' },
+    { path: '/api/', pool: 'api' },
+  ];
+  const fairlead = await startFairlead({ config: { pools, routes, access_log: false } });
+  const spreadOf = async (path: string) => {
+    const where = [fairlead.url + path, '-n', '8', '--admin', fairlead.adminUrl, '--json'];
+    const { stdout } = await runFairlead(['try', ...where]);
+    return (JSON.parse(stdout) as { backends: unknown }).backends;
+  };
+  expect(await spreadOf('/')).toEqual({ [a.url]: 8 });
+  expect(await spreadOf('/api/')).toEqual({ [a.url]: 4, [b.url]: 4 });
+});
+
 test('the admin API is where the config says, and is not asked for a target elsewhere', async () => {
   const { a, fairlead } = await stage();
   const { stdout } = await runFairlead(['try', fairlead.url, '-n', '8'], {

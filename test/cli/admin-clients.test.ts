@@ -93,6 +93,7 @@ test('an instance is managed from its start to its end', async () => {
 test('what add is told goes to the API', async () => {
   const bodies: unknown[] = [];
   const { url } = await httpBackend((request, response) => {
+    if (request.url === '/pools') return void response.end('[{"name":"default","routed":true}]');
     request.on('data', (body: Buffer) => bodies.push(JSON.parse(body.toString())));
     request.on('end', () => response.end('{"id":4,"url":"http://localhost:1","health":"unknown"}'));
   });

@@ -82,7 +82,7 @@ test.each([
   ['ERR_INVALID_URL', /fairlead add/],
   ['ERR_UNKNOWN_PARAMETER', /another version/],
   ['ERR_METHOD_NOT_ALLOWED', /another version/],
-  ['ERR_UNKNOWN_POOL', /another version/],
+  ['ERR_UNKNOWN_POOL', /fairlead status/],
 ])('%s names the command or flag', async (code, named) => {
   expect(await shown(409, { code, detail: 'It was refused.' })).toMatch(named);
 });
