@@ -199,7 +199,8 @@ const REMARKS = {
   pools:
     'A name has 1 to 64 of `a-z`, `0-9`, `_` and `-`, and begins with a letter or a digit. The pool `default` is either what ' +
     'stands at the top level, or `pools.default`: both is an error. A backend may be in several pools; each checks it for ' +
-    'itself. `check` says which pool is used by no route.',
+    'itself. `check` says which pool is used by no route, and which keys at the top level ' +
+    'have no effect because none leads to the pool `default`.',
   routes:
     'The most specific route is taken, in whatever order they stand: first by host (a name before `*.`, the longer `*.` before ' +
     'the shorter, any host last), then by path (`=` before a prefix, more segments before fewer, a segment that is written ' +

@@ -1,10 +1,9 @@
 /** The pools of a configuration, and what is wrong between them. */
 import { compilePool } from './compile-pool.ts';
-import { formatPath, type Path } from './layer.ts';
+import { KEYS_OF_DEFAULT } from './keys-of-default.ts';
+import { formatPath } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
 import { describeOwnAddress, OwnMachine } from './own-address.ts';
-import { policies } from './policy-schema.ts';
-import { healthCheck, poolKeys, poolTimeouts } from './pool-schema.ts';
 import { poolViews } from './pool-view.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import { type BackendAddress, DEFAULT_POOL, type PoolSettings, type Settings } from './settings.ts';
@@ -22,16 +21,6 @@ export function compilePools(
   notes.push(...notesOnCookies([first, ...others]));
   return [first, ...others];
 }
-
-/** Of the pool `default`, what the short form has at the top level. Not `timeouts.idle`: that is also of clients. */
-const KEYS_OF_DEFAULT: readonly Path[] = [
-  ...Object.keys(poolKeys).map((key) => [key]),
-  ...Object.keys(healthCheck).map((key) => [`health_check_${key}`]),
-  ...Object.keys(poolTimeouts)
-    .filter((key) => key !== 'idle')
-    .map((key) => ['timeouts', key]),
-  ...Object.keys(policies).map((key) => [key]),
-];
 
 /** The pool `default` stands at the top level or in `pools`. */
 function describedTwice({ isGiven, placeOf }: MergedConfig): Problem[] {

@@ -1,6 +1,7 @@
 /** The routes of a configuration: to pools that exist, none of them twice, and what is said of those that can never match. */
 import { looksAtPath, MATCHES_ALL } from '../snapshot/route.ts';
 import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
+import { notesOnIdleKeys } from './keys-of-default.ts';
 import type { MergedConfig } from './merge.ts';
 import { didYouMean } from './nearest.ts';
 import { formatPlace, type Problem } from './problem.ts';
@@ -8,7 +9,7 @@ import { DEFAULT_POOL, type PoolSettings, type RouteSettings, type Settings } fr
 
 export function compileRoutes(
   merged: MergedConfig,
-  pools: readonly PoolSettings[],
+  pools: Settings['pools'],
   problems: Problem[],
   notes: string[],
 ): Pick<Settings, 'routes' | 'routedPools'> {
@@ -31,6 +32,10 @@ export function compileRoutes(
   }
   notes.push(...notesOnPaths(merged, routes), ...notesOnTrust(merged, routes));
   notes.push(...firstOf(idle, 'routes never get a request'), ...notesOnUse(merged, pools, routes));
+  // Where one does that can never match, that is told, with the reason.
+  if (routes.every(({ pool }) => pool !== DEFAULT_POOL)) {
+    notes.push(...firstOf(notesOnIdleKeys(merged, pools[0]), 'keys have no effect'));
+  }
   return { routes, routedPools: poolsOfLiving(routes, dead) };
 }
 

@@ -251,6 +251,45 @@ test.each([
   expect(notesOf(text)).toEqual(notes);
 });
 
+const idle = (key: string, where: string) =>
+  `${key} (${where}) has no effect: it is of the pool default, where no route leads, and other pools have their own`;
+
+test.each([
+  ['retries: { attempts: 5 }', ['retries']],
+  ['retries: false', ['retries']],
+  ['strategy: ip-hash\nrate_limit: { rate: 5 }', ['strategy:1', 'rate_limit:2']],
+  ['timeouts:\n  idle: 5s\n  response: 5s', ['timeouts.response:3']],
+  ['request_timeout: 5s', ['timeouts.response:1']],
+  ['health_check_path: /up', ['health_check_path']],
+  ['sticky: { by: ip }', ['sticky']],
+  ['enable_sticky_sessions: true', ['sticky']],
+  ['host_header: backend\nlenient_responses: true', ['host_header:1', 'lenient_responses:2']],
+  ['outlier_detection: true\nport: 81\nlimits: { body: 1MiB }', []],
+  // What is said there is what every pool does anyway.
+  ['strategy: round-robin\nretries: { attempts: 3 }', []],
+])('with pools alone, nobody goes by what stands at the top level: %j', (keys, idleKeys) => {
+  const text = `${keys}\n${POOLS}\nroutes: [{ pool: web }, { path: /a, pool: api }]`;
+  const notes = idleKeys.map((one) => {
+    const [key = '', line = '1'] = one.split(':');
+    return idle(key, `c.yaml:${line}`);
+  });
+  expect(notesOf(text)).toEqual(expect.arrayContaining(notes));
+  expect(notesOf(text)).toHaveLength(notes.length);
+  // With a route to the pool default, they count.
+  expect(
+    notesOf(`${keys}\n${POOLS}\nroutes: [{ pool: web }, { path: /a, pool: default }]`),
+  ).toEqual(expect.not.arrayContaining([expect.stringContaining('of the pool default')]));
+});
+
+test('a policy from a variable or a flag that nobody goes by is told by its name', () => {
+  const text = `${POOLS}\nroutes: [{ pool: web }, { path: /a, pool: api }]`;
+  const flags = [{ name: '--strategy', path: ['strategy'], value: 'ip-hash' }];
+  expect(notesOf(text, { env: { FAIRLEAD_RETRIES: 'false' }, flags })).toEqual([
+    idle('strategy', '--strategy'),
+    idle('retries', 'FAIRLEAD_RETRIES'),
+  ]);
+});
+
 test.each([
   ['', ['default']],
   [POOLS, ['default']],
