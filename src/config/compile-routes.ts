@@ -1,6 +1,7 @@
 /** The routes of a configuration: to pools that exist, none of them twice, and what is said of those that can never match. */
 import { looksAtPath, MATCHES_ALL } from '../snapshot/route.ts';
 import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
+import { hasRoute, pathOf } from './effective-route.ts';
 import { notesOnIdleKeys } from './keys-of-default.ts';
 import type { MergedConfig } from './merge.ts';
 import { didYouMean } from './nearest.ts';
@@ -31,9 +32,10 @@ export function compileRoutes(
     else idle.push(isWritten ? neverMatches(merged, one) : defaultIsIdle(merged, one));
   }
   notes.push(...notesOnPaths(merged, routes), ...notesOnTrust(merged, routes));
+  notes.push(...firstOf(notesOnStars(merged, routes), 'routes have a "*" in their path'));
   notes.push(...firstOf(idle, 'routes never get a request'), ...notesOnUse(merged, pools, routes));
   // Where one does that can never match, that is told, with the reason.
-  if (routes.every(({ pool }) => pool !== DEFAULT_POOL)) {
+  if (!hasRoute({ routes }, DEFAULT_POOL)) {
     notes.push(...firstOf(notesOnIdleKeys(merged, pools[0]), 'keys have no effect'));
   }
   return { routes, routedPools: poolsOfLiving(routes, dead) };
@@ -91,6 +93,20 @@ function notesOnTrust(
     return `${listed(placeOf, [index])} never gets a request: ${field.name} counts from trusted_proxies only, and there are none`;
   });
   return firstOf(vain, 'routes go by what only trusted_proxies may say');
+}
+
+/** In other programs' configs it stands for anything. */
+function notesOnStars({ placeOf }: MergedConfig, routes: readonly RouteSettings[]): string[] {
+  return routes.flatMap(({ match: { path } }, index) => {
+    if (!path.segments.some((one) => one.kind === 'text' && one.text.includes('*'))) return [];
+    const before = /^([^*]*?)\/?\*+$/.exec(pathOf({ ...path, kind: 'prefix' }))?.[1];
+    const hint =
+      before === undefined
+        ? 'for any one segment, write a name: /:name'
+        : `a path is a prefix: write ${before}/`;
+    const where = listed(placeOf, [index]);
+    return `${where} has a "*" in its path, a character like any other there (${hint})`;
+  });
 }
 
 function unknownPools(

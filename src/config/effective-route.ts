@@ -1,10 +1,15 @@
 /** A route, in the words of a config file: only what it demands. */
 import { type FieldMatch, looksAtPath, type PathMatch, type TextMatch } from '../snapshot/route.ts';
-import { DEFAULT_POOL, type RouteSettings } from './settings.ts';
+import { DEFAULT_POOL, type RouteSettings, type Settings } from './settings.ts';
 
 /** The one that needs not be written: all else to the pool `default`. */
 export function isLeftOut({ name }: RouteSettings): boolean {
   return name === DEFAULT_POOL;
+}
+
+/** Also one that can never match. */
+export function hasRoute({ routes }: Pick<Settings, 'routes'>, pool: string): boolean {
+  return routes.some((route) => route.pool === pool);
 }
 
 export function routeOf({ match, pool }: RouteSettings): Readonly<Record<string, unknown>> {
@@ -23,7 +28,7 @@ function oneOrMore(texts: readonly string[]): string | readonly string[] {
   return texts.length === 1 ? (texts[0] as string) : texts;
 }
 
-function pathOf({ kind, segments }: PathMatch): string {
+export function pathOf({ kind, segments }: PathMatch): string {
   // A colon at the front would make it a name.
   const parts = segments.map((one) =>
     one.kind === 'text' ? one.text.replace(/^:/, '%3A') : `:${one.name}`,

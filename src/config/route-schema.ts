@@ -172,8 +172,8 @@ export const route = z.strictObject(
     path: path
       .describe(
         'A path and all below it: `/v1` is also for `/v1/users`, not for `/v1x`. `=/v1` is for this path only. A `:name` ' +
-          'stands for any one segment: `/users/:id/photos`. It makes no difference whether a character is written with a percent ' +
-          'sign (`%40`, `@`), but for `/`, `?`, `#`, `%`, `;` and the backslash.',
+          'stands for any one segment: `/users/:id/photos`. A `*` is a character like any other. It makes no difference whether a ' +
+          'character is written with a percent sign (`%40`, `@`), but for `/`, `?`, `#`, `%`, `;` and the backslash.',
       )
       .prefault('/'),
     method: oneOrMore(method(), 'must be a method, such as GET, or a list of them')

@@ -126,6 +126,14 @@ test.each([
   expect(withoutSecrets(readBack(text))).toEqual(withoutSecrets(settingsOf(text)));
 });
 
+test('of what is printed where no route leads to the pool default, nothing is complained of', () => {
+  const { config } = effective(
+    'pools: { web: { backends: [":1"] } }\nroutes: [{ path: /a, pool: web }]',
+  );
+  expect(config).toHaveProperty('retries');
+  expect(loadText(JSON.stringify(config), { name: 'c.json' })).toMatchObject({ notes: [] });
+});
+
 test('the list of backends is printed where it says that the pool default is for all else', () => {
   const pools = 'pools: { web: { backends: [":1"] } }\nroutes: [{ path: /a, pool: web }]';
   expect(effective(pools).config).not.toHaveProperty('backends');

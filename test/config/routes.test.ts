@@ -251,6 +251,21 @@ test.each([
   expect(notesOf(text)).toEqual(notes);
 });
 
+test.each([
+  ['/api/*', 'a path is a prefix: write /api/'],
+  ['/a*', 'a path is a prefix: write /a/'],
+  ['=/a/**', 'a path is a prefix: write /a/'],
+  ['/*', 'a path is a prefix: write /'],
+  ['/users/*/photos', 'for any one segment, write a name: /:name'],
+  ['/*/photos/*', 'for any one segment, write a name: /:name'],
+  ['/a*b', 'for any one segment, write a name: /:name'],
+])('who writes path: %s means something else', (path, hint) => {
+  const text = `${POOLS}\nroutes:\n  - { path: /b, pool: api }\n  - { path: "${path}", pool: web }`;
+  expect(notesOf(text)).toEqual([
+    `routes.1 (c.yaml:4) has a "*" in its path, a character like any other there (${hint})`,
+  ]);
+});
+
 const idle = (key: string, where: string) =>
   `${key} (${where}) has no effect: it is of the pool default, where no route leads, and other pools have their own`;
 
