@@ -1,6 +1,6 @@
 /** `fairlead check`: everything that is wrong with a config, or one line that says that it is fine. */
-import { isLeftOut } from '../config/effective-route.ts';
-import type { Settings } from '../config/settings.ts';
+import { hasRoute, isLeftOut } from '../config/effective-route.ts';
+import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import { EXIT_FINE } from './exit.ts';
 import { describeSettingFlags } from './settings-flags.ts';
 import { withUsageErrors } from './tool-flags.ts';
@@ -25,13 +25,16 @@ export function runCheck(args: readonly string[]): Promise<number> {
   );
 }
 
-function summary({ pools, routes, port, admin, tls, configFile }: Settings): string {
+function summary(settings: Settings): string {
+  const { pools, routes, port, admin, tls, configFile } = settings;
   const [{ strategy }] = pools;
   const backends = pools.reduce((sum, pool) => sum + pool.backends.length, 0);
+  // There is a pool default even where nobody wrote or uses it.
+  const used = pools.filter(({ name }) => name !== DEFAULT_POOL || hasRoute(settings, name)).length;
   const isShort = pools.length === 1 && routes.every(isLeftOut);
   return [
     count(backends, 'backend'),
-    ...(isShort ? [strategy] : [count(pools.length, 'pool'), count(routes.length, 'route')]),
+    ...(isShort ? [strategy] : [count(used, 'pool'), count(routes.length, 'route')]),
     `port ${port}${tls === undefined ? '' : ' (TLS)'}`,
     `admin port ${admin.port}`,
     configFile === undefined ? 'no config file' : `config file ${configFile}`,

@@ -4,7 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
-import type { Settings } from '../config/settings.ts';
+import { hasRoute } from '../config/effective-route.ts';
+import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import { explainError } from './admin/explain.ts';
 import { type AdminServer, startAdminServer } from './admin/server.ts';
@@ -205,13 +206,23 @@ function tellStart(
   const { port, adminPort } = ports;
   const url = urlOf(settings.tls === undefined ? 'http' : 'https', settings.host, port);
   const adminUrl = urlOf('http', settings.admin.host, adminPort);
+  // There is a pool default even where nobody wrote or uses it.
+  const pools = registry
+    .pools()
+    .map(({ name }) => name)
+    .filter(
+      (name) =>
+        name !== DEFAULT_POOL ||
+        hasRoute(settings, name) ||
+        registry.defaultPool.backends().length > 0,
+    );
   log.info('listening', `listening on ${url}, admin API on ${adminUrl}`, {
     url,
     port,
     admin_port: adminPort,
     backends: registry.backends().length,
-    strategy: registry.defaultPool.strategy,
-    ...(registry.pools().length > 1 && { pools: registry.pools().map(({ name }) => name) }),
+    ...(pools.includes(DEFAULT_POOL) && { strategy: registry.defaultPool.strategy }),
+    ...(pools.some((name) => name !== DEFAULT_POOL) && { pools }),
     threads: threadCount,
     api_changes: countChanges(registry.operatorState),
     version: VERSION,

@@ -187,11 +187,28 @@ function check(config: object) {
   return runFairlead(['check', '--no-config'], { env: Object.fromEntries(variables) });
 }
 
+async function told(config: Readonly<Record<string, unknown>>) {
+  const fairlead = await startFairlead({ config });
+  const line = await fairlead.waitForLog(({ event }) => event === 'listening');
+  return { strategy: line['strategy'], pools: line['pools'] };
+}
+
+test('the line listening tells of the pools that are used', async () => {
+  const web = { backends: [':1'], strategy: 'ip-hash' };
+  const routes = [{ path: '/a', pool: 'web' }];
+  expect(await told({ pools: { web }, routes })).toEqual({ strategy: undefined, pools: ['web'] });
+  expect(await told({ pools: { web }, routes, backends: [':3'] })).toEqual({
+    strategy: 'round-robin',
+    pools: ['default', 'web'],
+  });
+  expect(await told({ backends: [':3'] })).toEqual({ strategy: 'round-robin', pools: undefined });
+});
+
 test('check counts pools and routes, and says what has no effect', async () => {
   const web = { backends: [':1', ':2'] };
   expect(await check({ pools: { web }, routes: [{ path: '/a', pool: 'web' }] })).toEqual({
     code: 0,
-    stdout: 'ok: 2 backends, 2 pools, 1 route, port 8080, admin port 9000, no config file\n',
+    stdout: 'ok: 2 backends, 1 pool, 1 route, port 8080, admin port 9000, no config file\n',
     stderr: '',
   });
   expect(await check({ pools: { web }, backends: [':3'] })).toEqual({
