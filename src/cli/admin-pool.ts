@@ -62,18 +62,26 @@ export function runStrategy(args: readonly string[]): Promise<number> {
 
 export function runReload(args: readonly string[]): Promise<number> {
   const parse = () => parseFlags(args, ADMIN_FLAGS);
-  return runAdminCommand('reload', RELOAD_USAGE, parse, async (client, { positionals }, show) => {
-    noArguments(positionals);
-    const answer = await client.callForObject('POST', '/reload');
-    const changed = (answer['changes'] ?? []) as readonly string[];
-    const how = describeReload({ hasChanged: answer['changed'] === true, changed });
-    const overrides = (answer['overrides'] ?? []) as readonly Override[];
-    const more = overrides.length === 0 ? [] : ['set otherwise (fairlead reset drops that):'];
-    show(
-      answer,
-      [how, ...more, ...overrides.map((one) => `  ${describeOverride(one)}`)].join('\n'),
-    );
-  });
+  return runAdminCommand(
+    'reload',
+    RELOAD_USAGE,
+    parse,
+    async (client, { values, positionals }, show) => {
+      noArguments(positionals);
+      const answer = await client.callForObject('POST', '/reload');
+      const changed = (answer['changes'] ?? []) as readonly string[];
+      const how = describeReload({ hasChanged: answer['changed'] === true, changed });
+      const notes = (answer['notes'] ?? []) as readonly string[];
+      // For people, as of `fairlead check`; machines have them in the answer.
+      if (values.json !== true) for (const note of notes) process.stderr.write(`note: ${note}\n`);
+      const overrides = (answer['overrides'] ?? []) as readonly Override[];
+      const more = overrides.length === 0 ? [] : ['set otherwise (fairlead reset drops that):'];
+      show(
+        answer,
+        [how, ...more, ...overrides.map((one) => `  ${describeOverride(one)}`)].join('\n'),
+      );
+    },
+  );
 }
 
 export function runReset(args: readonly string[]): Promise<number> {

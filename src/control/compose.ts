@@ -36,6 +36,8 @@ export interface ComposeOptions {
   readonly phase: Phase;
   /** Another entry file of the data threads, for tests. */
   readonly workerUrl: URL | undefined;
+  /** What loading the config found worth telling. */
+  readonly notes: readonly string[];
 }
 
 export interface Parts {
@@ -49,7 +51,7 @@ export interface Parts {
 }
 
 export function compose(options: ComposeOptions): Parts {
-  const { settings, context, logs, kept, phase, workerUrl } = options;
+  const { settings, context, logs, kept, phase, workerUrl, notes } = options;
   const { log } = logs;
   const startedAt = performance.now();
   const threads = new DataThreads({
@@ -108,7 +110,7 @@ export function compose(options: ComposeOptions): Parts {
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
     },
   });
-  const reloads = new Reloads({ context, registry, operator, logs });
+  const reloads = new Reloads({ context, registry, operator, logs, notes });
   const metrics = createMetricsCollector({
     pools,
     threads,

@@ -17,7 +17,7 @@ import type { Precondition } from './operator.ts';
 import { countChanges } from './operator-state.ts';
 import { planThreads } from './plan-threads.ts';
 import type { ReloadOutcome } from './reload.ts';
-import { tellOverrides } from './reloads.ts';
+import { tellNotes, tellOverrides } from './reloads.ts';
 import { listenFailed, openAllLogs } from './start-failed.ts';
 import { VERSION } from './version.ts';
 
@@ -71,15 +71,15 @@ export async function startFairlead(
   context: FairleadContext,
   options: FairleadOptions = {},
 ): Promise<ControlledFairlead> {
+  const { workerUrl, notes = [] } = options;
   const logs = openAllLogs(settings, options.logFile);
   const { log } = logs;
-  tellConfig(log, settings, options.notes ?? []);
+  tellConfig(log, settings, notes);
   const kept = await KeptState.open({ path: settings.stateFile, log });
   const { count: threadCount, note } = planThreads(settings.threads);
   if (note !== undefined) log.info('threads.settled', note);
   const phase: Phase = { now: 'starting' };
-  const { workerUrl } = options;
-  const parts = compose({ settings, context, logs, kept, threadCount, phase, workerUrl });
+  const parts = compose({ settings, context, logs, kept, threadCount, phase, workerUrl, notes });
   const all: Ending = { ...parts, kept, logs, admin: undefined };
   let ports: Ports;
   try {
@@ -195,7 +195,7 @@ class Running implements ControlledFairlead {
 function tellConfig(log: Logger, { configFile }: Settings, notes: readonly string[]): void {
   if (configFile === undefined) log.info('config.file', 'no config file is used');
   else log.info('config.file', `the config file is ${configFile}`, { file: configFile });
-  for (const note of notes) log.warn('config.note', note);
+  tellNotes(notes, log);
 }
 
 function tellStart(

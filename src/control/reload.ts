@@ -4,6 +4,8 @@ import type { Problem } from '../config/problem.ts';
 import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settings.ts';
 import type { FairleadContext } from './context.ts';
 
+type Loaded = Extract<LoadResult, { ok: true }>;
+
 /** The new config has problems: the old one goes on. */
 export class ConfigRefused extends Error {
   readonly problems: readonly Problem[];
@@ -31,30 +33,29 @@ export interface ReloadOutcome {
   readonly hasChanged: boolean;
   /** Paths in the config. A new certificate under the old name, or a new secret, is a change without one. */
   readonly changed: readonly string[];
+  /** Nothing is wrong, but somebody may want to know: all that there is to say of the config, not only what is new. */
+  readonly notes: readonly string[];
 }
 
-export function describeReload({ hasChanged, changed }: ReloadOutcome): string {
+export function describeReload({
+  hasChanged,
+  changed,
+}: Pick<ReloadOutcome, 'hasChanged' | 'changed'>): string {
   if (changed.length > 0) return `reloaded: ${changed.join(', ')}`;
   return hasChanged ? 'reloaded' : 'reloaded: no change';
 }
 
 /** @throws ConfigRefused, RestartNeeded */
-export async function loadForReload(
-  context: FairleadContext,
-  running: Settings,
-): Promise<Settings> {
+export async function loadForReload(context: FairleadContext, running: Settings): Promise<Loaded> {
   const result = await context.reload();
   if (!result.ok) throw new ConfigRefused(result.problems);
   const refusal = refusalOf(running, result);
   if (refusal !== undefined) throw refusal;
-  return result.settings;
+  return result;
 }
 
 /** Why this process does not go on with a config that is fine by itself; undefined: it does. */
-export function refusalOf(
-  running: Settings,
-  wanted: Extract<LoadResult, { ok: true }>,
-): Error | undefined {
+export function refusalOf(running: Settings, wanted: Loaded): Error | undefined {
   const lost = lostBackends(running, wanted);
   if (lost !== undefined) return new ConfigRefused([lost]);
   const keys = restartKeys(running, wanted.settings);
@@ -65,10 +66,7 @@ export function refusalOf(
  * A file that was cut off before its backends or its routes, or is gone, looks like one that wants no request served: that must be
  * said, by an empty list where requests go.
  */
-function lostBackends(
-  running: Settings,
-  wanted: Extract<LoadResult, { ok: true }>,
-): Problem | undefined {
+function lostBackends(running: Settings, wanted: Loaded): Problem | undefined {
   const { settings } = wanted;
   const inUse = countBackends(reachedPools(running));
   const reached = reachedPools(settings);

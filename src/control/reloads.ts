@@ -19,6 +19,8 @@ export interface ReloadsOptions {
   readonly registry: Registry;
   readonly operator: Operator;
   readonly logs: Logs;
+  /** What the start has told of the config. */
+  readonly notes: readonly string[];
 }
 
 export class Reloads {
@@ -27,12 +29,15 @@ export class Reloads {
   readonly #registry: Registry;
   readonly #operator: Operator;
   readonly #logs: Logs;
+  /** Those of the config in force: they have been told. */
+  #notes: readonly string[];
 
-  constructor({ context, registry, operator, logs }: ReloadsOptions) {
+  constructor({ context, registry, operator, logs, notes }: ReloadsOptions) {
     this.#context = context;
     this.#registry = registry;
     this.#operator = operator;
     this.#logs = logs;
+    this.#notes = notes;
   }
 
   /** Logged, whatever comes of it; what is refused is thrown as well. */
@@ -42,10 +47,13 @@ export class Reloads {
     const { counts } = this;
     const context = this.#context;
     let before: unknown;
+    let notes: readonly string[] = [];
     try {
-      const hasChanged = await this.#operator.reload(() => {
+      const hasChanged = await this.#operator.reload(async () => {
         before = context.effectiveConfig().config;
-        return loadForReload(context, registry.settings);
+        const loaded = await loadForReload(context, registry.settings);
+        notes = loaded.notes;
+        return loaded.settings;
       }, precondition);
       this.#logs.setLevel(registry.settings.logLevel);
       counts.succeeded++;
@@ -53,12 +61,18 @@ export class Reloads {
       const outcome = {
         hasChanged,
         changed: changedPaths(before, context.effectiveConfig().config),
+        notes,
       };
       log.info('config.reloaded', `config ${describeReload(outcome)}`, {
         generation: registry.generation,
         changed: outcome.changed,
         api_changes: countChanges(registry.operatorState),
       });
+      tellNotes(
+        notes.filter((note) => !this.#notes.includes(note)),
+        log,
+      );
+      this.#notes = notes;
       tellOverrides(registry, log);
       return outcome;
     } catch (error) {
@@ -69,6 +83,11 @@ export class Reloads {
       throw error;
     }
   }
+}
+
+/** Nothing is wrong, but somebody may want to know. */
+export function tellNotes(notes: readonly string[], log: Logger): void {
+  for (const note of notes) log.warn('config.note', note);
 }
 
 /** Who edits the config and sees nothing change shall find out why. */

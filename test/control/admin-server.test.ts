@@ -215,7 +215,10 @@ describe('the admin API', () => {
     const { call } = await running();
     expect((await call('GET', '/config')).json).toMatchObject({ config: { backends: [] } });
     expect((await call('GET', '/schema.json')).json).toEqual({ type: 'object' });
-    expect((await call('POST', '/config:validate', 'good')).json).toEqual({ valid: true });
+    expect((await call('POST', '/config:validate', 'good')).json).toEqual({
+      valid: true,
+      notes: [],
+    });
     expect((await call('POST', '/config:validate', 'bad')).json).toMatchObject({
       status: 422,
       code: 'ERR_BAD_CONFIG',

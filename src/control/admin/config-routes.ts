@@ -57,7 +57,7 @@ export function configRoutes({
       summary: 'read the config again',
       methods: {
         POST: async ({ request }) => {
-          const { hasChanged, changed } = await reload(preconditionOf(request));
+          const { hasChanged, changed, notes } = await reload(preconditionOf(request));
           const { generation, operatorState } = registry;
           return {
             status: 200,
@@ -67,6 +67,7 @@ export function configRoutes({
               generation,
               api_changes: countChanges(operatorState),
               overrides: registry.overrides(),
+              notes,
             },
             headers: { ETag: etagOf(registry.generation) },
           };
@@ -102,7 +103,7 @@ export function configRoutes({
           const type = request.headers['content-type'];
           const result = await inTurn(() => context.validate(text, type));
           if (!result.ok) throw new ConfigRefused(result.problems);
-          return { status: 200, body: { valid: true } };
+          return { status: 200, body: { valid: true, notes: result.notes } };
         },
       },
     },
