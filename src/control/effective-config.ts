@@ -8,21 +8,44 @@ import type { Registry } from './registry.ts';
 
 const FROM_API = 'api';
 
+export interface ConfigInForce extends EffectiveConfig {
+  /** What is in force and stands in no config: there only if there is something. */
+  readonly notes?: readonly string[];
+}
+
 /** The same shape as the config's own view; values that an operator changed have the origin `api`. */
-export function withApiChanges(effective: EffectiveConfig, registry: Registry): EffectiveConfig {
+export function withApiChanges(effective: EffectiveConfig, registry: Registry): ConfigInForce {
+  const { settings } = registry;
+  const notes: string[] = [];
   const origins = new Map(Object.entries(effective.origins));
   let config = effective.config;
   for (const pool of registry.pools()) {
-    const prefix = prefixOf(pool, registry.settings);
-    const backends = shownBackends(pool, `${prefix}backends`, effective.origins, origins);
+    const prefix = prefixOf(pool, settings);
     if (pool.strategySource === 'api') origins.set(`${prefix}strategy`, FROM_API);
-    const changed = { strategy: pool.strategy, backends };
-    if (prefix !== '') config = withPool(config, pool.name, changed);
-    // A pool that no request gets to by itself has no list in the config: see configOf.
-    else if (backends.length > 0 || 'backends' in config) config = { ...config, ...changed };
-    else config = { ...config, strategy: pool.strategy };
+    const { strategy } = pool;
+    const changed: Record<string, unknown> = { strategy };
+    // At the top level, a list of backends would be for all requests that no route is for: see configOf.
+    if (prefix === '' && !('backends' in config)) notes.push(...notesOnLeftOut(pool));
+    else {
+      const list = `${prefix}backends`;
+      changed['backends'] = shownBackends(pool, list, effective.origins, origins);
+    }
+    config = prefix === '' ? { ...config, ...changed } : withPool(config, pool.name, changed);
   }
-  return { config, origins: Object.fromEntries(origins) };
+  return {
+    config,
+    origins: Object.fromEntries(origins),
+    ...(notes.length > 0 && { notes }),
+  };
+}
+
+/** Who reads the config back has to add them again. */
+function notesOnLeftOut(pool: PoolRegistry): string[] {
+  const count = pool.backends().length;
+  if (count === 0) return [];
+  return [
+    `without what was added to the pool ${pool.name} (GET /backends, ${count} in all): as "backends" of a config it would get all requests that no route is for`,
+  ];
 }
 
 /** Where a pool stands in the config. */

@@ -179,6 +179,26 @@ test('what operators change in a pool is shown where it stands in the config', a
   expect(after.config).not.toHaveProperty('backends');
 });
 
+test('the config in force means what it shows: backends without a route become none for all requests', async () => {
+  const web = await named('web');
+  const config = {
+    pools: { web: { backends: [web.url] } },
+    routes: [{ path: '/web', pool: 'web' }],
+  };
+  const { adminUrl, port } = await startFairlead({ config });
+  const inForce = async (): Promise<object> =>
+    (await (await fetch(`${adminUrl}/config`)).json()) as object;
+  const before = await inForce();
+  expect(before).not.toHaveProperty('notes');
+  const added = await runFairlead(['add', ':4', '--pool', 'default', '--admin', adminUrl]);
+  expect(added.code).toBe(0);
+  expect(await ask(port, '/other')).toBe('404');
+  expect(await inForce()).toEqual({
+    ...before,
+    notes: [expect.stringMatching(/^without what was added to the pool default .*, 1 in all\): /)],
+  });
+});
+
 function check(config: object) {
   const variables = Object.entries(config).map(([key, value]) => [
     `FAIRLEAD_${key.toUpperCase()}`,
