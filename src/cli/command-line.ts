@@ -65,8 +65,8 @@ const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are th
   state show|clear                the changes made through the admin API that are kept
   try URL -n 100 -c 10            send requests, show their spread, status codes and latency
 
-Of a running instance, through its admin API:
-  status                          the strategy and every backend
+Of a running instance, through its admin API (of several pools: --pool NAME):
+  status                          the strategy and every backend, of all pools
   add URL --weight N              add a backend
   remove ID|URL --drain 30s       remove one, drained first
   drain ID|URL --wait             no new clients; returns when nothing is in flight
