@@ -131,7 +131,7 @@ function load(
       origins ??= originsOf(settings, merged);
       return origins;
     },
-    notes: [...fileNotes, ...environment.notes, ...compiled.notes],
+    notes: fewNotes([...fileNotes, ...environment.notes, ...compiled.notes]),
   };
 }
 
@@ -195,6 +195,14 @@ function readable(problems: readonly Problem[]): Problem[] {
   const atLeast = ordered.length < MOST_DESCRIBED ? '' : ' at least';
   const message = `${ordered.length - MOST_PROBLEMS} problems more${atLeast}`;
   return [...shown, { ...place, path: '', message }];
+}
+
+/** They are logged line by line and stand in answers, and a text may have a thousand pools with several each. */
+const MOST_NOTES = 100;
+
+function fewNotes(notes: readonly string[]): string[] {
+  const shown = notes.slice(0, MOST_NOTES).map(clip);
+  return notes.length <= MOST_NOTES ? shown : [...shown, `${notes.length - MOST_NOTES} notes more`];
 }
 
 function clip(text: string): string {

@@ -266,6 +266,20 @@ test.each([
   ]);
 });
 
+test('of nine hundred notes, a hundred are told', () => {
+  const pools = Object.fromEntries(
+    Array.from({ length: 900 }, (_, index) => [
+      `p${index}`,
+      { backends: [{ url: ':1', backup: true }] },
+    ]),
+  );
+  const notes = notesOf(JSON.stringify({ pools }), { name: 'c.json' });
+  expect(notes).toHaveLength(101);
+  expect(notes[0]).toBe('pools.p0: every backend is a backup: they are used as if none was');
+  // Each pool has that one; of those without a route, twenty are told, and how many more; and the pool default is empty.
+  expect(notes.at(-1)).toBe('822 notes more');
+});
+
 const idle = (key: string, where: string) =>
   `${key} (${where}) has no effect: it is of the pool default, where no route leads, and other pools have their own`;
 
