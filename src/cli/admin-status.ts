@@ -134,8 +134,8 @@ function describe(status: Status, pool?: ShownPool): string {
   const { strategy, active_backends: active, total_backends: total } = status;
   const up = formatDuration(Math.floor(status.uptime_seconds) * 1000);
   const leaving = (status.leaving ?? []).map(
-    ({ id, pool = DEFAULT_POOL, url, in_flight: left }) => {
-      const which = pool === DEFAULT_POOL ? `backend ${id}` : `backend ${id} of pool ${pool}`;
+    ({ id, pool: its = DEFAULT_POOL, url, in_flight: left }) => {
+      const which = its === DEFAULT_POOL ? `backend ${id}` : `backend ${id} of pool ${its}`;
       return `${url} (${which}) is removed, with ${left} in flight`;
     },
   );
