@@ -180,8 +180,9 @@ test('a host that can be read in two ways is refused where routes name hosts', a
   expect(await ask(fairlead, get('/2', '[0:0:0:0:0:0:0:1]:80'))).toBe(200);
   expect(askedFor(backends, '/2')).toEqual(['admin']);
   await waitFor(() => fairlead.accessLines().length >= 3, LONG_MS);
-  const errors = fairlead.accessLines().map(({ error }) => error);
-  expect(errors).toEqual(['ERR_BAD_HOST', 'ERR_BAD_HOST', undefined]);
+  // Two threads write their lines in their own time.
+  const errors = fairlead.accessLines().map(({ error }) => error ?? 'none');
+  expect(errors.toSorted()).toEqual(['ERR_BAD_HOST', 'ERR_BAD_HOST', 'none']);
   await reload(fairlead, { ...(await configOf(fairlead)), routes: [] });
   expect(await ask(fairlead, get('/3', '%61dmin.example.com'))).toBe(200);
 });
