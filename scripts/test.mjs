@@ -6,6 +6,8 @@
  *   --suite-only             only the tests, on what was built before (CI runs them on several versions of Node)
  *   FAIRLEAD_TEST_NODE=path  the node binary that runs the tests and the processes they start
  *   FAIRLEAD_TEST_COUNTS=file  a line `passed failed` is appended to this file
+ *   FAIRLEAD_TEST_SECOND_LOOK=file  few failures are looked at again (docs/decisions/0019-second-look.md), and what came of it is
+ *                            appended to this file
  *   CI=true                  nothing may be skipped: a missing system tool is a failure
  *
  * Other arguments go to Vitest: `npm test -- test/behaviour`.
@@ -13,7 +15,7 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -110,37 +112,91 @@ function suiteEnvironment(folder) {
   };
 }
 
-/** Runs the tests; returns how many passed and failed. */
-function runSuite() {
+/**
+ * Runs Vitest once.
+ * @returns null if it left no report
+ */
+function runVitest(...vitestArgs) {
   const folder = mkdtempSync(join(tmpdir(), 'fairlead-report-'));
   const report = join(folder, 'report.json');
   try {
     const reporting = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
     const isGreen = run(
       testNode,
-      [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...reporting, ...vitestArguments],
+      [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...reporting, ...vitestArgs],
       { env: suiteEnvironment(folder) },
     );
-    return existsSync(report)
-      ? countsOf(JSON.parse(readFileSync(report, 'utf8')), isGreen)
-      : { passed: 0, failed: 1 };
+    if (!existsSync(report)) return null;
+    return { isGreen, ...JSON.parse(readFileSync(report, 'utf8')) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function countsOf(report, isGreen) {
+/** Runs the tests; returns how many passed and failed. */
+function runSuite() {
+  const report = runVitest(...vitestArguments);
+  if (report === null) return { passed: 0, failed: 1 };
+  const counts = countsOf(report);
+  const findings = process.env.FAIRLEAD_TEST_SECOND_LOOK;
+  if (counts.failed === 0 || findings === undefined) return counts;
+  const names = failedNames(report);
+  const wasChance = mayBeChance(report, counts) && passesTwice(report);
+  for (const name of names) {
+    const line = `${wasChance ? 'failed once, then passed twice' : 'failed'}: ${name}`;
+    appendFileSync(findings, `Node ${nodeVersion()}: ${line}\n`);
+    say(line);
+  }
+  if (!wasChance) return counts;
+  return { passed: counts.passed + counts.failed, failed: 0 };
+}
+
+function nodeVersion() {
+  return spawnSync(testNode, ['--version'], { encoding: 'utf8' }).stdout.trim().slice(1);
+}
+
+/** What fails in many places is broken, and what failed outside of a test has no name to look at again. */
+const MOST_BY_CHANCE = 3;
+
+function mayBeChance(report, counts) {
+  const hasNames = report.numFailedTests === counts.failed;
+  return hasNames && counts.failed <= MOST_BY_CHANCE;
+}
+
+/** The files of the tests that failed, alone on the machine. */
+function passesTwice(report) {
+  const files = report.testResults.filter(hasFailedTests).map(({ name }) => name);
+  for (let round = 0; round < 2; round++) {
+    say('• a second look at what failed');
+    const again = runVitest('--no-file-parallelism', ...files);
+    if (again === null || countsOf(again).failed > 0) return false;
+  }
+  return true;
+}
+
+function hasFailedTests({ assertionResults }) {
+  return assertionResults.some(({ status }) => status === 'failed');
+}
+
+function failedNames(report) {
+  return report.testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(({ status }) => status === 'failed')
+      .map(({ fullName }) => `${relative(root, name)}: ${fullName}`),
+  );
+}
+
+function countsOf(report) {
   // A file that can't be loaded, or whose hooks fail, has no failing test of its own.
   const brokenFiles = report.testResults.filter(
-    (file) =>
-      file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed'),
+    (file) => file.status === 'failed' && !hasFailedTests(file),
   ).length;
   const skipped = report.numPendingTests + report.numTodoTests;
   if (skipped > 0)
     say(`${skipped} skipped.${isCi ? ' CI must not skip tests: counted as failed.' : ''}`);
   const failed = report.numFailedTests + brokenFiles + (isCi ? skipped : 0);
   // Vitest also fails without a failing test: an unhandled rejection, no tests at all.
-  return { passed: report.numPassedTests, failed: isGreen ? failed : Math.max(failed, 1) };
+  return { passed: report.numPassedTests, failed: report.isGreen ? failed : Math.max(failed, 1) };
 }
 
 function finish({ passed, failed }) {
