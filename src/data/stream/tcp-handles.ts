@@ -18,6 +18,8 @@ export interface TcpHandle {
   readonly writeQueueSize: number;
   readonly fd: number;
   owner?: unknown;
+  /** What its bytes go through: see `wrapHandle`. */
+  cover?: unknown;
   useUserBuffer(buffer: Uint8Array): void;
   readStart(): number;
   readStop(): number;

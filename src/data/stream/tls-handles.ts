@@ -141,6 +141,9 @@ export function wrapHandle(
 ): TlsHandle {
   const wrapped = (wrap as Wrap)(handle, context.context, isServer, false);
   wrapped.carrier = handle;
+  // Node frees what no JavaScript holds, also while it is in use, and then its bytes are for nobody. An open TCP handle is held
+  // by Node itself.
+  handle.cover = wrapped;
   return wrapped;
 }
 
