@@ -1,7 +1,7 @@
 /** The routes of a configuration: to pools that exist, none of them twice, and what is said of those that can never match. */
 import { looksAtPath, MATCHES_ALL } from '../snapshot/route.ts';
 import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
-import { hasRoute, pathOf } from './effective-route.ts';
+import { hasRoute, pathOf, poolsOf } from './effective-route.ts';
 import { notesOnIdleKeys } from './keys-of-default.ts';
 import type { MergedConfig } from './merge.ts';
 import { didYouMean } from './nearest.ts';
@@ -17,10 +17,12 @@ export function compileRoutes(
   const { config, isSound, isGiven } = merged;
   const routes = config.routes.map((route, index): RouteSettings => {
     const { host: hosts = [], path, method: methods = [], headers, query, pool } = route;
-    return { name: `routes.${index}`, match: { hosts, path, methods, headers, query }, pool };
+    const match = { hosts, path, methods, headers, query };
+    return { name: `routes.${index}`, match, action: { kind: 'pool', pool } };
   });
   if (routes.length === 0 || isGiven(['backends']) || isGiven(['pools', DEFAULT_POOL])) {
-    routes.push({ name: DEFAULT_POOL, match: MATCHES_ALL, pool: DEFAULT_POOL });
+    const action = { kind: 'pool', pool: DEFAULT_POOL } as const;
+    routes.push({ name: DEFAULT_POOL, match: MATCHES_ALL, action });
   }
   if (!isSound('routes')) return { routes, routedPools: [] };
   problems.push(...unknownPools(merged, pools));
@@ -47,7 +49,7 @@ function poolsOfLiving(
 ): readonly string[] {
   const deadOnes = new Set(dead.map(({ route }) => route));
   const living = routes.filter((_, index) => !deadOnes.has(index));
-  return [...new Set(living.map(({ pool }) => pool))];
+  return [...new Set(living.flatMap(({ action }) => poolsOf(action)))];
 }
 
 /** More of them nobody reads. */
@@ -155,7 +157,7 @@ function notesOnUse(
   pools: readonly PoolSettings[],
   routes: readonly RouteSettings[],
 ): string[] {
-  const used = new Set(routes.map(({ pool }) => pool));
+  const used = new Set(routes.flatMap(({ action }) => poolsOf(action)));
   const hasAny = pools.some(({ backends }) => backends.length > 0);
   const unused = pools.filter(({ name }) => name !== DEFAULT_POOL && !used.has(name));
   const empty = pools.flatMap(({ name, backends }) => {

@@ -1,6 +1,11 @@
 /** A route, in the words of a config file: only what it demands. */
 import { type FieldMatch, looksAtPath, type PathMatch, type TextMatch } from '../snapshot/route.ts';
-import { DEFAULT_POOL, type RouteSettings, type Settings } from './settings.ts';
+import {
+  DEFAULT_POOL,
+  type RouteActionSettings,
+  type RouteSettings,
+  type Settings,
+} from './settings.ts';
 
 /** The one that needs not be written: all else to the pool `default`. */
 export function isLeftOut({ name }: RouteSettings): boolean {
@@ -9,10 +14,15 @@ export function isLeftOut({ name }: RouteSettings): boolean {
 
 /** Also one that can never match. */
 export function hasRoute({ routes }: Pick<Settings, 'routes'>, pool: string): boolean {
-  return routes.some((route) => route.pool === pool);
+  return routes.some(({ action }) => poolsOf(action).includes(pool));
 }
 
-export function routeOf({ match, pool }: RouteSettings): Readonly<Record<string, unknown>> {
+/** The names of the pools that a request may get to. */
+export function poolsOf({ pool }: RouteActionSettings): readonly string[] {
+  return [pool];
+}
+
+export function routeOf({ match, action }: RouteSettings): Readonly<Record<string, unknown>> {
   const { hosts, path, methods, headers, query } = match;
   return {
     ...(hosts.length === 0 ? {} : { host: oneOrMore(hosts) }),
@@ -20,8 +30,12 @@ export function routeOf({ match, pool }: RouteSettings): Readonly<Record<string,
     ...(methods.length === 0 ? {} : { method: oneOrMore(methods) }),
     ...(headers.length === 0 ? {} : { headers: fieldsOf(headers) }),
     ...(query.length === 0 ? {} : { query: fieldsOf(query) }),
-    pool,
+    ...actionOf(action),
   };
+}
+
+function actionOf({ pool }: RouteActionSettings): Readonly<Record<string, unknown>> {
+  return { pool };
 }
 
 function oneOrMore(texts: readonly string[]): string | readonly string[] {

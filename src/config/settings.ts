@@ -125,13 +125,15 @@ export interface PoolSettings {
   readonly timeouts: PoolTimeouts;
 }
 
-/** Which requests go to which pool. */
+/** What is done with the requests of a route: as in the snapshot, but pools go by their names, and they exist. */
+export type RouteActionSettings = { readonly kind: 'pool'; readonly pool: string };
+
+/** Which requests are for it, and what is done with them. */
 export interface RouteSettings {
   /** Its path in the config, `routes.0`; of the one that needs not be written, the name of its pool: `default`. */
   readonly name: string;
   readonly match: RouteMatch;
-  /** The name of a pool that exists. */
-  readonly pool: string;
+  readonly action: RouteActionSettings;
 }
 
 export interface Settings {

@@ -31,10 +31,10 @@ export function buildSnapshot({
     generation,
     listener: { host, port, tls: tls && { cert: tls.cert, key: tls.key } },
     pools,
-    routes: settings.routes.map(({ name, match, pool }) => ({
+    routes: settings.routes.map(({ name, match, action }) => ({
       name,
       match,
-      poolId: poolIds.get(pool) as number,
+      action: { kind: action.kind, poolId: poolIds.get(action.pool) as number },
     })),
     paths,
     timeouts,

@@ -1,4 +1,5 @@
 /** Reads the config again and decides whether this process can go on with it. */
+import { poolsOf } from '../config/effective-route.ts';
 import type { LoadResult } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settings.ts';
@@ -97,7 +98,7 @@ function listsOf(pool: string): string[] {
 
 /** Those that requests get to. */
 function reachedPools({ pools, routes }: Settings): PoolSettings[] {
-  const reached = new Set(routes.map(({ pool }) => pool));
+  const reached = new Set(routes.flatMap(({ action }) => poolsOf(action)));
   return pools.filter(({ name }) => reached.has(name));
 }
 

@@ -64,13 +64,17 @@ export interface RouteMatch {
   readonly query: readonly FieldMatch[];
 }
 
+/** What is done with the requests of a route. */
+export type RouteAction =
+  /** They go to this pool, which is in the same snapshot. */
+  { readonly kind: 'pool'; readonly poolId: number };
+
 /** A route, and what is done with its requests. */
 export interface RouteSnapshot {
   /** For the log: its path in the config, `routes.0`; `default` for the one that needs not be written. */
   readonly name: string;
   readonly match: RouteMatch;
-  /** Of the pool that they go to, which is in the same snapshot. */
-  readonly poolId: number;
+  readonly action: RouteAction;
 }
 
 /** Every request is. */

@@ -10,6 +10,8 @@ function notesOf(text: string, around: Around = {}): readonly string[] {
   return result.notes;
 }
 
+const toPool = (pool: string) => ({ kind: 'pool', pool });
+
 const ANY = {
   hosts: [],
   path: { kind: 'prefix', segments: [] },
@@ -21,7 +23,7 @@ const ANY = {
 function matchOf(route: string): unknown {
   const { routes } = settingsOf(`${POOLS}\nroutes:\n  - { ${route}, pool: web }`);
   expect(routes).toHaveLength(1);
-  expect(routes[0]).toMatchObject({ name: 'routes.0', pool: 'web' });
+  expect(routes[0]).toMatchObject({ name: 'routes.0', action: toPool('web') });
   return routes[0]?.match;
 }
 
@@ -54,19 +56,22 @@ test.each([
   expect(matchOf(route)).toEqual({ ...ANY, ...match });
 });
 
-const ALL_ELSE = { name: 'default', match: ANY, pool: 'default' };
+const ALL_ELSE = { name: 'default', match: ANY, action: toPool('default') };
 
 test.each([
   ['', [ALL_ELSE]],
   ['backends: [":3"]', [ALL_ELSE]],
   [POOLS, [ALL_ELSE]],
   ['routes: []', [ALL_ELSE]],
-  [`${POOLS}\nroutes: [{ pool: web, path: /a }]`, [{ pool: 'web' }]],
-  [`${POOLS}\nretries: false\nroutes: [{ pool: web, path: /a }]`, [{ pool: 'web' }]],
-  [`backends: []\n${POOLS}\nroutes: [{ pool: web, path: /a }]`, [{ pool: 'web' }, ALL_ELSE]],
+  [`${POOLS}\nroutes: [{ pool: web, path: /a }]`, [{ action: toPool('web') }]],
+  [`${POOLS}\nretries: false\nroutes: [{ pool: web, path: /a }]`, [{ action: toPool('web') }]],
+  [
+    `backends: []\n${POOLS}\nroutes: [{ pool: web, path: /a }]`,
+    [{ action: toPool('web') }, ALL_ELSE],
+  ],
   [
     'pools: { default: {} }\nroutes: [{ pool: default, path: /a }]',
-    [{ pool: 'default' }, ALL_ELSE],
+    [{ action: toPool('default') }, ALL_ELSE],
   ],
 ])('after %j, all else goes to the pool default or nowhere', (text, routes) => {
   expect(settingsOf(text).routes).toMatchObject(routes);
@@ -76,7 +81,7 @@ test('routes come from a variable, and replace those of the file', () => {
   const around = { env: { FAIRLEAD_ROUTES: '[{"host":"b.example","pool":"api"}]' } };
   const text = `${POOLS}\nroutes: [{ pool: web }, { path: /a, pool: web }]`;
   expect(settingsOf(text, around).routes).toMatchObject([
-    { match: { hosts: ['b.example'] }, pool: 'api' },
+    { match: { hosts: ['b.example'] }, action: toPool('api') },
   ]);
   expect(problemsOf(POOLS, { env: { FAIRLEAD_ROUTES: '[{"pool":"wep"}]' } })).toEqual([
     'FAIRLEAD_ROUTES: routes.0.pool: there is no pool "wep" (did you mean "web"?)',

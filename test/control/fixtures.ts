@@ -117,7 +117,9 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
     hasLenientResponses: false,
     defaultForm: 'short',
     paths: { keepsEncodedSlashes: false, mergesSlashes: true },
-    routes: [{ name: DEFAULT_POOL, match: MATCHES_ALL, pool: DEFAULT_POOL }],
+    routes: [
+      { name: DEFAULT_POOL, match: MATCHES_ALL, action: { kind: 'pool', pool: DEFAULT_POOL } },
+    ],
     routedPools: [DEFAULT_POOL],
     timeouts: {
       headMs: 10_000,

@@ -55,7 +55,7 @@ export function createRouter(
   pools: ReadonlyMap<number, Pool>,
   pathRules: PathRules,
 ): Router | null {
-  const targets = routes.map(({ poolId }) => pools.get(poolId) as Pool);
+  const targets = routes.map(({ action }) => pools.get(action.poolId) as Pool);
   const [only] = routes;
   const [first] = pools.values();
   if (routes.length === 1 && only !== undefined && matchesAll(only.match) && targets[0] === first) {
