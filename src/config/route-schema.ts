@@ -3,6 +3,7 @@ import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 import type { FieldMatch, TextMatch } from '../snapshot/route.ts';
 import { readRoutePath } from '../snapshot/route-path.ts';
+import { FIELD_NAME, FIELD_TEXT, FORWARDED_TWIN, ONE_HOP } from './field-names.ts';
 import { isHostName, parseRouteHost } from './network-address.ts';
 import { fail } from './schema-types.ts';
 
@@ -26,7 +27,7 @@ function inAscii(name: string): string | undefined {
 function method() {
   const what = 'must be a method, such as GET';
   return z.string({ error: what }).transform((value, context): string => {
-    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(value)) {
+    if (!FIELD_NAME.test(value)) {
       return fail(context, `${what}, not ${JSON.stringify(value)}`);
     }
     const hint = `write ${value.toUpperCase()}`;
@@ -63,8 +64,6 @@ const path = z.string({ error: 'must be a path, such as /v1/' }).transform((valu
   const result = readRoutePath(value);
   return typeof result === 'string' ? fail(context, result) : result;
 });
-
-const FIELD_TEXT = /^[ -~]*$/;
 
 /** A field is compared as it is received: of ASCII, without the spaces around it (RFC 9110 §5.5). */
 const HEADER_TEXT = {
@@ -112,26 +111,10 @@ function matchOf(texts: Texts) {
   );
 }
 
-const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, {
+const headerName = z.string().regex(FIELD_NAME, {
   error: 'must be the name of a header field, such as X-Beta',
 });
 const parameterName = z.string().min(1, { error: 'must be the name of a query parameter' });
-
-/** They are for one hop (RFC 9110 §7.6.1), so no backend sees them. Not `upgrade`: what is asked for goes on. */
-const ONE_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authentication-info',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'transfer-encoding',
-]);
-
-/** Some servers read `_` as `-`, so these are dropped, whoever sends them. */
-const FORWARDED_TWIN = /^x(_forwarded[-_].*|-forwarded_.*|_real[-_]ip|-real_ip)$/;
 
 const headers = z
   .record(headerName, matchOf(HEADER_TEXT), {

@@ -276,6 +276,8 @@ export interface JsonSchemaNode {
   readonly default?: unknown;
   readonly description?: string;
   readonly pattern?: string;
+  /** `template`: a text with variables of the request. */
+  readonly format?: string;
   /** A secret: never shown. */
   readonly writeOnly?: boolean;
   readonly properties?: Readonly<Record<string, JsonSchemaNode>>;

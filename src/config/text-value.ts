@@ -6,6 +6,7 @@
 import { isMapping, type Path } from './layer.ts';
 import type { JsonSchemaNode } from './schema.ts';
 import { findJsonFault } from './strict-json.ts';
+import { isOfRequest, TEMPLATE_FORMAT, variableMeant } from './template-text.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -76,6 +77,9 @@ const NAME_AND_DEFAULT = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 /**
  * Every string below `value` with its `${NAME}` and `${NAME:-default}` filled in; the default also stands in for an
  * empty variable, as in a shell, and `$${` is a plain `${`. `report` hears of what could not be filled in.
+ *
+ * Where a template stands, variables of the request are left for who reads it, and so is `$${`. What a variable of the
+ * environment holds is a text there, whatever it looks like.
  */
 export function fillInReferences(
   value: unknown,
@@ -100,9 +104,12 @@ export function fillInReferences(
   }
   if (typeof value !== 'string' || !value.includes('${')) return value;
 
+  const isTemplate = alternatives(node).some(({ format }) => format === TEMPLATE_FORMAT);
+  const plain = (text: string): string => (isTemplate ? text.replaceAll('${', '$$${') : text);
   let wasFilled = false;
   const text = value.replaceAll(REFERENCE, (whole: string, inner?: string, end?: string) => {
-    if (inner === undefined) return '${';
+    if (inner === undefined) return isTemplate ? whole : '${';
+    if (isTemplate && isOfRequest(inner)) return whole;
     const parts = end === '}' ? NAME_AND_DEFAULT.exec(inner) : null;
     if (parts === null) {
       report(
@@ -115,16 +122,17 @@ export function fillInReferences(
     const [, name = '', fallback] = parts;
     const found = Object.hasOwn(environment, name) ? environment[name] : undefined;
     wasFilled = true;
-    if (fallback !== undefined) return found === undefined || found === '' ? fallback : found;
+    if (fallback !== undefined) return plain(found || fallback);
     if (found === undefined) {
       report(
         path,
         `the environment variable ${name} is not set`,
-        `set it, or write \${${name}:-default}`,
+        (isTemplate ? variableMeant(name).hint : undefined) ??
+          `set it, or write \${${name}:-default}`,
       );
       return whole;
     }
-    return found;
+    return plain(found);
   });
   if (!wasFilled) return text;
   const result = valueOfText(text, node);
