@@ -105,6 +105,8 @@ routes:
   - { host: api.example.com, pool: api }
   - { host: [example.com, "*.example.com"], path: /api/v2/, method: [GET, POST], pool: api }
   - { headers: { x-beta: true }, query: { preview: { prefix: "2" } }, pool: web }
+  - { path: /v1/, pool: api, strip_prefix: /v1, response_headers: { remove: [server] } }
+  - { path: "/old/:name/", pool: web, rewrite: "/new/\${path.name}/\${path.rest}" }
   - { path: /, pool: web }`,
     text: `All of the above is about the pool \`default\`, which gets every request. With \`pools\` there are more of them, and
 \`routes\` say which requests are for which. What stands at the top level is then for what no route is for: with
@@ -215,6 +217,31 @@ const REMARKS = {
   access_log_format: 'Each field is explained in [operations.md](operations.md#access-log).',
 };
 
+/** What stands below an entry. */
+const MORE = {
+  routes: `#### Variables
+
+${wrap(
+  'Of a request, in `rewrite` and in the texts of `request_headers` and `response_headers`. They are told from variables of the ' +
+    'environment by their names: a name with a dot, and `path`, `query`, `host`, `scheme` and `method`, are of the request there, all others ' +
+    'of the environment, as everywhere. `$${` is a plain `${`.',
+)}
+
+- \`\${path}\`: the path, without the query; \`\${query}\`: the query, without the \`?\`.
+- \`\${path.rest}\`: what is behind the \`path\` of the route, without the slash between them; \`\${path.NAME}\`: the segment that the
+  \`path\` of the route calls \`:NAME\`.
+- \`\${host}\`: the host, in lower case, without the port; \`\${host.label(1)}\`: its first label from the left, and so on. Addresses have none.
+- \`\${client.address}\`: the client’s address, as in the log; \`\${request.id}\`: the id of the request, as in \`X-Request-Id\`.
+- \`\${scheme}\`: \`http\` or \`https\`, as the client came, by what a trusted proxy says if there is one; \`\${method}\`.
+- \`\${header.NAME}\`: a header field of the request, as the \`headers\` of a route see it. Several of one name are joined by commas.
+
+${wrap(
+  'A variable that there is nothing for is empty. Nothing is decoded: what stands in the path as `%0d%0a` stays that. In `rewrite`, what is not of the ' +
+    'path is percent-encoded but for letters, digits and `-._~`, and behind a `?` so is what separates parameters. A path that has got `.` or `..` as a segment is answered 400, and so is one with an ' +
+    'encoded slash, as `encoded_slashes` says. A text has at most 16 variables.',
+)}`,
+};
+
 /** What the text is, where the schema says only that it is one. */
 const TEXTS = {
   host: 'IP address, host name, or `*`',
@@ -246,6 +273,16 @@ const TEXTS = {
   'routes[].headers': 'mapping of names to `true`, a text, or `{ prefix, suffix, contains }`',
   'routes[].query': 'mapping of names to `true`, a text, or `{ prefix, suffix, contains }`',
   'routes[].pool': 'name of a pool',
+  'routes[].strip_prefix': 'path',
+  'routes[].rewrite': 'path, with variables',
+  'routes[].request_headers': 'mapping',
+  'routes[].request_headers.set': 'mapping of names to texts, with variables',
+  'routes[].request_headers.add': 'mapping of names to texts, with variables',
+  'routes[].request_headers.remove': 'list of names',
+  'routes[].response_headers': 'mapping',
+  'routes[].response_headers.set': 'mapping of names to texts, with variables',
+  'routes[].response_headers.add': 'mapping of names to texts, with variables',
+  'routes[].response_headers.remove': 'list of names',
 };
 
 /** Names that are not FAIRLEAD_ and a key. What they set is asked of the code. */
@@ -392,14 +429,24 @@ function describeOwnDefault(node) {
 
 /** The keys of a mapping, as a table; its own entry says the rest. */
 function tableOf(node, path) {
-  const rows = Object.entries(node.properties ?? {}).map(([key, below]) => {
+  return [
+    '| key | value | default | what it does |',
+    '|---|---|---|---|',
+    ...rowsOf(node, path),
+  ].join('\n');
+}
+
+/** Of an item of a list, also those of the mappings in it. */
+function rowsOf(node, path) {
+  return Object.entries(node.properties ?? {}).flatMap(([key, below]) => {
     const own = `${path}.${key}`;
     const does = [below.description, waysToSet(own), whenApplied(own)].filter(Boolean).join(' ');
     const type = describeType(below, [...path.split('.'), key]);
     const value = saysDefault(below) ? 'see right' : describeDefault(below);
-    return `| ${code(own)} | ${type} | ${value} | ${escapeCell(does)} |`;
+    const inner = path.includes('[]') ? mappingOf(below) : undefined;
+    const row = `| ${code(own)} | ${type} | ${value} | ${escapeCell(does)} |`;
+    return [row, ...(inner === undefined ? [] : rowsOf(inner, own))];
   });
-  return ['| key | value | default | what it does |', '|---|---|---|---|', ...rows].join('\n');
 }
 
 function escapeCell(text) {
@@ -423,6 +470,7 @@ function entry(key) {
     const what = node.items === item ? 'An item is a mapping:' : 'An item is a URL, or a mapping:';
     parts.push(what, tableOf(item, `${key}[]`));
   }
+  if (MORE[key] !== undefined) parts.push(MORE[key]);
   return parts.join('\n\n');
 }
 
@@ -514,7 +562,7 @@ A list replaces a list.
   filled in; one of JSON 100,000 values, 50,000 in one list (40,000 backends, by its 1 MiB), and 1,000 keys in one mapping. At
   most 100 of its problems are shown. So a text that was made to be slow to read holds up nothing, wherever it comes from.
 - **References**: in any text of a file, \`\${NAME}\` stands for the variable of that name, \`\${NAME:-default}\` has a
-  default, and \`$\${\` is a plain \`\${\`.
+  default, and \`$\${\` is a plain \`\${\`. What routes write into requests and answers may also have [variables of the request](#variables).
 - **Environment**: \`FAIRLEAD_\` and the key in capitals, for every top-level key. A list is comma-separated or JSON; a
   mapping is JSON: \`FAIRLEAD_TIMEOUTS='{"connect":"1s"}'\`. An empty variable counts as not set. An unknown \`FAIRLEAD_\`
   name is an error; the ones that Kubernetes sets for a service called "fairlead" are passed over. \`FAIRLEAD_ADMIN_URL\`

@@ -1,10 +1,13 @@
 /** The routes of a configuration: to pools that exist, none of them twice, and what is said of those that can never match. */
-import { looksAtPath, MATCHES_ALL } from '../snapshot/route.ts';
+import { MATCHES_ALL, readsPath } from '../snapshot/route.ts';
 import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
-import { hasRoute, pathOf, poolsOf } from './effective-route.ts';
+import { compileRewriting } from './compile-rewriting.ts';
+import { hasRoute, poolsOf } from './effective-route.ts';
 import { notesOnIdleKeys } from './keys-of-default.ts';
+import { formatPath } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
 import { didYouMean } from './nearest.ts';
+import { pathOf } from './path-text.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import { DEFAULT_POOL, type PoolSettings, type RouteSettings, type Settings } from './settings.ts';
 
@@ -18,11 +21,20 @@ export function compileRoutes(
   const routes = config.routes.map((route, index): RouteSettings => {
     const { host: hosts = [], path, method: methods = [], headers, query, pool } = route;
     const match = { hosts, path, methods, headers, query };
-    return { name: `routes.${index}`, match, action: { kind: 'pool', pool } };
+    const rewriting = compileRewriting(route, (keys, { message, hint }) => {
+      const at = ['routes', index, ...keys];
+      problems.push({
+        ...merged.placeOf(at),
+        path: formatPath(at),
+        message,
+        ...(hint !== undefined && { hint }),
+      });
+    });
+    return { name: `routes.${index}`, match, action: { kind: 'pool', pool }, rewriting };
   });
   if (routes.length === 0 || isGiven(['backends']) || isGiven(['pools', DEFAULT_POOL])) {
     const action = { kind: 'pool', pool: DEFAULT_POOL } as const;
-    routes.push({ name: DEFAULT_POOL, match: MATCHES_ALL, action });
+    routes.push({ name: DEFAULT_POOL, match: MATCHES_ALL, action, rewriting: null });
   }
   if (!isSound('routes')) return { routes, routedPools: [] };
   problems.push(...unknownPools(merged, pools));
@@ -64,7 +76,7 @@ function notesOnPaths(
   { config, placeOf }: MergedConfig,
   routes: readonly RouteSettings[],
 ): readonly string[] {
-  if (routes.some(({ match }) => looksAtPath(match))) {
+  if (routes.some(readsPath)) {
     const passed = routes.flatMap(({ match }, index) => {
       const segments = match.path.segments.map((one) => (one.kind === 'text' ? one.text : ''));
       if (!segments.some((text) => /;|%3B/.test(text))) return [];

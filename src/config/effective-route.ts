@@ -1,5 +1,7 @@
 /** A route, in the words of a config file: only what it demands. */
-import { type FieldMatch, looksAtPath, type PathMatch, type TextMatch } from '../snapshot/route.ts';
+import { type FieldMatch, looksAtPath, type TextMatch } from '../snapshot/route.ts';
+import { rewritingOf } from './effective-rewriting.ts';
+import { pathOf } from './path-text.ts';
 import {
   DEFAULT_POOL,
   type RouteActionSettings,
@@ -22,7 +24,11 @@ export function poolsOf({ pool }: RouteActionSettings): readonly string[] {
   return [pool];
 }
 
-export function routeOf({ match, action }: RouteSettings): Readonly<Record<string, unknown>> {
+export function routeOf({
+  match,
+  action,
+  rewriting,
+}: RouteSettings): Readonly<Record<string, unknown>> {
   const { hosts, path, methods, headers, query } = match;
   return {
     ...(hosts.length === 0 ? {} : { host: oneOrMore(hosts) }),
@@ -31,6 +37,7 @@ export function routeOf({ match, action }: RouteSettings): Readonly<Record<strin
     ...(headers.length === 0 ? {} : { headers: fieldsOf(headers) }),
     ...(query.length === 0 ? {} : { query: fieldsOf(query) }),
     ...actionOf(action),
+    ...rewritingOf(rewriting),
   };
 }
 
@@ -40,14 +47,6 @@ function actionOf({ pool }: RouteActionSettings): Readonly<Record<string, unknow
 
 function oneOrMore(texts: readonly string[]): string | readonly string[] {
   return texts.length === 1 ? (texts[0] as string) : texts;
-}
-
-export function pathOf({ kind, segments }: PathMatch): string {
-  // A colon at the front would make it a name.
-  const parts = segments.map((one) =>
-    one.kind === 'text' ? one.text.replace(/^:/, '%3A') : `:${one.name}`,
-  );
-  return `${kind === 'exact' ? '=' : ''}/${parts.join('/')}`;
 }
 
 function fieldsOf(fields: readonly FieldMatch[]): Readonly<Record<string, unknown>> {

@@ -73,6 +73,10 @@ function unreadNames({ value, place }: Layer): Finding[] {
     ...routes.flatMap((_, index) => [
       ['routes', index, 'headers'],
       ['routes', index, 'query'],
+      ...['request_headers', 'response_headers'].flatMap((key): Path[] => [
+        ['routes', index, key, 'set'],
+        ['routes', index, key, 'add'],
+      ]),
     ]),
   ];
   return named.flatMap((mapping) => {

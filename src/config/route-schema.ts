@@ -5,6 +5,7 @@ import type { FieldMatch, TextMatch } from '../snapshot/route.ts';
 import { readRoutePath } from '../snapshot/route-path.ts';
 import { FIELD_NAME, FIELD_TEXT, FORWARDED_TWIN, ONE_HOP } from './field-names.ts';
 import { isHostName, parseRouteHost } from './network-address.ts';
+import { rewritingKeys } from './rewriting-schema.ts';
 import { fail } from './schema-types.ts';
 
 function host() {
@@ -174,6 +175,7 @@ export const route = z.strictObject(
     pool: z
       .string({ error: 'must be the name of a pool' })
       .describe('The pool that its requests go to.'),
+    ...rewritingKeys,
   },
   { error: 'must be a mapping, such as { path: /v1/, pool: api }' },
 );

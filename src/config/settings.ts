@@ -3,6 +3,7 @@
  * filled in, durations in milliseconds, sizes in bytes, files read. The control plane runs on this and never sees
  * the text that it came from.
  */
+import type { Rewriting } from '../snapshot/rewriting.ts';
 import type { RouteMatch } from '../snapshot/route.ts';
 import type {
   ClientTimeouts,
@@ -134,6 +135,7 @@ export interface RouteSettings {
   readonly name: string;
   readonly match: RouteMatch;
   readonly action: RouteActionSettings;
+  readonly rewriting: Rewriting | null;
 }
 
 export interface Settings {

@@ -31,9 +31,10 @@ export function buildSnapshot({
     generation,
     listener: { host, port, tls: tls && { cert: tls.cert, key: tls.key } },
     pools,
-    routes: settings.routes.map(({ name, match, action }) => ({
+    routes: settings.routes.map(({ name, match, action, rewriting }) => ({
       name,
       match,
+      rewriting,
       action: { kind: action.kind, poolId: poolIds.get(action.pool) as number },
     })),
     paths,

@@ -13,6 +13,8 @@
  * wider wildcards and of any host. route-order.ts compares by these rules, data/route/ finds by them.
  */
 
+import { type Rewriting, rewritesByPath } from './rewriting.ts';
+
 /** Which texts a header field or query parameter may hold: one of several of the same name is enough. */
 export type TextMatch =
   /** Any, also an empty one. */
@@ -75,6 +77,8 @@ export interface RouteSnapshot {
   readonly name: string;
   readonly match: RouteMatch;
   readonly action: RouteAction;
+  /** What is changed on the way; null: nothing. */
+  readonly rewriting: Rewriting | null;
 }
 
 /** Every request is. */
@@ -95,4 +99,15 @@ export function matchesAll(match: RouteMatch): boolean {
 /** Whether it depends on the path who is matched. Where no route does, paths are nobody's business. */
 export function looksAtPath({ path }: RouteMatch): boolean {
   return path.kind === 'exact' || path.segments.length > 0;
+}
+
+/** Whether the path of a request has to be in its normal form: for who matches it, or for what is made of it. */
+export function readsPath({
+  match,
+  rewriting,
+}: {
+  readonly match: RouteMatch;
+  readonly rewriting: Rewriting | null;
+}): boolean {
+  return looksAtPath(match) || (rewriting !== null && rewritesByPath(rewriting));
 }

@@ -100,7 +100,7 @@ test.each([
   ['web', '3:5: routes.0: must be a mapping, such as { path: /v1/, pool: api }, not "web"'],
   ['{ pool: web, redirect: /x }', '3:18: routes.0.redirect: unknown key'],
   ['{ pool: web, split: [] }', '3:18: routes.0.split: unknown key'],
-  ['{ pool: web, strip_prefix: /v1 }', '3:18: routes.0.strip_prefix: unknown key'],
+  ['{ pool: web, strip_path: /v1 }', '3:18: routes.0.strip_path: unknown key'],
   ['{ pool: web, hots: a }', '3:18: routes.0.hots: unknown key (did you mean "host"?)'],
   [
     '{ pool: web, host: "*" }',

@@ -118,7 +118,12 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
     defaultForm: 'short',
     paths: { keepsEncodedSlashes: false, mergesSlashes: true },
     routes: [
-      { name: DEFAULT_POOL, match: MATCHES_ALL, action: { kind: 'pool', pool: DEFAULT_POOL } },
+      {
+        name: DEFAULT_POOL,
+        match: MATCHES_ALL,
+        action: { kind: 'pool', pool: DEFAULT_POOL },
+        rewriting: null,
+      },
     ],
     routedPools: [DEFAULT_POOL],
     timeouts: {

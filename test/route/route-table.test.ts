@@ -207,13 +207,6 @@ describe('a path', () => {
     expect(find(table, { path: `/b/c${'/x'.repeat(5000)}` })).toBe(1);
     expect(find(table, { path: `/a${'/x'.repeat(5000)}` })).toBe(NO_ROUTE);
   });
-
-  test('is looked at by no table but those with a route for some', () => {
-    expect(tableOf({}, { host: 'a', method: ['GET'] }).looksAtPaths).toBe(false);
-    expect(tableOf({}, { path: '/a' }).looksAtPaths).toBe(true);
-    expect(tableOf({ path: '=/' }).looksAtPaths).toBe(true);
-    expect(tableOf().looksAtPaths).toBe(false);
-  });
 });
 
 describe('a method', () => {

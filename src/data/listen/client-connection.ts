@@ -342,7 +342,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
     const request = incomingRequest(context, parser, facts, peer, this.#pin);
     const bodyStart = base + parser.length;
     this.#releaseParser();
-    this.#responder.begin(facts);
+    this.#responder.begin(facts, request.answerChanges);
     const exchange = new Exchange(context, this.#responder, request);
     this.#exchange = exchange;
     const position = exchange.begin(buffer, bodyStart, end);

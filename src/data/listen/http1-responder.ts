@@ -12,6 +12,12 @@ import type { DataContext } from '../relay/context.ts';
 import type { OwnAnswer } from '../relay/own-answers.ts';
 import type { Responder } from '../relay/responder.ts';
 import type { TunnelClient } from '../relay/tunnel.ts';
+import {
+  changedTrailers,
+  droppedOf,
+  type FieldChanges,
+  linesBeside,
+} from '../route/field-changes.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import { chunkSizeLine, lastChunk } from '../wire/chunked.ts';
 import { forwardResponse } from '../wire/forward-response.ts';
@@ -49,6 +55,8 @@ export class Http1Responder implements Responder, TunnelClient {
   #isHead = false;
   #isVersion10 = false;
   #mayPersist = false;
+  /** What its route changes in the answer. */
+  #changes: FieldChanges | null = null;
   /** The final head has been sent, or waits to be. */
   #isFinal = false;
   #sendsChunks = false;
@@ -68,12 +76,13 @@ export class Http1Responder implements Responder, TunnelClient {
   }
 
   /** The next exchange begins. */
-  begin({ method, versionMinor, mayPersist }: RequestFacts): void {
+  begin({ method, versionMinor, mayPersist }: RequestFacts, changes: FieldChanges | null): void {
     this.bytesOut = 0;
     this.isCommitted = false;
     this.#isHead = method === 'HEAD';
     this.#isVersion10 = versionMinor === 0;
     this.#mayPersist = mayPersist;
+    this.#changes = changes;
     this.#isFinal = false;
     this.#sendsChunks = false;
     this.#closes = false;
@@ -139,11 +148,15 @@ export class Http1Responder implements Responder, TunnelClient {
     redirects: RedirectRule | null,
   ): string {
     const context = this.#context;
-    return forwardResponse(start.head, start.options, {
+    const changes = this.#isFinal ? this.#changes : null;
+    const { head, options } = start;
+    const dropped =
+      changes === null ? options : { nominated: droppedOf(changes, options.nominated) };
+    return forwardResponse(head, dropped, {
       isChunked: this.#sendsChunks,
       dropsLength: start.misstatesLength,
       connectionLine,
-      addedFields,
+      addedFields: changes === null ? addedFields : addedFields + changes.lines,
       redirects,
       sendsVia: context.view.snapshot.forwarding.sendVia,
       clock: context,
@@ -178,13 +191,18 @@ export class Http1Responder implements Responder, TunnelClient {
   }
 
   end(trailers: string): void {
-    if (this.#sendsChunks) this.#text += lastChunk(trailers);
+    if (this.#sendsChunks) {
+      const changes = this.#changes;
+      this.#text += lastChunk(changes === null ? trailers : changedTrailers(changes, trailers));
+    }
     this.#writeText();
   }
 
   ownAnswer(answer: OwnAnswer, isRequestOpen: boolean): void {
     this.#text = '';
-    this.sendText(answerText(answer, this.#isHead, this.#connectionLine(isRequestOpen)));
+    const changes = this.#changes;
+    const changed = changes === null ? answer : changedAnswer(answer, changes);
+    this.sendText(answerText(changed, this.#isHead, this.#connectionLine(isRequestOpen)));
   }
 
   startTunnel(start: ResponseStart, addedFields: string): TunnelClient {
@@ -236,6 +254,10 @@ export class Http1Responder implements Responder, TunnelClient {
   onCrashed(error: unknown): void {
     this.#owner.onCrashed(error);
   }
+}
+
+function changedAnswer({ status, fields, body }: OwnAnswer, { lines }: FieldChanges): OwnAnswer {
+  return { status, fields: fields + linesBeside(lines, fields), body };
 }
 
 /** An answer of ours, head and body, as latin-1 text. @param isHead the request was a HEAD: the head is the same */

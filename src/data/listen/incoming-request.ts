@@ -5,8 +5,10 @@ import { readKeys } from '../pool/request-keys.ts';
 import type { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { IncomingRequest } from '../relay/incoming-request.ts';
+import { droppedOf, type FieldChanges } from '../route/field-changes.ts';
+import type { RouteRewriting } from '../route/rewriting.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
-import { type ForwardContext, forwardRequest } from '../wire/forward-request.ts';
+import { type ForwardContext, forwardRequest, withFields } from '../wire/forward-request.ts';
 import { findField } from '../wire/head.ts';
 import type { HeadParser } from '../wire/head-parser.ts';
 import { clientOrigin } from '../wire/location.ts';
@@ -25,6 +27,7 @@ export function incomingRequest(
   let facts = asked;
   let pool = defaultPool;
   let route: string | null = null;
+  let rewriting: RouteRewriting | null = null;
   let refused: ErrorCode | null = null;
   const { isTrusted, peerAddress } = forwardContext;
   if (router !== null) {
@@ -32,7 +35,7 @@ export function incomingRequest(
     if (path !== null && path !== asked.path) facts = { ...asked, path };
     const found = path === null ? 'ERR_BAD_PATH' : router.find(facts, parser, isTrusted);
     if (typeof found === 'string') refused = found;
-    else ({ route, pool } = found);
+    else ({ route, pool, rewriting } = found);
   }
   const { view } = pool;
   const requestId = facts.requestId ?? context.nextRequestId();
@@ -42,15 +45,28 @@ export function incomingRequest(
     ? forwardedClient(parser, peerAddress, trustedProxies)
     : peerAddress;
   const dropsHost = view.spec.hostHeader.kind !== 'client';
+  let sent = facts;
+  let changes: FieldChanges | null = null;
+  let answerChanges: FieldChanges | null = null;
+  if (rewriting !== null) {
+    const source = { facts, head: parser, context: forwardContext, clientAddress, requestId };
+    const rewritten = rewriting.rewrite(source);
+    ({ request: changes, answer: answerChanges } = rewritten);
+    if (changes !== null) facts = { ...facts, nominated: droppedOf(changes, facts.nominated) };
+    if (rewritten.target === null) refused ??= 'ERR_BAD_PATH';
+    sent = { ...facts, path: rewritten.target ?? facts.path };
+  }
+  const forwarded = forwardRequest(parser, sent, forwardContext, requestId, {
+    dropsHost,
+    hasOtherPath: sent.path !== asked.path,
+  });
   return {
     pool,
     route,
     refused,
     facts,
-    forwarded: forwardRequest(parser, facts, forwardContext, requestId, {
-      dropsHost,
-      hasOtherPath: facts !== asked,
-    }),
+    answerChanges,
+    forwarded: changes === null ? forwarded : withFields(forwarded, changes.lines),
     clientAddress,
     keys: view.needsKeys ? readKeys(view, parser, facts.path, clientAddress, forwardContext) : null,
     requestId,

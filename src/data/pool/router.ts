@@ -1,8 +1,9 @@
 /** Where requests go, by the routes of a snapshot. */
 import type { ErrorCode } from '../../errors.ts';
 import type { RouteSnapshot } from '../../snapshot/route.ts';
-import { matchesAll } from '../../snapshot/route.ts';
+import { matchesAll, readsPath } from '../../snapshot/route.ts';
 import { BAD_HOST } from '../route/host-index.ts';
+import { RouteRewriting } from '../route/rewriting.ts';
 import { NO_ROUTE, RouteTable } from '../route/route-table.ts';
 import type { Head } from '../wire/head.ts';
 import { normalPath, type PathRules } from '../wire/path.ts';
@@ -14,27 +15,41 @@ export interface Target {
   /** For the log: see `RouteSnapshot`. */
   readonly route: string;
   readonly pool: Pool;
+  /** What is changed on the way; null: nothing. */
+  readonly rewriting: RouteRewriting | null;
 }
 
 export class Router {
+  readonly #readsPaths: boolean;
   readonly #table: RouteTable;
   /** By the index of a route. */
   readonly #targets: readonly Target[];
   readonly #pathRules: PathRules;
 
-  constructor(routes: readonly RouteSnapshot[], pools: readonly Pool[], pathRules: PathRules) {
+  constructor(
+    routes: readonly RouteSnapshot[],
+    pools: readonly Pool[],
+    pathRules: PathRules,
+    sendsXForwarded: boolean,
+  ) {
+    this.#readsPaths = routes.some(readsPath);
     this.#table = RouteTable.compile(routes);
-    this.#targets = routes.map(({ name }, index) => ({ route: name, pool: pools[index] as Pool }));
+    this.#targets = routes.map(({ name, rewriting }, index) => ({
+      route: name,
+      pool: pools[index] as Pool,
+      rewriting:
+        rewriting === null ? null : new RouteRewriting(rewriting, pathRules, sendsXForwarded),
+    }));
     this.#pathRules = pathRules;
   }
 
   /**
-   * The one reading of a request's path, which is matched, forwarded and logged.
+   * The one reading of a request's path, which is matched, logged, and forwarded if it is not rewritten.
    * @param path as in `RequestFacts`: the same string comes back as a rule.
    * @returns null for a path that is refused.
    */
   pathOf(path: string): string | null {
-    return this.#table.looksAtPaths ? normalPath(path, this.#pathRules) : path;
+    return this.#readsPaths ? normalPath(path, this.#pathRules) : path;
   }
 
   /**
@@ -54,12 +69,12 @@ export function createRouter(
   routes: readonly RouteSnapshot[],
   pools: ReadonlyMap<number, Pool>,
   pathRules: PathRules,
+  sendsXForwarded: boolean,
 ): Router | null {
   const targets = routes.map(({ action }) => pools.get(action.poolId) as Pool);
   const [only] = routes;
   const [first] = pools.values();
-  if (routes.length === 1 && only !== undefined && matchesAll(only.match) && targets[0] === first) {
-    return null;
-  }
-  return new Router(routes, targets, pathRules);
+  const isPlain = only !== undefined && matchesAll(only.match) && only.rewriting === null;
+  if (routes.length === 1 && isPlain && targets[0] === first) return null;
+  return new Router(routes, targets, pathRules, sendsXForwarded);
 }

@@ -55,7 +55,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
   }
   const [first] = pools.values();
   if (first === undefined) throw new Error('a snapshot without a pool');
-  const router = createRouter(snapshot.routes, pools, snapshot.paths);
+  const router = createRouter(snapshot.routes, pools, snapshot.paths, forwarding.sendXForwarded);
   // Nothing can fail from here on.
   for (const [pool, view] of poolViews) pool.swapView(view);
   return {

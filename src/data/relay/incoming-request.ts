@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { RequestKeys } from '../pool/request-keys.ts';
+import type { FieldChanges } from '../route/field-changes.ts';
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import type { BackendPin } from './backend-pin.ts';
@@ -13,7 +14,10 @@ export interface IncomingRequest {
   readonly route: string | null;
   /** Why it goes nowhere; null as a rule. */
   readonly refused: ErrorCode | null;
+  /** Of the client, but for fields that its route takes away. */
   readonly facts: RequestFacts;
+  /** What its route changes in the answer; null: nothing. */
+  readonly answerChanges: FieldChanges | null;
   readonly forwarded: ForwardedRequest;
   /** The client's own address: the peer's, or what a trusted proxy said. */
   readonly clientAddress: string;

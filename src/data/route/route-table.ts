@@ -9,7 +9,7 @@
  *
  * What is the same under many hosts (paths, sets of forms, conditions) is there once, so that it stays in the cache.
  */
-import { looksAtPath, type PathMatch, type RouteMatch } from '../../snapshot/route.ts';
+import type { PathMatch, RouteMatch } from '../../snapshot/route.ts';
 import { comparePaths, compareUnderHost, pathKey } from '../../snapshot/route-order.ts';
 import type { Head } from '../wire/head.ts';
 import { comparedPath } from '../wire/path.ts';
@@ -28,9 +28,6 @@ const LIST = -2;
 const END_OF_LIST = -1;
 
 export class RouteTable {
-  /** Paths must be brought into their normal form before they are looked up and forwarded: see wire/path.ts. */
-  readonly looksAtPaths: boolean;
-
   readonly #hosts: HostIndex;
   /** By the number of a host, in their order. */
   readonly #forms: readonly (readonly PathForm[])[];
@@ -41,7 +38,6 @@ export class RouteTable {
 
   private constructor(routes: readonly RouteMatch[]) {
     const parts = new Parts(routes);
-    this.looksAtPaths = routes.some(looksAtPath);
     this.#hosts = parts.hosts;
     this.#forms = parts.forms();
     this.#places = new PlaceTable(parts.places());
@@ -57,7 +53,7 @@ export class RouteTable {
   }
 
   /**
-   * @param facts their path in normal form if `looksAtPaths`.
+   * @param facts their path in normal form (wire/path.ts) where a route looks at it.
    * @param isTrusted the sender is a trusted proxy.
    * @returns the index of the route, NO_ROUTE, or BAD_HOST where routes name hosts.
    */

@@ -89,6 +89,11 @@ export function restAfter(path: string, segments: number): string {
   return path.slice(endOfSegments(path, segments), endOfPath(path));
 }
 
+/** The first segments of a path, from its slash on. */
+export function prefixOf(path: string, segments: number): string {
+  return path.slice(0, endOfSegments(path, segments));
+}
+
 /** The offset behind the first segments, at most that of the query. */
 function endOfSegments(path: string, segments: number): number {
   const end = endOfPath(path);

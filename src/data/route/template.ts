@@ -25,11 +25,6 @@ export interface TemplateSource {
   readonly requestId: string;
 }
 
-/** Whether paths must be read in their normal form for it. */
-export function looksAtPath(template: Template): boolean {
-  return template.some((part) => typeof part !== 'string' && part.of.startsWith('path'));
-}
-
 /** In a header field. */
 export class FieldTemplate {
   /** Null where it has variables. */
@@ -65,7 +60,7 @@ export class TargetTemplate {
     const path = fill(this.#path, source, inPath);
     if (DOT_SEGMENT.test(path)) return null;
     const query = this.#query === null ? queryOf(source) : fill(this.#query, source, inQuery);
-    return normalPath(withQuery(path === '' ? '/' : path, query), this.#rules);
+    return normalPath(withQuery(rooted(path), query), this.#rules);
   }
 }
 
@@ -88,16 +83,19 @@ export class RedirectTemplate {
     const origin = fill(this.#origin, source, inField);
     // Without a host (HTTP/1.0), or of a name of fewer labels.
     if (target === null || (origin !== '' && !WHOLE_ORIGIN.test(origin))) return null;
-    return origin + (origin === '' ? withoutHost(target) : target) + this.#fragment;
+    return origin + target + this.#fragment;
   }
 }
 
 const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:$|\/)/;
 const WHOLE_ORIGIN = /^https?:\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9_-][a-z0-9._-]*)(?::\d*)?$/i;
 
-/** A browser takes `//host`, and `/\host` as well, for another host: a redirect that anybody could aim. */
-function withoutHost(target: string): string {
-  return target.replace(/^[/\\]{2,}/, '/');
+/**
+ * Begins with one slash. Whoever reads a path as a reference takes what is behind two of them for a host: a browser that is sent
+ * there, and backends that parse it so.
+ */
+export function rooted(path: string): string {
+  return path.startsWith('//') || path === '' ? path.replace(/^\/*/, '/') : path;
 }
 
 function withQuery(path: string, query: string): string {
@@ -157,7 +155,7 @@ function valueOf(variable: Variable, source: TemplateSource): string {
     case 'host':
       return hostOf(facts);
     case 'host.label':
-      return hostOf(facts).split('.')[variable.number - 1] ?? '';
+      return labelOf(hostOf(facts), variable.number);
     case 'client.address':
       return source.clientAddress;
     case 'request.id':
@@ -184,6 +182,11 @@ function queryOf({ facts: { path } }: TemplateSource): string {
 /** As routes compare it: in lower case, without port and one dot at its end. */
 function hostOf({ host }: RequestFacts): string {
   return host === null ? '' : host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
+}
+
+/** Addresses have none. */
+function labelOf(host: string, number: number): string {
+  return /^\[|^[\d.]*$/.test(host) ? '' : (host.split('.')[number - 1] ?? '');
 }
 
 /** The client's: a trusted proxy knows it better than our own connection with it. */

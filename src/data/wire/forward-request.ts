@@ -239,6 +239,12 @@ export function forwardRequest(
   return { startLine, fields, needsHost };
 }
 
+/** @param lines whole field lines, which come last: nothing of the client can take them away. */
+export function withFields(forwarded: ForwardedRequest, lines: string): ForwardedRequest {
+  const { startLine, fields, needsHost } = forwarded;
+  return { startLine, fields: fields + lines, needsHost };
+}
+
 /** Nearly every request: what is added to it differs by host and request id alone. */
 function isCommon(facts: RequestFacts, context: ForwardContext): boolean {
   return (

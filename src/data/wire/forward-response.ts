@@ -1,7 +1,6 @@
 /**
  * From a backend's head to the head that the client gets, and trailers in both directions.
  */
-import type { ConnectionOptions } from './connection-options.ts';
 import {
   FIELD_CONTENT_LENGTH,
   FIELD_DATE,
@@ -52,7 +51,7 @@ export interface ResponseShape {
  */
 export function forwardResponse(
   head: ResponseHead,
-  options: ConnectionOptions,
+  options: { readonly nominated: ReadonlySet<string> | null },
   shape: ResponseShape,
 ): string {
   const status = head.status;

@@ -1,0 +1,40 @@
+/** What a route changes on the way, in the words of a config file. */
+import type { FieldRules, NamedTemplate, Rewriting, TargetRule } from '../snapshot/rewriting.ts';
+import { templateText } from './template-text.ts';
+
+export function rewritingOf(rewriting: Rewriting | null): Readonly<Record<string, unknown>> {
+  if (rewriting === null) return {};
+  const { target, requestFields, responseFields } = rewriting;
+  return {
+    ...(target === null ? {} : targetOf(target)),
+    ...(requestFields === null ? {} : { request_headers: rulesOf(requestFields) }),
+    ...(responseFields === null ? {} : { response_headers: rulesOf(responseFields) }),
+  };
+}
+
+function targetOf(target: TargetRule): Readonly<Record<string, unknown>> {
+  return target.kind === 'strip'
+    ? { strip_prefix: target.prefix }
+    : { rewrite: templateText(target.template) };
+}
+
+function rulesOf({ set, add, remove }: FieldRules): Readonly<Record<string, unknown>> {
+  return {
+    ...(set.length === 0 ? {} : { set: valuesOf(set) }),
+    ...(add.length === 0 ? {} : { add: valuesOf(add) }),
+    ...(remove.length === 0 ? {} : { remove }),
+  };
+}
+
+function valuesOf(fields: readonly NamedTemplate[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(fields.map(({ name, value }) => [name, shown(name, value)]));
+}
+
+const SECRET = /authorization|cookie|key|password|secret|token/i;
+const HIDDEN = '***';
+
+/** What is written out of a field that holds secrets is one. */
+function shown(name: string, value: NamedTemplate['value']): string {
+  const isSecret = SECRET.test(name) && value.some((part) => typeof part === 'string');
+  return isSecret ? HIDDEN : templateText(value);
+}
