@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { type LoadResult, loadSettings, validateConfigText } from '../src/config/load.ts';
+import { startFairlead } from './support/fairlead.ts';
+import { type HttpBackend, httpBackend } from './support/http-backend.ts';
 
 const examples = new URL('../examples/', import.meta.url);
 const configs = readdirSync(examples).filter((name) => /\.(json|ya?ml)$/.test(name));
@@ -48,4 +51,45 @@ test('the config of the README is valid', () => {
     ok: true,
     settings: { port: 8080, pools: [{ backends: [{}, { weight: 3 }] }] },
   });
+});
+
+/** The config of an example, with the ports of these backends in place of those that it names. */
+function exampleWith(name: string, backends: Readonly<Record<number, HttpBackend>>) {
+  const text = readFileSync(new URL(name, examples), 'utf8').replaceAll(
+    /localhost:(\d+)/g,
+    (whole, port: string) => `127.0.0.1:${backends[Number(port)]?.port ?? whole}`,
+  );
+  return parse(text) as Record<string, unknown>;
+}
+
+/** Answers with its name and what it was asked. */
+function echo(name: string): Promise<HttpBackend> {
+  return httpBackend((request, response) => {
+    response.setHeader('Server', name);
+    const { 'x-site': site, 'x-forwarded-prefix': prefix } = request.headers;
+    response.end([name, request.url, site, prefix].join(' '));
+  });
+}
+
+test('examples/api-beside-web.yaml: an API that knows nothing of its prefix', async () => {
+  const config = exampleWith('api-beside-web.yaml', {
+    3001: await echo('web'),
+    3002: await echo('web'),
+    4001: await echo('api'),
+    4002: await echo('api'),
+    4003: await echo('canary'),
+  });
+  const fairlead = await startFairlead({ config });
+  const ask = async (path: string, headers: Record<string, string> = {}) => {
+    const response = await fetch(fairlead.url + path, { headers });
+    return [await response.text(), response.headers.get('server')];
+  };
+  expect(await ask('/api/users?a')).toEqual(['api /users?a 127.0.0.1 /api', null]);
+  expect(await ask('/api', { 'x-site': 'evil', X_Site: 'evil' })).toEqual([
+    'api / 127.0.0.1 /api',
+    null,
+  ]);
+  expect(await ask('/api/users', { 'x-canary': '1' })).toEqual(['canary /users  /api', 'canary']);
+  expect(await ask('/rest/v0/a')).toEqual(['api /v0/a  ', 'api']);
+  expect(await ask('/apix')).toEqual(['web /apix  ', 'web']);
 });
