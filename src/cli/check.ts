@@ -1,6 +1,7 @@
 /** `fairlead check`: everything that is wrong with a config, or one line that says that it is fine. */
 import { hasRoute, isLeftOut } from '../config/effective-route.ts';
-import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
+import { nameOfListener } from '../config/listener-name.ts';
+import { DEFAULT_POOL, type ListenerSettings, type Settings } from '../config/settings.ts';
 import { EXIT_FINE } from './exit.ts';
 import { describeSettingFlags } from './settings-flags.ts';
 import { withUsageErrors } from './tool-flags.ts';
@@ -26,7 +27,7 @@ export function runCheck(args: readonly string[]): Promise<number> {
 }
 
 function summary(settings: Settings): string {
-  const { pools, routes, port, admin, tls, configFile } = settings;
+  const { pools, routes, listeners, admin, configFile } = settings;
   const [{ strategy }] = pools;
   const backends = pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   // There is a pool default even where nobody wrote or uses it.
@@ -35,10 +36,18 @@ function summary(settings: Settings): string {
   return [
     count(backends, 'backend'),
     ...(isShort ? [strategy] : [count(used, 'pool'), count(routes.length, 'route')]),
-    `port ${port}${tls === undefined ? '' : ' (TLS)'}`,
+    ...listeners.map(describeListener),
     `admin port ${admin.port}`,
     configFile === undefined ? 'no config file' : `config file ${configFile}`,
   ].join(', ');
+}
+
+function describeListener({ address, tls }: ListenerSettings): string {
+  const where =
+    address.kind === 'unix' || address.host !== undefined
+      ? nameOfListener(address)
+      : `port ${address.port}`;
+  return tls === undefined ? where : `${where} (TLS)`;
 }
 
 function count(number: number, what: string): string {

@@ -10,11 +10,12 @@ import { type BackendAddress, DEFAULT_POOL, type PoolSettings, type Settings } f
 
 export function compilePools(
   merged: MergedConfig,
+  listeners: Settings['listeners'],
   problems: Problem[],
   notes: string[],
 ): Settings['pools'] {
   problems.push(...describedTwice(merged));
-  const describeOwn = ownDescriber(merged);
+  const describeOwn = ownDescriber(merged, listeners);
   const [first, ...others] = poolViews(merged).map((view) =>
     compilePool(view, describeOwn, problems, notes),
   ) as [PoolSettings, ...PoolSettings[]];
@@ -34,10 +35,10 @@ function describedTwice({ isGiven, placeOf }: MergedConfig): Problem[] {
   }));
 }
 
-function ownDescriber({ config, isSound }: MergedConfig) {
+function ownDescriber({ config, isSound }: MergedConfig, listeners: Settings['listeners']) {
   if (!['host', 'port', 'admin', 'admin_port'].every(isSound)) return () => undefined;
-  const { host, port, admin, admin_port: adminPort } = config;
-  const listening = { host, port, admin: { host: admin.host, port: adminPort } };
+  const { admin, admin_port: adminPort } = config;
+  const listening = { listeners, admin: { host: admin.host, port: adminPort } };
   const machine = new OwnMachine();
   return (backend: BackendAddress) => describeOwnAddress(backend, listening, machine);
 }

@@ -1,5 +1,6 @@
 /** From a merged configuration to `Settings`: what depends on several keys, on where a value stands, or on other files. */
 import path from 'node:path';
+import { compileListeners, type Resolve } from './compile-listeners.ts';
 import { compilePools } from './compile-pools.ts';
 import { compileRoutes } from './compile-routes.ts';
 import type { MergedConfig } from './merge.ts';
@@ -7,7 +8,6 @@ import { isLoopback } from './network-address.ts';
 import { formOfDefault } from './pool-view.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { Settings } from './settings.ts';
-import { readTlsFiles, speaksTls } from './tls-files.ts';
 
 const STATE_FILE_NAME = 'fairlead.state.json';
 
@@ -29,12 +29,10 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
   const { config, placeOf } = merged;
   const problems = [...merged.problems];
   const notes: string[] = [];
-  const resolve = (text: string, keys: readonly string[]): string =>
+  const resolve: Resolve = (text, keys) =>
     path.resolve(placeOf(keys).origin === 'file' ? context.configFolder : context.cwd, text);
 
-  if (merged.isSound('port') && merged.isSound('admin_port') && config.port === config.admin_port) {
-    problems.push(samePort(merged));
-  }
+  const listeners = compileListeners(merged, resolve, problems, notes);
   problems.push(...contradictingLimits(merged));
   if (
     merged.isSound('admin') &&
@@ -48,18 +46,15 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       hint: 'set admin.token or FAIRLEAD_ADMIN_TOKEN',
     });
   }
-  const pools = compilePools(merged, problems, notes);
+  const pools = compilePools(merged, listeners, problems, notes);
   const { routes, routedPools } = compileRoutes(merged, pools, problems, notes);
-  const tls = merged.isSound('ssl') ? compileTls(merged, resolve, problems, notes) : undefined;
 
   const { access_log: accessLog, access_log_format: format } = config;
   const { timeouts, limits } = config;
   const settings: Settings = {
-    host: config.host,
-    port: config.port,
+    listeners,
     admin: { host: config.admin.host, port: config.admin_port, token: config.admin.token },
     threads: config.threads,
-    tls,
     pools,
     defaultForm: formOfDefault(merged),
     routes,
@@ -101,8 +96,6 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
   return problems.length > 0 ? { ok: false, problems } : { ok: true, settings, notes };
 }
 
-type Resolve = (text: string, keys: readonly string[]) => string;
-
 function stateFile(merged: MergedConfig, context: CompileContext, resolve: Resolve) {
   const given = merged.config.state_file;
   if (given === false) return undefined;
@@ -110,18 +103,6 @@ function stateFile(merged: MergedConfig, context: CompileContext, resolve: Resol
   return context.configFile === undefined
     ? undefined
     : path.join(context.configFolder, STATE_FILE_NAME);
-}
-
-function samePort({ config, placeOf, isGiven }: MergedConfig): Problem {
-  const key = isGiven(['admin_port']) ? 'admin_port' : 'port';
-  const other = key === 'port' ? 'admin_port' : 'port';
-  const where = formatPlace(placeOf([other]));
-  return {
-    ...placeOf([key]),
-    path: key,
-    message: `must differ from ${other}, which is ${config.port} too (${where})`,
-    ...(key === 'admin_port' || isGiven([other]) ? {} : { hint: `set ${other} to another port` }),
-  };
 }
 
 function contradictingLimits({ config, placeOf, isGiven, isSound }: MergedConfig): Problem[] {
@@ -145,33 +126,4 @@ function contradictingLimits({ config, placeOf, isGiven, isSound }: MergedConfig
     );
   }
   return problems;
-}
-
-function compileTls(
-  { config, placeOf, isGiven }: MergedConfig,
-  resolve: Resolve,
-  problems: Problem[],
-  notes: string[],
-): Settings['tls'] {
-  const { cert_file: certFile, key_file: keyFile } = config.ssl;
-  if (!speaksTls(config.ssl)) return undefined;
-  const report = (key: string, message: string): void => {
-    const at = isGiven(['ssl', key]) ? ['ssl', key] : ['ssl'];
-    problems.push({ ...placeOf(at, 'key'), path: `ssl.${key}`, message });
-  };
-  if (certFile === undefined) report('cert_file', 'is missing: TLS needs a certificate');
-  if (keyFile === undefined) report('key_file', 'is missing: TLS needs a private key');
-  if (certFile === undefined || keyFile === undefined) return undefined;
-  const result = readTlsFiles(
-    resolve(certFile, ['ssl', 'cert_file']),
-    resolve(keyFile, ['ssl', 'key_file']),
-  );
-  if (result.ok) {
-    notes.push(...result.notes);
-    return result.tls;
-  }
-  for (const { key, message } of result.faults) {
-    problems.push({ ...placeOf(['ssl', key]), path: `ssl.${key}`, message });
-  }
-  return undefined;
 }

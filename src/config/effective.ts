@@ -78,14 +78,13 @@ export function pathsOf(value: unknown, path = ''): string[] {
 }
 
 export function configOf(settings: Settings): Readonly<Record<string, unknown>> {
-  const { admin, tls, limits, forwarding, accessLog } = settings;
+  const { admin, limits, forwarding, accessLog } = settings;
   const [pool, ...others] = settings.pools;
   const isShort = settings.defaultForm === 'short';
   const pools = isShort ? others : settings.pools;
   const routes = settings.routes.filter((route) => !isLeftOut(route));
   return {
-    port: settings.port,
-    host: settings.host ?? '*',
+    ...addressOf(settings),
     admin_port: admin.port,
     admin: { host: admin.host, ...(admin.token === undefined ? {} : { token: HIDDEN }) },
     threads: settings.threads,
@@ -114,15 +113,21 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     ...(accessLog === false ? {} : { access_log_format: accessLog.format }),
     log_level: settings.logLevel,
     state_file: settings.stateFile ?? false,
-    ssl:
-      tls === undefined
-        ? { enabled: false }
-        : { enabled: true, cert_file: tls.certFile, key_file: tls.keyFile },
+    ...sslOf(settings),
     ...(pools.length === 0
       ? {}
       : { pools: Object.fromEntries(pools.map((one) => [one.name, longFormOf(one)])) }),
     ...(routes.length === 0 ? {} : { routes: routes.map(routeOf) }),
   };
+}
+
+function addressOf({ listeners: [{ address }] }: Settings) {
+  return address.kind === 'tcp' ? { port: address.port, host: address.host ?? '*' } : {};
+}
+
+function sslOf({ listeners: [{ tls }] }: Settings) {
+  if (tls === undefined) return { ssl: { enabled: false } };
+  return { ssl: { enabled: true, cert_file: tls.certFile, key_file: tls.keyFile } };
 }
 
 /** Without routes nobody looks at paths: said is only what was set. */

@@ -1,12 +1,14 @@
 /** Whether a backend is Fairlead itself: a request to it would come back, and the next, until something gives way. */
 import { isIPv4 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
+import type { ListenerAddress } from '../snapshot/snapshot.ts';
 import { canonicalIPv6, isLoopback } from './network-address.ts';
 import type { BackendAddress, Settings } from './settings.ts';
 
-type Listening = Pick<Settings, 'host' | 'port'> & {
+interface Listening {
+  readonly listeners: readonly { readonly address: ListenerAddress }[];
   readonly admin: Pick<Settings['admin'], 'host' | 'port'>;
-};
+}
 
 /** The name and the addresses of this machine. The system is asked when one is needed, and once for a whole list of backends. */
 export class OwnMachine {
@@ -31,10 +33,14 @@ export class OwnMachine {
 /** A sentence about it, or undefined. What only a name server knows is not looked up: such a request is answered 508. */
 export function describeOwnAddress(
   { url, host, port }: BackendAddress,
-  { host: listenHost, port: listenPort, admin }: Listening,
+  { listeners, admin }: Listening,
   machine = new OwnMachine(),
 ): string | undefined {
-  if (port === listenPort && isServedAt(host, listenHost, machine)) {
+  const isOwn = listeners.some(
+    ({ address }) =>
+      address.kind === 'tcp' && port === address.port && isServedAt(host, address.host, machine),
+  );
+  if (isOwn) {
     return `${url} is where Fairlead itself listens: every request to it would come back`;
   }
   if (port === admin.port && isServedAt(host, admin.host, machine)) {

@@ -10,6 +10,7 @@ import type {
   Forwarding,
   HostHeader,
   Limits,
+  ListenerAddress,
   PathRules,
   PoolTimeouts,
   Queue,
@@ -138,14 +139,20 @@ export interface RouteSettings {
   readonly rewriting: Rewriting | null;
 }
 
+/** One address that clients connect to. */
+export interface ListenerSettings {
+  /** Its path in the config, `listeners.0`; of the one that `port`, `host` and `ssl` describe: `port`. */
+  readonly path: string;
+  readonly address: ListenerAddress;
+  readonly tls: (TlsMaterial & { readonly certFile: string; readonly keyFile: string }) | undefined;
+}
+
 export interface Settings {
-  /** Undefined: all addresses. */
-  readonly host: string | undefined;
-  readonly port: number;
+  /** At least one, that of `port` first. No two have the same address. */
+  readonly listeners: readonly [ListenerSettings, ...ListenerSettings[]];
   readonly admin: AdminSettings;
   /** Data threads as asked for; `auto` is settled at start by the platform. 0: in the caller's thread (library mode). */
   readonly threads: number | 'auto';
-  readonly tls: (TlsMaterial & { readonly certFile: string; readonly keyFile: string }) | undefined;
   /** The first is the pool `default`. */
   readonly pools: readonly [PoolSettings, ...PoolSettings[]];
   /** Whether the config has the pool `default` at the top level, or in `pools` as the others. */

@@ -3,7 +3,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { describeFileError } from './config-file.ts';
-import type { Settings } from './settings.ts';
+import type { ListenerSettings } from './settings.ts';
 
 export interface TlsFault {
   readonly key: 'cert_file' | 'key_file';
@@ -13,7 +13,7 @@ export interface TlsFault {
 export type TlsFilesResult =
   | {
       readonly ok: true;
-      readonly tls: NonNullable<Settings['tls']>;
+      readonly tls: NonNullable<ListenerSettings['tls']>;
       readonly notes: readonly string[];
     }
   | { readonly ok: false; readonly faults: readonly TlsFault[] };

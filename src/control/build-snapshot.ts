@@ -3,6 +3,7 @@ import type { PoolSettings, Settings } from '../config/settings.ts';
 import type {
   BackendSnapshot,
   Eligibility,
+  ListenerSnapshot,
   PoolSnapshot,
   Snapshot,
   Sticky,
@@ -15,6 +16,7 @@ export interface SnapshotParts {
   readonly instanceName: string;
   readonly generation: number;
   readonly settings: Settings;
+  readonly listeners: readonly ListenerSnapshot[];
   readonly pools: readonly PoolSnapshot[];
 }
 
@@ -22,14 +24,15 @@ export function buildSnapshot({
   instanceName,
   generation,
   settings,
+  listeners,
   pools,
 }: SnapshotParts): Snapshot {
-  const { host, port, tls, timeouts, limits, forwarding, paths, accessLog } = settings;
+  const { timeouts, limits, forwarding, paths, accessLog } = settings;
   const poolIds = new Map(pools.map(({ name, id }) => [name, id]));
   return {
     instanceName,
     generation,
-    listener: { host, port, tls: tls && { cert: tls.cert, key: tls.key } },
+    listeners,
     pools,
     routes: settings.routes.map(({ name, match, action, rewriting }) => ({
       name,

@@ -13,6 +13,7 @@ import { Drains } from './drains.ts';
 import type { KeptState } from './kept-state.ts';
 import { Leavers } from './leavers.ts';
 import type { Logs } from './logs.ts';
+import { openListeners } from './open-listeners.ts';
 import { Operator } from './operator.ts';
 import { Pools } from './pools.ts';
 import { probe } from './probe.ts';
@@ -110,7 +111,14 @@ export function compose(options: ComposeOptions): Parts {
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
     },
   });
-  const reloads = new Reloads({ context, registry, operator, logs, notes });
+  const reloads = new Reloads({
+    context,
+    registry,
+    operator,
+    logs,
+    notes,
+    openListeners: (loaded) => openListeners(threads, registry, loaded),
+  });
   const metrics = createMetricsCollector({
     pools,
     threads,

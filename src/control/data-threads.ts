@@ -26,8 +26,8 @@ import type {
 import { giveBackPoolShare, readPoolCounters } from '../snapshot/pool-counters.ts';
 import { createProcessCounters } from '../snapshot/process-cells.ts';
 import { giveBackProcessShare } from '../snapshot/process-totals.ts';
-import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
-import { probeAddress } from './probe-address.ts';
+import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
+import { Listening } from './listening.ts';
 import { Pulse } from './pulse.ts';
 import { type PlaceOptions, ThreadPlace } from './thread-place.ts';
 import { TicketKeys } from './ticket-keys.ts';
@@ -37,22 +37,6 @@ const DRAIN_GRACE_MS = 2000;
 const STOP_GRACE_MS = 1000;
 /** A thread that has not applied a snapshot by then is too busy to wait for; it will, in order, before anything else. */
 const APPLY_WAIT_MS = 1000;
-
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Listening failed: `code` is the system's, or `ERR_DATA_THREAD` where a thread died over it. */
-export class ListenError extends Error {
-  readonly code: string;
-
-  constructor(code: string, message: string) {
-    super(message);
-    this.name = 'ListenError';
-    this.code = code;
-  }
-}
 
 export interface DataThreadsOptions {
   /** 0: one data plane in this thread. */
@@ -69,12 +53,6 @@ export interface DataThreadsOptions {
   readonly workerUrl?: URL;
 }
 
-/** Resolvers of one question that a thread has not answered yet. */
-interface Waiting<T> {
-  readonly resolve: (answer: T) => void;
-  readonly reject: (error: Error) => void;
-}
-
 export class DataThreads {
   readonly counters: SharedArrayBuffer;
   /** Cells of the shared counters; also 1 where the data plane runs in this thread. */
@@ -84,7 +62,7 @@ export class DataThreads {
   readonly #ticketKeys = new TicketKeys((keys) => this.#broadcast({ kind: 'ticket-keys', keys }));
   readonly #pulse: Pulse;
   readonly #places: readonly ThreadPlace[];
-  readonly #listening = new Map<number, Waiting<ListenAddress>>();
+  readonly #listening: Listening;
   /** Snapshots on their way: which threads have not applied them yet. */
   readonly #applying = new Map<
     number,
@@ -98,7 +76,6 @@ export class DataThreads {
   /** The same for pools. */
   readonly #poolCounters = new Map<number, SharedArrayBuffer>();
   #snapshot: Snapshot | undefined;
-  #address: ListenAddress | undefined;
   #isEnding = false;
 
   constructor(options: DataThreadsOptions) {
@@ -131,6 +108,7 @@ export class DataThreads {
       { length: this.threadCount },
       (_, index) => new ThreadPlace(index, placeOptions),
     );
+    this.#listening = new Listening(() => this.#places, options.log);
   }
 
   get restarts(): number {
@@ -145,22 +123,27 @@ export class DataThreads {
     if (this.#options.count > 0) this.#pulse.start();
   }
 
-  /** @throws ListenError; the threads go on without listening. */
-  async listen(): Promise<ListenAddress> {
-    const { listener } = this.#current();
-    // Threads that share a port would share it with a foreign process too, without an error: ask without sharing first.
-    if (this.threadCount > 1) {
-      await probeAddress(listener.host, listener.port).catch((error: NodeJS.ErrnoException) => {
-        throw new ListenError(error.code ?? 'ERR_LISTEN', error.message);
-      });
-    }
-    const [first, ...others] = this.#places as [ThreadPlace, ...ThreadPlace[]];
-    const address = await this.#listenOn(first);
-    this.#address = address;
+  /** Opens all listeners. @throws ListenError; the threads go on without listening. */
+  async listen(): Promise<readonly ListenerSnapshot[]> {
+    await this.#listening.open(this.#current().listeners, []);
     // Port 0 was whatever the system gave the first thread; from now on it is that one.
     await this.apply(this.#current());
-    await Promise.all(others.map((place) => this.#listenOn(place)));
-    return address;
+    return this.listeners;
+  }
+
+  /** Those in force, with the ports that they have got. */
+  get listeners(): readonly ListenerSnapshot[] {
+    return this.#current().listeners;
+  }
+
+  /**
+   * Opens what the next snapshot has more than the one in force; what it has no more is closed when it is applied.
+   * @throws ListenError; then none of them is open.
+   */
+  async openMore(next: readonly ListenerSnapshot[]): Promise<void> {
+    const { listeners } = this;
+    const more = next.filter(({ id }) => listeners.every((open) => open.id !== id));
+    if (more.length > 0) await this.#listening.open(more, listeners);
   }
 
   /** Resolves when every thread runs on it, so that an operator who was told "done" can rely on it. */
@@ -254,8 +237,7 @@ export class DataThreads {
   }
 
   #hold(snapshot: Snapshot): void {
-    const port = this.#address?.port ?? snapshot.listener.port;
-    this.#snapshot = { ...snapshot, listener: { ...snapshot.listener, port } };
+    this.#snapshot = { ...snapshot, listeners: this.#listening.withPorts(snapshot.listeners) };
     const { threadCount } = this;
     const backends = snapshot.pools.flatMap((pool) => pool.backends);
     holdCounters(this.#backendCounters, backends, (buffer) => {
@@ -273,42 +255,10 @@ export class DataThreads {
     for (const place of this.#places) place.post(message);
   }
 
-  #listenOn(place: ThreadPlace): Promise<ListenAddress> {
-    const { index } = place;
-    return new Promise((resolve, reject) => {
-      this.#listening.set(index, { resolve, reject });
-      if (place.isEmpty) {
-        this.#listenFailed(index, 'ERR_DATA_THREAD', `data thread ${index} does not run`);
-      } else {
-        place.post({ kind: 'listen' });
-      }
-    });
-  }
-
-  #listenFailed(index: number, code: string, message: string): void {
-    const waiting = this.#listening.get(index);
-    this.#listening.delete(index);
-    if (waiting !== undefined) {
-      waiting.reject(new ListenError(code, message));
-      return;
-    }
-    // A replacement: somebody took the port in the moment that it was free.
-    this.#options.log.error(
-      'data_thread.listen_failed',
-      `data thread ${index} can't listen: ${message}`,
-      { thread: index, code },
-    );
-    this.#places[index]?.listenLater();
-  }
-
   #receive(index: number, message: FromDataThread, ring: LogRing): void {
     switch (message.kind) {
       case 'listening':
-        this.#listening.get(index)?.resolve({ host: message.host, port: message.port });
-        this.#listening.delete(index);
-        break;
-      case 'listen-failed':
-        this.#listenFailed(index, message.code, message.message);
+        this.#listening.receive(index, message);
         break;
       case 'applied':
         this.#applied(index, message.sequence);
@@ -368,10 +318,8 @@ export class DataThreads {
       exit_code: reason.exitCode,
       ...(reason.error !== undefined && { error: reason.error }),
     });
-    if (this.#listening.has(index)) {
-      const cause = reason.error instanceof Error ? `: ${reason.error.message}` : '';
-      this.#listenFailed(index, 'ERR_DATA_THREAD', `data thread ${index} died${cause}`);
-    }
+    const cause = reason.error instanceof Error ? `: ${reason.error.message}` : '';
+    this.#listening.died(index, `data thread ${index} died${cause}`);
   }
 }
 

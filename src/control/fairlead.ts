@@ -5,8 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import { hasRoute } from '../config/effective-route.ts';
+import { urlOfListener } from '../config/listener-name.ts';
 import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { explainError } from './admin/explain.ts';
 import { type AdminServer, startAdminServer } from './admin/server.ts';
 import { compose, type Parts, type Phase } from './compose.ts';
@@ -18,7 +20,7 @@ import { countChanges } from './operator-state.ts';
 import { planThreads } from './plan-threads.ts';
 import type { ReloadOutcome } from './reload.ts';
 import { tellNotes, tellOverrides } from './reloads.ts';
-import { listenFailed, openAllLogs } from './start-failed.ts';
+import { adminFailed, listenerFailed, openAllLogs } from './start-failed.ts';
 import { VERSION } from './version.ts';
 
 const FIRST_CHECKS_MS = 1000;
@@ -26,6 +28,7 @@ const ADMIN_GRACE_MS = 500;
 const LOG_FLUSH_MS = 2000;
 
 export interface RunningFairlead {
+  /** Of the first listener that has one; 0: none has. */
   readonly port: number;
   readonly adminPort: number;
   /** Not ready any more, no new connections, in-flight requests finish, state and logs are written. Gives the exit code. */
@@ -60,8 +63,8 @@ interface Ending extends Parts {
 }
 
 /** Where it listens. */
-interface Ports {
-  readonly port: number;
+interface Addresses {
+  readonly listeners: readonly ListenerSnapshot[];
   readonly adminPort: number;
 }
 
@@ -81,28 +84,28 @@ export async function startFairlead(
   const phase: Phase = { now: 'starting' };
   const parts = compose({ settings, context, logs, kept, threadCount, phase, workerUrl, notes });
   const all: Ending = { ...parts, kept, logs, admin: undefined };
-  let ports: Ports;
+  let addresses: Addresses;
   try {
-    ports = await open(all, settings, log);
+    addresses = await open(all, settings, log);
   } catch (error) {
     await end(all, 0);
     await logs.close(LOG_FLUSH_MS);
     throw error;
   }
   phase.now = 'running';
-  tellStart(all, settings, { ports, threadCount });
-  return new Running(all, phase, ports);
+  tellStart(all, settings, { addresses, threadCount });
+  return new Running(all, phase, addresses);
 }
 
 /** Starts everything that was put together; the port comes last. */
-async function open(all: Ending, settings: Settings, log: Logger): Promise<Ports> {
+async function open(all: Ending, settings: Settings, log: Logger): Promise<Addresses> {
   const { registry, threads, pools, kept, routes } = all;
   const { admin } = settings;
   // The data threads run before the first call can change what they should run on.
   await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
   all.admin = await startAdminServer({ ...admin, routes, log, explain: explainError }).catch(
     (error: unknown) => {
-      throw listenFailed(error, 'the admin API', '--admin-port', admin.host, admin.port);
+      throw adminFailed(error, admin);
     },
   );
   pools.begin();
@@ -110,10 +113,10 @@ async function open(all: Ending, settings: Settings, log: Logger): Promise<Ports
     Promise.all(pools.all().map(({ health }) => health.checkAll())),
     sleep(FIRST_CHECKS_MS, undefined, { ref: false }),
   ]);
-  const { port } = await threads.listen().catch((error: unknown) => {
-    throw listenFailed(error, 'the proxy', '--port', settings.host, settings.port);
+  const listeners = await threads.listen().catch((error: unknown) => {
+    throw listenerFailed(error, settings);
   });
-  return { port, adminPort: all.admin.port };
+  return { listeners, adminPort: all.admin.port };
 }
 
 /** Ends all but the logs, which are to tell of it. */
@@ -137,10 +140,10 @@ class Running implements ControlledFairlead {
   #shuttingDown: Promise<number> | undefined;
   #ending: Promise<void> | undefined;
 
-  constructor(all: Ending, phase: Phase, { port, adminPort }: Ports) {
+  constructor(all: Ending, phase: Phase, { listeners, adminPort }: Addresses) {
     this.#all = all;
     this.#phase = phase;
-    this.port = port;
+    this.port = listeners.map(portOf).find((port) => port !== 0) ?? 0;
     this.adminPort = adminPort;
     this.logs = all.logs;
     this.exited = new Promise((resolve) => {
@@ -201,11 +204,15 @@ function tellConfig(log: Logger, { configFile }: Settings, notes: readonly strin
 function tellStart(
   { registry, logs: { log } }: Ending,
   settings: Settings,
-  { ports, threadCount }: { readonly ports: Ports; readonly threadCount: number },
+  {
+    addresses: { listeners, adminPort },
+    threadCount,
+  }: { readonly addresses: Addresses; readonly threadCount: number },
 ): void {
-  const { port, adminPort } = ports;
-  const url = urlOf(settings.tls === undefined ? 'http' : 'https', settings.host, port);
-  const adminUrl = urlOf('http', settings.admin.host, adminPort);
+  const urls = listeners.map(({ address, tls }) => urlOfListener(address, tls !== undefined));
+  const [url] = urls;
+  const { host } = settings.admin;
+  const adminUrl = urlOfListener({ kind: 'tcp', host, port: adminPort }, false);
   // There is a pool default even where nobody wrote or uses it.
   const pools = registry
     .pools()
@@ -216,9 +223,10 @@ function tellStart(
         hasRoute(settings, name) ||
         registry.defaultPool.backends().length > 0,
     );
-  log.info('listening', `listening on ${url}, admin API on ${adminUrl}`, {
+  log.info('listening', `listening on ${urls.join(', ')}, admin API on ${adminUrl}`, {
     url,
-    port,
+    port: listeners.map(portOf).find((port) => port !== 0) ?? 0,
+    ...(urls.length > 1 && { listeners: urls }),
     admin_port: adminPort,
     backends: registry.backends().length,
     ...(pools.includes(DEFAULT_POOL) && { strategy: registry.defaultPool.strategy }),
@@ -236,9 +244,6 @@ function tellStart(
   tellOverrides(registry, log);
 }
 
-/** Where it is reached on this machine: who listens on all addresses is there as localhost. */
-function urlOf(scheme: string, host: string | undefined, port: number): string {
-  const isEverywhere = host === undefined || host === '0.0.0.0' || host === '::';
-  const name = isEverywhere ? 'localhost' : host.includes(':') ? `[${host}]` : host;
-  return `${scheme}://${name}:${port}`;
+function portOf({ address }: ListenerSnapshot): number {
+  return address.kind === 'tcp' ? address.port : 0;
 }

@@ -7,11 +7,12 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settings.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
 import { HealthHandover } from './health-handover.ts';
 import { type Changes, fitChanges, isKept, makeChange } from './kept-changes.ts';
+import { ListenerIds } from './listener-ids.ts';
 import { changesOf, NO_OPERATOR_STATE, type OperatorState } from './operator-state.ts';
 import { isChosen, type Override, type OverrideChoice, withoutOverrides } from './overrides.ts';
 import type { Plan } from './plan.ts';
@@ -45,6 +46,7 @@ export class Registry implements PoolHost {
   /** By name, in the order of the config. */
   #pools: ReadonlyMap<string, PoolRegistry> = new Map();
   #nextPoolId = 0;
+  readonly #listenerIds = new ListenerIds();
 
   constructor(options: RegistryOptions) {
     this.#now = options.now ?? Date.now;
@@ -118,8 +120,14 @@ export class Registry implements PoolHost {
       instanceName: this.instanceName,
       generation: this.#generation,
       settings: this.#settings,
+      listeners: this.listenersOf(this.#settings),
       pools: this.pools().map((pool) => pool.snapshot()),
     });
+  }
+
+  /** As they would be with these settings. */
+  listenersOf({ listeners }: Settings): ListenerSnapshot[] {
+    return this.#listenerIds.snapshotsOf(listeners);
   }
 
   /** What operators have set otherwise than the config. */
@@ -202,6 +210,7 @@ export class Registry implements PoolHost {
   }
 
   #rebuild(): void {
+    this.#listenerIds.keepOnly(this.#settings.listeners);
     this.#pools = new Map(
       this.#settings.pools.map((settings) => [settings.name, this.#rebuilt(settings)]),
     );

@@ -112,13 +112,10 @@ export function restartKeys(running: Settings, wanted: Settings): string[] {
   const compare = (key: string, read: (settings: Settings) => unknown): void => {
     if (read(running) !== read(wanted)) keys.push(key);
   };
-  compare('host', ({ host }) => host);
-  compare('port', ({ port }) => port);
   compare('admin.host', ({ admin }) => admin.host);
   compare('admin_port', ({ admin }) => admin.port);
   compare('admin.token', ({ admin }) => admin.token);
   compare('threads', ({ threads }) => threads);
-  compare('ssl.enabled', ({ tls }) => tls !== undefined);
   compare('access_log', accessLogTarget);
   compare('state_file', ({ stateFile }) => stateFile);
   return keys;

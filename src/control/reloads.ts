@@ -1,5 +1,6 @@
 /** Reads the config again when asked to, counts how that went, and tells of it. */
 import { changedPaths } from '../config/effective.ts';
+import type { LoadResult } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadCounts } from './collect-metrics.ts';
@@ -19,6 +20,8 @@ export interface ReloadsOptions {
   readonly registry: Registry;
   readonly operator: Operator;
   readonly logs: Logs;
+  /** Opens what it listens on beyond what is open. @throws ConfigRefused; then nothing has changed. */
+  readonly openListeners: (loaded: Extract<LoadResult, { ok: true }>) => Promise<void>;
   /** What the start has told of the config. */
   readonly notes: readonly string[];
 }
@@ -29,14 +32,16 @@ export class Reloads {
   readonly #registry: Registry;
   readonly #operator: Operator;
   readonly #logs: Logs;
+  readonly #openListeners: ReloadsOptions['openListeners'];
   /** Those of the config in force: they have been told. */
   #notes: readonly string[];
 
-  constructor({ context, registry, operator, logs, notes }: ReloadsOptions) {
+  constructor({ context, registry, operator, logs, openListeners, notes }: ReloadsOptions) {
     this.#context = context;
     this.#registry = registry;
     this.#operator = operator;
     this.#logs = logs;
+    this.#openListeners = openListeners;
     this.#notes = notes;
   }
 
@@ -52,6 +57,7 @@ export class Reloads {
       const hasChanged = await this.#operator.reload(async () => {
         before = context.effectiveConfig().config;
         const loaded = await loadForReload(context, registry.settings);
+        await this.#openListeners(loaded);
         notes = loaded.notes;
         return loaded.settings;
       }, precondition);

@@ -1,6 +1,7 @@
 /** Why the proxy could not start, and what the process says with its exit code. */
+import { bracketed, nameOfListener } from '../config/listener-name.ts';
 import type { Settings } from '../config/settings.ts';
-import { ListenError } from './data-threads.ts';
+import { ListenError } from './listening.ts';
 import { type Logs, openLogs } from './logs.ts';
 
 const EXIT_FAILED = 1;
@@ -30,28 +31,32 @@ export function openAllLogs(settings: Settings, logFile: string | undefined): Lo
   }
 }
 
-/** What can't be listened on ends the start; the exit code tells an address in use from the rest. */
-export function listenFailed(
-  error: unknown,
-  what: string,
-  flag: string,
-  host: string | undefined,
-  port: number,
-): StartFailed {
-  const code = codeOf(error);
-  const address = `${host === undefined ? '*' : host.includes(':') ? `[${host}]` : host}:${port}`;
-  if (code === 'EADDRINUSE') {
-    return new StartFailed(
-      `${what} can't listen on ${address}: the address is in use (${flag} PORT takes another one)`,
-      EXIT_ADDRESS_IN_USE,
-      error,
-    );
+/** The admin API can't be listened on: that ends the start. */
+export function adminFailed(error: unknown, { host, port }: Settings['admin']): StartFailed {
+  const address = `${bracketed(host)}:${port}`;
+  return listenFailed(error, `the admin API can't listen on ${address}`, '--admin-port');
+}
+
+/** Nor one of the listeners. */
+export function listenerFailed(error: unknown, { listeners }: Settings): StartFailed {
+  if (!(error instanceof ListenError))
+    return listenFailed(error, "the proxy can't listen", '--port');
+  const { name } = error.listener;
+  const path = listeners.find(({ address }) => nameOfListener(address) === name)?.path ?? 'port';
+  const what = `the proxy can't listen on ${name}`;
+  return path === 'port'
+    ? listenFailed(error, what, '--port')
+    : listenFailed(error, `${what} (${path})`);
+}
+
+/** The exit code tells an address in use from the rest. */
+function listenFailed(error: unknown, what: string, flag?: string): StartFailed {
+  if (codeOf(error) === 'EADDRINUSE') {
+    const hint = flag === undefined ? '' : ` (${flag} PORT takes another one)`;
+    const message = `${what}: the address is in use${hint}`;
+    return new StartFailed(message, EXIT_ADDRESS_IN_USE, error);
   }
-  return new StartFailed(
-    `${what} can't listen on ${address}: ${messageOf(error)}`,
-    EXIT_FAILED,
-    error,
-  );
+  return new StartFailed(`${what}: ${messageOf(error)}`, EXIT_FAILED, error);
 }
 
 function codeOf(error: unknown): string | undefined {

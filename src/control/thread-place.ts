@@ -88,7 +88,7 @@ export class ThreadPlace {
 
   /** The port of a replacement was taken in the moment that it was free. */
   listenLater(): void {
-    this.#later(() => this.post({ kind: 'listen' }));
+    this.#later(() => this.#listen());
   }
 
   terminate(reason: Error): void {
@@ -125,7 +125,12 @@ export class ThreadPlace {
       });
       this.#replace();
     });
-    if (this.#hasListened) this.post({ kind: 'listen' });
+    if (this.#hasListened) this.#listen();
+  }
+
+  #listen(): void {
+    const { listeners } = this.#options.init().snapshot;
+    this.post({ kind: 'listen', sequence: 0, listeners });
   }
 
   #later(action: () => void): void {

@@ -1,15 +1,15 @@
 /**
- * One data plane: a listener, the backends' live state, and what happens at each tick. It runs in a worker thread, or in the caller's
+ * One data plane: its listeners, the backends' live state, and what happens at each tick. It runs in a worker thread, or in the caller's
  * own thread; all it knows of the rest of the process are the messages of snapshot/messages.ts.
  */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
-import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
+import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import { Backend } from './backend/backend.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Relief } from './descriptors.ts';
-import { Listener } from './listen/listener.ts';
+import { Listeners } from './listen/listeners.ts';
 import { NameWatch } from './name-watch.ts';
 import { Pool } from './pool/pool.ts';
 import { setEligible } from './pool/pool-view.ts';
@@ -30,9 +30,7 @@ export function createDataPlane(init: DataThreadInit, post: PostToControl): Data
 class Plane implements DataPlane, Relief {
   readonly #context: DataContext;
   readonly #viewParts: ViewParts;
-  readonly #reusePort: boolean;
-  #ticketKeys: Uint8Array;
-  #listener: Listener | null = null;
+  readonly #listeners: Listeners;
   /** Backends that have left the snapshot: with connections in use, or lately; who waited for them may have one yet. */
   readonly #removed = new Map<number, Backend>();
   readonly #loopDelay: LoopDelay;
@@ -65,8 +63,7 @@ class Plane implements DataPlane, Relief {
       bornMs,
       context.counters.silentSeconds(bornMs),
     );
-    this.#reusePort = init.reusePort;
-    this.#ticketKeys = init.ticketKeys;
+    this.#listeners = new Listeners(context, init.reusePort, init.ticketKeys);
     this.#swap(init.snapshot, null);
     context.descriptors.relief = this;
     context.io.lookups.listener = new NameWatch(context);
@@ -86,11 +83,13 @@ class Plane implements DataPlane, Relief {
         this.#context.post({ kind: 'applied', sequence: message.sequence });
         break;
       case 'ticket-keys':
-        this.#ticketKeys = message.keys;
-        this.#listener?.setTicketKeys(message.keys);
+        this.#listeners.setTicketKeys(message.keys);
         break;
       case 'listen':
-        void this.#listen();
+        void this.#listen(message.sequence, message.listeners);
+        break;
+      case 'unlisten':
+        this.#listeners.close(message.ids);
         break;
       case 'drain-backend':
         this.#drainBackend(message.backendId, message.deadlineMs);
@@ -113,7 +112,7 @@ class Plane implements DataPlane, Relief {
   }
 
   makeRoomOfClients(): boolean {
-    return this.#listener?.makeRoom() === true;
+    return this.#listeners.makeRoom();
   }
 
   makeRoom(): boolean {
@@ -142,11 +141,9 @@ class Plane implements DataPlane, Relief {
     }
     const hosts = snapshot.pools.flatMap(({ backends }) => backends.map(({ host }) => host));
     context.io.lookups.keepOnly(new Set(hosts));
-    const tls = snapshot.listener.tls;
-    const previousTls = previous?.snapshot.listener.tls;
-    if (tls !== undefined && (tls.cert !== previousTls?.cert || tls.key !== previousTls?.key)) {
-      this.#listener?.setTls(tls);
-    }
+    const isMissingSome = this.#listeners.update(snapshot.listeners);
+    // The thread that had opened them for a reload has died before that was in force.
+    if (isMissingSome) void this.#listen(0, snapshot.listeners);
   }
 
   #setEligible(poolId: number, eligibility: Eligibility): void {
@@ -154,18 +151,9 @@ class Plane implements DataPlane, Relief {
     if (pool !== undefined) setEligible(pool.view, eligibility);
   }
 
-  async #listen(): Promise<void> {
-    const { post, view } = this.#context;
-    const { listener } = view.snapshot;
-    try {
-      this.#listener = new Listener(this.#context, listener.tls, this.#ticketKeys);
-      const { host, port } = await this.#listener.listen(listener, this.#reusePort);
-      post({ kind: 'listening', host, port });
-    } catch (error) {
-      this.#listener = null;
-      const failure = error as NodeJS.ErrnoException;
-      post({ kind: 'listen-failed', code: failure.code ?? 'UNKNOWN', message: failure.message });
-    }
+  async #listen(sequence: number, listeners: readonly ListenerSnapshot[]): Promise<void> {
+    const result = await this.#listeners.open(listeners);
+    this.#context.post({ kind: 'listening', sequence, ...result });
   }
 
   #drainBackend(id: number, deadlineMs: number): void {
@@ -194,20 +182,16 @@ class Plane implements DataPlane, Relief {
       this.#context.accessLog.flush();
       post({ kind: 'drained', resetConnections });
     };
-    if (this.#listener === null) {
-      done(0);
-      return;
-    }
-    const listener = this.#listener;
+    const listeners = this.#listeners;
     const nowMs = deadlines.now();
     deadline = deadlines.set(nowMs + deadlineMs, {
       onDue: () => {
         isCutting = true;
-        done(listener.destroy());
+        done(listeners.destroy());
       },
     });
     // The last connection that is cut leaves none as well.
-    listener.drain(deadlineMs, () => {
+    listeners.drain(deadlineMs, () => {
       if (!isCutting) done(0);
     });
     tunnels.drainAll(deadlineMs, nowMs);
@@ -218,7 +202,7 @@ class Plane implements DataPlane, Relief {
     this.#isStopped = true;
     this.#context.deadlines.stop();
     this.#loopDelay.stop();
-    this.#listener?.destroy();
+    this.#listeners.destroy();
     for (const backend of this.#context.view.backends.values()) backend.closeIdle();
     this.#context.accessLog.flush();
   }
@@ -234,7 +218,7 @@ class Plane implements DataPlane, Relief {
   #tick(nowMs: number): void {
     const { barrier, descriptors, io, tunnels, accessLog, view } = this.#context;
     this.#showLife();
-    this.#listener?.tick(nowMs);
+    this.#listeners.tick(nowMs);
     barrier.run('the tick of descriptors', () => descriptors.tick(nowMs));
     barrier.run('the tick of tunnels', () => tunnels.tick(nowMs));
     // A backend closes idle connections by its own clock, which has not stood still with ours.

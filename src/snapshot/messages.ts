@@ -5,7 +5,7 @@
  * Messages of one direction arrive in the order they were sent.
  */
 import type { ErrorCode } from '../errors.ts';
-import type { Eligibility, Snapshot } from './snapshot.ts';
+import type { Eligibility, ListenerSnapshot, Snapshot } from './snapshot.ts';
 
 export interface DataThreadInit {
   /** 0 … threadCount − 1: which cells of the shared counters are this thread's. A replacement takes the same index. */
@@ -52,9 +52,20 @@ export interface TicketKeysMessage {
   readonly keys: Uint8Array;
 }
 
-/** Open the listener of the current snapshot. Answered by `listening` or `listen-failed`. */
+/**
+ * Open these listeners, beside those that are open. Answered by `listening` with the same sequence. A thread that has
+ * been told so once opens by itself what a later snapshot has more.
+ */
 export interface ListenMessage {
   readonly kind: 'listen';
+  readonly sequence: number;
+  readonly listeners: readonly ListenerSnapshot[];
+}
+
+/** Close these listeners, which no snapshot has had: not all threads could open them. */
+export interface UnlistenMessage {
+  readonly kind: 'unlisten';
+  readonly ids: readonly number[];
 }
 
 /**
@@ -99,20 +110,30 @@ export type ToDataThread =
   | EligibilityMessage
   | TicketKeysMessage
   | ListenMessage
+  | UnlistenMessage
   | DrainBackendMessage
   | KeepBackendMessage
   | CutBackendMessage
   | DrainMessage
   | StopMessage;
 
+/** How opening listeners went; a sequence of 0: of those that a thread opened by itself. */
 export interface ListeningMessage {
   readonly kind: 'listening';
+  readonly sequence: number;
+  readonly opened: readonly OpenedListener[];
+  readonly failed: readonly FailedListener[];
+}
+
+export interface OpenedListener {
+  readonly id: number;
+  /** As the system says it; of a unix socket its path, and 0. */
   readonly host: string;
   readonly port: number;
 }
 
-export interface ListenFailedMessage {
-  readonly kind: 'listen-failed';
+export interface FailedListener {
+  readonly id: number;
   /** The system's code: EADDRINUSE, EACCES, EADDRNOTAVAIL, or a TLS error's code. */
   readonly code: string;
   readonly message: string;
@@ -191,7 +212,6 @@ export interface LogMessage {
 
 export type FromDataThread =
   | ListeningMessage
-  | ListenFailedMessage
   | AppliedMessage
   | DrainedMessage
   | TunnelsCutMessage

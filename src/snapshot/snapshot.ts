@@ -229,11 +229,38 @@ export interface TlsMaterial {
   readonly key: string;
 }
 
+/** Where a listener accepts clients. */
+export type ListenerAddress =
+  | {
+      readonly kind: 'tcp';
+      /** Undefined: all addresses, IPv6 and IPv4. */
+      readonly host: string | undefined;
+      readonly port: number;
+    }
+  | {
+      readonly kind: 'unix';
+      /** Absolute. */
+      readonly path: string;
+      /** Permissions of the socket file. */
+      readonly mode: number;
+    };
+
 export interface ListenerSnapshot {
-  /** Undefined: all addresses, IPv6 and IPv4. */
-  readonly host: string | undefined;
-  readonly port: number;
+  /** Stable for the life of the listener; never reused within a process. Live state is keyed by it. */
+  readonly id: number;
+  /** Its address in one word: `*:8080`, `[::1]:8080`, `unix:/run/fairlead.sock`. No two have the same. */
+  readonly name: string;
+  readonly address: ListenerAddress;
   readonly tls: TlsMaterial | undefined;
+}
+
+/** Unix sockets can't be opened by several threads side by side: one of them accepts for all. */
+export function isOpenedBy(
+  { id, address }: ListenerSnapshot,
+  threadIndex: number,
+  threadCount: number,
+): boolean {
+  return address.kind === 'tcp' || id % threadCount === threadIndex;
 }
 
 export interface Snapshot {
@@ -241,7 +268,8 @@ export interface Snapshot {
   readonly instanceName: string;
   /** Grows by one with every change that came from an operator; health flips do not count. */
   readonly generation: number;
-  readonly listener: ListenerSnapshot;
+  /** In the order of the config; at least one. */
+  readonly listeners: readonly ListenerSnapshot[];
   /** At least one: the first is the pool `default`. */
   readonly pools: readonly PoolSnapshot[];
   /** In the order of the config. A request that none of them is for is answered 404. */

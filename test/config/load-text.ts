@@ -2,7 +2,7 @@
 import type { NamedValue } from '../../src/config/layer.ts';
 import { type LoadResult, validateConfigText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
-import type { PoolSettings, Settings } from '../../src/config/settings.ts';
+import type { ListenerSettings, PoolSettings, Settings } from '../../src/config/settings.ts';
 
 export interface Around {
   readonly name?: string;
@@ -30,11 +30,24 @@ export function problemsOf(text: string, around: Around = {}): string[] {
 
 export type FlatSettings = Omit<Settings, 'timeouts'> &
   Omit<PoolSettings, 'name' | 'timeouts'> & {
+    /** Of the first listener. */
+    readonly host: string | undefined;
+    readonly port: number | undefined;
+    readonly tls: ListenerSettings['tls'];
     readonly timeouts: Settings['timeouts'] & PoolSettings['timeouts'];
   };
 
 /** Settings of the short form: those of the process, and of the pool `default`. */
 export function flat(settings: Settings): FlatSettings {
   const [pool] = settings.pools;
-  return { ...pool, ...settings, timeouts: { ...pool.timeouts, ...settings.timeouts } };
+  const [{ address, tls }] = settings.listeners;
+  const { host, port } = address.kind === 'tcp' ? address : { host: undefined, port: undefined };
+  return {
+    ...pool,
+    ...settings,
+    host,
+    port,
+    tls,
+    timeouts: { ...pool.timeouts, ...settings.timeouts },
+  };
 }

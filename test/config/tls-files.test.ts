@@ -54,7 +54,7 @@ test('a pair that fits is read, from beside the config file', () => {
 
 test('what is off is not read', () => {
   const result = load({ enabled: false, cert_file: 'none.crt', key_file: 'none.key' });
-  expect(result).toMatchObject({ ok: true, settings: { tls: undefined } });
+  expect(result).toMatchObject({ ok: true, settings: { listeners: [{ tls: undefined }] } });
 });
 
 test.each([

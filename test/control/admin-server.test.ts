@@ -262,11 +262,11 @@ describe('the admin API', () => {
       strategy: 'least-connections',
       backends: [{ id: 0, weight: 2 }, { id: 1 }],
     });
-    proxy.next = loaded({ ...the, port: 4, admin: { ...the.admin, host: '::1' } });
+    proxy.next = loaded({ ...the, threads: 4, admin: { ...the.admin, host: '::1' } });
     expect((await call('POST', '/reload')).json).toMatchObject({
       status: 409,
       code: 'ERR_RESTART_NEEDED',
-      keys: ['port', 'admin.host'],
+      keys: ['admin.host', 'threads'],
     });
     proxy.next = {
       ok: false,

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { DataThreads, ListenError } from '../../src/control/data-threads.ts';
+import { DataThreads } from '../../src/control/data-threads.ts';
+import { ListenError } from '../../src/control/listening.ts';
 import { planThreads } from '../../src/control/plan-threads.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { readBackendCounters } from '../../src/snapshot/counters.ts';
 import type { ConnectFailedMessage } from '../../src/snapshot/messages.ts';
+import type { ListenerSnapshot } from '../../src/snapshot/snapshot.ts';
 import { afterTest } from '../support/after-test.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { backend, recordLog, STUB_WORKER, settings } from './fixtures.ts';
@@ -34,6 +36,10 @@ function setUp({ count = 1, host = '127.0.0.1', port = 0 } = {}) {
     threadCount: threads.threadCount,
   });
   return { threads, registry, log, failed, accessed };
+}
+
+function portOf([listener]: readonly ListenerSnapshot[]): number {
+  return listener?.address.kind === 'tcp' ? listener.address.port : 0;
 }
 
 /** Says one line to the stub and answers its reply; an empty text when it died over it. */
@@ -69,14 +75,14 @@ describe('data threads', () => {
     await threads.start(registry.snapshot());
     registry.defaultPool.planUpdate(0, { weight: 2 }).commit();
     threads.apply(registry.snapshot());
-    const { port } = await threads.listen();
+    const port = portOf(await threads.listen());
     expect(JSON.parse(await say(port, 'hello'))).toMatchObject({ thread: 0, generation: 2 });
   });
 
   it('pass on what they report', async () => {
     const { threads, registry, failed, accessed } = setUp();
     await threads.start(registry.snapshot());
-    const { port } = await threads.listen();
+    const port = portOf(await threads.listen());
     await say(port, 'fail 0');
     await say(port, 'log');
     expect(failed).toEqual([
@@ -88,7 +94,7 @@ describe('data threads', () => {
   it('are replaced when they die, listen on the same port, and know what the dead one knew', async () => {
     const { threads, registry, log } = setUp();
     await threads.start(registry.snapshot());
-    const { port } = await threads.listen();
+    const port = portOf(await threads.listen());
     registry.defaultPool.live.setHealth(0, 'healthy', 'ok');
     threads.setEligible(0, registry.defaultPool.eligibility());
     for (const [turn, word] of ['die', 'throw'].entries()) {
@@ -105,7 +111,7 @@ describe('data threads', () => {
   it('give back what a dead one held, of removed backends too', async () => {
     const { threads, registry } = setUp();
     await threads.start(registry.snapshot());
-    const { port } = await threads.listen();
+    const port = portOf(await threads.listen());
     const counters = registry.backend(0)?.counters as SharedArrayBuffer;
     await say(port, 'take');
     registry.defaultPool.planRemove(0).commit();
@@ -145,7 +151,7 @@ describe('data threads', () => {
   it('drain, and say how many connections had to be cut off', async () => {
     const { threads, registry } = setUp();
     await threads.start(registry.snapshot());
-    const { port } = await threads.listen();
+    const port = portOf(await threads.listen());
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => {});
     socket.write('hello\n');

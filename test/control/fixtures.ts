@@ -4,6 +4,7 @@ import {
   type BackendAddress,
   type BackendSettings,
   DEFAULT_POOL,
+  type ListenerSettings,
   type PoolSettings,
   type Settings,
 } from '../../src/config/settings.ts';
@@ -23,8 +24,11 @@ export function backend(url: string, weight = 1): BackendSettings {
 }
 
 /** As the short form has them: those of the process, and of the pool `default`. */
-export type FlatSettings = Omit<Settings, 'pools' | 'timeouts'> &
+export type FlatSettings = Omit<Settings, 'pools' | 'timeouts' | 'listeners'> &
   Omit<PoolSettings, 'name' | 'timeouts'> & {
+    readonly host: string | undefined;
+    readonly port: number;
+    readonly tls: ListenerSettings['tls'];
     readonly timeouts: Settings['timeouts'] & PoolSettings['timeouts'];
   };
 
@@ -33,8 +37,9 @@ export function settings(
   changes: Partial<FlatSettings> = {},
   others: readonly PoolSettings[] = [],
 ): Settings {
-  const flat = flatSettings(changes);
-  return { ...flat, pools: [poolOf(flat), ...others] };
+  const { host, port, tls, ...flat } = flatSettings(changes);
+  const listener: ListenerSettings = { path: 'port', address: { kind: 'tcp', host, port }, tls };
+  return { ...flat, listeners: [listener], pools: [poolOf(flat), ...others] };
 }
 
 /** Of a pool beside `default`. */
@@ -42,7 +47,7 @@ export function poolSettings(name: string, changes: Partial<FlatSettings> = {}):
   return { ...poolOf(flatSettings(changes)), name };
 }
 
-function poolOf(flat: FlatSettings): PoolSettings {
+function poolOf(flat: Pick<FlatSettings, (typeof POOL_KEYS)[number]>): PoolSettings {
   return { name: DEFAULT_POOL, ...pick(flat, POOL_KEYS) };
 }
 

@@ -7,6 +7,7 @@ import net from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 
 let { snapshot } = workerData;
+let sequence = 0;
 const sockets = new Set();
 const post = (message) => parentPort.postMessage(message);
 const told = (message) =>
@@ -18,7 +19,7 @@ const told = (message) =>
     fields: {},
   });
 
-if (snapshot.listener.host === 'die-at-start') process.exit(7);
+if (snapshot.listeners[0].address.host === 'die-at-start') process.exit(7);
 
 const server = net.createServer((socket) => {
   sockets.add(socket);
@@ -60,17 +61,21 @@ const server = net.createServer((socket) => {
     );
   });
 });
-server.on('error', (error) =>
-  post({ kind: 'listen-failed', code: error.code, message: error.message }),
+server.on('error', ({ code, message }) =>
+  post({ kind: 'listening', sequence, opened: [], failed: [{ id: 0, code, message }] }),
 );
 
 parentPort.on('message', (message) => {
   switch (message.kind) {
-    case 'listen':
-      server.listen({ host: snapshot.listener.host, port: snapshot.listener.port }, () =>
-        post({ kind: 'listening', host: server.address().address, port: server.address().port }),
-      );
+    case 'listen': {
+      ({ sequence } = message);
+      const [{ id, address }] = message.listeners;
+      server.listen({ host: address.host, port: address.port }, () => {
+        const { address: host, port } = server.address();
+        post({ kind: 'listening', sequence, opened: [{ id, host, port }], failed: [] });
+      });
       break;
+    }
     case 'snapshot':
       ({ snapshot } = message);
       post({ kind: 'applied', sequence: message.sequence });

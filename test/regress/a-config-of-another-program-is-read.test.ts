@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadSettings } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
+import type { Settings } from '../../src/config/settings.ts';
 import { afterTest } from '../support/after-test.ts';
 import { runFairlead, startFairlead } from '../support/fairlead.ts';
 
@@ -28,8 +29,12 @@ async function load(text: string, backends: readonly string[] = [], config?: fal
     cwd,
   });
   return result.ok
-    ? { port: result.settings.port, notes: result.notes }
+    ? { port: portOf(result.settings), notes: result.notes }
     : { problems: result.problems.map(formatProblem) };
+}
+
+function portOf({ listeners: [{ address }] }: Settings): number | undefined {
+  return address.kind === 'tcp' ? address.port : undefined;
 }
 
 const FOREIGN =

@@ -53,6 +53,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   #input: PendingInput | null = null;
   #isProcessing = false;
   hasServed = false;
+  isLeaving = false;
   #lingering: Lingering | null = null;
   #readerWatch: ReaderWatch | null = null;
 
@@ -104,7 +105,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
     }
     this.hasServed = true;
     this.deadlineMs = this.#context.nowMs + this.#context.view.snapshot.timeouts.keepAliveMs;
-    if (this.#context.isDraining) this.beginDrain();
+    if (this.isLeaving) this.beginDrain();
     if (!this.#isProcessing) this.#goOn();
   }
 
@@ -165,6 +166,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
 
   /** Whether it is idle, and closes soon. One in an exchange, or in the middle of a head, closes with its answer. */
   beginDrain(idleMs: number = DRAIN_IDLE_MS): boolean {
+    this.isLeaving = true;
     if (this.idleSinceMs === NEVER) return false;
     this.deadlineMs = Math.min(this.deadlineMs, this.#context.nowMs + idleMs);
     return true;
@@ -354,9 +356,8 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   #refuse(code: ErrorCode, detail: string, buffer: Buffer, base: number, end: number): void {
     const { peerAddress } = this.#peer.under(this.#context.view);
     this.#parser?.lieIn(buffer, base);
-    this.#stream.writeText(
-      refusal(this.#context, code, detail, peerAddress, this.#parser, end - base),
-    );
+    const answer = refusal(this.#context, code, detail, peerAddress, this.#parser, end - base);
+    this.#stream.writeText(answer);
     this.#linger();
   }
 
@@ -383,7 +384,6 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   }
 
   #destroy(): void {
-    if (this.#state === IS_CLOSED) return;
     this.#stream.destroy();
     this.#close();
   }

@@ -27,6 +27,8 @@ import type { RequestFacts } from '../wire/request.ts';
 /** The connection, as its responder sees it. */
 export interface ResponderOwner extends Victim {
   readonly isTls: boolean;
+  /** It ends with the exchange that is under way. */
+  readonly isLeaving: boolean;
   deadlineMs: number;
   pause(): void;
   resume(): void;
@@ -136,7 +138,7 @@ export class Http1Responder implements Responder, TunnelClient {
 
   /** None where the version says it already. Where the next request begins is not known before the body of this one has ended. */
   #connectionLine(mustClose: boolean): string {
-    this.#closes = mustClose || !this.#mayPersist || this.#context.isDraining;
+    this.#closes = mustClose || !this.#mayPersist || this.#owner.isLeaving;
     if (this.#closes) return CLOSE;
     return this.#isVersion10 ? KEEP_ALIVE : '';
   }

@@ -1,6 +1,7 @@
-/** Accepts clients: opens the port, settles limits, hands each connection to a `ClientConnection`. */
+/** One listener in this thread: opens its address, and hands each connection to a `ClientConnection`. */
 import net from 'node:net';
-import type { ListenerSnapshot, TlsMaterial } from '../../snapshot/snapshot.ts';
+import type { OpenedListener } from '../../snapshot/messages.ts';
+import type { ListenerSnapshot } from '../../snapshot/snapshot.ts';
 import { guarded, letGo } from '../barrier.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
@@ -8,9 +9,8 @@ import { SocketStream } from '../stream/socket-stream.ts';
 import { descriptorOf, isKnownHandle, peerAddress, type TcpHandle } from '../stream/tcp-handles.ts';
 import { TcpStream } from '../stream/tcp-stream.ts';
 import { ClientConnection } from './client-connection.ts';
-import { drainTurns } from './drain-turns.ts';
-import { IdleClients, type MayBeIdle } from './idle-clients.ts';
-import { Places } from './places.ts';
+import type { MayBeIdle } from './idle-clients.ts';
+import type { Places } from './places.ts';
 import { type Secure, TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
 
 const BACKLOG = 4096;
@@ -26,27 +26,38 @@ interface ServerHandle {
   onconnection?: (error: number, handle: unknown) => void;
 }
 
+/** What all listeners of a thread share: see listeners.ts. */
+export interface ListenerHost {
+  readonly context: DataContext;
+  readonly places: Places;
+  /** A connection is gone. */
+  onForgotten(): void;
+}
+
 export class Listener implements TlsAcceptorUser {
+  readonly id: number;
+  readonly #host: ListenerHost;
   readonly #context: DataContext;
+  readonly #places: Places;
   readonly #server: net.Server;
-  readonly #tls: TlsAcceptor | null;
+  #spec: ListenerSnapshot;
+  #tls: TlsAcceptor | null;
+  #ticketKeys: Uint8Array;
   /** With the client that each counts for: see `Places`. Null: its TLS carrier counts, and may outlive it. */
   readonly #connections = new Map<ClientConnection, string | null>();
-  readonly #idle = new IdleClients(() => this.#clients());
-  readonly #places: Places;
   /** What makes a socket of an accepted handle; null: every connection comes as a socket. */
   #makeSocket: ((handle: TcpHandle) => void) | null = null;
-  #onEmpty: (() => void) | null = null;
+  #isClosed = false;
 
-  constructor(context: DataContext, material: TlsMaterial | undefined, ticketKeys: Uint8Array) {
-    this.#context = context;
-    context.heldMemory.watch(() => this.#connections.keys());
-    this.#places = new Places(context, this.#idle);
-    this.#tls =
-      material === undefined ? null : new TlsAcceptor(material, ticketKeys, context.io, this);
-    // Who leaves within the TLS handshake has left: half-open only from its end on.
-    const allowHalfOpen = this.#tls === null;
-    this.#server = net.createServer({ allowHalfOpen, noDelay: true }, (socket) =>
+  constructor(host: ListenerHost, spec: ListenerSnapshot, ticketKeys: Uint8Array) {
+    this.id = spec.id;
+    this.#host = host;
+    this.#context = host.context;
+    this.#places = host.places;
+    this.#spec = spec;
+    this.#ticketKeys = ticketKeys;
+    this.#tls = this.#makeTls();
+    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
       this.#guard(
         () => this.#acceptSocket(socket),
         () => socket.destroy(),
@@ -54,36 +65,59 @@ export class Listener implements TlsAcceptorUser {
     );
   }
 
+  #makeTls(): TlsAcceptor | null {
+    const { tls } = this.#spec;
+    return tls === undefined
+      ? null
+      : new TlsAcceptor(tls, this.#ticketKeys, this.#context.io, this);
+  }
+
   /** @throws what the system says, EADDRINUSE above all. */
-  listen(
-    listener: ListenerSnapshot,
-    reusePort: boolean,
-  ): Promise<{ readonly host: string; readonly port: number }> {
+  listen(reusePort: boolean): Promise<OpenedListener> {
+    const { id, address: where } = this.#spec;
     const options: ListenOptions = {
-      port: listener.port,
       backlog: BACKLOG,
-      ...(listener.host === undefined ? {} : { host: listener.host }),
-      ...(reusePort ? { reusePort } : {}),
+      ...(where.kind === 'unix'
+        ? { path: where.path }
+        : {
+            port: where.port,
+            ...(where.host === undefined ? {} : { host: where.host }),
+            ...(reusePort ? { reusePort } : {}),
+          }),
     };
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(options, () => {
         this.#server.removeListener('error', reject);
+        // Closed before it was open, as its host was looked up.
+        if (this.#isClosed) this.#server.close();
         this.#acceptHandles();
         this.#server.on('error', (error: NodeJS.ErrnoException) =>
           this.#places.acceptFailed(error.code ?? error.message),
         );
-        const { address, port } = this.#server.address() as net.AddressInfo;
-        resolve({ host: address, port });
+        const bound = this.#server.address() as net.AddressInfo | string;
+        if (typeof bound === 'string') resolve({ id, host: bound, port: 0 });
+        else resolve({ id, host: bound.address, port: bound.port });
       });
     });
   }
 
-  setTls(material: TlsMaterial): void {
-    this.#tls?.setMaterial(material);
+  /** What is said of it now. Whoever is connected stays connected. */
+  update(spec: ListenerSnapshot): void {
+    const { tls: before } = this.#spec;
+    const { tls } = spec;
+    this.#spec = spec;
+    if (tls?.cert === before?.cert && tls?.key === before?.key) return;
+    if (tls !== undefined && this.#tls !== null) {
+      this.#tls.setMaterial(tls);
+    } else {
+      this.#tls?.destroy();
+      this.#tls = this.#makeTls();
+    }
   }
 
   setTicketKeys(keys: Uint8Array): void {
+    this.#ticketKeys = keys;
     this.#tls?.setTicketKeys(keys);
   }
 
@@ -93,43 +127,36 @@ export class Listener implements TlsAcceptorUser {
       if (connection.deadlineMs <= nowMs) guarded(connection, () => connection.onDeadline());
       if (connection.isPaused) guarded(connection, () => connection.look(nowMs));
     }
-    this.#context.barrier.run('the tick of places', () => this.#places.tick(nowMs));
-    this.#context.barrier.run('the weighing of memory', () => this.#context.heldMemory.weigh());
   }
 
-  /** Makes room for something else that needs a descriptor. @returns whether a client was idle */
-  makeRoom(): boolean {
-    return this.#places.closeIdle('descriptors');
-  }
-
-  *#clients(): Generator<MayBeIdle> {
+  /** All that may make room. */
+  *clients(): Generator<MayBeIdle> {
     if (this.#tls !== null) yield* this.#tls.arriving;
     yield* this.#connections.keys();
   }
 
-  /**
-   * Accepts nobody any more; idle connections are closed one after the other in the first half of the time; calls back
-   * once the last connection is gone.
-   */
-  drain(durationMs: number, onEmpty: () => void): void {
+  connections(): IterableIterator<ClientConnection> {
+    return this.#connections.keys();
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Nobody is connected, nor on the way. */
+  get isEmpty(): boolean {
+    return this.#connections.size === 0 && this.#tls?.isEmpty !== false;
+  }
+
+  /** Accepts nobody any more. */
+  close(): void {
+    this.#isClosed = true;
     this.#server.close();
-    if (this.#connections.size === 0) {
-      onEmpty();
-      return;
-    }
-    this.#onEmpty = onEmpty;
-    const { firstMs, stepMs } = drainTurns(durationMs, this.#connections.size);
-    let turnMs = firstMs;
-    for (const connection of this.#connections.keys()) {
-      guarded(connection, () => {
-        if (connection.beginDrain(turnMs)) turnMs += stepMs;
-      });
-    }
   }
 
   /** Cuts every connection. @returns how many clients have lost something by it. */
   destroy(): number {
-    this.#server.close();
+    this.close();
     let cut = 0;
     for (const connection of this.#connections.keys()) {
       guarded(connection, () => {
@@ -161,6 +188,8 @@ export class Listener implements TlsAcceptorUser {
     } else if (tls === null) {
       this.#accept((user) => new SocketStream(socket, user, false), client, false);
     } else {
+      // Who leaves within the TLS handshake has left: half-open only from its end on.
+      socket.allowHalfOpen = false;
       this.#orRelease(client, () => tls.acceptSocket(socket, client, this.#context.nowMs));
     }
   }
@@ -225,7 +254,7 @@ export class Listener implements TlsAcceptorUser {
         this.#forget(closed),
       );
       this.#connections.set(connection, client);
-      if (this.#context.isDraining) connection.beginDrain();
+      if (this.#isClosed) connection.beginDrain();
       return connection;
     } catch (error) {
       if (connection !== null) this.#forget(connection);
@@ -239,11 +268,7 @@ export class Listener implements TlsAcceptorUser {
     if (client === undefined) return;
     this.#connections.delete(connection);
     if (client !== null) this.#places.release(client);
-    if (this.#connections.size === 0 && this.#onEmpty !== null) {
-      const onEmpty = this.#onEmpty;
-      this.#onEmpty = null;
-      onEmpty();
-    }
+    this.#host.onForgotten();
   }
 
   // ── What becomes of those that were accepted for TLS ────────────────────────────────────────────────────────────

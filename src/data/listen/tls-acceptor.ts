@@ -87,6 +87,11 @@ export class TlsAcceptor {
     this.#ticketKeys = Buffer.from(ticketKeys);
   }
 
+  /** Nobody is on the way. */
+  get isEmpty(): boolean {
+    return this.arriving.size === 0 && this.#carriers.size === 0;
+  }
+
   setMaterial(material: TlsMaterial): void {
     this.#material = material;
     this.#terms = null;

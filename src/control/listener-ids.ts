@@ -1,0 +1,32 @@
+/** Which listener is which: one whose address stays is the same one, whatever else about it changes. Ids are never reused. */
+import { nameOfListener } from '../config/listener-name.ts';
+import type { ListenerSettings } from '../config/settings.ts';
+import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
+
+export class ListenerIds {
+  #known = new Map<string, number>();
+  #next = 0;
+
+  /** Those that are new get an id, and have it once they are in force. */
+  snapshotsOf(listeners: readonly ListenerSettings[]): ListenerSnapshot[] {
+    return listeners.map((listener) => {
+      const { address, tls } = listener;
+      const name = nameOfListener(address);
+      return { id: this.#idOf(name), name, address, tls: tls && { cert: tls.cert, key: tls.key } };
+    });
+  }
+
+  /** These are in force: what is not among them is gone, and another one if it comes back. */
+  keepOnly(listeners: readonly ListenerSettings[]): void {
+    const names = new Set(listeners.map(({ address }) => nameOfListener(address)));
+    for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
+  }
+
+  #idOf(name: string): number {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    const id = this.#next++;
+    this.#known.set(name, id);
+    return id;
+  }
+}

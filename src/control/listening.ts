@@ -1,0 +1,138 @@
+/** Opens listeners on all data threads, or on none of them. */
+import type { Logger } from '../observe/logger.ts';
+import type { ListeningMessage } from '../snapshot/messages.ts';
+import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
+import { probeAddress } from './probe-address.ts';
+import type { ThreadPlace } from './thread-place.ts';
+
+/** Listening failed: `code` is the system's, or `ERR_DATA_THREAD` where a thread died over it. */
+export class ListenError extends Error {
+  readonly code: string;
+  readonly listener: ListenerSnapshot;
+
+  constructor(code: string, message: string, listener: ListenerSnapshot) {
+    super(message);
+    this.name = 'ListenError';
+    this.code = code;
+    this.listener = listener;
+  }
+}
+
+/** A thread that was asked, and has not answered yet. */
+interface Waiting {
+  readonly index: number;
+  readonly listeners: readonly ListenerSnapshot[];
+  readonly resolve: () => void;
+  readonly reject: (error: ListenError) => void;
+}
+
+export class Listening {
+  readonly #places: () => readonly ThreadPlace[];
+  readonly #log: Logger;
+  readonly #waiting = new Map<number, Waiting>();
+  #sequence = 0;
+  /** Port 0 is whatever the system gave the first thread. */
+  readonly #ports = new Map<number, number>();
+
+  constructor(places: () => readonly ThreadPlace[], log: Logger) {
+    this.#places = places;
+    this.#log = log;
+  }
+
+  /** With the ports that they have got. */
+  withPorts(listeners: readonly ListenerSnapshot[]): readonly ListenerSnapshot[] {
+    return listeners.map((listener) => {
+      const { address } = listener;
+      const port = this.#ports.get(listener.id);
+      if (address.kind !== 'tcp' || address.port !== 0 || port === undefined) return listener;
+      return { ...listener, address: { ...address, port } };
+    });
+  }
+
+  /**
+   * @param besides those that are open, and may be about to be closed.
+   * @throws ListenError; then none of them is open anywhere.
+   */
+  async open(
+    listeners: readonly ListenerSnapshot[],
+    besides: readonly ListenerSnapshot[],
+  ): Promise<void> {
+    const [first, ...others] = this.#places() as [ThreadPlace, ...ThreadPlace[]];
+    try {
+      if (others.length > 0) {
+        for (const listener of listeners) await probe(listener, besides);
+      }
+      await this.#openOn(first, listeners);
+      const settled = this.withPorts(listeners);
+      await Promise.all(others.map((place) => this.#openOn(place, settled)));
+    } catch (error) {
+      this.#abandon(listeners);
+      throw error;
+    }
+  }
+
+  #abandon(listeners: readonly ListenerSnapshot[]): void {
+    const ids = listeners.map(({ id }) => id);
+    for (const place of this.#places()) place.post({ kind: 'unlisten', ids });
+    for (const id of ids) this.#ports.delete(id);
+  }
+
+  #openOn(place: ThreadPlace, listeners: readonly ListenerSnapshot[]): Promise<void> {
+    const { index } = place;
+    const sequence = ++this.#sequence;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(sequence, { index, listeners, resolve, reject });
+      if (place.isEmpty) this.died(index, `data thread ${index} does not run`);
+      else place.post({ kind: 'listen', sequence, listeners });
+    });
+  }
+
+  receive(index: number, { sequence, opened, failed }: ListeningMessage): void {
+    const waiting = this.#waiting.get(sequence);
+    this.#waiting.delete(sequence);
+    for (const { id, port } of opened) this.#ports.set(id, port);
+    const [failure] = failed;
+    if (waiting === undefined) {
+      // A replacement: somebody took an address in the moment that it was free.
+      for (const { code, message } of failed) {
+        const text = `data thread ${index} can't listen: ${message}`;
+        this.#log.error('data_thread.listen_failed', text, { thread: index, code });
+      }
+      if (failure !== undefined) this.#places()[index]?.listenLater();
+    } else if (failure === undefined) {
+      waiting.resolve();
+    } else {
+      const { id, code, message } = failure;
+      const listener = waiting.listeners.find((one) => one.id === id) as ListenerSnapshot;
+      waiting.reject(new ListenError(code, message, listener));
+    }
+  }
+
+  /** Who waits for an answer of this thread gets none. */
+  died(index: number, message: string): void {
+    for (const [sequence, waiting] of this.#waiting) {
+      if (waiting.index !== index) continue;
+      this.#waiting.delete(sequence);
+      const [listener] = waiting.listeners as [ListenerSnapshot];
+      waiting.reject(new ListenError('ERR_DATA_THREAD', message, listener));
+    }
+  }
+}
+
+/**
+ * Threads that share a port would share it with a foreign process too, without an error: so it is asked for without
+ * sharing first. Not where one of ours has it.
+ */
+async function probe(
+  listener: ListenerSnapshot,
+  besides: readonly ListenerSnapshot[],
+): Promise<void> {
+  const { address } = listener;
+  if (address.kind !== 'tcp') return;
+  const { host, port } = address;
+  const isOurs = besides.some(({ address: open }) => open.kind === 'tcp' && open.port === port);
+  if (isOurs) return;
+  await probeAddress(host, port).catch((error: NodeJS.ErrnoException) => {
+    throw new ListenError(error.code ?? 'ERR_LISTEN', error.message, listener);
+  });
+}

@@ -1,0 +1,170 @@
+/** All listeners of a thread, and what they share: the places of clients, and who of these makes room or leaves. */
+import type { FailedListener, ListeningMessage, OpenedListener } from '../../snapshot/messages.ts';
+import { isOpenedBy, type ListenerSnapshot } from '../../snapshot/snapshot.ts';
+import { guarded } from '../barrier.ts';
+import type { DataContext } from '../relay/context.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { drainTurns } from './drain-turns.ts';
+import { IdleClients, type MayBeIdle } from './idle-clients.ts';
+import { Listener, type ListenerHost } from './listener.ts';
+import { Places } from './places.ts';
+
+export class Listeners implements ListenerHost {
+  readonly context: DataContext;
+  readonly places: Places;
+  readonly #reusePort: boolean;
+  #ticketKeys: Uint8Array;
+  readonly #open = new Map<number, Listener>();
+  /** They accept nobody any more, and have clients yet. */
+  readonly #leaving = new Set<Listener>();
+  /** It has been told to listen: what a snapshot has more is opened without being asked for. */
+  #hasBegun = false;
+  #onEmpty: (() => void) | null = null;
+
+  constructor(context: DataContext, reusePort: boolean, ticketKeys: Uint8Array) {
+    this.context = context;
+    this.#reusePort = reusePort;
+    this.#ticketKeys = ticketKeys;
+    this.places = new Places(context, new IdleClients(() => this.#clients()));
+    context.heldMemory.watch(() => this.#connections());
+  }
+
+  /** Opens those of them that are not open, and are for this thread to open. */
+  async open(
+    listeners: readonly ListenerSnapshot[],
+  ): Promise<Pick<ListeningMessage, 'opened' | 'failed'>> {
+    this.#hasBegun = true;
+    const opened: OpenedListener[] = [];
+    const failed: FailedListener[] = [];
+    for (const spec of this.#missing(listeners)) {
+      try {
+        opened.push(await this.#openOne(spec));
+      } catch (error) {
+        const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException;
+        failed.push({ id: spec.id, code, message });
+      }
+    }
+    return { opened, failed };
+  }
+
+  #missing(listeners: readonly ListenerSnapshot[]): ListenerSnapshot[] {
+    const { threadIndex, threadCount } = this.context;
+    return listeners.filter(
+      (spec) => !this.#open.has(spec.id) && isOpenedBy(spec, threadIndex, threadCount),
+    );
+  }
+
+  async #openOne(spec: ListenerSnapshot): Promise<OpenedListener> {
+    const listener = new Listener(this, spec, this.#ticketKeys);
+    this.#open.set(spec.id, listener);
+    try {
+      return await listener.listen(this.#reusePort);
+    } catch (error) {
+      this.#open.delete(spec.id);
+      throw error;
+    }
+  }
+
+  /**
+   * What a snapshot has no more is closed, and what is said of the others holds from now on.
+   * @returns whether it has some that are not open, though they should be.
+   */
+  update(listeners: readonly ListenerSnapshot[]): boolean {
+    const specs = new Map(listeners.map((spec) => [spec.id, spec]));
+    for (const [id, listener] of this.#open) {
+      const spec = specs.get(id);
+      if (spec === undefined) this.#close(listener);
+      else listener.update(spec);
+    }
+    return this.#hasBegun && this.#missing(listeners).length > 0;
+  }
+
+  close(ids: readonly number[]): void {
+    for (const id of ids) {
+      const listener = this.#open.get(id);
+      if (listener !== undefined) this.#close(listener);
+    }
+  }
+
+  /** Idle clients go; requests that are under way are answered. */
+  #close(listener: Listener): void {
+    this.#open.delete(listener.id);
+    this.#leaving.add(listener);
+    listener.close();
+    for (const connection of listener.connections()) {
+      guarded(connection, () => connection.beginDrain());
+    }
+  }
+
+  setTicketKeys(keys: Uint8Array): void {
+    this.#ticketKeys = keys;
+    for (const listener of this.#all()) listener.setTicketKeys(keys);
+  }
+
+  tick(nowMs: number): void {
+    const { barrier, heldMemory } = this.context;
+    for (const listener of this.#all()) listener.tick(nowMs);
+    for (const listener of this.#leaving) if (listener.isEmpty) this.#leaving.delete(listener);
+    barrier.run('the tick of places', () => this.places.tick(nowMs));
+    barrier.run('the weighing of memory', () => heldMemory.weigh());
+  }
+
+  /** Makes room for something else that needs a descriptor. @returns whether a client was idle */
+  makeRoom(): boolean {
+    return this.places.closeIdle('descriptors');
+  }
+
+  /**
+   * Accepts nobody any more; idle connections are closed one after the other in the first half of the time; calls back
+   * once the last connection is gone.
+   */
+  drain(durationMs: number, onEmpty: () => void): void {
+    for (const listener of this.#open.values()) listener.close();
+    const count = this.#connectionCount;
+    if (count === 0) {
+      onEmpty();
+      return;
+    }
+    this.#onEmpty = onEmpty;
+    const { firstMs, stepMs } = drainTurns(durationMs, count);
+    let turnMs = firstMs;
+    for (const connection of this.#connections()) {
+      guarded(connection, () => {
+        if (connection.beginDrain(turnMs)) turnMs += stepMs;
+      });
+    }
+  }
+
+  /** Cuts every connection. @returns how many clients have lost something by it. */
+  destroy(): number {
+    let cut = 0;
+    for (const listener of this.#all()) cut += listener.destroy();
+    return cut;
+  }
+
+  onForgotten(): void {
+    if (this.#onEmpty === null || this.#connectionCount > 0) return;
+    const onEmpty = this.#onEmpty;
+    this.#onEmpty = null;
+    onEmpty();
+  }
+
+  *#all(): Generator<Listener> {
+    yield* this.#open.values();
+    yield* this.#leaving;
+  }
+
+  *#clients(): Generator<MayBeIdle> {
+    for (const listener of this.#all()) yield* listener.clients();
+  }
+
+  *#connections(): Generator<ClientConnection> {
+    for (const listener of this.#all()) yield* listener.connections();
+  }
+
+  get #connectionCount(): number {
+    let count = 0;
+    for (const listener of this.#all()) count += listener.connectionCount;
+    return count;
+  }
+}
