@@ -24,9 +24,11 @@ const schema = jsonSchema();
 const GROUPS = [
   {
     title: 'Listening',
-    keys: ['port', 'host', 'threads', 'ssl'],
-    example: `port: 8443
-host: 0.0.0.0
+    keys: ['port', 'host', 'listeners', 'threads', 'ssl'],
+    example: `port: 8080
+listeners:
+  - { port: 8081, host: "::1" }
+  - { unix: /run/fairlead/web.sock, mode: "0660" }
 threads: 2`,
   },
   {
@@ -266,6 +268,10 @@ const TEXTS = {
   access_log: '`true`, `false`, or a path',
   state_file: 'path, or `false`',
   $schema: 'URL or path',
+  listeners: 'list of mappings',
+  'listeners[].host': 'IP address, host name, or `*`',
+  'listeners[].unix': 'path',
+  'listeners[].mode': 'octal digits, in quotes',
   routes: 'list of mappings',
   'routes[].host': 'host, or a list',
   'routes[].path': 'path',

@@ -1,11 +1,22 @@
 /** The listeners of a merged configuration. */
+import { isIPv4 } from 'node:net';
+import type { ListenerAddress } from '../snapshot/snapshot.ts';
+import type { Path } from './layer.ts';
+import { nameOfListener } from './listener-name.ts';
+import { isTooLongForSocket } from './listener-schema.ts';
 import type { MergedConfig } from './merge.ts';
+import { canonicalIPv6 } from './network-address.ts';
 import { formatPlace, type Problem } from './problem.ts';
+import type { Config } from './schema.ts';
 import type { ListenerSettings, Settings } from './settings.ts';
 import { readTlsFiles, speaksTls } from './tls-files.ts';
 
 /** Makes a path absolute, by where the value at `keys` stands. */
-export type Resolve = (text: string, keys: readonly string[]) => string;
+export type Resolve = (text: string, keys: Path) => string;
+
+const DEFAULT_MODE = 0o660;
+
+type Written = NonNullable<Config['listeners']>[number];
 
 /** Reads the certificate and the key of each. */
 export function compileListeners(
@@ -14,18 +25,97 @@ export function compileListeners(
   problems: Problem[],
   notes: string[],
 ): Settings['listeners'] {
+  const { config, isGiven } = merged;
+  const written = config.listeners ?? [];
+  const listeners: ListenerSettings[] = written.map((one, index) => {
+    const path = `listeners.${index}`;
+    return { path, address: addressOf(one, index, resolve), tls: undefined };
+  });
+  if (listeners.length === 0 || isGiven(['port'])) {
+    listeners.unshift(listenerOfPort(merged, resolve, problems, notes));
+  } else {
+    problems.push(...withoutPort(merged));
+  }
+  problems.push(...takenTwice(listeners, merged));
+  return listeners as [ListenerSettings, ...ListenerSettings[]];
+}
+
+function addressOf(one: Written, index: number, resolve: Resolve): ListenerAddress {
+  const { host, port, unix, mode = DEFAULT_MODE } = one;
+  if (unix === undefined) return { kind: 'tcp', host, port: port as number };
+  const path = resolve(unix, ['listeners', index, 'unix']);
+  return { kind: 'unix', path, mode };
+}
+
+function listenerOfPort(
+  merged: MergedConfig,
+  resolve: Resolve,
+  problems: Problem[],
+  notes: string[],
+): ListenerSettings {
   const { config, isSound } = merged;
-  if (isSound('port') && isSound('admin_port') && config.port === config.admin_port) {
+  const { host, port } = config;
+  if (isSound('port') && isSound('admin_port') && port === config.admin_port) {
     problems.push(samePort(merged));
   }
-  const { host, port } = config;
-  return [
-    {
-      path: 'port',
-      address: { kind: 'tcp', host, port },
-      tls: isSound('ssl') ? compileTls(merged, resolve, problems, notes) : undefined,
-    },
-  ];
+  return {
+    path: 'port',
+    address: { kind: 'tcp', host, port },
+    tls: isSound('ssl') ? compileTls(merged, resolve, problems, notes) : undefined,
+  };
+}
+
+/** Keys of a listener that there is none of. */
+function withoutPort({ isGiven, placeOf }: MergedConfig): Problem[] {
+  return ['host', 'ssl']
+    .filter((key) => isGiven([key]))
+    .map((key) => ({
+      ...placeOf([key], 'key'),
+      path: key,
+      message: 'is of the listener of port, and there is none beside listeners',
+      hint: 'write it into the listener',
+    }));
+}
+
+/** Each address once: what one of them overlaps could not be opened. */
+function takenTwice(listeners: readonly ListenerSettings[], merged: MergedConfig): Problem[] {
+  const { config, isSound, placeOf } = merged;
+  if (!['listeners', 'host', 'port', 'admin_port'].every(isSound)) return [];
+  const problems: Problem[] = [];
+  const report = ({ path: at }: ListenerSettings, message: string): void => {
+    const key = at === 'port' ? [at] : ['listeners', Number(at.slice(at.indexOf('.') + 1))];
+    problems.push({ ...placeOf(key), path: at, message });
+  };
+  for (const [index, one] of listeners.entries()) {
+    const { address } = one;
+    const name = nameOfListener(address);
+    const earlier = listeners.slice(0, index).find((other) => overlap(other.address, address));
+    if (earlier !== undefined) {
+      const where = `${nameOfListener(earlier.address)} of ${earlier.path}`;
+      report(one, `${name} can't be listened on beside ${where}`);
+    }
+    if (address.kind === 'unix' && isTooLongForSocket(address.path)) {
+      report(one, `the path of a socket must be shorter than ${address.path}`);
+    }
+    if (one.path !== 'port' && address.kind === 'tcp' && address.port === config.admin_port) {
+      const where = formatPlace(placeOf(['admin_port']));
+      report(one, `must differ from admin_port, which is ${config.admin_port} too (${where})`);
+    }
+  }
+  return problems;
+}
+
+function overlap(one: ListenerAddress, other: ListenerAddress): boolean {
+  if (one.kind === 'unix' || other.kind === 'unix') {
+    return one.kind === 'unix' && other.kind === 'unix' && one.path === other.path;
+  }
+  if (one.port !== other.port) return false;
+  const [host, otherHost] = [one.host ?? '::', other.host ?? '::'].map(
+    (text) => canonicalIPv6(text) ?? text.toLowerCase(),
+  ) as [string, string];
+  // All addresses of IPv6 are those of IPv4, too.
+  if (host === '::' || otherHost === '::' || host === otherHost) return true;
+  return (isIPv4(host) && otherHost === '0.0.0.0') || (isIPv4(otherHost) && host === '0.0.0.0');
 }
 
 function samePort({ config, placeOf, isGiven }: MergedConfig): Problem {

@@ -36,7 +36,7 @@ function describedTwice({ isGiven, placeOf }: MergedConfig): Problem[] {
 }
 
 function ownDescriber({ config, isSound }: MergedConfig, listeners: Settings['listeners']) {
-  if (!['host', 'port', 'admin', 'admin_port'].every(isSound)) return () => undefined;
+  if (!['host', 'port', 'listeners', 'admin', 'admin_port'].every(isSound)) return () => undefined;
   const { admin, admin_port: adminPort } = config;
   const listening = { listeners, admin: { host: admin.host, port: adminPort } };
   const machine = new OwnMachine();

@@ -1,6 +1,7 @@
 /** The configuration in force, in the words of a config file: made from `Settings`, so that it cannot say anything else. */
 import { isDeepStrictEqual } from 'node:util';
 import { formatDuration } from './duration.ts';
+import { listenersOf } from './effective-listener.ts';
 import {
   hostHeaderOf,
   longFormOf,
@@ -85,6 +86,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
   const routes = settings.routes.filter((route) => !isLeftOut(route));
   return {
     ...addressOf(settings),
+    ...listenersOf(settings),
     admin_port: admin.port,
     admin: { host: admin.host, ...(admin.token === undefined ? {} : { token: HIDDEN }) },
     threads: settings.threads,
@@ -121,11 +123,14 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
   };
 }
 
-function addressOf({ listeners: [{ address }] }: Settings) {
-  return address.kind === 'tcp' ? { port: address.port, host: address.host ?? '*' } : {};
+/** Of the listener that these keys describe, if there is one. */
+function addressOf({ listeners: [{ path, address }] }: Settings) {
+  if (path !== 'port' || address.kind !== 'tcp') return {};
+  return { port: address.port, host: address.host ?? '*' };
 }
 
-function sslOf({ listeners: [{ tls }] }: Settings) {
+function sslOf({ listeners: [{ path, tls }] }: Settings) {
+  if (path !== 'port') return {};
   if (tls === undefined) return { ssl: { enabled: false } };
   return { ssl: { enabled: true, cert_file: tls.certFile, key_file: tls.keyFile } };
 }

@@ -3,6 +3,7 @@
  * the JSON Schema for editors. What depends on more than one key is checked in compile.ts and compile-policies.ts.
  */
 import { z } from 'zod';
+import { listener } from './listener-schema.ts';
 import { policies } from './policy-schema.ts';
 import { healthCheck, poolKeys, pools, poolTimeouts } from './pool-schema.ts';
 import { route } from './route-schema.ts';
@@ -137,6 +138,9 @@ const logPath = pathNotSwitch('write true or false').refine(
   { error: 'is not the path of a file', params: { hint: 'true is standard output' } },
 );
 
+/** Each has a descriptor in every thread. */
+const MOST_LISTENERS = 100;
+
 /** They are compared with each other, and that has to end. */
 const MOST_ROUTES = 10_000;
 
@@ -147,6 +151,15 @@ export const configSchema = z.strictObject(
     host: listenHost()
       .describe('The address that clients connect to; `*`: all addresses, IPv6 and IPv4.')
       .prefault('*'),
+    listeners: z
+      .array(listener, { error: 'must be a list of listeners, such as [{ port: 8080 }]' })
+      .min(1, { error: 'must not be empty: leave it out for the one of port' })
+      .max(MOST_LISTENERS, { error: `must not have more than ${MOST_LISTENERS}` })
+      .describe(
+        'All addresses that clients connect to, where one is not enough. `port`, `host` and `ssl` describe one more, if `port` is ' +
+          'given. A reload opens and closes them; the others are not touched by it.',
+      )
+      .optional(),
     admin_port: wholeNumber(1, 65_535)
       .describe('The port of the admin API. Must differ from `port`.')
       .default(9000),

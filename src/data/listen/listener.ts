@@ -11,6 +11,7 @@ import { TcpStream } from '../stream/tcp-stream.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { MayBeIdle } from './idle-clients.ts';
 import type { Places } from './places.ts';
+import { SocketFile } from './socket-file.ts';
 import { type Secure, TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
 
 const BACKLOG = 4096;
@@ -40,6 +41,7 @@ export class Listener implements TlsAcceptorUser {
   readonly #context: DataContext;
   readonly #places: Places;
   readonly #server: net.Server;
+  #file: SocketFile | null = null;
   #spec: ListenerSnapshot;
   #tls: TlsAcceptor | null;
   #ticketKeys: Uint8Array;
@@ -73,21 +75,32 @@ export class Listener implements TlsAcceptorUser {
   }
 
   /** @throws what the system says, EADDRINUSE above all. */
-  listen(reusePort: boolean): Promise<OpenedListener> {
-    const { id, address: where } = this.#spec;
-    const options: ListenOptions = {
-      backlog: BACKLOG,
-      ...(where.kind === 'unix'
-        ? { path: where.path }
-        : {
-            port: where.port,
-            ...(where.host === undefined ? {} : { host: where.host }),
-            ...(reusePort ? { reusePort } : {}),
-          }),
-    };
+  async listen(reusePort: boolean): Promise<OpenedListener> {
+    const { id, address } = this.#spec;
+    if (address.kind === 'tcp') {
+      const { host, port } = address;
+      const options: ListenOptions = {
+        port,
+        ...(host === undefined ? {} : { host }),
+        ...(reusePort ? { reusePort } : {}),
+      };
+      await this.#listen(options);
+      const bound = this.#server.address() as net.AddressInfo;
+      return { id, host: bound.address, port: bound.port };
+    }
+    const file = new SocketFile(address.path);
+    await file.prepare();
+    await this.#listen({ path: file.ownPath });
+    file.publish(address.mode);
+    if (this.#isClosed) file.remove();
+    this.#file = file;
+    return { id, host: address.path, port: 0 };
+  }
+
+  #listen(options: ListenOptions): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(options, () => {
+      this.#server.listen({ ...options, backlog: BACKLOG }, () => {
         this.#server.removeListener('error', reject);
         // Closed before it was open, as its host was looked up.
         if (this.#isClosed) this.#server.close();
@@ -95,9 +108,7 @@ export class Listener implements TlsAcceptorUser {
         this.#server.on('error', (error: NodeJS.ErrnoException) =>
           this.#places.acceptFailed(error.code ?? error.message),
         );
-        const bound = this.#server.address() as net.AddressInfo | string;
-        if (typeof bound === 'string') resolve({ id, host: bound, port: 0 });
-        else resolve({ id, host: bound.address, port: bound.port });
+        resolve();
       });
     });
   }
@@ -105,8 +116,9 @@ export class Listener implements TlsAcceptorUser {
   /** What is said of it now. Whoever is connected stays connected. */
   update(spec: ListenerSnapshot): void {
     const { tls: before } = this.#spec;
-    const { tls } = spec;
+    const { tls, address } = spec;
     this.#spec = spec;
+    if (address.kind === 'unix') this.#file?.setMode(address.mode);
     if (tls?.cert === before?.cert && tls?.key === before?.key) return;
     if (tls !== undefined && this.#tls !== null) {
       this.#tls.setMaterial(tls);
@@ -152,6 +164,7 @@ export class Listener implements TlsAcceptorUser {
   close(): void {
     this.#isClosed = true;
     this.#server.close();
+    letGo(() => this.#file?.remove());
   }
 
   /** Cuts every connection. @returns how many clients have lost something by it. */
@@ -165,6 +178,11 @@ export class Listener implements TlsAcceptorUser {
     }
     this.#tls?.destroy();
     return cut;
+  }
+
+  /** Empty: who comes by a unix socket has none, and can not be told from others. */
+  #addressOf(socket: net.Socket): string | undefined {
+    return this.#spec.address.kind === 'unix' ? '' : socket.remoteAddress;
   }
 
   /** @param close what is left of the connection if it can't be taken on. */
@@ -181,7 +199,7 @@ export class Listener implements TlsAcceptorUser {
     const tls = this.#tls;
     if (tls?.acceptWrapped(socket) === true) return;
     // Over TLS too it counts from its accept: a client that never ends its handshake must not get past the limit.
-    const client = this.#places.admit(descriptorOf(socket), () => socket.remoteAddress);
+    const client = this.#places.admit(descriptorOf(socket), () => this.#addressOf(socket));
     if (client === null) {
       socket.on('error', () => {});
       socket.destroy();

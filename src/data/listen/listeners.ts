@@ -61,6 +61,7 @@ export class Listeners implements ListenerHost {
       return await listener.listen(this.#reusePort);
     } catch (error) {
       this.#open.delete(spec.id);
+      listener.close();
       throw error;
     }
   }

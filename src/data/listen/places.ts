@@ -28,7 +28,7 @@ export class Places {
   }
 
   /**
-   * @param address of the peer; asked for only where it counts.
+   * @param address of the peer, empty where it has none; asked for only where it counts.
    * @returns the client that it counts for, empty where clients are not counted; null when it is not let in.
    */
   admit(descriptor: number, address: () => string | undefined): string | null {

@@ -10,6 +10,7 @@ interface SocketHandle {
   readonly reading?: boolean;
   /** Over TLS: what the encrypted bytes go through. */
   readonly _parent?: Partial<TcpHandle>;
+  readonly getpeername?: unknown;
 }
 
 export class SocketStream implements ByteStream {
@@ -66,7 +67,10 @@ export class SocketStream implements ByteStream {
 
   /** Nobody may ask for the peer's address before: Node keeps the answer. */
   get isReset(): boolean {
-    return !this.#socket.writableEnded && this.#socket.remoteAddress === undefined;
+    // A unix socket has no address at any time, and knows no reset.
+    return (
+      !this.#socket.writableEnded && isTcp(this.#socket) && this.#socket.remoteAddress === undefined
+    );
   }
 
   deliver(buffer: Buffer, length: number): void {
@@ -204,6 +208,11 @@ function destroyUnlessWriteFailed(this: GuardedSocket, error?: Error): GuardedSo
 
 function handleOf(socket: net.Socket): SocketHandle | null {
   return (socket as unknown as { readonly _handle: SocketHandle | null })._handle;
+}
+
+function isTcp(socket: net.Socket): boolean {
+  const handle = handleOf(socket);
+  return handle === null || (handle._parent ?? handle).getpeername !== undefined;
 }
 
 /** Within the call of the handle that tells the end: whether TLS has not told it. */

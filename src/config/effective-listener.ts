@@ -1,0 +1,17 @@
+/** The listeners in the words of a config file: a part of effective.ts. */
+import type { ListenerSettings, Settings } from './settings.ts';
+
+/** Those of the long form; none: there are only the keys of the one of `port`. */
+export function listenersOf({ listeners }: Settings) {
+  const written = listeners.filter(({ path }) => path !== 'port');
+  return written.length === 0 ? {} : { listeners: written.map(listenerOf) };
+}
+
+function listenerOf({ address }: ListenerSettings): Readonly<Record<string, unknown>> {
+  if (address.kind === 'unix') return { unix: address.path, mode: formatMode(address.mode) };
+  return { port: address.port, host: address.host ?? '*' };
+}
+
+function formatMode(mode: number): string {
+  return `0${mode.toString(8).padStart(3, '0')}`;
+}

@@ -1,0 +1,67 @@
+/** One listener of the long form. Part of the schema in schema.ts; what depends on others is checked in compile-listeners.ts. */
+import path from 'node:path';
+import { z } from 'zod';
+import { fail, listenHost, wholeNumber } from './schema-types.ts';
+
+/** The system keeps the path of a socket in so many bytes, with a zero at its end. */
+const LONGEST_PATH = 107;
+/** It is opened under a name like this in its folder, and then renamed: see the data plane's listen/socket-file.ts. */
+const LONGEST_OWN_NAME = '.fairlead-00000000'.length;
+
+export function isTooLongForSocket(file: string): boolean {
+  const folder = Buffer.byteLength(path.dirname(file)) + 1 + LONGEST_OWN_NAME;
+  return Math.max(Buffer.byteLength(file), folder) > LONGEST_PATH;
+}
+
+const unix = z
+  .string({ error: 'must be the path of a socket, such as /run/fairlead.sock' })
+  .transform((file, context): string => {
+    if (file === '') return fail(context, 'must not be empty');
+    if (file.includes('\0')) return fail(context, 'must not have a NUL in it');
+    if (file.startsWith('@')) return fail(context, 'must be a path: abstract sockets have none');
+    if (file.endsWith('/')) return fail(context, 'must be the path of a socket, not of a folder');
+    return file;
+  });
+
+const mode = z
+  .string({ error: 'must be octal digits in quotes, such as "0660"' })
+  .transform((text, context): number => {
+    if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8);
+    return fail(context, `must be octal digits, such as "0660", not ${JSON.stringify(text)}`);
+  });
+
+const keys = {
+  port: wholeNumber(1, 65_535).describe('The port that clients connect to.').optional(),
+  host: listenHost()
+    .describe('With `port`: the address; `*`: all addresses, IPv6 and IPv4. Default: `*`.')
+    .optional(),
+  unix: unix
+    .describe(
+      'In the place of a port: the path of a unix socket, relative to the config file. One that is left behind by a process that ' +
+        'is gone is replaced.',
+    )
+    .optional(),
+  mode: mode
+    .describe('With `unix`: who may connect, as for chmod, in quotes. Default: `"0660"`.')
+    .optional(),
+};
+
+export const listener = z
+  .strictObject(keys, { error: 'must be a mapping, such as { port: 8080 }' })
+  .superRefine((one, context) => {
+    const report = (message: string, at?: string): void => {
+      context.addIssue({ code: 'custom', message, ...(at !== undefined && { path: [at] }) });
+    };
+    if (one.port === undefined && one.unix === undefined) {
+      report('must have a port, or the path of a unix socket');
+    }
+    if (one.port !== undefined && one.unix !== undefined) {
+      report('must not stand beside port: a listener has one address', 'unix');
+    }
+    if (one.unix !== undefined && Object.hasOwn(one, 'host')) {
+      report('is of a port: a unix socket has none', 'host');
+    }
+    if (one.unix === undefined && one.mode !== undefined) {
+      report('is of a unix socket', 'mode');
+    }
+  });

@@ -1,0 +1,277 @@
+/** Several addresses that clients connect to: TCP and unix sockets, opened and closed by reloads. */
+import { execFile } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import http from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { afterTest } from '../support/after-test.ts';
+import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
+import { freePort } from '../support/free-port.ts';
+import { httpBackend } from '../support/http-backend.ts';
+import { rawBackend } from '../support/raw-backend.ts';
+import { rawClient } from '../support/raw-client.ts';
+import { hasTool } from '../support/tools.ts';
+import { LONG_MS, waitFor, within } from '../support/wait-for.ts';
+
+type Where = { readonly port: number; readonly host?: string } | { readonly socketPath: string };
+
+/** The body of the answer to `GET /`, over a connection of its own. */
+function get(where: Where, headers: Readonly<Record<string, string>> = {}): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = http.get(
+      { host: '127.0.0.1', ...where, path: '/', headers, agent: false },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (part: string) => {
+          text += part;
+        });
+        response.on('end', () => resolve(text));
+      },
+    );
+    request.on('error', reject);
+  });
+}
+
+async function isRefused(where: Where): Promise<boolean> {
+  return get(where).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'ECONNREFUSED' || error.code === 'ENOENT',
+  );
+}
+
+async function reload(
+  { adminUrl, cwd }: Fairlead,
+  config: Readonly<Record<string, unknown>>,
+): Promise<{ readonly status: number; readonly json: unknown }> {
+  await writeFile(join(cwd, 'fairlead.config.json'), JSON.stringify(config, null, 2));
+  const response = await fetch(`${adminUrl}/reload`, { method: 'POST' });
+  return { status: response.status, json: await response.json() };
+}
+
+async function start(listeners: readonly unknown[], more: Readonly<Record<string, unknown>> = {}) {
+  const backend = await httpBackend((request, response) => {
+    response.end(`from ${request.headers['x-forwarded-for']}`);
+  });
+  const config = { backends: [backend.url], state_file: false, ...more };
+  const fairlead = await startFairlead({ config: { ...config, listeners } });
+  return { fairlead, config, socketOf: (name: string) => join(fairlead.cwd, name) };
+}
+
+/** Somebody else's port. */
+async function takenPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  afterTest(() => void server.close());
+  await waitFor(() => server.listening);
+  return (server.address() as { port: number }).port;
+}
+
+describe('listeners', () => {
+  test('are served side by side: of the short form, of IPv4, of IPv6, and unix sockets', async () => {
+    const [port4, port6] = [await freePort(), await freePort()];
+    const { fairlead, socketOf } = await start([
+      { port: port4, host: '127.0.0.1' },
+      { port: port6, host: '::1' },
+      { unix: 'web.sock' },
+      { unix: 'private.sock', mode: '0600' },
+    ]);
+    expect(await get({ port: fairlead.port })).toBe('from 127.0.0.1');
+    expect(await get({ port: port4 })).toBe('from 127.0.0.1');
+    expect(await get({ port: port6, host: '::1' })).toBe('from ::1');
+    expect(await get({ socketPath: socketOf('web.sock') })).toBe('from unknown');
+    expect(await get({ socketPath: socketOf('private.sock') })).toBe('from unknown');
+    expect(await isRefused({ port: port4, host: '::1' })).toBe(true);
+    expect(statSync(socketOf('web.sock')).mode & 0o777).toBe(0o660);
+    expect(statSync(socketOf('private.sock')).mode & 0o777).toBe(0o600);
+    const { listeners } = await fairlead.waitForLog(({ event }) => event === 'listening');
+    expect(listeners).toEqual([
+      `http://localhost:${fairlead.port}`,
+      `http://127.0.0.1:${port4}`,
+      `http://[::1]:${port6}`,
+      `unix:${socketOf('web.sock')}`,
+      `unix:${socketOf('private.sock')}`,
+    ]);
+    expect(await fairlead.stop()).toBe(0);
+    expect(existsSync(socketOf('web.sock'))).toBe(false);
+  });
+
+  test('may be all of the long form: then there is none of port', async () => {
+    const [port, adminPort] = [await freePort(), await freePort()];
+    const backend = await httpBackend();
+    const fairlead = await startFairlead({
+      config: { listeners: [{ port }], admin_port: adminPort, backends: [backend.url] },
+      ports: { port, adminPort },
+    });
+    expect(await get({ port })).toBe('ok');
+    const printed = await fetch(`${fairlead.adminUrl}/config`);
+    const { config } = (await printed.json()) as { config: Record<string, unknown> };
+    expect(config['listeners']).toEqual([{ port, host: '*' }]);
+    expect(config).not.toHaveProperty('port');
+    expect(config).not.toHaveProperty('ssl');
+  });
+
+  test.runIf(hasTool('curl'))('can be asked by curl', async () => {
+    const { socketOf } = await start([{ unix: 'web.sock' }]);
+    const args = ['-sS', '--unix-socket', socketOf('web.sock'), 'http://any/', 'http://any/'];
+    const { stdout } = await promisify(execFile)('curl', args);
+    expect(stdout).toBe('from unknownfrom unknown');
+  });
+});
+
+describe('a unix socket', () => {
+  test('that was left behind is replaced', async () => {
+    const { fairlead, config, socketOf } = await start([{ unix: 'web.sock' }]);
+    await fairlead.kill();
+    expect(existsSync(socketOf('web.sock'))).toBe(true);
+    await startFairlead({
+      cwd: fairlead.cwd,
+      config: { ...config, listeners: [{ unix: 'web.sock' }] },
+    });
+    expect(await get({ socketPath: socketOf('web.sock') })).toBe('from unknown');
+  });
+
+  test('that somebody listens on is left alone', async () => {
+    const { fairlead, config, socketOf } = await start([{ unix: 'web.sock' }]);
+    const second = join(fairlead.cwd, 'second.json');
+    const [port, adminPort] = [await freePort(), await freePort()];
+    await writeFile(second, JSON.stringify({ ...config, listeners: [{ unix: 'web.sock' }] }));
+    const { code, stdout, stderr } = await runFairlead([
+      ...['--config', second, '--port', String(port), '--admin-port', String(adminPort)],
+    ]);
+    expect(code).toBe(3);
+    expect(stdout + stderr).toContain(
+      `can't listen on unix:${socketOf('web.sock')} (listeners.0): the address is in use`,
+    );
+    expect(await get({ socketPath: socketOf('web.sock') })).toBe('from unknown');
+  });
+
+  test('is not made in the place of a file', async () => {
+    const { fairlead, config, socketOf } = await start([{ unix: 'web.sock' }]);
+    await writeFile(socketOf('letter'), 'dear reader');
+    const { status, json } = await reload(fairlead, { ...config, listeners: [{ unix: 'letter' }] });
+    expect(status).toBe(422);
+    expect(JSON.stringify(json)).toContain('letter is there, and is no socket');
+    expect(statSync(socketOf('letter')).isFile()).toBe(true);
+  });
+
+  test('that has become somebody else’s stays at the end', async () => {
+    const { fairlead, socketOf } = await start([{ unix: 'web.sock' }]);
+    const other = createServer().listen(socketOf('other.sock'));
+    afterTest(() => void other.close());
+    await waitFor(() => other.listening);
+    await rename(socketOf('other.sock'), socketOf('web.sock'));
+    expect(await fairlead.stop()).toBe(0);
+    expect(statSync(socketOf('web.sock')).isSocket()).toBe(true);
+    await rm(socketOf('web.sock'));
+  });
+
+  test('gets another mode by a reload, and clients notice nothing', async () => {
+    const { fairlead, config, socketOf } = await start([{ unix: 'web.sock', mode: '0600' }]);
+    const { ino } = statSync(socketOf('web.sock'));
+    const listeners = [{ unix: 'web.sock', mode: '0666' }];
+    expect(await reload(fairlead, { ...config, listeners })).toMatchObject({ status: 200 });
+    const now = statSync(socketOf('web.sock'));
+    expect(now.mode & 0o777).toBe(0o666);
+    expect(now.ino).toBe(ino);
+  });
+});
+
+describe('a reload', () => {
+  test('opens and closes listeners; those that stay refuse nobody', async () => {
+    const [first, second] = [await freePort(), await freePort()];
+    const { fairlead, config, socketOf } = await start([{ port: first }]);
+    let isOver = false;
+    let served = 0;
+    const clients = Array.from({ length: 4 }, async () => {
+      while (!isOver) {
+        expect(await get({ port: fairlead.port })).toBe('from 127.0.0.1');
+        served++;
+      }
+    });
+    for (let round = 0; round < 5; round++) {
+      const listeners = [{ port: second }, { unix: 'web.sock' }];
+      expect(await reload(fairlead, { ...config, listeners })).toMatchObject({ status: 200 });
+      expect(await get({ port: second })).toBe('from 127.0.0.1');
+      expect(await get({ socketPath: socketOf('web.sock') })).toBe('from unknown');
+      await waitFor(() => isRefused({ port: first }));
+
+      const before = { ...config, listeners: [{ port: first }] };
+      expect(await reload(fairlead, before)).toMatchObject({ status: 200 });
+      expect(await get({ port: first })).toBe('from 127.0.0.1');
+      await waitFor(() => isRefused({ port: second }));
+      await waitFor(() => isRefused({ socketPath: socketOf('web.sock') }));
+      expect(existsSync(socketOf('web.sock'))).toBe(false);
+    }
+    isOver = true;
+    await Promise.all(clients);
+    expect(served).toBeGreaterThan(0);
+  });
+
+  test('lets the idle clients of a closed listener go, and answers those in an exchange', async () => {
+    const backend = await rawBackend(async (connection) => {
+      await connection.readHead();
+      await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello');
+      await waitFor(() => mayGoOn);
+      await connection.write('world');
+    });
+    let mayGoOn = false;
+    const port = await freePort();
+    const check = { health_check_method: 'tcp' };
+    const config = { backends: [backend.url], state_file: false, ...check };
+    const fairlead = await startFairlead({ config: { ...config, listeners: [{ port }] } });
+    const kept = await rawClient(fairlead.port);
+    const [idle, busy] = [await rawClient(port), await rawClient(port)];
+    await busy.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await busy.readUntil('hello');
+    expect(await reload(fairlead, config)).toMatchObject({ status: 200 });
+    await within(idle.readToEnd(), LONG_MS, 'the end of the idle client');
+    mayGoOn = true;
+    await busy.readUntil('world');
+    await within(busy.readToEnd(), LONG_MS, 'the end of the busy client');
+    await kept.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await kept.readUntil('helloworld');
+  });
+
+  test('that can’t open one of them leaves everything as it was, and says so', async () => {
+    const taken = await takenPort();
+    const [first, second] = [await freePort(), await freePort()];
+    const { fairlead, config, socketOf } = await start([{ port: first }]);
+    const listeners = [{ port: second }, { unix: 'web.sock' }, { host: '127.0.0.1', port: taken }];
+    const { status, json } = await reload(fairlead, { ...config, listeners, strategy: 'ip-hash' });
+    expect(status).toBe(422);
+    expect(json).toMatchObject({
+      code: 'ERR_BAD_CONFIG',
+      problems: [
+        {
+          origin: 'file',
+          line: expect.any(Number),
+          path: 'listeners.2',
+          message: `can't listen on 127.0.0.1:${taken}: the address is in use`,
+        },
+      ],
+    });
+    expect(await get({ port: first })).toBe('from 127.0.0.1');
+    await waitFor(() => isRefused({ port: second }));
+    await waitFor(() => isRefused({ socketPath: socketOf('web.sock') }));
+    const answer = await fetch(`${fairlead.adminUrl}/status`);
+    expect(await answer.json()).toMatchObject({ strategy: 'round-robin', generation: 1 });
+    // What was in the way is gone: the same config is taken.
+    const next = { ...config, listeners: listeners.slice(0, 2) };
+    expect(await reload(fairlead, next)).toMatchObject({ status: 200 });
+    expect(await get({ port: second })).toBe('from 127.0.0.1');
+  });
+});
+
+test('a listener that can’t be opened ends the start with 3, and is named', async () => {
+  const taken = await takenPort();
+  const args = ['--port', String(await freePort()), '--admin-port', String(await freePort())];
+  const { code, stdout, stderr } = await runFairlead(['http://127.0.0.1:1', ...args], {
+    env: { FAIRLEAD_LISTENERS: JSON.stringify([{ host: '127.0.0.1', port: taken }]) },
+  });
+  expect(code).toBe(3);
+  expect(stdout + stderr).toContain(
+    `can't listen on 127.0.0.1:${taken} (listeners.0): the address is in use`,
+  );
+});
