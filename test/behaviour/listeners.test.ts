@@ -137,9 +137,8 @@ describe('a unix socket', () => {
     const second = join(fairlead.cwd, 'second.json');
     const [port, adminPort] = [await freePort(), await freePort()];
     await writeFile(second, JSON.stringify({ ...config, listeners: [{ unix: 'web.sock' }] }));
-    const { code, stdout, stderr } = await runFairlead([
-      ...['--config', second, '--port', String(port), '--admin-port', String(adminPort)],
-    ]);
+    const ports = ['--port', String(port), '--admin-port', String(adminPort)];
+    const { code, stdout, stderr } = await runFairlead(['--config', second, ...ports]);
     expect(code).toBe(3);
     expect(stdout + stderr).toContain(
       `can't listen on unix:${socketOf('web.sock')} (listeners.0): the address is in use`,
@@ -182,10 +181,10 @@ describe('a reload', () => {
   test('opens and closes listeners; those that stay refuse nobody', async () => {
     const [first, second] = [await freePort(), await freePort()];
     const { fairlead, config, socketOf } = await start([{ port: first }]);
-    let isOver = false;
+    const over = new AbortController();
     let served = 0;
     const clients = Array.from({ length: 4 }, async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         expect(await get({ port: fairlead.port })).toBe('from 127.0.0.1');
         served++;
       }
@@ -204,7 +203,7 @@ describe('a reload', () => {
       await waitFor(() => isRefused({ socketPath: socketOf('web.sock') }));
       expect(existsSync(socketOf('web.sock'))).toBe(false);
     }
-    isOver = true;
+    over.abort();
     await Promise.all(clients);
     expect(served).toBeGreaterThan(0);
   });

@@ -125,8 +125,8 @@ export class SocketStream implements ByteStream {
     this.#isClosed = true;
     // Over TLS a close without close_notify is what tells a truncated message from a complete one. A unix socket has no reset,
     // and no address.
-    const isTcp = this.#socket.remoteAddress !== undefined;
-    if ('encrypted' in this.#socket || !isTcp) this.#socket.destroy();
+    const hasAddress = this.#socket.remoteAddress !== undefined;
+    if ('encrypted' in this.#socket || !hasAddress) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }
 
@@ -212,7 +212,9 @@ function handleOf(socket: net.Socket): SocketHandle | null {
 
 function isTcp(socket: net.Socket): boolean {
   const handle = handleOf(socket);
-  return handle === null || (handle._parent ?? handle).getpeername !== undefined;
+  if (handle === null) return true;
+  const { _parent: carrier = handle } = handle;
+  return carrier.getpeername !== undefined;
 }
 
 /** Within the call of the handle that tells the end: whether TLS has not told it. */
