@@ -28,7 +28,7 @@ test('examples/environment.env is valid', () => {
   expect(result).toMatchObject({
     ok: true,
     settings: {
-      port: 8080,
+      listeners: [{ address: { port: 8080 } }],
       pools: [
         {
           healthCheck: { intervalMs: 10_000, path: '/health' },
@@ -49,7 +49,10 @@ test('the config of the README is valid', () => {
   });
   expect(result).toMatchObject({
     ok: true,
-    settings: { port: 8080, pools: [{ backends: [{}, { weight: 3 }] }] },
+    settings: {
+      listeners: [{ address: { port: 8080 } }],
+      pools: [{ backends: [{}, { weight: 3 }] }],
+    },
   });
 });
 

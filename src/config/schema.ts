@@ -153,7 +153,7 @@ export const configSchema = z.strictObject(
       .prefault('*'),
     listeners: z
       .array(listener, { error: 'must be a list of listeners, such as [{ port: 8080 }]' })
-      .min(1, { error: 'must not be empty: leave it out for the one of port' })
+      .min(1, { error: 'must not be empty' })
       .max(MOST_LISTENERS, { error: `must not have more than ${MOST_LISTENERS}` })
       .describe(
         'All addresses that clients connect to, where one is not enough. `port`, `host` and `ssl` describe one more, if `port` is ' +

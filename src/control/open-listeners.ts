@@ -28,8 +28,13 @@ function refusal({ code, message, listener }: ListenError, loaded: Loaded): Conf
   const { name } = listener;
   const path = listeners.find(({ address }) => nameOfListener(address) === name)?.path ?? 'port';
   const reason = code === 'EADDRINUSE' ? 'the address is in use' : message;
-  const place = placeOf(loaded.origins.get(path));
+  const place = placeOf(sourceOf(path, loaded));
   return new ConfigRefused([{ ...place, path, message: `can't listen on ${name}: ${reason}` }]);
+}
+
+/** Of a mapping in a list only the values have one. */
+function sourceOf(path: string, { origins }: Loaded): ValueSource | undefined {
+  return ['', '.port', '.unix'].map((key) => origins.get(path + key)).find(Boolean);
 }
 
 function placeOf(source: ValueSource | undefined): Place {

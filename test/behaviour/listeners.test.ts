@@ -209,13 +209,15 @@ describe('a reload', () => {
   });
 
   test('lets the idle clients of a closed listener go, and answers those in an exchange', async () => {
-    const backend = await rawBackend(async (connection) => {
-      await connection.readHead();
-      await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello');
-      await waitFor(() => mayGoOn);
-      await connection.write('world');
-    });
     let mayGoOn = false;
+    const backend = await rawBackend(async (connection) => {
+      for (;;) {
+        await connection.readHead(600_000);
+        await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello');
+        await waitFor(() => mayGoOn);
+        await connection.write('world');
+      }
+    });
     const port = await freePort();
     const check = { health_check_method: 'tcp' };
     const config = { backends: [backend.url], state_file: false, ...check };

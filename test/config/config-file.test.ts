@@ -27,7 +27,7 @@ test('without any file the defaults hold, and nothing is kept', () => {
   expect(loadIn({}).result).toMatchObject({
     ok: true,
     settings: {
-      port: 8080,
+      listeners: [{ address: { port: 8080 } }],
       pools: [{ backends: [] }],
       configFile: undefined,
       stateFile: undefined,
@@ -42,7 +42,7 @@ test.each([
   [{ 'config.json': '{"port":4,"backends":[]}' }, 4],
 ])('%j: port %i', (files, port) => {
   const { result } = loadIn(files as Record<string, string>);
-  expect(result).toMatchObject({ ok: true, settings: { port } });
+  expect(result).toMatchObject({ ok: true, settings: { listeners: [{ address: { port } }] } });
 });
 
 test('a file that is passed over is told of', () => {
@@ -58,8 +58,12 @@ test('a file that is passed over is told of', () => {
 test('--config wins over FAIRLEAD_CONFIG, that over what lies about', () => {
   const files = { 'a.yaml': 'port: 1', 'b.yaml': 'port: 2', 'config.json': '{"port":3}' };
   const env = { FAIRLEAD_CONFIG: 'b.yaml' };
-  expect(loadIn(files, { config: 'a.yaml', env }).result).toMatchObject({ settings: { port: 1 } });
-  expect(loadIn(files, { env }).result).toMatchObject({ settings: { port: 2 } });
+  const portOf = (choice: Parameters<typeof loadIn>[1]): unknown => {
+    const { result } = loadIn(files, choice);
+    return result.ok && result.settings.listeners[0].address;
+  };
+  expect(portOf({ config: 'a.yaml', env })).toMatchObject({ port: 1 });
+  expect(portOf({ env })).toMatchObject({ port: 2 });
 });
 
 test('paths are relative to the file, those of the environment to the working folder', () => {

@@ -370,6 +370,7 @@ test('every key is there, but for other names of one', () => {
     'enable_sticky_sessions',
     'sticky_session_ttl',
     // A config without them is printed without them.
+    'listeners',
     'pools',
     'routes',
     'encoded_slashes',

@@ -166,7 +166,10 @@ describe('the environment', () => {
       FAIRLEAD_PORT_8080_TCP_ADDR: '10.3.2.1',
     };
     const result = loadText('', { env });
-    expect(result).toMatchObject({ ok: true, settings: { port: 8080 } });
+    expect(result).toMatchObject({
+      ok: true,
+      settings: { listeners: [{ address: { port: 8080 } }] },
+    });
     expect(result.ok && result.notes).toHaveLength(5);
   });
 });

@@ -60,7 +60,7 @@ test('what is printed means the same', () => {
 });
 
 test.each([
-  ['listeners: []', '1:12: listeners: must not be empty: leave it out for the one of port'],
+  ['listeners: []', '1:12: listeners: must not be empty, not a list'],
   ['listeners: [80]', '1:13: listeners.0: must be a mapping, such as { port: 8080 }, not 80'],
   ['listeners: [{}]', '1:13: listeners.0: must have a port, or the path of a unix socket'],
   [
@@ -114,7 +114,7 @@ test.each([
   ],
   [
     'listeners: [{ port: 80 }]\nbackends: ["http://localhost:80"]',
-    '2:12: backends.0: http://localhost:80 is where Fairlead itself listens: every request to it would come back',
+    '2:12: backends.0: http://localhost is where Fairlead itself listens: every request to it would come back',
   ],
 ])('%s', (text, problem) => {
   expect(problemsOf(text)).toEqual([`c.yaml:${problem}`]);

@@ -41,12 +41,16 @@ test('a pair that fits is read, from beside the config file', () => {
       ok: true,
       notes: [],
       settings: {
-        tls: {
-          cert: readFileSync(path.join(folder, 'a.crt'), 'utf8'),
-          key: readFileSync(path.join(folder, 'a.key'), 'utf8'),
-          certFile: path.join(folder, 'a.crt'),
-          keyFile: path.join(folder, 'a.key'),
-        },
+        listeners: [
+          {
+            tls: {
+              cert: readFileSync(path.join(folder, 'a.crt'), 'utf8'),
+              key: readFileSync(path.join(folder, 'a.key'), 'utf8'),
+              certFile: path.join(folder, 'a.crt'),
+              keyFile: path.join(folder, 'a.key'),
+            },
+          },
+        ],
       },
     });
   }
