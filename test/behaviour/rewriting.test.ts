@@ -385,6 +385,27 @@ describe('fields of the answer', () => {
   });
 });
 
+test('who serves goes by the path that was asked for', async () => {
+  const the = await severalBackends(2, {
+    strategy: 'consistent-hash',
+    hash: { by: 'path' },
+    ...routesOf({ path: '/from/', rewrite: '/one' }),
+  });
+  const client = await rawClient(the.fairlead.port);
+  const served = () => the.backends.map((backend) => backend.served('/one').length);
+  for (let index = 0; index < 40; index++) {
+    await client.write(get(`/from/${index}`));
+    expect((await client.readResponse()).status).toBe(200);
+  }
+  expect(served().every((count) => count > 0)).toBe(true);
+  const [before = 0] = served();
+  for (let times = 0; times < 3; times++) {
+    await client.write(get('/from/0'));
+    expect((await client.readResponse()).status).toBe(200);
+  }
+  expect([0, 3]).toContain((served()[0] ?? 0) - before);
+});
+
 test('another attempt gets the same head', async () => {
   const the = await severalBackends(2, {
     retries: { on_status: [503] },

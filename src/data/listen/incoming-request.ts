@@ -45,30 +45,34 @@ export function incomingRequest(
     ? forwardedClient(parser, peerAddress, trustedProxies)
     : peerAddress;
   const dropsHost = view.spec.hostHeader.kind !== 'client';
-  let sent = facts;
+  const { path } = facts;
   let changes: FieldChanges | null = null;
   let answerChanges: FieldChanges | null = null;
   if (rewriting !== null) {
     const source = { facts, head: parser, context: forwardContext, clientAddress, requestId };
     const rewritten = rewriting.rewrite(source);
     ({ request: changes, answer: answerChanges } = rewritten);
-    if (changes !== null) facts = { ...facts, nominated: droppedOf(changes, facts.nominated) };
     if (rewritten.target === null) refused ??= 'ERR_BAD_PATH';
-    sent = { ...facts, path: rewritten.target ?? facts.path };
+    facts = {
+      ...facts,
+      path: rewritten.target ?? path,
+      nominated: changes === null ? facts.nominated : droppedOf(changes, facts.nominated),
+    };
   }
-  const forwarded = forwardRequest(parser, sent, forwardContext, requestId, {
+  const forwarded = forwardRequest(parser, facts, forwardContext, requestId, {
     dropsHost,
-    hasOtherPath: sent.path !== asked.path,
+    hasOtherPath: facts.path !== asked.path,
   });
   return {
     pool,
     route,
     refused,
+    path,
     facts,
     answerChanges,
     forwarded: changes === null ? forwarded : withFields(forwarded, changes.lines),
     clientAddress,
-    keys: view.needsKeys ? readKeys(view, parser, facts.path, clientAddress, forwardContext) : null,
+    keys: view.needsKeys ? readKeys(view, parser, path, clientAddress, forwardContext) : null,
     requestId,
     protocol: facts.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
     clientOrigin: clientOrigin(parser, facts, forwardContext),

@@ -14,7 +14,9 @@ export interface IncomingRequest {
   readonly route: string | null;
   /** Why it goes nowhere; null as a rule. */
   readonly refused: ErrorCode | null;
-  /** Of the client, but for fields that its route takes away. */
+  /** What the client has asked for, in the form that routes look at: see `RequestFacts`. */
+  readonly path: string;
+  /** As it goes on: their path is what is forwarded. */
   readonly facts: RequestFacts;
   /** What its route changes in the answer; null: nothing. */
   readonly answerChanges: FieldChanges | null;

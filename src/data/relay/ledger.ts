@@ -49,7 +49,7 @@ export function recordExchange(
     clientAddress: request.clientAddress,
     method: facts.method,
     host: facts.host,
-    path: facts.path,
+    path: request.path,
     protocol: request.protocol,
     status: outcome.status,
     ended: outcome.ended,

@@ -14,10 +14,10 @@ export function addedFields(
   const { backend, view } = picker.current as Attempt;
   const { sessions, panicLine } = view;
   if (sessions === null) return panicLine;
-  const { keys, facts } = picker.request;
+  const { keys, path } = picker.request;
   const key = keys?.session ?? null;
   if (picker.bindsSession) sessions.bind(key, backend);
-  if (sessions.learn !== undefined) body.learner = sessions.learn(key, facts.path, head, backend);
+  if (sessions.learn !== undefined) body.learner = sessions.learn(key, path, head, backend);
   if (!picker.bindsSession) return panicLine;
   return panicLine + sessions.cookieLine(key, backend, keys?.isSecure ?? isTls);
 }
