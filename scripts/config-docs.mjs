@@ -93,7 +93,7 @@ rate_limit: { rate: 100, burst: 20, by: header, name: X-Api-Key }`,
   },
   {
     title: 'Pools and routes',
-    keys: ['pools', 'routes', 'encoded_slashes', 'merge_slashes'],
+    keys: ['pools', 'routes', 'error_pages', 'encoded_slashes', 'merge_slashes'],
     example: `pools:
   web:
     backends: [http://localhost:3001, http://localhost:3002]
@@ -109,7 +109,10 @@ routes:
   - { headers: { x-beta: true }, query: { preview: { prefix: "2" } }, pool: web }
   - { path: /v1/, pool: api, strip_prefix: /v1, response_headers: { remove: [server] } }
   - { path: "/old/:name/", pool: web, rewrite: "/new/\${path.name}/\${path.rest}" }
-  - { path: /, pool: web }`,
+  - { path: /admin/, pool: web, allow: [10.0.0.0/8] }
+  - { path: "=/robots.txt", respond: { body: "User-agent: *\\n" } }
+  - { path: /, pool: web }
+error_pages: { 503: { text: "Back soon." } }`,
     text: `All of the above is about the pool \`default\`, which gets every request. With \`pools\` there are more of them, and
 \`routes\` say which requests are for which. What stands at the top level is then for what no route is for: with
 \`backends\` at the top level, or \`pools.default\`, all else goes to the pool \`default\`; without, it is answered 404.`,
@@ -210,7 +213,12 @@ const REMARKS = {
     'the shorter, any host last), then by path (`=` before a prefix, more segments before fewer, a segment that is written ' +
     'out before a `:name`), then by how many conditions it has (the list of methods is one, each header field and each ' +
     'parameter is one), and where all of this is equal the first in the list. If its conditions do not hold, the next ' +
-    'one is tried. Two routes for the same requests are an error, and `check` says which route can never match. There may be 10,000.',
+    'one is tried. A route does one thing: `pool` or `respond`. Two routes for the same requests are an error, and `check` says which route can never match. There may be 10,000.',
+  error_pages:
+    'The files are read when the config is read: one that can not be read is an error, and a reload takes up what they hold by ' +
+    'then. They are bytes to Fairlead, and sent as they are. The content type is by the ending of the file (`.txt`, `.json`, `.xml`, `.svg`, ' +
+    'all else `text/html`), in UTF-8. Answers of backends are none of its business, whatever their status. All pages, and the bodies of `respond`, have at most ' +
+    '16MiB together.',
   trusted_proxies:
     'From any other peer these fields are dropped and written anew: see [request.md](request.md#forwarding).',
   admin: 'An address that is not loopback is refused without a token.',
@@ -289,6 +297,14 @@ const TEXTS = {
   'routes[].response_headers.set': 'mapping of names to texts, with variables',
   'routes[].response_headers.add': 'mapping of names to texts, with variables',
   'routes[].response_headers.remove': 'list of names',
+  'routes[].respond': 'mapping',
+  'routes[].respond.body': 'text',
+  'routes[].respond.headers': 'mapping of names to a text, or a list of them',
+  'routes[].maintenance': '`true`, `false`, or a mapping',
+  'routes[].allow': 'list of IP addresses and CIDR blocks',
+  'routes[].deny': 'list of IP addresses and CIDR blocks',
+  'routes[].error_pages': 'mapping of statuses to pages',
+  error_pages: 'mapping of statuses to pages',
 };
 
 /** Names that are not FAIRLEAD_ and a key. What they set is asked of the code. */
@@ -351,7 +367,10 @@ function restartKeys() {
 
 /** The least duration that validation lets through: the schema for editors can't say it. */
 function leastDuration(path) {
-  const value = path.reduceRight((inner, key) => ({ [key]: inner }), '0s');
+  const value = path.reduceRight((inner, key) => {
+    const name = key.replace('[]', '');
+    return { [name]: key === name ? inner : [inner] };
+  }, '0s');
   const result = configSchema.safeParse(value);
   if (result.success) return '`0s` or longer';
   const least = /at least (\S+)/.exec(messagesOf(result.error.issues).join(' '))?.[1];
@@ -399,6 +418,7 @@ function saysDefault(node) {
 
 function describeDefault(node) {
   if (node.default === undefined) return 'none';
+  if (node.default === '') return 'empty';
   return code(typeof node.default === 'string' ? node.default : JSON.stringify(node.default));
 }
 
@@ -469,8 +489,8 @@ function entry(key) {
   const kind = [`Value: ${value}.`, byDefault, waysToSet(key)].filter(Boolean).join(' ');
   const parts = [`### ${code(key)}`, wrap(about), wrap(kind)];
   const named = mapping?.additionalProperties;
-  if (named) parts.push(...pooled(named, `${key}.*`));
-  else if (mapping !== undefined) parts.push(tableOf(mapping, key));
+  if (named?.properties) parts.push(...pooled(named, `${key}.*`));
+  else if (mapping?.properties) parts.push(tableOf(mapping, key));
   const item = node.items && mappingOf(node.items);
   if (item !== undefined) {
     const what = node.items === item ? 'An item is a mapping:' : 'An item is a URL, or a mapping:';

@@ -245,6 +245,28 @@ export const ERRORS = {
     400,
     'The path holds an encoded slash, backslash or NUL, or leads above the root, or can be read in more than one way.',
   ),
+
+  // What a route has against it.
+  ERR_ADDRESS_REFUSED: {
+    status: 403,
+    source: 'client',
+    retry: 'never',
+    proxyStatus: 'http_request_denied',
+    message: 'This is not for clients of this address.',
+  },
+  ERR_LOGIN_NEEDED: {
+    status: 401,
+    source: 'client',
+    retry: 'never',
+    proxyStatus: 'http_request_denied',
+    message: 'This needs the name and the password of a user.',
+  },
+  ERR_LOGINS_BUSY: proxy(
+    503,
+    'proxy_internal_limit_reached',
+    'Too many passwords are being checked.',
+  ),
+  ERR_MAINTENANCE: proxy(503, 'destination_unavailable', 'This is down for maintenance.'),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -18,7 +18,8 @@ export function runCheck(args: readonly string[]): Promise<number> {
   return withUsageErrors('check', () =>
     withSettings(args, USAGE, [], ({ settings, notes }) => {
       for (const note of notes) process.stderr.write(`note: ${note}\n`);
-      if (settings.pools.every(({ backends }) => backends.length === 0))
+      const { pools, routedPools } = settings;
+      if (routedPools.length > 0 && pools.every(({ backends }) => backends.length === 0))
         process.stderr.write('note: there are no backends\n');
       process.stdout.write(`ok: ${summary(settings)}\n`);
       return EXIT_FINE;

@@ -2,7 +2,10 @@
 import { MATCHES_ALL, readsPath } from '../snapshot/route.ts';
 import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
 import { compileRewriting } from './compile-rewriting.ts';
-import { hasRoute, poolsOf } from './effective-route.ts';
+import { compileRouteAction } from './compile-route-action.ts';
+import { hasRoute } from './effective-route.ts';
+import { poolsOf } from './effective-route-action.ts';
+import type { ErrorPageReader } from './error-pages.ts';
 import { notesOnIdleKeys } from './keys-of-default.ts';
 import { formatPath } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
@@ -11,16 +14,29 @@ import { pathOf } from './path-text.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import { DEFAULT_POOL, type PoolSettings, type RouteSettings, type Settings } from './settings.ts';
 
+/** The one that needs not be written. */
+const ROUTE_OF_DEFAULT: RouteSettings = {
+  name: DEFAULT_POOL,
+  match: MATCHES_ALL,
+  action: { kind: 'pool', pool: DEFAULT_POOL },
+  maintenance: null,
+  access: null,
+  errorPages: [],
+  rewriting: null,
+};
+
 export function compileRoutes(
   merged: MergedConfig,
   pools: Settings['pools'],
   problems: Problem[],
   notes: string[],
+  pages: ErrorPageReader,
 ): Pick<Settings, 'routes' | 'routedPools'> {
   const { config, isSound, isGiven } = merged;
   const routes = config.routes.map((route, index): RouteSettings => {
-    const { host: hosts = [], path, method: methods = [], headers, query, pool } = route;
+    const { host: hosts = [], path, method: methods = [], headers, query } = route;
     const match = { hosts, path, methods, headers, query };
+    const done = compileRouteAction(route, index, merged, pages, problems);
     const rewriting = compileRewriting(route, (keys, { message, hint }) => {
       const at = ['routes', index, ...keys];
       problems.push({
@@ -30,11 +46,10 @@ export function compileRoutes(
         ...(hint !== undefined && { hint }),
       });
     });
-    return { name: `routes.${index}`, match, action: { kind: 'pool', pool }, rewriting };
+    return { name: `routes.${index}`, match, ...done, rewriting };
   });
   if (routes.length === 0 || isGiven(['backends']) || isGiven(['pools', DEFAULT_POOL])) {
-    const action = { kind: 'pool', pool: DEFAULT_POOL } as const;
-    routes.push({ name: DEFAULT_POOL, match: MATCHES_ALL, action, rewriting: null });
+    routes.push(ROUTE_OF_DEFAULT);
   }
   if (!isSound('routes')) return { routes, routedPools: [] };
   problems.push(...unknownPools(merged, pools));
@@ -130,7 +145,7 @@ function unknownPools(
   const known = new Set(pools.map(({ name }) => name));
   return config.routes.flatMap(({ pool }, index) => {
     // Of one that could not be read it was told already.
-    if (known.has(pool) || !isSoundAt(['pools', pool])) return [];
+    if (pool === undefined || known.has(pool) || !isSoundAt(['pools', pool])) return [];
     return {
       ...placeOf(['routes', index, 'pool']),
       path: `routes.${index}.pool`,

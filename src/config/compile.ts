@@ -3,6 +3,7 @@ import path from 'node:path';
 import { compileListeners, type Resolve } from './compile-listeners.ts';
 import { compilePools } from './compile-pools.ts';
 import { compileRoutes } from './compile-routes.ts';
+import { ErrorPageReader } from './error-pages.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
 import { formOfDefault } from './pool-view.ts';
@@ -47,7 +48,9 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     });
   }
   const pools = compilePools(merged, listeners, problems, notes);
-  const { routes, routedPools } = compileRoutes(merged, pools, problems, notes);
+  const pages = new ErrorPageReader(merged, resolve, problems, notes);
+  const errorPages = pages.read(config.error_pages, ['error_pages']);
+  const { routes, routedPools } = compileRoutes(merged, pools, problems, notes, pages);
 
   const { access_log: accessLog, access_log_format: format } = config;
   const { timeouts, limits } = config;
@@ -59,6 +62,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     defaultForm: formOfDefault(merged),
     routes,
     routedPools,
+    errorPages,
     timeouts: { headMs: timeouts.head, idleMs: timeouts.idle, keepAliveMs: timeouts.keep_alive },
     drainMs: timeouts.drain,
     limits: {

@@ -1,13 +1,9 @@
 /** A route, in the words of a config file: only what it demands. */
 import { type FieldMatch, looksAtPath, type TextMatch } from '../snapshot/route.ts';
 import { rewritingOf } from './effective-rewriting.ts';
+import { poolsOf, routeActionOf } from './effective-route-action.ts';
 import { pathOf } from './path-text.ts';
-import {
-  DEFAULT_POOL,
-  type RouteActionSettings,
-  type RouteSettings,
-  type Settings,
-} from './settings.ts';
+import { DEFAULT_POOL, type RouteSettings, type Settings } from './settings.ts';
 
 /** The one that needs not be written: all else to the pool `default`. */
 export function isLeftOut({ name }: RouteSettings): boolean {
@@ -19,16 +15,8 @@ export function hasRoute({ routes }: Pick<Settings, 'routes'>, pool: string): bo
   return routes.some(({ action }) => poolsOf(action).includes(pool));
 }
 
-/** The names of the pools that a request may get to. */
-export function poolsOf({ pool }: RouteActionSettings): readonly string[] {
-  return [pool];
-}
-
-export function routeOf({
-  match,
-  action,
-  rewriting,
-}: RouteSettings): Readonly<Record<string, unknown>> {
+export function routeOf(route: RouteSettings): Readonly<Record<string, unknown>> {
+  const { match } = route;
   const { hosts, path, methods, headers, query } = match;
   return {
     ...(hosts.length === 0 ? {} : { host: oneOrMore(hosts) }),
@@ -36,13 +24,9 @@ export function routeOf({
     ...(methods.length === 0 ? {} : { method: oneOrMore(methods) }),
     ...(headers.length === 0 ? {} : { headers: fieldsOf(headers) }),
     ...(query.length === 0 ? {} : { query: fieldsOf(query) }),
-    ...actionOf(action),
-    ...rewritingOf(rewriting),
+    ...routeActionOf(route),
+    ...rewritingOf(route.rewriting),
   };
-}
-
-function actionOf({ pool }: RouteActionSettings): Readonly<Record<string, unknown>> {
-  return { pool };
 }
 
 function oneOrMore(texts: readonly string[]): string | readonly string[] {

@@ -10,6 +10,7 @@ import {
   shortFormOf,
 } from './effective-pool.ts';
 import { isLeftOut, routeOf } from './effective-route.ts';
+import { errorPagesOf } from './effective-route-action.ts';
 import { isMapping } from './layer.ts';
 import type { Settings, ValueOrigin } from './settings.ts';
 import { formatSize } from './size.ts';
@@ -115,6 +116,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     ...(accessLog === false ? {} : { access_log_format: accessLog.format }),
     log_level: settings.logLevel,
     state_file: settings.stateFile ?? false,
+    ...(settings.errorPages.length === 0 ? {} : { error_pages: errorPagesOf(settings.errorPages) }),
     ...sslOf(settings),
     ...(pools.length === 0
       ? {}

@@ -70,6 +70,7 @@ function unreadNames({ value, place }: Layer): Finding[] {
   const routes = Array.isArray(value['routes']) ? value['routes'] : [];
   const named: Path[] = [
     ['pools'],
+    ['error_pages'],
     ...routes.flatMap((_, index) => [
       ['routes', index, 'headers'],
       ['routes', index, 'query'],
@@ -77,6 +78,8 @@ function unreadNames({ value, place }: Layer): Finding[] {
         ['routes', index, key, 'set'],
         ['routes', index, key, 'add'],
       ]),
+      ['routes', index, 'respond', 'headers'],
+      ['routes', index, 'error_pages'],
     ]),
   ];
   return named.flatMap((mapping) => {

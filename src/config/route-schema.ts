@@ -6,6 +6,7 @@ import { readRoutePath } from '../snapshot/route-path.ts';
 import { FIELD_NAME, FIELD_TEXT, FORWARDED_TWIN, ONE_HOP } from './field-names.ts';
 import { isHostName, parseRouteHost } from './network-address.ts';
 import { rewritingKeys } from './rewriting-schema.ts';
+import { accessKeys, answerKeys, pageKeys } from './route-answer-schema.ts';
 import { fail } from './schema-types.ts';
 
 function host() {
@@ -174,8 +175,12 @@ export const route = z.strictObject(
     query: query.describe('Query parameters that it must have, in the same way.').prefault({}),
     pool: z
       .string({ error: 'must be the name of a pool' })
-      .describe('The pool that its requests go to.'),
+      .describe('The pool that its requests go to.')
+      .optional(),
+    ...answerKeys,
     ...rewritingKeys,
+    ...accessKeys,
+    ...pageKeys,
   },
   { error: 'must be a mapping, such as { path: /v1/, pool: api }' },
 );

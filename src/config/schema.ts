@@ -3,6 +3,7 @@
  * the JSON Schema for editors. What depends on more than one key is checked in compile.ts and compile-policies.ts.
  */
 import { z } from 'zod';
+import { errorPages } from './error-page-schema.ts';
 import { listener } from './listener-schema.ts';
 import { policies } from './policy-schema.ts';
 import { healthCheck, poolKeys, pools, poolTimeouts } from './pool-schema.ts';
@@ -256,6 +257,12 @@ export const configSchema = z.strictObject(
           '[operations.md](operations.md#the-state-file).',
       )
       .optional(),
+    error_pages: errorPages()
+      .describe(
+        'Pages in place of the texts of errors that Fairlead itself answers: a status, or `4xx` or `5xx` for those that have none, ' +
+          'and a file, or a mapping of `file` or `text`, and `content_type`. Who asks for JSON gets JSON all the same.',
+      )
+      .prefault({}),
     ssl: ssl.describe('TLS towards clients.').prefault({}),
     pools: pools
       .describe(

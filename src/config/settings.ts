@@ -5,6 +5,7 @@
  */
 import type { Rewriting } from '../snapshot/rewriting.ts';
 import type { RouteMatch } from '../snapshot/route.ts';
+import type { ErrorPage, FixedAnswer, RouteAccess } from '../snapshot/route-answer.ts';
 import type {
   ClientTimeouts,
   Forwarding,
@@ -128,7 +129,22 @@ export interface PoolSettings {
 }
 
 /** What is done with the requests of a route: as in the snapshot, but pools go by their names, and they exist. */
-export type RouteActionSettings = { readonly kind: 'pool'; readonly pool: string };
+export type RouteActionSettings =
+  | { readonly kind: 'pool'; readonly pool: string }
+  | { readonly kind: 'answer'; readonly answer: FixedAnswer }
+  /** Nothing: there is only its maintenance. */
+  | { readonly kind: 'none' };
+
+/** A page for errors, as it is written, and read. */
+export interface ErrorPageSettings {
+  /** `503`, or `5xx` for those that none is written for. */
+  readonly status: string;
+  /** Absolute; undefined: its text stands in the config. */
+  readonly file: string | undefined;
+  /** Undefined: by the ending of the file. */
+  readonly contentType: string | undefined;
+  readonly page: ErrorPage;
+}
 
 /** Which requests are for it, and what is done with them. */
 export interface RouteSettings {
@@ -137,6 +153,10 @@ export interface RouteSettings {
   readonly match: RouteMatch;
   readonly action: RouteActionSettings;
   readonly rewriting: Rewriting | null;
+  /** What they get in place of that, for the time being; null: there is none. */
+  readonly maintenance: { readonly retryAfterSeconds: number } | null;
+  readonly access: RouteAccess | null;
+  readonly errorPages: readonly ErrorPageSettings[];
 }
 
 /** One address that clients connect to. */
@@ -167,6 +187,7 @@ export interface Settings {
   readonly limits: Limits;
   readonly forwarding: Forwarding;
   readonly paths: PathRules;
+  readonly errorPages: readonly ErrorPageSettings[];
   /** `false`: off; `stdout`; or the path of a file that lines are appended to. */
   readonly accessLog:
     | false

@@ -10,6 +10,7 @@ import type {
   StrategyName,
 } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
+import { errorPagesOf, routeSnapshots } from './route-snapshots.ts';
 import { sessionToken } from './session-token.ts';
 
 export interface SnapshotParts {
@@ -29,17 +30,14 @@ export function buildSnapshot({
 }: SnapshotParts): Snapshot {
   const { timeouts, limits, forwarding, paths, accessLog } = settings;
   const poolIds = new Map(pools.map(({ name, id }) => [name, id]));
+  const errorPages = errorPagesOf(settings.errorPages);
   return {
     instanceName,
     generation,
     listeners,
     pools,
-    routes: settings.routes.map(({ name, match, action, rewriting }) => ({
-      name,
-      match,
-      rewriting,
-      action: { kind: action.kind, poolId: poolIds.get(action.pool) as number },
-    })),
+    routes: routeSnapshots(settings.routes, errorPages, poolIds),
+    errorPages,
     paths,
     timeouts,
     limits,

@@ -235,7 +235,7 @@ function tellStart(
     api_changes: countChanges(registry.operatorState),
     version: VERSION,
   });
-  if (registry.backends().length === 0) {
+  if (registry.backends().length === 0 && settings.routedPools.length > 0) {
     log.warn(
       'backends.none',
       'there are no backends: every request gets 503 (fairlead URL…, the key "backends", TARGET_BACKEND_URLS, or fairlead add URL)',

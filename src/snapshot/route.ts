@@ -14,6 +14,7 @@
  */
 
 import { type Rewriting, rewritesByPath } from './rewriting.ts';
+import type { ErrorPages, FixedAnswer, RouteAccess } from './route-answer.ts';
 
 /** Which texts a header field or query parameter may hold: one of several of the same name is enough. */
 export type TextMatch =
@@ -69,7 +70,11 @@ export interface RouteMatch {
 /** What is done with the requests of a route. */
 export type RouteAction =
   /** They go to this pool, which is in the same snapshot. */
-  { readonly kind: 'pool'; readonly poolId: number };
+  | { readonly kind: 'pool'; readonly poolId: number }
+  /** They get this. */
+  | { readonly kind: 'answer'; readonly answer: FixedAnswer }
+  /** They get an error, 503. */
+  | { readonly kind: 'maintenance'; readonly retryAfterSeconds: number };
 
 /** A route, and what is done with its requests. */
 export interface RouteSnapshot {
@@ -79,6 +84,10 @@ export interface RouteSnapshot {
   readonly action: RouteAction;
   /** What is changed on the way; null: nothing. */
   readonly rewriting: Rewriting | null;
+  /** Null: everybody may ask. */
+  readonly access: RouteAccess | null;
+  /** Null: those of the snapshot. */
+  readonly errorPages: ErrorPages | null;
 }
 
 /** Every request is. */

@@ -7,6 +7,7 @@
  */
 
 import type { RouteSnapshot } from './route.ts';
+import type { ErrorPages } from './route-answer.ts';
 
 /** The balancing algorithms that exist, by their one canonical name. */
 export const STRATEGY_NAMES = [
@@ -275,6 +276,7 @@ export interface Snapshot {
   /** In the order of the config. A request that none of them is for is answered 404. */
   readonly routes: readonly RouteSnapshot[];
   readonly paths: PathRules;
+  readonly errorPages: ErrorPages;
   readonly timeouts: ClientTimeouts;
   readonly limits: Limits;
   readonly forwarding: Forwarding;

@@ -47,6 +47,7 @@ location: rewrite
 upgrade: [WebSocket, tcp, tls/1.0]
 encoded_slashes: keep
 merge_slashes: false
+error_pages: { 404: { text: nothing, content_type: text/x } }
 access_log: /srv/fairlead/access.log
 access_log_format: combined
 log_level: debug
@@ -373,6 +374,7 @@ test('every key is there, but for other names of one', () => {
     'listeners',
     'pools',
     'routes',
+    'error_pages',
     'encoded_slashes',
     'merge_slashes',
   ]);

@@ -122,12 +122,16 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
     hasLenientResponses: false,
     defaultForm: 'short',
     paths: { keepsEncodedSlashes: false, mergesSlashes: true },
+    errorPages: [],
     routes: [
       {
         name: DEFAULT_POOL,
         match: MATCHES_ALL,
         action: { kind: 'pool', pool: DEFAULT_POOL },
         rewriting: null,
+        maintenance: null,
+        access: null,
+        errorPages: [],
       },
     ],
     routedPools: [DEFAULT_POOL],

@@ -33,6 +33,7 @@ function forwarded(text: string | Buffer, situation: Situation = {}): string[] {
   );
   const result = forwardRequest(head, facts, context, 'made-id', {
     dropsHost: situation.dropsHost ?? false,
+    dropsAuthorization: false,
     hasOtherPath: false,
   });
   const lines = `${result.startLine}${result.needsHost ? 'Host: (chosen)\r\n' : ''}${result.fields}`;

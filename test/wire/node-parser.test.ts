@@ -54,6 +54,7 @@ function ours(input: Buffer): { reading: Reading; message: Buffer; sentOn: Buffe
   });
   const { startLine, fields, needsHost } = forwardRequest(head, facts, context, 'id', {
     dropsHost: false,
+    dropsAuthorization: false,
     hasOtherPath: false,
   });
   const isChunked = facts.bodyKind === BODY_CHUNKED;

@@ -189,6 +189,7 @@ test('whatever request is understood becomes a head that can be read again, and 
       });
       const { startLine, fields } = forwardRequest(head, facts, context, 'made-id', {
         dropsHost: true,
+        dropsAuthorization: false,
         hasOtherPath: false,
       });
       const text = `${startLine}Host: x\r\n${fields}\r\n`;

@@ -17,15 +17,19 @@ const MAPPED_GROUP = 5;
 export function clientNetwork(address: string): string {
   // Nearly all of the traffic, and nothing is made.
   if (!address.includes(COLON)) return address;
-  const zone = address.indexOf('%');
-  const groups = groupsOf(zone === -1 ? address : address.slice(0, zone));
+  const groups = ipv6Groups(address);
   if (groups === null) return address;
   if (isMapped(groups)) return ipv4Of(groups[6] as number, groups[7] as number);
   const prefix = groups.slice(0, 4).map((group) => group.toString(16));
   return `${prefix.join(COLON)}::/64`;
 }
 
-/** The eight groups of an IPv6 address; null when it is none. */
+/** The eight groups of an IPv6 address, whatever its zone; null when it is none. */
+export function ipv6Groups(address: string): readonly number[] | null {
+  const zone = address.indexOf('%');
+  return groupsOf(zone === -1 ? address : address.slice(0, zone));
+}
+
 function groupsOf(address: string): readonly number[] | null {
   const gap = address.indexOf('::');
   if (gap === -1) return sized(parseGroups(address), 8);
@@ -67,7 +71,8 @@ function parseOctets(text: string): readonly number[] | null {
   return octets.every((octet) => octet <= 255) ? octets : null;
 }
 
-function isMapped(groups: readonly number[]): boolean {
+/** Whether it is an IPv4 address in the form of IPv6. */
+export function isMapped(groups: readonly number[]): boolean {
   if (groups[MAPPED_GROUP] !== 0xff_ff) return false;
   return groups.slice(0, MAPPED_GROUP).every((group) => group === 0);
 }

@@ -268,5 +268,5 @@ export function answerText(
   isHead: boolean,
   connectionLine: string = CLOSE,
 ): string {
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields}${connectionLine}\r\n${isHead ? '' : body}`;
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fields}${connectionLine}\r\n${isHead ? '' : body}`;
 }

@@ -1,7 +1,7 @@
 /** What an exchange gets of a request whose head is complete. */
 
-import type { ErrorCode } from '../../errors.ts';
 import { readKeys } from '../pool/request-keys.ts';
+import { refusedBeside, type Terms, termsOfNone } from '../pool/terms.ts';
 import type { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { IncomingRequest } from '../relay/incoming-request.ts';
@@ -28,22 +28,30 @@ export function incomingRequest(
   let pool = defaultPool;
   let route: string | null = null;
   let rewriting: RouteRewriting | null = null;
-  let refused: ErrorCode | null = null;
+  let terms: Terms | null = null;
+  let dropsAuthorization = false;
   const { isTrusted, peerAddress } = forwardContext;
+  const clientAddress = isTrusted
+    ? forwardedClient(parser, peerAddress, trustedProxies)
+    : peerAddress;
   if (router !== null) {
     const path = router.pathOf(asked.path);
     if (path !== null && path !== asked.path) facts = { ...asked, path };
     const found = path === null ? 'ERR_BAD_PATH' : router.find(facts, parser, isTrusted);
-    if (typeof found === 'string') refused = found;
-    else ({ route, pool, rewriting } = found);
+    if (typeof found === 'string') {
+      terms = termsOfNone(found);
+    } else {
+      ({ route, pool, rewriting } = found);
+      if (found.terms !== null) {
+        terms = found.terms.of(parser, clientAddress);
+        dropsAuthorization = !found.terms.keepsAuthorization;
+      }
+    }
   }
   const { view } = pool;
   const requestId = facts.requestId ?? context.nextRequestId();
   const { accessLog } = snapshot;
   const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
-  const clientAddress = isTrusted
-    ? forwardedClient(parser, peerAddress, trustedProxies)
-    : peerAddress;
   const dropsHost = view.spec.hostHeader.kind !== 'client';
   const { path } = facts;
   let changes: FieldChanges | null = null;
@@ -52,7 +60,7 @@ export function incomingRequest(
     const source = { facts, head: parser, context: forwardContext, clientAddress, requestId };
     const rewritten = rewriting.rewrite(source);
     ({ request: changes, answer: answerChanges } = rewritten);
-    if (rewritten.target === null) refused ??= 'ERR_BAD_PATH';
+    if (rewritten.target === null) terms = refusedBeside(terms, 'ERR_BAD_PATH');
     facts = {
       ...facts,
       path: rewritten.target ?? path,
@@ -61,12 +69,13 @@ export function incomingRequest(
   }
   const forwarded = forwardRequest(parser, facts, forwardContext, requestId, {
     dropsHost,
+    dropsAuthorization,
     hasOtherPath: facts.path !== asked.path,
   });
   return {
     pool,
     route,
-    refused,
+    terms,
     path,
     facts,
     answerChanges,

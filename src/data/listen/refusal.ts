@@ -22,7 +22,8 @@ export function refusal(
   const requestId = context.nextRequestId();
   const line = head?.hasFirstLine === true ? head : null;
   // RFC 9110 §9.3.2: nothing follows the head of an answer to a HEAD, even if its fields were wrong.
-  const text = answerText(errorAnswer(code, false, requestId), head?.method === 'HEAD');
+  const { errorPages } = context.view.snapshot;
+  const text = answerText(errorAnswer(code, false, requestId, errorPages), head?.method === 'HEAD');
   recordRefusal(context, code, detail, {
     clientAddress,
     requestId,

@@ -9,14 +9,18 @@ import type { Head } from '../wire/head.ts';
 import { normalPath, type PathRules } from '../wire/path.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import type { Pool } from './pool.ts';
+import { createTerms, hasTerms, type RouteTerms } from './terms.ts';
 
 /** A route, and where it leads. */
 export interface Target {
   /** For the log: see `RouteSnapshot`. */
   readonly route: string;
+  /** The first one where the route leads to none: that counts for the request as for one without a route. */
   readonly pool: Pool;
   /** What is changed on the way; null: nothing. */
   readonly rewriting: RouteRewriting | null;
+  /** Null: all may go there. */
+  readonly terms: RouteTerms | null;
 }
 
 export class Router {
@@ -34,11 +38,14 @@ export class Router {
   ) {
     this.#readsPaths = routes.some(readsPath);
     this.#table = RouteTable.compile(routes);
-    this.#targets = routes.map(({ name, rewriting }, index) => ({
-      route: name,
+    this.#targets = routes.map((route, index) => ({
+      route: route.name,
       pool: pools[index] as Pool,
       rewriting:
-        rewriting === null ? null : new RouteRewriting(rewriting, pathRules, sendsXForwarded),
+        route.rewriting === null
+          ? null
+          : new RouteRewriting(route.rewriting, pathRules, sendsXForwarded),
+      terms: createTerms(route),
     }));
     this.#pathRules = pathRules;
   }
@@ -71,10 +78,13 @@ export function createRouter(
   pathRules: PathRules,
   sendsXForwarded: boolean,
 ): Router | null {
-  const targets = routes.map(({ action }) => pools.get(action.poolId) as Pool);
+  const [first] = pools.values() as Iterable<Pool>;
+  const targets = routes.map(({ action }) => {
+    return (action.kind === 'pool' ? pools.get(action.poolId) : first) as Pool;
+  });
   const [only] = routes;
-  const [first] = pools.values();
-  const isPlain = only !== undefined && matchesAll(only.match) && only.rewriting === null;
+  const isPlain =
+    only !== undefined && matchesAll(only.match) && only.rewriting === null && !hasTerms(only);
   if (routes.length === 1 && isPlain && targets[0] === first) return null;
   return new Router(routes, targets, pathRules, sendsXForwarded);
 }

@@ -1,16 +1,28 @@
 /** Whether a request may begin at all: the checks before a backend is picked, cheapest first. */
 import type { RateLimit } from '../../snapshot/snapshot.ts';
+import type { Login } from '../limit/basic-auth.ts';
+import { clientNetwork } from '../limit/client-network.ts';
+import type { LoginWaiter } from '../limit/logins.ts';
 import { rateLimitFields } from '../limit/rate-limit.ts';
+import { notLoggedIn } from '../pool/terms.ts';
 import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import type { Failure } from './silence.ts';
 
-/** @returns why it may not; null when it may. */
+/** Its password is being checked. */
+export const CHECKING = 'checking';
+
+/**
+ * @param waiter hears of the password, where it is being checked; `refusalOfLogin` says then what follows.
+ * @returns why it may not; null when it may.
+ */
 export function refusal(
   context: DataContext,
-  { facts, keys, pool, refused }: IncomingRequest,
-): Failure | null {
-  if (refused !== null) return { code: refused, detail: '' };
+  request: IncomingRequest,
+  waiter: LoginWaiter,
+): Failure | typeof CHECKING | null {
+  const { facts, keys, pool, terms } = request;
+  if (terms !== null && terms.refused !== null) return terms.refused;
   const { snapshot, spec, rateLimiter } = pool.view;
   const { limits } = snapshot;
   if (limits.bodyBytes !== 0 && facts.contentLength > limits.bodyBytes) {
@@ -28,5 +40,25 @@ export function refusal(
       };
     }
   }
-  return null;
+  if (terms === null || terms.login === null) return null;
+  return refusalOfUser(context, terms.login, request.clientAddress, waiter);
+}
+
+function refusalOfUser(
+  { logins }: DataContext,
+  login: Login,
+  clientAddress: string,
+  waiter: LoginWaiter,
+): Failure | typeof CHECKING | null {
+  const isRight = logins.isRight(login);
+  if (isRight !== null) return refusalOfLogin(login, isRight);
+  if (logins.check(login, clientNetwork(clientAddress), waiter)) return CHECKING;
+  return { code: 'ERR_LOGINS_BUSY', detail: 'too many passwords of this client, or of all' };
+}
+
+/** @param isRight as `LoginWaiter` hears it. */
+export function refusalOfLogin({ challenge }: Login, isRight: boolean | null): Failure | null {
+  if (isRight === true) return null;
+  if (isRight === false) return notLoggedIn(challenge, 'no user has this name and this password');
+  return { code: 'ERR_LOGINS_BUSY', detail: 'the password could not be checked' };
 }

@@ -50,6 +50,9 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   queueMs = -1;
   /** Time to the open connection of the last attempt that opened one, in ms; −1 before. */
   connectMs = -1;
+  /** When the exchange began, on the precise clock; how long it was until the response head; −1 before. */
+  readonly startedAt: number;
+  firstByteMs = -1;
   /** When the last one ended, on the precise clock; 0 before. */
   endedAt = 0;
 
@@ -63,7 +66,6 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   hasInterim = false;
 
   readonly #owner: AttemptsOwner;
-  readonly #startedAt: number;
   #lastDetail = '';
   #hedge: Hedge | null = null;
   /** Of the next attempt, or of the hedge. */
@@ -74,7 +76,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   constructor(owner: AttemptsOwner, request: IncomingRequest, startedAt: number) {
     this.#owner = owner;
     this.request = request;
-    this.#startedAt = startedAt;
+    this.startedAt = startedAt;
     this.view = request.pool.view;
   }
 
@@ -156,8 +158,13 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     this.#note(attempt.end(failure, mayReuse, this.endedAt, isRace));
   }
 
-  /** The current attempt has the response head: nobody else is waited for. */
-  answered(): void {
+  /** The current attempt has the response head: nobody else is waited for. @param now on the precise clock */
+  answered(now: number): void {
+    this.firstByteMs = now - this.startedAt;
+    this.#callOffOthers();
+  }
+
+  #callOffOthers(): void {
     this.#clearTimer();
     this.#dropHedge();
   }
@@ -201,7 +208,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
 
   /** The exchange is over. */
   close(): void {
-    this.answered();
+    this.#callOffOthers();
     this.#leaveQueue();
   }
 
@@ -215,7 +222,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     const isPrompt = isFirst && this.#queuedAt === 0 && this.request.facts.bodyKind === BODY_NONE;
     let attempt: Attempt | ErrorCode = 'ERR_INTERNAL';
     try {
-      attempt = pick(this, this.#owner, view, isPrompt ? this.#startedAt : performance.now());
+      attempt = pick(this, this.#owner, view, isPrompt ? this.startedAt : performance.now());
     } finally {
       if (isFirst && typeof attempt === 'string') counters.returnPass(pass);
     }

@@ -13,6 +13,7 @@ import { Deadlines } from '../deadlines.ts';
 import { Descriptors } from '../descriptors.ts';
 import { ClientConnections } from '../limit/client-connections.ts';
 import { HeldMemory } from '../limit/held-memory.ts';
+import { Logins } from '../limit/logins.ts';
 import type { View } from '../pool/view.ts';
 import { ThreadIo } from '../stream/thread-io.ts';
 import { type HeadLimits, HeadParser } from '../wire/head-parser.ts';
@@ -42,6 +43,7 @@ export class DataContext {
   readonly clientTables: ClientTables;
   readonly clientConnections: ClientConnections;
   readonly heldMemory: HeldMemory;
+  readonly logins: Logins;
   /** Uniform in [0, 1). */
   readonly random = Math.random;
   /** Answers carry `Connection: close` and connections end after them. */
@@ -71,6 +73,7 @@ export class DataContext {
     this.clientTables = init.clientTables;
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
     this.heldMemory = new HeldMemory(this.counters, init.threadCount, post);
+    this.logins = new Logins(this.deadlines);
     this.tunnels = new OpenTunnels(Math.random, (backendId, count) =>
       post({ kind: 'tunnels-cut', backendId, count }),
     );

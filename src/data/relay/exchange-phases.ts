@@ -1,15 +1,17 @@
 /** Where an exchange is. In order: what comes later is greater. */
 export const Phase = {
+  /** Whether it is from who it says is being checked. */
+  CHECKING: 0,
   /** A chunked body gathers before anything is sent. */
-  HOLDING: 0,
+  HOLDING: 1,
   /** For a backend with room, or for the time of the next attempt. */
-  WAITING: 1,
-  CONNECTING: 2,
+  WAITING: 2,
+  CONNECTING: 3,
   /** The request is on its way; no final response head yet. */
-  SENDING: 3,
-  RESPONDING: 4,
-  TUNNEL: 5,
-  OVER: 6,
+  SENDING: 4,
+  RESPONDING: 5,
+  TUNNEL: 6,
+  OVER: 7,
 } as const;
 
 export type Phase = (typeof Phase)[keyof typeof Phase];

@@ -22,6 +22,15 @@ export function silentUntil(
   return nowMs + (attempt.judgement.isJudged ? tunnelMs : Math.min(tunnelMs, LASTING_MS));
 }
 
+/** A tunnel was silent for that time. @returns by when it must not have been any more; 0: it is over */
+export function tunnelSilentUntil(attempt: Attempt, nowMs: number): number {
+  const { judgement, view } = attempt;
+  const { tunnelMs } = view.spec.timeouts;
+  if (judgement.isJudged || tunnelMs <= LASTING_MS) return 0;
+  judgement.countAsGood();
+  return nowMs + tunnelMs - LASTING_MS;
+}
+
 /** That time is over. */
 export function silent(
   phase: Phase,

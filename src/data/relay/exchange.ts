@@ -9,49 +9,48 @@ import { type Ending, endingOf } from '../../snapshot/endings.ts';
 import type { ResponseStart } from '../backend/backend-stream.ts';
 import type { BodyLearner, ObservedBody } from '../balance/stickiness.ts';
 import { letGo } from '../barrier.ts';
+import type { Login } from '../limit/basic-auth.ts';
+import type { LoginWaiter } from '../limit/logins.ts';
+import { redirectRule } from '../wire/location.ts';
 import { NOTHING_SENT } from './access-log.ts';
-import { refusal } from './admission.ts';
+import { CHECKING, refusal, refusalOfLogin } from './admission.ts';
 import type { Attempt } from './attempt.ts';
 import { Attempts, type AttemptsOwner } from './attempts.ts';
 import type { DataContext } from './context.ts';
 import { Phase } from './exchange-phases.ts';
-import { silent, silentUntil } from './exchange-silence.ts';
+import { silent, silentUntil, tunnelSilentUntil } from './exchange-silence.ts';
 import type { IncomingRequest } from './incoming-request.ts';
-import { LASTING_MS } from './judgement.ts';
 import { recordExchange } from './ledger.ts';
-import { errorAnswer, type OwnAnswer, optionsAnswer } from './own-answers.ts';
+import { failureAnswer, type OwnAnswer, ownAnswer } from './own-answers.ts';
 import type { Responder } from './responder.ts';
-import { unfinished } from './silence.ts';
+import { type Failure, unfinished } from './silence.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import { createUpload, HOLD_MS, type Upload } from './upload.ts';
 
 const CONTINUE = 100;
 
-export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
+export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, TunnelOwner {
   readonly context: DataContext;
   learner: BodyLearner | null = null;
 
   readonly #client: Responder;
   readonly #request: IncomingRequest;
   readonly #upload: Upload | null;
-  /** On the precise clock, for the log; and on the awake one, for the deadline of the whole. */
-  readonly #startedAt: number;
+  /** On the awake clock, for the deadline of the whole. */
   readonly #awakeSince: number;
   readonly #attempts: Attempts;
   #phase: Phase = Phase.HOLDING;
   #tunnel: Tunnel | null = null;
-  #firstByteMs = -1;
   #status = 0;
 
   constructor(context: DataContext, client: Responder, request: IncomingRequest) {
-    const { facts } = request;
     this.context = context;
     this.#client = client;
     this.#request = request;
-    this.#startedAt = performance.now();
-    this.#awakeSince = context.deadlines.at(this.#startedAt);
-    this.#attempts = new Attempts(this, request, this.#startedAt);
-    this.#upload = createUpload(facts, request.pool.view);
+    const startedAt = performance.now();
+    this.#awakeSince = context.deadlines.at(startedAt);
+    this.#attempts = new Attempts(this, request, startedAt);
+    this.#upload = createUpload(request.facts, request.pool.view);
   }
 
   /** Bytes that come now are this exchange's; all others wait for the next one. */
@@ -77,20 +76,35 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
    * @returns the offset of the first byte in `buffer[start, end)` that was not taken.
    */
   begin(buffer: Buffer, start: number, end: number): number {
-    const { facts } = this.#request;
-    const refused = refusal(this.context, this.#request);
-    if (refused !== null) {
-      this.fail(refused.code, refused.detail, refused.fields);
-    } else if (facts.maxForwards === 0 && facts.method === 'OPTIONS') {
-      this.#answer(optionsAnswer(), null, '');
-    } else if (this.#upload === null || facts.expectsContinue) {
-      this.#attempts.start();
+    const refused = refusal(this.context, this.#request, this);
+    if (refused === CHECKING) {
+      this.#phase = Phase.CHECKING;
+      this.#setDeadline(Number.POSITIVE_INFINITY);
     } else {
-      // The coarse clock may be a tick ahead: by it, the body would be held for up to twice as long.
-      this.#setDeadline(this.context.deadlines.now() + HOLD_MS);
-      return this.onClientBytes(buffer, start, end);
+      this.#proceed(refused);
     }
-    return start;
+    return this.#phase <= Phase.HOLDING ? this.onClientBytes(buffer, start, end) : start;
+  }
+
+  get awaitsLogin(): boolean {
+    return this.#phase === Phase.CHECKING;
+  }
+
+  onLoginChecked(isRight: boolean | null): void {
+    if (!this.awaitsLogin) return;
+    this.#phase = Phase.HOLDING;
+    this.#proceed(refusalOfLogin(this.#request.terms?.login as Login, isRight));
+    // What has come of the body meanwhile may be enough.
+    if (this.#phase === Phase.HOLDING) this.onClientBytes(Buffer.alloc(0), 0, 0);
+  }
+
+  #proceed(refused: Failure | null): void {
+    const answer = refused === null ? ownAnswer(this.context, this.#request) : null;
+    if (refused !== null) this.fail(refused.code, refused.detail, refused.fields);
+    else if (answer !== null) this.#answer(answer, null, '');
+    else if (this.#upload === null || this.#upload.isKeptBack) this.#attempts.start();
+    // The coarse clock may be a tick ahead: by it, the body would be held for up to twice as long.
+    else this.#setDeadline(this.context.deadlines.now() + HOLD_MS);
   }
 
   // ── What the client does ────────────────────────────────────────────────────────────────────────────────────────
@@ -138,9 +152,8 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
   }
 
   onDeadline(): void {
-    const { spec } = this.#attempts.view;
     if (this.#client.deadlineMs >= this.totalDeadlineMs) {
-      this.fail('ERR_TOTAL_TIMEOUT', unfinished(spec));
+      this.fail('ERR_TOTAL_TIMEOUT', unfinished(this.#attempts.view.spec));
       return;
     }
     switch (this.#phase) {
@@ -162,7 +175,7 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
         else this.#onSilence();
         break;
       case Phase.TUNNEL:
-        this.#onTunnelSilence(spec.timeouts.tunnelMs);
+        this.#onTunnelSilence();
         break;
       default:
     }
@@ -264,10 +277,9 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
 
   onResponseHead(start: ResponseStart): void {
     this.#headCame(start.head.status, Phase.RESPONDING);
-    const { clientOrigin } = this.#request;
-    const { backend } = this.#attempt as Attempt;
-    const redirects = clientOrigin === '' ? null : { backend: backend.spec, clientOrigin };
-    this.#client.sendHead(start, this.#addedFields(start), redirects, this.isUploadOpen);
+    const redirects = redirectRule(this.#request, (this.#attempt as Attempt).backend.spec);
+    const added = this.#attempts.addedFields(start.head, this, this.#client.isTls);
+    this.#client.sendHead(start, added, redirects, this.isUploadOpen);
   }
 
   onResponseBody(buffer: Buffer, start: number, end: number): void {
@@ -282,18 +294,13 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
   #headCame(status: number, phase: Phase): void {
     const now = performance.now();
     (this.#attempt as Attempt).headCame(status, now);
-    this.#firstByteMs = now - this.#startedAt;
     this.#status = status;
     this.#phase = phase;
-    this.#attempts.answered();
+    this.#attempts.answered(now);
   }
 
   refuses(status: number): boolean {
     return status >= 400 && this.#attempts.mayRefuse(status, this.#upload?.isRepeatable ?? true);
-  }
-
-  #addedFields({ head }: ResponseStart): string {
-    return this.#attempts.addedFields(head, this, this.#client.isTls);
   }
 
   onResponseComplete(trailers: string): void {
@@ -305,7 +312,8 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
 
   onSwitched(start: ResponseStart, rest: Buffer, isWebSocket: boolean): void {
     const attempt = this.#attempt as Attempt;
-    const client = this.#client.startTunnel(start, this.#addedFields(start));
+    const added = this.#attempts.addedFields(start.head, this, this.#client.isTls);
+    const client = this.#client.startTunnel(start, added);
     this.#headCame(start.head.status, Phase.TUNNEL);
     this.#tunnel = new Tunnel(this, client, attempt.giveConnection(), isWebSocket);
     this.#touch();
@@ -321,14 +329,10 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
     this.#touch();
   }
 
-  #onTunnelSilence(tunnelMs: number): void {
-    const attempt = this.#attempt as Attempt;
-    if (attempt.judgement.isJudged || tunnelMs <= LASTING_MS) {
-      this.onTunnelOver('idle');
-      return;
-    }
-    attempt.judgement.countAsGood();
-    this.#setDeadline(this.context.nowMs + tunnelMs - LASTING_MS);
+  #onTunnelSilence(): void {
+    const untilMs = tunnelSilentUntil(this.#attempt as Attempt, this.context.nowMs);
+    if (untilMs === 0) this.onTunnelOver('idle');
+    else this.#setDeadline(untilMs);
   }
 
   onTunnelOver(ended: Ending | null): void {
@@ -351,8 +355,7 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
       this.#client.reset(code);
       return;
     }
-    const { facts, requestId } = this.#request;
-    this.#answer(errorAnswer(code, facts.wantsJson, requestId, fields), code, detail);
+    this.#answer(failureAnswer(this.context, this.#request, code, fields), code, detail);
   }
 
   onCrashed(error: unknown): void {
@@ -389,8 +392,6 @@ export class Exchange implements AttemptsOwner, ObservedBody, TunnelOwner {
       status,
       bytesIn: this.#request.headBytes + bodyBytes,
       bytesOut: this.#client.bytesOut,
-      startedAt: this.#startedAt,
-      firstByteMs: this.#firstByteMs,
       error,
       errorDetail: detail,
       ended,

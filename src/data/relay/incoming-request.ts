@@ -1,6 +1,6 @@
-import type { ErrorCode } from '../../errors.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { RequestKeys } from '../pool/request-keys.ts';
+import type { Terms } from '../pool/terms.ts';
 import type { FieldChanges } from '../route/field-changes.ts';
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { RequestFacts } from '../wire/request.ts';
@@ -8,12 +8,12 @@ import type { BackendPin } from './backend-pin.ts';
 
 /** A request as it came in, checked and ready to be forwarded. */
 export interface IncomingRequest {
-  /** Where it goes; of one that is refused, whose policies count for the answer. */
+  /** Where it goes; of one that goes nowhere, whose policies count for the answer. */
   readonly pool: Pool;
   /** The route that has led it there, for the log; null where there are none, and where none is for it. */
   readonly route: string | null;
-  /** Why it goes nowhere; null as a rule. */
-  readonly refused: ErrorCode | null;
+  /** What stands before the pool, or in its place; null as a rule. */
+  readonly terms: Terms | null;
   /** What the client has asked for, in the form that routes look at: see `RequestFacts`. */
   readonly path: string;
   /** As it goes on: their path is what is forwarded. */

@@ -12,10 +12,6 @@ export interface ExchangeOutcome {
   readonly status: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** On the precise clock. */
-  readonly startedAt: number;
-  /** Negative: the phase was not reached. */
-  readonly firstByteMs: number;
   readonly error: ErrorCode | null;
   readonly errorDetail: string;
   readonly ended: Ending | null;
@@ -29,6 +25,10 @@ export interface Attempted {
   readonly records: readonly AttemptRecord[];
   readonly queueMs: number;
   readonly connectMs: number;
+  /** On the precise clock. */
+  readonly startedAt: number;
+  /** Negative: the phase was not reached. */
+  readonly firstByteMs: number;
   /** When the last one ended; 0: none has. */
   readonly endedAt: number;
 }
@@ -42,7 +42,7 @@ export function recordExchange(
   const { view, backend } = attempted;
   const { facts } = request;
   if (backend === null) {
-    const { counters } = request.refused === null ? request.pool : context;
+    const { counters } = request.terms?.hasPool === false ? context : request.pool;
     counters.answeredAlone(outcome.status);
   }
   record(context, view.snapshot, backend, {
@@ -55,10 +55,10 @@ export function recordExchange(
     ended: outcome.ended,
     bytesIn: outcome.bytesIn,
     bytesOut: outcome.bytesOut,
-    durationMs: (attempted.endedAt || performance.now()) - outcome.startedAt,
+    durationMs: (attempted.endedAt || performance.now()) - attempted.startedAt,
     queueMs: attempted.queueMs,
     connectMs: attempted.connectMs,
-    firstByteMs: outcome.firstByteMs,
+    firstByteMs: attempted.firstByteMs,
     route: request.route,
     pool: view.spec.name,
     backendUrl: backend === null ? null : backend.spec.url,

@@ -4,6 +4,10 @@
  */
 import { STATUS_CODES } from 'node:http';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
+import type { ErrorPages } from '../../snapshot/route-answer.ts';
+import type { ReadyAnswer } from '../pool/terms.ts';
+import type { DataContext } from './context.ts';
+import type { IncomingRequest } from './incoming-request.ts';
 
 /** What RFC 9110 §15.5.6 wants with a 405: the methods that are relayed without asking. */
 const ALLOW = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
@@ -19,18 +23,25 @@ export interface OwnAnswer {
   readonly body: string;
 }
 
-/** @param addedFields whole field lines: how long to wait. Empty: as usual with the status */
+/**
+ * @param pages what operators have in place of our text. Whoever wants JSON gets JSON.
+ * @param addedFields whole field lines: how long to wait. Empty: as usual with the status
+ */
 export function errorAnswer(
   code: ErrorCode,
   wantsJson: boolean,
   requestId: string,
+  pages: ErrorPages,
   addedFields = '',
 ): OwnAnswer {
   const { status, message, proxyStatus, source } = ERRORS[code];
-  const body = wantsJson
-    ? `${JSON.stringify({ status, code, message, source, request_id: requestId })}\n`
-    : `${status} ${STATUS_CODES[status]}: ${message} (${code})\n`;
-  const contentType = wantsJson ? 'application/json' : 'text/plain; charset=utf-8';
+  let body: string;
+  let contentType = wantsJson ? 'application/json' : 'text/plain; charset=utf-8';
+  const page = wantsJson ? undefined : pages.get(status);
+  if (page !== undefined) ({ body, contentType } = page);
+  else if (wantsJson)
+    body = `${JSON.stringify({ status, code, message, source, request_id: requestId })}\n`;
+  else body = `${status} ${STATUS_CODES[status]}: ${message} (${code})\n`;
   let fields = `Content-Type: ${contentType}\r\nContent-Length: ${body.length}\r\nCache-Control: no-store\r\nProxy-Status: fairlead; error=${proxyStatus}\r\nX-Request-Id: ${requestId}\r\nDate: ${new Date().toUTCString()}\r\n`;
   if (addedFields !== '') fields += addedFields;
   else if (status === 503) fields += retryAfterField(RETRY_AFTER_SECONDS);
@@ -38,16 +49,35 @@ export function errorAnswer(
   return { status, fields, body };
 }
 
+/** To a request whose exchange has failed. */
+export function failureAnswer(
+  { view }: DataContext,
+  { facts, requestId, terms }: IncomingRequest,
+  code: ErrorCode,
+  addedFields: string,
+): OwnAnswer {
+  const pages = terms?.pages ?? view.snapshot.errorPages;
+  return errorAnswer(code, facts.wantsJson, requestId, pages, addedFields);
+}
+
 /** RFC 9110 §10.2.3, as a field line. */
 export function retryAfterField(seconds: number): string {
   return `Retry-After: ${seconds}\r\n`;
 }
 
+/** What a request gets that needs no backend; null: nothing. */
+export function ownAnswer({ dateLine }: DataContext, request: IncomingRequest): OwnAnswer | null {
+  const { facts, terms } = request;
+  if (facts.maxForwards === 0 && facts.method === 'OPTIONS') return optionsAnswer(dateLine);
+  return terms === null || terms.answer === null ? null : dated(terms.answer, dateLine);
+}
+
+/** RFC 9110 §6.6.1. */
+function dated({ status, fields, body }: ReadyAnswer, dateLine: string): OwnAnswer {
+  return { status, fields: fields + dateLine, body };
+}
+
 /** RFC 9110 §7.6.2: an OPTIONS that has no hops left is answered by whoever has it. */
-export function optionsAnswer(): OwnAnswer {
-  return {
-    status: 204,
-    fields: `Allow: ${ALLOW}\r\nDate: ${new Date().toUTCString()}\r\n`,
-    body: '',
-  };
+function optionsAnswer(dateLine: string): OwnAnswer {
+  return { status: 204, fields: `Allow: ${ALLOW}\r\n${dateLine}`, body: '' };
 }

@@ -95,7 +95,7 @@ const FIELDS: readonly (readonly [name: string, id: number, traits: number])[] =
   ['forwarded', FIELD_FORWARDED, FORWARDED],
   ['x-request-id', FIELD_REQUEST_ID, FORWARDED],
   ['accept', FIELD_ACCEPT, 0],
-  ['authorization', FIELD_AUTHORIZATION, IS_PROTECTED | NO_TRAILER],
+  ['authorization', FIELD_AUTHORIZATION, REQUEST | IS_PROTECTED | NO_TRAILER],
   ['user-agent', FIELD_USER_AGENT, 0],
   ['referer', FIELD_REFERER, 0],
   ['http2-settings', FIELD_HTTP2_SETTINGS, HOP],

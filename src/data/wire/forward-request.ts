@@ -6,6 +6,7 @@
  * Connection to get rid of what the proxy sets.
  */
 import {
+  FIELD_AUTHORIZATION,
   FIELD_CONTENT_LENGTH,
   FIELD_EXPECT,
   FIELD_FORWARDED,
@@ -117,6 +118,8 @@ function countsForwards(facts: RequestFacts): boolean {
 export interface Rewriting {
   /** The Host field is replaced per backend, so the client's is left out. */
   readonly dropsHost: boolean;
+  /** Its credentials were for us. */
+  readonly dropsAuthorization: boolean;
   /** The path of the facts is not that of the head. */
   readonly hasOtherPath: boolean;
 }
@@ -152,7 +155,7 @@ export function forwardRequest(
   facts: RequestFacts,
   context: ForwardContext,
   requestId: string,
-  { dropsHost, hasOtherPath }: Rewriting,
+  { dropsHost, dropsAuthorization, hasOtherPath }: Rewriting,
 ): ForwardedRequest {
   const { rules } = context;
   const needsHost = dropsHost || facts.replacesHost || facts.host === null;
@@ -178,6 +181,9 @@ export function forwardRequest(
         case FIELD_CONTENT_LENGTH:
           // Only `Content-Length: 0012` and the like are written anew (below): the value is checked, digits only.
           isKept = head.valueLength(field) === 1 || head.valueCode(field, 0) !== ZERO;
+          break;
+        case FIELD_AUTHORIZATION:
+          isKept = !dropsAuthorization;
           break;
         case FIELD_TE:
           acceptsTrailers ||= hasToken(head.value(field), 'trailers');

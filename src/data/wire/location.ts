@@ -22,6 +22,15 @@ export interface RedirectRule {
   readonly clientOrigin: string;
 }
 
+/** Null: they pass as they come. */
+export function redirectRule(
+  request: { readonly clientOrigin: string },
+  backend: BackendOrigin,
+): RedirectRule | null {
+  const { clientOrigin: origin } = request;
+  return origin === '' ? null : { backend, clientOrigin: origin };
+}
+
 /** What ends an authority in a URL (RFC 3986 §3.2), and the quotes that a Refresh may have around one. */
 const AUTHORITY_END = /[/?#'"]/;
 const REFRESH_URL = /^[^=]*[;,][ \t]*url[ \t]*=[ \t]*['"]?/i;

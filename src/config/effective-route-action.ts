@@ -1,0 +1,66 @@
+/** What is done with the requests of a route, in the words of a config file. */
+import type { RouteAccess } from '../snapshot/route-answer.ts';
+import { formatDuration } from './duration.ts';
+import type { ErrorPageSettings, RouteActionSettings, RouteSettings } from './settings.ts';
+
+type Written = Readonly<Record<string, unknown>>;
+
+/** The names of the pools that a request may get to, if only after the maintenance. */
+export function poolsOf(action: RouteActionSettings): readonly string[] {
+  return action.kind === 'pool' ? [action.pool] : [];
+}
+
+export function routeActionOf({ action, maintenance, access, errorPages }: RouteSettings): Written {
+  return {
+    ...actionOf(action),
+    ...(maintenance === null
+      ? {}
+      : { maintenance: { retry_after: formatDuration(maintenance.retryAfterSeconds * 1000) } }),
+    ...(access === null ? {} : accessOf(access)),
+    ...(errorPages.length === 0 ? {} : { error_pages: errorPagesOf(errorPages) }),
+  };
+}
+
+function actionOf(action: RouteActionSettings): Written {
+  switch (action.kind) {
+    case 'pool':
+      return { pool: action.pool };
+    case 'answer': {
+      const { status, headers, body } = action.answer;
+      return { respond: { status, body: textOf(body), headers: headersOf(headers) } };
+    }
+    case 'none':
+      return {};
+  }
+}
+
+function headersOf(headers: readonly (readonly [string, string])[]): Written {
+  const values = new Map<string, string[]>();
+  for (const [name, value] of headers) values.set(name, [...(values.get(name) ?? []), value]);
+  return Object.fromEntries(
+    Array.from(values, ([name, list]) => [name, list.length === 1 ? list[0] : list]),
+  );
+}
+
+function accessOf({ allow, deny }: RouteAccess): Written {
+  return {
+    ...(allow.length === 0 ? {} : { allow }),
+    ...(deny.length === 0 ? {} : { deny }),
+  };
+}
+
+export function errorPagesOf(pages: readonly ErrorPageSettings[]): Written {
+  return Object.fromEntries(
+    pages.map(({ status, file, contentType, page }) => [
+      status,
+      {
+        ...(file === undefined ? { text: textOf(page.body) } : { file }),
+        ...(contentType === undefined ? {} : { content_type: contentType }),
+      },
+    ]),
+  );
+}
+
+function textOf(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}

@@ -1,0 +1,120 @@
+/** What a route answers itself, and who may ask there. Part of the schema in route-schema.ts; compiled in compile-route-action.ts. */
+import { z } from 'zod';
+import { errorPages } from './error-page-schema.ts';
+import { FIELD_NAME, FIELD_TEXT, ONE_HOP } from './field-names.ts';
+import { addressBlock, duration, trueOrFalse, wholeNumber } from './schema-types.ts';
+
+/** Of a body, in UTF-8. What is larger is better served by a web server. */
+const MOST_BODY_BYTES = 64 * 1024;
+
+/** They follow from the answer and the connection: Fairlead writes them. */
+const FRAMING: ReadonlySet<string> = new Set([
+  ...ONE_HOP,
+  'content-length',
+  'date',
+  'trailer',
+  'upgrade',
+]);
+
+const headerValue = z
+  .string({ error: 'must be a text (in quotes), or a list of them' })
+  .regex(FIELD_TEXT, { error: 'must be ASCII without control characters' })
+  .refine((text) => text.trim() === text, { error: 'must not have spaces at its ends' });
+
+const headers = z
+  .record(
+    z.string().regex(FIELD_NAME, {
+      error: 'must be the name of a header field, such as Content-Type',
+    }),
+    z.union([headerValue.transform((value) => [value]), z.array(headerValue)], {
+      error: 'must be a text (in quotes), or a list of them',
+    }),
+    { error: 'must be a mapping of header fields, such as { content-type: text/html }' },
+  )
+  .transform((fields, context): [string, string][] =>
+    Object.entries(fields).flatMap(([name, values]) => {
+      if (FRAMING.has(name.toLowerCase())) {
+        const message = 'is written by Fairlead itself';
+        context.issues.push({ code: 'custom', path: [name], message, input: values });
+      }
+      return values.map((value): [string, string] => [name, value]);
+    }),
+  );
+
+const respond = z.strictObject(
+  {
+    status: wholeNumber(200, 599).describe('The status.').default(200),
+    body: z
+      .string({ error: 'must be a text' })
+      .refine((text) => Buffer.byteLength(text) <= MOST_BODY_BYTES, {
+        error: `must not have more than ${MOST_BODY_BYTES} bytes`,
+      })
+      .describe('What is sent, in UTF-8, at most 64KiB.')
+      .default(''),
+    headers: headers
+      .describe(
+        'Header fields: a name, and a text or a list of them. Without `content-type`, a body is `text/plain; charset=utf-8`.',
+      )
+      .prefault({}),
+  },
+  { error: 'must be a mapping, such as { status: 200, body: "ok" }' },
+);
+
+const RETRY_AFTER = '1m';
+
+const maintenance = z.union(
+  [
+    trueOrFalse(),
+    z.strictObject({
+      retry_after: duration(1000)
+        .describe('What Retry-After says, in whole seconds.')
+        .prefault(RETRY_AFTER),
+    }),
+  ],
+  { error: 'must be true, false, or { retry_after: 5m }' },
+);
+
+/** Each is looked at when the config is read, and kept by every data thread. */
+const MOST_BLOCKS = 10_000;
+
+function blocks() {
+  return z
+    .array(addressBlock(), { error: 'must be a list of IP addresses and CIDR blocks' })
+    .refine((list) => list.length <= MOST_BLOCKS, {
+      error: `must not have more than ${MOST_BLOCKS}`,
+    });
+}
+
+/** Of `maintenance: true`. */
+export const DEFAULT_RETRY_AFTER_MS = 60_000;
+
+export const answerKeys = {
+  respond: respond.describe('What its requests are answered with, in place of a pool.').optional(),
+  maintenance: maintenance
+    .describe(
+      'true, or a mapping: its requests are answered 503 with `Retry-After`, whatever else stands here. A page for people is the ' +
+        '`error_pages` of 503. false: nothing.',
+    )
+    .prefault(false),
+};
+
+export const accessKeys = {
+  allow: blocks()
+    .refine((list) => list.length > 0, {
+      error: 'must not be empty: nobody could ask',
+    })
+    .describe(
+      'IP addresses and CIDR blocks: only clients of these may ask, all others are answered 403. By the address of the client, ' +
+        'which behind `trusted_proxies` is the one that they say. Default: all.',
+    )
+    .optional(),
+  deny: blocks().describe('Clients of these may not, though they are in `allow`.').prefault([]),
+};
+
+export const pageKeys = {
+  error_pages: errorPages()
+    .describe(
+      'As [error_pages](#error_pages), for the requests of this route; what is not here is as there.',
+    )
+    .prefault({}),
+};

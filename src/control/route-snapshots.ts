@@ -1,0 +1,59 @@
+/** The routes of the settings, as the data plane runs on them. */
+import type { ErrorPageSettings, RouteSettings } from '../config/settings.ts';
+import { ERRORS } from '../errors.ts';
+import type { RouteAction, RouteSnapshot } from '../snapshot/route.ts';
+import type { ErrorPage, ErrorPages } from '../snapshot/route-answer.ts';
+
+/** @param pages of all that routes have none of their own for. @param poolIds by name */
+export function routeSnapshots(
+  routes: readonly RouteSettings[],
+  pages: ErrorPages,
+  poolIds: ReadonlyMap<string, number>,
+): RouteSnapshot[] {
+  return routes.map((route) => ({
+    name: route.name,
+    match: route.match,
+    rewriting: route.rewriting,
+    action: actionOf(route, poolIds),
+    access: route.access,
+    errorPages: route.errorPages.length === 0 ? null : errorPagesOf(route.errorPages, pages),
+  }));
+}
+
+function actionOf(
+  { action, maintenance }: RouteSettings,
+  poolIds: ReadonlyMap<string, number>,
+): RouteAction {
+  if (maintenance !== null) return { kind: 'maintenance', ...maintenance };
+  switch (action.kind) {
+    case 'pool':
+      return { kind: 'pool', poolId: poolIds.get(action.pool) as number };
+    case 'answer':
+      return action;
+    case 'none':
+      throw new Error('a route that does nothing');
+  }
+}
+
+/** A status that is written out comes before one of its class. */
+export function errorPagesOf(
+  written: readonly ErrorPageSettings[],
+  others: ErrorPages = new Map(),
+): ErrorPages {
+  const pages = new Map<number, ErrorPage>(others);
+  const inOrder = [...written.filter(isOfClass), ...written.filter((one) => !isOfClass(one))];
+  for (const one of inOrder) {
+    for (const status of statusesOf(one)) pages.set(status, one.page);
+  }
+  return pages;
+}
+
+function isOfClass({ status }: ErrorPageSettings): boolean {
+  return status.endsWith('xx');
+}
+
+function statusesOf(page: ErrorPageSettings): number[] {
+  if (!isOfClass(page)) return [Number(page.status)];
+  const all = Object.values(ERRORS).map(({ status }) => status);
+  return all.filter((status) => String(status).startsWith(page.status.charAt(0)));
+}

@@ -1,0 +1,130 @@
+/** What a route has to say to a request beside the pool: whether it may ask, who it must be from, what it gets in place of a pool. */
+import type { ErrorCode } from '../../errors.ts';
+import type { RouteSnapshot } from '../../snapshot/route.ts';
+import type { ErrorPages, FixedAnswer, RouteAccess } from '../../snapshot/route-answer.ts';
+import { AddressBlocks } from '../limit/address-blocks.ts';
+import { type Login, LoginUsers } from '../limit/basic-auth.ts';
+import type { Head } from '../wire/head.ts';
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly detail: string;
+  /** Whole field lines for the answer. */
+  readonly fields: string;
+}
+
+/** An answer that needs no backend, but for the time of day. */
+export interface ReadyAnswer {
+  readonly status: number;
+  /** Whole field lines. */
+  readonly fields: string;
+  /** Latin-1 text. */
+  readonly body: string;
+}
+
+/** For one request, or for all of a route alike. */
+export interface Terms {
+  readonly refused: Refusal | null;
+  /** Who it must be from, before anything else is done. */
+  readonly login: Login | null;
+  /** What it gets. Null: what a pool has for it. */
+  readonly answer: ReadyAnswer | null;
+  /** Null: those of the snapshot. */
+  readonly pages: ErrorPages | null;
+  /** A pool would have served it. */
+  readonly hasPool: boolean;
+}
+
+const NO_DETAIL = new Map<ErrorCode, Terms>();
+
+/** Of a request that is for no route. */
+export function termsOfNone(code: ErrorCode): Terms {
+  const known = NO_DETAIL.get(code);
+  if (known !== undefined) return known;
+  const refused = { code, detail: '', fields: '' };
+  const terms = { refused, login: null, answer: null, pages: null, hasPool: false };
+  NO_DETAIL.set(code, terms);
+  return terms;
+}
+
+/** The same terms, of a request that is refused if it was not. */
+export function refusedBeside(terms: Terms | null, code: ErrorCode): Terms {
+  const refused = { code, detail: '', fields: '' };
+  if (terms === null) return { refused, login: null, answer: null, pages: null, hasPool: false };
+  return terms.refused === null ? { ...terms, refused, hasPool: false } : terms;
+}
+
+export class RouteTerms {
+  /** The backend gets no Authorization field. */
+  readonly keepsAuthorization: boolean;
+  /** For whoever may ask. */
+  readonly #welcome: Terms;
+  readonly #denied: Terms;
+  readonly #allow: AddressBlocks | null;
+  readonly #deny: AddressBlocks | null;
+  readonly #users: LoginUsers | null;
+
+  constructor(route: RouteSnapshot) {
+    const { access, action, errorPages: pages } = route;
+    const basicAuth = action.kind === 'maintenance' ? null : (access?.basicAuth ?? null);
+    this.keepsAuthorization = basicAuth === null || basicAuth.forwardsAuthorization;
+    this.#welcome = {
+      refused: action.kind === 'maintenance' ? underMaintenance(action.retryAfterSeconds) : null,
+      login: null,
+      answer: action.kind === 'answer' ? readyAnswer(action.answer) : null,
+      pages,
+      hasPool: action.kind === 'pool',
+    };
+    const refused = { code: 'ERR_ADDRESS_REFUSED', detail: '', fields: '' } as const;
+    this.#denied = { ...this.#welcome, refused };
+    this.#allow = blocksOf(access?.allow);
+    this.#deny = blocksOf(access?.deny);
+    this.#users = basicAuth === null ? null : new LoginUsers(basicAuth);
+  }
+
+  of(head: Head, clientAddress: string): Terms {
+    if (this.#deny?.has(clientAddress) === true) return this.#denied;
+    if (this.#allow?.has(clientAddress) === false) return this.#denied;
+    const welcome = this.#welcome;
+    if (this.#users === null) return welcome;
+    const login = this.#users.loginOf(head);
+    if (login !== null) return { ...welcome, login };
+    return { ...welcome, refused: notLoggedIn(this.#users.challenge, 'no credentials were sent') };
+  }
+}
+
+/** Whether a route has anything to say but where it leads. */
+export function hasTerms({ access, action, errorPages }: RouteSnapshot): boolean {
+  return action.kind !== 'pool' || errorPages !== null || asksAnything(access);
+}
+
+/** Null: it has not. */
+export function createTerms(route: RouteSnapshot): RouteTerms | null {
+  return hasTerms(route) ? new RouteTerms(route) : null;
+}
+
+function asksAnything(access: RouteAccess | null): boolean {
+  if (access === null) return false;
+  const { allow, deny, basicAuth } = access;
+  return allow.length + deny.length > 0 || basicAuth !== null;
+}
+
+/** @param challenge as a whole field line (RFC 9110 §15.5.2). */
+export function notLoggedIn(challenge: string, detail: string): Refusal {
+  return { code: 'ERR_LOGIN_NEEDED', detail, fields: challenge };
+}
+
+function underMaintenance(seconds: number): Refusal {
+  return { code: 'ERR_MAINTENANCE', detail: '', fields: `Retry-After: ${seconds}\r\n` };
+}
+
+/** RFC 9110 §8.6: a 204 has no length; that of a 304 would be the one of another answer. */
+function readyAnswer({ status, headers, body }: FixedAnswer): ReadyAnswer {
+  let fields = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  if (status !== 204 && status !== 304) fields += `Content-Length: ${body.length}\r\n`;
+  return { status, fields, body };
+}
+
+function blocksOf(blocks: readonly string[] | undefined): AddressBlocks | null {
+  return blocks === undefined || blocks.length === 0 ? null : new AddressBlocks(blocks);
+}
