@@ -115,6 +115,9 @@ describe('in a header field', () => {
 
   test('values of a head keep their bytes', () => {
     expect(field('${header.x}', { lines: ['X: caf\xe9\t1'] })).toBe('caf\xe9\t1');
+    // In UTF-8, the last byte of `à` is a space of Latin-1.
+    expect(field('${header.x}', { lines: ['X: voil\xc3\xa0 '] })).toBe('voil\xc3\xa0');
+    expect(field('${header.x} ${query}', { lines: ['X: voil\xc3\xa0'] })).toBe('voil\xc3\xa0');
   });
 
   test('spaces around an empty value are none', () => {

@@ -8,6 +8,7 @@
  */
 import type { PathRules } from '../../snapshot/snapshot.ts';
 import { type Template, targetPartsOf, type Variable } from '../../snapshot/template.ts';
+import { HTAB, SP } from '../wire/bytes.ts';
 import { FIELD_FORWARDED_PROTO, idOfName } from '../wire/fields.ts';
 import { type ForwardContext, isSecureScheme, passesOn } from '../wire/forward-request.ts';
 import { findField, type Head } from '../wire/head.ts';
@@ -38,8 +39,24 @@ export class FieldTemplate {
   }
 
   text(source: TemplateSource): string {
-    return this.constant ?? fill(this.#template, source, inField).trim();
+    return this.constant ?? trimmed(fill(this.#template, source, inField));
   }
+}
+
+/**
+ * Without spaces and tabs at its ends (RFC 9110 §5.5). Not by `trim`, which takes the last byte of `à` in UTF-8 for a space, nor by a
+ * pattern, which would begin anew at each of ten thousand spaces in the middle.
+ */
+function trimmed(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === SP || code === HTAB;
 }
 
 /** In place of the path of a request, with its query. */
