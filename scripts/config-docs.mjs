@@ -51,6 +51,11 @@ backends:
     keys: [
       'health_check_method',
       'health_check_path',
+      'health_check_host',
+      'health_check_port',
+      'health_check_headers',
+      'health_check_expect_status',
+      'health_check_expect_body',
       'health_check_frequency',
       'health_check_down_frequency',
       'health_check_timeout',
@@ -60,7 +65,8 @@ backends:
     example: `health_check_method: http
 health_check_path: /healthz
 health_check_frequency: 10s
-health_check_timeout: 2s`,
+health_check_timeout: 2s
+health_check_expect_status: [200-299, 404]`,
     text: `The first result of a new backend decides at once. After that it takes \`health_check_rise\` passing checks in a
 row to bring a backend up and \`health_check_fall\` failing ones to take it down. While the answer is open, checks come
 every second (or at the frequency, if that is shorter). Intervals vary by 20 % in both directions, so that many proxies
@@ -260,6 +266,10 @@ const TEXTS = {
   'backends[].url': 'URL',
   backends: 'list of URLs and mappings',
   health_check_path: 'path and query that start with a slash, in visible ASCII',
+  health_check_host: 'host name with or without a port',
+  health_check_headers: 'mapping of names to texts',
+  health_check_expect_status: 'list of statuses and ranges, 200 to 599',
+  health_check_expect_body: 'text',
   'hash.name': 'name',
   'sticky.name': 'name',
   'sticky.cookie': 'name',

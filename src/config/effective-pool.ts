@@ -1,31 +1,29 @@
 /** A pool, in the words of a config file: those of the short form, or those below `pools`. */
 import { isDeepStrictEqual } from 'node:util';
 import type { RequestKey, SessionCookie, Sticky } from '../snapshot/snapshot.ts';
+import { formatStatuses } from './compile-health-check.ts';
 import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
-import type { BackendSettings, PoolSettings } from './settings.ts';
+import type { BackendSettings, HealthCheckSettings, PoolSettings } from './settings.ts';
 import { formatSize } from './size.ts';
 
 /** Long enough for the check of the config that it stands in. */
 const HIDDEN_SECRET = '*'.repeat(16);
+
+const SECRET_FIELD = /auth|cookie|credential|key|password|secret|session|signature|token/i;
 
 /**
  * What stands at the head of the short form.
  * @param hasBackends a list of backends, even an empty one, says that all is for them for which there is no route.
  */
 export function shortFormOf(pool: PoolSettings, hasBackends: boolean) {
-  const { method, path, frequency, down_frequency, timeout, rise, fall } = healthCheckOf(pool);
   return {
     strategy: pool.strategy,
     hash: keyOf(pool.hashKey),
     ...(hasBackends ? { backends: pool.backends.map(backendOf) } : {}),
-    health_check_method: method,
-    health_check_path: path,
-    health_check_frequency: frequency,
-    health_check_down_frequency: down_frequency,
-    health_check_timeout: timeout,
-    health_check_rise: rise,
-    health_check_fall: fall,
+    ...Object.fromEntries(
+      Object.entries(healthCheckOf(pool)).map(([key, value]) => [`health_check_${key}`, value]),
+    ),
   };
 }
 
@@ -46,12 +44,24 @@ function healthCheckOf({ healthCheck }: PoolSettings) {
   return {
     method: healthCheck.method,
     path: healthCheck.path,
+    ...(healthCheck.host === '' ? {} : { host: healthCheck.host }),
+    ...(healthCheck.port === 0 ? {} : { port: healthCheck.port }),
+    ...(healthCheck.headers.length === 0 ? {} : { headers: headersOf(healthCheck) }),
+    expect_status: formatStatuses(healthCheck.expectStatus),
+    ...(healthCheck.expectBody === '' ? {} : { expect_body: healthCheck.expectBody }),
     frequency: formatDuration(healthCheck.intervalMs),
     down_frequency: formatDuration(healthCheck.downIntervalMs),
     timeout: formatDuration(healthCheck.timeoutMs),
     rise: healthCheck.rise,
     fall: healthCheck.fall,
   };
+}
+
+/** Of fields that say who asks, the value is nobody else's. */
+function headersOf({ headers }: HealthCheckSettings) {
+  return Object.fromEntries(
+    headers.map(([name, value]) => [name, SECRET_FIELD.test(name) ? HIDDEN_SECRET : value]),
+  );
 }
 
 export function poolTimeoutsOf({ timeouts }: PoolSettings) {

@@ -1,7 +1,15 @@
 /** From zod's issues to problems: where each stands, what was found there, and the nearest right name. */
 import type { z } from 'zod';
 import { DURATION_PATTERN } from './duration.ts';
-import { type Finding, formatPath, type Layer, type Path, spoiltBy, valueAt } from './layer.ts';
+import {
+  type Finding,
+  formatPath,
+  isMapping,
+  type Layer,
+  type Path,
+  spoiltBy,
+  valueAt,
+} from './layer.ts';
 import { didYouMean, type Synonyms } from './nearest.ts';
 import { configSchema, type JsonSchemaNode, jsonSchema } from './schema.ts';
 import { alternatives, knownKeys, schemaBelow } from './text-value.ts';
@@ -68,9 +76,12 @@ export function validateLayer(layer: Layer): Finding[] {
 /** The one name that zod passes over without a word where names are free. */
 function unreadNames({ value, place }: Layer): Finding[] {
   const routes = Array.isArray(value['routes']) ? value['routes'] : [];
+  const pools = isMapping(value['pools']) ? Object.keys(value['pools']) : [];
   const named: Path[] = [
     ['pools'],
     ['error_pages'],
+    ['health_check_headers'],
+    ...pools.map((name) => ['pools', name, 'health_check', 'headers']),
     ...routes.flatMap((_, index) => [
       ['routes', index, 'headers'],
       ['routes', index, 'query'],

@@ -2,10 +2,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { compilePool } from './compile-pool.ts';
 import { hostHeaderOf, policiesOf, poolTimeoutsOf, shortFormOf } from './effective-pool.ts';
+import { healthCheck } from './health-check-schema.ts';
 import { formatPath, type Path, valueAt } from './layer.ts';
 import { type MergedConfig, mergeLayers } from './merge.ts';
 import { policies } from './policy-schema.ts';
-import { healthCheck, poolKeys, poolTimeouts } from './pool-schema.ts';
+import { poolKeys, poolTimeouts } from './pool-schema.ts';
 import { poolViews } from './pool-view.ts';
 import { formatPlace } from './problem.ts';
 import type { PoolSettings } from './settings.ts';

@@ -1,6 +1,7 @@
 /** What a pool is made of, the pool `default` of the short form as well as those below `pools`. Part of the schema in schema.ts. */
 import { z } from 'zod';
 import { STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
+import { healthCheck } from './health-check-schema.ts';
 import { hash, policiesOfPools } from './policy-schema.ts';
 import {
   backendUrl,
@@ -8,7 +9,6 @@ import {
   durationOrNone,
   hostHeader,
   oneOf,
-  requestPath,
   trueOrFalse,
   wholeNumber,
 } from './schema-types.ts';
@@ -48,36 +48,6 @@ const backend = z
     { error: 'must be a URL or { url, weight }' },
   )
   .describe('A URL, or a mapping with a URL. `http://:3001` means localhost:3001.');
-
-/** In the short form each has a key of its own: `health_check_path`. */
-export const healthCheck = {
-  method: oneOf(['http', 'tcp', 'auto'])
-    .describe(
-      'http: GET the path, 2xx is healthy. tcp: a connection is enough (with https, a TLS handshake). auto: http, but ' +
-        'tcp from the first answer on that says that there is no such page (404, 401, 403, 405, 426). Default: auto, or ' +
-        'http when a path is given.',
-    )
-    .optional(),
-  path: requestPath().describe('What http checks GET.').prefault('/health'),
-  frequency: duration(10)
-    .describe('Time between two checks of a backend that is up.')
-    .prefault('30s'),
-  down_frequency: duration(10)
-    .describe(
-      'Time between two checks of a backend that is down, new or suspect; after a minute of being down, 5s if that is ' +
-        'longer. Default: 1s, or the frequency if that is shorter.',
-    )
-    .optional(),
-  timeout: duration()
-    .describe('How long a check may take. Default: 5s, or the frequency if that is shorter.')
-    .optional(),
-  rise: wholeNumber(1, 100)
-    .describe('Passing checks in a row that make an unhealthy backend healthy.')
-    .default(2),
-  fall: wholeNumber(1, 100)
-    .describe('Failing checks in a row that make a healthy backend unhealthy.')
-    .default(3),
-};
 
 /** Those of `timeouts` that are of a pool; the others are of clients, and of the process. */
 export const poolTimeouts = {

@@ -2,9 +2,10 @@
  * The pools of a merged configuration, one like the other: that of the short form, whose keys stand at the top level, and those
  * below `pools`. Paths are those of the short form; what is said to a user has the path as it is written.
  */
+import type { healthCheck } from './health-check-schema.ts';
 import { type Path, valueAt } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
-import type { healthCheck, poolTimeouts } from './pool-schema.ts';
+import type { poolTimeouts } from './pool-schema.ts';
 import type { Config } from './schema.ts';
 import { DEFAULT_POOL, type Settings } from './settings.ts';
 import { speaksTls } from './tls-files.ts';
@@ -69,6 +70,11 @@ function longForm(merged: MergedConfig, name: string, pool: LongForm): PoolView 
       sticky_session_ttl: policies.sticky === false ? 0 : policies.sticky.ttl,
       health_check_method: check.method,
       health_check_path: check.path,
+      health_check_host: check.host,
+      health_check_port: check.port,
+      health_check_headers: check.headers,
+      health_check_expect_status: check.expect_status,
+      health_check_expect_body: check.expect_body,
       health_check_frequency: check.frequency,
       health_check_down_frequency: check.down_frequency,
       health_check_timeout: check.timeout,

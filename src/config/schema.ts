@@ -4,9 +4,10 @@
  */
 import { z } from 'zod';
 import { errorPages } from './error-page-schema.ts';
+import { healthCheck } from './health-check-schema.ts';
 import { listener } from './listener-schema.ts';
 import { policies } from './policy-schema.ts';
-import { healthCheck, poolKeys, pools, poolTimeouts } from './pool-schema.ts';
+import { poolKeys, pools, poolTimeouts } from './pool-schema.ts';
 import { route } from './route-schema.ts';
 import {
   addressBlock,
@@ -183,6 +184,11 @@ export const configSchema = z.strictObject(
     backends: poolKeys.backends,
     health_check_method: healthCheck.method,
     health_check_path: healthCheck.path,
+    health_check_host: healthCheck.host,
+    health_check_port: healthCheck.port,
+    health_check_headers: healthCheck.headers,
+    health_check_expect_status: healthCheck.expect_status,
+    health_check_expect_body: healthCheck.expect_body,
     health_check_frequency: healthCheck.frequency,
     health_check_down_frequency: healthCheck.down_frequency,
     health_check_timeout: healthCheck.timeout,

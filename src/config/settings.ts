@@ -29,6 +29,16 @@ export interface HealthCheckSettings {
   readonly method: HealthCheckMethod;
   /** Path and query of the GET, starting with a slash. */
   readonly path: string;
+  /** The Host field; empty: where the check goes. */
+  readonly host: string;
+  /** Checked in place of the backend's own; 0: that. */
+  readonly port: number;
+  /** Further fields, as they are sent. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** What passes: ranges of statuses, both ends included. */
+  readonly expectStatus: readonly (readonly [from: number, to: number])[];
+  /** And a text in the body; empty: none. */
+  readonly expectBody: string;
   readonly intervalMs: number;
   /** Used instead of `intervalMs` while a backend is down, new, suspect or changing. */
   readonly downIntervalMs: number;

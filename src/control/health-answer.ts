@@ -2,6 +2,7 @@
  * The answer to a health check, as far as a check reads it: the status, and where it ends. What a backend may send before it
  * comes to the point is bounded in bytes, and so is the work on it: nothing is parsed that the verdict does not need.
  */
+import { BodySearch } from './body-search.ts';
 
 const MAX_HEAD_BYTES = 32 * 1024;
 /** Interim answers (RFC 9110 §15.2) before the one that counts. */
@@ -27,17 +28,28 @@ export class HealthAnswer {
   #isChunked = false;
   #tail = '';
   readonly #isLenient: boolean;
+  readonly #wanted: string;
+  #search: BodySearch | undefined;
 
-  /** @param isLenient whether a line may end with LF alone. */
-  constructor(isLenient: boolean) {
+  /**
+   * @param isLenient whether a line may end with LF alone.
+   * @param wanted a text that is looked for in the body; empty: none.
+   */
+  constructor(isLenient: boolean, wanted = '') {
     this.#isLenient = isLenient;
+    this.#wanted = wanted;
+  }
+
+  /** The body holds what is looked for, as far as it has come. */
+  get hasText(): boolean {
+    return this.#wanted === '' || this.#search?.isFound === true;
   }
 
   receive(bytes: Buffer): void {
     if (this.fault !== undefined) return;
     if (this.status !== undefined) {
-      const end = bytes.toString('latin1', Math.max(0, bytes.length - LAST_CHUNK.length));
-      this.#takeBody(end, bytes.length);
+      const from = this.#search === undefined ? Math.max(0, bytes.length - LAST_CHUNK.length) : 0;
+      this.#takeBody(bytes.toString('latin1', from), bytes.length);
       return;
     }
     this.#text += bytes.toString('latin1');
@@ -58,7 +70,7 @@ export class HealthAnswer {
     }
     const rest = this.#text.slice(start);
     this.#text = this.status === undefined ? rest : '';
-    if (this.status !== undefined) this.#takeBody(rest.slice(-LAST_CHUNK.length), rest.length);
+    if (this.status !== undefined) this.#takeBody(rest, rest.length);
   }
 
   #takeHead(head: string): void {
@@ -82,12 +94,17 @@ export class HealthAnswer {
     const length = /^content-length:[ \t]*(\d+)[ \t]*\r$/im.exec(fields);
     if (status < 200 || status === 204 || status === 304) this.#missingBytes = 0;
     else if (length !== null && !this.#isChunked) this.#missingBytes = Number(length[1]);
+    if (this.#wanted !== '') this.#search = new BodySearch(this.#wanted, this.#isChunked);
   }
 
-  #takeBody(end: string, length: number): void {
+  /** @param text at least the end of it; all of it where something is looked for. */
+  #takeBody(text: string, length: number): void {
+    this.#search?.receive(text);
+    this.fault ??= this.#search?.fault;
     this.#missingBytes -= length;
-    this.#tail = (this.#tail + end).slice(-LAST_CHUNK.length);
-    this.isComplete = this.#missingBytes <= 0 || (this.#isChunked && this.#tail === LAST_CHUNK);
+    this.#tail = (this.#tail + text).slice(-LAST_CHUNK.length);
+    const isLast = this.#tail === LAST_CHUNK || this.#search?.isOver === true;
+    this.isComplete = this.#missingBytes <= 0 || (this.#isChunked && isLast);
   }
 }
 

@@ -22,6 +22,7 @@ export function hintFor(
   { address }: Pick<Backend, 'address'>,
   { path }: Pick<HealthCheckSettings, 'path'>,
 ): string {
+  if (code === 'OTHER_BODY') return '';
   if (status !== undefined) return hintForStatus(status, path, address.tls);
   if (UNKNOWN_AUTHORITY.has(code)) {
     return 'its certificate is not from an authority that is known here: start Fairlead with NODE_EXTRA_CA_CERTS=FILE, the PEM file of the authority (of a self-signed certificate: itself)';
@@ -46,6 +47,9 @@ export function hintFor(
 }
 
 function hintForStatus(status: number, path: string, isTls: boolean): string {
+  if (status >= 200 && status < 300) {
+    return 'health_check_expect_status (in a pool: health_check.expect_status) says which statuses are healthy';
+  }
   if (status >= 300 && status < 400) {
     return `a check follows no redirects: ${OTHER_PAGE} instead of ${path}, ${BY_TCP}`;
   }

@@ -11,6 +11,7 @@ import type { HealthCheckSettings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Backend } from './backend.ts';
 import { CheckGate } from './check-gate.ts';
+import { isOtherCheck, isSameCheck } from './check-request.ts';
 import { nextCheckMs } from './check-schedule.ts';
 import { CheckShortages } from './check-shortages.ts';
 import { hintFor } from './health-hints.ts';
@@ -107,7 +108,7 @@ export class HealthChecker {
     this.#settings = settings;
     for (const [id, watch] of this.#watches) {
       if (this.#registry.backend(id) === undefined) this.#forget(id, watch);
-      else if (!isSame(previous, settings)) this.#restart(watch, previous);
+      else if (!isSameCheck(previous, settings)) this.#restart(watch, previous);
     }
     for (const backend of this.#registry.backends()) {
       if (this.#watches.has(backend.id)) continue;
@@ -237,10 +238,9 @@ export class HealthChecker {
     if (watch.abort.signal.aborted) return;
     const asked = this.#settings;
     const startedAt = this.#registry.now();
-    const { path, timeoutMs, isLenient } = asked;
     const { address } = watch.backend;
     const result = await this.#probe(
-      { address, method: watch.method, path, timeoutMs, isLenient },
+      { ...asked, address, method: watch.method },
       watch.abort.signal,
     );
     if (watch.abort.signal.aborted) return;
@@ -256,6 +256,7 @@ export class HealthChecker {
   #settleAuto(watch: Watch, result: ProbeResult): ProbeResult {
     const { status } = result;
     if (this.#settings.method !== 'auto' || watch.method === 'tcp') return result;
+    if (result.isPassed || result.code !== undefined) return result;
     if (status === undefined || !NO_PAGE.has(status)) return result;
     watch.method = 'tcp';
     const { url } = watch.backend.address;
@@ -357,20 +358,4 @@ export class HealthChecker {
 
 function lastCheckOf({ backend }: Watch): number {
   return backend.lastCheck ?? Number.NEGATIVE_INFINITY;
-}
-
-/** What the one finds out says nothing about the other. */
-function isOtherCheck(a: HealthCheckSettings, b: HealthCheckSettings): boolean {
-  return a.method !== b.method || a.path !== b.path || a.isLenient !== b.isLenient;
-}
-
-function isSame(a: HealthCheckSettings, b: HealthCheckSettings): boolean {
-  return (
-    !isOtherCheck(a, b) &&
-    a.intervalMs === b.intervalMs &&
-    a.downIntervalMs === b.downIntervalMs &&
-    a.timeoutMs === b.timeoutMs &&
-    a.rise === b.rise &&
-    a.fall === b.fall
-  );
 }

@@ -3,21 +3,17 @@
  * never rejects and never throws, whatever the backend does, and is bounded in time, bytes and reads.
  */
 import type net from 'node:net';
-import type { BackendAddress } from '../config/settings.ts';
 import { codeOf, errorsIn, messageOf, shortageOf, tellingCode } from '../snapshot/own-shortage.ts';
+import {
+  checkedAddress,
+  checkRequest,
+  describeCheck,
+  isExpected,
+  type ProbeRequest,
+} from './check-request.ts';
 import { HealthAnswer } from './health-answer.ts';
 import { type Patience, waitPatiently } from './patience.ts';
 import { type OpeningUser, ProbeOpening } from './probe-opening.ts';
-
-export interface ProbeRequest {
-  readonly address: BackendAddress;
-  readonly method: 'http' | 'tcp';
-  /** Path and query of the GET. */
-  readonly path: string;
-  readonly timeoutMs: number;
-  /** See `HealthCheckSettings.isLenient`. */
-  readonly isLenient: boolean;
-}
 
 export interface ProbeResult {
   readonly isPassed: boolean;
@@ -34,7 +30,7 @@ export interface ProbeResult {
 }
 
 /** What failed where no system call did. */
-export type ProbeFault = 'TIMEOUT' | 'NOT_HTTP' | 'CLOSED' | 'CALLED_OFF';
+export type ProbeFault = 'TIMEOUT' | 'NOT_HTTP' | 'OTHER_BODY' | 'CLOSED' | 'CALLED_OFF';
 
 export type Probe = (request: ProbeRequest, signal: AbortSignal) => Promise<ProbeResult>;
 
@@ -71,8 +67,8 @@ class Check implements OpeningUser {
     this.#request = request;
     this.#signal = signal;
     this.#resolve = resolve;
-    this.#opening = new ProbeOpening(request.address, this);
-    this.#answer = new HealthAnswer(request.isLenient);
+    this.#opening = new ProbeOpening(checkedAddress(request), this);
+    this.#answer = new HealthAnswer(request.isLenient, request.expectBody);
   }
 
   start(): void {
@@ -90,7 +86,8 @@ class Check implements OpeningUser {
     socket.on('data', (bytes: Buffer) => this.#received(bytes));
     socket.on('error', (error) => this.#failed(error));
     socket.on('close', () => {
-      this.#giveUp('the connection closed without an answer', 'CLOSED');
+      if (this.#answer.status !== undefined) this.#lacksText(this.#answer.status, '');
+      else this.#giveUp('the connection closed without an answer', 'CLOSED');
       this.#end();
     });
     if (this.#request.address.tls) socket.on('secureConnect', () => this.#connected(socket));
@@ -98,17 +95,13 @@ class Check implements OpeningUser {
   }
 
   #connected(socket: net.Socket): void {
-    const { address, method, path } = this.#request;
     this.#hasConnected = true;
-    if (method === 'tcp') {
+    if (this.#request.method === 'tcp') {
       this.#decide(true, 'connected');
       socket.destroy();
       return;
     }
-    socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: ${address.authority}\r\nUser-Agent: fairlead-health-check\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
-      'latin1',
-    );
+    socket.write(checkRequest(this.#request), 'latin1');
   }
 
   #received(bytes: Buffer): void {
@@ -120,6 +113,7 @@ class Check implements OpeningUser {
     else if (answer.status !== undefined) this.#answered(answer.status);
     if (answer.isComplete) this.#socket?.destroy();
     if (this.#bytes > MAX_BYTES || this.#reads > MAX_READS) {
+      if (answer.status !== undefined) this.#lacksText(answer.status, ' in its first 64 KiB');
       this.#giveUp('an answer of too many pieces', 'NOT_HTTP');
     }
   }
@@ -127,8 +121,19 @@ class Check implements OpeningUser {
   #answered(status: number): void {
     if (this.#isDecided) return;
     const what = status === SWITCHING_PROTOCOLS ? 'switched protocols' : String(status);
-    this.#decide(status >= 200 && status < 300, what, status);
+    const isGood = isExpected(status, this.#request);
+    if (isGood && !this.#answer.hasText) {
+      if (this.#answer.isComplete) this.#lacksText(status, '');
+      return;
+    }
+    this.#decide(isGood, what, status);
     this.#linger = setTimeout(() => this.#socket?.destroy(), LINGER_MS);
+  }
+
+  /** Its status was good. */
+  #lacksText(status: number, where: string): void {
+    const text = JSON.stringify(this.#request.expectBody);
+    this.#decide(false, `${status} without ${text}${where}`, status, 'OTHER_BODY');
   }
 
   onOpeningFailed(error: Error): void {
@@ -149,7 +154,8 @@ class Check implements OpeningUser {
       this.#giveUp(`${address.host} did not resolve within ${timeoutMs} ms`, 'EAI_AGAIN');
       return;
     }
-    const what = method === 'tcp' ? 'connection' : 'answer';
+    const isBegun = this.#answer.status !== undefined;
+    const what = method === 'tcp' ? 'connection' : isBegun ? 'end of the answer' : 'answer';
     this.#giveUp(`no ${what} within ${timeoutMs} ms`, 'TIMEOUT');
   }
 
@@ -175,16 +181,11 @@ class Check implements OpeningUser {
     const ms = Math.round(performance.now() - this.#startedAt);
     this.#resolve({
       isPassed,
-      detail: `${tried(this.#request)}: ${came} after ${ms} ms`,
+      detail: `${describeCheck(this.#request)}: ${came} after ${ms} ms`,
       status,
       hasConnected: this.#hasConnected,
       code,
       isInconclusive: code !== undefined && shortageOf(code) !== undefined,
     });
   }
-}
-
-function tried({ method, address, path }: ProbeRequest): string {
-  if (method === 'http') return `GET ${address.url}${path}`;
-  return `${address.tls ? 'TLS' : 'TCP'} connect to ${address.url}`;
 }

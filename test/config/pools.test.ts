@@ -41,6 +41,11 @@ timeouts: { connect: 1s, response: 6s, idle: 3m, backend_keep_alive: 5s, backend
 
 const CHECKS = `method: http
 path: /up?x=1
+host: up.test
+port: 9
+headers: { X-Check: "1" }
+expect_status: [200-299, 404]
+expect_body: fine
 frequency: 1m
 down_frequency: 2s
 timeout: 3s

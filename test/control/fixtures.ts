@@ -111,11 +111,11 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
     panicThresholdPercent: 0,
     healthCheck: {
       method: 'http',
+      ...PLAIN_CHECK,
       path: '/health',
       intervalMs: 10_000,
       downIntervalMs: 1000,
       timeoutMs: 1000,
-      isLenient: false,
       rise: 2,
       fall: 3,
     },
@@ -212,3 +212,13 @@ export function recordLog(): RecordedLog {
 
 /** A data thread that obeys, and dies on request: see the file. */
 export const STUB_WORKER = new URL('stub-worker.mjs', import.meta.url);
+
+/** Of a check that asks for nothing in particular. */
+export const PLAIN_CHECK = {
+  host: '',
+  port: 0,
+  headers: [],
+  expectStatus: [[200, 299]],
+  expectBody: '',
+  isLenient: false,
+} as const;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:tls';
 import { describe, expect, it } from 'vitest';
+import type { ProbeRequest } from '../../src/control/check-request.ts';
 import { probe } from '../../src/control/probe.ts';
 import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
@@ -10,12 +11,13 @@ import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { address } from './fixtures.ts';
+import { address, PLAIN_CHECK } from './fixtures.ts';
 
 const never = new AbortController().signal;
 
-function get(url: string, timeoutMs = 1000, path = '/health') {
-  return probe({ address: address(url), method: 'http', path, timeoutMs, isLenient: false }, never);
+function get(url: string, timeoutMs = 1000, path = '/health', what: Partial<ProbeRequest> = {}) {
+  const asked = { ...PLAIN_CHECK, address: address(url), method: 'http', path, timeoutMs } as const;
+  return probe({ ...asked, ...what }, never);
 }
 
 describe('a health probe', () => {
@@ -164,7 +166,7 @@ describe('a health probe', () => {
       address: address(`https://127.0.0.1:${port}`),
       path: '/',
       timeoutMs: 1000,
-      isLenient: false,
+      ...PLAIN_CHECK,
     };
     const result = await probe({ ...target, method: 'tcp' }, never);
     expect(result).toMatchObject({
@@ -179,7 +181,7 @@ describe('a health probe', () => {
   it('connects by TCP', async () => {
     const { url } = await rawBackend(() => {});
     const up = await probe(
-      { address: address(url), method: 'tcp', path: '/', timeoutMs: 1000, isLenient: false },
+      { address: address(url), method: 'tcp', path: '/', timeoutMs: 1000, ...PLAIN_CHECK },
       never,
     );
     expect(up).toMatchObject({ isPassed: true, status: undefined, hasConnected: true });
@@ -190,7 +192,7 @@ describe('a health probe', () => {
         method: 'tcp',
         path: '/',
         timeoutMs: 1000,
-        isLenient: false,
+        ...PLAIN_CHECK,
       },
       never,
     );
@@ -203,11 +205,147 @@ describe('a health probe', () => {
     for (const method of ['http', 'tcp'] as const) {
       const abort = new AbortController();
       const result = probe(
-        { address: address(backend.url), method, path: '/', timeoutMs: 60_000, isLenient: false },
+        { address: address(backend.url), method, path: '/', timeoutMs: 60_000, ...PLAIN_CHECK },
         abort.signal,
       );
       abort.abort();
       expect((await result).isPassed).toBe(false);
     }
+  });
+});
+
+function expecting(url: string, what: Partial<ProbeRequest>, timeoutMs = 10_000) {
+  return get(url, timeoutMs, '/', what);
+}
+
+async function answers(...pieces: string[]) {
+  return rawBackend(async (connection) => {
+    await connection.readHead();
+    for (const piece of pieces) {
+      await connection.write(piece);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    connection.end();
+  });
+}
+
+describe('what a check expects', () => {
+  it('is any of its statuses, and no other', async () => {
+    const { url } = await httpBackend((request, response) => {
+      response.writeHead(Number(request.url?.slice(1))).end();
+    });
+    const passed: number[] = [];
+    for (const status of [200, 204, 205, 299, 301, 404, 405, 500]) {
+      const expectStatus = [[204, 299] as const, [404, 404] as const];
+      if ((await get(url, 10_000, `/${status}`, { expectStatus })).isPassed) passed.push(status);
+    }
+    expect(passed).toEqual([204, 205, 299, 404]);
+  });
+
+  it('is a text of the body, in pieces and across chunks', async () => {
+    const head = 'HTTP/1.1 200 OK\r\n';
+    for (const pieces of [
+      [`${head}Content-Length: 9\r\n\r\nall is we`, 'll'],
+      [`${head}\r\nall is ready`, ', and well', ' done: all is well'],
+      [
+        `${head}Transfer-Encoding: chunked\r\n\r\n6\r\nall is\r`,
+        '\n0',
+        '5;x=y\r\n well\r\n0\r\n\r\n',
+      ],
+    ]) {
+      const { url } = await answers(...pieces);
+      expect(await expecting(url, { expectBody: 'is well' })).toMatchObject({
+        isPassed: true,
+        status: 200,
+      });
+    }
+  });
+
+  it('is not found in what frames the chunks, nor in the head', async () => {
+    const { url } = await answers(
+      'HTTP/1.1 200 OK\r\nX-State: well\r\nTransfer-Encoding: chunked\r\n\r\n2;well\r\nok\r\n0\r\n\r\n',
+    );
+    const result = await expecting(url, { expectBody: 'well' });
+    expect(result).toMatchObject({
+      isPassed: false,
+      status: 200,
+      code: 'OTHER_BODY',
+      hasConnected: true,
+    });
+    expect(result.detail).toMatch(/: 200 without "well" after \d+ ms$/);
+  });
+
+  it('is compared byte for byte, in UTF-8', async () => {
+    const { url } = await httpBackend((_request, response) => response.end('Zustand: grün'));
+    expect((await expecting(url, { expectBody: 'grün' })).isPassed).toBe(true);
+    expect((await expecting(url, { expectBody: 'GRÜN' })).isPassed).toBe(false);
+  });
+
+  it('is not looked for in a body of another status', async () => {
+    const { url } = await httpBackend((_request, response) => response.writeHead(500).end('well'));
+    const result = await expecting(url, { expectBody: 'well' });
+    expect(result).toMatchObject({ isPassed: false, status: 500, code: undefined });
+  });
+
+  it('is not looked for without end', async () => {
+    const backend = await rawBackend(async (connection) => {
+      await connection.readHead();
+      await connection.write('HTTP/1.1 200 OK\r\n\r\n');
+      const chunk = Buffer.alloc(16_384, 'x');
+      while (!connection.socket.destroyed) await connection.write(chunk);
+    });
+    const result = await expecting(backend.url, { expectBody: 'well' }, 60_000);
+    expect(result.detail).toContain('200 without "well" in its first 64 KiB');
+    const connection = await backend.connection(0);
+    await waitFor(() => connection.socket.destroyed);
+  });
+
+  it('is no verdict on an answer that does not end, but for its time', async () => {
+    const backend = await rawBackend(async (connection) => {
+      await connection.readHead();
+      await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nw');
+    });
+    const result = await expecting(backend.url, { expectBody: 'well' }, 200);
+    expect(result).toMatchObject({ isPassed: false, code: 'TIMEOUT' });
+    expect(result.detail).toContain('no end of the answer within 200 ms');
+  });
+
+  it.each(['5\r\nwell\r\n\r\n', 'x\r\n', '2\r\nokay\r\n', `${'0'.repeat(5000)}`])(
+    'is not looked for in chunks that are none: %j',
+    async (chunks) => {
+      const { url } = await answers(
+        `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`,
+      );
+      expect(await expecting(url, { expectBody: 'nowhere' })).toMatchObject({ isPassed: false });
+    },
+  );
+
+  it('is asked with its own Host and fields, at its own port', async () => {
+    const backend = await answers('HTTP/1.1 204 No Content\r\n\r\n');
+    const result = await expecting('http://127.0.0.1:1', {
+      port: backend.port,
+      host: 'shop.test',
+      headers: [
+        ['accept', 'text/plain'],
+        ['Authorization', 'Bearer abc'],
+      ],
+    });
+    expect(result.detail).toMatch(`GET ${backend.url}/: 204`);
+    expect(backend.connections[0]?.text.split('\r\n')).toEqual([
+      'GET / HTTP/1.1',
+      'Host: shop.test',
+      'User-Agent: fairlead-health-check',
+      'accept: text/plain',
+      'Authorization: Bearer abc',
+      'Connection: close',
+      '',
+      '',
+    ]);
+  });
+
+  it('names the port that is checked in its Host', async () => {
+    const backend = await answers('HTTP/1.1 204 No Content\r\n\r\n');
+    await expecting('http://127.0.0.1:1', { port: backend.port });
+    expect(backend.connections[0]?.text).toContain(`Host: 127.0.0.1:${backend.port}\r\n`);
   });
 });

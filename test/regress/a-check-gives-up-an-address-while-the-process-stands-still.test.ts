@@ -9,7 +9,7 @@ import { createServer } from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { probe } from '../../src/control/probe.ts';
 import type { Address } from '../../src/net/addresses.ts';
-import { address } from '../control/fixtures.ts';
+import { address, PLAIN_CHECK } from '../control/fixtures.ts';
 import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { httpBackend } from '../support/http-backend.ts';
@@ -46,7 +46,7 @@ function check(url: string, timeoutMs = 10_000, signal = new AbortController().s
   const named = address(url.replace(/127\.0\.0\.1|localhost/, 'backend.test'));
   expect(named.port).toBe(Number(port));
   const method = url.startsWith('https') ? 'tcp' : 'http';
-  return probe({ address: named, method, path: '/', timeoutMs, isLenient: false }, signal);
+  return probe({ address: named, method, path: '/', timeoutMs, ...PLAIN_CHECK }, signal);
 }
 
 afterEach(() => {

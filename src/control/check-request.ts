@@ -1,0 +1,69 @@
+/** What a health check asks, where, and which answers it is content with. */
+import type { BackendAddress, HealthCheckSettings } from '../config/settings.ts';
+
+/** Of the settings of checks, what one check needs; the method is settled. */
+export interface ProbeRequest
+  extends Pick<
+    HealthCheckSettings,
+    'path' | 'host' | 'port' | 'headers' | 'expectStatus' | 'expectBody' | 'timeoutMs' | 'isLenient'
+  > {
+  readonly address: BackendAddress;
+  readonly method: 'http' | 'tcp';
+}
+
+const OWN_FIELDS = [
+  ['User-Agent', 'fairlead-health-check'],
+  ['Accept', '*/*'],
+] as const;
+
+/** Where the connection of a check goes. */
+export function checkedAddress({ address, port }: ProbeRequest): BackendAddress {
+  if (port === 0 || port === address.port) return address;
+  const { tls, host } = address;
+  const name = host.includes(':') ? `[${host}]` : host;
+  const authority = port === (tls ? 443 : 80) ? name : `${name}:${port}`;
+  return { ...address, port, authority, url: `${tls ? 'https' : 'http'}://${authority}` };
+}
+
+/** The whole request, Latin-1. */
+export function checkRequest(request: ProbeRequest): string {
+  const { path, host, headers } = request;
+  const given = new Set(headers.map(([name]) => name.toLowerCase()));
+  const own = OWN_FIELDS.filter(([name]) => !given.has(name.toLowerCase()));
+  const fields = [...own, ...headers].map(([name, value]) => `${name}: ${value}\r\n`);
+  const hostField = host === '' ? checkedAddress(request).authority : host;
+  return `GET ${path} HTTP/1.1\r\nHost: ${hostField}\r\n${fields.join('')}Connection: close\r\n\r\n`;
+}
+
+export function isExpected(status: number, { expectStatus }: ProbeRequest): boolean {
+  return expectStatus.some(([from, to]) => from <= status && status <= to);
+}
+
+/** `GET http://localhost:3001/health` */
+export function describeCheck(request: ProbeRequest): string {
+  const { method, path } = request;
+  const { tls, url } = checkedAddress(request);
+  if (method === 'http') return `GET ${url}${path}`;
+  return `${tls ? 'TLS' : 'TCP'} connect to ${url}`;
+}
+
+/** What one finds out says nothing about the other. */
+export function isOtherCheck(a: HealthCheckSettings, b: HealthCheckSettings): boolean {
+  return question(a) !== question(b);
+}
+
+function question(settings: HealthCheckSettings): string {
+  const { method, path, host, port, headers, expectStatus, expectBody, isLenient } = settings;
+  return JSON.stringify([method, path, host, port, headers, expectStatus, expectBody, isLenient]);
+}
+
+export function isSameCheck(a: HealthCheckSettings, b: HealthCheckSettings): boolean {
+  return (
+    !isOtherCheck(a, b) &&
+    a.intervalMs === b.intervalMs &&
+    a.downIntervalMs === b.downIntervalMs &&
+    a.timeoutMs === b.timeoutMs &&
+    a.rise === b.rise &&
+    a.fall === b.fall
+  );
+}
