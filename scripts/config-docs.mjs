@@ -33,7 +33,7 @@ threads: 2`,
   },
   {
     title: 'Backends',
-    keys: ['backends', 'strategy', 'hash', 'slow_start'],
+    keys: ['backends', 'backend_tls', 'strategy', 'hash', 'slow_start'],
     example: `strategy: least-connections
 slow_start: 30s
 backends:
@@ -263,6 +263,10 @@ const TEXTS = {
   host: 'IP address, host name, or `*`',
   'ssl.cert_file': 'path',
   'ssl.key_file': 'path',
+  'backend_tls.ca_file': 'path',
+  'backend_tls.cert_file': 'path',
+  'backend_tls.key_file': 'path',
+  'backend_tls.server_name': 'host name or IP address',
   'backends[].url': 'URL',
   backends: 'list of URLs and mappings',
   health_check_path: 'path and query that start with a slash, in visible ASCII',
@@ -316,6 +320,9 @@ const TEXTS = {
   'routes[].error_pages': 'mapping of statuses to pages',
   error_pages: 'mapping of statuses to pages',
 };
+
+/** What has another name at the top level. */
+const SHORT_NAMES = { tls: 'backend_tls' };
 
 /** Names that are not FAIRLEAD_ and a key. What they set is asked of the code. */
 const OTHER_VARIABLES = [
@@ -513,8 +520,9 @@ function entry(key) {
 /** What a pool takes: the same as at the top level, for the most part, and then it is said there. */
 function pooled(pool, path) {
   const rows = Object.entries(pool.properties).map(([key, node]) => {
-    const same = schema.properties[key];
-    const of = same === undefined ? shortForms(key, node) : differences(key, node, same);
+    const there = SHORT_NAMES[key] ?? key;
+    const same = schema.properties[there];
+    const of = same === undefined ? shortForms(key, node) : differences(there, node, same);
     return `| ${code(`${path}.${key}`)} | ${escapeCell(of)} |`;
   });
   return ['Below the name of a pool:', ['| key | what it is |', '|---|---|', ...rows].join('\n')];

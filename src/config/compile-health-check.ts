@@ -21,7 +21,11 @@ const OF_HTTP = [
   'health_check_expect_body',
 ] as const;
 
-export function compileHealthCheck(view: PoolView, report: Report): HealthCheckSettings {
+export function compileHealthCheck(
+  view: PoolView,
+  tls: HealthCheckSettings['tls'],
+  report: Report,
+): HealthCheckSettings {
   const { config, isGiven } = view;
   const frequencyMs = config.health_check_frequency;
   const hasPage = OF_A_PAGE.some((key) => isGiven([key]));
@@ -40,6 +44,7 @@ export function compileHealthCheck(view: PoolView, report: Report): HealthCheckS
       config.health_check_down_frequency ?? Math.min(frequencyMs, DEFAULT_DOWN_INTERVAL_MS),
     timeoutMs: config.health_check_timeout ?? Math.min(DEFAULT_TIMEOUT_MS, frequencyMs),
     isLenient: config.lenient_responses,
+    tls,
     rise: config.health_check_rise,
     fall: config.health_check_fall,
   };

@@ -1,4 +1,5 @@
 /** From a pool as it is written to `PoolSettings`; what is wrong with its backends, and what has no effect. */
+import { compileBackendTls, type FolderOf } from './compile-backend-tls.ts';
 import { compileHealthCheck } from './compile-health-check.ts';
 import { compilePolicies } from './compile-policies.ts';
 import { type Report, reportOn } from './policy-report.ts';
@@ -6,12 +7,15 @@ import type { PoolView } from './pool-view.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { BackendAddress, PoolSettings } from './settings.ts';
 
-/**
- * @param describeOwn a sentence about a backend that is Fairlead itself.
- */
+export interface PoolSurroundings {
+  /** A sentence about a backend that is Fairlead itself. */
+  readonly describeOwn: (backend: BackendAddress) => string | undefined;
+  readonly folderOf: FolderOf;
+}
+
 export function compilePool(
   view: PoolView,
-  describeOwn: (backend: BackendAddress) => string | undefined,
+  { describeOwn, folderOf }: PoolSurroundings,
   problems: Problem[],
   notes: string[],
 ): PoolSettings {
@@ -25,12 +29,13 @@ export function compilePool(
   noteOnBackends(view, report);
   noteOnTimeouts(view, report);
   const { timeouts } = config;
+  const tls = compileBackendTls(view, folderOf, report);
   return {
     name: view.name,
     strategy: config.strategy,
     backends: config.backends,
     ...compilePolicies(view, report),
-    healthCheck: compileHealthCheck(view, report),
+    healthCheck: compileHealthCheck(view, tls, report),
     timeouts: {
       connectMs: timeouts.connect,
       responseMs: timeouts.response,
@@ -40,6 +45,7 @@ export function compilePool(
       tunnelMs: timeouts.tunnel,
       totalMs: timeouts.total,
     },
+    backendTls: tls,
     hasLenientResponses: config.lenient_responses,
     hostHeader: config.host_header,
   };

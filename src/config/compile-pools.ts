@@ -1,4 +1,5 @@
 /** The pools of a configuration, and what is wrong between them. */
+import type { FolderOf } from './compile-backend-tls.ts';
 import { compilePool } from './compile-pool.ts';
 import { KEYS_OF_DEFAULT } from './keys-of-default.ts';
 import { formatPath } from './layer.ts';
@@ -11,13 +12,14 @@ import { type BackendAddress, DEFAULT_POOL, type PoolSettings, type Settings } f
 export function compilePools(
   merged: MergedConfig,
   listeners: Settings['listeners'],
+  folderOf: FolderOf,
   problems: Problem[],
   notes: string[],
 ): Settings['pools'] {
   problems.push(...describedTwice(merged));
   const describeOwn = ownDescriber(merged, listeners);
   const [first, ...others] = poolViews(merged).map((view) =>
-    compilePool(view, describeOwn, problems, notes),
+    compilePool(view, { describeOwn, folderOf }, problems, notes),
   ) as [PoolSettings, ...PoolSettings[]];
   notes.push(...notesOnCookies([first, ...others]));
   return [first, ...others];

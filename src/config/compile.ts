@@ -8,7 +8,7 @@ import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
 import { formOfDefault } from './pool-view.ts';
 import { formatPlace, type Problem } from './problem.ts';
-import type { Settings } from './settings.ts';
+import type { Settings, ValueOrigin } from './settings.ts';
 
 const STATE_FILE_NAME = 'fairlead.state.json';
 
@@ -25,13 +25,14 @@ export type CompileResult =
   | { readonly ok: true; readonly settings: Settings; readonly notes: readonly string[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Reads the certificate and the key; touches nothing else outside. */
+/** Reads certificates and keys; touches nothing else outside. */
 export function compile(merged: MergedConfig, context: CompileContext): CompileResult {
   const { config, placeOf } = merged;
   const problems = [...merged.problems];
   const notes: string[] = [];
-  const resolve: Resolve = (text, keys) =>
-    path.resolve(placeOf(keys).origin === 'file' ? context.configFolder : context.cwd, text);
+  const folderOf = (origin: ValueOrigin): string =>
+    origin === 'file' ? context.configFolder : context.cwd;
+  const resolve: Resolve = (text, keys) => path.resolve(folderOf(placeOf(keys).origin), text);
 
   const listeners = compileListeners(merged, resolve, problems, notes);
   problems.push(...contradictingLimits(merged));
@@ -47,7 +48,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       hint: 'set admin.token or FAIRLEAD_ADMIN_TOKEN',
     });
   }
-  const pools = compilePools(merged, listeners, problems, notes);
+  const pools = compilePools(merged, listeners, folderOf, problems, notes);
   const pages = new ErrorPageReader(merged, resolve, problems, notes);
   const errorPages = pages.read(config.error_pages, ['error_pages']);
   const { routes, routedPools } = compileRoutes(merged, pools, problems, notes, pages);

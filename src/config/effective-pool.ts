@@ -4,7 +4,12 @@ import type { RequestKey, SessionCookie, Sticky } from '../snapshot/snapshot.ts'
 import { formatStatuses } from './compile-health-check.ts';
 import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
-import type { BackendSettings, HealthCheckSettings, PoolSettings } from './settings.ts';
+import type {
+  BackendSettings,
+  BackendTlsSettings,
+  HealthCheckSettings,
+  PoolSettings,
+} from './settings.ts';
 import { formatSize } from './size.ts';
 
 /** Long enough for the check of the config that it stands in. */
@@ -35,6 +40,7 @@ export function longFormOf(pool: PoolSettings): Readonly<Record<string, unknown>
     health_check: healthCheckOf(pool),
     timeouts: poolTimeoutsOf(pool),
     ...policiesOf(pool),
+    ...(pool.backendTls === null ? {} : { tls: backendTlsOf(pool.backendTls) }),
     host_header: hostHeaderOf(pool),
     lenient_responses: pool.hasLenientResponses,
   };
@@ -73,6 +79,16 @@ export function poolTimeoutsOf({ timeouts }: PoolSettings) {
     backend_max_age: durationOrFalse(timeouts.backendMaxAgeMs),
     tunnel: formatDuration(timeouts.tunnelMs),
     total: durationOrFalse(timeouts.totalMs),
+  };
+}
+
+export function backendTlsOf(tls: BackendTlsSettings) {
+  const { caFile, certFile, keyFile, serverName, verifies } = tls;
+  return {
+    ...(caFile === '' ? {} : { ca_file: caFile }),
+    ...(certFile === '' ? {} : { cert_file: certFile, key_file: keyFile }),
+    ...(serverName === '' ? {} : { server_name: serverName }),
+    verify: verifies,
   };
 }
 

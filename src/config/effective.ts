@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatDuration } from './duration.ts';
 import { listenersOf } from './effective-listener.ts';
 import {
+  backendTlsOf,
   hostHeaderOf,
   longFormOf,
   policiesOf,
@@ -102,7 +103,9 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       connections_per_client: limits.connectionsPerClient,
       buffered: formatSize(limits.bufferedBytes),
     },
-    ...(isShort ? { ...policiesOf(pool), host_header: hostHeaderOf(pool) } : {}),
+    ...(isShort ? policiesOf(pool) : {}),
+    ...(isShort && pool.backendTls !== null ? { backend_tls: backendTlsOf(pool.backendTls) } : {}),
+    ...(isShort ? { host_header: hostHeaderOf(pool) } : {}),
     trusted_proxies: forwarding.trustedProxies,
     forwarded: forwarding.sendForwarded,
     x_forwarded: forwarding.sendXForwarded,

@@ -1,7 +1,13 @@
 /** The keys at the top level that are of the pool `default`, and those of them that are of nobody because no route leads there. */
 import { isDeepStrictEqual } from 'node:util';
 import { compilePool } from './compile-pool.ts';
-import { hostHeaderOf, policiesOf, poolTimeoutsOf, shortFormOf } from './effective-pool.ts';
+import {
+  backendTlsOf,
+  hostHeaderOf,
+  policiesOf,
+  poolTimeoutsOf,
+  shortFormOf,
+} from './effective-pool.ts';
 import { healthCheck } from './health-check-schema.ts';
 import { formatPath, type Path, valueAt } from './layer.ts';
 import { type MergedConfig, mergeLayers } from './merge.ts';
@@ -19,6 +25,7 @@ export const KEYS_OF_DEFAULT: readonly Path[] = [
     .filter((key) => key !== 'idle')
     .map((key) => ['timeouts', key]),
   ...Object.keys(policies).map((key) => [key]),
+  ['backend_tls'],
 ];
 
 /**
@@ -29,7 +36,9 @@ export function notesOnIdleKeys(merged: MergedConfig, pool: PoolSettings): strin
   const given = KEYS_OF_DEFAULT.filter(merged.isGiven);
   if (given.length === 0) return [];
   const [view] = poolViews(mergeLayers([], []));
-  const bare = shownOf(compilePool(view, () => undefined, [], []));
+  const bare = shownOf(
+    compilePool(view, { describeOwn: () => undefined, folderOf: () => '' }, [], []),
+  );
   const shown = shownOf(pool);
   const differing = given.filter(
     (path) => !isDeepStrictEqual(valueAt(bare, path), valueAt(shown, path)),
@@ -44,6 +53,7 @@ function shownOf(pool: PoolSettings): Readonly<Record<string, unknown>> {
   return {
     ...shortFormOf(pool, false),
     ...policiesOf(pool),
+    ...(pool.backendTls === null ? {} : { backend_tls: backendTlsOf(pool.backendTls) }),
     timeouts: poolTimeoutsOf(pool),
     host_header: hostHeaderOf(pool),
     lenient_responses: pool.hasLenientResponses,

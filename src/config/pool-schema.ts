@@ -1,6 +1,7 @@
 /** What a pool is made of, the pool `default` of the short form as well as those below `pools`. Part of the schema in schema.ts. */
 import { z } from 'zod';
 import { STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
+import { backendTls } from './backend-tls-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
 import { hash, policiesOfPools } from './policy-schema.ts';
 import {
@@ -122,6 +123,7 @@ const pool = z
         .describe('How long Fairlead waits for its backends.')
         .prefault({}),
       ...policiesOfPools,
+      tls: backendTls,
       host_header,
       lenient_responses,
     },

@@ -14,8 +14,11 @@ type LongForm = Config['pools'][string];
 type HealthCheckKey = keyof typeof healthCheck & string;
 
 /** In the words of the short form. */
-export type PoolConfig = Omit<LongForm, 'health_check' | 'sticky' | 'timeouts'> &
-  Pick<Config, 'sticky' | 'sticky_session_ttl' | `health_check_${HealthCheckKey}`> & {
+export type PoolConfig = Omit<LongForm, 'health_check' | 'sticky' | 'timeouts' | 'tls'> &
+  Pick<
+    Config,
+    'backend_tls' | 'sticky' | 'sticky_session_ttl' | `health_check_${HealthCheckKey}`
+  > & {
     readonly timeouts: Pick<Config['timeouts'], keyof typeof poolTimeouts>;
   };
 
@@ -61,12 +64,13 @@ function shortForm(merged: MergedConfig): PoolView {
 }
 
 function longForm(merged: MergedConfig, name: string, pool: LongForm): PoolView {
-  const { health_check: check, ...policies } = pool;
+  const { health_check: check, tls, ...policies } = pool;
   const written = (path: Path): Path => ['pools', name, ...inPool(path)];
   return {
     name,
     config: {
       ...policies,
+      backend_tls: tls,
       sticky_session_ttl: policies.sticky === false ? 0 : policies.sticky.ttl,
       health_check_method: check.method,
       health_check_path: check.path,
@@ -93,6 +97,7 @@ function longForm(merged: MergedConfig, name: string, pool: LongForm): PoolView 
 /** The path below the pool. */
 function inPool([key, ...rest]: Path): Path {
   const text = String(key);
+  if (text === 'backend_tls') return ['tls', ...rest];
   if (!text.startsWith(HEALTH_CHECK)) return [text, ...rest];
   return ['health_check', text.slice(HEALTH_CHECK.length), ...rest];
 }

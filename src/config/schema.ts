@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { errorPages } from './error-page-schema.ts';
+import { backendTls } from './backend-tls-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
 import { listener } from './listener-schema.ts';
 import { policies } from './policy-schema.ts';
@@ -199,6 +200,7 @@ export const configSchema = z.strictObject(
     timeouts: timeouts.describe('How long Fairlead waits for what.').prefault({}),
     limits: limits.describe('What is too much.').prefault({}),
     ...policies,
+    backend_tls: backendTls,
     host_header: poolKeys.host_header,
     trusted_proxies: z
       .array(addressBlock(), { error: 'must be a list of IP addresses and CIDR blocks' })

@@ -7,6 +7,7 @@ import type { Rewriting } from '../snapshot/rewriting.ts';
 import type { RouteMatch } from '../snapshot/route.ts';
 import type { ErrorPage, FixedAnswer, RouteAccess } from '../snapshot/route-answer.ts';
 import type {
+  BackendTls,
   ClientTimeouts,
   Forwarding,
   HostHeader,
@@ -45,10 +46,19 @@ export interface HealthCheckSettings {
   readonly timeoutMs: number;
   /** Answers are read as leniently as other responses: `PoolSettings.hasLenientResponses`. */
   readonly isLenient: boolean;
+  /** As of requests: `PoolSettings.backendTls`. */
+  readonly tls: BackendTlsSettings | null;
   /** Passing checks in a row that make an unhealthy backend healthy. */
   readonly rise: number;
   /** Failing checks in a row that make a healthy backend unhealthy. */
   readonly fall: number;
+}
+
+/** TLS to the backends of a pool; the files, absolute, are those that it was read from, or empty. */
+export interface BackendTlsSettings extends BackendTls {
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
 }
 
 export interface BackendAddress {
@@ -134,6 +144,7 @@ export interface PoolSettings {
   readonly healthCheck: HealthCheckSettings;
   /** Of old devices: see `HeadLimits` of the data plane. */
   readonly hasLenientResponses: boolean;
+  readonly backendTls: BackendTlsSettings | null;
   readonly hostHeader: HostHeader;
   readonly timeouts: PoolTimeouts;
 }

@@ -30,6 +30,8 @@ export interface BackendView {
   readonly last_check: string | null;
   readonly last_change: string;
   readonly reason: string | null;
+  /** There only where something is known that would help. */
+  readonly hint?: string;
   readonly source: string;
   /** There only where it is so: what operators made of it ends with the process. */
   readonly kept?: false;
@@ -84,6 +86,7 @@ function view(
     last_check: timeOrNull(backend.lastCheck),
     last_change: wallTime(backend.lastChange).toISOString(),
     reason: backend.lastReason ?? null,
+    ...(backend.hint !== '' && { hint: backend.hint }),
     source: backend.source,
     ...(!registry.isKept(backend.address.url) && { kept: false as const }),
   };

@@ -2,6 +2,7 @@
 import type { PoolSettings, Settings } from '../config/settings.ts';
 import type {
   BackendSnapshot,
+  BackendTls,
   Eligibility,
   ListenerSnapshot,
   PoolSnapshot,
@@ -84,8 +85,13 @@ export function buildPoolSnapshot(parts: PoolSnapshotParts): PoolSnapshot {
     },
     timeouts: settings.timeouts,
     hostHeader: settings.hostHeader,
+    tls: settings.backendTls && withoutFiles(settings.backendTls),
     hasLenientResponses: settings.hasLenientResponses,
   };
+}
+
+function withoutFiles({ ca, cert, key, serverName, verifies }: BackendTls): BackendTls {
+  return { ca, cert, key, serverName, verifies };
 }
 
 function withoutSecret({ key, ttlMs, cookie, learns }: Sticky): Sticky {

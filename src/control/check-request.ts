@@ -1,11 +1,20 @@
 /** What a health check asks, where, and which answers it is content with. */
+import { isDeepStrictEqual } from 'node:util';
 import type { BackendAddress, HealthCheckSettings } from '../config/settings.ts';
 
 /** Of the settings of checks, what one check needs; the method is settled. */
 export interface ProbeRequest
   extends Pick<
     HealthCheckSettings,
-    'path' | 'host' | 'port' | 'headers' | 'expectStatus' | 'expectBody' | 'timeoutMs' | 'isLenient'
+    | 'path'
+    | 'host'
+    | 'port'
+    | 'headers'
+    | 'expectStatus'
+    | 'expectBody'
+    | 'timeoutMs'
+    | 'isLenient'
+    | 'tls'
   > {
   readonly address: BackendAddress;
   readonly method: 'http' | 'tcp';
@@ -49,7 +58,7 @@ export function describeCheck(request: ProbeRequest): string {
 
 /** What one finds out says nothing about the other. */
 export function isOtherCheck(a: HealthCheckSettings, b: HealthCheckSettings): boolean {
-  return question(a) !== question(b);
+  return question(a) !== question(b) || !isDeepStrictEqual(a.tls, b.tls);
 }
 
 function question(settings: HealthCheckSettings): string {

@@ -8,6 +8,9 @@ const OTHER_PAGE =
 const BY_TCP =
   'health_check_method: tcp (--health-check-method tcp, FAIRLEAD_HEALTH_CHECK_METHOD=tcp) is content with a connection';
 
+const OWN_AUTHORITY =
+  'name the PEM file of the authority (of a self-signed certificate: itself) as ca_file in tls of the pool (at the top level: backend_tls), or start Fairlead with NODE_EXTRA_CA_CERTS=FILE';
+
 const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -16,19 +19,43 @@ const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
+/** What a backend answers who wants a certificate of ours, or another one. */
+const REFUSES_CLIENT: ReadonlySet<string> = new Set([
+  'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+  'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE',
+  'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE',
+  'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE',
+  'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE',
+  'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
+  'ERR_SSL_TLSV1_ALERT_ACCESS_DENIED',
+]);
+
 /** Empty where there is nothing to say that the reason does not say. */
 export function hintFor(
   { status, code = '' }: Pick<ProbeResult, 'status' | 'code'>,
   { address }: Pick<Backend, 'address'>,
-  { path }: Pick<HealthCheckSettings, 'path'>,
+  { path, tls }: Pick<HealthCheckSettings, 'path' | 'tls'>,
 ): string {
   if (code === 'OTHER_BODY') return '';
   if (status !== undefined) return hintForStatus(status, path, address.tls);
   if (UNKNOWN_AUTHORITY.has(code)) {
-    return 'its certificate is not from an authority that is known here: start Fairlead with NODE_EXTRA_CA_CERTS=FILE, the PEM file of the authority (of a self-signed certificate: itself)';
+    return tls === null || tls.ca === ''
+      ? `its certificate is not from an authority that is known here: ${OWN_AUTHORITY}`
+      : `its certificate is not from an authority in ${tls.caFile} (tls.ca_file)`;
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return `its certificate does not name ${address.host}: write a name of the certificate into the URL (backends, TARGET_BACKEND_URLS)`;
+    const name = tls === null || tls.serverName === '' ? address.host : tls.serverName;
+    return `its certificate does not name ${name}: write a name of the certificate into the URL (backends, TARGET_BACKEND_URLS), or as tls.server_name of its pool (at the top level: backend_tls.server_name)`;
+  }
+  if (code === 'CERT_HAS_EXPIRED')
+    return 'its certificate, or one that it rests on, must be renewed';
+  if (code === 'CERT_NOT_YET_VALID') {
+    return 'its certificate is good from a later time on: do the clocks of both machines agree?';
+  }
+  if (REFUSES_CLIENT.has(code)) {
+    return tls === null || tls.cert === ''
+      ? `it may ask for a certificate of ours: cert_file and key_file in tls of the pool (at the top level: backend_tls)`
+      : `it may not accept the certificate in ${tls.certFile} (tls.cert_file)`;
   }
   if (address.tls && (code === 'EPROTO' || code.startsWith('ERR_SSL_'))) {
     return 'does it speak TLS on this port? If not, write http:// into the URL (backends, TARGET_BACKEND_URLS)';

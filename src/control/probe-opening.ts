@@ -10,6 +10,8 @@ import {
   literalAddress,
   notFound,
 } from '../net/addresses.ts';
+import type { BackendTls } from '../snapshot/snapshot.ts';
+import { tlsOptions } from './probe-tls.ts';
 
 export interface OpeningUser {
   /** It is connected; over TLS, the handshake begins. */
@@ -35,12 +37,14 @@ export class ProbeOpening implements RaceUser {
   /** Nobody waits for who knows the addresses. */
   isResolved = false;
   readonly #target: BackendAddress;
+  readonly #terms: BackendTls | null;
   readonly #user: OpeningUser;
   #race: AddressRace | null = null;
   #isOver = false;
 
-  constructor(target: BackendAddress, user: OpeningUser) {
+  constructor(target: BackendAddress, terms: BackendTls | null, user: OpeningUser) {
     this.#target = target;
+    this.#terms = terms;
     this.#user = user;
   }
 
@@ -81,12 +85,7 @@ export class ProbeOpening implements RaceUser {
     const { host, port, tls: isTls } = this.#target;
     const options = { host: address, port, noDelay: true };
     if (!isTls) return net.connect(options);
-    return tls.connect({
-      ...options,
-      // The name that its certificate must be good for.
-      ...(net.isIP(host) === 0 && { servername: host }),
-      ALPNProtocols: ['http/1.1'],
-    });
+    return tls.connect({ ...options, ...tlsOptions(host, this.#terms) });
   }
 
   /** What is held back of the descriptors is held back for checks, too: see data/descriptors.ts. */

@@ -67,7 +67,7 @@ class Check implements OpeningUser {
     this.#request = request;
     this.#signal = signal;
     this.#resolve = resolve;
-    this.#opening = new ProbeOpening(checkedAddress(request), this);
+    this.#opening = new ProbeOpening(checkedAddress(request), request.tls, this);
     this.#answer = new HealthAnswer(request.isLenient, request.expectBody);
   }
 

@@ -6,7 +6,7 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
-import { Backend } from './backend/backend.ts';
+import { Backend, type ThreadParts } from './backend/backend.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Relief } from './descriptors.ts';
 import { Listeners } from './listen/listeners.ts';
@@ -39,21 +39,21 @@ class Plane implements DataPlane, Relief {
   constructor(init: DataThreadInit, post: PostToControl) {
     this.#context = new DataContext(init, post);
     const context = this.#context;
+    const threadParts: ThreadParts = {
+      threadIndex: context.threadIndex,
+      threadCount: context.threadCount,
+      io: context.io,
+      parsers: context,
+      barrier: context.barrier,
+      descriptors: context.descriptors,
+    };
     this.#viewParts = {
       strategyContext: {
         random: Math.random,
         now: () => performance.now(),
       },
       createPool: (spec) => new Pool(spec, context),
-      createBackend: (spec, headLimits) =>
-        new Backend(spec, headLimits, {
-          threadIndex: context.threadIndex,
-          threadCount: context.threadCount,
-          io: context.io,
-          parsers: context,
-          barrier: context.barrier,
-          descriptors: context.descriptors,
-        }),
+      createBackend: (spec, headLimits, terms) => new Backend(spec, headLimits, threadParts, terms),
       clientTables: init.clientTables,
       processNowMs: () => context.processNowMs(),
     };

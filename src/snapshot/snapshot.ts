@@ -196,6 +196,18 @@ export interface PathRules {
   readonly mergesSlashes: boolean;
 }
 
+/** TLS to the backends of a pool. */
+export interface BackendTls {
+  /** PEM text; empty: the authorities that this machine trusts. */
+  readonly ca: string;
+  /** PEM texts; empty: no certificate is shown. */
+  readonly cert: string;
+  readonly key: string;
+  /** A name or an address; empty: the host of the backend. */
+  readonly serverName: string;
+  readonly verifies: boolean;
+}
+
 export interface PoolSnapshot {
   /** Stable for the life of the pool; never reused within a process. Live state is keyed by it. */
   readonly id: number;
@@ -220,6 +232,8 @@ export interface PoolSnapshot {
   readonly faults: FaultRules;
   readonly timeouts: PoolTimeouts;
   readonly hostHeader: HostHeader;
+  /** Null: whom this machine trusts may be a backend, under the name in its URL. */
+  readonly tls: BackendTls | null;
   /** Its backends are old devices: see `HeadLimits` of the data plane. */
   readonly hasLenientResponses: boolean;
 }

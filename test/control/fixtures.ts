@@ -66,6 +66,7 @@ const POOL_KEYS = [
   'slowStartMs',
   'panicThresholdPercent',
   'healthCheck',
+  'backendTls',
   'hasLenientResponses',
   'hostHeader',
   'timeouts',
@@ -119,6 +120,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       rise: 2,
       fall: 3,
     },
+    backendTls: null,
     hasLenientResponses: false,
     defaultForm: 'short',
     paths: { keepsEncodedSlashes: false, mergesSlashes: true },
@@ -221,4 +223,5 @@ export const PLAIN_CHECK = {
   expectStatus: [[200, 299]],
   expectBody: '',
   isLenient: false,
+  tls: null,
 } as const;

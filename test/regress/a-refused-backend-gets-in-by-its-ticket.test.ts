@@ -56,6 +56,9 @@ async function kept(
   const terms = {
     context: tls.createSecureContext({ ca: cert }),
     protocols: encodeProtocols(['http/1.1']),
+    verifies: true,
+    scope: '',
+    nameOf: (name: string) => name,
   };
   made.length = 0;
   const over = new Promise<string>((resolve) => {
@@ -69,7 +72,7 @@ async function kept(
   afterTest(() => handle.carrier.close());
   const told = await over;
   if (lateTicket !== null) handle.onnewsession(Buffer.alloc(0), lateTicket);
-  return { told, session: io.sessions.take(`${host}:${port}`) };
+  return { told, session: io.sessions.take(`${host} ${host}:${port}`) };
 }
 
 const TICKET = Buffer.from('a ticket');

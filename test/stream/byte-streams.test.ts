@@ -191,6 +191,9 @@ async function connectedOverTls(io: ThreadIo): Promise<Pair> {
   const terms = {
     context: tls.createSecureContext({ ca }),
     protocols: encodeProtocols(['http/1.1']),
+    verifies: true,
+    scope: '',
+    nameOf: (name: string) => name,
   };
   const secured = new Promise<ByteStream>((resolve, reject) => {
     const onSecure = (secure: TlsHandle) => resolve(new TlsStream(secure, user, io));

@@ -32,7 +32,13 @@ async function handshake(host: string, isTrusted: boolean): Promise<string[]> {
   if (carrier === null || !hasTlsHandles()) throw new Error('no handles');
   const context = tls.createSecureContext(isTrusted ? { ca: cert } : {});
   const told: string[] = [];
-  const terms = { context, protocols: encodeProtocols(['http/1.1']) };
+  const terms = {
+    context,
+    protocols: encodeProtocols(['http/1.1']),
+    verifies: true,
+    scope: '',
+    nameOf: (name: string) => name,
+  };
   beginTls(carrier, terms, { host, port }, new ThreadIo(), {
     onSecure: () => {
       told.push('secure');

@@ -8,6 +8,7 @@ import type { BackendCounters } from '../../snapshot/counters.ts';
 import type { BackendSnapshot, PoolTimeouts } from '../../snapshot/snapshot.ts';
 import { letGo, type Victim } from '../barrier.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
+import type { ClientTerms } from '../stream/client-terms.ts';
 import { type Connecting, type ConnectUser, connect } from '../stream/connect.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
@@ -23,6 +24,8 @@ export interface ConnectionOwner {
   /** Of its answers. */
   readonly headLimits: HeadLimits;
   readonly counters: BackendCounters;
+  /** Of TLS, as they are now. */
+  readonly terms: ClientTerms;
   /** About 1, and never the same for long: what was opened together does not grow old together. */
   nextAgeShare(): number;
   /** An idle connection has closed by itself. */
@@ -80,7 +83,9 @@ export class BackendConnection implements ConnectUser, Settling {
   readonly ageShare: number;
   /** Which of the backend's it leads to. */
   address = '';
-  /** The backend's name does not lead there any more: not to be used again. */
+  /** Of TLS, when it was opened. */
+  readonly terms: ClientTerms;
+  /** The backend's name does not lead there any more, or its terms are others: not to be used again. */
   isOutdated = false;
   hasWriteFailed = false;
   /** A client proves on it who it is: see backend-pin.ts. */
@@ -102,7 +107,8 @@ export class BackendConnection implements ConnectUser, Settling {
     this.ageShare = backend.nextAgeShare();
     this.#io = io;
     this.#user = user;
-    this.#connecting = connect(backend.spec, this, io);
+    this.terms = backend.terms;
+    this.#connecting = connect(backend.spec, this, io, this.terms);
   }
 
   /** Gives it to its next user: an idle one to a request, one that has switched protocols to a tunnel. */
@@ -211,7 +217,7 @@ export class BackendConnection implements ConnectUser, Settling {
     this.#state = IS_OPEN;
     this.address = address;
     // It was begun with what was known then.
-    this.isOutdated = !this.#io.lookups.mayBe(this.backend.spec.host, address);
+    this.isOutdated ||= !this.#io.lookups.mayBe(this.backend.spec.host, address);
     this.openedAtMs = performance.now();
     this.#connecting = null;
     this.#stream = stream;
@@ -224,7 +230,7 @@ export class BackendConnection implements ConnectUser, Settling {
   onConnectFailed(error: Error): void {
     if (this.#hasSecondTry && isOutOfDescriptors(error) && this.backend.makeRoom()) {
       this.#hasSecondTry = false;
-      this.#connecting = connect(this.backend.spec, this, this.#io);
+      this.#connecting = connect(this.backend.spec, this, this.#io, this.terms);
       return;
     }
     const user = this.#user;

@@ -8,6 +8,7 @@ import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import type { Candidate } from '../balance/strategy.ts';
 import { type Barrier, guarded } from '../barrier.ts';
 import type { Descriptors } from '../descriptors.ts';
+import { type ClientTerms, DEFAULT_TERMS } from '../stream/client-terms.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
 import type { BackendConnection, ConnectionOwner, KeepTerms } from './backend-connection.ts';
@@ -38,6 +39,8 @@ export class Backend implements Candidate, ConnectionOwner {
   readonly id: number;
   readonly counters: BackendCounters;
   spec: BackendSnapshot;
+  /** Of TLS. */
+  terms: ClientTerms;
   /** Of its answers. */
   headLimits: HeadLimits;
   weight: number;
@@ -57,10 +60,16 @@ export class Backend implements Candidate, ConnectionOwner {
   #isRemoved = false;
   #opened = 0;
 
-  constructor(spec: BackendSnapshot, headLimits: HeadLimits, thread: ThreadParts) {
+  constructor(
+    spec: BackendSnapshot,
+    headLimits: HeadLimits,
+    thread: ThreadParts,
+    terms = DEFAULT_TERMS,
+  ) {
     const { threadIndex, threadCount, io, parsers, barrier, descriptors } = thread;
     this.id = spec.id;
     this.spec = spec;
+    this.terms = terms;
     this.headLimits = headLimits;
     this.weight = spec.weight;
     this.counters = new BackendCounters(spec.counters, threadIndex, threadCount);
@@ -80,10 +89,19 @@ export class Backend implements Candidate, ConnectionOwner {
     return this.inFlightCell[0] as number;
   }
 
-  update(spec: BackendSnapshot, headLimits: HeadLimits): void {
+  update(spec: BackendSnapshot, headLimits: HeadLimits, terms = DEFAULT_TERMS): void {
     this.spec = spec;
     this.headLimits = headLimits;
     this.weight = spec.weight;
+    if (terms === this.terms) return;
+    this.terms = terms;
+    if (spec.tls) this.#outdateAll();
+  }
+
+  /** Whoever is connected has proved what is not asked any more: in use only behind its request. */
+  #outdateAll(): void {
+    for (const connection of this.#open.keys()) connection.isOutdated = true;
+    this.closeIdle();
   }
 
   /** Whether it would take a request now: limits as in `Attempt.begin`, 0 for none. */
@@ -225,7 +243,9 @@ export class Backend implements Candidate, ConnectionOwner {
    * does not matter: the client has proved on it who it is.
    */
   keepPinned(connection: BackendConnection, nowMs: number, terms: KeepTerms): void {
-    if (!this.#rests(connection, nowMs, nowMs + terms.backendKeepAliveMs)) return;
+    const isOfOldTerms = this.spec.tls && connection.terms !== this.terms;
+    const untilMs = isOfOldTerms ? nowMs : nowMs + terms.backendKeepAliveMs;
+    if (!this.#rests(connection, nowMs, untilMs)) return;
     this.#pinned.add(connection);
     this.counters.idleChanged(1);
   }
@@ -281,6 +301,7 @@ export class Backend implements Candidate, ConnectionOwner {
   /** Its name has these addresses now: what leads elsewhere is closed, in use only behind its request. */
   moved(addresses: ReadonlySet<string>): void {
     for (const connection of this.#open.keys()) {
+      if (connection.terms !== this.terms) continue;
       connection.isOutdated = connection.address !== '' && !addresses.has(connection.address);
     }
     for (const connection of this.#idle.filter(({ isOutdated }) => isOutdated)) {

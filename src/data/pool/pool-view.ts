@@ -2,7 +2,7 @@
  * One pool of a snapshot made ready for use by a data thread: live backends in place of their descriptions, the strategy
  * built. An attempt keeps the view that it began on until it ends.
  */
-
+import { isDeepStrictEqual } from 'node:util';
 import type { ClientTables } from '../../snapshot/messages.ts';
 import type { PoolCounters } from '../../snapshot/pool-counters.ts';
 import type {
@@ -19,6 +19,7 @@ import { CookieSessions, type Sessions, TableSessions } from '../balance/stickin
 import { createStrategy } from '../balance/strategies.ts';
 import type { Strategy, StrategyContext } from '../balance/strategy.ts';
 import { RateLimiter } from '../limit/rate-limit.ts';
+import { ClientTerms, DEFAULT_TERMS } from '../stream/client-terms.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
 import { needsKeys } from './request-keys.ts';
 
@@ -26,6 +27,8 @@ export interface PoolView {
   readonly snapshot: Snapshot;
   /** This pool's part of it. */
   readonly spec: PoolSnapshot;
+  /** Of TLS to its backends. */
+  readonly terms: ClientTerms;
   readonly backends: ReadonlyMap<number, Backend>;
   readonly strategy: Strategy<Backend>;
   /** What the strategy picks from. Replaced as a whole when it changes. */
@@ -59,7 +62,11 @@ export interface PoolViewParts {
   /** All but the turns, which are the pool's. */
   readonly strategyContext: Omit<StrategyContext, 'nextTurn'>;
   /** @param headLimits of its answers */
-  readonly createBackend: (spec: BackendSnapshot, headLimits: HeadLimits) => Backend;
+  readonly createBackend: (
+    spec: BackendSnapshot,
+    headLimits: HeadLimits,
+    terms: ClientTerms,
+  ) => Backend;
   readonly clientTables: ClientTables;
   /** The clock that all threads share, in ms. */
   readonly processNowMs: () => number;
@@ -84,11 +91,12 @@ export function createPoolView(
   parts: PoolViewParts,
 ): PoolView {
   const responseLimits = spec.hasLenientResponses ? limits.lenientResponse : limits.response;
+  const terms = termsOf(spec, previous);
   const backends = new Map<number, Backend>();
   for (const backendSpec of spec.backends) {
     const known = previous?.backends.get(backendSpec.id);
-    known?.update(backendSpec, responseLimits);
-    backends.set(backendSpec.id, known ?? parts.createBackend(backendSpec, responseLimits));
+    known?.update(backendSpec, responseLimits, terms);
+    backends.set(backendSpec.id, known ?? parts.createBackend(backendSpec, responseLimits, terms));
   }
   const isSameStrategy = previous?.spec.strategy === spec.strategy;
   const { counters } = pool;
@@ -102,6 +110,7 @@ export function createPoolView(
   const view: PoolView = {
     snapshot,
     spec,
+    terms,
     backends,
     strategy,
     eligible: [],
@@ -122,6 +131,12 @@ export function createPoolView(
   };
   setEligible(view, spec.eligibility);
   return view;
+}
+
+/** The same as before, if they say the same: then connections and sessions stay in use. */
+function termsOf({ tls }: PoolSnapshot, previous: PoolView | null): ClientTerms {
+  if (previous !== null && isDeepStrictEqual(previous.spec.tls, tls)) return previous.terms;
+  return tls === null ? DEFAULT_TERMS : new ClientTerms(tls);
 }
 
 /** Rebuilds the strategy over exactly these backends; ids that the view does not know are skipped. */

@@ -5,18 +5,14 @@ import { AddressRace, type RaceUser } from '../../net/address-race.ts';
 import { type Address, literalAddress } from '../../net/addresses.ts';
 import { letGo } from '../barrier.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
+import { type ClientTerms, DEFAULT_TERMS, PROTOCOLS, sniOf } from './client-terms.ts';
 import type { LookupUser } from './lookups.ts';
 import { SocketStream } from './socket-stream.ts';
 import { descriptorOf, isKnownHandle, type TcpHandle } from './tcp-handles.ts';
 import { TcpStream } from './tcp-stream.ts';
 import type { ThreadIo } from './thread-io.ts';
 import { hasTlsHandles, type TlsHandle } from './tls-handles.ts';
-import {
-  beginTls,
-  encodeProtocols,
-  type HandshakeTerms,
-  type HandshakeUser,
-} from './tls-handshake.ts';
+import { beginTls, type HandshakeUser } from './tls-handshake.ts';
 import { TlsStream } from './tls-stream.ts';
 
 export interface Destination {
@@ -39,8 +35,13 @@ export interface Connecting {
   cancel(): void;
 }
 
-export function connect(destination: Destination, user: ConnectUser, io: ThreadIo): Connecting {
-  const opening = new Opening(destination, user, io);
+export function connect(
+  destination: Destination,
+  user: ConnectUser,
+  io: ThreadIo,
+  terms = DEFAULT_TERMS,
+): Connecting {
+  const opening = new Opening(destination, user, io, terms);
   opening.begin();
   return opening;
 }
@@ -50,6 +51,7 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
   readonly #destination: Destination;
   readonly #user: ConnectUser;
   readonly #io: ThreadIo;
+  readonly #terms: ClientTerms;
   readonly #isTlsOfSocket: boolean;
   #isOver = false;
   /** Of the step that is under way. */
@@ -57,10 +59,11 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
   #address = '';
   #stream: SocketStream | null = null;
 
-  constructor(destination: Destination, user: ConnectUser, io: ThreadIo) {
+  constructor(destination: Destination, user: ConnectUser, io: ThreadIo, terms: ClientTerms) {
     this.#destination = destination;
     this.#user = user;
     this.#io = io;
+    this.#terms = terms;
     this.#isTlsOfSocket = destination.tls && !hasTlsHandles();
   }
 
@@ -116,10 +119,14 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
       },
     };
     if (!this.#isTlsOfSocket) return net.connect(options);
+    const name = this.#terms.nameOf(host);
+    const sni = sniOf(name);
     return tls.connect({
       ...options,
-      // The name that its certificate must be good for.
-      ...(net.isIP(host) === 0 ? { servername: host } : {}),
+      secureContext: this.#terms.context,
+      rejectUnauthorized: this.#terms.verifies,
+      ...(sni === undefined ? {} : { servername: sni }),
+      checkServerIdentity: (_asked, certificate) => tls.checkServerIdentity(name, certificate),
       ALPNProtocols: [...PROTOCOLS],
     });
   }
@@ -171,7 +178,7 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
 
   #useHandle(handle: TcpHandle): void {
     if (this.#destination.tls) {
-      this.#giveUp = beginTls(handle, terms(), this.#destination, this.#io, this);
+      this.#giveUp = beginTls(handle, this.#terms, this.#destination, this.#io, this);
     } else {
       this.#isOver = true;
       this.#user.onConnected(new TcpStream(handle, this.#user, this.#io, false), this.#address);
@@ -211,15 +218,6 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
 }
 
 function nothing(): void {}
-
-const PROTOCOLS: readonly string[] = ['http/1.1'];
-let ourTerms: HandshakeTerms | undefined;
-
-/** The same for every backend, and dear to make: it holds the authorities that are trusted. */
-function terms(): HandshakeTerms {
-  ourTerms ??= { context: tls.createSecureContext(), protocols: encodeProtocols(PROTOCOLS) };
-  return ourTerms;
-}
 
 /** The socket has done its work, which was to find an address that answers: its handle is ours, and it is let go. */
 export function takeHandle(socket: net.Socket): TcpHandle | null {

@@ -21,6 +21,13 @@ export interface HandshakeTerms {
   readonly protocols: Uint8Array;
 }
 
+/** At the client, also how the server is known: see client-terms.ts. */
+export interface ServerTerms extends HandshakeTerms {
+  readonly verifies: boolean;
+  readonly scope: string;
+  nameOf(host: string): string;
+}
+
 /** What `HandshakeTerms.protocols` are made of. */
 export function encodeProtocols(names: readonly string[]): Uint8Array {
   return Buffer.concat(names.map((name) => Buffer.from(String.fromCharCode(name.length) + name)));
@@ -49,19 +56,19 @@ export function acceptTls(
 }
 
 /**
- * Begins a handshake with a server, whose certificate must be good for `host`.
+ * Begins a handshake with a server, whose certificate must be good for its name.
  * @returns as `acceptTls`.
  */
 export function beginTls(
   carrier: TcpHandle,
-  terms: HandshakeTerms,
+  terms: ServerTerms,
   server: { readonly host: string; readonly port: number },
   io: ThreadIo,
   user: HandshakeUser,
 ): () => void {
-  const { host } = server;
+  const name = terms.nameOf(server.host);
   const { sessions } = io;
-  const key = `${host}:${server.port}`;
+  const key = `${terms.scope}${name} ${server.host}:${server.port}`;
   const handle = wrapHandle(carrier, terms.context, false);
   // A session is good for a handshake without a certificate, so it is kept once that has been found good. TLS 1.2 gives it
   // before the certificate is looked at, and a server of TLS 1.3 may send tickets along with its own last message: those
@@ -72,7 +79,7 @@ export function beginTls(
     sessions.keep(key, latest, handle.getProtocol() === 'TLSv1.3');
   };
   const handshake = new Handshake(handle, user, () => {
-    const wrong = whatIsWrong(handle, host);
+    const wrong = terms.verifies ? whatIsWrong(handle, name) : undefined;
     if (wrong !== undefined) {
       sessions.forget(key);
       return wrong;
@@ -83,7 +90,7 @@ export function beginTls(
   });
   handle.setVerifyMode(true, true);
   handle.setALPNProtocols(terms.protocols);
-  if (net.isIP(host) === 0) handle.setServername(host);
+  if (net.isIP(name) === 0) handle.setServername(name);
   const session = sessions.take(key);
   if (session !== undefined) handle.setSession(session);
   handle.onnewsession = (_id, latest) => {

@@ -1,0 +1,122 @@
+/** From `tls` of a pool to its settings: files read, known to fit together; what has no effect. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { describeFileError } from './config-file.ts';
+import type { Report } from './policy-report.ts';
+import type { PoolView } from './pool-view.ts';
+import type { BackendTlsSettings, ValueOrigin } from './settings.ts';
+import { readTlsFiles } from './tls-files.ts';
+
+/** What relative paths from there are relative to. */
+export type FolderOf = (origin: ValueOrigin) => string;
+
+const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g;
+
+/** @returns null where everything is as without the section, or could not be read. */
+export function compileBackendTls(
+  view: PoolView,
+  folderOf: FolderOf,
+  report: Report,
+): BackendTlsSettings | null {
+  const { backend_tls: given } = view.config;
+  if (!view.isSound('backend_tls')) return null;
+  const { ca_file: caFile, server_name: serverName = '', verify: verifies } = given;
+  const resolved = (key: 'ca_file' | 'cert_file' | 'key_file'): string => {
+    const text = given[key];
+    if (text === undefined) return '';
+    return path.resolve(folderOf(view.placeOf(['backend_tls', key]).origin), text);
+  };
+  const pair = readPair(view, resolved('cert_file'), resolved('key_file'), report);
+  const ca = caFile === undefined ? '' : readAuthorities(resolved('ca_file'), report);
+  if (pair === undefined || ca === undefined) return null;
+  const settings = { ...pair, ca, caFile: resolved('ca_file'), serverName, verifies };
+  if (settings.cert === '' && ca === '' && serverName === '' && verifies) return null;
+  noteOn(view, settings, report);
+  return settings;
+}
+
+function readPair(
+  { config: { backend_tls: given } }: PoolView,
+  certFile: string,
+  keyFile: string,
+  report: Report,
+): Pick<BackendTlsSettings, 'cert' | 'key' | 'certFile' | 'keyFile'> | undefined {
+  if (given.cert_file === undefined && given.key_file === undefined) {
+    return { cert: '', key: '', certFile: '', keyFile: '' };
+  }
+  if (given.cert_file === undefined) {
+    report.problem(['backend_tls', 'cert_file'], 'is missing: a key needs its certificate', [
+      'backend_tls',
+      'key_file',
+    ]);
+    return undefined;
+  }
+  if (given.key_file === undefined) {
+    report.problem(['backend_tls', 'key_file'], 'is missing: a certificate needs its key', [
+      'backend_tls',
+      'cert_file',
+    ]);
+    return undefined;
+  }
+  const result = readTlsFiles(certFile, keyFile);
+  if (!result.ok) {
+    for (const { key, message } of result.faults) report.problem(['backend_tls', key], message);
+    return undefined;
+  }
+  for (const note of result.notes) report.note(note);
+  const { cert, key } = result.tls;
+  return { cert, key, certFile, keyFile };
+}
+
+/** The PEM text; undefined: it can't be used. */
+function readAuthorities(file: string, report: Report): string | undefined {
+  const refuse = (message: string): undefined => {
+    report.problem(['backend_tls', 'ca_file'], message);
+  };
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    return refuse(`cannot read ${file}: ${describeFileError(error as Error)}`);
+  }
+  const certificates = text.match(CERTIFICATE) ?? [];
+  if (certificates.length === 0) return refuse(`${file} holds no certificate in PEM form`);
+  for (const [index, pem] of certificates.entries()) {
+    let until: number;
+    try {
+      until = Date.parse(new X509Certificate(pem).validTo);
+    } catch {
+      return refuse(`certificate ${index + 1} of ${certificates.length} in ${file} cannot be read`);
+    }
+    // A bundle of a system always has some.
+    if (certificates.length === 1 && until < Date.now()) {
+      report.note(
+        `the certificate in ${file} expired on ${new Date(until).toISOString().slice(0, 10)}: no backend can be verified by it`,
+      );
+    }
+  }
+  try {
+    createSecureContext({ ca: text });
+  } catch (error) {
+    return refuse(`${file} cannot be used: ${(error as Error).message}`);
+  }
+  return text;
+}
+
+function noteOn(
+  { config: { backends }, keyOf }: PoolView,
+  { ca, verifies }: BackendTlsSettings,
+  report: Report,
+): void {
+  const section = keyOf(['backend_tls']);
+  if (backends.length > 0 && !backends.some(({ tls }) => tls)) {
+    report.note(`${section} has no effect: no backend has https in its URL`);
+  } else if (!verifies) {
+    report.note(
+      `${section}.verify is false: whoever is reached in the place of a backend is taken for it`,
+    );
+    if (ca !== '') report.note(`${section}.ca_file has no effect while ${section}.verify is false`);
+  }
+}
