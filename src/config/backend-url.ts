@@ -1,9 +1,10 @@
 /**
  * The URL of a backend, from a config, a command line or the admin API: one parser, so that the same text is the same
- * backend everywhere. A backend is a scheme, a host and a port and nothing else: what would silently be dropped
- * (a path, a query, a password) is refused.
+ * backend everywhere. A backend is a scheme, a host and a port, or `unix:` and the path of a socket, and nothing else: what
+ * would silently be dropped (a path, a query, a password) is refused.
  */
 import { isIPv4 } from 'node:net';
+import { posix } from 'node:path';
 import { domainToASCII } from 'node:url';
 import { canonicalIPv6, isHostName } from './network-address.ts';
 import type { BackendAddress } from './settings.ts';
@@ -14,6 +15,9 @@ export type BackendUrlResult =
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 const HOST_AND_PORT = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/;
+const UNIX = /^unix:/i;
+/** Of `sun_path`, with its end. */
+const LONGEST_SOCKET_PATH = 107;
 const BAD_CHARACTER = /[\s\\\p{Cc}]/u;
 
 function refused(reason: string): BackendUrlResult {
@@ -27,14 +31,13 @@ export function parseBackendUrl(text: string): BackendUrlResult {
   if (BAD_CHARACTER.test(text))
     return refused('has white space, a control character or a backslash in it');
 
-  if (/^(?:http\+|https?:\/\/)?unix:/i.test(text) || /^[./~].*\.sock$/.test(text)) {
-    return refused(
-      'is the path of a file or a Unix socket; only http and https over TCP are possible',
-    );
+  if (UNIX.test(text)) return parseUnix(text.slice('unix:'.length));
+  if (/^(?:https?\+|https?:\/\/)unix:/i.test(text) || /^[./~].*\.sock$/.test(text)) {
+    return refused('is none of a Unix socket, which is written unix:/run/app.sock');
   }
   const scheme = SCHEME.exec(text)?.[1]?.toLowerCase();
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
-    return refused(`has the scheme "${scheme}"; only http and https are possible`);
+    return refused(`has the scheme "${scheme}"; only http, https and unix are possible`);
   }
   const rest = scheme === undefined ? text : text.slice(scheme.length + '://'.length);
   const end = rest.search(/[/?#]/);
@@ -70,7 +73,32 @@ export function parseBackendUrl(text: string): BackendUrlResult {
   const hostText = bracketed === undefined ? host : `[${host}]`;
   const shortAuthority = port === defaultPort ? hostText : `${hostText}:${port}`;
   const url = `${tls ? 'https' : 'http'}://${shortAuthority}`;
-  return { ok: true, address: { url, tls, host, port, authority: shortAuthority } };
+  return {
+    ok: true,
+    address: { url, tls, host, port, authority: shortAuthority, socketPath: '' },
+  };
+}
+
+/**
+ * @param text behind `unix:`. The server is called localhost where it has to be called something, as in curl, Docker and nginx.
+ */
+function parseUnix(text: string): BackendUrlResult {
+  const path = text.startsWith('//') ? text.slice(2) : text;
+  if (path.startsWith('@'))
+    return refused('is an abstract socket; only those with a path are possible');
+  if (!path.startsWith('/')) return refused('must have an absolute path, as in unix:/run/app.sock');
+  if (/[:?#]/.test(path)) {
+    return refused('must end with the path of the socket: no ":", "?" or "#" may be in it');
+  }
+  const socketPath = posix.normalize(path);
+  if (socketPath.endsWith('/')) return refused('is the path of a folder');
+  if (Buffer.byteLength(socketPath) > LONGEST_SOCKET_PATH) {
+    return refused(
+      `has a path of more than ${LONGEST_SOCKET_PATH} bytes, which no Unix socket can have`,
+    );
+  }
+  const server = { tls: false, host: 'localhost', port: 80, authority: 'localhost' };
+  return { ok: true, address: { ...server, url: `unix:${socketPath}`, socketPath } };
 }
 
 function suggestion(text: string): string {

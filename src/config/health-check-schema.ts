@@ -99,7 +99,10 @@ export const healthCheck = {
     .describe('The Host field of http checks. Default: the host and port that are checked.')
     .optional(),
   port: wholeNumber(1, 65_535)
-    .describe('The port that is checked, of all backends alike. Default: the port of the backend.')
+    .describe(
+      'The port that is checked, of all backends alike; one with a Unix socket has none, and is checked there. Default: the ' +
+        'port of the backend.',
+    )
     .optional(),
   headers: headers
     .describe(

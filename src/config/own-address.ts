@@ -32,18 +32,18 @@ export class OwnMachine {
 
 /** A sentence about it, or undefined. What only a name server knows is not looked up: such a request is answered 508. */
 export function describeOwnAddress(
-  { url, host, port }: BackendAddress,
+  { url, host, port, socketPath }: BackendAddress,
   { listeners, admin }: Listening,
   machine = new OwnMachine(),
 ): string | undefined {
-  const isOwn = listeners.some(
-    ({ address }) =>
-      address.kind === 'tcp' && port === address.port && isServedAt(host, address.host, machine),
-  );
+  const isOwn = listeners.some(({ address }) => {
+    if (address.kind === 'unix') return socketPath === address.path;
+    return socketPath === '' && port === address.port && isServedAt(host, address.host, machine);
+  });
   if (isOwn) {
     return `${url} is where Fairlead itself listens: every request to it would come back`;
   }
-  if (port === admin.port && isServedAt(host, admin.host, machine)) {
+  if (socketPath === '' && port === admin.port && isServedAt(host, admin.host, machine)) {
     return `${url} is the admin API of Fairlead itself: clients would reach it`;
   }
   return undefined;

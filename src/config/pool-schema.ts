@@ -31,7 +31,9 @@ const backend = z
       backendUrl().transform((address) => ({ ...address, weight: 1, isBackup: false })),
       z
         .strictObject({
-          url: backendUrl().describe('Scheme, host and port: `http://localhost:3001`.'),
+          url: backendUrl().describe(
+            'Scheme, host and port: `http://localhost:3001`; or a Unix socket: `unix:/run/app.sock`.',
+          ),
           weight: wholeNumber(0, MAX_WEIGHT)
             .describe(
               'Its share of the requests, beside the weights of the others. 0: no new clients; those that are sticky ' +
@@ -48,7 +50,9 @@ const backend = z
     ],
     { error: 'must be a URL or { url, weight }' },
   )
-  .describe('A URL, or a mapping with a URL. `http://:3001` means localhost:3001.');
+  .describe(
+    'A URL, or a mapping with a URL. `http://:3001` means localhost:3001, `unix:/run/app.sock` a Unix socket.',
+  );
 
 /** Those of `timeouts` that are of a pool; the others are of clients, and of the process. */
 export const poolTimeouts = {

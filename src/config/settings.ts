@@ -68,6 +68,8 @@ export interface BackendAddress {
   readonly host: string;
   readonly port: number;
   readonly authority: string;
+  /** Of a Unix socket, absolute; empty: it is reached by host and port. */
+  readonly socketPath: string;
 }
 
 /** Weights are whole numbers from 0 (no new clients) to this. */

@@ -99,7 +99,7 @@ function withoutSecret({ key, ttlMs, cookie, learns }: Sticky): Sticky {
 }
 
 function backendSnapshot(backend: Backend, secret: string | undefined): BackendSnapshot {
-  const { url, tls, host, port, authority } = backend.address;
+  const { url, tls, host, port, authority, socketPath } = backend.address;
   return {
     id: backend.id,
     url,
@@ -107,6 +107,7 @@ function backendSnapshot(backend: Backend, secret: string | undefined): BackendS
     host,
     port,
     authority,
+    socketPath,
     weight: backend.weight,
     sessionToken: secret === undefined ? '' : sessionToken(secret, url),
     counters: backend.counters,

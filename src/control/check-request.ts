@@ -27,7 +27,7 @@ const OWN_FIELDS = [
 
 /** Where the connection of a check goes. */
 export function checkedAddress({ address, port }: ProbeRequest): BackendAddress {
-  if (port === 0 || port === address.port) return address;
+  if (port === 0 || port === address.port || address.socketPath !== '') return address;
   const { tls, host } = address;
   const name = host.includes(':') ? `[${host}]` : host;
   const authority = port === (tls ? 443 : 80) ? name : `${name}:${port}`;
@@ -51,7 +51,8 @@ export function isExpected(status: number, { expectStatus }: ProbeRequest): bool
 /** `GET http://localhost:3001/health` */
 export function describeCheck(request: ProbeRequest): string {
   const { method, path } = request;
-  const { tls, url } = checkedAddress(request);
+  const { tls, url, socketPath } = checkedAddress(request);
+  if (socketPath !== '') return method === 'http' ? `GET ${path} at ${url}` : `connect to ${url}`;
   if (method === 'http') return `GET ${url}${path}`;
   return `${tls ? 'TLS' : 'TCP'} connect to ${url}`;
 }

@@ -37,7 +37,8 @@ export function hintFor(
   { path, tls }: Pick<HealthCheckSettings, 'path' | 'tls'>,
 ): string {
   if (code === 'OTHER_BODY') return '';
-  if (status !== undefined) return hintForStatus(status, path, address.tls);
+  if (status !== undefined) return hintForStatus(status, path, address);
+  if (address.socketPath !== '') return hintForSocket(code, address.socketPath);
   if (UNKNOWN_AUTHORITY.has(code)) {
     return tls === null || tls.ca === ''
       ? `its certificate is not from an authority that is known here: ${OWN_AUTHORITY}`
@@ -73,14 +74,36 @@ export function hintFor(
   return '';
 }
 
-function hintForStatus(status: number, path: string, isTls: boolean): string {
+function hintForSocket(code: string, path: string): string {
+  switch (code) {
+    case 'ENOENT':
+      return `there is no ${path}: does its server run, and has it its socket there (in a container: is the folder mounted)?`;
+    case 'EACCES': {
+      const user = process.getuid?.();
+      const who = user === undefined ? 'this user' : `the user ${user}`;
+      return `${who} must be allowed to write to ${path}, and to enter the folders that it is in`;
+    }
+    case 'ECONNREFUSED':
+      return `nobody listens at ${path} any more: its server has left the file behind, or it is no socket`;
+    case 'EAGAIN':
+      return 'more connections wait for its server than may (its backlog)';
+    default:
+      return '';
+  }
+}
+
+function hintForStatus(
+  status: number,
+  path: string,
+  { tls, socketPath }: Backend['address'],
+): string {
   if (status >= 200 && status < 300) {
     return 'health_check_expect_status (in a pool: health_check.expect_status) says which statuses are healthy';
   }
   if (status >= 300 && status < 400) {
     return `a check follows no redirects: ${OTHER_PAGE} instead of ${path}, ${BY_TCP}`;
   }
-  if (status === 400 && !isTls) {
+  if (status === 400 && !tls && socketPath === '') {
     return 'if it speaks TLS on this port, write https:// into the URL (backends, TARGET_BACKEND_URLS)';
   }
   if (status < 400 || status >= 500) return '';

@@ -6,6 +6,7 @@ import { AddressRace, type RaceTimers, type RaceUser } from '../net/address-race
 import {
   type Address,
   askSystem,
+  atPath,
   interleaved,
   literalAddress,
   notFound,
@@ -49,8 +50,12 @@ export class ProbeOpening implements RaceUser {
   }
 
   begin(): void {
-    const { host } = this.#target;
+    const { host, socketPath } = this.#target;
     try {
+      if (socketPath !== '') {
+        this.#resolved(null, atPath(socketPath));
+        return;
+      }
       const literal = literalAddress(host);
       if (literal === null) askSystem(host, (error, found) => this.#resolved(error, found));
       else this.#resolved(null, literal);
@@ -82,7 +87,8 @@ export class ProbeOpening implements RaceUser {
 
   /** Verified as the connections of requests are. */
   open(address: string): net.Socket {
-    const { host, port, tls: isTls } = this.#target;
+    const { host, port, tls: isTls, socketPath } = this.#target;
+    if (socketPath !== '') return net.connect({ path: socketPath });
     const options = { host: address, port, noDelay: true };
     if (!isTls) return net.connect(options);
     return tls.connect({ ...options, ...tlsOptions(host, this.#terms) });

@@ -114,7 +114,7 @@ function allOf(errors: readonly Error[]): AggregateError {
 }
 
 /** There is one, but it is held back: see descriptors.ts. */
-function noDescriptor(): Error {
+export function noDescriptor(): Error {
   const message = 'the last file descriptors are held back for checks and the admin API';
   return Object.assign(new Error(message), { code: 'EMFILE' });
 }

@@ -15,6 +15,11 @@ export function literalAddress(host: string): readonly Address[] | null {
   return family === 0 ? null : [{ address: host, family }];
 }
 
+/** Of a Unix socket. */
+export function atPath(path: string): readonly Address[] {
+  return [{ address: path, family: 0 }];
+}
+
 /** Asks the system, in the order of whose answer they are told; none of a family that this machine does not have. */
 export function askSystem(host: string, onAnswer: Answered): void {
   dns.lookup(host, { all: true, hints: dns.ADDRCONFIG }, onAnswer);

@@ -80,6 +80,7 @@ test('what was opened together ends within a tenth around it, apart from each ot
     host: '127.0.0.1',
     port: 1,
     authority: '127.0.0.1:1',
+    socketPath: '',
     weight: 1,
     sessionToken: '',
     counters: createBackendCounters(1),

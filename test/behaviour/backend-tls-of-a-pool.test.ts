@@ -67,7 +67,6 @@ function configOf(
   check = {},
 ): Record<string, unknown> {
   return {
-    retries: false,
     pools: Object.fromEntries(
       Object.entries(pools).map(([name, { url, tls }]) => [
         name,

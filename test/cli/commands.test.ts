@@ -74,16 +74,16 @@ test.each([
     'fairlead run: "3001" is not a backend URL (a backend on that port is http://:3001; to listen on it: --port 3001)',
   ],
   [
-    ['unix:/run/a.sock'],
-    'command line: backends.0: "unix:/run/a.sock" is the path of a file or a Unix socket; only http and https over TCP are possible',
+    ['unix:run/a.sock'],
+    'command line: backends.0: "unix:run/a.sock" must have an absolute path, as in unix:/run/app.sock',
   ],
   [
-    ['unix:///run/a.sock'],
-    'command line: backends.0: "unix:///run/a.sock" is the path of a file or a Unix socket; only http and https over TCP are possible',
+    ['./a.sock'],
+    'command line: backends.0: "./a.sock" is none of a Unix socket, which is written unix:/run/app.sock',
   ],
   [
     ['http://unix:/run/a.sock:/'],
-    'command line: backends.0: "http://unix:/run/a.sock:/" is the path of a file or a Unix socket; only http and https over TCP are possible',
+    'command line: backends.0: "http://unix:/run/a.sock:/" is none of a Unix socket, which is written unix:/run/app.sock',
   ],
   [['--constructor'], 'fairlead run: unknown flag --constructor'],
   [['-x'], 'fairlead run: unknown flag -x'],
@@ -113,7 +113,7 @@ test.each([
   [['--config', 'none.yaml'], '--config: cannot read none.yaml: no such file'],
   [
     ['ftp://x'],
-    'command line: backends.0: "ftp://x" has the scheme "ftp"; only http and https are possible',
+    'command line: backends.0: "ftp://x" has the scheme "ftp"; only http, https and unix are possible',
   ],
   [['--ssl-cert', 'a.crt'], '--ssl-cert: ssl.key_file: is missing: TLS needs a private key'],
 ])('fairlead %j ends with 2', async (args, line) => {

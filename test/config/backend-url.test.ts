@@ -20,16 +20,46 @@ test.each([
 ])('%s is %s', (text, url, host, port) => {
   const tls = url.startsWith('https');
   const authority = url.slice(url.indexOf('//') + 2);
-  expect(parseBackendUrl(text)).toEqual({ ok: true, address: { url, tls, host, port, authority } });
+  const address = { url, tls, host, port, authority, socketPath: '' };
+  expect(parseBackendUrl(text)).toEqual({ ok: true, address });
 });
 
 test.each([
+  ['unix:/run/app.sock', '/run/app.sock'],
+  ['UNIX:/run/App.sock', '/run/App.sock'],
+  ['unix:///run/app.sock', '/run/app.sock'],
+  ['unix:/run//x/../app', '/run/app'],
+  [`unix:/${'a'.repeat(106)}`, `/${'a'.repeat(106)}`],
+])('%s is a Unix socket', (text, socketPath) => {
+  const server = { tls: false, host: 'localhost', port: 80, authority: 'localhost' };
+  const address = { ...server, url: `unix:${socketPath}`, socketPath };
+  expect(parseBackendUrl(text)).toEqual({ ok: true, address });
+  expect(parseBackendUrl(address.url)).toEqual({ ok: true, address });
+});
+
+const NO_SOCKET = 'is none of a Unix socket, which is written unix:/run/app.sock';
+
+test.each([
+  ['unix:', 'must have an absolute path, as in unix:/run/app.sock'],
+  ['unix:app.sock', 'must have an absolute path, as in unix:/run/app.sock'],
+  ['unix://app.sock', 'must have an absolute path, as in unix:/run/app.sock'],
+  ['unix:@app', 'is an abstract socket; only those with a path are possible'],
+  ['unix:/run/', 'is the path of a folder'],
+  ['unix:/run/a.sock:/x', 'must end with the path of the socket: no ":", "?" or "#" may be in it'],
+  ['unix:/run/a.sock?x', 'must end with the path of the socket: no ":", "?" or "#" may be in it'],
+  ['unix:/run/\0a', 'has white space, a control character or a backslash in it'],
+  [`unix:/${'ä'.repeat(54)}`, 'has a path of more than 107 bytes, which no Unix socket can have'],
+  ['http+unix:/run/a.sock', NO_SOCKET],
+  ['http://unix:/run/a.sock:/', NO_SOCKET],
+  ['https://unix:/run/a.sock', NO_SOCKET],
+  ['/run/a.sock', NO_SOCKET],
+  ['./a.sock', NO_SOCKET],
   ['', 'is empty'],
   ['localhost', 'has no scheme (write http://localhost)'],
   ['8081', 'has no scheme (write http://:8081)'],
   ['/health', 'must not have a path, query or fragment'],
-  ['ftp://x', 'has the scheme "ftp"; only http and https are possible'],
-  ['ws://x:1', 'has the scheme "ws"; only http and https are possible'],
+  ['ftp://x', 'has the scheme "ftp"; only http, https and unix are possible'],
+  ['ws://x:1', 'has the scheme "ws"; only http, https and unix are possible'],
   ['http://', 'has no host'],
   ['http:///x', 'must not have a path, query or fragment'],
   ['http://a/x', 'must not have a path, query or fragment'],
@@ -84,6 +114,7 @@ test('never throws; what is accepted is its own normal form and a URL to others'
       if (!result.ok) return;
       const { address } = result;
       expect(parseBackendUrl(address.url)).toEqual(result);
+      if (address.socketPath !== '') return;
       expect(parseBackendUrl(`${address.url}/`)).toEqual(result);
       expect(new URL(address.url).origin).toBe(address.url);
     }),

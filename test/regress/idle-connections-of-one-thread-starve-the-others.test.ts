@@ -73,6 +73,7 @@ async function twoThreads(): Promise<{
     host: '127.0.0.1',
     port,
     authority: `127.0.0.1:${port}`,
+    socketPath: '',
     weight: 1,
     sessionToken: '',
     counters,

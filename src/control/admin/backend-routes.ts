@@ -222,7 +222,7 @@ function readUrl(text: string): BackendAddress {
   const parsed = parseBackendUrl(text);
   if (parsed.ok) return parsed.address;
   throw new ProblemError(422, 'ERR_INVALID_URL', `The URL ${clip(parsed.reason)}.`, {
-    hint: 'for example http://localhost:3001',
+    hint: 'for example http://localhost:3001, or unix:/run/app.sock',
   });
 }
 

@@ -81,7 +81,7 @@ export class BackendConnection implements ConnectUser, Settling {
   openedAtMs = 0;
   /** Of `backendMaxAgeMs`, how much of it is this one's. */
   readonly ageShare: number;
-  /** Which of the backend's it leads to. */
+  /** Which of the backend's it leads to; empty for a Unix socket. */
   address = '';
   /** Of TLS, when it was opened. */
   readonly terms: ClientTerms;
@@ -217,7 +217,7 @@ export class BackendConnection implements ConnectUser, Settling {
     this.#state = IS_OPEN;
     this.address = address;
     // It was begun with what was known then.
-    this.isOutdated ||= !this.#io.lookups.mayBe(this.backend.spec.host, address);
+    this.isOutdated ||= address !== '' && !this.#io.lookups.mayBe(this.backend.spec.host, address);
     this.openedAtMs = performance.now();
     this.#connecting = null;
     this.#stream = stream;

@@ -11,6 +11,8 @@ import {
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
   ECONNREFUSED: 'ERR_BACKEND_REFUSED',
+  // There is no such Unix socket.
+  ENOENT: 'ERR_BACKEND_REFUSED',
   ENOTFOUND: 'ERR_BACKEND_DNS',
   EAI_FAIL: 'ERR_BACKEND_DNS',
   EAI_NONAME: 'ERR_BACKEND_DNS',

@@ -294,7 +294,8 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
   }
 
   connectedTooLate(): void {
-    const detail = silentConnect(this.view.spec, this.backend.spec.authority);
+    const { authority, socketPath, url } = this.backend.spec;
+    const detail = silentConnect(this.view.spec, socketPath === '' ? authority : url);
     this.onConnectFailed('ERR_BACKEND_CONNECT_TIMEOUT', detail);
   }
 

@@ -1,9 +1,11 @@
 /** Opens a connection to a host, with TLS if it is asked for. */
 import net from 'node:net';
 import tls from 'node:tls';
-import { AddressRace, type RaceUser } from '../../net/address-race.ts';
-import { type Address, literalAddress } from '../../net/addresses.ts';
+import { AddressRace, noDescriptor, type RaceUser } from '../../net/address-race.ts';
+import { type Address, atPath, literalAddress } from '../../net/addresses.ts';
+import { codeOf } from '../../snapshot/own-shortage.ts';
 import { letGo } from '../barrier.ts';
+import type { Waiting } from '../deadlines.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
 import { type ClientTerms, DEFAULT_TERMS, PROTOCOLS, sniOf } from './client-terms.ts';
 import type { LookupUser } from './lookups.ts';
@@ -19,13 +21,15 @@ export interface Destination {
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
+  /** Of a Unix socket, in place of host and port; empty or not there: none. */
+  readonly socketPath?: string;
 }
 
 /** One of the two is called, once, unless the attempt is given up before. */
 export interface ConnectUser extends StreamUser {
   /** Whether a connection that is being opened may have this file descriptor; else it fails with EMFILE. */
   mayHave(descriptor: number): boolean;
-  /** @param address the one of the host's that the connection leads to. */
+  /** @param address the one of the host's that the connection leads to; empty for a Unix socket. */
   onConnected(stream: ByteStream, address: string): void;
   onConnectFailed(error: Error): void;
 }
@@ -47,11 +51,13 @@ export function connect(
 }
 
 /** The way to a stream: the name is looked up, one of its addresses found that answers, and TLS begun. */
-class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
+class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser, Waiting {
   readonly #destination: Destination;
   readonly #user: ConnectUser;
   readonly #io: ThreadIo;
   readonly #terms: ClientTerms;
+  /** Empty: none. */
+  readonly #socketPath: string;
   readonly #isTlsOfSocket: boolean;
   #isOver = false;
   /** Of the step that is under way. */
@@ -64,12 +70,17 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
     this.#user = user;
     this.#io = io;
     this.#terms = terms;
+    this.#socketPath = destination.socketPath ?? '';
     this.#isTlsOfSocket = destination.tls && !hasTlsHandles();
   }
 
   begin(): void {
     const { host } = this.#destination;
     const { lookups } = this.#io;
+    if (this.#socketPath !== '') {
+      this.#race(atPath(this.#socketPath));
+      return;
+    }
     const addresses = literalAddress(host) ?? lookups.find(host, this);
     if (addresses !== null) this.#race(addresses);
     else this.#giveUp = () => lookups.callOff(host, this);
@@ -105,10 +116,7 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
 
   open(address: string): net.Socket {
     const { host, port } = this.#destination;
-    const options = {
-      host: address,
-      port,
-      noDelay: true,
+    const shared = {
       allowHalfOpen: true,
       onread: {
         buffer: this.#io.shared,
@@ -118,6 +126,8 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
         },
       },
     };
+    if (this.#socketPath !== '') return net.connect({ ...shared, path: address });
+    const options = { ...shared, host: address, port, noDelay: true };
     if (!this.#isTlsOfSocket) return net.connect(options);
     const name = this.#terms.nameOf(host);
     const sni = sniOf(name);
@@ -136,12 +146,28 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
   }
 
   onLost(error: Error): void {
-    this.#fail(error);
+    if (this.#socketPath === '' || codeOf(error) !== 'EAGAIN') {
+      this.#fail(error);
+      return;
+    }
+    // As many wait for the server as may. Over TCP the system would try again; here it is our turn, until our time is over.
+    const { deadlines } = this.#io;
+    const deadline = deadlines.set(deadlines.now() + FULL_AGAIN_MS, this);
+    this.#giveUp = () => deadlines.callOff(deadline);
+  }
+
+  onDue(): void {
+    this.#race(atPath(this.#socketPath));
   }
 
   onWon(socket: net.Socket, address: string): void {
-    this.#address = address;
     this.#giveUp = () => void socket.destroy();
+    // Of a Unix socket there is no word before it is connected.
+    if (this.#socketPath !== '' && !this.mayStay(socket)) {
+      this.#fail(noDescriptor());
+      return;
+    }
+    this.#address = this.#socketPath === '' ? address : '';
     if (!this.#isTlsOfSocket) {
       this.#use(socket);
       return;
@@ -216,6 +242,9 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser {
     letGo(this.#giveUp);
   }
 }
+
+/** Until a connection is tried again that the server has no place for. */
+const FULL_AGAIN_MS = 20;
 
 function nothing(): void {}
 
