@@ -1,7 +1,7 @@
 /**
  * The URL of a backend, from a config, a command line or the admin API: one parser, so that the same text is the same
- * backend everywhere. A backend is a scheme, a host and a port, or `unix:` and the path of a socket, and nothing else: what
- * would silently be dropped (a path, a query, a password) is refused.
+ * backend everywhere. A backend is a scheme, a host and a port, and perhaps a path that stands before those of requests; or
+ * `unix:` and the path of a socket. What would silently be dropped (a query, a password) is refused.
  */
 import { isIPv4 } from 'node:net';
 import { posix } from 'node:path';
@@ -45,9 +45,11 @@ export function parseBackendUrl(text: string): BackendUrlResult {
   if (authority.includes('@')) return refused('must not hold a user name or password');
 
   const tail = end === -1 ? '' : rest.slice(end);
-  if (tail.startsWith('?')) return refused('must not have a query');
-  if (tail.startsWith('#')) return refused('must not have a fragment');
-  if (tail !== '' && tail !== '/') return refused('must not have a path, query or fragment');
+  if (tail.includes('#')) return refused('must not have a fragment');
+  if (tail.includes('?')) return refused('must not have a query');
+  if (scheme === undefined && authority === '') return refused('has no host');
+  const basePath = normalBasePath(tail);
+  if (basePath === undefined) return refused(`has a path that is not clear: ${UNCLEAR}`);
 
   const parts = HOST_AND_PORT.exec(authority);
   if (parts === null) return refused('has a malformed host (an IPv6 address stands in brackets)');
@@ -72,10 +74,10 @@ export function parseBackendUrl(text: string): BackendUrlResult {
 
   const hostText = bracketed === undefined ? host : `[${host}]`;
   const shortAuthority = port === defaultPort ? hostText : `${hostText}:${port}`;
-  const url = `${tls ? 'https' : 'http'}://${shortAuthority}`;
+  const url = `${tls ? 'https' : 'http'}://${shortAuthority}${basePath}`;
   return {
     ok: true,
-    address: { url, tls, host, port, authority: shortAuthority, socketPath: '' },
+    address: { url, tls, host, port, authority: shortAuthority, socketPath: '', basePath },
   };
 }
 
@@ -97,8 +99,28 @@ function parseUnix(text: string): BackendUrlResult {
       `has a path of more than ${LONGEST_SOCKET_PATH} bytes, which no Unix socket can have`,
     );
   }
-  const server = { tls: false, host: 'localhost', port: 80, authority: 'localhost' };
+  const server = { tls: false, host: 'localhost', port: 80, authority: 'localhost', basePath: '' };
   return { ok: true, address: { ...server, url: `unix:${socketPath}`, socketPath } };
+}
+
+/** Every reader must find the same path, or a request could be led out of it: see data/wire/path.ts. */
+const UNCLEAR = 'visible ASCII, without empty segments, dot segments, and encoded slashes';
+/** RFC 3986 §3.3. */
+const PATH = /^(?:\/(?:[\w.~!$&'()*+,;=:@-]|%[\da-f]{2})*)*$/i;
+
+/** Without a slash at its end, unreserved characters decoded. Undefined: it has more than one reading. */
+function normalBasePath(path: string): string | undefined {
+  if (!PATH.test(path)) return undefined;
+  const text = path.replace(/\/$/, '').replaceAll(/%[\da-f]{2}/gi, (triplet) => {
+    const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
+    return /[\w.~-]/.test(character) ? character : triplet.toUpperCase();
+  });
+  if (/%(?:2F|5C|00)/.test(text)) return undefined;
+  const isClear = text
+    .split('/')
+    .slice(1)
+    .every((segment) => segment !== '' && !/^\.{1,2}(?:;|$)/.test(segment));
+  return isClear ? text : undefined;
 }
 
 function suggestion(text: string): string {

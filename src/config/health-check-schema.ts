@@ -92,7 +92,9 @@ export const healthCheck = {
         'auto, or http when a path, a status or a text is given.',
     )
     .optional(),
-  path: requestPath().describe('What http checks GET.').prefault('/health'),
+  path: requestPath()
+    .describe('What http checks GET: the whole path, also of a backend that has one in its URL.')
+    .prefault('/health'),
   host: z
     .string({ error: 'must be a host name, with or without a port' })
     .refine(isHostFieldValue, { error: 'must be a host name, with or without a port' })

@@ -32,7 +32,7 @@ const backend = z
       z
         .strictObject({
           url: backendUrl().describe(
-            'Scheme, host and port: `http://localhost:3001`; or a Unix socket: `unix:/run/app.sock`.',
+            'Scheme, host and port: `http://localhost:3001`, perhaps with a path that is put before those of requests; or a Unix socket: `unix:/run/app.sock`.',
           ),
           weight: wholeNumber(0, MAX_WEIGHT)
             .describe(

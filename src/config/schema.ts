@@ -3,8 +3,8 @@
  * the JSON Schema for editors. What depends on more than one key is checked in compile.ts and compile-policies.ts.
  */
 import { z } from 'zod';
-import { errorPages } from './error-page-schema.ts';
 import { backendTls } from './backend-tls-schema.ts';
+import { errorPages } from './error-page-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
 import { listener } from './listener-schema.ts';
 import { policies } from './policy-schema.ts';
@@ -222,8 +222,8 @@ export const configSchema = z.strictObject(
     location: oneOf(['keep', 'rewrite'])
       .describe(
         'rewrite: where Location or Refresh of an answer begins with the address of the backend that gave it (`http://` and ' +
-          'the host and port of its URL), the scheme and host that the client used stand in its place. Nothing else is ' +
-          'touched.',
+          'the host and port of its URL), the scheme and host that the client used stand in its place, and a path in the URL is ' +
+          'taken off. Nothing else is touched.',
       )
       .default('keep'),
     upgrade: z
@@ -235,12 +235,14 @@ export const configSchema = z.strictObject(
       .prefault(['websocket']),
     encoded_slashes: oneOf(['reject', 'keep'])
       .describe(
-        'Where `routes` look at paths: whether one with `%2F` or `%5C` is answered 400, since backends do not agree on what it ' +
+        'Where `routes` look at paths, or a backend has one in its URL: whether one with `%2F` or `%5C` is answered 400, since backends do not agree on what it ' +
           'means, or passes with it as a part of its segment.',
       )
       .default('reject'),
     merge_slashes: trueOrFalse()
-      .describe('Where `routes` look at paths: `/a//b` is matched and forwarded as `/a/b`.')
+      .describe(
+        'Where `routes` look at paths, or a backend has one in its URL: `/a//b` is matched and forwarded as `/a/b`.',
+      )
       .default(true),
     lenient_responses: poolKeys.lenient_responses,
     access_log: z

@@ -70,6 +70,8 @@ export interface BackendAddress {
   readonly authority: string;
   /** Of a Unix socket, absolute; empty: it is reached by host and port. */
   readonly socketPath: string;
+  /** Put before the path of a request: `/base`, or empty. */
+  readonly basePath: string;
 }
 
 /** Weights are whole numbers from 0 (no new clients) to this. */

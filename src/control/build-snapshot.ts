@@ -99,7 +99,7 @@ function withoutSecret({ key, ttlMs, cookie, learns }: Sticky): Sticky {
 }
 
 function backendSnapshot(backend: Backend, secret: string | undefined): BackendSnapshot {
-  const { url, tls, host, port, authority, socketPath } = backend.address;
+  const { url, tls, host, port, authority, socketPath, basePath } = backend.address;
   return {
     id: backend.id,
     url,
@@ -108,6 +108,7 @@ function backendSnapshot(backend: Backend, secret: string | undefined): BackendS
     port,
     authority,
     socketPath,
+    basePath,
     weight: backend.weight,
     sessionToken: secret === undefined ? '' : sessionToken(secret, url),
     counters: backend.counters,

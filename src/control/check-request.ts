@@ -31,7 +31,7 @@ export function checkedAddress({ address, port }: ProbeRequest): BackendAddress 
   const { tls, host } = address;
   const name = host.includes(':') ? `[${host}]` : host;
   const authority = port === (tls ? 443 : 80) ? name : `${name}:${port}`;
-  return { ...address, port, authority, url: `${tls ? 'https' : 'http'}://${authority}` };
+  return { ...address, port, authority };
 }
 
 /** The whole request, Latin-1. */
@@ -51,10 +51,12 @@ export function isExpected(status: number, { expectStatus }: ProbeRequest): bool
 /** `GET http://localhost:3001/health` */
 export function describeCheck(request: ProbeRequest): string {
   const { method, path } = request;
-  const { tls, url, socketPath } = checkedAddress(request);
+  const { tls, url, authority, socketPath } = checkedAddress(request);
   if (socketPath !== '') return method === 'http' ? `GET ${path} at ${url}` : `connect to ${url}`;
-  if (method === 'http') return `GET ${url}${path}`;
-  return `${tls ? 'TLS' : 'TCP'} connect to ${url}`;
+  // The path of a backend is of its requests.
+  const origin = `${tls ? 'https' : 'http'}://${authority}`;
+  if (method === 'http') return `GET ${origin}${path}`;
+  return `${tls ? 'TLS' : 'TCP'} connect to ${origin}`;
 }
 
 /** What one finds out says nothing about the other. */

@@ -23,7 +23,7 @@ export type StrategyName = (typeof STRATEGY_NAMES)[number];
 export interface BackendSnapshot {
   /** Stable for the life of the backend; never reused within a process. Live state is keyed by it. */
   readonly id: number;
-  /** Normalised: scheme, host and port, no path, no trailing slash: `http://localhost:3001`; or `unix:/run/app.sock`. */
+  /** Normalised: scheme, host and port, and perhaps a path, no trailing slash: `http://localhost:3001`; or `unix:/run/app.sock`. */
   readonly url: string;
   readonly tls: boolean;
   /** Host name or address literal, an IPv6 address without its brackets. */
@@ -33,6 +33,8 @@ export interface BackendSnapshot {
   readonly authority: string;
   /** Of a Unix socket; empty: it is reached by host and port, which else are `localhost` and 80. */
   readonly socketPath: string;
+  /** Put before the path of each request, without a slash at its end; empty: none. The same for the life of the backend. */
+  readonly basePath: string;
   /** As configured; 0: no new clients. What it counts for at the moment stands in `Eligibility`. */
   readonly weight: number;
   /** What a session cookie says to mean this backend: opaque, signed. Empty where sessions go by something else. */

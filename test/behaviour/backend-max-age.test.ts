@@ -81,6 +81,7 @@ test('what was opened together ends within a tenth around it, apart from each ot
     port: 1,
     authority: '127.0.0.1:1',
     socketPath: '',
+    basePath: '',
     weight: 1,
     sessionToken: '',
     counters: createBackendCounters(1),

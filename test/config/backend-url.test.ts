@@ -20,7 +20,7 @@ test.each([
 ])('%s is %s', (text, url, host, port) => {
   const tls = url.startsWith('https');
   const authority = url.slice(url.indexOf('//') + 2);
-  const address = { url, tls, host, port, authority, socketPath: '' };
+  const address = { url, tls, host, port, authority, socketPath: '', basePath: '' };
   expect(parseBackendUrl(text)).toEqual({ ok: true, address });
 });
 
@@ -31,11 +31,23 @@ test.each([
   ['unix:/run//x/../app', '/run/app'],
   [`unix:/${'a'.repeat(106)}`, `/${'a'.repeat(106)}`],
 ])('%s is a Unix socket', (text, socketPath) => {
-  const server = { tls: false, host: 'localhost', port: 80, authority: 'localhost' };
+  const server = { tls: false, host: 'localhost', port: 80, authority: 'localhost', basePath: '' };
   const address = { ...server, url: `unix:${socketPath}`, socketPath };
   expect(parseBackendUrl(text)).toEqual({ ok: true, address });
   expect(parseBackendUrl(address.url)).toEqual({ ok: true, address });
 });
+
+test.each([
+  ['http://a/x', 'http://a/x', '/x'],
+  ['http://a/x/', 'http://a/x', '/x'],
+  [':1/api/v1', 'http://localhost:1/api/v1', '/api/v1'],
+  ['https://[::1]:443/%7eme/%c3%bc', 'https://[::1]/~me/%C3%BC', '/~me/%C3%BC'],
+])('%s is below a path', (text, url, basePath) => {
+  expect(parseBackendUrl(text)).toMatchObject({ ok: true, address: { url, basePath } });
+});
+
+const UNCLEAR =
+  'has a path that is not clear: visible ASCII, without empty segments, dot segments, and encoded slashes';
 
 const NO_SOCKET = 'is none of a Unix socket, which is written unix:/run/app.sock';
 
@@ -57,13 +69,25 @@ test.each([
   ['', 'is empty'],
   ['localhost', 'has no scheme (write http://localhost)'],
   ['8081', 'has no scheme (write http://:8081)'],
-  ['/health', 'must not have a path, query or fragment'],
+  ['/health', 'has no host'],
   ['ftp://x', 'has the scheme "ftp"; only http, https and unix are possible'],
   ['ws://x:1', 'has the scheme "ws"; only http, https and unix are possible'],
   ['http://', 'has no host'],
-  ['http:///x', 'must not have a path, query or fragment'],
-  ['http://a/x', 'must not have a path, query or fragment'],
-  ['http://a/?q', 'must not have a path, query or fragment'],
+  ['http:///x', 'has no host'],
+  ['localhost/x', 'has no scheme (write http://localhost/x)'],
+  ['http://a/?q', 'must not have a query'],
+  ['http://a/x?q', 'must not have a query'],
+  ['http://a/x#f', 'must not have a fragment'],
+  ['http://a//', UNCLEAR],
+  ['http://a//x', UNCLEAR],
+  ['http://a/x/../y', UNCLEAR],
+  ['http://a/x/%2E%2e', UNCLEAR],
+  ['http://a/..;/x', UNCLEAR],
+  ['http://a/x%2fy', UNCLEAR],
+  ['http://a/x%00', UNCLEAR],
+  ['http://a/x%', UNCLEAR],
+  ['http://a/{x}', UNCLEAR],
+  ['http://a/ü', UNCLEAR],
   ['http://a?q', 'must not have a query'],
   ['http://a#f', 'must not have a fragment'],
   ['http://me:secret@a', 'must not hold a user name or password'],
@@ -116,7 +140,10 @@ test('never throws; what is accepted is its own normal form and a URL to others'
       expect(parseBackendUrl(address.url)).toEqual(result);
       if (address.socketPath !== '') return;
       expect(parseBackendUrl(`${address.url}/`)).toEqual(result);
-      expect(new URL(address.url).origin).toBe(address.url);
+      const { origin, pathname, href } = new URL(address.url);
+      expect(origin + address.basePath).toBe(address.url);
+      expect(pathname).toBe(address.basePath || '/');
+      expect(href.replace(/\/$/, '')).toBe(address.url);
     }),
     { numRuns: 2000 },
   );

@@ -50,8 +50,8 @@ test.each([
   ['backends: http://a', '1:11: backends: must be a list of backends, not "http://a"'],
   ['backends: [5]', '1:12: backends.0: must be a URL or { url, weight }, not 5'],
   [
-    'backends: ["http://a/x"]',
-    '1:12: backends.0: "http://a/x" must not have a path, query or fragment',
+    'backends: ["http://a//x"]',
+    '1:12: backends.0: "http://a//x" has a path that is not clear: visible ASCII, without empty segments, dot segments, and encoded slashes',
   ],
   [
     'backends: ["http://me:secret@a"]',

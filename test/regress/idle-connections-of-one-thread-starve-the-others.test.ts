@@ -74,6 +74,7 @@ async function twoThreads(): Promise<{
     port,
     authority: `127.0.0.1:${port}`,
     socketPath: '',
+    basePath: '',
     weight: 1,
     sessionToken: '',
     counters,

@@ -9,7 +9,7 @@ import { type BackendOrigin, clientOrigin, rewriteRedirect } from '../../src/dat
 import { readRequest } from '../../src/data/wire/request.ts';
 import { getWith, held, RULES } from './parse.ts';
 
-const PLAIN: BackendOrigin = { tls: false, host: 'app.local', port: 3001 };
+const PLAIN: BackendOrigin = { tls: false, host: 'app.local', port: 3001, basePath: '' };
 const ORIGIN = 'https://shop.example';
 
 function head(...lines: readonly string[]) {
@@ -72,9 +72,43 @@ describe('Location', () => {
   });
 
   test('of an IPv6 address stands in brackets', () => {
-    const backend = { tls: false, host: '::1', port: 3001 };
+    const backend = { tls: false, host: '::1', port: 3001, basePath: '' };
     expect(rewritten('Location: http://[::1]:3001/x', backend)).toBe(`${ORIGIN}/x`);
     expect(rewritten('Location: http://::1:3001/x', backend)).toBe(null);
+  });
+});
+
+describe('of a backend below a path', () => {
+  const below = { ...PLAIN, basePath: '/base' };
+
+  test.each([
+    ['http://app.local:3001/base/a?b#c', `${ORIGIN}/a?b#c`],
+    ['http://app.local:3001/base', `${ORIGIN}/`],
+    ['http://app.local:3001/base?x', `${ORIGIN}/?x`],
+    ['http://app.local:3001/base/', `${ORIGIN}/`],
+    ['http://app.local:3001/basement', null],
+    ['http://app.local:3001/other', null],
+    ['http://app.local:3001', null],
+    ['http://other/base/a', null],
+    ['/base/a?b', `${ORIGIN}/a?b`],
+    ['/base', `${ORIGIN}/`],
+    ['/base#x', `${ORIGIN}/#x`],
+    // Without an origin these would be URLs of the host evil.
+    ['/base//evil/', `${ORIGIN}//evil/`],
+    ['/base/\t/evil/', `${ORIGIN}/\t/evil/`],
+    ['/base/\\evil/', `${ORIGIN}/\\evil/`],
+    ['/basement', null],
+    ['/a', null],
+    ['//base/a', null],
+    ['base/a', null],
+    ['', null],
+  ])('%j becomes %j', (value, expected) => {
+    expect(rewritten(`Location: ${value}`, below)).toBe(expected);
+  });
+
+  test('a Refresh is taken out of it too', () => {
+    expect(rewritten("Refresh: 1; url='/base/a'", below)).toBe(`1; url='${ORIGIN}/a'`);
+    expect(rewritten("Refresh: 1; url='/base'", below)).toBe(`1; url='${ORIGIN}/'`);
   });
 });
 

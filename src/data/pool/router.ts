@@ -23,6 +23,13 @@ export interface Target {
   readonly terms: RouteTerms | null;
 }
 
+export interface RouterOptions {
+  /** Backends are told of a prefix that was taken off. */
+  readonly sendsXForwarded: boolean;
+  /** A backend has a path in its URL: paths are read, lest one leads out of it. */
+  readonly haveBasePaths: boolean;
+}
+
 export class Router {
   readonly #readsPaths: boolean;
   readonly #table: RouteTable;
@@ -34,9 +41,9 @@ export class Router {
     routes: readonly RouteSnapshot[],
     pools: readonly Pool[],
     pathRules: PathRules,
-    sendsXForwarded: boolean,
+    { sendsXForwarded, haveBasePaths }: RouterOptions,
   ) {
-    this.#readsPaths = routes.some(readsPath);
+    this.#readsPaths = haveBasePaths || routes.some(readsPath);
     this.#table = RouteTable.compile(routes);
     this.#targets = routes.map((route, index) => ({
       route: route.name,
@@ -76,7 +83,7 @@ export function createRouter(
   routes: readonly RouteSnapshot[],
   pools: ReadonlyMap<number, Pool>,
   pathRules: PathRules,
-  sendsXForwarded: boolean,
+  options: RouterOptions,
 ): Router | null {
   const [first] = pools.values() as Iterable<Pool>;
   const targets = routes.map(({ action }) => {
@@ -85,6 +92,7 @@ export function createRouter(
   const [only] = routes;
   const isPlain =
     only !== undefined && matchesAll(only.match) && only.rewriting === null && !hasTerms(only);
-  if (routes.length === 1 && isPlain && targets[0] === first) return null;
-  return new Router(routes, targets, pathRules, sendsXForwarded);
+  const isAlone = routes.length === 1 && targets[0] === first;
+  if (isAlone && isPlain && !options.haveBasePaths) return null;
+  return new Router(routes, targets, pathRules, options);
 }

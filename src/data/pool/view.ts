@@ -55,7 +55,10 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
   }
   const [first] = pools.values();
   if (first === undefined) throw new Error('a snapshot without a pool');
-  const router = createRouter(snapshot.routes, pools, snapshot.paths, forwarding.sendXForwarded);
+  const router = createRouter(snapshot.routes, pools, snapshot.paths, {
+    sendsXForwarded: forwarding.sendXForwarded,
+    haveBasePaths: haveBasePaths(snapshot),
+  });
   // Nothing can fail from here on.
   for (const [pool, view] of poolViews) pool.swapView(view);
   return {
@@ -74,6 +77,11 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
       rewritesLocation: forwarding.rewritesLocation,
     },
   };
+}
+
+/** A path that is not clear could lead a request out of that of its backend. */
+function haveBasePaths({ pools }: Snapshot): boolean {
+  return pools.some(({ backends }) => backends.some(({ basePath }) => basePath !== ''));
 }
 
 function headLimitsOf({ limits }: Snapshot): AllHeadLimits {

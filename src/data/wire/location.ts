@@ -1,7 +1,9 @@
 /**
  * Redirects of a backend to its own address, turned into redirects to the address that the client used. Only the origin of
- * a URL is ever replaced, and only where it is exactly the backend's: whatever else a field says passes as it is.
+ * a URL is ever replaced, and only where it is exactly the backend's; and of a backend below a path (`http://h:1/base`), that path
+ * is taken off. Whatever else a field says passes as it is.
  */
+import { withoutBase } from './base-path.ts';
 import { FIELD_FORWARDED_HOST, FIELD_FORWARDED_PROTO, FIELD_LOCATION } from './fields.ts';
 import type { ForwardContext } from './forward-request.ts';
 import { findField, firstOf, type Head } from './head.ts';
@@ -14,6 +16,8 @@ export interface BackendOrigin {
   /** In lower case, IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
+  /** See `BackendSnapshot`. */
+  readonly basePath: string;
 }
 
 /** Whose redirects become whose: `https://shop.example`, as the client wrote it. */
@@ -61,7 +65,8 @@ export function rewriteRedirect(head: Head, field: number, rule: RedirectRule): 
 }
 
 function replaceOrigin(value: string, start: number, rule: RedirectRule): string | null {
-  const { tls, host, port } = rule.backend;
+  const { tls, host, port, basePath } = rule.backend;
+  if (basePath !== '' && value[start] === '/') return replacePath(value, start, rule);
   const scheme = tls ? 'https://' : 'http://';
   const authorityStart = start + scheme.length;
   if (value.slice(start, authorityStart).toLowerCase() !== scheme) return null;
@@ -75,5 +80,12 @@ function replaceOrigin(value: string, start: number, rule: RedirectRule): string
   // An empty port is the default one (RFC 3986 §6.2.3).
   const isOwnPort = portText === `:${port}` || (isDefault && (portText === '' || portText === ':'));
   if (!isOwnPort) return null;
-  return value.slice(0, start) + rule.clientOrigin + rest.slice(authority.length);
+  const path = withoutBase(basePath, rest.slice(authority.length));
+  return path === null ? null : value.slice(0, start) + rule.clientOrigin + path;
+}
+
+/** A redirect without an origin, to a backend below a path. What is left gets one: `//name` would be somebody else's host. */
+function replacePath(value: string, start: number, rule: RedirectRule): string | null {
+  const path = withoutBase(rule.backend.basePath, value.slice(start));
+  return path === null ? null : value.slice(0, start) + rule.clientOrigin + path;
 }

@@ -1,7 +1,7 @@
 /**
  * The one reading of a path, where routes look at paths: what comes out is what is matched, forwarded and logged, so that
- * no route is passed by another spelling of the same path (CVE-2026-55602). Where no route looks at paths, nobody calls
- * this, and they are forwarded byte for byte.
+ * no route is passed by another spelling of the same path (CVE-2026-55602), and no request leads out of the path of its backend.
+ * Where no route looks at paths, and no backend has one, nobody calls this, and they are forwarded byte for byte.
  *
  * - Unreserved characters are decoded and other triplets get upper-case digits: by RFC 3986 §6.2.2 that changes nothing
  *   about which resource is meant. Nothing else is decoded, and nothing twice: `%2B` is not `+` to every server, `%252e`
