@@ -60,7 +60,7 @@ export function compileRoutes(
     if (isWritten && one.isSame) problems.push(writtenTwice(merged, one));
     else idle.push(isWritten ? neverMatches(merged, one) : defaultIsIdle(merged, one));
   }
-  notes.push(...notesOnPaths(merged, routes), ...notesOnTrust(merged, routes));
+  notes.push(...notesOnPaths(merged, pools, routes), ...notesOnTrust(merged, routes));
   notes.push(...firstOf(notesOnStars(merged, routes), 'routes have a "*" in their path'));
   notes.push(...firstOf(idle, 'routes never get a request'), ...notesOnUse(merged, pools, routes));
   // Where one does that can never match, that is told, with the reason.
@@ -89,9 +89,11 @@ function firstOf(notes: readonly string[], what: string): readonly string[] {
 
 function notesOnPaths(
   { config, placeOf }: MergedConfig,
+  pools: readonly PoolSettings[],
   routes: readonly RouteSettings[],
 ): readonly string[] {
-  if (routes.some(readsPath)) {
+  const haveBasePaths = pools.some(({ backends }) => backends.some((one) => one.basePath !== ''));
+  if (haveBasePaths || routes.some(readsPath)) {
     const passed = routes.flatMap(({ match }, index) => {
       const segments = match.path.segments.map((one) => (one.kind === 'text' ? one.text : ''));
       if (!segments.some((text) => /;|%3B/.test(text))) return [];
@@ -104,7 +106,7 @@ function notesOnPaths(
     ...(config.merge_slashes ? [] : ['merge_slashes']),
   ];
   return idle.map(
-    (key) => `${key} has no effect: no route looks at paths, so they are forwarded as they are`,
+    (key) => `${key} has no effect: no route looks at paths, and no backend has one, so they are forwarded as they are`,
   );
 }
 

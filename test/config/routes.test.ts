@@ -227,8 +227,8 @@ test.each([
   [
     'backends: [":1"]\nencoded_slashes: keep\nmerge_slashes: false',
     [
-      'encoded_slashes has no effect: no route looks at paths, so they are forwarded as they are',
-      'merge_slashes has no effect: no route looks at paths, so they are forwarded as they are',
+      'encoded_slashes has no effect: no route looks at paths, and no backend has one, so they are forwarded as they are',
+      'merge_slashes has no effect: no route looks at paths, and no backend has one, so they are forwarded as they are',
     ],
   ],
   ['backends: [":1"]\nencoded_slashes: keep\nroutes: [{ path: /a, pool: default }]', []],
