@@ -84,6 +84,8 @@ const statusRange = z.union(
   { error: STATUSES },
 );
 
+const HOST = 'must be a host name, with or without a port';
+
 export const healthCheck = {
   method: oneOf(['http', 'tcp', 'auto'])
     .describe(
@@ -96,8 +98,10 @@ export const healthCheck = {
     .describe('What http checks GET: the whole path, also of a backend that has one in its URL.')
     .prefault('/health'),
   host: z
-    .string({ error: 'must be a host name, with or without a port' })
-    .refine(isHostFieldValue, { error: 'must be a host name, with or without a port' })
+    .string({ error: HOST })
+    .transform((value, context): string =>
+      isHostFieldValue(value) ? value : fail(context, `${HOST}, not ${JSON.stringify(value)}`),
+    )
     .describe('The Host field of http checks. Default: the host and port that are checked.')
     .optional(),
   port: wholeNumber(1, 65_535)
@@ -114,8 +118,11 @@ export const healthCheck = {
     .prefault({}),
   expect_status: z
     .array(statusRange, { error: 'must be a list of statuses, such as [200-299, 404]' })
-    .min(1, { error: 'must not be empty' })
     .max(MOST_STATUSES, { error: `must not have more than ${MOST_STATUSES} entries` })
+    .superRefine((ranges, context) => {
+      if (ranges.length > 0) return;
+      context.addIssue({ code: 'custom', message: 'must name at least one status' });
+    })
     .describe('Statuses, and ranges of them, that are healthy.')
     .prefault(['200-299']),
   expect_body: nonEmptyText('a text')

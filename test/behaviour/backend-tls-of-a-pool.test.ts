@@ -229,9 +229,13 @@ describe.runIf(hasTool('openssl')).each([
   });
 });
 
-test.runIf(hasTool('openssl')).each(['TLSv1.2', 'TLSv1.3'] as const)(
-  'sessions of %s are resumed on the terms of a pool, 29 times of 30',
-  async (maxVersion) => {
+test.runIf(hasTool('openssl')).each([
+  ['TLSv1.2', 29],
+  // Two tickets come with a whole handshake and none with a resumed one, as Node has it, and each is good for one.
+  ['TLSv1.3', 20],
+] as const)(
+  'sessions of %s are resumed on the terms of a pool, %i times of 30',
+  async (maxVersion, expected) => {
     const authority = new Authority();
     const backend = await new TlsBackend(
       authority.sign('shop.test'),
@@ -252,6 +256,6 @@ test.runIf(hasTool('openssl')).each(['TLSv1.2', 'TLSv1.3'] as const)(
     for (let round = 0; round < 30; round++) {
       expect((await fetch(`${fairlead.url}/a`)).status).toBe(200);
     }
-    expect(backend.reused.filter(Boolean).length).toBe(29);
+    expect(backend.reused.filter(Boolean).length).toBe(expected);
   },
 );

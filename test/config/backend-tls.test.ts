@@ -38,7 +38,7 @@ test.each([
   ],
   [
     'tls: { ca_file: a.pem }',
-    '1:31: pools.a.tls.ca_file: cannot read /nowhere/a.pem: there is no such file',
+    '1:31: pools.a.tls.ca_file: cannot read /nowhere/a.pem: no such file',
   ],
   ['tls: true', '1:20: pools.a.tls: must be a mapping, such as { ca_file: ca.pem }, not true'],
 ])('%s', (text, problem) => {

@@ -377,6 +377,11 @@ test('every key is there, but for other names of one', () => {
     'error_pages',
     'encoded_slashes',
     'merge_slashes',
+    'health_check_host',
+    'health_check_port',
+    'health_check_headers',
+    'health_check_expect_body',
+    'backend_tls',
   ]);
   expect(Object.keys(effective('').config)).toEqual(
     TOP_LEVEL_KEYS.filter((key) => !without.has(key)),

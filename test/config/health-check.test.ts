@@ -7,7 +7,10 @@ const STATUSES = 'must be a status or a range of them, from 200 to 599, such as 
 const VALUE = 'must be visible ASCII, with white space only in between: no line breaks';
 
 test.each([
-  ['health_check_expect_status: []', '1:29: health_check_expect_status: must not be empty'],
+  [
+    'health_check_expect_status: []',
+    '1:29: health_check_expect_status: must name at least one status',
+  ],
   ['health_check_expect_status: [101]', `1:30: health_check_expect_status.0: ${STATUSES}, not 101`],
   [
     'health_check_expect_status: [2xx]',
