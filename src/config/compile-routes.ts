@@ -106,7 +106,8 @@ function notesOnPaths(
     ...(config.merge_slashes ? [] : ['merge_slashes']),
   ];
   return idle.map(
-    (key) => `${key} has no effect: no route looks at paths, and no backend has one, so they are forwarded as they are`,
+    (key) =>
+      `${key} has no effect: no route looks at paths, and no backend has one, so they are forwarded as they are`,
   );
 }
 

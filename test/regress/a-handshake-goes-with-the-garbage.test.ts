@@ -66,6 +66,9 @@ function begin(socket: Socket, port: number, ca: Buffer, over: (how: string) => 
   const terms = {
     context: tls.createSecureContext({ ca }),
     protocols: encodeProtocols(['http/1.1']),
+    verifies: true,
+    scope: '',
+    nameOf: (name: string) => name,
   };
   beginTls(carrier, terms, { host: 'localhost', port }, new ThreadIo(), {
     onSecure: () => over('secure'),
