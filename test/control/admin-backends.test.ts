@@ -87,7 +87,7 @@ describe('the admin API: backends', () => {
         undefined,
       ],
       [{ url: 'ftp://localhost' }, 422, 'ERR_INVALID_URL', undefined],
-      [{ url: 'http://localhost:8081/path' }, 422, 'ERR_INVALID_URL', undefined],
+      [{ url: 'http://localhost:8081/path/../x' }, 422, 'ERR_INVALID_URL', undefined],
       [{ url: 'http://localhost:8081', weight: -1 }, 422, 'ERR_INVALID_WEIGHT', undefined],
       [{ url: 'http://localhost:8081', weight: 1001 }, 422, 'ERR_INVALID_WEIGHT', undefined],
       [{ url: 'http://localhost:8081', backup: 'yes' }, 422, 'ERR_INVALID_VALUE', undefined],
