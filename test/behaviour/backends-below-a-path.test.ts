@@ -111,3 +111,21 @@ test('redirects lose it where they are rewritten', async () => {
   expect(await locationOf('/abs')).toEqual(['http://shop.test/next?a']);
   expect(await locationOf('/own')).toEqual(['http://shop.test/next?b']);
 });
+
+test('what a route has rewritten goes below it', async () => {
+  const { url, requests } = await httpBackend();
+  const fairlead = await startFairlead({
+    config: {
+      ...QUIET_HEALTH,
+      pools: { a: { backends: [`${url}/base`], health_check: { method: 'tcp', timeout: '10s' } } },
+      routes: [
+        { path: '/v1/', strip_prefix: '/v1', pool: 'a' },
+        { path: '/', pool: 'a' },
+      ],
+    },
+  });
+  expect((await ask(fairlead.port, '/v1/x?y')).status).toBe(200);
+  expect((await ask(fairlead.port, '/v1')).status).toBe(200);
+  expect((await ask(fairlead.port, '/v1/../z')).status).toBe(200);
+  expect(requests).toEqual(['GET /base/x?y', 'GET /base/', 'GET /base/z']);
+});
