@@ -147,7 +147,12 @@ forwarded: true`,
 access_log_format: combined
 log_level: warn`,
   },
-  { title: 'State', keys: ['state_file'], example: `state_file: ./state/fairlead.json` },
+  {
+    title: 'Reload and state',
+    keys: ['watch', 'state_file'],
+    example: `watch: false
+state_file: ./state/fairlead.json`,
+  },
   { title: 'Editors', keys: ['$schema'] },
 ];
 
@@ -616,7 +621,7 @@ A list replaces a list.
 
 What was changed through the admin API is laid over all of this: see [state_file](#state_file).
 
-A reload (\`SIGHUP\`, \`POST /reload\`) applies every key live but the ones marked "a change needs a restart".
+A reload (by itself when the file has changed, \`SIGHUP\`, \`POST /reload\`) applies every key live but the ones marked "a change needs a restart".
 
 ## Durations and sizes
 

@@ -5,6 +5,7 @@ import {
   type LoadInput,
   type LoadResult,
   loadSettings,
+  lookAtSource,
   validateConfigText,
 } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
@@ -55,9 +56,16 @@ export function runProxy(args: readonly string[], held: HeldSignals): Promise<nu
 /** How the control plane reaches the config that this command line, this environment and this file make. */
 export function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
   let inForce = loaded;
+  let lastSource = loaded.source;
   return {
+    lookAtSource: () => {
+      const { source, isReadable } = lookAtSource(input);
+      if (source === lastSource) return 'same';
+      return isReadable ? 'changed' : 'unreadable';
+    },
     reload: () => {
       const result = loadSettings(input);
+      lastSource = result.source;
       // What the control plane refuses is not in force: the old config goes on.
       if (result.ok && refusalOf(inForce.settings, result) === undefined) inForce = result;
       return result;

@@ -72,6 +72,10 @@ const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
     sets: [{ path: ['log_level'] }],
     help: 'debug, info, warn or error (info)',
   },
+  'no-watch': {
+    sets: [{ path: ['watch'], to: false }],
+    help: 'do not reload when the config file has changed',
+  },
   'ssl-cert': {
     value: 'FILE',
     sets: [{ path: ['ssl', 'cert_file'] }, { path: ['ssl', 'enabled'], to: true }],

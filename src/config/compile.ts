@@ -95,6 +95,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
             format,
           },
     logLevel: config.log_level,
+    isWatched: config.watch,
     stateFile: stateFile(merged, context, resolve),
     configFile: context.configFile,
   };

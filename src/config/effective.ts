@@ -118,6 +118,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       accessLog === false ? false : accessLog.target === 'stdout' || accessLog.target.file,
     ...(accessLog === false ? {} : { access_log_format: accessLog.format }),
     log_level: settings.logLevel,
+    watch: settings.isWatched,
     state_file: settings.stateFile ?? false,
     ...(settings.errorPages.length === 0 ? {} : { error_pages: errorPagesOf(settings.errorPages) }),
     ...sslOf(settings),

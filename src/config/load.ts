@@ -2,9 +2,10 @@
  * The way in: defaults < file < environment < flags become `Settings`, or a list of everything that is wrong. Run at
  * start and again at every reload; `validateConfigText` is the same with a text in the place of the file.
  */
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { compile } from './compile.ts';
-import { readConfigFile } from './config-file.ts';
+import { type ConfigFileResult, readConfigFile } from './config-file.ts';
 import { parseConfigDocument } from './document.ts';
 import { configOf, type Origins, pathsOf, type ValueSource } from './effective.ts';
 import { readEnvironment } from './environment.ts';
@@ -38,6 +39,9 @@ export interface LoadInput {
   readonly cwd: string;
 }
 
+/** What was read of the config file, in short: its text, or why it can't be read. Two loads of the same text say the same. */
+export type SourceMark = string;
+
 export type LoadResult =
   | {
       readonly ok: true;
@@ -45,8 +49,9 @@ export type LoadResult =
       readonly origins: Origins;
       /** For the start-up log: nothing is wrong, but somebody may want to know. */
       readonly notes: readonly string[];
+      readonly source?: SourceMark;
     }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
+  | { readonly ok: false; readonly problems: readonly Problem[]; readonly source?: SourceMark };
 
 interface ConfigText {
   readonly text: string;
@@ -59,15 +64,33 @@ interface ConfigText {
 }
 
 export function loadSettings(input: LoadInput): LoadResult {
-  const { config, values } = input.flags;
-  const hasBackends = values.some((value) => value.path[0] === 'backends');
-  const choice = { ...(config !== undefined && { config }), hasBackends };
-  const result = readConfigFile(choice, input.env, input.cwd);
-  if (!result.ok) return result;
+  const result = readFile(input);
+  const source = markOf(result);
+  if (!result.ok) return { ...result, source };
   const { file, notes } = result;
-  if (file === undefined) return load(undefined, input, notes);
-  const { absolute, shown, text } = file;
-  return load({ text, shown, absolute, folder: path.dirname(absolute) }, input, notes);
+  const text = file && { ...file, folder: path.dirname(file.absolute) };
+  return load(text, input, notes, source);
+}
+
+/** What `loadSettings` would read now, and whether it could. */
+export function lookAtSource(input: LoadInput): {
+  readonly source: SourceMark;
+  readonly isReadable: boolean;
+} {
+  const result = readFile(input);
+  return { source: markOf(result), isReadable: result.ok };
+}
+
+function readFile({ flags: { config, values }, env, cwd }: LoadInput): ConfigFileResult {
+  const hasBackends = values.some((value) => value.path[0] === 'backends');
+  return readConfigFile({ ...(config !== undefined && { config }), hasBackends }, env, cwd);
+}
+
+function markOf(result: ConfigFileResult): SourceMark {
+  if (!result.ok) return result.problems.map(({ message }) => message).join('\n');
+  if (result.file === undefined) return '';
+  const { absolute, text } = result.file;
+  return `${absolute} ${createHash('sha256').update(text).digest('base64')}`;
 }
 
 /**
@@ -81,14 +104,49 @@ export function validateConfigText(
 ): LoadResult {
   const absolute = input.configFile;
   const folder = absolute === undefined ? input.cwd : path.dirname(absolute);
-  return load({ text, shown: fileName, absolute, folder }, input, []);
+  return load({ text, shown: fileName, absolute, folder }, input, [], '');
 }
 
 function load(
   file: ConfigText | undefined,
   input: LoadInput,
   fileNotes: readonly string[],
+  source: SourceMark,
 ): LoadResult {
+  const read = readLayers(file, input);
+  if (!read.ok) return { ...read, source };
+  const { merged, environmentNotes } = read;
+  const compiled = compile(merged, {
+    configFile: file?.absolute,
+    configFolder: file?.folder ?? input.cwd,
+    cwd: input.cwd,
+  });
+  if (!compiled.ok) return { ok: false, problems: readable(compiled.problems), source };
+  const { settings } = compiled;
+  let origins: Origins | undefined;
+  return {
+    ok: true,
+    settings,
+    // Of many pools they take longer than all the rest, and their places more memory, and only few ask for them: so the text is
+    // read once more then.
+    get origins() {
+      origins ??= originsOf(settings, file, input);
+      return origins;
+    },
+    notes: fewNotes([...fileNotes, ...environmentNotes, ...compiled.notes]),
+    source,
+  };
+}
+
+type LayersRead =
+  | {
+      readonly ok: true;
+      readonly merged: MergedConfig;
+      readonly environmentNotes: readonly string[];
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+function readLayers(file: ConfigText | undefined, input: LoadInput): LayersRead {
   const findings: Finding[] = [];
   const layers: Layer[] = [];
   if (file !== undefined) {
@@ -115,24 +173,7 @@ function load(
   layers.push(layerOfNamedValues('flag', flags));
 
   const merged = mergeLayers(layers, [...findings, ...environment.findings]);
-  const compiled = compile(merged, {
-    configFile: file?.absolute,
-    configFolder: file?.folder ?? input.cwd,
-    cwd: input.cwd,
-  });
-  if (!compiled.ok) return { ok: false, problems: readable(compiled.problems) };
-  const { settings } = compiled;
-  let origins: Origins | undefined;
-  return {
-    ok: true,
-    settings,
-    // Of 30,000 backends it takes longer than all the rest, and only few ask for it.
-    get origins() {
-      origins ??= originsOf(settings, merged);
-      return origins;
-    },
-    notes: fewNotes([...fileNotes, ...environment.notes, ...compiled.notes]),
-  };
+  return { ok: true, merged, environmentNotes: environment.notes };
 }
 
 function readFlag(flag: NamedValue, findings: Finding[]): NamedValue[] {
@@ -151,8 +192,11 @@ function readFlag(flag: NamedValue, findings: Finding[]): NamedValue[] {
   return [];
 }
 
-function originsOf(settings: Settings, merged: MergedConfig): Origins {
+function originsOf(settings: Settings, file: ConfigText | undefined, input: LoadInput): Origins {
   const origins = new Map<string, ValueSource>();
+  const read = readLayers(file, input);
+  if (!read.ok) return origins;
+  const { merged } = read;
   for (const key of pathsOf(configOf(settings))) {
     const place = merged.placeOf(pathOfKey(key, merged), 'key');
     const detail = place.origin === 'default' ? '' : formatPlace(place);

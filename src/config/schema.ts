@@ -257,6 +257,11 @@ export const configSchema = z.strictObject(
     log_level: oneOf(['debug', 'info', 'warn', 'error'])
       .describe('The least important log lines to write.')
       .default('info'),
+    watch: trueOrFalse()
+      .describe(
+        'Reload when the config file has changed. false: only when told to. See [operations.md](operations.md#reload).',
+      )
+      .default(true),
     state_file: z
       .union([z.literal(false), pathNotSwitch('false is none')], {
         error: 'must be false or the path of a file',

@@ -221,6 +221,8 @@ export interface Settings {
         readonly format: 'json' | 'combined';
       };
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** Reload when the config file has changed. */
+  readonly isWatched: boolean;
   /** Where changes made through the admin API are kept; undefined: nowhere. */
   readonly stateFile: string | undefined;
   /** The config file in use, if any: absolute path. */

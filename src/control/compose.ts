@@ -7,6 +7,7 @@ import { poolRoutes } from './admin/pool-routes.ts';
 import type { Route } from './admin/router.ts';
 import { statusRoutes } from './admin/status-routes.ts';
 import { createMetricsCollector, type MetricsCollector } from './collect-metrics.ts';
+import { ConfigWatch } from './config-watch.ts';
 import type { FairleadContext } from './context.ts';
 import { DataThreads } from './data-threads.ts';
 import { Drains } from './drains.ts';
@@ -47,6 +48,7 @@ export interface Parts {
   readonly pools: Pools;
   readonly operator: Operator;
   readonly reloads: Reloads;
+  readonly configWatch: ConfigWatch;
   readonly metrics: MetricsCollector;
   readonly routes: readonly Route[];
 }
@@ -119,6 +121,8 @@ export function compose(options: ComposeOptions): Parts {
     notes,
     openListeners: (loaded) => openListeners(threads, registry, loaded),
   });
+  const configWatch = new ConfigWatch({ context, reload: () => reloads.reload(undefined, true) });
+  reloads.onReloaded = (now) => configWatch.follow(now);
   const metrics = createMetricsCollector({
     pools,
     threads,
@@ -158,6 +162,7 @@ export function compose(options: ComposeOptions): Parts {
     pools,
     operator,
     reloads,
+    configWatch,
     metrics,
     routes: [...routes, indexRoute(routes)],
   };

@@ -2,6 +2,9 @@
 import type { EffectiveConfig } from '../config/effective.ts';
 import type { LoadResult } from '../config/load.ts';
 
+/** What the config file holds beside what was read at the start or the last reload, whatever came of that. */
+export type SourceState = 'same' | 'changed' | 'unreadable';
+
 export interface FairleadContext {
   /** Reads the same sources as at the start, anew. */
   reload(): LoadResult | Promise<LoadResult>;
@@ -10,4 +13,6 @@ export interface FairleadContext {
   /** What the sources say, secrets hidden; changes of operators are not in it. */
   effectiveConfig(): EffectiveConfig;
   jsonSchema(): unknown;
+  /** `unreadable` only as long as no reload has found it so. Undefined where there is no file to watch. */
+  readonly lookAtSource?: () => SourceState;
 }

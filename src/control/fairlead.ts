@@ -94,6 +94,7 @@ export async function startFairlead(
   }
   phase.now = 'running';
   tellStart(all, settings, { addresses, threadCount });
+  all.configWatch.follow(settings);
   return new Running(all, phase, addresses);
 }
 
@@ -121,7 +122,8 @@ async function open(all: Ending, settings: Settings, log: Logger): Promise<Addre
 
 /** Ends all but the logs, which are to tell of it. */
 async function end(all: Ending, adminGraceMs: number): Promise<void> {
-  const { pools, metrics, operator, admin, threads, kept } = all;
+  const { pools, metrics, operator, admin, threads, kept, configWatch } = all;
+  configWatch.stop();
   pools.stop();
   metrics.stop();
   await operator.stop();
@@ -167,7 +169,8 @@ class Running implements ControlledFairlead {
   }
 
   async #shutdown(reason: string): Promise<number> {
-    const { registry, threads, pools } = this.#all;
+    const { registry, threads, pools, configWatch } = this.#all;
+    configWatch.stop();
     const { log } = this.logs;
     const { drainMs } = registry.settings;
     this.#phase.now = 'ending';

@@ -2,6 +2,7 @@
 import { changedPaths } from '../config/effective.ts';
 import type { LoadResult } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
+import type { Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReloadCounts } from './collect-metrics.ts';
 import type { FairleadContext } from './context.ts';
@@ -45,8 +46,15 @@ export class Reloads {
     this.#notes = notes;
   }
 
-  /** Logged, whatever comes of it; what is refused is thrown as well. */
-  async reload(precondition?: Precondition): Promise<ReloadOutcome> {
+  /** Told of the settings after each reload that was not refused. */
+  onReloaded: (settings: Settings) => void = () => {};
+
+  /**
+   * Logged, whatever comes of it; what is refused is thrown as well.
+   * @param isWatched it was the change of the file that asked for it.
+   */
+  async reload(precondition?: Precondition, isWatched = false): Promise<ReloadOutcome> {
+    const by = isWatched ? { by: 'watch' } : {};
     const registry = this.#registry;
     const { log } = this.#logs;
     const { counts } = this;
@@ -62,6 +70,7 @@ export class Reloads {
         return loaded.settings;
       }, precondition);
       this.#logs.setLevel(registry.settings.logLevel);
+      this.onReloaded(registry.settings);
       counts.succeeded++;
       counts.lastSuccess = Date.now();
       const outcome = {
@@ -73,6 +82,7 @@ export class Reloads {
         generation: registry.generation,
         changed: outcome.changed,
         api_changes: countChanges(registry.operatorState),
+        ...by,
       });
       tellNotes(
         notes.filter((note) => !this.#notes.includes(note)),
@@ -85,6 +95,7 @@ export class Reloads {
       counts.failed++;
       log.error('config.refused', `the reload was refused: ${whatIsWrong(error)}`, {
         ...(error instanceof ConfigRefused && { problems: error.problems }),
+        ...by,
       });
       throw error;
     }

@@ -168,6 +168,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       upgrades: ['websocket'],
     },
     accessLog: { target: 'stdout', format: 'json' },
+    isWatched: false,
     logLevel: 'debug',
     stateFile: undefined,
     configFile: undefined,

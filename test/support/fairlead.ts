@@ -22,6 +22,11 @@ export interface FairleadOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Default: an empty folder of its own. */
   readonly cwd?: string;
+  /**
+   * Whether it reloads by itself when the file has changed. Default: no, since most tests write it and say `reload` then, and a
+   * machine that is busy in between must not make that two reloads.
+   */
+  readonly isWatched?: boolean;
   /** `ulimit -n`. */
   readonly descriptors?: number;
   /**
@@ -183,7 +188,8 @@ export async function startFairlead(options: FairleadOptions = {}): Promise<Fair
     const flags = isOurChoice
       ? ['--port', String(ports.port), '--admin-port', String(ports.adminPort)]
       : [];
-    const { env, descriptors } = options;
+    const { descriptors } = options;
+    const env = { ...(options.isWatched !== true && { FAIRLEAD_WATCH: 'false' }), ...options.env };
     const run = new Run([...args, ...flags], { env, cwd, descriptors });
     const outcome = await outcomeOf(run);
     if (outcome === 'listening') return running(run, ports, cwd);
