@@ -1,5 +1,4 @@
 /** The configuration in force, in the words of a config file: made from `Settings`, so that it cannot say anything else. */
-import { isDeepStrictEqual } from 'node:util';
 import { formatDuration } from './duration.ts';
 import { listenersOf } from './effective-listener.ts';
 import {
@@ -13,6 +12,7 @@ import {
 import { isLeftOut, routeOf } from './effective-route.ts';
 import { errorPagesOf } from './effective-route-action.ts';
 import { isMapping } from './layer.ts';
+import { isSame } from './same.ts';
 import type { Settings, ValueOrigin } from './settings.ts';
 import { formatSize } from './size.ts';
 
@@ -57,7 +57,7 @@ export function effectiveConfig(loaded: {
 /** What differs between two configs, by path: `strategy`, `backends`, `timeouts.head`. A list is one value. */
 export function changedPaths(before: unknown, after: unknown, path = ''): string[] {
   if (!isMapping(before) || !isMapping(after)) {
-    return isDeepStrictEqual(before, after) ? [] : [path];
+    return isSame(before, after) ? [] : [path];
   }
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...keys].flatMap((key) =>

@@ -20,6 +20,7 @@ import { Pools } from './pools.ts';
 import { probe } from './probe.ts';
 import { Registry } from './registry.ts';
 import { Reloads } from './reloads.ts';
+import { SpareMemory } from './spare-memory.ts';
 import { steadyTime } from './steady-time.ts';
 import { VERSION } from './version.ts';
 
@@ -49,13 +50,17 @@ export interface Parts {
   readonly operator: Operator;
   readonly reloads: Reloads;
   readonly configWatch: ConfigWatch;
+  readonly spareMemory: SpareMemory;
   readonly metrics: MetricsCollector;
   readonly routes: readonly Route[];
 }
 
 export function compose(options: ComposeOptions): Parts {
-  const { settings, context, logs, kept, phase, workerUrl, notes } = options;
+  const { settings, logs, kept, phase, workerUrl, notes } = options;
   const { log } = logs;
+  const spareMemory = new SpareMemory();
+  // Where the data plane runs in this thread, a collection would hold up requests.
+  const context = options.threadCount > 0 ? spareMemory.watching(options.context) : options.context;
   const startedAt = performance.now();
   const threads = new DataThreads({
     count: options.threadCount,
@@ -163,6 +168,7 @@ export function compose(options: ComposeOptions): Parts {
     operator,
     reloads,
     configWatch,
+    spareMemory,
     metrics,
     routes: [...routes, indexRoute(routes)],
   };

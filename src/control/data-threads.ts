@@ -27,6 +27,7 @@ import { giveBackPoolShare, readPoolCounters } from '../snapshot/pool-counters.t
 import { createProcessCounters } from '../snapshot/process-cells.ts';
 import { giveBackProcessShare } from '../snapshot/process-totals.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
+import { EligibilityFlips, type Flips } from './eligibility-flips.ts';
 import { Listening } from './listening.ts';
 import { Pulse } from './pulse.ts';
 import { type PlaceOptions, ThreadPlace } from './thread-place.ts';
@@ -76,6 +77,7 @@ export class DataThreads {
   /** The same for pools. */
   readonly #poolCounters = new Map<number, SharedArrayBuffer>();
   #snapshot: Snapshot | undefined;
+  readonly #flips = new EligibilityFlips((flips) => this.#sendFlips(flips));
   #isEnding = false;
 
   constructor(options: DataThreadsOptions) {
@@ -159,7 +161,7 @@ export class DataThreads {
 
   /** Resolves when every thread runs on what was sent last. */
   async settled(): Promise<void> {
-    await this.#lastApplied;
+    await Promise.all([this.#lastApplied, this.#flips.applied()]);
   }
 
   async #announce(make: (sequence: number) => SnapshotMessage | EligibilityMessage): Promise<void> {
@@ -180,18 +182,16 @@ export class DataThreads {
   }
 
   setEligible(poolId: number, eligibility: Eligibility): void {
-    const snapshot = this.#current();
-    // A replacement starts from the held snapshot: it has to know as much as those that heard this message.
-    const pools = snapshot.pools.map((pool) =>
-      pool.id === poolId ? { ...pool, eligibility } : pool,
+    this.#flips.add(poolId, eligibility);
+  }
+
+  async #sendFlips(flips: Flips): Promise<void> {
+    // A replacement starts from the held snapshot: it has to know as much as those that hear these messages.
+    this.#snapshot = this.#current();
+    const sent = flips.map(([poolId, eligibility]) =>
+      this.#announce((sequence) => ({ kind: 'eligibility', sequence, poolId, eligibility })),
     );
-    this.#snapshot = { ...snapshot, pools };
-    this.#lastApplied = this.#announce((sequence) => ({
-      kind: 'eligibility',
-      sequence,
-      poolId,
-      eligibility,
-    }));
+    await Promise.all(sent);
   }
 
   /** A thread that starts later has no tunnel from before the drain: it needs not know. */
@@ -233,11 +233,13 @@ export class DataThreads {
 
   #current(): Snapshot {
     if (this.#snapshot === undefined) throw new Error('the data threads have not been started');
-    return this.#snapshot;
+    return this.#flips.laidOver(this.#snapshot);
   }
 
   #hold(snapshot: Snapshot): void {
     this.#snapshot = { ...snapshot, listeners: this.#listening.withPorts(snapshot.listeners) };
+    // It knows of them.
+    this.#flips.clear();
     const { threadCount } = this;
     const backends = snapshot.pools.flatMap((pool) => pool.backends);
     holdCounters(this.#backendCounters, backends, (buffer) => {

@@ -95,6 +95,7 @@ export async function startFairlead(
   phase.now = 'running';
   tellStart(all, settings, { addresses, threadCount });
   all.configWatch.follow(settings);
+  if (threadCount > 0) all.spareMemory.configRead();
   return new Running(all, phase, addresses);
 }
 
@@ -122,8 +123,9 @@ async function open(all: Ending, settings: Settings, log: Logger): Promise<Addre
 
 /** Ends all but the logs, which are to tell of it. */
 async function end(all: Ending, adminGraceMs: number): Promise<void> {
-  const { pools, metrics, operator, admin, threads, kept, configWatch } = all;
+  const { pools, metrics, operator, admin, threads, kept, configWatch, spareMemory } = all;
   configWatch.stop();
+  spareMemory.stop();
   pools.stop();
   metrics.stop();
   await operator.stop();

@@ -2,7 +2,7 @@
  * Keeps what the data plane picks from as it should be: looks at what requests showed, lets ejections and slow starts run
  * out, and publishes eligibility when it has become another one. One timer, to whatever comes first.
  */
-import { isDeepStrictEqual } from 'node:util';
+import { isSame } from '../config/same.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { FaultsInARowMessage } from '../snapshot/messages.ts';
 import type { Eligibility } from '../snapshot/snapshot.ts';
@@ -63,7 +63,7 @@ export class PoolWatch {
   refresh(): void {
     if (this.#isStopped) return;
     const decision = this.#registry.decision();
-    if (!isDeepStrictEqual(decision.eligibility, this.#published)) {
+    if (!isSame(decision.eligibility, this.#published)) {
       this.#note(decision.eligibility);
       this.#publish(decision.eligibility);
     }

@@ -6,6 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { isSame } from '../config/same.ts';
 import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settings.ts';
 import type { ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
@@ -156,7 +157,7 @@ export class Registry implements PoolHost {
    * settings. False when the settings are the same: then nothing happened.
    */
   applyConfig(settings: Settings): boolean {
-    if (isDeepStrictEqual(settings, this.#settings)) return false;
+    if (isSame(settings, this.#settings)) return false;
     this.#settings = settings;
     ({ inForce: this.#state, kept: this.#kept } = this.#fit({
       inForce: this.#state,

@@ -1,4 +1,4 @@
-/** What the counters of a backend and those of the process have in common. */
+/** What counters have in common. */
 
 const FIRST_STATUS = 100;
 /** Cells for 100 … 599 and one for everything above. */

@@ -12,13 +12,11 @@ import {
   GATE_OPEN_WIDE,
   isGateOpenWide,
   isGateShut,
-  readStatuses,
   returnPass,
-  STATUSES,
   setGate,
-  statusCell,
   takePass,
 } from './counter-cells.ts';
+import { addStatuses, countStatus, STATUS_CELLS } from './status-counts.ts';
 
 /** Upper bounds of the latency histogram, in seconds; one more bucket counts what is above the last. */
 export const LATENCY_BUCKETS_SECONDS: readonly number[] = [
@@ -37,7 +35,7 @@ const F_JUDGED = 6;
 const F_FAULTS = 7;
 const F_SILENCES = 8;
 const F_STATUS = 9;
-const F_BUCKET = F_STATUS + STATUSES;
+const F_BUCKET = F_STATUS + STATUS_CELLS;
 const F_COUNT = F_BUCKET + BUCKETS;
 
 // Int32 cells of one thread's share.
@@ -58,11 +56,11 @@ const HEADER_CELLS = 7;
 
 const CACHE_LINE_BYTES = 64;
 /**
- * Buffers of this size begin at the start of a page, and what lies at the same place of many pages shares one small set of
- * the processor's cache lines: least-connections, which looks at all headers for each pick, took three times as long with
- * 100 backends. So each buffer has its header on another one of these lines; the first line says on which.
+ * What lies at the same place of many buffers of one size may share one small set of the processor's cache lines:
+ * least-connections, which looks at all headers for each pick, took three times as long with 100 backends where buffers began at the
+ * start of a page. So each buffer has its header on another one of these lines; the first line says on which.
  */
-const HEADER_LINES = 63;
+const HEADER_LINES = 7;
 const HEADER_BYTES = (1 + HEADER_LINES) * CACHE_LINE_BYTES;
 let nextHeaderLine = 0;
 
@@ -191,7 +189,7 @@ export class BackendCounters {
   requestCompleted(status: number, seconds: number, bytesIn: number, bytesOut: number): void {
     const totals = this.#totals;
     (totals[F_REQUESTS] as number)++;
-    (totals[F_STATUS + statusCell(status)] as number)++;
+    countStatus(totals, F_STATUS, status);
     (totals[F_BUCKET + bucketOf(seconds)] as number)++;
     (totals[F_DURATION_SUM] as number) += seconds;
     (totals[F_BYTES_IN] as number) += bytesIn;
@@ -283,6 +281,7 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
   const header = headerOf(buffer);
   const shares = new Int32Array(buffer, HEADER_BYTES, threadCount * I_SHARE);
   const cells = new Float64Array(F_COUNT);
+  const statuses = new Map<number, number>();
   const all = new Float64Array(
     buffer,
     HEADER_BYTES + threadCount * I_SHARE * 4,
@@ -292,6 +291,7 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
     for (let cell = 0; cell < F_COUNT; cell++) {
       (cells[cell] as number) += all[thread * F_COUNT + cell] as number;
     }
+    addStatuses(statuses, all, thread * F_COUNT + F_STATUS);
   }
   let idle = 0;
   let tunnels = 0;
@@ -319,7 +319,7 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
       1,
     )[0] as number,
     durationSumSeconds: cells[F_DURATION_SUM] as number,
-    statuses: readStatuses(cells, F_STATUS),
+    statuses,
     buckets: Array.from(cells.subarray(F_BUCKET, F_BUCKET + BUCKETS)),
   };
 }

@@ -2,16 +2,9 @@
  * The contract between the planes, part three, continued: the counters of one pool, in shared memory. What limits and
  * balances a pool (its ticket, its gate, its queue) is one cell for all data threads; what is only read is counted by each thread.
  */
-import {
-  GATE_OPEN_WIDE,
-  readStatuses,
-  returnPass,
-  STATUSES,
-  setGate,
-  statusCell,
-  takePass,
-} from './counter-cells.ts';
+import { GATE_OPEN_WIDE, returnPass, setGate, takePass } from './counter-cells.ts';
 import { processClockOffsetMs } from './process-clock.ts';
+import { addStatuses, countStatus, STATUS_CELLS } from './status-counts.ts';
 
 // The buffer: shared Int32 cells, then Int32 gauges of each thread, then a float64 block of each thread.
 const ROUND_ROBIN = 0;
@@ -35,7 +28,7 @@ const T_RETRIES_REFUSED = 3;
 const T_SESSIONS_EVICTED = 4;
 const T_RATES_EVICTED = 5;
 const T_STATUS = 6;
-const T_COUNT = T_STATUS + STATUSES;
+const T_COUNT = T_STATUS + STATUS_CELLS;
 
 export function createPoolCounters(threadCount: number): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(HEADER_BYTES + threadCount * (S_COUNT * 4 + T_COUNT * 8));
@@ -146,7 +139,7 @@ export class PoolCounters {
 
   /** An exchange ended without a backend. */
   answeredAlone(status: number): void {
-    (this.#totals[T_STATUS + statusCell(status)] as number)++;
+    countStatus(this.#totals, T_STATUS, status);
   }
 }
 
@@ -166,9 +159,11 @@ export interface PoolTotals {
 
 export function readPoolCounters(buffer: SharedArrayBuffer, threadCount: number): PoolTotals {
   const sums = new Float64Array(T_COUNT);
+  const statuses = new Map<number, number>();
   for (let thread = 0; thread < threadCount; thread++) {
     const totals = totalsOf(buffer, thread, threadCount);
-    for (let cell = 0; cell < T_COUNT; cell++) (sums[cell] as number) += totals[cell] as number;
+    for (let cell = 0; cell < T_STATUS; cell++) (sums[cell] as number) += totals[cell] as number;
+    addStatuses(statuses, totals, T_STATUS);
   }
   return {
     queued: Atomics.load(headerOf(buffer), QUEUED),
@@ -178,7 +173,7 @@ export function readPoolCounters(buffer: SharedArrayBuffer, threadCount: number)
     retriesRefused: sums[T_RETRIES_REFUSED] as number,
     sessionsEvicted: sums[T_SESSIONS_EVICTED] as number,
     ratesEvicted: sums[T_RATES_EVICTED] as number,
-    statuses: readStatuses(sums, T_STATUS),
+    statuses,
   };
 }
 

@@ -50,7 +50,7 @@ const server = net.createServer((socket) => {
     if (word === 'take') {
       // One request in flight and one client connection, never given back: offsets of counters.ts.
       const { counters } = snapshot.pools[0].backends[0];
-      const share = new Int32Array(counters, 4096 + workerData.threadIndex * 16, 4);
+      const share = new Int32Array(counters, 512 + workerData.threadIndex * 16, 4);
       const [headerOffset] = new Int32Array(counters, 0, 1);
       Atomics.add(new Int32Array(counters, headerOffset, 2), 0, 1);
       share[0]++;
