@@ -38,7 +38,22 @@ export class AdminClient {
   }
 
   /** The JSON of a good answer. @throws AdminError */
-  async call(method: string, path: string, body?: JsonObject): Promise<unknown> {
+  call(method: string, path: string, body?: JsonObject): Promise<unknown> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    return this.#call(method, path, text, 'application/json');
+  }
+
+  /** A POST of what is no JSON of ours. @throws AdminError */
+  callWithText(path: string, body: string, type: string): Promise<unknown> {
+    return this.#call('POST', path, body, type);
+  }
+
+  async #call(
+    method: string,
+    path: string,
+    body: string | undefined,
+    type: string,
+  ): Promise<unknown> {
     const { url, token } = this.#target;
     let response: Response;
     let text: string;
@@ -46,10 +61,10 @@ export class AdminClient {
       response = await fetch(url + path, {
         method,
         headers: {
-          ...(body !== undefined && { 'Content-Type': 'application/json' }),
+          ...(body !== undefined && { 'Content-Type': type }),
           ...(token !== undefined && { Authorization: `Bearer ${token}` }),
         },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(body !== undefined && { body }),
         redirect: 'error',
         signal: AbortSignal.timeout(this.#answerMs),
       });

@@ -2,28 +2,51 @@
 import { hasRoute, isLeftOut } from '../config/effective-route.ts';
 import { nameOfListener } from '../config/listener-name.ts';
 import { DEFAULT_POOL, type ListenerSettings, type Settings } from '../config/settings.ts';
+import { diffWithFile, diffWithRunning } from './check-diff.ts';
 import { EXIT_FINE } from './exit.ts';
-import { describeSettingFlags } from './settings-flags.ts';
-import { withUsageErrors } from './tool-flags.ts';
+import { describeSettingFlags, type OwnFlags } from './settings-flags.ts';
+import { UsageError, withUsageErrors } from './tool-flags.ts';
 import { withSettings } from './with-settings.ts';
 
-const USAGE = `Usage: fairlead check [URL…] [--config FILE] [options]
+const USAGE = `Usage: fairlead check [URL…] [--config FILE] [--diff[=FILE]] [options]
 
 Says everything that is wrong with a config, with file:line:column; exit code 2 if there is anything. Environment and
 flags count as they would for \`fairlead\` with the same arguments.
 
+  --diff                          and what it would change of the running instance, which reads it as at a reload
+  --diff=FILE                     the same beside another config
+  --admin URL, --token TOKEN      where the running instance is (as for \`fairlead status\`)
 ${describeSettingFlags()}`;
+
+const OWN_FLAGS: OwnFlags = {
+  diff: { value: 'FILE', isValueOptional: true },
+  admin: { value: 'URL' },
+  token: { value: 'TOKEN' },
+};
 
 export function runCheck(args: readonly string[]): Promise<number> {
   return withUsageErrors('check', () =>
-    withSettings(args, USAGE, [], ({ settings, notes }) => {
-      for (const note of notes) process.stderr.write(`note: ${note}\n`);
-      const { pools, routedPools } = settings;
-      if (routedPools.length > 0 && pools.every(({ backends }) => backends.length === 0))
-        process.stderr.write('note: there are no backends\n');
-      process.stdout.write(`ok: ${summary(settings)}\n`);
-      return EXIT_FINE;
-    }),
+    withSettings(
+      args,
+      USAGE,
+      [],
+      async (loaded, switches, { input, values }) => {
+        const { settings, notes } = loaded;
+        for (const note of notes) process.stderr.write(`note: ${note}\n`);
+        const { pools, routedPools } = settings;
+        if (routedPools.length > 0 && pools.every(({ backends }) => backends.length === 0))
+          process.stderr.write('note: there are no backends\n');
+        process.stdout.write(`ok: ${summary(settings)}\n`);
+        const other = values.get('diff');
+        if ((values.has('admin') || values.has('token')) && !switches.has('diff')) {
+          throw new UsageError('--admin and --token go with --diff');
+        }
+        if (other !== undefined) return diffWithFile(input, loaded, other);
+        if (!switches.has('diff')) return EXIT_FINE;
+        return diffWithRunning(input, { admin: values.get('admin'), token: values.get('token') });
+      },
+      OWN_FLAGS,
+    ),
   );
 }
 

@@ -92,28 +92,40 @@ export interface SettingArguments {
   readonly flags: Flags;
   /** Which of the command's own switches were given. */
   readonly switches: ReadonlySet<string>;
+  /** The values of its own flags. */
+  readonly own: ReadonlyMap<string, string>;
 }
 
-/** `own` are the switches that only this command has. Throws `UsageError`. */
+/** Of a flag that only one command has: one may be given without its value, as a switch. */
+export type OwnFlags = Readonly<Record<string, Pick<SettingFlag, 'value' | 'isValueOptional'>>>;
+
+/**
+ * @param switches that only this command has.
+ * @param ownFlags likewise, with values. Throws `UsageError`.
+ */
 export function parseSettingFlags(
   args: readonly string[],
-  own: readonly string[] = [],
+  ownSwitches: readonly string[] = [],
+  ownFlags: OwnFlags = {},
 ): SettingArguments {
+  const own = [...ownSwitches, ...Object.keys(ownFlags)];
+  const ownValues = new Map<string, string>();
   const values: NamedValue[] = [];
   const urls: string[] = [];
   const switches = new Set<string>();
   let config: string | false | undefined;
-  for (const token of tokensOf(args, own)) {
+  for (const token of tokensOf(args, ownSwitches, ownFlags)) {
     if (token.kind === 'positional') {
       urls.push(backendArgument(token.value));
       continue;
     }
     if (token.kind !== 'option') continue;
-    const { name, rawName, value } = token;
+    const { name, rawName } = token;
     const flag = flagNamed(rawName, own);
     if (flag === undefined) {
-      if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
-      switches.add(name);
+      const text = checkedValue(rawName, { sets: [], help: '', ...ownFlags[name] }, token);
+      if (text === undefined) switches.add(name);
+      else ownValues.set(name, text);
     } else if (name === 'config' || name === 'no-config') {
       const file = checkedValue(rawName, flag, token) ?? false;
       if (config !== undefined) throw new UsageError(secondConfig(config, file));
@@ -128,7 +140,11 @@ export function parseSettingFlags(
     }
   }
   if (urls.length > 0) values.push({ name: 'command line', path: ['backends'], value: urls });
-  return { flags: { ...(config === undefined ? {} : { config }), values }, switches };
+  return {
+    flags: { ...(config === undefined ? {} : { config }), values },
+    switches,
+    own: ownValues,
+  };
 }
 
 function secondConfig(first: string | false, second: string | false): string {
@@ -145,10 +161,13 @@ interface Token {
   readonly inlineValue: boolean | undefined;
 }
 
-function tokensOf(args: readonly string[], own: readonly string[]) {
+function tokensOf(args: readonly string[], switches: readonly string[], ownFlags: OwnFlags) {
   const options: Record<string, { type: 'string' | 'boolean' }> = {};
-  for (const name of own) options[name] = { type: 'boolean' };
-  for (const [name, { value, isValueOptional }] of Object.entries(SETTING_FLAGS)) {
+  for (const name of switches) options[name] = { type: 'boolean' };
+  for (const [name, { value, isValueOptional }] of Object.entries({
+    ...ownFlags,
+    ...SETTING_FLAGS,
+  })) {
     options[name] = {
       type: value === undefined || isValueOptional === true ? 'boolean' : 'string',
     };

@@ -215,7 +215,7 @@ describe('the admin API', () => {
     const { call } = await running();
     expect((await call('GET', '/config')).json).toMatchObject({ config: { backends: [] } });
     expect((await call('GET', '/schema.json')).json).toEqual({ type: 'object' });
-    expect((await call('POST', '/config:validate', 'good')).json).toEqual({
+    expect((await call('POST', '/config:validate', 'good')).json).toMatchObject({
       valid: true,
       notes: [],
     });

@@ -1,6 +1,7 @@
 /** `/config`, `/schema.json`, `/reload`, `/config:validate`, and the index of all calls. */
 import { setImmediate } from 'node:timers/promises';
 import { didYouMean } from '../../config/nearest.ts';
+import { configDifference } from '../config-difference.ts';
 import type { FairleadContext } from '../context.ts';
 import { withApiChanges } from '../effective-config.ts';
 import type { Operator, Precondition } from '../operator.ts';
@@ -96,14 +97,23 @@ export function configRoutes({
     },
     {
       path: '/config:validate',
-      summary: 'check a config (YAML or JSON in the body) without running it',
+      summary: 'check a config (YAML or JSON in the body), and what it would change',
       methods: {
         POST: async ({ request, body }) => {
           const text = decodeText(body);
           const type = request.headers['content-type'];
           const result = await inTurn(() => context.validate(text, type));
           if (!result.ok) throw new ConfigRefused(result.problems);
-          return { status: 200, body: { valid: true, notes: result.notes } };
+          const { settings } = registry;
+          return {
+            status: 200,
+            body: {
+              valid: true,
+              ...configDifference(settings, result),
+              overrides: registry.overrides(),
+              notes: result.notes,
+            },
+          };
         },
       },
     },
