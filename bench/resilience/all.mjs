@@ -1,6 +1,7 @@
 /** Every experiment, in the order in which they run. A new one joins here. */
 import { keepAliveRace } from './keep-alive-race.mjs';
 import { rateLimit } from './rate-limit.mjs';
+import { reloads } from './reloads.mjs';
 import { retryStorm } from './retry-storm.mjs';
 import { sigkillGet, sigkillPost } from './sigkill.mjs';
 import { slowUnderLeastConnections, slowUnderPeakEwma } from './slow-backend.mjs';
@@ -16,4 +17,5 @@ export const EXPERIMENTS = [
   retryStorm,
   stickiness,
   rateLimit,
+  reloads,
 ];

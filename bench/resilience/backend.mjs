@@ -19,6 +19,10 @@ import net from 'node:net';
 
 /** @type {Behaviour} */
 const INITIAL = { delayMs: 0, closesAfter: 0, closesHow: 'with the answer', isFailing: false };
+const SWITCHED =
+  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
+/** Of a client's frame (RFC 6455 §5.2): two bytes, a mask of four, and four of text. All are like that. */
+const FRAME_BYTES = 10;
 /** About as long as a client takes to send its next request. */
 const SOON_MS = 2;
 
@@ -31,6 +35,7 @@ function serve(port, socket) {
   const answer = `HTTP/1.1 200 OK\r\nX-Backend: ${port}\r\nContent-Length: 2\r\n\r\nok`;
   let text = '';
   let answered = 0;
+  let isTunnel = false;
   function onRequest() {
     const { delayMs, closesAfter, closesHow, isFailing } = behaviours[port];
     const isUsedUp = closesAfter > 0 && answered >= closesAfter;
@@ -52,10 +57,17 @@ function serve(port, socket) {
       setTimeout(() => socket.destroy(), Math.random() * SOON_MS);
     }
   }
+  /** Each frame as it came, without its mask of zeros. */
+  function echo() {
+    for (; text.length >= FRAME_BYTES; text = text.slice(FRAME_BYTES)) {
+      socket.write(`\x81\x04${text.slice(FRAME_BYTES - 4, FRAME_BYTES)}`, 'latin1');
+    }
+  }
   socket.on('error', () => {});
   socket.on('data', (bytes) => {
     text += bytes.toString('latin1');
-    for (;;) {
+    if (isTunnel) echo();
+    while (!isTunnel) {
       const end = text.indexOf('\r\n\r\n');
       if (end === -1) return;
       const head = text.slice(0, end);
@@ -66,7 +78,9 @@ function serve(port, socket) {
       const id = /x-id: (\S+)/i.exec(head)?.[1];
       // At once: whoever is killed must have said what it had read.
       if (id !== undefined) writeSync(ids, `${id}\n`);
-      onRequest();
+      isTunnel = /\r\nupgrade: websocket/i.test(head);
+      if (isTunnel) socket.write(SWITCHED, 'latin1');
+      else onRequest();
     }
   });
 }

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -100,7 +100,7 @@ export class Place {
     const child = this.#spawn(this.#node, [COMMAND, '--config', file], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    return new Fairlead(child, port, adminPort, accessLog);
+    return new Fairlead(child, { port, adminPort, accessLog, file, settings });
   }
 
   /** At once, and whatever still runs. */
@@ -175,15 +175,20 @@ class Backends {
 class Fairlead {
   port;
   adminPort;
+  /** What its config file holds. */
+  settings;
   #child;
   #accessLog;
+  #file;
   #output = '';
 
-  constructor(child, port, adminPort, accessLog) {
+  constructor(child, { port, adminPort, accessLog, file, settings }) {
     this.#child = child;
     this.port = port;
     this.adminPort = adminPort;
+    this.settings = settings;
     this.#accessLog = accessLog;
+    this.#file = file;
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
         this.#output += text;
@@ -220,6 +225,25 @@ class Fairlead {
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${init.method ?? 'GET'} ${path}: ${answer.status} ${text}`);
     return text.startsWith('{') ? JSON.parse(text) : text;
+  }
+
+  /** Its log so far, without the access log. */
+  get output() {
+    return this.#output;
+  }
+
+  get residentMiB() {
+    const [, kib] = /^VmRSS:\s+(\d+)/m.exec(
+      readFileSync(`/proc/${this.#child.pid}/status`, 'utf8'),
+    );
+    return Number(kib) / 1024;
+  }
+
+  /** Writes its config file, in one step, and has it read. */
+  async reload(changes) {
+    writeFileSync(`${this.#file}.new`, JSON.stringify({ ...this.settings, ...changes }));
+    renameSync(`${this.#file}.new`, this.#file);
+    return this.admin('/reload', { method: 'POST' });
   }
 
   /** Ends it in order and reads its access log, a line per exchange. */
