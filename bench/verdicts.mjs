@@ -35,6 +35,11 @@ function lookUps(name, key, what, most, unit) {
   return { scenario: 'routes', rows: named(name), key, what, most, unit };
 }
 
+function manyPools(key, what, most, unit) {
+  const rows = named('200 pools');
+  return { scenario: 'many-pools', rows, key, what: `{}: ${what}`, most, unit };
+}
+
 /** What another client feels beside a load, as a multiple of what it feels with HAProxy. */
 function secondClient(load, key, what, most) {
   const rows = (row) => row.name === 'haproxy' && row.load === load;
@@ -98,6 +103,9 @@ const TARGETS = [
     most: 0,
     unit: 'requests',
   },
+  manyPools('startMs', 'start', 2_000, 'ms'),
+  manyPools('reloadMs', 'reload', 300, 'ms'),
+  manyPools('moreMiB', 'memory above 1 pool', 60, 'MiB'),
 ];
 
 /** When other programs had more than this of the proxy's core in the middle round, the figures say nothing. */

@@ -14,6 +14,7 @@ import {
 } from './http.mjs';
 import { idle } from './idle.mjs';
 import { latency } from './latency.mjs';
+import { manyPools } from './many-pools.mjs';
 import { pick } from './pick.mjs';
 import { routes } from './routes.mjs';
 import { tail } from './tail.mjs';
@@ -44,4 +45,5 @@ export const SCENARIOS = [
   tail,
   latency,
   changes,
+  manyPools,
 ];
