@@ -22,7 +22,18 @@ export interface WrittenRewriting {
 /** @param report is told what is wrong, and under which key of the route. */
 export type Report = (path: Path, fault: TemplateFault) => void;
 
-export function compileRewriting(route: WrittenRewriting, report: Report): Rewriting | null {
+const OF_REQUESTS = ['strip_prefix', 'rewrite', 'request_headers'] as const;
+
+/** @param goesOn there is a pool that its requests go to. */
+export function compileRewriting(
+  route: WrittenRewriting,
+  goesOn: boolean,
+  report: Report,
+): Rewriting | null {
+  for (const key of goesOn ? [] : OF_REQUESTS) {
+    if (route[key] === undefined) continue;
+    report([key], { message: 'has no effect: requests of this route go to no pool' });
+  }
   const target = targetOf(route, report);
   const fieldsOf = (key: 'request_headers' | 'response_headers'): FieldRules | null => {
     const rules = route[key];

@@ -37,7 +37,8 @@ export function compileRoutes(
     const { host: hosts = [], path, method: methods = [], headers, query } = route;
     const match = { hosts, path, methods, headers, query };
     const done = compileRouteAction(route, index, merged, pages, problems);
-    const rewriting = compileRewriting(route, (keys, { message, hint }) => {
+    const goesOn = poolsOf(done.action).length > 0;
+    const rewriting = compileRewriting(route, goesOn, (keys, { message, hint }) => {
       const at = ['routes', index, ...keys];
       problems.push({
         ...merged.placeOf(at),

@@ -376,6 +376,23 @@ describe('fields of the answer', () => {
     expect((await client.readResponse()).head).not.toContain('access-control');
   });
 
+  test('of an answer that the route gives itself are added, too', async () => {
+    const answering = await startStage({
+      routes: [
+        {
+          path: '=/page',
+          respond: { status: 200, body: 'page', headers: { 'x-own': 'own' } },
+          response_headers: { set: { 'x-own': 'other', 'x-path': '${path}' } },
+        },
+      ],
+    });
+    const client = await answering.client();
+    await client.write(get('/page?q'));
+    const { status, fields, body } = await client.readResponse();
+    expect([status, String(body)]).toEqual([200, 'page']);
+    expect([fields.get('x-own'), fields.get('x-path')]).toEqual([['own'], ['/page']]);
+  });
+
   test('are those of the request’s route, one after the other on one connection', async () => {
     const client = await stage.client();
     await client.write(get('/a/one') + get('/none') + get('/a/two'));

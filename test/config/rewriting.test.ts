@@ -318,6 +318,21 @@ test.each<[string, string]>([
   expect(problems(route)[0]?.replace(/^\d+: /, '')).toBe(problem);
 });
 
+test('of a route that answers by itself, only the answer can be changed', () => {
+  const respond = 'respond: { body: a }, response_headers: { set: { a: b } }';
+  const routes = (more: string): string =>
+    `${POOLS}\nroutes:\n  - { path: /a, ${respond}${more} }\n  - { pool: web }`;
+  expect(problemsOf(routes(''))).toEqual([]);
+  expect(
+    problemsOf(routes(', strip_prefix: /a, request_headers: { remove: [a] }')).map((problem) =>
+      problem.replace(/^.*routes/, 'routes'),
+    ),
+  ).toEqual([
+    'routes.0.strip_prefix: has no effect: requests of this route go to no pool',
+    'routes.0.request_headers: has no effect: requests of this route go to no pool',
+  ]);
+});
+
 test('a name that objects have is none of a field', () => {
   for (const key of ['request_headers', 'response_headers']) {
     for (const list of ['set', 'add']) {
