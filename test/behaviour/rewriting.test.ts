@@ -134,6 +134,9 @@ describe('the path', () => {
     await client.write(get('/by-name/x', ['X-Name: ok']));
     expect((await client.readResponse()).status).toBe(200);
     expect(stage.backend.raw.received()).not.toContain(`/n/${name}/`);
+    // Who looks for the reason in the path finds none there.
+    const detail = 'what its route makes of it (rewrite)';
+    expect(await stage.logged('/by-name/x')).toMatchObject({ status: 400, error_detail: detail });
   });
 
   test('of a backend’s redirect to itself is not changed', async () => {

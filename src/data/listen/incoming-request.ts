@@ -60,7 +60,9 @@ export function incomingRequest(
     const source = { facts, head: parser, context: forwardContext, clientAddress, requestId };
     const rewritten = rewriting.rewrite(source);
     ({ request: changes, answer: answerChanges } = rewritten);
-    if (rewritten.target === null) terms = refusedBeside(terms, 'ERR_BAD_PATH');
+    if (rewritten.target === null) {
+      terms = refusedBeside(terms, 'ERR_BAD_PATH', 'what its route makes of it (rewrite)');
+    }
     facts = {
       ...facts,
       path: rewritten.target ?? path,

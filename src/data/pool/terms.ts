@@ -48,8 +48,8 @@ export function termsOfNone(code: ErrorCode): Terms {
 }
 
 /** The same terms, of a request that is refused if it was not. */
-export function refusedBeside(terms: Terms | null, code: ErrorCode): Terms {
-  const refused = { code, detail: '', fields: '' };
+export function refusedBeside(terms: Terms | null, code: ErrorCode, detail: string): Terms {
+  const refused = { code, detail, fields: '' };
   if (terms === null) return { refused, login: null, answer: null, pages: null, hasPool: false };
   return terms.refused === null ? { ...terms, refused, hasPool: false } : terms;
 }
