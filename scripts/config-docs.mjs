@@ -224,7 +224,10 @@ const REMARKS = {
     'the shorter, any host last), then by path (`=` before a prefix, more segments before fewer, a segment that is written ' +
     'out before a `:name`), then by how many conditions it has (the list of methods is one, each header field and each ' +
     'parameter is one), and where all of this is equal the first in the list. If its conditions do not hold, the next ' +
-    'one is tried. A route does one thing: `pool` or `respond`. Two routes for the same requests are an error, and `check` says which route can never match. There may be 10,000.',
+    'one is tried. A route does one thing: `pool`, `split` or `respond`. Two routes for the same requests are an error, and `check` says which route can never match. There may be 10,000. ' +
+    'The policies of a route (`timeouts`, `limits`, `rate_limit`, `retries`) are laid over those of the pool that its request goes to, key by key; what it does not say is as ' +
+    'the pool says. A request keeps to those with which it has begun.',
+
   error_pages:
     'The files are read when the config is read: one that can not be read is an error, and a reload takes up what they hold by ' +
     'then. They are bytes to Fairlead, and sent as they are. The content type is by the ending of the file (`.txt`, `.json`, `.xml`, `.svg`, ' +
@@ -324,6 +327,18 @@ const TEXTS = {
   'routes[].deny': 'list of IP addresses and CIDR blocks',
   'routes[].error_pages': 'mapping of statuses to pages',
   error_pages: 'mapping of statuses to pages',
+  'routes[].split': 'list of mappings',
+  'routes[].mirror': 'mapping',
+  'routes[].timeouts': 'mapping',
+  'routes[].limits': 'mapping',
+  'routes[].rate_limit': 'mapping, or `false`',
+  'routes[].retries': 'mapping, or `false`',
+  'routes[].mirror.pool': 'name of a pool',
+  'routes[].mirror.percent': 'number, 0 to 100',
+  'routes[].split[].pool': 'name of a pool',
+  'routes[].split[].name': 'name',
+  'routes[].rate_limit.name': 'name',
+  'routes[].retries.on_status': 'list of status codes, 400 to 599, none twice',
 };
 
 /** What has another name at the top level. */
@@ -389,10 +404,11 @@ function restartKeys() {
 
 /** The least duration that validation lets through: the schema for editors can't say it. */
 function leastDuration(path) {
-  const value = path.reduceRight((inner, key) => {
+  let value = '0s';
+  for (const key of path.toReversed()) {
     const name = key.replace('[]', '');
-    return { [name]: key === name ? inner : [inner] };
-  }, '0s');
+    value = { [name]: key === name ? value : [value] };
+  }
   const result = configSchema.safeParse(value);
   if (result.success) return '`0s` or longer';
   const least = /at least (\S+)/.exec(messagesOf(result.error.issues).join(' '))?.[1];
@@ -484,16 +500,20 @@ function tableOf(node, path) {
   ].join('\n');
 }
 
-/** Of an item of a list, also those of the mappings in it. */
+/** A mapping in it, and an item of a list, are followed by their own keys. */
 function rowsOf(node, path) {
   return Object.entries(node.properties ?? {}).flatMap(([key, below]) => {
     const own = `${path}.${key}`;
+    const mapping = mappingOf(below);
+    const item = below.items && mappingOf(below.items);
     const does = [below.description, waysToSet(own), whenApplied(own)].filter(Boolean).join(' ');
     const type = describeType(below, [...path.split('.'), key]);
-    const value = saysDefault(below) ? 'see right' : describeDefault(below);
-    const inner = path.includes('[]') ? mappingOf(below) : undefined;
+    const ofPool = /^routes\[\]\.(timeouts|retries)$/.test(path) ? 'the pool’s' : undefined;
+    const value = ofPool ?? (saysDefault(below) ? 'see right' : describeDefault(below));
     const row = `| ${code(own)} | ${type} | ${value} | ${escapeCell(does)} |`;
-    return [row, ...(inner === undefined ? [] : rowsOf(inner, own))];
+    if (item?.properties !== undefined) return [row, ...rowsOf(item, `${own}[]`)];
+    const hasRows = mapping?.properties !== undefined && path.includes('[]');
+    return hasRows ? [row, ...rowsOf(mapping, own)] : [row];
   });
 }
 

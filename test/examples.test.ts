@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { type LoadResult, loadSettings, validateConfigText } from '../src/config/load.ts';
 import { startFairlead } from './support/fairlead.ts';
 import { type HttpBackend, httpBackend } from './support/http-backend.ts';
+import { LONG_MS, waitFor } from './support/wait-for.ts';
 
 const examples = new URL('../examples/', import.meta.url);
 const configs = readdirSync(examples).filter((name) => /\.(json|ya?ml)$/.test(name));
@@ -17,7 +18,8 @@ function load(config: string | undefined, env: Record<string, string> = {}): Loa
 test.each(configs)('examples/%s is valid', (name) => {
   const result = load(fileURLToPath(new URL(name, examples)));
   expect(result).toMatchObject({ ok: true });
-  expect(result.ok && result.settings.pools[0].backends.length).toBeGreaterThan(1);
+  const counts = result.ok ? result.settings.pools.map(({ backends }) => backends.length) : [];
+  expect(Math.max(...counts)).toBeGreaterThan(1);
 });
 
 test('examples/environment.env is valid', () => {
@@ -95,4 +97,27 @@ test('examples/api-beside-web.yaml: an API that knows nothing of its prefix', as
   expect(await ask('/api/users', { 'x-canary': '1' })).toEqual(['canary /users  /api', 'canary']);
   expect(await ask('/rest/v0/a')).toEqual(['api /v0/a  ', 'api']);
   expect(await ask('/apix')).toEqual(['web /apix  ', 'web']);
+});
+
+test('examples/canary.yaml: one of ten clients gets the canary, and stays with it', async () => {
+  const [one, two, next] = [await echo('shop'), await echo('shop'), await echo('shop-next')];
+  const fairlead = await startFairlead({
+    config: exampleWith('canary.yaml', { 3001: one, 3002: two, 4001: next }),
+  });
+  const ups = () => fairlead.logs().filter(({ event }) => event === 'backend.up').length;
+  await waitFor(() => ups() === 3, LONG_MS);
+  const counts = new Map<string, number>();
+  let cookie = '';
+  for (let asked = 0; asked < 100; asked++) {
+    const response = await fetch(fairlead.url);
+    const [pool = ''] = (await response.text()).split(' ');
+    counts.set(pool, (counts.get(pool) ?? 0) + 1);
+    if (pool === 'shop-next') cookie = response.headers.get('set-cookie')?.split(';')[0] ?? '';
+  }
+  const canaries = counts.get('shop-next') ?? 0;
+  expect([canaries >= 6 && canaries <= 14, counts.get('shop')]).toEqual([true, 100 - canaries]);
+  for (let asked = 0; asked < 20; asked++) {
+    const response = await fetch(fairlead.url, { headers: { cookie } });
+    expect(await response.text()).toMatch(/^shop-next /);
+  }
 });

@@ -15,7 +15,7 @@ const NAMES: Readonly<Record<Exclude<KeyBy, 'ip' | 'path'>, readonly [string, Re
 };
 
 export function compileKey(
-  view: PoolView,
+  view: Pick<PoolView, 'isSound' | 'placeOf'>,
   report: Report,
   section: 'hash' | 'sticky' | 'rate_limit',
   { by, name }: { readonly by: KeyBy; readonly name?: string | undefined },

@@ -2,6 +2,7 @@
  * From the policies of a view configuration to those of `Settings`: names that a key needs, options that can never
  * take effect beside others (errors), and those that have none at the moment (notes).
  */
+import type { RateLimit } from '../snapshot/policies.ts';
 import { compileKey } from './compile-key.ts';
 import { compileSticky } from './compile-sticky.ts';
 import { formatDuration } from './duration.ts';
@@ -139,6 +140,15 @@ function compileQueue(view: PoolView, report: Report): PoolSettings['queue'] {
 function compileRateLimit(view: PoolView, report: Report): PoolSettings['rateLimit'] {
   const { rate_limit: limit } = view.config;
   if (limit === false || !view.isSound('rate_limit')) return null;
+  return rateLimitOf(view, report, limit);
+}
+
+/** Of a pool or of a route. */
+export function rateLimitOf(
+  view: Pick<PoolView, 'isSound' | 'placeOf'>,
+  report: Report,
+  limit: Exclude<PoolView['config']['rate_limit'], false>,
+): RateLimit | null {
   const key = compileKey(view, report, 'rate_limit', limit);
   const { rate, per: perMs } = limit;
   if (rate === undefined) {

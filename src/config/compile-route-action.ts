@@ -1,5 +1,6 @@
 /** What is done with the requests of a route: exactly one thing, and what may be done with them at all. */
 import { type FixedAnswer, type RouteAccess } from '../snapshot/route-answer.ts';
+import { partsOf } from './compile-split.ts';
 import { bytesOf, type ErrorPageReader } from './error-pages.ts';
 import { formatPath } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
@@ -11,7 +12,7 @@ import type { RouteActionSettings, RouteSettings } from './settings.ts';
 type WrittenRoute = Config['routes'][number];
 
 /** Each says what is done with a request; a route has one of them. */
-const ACTIONS = ['pool', 'respond'] as const;
+const ACTIONS = ['pool', 'split', 'respond'] as const;
 
 export function compileRouteAction(
   route: WrittenRoute,
@@ -50,8 +51,9 @@ export function compileRouteAction(
 }
 
 /** Of several the first: then it is an error anyway. */
-function actionOf({ pool, respond }: WrittenRoute): RouteActionSettings {
+function actionOf({ pool, split, respond }: WrittenRoute): RouteActionSettings {
   if (pool !== undefined) return { kind: 'pool', pool };
+  if (split !== undefined) return { kind: 'split', parts: partsOf(split) };
   return respond === undefined ? { kind: 'none' } : { kind: 'answer', answer: answerOf(respond) };
 }
 

@@ -3,16 +3,25 @@ import { MATCHES_ALL, readsPath } from '../snapshot/route.ts';
 import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
 import { compileRewriting } from './compile-rewriting.ts';
 import { compileRouteAction } from './compile-route-action.ts';
+import { compileRoutePolicies } from './compile-route-policies.ts';
+import { checkSplit } from './compile-split.ts';
 import { hasRoute } from './effective-route.ts';
-import { poolsOf } from './effective-route-action.ts';
+import { poolsBehind, poolsOf } from './effective-route-action.ts';
 import type { ErrorPageReader } from './error-pages.ts';
 import { notesOnIdleKeys } from './keys-of-default.ts';
 import { formatPath } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
 import { didYouMean } from './nearest.ts';
 import { pathOf } from './path-text.ts';
+import type { Report } from './policy-report.ts';
 import { formatPlace, type Problem } from './problem.ts';
-import { DEFAULT_POOL, type PoolSettings, type RouteSettings, type Settings } from './settings.ts';
+import {
+  DEFAULT_POOL,
+  type PoolSettings,
+  type RouteActionSettings,
+  type RouteSettings,
+  type Settings,
+} from './settings.ts';
 
 /** The one that needs not be written. */
 const ROUTE_OF_DEFAULT: RouteSettings = {
@@ -23,6 +32,8 @@ const ROUTE_OF_DEFAULT: RouteSettings = {
   access: null,
   errorPages: [],
   rewriting: null,
+  policies: null,
+  mirror: null,
 };
 
 export function compileRoutes(
@@ -33,11 +44,12 @@ export function compileRoutes(
   pages: ErrorPageReader,
 ): Pick<Settings, 'routes' | 'routedPools'> {
   const { config, isSound, isGiven } = merged;
+  const known = new Map(pools.map((one) => [one.name, one]));
   const routes = config.routes.map((route, index): RouteSettings => {
     const { host: hosts = [], path, method: methods = [], headers, query } = route;
     const match = { hosts, path, methods, headers, query };
     const done = compileRouteAction(route, index, merged, pages, problems);
-    const goesOn = poolsOf(done.action).length > 0;
+    const goesOn = poolsBehind(done.action).length > 0;
     const rewriting = compileRewriting(route, goesOn, (keys, { message, hint }) => {
       const at = ['routes', index, ...keys];
       problems.push({
@@ -47,7 +59,13 @@ export function compileRoutes(
         ...(hint !== undefined && { hint }),
       });
     });
-    return { name: `routes.${index}`, match, ...done, rewriting };
+    const { action } = done;
+    const report = reportOn(merged, index, problems, notes);
+    if (action.kind === 'split') checkSplit(action.parts, route.split ?? [], known, report);
+    const reached = poolsBehind(action).flatMap((name) => known.get(name) ?? []);
+    const policies = compileRoutePolicies(merged, route, index, reached, report);
+    const mirror = mirrorOf(route, action, report);
+    return { name: `routes.${index}`, match, ...done, rewriting, policies, mirror };
   });
   if (routes.length === 0 || isGiven(['backends']) || isGiven(['pools', DEFAULT_POOL])) {
     routes.push(ROUTE_OF_DEFAULT);
@@ -71,13 +89,46 @@ export function compileRoutes(
   return { routes, routedPools: poolsOfLiving(routes, dead) };
 }
 
+function mirrorOf(
+  { mirror }: MergedConfig['config']['routes'][number],
+  action: RouteActionSettings,
+  report: Report,
+): RouteSettings['mirror'] {
+  if (mirror === undefined) return null;
+  const behind = poolsBehind(action);
+  if (behind.length === 0)
+    report.problem(['mirror'], 'needs a pool or split: nothing else is mirrored');
+  if (behind.includes(mirror.pool)) {
+    report.problem(['mirror', 'pool'], `${mirror.pool} gets the requests themselves`);
+  }
+  return mirror;
+}
+
+/** What is said of one route: paths are those below it. */
+function reportOn(
+  { placeOf }: MergedConfig,
+  index: number,
+  problems: Problem[],
+  notes: string[],
+): Report {
+  return {
+    problem: (path, message, at = path) =>
+      problems.push({
+        ...placeOf(['routes', index, ...at], at === path ? 'value' : 'key'),
+        path: ['routes', index, ...path].join('.'),
+        message,
+      }),
+    note: (text) => notes.push(`routes.${index}: ${text}`),
+  };
+}
+
 function poolsOfLiving(
   routes: readonly RouteSettings[],
   dead: readonly DeadRoute[],
 ): readonly string[] {
   const deadOnes = new Set(dead.map(({ route }) => route));
   const living = routes.filter((_, index) => !deadOnes.has(index));
-  return [...new Set(living.flatMap(({ action }) => poolsOf(action)))];
+  return [...new Set(living.flatMap(poolsOf))];
 }
 
 /** More of them nobody reads. */
@@ -147,12 +198,17 @@ function unknownPools(
   pools: readonly PoolSettings[],
 ): Problem[] {
   const known = new Set(pools.map(({ name }) => name));
-  return config.routes.flatMap(({ pool }, index) => {
+  const named = config.routes.flatMap(({ pool, split = [], mirror }, index) => [
+    { at: ['routes', index, 'pool'], pool },
+    { at: ['routes', index, 'mirror', 'pool'], pool: mirror?.pool },
+    ...split.map((part, at) => ({ at: ['routes', index, 'split', at, 'pool'], pool: part.pool })),
+  ]);
+  return named.flatMap(({ at, pool }) => {
     // Of one that could not be read it was told already.
     if (pool === undefined || known.has(pool) || !isSoundAt(['pools', pool])) return [];
     return {
-      ...placeOf(['routes', index, 'pool']),
-      path: `routes.${index}.pool`,
+      ...placeOf(at),
+      path: at.join('.'),
       message: `there is no pool ${JSON.stringify(pool)}`,
       ...didYouMean(pool, known),
     };
@@ -188,7 +244,7 @@ function notesOnUse(
   pools: readonly PoolSettings[],
   routes: readonly RouteSettings[],
 ): string[] {
-  const used = new Set(routes.flatMap(({ action }) => poolsOf(action)));
+  const used = new Set(routes.flatMap(poolsOf));
   const hasAny = pools.some(({ backends }) => backends.length > 0);
   const unused = pools.filter(({ name }) => name !== DEFAULT_POOL && !used.has(name));
   const empty = pools.flatMap(({ name, backends }) => {

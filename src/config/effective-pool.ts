@@ -1,6 +1,7 @@
 /** A pool, in the words of a config file: those of the short form, or those below `pools`. */
 import { isDeepStrictEqual } from 'node:util';
-import type { RequestKey, SessionCookie, Sticky } from '../snapshot/snapshot.ts';
+import type { RateLimit, RequestKey, Retries } from '../snapshot/policies.ts';
+import type { SessionCookie, Sticky } from '../snapshot/snapshot.ts';
 import { formatStatuses } from './compile-health-check.ts';
 import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
@@ -119,16 +120,7 @@ export function policiesOf(pool: PoolSettings): Readonly<Record<string, unknown>
       ...(sticky.secret === undefined ? {} : { secret: HIDDEN_SECRET }),
       ...cookieOf(sticky.cookie),
     },
-    retries: !isDeepStrictEqual(retries, RETRIES_OFF) && {
-      attempts: retries.attempts,
-      per_try_timeout: durationOrFalse(retries.perTryTimeoutMs),
-      on_status: retries.onStatus,
-      budget_percent: retries.budgetPercent,
-      replay_buffer: formatSize(retries.replayBufferBytes),
-      backoff: durationOrFalse(retries.backoffMs),
-      hedge_after: durationOrFalse(retries.hedgeAfterMs),
-      non_idempotent: retries.nonIdempotent,
-    },
+    retries: retriesOf(retries),
     outlier_detection: outlier !== null && {
       enabled: true,
       consecutive_failures: outlier.consecutiveFailures,
@@ -149,15 +141,49 @@ export function policiesOf(pool: PoolSettings): Readonly<Record<string, unknown>
       open: formatDuration(breaker.openMs),
       half_open_requests: breaker.halfOpenRequests,
     },
-    rate_limit: rateLimit !== null && {
-      rate: rateLimit.rate,
-      per: formatDuration(rateLimit.perMs),
-      burst: rateLimit.burst,
-      ...keyOf(rateLimit.key),
-    },
+    rate_limit: rateLimitOf(rateLimit),
     slow_start: durationOrFalse(pool.slowStartMs),
     panic_threshold_percent: pool.panicThresholdPercent,
   };
+}
+
+/** Also of a route, which has some of them only. */
+export function retriesOf(retries: Partial<Retries>) {
+  if (isDeepStrictEqual(retries, RETRIES_OFF)) return false;
+  const { replayBufferBytes: replayBytes } = retries;
+  return given({
+    attempts: retries.attempts,
+    per_try_timeout: durationOf(retries.perTryTimeoutMs),
+    on_status: retries.onStatus,
+    budget_percent: retries.budgetPercent,
+    replay_buffer: replayBytes === undefined ? undefined : formatSize(replayBytes),
+    backoff: durationOf(retries.backoffMs),
+    hedge_after: durationOf(retries.hedgeAfterMs),
+    non_idempotent: retries.nonIdempotent,
+  });
+}
+
+export function rateLimitOf(limit: RateLimit | null) {
+  return (
+    limit !== null && {
+      rate: limit.rate,
+      per: formatDuration(limit.perMs),
+      burst: limit.burst,
+      ...keyOf(limit.key),
+    }
+  );
+}
+
+/** Without what is undefined. */
+export function given(
+  values: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+/** 0 is none, and undefined is not given. */
+export function durationOf(ms: number | undefined): string | false | undefined {
+  return ms === undefined ? undefined : durationOrFalse(ms);
 }
 
 function keyOf({ by, name }: RequestKey) {

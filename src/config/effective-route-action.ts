@@ -5,8 +5,14 @@ import type { ErrorPageSettings, RouteActionSettings, RouteSettings } from './se
 
 type Written = Readonly<Record<string, unknown>>;
 
-/** The names of the pools that a request may get to, if only after the maintenance. */
-export function poolsOf(action: RouteActionSettings): readonly string[] {
+/** The names of the pools that a request may get to, if only after the maintenance, or a copy of it. */
+export function poolsOf({ action, mirror }: RouteSettings): readonly string[] {
+  return mirror === null ? poolsBehind(action) : [...poolsBehind(action), mirror.pool];
+}
+
+/** Those that may answer it. */
+export function poolsBehind(action: RouteActionSettings): readonly string[] {
+  if (action.kind === 'split') return action.parts.map(({ pool }) => pool);
   return action.kind === 'pool' ? [action.pool] : [];
 }
 
@@ -25,6 +31,14 @@ function actionOf(action: RouteActionSettings): Written {
   switch (action.kind) {
     case 'pool':
       return { pool: action.pool };
+    case 'split':
+      return {
+        split: action.parts.map(({ pool, weight, name }) => ({
+          pool,
+          weight,
+          ...(name === pool ? {} : { name }),
+        })),
+      };
     case 'answer': {
       const { status, headers, body } = action.answer;
       return { respond: { status, body: textOf(body), headers: headersOf(headers) } };

@@ -2,6 +2,7 @@
 import { type FieldMatch, looksAtPath, type TextMatch } from '../snapshot/route.ts';
 import { rewritingOf } from './effective-rewriting.ts';
 import { poolsOf, routeActionOf } from './effective-route-action.ts';
+import { routePoliciesOf } from './effective-route-policies.ts';
 import { pathOf } from './path-text.ts';
 import { DEFAULT_POOL, type RouteSettings, type Settings } from './settings.ts';
 
@@ -12,7 +13,7 @@ export function isLeftOut({ name }: RouteSettings): boolean {
 
 /** Also one that can never match. */
 export function hasRoute({ routes }: Pick<Settings, 'routes'>, pool: string): boolean {
-  return routes.some(({ action }) => poolsOf(action).includes(pool));
+  return routes.some((route) => poolsOf(route).includes(pool));
 }
 
 export function routeOf(route: RouteSettings): Readonly<Record<string, unknown>> {
@@ -25,6 +26,8 @@ export function routeOf(route: RouteSettings): Readonly<Record<string, unknown>>
     ...(headers.length === 0 ? {} : { headers: fieldsOf(headers) }),
     ...(query.length === 0 ? {} : { query: fieldsOf(query) }),
     ...routeActionOf(route),
+    ...(route.mirror === null ? {} : { mirror: route.mirror }),
+    ...(route.policies === null ? {} : routePoliciesOf(route.policies)),
     ...rewritingOf(route.rewriting),
   };
 }

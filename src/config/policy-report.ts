@@ -24,6 +24,6 @@ export function reportOn(view: PoolView, problems: Problem[], notes: string[]): 
 }
 
 /** ` (c.yaml:3)` */
-export function whereIs({ placeOf }: PoolView, path: Path): string {
+export function whereIs({ placeOf }: Pick<PoolView, 'placeOf'>, path: Path): string {
   return ` (${formatPlace(placeOf(path))})`;
 }

@@ -108,7 +108,7 @@ const onStatus = z
     }
   });
 
-const retries = z.strictObject(
+export const retries = z.strictObject(
   {
     attempts: wholeNumber(1, 10)
       .describe('Tries of one request, the first included; 1: no retries.')
@@ -225,7 +225,7 @@ const queue = z.strictObject(
   { error: 'must be a mapping' },
 );
 
-const rateLimit = z.strictObject(
+export const rateLimit = z.strictObject(
   {
     rate: requests().describe('Requests of one client in every `per`, evenly spread.').optional(),
     per: duration().describe('What `rate` is counted over.').prefault('1s'),

@@ -10,6 +10,8 @@ import {
   durationOrNone,
   hostHeader,
   oneOf,
+  orNone,
+  size,
   trueOrFalse,
   wholeNumber,
 } from './schema-types.ts';
@@ -78,6 +80,14 @@ export const poolTimeouts = {
     .describe('A whole exchange, retries and waiting included. 0 or false: no limit.')
     .prefault(false),
 };
+
+/** Of one request, whatever pool it is for. */
+export function bodyLimit() {
+  return orNone(
+    size(0, Number.MAX_SAFE_INTEGER),
+    'must be a size, such as 1MiB, or 0 for no limit',
+  );
+}
 
 /** The same at the top level, for the pool `default`, and inside of `pools`. */
 export const poolKeys = {

@@ -7,6 +7,8 @@ import { FIELD_NAME, FIELD_TEXT, FORWARDED_TWIN, ONE_HOP } from './field-names.t
 import { isHostName, parseRouteHost } from './network-address.ts';
 import { rewritingKeys } from './rewriting-schema.ts';
 import { accessKeys, answerKeys, pageKeys } from './route-answer-schema.ts';
+import { routePolicies } from './route-policy-schema.ts';
+import { routeTargets } from './route-target-schema.ts';
 import { fail } from './schema-types.ts';
 
 function host() {
@@ -177,6 +179,8 @@ export const route = z.strictObject(
       .string({ error: 'must be the name of a pool' })
       .describe('The pool that its requests go to.')
       .optional(),
+    ...routeTargets,
+    ...routePolicies,
     ...answerKeys,
     ...rewritingKeys,
     ...accessKeys,

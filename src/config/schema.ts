@@ -8,7 +8,7 @@ import { errorPages } from './error-page-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
 import { listener } from './listener-schema.ts';
 import { policies } from './policy-schema.ts';
-import { poolKeys, pools, poolTimeouts } from './pool-schema.ts';
+import { bodyLimit, poolKeys, pools, poolTimeouts } from './pool-schema.ts';
 import { route } from './route-schema.ts';
 import {
   addressBlock,
@@ -64,10 +64,7 @@ const limits = z.strictObject(
     fields: wholeNumber(1, 10_000)
       .describe('Header fields of one head, and fields of one trailer section.')
       .default(100),
-    body: orNone(
-      size(0, Number.MAX_SAFE_INTEGER),
-      'must be a size, such as 1MiB, or 0 for no limit',
-    )
+    body: bodyLimit()
       .describe('Bytes of a request body; a larger one is answered 413. 0 or false: no limit.')
       .prefault(0),
     client_connections: orNone(

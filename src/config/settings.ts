@@ -3,6 +3,13 @@
  * filled in, durations in milliseconds, sizes in bytes, files read. The control plane runs on this and never sees
  * the text that it came from.
  */
+import type {
+  PoolTimeouts,
+  RateLimit,
+  RequestKey,
+  Retries,
+  RoutePolicies,
+} from '../snapshot/policies.ts';
 import type { Rewriting } from '../snapshot/rewriting.ts';
 import type { RouteMatch } from '../snapshot/route.ts';
 import type { ErrorPage, FixedAnswer, RouteAccess } from '../snapshot/route-answer.ts';
@@ -14,11 +21,7 @@ import type {
   Limits,
   ListenerAddress,
   PathRules,
-  PoolTimeouts,
   Queue,
-  RateLimit,
-  RequestKey,
-  Retries,
   Sticky,
   StrategyName,
   TlsMaterial,
@@ -156,6 +159,14 @@ export interface PoolSettings {
 /** What is done with the requests of a route: as in the snapshot, but pools go by their names, and they exist. */
 export type RouteActionSettings =
   | { readonly kind: 'pool'; readonly pool: string }
+  | {
+      readonly kind: 'split';
+      readonly parts: readonly {
+        readonly pool: string;
+        readonly weight: number;
+        readonly name: string;
+      }[];
+    }
   | { readonly kind: 'answer'; readonly answer: FixedAnswer }
   /** Nothing: there is only its maintenance. */
   | { readonly kind: 'none' };
@@ -182,6 +193,10 @@ export interface RouteSettings {
   readonly maintenance: { readonly retryAfterSeconds: number } | null;
   readonly access: RouteAccess | null;
   readonly errorPages: readonly ErrorPageSettings[];
+  /** Those of its own; null: as its pool has them. */
+  readonly policies: RoutePolicies | null;
+  /** So many of its requests in percent go to this pool, too. */
+  readonly mirror: { readonly pool: string; readonly percent: number } | null;
 }
 
 /** One address that clients connect to. */

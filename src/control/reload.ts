@@ -98,7 +98,7 @@ function listsOf(pool: string): string[] {
 
 /** Those that requests get to. */
 function reachedPools({ pools, routes }: Settings): PoolSettings[] {
-  const reached = new Set(routes.flatMap(({ action }) => poolsOf(action)));
+  const reached = new Set(routes.flatMap(poolsOf));
   return pools.filter(({ name }) => reached.has(name));
 }
 

@@ -14,6 +14,11 @@ export function routeSnapshots(
     name: route.name,
     match: route.match,
     rewriting: route.rewriting,
+    policies: route.policies,
+    mirror: route.mirror && {
+      poolId: poolIds.get(route.mirror.pool) as number,
+      percent: route.mirror.percent,
+    },
     action: actionOf(route, poolIds),
     access: route.access,
     errorPages: route.errorPages.length === 0 ? null : errorPagesOf(route.errorPages, pages),
@@ -28,6 +33,14 @@ function actionOf(
   switch (action.kind) {
     case 'pool':
       return { kind: 'pool', poolId: poolIds.get(action.pool) as number };
+    case 'split': {
+      const parts = action.parts.map(({ pool, weight, name }) => ({
+        poolId: poolIds.get(pool) as number,
+        weight,
+        name,
+      }));
+      return { kind: 'split', parts };
+    }
     case 'answer':
       return action;
     case 'none':

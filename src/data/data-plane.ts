@@ -15,6 +15,7 @@ import { Pool } from './pool/pool.ts';
 import { setEligible } from './pool/pool-view.ts';
 import { createView, type View, type ViewParts } from './pool/view.ts';
 import { DataContext } from './relay/context.ts';
+import { ShadowExchange } from './relay/shadow.ts';
 
 export interface DataPlane {
   /** Takes a message of the control plane. Throws on a kind that it does not know. */
@@ -66,6 +67,8 @@ class Plane implements DataPlane, Relief {
     this.#listeners = new Listeners(context, init.reusePort, init.ticketKeys);
     this.#swap(init.snapshot, null);
     context.descriptors.relief = this;
+    context.mirrors.createShadow = (request, onOver) =>
+      new ShadowExchange(context, request, onOver);
     context.io.lookups.listener = new NameWatch(context);
     context.deadlines.start((nowMs) => this.#tick(nowMs));
     // It may hang before its first tick.
@@ -203,6 +206,7 @@ class Plane implements DataPlane, Relief {
     this.#context.deadlines.stop();
     this.#loopDelay.stop();
     this.#listeners.destroy();
+    this.#context.mirrors.stop();
     for (const backend of this.#context.view.backends.values()) backend.closeIdle();
     this.#context.accessLog.flush();
   }
@@ -216,11 +220,12 @@ class Plane implements DataPlane, Relief {
 
   /** @param nowMs what is due by then is late: see deadlines.ts */
   #tick(nowMs: number): void {
-    const { barrier, descriptors, io, tunnels, accessLog, view } = this.#context;
+    const { barrier, descriptors, io, tunnels, mirrors, accessLog, view } = this.#context;
     this.#showLife();
     this.#listeners.tick(nowMs);
     barrier.run('the tick of descriptors', () => descriptors.tick(nowMs));
     barrier.run('the tick of tunnels', () => tunnels.tick(nowMs));
+    barrier.run('the tick of mirrored requests', () => mirrors.tick(nowMs));
     // A backend closes idle connections by its own clock, which has not stood still with ours.
     const realMs = performance.now();
     for (const pool of view.pools.values()) {

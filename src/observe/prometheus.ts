@@ -180,6 +180,21 @@ function writePools(page: Page, pools: readonly PoolMetrics[]): void {
     'Clients whose rate limit was forgotten before its time, for want of room.',
     ({ totals }) => totals.ratesEvicted,
   );
+  ofPool(
+    'fairlead_mirrored_requests_total',
+    'counter',
+    'Copies of requests of other pools that were sent here.',
+    ({ totals }) => totals.mirrored,
+  );
+  page.family(
+    'fairlead_mirrors_skipped_total',
+    'counter',
+    'Requests that were not mirrored here: their body was longer than the replay buffer, or too many copies were under way.',
+  );
+  for (const { name, totals } of pools) {
+    page.sample({ pool: name, reason: 'body' }, totals.unmirroredBody);
+    page.sample({ pool: name, reason: 'busy' }, totals.unmirroredBusy);
+  }
 }
 
 function writeClients(page: Page, { process, control }: Metrics): void {

@@ -27,7 +27,10 @@ const T_HEDGES = 2;
 const T_RETRIES_REFUSED = 3;
 const T_SESSIONS_EVICTED = 4;
 const T_RATES_EVICTED = 5;
-const T_STATUS = 6;
+const T_MIRRORED = 6;
+const T_UNMIRRORED_BODY = 7;
+const T_UNMIRRORED_BUSY = 8;
+const T_STATUS = 9;
 const T_COUNT = T_STATUS + STATUS_CELLS;
 
 export function createPoolCounters(threadCount: number): SharedArrayBuffer {
@@ -137,6 +140,16 @@ export class PoolCounters {
     (this.#totals[T_RATES_EVICTED] as number)++;
   }
 
+  /** The copy of a request of another pool has come. */
+  mirrored(): void {
+    (this.#totals[T_MIRRORED] as number)++;
+  }
+
+  /** One has not: its body was too long, or too many were under way. */
+  mirrorSkipped(reason: 'body' | 'busy'): void {
+    (this.#totals[reason === 'body' ? T_UNMIRRORED_BODY : T_UNMIRRORED_BUSY] as number)++;
+  }
+
   /** An exchange ended without a backend. */
   answeredAlone(status: number): void {
     countStatus(this.#totals, T_STATUS, status);
@@ -153,6 +166,10 @@ export interface PoolTotals {
   readonly retriesRefused: number;
   readonly sessionsEvicted: number;
   readonly ratesEvicted: number;
+  /** Requests mirrored to it, and those that were not, because of their bodies, and because there were too many. */
+  readonly mirrored: number;
+  readonly unmirroredBody: number;
+  readonly unmirroredBusy: number;
   /** Exchanges that no backend took part in, by status. */
   readonly statuses: ReadonlyMap<number, number>;
 }
@@ -173,6 +190,9 @@ export function readPoolCounters(buffer: SharedArrayBuffer, threadCount: number)
     retriesRefused: sums[T_RETRIES_REFUSED] as number,
     sessionsEvicted: sums[T_SESSIONS_EVICTED] as number,
     ratesEvicted: sums[T_RATES_EVICTED] as number,
+    mirrored: sums[T_MIRRORED] as number,
+    unmirroredBody: sums[T_UNMIRRORED_BODY] as number,
+    unmirroredBusy: sums[T_UNMIRRORED_BUSY] as number,
     statuses,
   };
 }

@@ -13,6 +13,7 @@
  * wider wildcards and of any host. route-order.ts compares by these rules, data/route/ finds by them.
  */
 
+import type { RoutePolicies } from './policies.ts';
 import { type Rewriting, rewritesByPath } from './rewriting.ts';
 import type { ErrorPages, FixedAnswer, RouteAccess } from './route-answer.ts';
 
@@ -71,10 +72,18 @@ export interface RouteMatch {
 export type RouteAction =
   /** They go to this pool, which is in the same snapshot. */
   | { readonly kind: 'pool'; readonly poolId: number }
+  /** They go to one of these. Not all weights are 0, and no two names are the same. */
+  | { readonly kind: 'split'; readonly parts: readonly RoutePart[] }
   /** They get this. */
   | { readonly kind: 'answer'; readonly answer: FixedAnswer }
   /** They get an error, 503. */
   | { readonly kind: 'maintenance'; readonly retryAfterSeconds: number };
+
+export interface RoutePart {
+  readonly poolId: number;
+  readonly weight: number;
+  readonly name: string;
+}
 
 /** A route, and what is done with its requests. */
 export interface RouteSnapshot {
@@ -88,6 +97,10 @@ export interface RouteSnapshot {
   readonly access: RouteAccess | null;
   /** Null: those of the snapshot. */
   readonly errorPages: ErrorPages | null;
+  /** Those of its own; null: as its pool has them. */
+  readonly policies: RoutePolicies | null;
+  /** So many of its requests in percent go to this pool, too; null: to none. */
+  readonly mirror: { readonly poolId: number; readonly percent: number } | null;
 }
 
 /** Every request is. */

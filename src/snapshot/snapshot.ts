@@ -6,6 +6,7 @@
  * needs checking again. Durations are milliseconds and sizes are bytes, as the names say.
  */
 
+import type { PoolTimeouts, RateLimit, RequestKey, Retries } from './policies.ts';
 import type { RouteSnapshot } from './route.ts';
 import type { ErrorPages } from './route-answer.ts';
 
@@ -59,13 +60,6 @@ export interface Eligibility {
   readonly hint: string;
 }
 
-/** The part of a request that a policy goes by. A request that lacks it is taken by its client's address. */
-export interface RequestKey {
-  readonly by: 'ip' | 'header' | 'cookie' | 'query' | 'path';
-  /** Of the header field (lower case), the cookie or the query parameter; empty for `ip` and `path`. */
-  readonly name: string;
-}
-
 /** The attributes of the cookie that carries a session (RFC 6265 §4.1.2). */
 export interface SessionCookie {
   readonly sameSite: 'lax' | 'strict' | 'none';
@@ -86,37 +80,10 @@ export interface Sticky {
   readonly learns: 'cookie' | 'socket.io' | null;
 }
 
-export interface Retries {
-  /** Attempts of one exchange, the first included; 1: no retries. */
-  readonly attempts: number;
-  /** Time to the response head of one attempt; 0: only `timeouts.responseMs` counts. */
-  readonly perTryTimeoutMs: number;
-  /** Answers with these statuses are tried again, where the method allows it. */
-  readonly onStatus: readonly number[];
-  /** Retries as a percentage of the requests, beside a small reserve. */
-  readonly budgetPercent: number;
-  /** The most that is kept of a request's body for another attempt. */
-  readonly replayBufferBytes: number;
-  /** The pause before the second retry is at most this, twice as long before each further one. */
-  readonly backoffMs: number;
-  /** A second attempt starts beside the first when no response head came for so long; 0: never. */
-  readonly hedgeAfterMs: number;
-  /** Methods that are not idempotent are tried again after they were sent, too. */
-  readonly nonIdempotent: boolean;
-}
-
 export interface Queue {
   /** Requests that wait for a backend with room, all threads together; 0: none waits. */
   readonly size: number;
   readonly timeoutMs: number;
-}
-
-export interface RateLimit {
-  readonly key: RequestKey;
-  /** `rate` requests per `perMs`, evenly spread, and `burst` at once. */
-  readonly rate: number;
-  readonly perMs: number;
-  readonly burst: number;
 }
 
 /** What counts as a fault of a backend, beside connections that fail and answers that never come. */
@@ -137,24 +104,6 @@ export interface ClientTimeouts {
   readonly idleMs: number;
   /** An idle client connection between two requests. */
   readonly keepAliveMs: number;
-}
-
-/** Of the exchanges of a pool. */
-export interface PoolTimeouts {
-  /** TCP connect and TLS handshake with a backend. */
-  readonly connectMs: number;
-  /** From the end of sending the request to the backend's response head. */
-  readonly responseMs: number;
-  /** Silence in the middle of a body, in either direction. */
-  readonly idleMs: number;
-  /** An idle pooled connection to a backend. */
-  readonly backendKeepAliveMs: number;
-  /** A pooled connection to a backend, since it was opened; 0 means no limit. */
-  readonly backendMaxAgeMs: number;
-  /** Silence on an upgraded connection (WebSocket). */
-  readonly tunnelMs: number;
-  /** A whole exchange, retries and waiting included; 0 means no limit. */
-  readonly totalMs: number;
 }
 
 export interface Limits {

@@ -76,7 +76,10 @@ test.each([
   'pools: { Web: {} }',
   'pools: { web: { retires: false } }',
   'pools: { web: { timeouts: { head: 1s } } }',
-  'routes: [{ path: /a }]',
+  'routes: [{ pool: a, split: [] }]',
+  'routes: [{ pool: a, split: [{ weight: 1 }] }]',
+  'routes: [{ pool: a, mirror: { percent: 5 } }]',
+  'routes: [{ pool: a, timeouts: { head: 1s } }]',
   'routes: [{ pool: a, redirect: /b }]',
   'routes: [{ pool: a, headers: { x-a: 1 } }]',
 ])('refuses %s', (text) => {

@@ -57,7 +57,7 @@ test('maintenance stands beside what a route does otherwise, or alone', () => {
 test.each([
   [
     '{ path: /a, maintenance: false }',
-    '3:5: routes.0: leads nowhere: it needs pool, respond or maintenance: true',
+    '3:5: routes.0: leads nowhere: it needs pool, split, respond or maintenance: true',
   ],
   [
     '{ path: /a, pool: web, respond: {} }',

@@ -134,6 +134,8 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
         maintenance: null,
         access: null,
         errorPages: [],
+        policies: null,
+        mirror: null,
       },
     ],
     routedPools: [DEFAULT_POOL],

@@ -36,7 +36,7 @@ async function runningWithTraffic(): Promise<Fairlead> {
       max_requests: 1,
       queue: {},
       pools: { other: { backends: [other.url] } },
-      routes: [{ path: '/other', pool: 'other' }],
+      routes: [{ path: '/other', split: [{ pool: 'other' }] }],
     },
   });
   expect((await fetch(`${fairlead.url}/other`)).status).toBe(200);

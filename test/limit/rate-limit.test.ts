@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RateLimiter, rateLimitFields } from '../../src/data/limit/rate-limit.ts';
 import { createClientTable } from '../../src/snapshot/client-table.ts';
+import type { RateLimit } from '../../src/snapshot/policies.ts';
 import { processClockOffsetMs } from '../../src/snapshot/process-clock.ts';
-import type { RateLimit } from '../../src/snapshot/snapshot.ts';
 import { hammer } from './threads.ts';
 
 const BY_ADDRESS = { by: 'ip', name: '' } as const;
@@ -17,7 +17,7 @@ function memoryOf(buckets = 16, epochMs = 0): SharedArrayBuffer {
 }
 
 function limiterOf(limit: RateLimit, memory: SharedArrayBuffer, onEvicted = () => {}): RateLimiter {
-  return new RateLimiter(limit, 0, memory, onEvicted);
+  return new RateLimiter(limit, '0', memory, onEvicted);
 }
 
 /** How many of `count` requests at once conform. */

@@ -22,6 +22,7 @@ function entry(path: string): AccessLogEntry {
     connectMs: -1,
     firstByteMs: 1,
     route: null,
+    split: null,
     pool: 'default',
     backendUrl: null,
     attempts: [],

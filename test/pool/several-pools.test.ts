@@ -74,7 +74,7 @@ function bind({ view }: Pool, id: number): void {
 /** How many requests of a client conform at once. */
 function allowed({ view }: Pool): number {
   let count = 0;
-  while (count < 10 && view.rateLimiter?.take('client', 1000) === 0) count++;
+  while (count < 10 && view.policies.rateLimiter?.take('client', 1000) === 0) count++;
   return count;
 }
 

@@ -1,6 +1,7 @@
 /** What an attempt says to the strategy: that it began, and once that it is over, whatever became of it. */
 import { expect, test } from 'vitest';
 import type { Backend } from '../../src/data/backend/backend.ts';
+import type { Policies } from '../../src/data/pool/policies.ts';
 import type { PoolView } from '../../src/data/pool/pool-view.ts';
 import { Attempt, type AttemptOwner } from '../../src/data/relay/attempt.ts';
 import type { DataContext } from '../../src/data/relay/context.ts';
@@ -25,7 +26,7 @@ function judged() {
 test('an attempt that an exception has ended is waited for no more', () => {
   const { view, backend, said } = judged();
   const owner = { context: { deadlines: { at: () => 0 } } } as unknown as AttemptOwner;
-  const attempt = new Attempt(owner, view, backend, 0);
+  const attempt = new Attempt(owner, view, backend, {} as Policies, 0);
   attempt.giveUp();
   expect(attempt.begin(false)).toBeNull();
   attempt.giveUp();

@@ -11,7 +11,7 @@ import {
   type RetryFacts,
 } from '../../src/data/relay/retry-decision.ts';
 import { ERROR_CODES, ERRORS, type ErrorCode } from '../../src/errors.ts';
-import type { Retries } from '../../src/snapshot/snapshot.ts';
+import type { Retries } from '../../src/snapshot/policies.ts';
 
 const RETRIES: Retries = {
   attempts: 3,

@@ -5,7 +5,8 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { BackendCounters } from '../../snapshot/counters.ts';
-import type { BackendSnapshot, PoolTimeouts } from '../../snapshot/snapshot.ts';
+import type { PoolTimeouts } from '../../snapshot/policies.ts';
+import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import { letGo, type Victim } from '../barrier.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import type { ClientTerms } from '../stream/client-terms.ts';

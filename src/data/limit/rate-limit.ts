@@ -12,7 +12,7 @@
  * no room, the client that owes least is forgotten first, and may send a burst too early.
  */
 import { ClientTable, NO_ENTRY } from '../../snapshot/client-table.ts';
-import type { RateLimit } from '../../snapshot/snapshot.ts';
+import type { RateLimit } from '../../snapshot/policies.ts';
 import { hashText } from '../balance/hash.ts';
 
 // The theoretical arrival time, since the table's epoch.
@@ -31,7 +31,7 @@ const MOST_BURST_NS = 6 * 365 * 86_400 * SECOND_NS;
 export class RateLimiter {
   readonly limit: RateLimit;
   readonly #table: ClientTable;
-  /** Of the hashes of keys. What was kept under another limit, or for another pool, says nothing about this one, and is not found. */
+  /** Of the hashes of keys. What was kept under another limit, or for somebody else, says nothing about this one, and is not found. */
   readonly #seedA: number;
   readonly #seedB: number;
   /**
@@ -44,14 +44,15 @@ export class RateLimiter {
   readonly #onEvicted: () => void;
 
   /**
+   * @param owner for whom it is counted: under another name, nobody has used anything.
    * @param memory of the table, which all pools share.
    * @param onEvicted a client was forgotten before its time, for want of room.
    */
-  constructor(limit: RateLimit, poolId: number, memory: SharedArrayBuffer, onEvicted: () => void) {
+  constructor(limit: RateLimit, owner: string, memory: SharedArrayBuffer, onEvicted: () => void) {
     this.limit = limit;
     this.#onEvicted = onEvicted;
     this.#table = new ClientTable(memory);
-    const text = `${poolId} ${JSON.stringify(limit)}`;
+    const text = `${owner} ${JSON.stringify(limit)}`;
     this.#seedA = hashText(text, this.#table.seedA);
     this.#seedB = hashText(text, this.#table.seedB);
     this.#intervalNs = Math.max(1, Math.round((limit.perMs * MS_NS) / limit.rate));

@@ -1,5 +1,6 @@
 /** What an exchange gets of a request whose head is complete. */
 
+import type { MirrorRule } from '../pool/mirror-rule.ts';
 import { readKeys } from '../pool/request-keys.ts';
 import { refusedBeside, type Terms, termsOfNone } from '../pool/terms.ts';
 import type { BackendPin } from '../relay/backend-pin.ts';
@@ -14,6 +15,7 @@ import type { HeadParser } from '../wire/head-parser.ts';
 import { clientOrigin } from '../wire/location.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import { forwardedClient } from './client-address.ts';
+import { copyOf } from './copied-request.ts';
 
 /** @param forwardContext made from the view in force. */
 export function incomingRequest(
@@ -26,8 +28,11 @@ export function incomingRequest(
   const { snapshot, trustedProxies, router, defaultPool } = context.view;
   let facts = asked;
   let pool = defaultPool;
+  let { policies } = pool.view;
   let route: string | null = null;
   let rewriting: RouteRewriting | null = null;
+  let part: string | null = null;
+  let mirror: MirrorRule | null = null;
   let terms: Terms | null = null;
   let dropsAuthorization = false;
   const { isTrusted, peerAddress } = forwardContext;
@@ -41,7 +46,9 @@ export function incomingRequest(
     if (typeof found === 'string') {
       terms = termsOfNone(found);
     } else {
-      ({ route, pool, rewriting } = found);
+      const { split } = found;
+      const target = split === null ? found : split.choose(parser, facts.path, clientAddress);
+      ({ route, part, pool, policies, mirror, rewriting } = target);
       if (found.terms !== null) {
         terms = found.terms.of(parser, clientAddress);
         dropsAuthorization = !found.terms.keepsAuthorization;
@@ -74,22 +81,37 @@ export function incomingRequest(
     dropsAuthorization,
     hasOtherPath: facts.path !== asked.path,
   });
-  return {
+  const request: IncomingRequest = {
     pool,
+    policies,
     route,
+    part,
     terms,
     path,
     facts,
     answerChanges,
     forwarded: changes === null ? forwarded : withFields(forwarded, changes.lines),
     clientAddress,
-    keys: view.needsKeys ? readKeys(view, parser, path, clientAddress, forwardContext) : null,
+    keys: policies.needsKeys
+      ? readKeys(view, policies, parser, path, clientAddress, forwardContext)
+      : null,
     requestId,
     protocol: facts.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
     clientOrigin: clientOrigin(parser, facts, forwardContext),
     pin,
+    mirror: null,
+    isCopy: false,
     headBytes: parser.length,
     userAgent: isCombined ? findField(parser, FIELD_USER_AGENT) : null,
     referer: isCombined ? findField(parser, FIELD_REFERER) : null,
   };
+  if (mirror?.isNext() === true) {
+    request.mirror = copyOf(context, mirror, request, forwardContext, {
+      head: parser,
+      hasOtherPath: facts.path !== asked.path,
+      dropsAuthorization,
+      addedLines: changes === null ? '' : changes.lines,
+    });
+  }
+  return request;
 }

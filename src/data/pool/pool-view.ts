@@ -18,10 +18,9 @@ import { SessionTable } from '../balance/session-table.ts';
 import { CookieSessions, type Sessions, TableSessions } from '../balance/stickiness.ts';
 import { createStrategy } from '../balance/strategies.ts';
 import type { Strategy, StrategyContext } from '../balance/strategy.ts';
-import { RateLimiter } from '../limit/rate-limit.ts';
 import { ClientTerms, DEFAULT_TERMS } from '../stream/client-terms.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
-import { needsKeys } from './request-keys.ts';
+import { type Policies, poolPolicies } from './policies.ts';
 
 export interface PoolView {
   readonly snapshot: Snapshot;
@@ -42,9 +41,8 @@ export interface PoolView {
   /** See `Eligibility.hint`. Changes with `eligible`. */
   hint: string;
   readonly sessions: Sessions<Backend> | null;
-  readonly rateLimiter: RateLimiter | null;
-  /** What the policies go by has to be read from each request. */
-  readonly needsKeys: boolean;
+  /** Of requests whose route has none of its own. */
+  readonly policies: Policies;
   /** A field line for every response while too few backends are eligible; else empty. Changes with `eligible`. */
   panicLine: string;
   /** Of the heads of requests; bodies have trailers too. */
@@ -119,13 +117,10 @@ export function createPoolView(
     draining: [],
     hint: '',
     sessions: spec.sticky === null ? null : createSessions(spec.sticky, pool, parts),
-    rateLimiter:
-      spec.rateLimit === null
-        ? null
-        : new RateLimiter(spec.rateLimit, pool.id, parts.clientTables.rates, () =>
-            counters.rateEvicted(),
-          ),
-    needsKeys: needsKeys(spec),
+    policies: poolPolicies(spec, snapshot.limits.bodyBytes, {
+      memory: parts.clientTables.rates,
+      onEvicted: () => counters.rateEvicted(),
+    }),
     panicLine: '',
     headLimits: limits.request,
   };

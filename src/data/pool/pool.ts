@@ -24,6 +24,8 @@ export class Pool {
   readonly counters: PoolCounters;
   readonly queue: RequestQueue;
   readonly retryBudget: RetryBudget;
+  /** Mirrored requests under way here: see relay/mirrors.ts. */
+  copies = 0;
   #view: PoolView | null = null;
 
   constructor({ id, counters }: PoolSnapshot, thread: PoolThread) {

@@ -1,4 +1,5 @@
 /** What the pool's policies know a request by: read from its head, while that is at hand, and only where a policy asks. */
+import type { RateLimit } from '../../snapshot/policies.ts';
 import type { PoolSnapshot, Sticky } from '../../snapshot/snapshot.ts';
 import { clientNetwork } from '../limit/client-network.ts';
 import { FIELD_FORWARDED_PROTO } from '../wire/fields.ts';
@@ -24,7 +25,10 @@ interface KeyRules {
 }
 
 /** Whether anything but the client's address is asked for, which every request has. */
-export function needsKeys({ sticky, rateLimit, strategy, hashKey }: PoolSnapshot): boolean {
+export function needsKeys(
+  { sticky, strategy, hashKey }: PoolSnapshot,
+  rateLimit: RateLimit | null,
+): boolean {
   const hashesKey = strategy === 'consistent-hash' && hashKey.by !== 'ip';
   return hashesKey || sticky !== null || rateLimit !== null;
 }
@@ -32,15 +36,16 @@ export function needsKeys({ sticky, rateLimit, strategy, hashKey }: PoolSnapshot
 /** @param path as in `RequestFacts.path`. */
 export function readKeys(
   { spec, sessions }: KeyRules,
+  { rateLimiter }: { readonly rateLimiter: { readonly limit: RateLimit } | null },
   head: Head,
   path: string,
   clientAddress: string,
   context: ForwardContext,
 ): RequestKeys {
-  const { sticky, rateLimit, strategy, hashKey } = spec;
+  const { sticky, strategy, hashKey } = spec;
   const hash = strategy === 'consistent-hash' ? requestKey(hashKey, head, path) : null;
   const session = sticky === null ? null : requestKey(sticky.key, head, path, sessions);
-  const rate = rateLimit === null ? null : requestKey(rateLimit.key, head, path);
+  const rate = rateLimiter === null ? null : requestKey(rateLimiter.limit.key, head, path);
   return {
     hash: hash ?? clientAddress,
     session: goesByAddress(sticky) ? (session ?? clientAddress) : session,

@@ -1,34 +1,13 @@
 /** Where requests go, by the routes of a snapshot. */
 import type { ErrorCode } from '../../errors.ts';
-import type { RouteSnapshot } from '../../snapshot/route.ts';
-import { matchesAll, readsPath } from '../../snapshot/route.ts';
+import { matchesAll, type RouteSnapshot, readsPath } from '../../snapshot/route.ts';
 import { BAD_HOST } from '../route/host-index.ts';
-import { RouteRewriting } from '../route/rewriting.ts';
 import { NO_ROUTE, RouteTable } from '../route/route-table.ts';
 import type { Head } from '../wire/head.ts';
 import { normalPath, type PathRules } from '../wire/path.ts';
 import type { RequestFacts } from '../wire/request.ts';
-import type { Pool } from './pool.ts';
-import { createTerms, hasTerms, type RouteTerms } from './terms.ts';
-
-/** A route, and where it leads. */
-export interface Target {
-  /** For the log: see `RouteSnapshot`. */
-  readonly route: string;
-  /** The first one where the route leads to none: that counts for the request as for one without a route. */
-  readonly pool: Pool;
-  /** What is changed on the way; null: nothing. */
-  readonly rewriting: RouteRewriting | null;
-  /** Null: all may go there. */
-  readonly terms: RouteTerms | null;
-}
-
-export interface RouterOptions {
-  /** Backends are told of a prefix that was taken off. */
-  readonly sendsXForwarded: boolean;
-  /** A backend has a path in its URL: paths are read, lest one leads out of it. */
-  readonly haveBasePaths: boolean;
-}
+import { type Target, type TargetParts, targetOf } from './target.ts';
+import { hasTerms } from './terms.ts';
 
 export class Router {
   readonly #readsPaths: boolean;
@@ -37,23 +16,11 @@ export class Router {
   readonly #targets: readonly Target[];
   readonly #pathRules: PathRules;
 
-  constructor(
-    routes: readonly RouteSnapshot[],
-    pools: readonly Pool[],
-    pathRules: PathRules,
-    { sendsXForwarded, haveBasePaths }: RouterOptions,
-  ) {
-    this.#readsPaths = haveBasePaths || routes.some(readsPath);
+  constructor(routes: readonly RouteSnapshot[], parts: TargetParts) {
+    const { pathRules } = parts;
+    this.#readsPaths = parts.haveBasePaths || routes.some(readsPath);
     this.#table = RouteTable.compile(routes);
-    this.#targets = routes.map((route, index) => ({
-      route: route.name,
-      pool: pools[index] as Pool,
-      rewriting:
-        route.rewriting === null
-          ? null
-          : new RouteRewriting(route.rewriting, pathRules, sendsXForwarded),
-      terms: createTerms(route),
-    }));
+    this.#targets = routes.map((route) => targetOf(route, parts));
     this.#pathRules = pathRules;
   }
 
@@ -79,20 +46,16 @@ export class Router {
 }
 
 /** Null where all requests go to the first pool: then none of them is looked at. */
-export function createRouter(
-  routes: readonly RouteSnapshot[],
-  pools: ReadonlyMap<number, Pool>,
-  pathRules: PathRules,
-  options: RouterOptions,
-): Router | null {
-  const [first] = pools.values() as Iterable<Pool>;
-  const targets = routes.map(({ action }) => {
-    return (action.kind === 'pool' ? pools.get(action.poolId) : first) as Pool;
-  });
+export function createRouter(routes: readonly RouteSnapshot[], parts: TargetParts): Router | null {
   const [only] = routes;
-  const isPlain =
-    only !== undefined && matchesAll(only.match) && only.rewriting === null && !hasTerms(only);
-  const isAlone = routes.length === 1 && targets[0] === first;
-  if (isAlone && isPlain && !options.haveBasePaths) return null;
-  return new Router(routes, targets, pathRules, options);
+  const [first] = parts.pools.keys();
+  const isPlain = only !== undefined && isPlainRouteTo(only, first);
+  if (routes.length === 1 && isPlain && !parts.haveBasePaths) return null;
+  return new Router(routes, parts);
+}
+
+function isPlainRouteTo(route: RouteSnapshot, poolId: number | undefined): boolean {
+  const { match, action, rewriting, policies, mirror } = route;
+  if (action.kind !== 'pool' || action.poolId !== poolId || hasTerms(route)) return false;
+  return rewriting === null && policies === null && mirror === null && matchesAll(match);
 }

@@ -73,7 +73,7 @@ export class RouteTerms {
       login: null,
       answer: action.kind === 'answer' ? readyAnswer(action.answer) : null,
       pages,
-      hasPool: action.kind === 'pool',
+      hasPool: leadsToPool(action),
     };
     const refused = { code: 'ERR_ADDRESS_REFUSED', detail: '', fields: '' } as const;
     this.#denied = { ...this.#welcome, refused };
@@ -95,7 +95,11 @@ export class RouteTerms {
 
 /** Whether a route has anything to say but where it leads. */
 export function hasTerms({ access, action, errorPages }: RouteSnapshot): boolean {
-  return action.kind !== 'pool' || errorPages !== null || asksAnything(access);
+  return !leadsToPool(action) || errorPages !== null || asksAnything(access);
+}
+
+function leadsToPool({ kind }: RouteSnapshot['action']): boolean {
+  return kind === 'pool' || kind === 'split';
 }
 
 /** Null: it has not. */

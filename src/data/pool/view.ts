@@ -44,23 +44,28 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
   const headLimits = headLimitsOf(snapshot);
   const pools = new Map<number, Pool>();
   const backends = new Map<number, Backend>();
-  const poolViews: [Pool, PoolView][] = [];
+  const poolViews = new Map<number, PoolView>();
   for (const spec of snapshot.pools) {
     const known = previous?.pools.get(spec.id);
     const pool = known ?? parts.createPool(spec);
     const view = createPoolView(snapshot, spec, pool, headLimits, known?.view ?? null, parts);
     pools.set(spec.id, pool);
-    poolViews.push([pool, view]);
+    poolViews.set(spec.id, view);
     for (const [id, backend] of view.backends) backends.set(id, backend);
   }
   const [first] = pools.values();
   if (first === undefined) throw new Error('a snapshot without a pool');
-  const router = createRouter(snapshot.routes, pools, snapshot.paths, {
+  const router = createRouter(snapshot.routes, {
+    pools,
+    views: poolViews,
+    rates: parts.clientTables.rates,
+    random: parts.strategyContext.random,
+    pathRules: snapshot.paths,
     sendsXForwarded: forwarding.sendXForwarded,
     haveBasePaths: haveBasePaths(snapshot),
   });
   // Nothing can fail from here on.
-  for (const [pool, view] of poolViews) pool.swapView(view);
+  for (const pool of pools.values()) pool.swapView(poolViews.get(pool.id) as PoolView);
   return {
     snapshot,
     pools,

@@ -40,6 +40,8 @@ export interface AccessLogEntry {
   readonly firstByteMs: number;
   /** Null where there are none, and where none was for it. */
   readonly route: string | null;
+  /** The name of its part, where its route is split; else null. */
+  readonly split: string | null;
   readonly pool: string;
   /** The URL of the backend of the last attempt. */
   readonly backendUrl: string | null;
@@ -76,6 +78,7 @@ const QUEUE = asciiBytes(',"queue_ms":');
 const CONNECT = asciiBytes(',"connect_ms":');
 const FIRST_BYTE = asciiBytes(',"first_byte_ms":');
 const ROUTE = asciiBytes(',"route":');
+const SPLIT = asciiBytes(',"split":');
 const POOL = asciiBytes(',"pool":"');
 const BACKEND = asciiBytes(',"backend":');
 const ATTEMPTS = asciiBytes(',"attempts":[');
@@ -199,6 +202,7 @@ export class AccessLog {
     this.#writeTimeOf(CONNECT, entry.connectMs);
     this.#writeTimeOf(FIRST_BYTE, entry.firstByteMs);
     this.#writeText(ROUTE, entry.route);
+    this.#writeText(SPLIT, entry.split);
     this.#writeBackend(entry);
     line.plain(entry.requestId);
     line.constant(TEXT_END);
@@ -297,6 +301,7 @@ function mostLineBytes(entry: AccessLogEntry): number {
     mostBytes(entry.host) +
     mostBytes(entry.path) +
     mostBytes(entry.route) +
+    mostBytes(entry.split) +
     mostBytes(entry.errorDetail) +
     mostBytes(entry.userAgent) +
     mostBytes(entry.referer) +

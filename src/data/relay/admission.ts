@@ -1,5 +1,4 @@
 /** Whether a request may begin at all: the checks before a backend is picked, cheapest first. */
-import type { RateLimit } from '../../snapshot/snapshot.ts';
 import type { Login } from '../limit/basic-auth.ts';
 import { clientNetwork } from '../limit/client-network.ts';
 import type { LoginWaiter } from '../limit/logins.ts';
@@ -21,18 +20,17 @@ export function refusal(
   request: IncomingRequest,
   waiter: LoginWaiter,
 ): Failure | typeof CHECKING | null {
-  const { facts, keys, pool, terms } = request;
+  const { facts, keys, policies, terms } = request;
   if (terms !== null && terms.refused !== null) return terms.refused;
-  const { snapshot, spec, rateLimiter } = pool.view;
-  const { limits } = snapshot;
-  if (limits.bodyBytes !== 0 && facts.contentLength > limits.bodyBytes) {
-    const detail = `${facts.contentLength} bytes announced, of ${limits.bodyBytes} (limits.body)`;
+  const { bodyBytes, rateLimiter } = policies;
+  if (bodyBytes !== 0 && facts.contentLength > bodyBytes) {
+    const detail = `${facts.contentLength} bytes announced, of ${bodyBytes} (limits.body)`;
     return { code: 'ERR_BODY_TOO_LARGE', detail };
   }
   if (rateLimiter !== null && keys !== null) {
     const waitMs = rateLimiter.take(keys.rate, context.processNowMs());
     if (waitMs > 0) {
-      const limit = spec.rateLimit as RateLimit;
+      const { limit } = rateLimiter;
       return {
         code: 'ERR_RATE_LIMITED',
         detail: `over ${limit.rate} requests in ${limit.perMs} ms`,

@@ -15,6 +15,7 @@ import type {
   ResponseStart,
 } from '../backend/backend-stream.ts';
 import { letGo, type Victim } from '../barrier.ts';
+import type { Policies } from '../pool/policies.ts';
 import type { PoolView } from '../pool/pool-view.ts';
 import type { AttemptRecord } from './access-log.ts';
 import type { BackendPin } from './backend-pin.ts';
@@ -61,6 +62,7 @@ const IDLE_RACE_MS = 50;
 export class Attempt implements BackendStreamUser, ConnectionHolder {
   readonly backend: Backend;
   readonly view: PoolView;
+  readonly policies: Policies;
   readonly judgement: Judgement;
   chosen: Chosen = 'strategy';
   /** Time to the open connection in ms; −1 for a pooled one. */
@@ -78,9 +80,16 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
   /** Counted at its backend as a request in flight. */
   #isCounted = false;
 
-  constructor(owner: AttemptOwner, view: PoolView, backend: Backend, startedAt: number) {
+  constructor(
+    owner: AttemptOwner,
+    view: PoolView,
+    backend: Backend,
+    policies: Policies,
+    startedAt: number,
+  ) {
     this.#owner = owner;
     this.view = view;
+    this.policies = policies;
     this.backend = backend;
     this.#startedAt = startedAt;
     this.#awakeSince = owner.context.deadlines.at(startedAt);
@@ -165,7 +174,7 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
 
   /** Since when the response head is waited for: an interim response shows a backend at work, as in nginx and HAProxy. */
   get silentSince(): number {
-    const { perTryTimeoutMs } = this.view.spec.retries;
+    const { perTryTimeoutMs } = this.policies.retries;
     // One try gets no more than its time for that.
     return perTryTimeoutMs === 0 ? Math.max(this.sentAt, this.#interimAt) : this.sentAt;
   }
@@ -295,7 +304,7 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
 
   connectedTooLate(): void {
     const { authority, socketPath, url } = this.backend.spec;
-    const detail = silentConnect(this.view.spec, socketPath === '' ? authority : url);
+    const detail = silentConnect(this.policies, socketPath === '' ? authority : url);
     this.onConnectFailed('ERR_BACKEND_CONNECT_TIMEOUT', detail);
   }
 

@@ -82,6 +82,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
 
   /** Begins the next attempt, or waits for room. */
   start(): void {
+    this.request.mirror?.letIn();
     const { queue, view } = this.request.pool;
     const isForIdle = this.tries?.isForIdle === true;
     // The keep-alive race: its room has become free just now, and was its own.
@@ -134,7 +135,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   }
 
   #situation(isReplayable: boolean, isAnyLeft: boolean): Situation {
-    const { retries } = this.view.spec;
+    const { retries } = this.request.policies;
     const { totalDeadlineMs } = this.#owner;
     return { retries, isReplayable, hasHedge: this.#hedge !== null, isAnyLeft, totalDeadlineMs };
   }
@@ -171,7 +172,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
 
   /** The request of the current attempt is on its way: a hedge may follow it. */
   sent(): void {
-    const { hedgeAfterMs } = this.view.spec.retries;
+    const { hedgeAfterMs } = this.request.policies.retries;
     if (hedgeAfterMs === 0 || this.#hedge !== null || this.records.length > 0) return;
     const { pin, facts, keys } = this.request;
     // Another backend knows nothing of a session that is tied to one, and may say so first.
@@ -190,7 +191,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
 
   /** Whether an answer with a status of `retries.on_status` is given up for another attempt: `fail` follows, then. */
   mayRefuse(status: number, isReplayable: boolean): boolean {
-    if (this.hasInterim || !this.view.spec.retries.onStatus.includes(status)) return false;
+    if (this.hasInterim || !this.request.policies.retries.onStatus.includes(status)) return false;
     const action = this.#tries.decide(
       { kind: 'failed', code: 'ERR_BACKEND_STATUS', isReused: false, hasResponse: false },
       this.#situation(isReplayable, this.#hasAnother(true)),
@@ -354,7 +355,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   onHedgeFailed(attempt: Attempt, code: ErrorCode): void {
     this.#hedge = null;
     const { hasResponse, isReused } = attempt;
-    const { retries } = this.view.spec;
+    const { retries } = this.request.policies;
     const { method } = this.request.facts;
     const isRace = isKeepAliveRace(
       { code, isReused, hasResponse },

@@ -18,6 +18,7 @@ import type { View } from '../pool/view.ts';
 import { ThreadIo } from '../stream/thread-io.ts';
 import { type HeadLimits, HeadParser } from '../wire/head-parser.ts';
 import { AccessLog } from './access-log.ts';
+import { Mirrors } from './mirrors.ts';
 import { OpenTunnels } from './open-tunnels.ts';
 
 const MAX_SPARE_PARSERS = 64;
@@ -39,6 +40,7 @@ export class DataContext {
   readonly descriptors = new Descriptors();
   readonly accessLog: AccessLog;
   readonly tunnels: OpenTunnels;
+  readonly mirrors = new Mirrors();
   readonly io: ThreadIo;
   readonly clientTables: ClientTables;
   readonly clientConnections: ClientConnections;

@@ -13,19 +13,19 @@ export function silentUntil(
   upload: Upload | null,
   nowMs: number,
 ): number {
-  const { spec } = attempt.view;
+  const { policies } = attempt;
   if (phase === Phase.SENDING && upload?.isUnderWay !== true) {
-    return attempt.silentSince + responseLimitMs(spec, upload);
+    return attempt.silentSince + responseLimitMs(policies, upload);
   }
-  const { idleMs, tunnelMs } = spec.timeouts;
+  const { idleMs, tunnelMs } = policies.timeouts;
   if (phase !== Phase.TUNNEL) return nowMs + idleMs;
   return nowMs + (attempt.judgement.isJudged ? tunnelMs : Math.min(tunnelMs, LASTING_MS));
 }
 
 /** A tunnel was silent for that time. @returns by when it must not have been any more; 0: it is over */
 export function tunnelSilentUntil(attempt: Attempt, nowMs: number): number {
-  const { judgement, view } = attempt;
-  const { tunnelMs } = view.spec.timeouts;
+  const { judgement, policies } = attempt;
+  const { tunnelMs } = policies.timeouts;
   if (judgement.isJudged || tunnelMs <= LASTING_MS) return 0;
   judgement.countAsGood();
   return nowMs + tunnelMs - LASTING_MS;
@@ -38,15 +38,15 @@ export function silent(
   upload: Upload | null,
   client: Responder,
 ): Failure {
-  const { spec } = attempt.view;
+  const { policies } = attempt;
   if (phase === Phase.RESPONDING && client.needsDrain) {
-    const detail = `nothing read for ${spec.timeouts.idleMs} ms (timeouts.idle)`;
+    const detail = `nothing read for ${policies.timeouts.idleMs} ms (timeouts.idle)`;
     return { code: 'ERR_CLIENT_TIMEOUT', detail };
   }
   // The client owes the rest of its body, and the backend would take it.
   if (upload?.isUnderWay === true && !upload.isComplete && !attempt.needsDrain) {
-    return { code: 'ERR_BODY_TIMEOUT', detail: silentBody(spec) };
+    return { code: 'ERR_BODY_TIMEOUT', detail: silentBody(policies) };
   }
-  if (phase === Phase.SENDING) return silentBackend(spec, upload);
-  return { code: 'ERR_BACKEND_BODY_TIMEOUT', detail: silentBody(spec) };
+  if (phase === Phase.SENDING) return silentBackend(policies, upload);
+  return { code: 'ERR_BACKEND_BODY_TIMEOUT', detail: silentBody(policies) };
 }

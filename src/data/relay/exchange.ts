@@ -36,8 +36,8 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
   readonly #client: Responder;
   readonly #request: IncomingRequest;
   readonly #upload: Upload | null;
-  /** On the awake clock, for the deadline of the whole. */
-  readonly #awakeSince: number;
+  /** When the whole must be over, on the awake clock. */
+  readonly #endsByMs: number;
   readonly #attempts: Attempts;
   #phase: Phase = Phase.HOLDING;
   #tunnel: Tunnel | null = null;
@@ -48,9 +48,10 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     this.#client = client;
     this.#request = request;
     const startedAt = performance.now();
-    this.#awakeSince = context.deadlines.at(startedAt);
+    const untilMs = request.policies.timeouts.totalMs || Number.POSITIVE_INFINITY;
+    this.#endsByMs = context.deadlines.at(startedAt) + untilMs;
     this.#attempts = new Attempts(this, request, startedAt);
-    this.#upload = createUpload(request.facts, request.pool.view);
+    this.#upload = createUpload(request);
   }
 
   /** Bytes that come now are this exchange's; all others wait for the next one. */
@@ -117,7 +118,8 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     }
     const upload = this.#upload;
     if (upload === null) return start;
-    const consumed = upload.receive(buffer, start, end);
+    const taker = this.#request.mirror?.before(upload) ?? upload;
+    const consumed = taker.receive(buffer, start, end);
     if (upload.error !== null) this.fail(upload.error, `after ${upload.bytesIn} bytes of body`);
     else if (this.#phase >= Phase.SENDING) this.#pumpUpload();
     else if (this.#phase === Phase.HOLDING && upload.mayStart) this.#attempts.start();
@@ -153,7 +155,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
 
   onDeadline(): void {
     if (this.#client.deadlineMs >= this.totalDeadlineMs) {
-      this.fail('ERR_TOTAL_TIMEOUT', unfinished(this.#attempts.view.spec));
+      this.fail('ERR_TOTAL_TIMEOUT', unfinished(this.#request.policies));
       return;
     }
     switch (this.#phase) {
@@ -199,7 +201,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
       this.#send(attempt);
     } else {
       this.#phase = Phase.CONNECTING;
-      this.#setDeadline(this.context.nowMs + this.#attempts.view.spec.timeouts.connectMs);
+      this.#setDeadline(this.context.nowMs + this.#request.policies.timeouts.connectMs);
       if (this.#upload?.isHeldFull === true) this.#client.pause();
     }
   }
@@ -252,9 +254,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
 
   /** A tunnel may last: it is done when its 101 is. */
   get totalDeadlineMs(): number {
-    const { totalMs } = this.#attempts.view.spec.timeouts;
-    const hasNone = totalMs === 0 || this.#phase === Phase.TUNNEL;
-    return hasNone ? Number.POSITIVE_INFINITY : this.#awakeSince + totalMs;
+    return this.#phase === Phase.TUNNEL ? Number.POSITIVE_INFINITY : this.#endsByMs;
   }
 
   /** The attempt failed; another one may save the exchange. */

@@ -73,7 +73,7 @@ export class Hedge implements AttemptOwner {
     if (this.#isAdopted) return this.#owner.refuses(status);
     // Nothing that is worth another attempt wins: the first one may still do better.
     const attempt = this.attempt as Attempt;
-    const { onStatus } = attempt.view.spec.retries;
+    const { onStatus } = this.#request.policies.retries;
     if (!isFaultStatus(status) && !onStatus.includes(status)) return false;
     attempt.headCame(status, performance.now());
     return true;

@@ -1,3 +1,4 @@
+import type { Policies } from '../pool/policies.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { RequestKeys } from '../pool/request-keys.ts';
 import type { Terms } from '../pool/terms.ts';
@@ -5,13 +6,18 @@ import type { FieldChanges } from '../route/field-changes.ts';
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import type { BackendPin } from './backend-pin.ts';
+import type { RequestCopy } from './request-copy.ts';
 
 /** A request as it came in, checked and ready to be forwarded. */
 export interface IncomingRequest {
   /** Where it goes; of one that goes nowhere, whose policies count for the answer. */
   readonly pool: Pool;
+  /** The pool's, or those of the route laid over them. */
+  readonly policies: Policies;
   /** The route that has led it there, for the log; null where there are none, and where none is for it. */
   readonly route: string | null;
+  /** Of a route that is split, for the log: the name of the part that it got; else null. */
+  readonly part: string | null;
   /** What stands before the pool, or in its place; null as a rule. */
   readonly terms: Terms | null;
   /** What the client has asked for, in the form that routes look at: see `RequestFacts`. */
@@ -32,6 +38,10 @@ export interface IncomingRequest {
   readonly clientOrigin: string;
   /** The backend connection that is only for the client's connection. */
   readonly pin: BackendPin;
+  /** Set: it goes to another pool as well. */
+  mirror: RequestCopy | null;
+  /** It is such a copy itself: nobody gets the answer, and no log line tells of it. */
+  readonly isCopy: boolean;
   readonly headBytes: number;
   /** Read only where the log wants them. */
   readonly userAgent: string | null;

@@ -40,10 +40,17 @@ export function recordExchange(
   outcome: ExchangeOutcome,
 ): void {
   const { view, backend } = attempted;
+  request.mirror?.drop();
   const { facts } = request;
   if (backend === null) {
     const { counters } = request.terms?.hasPool === false ? context : request.pool;
     counters.answeredAlone(outcome.status);
+  }
+  if (request.isCopy) {
+    const { status, bytesIn, bytesOut } = outcome;
+    const ms = (attempted.endedAt || performance.now()) - attempted.startedAt;
+    backend?.counters.requestCompleted(status, ms / 1000, bytesIn, bytesOut);
+    return;
   }
   record(context, view.snapshot, backend, {
     clientAddress: request.clientAddress,
@@ -60,6 +67,7 @@ export function recordExchange(
     connectMs: attempted.connectMs,
     firstByteMs: attempted.firstByteMs,
     route: request.route,
+    split: request.part,
     pool: view.spec.name,
     backendUrl: backend === null ? null : backend.spec.url,
     attempts: attempted.records,
@@ -99,6 +107,7 @@ export function recordRefusal(
     connectMs: -1,
     firstByteMs: -1,
     route: null,
+    split: null,
     pool: context.view.defaultPool.view.spec.name,
     backendUrl: null,
     attempts: [],

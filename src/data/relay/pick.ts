@@ -83,7 +83,7 @@ function beginPinned(
   const pinned = pin.take(view, owner.context.view.backends, startedAt);
   if (pinned === null) return null;
   const { backend, connection } = pinned;
-  const attempt = new Attempt(owner, view, backend, startedAt);
+  const attempt = new Attempt(owner, view, backend, picker.request.policies, startedAt);
   attempt.chosen = 'pinned';
   picker.beginning = attempt;
   if (attempt.begin(false, connection) === null) return attempt;
@@ -100,7 +100,7 @@ function beginIdle(
 ): Attempt | ErrorCode {
   const backend = idleFor(picker, view, startedAt);
   if (backend === null) return 'ERR_NO_BACKEND';
-  const attempt = new Attempt(owner, view, backend, startedAt);
+  const attempt = new Attempt(owner, view, backend, picker.request.policies, startedAt);
   attempt.chosen = 'idle';
   picker.beginning = attempt;
   return attempt.begin(false) ?? attempt;
@@ -158,7 +158,7 @@ function beginAny(
       backend = pickSpare(picker, view, avoid);
     }
     if (backend === null) return hasAnyRefused ? 'ERR_BACKENDS_FULL' : 'ERR_NO_BACKEND';
-    const attempt = new Attempt(owner, view, backend, startedAt);
+    const attempt = new Attempt(owner, view, backend, picker.request.policies, startedAt);
     attempt.chosen = as ?? chosen;
     picker.beginning = attempt;
     const refusal = attempt.begin(needsFresh);

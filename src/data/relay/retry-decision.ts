@@ -14,7 +14,7 @@
  * `retries.per_try_timeout` makes it one: the same request would make the next one slow as well.
  */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
-import type { Retries } from '../../snapshot/snapshot.ts';
+import type { Retries } from '../../snapshot/policies.ts';
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 

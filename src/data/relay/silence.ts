@@ -1,6 +1,7 @@
 /** How long a peer may not move, and what is said of it then: which timeout it was, in words for the log. */
 import type { ErrorCode } from '../../errors.ts';
 import type { PoolSnapshot } from '../../snapshot/snapshot.ts';
+import type { Policies } from '../pool/policies.ts';
 import type { Upload } from './upload.ts';
 
 export interface Failure {
@@ -10,7 +11,7 @@ export interface Failure {
   readonly fields?: string;
 }
 
-export function silentConnect({ timeouts }: PoolSnapshot, authority: string): string {
+export function silentConnect({ timeouts }: Policies, authority: string): string {
   return `no connection to ${authority} within ${timeouts.connectMs} ms (timeouts.connect)`;
 }
 
@@ -19,24 +20,21 @@ export function silentConnect({ timeouts }: PoolSnapshot, authority: string): st
  * @param upload kept back while the client waits for a 100. Many backends never send one, and clients give up waiting after
  * a while: until then nobody is late.
  */
-export function responseLimitMs(
-  { timeouts, retries }: PoolSnapshot,
-  upload: Upload | null,
-): number {
+export function responseLimitMs({ timeouts, retries }: Policies, upload: Upload | null): number {
   if (upload?.isKeptBack === true) return Math.max(timeouts.responseMs, timeouts.idleMs);
   return retries.perTryTimeoutMs || timeouts.responseMs;
 }
 
 /** No response head came. */
-export function silentBackend(spec: PoolSnapshot, upload: Upload | null): Failure {
-  const { timeouts, retries } = spec;
+export function silentBackend(policies: Policies, upload: Upload | null): Failure {
+  const { timeouts, retries } = policies;
   const { perTryTimeoutMs } = retries;
   if (upload?.isUnderWay === true) {
     const detail = `the backend took no more of the body for ${timeouts.idleMs} ms (timeouts.idle)`;
     return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
   }
   if (upload?.isKeptBack === true) {
-    const limit = `${responseLimitMs(spec, upload)} ms (the longer of timeouts.response and timeouts.idle)`;
+    const limit = `${responseLimitMs(policies, upload)} ms (the longer of timeouts.response and timeouts.idle)`;
     const detail = `neither 100 nor a response head within ${limit}`;
     return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
   }
@@ -48,11 +46,11 @@ export function silentBackend(spec: PoolSnapshot, upload: Upload | null): Failur
   return { code: 'ERR_BACKEND_RESPONSE_TIMEOUT', detail };
 }
 
-export function silentBody({ timeouts }: PoolSnapshot): string {
+export function silentBody({ timeouts }: Policies): string {
   return `no byte of the body for ${timeouts.idleMs} ms (timeouts.idle)`;
 }
 
-export function unfinished({ timeouts }: PoolSnapshot): string {
+export function unfinished({ timeouts }: Policies): string {
   return `not done within ${timeouts.totalMs} ms (timeouts.total)`;
 }
 

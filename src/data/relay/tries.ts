@@ -3,7 +3,7 @@
  * the first of them; most exchanges have none.
  */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
-import type { Retries } from '../../snapshot/snapshot.ts';
+import type { Retries } from '../../snapshot/policies.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { DataContext } from './context.ts';

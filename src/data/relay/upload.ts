@@ -8,14 +8,14 @@
  * within the same call is copied (`hold`).
  */
 import type { ErrorCode } from '../../errors.ts';
-import type { Retries } from '../../snapshot/snapshot.ts';
+import type { Retries } from '../../snapshot/policies.ts';
 import { type BackendStream, UNKNOWN_LENGTH } from '../backend/backend-stream.ts';
-import type { PoolView } from '../pool/pool-view.ts';
 import { CHUNK_DATA, CHUNK_DONE, CHUNK_FAILED, ChunkDecoder } from '../wire/chunked.ts';
 import { forwardTrailer } from '../wire/forward-response.ts';
 import { BODY_CHUNKED, BODY_NONE, type BodyKind } from '../wire/framing.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
 import type { RequestFacts } from '../wire/request.ts';
+import type { IncomingRequest } from './incoming-request.ts';
 import { isIdempotent } from './retry-decision.ts';
 
 /** How long a chunked body may gather before it is sent on unchecked: see `Upload.mayStart`. */
@@ -32,15 +32,16 @@ const SHORT_RUN_BYTES = 1024;
 const GATHER_BYTES = 4 * 1024;
 
 /** The upload that a request needs; null when it has no body. */
-export function createUpload(facts: RequestFacts, view: PoolView): Upload | null {
+export function createUpload({ facts, policies, pool }: IncomingRequest): Upload | null {
   if (facts.bodyKind === BODY_NONE) return null;
+  const { bodyBytes, retries } = policies;
   const upload = new Upload(
     facts.bodyKind,
     facts.contentLength,
     facts.nominated,
-    view.snapshot.limits.bodyBytes,
-    view.headLimits,
-    keepsSent(facts, view.spec.retries) ? view.spec.retries.replayBufferBytes : 0,
+    bodyBytes,
+    pool.view.headLimits,
+    keepsSent(facts, retries) ? retries.replayBufferBytes : 0,
   );
   upload.isKeptBack = facts.expectsContinue;
   return upload;

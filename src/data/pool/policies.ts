@@ -1,0 +1,68 @@
+/**
+ * What the exchange of a request goes by: the policies of its pool, or those of its route laid over them. Each such pair is made
+ * with the view, so that an exchange reads one object and nothing is merged per request. It keeps it until it ends.
+ */
+import type { PoolTimeouts, RateLimit, Retries, RoutePolicies } from '../../snapshot/policies.ts';
+import type { PoolSnapshot } from '../../snapshot/snapshot.ts';
+import { RateLimiter } from '../limit/rate-limit.ts';
+import { needsKeys } from './request-keys.ts';
+
+export interface Policies {
+  readonly timeouts: PoolTimeouts;
+  readonly retries: Retries;
+  /** See `Limits`. */
+  readonly bodyBytes: number;
+  readonly rateLimiter: RateLimiter | null;
+  /** What the policies go by has to be read from each request. */
+  readonly needsKeys: boolean;
+}
+
+/** Where what clients have used of a rate limit is kept. */
+export interface Allowances {
+  /** The table that all limits share. */
+  readonly memory: SharedArrayBuffer;
+  /** A client was forgotten before its time, for want of room. */
+  readonly onEvicted: () => void;
+}
+
+export function poolPolicies(
+  spec: PoolSnapshot,
+  bodyBytes: number,
+  allowances: Allowances,
+): Policies {
+  const { id, timeouts, retries, rateLimit } = spec;
+  return {
+    timeouts,
+    retries,
+    bodyBytes,
+    rateLimiter: limiterOf(rateLimit, String(id), allowances),
+    needsKeys: needsKeys(spec, rateLimit),
+  };
+}
+
+/** @param name of the route: as long as it has the same, its clients keep what they have used. */
+export function routePolicies(
+  own: RoutePolicies,
+  name: string,
+  spec: PoolSnapshot,
+  ofPool: Policies,
+  allowances: Allowances,
+): Policies {
+  const { rateLimit } = own;
+  return {
+    timeouts: { ...ofPool.timeouts, ...own.timeouts },
+    retries: { ...ofPool.retries, ...own.retries },
+    bodyBytes: own.bodyBytes ?? ofPool.bodyBytes,
+    rateLimiter:
+      rateLimit === undefined ? ofPool.rateLimiter : limiterOf(rateLimit, name, allowances),
+    needsKeys: rateLimit === undefined ? ofPool.needsKeys : needsKeys(spec, rateLimit),
+  };
+}
+
+function limiterOf(
+  limit: RateLimit | null,
+  owner: string,
+  { memory, onEvicted }: Allowances,
+): RateLimiter | null {
+  return limit === null ? null : new RateLimiter(limit, owner, memory, onEvicted);
+}
