@@ -267,6 +267,13 @@ export const ERRORS = {
     'Too many passwords are being checked.',
   ),
   ERR_MAINTENANCE: proxy(503, 'destination_unavailable', 'This is down for maintenance.'),
+  ERR_CLIENT_CERTIFICATE: {
+    status: 403,
+    source: 'client',
+    retry: 'never',
+    proxyStatus: 'http_request_denied',
+    message: 'A client certificate is needed here, and the one that was shown is not good.',
+  },
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

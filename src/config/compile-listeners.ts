@@ -1,7 +1,7 @@
 /** The listeners of a merged configuration. */
 import { isIPv4 } from 'node:net';
 import type { ListenerAddress } from '../snapshot/snapshot.ts';
-import type { Path } from './layer.ts';
+import { compileSsl, compileTls, type Resolve } from './compile-tls.ts';
 import { nameOfListener } from './listener-name.ts';
 import { isTooLongForSocket } from './listener-schema.ts';
 import type { MergedConfig } from './merge.ts';
@@ -9,16 +9,12 @@ import { canonicalIPv6 } from './network-address.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { Config } from './schema.ts';
 import type { ListenerSettings, Settings } from './settings.ts';
-import { readTlsFiles, speaksTls } from './tls-files.ts';
-
-/** Makes a path absolute, by where the value at `keys` stands. */
-export type Resolve = (text: string, keys: Path) => string;
 
 const DEFAULT_MODE = 0o660;
 
 type Written = NonNullable<Config['listeners']>[number];
 
-/** Reads the certificate and the key of each. */
+/** Reads the certificates and keys of each. */
 export function compileListeners(
   merged: MergedConfig,
   resolve: Resolve,
@@ -28,8 +24,9 @@ export function compileListeners(
   const { config, isGiven } = merged;
   const written = config.listeners ?? [];
   const listeners: ListenerSettings[] = written.map((one, index) => {
-    const path = `listeners.${index}`;
-    return { path, address: addressOf(one, index, resolve), tls: undefined };
+    const keys = ['listeners', index, 'tls'];
+    const tls = one.tls && compileTls(one.tls, keys, { ...merged, resolve, problems, notes });
+    return { path: `listeners.${index}`, address: addressOf(one, index, resolve), tls };
   });
   if (listeners.length === 0 || isGiven(['port'])) {
     listeners.unshift(listenerOfPort(merged, resolve, problems, notes));
@@ -61,7 +58,7 @@ function listenerOfPort(
   return {
     path: 'port',
     address: { kind: 'tcp', host, port },
-    tls: isSound('ssl') ? compileTls(merged, resolve, problems, notes) : undefined,
+    tls: isSound('ssl') ? compileSsl(merged, resolve, problems, notes) : undefined,
   };
 }
 
@@ -128,33 +125,4 @@ function samePort({ config, placeOf, isGiven }: MergedConfig): Problem {
     message: `must differ from ${other}, which is ${config.port} too (${where})`,
     ...(key === 'admin_port' || isGiven([other]) ? {} : { hint: `set ${other} to another port` }),
   };
-}
-
-function compileTls(
-  { config, placeOf, isGiven }: MergedConfig,
-  resolve: Resolve,
-  problems: Problem[],
-  notes: string[],
-): ListenerSettings['tls'] {
-  const { cert_file: certFile, key_file: keyFile } = config.ssl;
-  if (!speaksTls(config.ssl)) return undefined;
-  const report = (key: string, message: string): void => {
-    const at = isGiven(['ssl', key]) ? ['ssl', key] : ['ssl'];
-    problems.push({ ...placeOf(at, 'key'), path: `ssl.${key}`, message });
-  };
-  if (certFile === undefined) report('cert_file', 'is missing: TLS needs a certificate');
-  if (keyFile === undefined) report('key_file', 'is missing: TLS needs a private key');
-  if (certFile === undefined || keyFile === undefined) return undefined;
-  const result = readTlsFiles(
-    resolve(certFile, ['ssl', 'cert_file']),
-    resolve(keyFile, ['ssl', 'key_file']),
-  );
-  if (result.ok) {
-    notes.push(...result.notes);
-    return result.tls;
-  }
-  for (const { key, message } of result.faults) {
-    problems.push({ ...placeOf(['ssl', key]), path: `ssl.${key}`, message });
-  }
-  return undefined;
 }

@@ -1,8 +1,9 @@
 /** From a merged configuration to `Settings`: what depends on several keys, on where a value stands, or on other files. */
 import path from 'node:path';
-import { compileListeners, type Resolve } from './compile-listeners.ts';
+import { compileListeners } from './compile-listeners.ts';
 import { compilePools } from './compile-pools.ts';
 import { compileRoutes } from './compile-routes.ts';
+import type { Resolve } from './compile-tls.ts';
 import { ErrorPageReader } from './error-pages.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';

@@ -1,4 +1,5 @@
 /** The listeners in the words of a config file: a part of effective.ts. */
+import { tlsOf } from './effective-tls.ts';
 import type { ListenerSettings, Settings } from './settings.ts';
 
 /** Those of the long form; none: there are only the keys of the one of `port`. */
@@ -7,7 +8,11 @@ export function listenersOf({ listeners }: Settings) {
   return written.length === 0 ? {} : { listeners: written.map(listenerOf) };
 }
 
-function listenerOf({ address }: ListenerSettings): Readonly<Record<string, unknown>> {
+function listenerOf({ address, tls }: ListenerSettings): Readonly<Record<string, unknown>> {
+  return { ...addressOf(address), ...(tls && { tls: tlsOf(tls) }) };
+}
+
+function addressOf(address: ListenerSettings['address']): Readonly<Record<string, unknown>> {
   if (address.kind === 'unix') return { unix: address.path, mode: formatMode(address.mode) };
   return { port: address.port, host: address.host ?? '*' };
 }

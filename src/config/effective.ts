@@ -11,6 +11,7 @@ import {
 } from './effective-pool.ts';
 import { isLeftOut, routeOf } from './effective-route.ts';
 import { errorPagesOf } from './effective-route-action.ts';
+import { sslOf } from './effective-tls.ts';
 import { isMapping } from './layer.ts';
 import { isSame } from './same.ts';
 import type { Settings, ValueOrigin } from './settings.ts';
@@ -121,7 +122,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     watch: settings.isWatched,
     state_file: settings.stateFile ?? false,
     ...(settings.errorPages.length === 0 ? {} : { error_pages: errorPagesOf(settings.errorPages) }),
-    ...sslOf(settings),
+    ...shortTlsOf(settings),
     ...(pools.length === 0
       ? {}
       : { pools: Object.fromEntries(pools.map((one) => [one.name, longFormOf(one)])) }),
@@ -135,10 +136,8 @@ function addressOf({ listeners: [{ path, address }] }: Settings) {
   return { port: address.port, host: address.host ?? '*' };
 }
 
-function sslOf({ listeners: [{ path, tls }] }: Settings) {
-  if (path !== 'port') return {};
-  if (tls === undefined) return { ssl: { enabled: false } };
-  return { ssl: { enabled: true, cert_file: tls.certFile, key_file: tls.keyFile } };
+function shortTlsOf({ listeners: [{ path, tls }] }: Settings) {
+  return path === 'port' ? { ssl: sslOf(tls) } : {};
 }
 
 /** Without routes nobody looks at paths: said is only what was set. */

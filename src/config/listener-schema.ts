@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { fail, listenHost, wholeNumber } from './schema-types.ts';
+import { tlsOfListener } from './tls-schema.ts';
 
 /** The system keeps the path of a socket in so many bytes, with a zero at its end. */
 const LONGEST_PATH = 107;
@@ -43,6 +44,9 @@ const keys = {
     .optional(),
   mode: mode
     .describe('With `unix`: who may connect, as for chmod, in quotes. Default: `"0660"`.')
+    .optional(),
+  tls: tlsOfListener
+    .describe('Speak TLS to clients. Without it the listener speaks in the clear.')
     .optional(),
 };
 

@@ -103,6 +103,7 @@ function inPool([key, ...rest]: Path): Path {
 }
 
 function mayBeAskedByTls({ config, isSound }: MergedConfig): boolean {
-  if (!isSound('ssl') || !isSound('trusted_proxies')) return true;
-  return speaksTls(config.ssl) || config.trusted_proxies.length > 0;
+  if (!['ssl', 'listeners', 'trusted_proxies'].every(isSound)) return true;
+  const { ssl, listeners = [], trusted_proxies: trusted } = config;
+  return speaksTls(ssl) || listeners.some(({ tls }) => tls !== undefined) || trusted.length > 0;
 }

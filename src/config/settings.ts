@@ -24,8 +24,8 @@ import type {
   Queue,
   Sticky,
   StrategyName,
-  TlsMaterial,
 } from '../snapshot/snapshot.ts';
+import type { Certificate, CertificateSource } from './tls-files.ts';
 
 export type HealthCheckMethod = 'http' | 'tcp' | 'auto';
 
@@ -124,6 +124,22 @@ export interface AdminSettings {
   readonly token: string | undefined;
 }
 
+/** Of a listener. */
+export interface TlsSettings {
+  readonly sources: readonly CertificateSource[];
+  /** What was found there, in their order; the first is the default. */
+  readonly certificates: readonly Certificate[];
+  /** Clients that ask for a name that no certificate is for, or for none, are refused. */
+  readonly refusesUnknownNames: boolean;
+  /** Null: clients are not asked for any. `ca`: PEM. */
+  readonly clientCertificates: {
+    readonly mode: 'request' | 'require';
+    readonly caFile: string;
+    readonly ca: string;
+  } | null;
+  readonly minVersion: '1.2' | '1.3';
+}
+
 /** The pool that the short form means. */
 export const DEFAULT_POOL = 'default';
 
@@ -204,7 +220,7 @@ export interface ListenerSettings {
   /** Its path in the config, `listeners.0`; of the one that `port`, `host` and `ssl` describe: `port`. */
   readonly path: string;
   readonly address: ListenerAddress;
-  readonly tls: (TlsMaterial & { readonly certFile: string; readonly keyFile: string }) | undefined;
+  readonly tls: TlsSettings | undefined;
 }
 
 export interface Settings {

@@ -1,22 +1,41 @@
-/** The certificate and key that clients are served with: read, and known to fit together before a listener opens. */
+/**
+ * The certificates and keys that clients are served with: read, and known to fit together before anything is served with them.
+ * Every message names its file; none holds anything of its content.
+ */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { type CertificateFacts, certificateFacts } from './certificate-facts.ts';
 import { describeFileError } from './config-file.ts';
-import type { ListenerSettings } from './settings.ts';
+
+/** Where certificates come from; paths are absolute. */
+export type CertificateSource =
+  | { readonly kind: 'pair'; readonly certFile: string; readonly keyFile: string }
+  | { readonly kind: 'folder'; readonly folder: string };
+
+export interface Certificate {
+  /** PEM: the certificate with its chain, and its key. */
+  readonly cert: string;
+  readonly key: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly facts: CertificateFacts;
+}
 
 export interface TlsFault {
-  readonly key: 'cert_file' | 'key_file';
+  /** Of the source, in the words of the config. */
+  readonly key: 'cert_file' | 'key_file' | 'folder';
+  /** The one that is wrong; of a folder perhaps the folder itself. */
+  readonly file: string;
   readonly message: string;
 }
 
-export type TlsFilesResult =
-  | {
-      readonly ok: true;
-      readonly tls: NonNullable<ListenerSettings['tls']>;
-      readonly notes: readonly string[];
-    }
-  | { readonly ok: false; readonly faults: readonly TlsFault[] };
+/** What is good is there, whatever is wrong with the rest. */
+export interface CertificatesRead {
+  readonly certificates: readonly Certificate[];
+  readonly faults: readonly TlsFault[];
+}
 
 /** Whether clients are spoken to in TLS: the files alone say so, too. */
 export function speaksTls(ssl: {
@@ -27,70 +46,189 @@ export function speaksTls(ssl: {
   return ssl.enabled ?? (ssl.cert_file !== undefined || ssl.key_file !== undefined);
 }
 
-/** Both paths absolute. Every message names its file; none holds anything of its content. */
-export function readTlsFiles(certFile: string, keyFile: string): TlsFilesResult {
-  const faults: TlsFault[] = [];
-  const read = (key: TlsFault['key'], file: string): string => {
-    try {
-      return readFileSync(file, 'utf8');
-    } catch (error) {
-      faults.push({ key, message: `cannot read ${file}: ${describeFileError(error)}` });
-      return '';
-    }
-  };
-  const cert = read('cert_file', certFile);
-  const key = read('key_file', keyFile);
-
-  let leaf: X509Certificate | undefined;
-  let privateKey: KeyObject | undefined;
-  if (cert !== '' || faults.every((fault) => fault.key !== 'cert_file')) {
-    try {
-      // The constructor takes DER too, and a TLS context does not.
-      if (!cert.includes('-----BEGIN ')) throw new Error('no PEM');
-      leaf = new X509Certificate(cert);
-    } catch {
-      faults.push({ key: 'cert_file', message: `${certFile} holds no certificate in PEM form` });
-    }
-  }
-  if (key !== '' || faults.every((fault) => fault.key !== 'key_file')) {
-    try {
-      privateKey = createPrivateKey(key);
-    } catch {
-      const message = /ENCRYPTED/.test(key)
-        ? `${keyFile} is encrypted; Fairlead reads keys without a passphrase only`
-        : `${keyFile} holds no private key in PEM form`;
-      faults.push({ key: 'key_file', message });
-    }
-  }
-  if (leaf !== undefined && privateKey !== undefined) {
-    if (!leaf.checkPrivateKey(privateKey)) {
-      faults.push({
-        key: 'key_file',
-        message: `${keyFile} is not the key of the certificate in ${certFile}`,
-      });
-    } else {
-      const message = contextError(cert, key);
-      if (message !== undefined) {
-        faults.push({ key: 'cert_file', message: `${certFile} cannot be used: ${message}` });
-      }
-    }
-  }
-  if (faults.length > 0 || leaf === undefined) return { ok: false, faults };
-
-  const expiry = new Date(leaf.validTo);
-  const notes =
-    expiry.getTime() < Date.now()
-      ? [`the certificate in ${certFile} expired on ${expiry.toISOString().slice(0, 10)}`]
-      : [];
-  return { ok: true, tls: { cert, key, certFile, keyFile }, notes };
+export function readCertificates(source: CertificateSource): CertificatesRead {
+  return source.kind === 'pair' ? readPair(source.certFile, source.keyFile) : readFolder(source);
 }
 
-/** What TLS itself finds wrong: a broken chain behind the first certificate, a key too weak to be allowed. */
-function contextError(cert: string, key: string): string | undefined {
+/** @returns the text, or what is wrong with the file. */
+export function readPem(
+  key: TlsFault['key'],
+  file: string,
+): { readonly text: string } | { readonly fault: TlsFault } {
   try {
-    createSecureContext({ cert, key });
-    return undefined;
+    return { text: readFileSync(file, 'utf8') };
   } catch (error) {
-    return (error as Error).message;
+    return { fault: { key, file, message: `cannot read ${file}: ${describeFileError(error)}` } };
+  }
+}
+
+function readPair(certFile: string, keyFile: string): CertificatesRead {
+  const faults: TlsFault[] = [];
+  const fault = (key: TlsFault['key'], file: string, message: string): undefined => {
+    faults.push({ key, file, message });
+    return undefined;
+  };
+  const read = (key: TlsFault['key'], file: string): string | undefined => {
+    const result = readPem(key, file);
+    if ('text' in result) return result.text;
+    faults.push(result.fault);
+    return undefined;
+  };
+  const cert = read('cert_file', certFile);
+  const key = certFile === keyFile ? cert : read('key_file', keyFile);
+  const leaf =
+    cert === undefined
+      ? undefined
+      : (leafOf(cert) ??
+        fault('cert_file', certFile, `${certFile} holds no certificate in PEM form`));
+  const privateKey =
+    key === undefined
+      ? undefined
+      : (keyOf(key) ?? fault('key_file', keyFile, noKeyMessage(key, keyFile)));
+  if (leaf === undefined || privateKey === undefined) return { certificates: [], faults };
+  if (!leaf.checkPrivateKey(privateKey)) {
+    const message = `${keyFile} is not the key of the certificate in ${certFile}`;
+    return { certificates: [], faults: [{ key: 'key_file', file: keyFile, message }] };
+  }
+  const pair = usable({ cert: cert as string, key: key as string, certFile, keyFile, leaf });
+  if ('message' in pair) {
+    return {
+      certificates: [],
+      faults: [{ key: 'cert_file', file: certFile, message: pair.message }],
+    };
+  }
+  return { certificates: [pair], faults };
+}
+
+// ── Folders ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Whatever a README or a log in such a folder says. */
+const PEM_NAME = /\.(pem|crt|cer|cert|key)$/i;
+const MOST_PEM_BYTES = 1024 * 1024;
+
+interface FoundFile {
+  readonly file: string;
+  readonly text: string;
+  readonly leaf: X509Certificate | undefined;
+  readonly key: KeyObject | undefined;
+}
+
+/**
+ * A certificate and a key belong together if they fit, whatever their files are called: `a.crt` and `a.key`, `tls.crt` and
+ * `tls.key`, `fullchain.pem` and `privkey.pem` in a folder below, or both in one file.
+ */
+function readFolder({ folder }: { readonly folder: string }): CertificatesRead {
+  const faults: TlsFault[] = [];
+  const fault = (file: string, message: string): void => {
+    faults.push({ key: 'folder', file, message });
+  };
+  let files: readonly string[];
+  try {
+    files = pemFilesIn(folder);
+  } catch (error) {
+    fault(folder, `cannot read ${folder}: ${describeFileError(error)}`);
+    return { certificates: [], faults };
+  }
+  const found: FoundFile[] = [];
+  for (const file of files) {
+    const result = readPem('folder', file);
+    if ('fault' in result) {
+      faults.push(result.fault);
+      continue;
+    }
+    const { text } = result;
+    const one = { file, text, leaf: leafOf(text), key: keyOf(text) };
+    const saysKey = /PRIVATE KEY-----/.test(text) || file.endsWith('.key');
+    if (one.key === undefined && saysKey) fault(file, noKeyMessage(text, file));
+    else if (one.leaf === undefined && one.key === undefined)
+      fault(file, `${file} holds no certificate in PEM form`);
+    else found.push(one);
+  }
+  const keys = found.filter(({ key }) => key !== undefined);
+  const used = new Set<string>();
+  const certificates = new Map<string, Certificate>();
+  for (const { file, text, leaf } of found) {
+    if (leaf === undefined) continue;
+    const own = keys.find(({ key }) => leaf.checkPrivateKey(key as KeyObject));
+    if (own === undefined) {
+      // The chain by itself has no key here.
+      if (!leaf.ca) fault(file, `${file}: the key of this certificate is not in ${folder}`);
+      continue;
+    }
+    used.add(own.file);
+    const pair = usable({ cert: text, key: own.text, certFile: file, keyFile: own.file, leaf });
+    if ('message' in pair) {
+      fault(file, pair.message);
+      continue;
+    }
+    // certbot writes the certificate alone beside the one with its chain.
+    const known = certificates.get(pair.facts.fingerprint);
+    if (known === undefined || known.cert.length < pair.cert.length) {
+      certificates.set(pair.facts.fingerprint, pair);
+    }
+  }
+  for (const { file } of keys) {
+    if (!used.has(file)) fault(file, `${file} is the key of no certificate in ${folder}`);
+  }
+  if (certificates.size === 0 && faults.length === 0) {
+    fault(folder, `${folder} holds no certificate with its key`);
+  }
+  return { certificates: [...certificates.values()], faults };
+}
+
+/** In the folder, and in those right below it. Hidden ones are passed over: Kubernetes has its own in there. */
+function pemFilesIn(folder: string, isBelow = false): string[] {
+  const files: string[] = [];
+  for (const name of readdirSync(folder).toSorted()) {
+    if (name.startsWith('.')) continue;
+    const file = path.join(folder, name);
+    const stats = statSync(file, { throwIfNoEntry: false });
+    if (stats?.isDirectory() === true) {
+      if (!isBelow) files.push(...pemFilesIn(file, true));
+    } else if (PEM_NAME.test(name) && (stats === undefined || stats.size <= MOST_PEM_BYTES)) {
+      files.push(file);
+    }
+  }
+  return files;
+}
+
+// ── Texts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function leafOf(text: string): X509Certificate | undefined {
+  // The constructor takes DER too, and a TLS context does not.
+  if (!text.includes('-----BEGIN ')) return undefined;
+  try {
+    return new X509Certificate(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function keyOf(text: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function noKeyMessage(text: string, file: string): string {
+  return /ENCRYPTED/.test(text)
+    ? `${file} is encrypted; Fairlead reads keys without a passphrase only`
+    : `${file} holds no private key in PEM form`;
+}
+
+/** What TLS itself finds wrong as well: a broken chain behind the first certificate, a key too weak to be allowed. */
+function usable({
+  leaf,
+  ...pair
+}: Omit<Certificate, 'facts'> & { readonly leaf: X509Certificate }):
+  | Certificate
+  | { readonly message: string } {
+  try {
+    createSecureContext({ cert: pair.cert, key: pair.key });
+    return { ...pair, facts: certificateFacts(leaf) };
+  } catch (error) {
+    return { message: `${pair.certFile} cannot be used: ${(error as Error).message}` };
   }
 }

@@ -2,17 +2,18 @@
 import { nameOfListener } from '../config/listener-name.ts';
 import type { ListenerSettings } from '../config/settings.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
+import { buildTlsSnapshot, type Staples } from './certificates/tls-snapshot.ts';
 
 export class ListenerIds {
   #known = new Map<string, number>();
   #next = 0;
 
   /** Those that are new get an id, and have it once they are in force. */
-  snapshotsOf(listeners: readonly ListenerSettings[]): ListenerSnapshot[] {
+  snapshotsOf(listeners: readonly ListenerSettings[], staples: Staples): ListenerSnapshot[] {
     return listeners.map((listener) => {
       const { address, tls } = listener;
       const name = nameOfListener(address);
-      return { id: this.#idOf(name), name, address, tls: tls && { cert: tls.cert, key: tls.key } };
+      return { id: this.#idOf(name), name, address, tls: tls && buildTlsSnapshot(tls, staples) };
     });
   }
 

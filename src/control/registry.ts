@@ -11,6 +11,7 @@ import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settin
 import type { ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
+import { NO_STAPLES, type Staples } from './certificates/tls-snapshot.ts';
 import { HealthHandover } from './health-handover.ts';
 import { type Changes, fitChanges, isKept, makeChange } from './kept-changes.ts';
 import { ListenerIds } from './listener-ids.ts';
@@ -38,6 +39,8 @@ export class Registry implements PoolHost {
   /** Of this process, and of no other: see `Snapshot.instanceName`. */
   readonly instanceName = `fairlead-${randomBytes(6).toString('hex')}`;
   readonly threadCount: number;
+  /** They come and go without an operator. */
+  staples: Staples = NO_STAPLES;
   readonly #now: () => number;
   #settings: Settings;
   #state: OperatorState;
@@ -128,7 +131,7 @@ export class Registry implements PoolHost {
 
   /** As they would be with these settings. */
   listenersOf({ listeners }: Settings): ListenerSnapshot[] {
-    return this.#listenerIds.snapshotsOf(listeners);
+    return this.#listenerIds.snapshotsOf(listeners, this.staples);
   }
 
   /** What operators have set otherwise than the config. */

@@ -9,6 +9,7 @@
 import type { PoolTimeouts, RateLimit, RequestKey, Retries } from './policies.ts';
 import type { RouteSnapshot } from './route.ts';
 import type { ErrorPages } from './route-answer.ts';
+import type { TlsSnapshot } from './tls.ts';
 
 /** The balancing algorithms that exist, by their one canonical name. */
 export const STRATEGY_NAMES = [
@@ -191,12 +192,6 @@ export interface PoolSnapshot {
   readonly hasLenientResponses: boolean;
 }
 
-export interface TlsMaterial {
-  /** PEM text. */
-  readonly cert: string;
-  readonly key: string;
-}
-
 /** Where a listener accepts clients. */
 export type ListenerAddress =
   | {
@@ -219,7 +214,7 @@ export interface ListenerSnapshot {
   /** Its address in one word: `*:8080`, `[::1]:8080`, `unix:/run/fairlead.sock`. No two have the same. */
   readonly name: string;
   readonly address: ListenerAddress;
-  readonly tls: TlsMaterial | undefined;
+  readonly tls: TlsSnapshot | undefined;
 }
 
 /** Unix sockets can't be opened by several threads side by side: one of them accepts for all. */

@@ -3,7 +3,7 @@
  * every second time and paid a whole handshake, and all clients did once a thread had been replaced.
  */
 import { once } from 'node:events';
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import tls from 'node:tls';
 import { BroadcastChannel } from 'node:worker_threads';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -13,6 +13,7 @@ import { type Running, running } from '../control/running.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { tlsSettings } from '../support/tls-settings.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const MORTAL_WORKER = new URL('../control/mortal-worker.mjs', import.meta.url);
@@ -61,11 +62,8 @@ async function resumed(port: number, version: tls.SecureVersion, session: Buffer
 
 async function start(): Promise<Running> {
   const { url } = await httpBackend();
-  const { cert_file, key_file } = makeCertificate();
-  const cert = readFileSync(cert_file, 'utf8');
-  const key = readFileSync(key_file, 'utf8');
-  const material = { cert, key, certFile: cert_file, keyFile: key_file };
-  return running({ threads: 2, backends: [backend(url)], tls: material }, MORTAL_WORKER);
+  const tlsOf = tlsSettings(makeCertificate());
+  return running({ threads: 2, backends: [backend(url)], tls: tlsOf }, MORTAL_WORKER);
 }
 
 test.each(['TLSv1.2', 'TLSv1.3'] as const)(

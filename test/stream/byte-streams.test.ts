@@ -12,7 +12,12 @@ import { SocketStream } from '../../src/data/stream/socket-stream.ts';
 import { TcpStream } from '../../src/data/stream/tcp-stream.ts';
 import { ThreadIo } from '../../src/data/stream/thread-io.ts';
 import { hasTlsHandles, type TlsHandle } from '../../src/data/stream/tls-handles.ts';
-import { acceptTls, beginTls, encodeProtocols } from '../../src/data/stream/tls-handshake.ts';
+import {
+  acceptTls,
+  beginTls,
+  encodeProtocols,
+  type AcceptTerms,
+} from '../../src/data/stream/tls-handshake.ts';
 import { TlsStream } from '../../src/data/stream/tls-stream.ts';
 import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
@@ -142,7 +147,12 @@ async function acceptedOverTls(io: ThreadIo): Promise<Pair> {
     const onHandshakeFailed = () => reject(new Error('the handshake failed'));
     const onSecure = (secure: TlsHandle) => resolve(new TlsStream(secure, user, io));
     const onFirstBytes = (bytes: Buffer) => {
-      const terms = { context, protocols: encodeProtocols(['http/1.1']) };
+      const terms: AcceptTerms = {
+        context,
+        protocols: encodeProtocols(['http/1.1']),
+        clientCertificates: 'none',
+        staple: null,
+      };
       acceptTls(handle, terms, Buffer.from(bytes), io, { onSecure, onHandshakeFailed, onCrashed });
     };
     awaitFirstBytes(handle, io, { onFirstBytes, onNothing: onHandshakeFailed, onCrashed });

@@ -16,7 +16,7 @@ import { PARSE_FAILED, PARSE_MORE } from '../wire/first-line.ts';
 import type { HeadParser } from '../wire/head-parser.ts';
 import { readRequest } from '../wire/request.ts';
 import { ClientReading } from './client-reading.ts';
-import { ConnectionContext } from './connection-context.ts';
+import { type Carried, ConnectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
 import { Http1Responder, type ResponderOwner } from './http1-responder.ts';
 import { type MayBeIdle, NEVER } from './idle-clients.ts';
@@ -61,16 +61,16 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   constructor(
     context: DataContext,
     open: (user: StreamUser) => ByteStream,
-    isTls: boolean,
+    carried: Carried,
     onClosed: (connection: ClientConnection) => void,
   ) {
     this.#context = context;
     this.#onClosed = onClosed;
-    this.isTls = isTls;
+    this.isTls = carried.isTls;
     this.#stream = open(this);
     this.#reading = new ClientReading(this.#stream, context.heldMemory);
     this.#responder = new Http1Responder(context, this, this.#stream);
-    this.#peer = new ConnectionContext(context.view, this.#stream, isTls);
+    this.#peer = new ConnectionContext(context.view, this.#stream, carried);
     this.deadlineMs = context.nowMs + context.view.snapshot.timeouts.headMs;
   }
 
@@ -145,11 +145,11 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   }
 
   /** Answers what a new connection has said first without serving it: `bytes` are borrowed. */
-  refuse(code: ErrorCode, bytes: Buffer): void {
+  refuse(code: ErrorCode, bytes: Buffer, detail = ''): void {
     // For the log: what was asked for, as far as it is there.
     this.#parser = this.#context.borrowRequestParser();
     this.#parser.parse(bytes, 0, bytes.length);
-    this.#refuse(code, '', bytes, 0, bytes.length);
+    this.#refuse(code, detail, bytes, 0, bytes.length);
   }
 
   get idleSinceMs(): number {

@@ -5,15 +5,22 @@ import type { ByteStream } from '../stream/byte-stream.ts';
 import { ForwardContext } from '../wire/forward-request.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
 
+/** How a connection came to us. */
+export interface Carried {
+  readonly isTls: boolean;
+  /** What backends are told of the client's certificate, as lines of a head; empty where it was not asked for. */
+  readonly clientFields: string;
+}
+
 export class ConnectionContext {
   readonly #peerAddress: string;
-  readonly #isTls: boolean;
+  readonly #carried: Carried;
   #view: View;
   #current: ForwardContext;
 
-  constructor(view: View, stream: ByteStream, isTls: boolean) {
+  constructor(view: View, stream: ByteStream, carried: Carried) {
     this.#peerAddress = normalizeAddress(stream.remoteAddress);
-    this.#isTls = isTls;
+    this.#carried = carried;
     this.#view = view;
     this.#current = this.#under(view);
   }
@@ -31,9 +38,10 @@ export class ConnectionContext {
     const peerAddress = this.#peerAddress;
     return new ForwardContext(
       peerAddress,
-      this.#isTls ? 'https' : 'http',
+      this.#carried.isTls ? 'https' : 'http',
       isTrusted(view.trustedProxies, peerAddress),
       view.forwardRules,
+      this.#carried.clientFields,
     );
   }
 }

@@ -15,6 +15,7 @@ import { SocketFile } from './socket-file.ts';
 import { type Secure, TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
 
 const BACKLOG = 4096;
+const NOTHING = Buffer.alloc(0);
 const CUT_AT_THE_END =
   'cut at the end of the process: the drain was over (timeouts.drain), or a second signal came';
 
@@ -115,14 +116,12 @@ export class Listener implements TlsAcceptorUser {
 
   /** What is said of it now. Whoever is connected stays connected. */
   update(spec: ListenerSnapshot): void {
-    const { tls: before } = this.#spec;
     const { tls, address } = spec;
     this.#spec = spec;
     if (address.kind === 'unix') this.#file?.setMode(address.mode);
-    if (tls?.cert === before?.cert && tls?.key === before?.key) return;
     if (tls !== undefined && this.#tls !== null) {
-      this.#tls.setMaterial(tls);
-    } else {
+      this.#tls.set(tls);
+    } else if (tls !== undefined || this.#tls !== null) {
       this.#tls?.destroy();
       this.#tls = this.#makeTls();
     }
@@ -265,12 +264,12 @@ export class Listener implements TlsAcceptorUser {
     open: (user: StreamUser) => ByteStream,
     client: string | null,
     isTls: boolean,
+    clientFields = '',
   ): ClientConnection {
     let connection: ClientConnection | null = null;
     try {
-      connection = new ClientConnection(this.#context, open, isTls, (closed) =>
-        this.#forget(closed),
-      );
+      const onClosed = (closed: ClientConnection): void => this.#forget(closed);
+      connection = new ClientConnection(this.#context, open, { isTls, clientFields }, onClosed);
       this.#connections.set(connection, client);
       if (this.#isClosed) connection.beginDrain();
       return connection;
@@ -296,8 +295,16 @@ export class Listener implements TlsAcceptorUser {
   }
 
   onSecure(secure: Secure, client: string | null): void {
+    const { identity, needsCertificate } = secure;
     this.#guard(
-      () => this.#accept((user) => secure.open(user), client, true),
+      () => {
+        const fields = identity?.fields;
+        const connection = this.#accept((user) => secure.open(user), client, true, fields);
+        const fault = identity?.fault ?? null;
+        if (needsCertificate && fault !== null) {
+          connection.refuse('ERR_CLIENT_CERTIFICATE', NOTHING, fault);
+        }
+      },
       () => secure.close(),
     );
   }

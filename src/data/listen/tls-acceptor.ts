@@ -5,10 +5,9 @@
  * record, 22 (RFC 8446 §5.1), an HTTP request with a letter. Who speaks HTTP in the clear is handed back as such, to be told
  * so; who says nothing costs a handle and no more. Whatever fails here costs one connection.
  */
-import { constants } from 'node:crypto';
 import net from 'node:net';
 import tls from 'node:tls';
-import type { TlsMaterial } from '../../snapshot/snapshot.ts';
+import type { TlsSnapshot } from '../../snapshot/tls.ts';
 import { letGo } from '../barrier.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import {
@@ -20,29 +19,20 @@ import { SocketStream } from '../stream/socket-stream.ts';
 import type { TcpHandle } from '../stream/tcp-handles.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
 import { closeTls, hasTlsHandles, type TlsHandle } from '../stream/tls-handles.ts';
-import {
-  acceptTls,
-  encodeProtocols,
-  type HandshakeTerms,
-  type HandshakeUser,
-} from '../stream/tls-handshake.ts';
+import { acceptTls, type HandshakeUser, refuseName } from '../stream/tls-handshake.ts';
 import { TlsStream } from '../stream/tls-stream.ts';
-import { renewTickets } from '../stream/tls-tickets.ts';
+import { readServerName } from '../wire/client-hello.ts';
+import { type ClientIdentity, identityOf } from './client-certificate.ts';
 import type { MayBeIdle } from './idle-clients.ts';
+import { type TlsSite, TlsSites } from './tls-sites.ts';
 
 /** 10 s in all: from the accept to the first byte, which an honest client sends at once, and from there to the end. */
 const FIRST_BYTE_MS = 5_000;
 const HANDSHAKE_MS = 5_000;
-const SESSION_ID_CONTEXT = 'fairlead';
+/** Reads that the first message of an honest client takes at most. */
+const MOST_READS = 64;
 const LETTER_A = 0x41;
 const LETTER_Z = 0x5a;
-
-/** What is offered and accepted of ALPN (RFC 7301). */
-const PROTOCOLS: readonly string[] = ['http/1.1'];
-const PROTOCOL_LIST = encodeProtocols(PROTOCOLS);
-
-/** Node's, but AES-128 before AES-256: it costs less and is as safe. See docs/decisions/0013-tls-on-the-handle.md. */
-const CIPHERS = withFirst('TLS_AES_128_GCM_SHA256', tls.DEFAULT_CIPHERS);
 
 /** What becomes of a connection. `client`: what it was accepted for. */
 export interface TlsAcceptorUser {
@@ -61,6 +51,10 @@ export interface TlsAcceptorUser {
 
 /** A connection on which TLS has been agreed. */
 export interface Secure {
+  /** What the client has shown; null: it was not asked to. */
+  readonly identity: ClientIdentity | null;
+  /** It had to show a certificate that is good. */
+  readonly needsCertificate: boolean;
   open(user: StreamUser): ByteStream;
   close(): void;
 }
@@ -72,19 +66,18 @@ export class TlsAcceptor {
   readonly arriving = new Set<Arrival>();
   /** The sockets that TLS runs over where it does not run on handles, each with the client that it counts for. */
   readonly #carriers = new Map<net.Socket, string>();
-  #material: TlsMaterial;
-  #ticketKeys: Buffer;
-  #terms: HandshakeTerms | null = null;
-  /** Made when it is needed: for handshakes on sockets. */
-  #server: tls.Server | null = null;
+  readonly #sites: TlsSites;
   /** Of the handle that is being made a socket. */
-  #wrapping: { readonly arrival: Arrival; readonly bytes: Buffer } | null = null;
+  #wrapping: {
+    readonly arrival: Arrival;
+    readonly site: TlsSite;
+    readonly bytes: Buffer;
+  } | null = null;
 
-  constructor(material: TlsMaterial, ticketKeys: Uint8Array, io: ThreadIo, user: TlsAcceptorUser) {
+  constructor(settings: TlsSnapshot, ticketKeys: Uint8Array, io: ThreadIo, user: TlsAcceptorUser) {
     this.#user = user;
     this.#io = io;
-    this.#material = material;
-    this.#ticketKeys = Buffer.from(ticketKeys);
+    this.#sites = new TlsSites(settings, ticketKeys);
   }
 
   /** Nobody is on the way. */
@@ -92,41 +85,13 @@ export class TlsAcceptor {
     return this.arriving.size === 0 && this.#carriers.size === 0;
   }
 
-  setMaterial(material: TlsMaterial): void {
-    this.#material = material;
-    this.#terms = null;
-    this.#server?.setSecureContext(this.#contextOptions());
+  /** For handshakes from now on. */
+  set(settings: TlsSnapshot): void {
+    this.#sites.set(settings);
   }
 
   setTicketKeys(keys: Uint8Array): void {
-    this.#ticketKeys = Buffer.from(keys);
-    this.#terms = null;
-    this.#server?.setTicketKeys(this.#ticketKeys);
-  }
-
-  #contextOptions(): tls.SecureContextOptions & { ticketKeys: Buffer } {
-    return {
-      cert: this.#material.cert,
-      key: this.#material.key,
-      minVersion: 'TLSv1.2',
-      honorCipherOrder: true,
-      ciphers: CIPHERS,
-      // A handshake costs us more than a client: it gets one. Who asks for ChaCha20 first has no AES in its processor.
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA,
-      ticketKeys: this.#ticketKeys,
-      // A ticket is good wherever its keys are.
-      sessionIdContext: SESSION_ID_CONTEXT,
-    };
-  }
-
-  /** Those of the next handshake. */
-  #currentTerms(): HandshakeTerms {
-    if (this.#terms === null) {
-      const context = tls.createSecureContext(this.#contextOptions());
-      renewTickets(context, this.#ticketKeys);
-      this.#terms = { context, protocols: PROTOCOL_LIST };
-    }
-    return this.#terms;
+    this.#sites.setTicketKeys(keys);
   }
 
   /** Where this throws, the client is still the caller's. */
@@ -155,25 +120,64 @@ export class TlsAcceptor {
     const wrapping = this.#wrapping;
     if (wrapping === null) return false;
     socket.unshift(wrapping.bytes);
-    this.#startOnSocket(socket, wrapping.arrival);
+    this.#startOnSocket(socket, wrapping.arrival, wrapping.site);
     return true;
   }
 
   // ── What an arrival says ────────────────────────────────────────────────────────────────────────────────────────
 
   onFirstBytes(arrival: Arrival, bytes: Buffer): void {
-    const { connection } = arrival;
-    if (isPlain(bytes)) {
-      this.#user.onPlain(connection, bytes, arrival.client);
+    if (arrival.hello === null && isPlain(bytes)) {
+      this.#user.onPlain(arrival.connection, bytes, arrival.client);
       this.arriving.delete(arrival);
-    } else if (connection instanceof net.Socket) {
-      this.#startOnSocket(connection, arrival);
+      return;
+    }
+    const hello = arrival.hello === null ? bytes : Buffer.concat([arrival.hello, bytes]);
+    const site = this.#siteFor(arrival, hello);
+    if (site === null) this.#awaitMore(arrival, hello);
+    else if (site === 'none') this.#refuse(arrival);
+    else this.#start(arrival, site, hello);
+  }
+
+  /** @returns null: that can't be said yet. */
+  #siteFor(arrival: Arrival, hello: Buffer): TlsSite | 'none' | null {
+    const sites = this.#sites;
+    if (!sites.needsName) return sites.default;
+    arrival.reads++;
+    const name = readServerName(hello);
+    if (name === null && arrival.reads < MOST_READS) return null;
+    return sites.of(name ?? '') ?? 'none';
+  }
+
+  #awaitMore(arrival: Arrival, hello: Buffer): void {
+    const { connection } = arrival;
+    arrival.hello = Buffer.from(hello);
+    if (connection instanceof net.Socket) {
+      // They were put back.
+      connection.read();
+      arrival.close = awaitFirstBytesOfSocket(connection, arrival);
+    } else {
+      arrival.close = awaitFirstBytes(connection, this.#io, arrival);
+    }
+  }
+
+  #refuse(arrival: Arrival): void {
+    refuseName(arrival.connection);
+    this.onHandshakeFailed(arrival);
+  }
+
+  #start(arrival: Arrival, site: TlsSite, hello: Buffer): void {
+    const { connection } = arrival;
+    if (connection instanceof net.Socket) {
+      if (arrival.hello !== null) connection.unshift(arrival.hello);
+      this.#startOnSocket(connection, arrival, site);
     } else if (hasTlsHandles()) {
       arrival.deadlineMs += HANDSHAKE_MS;
-      const copy = Buffer.from(bytes);
-      arrival.close = acceptTls(connection, this.#currentTerms(), copy, this.#io, arrival);
+      arrival.clientCertificates = site.terms.clientCertificates;
+      const copy = Buffer.from(hello);
+      arrival.close = acceptTls(connection, site.terms, copy, this.#io, arrival);
     } else {
-      this.#wrapping = { arrival, bytes: Buffer.from(bytes) };
+      this.#wrapping = { arrival, site, bytes: Buffer.from(hello) };
       try {
         this.#user.wrap(connection);
       } finally {
@@ -183,7 +187,13 @@ export class TlsAcceptor {
   }
 
   onSecure(arrival: Arrival, handle: TlsHandle): void {
+    const { clientCertificates } = arrival;
     const secure: Secure = {
+      identity:
+        clientCertificates === 'none'
+          ? null
+          : identityOf(handle.getPeerCertificate(false), handle.verifyError()),
+      needsCertificate: clientCertificates === 'require',
       open: (user) => new TlsStream(handle, user, this.#io),
       close: () => closeTls(handle),
     };
@@ -208,7 +218,7 @@ export class TlsAcceptor {
 
   // ── Handshakes on sockets ───────────────────────────────────────────────────────────────────────────────────────
 
-  #startOnSocket(carrier: net.Socket, arrival: Arrival): void {
+  #startOnSocket(carrier: net.Socket, arrival: Arrival, site: TlsSite): void {
     const { client } = arrival;
     this.#carriers.set(carrier, client);
     this.arriving.delete(arrival);
@@ -216,19 +226,33 @@ export class TlsAcceptor {
       if (!this.#carriers.delete(carrier)) return;
       this.#guard(carrier, () => this.#user.onGone(client));
     });
-    this.#server ??= this.#makeServer();
-    this.#server.emit('connection', carrier);
+    site.server ??= this.#makeServer(site);
+    site.server.emit('connection', carrier);
   }
 
-  #makeServer(): tls.Server {
+  #makeServer(site: TlsSite): tls.Server {
+    const { clientCertificates, staple } = site.terms;
     const server = tls.createServer({
-      ...this.#contextOptions(),
-      ALPNProtocols: [...PROTOCOLS],
+      ...site.contextOptions(),
+      requestCert: clientCertificates !== 'none',
+      rejectUnauthorized: clientCertificates === 'require',
       handshakeTimeout: HANDSHAKE_MS,
     });
+    if (staple !== null) {
+      server.on(
+        'OCSPRequest',
+        (_certificate, _issuer, answer: (error: null, with_: Buffer) => void) =>
+          answer(null, staple),
+      );
+    }
     server.on('secureConnection', (socket) => {
       socket.allowHalfOpen = true;
+      const { authorizationError: error = null } = socket as { authorizationError?: unknown };
+      const fault = error === null ? null : Object.assign(new Error(), { code: String(error) });
       const secure: Secure = {
+        identity:
+          clientCertificates === 'none' ? null : identityOf(socket.getPeerCertificate(), fault),
+        needsCertificate: false,
         open: (user) => new SocketStream(socket, user, false),
         close: () => void socket.destroy(),
       };
@@ -277,6 +301,10 @@ class Arrival implements FirstBytesUser, HandshakeUser, MayBeIdle {
   readonly connection: TcpHandle | net.Socket;
   readonly client: string;
   deadlineMs: number;
+  /** What has come of its first message, where that takes several reads. */
+  hello: Buffer | null = null;
+  reads = 0;
+  clientCertificates: 'none' | 'request' | 'require' = 'none';
   /** Closes it, silently. */
   close: () => void = () => {};
   readonly hasServed = false;
@@ -323,13 +351,6 @@ class Arrival implements FirstBytesUser, HandshakeUser, MayBeIdle {
   onCrashed(error: unknown): void {
     this.#acceptor.onCrashed(this, error);
   }
-}
-
-/** @param ciphers in which another one may be first; one that is not among them stays out. */
-function withFirst(first: string, ciphers: string): string {
-  const names = ciphers.split(':');
-  if (!names.includes(first)) return ciphers;
-  return [first, ...names.filter((name) => name !== first)].join(':');
 }
 
 /** Methods begin with a letter, and all that are in use with one of these. */

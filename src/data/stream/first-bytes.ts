@@ -65,7 +65,8 @@ export function awaitFirstBytesOfSocket(socket: net.Socket, user: FirstBytesUser
     isOver = true;
     guarded(user, () => user.onNothing());
   };
-  socket.on('error', () => {});
+  // Followed by its close. It stays; waiting again needs no other.
+  if (socket.listenerCount('error') === 0) socket.on('error', () => {});
   socket.on('close', onClose);
   socket.on('readable', onReadable);
   return () => {

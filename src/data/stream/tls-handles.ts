@@ -29,6 +29,8 @@ export interface TlsHandle {
   /** Takes bytes that have been read from the TCP handle before. */
   receive(bytes: Uint8Array): void;
   setALPNProtocols(protocols: Uint8Array): void;
+  /** At a server: an OCSP answer, for a client that asks for it. */
+  setOCSPResponse(answer: Buffer): void;
   setVerifyMode(asksForCertificate: boolean, refuses: boolean): void;
   setServername(name: string): void;
   setSession(session: Buffer): void;
@@ -61,6 +63,7 @@ const METHODS: readonly (keyof TlsHandle)[] = [
   'readStop',
   'receive',
   'setALPNProtocols',
+  'setOCSPResponse',
   'setVerifyMode',
   'setServername',
   'setSession',

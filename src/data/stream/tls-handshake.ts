@@ -2,7 +2,13 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Victim } from '../barrier.ts';
-import { describeError, END_OF_FILE, readResult, type TcpHandle } from './tcp-handles.ts';
+import {
+  describeError,
+  END_OF_FILE,
+  readResult,
+  type TcpHandle,
+  writeBuffer,
+} from './tcp-handles.ts';
 import type { ThreadIo } from './thread-io.ts';
 import { closeTls, listenTo, type TlsHandle, wrapHandle } from './tls-handles.ts';
 
@@ -28,6 +34,14 @@ export interface ServerTerms extends HandshakeTerms {
   nameOf(host: string): string;
 }
 
+/** At the server, what clients are asked for and given. */
+export interface AcceptTerms extends HandshakeTerms {
+  /** With `require` a client that has none is refused; whether the one that it has is any good is not looked at. */
+  readonly clientCertificates: 'none' | 'request' | 'require';
+  /** An OCSP answer for the certificate. */
+  readonly staple: Buffer | null;
+}
+
 /** What `HandshakeTerms.protocols` are made of. */
 export function encodeProtocols(names: readonly string[]): Uint8Array {
   return Buffer.concat(names.map((name) => Buffer.from(String.fromCharCode(name.length) + name)));
@@ -40,19 +54,35 @@ export function encodeProtocols(names: readonly string[]): Uint8Array {
  */
 export function acceptTls(
   carrier: TcpHandle,
-  terms: HandshakeTerms,
+  terms: AcceptTerms,
   firstBytes: Buffer,
   io: ThreadIo,
   user: HandshakeUser,
 ): () => void {
   const handle = wrapHandle(carrier, terms.context, true);
   const handshake = new Handshake(handle, user);
-  handle.setVerifyMode(false, false);
+  const { clientCertificates, staple } = terms;
+  handle.setVerifyMode(clientCertificates !== 'none', clientCertificates === 'require');
+  if (staple !== null) handle.setOCSPResponse(staple);
   handle.setALPNProtocols(terms.protocols);
   handle.useUserBuffer(io.shared);
   handle.receive(firstBytes);
   if (!handshake.isOver) handle.readStart();
   return () => handshake.giveUp();
+}
+
+/** A fatal alert, unrecognized_name, as a record: RFC 6066 §3, RFC 8446 §6. */
+const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
+
+/** Closes a connection whose client has asked for a name that is none of ours, and says so. All that it has said was read. */
+export function refuseName(connection: TcpHandle | net.Socket): void {
+  if (connection instanceof net.Socket) {
+    connection.end(UNRECOGNIZED_NAME, () => connection.destroy());
+    return;
+  }
+  // So few bytes are taken at once by a connection that nothing was written to yet.
+  writeBuffer(connection, UNRECOGNIZED_NAME);
+  connection.close();
 }
 
 /**

@@ -44,7 +44,9 @@ export const FIELD_WWW_AUTHENTICATE = 33;
 export const FIELD_DATE = 34;
 export const FIELD_LOCATION = 35;
 export const FIELD_REFRESH = 36;
-const FIELD_ID_COUNT = 37;
+/** X-SSL-Client-…: what is told of a client's certificate. */
+export const FIELD_CLIENT_CERTIFICATE = 37;
+const FIELD_ID_COUNT = 38;
 
 // ── What a field is ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -113,6 +115,7 @@ const FIELDS: readonly (readonly [name: string, id: number, traits: number])[] =
 /** By id. */
 export const TRAITS = new Uint8Array(FIELD_ID_COUNT);
 for (const [, id, traits] of FIELDS) TRAITS[id] = traits;
+TRAITS[FIELD_CLIENT_CERTIFICATE] = FORWARDED;
 // It has no name of its own. A backend's may pass: it is not believed by anybody.
 TRAITS[FIELD_UNDERSCORE_TWIN] = HAS_REQUEST_RULE | NO_TRAILER;
 
@@ -123,7 +126,9 @@ const PROTECTED_NAMES: ReadonlySet<string> = new Set(
 
 /** Whether naming it in Connection has no effect. @param name in lower case. */
 export function isProtected(name: string): boolean {
-  return PROTECTED_NAMES.has(name) || name.startsWith('x-forwarded-');
+  return (
+    PROTECTED_NAMES.has(name) || name.startsWith('x-forwarded-') || name.startsWith('x-ssl-client-')
+  );
 }
 
 interface KnownName {
@@ -142,6 +147,10 @@ for (let length = 0; length < BY_LENGTH.length; length++) BY_LENGTH[length] ??= 
 /** Applications believe fields of this family that no list here can know (X-Forwarded-User, X-Forwarded-Client-Cert). */
 const FORWARDED_PREFIX = Buffer.from('x-forwarded-', 'latin1');
 
+/** Likewise: whatever stands behind it, no client may say it. */
+const CERTIFICATE_PREFIX = Buffer.from('x-ssl-client-', 'latin1');
+
+const SMALL_X = 0x78;
 const UNDERSCORE = 0x5f;
 const HYPHEN = 0x2d;
 
@@ -165,13 +174,28 @@ export function identifyField(
       }
     }
   }
-  if (length > FORWARDED_PREFIX.length) {
-    if (matches(buffer, start, FORWARDED_PREFIX, false)) return FIELD_FORWARDED_OTHER;
-    if (hasUnderscore && matches(buffer, start, FORWARDED_PREFIX, true)) {
-      return FIELD_UNDERSCORE_TWIN;
-    }
+  if (length > FORWARDED_PREFIX.length && LOWER[buffer[start] as number] === SMALL_X) {
+    return identifyFamily(buffer, start, length, hasUnderscore);
   }
   return FIELD_OTHER;
+}
+
+function identifyFamily(
+  buffer: Uint8Array,
+  start: number,
+  length: number,
+  hasUnderscore: boolean,
+): number {
+  const isCertificate = matches(buffer, start, CERTIFICATE_PREFIX, hasUnderscore);
+  if (isCertificate && length > CERTIFICATE_PREFIX.length) {
+    // `X-SSL-Client_Verify` too: who reads both as one must not meet a client's.
+    return hasUnderscore ? FIELD_UNDERSCORE_TWIN : FIELD_CLIENT_CERTIFICATE;
+  }
+  if (!matches(buffer, start, FORWARDED_PREFIX, hasUnderscore)) return FIELD_OTHER;
+  if (!hasUnderscore) return FIELD_FORWARDED_OTHER;
+  return matches(buffer, start, FORWARDED_PREFIX, false)
+    ? FIELD_FORWARDED_OTHER
+    : FIELD_UNDERSCORE_TWIN;
 }
 
 /** @param name in any case. */

@@ -7,6 +7,7 @@
  */
 import {
   FIELD_AUTHORIZATION,
+  FIELD_CLIENT_CERTIFICATE,
   FIELD_CONTENT_LENGTH,
   FIELD_EXPECT,
   FIELD_FORWARDED,
@@ -48,8 +49,10 @@ export class ForwardContext {
   /** The peer is a trusted proxy: its forwarded fields are believed and extended. */
   readonly isTrusted: boolean;
   readonly rules: ForwardRules;
-  readonly #viaLine11: string;
-  readonly #viaLine10: string;
+  /** What is told of the client's certificate; empty where it was not asked for. */
+  readonly clientFields: string;
+  readonly #lastLines11: string;
+  readonly #lastLines10: string;
   #lastHost = '';
   #lastFields = '';
 
@@ -58,18 +61,22 @@ export class ForwardContext {
     scheme: 'http' | 'https',
     isTrusted: boolean,
     rules: ForwardRules,
+    clientFields = '',
   ) {
     this.peerAddress = peerAddress;
     this.scheme = scheme;
     this.isTrusted = isTrusted;
     this.rules = rules;
-    this.#viaLine11 = rules.viaName === '' ? '' : `Via: 1.1 ${rules.viaName}\r\n`;
-    this.#viaLine10 = rules.viaName === '' ? '' : `Via: 1.0 ${rules.viaName}\r\n`;
+    this.clientFields = clientFields;
+    const via = (version: string): string =>
+      rules.viaName === '' ? '' : `Via: ${version} ${rules.viaName}\r\n`;
+    this.#lastLines11 = clientFields + via('1.1');
+    this.#lastLines10 = clientFields + via('1.0');
   }
 
-  /** RFC 9110 §7.6.3: with the version that the message was received in. */
-  viaLine(versionMinor: number): string {
-    return versionMinor === 1 ? this.#viaLine11 : this.#viaLine10;
+  /** Those that are the same in all requests; Via has the version that the message was received in: RFC 9110 §7.6.3. */
+  lastLines(versionMinor: number): string {
+    return versionMinor === 1 ? this.#lastLines11 : this.#lastLines10;
   }
 
   /** The X-Forwarded fields of an untrusted peer's request for `host`; a connection asks for one host, as a rule. */
@@ -136,6 +143,7 @@ export function passesOn(id: number, facts: RequestFacts, isTrusted: boolean): b
       return facts.versionMinor === 1;
     case FIELD_REQUEST_ID:
       return facts.requestId !== null;
+    case FIELD_CLIENT_CERTIFICATE:
     case FIELD_FORWARDED_FOR:
     case FIELD_FORWARDED_PROTO:
     case FIELD_FORWARDED_HOST:
@@ -191,6 +199,10 @@ export function forwardRequest(
         case FIELD_MAX_FORWARDS:
           isKept = !countsForwards(facts);
           break;
+        case FIELD_CLIENT_CERTIFICATE:
+          // Ours say it.
+          isKept &&= context.clientFields === '';
+          break;
         case FIELD_FORWARDED_PROTO:
           if (isKept) proto ??= head.value(field);
           break;
@@ -219,7 +231,7 @@ export function forwardRequest(
 
   if (isCommon(facts, context)) {
     // Joined from as few parts as can be.
-    fields += `${context.xForwarded(facts.host as string)}X-Request-Id: ${requestId}\r\n${context.viaLine(1)}`;
+    fields += `${context.xForwarded(facts.host as string)}X-Request-Id: ${requestId}\r\n${context.lastLines(1)}`;
   } else {
     if (rules.sendsXForwarded) {
       const chain = context.isTrusted ? forwardedForChain(head) : '';
@@ -233,7 +245,7 @@ export function forwardRequest(
     if (rules.sendsForwarded) fields += forwardedField(facts, context);
     if (facts.requestId === null) fields += `X-Request-Id: ${requestId}\r\n`;
     if (countsForwards(facts)) fields += `Max-Forwards: ${facts.maxForwards - 1}\r\n`;
-    fields += context.viaLine(facts.versionMinor);
+    fields += context.lastLines(facts.versionMinor);
   }
   if (facts.upgrade !== '') {
     fields += `Connection: Upgrade\r\nUpgrade: ${facts.upgrade}\r\n`;

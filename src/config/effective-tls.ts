@@ -1,0 +1,32 @@
+/** TLS towards clients as a config file says it. */
+import type { TlsSettings } from './settings.ts';
+import type { CertificateSource } from './tls-files.ts';
+
+/** The short form. */
+export function sslOf(tls: TlsSettings | undefined) {
+  const [source] = tls?.sources ?? [];
+  return source === undefined ? { enabled: false } : { enabled: true, ...sourceOf(source) };
+}
+
+export function tlsOf({
+  sources,
+  refusesUnknownNames,
+  clientCertificates,
+  minVersion,
+}: TlsSettings) {
+  return {
+    certificates: sources.map(sourceOf),
+    unknown_name: refusesUnknownNames ? 'refuse' : 'default',
+    client_certificates:
+      clientCertificates === null
+        ? { mode: 'none' }
+        : { mode: clientCertificates.mode, ca_file: clientCertificates.caFile },
+    min_version: minVersion,
+  };
+}
+
+function sourceOf(source: CertificateSource) {
+  return source.kind === 'folder'
+    ? { folder: source.folder }
+    : { cert_file: source.certFile, key_file: source.keyFile };
+}

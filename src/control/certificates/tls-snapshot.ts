@@ -1,0 +1,87 @@
+/** From the certificates of a listener to what data threads serve: which of them are for which name. */
+import type { TlsSettings } from '../../config/settings.ts';
+import type { Certificate } from '../../config/tls-files.ts';
+import type { CertificateGroup, TlsSnapshot } from '../../snapshot/tls.ts';
+
+/** OCSP answers, by the fingerprint of the certificate that they are for. */
+export type Staples = ReadonlyMap<string, Uint8Array>;
+
+export const NO_STAPLES: Staples = new Map();
+
+export function buildTlsSnapshot(settings: TlsSettings, staples: Staples): TlsSnapshot {
+  const { certificates, refusesUnknownNames, clientCertificates, minVersion } = settings;
+  return {
+    groups: groupsOf(certificates).map((group) => groupSnapshot(group, staples)),
+    refusesUnknownNames,
+    clientCertificates: clientCertificates && {
+      mode: clientCertificates.mode,
+      ca: clientCertificates.ca,
+    },
+    minVersion,
+  };
+}
+
+export interface Group {
+  readonly names: readonly string[];
+  readonly certificates: readonly Certificate[];
+}
+
+/**
+ * For each name one certificate of each type of key: the first that is for it, but one that has expired only where there is no other.
+ * Names that get the same certificates are a group. The first group is that of the first certificate: the default.
+ */
+export function groupsOf(certificates: readonly Certificate[], nowMs = Date.now()): Group[] {
+  const [first] = certificates;
+  if (first === undefined) return [];
+  const byName = new Map<string, Certificate[]>();
+  for (const name of new Set(certificates.flatMap(({ facts }) => facts.names))) {
+    byName.set(name, chosenFor(name, certificates, nowMs));
+  }
+  // The default is the first certificate whatever its names, beside those of other types for a name of its own.
+  const beside = byName.get(first.facts.names[0] ?? '') ?? [];
+  const ofDefault = [first, ...beside.filter(({ facts }) => facts.keyType !== first.facts.keyType)];
+  const groups = new Map<string, { names: string[]; certificates: readonly Certificate[] }>();
+  groups.set(keyOf(ofDefault), { names: [], certificates: ofDefault });
+  for (const [name, chosen] of byName) {
+    const key = keyOf(chosen);
+    const group = groups.get(key) ?? { names: [], certificates: chosen };
+    group.names.push(name);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+function chosenFor(name: string, certificates: readonly Certificate[], nowMs: number) {
+  const chosen = new Map<string, Certificate>();
+  for (const one of certificates) {
+    const { names, keyType, notAfterMs } = one.facts;
+    if (!names.includes(name)) continue;
+    const known = chosen.get(keyType);
+    const isBetter = known !== undefined && isOver(known, nowMs) && notAfterMs > nowMs;
+    if (known === undefined || isBetter) chosen.set(keyType, one);
+  }
+  return [...chosen.values()];
+}
+
+function isOver({ facts }: Certificate, nowMs: number): boolean {
+  return facts.notAfterMs <= nowMs;
+}
+
+function keyOf(certificates: readonly Certificate[]): string {
+  return certificates
+    .map(({ facts }) => facts.fingerprint)
+    .toSorted()
+    .join();
+}
+
+function groupSnapshot({ names, certificates }: Group, staples: Staples): CertificateGroup {
+  const [only, ...others] = certificates;
+  // Which of several is served is decided by OpenSSL, and an answer for another one would be worse than none.
+  const staple =
+    only === undefined || others.length > 0 ? undefined : staples.get(only.facts.fingerprint);
+  return {
+    names,
+    pairs: certificates.map(({ cert, key }) => ({ cert, key })),
+    staple: staple ?? null,
+  };
+}

@@ -1,0 +1,28 @@
+/** The contract between the planes: TLS towards clients. PEM throughout; everything is known to work. */
+
+export interface TlsMaterial {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Certificates that are served side by side, each with a key of another type: the client's algorithms decide. */
+export interface CertificateGroup {
+  /** The host names that get them, in lower case; `*.example.com` is for one label in its place. */
+  readonly names: readonly string[];
+  readonly pairs: readonly TlsMaterial[];
+  /** An OCSP answer that goes with the certificate (RFC 6066 §8); null: none. */
+  readonly staple: Uint8Array | null;
+}
+
+export interface TlsSnapshot {
+  /** At least one: the first is the default. */
+  readonly groups: readonly CertificateGroup[];
+  /** Clients that ask for a name of no group, or for none, are refused. */
+  readonly refusesUnknownNames: boolean;
+  /** Null: clients are not asked for certificates. */
+  readonly clientCertificates: {
+    readonly mode: 'request' | 'require';
+    readonly ca: string;
+  } | null;
+  readonly minVersion: '1.2' | '1.3';
+}

@@ -1,0 +1,21 @@
+import type { TlsSettings } from '../../src/config/settings.ts';
+import { type CertificateSource, readCertificates } from '../../src/config/tls-files.ts';
+
+/** What `ssl` with this pair means. */
+export function tlsSettings(pair: {
+  readonly cert_file: string;
+  readonly key_file: string;
+}): TlsSettings {
+  const source: CertificateSource = {
+    kind: 'pair',
+    certFile: pair.cert_file,
+    keyFile: pair.key_file,
+  };
+  return {
+    sources: [source],
+    certificates: readCertificates(source).certificates,
+    refusesUnknownNames: false,
+    clientCertificates: null,
+    minVersion: '1.2',
+  };
+}
