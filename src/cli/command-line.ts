@@ -29,6 +29,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   reload: async () => (await import('./admin-pool.ts')).runReload,
   demo: async () => (await import('./demo.ts')).runDemo,
   backend: async () => (await import('./backend.ts')).runBackend,
+  cert: async () => (await import('./cert.ts')).runCert,
   try: async () => (await import('./try.ts')).runTry,
 };
 
@@ -63,6 +64,7 @@ const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are th
   check --config FILE             validate a config
   print-config                    the config in force, each value with where it comes from
   state show|clear                the changes made through the admin API that are kept
+  cert dev NAME…                  certificates for development, from an authority of your own
   try URL -n 100 -c 10            send requests, show their spread, status codes and latency
 
 Of a running instance, through its admin API (of several pools: --pool NAME):

@@ -157,7 +157,9 @@ function notesOn(certificates: readonly Certificate[]): string[] {
 }
 
 /** PEM with one certificate or more, all of them sound. */
-function readAuthorities(file: string): { readonly text: string } | Pick<TlsFault, 'message'> {
+export function readAuthorities(
+  file: string,
+): { readonly text: string } | Pick<TlsFault, 'message'> {
   const read = readPem('cert_file', file);
   if ('fault' in read) return read.fault;
   const { text } = read;

@@ -1,6 +1,7 @@
 /** Gathers what the metrics page shows. Nothing is counted here: only read. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { BackendMetrics } from '../observe/backend-metrics.ts';
+import type { CertificateMetrics } from '../observe/certificate-metrics.ts';
 import type { Metrics, PoolMetrics } from '../observe/prometheus.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
@@ -8,6 +9,7 @@ import { readPoolCounters } from '../snapshot/pool-counters.ts';
 import { processClockOffsetMs } from '../snapshot/process-clock.ts';
 import { readLoopDelays, readProcessCounters } from '../snapshot/process-totals.ts';
 import { isAlive } from './backend.ts';
+import type { Certificates } from './certificates/certificates.ts';
 import type { DataThreads } from './data-threads.ts';
 import { maxDescriptors, openDescriptors } from './open-files.ts';
 import type { Pools, RunningPool } from './pools.ts';
@@ -23,6 +25,7 @@ export interface MetricsSources {
   readonly pools: Pools;
   readonly threads: DataThreads;
   readonly reloads: Readonly<ReloadCounts>;
+  readonly certificates: Certificates;
   readonly droppedLogLines: () => number;
   readonly version: string;
 }
@@ -48,6 +51,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
         pools: pools.all().map((pool) => poolMetrics(pool, threads.threadCount)),
         process: readProcessCounters(threads.counters, threads.threadCount),
         dataThreadDelays: readLoopDelays(threads.counters, threads.threadCount, nowMs),
+        certificates: certificateMetrics(sources.certificates),
         control: {
           version,
           nodeVersion: process.version,
@@ -69,6 +73,20 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
       };
     },
     stop: () => delay.stop(),
+  };
+}
+
+function certificateMetrics(certificates: Certificates): CertificateMetrics {
+  const { taken, refused } = certificates.counts;
+  return {
+    served: certificates.all().map(({ certFile, facts }) => ({
+      name: facts.names[0] ?? facts.subject,
+      file: certFile,
+      notAfterSeconds: facts.notAfterMs / 1000,
+    })),
+    broken: certificates.faults.length,
+    taken,
+    refused,
   };
 }
 

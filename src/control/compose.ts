@@ -2,10 +2,12 @@
 import type { Settings } from '../config/settings.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
+import { certificateRoutes } from './admin/certificate-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
 import { poolRoutes } from './admin/pool-routes.ts';
 import type { Route } from './admin/router.ts';
 import { statusRoutes } from './admin/status-routes.ts';
+import { Certificates } from './certificates/certificates.ts';
 import { createMetricsCollector, type MetricsCollector } from './collect-metrics.ts';
 import { ConfigWatch } from './config-watch.ts';
 import type { FairleadContext } from './context.ts';
@@ -51,6 +53,7 @@ export interface Parts {
   readonly reloads: Reloads;
   readonly configWatch: ConfigWatch;
   readonly spareMemory: SpareMemory;
+  readonly certificates: Certificates;
   readonly metrics: MetricsCollector;
   readonly routes: readonly Route[];
 }
@@ -115,9 +118,11 @@ export function compose(options: ComposeOptions): Parts {
       leavers.sync(registry.pools());
       const applied = threads.apply(snapshot);
       pools.sync(snapshot);
+      certificates.sync();
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
     },
   });
+  const certificates = new Certificates({ registry, operator, log });
   const reloads = new Reloads({
     context,
     registry,
@@ -132,6 +137,7 @@ export function compose(options: ComposeOptions): Parts {
     pools,
     threads,
     reloads: reloads.counts,
+    certificates,
     droppedLogLines: () => logs.droppedLines(),
     version: VERSION,
   });
@@ -154,6 +160,7 @@ export function compose(options: ComposeOptions): Parts {
       settled: () => threads.settled(),
     }),
     ...poolRoutes({ registry, threadCount }),
+    ...certificateRoutes({ registry, certificates }),
     ...configRoutes({
       registry,
       operator,
@@ -169,6 +176,7 @@ export function compose(options: ComposeOptions): Parts {
     reloads,
     configWatch,
     spareMemory,
+    certificates,
     metrics,
     routes: [...routes, indexRoute(routes)],
   };

@@ -118,15 +118,17 @@ async function open(all: Ending, settings: Settings, log: Logger): Promise<Addre
   const listeners = await threads.listen().catch((error: unknown) => {
     throw listenerFailed(error, settings);
   });
+  all.certificates.begin();
   return { listeners, adminPort: all.admin.port };
 }
 
 /** Ends all but the logs, which are to tell of it. */
 async function end(all: Ending, adminGraceMs: number): Promise<void> {
-  const { pools, metrics, operator, admin, threads, kept, configWatch, spareMemory } = all;
-  configWatch.stop();
-  spareMemory.stop();
+  const { pools, certificates, metrics, operator, admin, threads, kept } = all;
+  all.configWatch.stop();
+  all.spareMemory.stop();
   pools.stop();
+  certificates.stop();
   metrics.stop();
   await operator.stop();
   await Promise.all([admin?.close(adminGraceMs), threads.stop()]);

@@ -18,6 +18,8 @@ const LATEST_MS = 250;
 const POLL_MS = 5_000;
 /** Links that lead to links. */
 const MAX_HOPS = 16;
+/** Of folders in a folder. */
+const MAX_DEPTH = 1;
 
 export interface FileWatchOptions {
   /** They are other files than at the last call, or than when the watch began. */
@@ -136,23 +138,20 @@ export class FileWatch {
 }
 
 /**
- * What distinguishes a file from the one that was there before; of a folder, all its files.
+ * What distinguishes a file from the one that was there before; of a folder, all its files and those of the folders in it.
  * @param folders takes those in which a change would make it another.
  */
-async function describe(file: string, folders: Set<string>): Promise<string> {
+async function describe(file: string, folders: Set<string>, depth = 0): Promise<string> {
   await followLinks(file, folders);
   const [facts, isFolder] = await factsOf(file);
-  if (!isFolder) return `${file} ${facts}`;
+  if (!isFolder || depth > MAX_DEPTH) return `${file} ${facts}`;
   folders.add(file);
   const names = await readdir(file).catch(() => []);
   const entries: string[] = [];
   for (const name of names.toSorted()) {
-    const entry = path.join(file, name);
-    await followLinks(entry, folders);
-    const [entryFacts] = await factsOf(entry);
-    entries.push(`${name} ${entryFacts}`);
+    entries.push(await describe(path.join(file, name), folders, depth + 1));
   }
-  return `${file} ${entries.join(', ')}`;
+  return `${file} (${entries.join(', ')})`;
 }
 
 /** With the folder's own times left out: any file in it changes those. */

@@ -18,6 +18,7 @@ import {
   writeHistogram,
   writePassiveHealth,
 } from './backend-metrics.ts';
+import { type CertificateMetrics, writeCertificates } from './certificate-metrics.ts';
 import { Page } from './metrics-page.ts';
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -57,6 +58,7 @@ export interface Metrics {
   readonly process: ProcessTotals;
   /** How late the event loop of each is. */
   readonly dataThreadDelays: readonly DelaySeconds[];
+  readonly certificates: CertificateMetrics;
   readonly control: ControlMetrics;
 }
 
@@ -68,6 +70,7 @@ export function renderPrometheus(metrics: Metrics): string {
   writePassiveHealth(page, backends);
   writePools(page, metrics.pools);
   writeClients(page, metrics);
+  writeCertificates(page, metrics.certificates);
   writeControl(page, metrics);
   return page.text();
 }

@@ -9,6 +9,15 @@ export interface Signed {
   readonly key: string;
 }
 
+export interface SignOptions {
+  /** In place of the one. */
+  readonly names?: readonly string[];
+  readonly isRsa?: boolean;
+  /** As openssl has them, without spaces: `tlsfeature=status_request`. */
+  readonly extensions?: readonly string[];
+  readonly subject?: string;
+}
+
 /** An authority of our own: signs certificates that are good for what they are asked for. */
 export class Authority {
   /** Its certificate, as NODE_EXTRA_CA_CERTS takes it. */
@@ -28,16 +37,19 @@ export class Authority {
     writeFileSync(
       join(folder, 'ca.conf'),
       `[ca]\ndefault_ca=own\n[own]\ndatabase=${folder}/index.txt\nnew_certs_dir=${folder}/new\nrand_serial=yes\n` +
-        'default_md=sha256\npolicy=any\nunique_subject=no\ncopy_extensions=copy\n[any]\ncommonName=supplied\n',
+        'default_md=sha256\npolicy=any\nunique_subject=no\ncopy_extensions=copy\n[any]\ncommonName=supplied\norganizationName=optional\n',
     );
   }
 
   /** @param name of the host that it is good for. @param ends as openssl takes it: YYMMDDHHMMSSZ. */
-  sign(name: string, ends = '401231000000Z'): Signed {
+  sign(name: string, ends = '401231000000Z', more: SignOptions = {}): Signed {
     const base = join(this.#folder, String(this.#signed++));
-    const request = 'req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes';
+    const { names = [name], isRsa = false, extensions = [], subject = `/CN=${name}` } = more;
+    const key = isRsa ? 'rsa:2048' : 'ec -pkeyopt ec_paramgen_curve:P-256';
+    const said = [`subjectAltName=${names.map((one) => `DNS:${one}`).join(',')}`, ...extensions];
+    const added = said.map((one) => `-addext ${one}`).join(' ');
     this.#openssl(
-      `${request} -subj /CN=${name} -addext subjectAltName=DNS:${name} -keyout ${base}.key -out ${base}.csr`,
+      `req -new -newkey ${key} -nodes -utf8 -subj ${subject} ${added} -keyout ${base}.key -out ${base}.csr`,
     );
     this.#openssl(
       `ca -batch -notext -config ${this.#folder}/ca.conf -cert ${this.file} -keyfile ${this.#folder}/ca.key -startdate 200101000000Z -enddate ${ends} -in ${base}.csr -out ${base}.crt`,

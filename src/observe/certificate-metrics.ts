@@ -1,0 +1,39 @@
+/** The certificates that clients are served with, on the metrics page. */
+import type { Page } from './metrics-page.ts';
+
+export interface CertificateMetrics {
+  readonly served: readonly {
+    /** The first host name that it is for, or else its subject. */
+    readonly name: string;
+    readonly file: string;
+    readonly notAfterSeconds: number;
+  }[];
+  /** Files that are not what they should be now. */
+  readonly broken: number;
+  readonly taken: number;
+  readonly refused: number;
+}
+
+export function writeCertificates(page: Page, metrics: CertificateMetrics): void {
+  page.family(
+    'fairlead_certificate_expiry_timestamp_seconds',
+    'gauge',
+    'When a certificate that clients are served with ends.',
+  );
+  for (const { name, file, notAfterSeconds } of metrics.served) {
+    page.sample({ name, file }, notAfterSeconds);
+  }
+  page.single(
+    'fairlead_certificate_files_broken',
+    'gauge',
+    'Files of certificates that can not be used as they are now: what was read before is in force.',
+    metrics.broken,
+  );
+  page.family(
+    'fairlead_certificate_reloads_total',
+    'counter',
+    'Changed files of certificates, by what became of them.',
+  );
+  page.sample({ result: 'success' }, metrics.taken);
+  page.sample({ result: 'failure' }, metrics.refused);
+}
