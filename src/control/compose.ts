@@ -122,7 +122,12 @@ export function compose(options: ComposeOptions): Parts {
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
     },
   });
-  const certificates = new Certificates({ registry, operator, log });
+  const certificates = new Certificates({
+    registry,
+    operator,
+    log,
+    publish: () => void threads.apply(registry.snapshot()),
+  });
   const reloads = new Reloads({
     context,
     registry,

@@ -48,7 +48,7 @@ describe.runIf(hasTool('openssl'))('openssl finds nothing wrong', () => {
     }
     expect(() =>
       openssl('verify', ...check, '-verify_hostname', 'b.test', 'shop.test.crt'),
-    ).toThrow();
+    ).toThrow(/verif|purpose|mismatch/i);
     expect(openssl('x509', '-in', 'shop.test.crt', '-noout', '-checkend', '0')).toContain(
       'will not',
     );
@@ -58,7 +58,7 @@ describe.runIf(hasTool('openssl'))('openssl finds nothing wrong', () => {
     expect((await cert('dev', '--client', 'Alice B.')).code).toBe(0);
     const check = ['verify', '-x509_strict', '-CAfile', authorityFile(), '-purpose'];
     expect(openssl(...check, 'sslclient', 'Alice_B..crt')).toContain('OK');
-    expect(() => openssl(...check, 'sslserver', 'Alice_B..crt')).toThrow();
+    expect(() => openssl(...check, 'sslserver', 'Alice_B..crt')).toThrow(/verif|purpose|mismatch/i);
   });
 });
 

@@ -57,6 +57,25 @@ export class Authority {
     return { cert: readFileSync(`${base}.crt`, 'utf8'), key: readFileSync(`${base}.key`, 'utf8') };
   }
 
+  /** Of it, to an OCSP request; as its responder gives it. */
+  answer(request: Buffer, more = ''): Buffer {
+    const base = join(this.#folder, String(this.#signed++));
+    writeFileSync(`${base}.request`, request);
+    const signer = `-index ${this.#folder}/index.txt -CA ${this.file} -rsigner ${this.file}`;
+    this.#openssl(
+      `ocsp ${signer} -rkey ${this.#folder}/ca.key -ndays 1 -reqin ${base}.request -respout ${base}.answer${more}`,
+    );
+    return readFileSync(`${base}.answer`);
+  }
+
+  revoke({ cert }: Signed): void {
+    const file = join(this.#folder, `${this.#signed++}.crt`);
+    writeFileSync(file, cert);
+    this.#openssl(
+      `ca -config ${this.#folder}/ca.conf -cert ${this.file} -keyfile ${this.#folder}/ca.key -revoke ${file}`,
+    );
+  }
+
   #openssl(command: string): void {
     execFileSync('openssl', command.split(' '), { stdio: 'ignore' });
   }

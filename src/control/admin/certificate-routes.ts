@@ -42,9 +42,16 @@ function viewsOf({ listeners }: Settings, staples: Staples): object[] {
       listener: path,
       ...viewOf(one, groups),
       must_staple: one.facts.mustStaple,
-      stapled: staples.has(one.facts.fingerprint),
+      stapled: isStapled(one, groups, staples),
     }));
   });
+}
+
+/** Not where another one is served for the same names: see `buildTlsSnapshot`. */
+function isStapled(one: Certificate, groups: readonly Group[], staples: Staples): boolean {
+  const own = groups.filter(({ certificates }) => certificates.includes(one));
+  const isAlone = own.length > 0 && own.every(({ certificates }) => certificates.length === 1);
+  return isAlone && staples.has(one.facts.fingerprint);
 }
 
 function viewOf(one: Certificate, groups: readonly Group[]): object {

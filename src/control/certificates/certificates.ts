@@ -13,6 +13,7 @@ import type { Operator } from '../operator.ts';
 import type { Registry } from '../registry.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
 import { type FileFault, filesOf, readAgain } from './read-again.ts';
+import { Stapler } from './stapler.ts';
 
 /** The pair may be in the middle of being written. */
 const TRIES = 3;
@@ -22,6 +23,8 @@ export interface CertificatesOptions {
   readonly registry: Registry;
   readonly operator: Operator;
   readonly log: Logger;
+  /** Makes data threads run on the registry as it is now. */
+  readonly publish: () => void;
 }
 
 export class Certificates {
@@ -31,16 +34,24 @@ export class Certificates {
   readonly #log: Logger;
   readonly #watch = new FileWatch({ onChange: () => this.#onChange() });
   readonly #warnings: ExpiryWarnings;
+  readonly #stapler: Stapler;
   #faults: readonly FileFault[] = [];
   #isReading = false;
   #isToBeReadAgain = false;
   #isStopped = false;
 
-  constructor({ registry, operator, log }: CertificatesOptions) {
+  constructor({ registry, operator, log, publish }: CertificatesOptions) {
     this.#registry = registry;
     this.#operator = operator;
     this.#log = log;
     this.#warnings = new ExpiryWarnings(log, () => this.all());
+    this.#stapler = new Stapler({
+      log,
+      publish: (staples) => {
+        registry.staples = staples;
+        publish();
+      },
+    });
   }
 
   begin(): void {
@@ -52,12 +63,14 @@ export class Certificates {
     this.#isStopped = true;
     this.#watch.close();
     this.#warnings.stop();
+    this.#stapler.stop();
   }
 
   /** The settings may have become others. */
   sync(): void {
     this.#watch.setPaths(tlsOf(this.#registry.settings).flatMap(filesOf));
     this.#warnings.look();
+    this.#stapler.sync(this.all());
   }
 
   /** What is served now. */
