@@ -24,7 +24,7 @@ const schema = jsonSchema();
 const GROUPS = [
   {
     title: 'Listening',
-    keys: ['port', 'host', 'listeners', 'threads', 'ssl'],
+    keys: ['port', 'host', 'ssl', 'listeners', 'threads'],
     example: `port: 8080
 listeners:
   - { port: 8081, host: "::1" }
@@ -162,8 +162,8 @@ const REMARKS = {
     'More than one needs Linux and Node 22.12 or later; elsewhere one runs, and the log says so. `auto` is the number ' +
     'of processors, 8 at most.',
   ssl:
-    'TLS 1.2 and 1.3 are spoken, HTTP/1.1 over them. A reload reads the files again: that is how a renewed ' +
-    'certificate is taken up. The key must have no passphrase.',
+    'The short form of `listeners[].tls`, for the listener of `port`. TLS 1.2 and 1.3 are spoken, HTTP/1.1 over them. The files ' +
+    'are watched: that is how a renewed certificate is taken up. The key must have no passphrase.',
   backends:
     'A backend is a scheme, a host and a port: a path, a query or a password is refused. `https://` backends are ' +
     'verified against the certificate authorities that Node knows; `NODE_EXTRA_CA_CERTS` adds to them. The same ' +
@@ -301,6 +301,14 @@ const TEXTS = {
   listeners: 'list of mappings',
   'listeners[].host': 'IP address, host name, or `*`',
   'listeners[].unix': 'path',
+  'listeners[].tls': 'mapping',
+  'listeners[].tls.certificates': 'list of mappings',
+  'listeners[].tls.certificates[].cert_file': 'path',
+  'listeners[].tls.certificates[].key_file': 'path',
+  'listeners[].tls.certificates[].folder': 'path',
+  'listeners[].tls.client_certificates': 'mapping',
+  'listeners[].tls.client_certificates.ca_file': 'path',
+  'listeners[].tls.min_version': '`"1.2"` or `"1.3"`',
   'listeners[].mode': 'octal digits, in quotes',
   routes: 'list of mappings',
   'routes[].host': 'host, or a list',
@@ -536,10 +544,22 @@ function entry(key) {
   const item = node.items && mappingOf(node.items);
   if (item !== undefined) {
     const what = node.items === item ? 'An item is a mapping:' : 'An item is a URL, or a mapping:';
-    parts.push(what, tableOf(item, `${key}[]`));
+    parts.push(what, tableOf(item, `${key}[]`), ...tablesBelow(item, `${key}[]`));
   }
   if (MORE[key] !== undefined) parts.push(MORE[key]);
   return parts.join('\n\n');
+}
+
+/** Of mappings in a list item, and of those in them. */
+function tablesBelow(node, path) {
+  return Object.entries(node.properties ?? {}).flatMap(([key, below]) => {
+    const own = `${path}.${key}`;
+    const mapping = below.type === 'object' && below.properties ? below : undefined;
+    const item = below.items && mappingOf(below.items);
+    const [inner, innerPath] = mapping ? [mapping, own] : [item, `${own}[]`];
+    if (inner?.properties === undefined) return [];
+    return [`${code(innerPath)}:`, tableOf(inner, innerPath), ...tablesBelow(inner, innerPath)];
+  });
 }
 
 /** What a pool takes: the same as at the top level, for the most part, and then it is said there. */

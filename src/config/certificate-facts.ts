@@ -1,4 +1,4 @@
-/** What a certificate says of itself, as far as it matters to who serves it. */
+/** A certificate that is served, and what it says of itself, as far as that matters. */
 import type { X509Certificate } from 'node:crypto';
 
 export interface CertificateFacts {
@@ -17,6 +17,20 @@ export interface CertificateFacts {
   readonly mustStaple: boolean;
   /** Where its issuer answers for it (RFC 5280 §4.2.2.1), over http; undefined: nowhere. */
   readonly ocspUrl: string | undefined;
+}
+
+/** Where certificates come from; paths are absolute. */
+export type CertificateSource =
+  | { readonly kind: 'pair'; readonly certFile: string; readonly keyFile: string }
+  | { readonly kind: 'folder'; readonly folder: string };
+
+export interface Certificate {
+  /** PEM: the certificate with its chain, and its key. */
+  readonly cert: string;
+  readonly key: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly facts: CertificateFacts;
 }
 
 /** id-pe-tlsfeature, 1.3.6.1.5.5.7.1.24, as it stands in DER. */

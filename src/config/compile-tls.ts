@@ -1,17 +1,11 @@
 /** TLS towards clients, of the short form and in full: files found and read, and what is said of them. */
 import { X509Certificate } from 'node:crypto';
+import type { Certificate, CertificateSource } from './certificate-facts.ts';
 import type { Path } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
 import type { Problem } from './problem.ts';
 import type { TlsSettings } from './settings.ts';
-import {
-  type Certificate,
-  type CertificateSource,
-  readCertificates,
-  readPem,
-  speaksTls,
-  type TlsFault,
-} from './tls-files.ts';
+import { readCertificates, readPem, speaksTls, type TlsFault } from './tls-files.ts';
 import type { TlsConfig } from './tls-schema.ts';
 
 /** Makes a path absolute, by where the value at `keys` stands. */

@@ -1,6 +1,7 @@
 /** TLS towards clients as a config file says it. */
+
+import type { CertificateSource } from './certificate-facts.ts';
 import type { TlsSettings } from './settings.ts';
-import type { CertificateSource } from './tls-files.ts';
 
 /** The short form. */
 export function sslOf(tls: TlsSettings | undefined) {

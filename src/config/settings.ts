@@ -25,7 +25,7 @@ import type {
   Sticky,
   StrategyName,
 } from '../snapshot/snapshot.ts';
-import type { Certificate, CertificateSource } from './tls-files.ts';
+import type { Certificate, CertificateSource } from './certificate-facts.ts';
 
 export type HealthCheckMethod = 'http' | 'tcp' | 'auto';
 

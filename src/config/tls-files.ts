@@ -6,22 +6,8 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { type CertificateFacts, certificateFacts } from './certificate-facts.ts';
+import { type Certificate, type CertificateSource, certificateFacts } from './certificate-facts.ts';
 import { describeFileError } from './config-file.ts';
-
-/** Where certificates come from; paths are absolute. */
-export type CertificateSource =
-  | { readonly kind: 'pair'; readonly certFile: string; readonly keyFile: string }
-  | { readonly kind: 'folder'; readonly folder: string };
-
-export interface Certificate {
-  /** PEM: the certificate with its chain, and its key. */
-  readonly cert: string;
-  readonly key: string;
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly facts: CertificateFacts;
-}
 
 export interface TlsFault {
   /** Of the source, in the words of the config. */

@@ -44,10 +44,14 @@ test('a pair that fits is read, from beside the config file', () => {
         listeners: [
           {
             tls: {
-              cert: readFileSync(path.join(folder, 'a.crt'), 'utf8'),
-              key: readFileSync(path.join(folder, 'a.key'), 'utf8'),
-              certFile: path.join(folder, 'a.crt'),
-              keyFile: path.join(folder, 'a.key'),
+              certificates: [
+                {
+                  cert: readFileSync(path.join(folder, 'a.crt'), 'utf8'),
+                  key: readFileSync(path.join(folder, 'a.key'), 'utf8'),
+                  certFile: path.join(folder, 'a.crt'),
+                  keyFile: path.join(folder, 'a.key'),
+                },
+              ],
             },
           },
         ],

@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { makeCertificate } from '../support/certificate.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
+import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -33,6 +35,7 @@ async function runningWithTraffic(): Promise<Fairlead> {
   const fairlead = await startFairlead({
     config: {
       backends: [backend.url],
+      listeners: [{ port: await freePort(), tls: { certificates: [makeCertificate()] } }],
       max_requests: 1,
       queue: {},
       pools: { other: { backends: [other.url] } },

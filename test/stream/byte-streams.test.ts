@@ -13,10 +13,10 @@ import { TcpStream } from '../../src/data/stream/tcp-stream.ts';
 import { ThreadIo } from '../../src/data/stream/thread-io.ts';
 import { hasTlsHandles, type TlsHandle } from '../../src/data/stream/tls-handles.ts';
 import {
+  type AcceptTerms,
   acceptTls,
   beginTls,
   encodeProtocols,
-  type AcceptTerms,
 } from '../../src/data/stream/tls-handshake.ts';
 import { TlsStream } from '../../src/data/stream/tls-stream.ts';
 import { afterTest } from '../support/after-test.ts';

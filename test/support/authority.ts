@@ -37,7 +37,7 @@ export class Authority {
     writeFileSync(
       join(folder, 'ca.conf'),
       `[ca]\ndefault_ca=own\n[own]\ndatabase=${folder}/index.txt\nnew_certs_dir=${folder}/new\nrand_serial=yes\n` +
-        'default_md=sha256\npolicy=any\nunique_subject=no\ncopy_extensions=copy\n[any]\ncommonName=supplied\norganizationName=optional\n',
+        'default_md=sha256\npolicy=any\nunique_subject=no\ncopy_extensions=copy\n[any]\norganizationName=optional\ncommonName=supplied\n',
     );
   }
 

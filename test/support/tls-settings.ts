@@ -1,5 +1,6 @@
+import type { CertificateSource } from '../../src/config/certificate-facts.ts';
 import type { TlsSettings } from '../../src/config/settings.ts';
-import { type CertificateSource, readCertificates } from '../../src/config/tls-files.ts';
+import { readCertificates } from '../../src/config/tls-files.ts';
 
 /** What `ssl` with this pair means. */
 export function tlsSettings(pair: {

@@ -1,6 +1,7 @@
 /** `/certificates`: what is served over TLS, for which names and until when. Keys are never shown. */
+
+import type { Certificate } from '../../config/certificate-facts.ts';
 import type { Settings } from '../../config/settings.ts';
-import type { Certificate } from '../../config/tls-files.ts';
 import type { Certificates } from '../certificates/certificates.ts';
 import { type Group, groupsOf, type Staples } from '../certificates/tls-snapshot.ts';
 import type { Registry } from '../registry.ts';

@@ -5,8 +5,8 @@
  * No connection notices any of it: a data thread takes other certificates for the handshakes from then on.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Certificate } from '../../config/certificate-facts.ts';
 import type { ListenerSettings, Settings, TlsSettings } from '../../config/settings.ts';
-import type { Certificate } from '../../config/tls-files.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { FileWatch } from '../file-watch.ts';
 import type { Operator } from '../operator.ts';

@@ -1,5 +1,5 @@
 /** Says once a day which certificates end soon, from 21 days on: whoever should have renewed them has not. */
-import type { Certificate } from '../../config/tls-files.ts';
+import type { Certificate } from '../../config/certificate-facts.ts';
 import type { Logger } from '../../observe/logger.ts';
 
 const LOOK_EVERY_MS = 3_600_000;

@@ -1,12 +1,9 @@
 /** Reads the files of a listener's certificates again: what is good is taken, what is not stays as it was. */
+
+import type { Certificate, CertificateSource } from '../../config/certificate-facts.ts';
 import { readAuthorities } from '../../config/compile-tls.ts';
 import type { TlsSettings } from '../../config/settings.ts';
-import {
-  type Certificate,
-  type CertificateSource,
-  readCertificates,
-  type TlsFault,
-} from '../../config/tls-files.ts';
+import { readCertificates, type TlsFault } from '../../config/tls-files.ts';
 
 export type FileFault = Pick<TlsFault, 'file' | 'message'>;
 

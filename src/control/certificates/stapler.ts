@@ -3,7 +3,7 @@
  * to data threads, which staple them (RFC 6066 §8). One that is good stays in use until it ends, whatever becomes of its successor.
  */
 import http from 'node:http';
-import type { Certificate } from '../../config/tls-files.ts';
+import type { Certificate } from '../../config/certificate-facts.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { type Issued, issuedIn, ocspRequest, readOcspAnswer } from './ocsp.ts';
 import type { Staples } from './tls-snapshot.ts';

@@ -1,6 +1,7 @@
 /** From the certificates of a listener to what data threads serve: which of them are for which name. */
+
+import type { Certificate } from '../../config/certificate-facts.ts';
 import type { TlsSettings } from '../../config/settings.ts';
-import type { Certificate } from '../../config/tls-files.ts';
 import type { CertificateGroup, TlsSnapshot } from '../../snapshot/tls.ts';
 
 /** OCSP answers, by the fingerprint of the certificate that they are for. */

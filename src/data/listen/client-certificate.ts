@@ -14,10 +14,15 @@ export interface ClientIdentity {
   readonly fault: string | null;
 }
 
-/** @param error what is wrong with the certificate; null: nothing. */
-export function identityOf(certificate: PeerCertificate, error: Error | null): ClientIdentity {
-  // Node gives an empty object where there is none.
-  if ((certificate.raw as Buffer | undefined) === undefined) {
+/**
+ * @param certificate undefined, or without any content: there is none.
+ * @param error what is wrong with it; null: nothing.
+ */
+export function identityOf(
+  certificate: Partial<PeerCertificate> | undefined,
+  error: Error | null,
+): ClientIdentity {
+  if (!isShown(certificate)) {
     return { fields: 'X-SSL-Client-Verify: NONE\r\n', fault: null };
   }
   if (error !== null) {
@@ -34,6 +39,12 @@ export function identityOf(certificate: PeerCertificate, error: Error | null): C
     `X-SSL-Client-Fingerprint: ${fingerprint256.replaceAll(':', '').toLowerCase()}\r\n` +
     `X-SSL-Client-Not-After: ${new Date(until).toISOString()}\r\n`;
   return { fields, fault: null };
+}
+
+function isShown(
+  certificate: Partial<PeerCertificate> | undefined,
+): certificate is PeerCertificate {
+  return certificate?.raw !== undefined;
 }
 
 /** RFC 4514: the last part first, as nginx and HAProxy write it. */

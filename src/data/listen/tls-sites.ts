@@ -10,7 +10,7 @@
 import { constants, createHash } from 'node:crypto';
 import tls from 'node:tls';
 import type { CertificateGroup, TlsSnapshot } from '../../snapshot/tls.ts';
-import { encodeProtocols, type AcceptTerms } from '../stream/tls-handshake.ts';
+import { type AcceptTerms, encodeProtocols } from '../stream/tls-handshake.ts';
 import { renewTickets } from '../stream/tls-tickets.ts';
 
 /** What is offered and accepted of ALPN (RFC 7301). */

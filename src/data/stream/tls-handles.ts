@@ -39,7 +39,8 @@ export interface TlsHandle {
   start(): void;
   /** What is wrong with the peer's certificate, but for its names; null: nothing. */
   verifyError(): Error | null;
-  getPeerCertificate(isWhole: boolean): tls.PeerCertificate;
+  /** Undefined: the peer has shown none. */
+  getPeerCertificate(isWhole: boolean): tls.PeerCertificate | undefined;
   isSessionReused(): boolean;
   getProtocol(): string | null;
   /** The writes: 0, or a negative error and then nothing has begun. */

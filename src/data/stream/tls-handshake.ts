@@ -138,7 +138,7 @@ export function beginTls(
 function whatIsWrong(handle: TlsHandle, host: string): Error | undefined {
   const error = handle.verifyError();
   if (error !== null || handle.isSessionReused()) return error ?? undefined;
-  return tls.checkServerIdentity(host, handle.getPeerCertificate(true));
+  return tls.checkServerIdentity(host, handle.getPeerCertificate(true) as tls.PeerCertificate);
 }
 
 class Handshake {
