@@ -1,10 +1,15 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type LoadResult, loadSettings, validateConfigText } from '../src/config/load.ts';
-import { startFairlead } from './support/fairlead.ts';
+import { afterTest } from './support/after-test.ts';
+import { runFairlead, startFairlead } from './support/fairlead.ts';
+import { freePort } from './support/free-port.ts';
 import { type HttpBackend, httpBackend } from './support/http-backend.ts';
+import { refusalOf, visit } from './support/tls-client.ts';
 import { LONG_MS, waitFor } from './support/wait-for.ts';
 
 const examples = new URL('../examples/', import.meta.url);
@@ -20,6 +25,37 @@ test.each(configs)('examples/%s is valid', (name) => {
   expect(result).toMatchObject({ ok: true });
   const counts = result.ok ? result.settings.pools.map(({ backends }) => backends.length) : [];
   expect(Math.max(...counts)).toBeGreaterThan(1);
+});
+
+test('examples/two-sites: each name has its certificate and its backends', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fairlead-two-sites-'));
+  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const env = { XDG_DATA_HOME: folder };
+  const made = ['--out', join(folder, 'certs')];
+  for (const names of [['shop.localhost'], ['blog.localhost', '*.blog.localhost']]) {
+    expect((await runFairlead(['cert', 'dev', ...names, ...made], { env })).code).toBe(0);
+  }
+  const [shop, blog] = await Promise.all(
+    ['shop', 'blog'].map((name) => httpBackend((_request, response) => void response.end(name))),
+  );
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const file = join(folder, 'fairlead.yaml');
+  const text = readFileSync(new URL('two-sites/fairlead.yaml', examples), 'utf8')
+    .replaceAll('8443', String(port))
+    .replace('localhost:4001', `127.0.0.1:${shop?.port}`)
+    .replace('localhost:4002', `127.0.0.1:${blog?.port}`);
+  writeFileSync(file, text);
+  const args = ['--config', file, '--admin-port', String(adminPort)];
+  await startFairlead({ args, ports: { port, adminPort }, cwd: folder });
+  const ca = readFileSync(join(folder, 'fairlead', 'dev-authority', 'ca.crt'));
+  const get = async (servername: string): Promise<string> => {
+    const options = { servername, ca, rejectUnauthorized: true };
+    return (await visit(port, options, '', servername)).answer;
+  };
+  expect(await get('shop.localhost')).toMatch(/shop$/);
+  expect(await get('blog.localhost')).toMatch(/blog$/);
+  expect(await get('de.blog.localhost')).toMatch(/blog$/);
+  expect(await refusalOf(port, { servername: 'else.localhost' })).toMatch(/UNRECOGNIZED_NAME/);
 });
 
 test('examples/environment.env is valid', () => {

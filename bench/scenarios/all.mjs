@@ -1,5 +1,6 @@
 /** Every scenario, in the order in which they run. A new one joins here. */
 
+import { certificates } from './certificates.mjs';
 import { changes } from './changes.mjs';
 import {
   backends3,
@@ -36,6 +37,7 @@ export const SCENARIOS = [
   tlsGet,
   tlsNew,
   tlsResumed,
+  certificates,
   http2,
   threads,
   backends3,

@@ -17,11 +17,12 @@ async function contestantsOf(bench, proxies) {
   return proxies.map((peer) => ({ name: peer, peer, task }));
 }
 
-async function makeCertificate(stage) {
+/** @param name of its files. */
+export async function makeCertificate(stage, name = 'server') {
   if (!isInstalled('openssl')) {
     throw new Skipped('openssl, which makes the certificate, is not installed');
   }
-  const [cert, key] = [stage.path('server.crt'), stage.path('server.key')];
+  const [cert, key] = [stage.path(`${name}.crt`), stage.path(`${name}.key`)];
   const request =
     'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1';
   const { status, output } = await stage.run('openssl', [
@@ -32,7 +33,7 @@ async function makeCertificate(stage) {
     cert,
   ]);
   if (status !== 0) throw new Skipped(`openssl made no certificate: ${output.trim()}`);
-  const both = stage.write('server.pem', readFileSync(cert, 'utf8') + readFileSync(key, 'utf8'));
+  const both = stage.write(`${name}.pem`, readFileSync(cert, 'utf8') + readFileSync(key, 'utf8'));
   return { cert, key, both };
 }
 

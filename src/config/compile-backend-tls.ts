@@ -7,7 +7,7 @@ import { describeFileError } from './config-file.ts';
 import type { Report } from './policy-report.ts';
 import type { PoolView } from './pool-view.ts';
 import type { BackendTlsSettings, ValueOrigin } from './settings.ts';
-import { readTlsFiles } from './tls-files.ts';
+import { notesOnExpiry, readCertificates } from './tls-files.ts';
 
 /** What relative paths from there are relative to. */
 export type FolderOf = (origin: ValueOrigin) => string;
@@ -60,13 +60,12 @@ function readPair(
     ]);
     return undefined;
   }
-  const result = readTlsFiles(certFile, keyFile);
-  if (!result.ok) {
-    for (const { key, message } of result.faults) report.problem(['backend_tls', key], message);
-    return undefined;
-  }
-  for (const note of result.notes) report.note(note);
-  const { cert, key } = result.tls;
+  const { certificates, faults } = readCertificates({ kind: 'pair', certFile, keyFile });
+  for (const { key, message } of faults) report.problem(['backend_tls', key], message);
+  const [certificate] = certificates;
+  if (certificate === undefined) return undefined;
+  for (const note of notesOnExpiry(certificate)) report.note(note);
+  const { cert, key } = certificate;
   return { cert, key, certFile, keyFile };
 }
 

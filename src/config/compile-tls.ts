@@ -5,7 +5,7 @@ import type { Path } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
 import type { Problem } from './problem.ts';
 import type { TlsSettings } from './settings.ts';
-import { readCertificates, readPem, speaksTls, type TlsFault } from './tls-files.ts';
+import { notesOnExpiry, readCertificates, readPem, speaksTls, type TlsFault } from './tls-files.ts';
 import type { TlsConfig } from './tls-schema.ts';
 
 /** Makes a path absolute, by where the value at `keys` stands. */
@@ -135,12 +135,9 @@ function readAt(
 }
 
 function notesOn(certificates: readonly Certificate[]): string[] {
-  return certificates.flatMap(({ certFile, facts }, index) => {
-    const notes: string[] = [];
-    if (facts.notAfterMs < Date.now()) {
-      const day = new Date(facts.notAfterMs).toISOString().slice(0, 10);
-      notes.push(`the certificate in ${certFile} expired on ${day}`);
-    }
+  return certificates.flatMap((certificate, index) => {
+    const { certFile, facts } = certificate;
+    const notes = [...notesOnExpiry(certificate)];
     if (index > 0 && facts.names.length === 0) {
       notes.push(
         `the certificate in ${certFile} is for no host name (it has no DNS name in its subjectAltName): nobody gets it`,

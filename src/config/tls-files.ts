@@ -86,6 +86,12 @@ function readPair(certFile: string, keyFile: string): CertificatesRead {
   return { certificates: [pair], faults };
 }
 
+export function notesOnExpiry({ certFile, facts }: Certificate): readonly string[] {
+  if (facts.notAfterMs >= Date.now()) return [];
+  const day = new Date(facts.notAfterMs).toISOString().slice(0, 10);
+  return [`the certificate in ${certFile} expired on ${day}`];
+}
+
 // ── Folders ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Whatever a README or a log in such a folder says. */

@@ -23,6 +23,7 @@ export async function visit(
   port: number,
   options: tls.ConnectionOptions = {},
   fields = '',
+  host = 'test',
 ): Promise<TlsVisit> {
   const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options });
   let session: Buffer | undefined;
@@ -43,7 +44,7 @@ export async function visit(
   const isReused = socket.isSessionReused();
   const { asymmetricKeyType: keyType } = socket.getPeerX509Certificate()?.publicKey ?? {};
   const protocol = socket.getProtocol();
-  socket.write(`GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n${fields}\r\n`);
+  socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${fields}\r\n`);
   await within(closed, SOON_MS, 'the end of the answer');
   return { name: String(subject?.CN), keyType, isReused, protocol, session, answer };
 }

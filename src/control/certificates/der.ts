@@ -3,7 +3,7 @@
  * outside, so lengths are checked, and anything that is not as it should be throws.
  */
 
-export const BOOLEAN = 0x01;
+const BOOLEAN = 0x01;
 export const INTEGER = 0x02;
 export const BIT_STRING = 0x03;
 export const OCTET_STRING = 0x04;
@@ -22,7 +22,7 @@ const MOST_LENGTH_BYTES = 3;
 
 // ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
+function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(parts);
   const { length } = content;
   if (length < 0x80) return Buffer.concat([Buffer.from([tag, length]), content]);

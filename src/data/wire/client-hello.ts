@@ -14,7 +14,7 @@ const EXTENSION_SERVER_NAME = 0;
 const NAME_TYPE_HOST = 0;
 const MOST_NAME_BYTES = 255;
 /** With the large key shares and tickets of today it has 2 to 6 KiB. */
-export const MOST_HELLO_BYTES = 32 * 1024;
+const MOST_HELLO_BYTES = 32 * 1024;
 
 /** @returns the name in lower case, '' for none; null: there is more to come before that can be said. */
 export function readServerName(bytes: Buffer): string | null {

@@ -1,0 +1,64 @@
+/** Which certificate is for which name. */
+import { expect, test } from 'vitest';
+import type { Certificate } from '../../../src/config/certificate-facts.ts';
+import { groupsOf } from '../../../src/control/certificates/tls-snapshot.ts';
+
+const NOW_MS = Date.UTC(2026, 10, 27);
+
+function certificate(
+  fingerprint: string,
+  names: readonly string[],
+  keyType = 'ec',
+  notAfterMs = NOW_MS + 1,
+): Certificate {
+  const facts = {
+    names,
+    subject: '',
+    issuer: '',
+    serial: '',
+    fingerprint,
+    notBeforeMs: 0,
+    notAfterMs,
+    keyType,
+    mustStaple: false,
+    ocspUrl: undefined,
+  };
+  return { cert: '', key: '', certFile: fingerprint, keyFile: fingerprint, facts };
+}
+
+/** `names: fingerprints`, one line per group. */
+function groups(...certificates: readonly Certificate[]): string[] {
+  return groupsOf(certificates, NOW_MS).map(
+    (group) =>
+      `${group.names.join(' ')}: ${group.certificates.map(({ facts }) => facts.fingerprint).join(' ')}`,
+  );
+}
+
+test('names with the same certificates are a group; the default comes first', () => {
+  expect(
+    groups(
+      certificate('a', ['a.test', 'www.a.test']),
+      certificate('b', ['b.test']),
+      certificate('a-rsa', ['a.test'], 'rsa'),
+    ),
+  ).toEqual(['a.test: a a-rsa', 'www.a.test: a', 'b.test: b']);
+});
+
+test('of two with the same type of key the first is served, unless only the second is good', () => {
+  const [old, good, other] = [
+    certificate('old', ['a.test'], 'ec', NOW_MS),
+    certificate('good', ['a.test']),
+    certificate('other', ['a.test']),
+  ];
+  expect(groups(good, other)).toEqual(['a.test: good']);
+  expect(groups(certificate('x', []), old, good, other)).toEqual([': x', 'a.test: good']);
+  expect(groups(certificate('x', []), old)).toEqual([': x', 'a.test: old']);
+});
+
+test('the default has the names that it is served for, and perhaps none', () => {
+  expect(groups(certificate('only', []))).toEqual([': only']);
+  expect(groups(certificate('rsa', [], 'rsa'), certificate('ec', ['a.test']))).toEqual([
+    ': rsa',
+    'a.test: ec',
+  ]);
+});
