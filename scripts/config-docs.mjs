@@ -544,22 +544,10 @@ function entry(key) {
   const item = node.items && mappingOf(node.items);
   if (item !== undefined) {
     const what = node.items === item ? 'An item is a mapping:' : 'An item is a URL, or a mapping:';
-    parts.push(what, tableOf(item, `${key}[]`), ...tablesBelow(item, `${key}[]`));
+    parts.push(what, tableOf(item, `${key}[]`));
   }
   if (MORE[key] !== undefined) parts.push(MORE[key]);
   return parts.join('\n\n');
-}
-
-/** Of mappings in a list item, and of those in them. */
-function tablesBelow(node, path) {
-  return Object.entries(node.properties ?? {}).flatMap(([key, below]) => {
-    const own = `${path}.${key}`;
-    const mapping = below.type === 'object' && below.properties ? below : undefined;
-    const item = below.items && mappingOf(below.items);
-    const [inner, innerPath] = mapping ? [mapping, own] : [item, `${own}[]`];
-    if (inner?.properties === undefined) return [];
-    return [`${code(innerPath)}:`, tableOf(inner, innerPath), ...tablesBelow(inner, innerPath)];
-  });
 }
 
 /** What a pool takes: the same as at the top level, for the most part, and then it is said there. */

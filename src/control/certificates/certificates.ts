@@ -145,7 +145,7 @@ export class Certificates {
   }
 }
 
-export function tlsOf({ listeners }: Settings): TlsSettings[] {
+function tlsOf({ listeners }: Settings): TlsSettings[] {
   return listeners.flatMap(({ tls }) => (tls === undefined ? [] : [tls]));
 }
 
