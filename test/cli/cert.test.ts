@@ -26,7 +26,7 @@ function authorityFile(): string {
 }
 
 function openssl(...args: readonly string[]): string {
-  return execFileSync('openssl', args, { cwd: folder, encoding: 'utf8' });
+  return execFileSync('openssl', args, { cwd: folder, encoding: 'utf8', stdio: 'pipe' });
 }
 
 describe.runIf(hasTool('openssl'))('openssl finds nothing wrong', () => {
