@@ -1,4 +1,5 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -156,4 +157,31 @@ test('examples/canary.yaml: one of ten clients gets the canary, and stays with i
     const response = await fetch(fairlead.url, { headers: { cookie } });
     expect(await response.text()).toMatch(/^shop-next /);
   }
+});
+
+test('examples/maintenance.yaml shows its page, and lets the office in', async () => {
+  const [one, other] = [await httpBackend(), await httpBackend()];
+  const cwd = await mkdtemp(join(tmpdir(), 'fairlead-example-'));
+  afterTest(() => rm(cwd, { recursive: true, force: true }));
+  const page = readFileSync(new URL('maintenance.html', examples), 'utf8');
+  const config = readFileSync(new URL('maintenance.yaml', examples), 'utf8')
+    .replace('http://localhost:3001', one.url)
+    .replace('http://localhost:3002', other.url);
+  await writeFile(join(cwd, 'maintenance.html'), page);
+  await writeFile(join(cwd, 'maintenance.yaml'), config);
+  const fairlead = await startFairlead({ cwd, args: ['--config', 'maintenance.yaml'] });
+  for (const { url } of [one, other]) {
+    await fairlead.waitForLog(
+      ({ event, msg }) => event === 'backend.up' && msg?.includes(url) === true,
+    );
+  }
+  const closed = await fetch(`${fairlead.url}/cart`);
+  expect([closed.status, closed.headers.get('retry-after')]).toEqual([503, '600']);
+  expect(closed.headers.get('content-type')).toBe('text/html; charset=utf-8');
+  expect(await closed.text()).toBe(page);
+  const office = await fetch(`${fairlead.url}/cart`, { headers: { 'x-preview': '1' } });
+  expect([office.status, await office.text()]).toEqual([200, 'ok']);
+  await writeFile(join(cwd, 'maintenance.yaml'), config.replace('{ retry_after: 10m }', 'false'));
+  expect((await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
+  expect((await fetch(`${fairlead.url}/cart`)).status).toBe(200);
 });

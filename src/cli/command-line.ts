@@ -15,6 +15,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./run.ts')).runProxy,
   check: async () => (await import('./check.ts')).runCheck,
   'print-config': async () => (await import('./print-config.ts')).runPrintConfig,
+  'hash-password': async () => (await import('./hash-password.ts')).runHashPassword,
   state: async () => (await import('./state.ts')).runState,
   status: async () => (await import('./admin-status.ts')).runStatus,
   healthcheck: async () => (await import('./admin-status.ts')).runHealthcheck,
@@ -53,6 +54,8 @@ const COMMAND_SYNONYMS: Synonyms = new Map([
   ['bench', ['try']],
   ['ping', ['healthcheck']],
   ['health', ['healthcheck']],
+  ['htpasswd', ['hash-password']],
+  ['passwd', ['hash-password']],
 ]);
 
 const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are the backends (http://:3001 means localhost:3001)
@@ -63,6 +66,7 @@ const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are th
   backend --port 8081             a sample backend
   check --config FILE             validate a config
   print-config                    the config in force, each value with where it comes from
+  hash-password                   what stands for a password in a config
   state show|clear                the changes made through the admin API that are kept
   cert dev NAME…                  certificates for development, from an authority of your own
   try URL -n 100 -c 10            send requests, show their spread, status codes and latency

@@ -1,5 +1,5 @@
 /** What is done with the requests of a route: exactly one thing, and what may be done with them at all. */
-import { type FixedAnswer, type RouteAccess } from '../snapshot/route-answer.ts';
+import type { BasicAuth, FixedAnswer, RouteAccess } from '../snapshot/route-answer.ts';
 import { partsOf } from './compile-split.ts';
 import { bytesOf, type ErrorPageReader } from './error-pages.ts';
 import { formatPath } from './layer.ts';
@@ -75,7 +75,17 @@ function maintenanceOf({ maintenance }: WrittenRoute): RouteSettings['maintenanc
   return { retryAfterSeconds: Math.ceil(afterMs / 1000) };
 }
 
-function accessOf({ allow = [], deny }: WrittenRoute): RouteAccess | null {
-  if (allow.length === 0 && deny.length === 0) return null;
-  return { allow, deny, basicAuth: null };
+function accessOf(route: WrittenRoute): RouteAccess | null {
+  const { allow = [], deny, basic_auth: basicAuth } = route;
+  if (allow.length === 0 && deny.length === 0 && basicAuth === undefined) return null;
+  return { allow, deny, basicAuth: basicAuth === undefined ? null : basicAuthOf(basicAuth) };
+}
+
+function basicAuthOf(written: NonNullable<WrittenRoute['basic_auth']>): BasicAuth {
+  const { realm, users, forward_authorization: forwardsAuthorization } = written;
+  return {
+    realm,
+    users: Object.entries(users).map(([name, hash]) => ({ name, hash })),
+    forwardsAuthorization,
+  };
 }

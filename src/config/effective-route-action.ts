@@ -1,7 +1,10 @@
 /** What is done with the requests of a route, in the words of a config file. */
-import type { RouteAccess } from '../snapshot/route-answer.ts';
+import type { BasicAuth, RouteAccess } from '../snapshot/route-answer.ts';
 import { formatDuration } from './duration.ts';
 import type { ErrorPageSettings, RouteActionSettings, RouteSettings } from './settings.ts';
+
+/** A hash can be guessed at. */
+const HIDDEN = '***';
 
 type Written = Readonly<Record<string, unknown>>;
 
@@ -56,10 +59,19 @@ function headersOf(headers: readonly (readonly [string, string])[]): Written {
   );
 }
 
-function accessOf({ allow, deny }: RouteAccess): Written {
+function accessOf({ allow, deny, basicAuth }: RouteAccess): Written {
   return {
     ...(allow.length === 0 ? {} : { allow }),
     ...(deny.length === 0 ? {} : { deny }),
+    ...(basicAuth === null ? {} : { basic_auth: basicAuthOf(basicAuth) }),
+  };
+}
+
+function basicAuthOf({ realm, users, forwardsAuthorization }: BasicAuth): Written {
+  return {
+    realm,
+    users: Object.fromEntries(users.map(({ name }) => [name, HIDDEN])),
+    forward_authorization: forwardsAuthorization,
   };
 }
 

@@ -91,6 +91,7 @@ function unreadNames({ value, place }: Layer): Finding[] {
       ]),
       ['routes', index, 'respond', 'headers'],
       ['routes', index, 'error_pages'],
+      ['routes', index, 'basic_auth', 'users'],
     ]),
   ];
   return named.flatMap((mapping) => {

@@ -1,8 +1,10 @@
 /** What a route answers itself, and who may ask there. Part of the schema in route-schema.ts; compiled in compile-route-action.ts. */
 import { z } from 'zod';
+import type { PasswordHash } from '../snapshot/route-answer.ts';
 import { errorPages } from './error-page-schema.ts';
 import { FIELD_NAME, FIELD_TEXT, ONE_HOP } from './field-names.ts';
-import { addressBlock, duration, trueOrFalse, wholeNumber } from './schema-types.ts';
+import { parsePasswordHash } from './password-hash.ts';
+import { addressBlock, duration, fail, trueOrFalse, wholeNumber } from './schema-types.ts';
 
 /** Of a body, in UTF-8. What is larger is better served by a web server. */
 const MOST_BODY_BYTES = 64 * 1024;
@@ -98,6 +100,46 @@ export const answerKeys = {
     .prefault(false),
 };
 
+const MOST_USERS = 1000;
+
+const password = z
+  .string({ error: 'must be a hash, as "fairlead hash-password" makes it' })
+  .meta({ writeOnly: true })
+  .transform((text, context): PasswordHash => {
+    const result = parsePasswordHash(text);
+    return result.ok ? result.hash : fail(context, result.reason);
+  });
+
+const basicAuth = z.strictObject(
+  {
+    realm: z
+      .string({ error: 'must be a text' })
+      .regex(/^[ -~]{1,100}$/, { error: 'must be 1 to 100 visible ASCII characters' })
+      .describe('What browsers may show beside the question for the password.')
+      .default('Restricted'),
+    users: z
+      .record(
+        // RFC 7617 §2: no colon, no control characters.
+        z.string().regex(/^[^:\p{Cc}]{1,255}$/u, {
+          error: 'must be the name of a user: 1 to 255 characters, without colons',
+        }),
+        password,
+        { error: 'must be a mapping of names to hashes' },
+      )
+      .refine((users) => Object.keys(users).length > 0, { error: 'must not be empty' })
+      .refine((users) => Object.keys(users).length <= MOST_USERS, {
+        error: `must not have more than ${MOST_USERS}`,
+      })
+      .describe(
+        'Names, and hashes of their passwords: `fairlead hash-password` makes them (scrypt, `$scrypt$ln=…,r=…,p=…$…$…`).',
+      ),
+    forward_authorization: trueOrFalse()
+      .describe('The backend gets the `Authorization` field, too.')
+      .default(false),
+  },
+  { error: 'must be a mapping, such as { users: { alice: "$scrypt$…" } }' },
+);
+
 export const accessKeys = {
   allow: blocks()
     .refine((list) => list.length > 0, {
@@ -109,6 +151,12 @@ export const accessKeys = {
     )
     .optional(),
   deny: blocks().describe('Clients of these may not, though they are in `allow`.').prefault([]),
+  basic_auth: basicAuth
+    .describe(
+      'Only who gives the name and the password of a user (HTTP Basic, RFC 7617) may ask, all others are answered 401. Use it with ' +
+        'TLS alone: the password comes with every request.',
+    )
+    .optional(),
 };
 
 export const pageKeys = {

@@ -19,6 +19,8 @@ function notesOf(text: string, around: Around = {}): readonly string[] {
   return result.notes;
 }
 
+const HASH = `"$scrypt$ln=10,r=8,p=1$${'A'.repeat(22)}$${'B'.repeat(43)}"`;
+
 const PLAIN = ['Content-Type', 'text/plain; charset=utf-8'];
 
 test.each([
@@ -127,6 +129,32 @@ test.each([
     '{ path: /a, pool: web, error_pages: { 503: no.html } }',
     '3:48: routes.0.error_pages.503: cannot read /nowhere/no.html: no such file',
   ],
+  // What was written there may be the password: it is not repeated.
+  [
+    '{ path: /a, pool: web, basic_auth: { users: { alice: hunter2 } } }',
+    '3:58: routes.0.basic_auth.users.alice: must be a hash, as "fairlead hash-password" makes it',
+  ],
+  [
+    '{ path: /a, pool: web, basic_auth: { users: { alice: 1 } } }',
+    '3:58: routes.0.basic_auth.users.alice: must be a hash, as "fairlead hash-password" makes it',
+  ],
+  ['{ path: /a, pool: web, basic_auth: {} }', '3:40: routes.0.basic_auth.users: is missing'],
+  [
+    '{ path: /a, pool: web, basic_auth: { users: {} } }',
+    '3:49: routes.0.basic_auth.users: must not be empty',
+  ],
+  [
+    `{ path: /a, pool: web, basic_auth: { users: { "a:b": ${HASH} } } }`,
+    '3:51: routes.0.basic_auth.users.a:b: must be the name of a user: 1 to 255 characters, without colons',
+  ],
+  [
+    `{ path: /a, pool: web, basic_auth: { users: { a: ${HASH}, __proto__: ${HASH} } } }`,
+    '3:146: routes.0.basic_auth.users.__proto__: must not be a name here',
+  ],
+  [
+    `{ path: /a, pool: web, basic_auth: { realm: "a\\nb", users: { a: ${HASH} } } }`,
+    '3:49: routes.0.basic_auth.realm: must be 1 to 100 visible ASCII characters, not "a\\nb"',
+  ],
 ])('%s: %s', (route, problem) => {
   expect(problemsOf(`${POOLS}\nroutes:\n  - ${route}`)).toEqual([`c.yaml:${problem}`]);
 });
@@ -207,6 +235,26 @@ test('all pages together are bounded, and one file counts once', async () => {
   });
   expect(problem).toMatch(/routes\.64\.error_pages\.404: is one too many: .* 16777216 bytes/);
   expect(more).toEqual([]);
+});
+
+test('users have a name, a hash and what is said of them; hashes are not shown', () => {
+  const text = `${POOLS}\nroutes: [{ pool: web, basic_auth: { users: { alice: ${HASH} } } }]`;
+  const loaded = loadText(text);
+  if (!loaded.ok) throw new Error(problemsOf(text).join('\n'));
+  const { access } = loaded.settings.routes[0] ?? {};
+  expect(access).toMatchObject({
+    basicAuth: {
+      realm: 'Restricted',
+      users: [{ name: 'alice', hash: { cost: 1024, blockSize: 8, parallelization: 1 } }],
+      forwardsAuthorization: false,
+    },
+  });
+  expect(effectiveConfig(loaded).config['routes']).toEqual([
+    {
+      pool: 'web',
+      basic_auth: { realm: 'Restricted', users: { alice: '***' }, forward_authorization: false },
+    },
+  ]);
 });
 
 test('what is shown means the same when it is read again', async () => {

@@ -1,0 +1,53 @@
+/** `fairlead hash-password`: what stands for a password in `basic_auth`. The password itself is never an argument: others see those. */
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { hashPassword } from '../config/password-hash.ts';
+import { EXIT_FINE } from './exit.ts';
+import { UsageError, withUsageErrors } from './tool-flags.ts';
+
+const USAGE = `Usage: fairlead hash-password < FILE
+
+Reads a password from standard input, up to the end of its first line, and prints what stands for it in the users of a route's
+basic_auth, between quotes. On a terminal it asks for the password, and does not show it.
+`;
+
+export function runHashPassword(args: readonly string[]): Promise<number> {
+  return withUsageErrors('hash-password', async () => {
+    if (args[0] === '--help' || args[0] === '-h') {
+      process.stdout.write(USAGE);
+      return EXIT_FINE;
+    }
+    if (args.length > 0) {
+      throw new UsageError('takes no arguments: the password comes from standard input');
+    }
+    const password = process.stdin.isTTY
+      ? await askFor('Password: ')
+      : firstLine(await text(process.stdin));
+    if (password === '') throw new UsageError('the password is empty');
+    process.stdout.write(`${hashPassword(password)}\n`);
+    return EXIT_FINE;
+  });
+}
+
+function firstLine(input: string): string {
+  const [line = '', ...more] = input.split(/\r?\n/);
+  if (more.some((other) => other !== '')) throw new UsageError('a password is one line');
+  return line;
+}
+
+/** What is typed is not shown. */
+function askFor(question: string): Promise<string> {
+  process.stderr.write(question);
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  return new Promise((resolve) => {
+    lines.once('line', resolve);
+    // Ctrl-C or Ctrl-D: nothing was given.
+    lines.once('close', () => resolve(''));
+  }).then((line) => {
+    lines.close();
+    process.stderr.write('\n');
+    return String(line);
+  });
+}
