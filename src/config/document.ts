@@ -149,20 +149,21 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
     }
     const swallowed = findSwallowed(document, source);
     if (swallowed !== undefined) return unreadable(swallowed);
-    const aliases = findAliases(document);
+    // Without its sign there is none, and there are fewer values than marks.
+    const aliases = source.includes('*') ? findAliases(document) : [];
     const surplus = aliases[MOST_ALIASES];
     if (surplus !== undefined) {
       const offset = surplus.range?.[0] ?? 0;
       return { ok: false, problems: [problem(offset, `has more than ${MOST_ALIASES} aliases`)] };
     }
-    const circle = findCircle(document);
+    const circle = aliases.length > 0 ? findCircle(document) : undefined;
     if (circle !== undefined) {
       return {
         ok: false,
         problems: [problem(circle, 'an alias must not stand inside what it names')],
       };
     }
-    if (countValues(document, aliases) > MOST_VALUES) {
+    if (aliases.length > 0 && countValues(document, aliases) > MOST_VALUES) {
       return whole(`has more than ${MOST_VALUES} values with its aliases filled in`);
     }
     value = document.toJS({ maxAliasCount: MOST_ALIASES });
@@ -260,15 +261,32 @@ function excerptAt(source: string, offset: number): string {
 }
 
 function findSwallowed(document: Document.Parsed, source: string): YamlFault | undefined {
-  let fault: YamlFault | undefined;
-  visit(document, {
-    Scalar(_key, { type, range }) {
-      if (type !== 'PLAIN' || range === null || range === undefined) return undefined;
-      fault = findSwallowedItem(source, range[0], range[1]);
-      return fault === undefined ? undefined : visit.BREAK;
-    },
-  });
-  return fault;
+  return findSwallowedIn(document.contents, source);
+}
+
+function findSwallowedIn(node: unknown, source: string): YamlFault | undefined {
+  if (isScalar(node)) {
+    const { type, range } = node;
+    if (type !== 'PLAIN' || range === null || range === undefined) return undefined;
+    return findSwallowedItem(source, range[0], range[1]);
+  }
+  if (isSeq(node)) return firstFault(node.items, (item) => findSwallowedIn(item, source));
+  if (!isMap(node)) return undefined;
+  return firstFault(
+    node.items,
+    ({ key, value }) => findSwallowedIn(key, source) ?? findSwallowedIn(value, source),
+  );
+}
+
+function firstFault<Item>(
+  items: readonly Item[],
+  find: (item: Item) => YamlFault | undefined,
+): YamlFault | undefined {
+  for (const item of items) {
+    const fault = find(item);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }
 
 function repeatedKey(source: string, offset: number): string {

@@ -11,7 +11,7 @@ import {
   valueAt,
 } from './layer.ts';
 import { didYouMean, type Synonyms } from './nearest.ts';
-import { configSchema, type JsonSchemaNode, jsonSchema } from './schema.ts';
+import { type Config, configSchema, type JsonSchemaNode, jsonSchema } from './schema.ts';
 import { alternatives, knownKeys, schemaBelow } from './text-value.ts';
 
 /** What others call it: nginx, HAProxy, Envoy, Traefik, Caddy. */
@@ -52,11 +52,22 @@ const KEY_SYNONYMS: Synonyms = new Map([
 /** So many are told in full; of the others only which keys they spoil. A wrong text of 1 MiB has a hundred thousand. */
 export const MOST_DESCRIBED = 1_000;
 
+export interface Validation {
+  readonly findings: readonly Finding[];
+  /** What the layer means by itself; undefined where something is wrong. */
+  readonly config: Config | undefined;
+}
+
 /** Everything that is wrong with a layer by itself. Nothing is ever missing from a layer but inside a list. */
-export function validateLayer(layer: Layer): Finding[] {
+export function validateLayer(layer: Layer): Validation {
   const result = configSchema.safeParse(layer.value);
   const findings = new Map(unreadNames(layer).map((one) => [one.problem.path, one]));
-  if (result.success) return [...findings.values()];
+  if (result.success) {
+    return {
+      findings: [...findings.values()],
+      config: findings.size > 0 ? undefined : result.data,
+    };
+  }
   const spoilt = new Set<string>();
   for (const one of result.error.issues) {
     const isOneTooMany = findings.size >= MOST_DESCRIBED;
@@ -70,7 +81,7 @@ export function validateLayer(layer: Layer): Finding[] {
       findings.set(key, { spoils: isOneTooMany && whole.length > 0 ? whole : spoils, problem });
     }
   }
-  return [...findings.values()];
+  return { findings: [...findings.values()], config: undefined };
 }
 
 /** The one name that zod passes over without a word where names are free. */

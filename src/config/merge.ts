@@ -12,6 +12,7 @@ import {
   valueAt,
 } from './layer.ts';
 import type { Place, Problem } from './problem.ts';
+import { isSame } from './same.ts';
 import { type Config, configSchema } from './schema.ts';
 import { settledPath, settleNames } from './settle.ts';
 import { Spoilt } from './spoilt.ts';
@@ -32,9 +33,12 @@ export interface MergedConfig {
 export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[]): MergedConfig {
   const findings = [...earlier];
   const sound: Layer[] = [];
+  const validated: Validated[] = [];
   for (const layer of layers) {
     const ownEarlier = earlier.filter(({ problem }) => problem.origin === layer.origin);
-    const found = validateLayer({ ...layer, value: new Spoilt(ownEarlier).without(layer.value) });
+    const value = new Spoilt(ownEarlier).without(layer.value);
+    const { findings: found, config } = validateLayer({ ...layer, value });
+    if (config !== undefined && Object.keys(value).length > 0) validated.push({ value, config });
     for (const finding of found) findings.push(finding);
     const spoiltHere = new Spoilt([...ownEarlier, ...found]);
     const settled = settleNames({ ...layer, value: spoiltHere.without(layer.value) });
@@ -49,7 +53,7 @@ export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[
     return layer !== undefined && valueAt(layer.value, settled) !== undefined ? layer : undefined;
   };
   return {
-    config: configSchema.parse(merged),
+    config: parsed(merged, validated),
     placeOf: (path, part = 'value') =>
       winner(path)?.place(settledPath(path), part) ?? { origin: 'default' },
     isGiven: (path) => winner(path) !== undefined,
@@ -57,6 +61,17 @@ export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[
     isSoundAt: (path) => !spoilt.has(path),
     problems: findings.map(({ problem }) => problem),
   };
+}
+
+interface Validated {
+  readonly value: RawConfig;
+  readonly config: Config;
+}
+
+/** Mostly all that is set stands in the file, which is validated by then: of a thousand routes once is enough. */
+function parsed(merged: RawConfig, [only, ...others]: readonly Validated[]): Config {
+  const isKnown = only !== undefined && others.length === 0 && isSame(merged, only.value);
+  return isKnown ? only.config : configSchema.parse(merged);
 }
 
 /** It gives the value, or `false` for a mapping that the value would be in: what lower layers say is void then. */
