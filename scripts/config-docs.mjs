@@ -310,6 +310,7 @@ const TEXTS = {
   'listeners[].tls.client_certificates.ca_file': 'path',
   'listeners[].tls.min_version': '`"1.2"` or `"1.3"`',
   'listeners[].mode': 'octal digits, in quotes',
+  'listeners[].proxy_protocol.from': 'list of IP addresses, CIDR blocks, and `unix`',
   routes: 'list of mappings',
   'routes[].host': 'host, or a list',
   'routes[].path': 'path',

@@ -81,6 +81,7 @@ export const ERRORS = {
   ERR_CLIENT_TIMEOUT: client(499, 'The client stopped reading the response.'),
 
   ERR_CLIENT_TLS: client(400, 'The TLS handshake with the client failed.'),
+  ERR_CLIENT_PROXY_HEADER: client(400, 'A proxy did not say who its client is.'),
   ERR_CLIENT_PLAIN_HTTP: client(400, 'This port speaks TLS: ask for https:// instead of http://.'),
 
   // Nobody to send the request to.

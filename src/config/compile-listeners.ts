@@ -1,6 +1,6 @@
 /** The listeners of a merged configuration. */
 import { isIPv4 } from 'node:net';
-import type { ListenerAddress } from '../snapshot/snapshot.ts';
+import type { ListenerAddress, ProxyProtocol } from '../snapshot/snapshot.ts';
 import { compileSsl, compileTls, type Resolve } from './compile-tls.ts';
 import { nameOfListener } from './listener-name.ts';
 import { isTooLongForSocket } from './listener-schema.ts';
@@ -11,6 +11,7 @@ import type { Config } from './schema.ts';
 import type { ListenerSettings, Settings } from './settings.ts';
 
 const DEFAULT_MODE = 0o660;
+const UNIX = 'unix';
 
 type Written = NonNullable<Config['listeners']>[number];
 
@@ -26,7 +27,12 @@ export function compileListeners(
   const listeners: ListenerSettings[] = written.map((one, index) => {
     const keys = ['listeners', index, 'tls'];
     const tls = one.tls && compileTls(one.tls, keys, { ...merged, resolve, problems, notes });
-    return { path: `listeners.${index}`, address: addressOf(one, index, resolve), tls };
+    return {
+      path: `listeners.${index}`,
+      address: addressOf(one, index, resolve),
+      tls,
+      proxyProtocol: proxyProtocolOf(one),
+    };
   });
   if (listeners.length === 0 || isGiven(['port'])) {
     listeners.unshift(listenerOfPort(merged, resolve, problems, notes));
@@ -44,6 +50,12 @@ function addressOf(one: Written, index: number, resolve: Resolve): ListenerAddre
   return { kind: 'unix', path, mode };
 }
 
+function proxyProtocolOf({ proxy_protocol: proxies = false }: Written): ProxyProtocol | null {
+  if (proxies === false) return null;
+  const from = proxies.from.filter((peer) => peer !== UNIX);
+  return { from, fromUnix: from.length < proxies.from.length };
+}
+
 function listenerOfPort(
   merged: MergedConfig,
   resolve: Resolve,
@@ -59,6 +71,7 @@ function listenerOfPort(
     path: 'port',
     address: { kind: 'tcp', host, port },
     tls: isSound('ssl') ? compileSsl(merged, resolve, problems, notes) : undefined,
+    proxyProtocol: null,
   };
 }
 

@@ -1,4 +1,5 @@
 /** The listeners in the words of a config file: a part of effective.ts. */
+import type { ProxyProtocol } from '../snapshot/snapshot.ts';
 import { tlsOf } from './effective-tls.ts';
 import type { ListenerSettings, Settings } from './settings.ts';
 
@@ -8,8 +9,17 @@ export function listenersOf({ listeners }: Settings) {
   return written.length === 0 ? {} : { listeners: written.map(listenerOf) };
 }
 
-function listenerOf({ address, tls }: ListenerSettings): Readonly<Record<string, unknown>> {
-  return { ...addressOf(address), ...(tls && { tls: tlsOf(tls) }) };
+function listenerOf(listener: ListenerSettings): Readonly<Record<string, unknown>> {
+  const { address, tls, proxyProtocol } = listener;
+  return {
+    ...addressOf(address),
+    ...(tls && { tls: tlsOf(tls) }),
+    ...(proxyProtocol && { proxy_protocol: { from: peersOf(proxyProtocol) } }),
+  };
+}
+
+function peersOf({ from, fromUnix }: ProxyProtocol): string[] {
+  return [...from, ...(fromUnix ? ['unix'] : [])];
 }
 
 function addressOf(address: ListenerSettings['address']): Readonly<Record<string, unknown>> {

@@ -1,7 +1,7 @@
 /** One listener of the long form. Part of the schema in schema.ts; what depends on others is checked in compile-listeners.ts. */
 import path from 'node:path';
 import { z } from 'zod';
-import { fail, listenHost, wholeNumber } from './schema-types.ts';
+import { addressBlock, fail, listenHost, orFalse, wholeNumber } from './schema-types.ts';
 import { tlsOfListener } from './tls-schema.ts';
 
 /** The system keeps the path of a socket in so many bytes, with a zero at its end. */
@@ -24,6 +24,10 @@ const unix = z
     return file;
   });
 
+const proxyPeer = z.union([z.literal('unix'), addressBlock()], {
+  error: 'must be an IP address, a CIDR block such as 10.0.0.0/8, or unix',
+});
+
 const mode = z
   .string({ error: 'must be octal digits in quotes, such as "0660"' })
   .transform((text, context): number => {
@@ -44,6 +48,26 @@ const keys = {
     .optional(),
   mode: mode
     .describe('With `unix`: who may connect, as for chmod, in quotes. Default: `"0660"`.')
+    .optional(),
+  proxy_protocol: orFalse(
+    z.strictObject(
+      {
+        from: z
+          .array(proxyPeer, { error: 'must be a list of IP addresses, CIDR blocks, and unix' })
+          .min(1, { error: 'must not be empty: nobody else is believed' })
+          .describe(
+            'The proxies: addresses and CIDR blocks; `unix`: whoever comes by a unix socket. They must send the header; what others ' +
+              'send is a request.',
+          ),
+      },
+      { error: 'must be a mapping, such as { from: [10.0.0.0/8] }' },
+    ),
+    'must be false, or a mapping, such as { from: [10.0.0.0/8] }',
+  )
+    .describe(
+      'Proxies in front say who their client is in a PROXY protocol header, version 1 or 2, before TLS and before the first ' +
+        'request. Its address is then the client’s in all that goes by one.',
+    )
     .optional(),
   tls: tlsOfListener
     .describe('Speak TLS to clients. Without it the listener speaks in the clear.')

@@ -21,6 +21,8 @@ import type {
   Limits,
   ListenerAddress,
   PathRules,
+  PoolTimeouts,
+  ProxyProtocol,
   Queue,
   Sticky,
   StrategyName,
@@ -221,6 +223,8 @@ export interface ListenerSettings {
   readonly path: string;
   readonly address: ListenerAddress;
   readonly tls: TlsSettings | undefined;
+  /** Null: nobody is expected to speak it. */
+  readonly proxyProtocol: ProxyProtocol | null;
 }
 
 export interface Settings {

@@ -11,9 +11,15 @@ export class ListenerIds {
   /** Those that are new get an id, and have it once they are in force. */
   snapshotsOf(listeners: readonly ListenerSettings[], staples: Staples): ListenerSnapshot[] {
     return listeners.map((listener) => {
-      const { address, tls } = listener;
+      const { address, tls, proxyProtocol } = listener;
       const name = nameOfListener(address);
-      return { id: this.#idOf(name), name, address, tls: tls && buildTlsSnapshot(tls, staples) };
+      return {
+        id: this.#idOf(name),
+        name,
+        address,
+        tls: tls && buildTlsSnapshot(tls, staples),
+        proxyProtocol,
+      };
     });
   }
 

@@ -215,6 +215,16 @@ export interface ListenerSnapshot {
   readonly name: string;
   readonly address: ListenerAddress;
   readonly tls: TlsSnapshot | undefined;
+  /** Null: nobody is expected to speak it. */
+  readonly proxyProtocol: ProxyProtocol | null;
+}
+
+/** Who says of a client what it is, before anything else: proxies at these addresses, and nobody else. */
+export interface ProxyProtocol {
+  /** CIDR blocks. */
+  readonly from: readonly string[];
+  /** Whoever comes by a unix socket. */
+  readonly fromUnix: boolean;
 }
 
 /** Unix sockets can't be opened by several threads side by side: one of them accepts for all. */

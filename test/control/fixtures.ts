@@ -38,7 +38,12 @@ export function settings(
   others: readonly PoolSettings[] = [],
 ): Settings {
   const { host, port, tls, ...flat } = flatSettings(changes);
-  const listener: ListenerSettings = { path: 'port', address: { kind: 'tcp', host, port }, tls };
+  const listener: ListenerSettings = {
+    path: 'port',
+    address: { kind: 'tcp', host, port },
+    tls,
+    proxyProtocol: null,
+  };
   return { ...flat, listeners: [listener], pools: [poolOf(flat), ...others] };
 }
 

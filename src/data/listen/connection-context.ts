@@ -3,6 +3,7 @@
 import type { View } from '../pool/view.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import { ForwardContext } from '../wire/forward-request.ts';
+import type { ProxiedClient } from '../wire/proxy-protocol.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
 
 /** How a connection came to us. */
@@ -10,6 +11,8 @@ export interface Carried {
   readonly isTls: boolean;
   /** What backends are told of the client's certificate, as lines of a head; empty where it was not asked for. */
   readonly clientFields: string;
+  /** What a proxy has said of the client, in the place of its own address; null: the peer is the client. */
+  readonly proxied: ProxiedClient | null;
 }
 
 export class ConnectionContext {
@@ -19,7 +22,7 @@ export class ConnectionContext {
   #current: ForwardContext;
 
   constructor(view: View, stream: ByteStream, carried: Carried) {
-    this.#peerAddress = normalizeAddress(stream.remoteAddress);
+    this.#peerAddress = carried.proxied?.address ?? normalizeAddress(stream.remoteAddress);
     this.#carried = carried;
     this.#view = view;
     this.#current = this.#under(view);

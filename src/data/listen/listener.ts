@@ -6,27 +6,20 @@ import { guarded, letGo } from '../barrier.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import { SocketStream } from '../stream/socket-stream.ts';
-import { descriptorOf, isKnownHandle, peerAddress, type TcpHandle } from '../stream/tcp-handles.ts';
+import { descriptorOf, peerAddress, type TcpHandle } from '../stream/tcp-handles.ts';
 import { TcpStream } from '../stream/tcp-stream.ts';
+import type { ProxiedClient } from '../wire/proxy-protocol.ts';
+import { Acceptor, type AcceptorUser } from './acceptor.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { MayBeIdle } from './idle-clients.ts';
 import type { Places } from './places.ts';
-import { SocketFile } from './socket-file.ts';
-import { type Secure, TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
+import { ProxyArrivals, type ProxyArrivalsUser } from './proxy-arrivals.ts';
+import { type ProxyPeers, proxyPeers } from './proxy-peers.ts';
+import { type Client, type Secure, TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
 
-const BACKLOG = 4096;
 const NOTHING = Buffer.alloc(0);
 const CUT_AT_THE_END =
   'cut at the end of the process: the drain was over (timeouts.drain), or a second signal came';
-
-interface ListenOptions extends net.ListenOptions {
-  /** SO_REUSEPORT; Node ≥ 22.12 on Linux. The types of the oldest Node we run on do not know it. */
-  readonly reusePort?: boolean;
-}
-
-interface ServerHandle {
-  onconnection?: (error: number, handle: unknown) => void;
-}
 
 /** What all listeners of a thread share: see listeners.ts. */
 export interface ListenerHost {
@@ -36,20 +29,19 @@ export interface ListenerHost {
   onForgotten(): void;
 }
 
-export class Listener implements TlsAcceptorUser {
+export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUser {
   readonly id: number;
   readonly #host: ListenerHost;
   readonly #context: DataContext;
   readonly #places: Places;
-  readonly #server: net.Server;
-  #file: SocketFile | null = null;
+  readonly #acceptor: Acceptor;
+  readonly #arrivals: ProxyArrivals;
   #spec: ListenerSnapshot;
+  #proxies: ProxyPeers | null;
   #tls: TlsAcceptor | null;
   #ticketKeys: Uint8Array;
   /** With the client that each counts for: see `Places`. Null: its TLS carrier counts, and may outlive it. */
   readonly #connections = new Map<ClientConnection, string | null>();
-  /** What makes a socket of an accepted handle; null: every connection comes as a socket. */
-  #makeSocket: ((handle: TcpHandle) => void) | null = null;
   #isClosed = false;
 
   constructor(host: ListenerHost, spec: ListenerSnapshot, ticketKeys: Uint8Array) {
@@ -58,14 +50,11 @@ export class Listener implements TlsAcceptorUser {
     this.#context = host.context;
     this.#places = host.places;
     this.#spec = spec;
+    this.#proxies = proxyPeers(spec.proxyProtocol);
     this.#ticketKeys = ticketKeys;
     this.#tls = this.#makeTls();
-    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-      this.#guard(
-        () => this.#acceptSocket(socket),
-        () => socket.destroy(),
-      ),
-    );
+    this.#arrivals = new ProxyArrivals(this, host.context.io);
+    this.#acceptor = new Acceptor(this);
   }
 
   #makeTls(): TlsAcceptor | null {
@@ -76,49 +65,16 @@ export class Listener implements TlsAcceptorUser {
   }
 
   /** @throws what the system says, EADDRINUSE above all. */
-  async listen(reusePort: boolean): Promise<OpenedListener> {
-    const { id, address } = this.#spec;
-    if (address.kind === 'tcp') {
-      const { host, port } = address;
-      const options: ListenOptions = {
-        port,
-        ...(host === undefined ? {} : { host }),
-        ...(reusePort ? { reusePort } : {}),
-      };
-      await this.#listen(options);
-      const bound = this.#server.address() as net.AddressInfo;
-      return { id, host: bound.address, port: bound.port };
-    }
-    const file = new SocketFile(address.path);
-    await file.prepare();
-    await this.#listen({ path: file.ownPath });
-    file.publish(address.mode);
-    if (this.#isClosed) file.remove();
-    this.#file = file;
-    return { id, host: address.path, port: 0 };
-  }
-
-  #listen(options: ListenOptions): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ ...options, backlog: BACKLOG }, () => {
-        this.#server.removeListener('error', reject);
-        // Closed before it was open, as its host was looked up.
-        if (this.#isClosed) this.#server.close();
-        this.#acceptHandles();
-        this.#server.on('error', (error: NodeJS.ErrnoException) =>
-          this.#places.acceptFailed(error.code ?? error.message),
-        );
-        resolve();
-      });
-    });
+  listen(reusePort: boolean): Promise<OpenedListener> {
+    return this.#acceptor.listen(this.#spec, reusePort);
   }
 
   /** What is said of it now. Whoever is connected stays connected. */
   update(spec: ListenerSnapshot): void {
     const { tls, address } = spec;
     this.#spec = spec;
-    if (address.kind === 'unix') this.#file?.setMode(address.mode);
+    this.#proxies = proxyPeers(spec.proxyProtocol);
+    if (address.kind === 'unix') this.#acceptor.setMode(address.mode);
     if (tls !== undefined && this.#tls !== null) {
       this.#tls.set(tls);
     } else if (tls !== undefined || this.#tls !== null) {
@@ -133,7 +89,9 @@ export class Listener implements TlsAcceptorUser {
   }
 
   tick(nowMs: number): void {
-    this.#context.barrier.run('the tick of TLS', () => this.#tls?.tick(nowMs));
+    const { barrier } = this.#context;
+    barrier.run('the tick of PROXY headers', () => this.#arrivals.tick(nowMs));
+    barrier.run('the tick of TLS', () => this.#tls?.tick(nowMs));
     for (const connection of this.#connections.keys()) {
       if (connection.deadlineMs <= nowMs) guarded(connection, () => connection.onDeadline());
       if (connection.isPaused) guarded(connection, () => connection.look(nowMs));
@@ -142,6 +100,7 @@ export class Listener implements TlsAcceptorUser {
 
   /** All that may make room. */
   *clients(): Generator<MayBeIdle> {
+    yield* this.#arrivals.arriving;
     if (this.#tls !== null) yield* this.#tls.arriving;
     yield* this.#connections.keys();
   }
@@ -156,14 +115,14 @@ export class Listener implements TlsAcceptorUser {
 
   /** Nobody is connected, nor on the way. */
   get isEmpty(): boolean {
-    return this.#connections.size === 0 && this.#tls?.isEmpty !== false;
+    const isNobodyArriving = this.#arrivals.arriving.size === 0 && this.#tls?.isEmpty !== false;
+    return isNobodyArriving && this.#connections.size === 0;
   }
 
   /** Accepts nobody any more. */
   close(): void {
     this.#isClosed = true;
-    this.#server.close();
-    letGo(() => this.#file?.remove());
+    this.#acceptor.close();
   }
 
   /** Cuts every connection. @returns how many clients have lost something by it. */
@@ -175,107 +134,135 @@ export class Listener implements TlsAcceptorUser {
         if (connection.abandon('ERR_CUT_AT_SHUTDOWN', CUT_AT_THE_END)) cut++;
       });
     }
+    this.#arrivals.destroy();
     this.#tls?.destroy();
     return cut;
   }
 
-  /** Empty: who comes by a unix socket has none, and can not be told from others. */
-  #addressOf(socket: net.Socket): string | undefined {
-    return this.#spec.address.kind === 'unix' ? '' : socket.remoteAddress;
-  }
-
-  /** @param close what is left of the connection if it can't be taken on. */
-  #guard(step: () => void, close: () => void): void {
+  /** @param letClose closes what is left of the connection if it can't be taken on. */
+  #guard(step: () => void, letClose: () => void): void {
     try {
       step();
     } catch (error) {
       this.#context.barrier.connectionCrashed(error);
-      letGo(close);
+      letGo(letClose);
     }
   }
 
-  #acceptSocket(socket: net.Socket): void {
+  // ── What is accepted ────────────────────────────────────────────────────────────────────────────────────────────
+
+  onHandle(handle: TcpHandle): void {
+    handle.setNoDelay(true);
+    this.#take(handle, handle.fd, () => peerAddress(handle));
+  }
+
+  onSocket(socket: net.Socket): void {
+    if (this.#tls?.acceptWrapped(socket) === true) return;
+    const isUnix = this.#spec.address.kind === 'unix';
+    this.#take(socket, descriptorOf(socket), () => (isUnix ? '' : socket.remoteAddress));
+  }
+
+  /** @param addressOf the peer; empty: it has none. */
+  #take(
+    connection: TcpHandle | net.Socket,
+    descriptor: number,
+    addressOf: () => string | undefined,
+  ): void {
+    const isProxy = this.#proxies?.includes(addressOf()) === true;
+    // Over TLS too it counts from its accept: a client that never ends its handshake must not get past the limit. Which client
+    // a proxy is there for is known later.
+    const network = this.#places.admit(descriptor, isProxy ? noAddress : addressOf);
+    if (network === null) {
+      close(connection);
+      return;
+    }
+    const client = { network, proxied: null };
+    const { nowMs, view } = this.#context;
+    const { headMs } = view.snapshot.timeouts;
+    if (!isProxy) this.#begin(connection, client, null);
+    else this.#orRelease(network, () => this.#arrivals.accept(connection, nowMs, headMs));
+  }
+
+  /** @param read what has been read of the connection; of a socket it has been put back. */
+  #begin(connection: TcpHandle | net.Socket, client: Client, read: Buffer | null): void {
+    const { io, nowMs } = this.#context;
     const tls = this.#tls;
-    if (tls?.acceptWrapped(socket) === true) return;
-    // Over TLS too it counts from its accept: a client that never ends its handshake must not get past the limit.
-    const client = this.#places.admit(descriptorOf(socket), () => this.#addressOf(socket));
-    if (client === null) {
-      socket.on('error', () => {});
-      socket.destroy();
-    } else if (tls === null) {
-      this.#accept((user) => new SocketStream(socket, user, false), client, false);
-    } else {
+    if (connection instanceof net.Socket) {
+      if (tls === null) {
+        this.#accept((user) => new SocketStream(connection, user, false), client);
+        return;
+      }
       // Who leaves within the TLS handshake has left: half-open only from its end on.
-      socket.allowHalfOpen = false;
-      this.#orRelease(client, () => tls.acceptSocket(socket, client, this.#context.nowMs));
+      connection.allowHalfOpen = false;
+      this.#orRelease(client.network, () => tls.acceptSocket(connection, client, nowMs));
+    } else if (tls !== null) {
+      this.#orRelease(client.network, () => tls.acceptHandle(connection, client, nowMs, read));
+    } else {
+      const open = (user: StreamUser) => new TcpStream(connection, user, io, read === null);
+      const accepted = this.#accept(open, client);
+      if (read !== null && read.length > 0) {
+        guarded(accepted, () => accepted.onBytes(read, read.length));
+      }
     }
   }
 
-  /**
-   * Takes the handles of accepted connections before node:net makes sockets of them, which would cost more than the
-   * requests they carry. Neither the handles nor `onconnection` are documented: where either is not what it was, the
-   * server's own sockets are used.
-   */
-  #acceptHandles(): void {
-    const handle = (this.#server as unknown as { readonly _handle?: ServerHandle | null })._handle;
-    const original = handle?.onconnection;
-    if (handle === undefined || handle === null || typeof original !== 'function') return;
-    this.#makeSocket = (clientHandle) => original.call(handle, 0, clientHandle);
-    const take = (error: number, clientHandle: unknown): void => {
-      if (error) {
-        this.#places.acceptFailed(error);
-        return;
-      }
-      if (!isKnownHandle(clientHandle)) {
-        original.call(handle, error, clientHandle);
-        return;
-      }
-      clientHandle.setNoDelay(true);
-      const client = this.#places.admit(clientHandle.fd, () => peerAddress(clientHandle));
-      if (client === null) {
-        clientHandle.close();
-        return;
-      }
-      const { io, nowMs } = this.#context;
-      const tls = this.#tls;
-      if (tls !== null)
-        this.#orRelease(client, () => tls.acceptHandle(clientHandle, client, nowMs));
-      else this.#accept((user) => new TcpStream(clientHandle, user, io, true), client, false);
-    };
-    handle.onconnection = (error, clientHandle) =>
-      this.#guard(
-        () => take(error, clientHandle),
-        () => (clientHandle as TcpHandle | undefined)?.close(),
-      );
+  onAcceptFailed(error: number | string): void {
+    this.#places.acceptFailed(error);
+  }
+
+  onProxied(connection: TcpHandle | net.Socket, proxied: ProxiedClient | null, rest: Buffer): void {
+    this.#guard(
+      () => {
+        const network = proxied === null ? '' : this.#places.countFor(proxied.address);
+        if (network !== null) {
+          this.#begin(connection, { network, proxied }, rest);
+          return;
+        }
+        this.#places.release('');
+        close(connection);
+      },
+      () => close(connection),
+    );
+  }
+
+  onUnproxied(isBad: boolean): void {
+    this.#places.release('');
+    if (isBad) this.#context.countError('ERR_CLIENT_PROXY_HEADER');
   }
 
   /** Takes a step with an admitted client whose place is given back if it throws. */
-  #orRelease(client: string, step: () => void): void {
+  #orRelease(network: string, step: () => void): void {
     try {
       step();
     } catch (error) {
-      this.#places.release(client);
+      this.#places.release(network);
       throw error;
     }
   }
 
-  /** Whatever it throws, the client's place is given back. */
+  /**
+   * Whatever it throws, the client's place is given back.
+   * @param isCarried its TLS carrier counts.
+   */
   #accept(
     open: (user: StreamUser) => ByteStream,
-    client: string | null,
-    isTls: boolean,
+    { network, proxied }: Client,
+    isTls = false,
     clientFields = '',
+    isCarried = false,
   ): ClientConnection {
+    const counts = isCarried ? null : network;
     let connection: ClientConnection | null = null;
     try {
+      const carried = { isTls, clientFields, proxied };
       const onClosed = (closed: ClientConnection): void => this.#forget(closed);
-      connection = new ClientConnection(this.#context, open, { isTls, clientFields }, onClosed);
-      this.#connections.set(connection, client);
+      connection = new ClientConnection(this.#context, open, carried, onClosed);
+      this.#connections.set(connection, counts);
       if (this.#isClosed) connection.beginDrain();
       return connection;
     } catch (error) {
       if (connection !== null) this.#forget(connection);
-      else if (client !== null) this.#places.release(client);
+      else if (counts !== null) this.#places.release(counts);
       throw error;
     }
   }
@@ -291,15 +278,15 @@ export class Listener implements TlsAcceptorUser {
   // ── What becomes of those that were accepted for TLS ────────────────────────────────────────────────────────────
 
   wrap(handle: TcpHandle): void {
-    this.#makeSocket?.(handle);
+    this.#acceptor.wrap(handle);
   }
 
-  onSecure(secure: Secure, client: string | null): void {
+  onSecure(secure: Secure, client: Client, isCarried: boolean): void {
     const { identity, needsCertificate } = secure;
+    const open = (user: StreamUser): ByteStream => secure.open(user);
     this.#guard(
       () => {
-        const fields = identity?.fields;
-        const connection = this.#accept((user) => secure.open(user), client, true, fields);
+        const connection = this.#accept(open, client, true, identity?.fields, isCarried);
         const fault = identity?.fault ?? null;
         if (needsCertificate && fault !== null) {
           connection.refuse('ERR_CLIENT_CERTIFICATE', NOTHING, fault);
@@ -309,7 +296,7 @@ export class Listener implements TlsAcceptorUser {
     );
   }
 
-  onPlain(connection: TcpHandle | net.Socket, bytes: Buffer, client: string): void {
+  onPlain(connection: TcpHandle | net.Socket, bytes: Buffer, client: Client): void {
     const { io } = this.#context;
     const open = (user: StreamUser): ByteStream => {
       if (!(connection instanceof net.Socket)) return new TcpStream(connection, user, io, false);
@@ -317,13 +304,13 @@ export class Listener implements TlsAcceptorUser {
       return new SocketStream(connection, user, false);
     };
     this.#guard(
-      () => this.#accept(open, client, false).refuse('ERR_CLIENT_PLAIN_HTTP', bytes),
-      () => (connection instanceof net.Socket ? connection.destroy() : connection.close()),
+      () => this.#accept(open, client).refuse('ERR_CLIENT_PLAIN_HTTP', bytes),
+      () => close(connection),
     );
   }
 
-  onGone(client: string): void {
-    this.#places.release(client);
+  onGone({ network }: Client): void {
+    this.#places.release(network);
   }
 
   onHandshakeFailed(): void {
@@ -333,4 +320,17 @@ export class Listener implements TlsAcceptorUser {
   onCrashed(error: unknown): void {
     this.#context.barrier.connectionCrashed(error);
   }
+}
+
+function noAddress(): string {
+  return '';
+}
+
+function close(connection: TcpHandle | net.Socket): void {
+  if (!(connection instanceof net.Socket)) {
+    connection.close();
+    return;
+  }
+  connection.on('error', () => {});
+  connection.destroy();
 }

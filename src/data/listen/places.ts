@@ -32,7 +32,7 @@ export class Places {
    * @returns the client that it counts for, empty where clients are not counted; null when it is not let in.
    */
   admit(descriptor: number, address: () => string | undefined): string | null {
-    const { counters, clientConnections, descriptors, view } = this.#context;
+    const { counters, descriptors, view } = this.#context;
     const { limits } = view.snapshot;
     if (!descriptors.mayAdmit(descriptor)) return this.#refuse('descriptors');
     if (!counters.tryAcceptClient(limits.clientConnections)) {
@@ -40,11 +40,22 @@ export class Places {
       counters.acceptClient();
     }
     const peer = limits.connectionsPerClient === 0 ? '' : normalizeAddress(address());
+    const network = this.countFor(peer);
+    if (network === null) counters.clientClosed();
+    return network;
+  }
+
+  /**
+   * Of one that has been let in without an address: counts it for this one.
+   * @returns as `admit`; null: it has to go, its place with it.
+   */
+  countFor(address: string): string | null {
+    const { counters, clientConnections, view } = this.#context;
+    const limit = view.snapshot.limits.connectionsPerClient;
     // A proxy in front of us holds the connections of many clients.
-    if (peer === '' || isTrusted(view.trustedProxies, peer)) return '';
-    const client = clientNetwork(peer);
-    if (clientConnections.tryOpen(client, limits.connectionsPerClient)) return client;
-    counters.clientClosed();
+    if (limit === 0 || address === '' || isTrusted(view.trustedProxies, address)) return '';
+    const network = clientNetwork(address);
+    if (clientConnections.tryOpen(network, limit)) return network;
     counters.clientRefused('client');
     return null;
   }

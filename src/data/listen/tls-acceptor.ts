@@ -22,6 +22,7 @@ import { closeTls, hasTlsHandles, type TlsHandle } from '../stream/tls-handles.t
 import { acceptTls, type HandshakeUser, refuseName } from '../stream/tls-handshake.ts';
 import { TlsStream } from '../stream/tls-stream.ts';
 import { readServerName } from '../wire/client-hello.ts';
+import type { ProxiedClient } from '../wire/proxy-protocol.ts';
 import { type ClientIdentity, identityOf } from './client-certificate.ts';
 import type { MayBeIdle } from './idle-clients.ts';
 import { type TlsSite, TlsSites } from './tls-sites.ts';
@@ -34,14 +35,22 @@ const MOST_READS = 64;
 const LETTER_A = 0x41;
 const LETTER_Z = 0x5a;
 
+/** Whom a connection is for. */
+export interface Client {
+  /** What it counts for: see `Places`. */
+  readonly network: string;
+  /** What a proxy has said of it; null: the peer is the client. */
+  readonly proxied: ProxiedClient | null;
+}
+
 /** What becomes of a connection. `client`: what it was accepted for. */
 export interface TlsAcceptorUser {
-  /** The handshake is done. `client` is null where the connection counts as a client's until its carrier closes. */
-  onSecure(secure: Secure, client: string | null): void;
+  /** The handshake is done. `isCarried`: the connection counts as a client's until its carrier closes. */
+  onSecure(secure: Secure, client: Client, isCarried: boolean): void;
   /** It speaks HTTP in the clear; `bytes` are what it has said, borrowed. From a socket they have yet to be read. */
-  onPlain(connection: TcpHandle | net.Socket, bytes: Buffer, client: string): void;
+  onPlain(connection: TcpHandle | net.Socket, bytes: Buffer, client: Client): void;
   /** It is gone. */
-  onGone(client: string): void;
+  onGone(client: Client): void;
   onHandshakeFailed(): void;
   /** An exception has cost one connection; it is closed. */
   onCrashed(error: unknown): void;
@@ -65,7 +74,7 @@ export class TlsAcceptor {
   /** Those on the way, but for handshakes on sockets. */
   readonly arriving = new Set<Arrival>();
   /** The sockets that TLS runs over where it does not run on handles, each with the client that it counts for. */
-  readonly #carriers = new Map<net.Socket, string>();
+  readonly #carriers = new Map<net.Socket, Client>();
   readonly #sites: TlsSites;
   /** Of the handle that is being made a socket. */
   #wrapping: {
@@ -94,13 +103,27 @@ export class TlsAcceptor {
     this.#sites.setTicketKeys(keys);
   }
 
-  /** Where this throws, the client is still the caller's. */
-  acceptHandle(handle: TcpHandle, client: string, nowMs: number): void {
+  /**
+   * Where this throws, the client is still the caller's.
+   * @param read what has been read already.
+   */
+  acceptHandle(handle: TcpHandle, client: Client, nowMs: number, read: Buffer | null): void {
     const arrival = new Arrival(this, handle, client, nowMs + FIRST_BYTE_MS);
-    this.#await(arrival, () => awaitFirstBytes(handle, this.#io, arrival));
+    if (read === null || read.length === 0) {
+      this.#await(arrival, () => awaitFirstBytes(handle, this.#io, arrival));
+    } else {
+      arrival.close = () => handle.close();
+      this.arriving.add(arrival);
+      try {
+        this.onFirstBytes(arrival, read);
+      } catch (error) {
+        this.arriving.delete(arrival);
+        throw error;
+      }
+    }
   }
 
-  acceptSocket(socket: net.Socket, client: string, nowMs: number): void {
+  acceptSocket(socket: net.Socket, client: Client, nowMs: number): void {
     const arrival = new Arrival(this, socket, client, nowMs + FIRST_BYTE_MS);
     this.#await(arrival, () => awaitFirstBytesOfSocket(socket, arrival));
   }
@@ -197,7 +220,7 @@ export class TlsAcceptor {
       open: (user) => new TlsStream(handle, user, this.#io),
       close: () => closeTls(handle),
     };
-    this.#user.onSecure(secure, arrival.client);
+    this.#user.onSecure(secure, arrival.client, false);
     this.arriving.delete(arrival);
   }
 
@@ -256,7 +279,7 @@ export class TlsAcceptor {
         open: (user) => new SocketStream(socket, user, false),
         close: () => void socket.destroy(),
       };
-      this.#guard(socket, () => this.#user.onSecure(secure, null));
+      this.#guard(socket, () => this.#user.onSecure(secure, this.#clientOf(socket), true));
     });
     // No request, so no line in the access log: a scanner would fill it. Counted, so that an operator can see it.
     server.on('tlsClientError', (_error, socket) => {
@@ -264,6 +287,14 @@ export class TlsAcceptor {
       this.#guard(socket, () => this.#user.onHandshakeFailed());
     });
     return server;
+  }
+
+  /** @throws if it is not known: to take the peer for the client would be wrong. */
+  #clientOf(socket: tls.TLSSocket): Client {
+    const { _parent: carrier } = socket as unknown as { readonly _parent?: net.Socket };
+    const client = carrier === undefined ? undefined : this.#carriers.get(carrier);
+    if (client === undefined) throw new Error('a TLS connection without its carrier');
+    return client;
   }
 
   #guard(socket: net.Socket, step: () => void): void {
@@ -299,7 +330,7 @@ export class TlsAcceptor {
 /** A connection from its accept to the end of its handshake. */
 class Arrival implements FirstBytesUser, HandshakeUser, MayBeIdle {
   readonly connection: TcpHandle | net.Socket;
-  readonly client: string;
+  readonly client: Client;
   deadlineMs: number;
   /** What has come of its first message, where that takes several reads. */
   hello: Buffer | null = null;
@@ -313,7 +344,7 @@ class Arrival implements FirstBytesUser, HandshakeUser, MayBeIdle {
   constructor(
     acceptor: TlsAcceptor,
     connection: TcpHandle | net.Socket,
-    client: string,
+    client: Client,
     deadlineMs: number,
   ) {
     this.#acceptor = acceptor;

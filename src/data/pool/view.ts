@@ -99,7 +99,8 @@ function headLimitsOf({ limits }: Snapshot): AllHeadLimits {
   };
 }
 
-function compileBlocks(blocks: readonly string[]): net.BlockList | null {
+/** CIDR blocks; null: there are none. */
+export function compileBlocks(blocks: readonly string[]): net.BlockList | null {
   if (blocks.length === 0) return null;
   const list = new net.BlockList();
   for (const block of blocks) {
