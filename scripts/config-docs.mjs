@@ -301,6 +301,7 @@ const TEXTS = {
   listeners: 'list of mappings',
   'listeners[].host': 'IP address, host name, or `*`',
   'listeners[].unix': 'path',
+  'listeners[].fd': 'name of a socket',
   'listeners[].tls': 'mapping',
   'listeners[].tls.certificates': 'list of mappings',
   'listeners[].tls.certificates[].cert_file': 'path',

@@ -68,9 +68,9 @@ function summary(settings: Settings): string {
 
 function describeListener({ address, tls }: ListenerSettings): string {
   const where =
-    address.kind === 'unix' || address.host !== undefined
-      ? nameOfListener(address)
-      : `port ${address.port}`;
+    address.kind === 'tcp' && address.host === undefined
+      ? `port ${address.port}`
+      : nameOfListener(address);
   return tls === undefined ? where : `${where} (TLS)`;
 }
 

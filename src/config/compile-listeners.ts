@@ -12,6 +12,7 @@ import type { ListenerSettings, Settings } from './settings.ts';
 
 const DEFAULT_MODE = 0o660;
 const UNIX = 'unix';
+const HTTPS_PORT = 443;
 
 type Written = NonNullable<Config['listeners']>[number];
 
@@ -32,6 +33,7 @@ export function compileListeners(
       address: addressOf(one, index, resolve),
       tls,
       proxyProtocol: proxyProtocolOf(one),
+      httpsPort: 0,
     };
   });
   if (listeners.length === 0 || isGiven(['port'])) {
@@ -40,11 +42,13 @@ export function compileListeners(
     problems.push(...withoutPort(merged));
   }
   problems.push(...takenTwice(listeners, merged));
-  return listeners as [ListenerSettings, ...ListenerSettings[]];
+  const [first, ...others] = withRedirects(listeners, merged, problems);
+  return [first as ListenerSettings, ...others];
 }
 
 function addressOf(one: Written, index: number, resolve: Resolve): ListenerAddress {
-  const { host, port, unix, mode = DEFAULT_MODE } = one;
+  const { host, port, unix, mode = DEFAULT_MODE, fd } = one;
+  if (fd !== undefined) return { kind: 'inherited', name: fd };
   if (unix === undefined) return { kind: 'tcp', host, port: port as number };
   const path = resolve(unix, ['listeners', index, 'unix']);
   return { kind: 'unix', path, mode };
@@ -72,7 +76,40 @@ function listenerOfPort(
     address: { kind: 'tcp', host, port },
     tls: isSound('ssl') ? compileSsl(merged, resolve, problems, notes) : undefined,
     proxyProtocol: null,
+    httpsPort: 0,
   };
+}
+
+/** Where those send their clients that only send them to https. */
+function withRedirects(
+  listeners: readonly ListenerSettings[],
+  merged: MergedConfig,
+  problems: Problem[],
+): ListenerSettings[] {
+  const ports = listeners.flatMap(({ address, tls }) =>
+    tls !== undefined && address.kind === 'tcp' ? [address.port] : [],
+  );
+  const httpsPort = ports.find((port) => port === HTTPS_PORT) ?? ports[0] ?? 0;
+  const mayHaveNone = !(merged.isSound('listeners') && merged.isSound('ssl'));
+  return listeners.map((listener) => {
+    const { path, tls } = listener;
+    const index = indexOf(listener);
+    if (merged.config.listeners?.[index]?.redirect_to_https !== true) return listener;
+    const report = (message: string): void => {
+      const place = merged.placeOf(['listeners', index, 'redirect_to_https']);
+      problems.push({ ...place, path: `${path}.redirect_to_https`, message });
+    };
+    if (tls !== undefined) report('is of a listener that does not speak TLS');
+    else if (httpsPort === 0 && !mayHaveNone) {
+      report('needs a listener with tls and a port, to send clients to');
+    }
+    return { ...listener, httpsPort };
+  });
+}
+
+/** In `listeners`; −1: it is the one of `port`. */
+function indexOf({ path }: ListenerSettings): number {
+  return path === 'port' ? -1 : Number(path.slice(path.indexOf('.') + 1));
 }
 
 /** Keys of a listener that there is none of. */
@@ -92,9 +129,9 @@ function takenTwice(listeners: readonly ListenerSettings[], merged: MergedConfig
   const { config, isSound, placeOf } = merged;
   if (!['listeners', 'host', 'port', 'admin_port'].every(isSound)) return [];
   const problems: Problem[] = [];
-  const report = ({ path: at }: ListenerSettings, message: string): void => {
-    const key = at === 'port' ? [at] : ['listeners', Number(at.slice(at.indexOf('.') + 1))];
-    problems.push({ ...placeOf(key), path: at, message });
+  const report = (one: ListenerSettings, message: string): void => {
+    const key = one.path === 'port' ? [one.path] : ['listeners', indexOf(one)];
+    problems.push({ ...placeOf(key), path: one.path, message });
   };
   for (const [index, one] of listeners.entries()) {
     const { address } = one;
@@ -116,8 +153,8 @@ function takenTwice(listeners: readonly ListenerSettings[], merged: MergedConfig
 }
 
 function overlap(one: ListenerAddress, other: ListenerAddress): boolean {
-  if (one.kind === 'unix' || other.kind === 'unix') {
-    return one.kind === 'unix' && other.kind === 'unix' && one.path === other.path;
+  if (one.kind !== 'tcp' || other.kind !== 'tcp') {
+    return nameOfListener(one) === nameOfListener(other);
   }
   if (one.port !== other.port) return false;
   const [host, otherHost] = [one.host ?? '::', other.host ?? '::'].map(

@@ -10,9 +10,10 @@ export function listenersOf({ listeners }: Settings) {
 }
 
 function listenerOf(listener: ListenerSettings): Readonly<Record<string, unknown>> {
-  const { address, tls, proxyProtocol } = listener;
+  const { address, tls, proxyProtocol, httpsPort } = listener;
   return {
     ...addressOf(address),
+    redirect_to_https: httpsPort !== 0,
     ...(tls && { tls: tlsOf(tls) }),
     ...(proxyProtocol && { proxy_protocol: { from: peersOf(proxyProtocol) } }),
   };
@@ -23,6 +24,7 @@ function peersOf({ from, fromUnix }: ProxyProtocol): string[] {
 }
 
 function addressOf(address: ListenerSettings['address']): Readonly<Record<string, unknown>> {
+  if (address.kind === 'inherited') return { fd: address.name };
   if (address.kind === 'unix') return { unix: address.path, mode: formatMode(address.mode) };
   return { port: address.port, host: address.host ?? '*' };
 }

@@ -1,7 +1,14 @@
 /** One listener of the long form. Part of the schema in schema.ts; what depends on others is checked in compile-listeners.ts. */
 import path from 'node:path';
 import { z } from 'zod';
-import { addressBlock, fail, listenHost, orFalse, wholeNumber } from './schema-types.ts';
+import {
+  addressBlock,
+  fail,
+  listenHost,
+  orFalse,
+  trueOrFalse,
+  wholeNumber,
+} from './schema-types.ts';
 import { tlsOfListener } from './tls-schema.ts';
 
 /** The system keeps the path of a socket in so many bytes, with a zero at its end. */
@@ -22,6 +29,13 @@ const unix = z
     if (file.startsWith('@')) return fail(context, 'must be a path: abstract sockets have none');
     if (file.endsWith('/')) return fail(context, 'must be the path of a socket, not of a folder');
     return file;
+  });
+
+/** What systemd takes: without a colon, which is between names. */
+const socketName = z
+  .string({ error: 'must be the name of a socket, such as web' })
+  .regex(/^[!-9;-~]{1,255}$/, {
+    error: 'must be the name of a socket: visible ASCII without spaces and colons',
   });
 
 const proxyPeer = z.union([z.literal('unix'), addressBlock()], {
@@ -49,6 +63,18 @@ const keys = {
   mode: mode
     .describe('With `unix`: who may connect, as for chmod, in quotes. Default: `"0660"`.')
     .optional(),
+  fd: socketName
+    .describe(
+      'In the place of an address: the name of a socket that is open at the start (`LISTEN_FDNAMES`, of systemd ' +
+        '`FileDescriptorName=`). One that listens on the address of another listener is taken for that one.',
+    )
+    .optional(),
+  redirect_to_https: trueOrFalse()
+    .describe(
+      'Answer every request with 308 to the same host and path over https: at the listener with `tls` that has port 443, or else the ' +
+        'first one. What a trusted proxy says came over https is served.',
+    )
+    .default(false),
   proxy_protocol: orFalse(
     z.strictObject(
       {
@@ -80,15 +106,15 @@ export const listener = z
     const report = (message: string, at?: string): void => {
       context.addIssue({ code: 'custom', message, ...(at !== undefined && { path: [at] }) });
     };
-    if (one.port === undefined && one.unix === undefined) {
-      report('must have a port, or the path of a unix socket');
+    const given = (['port', 'unix', 'fd'] as const).filter((key) => one[key] !== undefined);
+    const [first, second] = given;
+    if (first === undefined) {
+      report('must have a port, the path of a unix socket, or the name of one that is open (fd)');
     }
-    if (one.port !== undefined && one.unix !== undefined) {
-      report('must not stand beside port: a listener has one address', 'unix');
+    if (second !== undefined) {
+      report(`must not stand beside ${first}: a listener has one address`, second);
     }
-    if (one.unix !== undefined && Object.hasOwn(one, 'host')) {
-      report('is of a port: a unix socket has none', 'host');
-    }
+    if (one.port === undefined && Object.hasOwn(one, 'host')) report('is of a port', 'host');
     if (one.unix === undefined && one.mode !== undefined) {
       report('is of a unix socket', 'mode');
     }

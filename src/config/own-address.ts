@@ -38,7 +38,8 @@ export function describeOwnAddress(
 ): string | undefined {
   const isOwn = listeners.some(({ address }) => {
     if (address.kind === 'unix') return socketPath === address.path;
-    return socketPath === '' && port === address.port && isServedAt(host, address.host, machine);
+    if (address.kind !== 'tcp' || socketPath !== '') return false;
+    return port === address.port && isServedAt(host, address.host, machine);
   });
   if (isOwn) {
     return `${url} is where Fairlead itself listens: every request to it would come back`;

@@ -21,7 +21,6 @@ import type {
   Limits,
   ListenerAddress,
   PathRules,
-  PoolTimeouts,
   ProxyProtocol,
   Queue,
   Sticky,
@@ -225,6 +224,8 @@ export interface ListenerSettings {
   readonly tls: TlsSettings | undefined;
   /** Null: nobody is expected to speak it. */
   readonly proxyProtocol: ProxyProtocol | null;
+  /** All requests are sent to https, at this port of another listener; 0: they are served. */
+  readonly httpsPort: number;
 }
 
 export interface Settings {

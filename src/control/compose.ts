@@ -1,9 +1,11 @@
 /** Puts the parts of the control plane together: who hears of what, and who tells whom. Nothing runs yet. */
 import type { Settings } from '../config/settings.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
+import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { certificateRoutes } from './admin/certificate-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
+import { listenerRoutes } from './admin/listener-routes.ts';
 import { poolRoutes } from './admin/pool-routes.ts';
 import type { Route } from './admin/router.ts';
 import { statusRoutes } from './admin/status-routes.ts';
@@ -13,6 +15,7 @@ import { ConfigWatch } from './config-watch.ts';
 import type { FairleadContext } from './context.ts';
 import { DataThreads } from './data-threads.ts';
 import { Drains } from './drains.ts';
+import type { InheritedSockets } from './inherited-sockets.ts';
 import type { KeptState } from './kept-state.ts';
 import { Leavers } from './leavers.ts';
 import type { Logs } from './logs.ts';
@@ -39,6 +42,9 @@ export interface ComposeOptions {
   /** Of data threads; 0: one data plane in this thread. */
   readonly threadCount: number;
   readonly phase: Phase;
+  readonly inherited: InheritedSockets;
+  /** It can't be opened again in this process. */
+  readonly onListenerLost: (listener: ListenerSnapshot) => void;
   /** Another entry file of the data threads, for tests. */
   readonly workerUrl: URL | undefined;
   /** What loading the config found worth telling. */
@@ -76,6 +82,7 @@ export function compose(options: ComposeOptions): Parts {
     onFaultsInARow: (message) => pools.of(message.backendId)?.watch.faultsInARow(message),
     onTunnelsCut: ({ backendId, count }) => drains.tunnelsCut(backendId, count),
     onRequestsCut: ({ backendId, count }) => drains.requestsCut(backendId, count),
+    onListenerLost: options.onListenerLost,
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(workerUrl && { workerUrl }),
   });
@@ -84,6 +91,7 @@ export function compose(options: ComposeOptions): Parts {
     settings,
     threadCount,
     operatorState: kept.found,
+    inherited: options.inherited,
     now: steadyTime,
   });
   const pools = new Pools({
@@ -165,6 +173,7 @@ export function compose(options: ComposeOptions): Parts {
       settled: () => threads.settled(),
     }),
     ...poolRoutes({ registry, threadCount }),
+    ...listenerRoutes({ registry, listeners: () => threads.listeners }),
     ...certificateRoutes({ registry, certificates }),
     ...configRoutes({
       registry,

@@ -26,7 +26,12 @@ import type {
 import { giveBackPoolShare, readPoolCounters } from '../snapshot/pool-counters.ts';
 import { createProcessCounters } from '../snapshot/process-cells.ts';
 import { giveBackProcessShare } from '../snapshot/process-totals.ts';
-import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
+import {
+  type Eligibility,
+  isOpenedBy,
+  type ListenerSnapshot,
+  type Snapshot,
+} from '../snapshot/snapshot.ts';
 import { EligibilityFlips, type Flips } from './eligibility-flips.ts';
 import { Listening } from './listening.ts';
 import { Pulse } from './pulse.ts';
@@ -48,6 +53,8 @@ export interface DataThreadsOptions {
   readonly onFaultsInARow: (message: FaultsInARowMessage) => void;
   readonly onTunnelsCut: (message: TunnelsCutMessage) => void;
   readonly onRequestsCut: (message: RequestsCutMessage) => void;
+  /** It can't be opened again in this process. */
+  readonly onListenerLost: (listener: ListenerSnapshot) => void;
   /** The lines are shared memory: they may be read until `release` is called. */
   readonly onAccessLog: (lines: Uint8Array, count: number, release: () => void) => void;
   /** Another entry file than `data/worker`, for tests. */
@@ -322,6 +329,17 @@ export class DataThreads {
     });
     const cause = reason.error instanceof Error ? `: ${reason.error.message}` : '';
     this.#listening.died(index, `data thread ${index} died${cause}`);
+    this.#loseListeners(index);
+  }
+
+  /** A descriptor that was handed to us is closed with the thread that had it. */
+  #loseListeners(index: number): void {
+    const snapshot = this.#current();
+    const isLost = (one: ListenerSnapshot): boolean =>
+      one.descriptor !== -1 && isOpenedBy(one, index, this.threadCount);
+    const lost = snapshot.listeners.filter(isLost);
+    this.#snapshot = { ...snapshot, listeners: snapshot.listeners.filter((one) => !isLost(one)) };
+    for (const listener of lost) this.#options.onListenerLost(listener);
   }
 }
 

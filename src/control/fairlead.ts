@@ -13,6 +13,7 @@ import { explainError } from './admin/explain.ts';
 import { type AdminServer, startAdminServer } from './admin/server.ts';
 import { compose, type Parts, type Phase } from './compose.ts';
 import type { FairleadContext } from './context.ts';
+import { InheritedSockets } from './inherited-sockets.ts';
 import { KeptState } from './kept-state.ts';
 import type { Logs } from './logs.ts';
 import type { Precondition } from './operator.ts';
@@ -26,6 +27,7 @@ import { VERSION } from './version.ts';
 const FIRST_CHECKS_MS = 1000;
 const ADMIN_GRACE_MS = 500;
 const LOG_FLUSH_MS = 2000;
+const EXIT_FAILED = 1;
 
 export interface RunningFairlead {
   /** Of the first listener that has one; 0: none has. */
@@ -82,7 +84,20 @@ export async function startFairlead(
   const { count: threadCount, note } = planThreads(settings.threads);
   if (note !== undefined) log.info('threads.settled', note);
   const phase: Phase = { now: 'starting' };
-  const parts = compose({ settings, context, logs, kept, threadCount, phase, workerUrl, notes });
+  const inherited = InheritedSockets.ofProcess(process.env, process.pid);
+  let running: Running | undefined;
+  const parts = compose({
+    settings,
+    context,
+    logs,
+    kept,
+    threadCount,
+    phase,
+    inherited,
+    onListenerLost: (listener) => void running?.loseListener(listener),
+    workerUrl,
+    notes,
+  });
   const all: Ending = { ...parts, kept, logs, admin: undefined };
   let addresses: Addresses;
   try {
@@ -94,9 +109,14 @@ export async function startFairlead(
   }
   phase.now = 'running';
   tellStart(all, settings, { addresses, threadCount });
+  for (const socket of inherited.left) {
+    const message = `no listener is for the socket ${socket}, which was open at the start`;
+    log.warn('listener.unused_socket', message);
+  }
   all.configWatch.follow(settings);
   if (threadCount > 0) all.spareMemory.configRead();
-  return new Running(all, phase, addresses);
+  running = new Running(all, phase, addresses);
+  return running;
 }
 
 /** Starts everything that was put together; the port comes last. */
@@ -145,6 +165,7 @@ class Running implements ControlledFairlead {
   #resolveExited: (exitCode: number) => void = () => {};
   #shuttingDown: Promise<number> | undefined;
   #ending: Promise<void> | undefined;
+  #exitCode = 0;
 
   constructor(all: Ending, phase: Phase, { listeners, adminPort }: Addresses) {
     this.#all = all;
@@ -172,6 +193,14 @@ class Running implements ControlledFairlead {
     this.#ending = this.#end(0);
   }
 
+  /** Nobody comes in by it any more, until whoever has opened it starts Fairlead anew. */
+  async loseListener({ name }: ListenerSnapshot): Promise<void> {
+    const message = `${name} was closed with the data thread that had it: a new process is needed`;
+    this.logs.log.error('listener.lost', message, { listener: name });
+    this.#exitCode = EXIT_FAILED;
+    await this.shutdown(`${name} is lost`);
+  }
+
   async #shutdown(reason: string): Promise<number> {
     const { registry, threads, pools, configWatch } = this.#all;
     configWatch.stop();
@@ -197,7 +226,7 @@ class Running implements ControlledFairlead {
     await end(this.#all, adminGraceMs);
     this.logs.log.info('stopped', 'Fairlead has stopped');
     await this.logs.close(LOG_FLUSH_MS);
-    this.#resolveExited(0);
+    this.#resolveExited(this.#exitCode);
   }
 }
 

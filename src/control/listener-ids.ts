@@ -1,24 +1,33 @@
 /** Which listener is which: one whose address stays is the same one, whatever else about it changes. Ids are never reused. */
 import { nameOfListener } from '../config/listener-name.ts';
 import type { ListenerSettings } from '../config/settings.ts';
-import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
+import type { ListenerAddress, ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { buildTlsSnapshot, type Staples } from './certificates/tls-snapshot.ts';
+import type { InheritedSockets } from './inherited-sockets.ts';
 
 export class ListenerIds {
   #known = new Map<string, number>();
   #next = 0;
+  readonly #inherited: InheritedSockets;
+  readonly #descriptors = new Map<string, number>();
+
+  constructor(inherited: InheritedSockets) {
+    this.#inherited = inherited;
+  }
 
   /** Those that are new get an id, and have it once they are in force. */
   snapshotsOf(listeners: readonly ListenerSettings[], staples: Staples): ListenerSnapshot[] {
     return listeners.map((listener) => {
-      const { address, tls, proxyProtocol } = listener;
+      const { address, tls, proxyProtocol, httpsPort } = listener;
       const name = nameOfListener(address);
       return {
         id: this.#idOf(name),
         name,
         address,
+        descriptor: this.#descriptorOf(name, address),
         tls: tls && buildTlsSnapshot(tls, staples),
         proxyProtocol,
+        httpsPort,
       };
     });
   }
@@ -26,7 +35,20 @@ export class ListenerIds {
   /** These are in force: what is not among them is gone, and another one if it comes back. */
   keepOnly(listeners: readonly ListenerSettings[]): void {
     const names = new Set(listeners.map(({ address }) => nameOfListener(address)));
-    for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
+    for (const name of this.#known.keys()) {
+      if (names.has(name)) continue;
+      this.#known.delete(name);
+      this.#descriptors.delete(name);
+    }
+  }
+
+  /** One that has been opened on a descriptor has it as long as it is there. */
+  #descriptorOf(name: string, address: ListenerAddress): number {
+    const known = this.#descriptors.get(name);
+    if (known !== undefined) return known;
+    const descriptor = this.#inherited.take(address);
+    if (descriptor !== -1) this.#descriptors.set(name, descriptor);
+    return descriptor;
   }
 
   #idOf(name: string): number {

@@ -127,8 +127,8 @@ async function probe(
   listener: ListenerSnapshot,
   besides: readonly ListenerSnapshot[],
 ): Promise<void> {
-  const { address } = listener;
-  if (address.kind !== 'tcp') return;
+  const { address, descriptor } = listener;
+  if (address.kind !== 'tcp' || descriptor !== -1) return;
   const { host, port } = address;
   const isOurs = besides.some(({ address: open }) => open.kind === 'tcp' && open.port === port);
   if (isOurs) return;

@@ -19,6 +19,7 @@ export async function openListeners(
   try {
     await threads.openMore(registry.listenersOf(loaded.settings));
   } catch (error) {
+    registry.forgetOtherListeners();
     throw error instanceof ListenError ? refusal(error, loaded) : error;
   }
 }

@@ -13,6 +13,7 @@ import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
 import { NO_STAPLES, type Staples } from './certificates/tls-snapshot.ts';
 import { HealthHandover } from './health-handover.ts';
+import { InheritedSockets } from './inherited-sockets.ts';
 import { type Changes, fitChanges, isKept, makeChange } from './kept-changes.ts';
 import { ListenerIds } from './listener-ids.ts';
 import { changesOf, NO_OPERATOR_STATE, type OperatorState } from './operator-state.ts';
@@ -32,6 +33,8 @@ export interface RegistryOptions {
   /** Data threads: the shared counters have room for so many. */
   readonly threadCount: number;
   readonly operatorState?: OperatorState;
+  /** What listeners may be taken from. */
+  readonly inherited?: InheritedSockets;
   readonly now?: () => number;
 }
 
@@ -50,10 +53,11 @@ export class Registry implements PoolHost {
   /** By name, in the order of the config. */
   #pools: ReadonlyMap<string, PoolRegistry> = new Map();
   #nextPoolId = 0;
-  readonly #listenerIds = new ListenerIds();
+  readonly #listenerIds: ListenerIds;
 
   constructor(options: RegistryOptions) {
     this.#now = options.now ?? Date.now;
+    this.#listenerIds = new ListenerIds(options.inherited ?? new InheritedSockets([]));
     this.threadCount = options.threadCount;
     this.#settings = options.settings;
     const state = options.operatorState ?? NO_OPERATOR_STATE;
@@ -132,6 +136,11 @@ export class Registry implements PoolHost {
   /** As they would be with these settings. */
   listenersOf({ listeners }: Settings): ListenerSnapshot[] {
     return this.#listenerIds.snapshotsOf(listeners, this.staples);
+  }
+
+  /** Those that were asked for with other settings are not to be. */
+  forgetOtherListeners(): void {
+    this.#listenerIds.keepOnly(this.#settings.listeners);
   }
 
   /** What operators have set otherwise than the config. */

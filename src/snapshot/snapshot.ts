@@ -206,6 +206,11 @@ export type ListenerAddress =
       readonly path: string;
       /** Permissions of the socket file. */
       readonly mode: number;
+    }
+  | {
+      /** A socket that was open before this process: by its name. */
+      readonly kind: 'inherited';
+      readonly name: string;
     };
 
 export interface ListenerSnapshot {
@@ -214,9 +219,13 @@ export interface ListenerSnapshot {
   /** Its address in one word: `*:8080`, `[::1]:8080`, `unix:/run/fairlead.sock`. No two have the same. */
   readonly name: string;
   readonly address: ListenerAddress;
+  /** Of the socket that was open before this process, which is to be listened on; −1: one is opened. */
+  readonly descriptor: number;
   readonly tls: TlsSnapshot | undefined;
   /** Null: nobody is expected to speak it. */
   readonly proxyProtocol: ProxyProtocol | null;
+  /** All requests are sent to https, at this port; 0: they are served. */
+  readonly httpsPort: number;
 }
 
 /** Who says of a client what it is, before anything else: proxies at these addresses, and nobody else. */
@@ -227,13 +236,14 @@ export interface ProxyProtocol {
   readonly fromUnix: boolean;
 }
 
-/** Unix sockets can't be opened by several threads side by side: one of them accepts for all. */
+/** Only ports can be opened by several threads side by side: of all else, one thread accepts all connections. */
 export function isOpenedBy(
-  { id, address }: ListenerSnapshot,
+  { id, address, descriptor }: ListenerSnapshot,
   threadIndex: number,
   threadCount: number,
 ): boolean {
-  return address.kind === 'tcp' || id % threadCount === threadIndex;
+  const isShared = address.kind === 'tcp' && descriptor === -1;
+  return isShared || id % threadCount === threadIndex;
 }
 
 export interface Snapshot {

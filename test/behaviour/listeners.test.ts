@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
@@ -107,7 +108,7 @@ describe('listeners', () => {
     expect(await get({ port })).toBe('ok');
     const printed = await fetch(`${fairlead.adminUrl}/config`);
     const { config } = (await printed.json()) as { config: Record<string, unknown> };
-    expect(config['listeners']).toEqual([{ port, host: '*' }]);
+    expect(config['listeners']).toEqual([{ port, host: '*', redirect_to_https: false }]);
     expect(config).not.toHaveProperty('port');
     expect(config).not.toHaveProperty('ssl');
   });
@@ -275,4 +276,69 @@ test('a listener that can’t be opened ends the start with 3, and is named', as
   expect(stdout + stderr).toContain(
     `can't listen on 127.0.0.1:${taken} (listeners.0): the address is in use`,
   );
+});
+
+async function redirecting(more: Readonly<Record<string, unknown>> = {}) {
+  const [plain, secure] = [await freePort(), await freePort()];
+  const tls = { certificates: [makeCertificate()] };
+  const listeners = [
+    { port: plain, redirect_to_https: true },
+    { port: secure, tls },
+  ];
+  return { ...(await start(listeners, more)), listeners, plain, secure };
+}
+
+describe.runIf(hasTool('openssl'))('a listener that redirects to https', () => {
+  test('answers 308 to the same host and path, and no backend is asked', async () => {
+    const { fairlead, plain, secure } = await redirecting();
+    const asked = [
+      ['GET /a%2fb?c=d HTTP/1.1\r\nHost: Example.com:81\r\n', `Example.com:${secure}/a%2fb?c=d`],
+      ['GET / HTTP/1.1\r\nHost: [::1]\r\n', `[::1]:${secure}/`],
+      ['GET http://other.test/x HTTP/1.1\r\nHost: a\r\n', `other.test:${secure}/x`],
+      ['OPTIONS * HTTP/1.1\r\nHost: a\r\n', `a:${secure}/`],
+      ['POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n', `a:${secure}/p`],
+    ];
+    for (const [head, location] of asked) {
+      const client = await rawClient(plain);
+      await client.write(`${head}\r\n`);
+      const { status, fields } = await client.readResponse();
+      expect(status).toBe(308);
+      expect(fields.get('location')).toEqual([`https://${location}`]);
+      expect(fields.get('connection')).toEqual(['close']);
+    }
+    await waitFor(() => fairlead.accessLines().length === asked.length);
+    const hosts = fairlead.accessLines().map((line) => line['host']);
+    expect(hosts.toSorted()).toEqual(['Example.com:81', '[::1]', 'a', 'a', 'other.test']);
+    expect(fairlead.accessLines().some((line) => 'backend' in line || 'error' in line)).toBe(false);
+  });
+
+  test('does not serve a request without a host, nor one that it can’t read', async () => {
+    const { plain } = await redirecting();
+    for (const head of ['GET / HTTP/1.0\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n']) {
+      const client = await rawClient(plain);
+      await client.write(head);
+      expect((await client.readResponse()).status).toBe(400);
+    }
+  });
+
+  test('serves what a trusted proxy says came over https', async () => {
+    const { plain } = await redirecting({ trusted_proxies: ['127.0.0.1'] });
+    expect(await get({ port: plain }, { 'x-forwarded-proto': 'https' })).toContain('from');
+    expect(await get({ port: plain }, { 'x-forwarded-proto': 'http' })).toBe('');
+  });
+
+  test('begins and ends to by a reload, for connected clients, too', async () => {
+    const { fairlead, config, listeners, plain } = await redirecting();
+    const [, secure] = listeners;
+    const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+    await reload(fairlead, { ...config, listeners: [{ port: plain }, secure] });
+    const client = await rawClient(plain);
+    await client.write(request);
+    expect((await client.readResponse()).status).toBe(200);
+    await reload(fairlead, { ...config, listeners });
+    await within(client.readToEnd(), LONG_MS, 'the end of a client that was served');
+    const next = await rawClient(plain);
+    await next.write(request);
+    expect((await next.readResponse()).status).toBe(308);
+  });
 });

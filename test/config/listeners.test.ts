@@ -52,8 +52,8 @@ test('what is printed means the same', () => {
   if (!result.ok) throw new Error('not loaded');
   const { config, origins } = effectiveConfig(result);
   expect(config['listeners']).toEqual([
-    { port: 80, host: '::1' },
-    { unix: '/run/b.sock', mode: '0600' },
+    { port: 80, host: '::1', redirect_to_https: false },
+    { unix: '/run/b.sock', mode: '0600', redirect_to_https: false },
   ]);
   expect(origins['listeners.1.unix']).toBe('file c.yaml:1');
   expect(listenersOf(JSON.stringify(config), { name: 'c.json' })).toEqual(listenersOf(text));
@@ -62,15 +62,15 @@ test('what is printed means the same', () => {
 test.each([
   ['listeners: []', '1:12: listeners: must not be empty, not a list'],
   ['listeners: [80]', '1:13: listeners.0: must be a mapping, such as { port: 8080 }, not 80'],
-  ['listeners: [{}]', '1:13: listeners.0: must have a port, or the path of a unix socket'],
+  [
+    'listeners: [{}]',
+    '1:13: listeners.0: must have a port, the path of a unix socket, or the name of one that is open (fd)',
+  ],
   [
     'listeners: [{ port: 80, unix: a }]',
     '1:31: listeners.0.unix: must not stand beside port: a listener has one address',
   ],
-  [
-    'listeners: [{ unix: a, host: "*" }]',
-    '1:30: listeners.0.host: is of a port: a unix socket has none',
-  ],
+  ['listeners: [{ unix: a, host: "*" }]', '1:30: listeners.0.host: is of a port'],
   ['listeners: [{ port: 80, mode: "0600" }]', '1:31: listeners.0.mode: is of a unix socket'],
   [
     'listeners: [{ unix: a, mode: 0660 }]',
@@ -109,6 +109,30 @@ test.each([
     '2:13: listeners.0: must differ from admin_port, which is 80 too (c.yaml:1)',
   ],
   [
+    'listeners: [{ fd: a, unix: b }]',
+    '1:19: listeners.0.fd: must not stand beside unix: a listener has one address',
+  ],
+  [
+    'listeners: [{ fd: "a:b" }]',
+    '1:19: listeners.0.fd: must be the name of a socket: visible ASCII without spaces and colons, not "a:b"',
+  ],
+  [
+    'listeners: [{ port: 80, redirect_to_https: true }]',
+    '1:44: listeners.0.redirect_to_https: needs a listener with tls and a port, to send clients to',
+  ],
+  [
+    'listeners: [{ port: 80, proxy_protocol: { from: [] } }]',
+    '1:49: listeners.0.proxy_protocol.from: must not be empty: nobody else is believed, not a list',
+  ],
+  [
+    'listeners: [{ port: 80, proxy_protocol: { from: [10.0.0.0/33] } }]',
+    '1:50: listeners.0.proxy_protocol.from.0: must be an IP address or a CIDR block, such as 10.0.0.0/8, not "10.0.0.0/33"',
+  ],
+  [
+    'listeners: [{ port: 80, proxy_protocol: true }]',
+    '1:41: listeners.0.proxy_protocol: must be false, or a mapping, such as { from: [10.0.0.0/8] }, not true',
+  ],
+  [
     'host: 127.0.0.1\nlisteners: [{ port: 80 }]',
     '1:1: host: is of the listener of port, and there is none beside listeners (write it into the listener)',
   ],
@@ -118,6 +142,23 @@ test.each([
   ],
 ])('%s', (text, problem) => {
   expect(problemsOf(text)).toEqual([`c.yaml:${problem}`]);
+});
+
+test('what is printed of a proxy is what was written', () => {
+  const text = 'listeners: [{ fd: web, proxy_protocol: { from: [10.1.0.0/16, unix, "::1"] } }]';
+  const result = loadText(text);
+  if (!result.ok) throw new Error('not loaded');
+  expect(result.settings.listeners[0].proxyProtocol).toEqual({
+    from: ['10.1.0.0/16', '::1/128'],
+    fromUnix: true,
+  });
+  expect(effectiveConfig(result).config['listeners']).toEqual([
+    {
+      fd: 'web',
+      redirect_to_https: false,
+      proxy_protocol: { from: ['10.1.0.0/16', '::1/128', 'unix'] },
+    },
+  ]);
 });
 
 test('two addresses of one port are two listeners', () => {

@@ -43,6 +43,7 @@ export function settings(
     address: { kind: 'tcp', host, port },
     tls,
     proxyProtocol: null,
+    httpsPort: 0,
   };
   return { ...flat, listeners: [listener], pools: [poolOf(flat), ...others] };
 }

@@ -8,9 +8,16 @@ import { SocketFile } from './socket-file.ts';
 
 const BACKLOG = 4096;
 
+function notThere(name: string): Error {
+  const message = `no socket called ${name} was open at the start (LISTEN_FDNAMES), or it has been closed since`;
+  return Object.assign(new Error(message), { code: 'EBADF' });
+}
+
 interface ListenOptions extends net.ListenOptions {
   /** SO_REUSEPORT; Node ≥ 22.12 on Linux. The types of the oldest Node we run on do not know it. */
   readonly reusePort?: boolean;
+  /** A descriptor that is listened on already. */
+  readonly fd?: number;
 }
 
 interface ServerHandle {
@@ -45,7 +52,17 @@ export class Acceptor {
   }
 
   /** @throws what the system says, EADDRINUSE above all. */
-  async listen({ id, address }: ListenerSnapshot, reusePort: boolean): Promise<OpenedListener> {
+  async listen(spec: ListenerSnapshot, reusePort: boolean): Promise<OpenedListener> {
+    const { id, address, descriptor } = spec;
+    if (descriptor !== -1) {
+      await this.#listen({ fd: descriptor });
+      const bound = this.#server.address() as net.AddressInfo | string | null;
+      if (typeof bound === 'object' && bound !== null) {
+        return { id, host: bound.address, port: bound.port };
+      }
+      return { id, host: bound ?? spec.name, port: 0 };
+    }
+    if (address.kind === 'inherited') throw notThere(address.name);
     if (address.kind === 'tcp') {
       const { host, port } = address;
       await this.#listen({

@@ -26,8 +26,6 @@ import { PendingInput } from './pending-input.ts';
 import { ReaderWatch } from './reader-watch.ts';
 import { refusal } from './refusal.ts';
 
-/** Pipelined bytes kept while an exchange runs; past it the client is not read. */
-const INPUT_HIGH_WATER = 64 * 1024;
 /** Pipelined requests taken in one turn of the event loop: other clients come in between. */
 const REQUESTS_PER_TURN = 16;
 
@@ -57,7 +55,6 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   #lingering: Lingering | null = null;
   #readerWatch: ReaderWatch | null = null;
 
-  /** @param open makes the connection's stream, for this as its user. */
   constructor(
     context: DataContext,
     open: (user: StreamUser) => ByteStream,
@@ -115,7 +112,6 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
     return this.#reading.isPaused;
   }
 
-  /** Called at each tick while it is paused. */
   look(nowMs: number): void {
     if (this.#reading.look(nowMs, this.heldBytes)) this.onClosed('the client reset the connection');
   }
@@ -146,7 +142,6 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
 
   /** Answers what a new connection has said first without serving it: `bytes` are borrowed. */
   refuse(code: ErrorCode, bytes: Buffer, detail = ''): void {
-    // For the log: what was asked for, as far as it is there.
     this.#parser = this.#context.borrowRequestParser();
     this.#parser.parse(bytes, 0, bytes.length);
     this.#refuse(code, detail, bytes, 0, bytes.length);
@@ -209,7 +204,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   /** Bytes arrived in `buffer[0, length)`, borrowed for the length of the call. */
   onBytes(buffer: Buffer, length: number): void {
     this.#take(buffer, length);
-    // Whatever comes next, it may be long in coming: unless it is the rest of a body.
+    // It may be long until more comes, unless it is the rest of a body.
     if (this.#exchange?.isUploadOpen !== true) this.#stream.rest();
   }
 
@@ -257,8 +252,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
     // A body or a tunnel is read as fast as its backend takes it.
     if (exchange?.wantsClientBytes === true) return;
     const mustWait = exchange !== null || this.#stream.needsDrain || this.#reading.isYielding;
-    if (mustWait && (this.#input?.length ?? 0) > INPUT_HIGH_WATER) this.pause();
-    else this.resume();
+    this.#reading.goOn(mustWait ? (this.#input?.length ?? 0) : 0);
   }
 
   onDrain(): void {
@@ -341,6 +335,12 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
       return end;
     }
     const peer = this.#peer.under(context.view);
+    const redirect = this.#peer.redirect(context, facts, parser);
+    if (redirect !== null) {
+      this.#stream.writeText(redirect);
+      this.#linger();
+      return end;
+    }
     const request = incomingRequest(context, parser, facts, peer, this.#pin);
     const bodyStart = base + parser.length;
     this.#releaseParser();

@@ -5,6 +5,8 @@
 import { guarded, type Victim } from '../barrier.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 
+/** Pipelined bytes kept while an exchange runs; past it the client is not read. */
+const INPUT_HIGH_WATER = 64 * 1024;
 const LOOK_EVERY_MS = 1_000;
 /** One that holds as much is not read any further to find its end: only a reset shows there. */
 const MAX_HELD_BYTES = 256 * 1024;
@@ -35,6 +37,12 @@ export class ClientReading {
     if (!this.isPaused) return;
     this.isPaused = false;
     this.#stream.resume();
+  }
+
+  /** Reads on, unless so many bytes wait already. */
+  goOn(waitingBytes: number): void {
+    if (waitingBytes > INPUT_HIGH_WATER) this.pause();
+    else this.resume();
   }
 
   /**

@@ -1,10 +1,14 @@
 /** What the forwarding rules need to know of a client's connection, under the rules of one view after the other. */
 
 import type { View } from '../pool/view.ts';
+import type { DataContext } from '../relay/context.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import { ForwardContext } from '../wire/forward-request.ts';
+import type { HeadParser } from '../wire/head-parser.ts';
 import type { ProxiedClient } from '../wire/proxy-protocol.ts';
+import type { RequestFacts } from '../wire/request.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
+import { httpsRedirect } from './https-redirect.ts';
 
 /** How a connection came to us. */
 export interface Carried {
@@ -13,6 +17,8 @@ export interface Carried {
   readonly clientFields: string;
   /** What a proxy has said of the client, in the place of its own address; null: the peer is the client. */
   readonly proxied: ProxiedClient | null;
+  /** Requests are sent there: see https-redirect.ts; 0: they are served. */
+  readonly httpsPort: number;
 }
 
 export class ConnectionContext {
@@ -35,6 +41,12 @@ export class ConnectionContext {
       this.#current = this.#under(view);
     }
     return this.#current;
+  }
+
+  /** The last that is sent to a client that has to go to https; null: its requests are served. */
+  redirect(context: DataContext, facts: RequestFacts, head: HeadParser): string | null {
+    const { httpsPort } = this.#carried;
+    return httpsPort === 0 ? null : httpsRedirect(context, facts, head, this.#current, httpsPort);
   }
 
   #under(view: View): ForwardContext {

@@ -72,6 +72,8 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   /** What is said of it now. Whoever is connected stays connected. */
   update(spec: ListenerSnapshot): void {
     const { tls, address } = spec;
+    // Who is connected has what it has come to, until its next connection.
+    if (spec.httpsPort !== this.#spec.httpsPort) this.sendAway();
     this.#spec = spec;
     this.#proxies = proxyPeers(spec.proxyProtocol);
     if (address.kind === 'unix') this.#acceptor.setMode(address.mode);
@@ -123,6 +125,13 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   close(): void {
     this.#isClosed = true;
     this.#acceptor.close();
+  }
+
+  /** Idle clients go; requests that are under way are answered. */
+  sendAway(): void {
+    for (const connection of this.#connections.keys()) {
+      guarded(connection, () => connection.beginDrain());
+    }
   }
 
   /** Cuts every connection. @returns how many clients have lost something by it. */
@@ -254,7 +263,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     const counts = isCarried ? null : network;
     let connection: ClientConnection | null = null;
     try {
-      const carried = { isTls, clientFields, proxied };
+      const carried = { isTls, clientFields, proxied, httpsPort: this.#spec.httpsPort };
       const onClosed = (closed: ClientConnection): void => this.#forget(closed);
       connection = new ClientConnection(this.#context, open, carried, onClosed);
       this.#connections.set(connection, counts);

@@ -92,9 +92,7 @@ export class Listeners implements ListenerHost {
     this.#open.delete(listener.id);
     this.#leaving.add(listener);
     listener.close();
-    for (const connection of listener.connections()) {
-      guarded(connection, () => connection.beginDrain());
-    }
+    listener.sendAway();
   }
 
   setTicketKeys(keys: Uint8Array): void {

@@ -4,6 +4,7 @@ import type { Ending } from '../../snapshot/endings.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { PoolView } from '../pool/pool-view.ts';
+import type { RequestFacts } from '../wire/request.ts';
 import type { AccessLogEntry, AttemptRecord } from './access-log.ts';
 import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
@@ -96,11 +97,33 @@ export function recordRefusal(
   detail: string,
   refused: Refused,
 ): void {
-  context.counters.answeredAlone(ERRORS[code].status);
+  const { status, message } = ERRORS[code];
+  recordAlone(context, status, null, code, detail === '' ? message : detail, refused);
+}
+
+/** One that was answered without being an exchange, though nothing is wrong with it. */
+export function recordRedirect(
+  context: DataContext,
+  status: number,
+  { host }: RequestFacts,
+  redirected: Refused,
+): void {
+  recordAlone(context, status, host, null, '', redirected);
+}
+
+function recordAlone(
+  context: DataContext,
+  status: number,
+  host: string | null,
+  error: ErrorCode | null,
+  errorDetail: string,
+  known: Refused,
+): void {
+  context.counters.answeredAlone(status);
   record(context, context.view.snapshot, null, {
-    ...refused,
-    host: null,
-    status: ERRORS[code].status,
+    ...known,
+    host,
+    status,
     ended: null,
     durationMs: 0,
     queueMs: -1,
@@ -111,8 +134,8 @@ export function recordRefusal(
     pool: context.view.defaultPool.view.spec.name,
     backendUrl: null,
     attempts: [],
-    error: code,
-    errorDetail: detail === '' ? ERRORS[code].message : detail,
+    error,
+    errorDetail,
     userAgent: null,
     referer: null,
   });

@@ -2,7 +2,6 @@
  * What a proxy says of its client at the beginning of a connection: the PROXY protocol, versions 1 and 2
  * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). Strict: a header that could be read in two ways is none.
  */
-import net from 'node:net';
 
 /** Both ends of the client's connection to the proxy. Addresses without brackets; IPv4 in its own form. */
 export interface ProxiedClient {
@@ -34,6 +33,9 @@ const V1_START = 'PROXY ';
 const V1_BYTES = 107;
 /** With its extensions, among which may be the certificate of a client. As much as HAProxy takes by default. */
 export const MOST_HEADER_BYTES = 16 * 1024;
+
+const OCTET = '(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
+const IPV4 = new RegExp(`^${OCTET}(\\.${OCTET}){3}$`);
 
 const VERSION_2 = 0x20;
 const LOCAL = 0;
@@ -76,10 +78,9 @@ function readVersion1(bytes: Buffer): ProxyHeader {
 }
 
 function readAddress(protocol: string | undefined, text: string): string | null {
-  if (protocol === 'TCP4') return net.isIPv4(text) ? text : null;
-  // A zone means something on one machine only.
-  if (protocol !== 'TCP6' || !net.isIPv6(text) || text.includes('%')) return null;
-  return shortAddress(text);
+  if (protocol === 'TCP4') return IPV4.test(text) ? text : null;
+  const isIPv6 = /^[\da-f:.]+$/i.test(text) && URL.canParse(`http://[${text}]/`);
+  return protocol === 'TCP6' && isIPv6 ? shortAddress(text) : null;
 }
 
 function readPort(text: string): number | null {

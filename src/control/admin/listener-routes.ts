@@ -1,0 +1,49 @@
+/** `/listeners`: where clients connect. */
+import { urlOfListener } from '../../config/listener-name.ts';
+import type { ListenerSnapshot } from '../../snapshot/snapshot.ts';
+import type { Registry } from '../registry.ts';
+import { etagOf } from './etag.ts';
+import type { Route } from './router.ts';
+
+export interface ListenerRoutesOptions {
+  readonly registry: Registry;
+  /** Those that are open. */
+  readonly listeners: () => readonly ListenerSnapshot[];
+}
+
+export function listenerRoutes({ registry, listeners }: ListenerRoutesOptions): Route[] {
+  return [
+    {
+      path: '/listeners',
+      summary: 'where clients connect',
+      methods: {
+        GET: () => ({
+          status: 200,
+          body: listeners().map(viewListener),
+          headers: { ETag: etagOf(registry.generation) },
+        }),
+      },
+    },
+  ];
+}
+
+/** The field names are an interface: see docs. */
+function viewListener(listener: ListenerSnapshot): object {
+  const { id, name, address, descriptor, tls, httpsPort, proxyProtocol } = listener;
+  return {
+    id,
+    name,
+    url: urlOfListener(address, tls !== undefined),
+    ...(address.kind === 'tcp' && { host: address.host ?? '*', port: address.port }),
+    ...(address.kind === 'unix' && { unix: address.path, mode: formatMode(address.mode) }),
+    ...(address.kind === 'inherited' && { fd: address.name }),
+    inherited: descriptor !== -1,
+    tls: tls !== undefined,
+    redirects_to_https: httpsPort !== 0,
+    proxy_protocol: proxyProtocol !== null,
+  };
+}
+
+function formatMode(mode: number): string {
+  return `0${mode.toString(8).padStart(3, '0')}`;
+}

@@ -1,0 +1,111 @@
+/** Sockets that were open before Fairlead: as systemd hands them over (sd_listen_fds(3)). */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { afterTest } from '../support/after-test.ts';
+import { COMMAND } from '../support/fairlead.ts';
+import { freePort } from '../support/free-port.ts';
+import { httpBackend } from '../support/http-backend.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly adminUrl: string;
+  readonly output: () => string;
+}
+
+/** A socket as systemd has it open: nobody accepts on it yet. */
+async function socketAt(port: number, host: string): Promise<Server> {
+  const server = createServer((socket) => socket.destroy());
+  server.listen(port, host);
+  await once(server, 'listening');
+  return server;
+}
+
+function descriptorOf(server: Server): number {
+  return (server as unknown as { readonly _handle: { readonly fd: number } })._handle.fd;
+}
+
+/** @param names of the sockets, in their order: `LISTEN_FDNAMES` */
+async function start(
+  sockets: readonly Server[],
+  names: string,
+  config: Readonly<Record<string, unknown>>,
+): Promise<Started> {
+  const folder = await mkdtemp(join(tmpdir(), 'fairlead-sockets-'));
+  afterTest(() => rm(folder, { recursive: true, force: true }));
+  const backend = await httpBackend();
+  const adminPort = await freePort();
+  const file = join(folder, 'c.json');
+  const whole = { backends: [backend.url], state_file: false, admin_port: adminPort, ...config };
+  await writeFile(file, JSON.stringify(whole));
+  const child = spawn(
+    'sh',
+    ['-c', 'LISTEN_PID=$$ exec "$@"', 'sh', process.execPath, COMMAND, '--config', file],
+    {
+      cwd: folder,
+      env: {
+        PATH: process.env['PATH'],
+        LISTEN_FDS: String(sockets.length),
+        LISTEN_FDNAMES: names,
+      },
+      stdio: ['ignore', 'pipe', 'pipe', ...sockets.map(descriptorOf)],
+    },
+  );
+  afterTest(async () => {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+  }
+  // From here on it is the child's alone.
+  for (const socket of sockets) socket.close();
+  await waitFor(() => text.includes('"event":"listening"') || child.exitCode !== null);
+  return { child, adminUrl: `http://127.0.0.1:${adminPort}`, output: () => text };
+}
+
+async function answerOf(port: number): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${port}/`)).text();
+}
+
+test('a listener is taken by its name, and another by its address', async () => {
+  const [named, found] = [await freePort(), await freePort()];
+  const sockets = [await socketAt(named, '127.0.0.1'), await socketAt(found, '127.0.0.1')];
+  const listeners = [{ fd: 'web' }, { host: '127.0.0.1', port: found }];
+  const { child, adminUrl, output } = await start(sockets, 'web:other', { listeners });
+  for (let round = 0; round < 5; round++) {
+    expect(await answerOf(named)).toBe('ok');
+    expect(await answerOf(found)).toBe('ok');
+  }
+  expect(await (await fetch(`${adminUrl}/listeners`)).json()).toMatchObject([
+    { name: 'fd:web', fd: 'web', inherited: true, tls: false },
+    { name: `127.0.0.1:${found}`, port: found, inherited: true },
+  ]);
+  expect(output()).not.toContain('listener.unused_socket');
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([0, null]);
+});
+
+test('a socket that no listener is for is told of, and a name that there is none of ends the start', async () => {
+  const [port, other] = [await freePort(), await freePort()];
+  const { output, adminUrl } = await start([await socketAt(port, '127.0.0.1')], 'web', {
+    listeners: [{ host: '127.0.0.1', port: other }],
+  });
+  expect(output()).toContain('no listener is for the socket web (descriptor 3)');
+  expect(await (await fetch(`${adminUrl}/listeners`)).json()).toMatchObject([{ inherited: false }]);
+
+  const refused = await start([await socketAt(await freePort(), '127.0.0.1')], 'web', {
+    listeners: [{ fd: 'wbe' }],
+  });
+  await waitFor(() => refused.child.exitCode !== null);
+  expect(refused.child.exitCode).toBe(1);
+  expect(refused.output()).toContain('no socket called wbe was open at the start');
+});
