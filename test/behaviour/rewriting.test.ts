@@ -4,8 +4,18 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { okResponse } from '../support/raw-backend.ts';
 import { type RawResponse, rawClient } from '../support/raw-client.ts';
+import { LONG_MS, waitFor } from '../support/wait-for.ts';
 import { OK, severalBackends } from './several-backends.ts';
-import { answer, get, HANDSHAKE, type Stage, SWITCHED, startStage } from './stage.ts';
+import {
+  answer,
+  get,
+  HANDSHAKE,
+  type Stage,
+  SWITCHED,
+  scriptedBackend,
+  startProxy,
+  startStage,
+} from './stage.ts';
 
 type Route = Readonly<Record<string, unknown>>;
 
@@ -403,6 +413,58 @@ describe('fields of the answer', () => {
     expect((await client.readResponse()).fields.get('x-path')).toBeUndefined();
     expect((await client.readResponse()).fields.get('x-path')).toEqual(['/a/two']);
   });
+});
+
+test('every part of a split, and the copy, gets what the route makes of a request', async () => {
+  const [web, other, shadow] = [
+    await scriptedBackend(),
+    await scriptedBackend(),
+    await scriptedBackend(),
+  ];
+  const check = { health_check: { method: 'tcp', frequency: '1h' } };
+  const fairlead = await startProxy([web.url], {
+    pools: {
+      other: { ...check, backends: [other.url] },
+      // Its head is made by itself.
+      shadow: { ...check, backends: [shadow.url], host_header: 'backend' },
+    },
+    routes: [
+      {
+        path: '/v1/',
+        split: [{ pool: 'default' }, { pool: 'other' }],
+        mirror: { pool: 'shadow' },
+        strip_prefix: '/v1',
+        request_headers: { set: { 'x-rest': '${path.rest}' }, remove: ['x-debug'] },
+        response_headers: { set: { 'x-path': '${path}' } },
+      },
+    ],
+  });
+  for (const { url } of [other, shadow]) {
+    await fairlead.waitForLog(
+      ({ event, msg }) => event === 'backend.up' && msg?.includes(url) === true,
+    );
+  }
+  const heads: string[] = [];
+  for (const backend of [web, other, shadow]) {
+    backend.on('/a?b', async (connection, head) => {
+      heads.push(head);
+      await connection.write(OK);
+    });
+  }
+  const client = await rawClient(fairlead.port);
+  for (let times = 0; times < 4; times++) {
+    await client.write(get('/v1/a?b', ['X-Debug: evil', 'X_Rest: evil']));
+    expect((await client.readResponse()).fields.get('x-path')).toEqual(['/v1/a']);
+  }
+  const counts = () => [web, other, shadow].map((backend) => backend.served('/a?b').length);
+  await waitFor(() => counts()[2] === 4, LONG_MS, 'the copies');
+  const [ofWeb = 0, ofOther = 0] = counts();
+  expect([ofWeb > 0, ofOther > 0, ofWeb + ofOther]).toEqual([true, true, 4]);
+  for (const head of heads) {
+    expect(head).not.toContain('evil');
+    expect(values(head.split('\r\n'), 'x-rest')).toEqual(['a']);
+    expect(values(head.split('\r\n'), 'x-forwarded-prefix')).toEqual(['/v1']);
+  }
 });
 
 test('who serves goes by the path that was asked for', async () => {
