@@ -7,11 +7,14 @@ import { Registry } from '../../src/control/registry.ts';
 import type { Backend } from '../../src/data/backend/backend.ts';
 import { Deadlines } from '../../src/data/deadlines.ts';
 import { Pool } from '../../src/data/pool/pool.ts';
+import type { Target } from '../../src/data/pool/target.ts';
 import type { View, ViewParts } from '../../src/data/pool/view.ts';
 import { createView } from '../../src/data/pool/view.ts';
 import { createClientTables } from '../../src/snapshot/client-table.ts';
 import type { BackendSnapshot, PoolSnapshot, Snapshot } from '../../src/snapshot/snapshot.ts';
 import { backend, type FlatSettings, poolSettings, settings } from '../control/fixtures.ts';
+import { matchOf } from '../support/routes.ts';
+import { getWith, goodFactsOf, held } from '../wire/parse.ts';
 
 const URLS = [1, 2, 3, 4].map((port) => `http://127.0.0.1:${port}`);
 
@@ -132,4 +135,49 @@ test('a pool that stays keeps what lives in it, and one that has left serves who
   expect(after.backends.has(2)).toBe(false);
   expect(web.view.eligible.map(({ id }) => id)).toEqual([2, 3]);
   expect(web.view.strategy.pick('client', null)).toBe(before.backends.get(2));
+});
+
+test('policies of a route are merged once for each of its pools, and those of a pool are not copied', () => {
+  const snapshot = snapshotOf({});
+  const [first, second] = snapshot.pools;
+  const plain = {
+    ...(snapshot.routes[0] as Snapshot['routes'][number]),
+    match: matchOf({ path: '/a' }),
+  };
+  const own = {
+    ...plain,
+    match: matchOf({ path: '/b' }),
+    action: { kind: 'pool', poolId: second?.id ?? -1 },
+    policies: { timeouts: { totalMs: 7 }, retries: { attempts: 9 }, bodyBytes: 5, rateLimit: null },
+  } as const;
+  const view = createView({ ...snapshot, routes: [plain, own] }, null, partsOf());
+  const found = (path: string): Target => {
+    const text = getWith().replace('/', path);
+    return view.router?.find(goodFactsOf(text), held('request', text), false) as Target;
+  };
+  expect(found('/a').policies).toBe(view.defaultPool.view.policies);
+  const { policies, pool } = found('/b');
+  expect(policies).toBe(found('/b/c').policies);
+  expect(pool).toBe(poolsOf(view)[1]);
+  expect(policies).toEqual({
+    timeouts: { ...second?.timeouts, totalMs: 7 },
+    retries: { ...second?.retries, attempts: 9 },
+    bodyBytes: 5,
+    rateLimiter: null,
+    needsKeys: false,
+  });
+  expect(first?.timeouts.totalMs).toBe(0);
+});
+
+test.each([
+  ['policies', { timeouts: { totalMs: 7 }, retries: {} }],
+  ['mirror', { poolId: 1, percent: 1 }],
+])('one route for all is looked at where it has %s, else none is', (key, value) => {
+  const snapshot = snapshotOf({});
+  const poolId = snapshot.pools[1]?.id ?? -1;
+  const own = key === 'mirror' ? { ...value, poolId } : value;
+  const [route] = snapshot.routes;
+  const routes = [{ ...route, [key]: own }] as unknown as Snapshot['routes'];
+  expect(createView(snapshot, null, partsOf()).router).toBeNull();
+  expect(createView({ ...snapshot, routes }, null, partsOf()).router).not.toBeNull();
 });
