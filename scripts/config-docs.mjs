@@ -33,7 +33,7 @@ threads: 2`,
   },
   {
     title: 'Backends',
-    keys: ['backends', 'backend_tls', 'strategy', 'hash', 'slow_start'],
+    keys: ['backends', 'discover', 'backend_tls', 'strategy', 'hash', 'slow_start'],
     example: `strategy: least-connections
 slow_start: 30s
 backends:
@@ -271,6 +271,7 @@ const TEXTS = {
   host: 'IP address, host name, or `*`',
   'ssl.cert_file': 'path',
   'ssl.key_file': 'path',
+  'discover.dns': 'URL with a host name',
   'backend_tls.ca_file': 'path',
   'backend_tls.cert_file': 'path',
   'backend_tls.key_file': 'path',

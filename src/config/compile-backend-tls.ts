@@ -6,7 +6,7 @@ import { createSecureContext } from 'node:tls';
 import { describeFileError } from './config-file.ts';
 import type { Report } from './policy-report.ts';
 import type { PoolView } from './pool-view.ts';
-import type { BackendTlsSettings, ValueOrigin } from './settings.ts';
+import type { BackendTlsSettings, DiscoverySettings, ValueOrigin } from './settings.ts';
 import { notesOnExpiry, readCertificates } from './tls-files.ts';
 
 /** What relative paths from there are relative to. */
@@ -18,11 +18,13 @@ const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END
 export function compileBackendTls(
   view: PoolView,
   folderOf: FolderOf,
+  discovery: DiscoverySettings | null,
   report: Report,
 ): BackendTlsSettings | null {
   const { backend_tls: given } = view.config;
   if (!view.isSound('backend_tls')) return null;
-  const { ca_file: caFile, server_name: serverName = '', verify: verifies } = given;
+  const { ca_file: caFile, verify: verifies } = given;
+  const serverName = given.server_name ?? nameOfFound(view, discovery, report);
   const resolved = (key: 'ca_file' | 'cert_file' | 'key_file'): string => {
     const text = given[key];
     if (text === undefined) return '';
@@ -33,8 +35,25 @@ export function compileBackendTls(
   if (pair === undefined || ca === undefined) return null;
   const settings = { ...pair, ca, caFile: resolved('ca_file'), serverName, verifies };
   if (settings.cert === '' && ca === '' && serverName === '' && verifies) return null;
-  noteOn(view, settings, report);
+  noteOn(view, settings, discovery, report);
   return settings;
+}
+
+/** What is found by a name is an address, and its certificate names the name. */
+function nameOfFound(
+  { config: { backends, backend_tls: given } }: PoolView,
+  discovery: DiscoverySettings | null,
+  report: Report,
+): string {
+  if (discovery === null || !discovery.dns.tls || !given.verify) return '';
+  if (backends.some(({ tls }) => tls)) {
+    report.problem(
+      ['backend_tls', 'server_name'],
+      `is missing: what discover finds is asked for one name, and each of backends for another`,
+      ['discover', 'dns'],
+    );
+  }
+  return discovery.dns.host;
 }
 
 function readPair(
@@ -107,10 +126,12 @@ function readAuthorities(file: string, report: Report): string | undefined {
 function noteOn(
   { config: { backends }, keyOf }: PoolView,
   { ca, verifies }: BackendTlsSettings,
+  discovery: DiscoverySettings | null,
   report: Report,
 ): void {
   const section = keyOf(['backend_tls']);
-  if (backends.length > 0 && !backends.some(({ tls }) => tls)) {
+  const all = [...backends, ...(discovery === null ? [] : [discovery.dns])];
+  if (all.length > 0 && !all.some(({ tls }) => tls)) {
     report.note(`${section} has no effect: no backend has https in its URL`);
   } else if (!verifies) {
     report.note(

@@ -29,11 +29,13 @@ export function compilePool(
   noteOnBackends(view, report);
   noteOnTimeouts(view, report);
   const { timeouts } = config;
-  const tls = compileBackendTls(view, folderOf, report);
+  const discovery = compileDiscovery(view);
+  const tls = compileBackendTls(view, folderOf, discovery, report);
   return {
     name: view.name,
     strategy: config.strategy,
     backends: config.backends,
+    discovery,
     ...compilePolicies(view, report),
     healthCheck: compileHealthCheck(view, tls, report),
     timeouts: {
@@ -49,6 +51,12 @@ export function compilePool(
     hasLenientResponses: config.lenient_responses,
     hostHeader: config.host_header,
   };
+}
+
+function compileDiscovery({ config, isSound }: PoolView): PoolSettings['discovery'] {
+  const { discover } = config;
+  if (discover === false || !isSound('discover')) return null;
+  return { dns: discover.dns, everyMs: discover.every ?? 0 };
 }
 
 function refuseDuplicates({ config, prefix, placeOf }: PoolView, report: Report): void {

@@ -67,7 +67,12 @@ export function compileRoutes(
     const mirror = mirrorOf(route, action, report);
     return { name: `routes.${index}`, match, ...done, rewriting, policies, mirror };
   });
-  if (routes.length === 0 || isGiven(['backends']) || isGiven(['pools', DEFAULT_POOL])) {
+  if (
+    routes.length === 0 ||
+    isGiven(['backends']) ||
+    config.discover !== false ||
+    isGiven(['pools', DEFAULT_POOL])
+  ) {
     routes.push(ROUTE_OF_DEFAULT);
   }
   if (!isSound('routes')) return { routes, routedPools: [] };

@@ -16,6 +16,14 @@ import { formatSize } from './size.ts';
 /** Long enough for the check of the config that it stands in. */
 const HIDDEN_SECRET = '*'.repeat(16);
 
+function discoverOf({ discovery }: PoolSettings) {
+  if (discovery === null) return {};
+  const { dns, everyMs } = discovery;
+  return {
+    discover: { dns: dns.url, ...(everyMs === 0 ? {} : { every: formatDuration(everyMs) }) },
+  };
+}
+
 const SECRET_FIELD = /auth|cookie|credential|key|password|secret|session|signature|token/i;
 
 /**
@@ -27,6 +35,7 @@ export function shortFormOf(pool: PoolSettings, hasBackends: boolean) {
     strategy: pool.strategy,
     hash: keyOf(pool.hashKey),
     ...(hasBackends ? { backends: pool.backends.map(backendOf) } : {}),
+    ...discoverOf(pool),
     ...Object.fromEntries(
       Object.entries(healthCheckOf(pool)).map(([key, value]) => [`health_check_${key}`, value]),
     ),
@@ -38,6 +47,7 @@ export function longFormOf(pool: PoolSettings): Readonly<Record<string, unknown>
     strategy: pool.strategy,
     hash: keyOf(pool.hashKey),
     backends: pool.backends.map(backendOf),
+    ...discoverOf(pool),
     health_check: healthCheckOf(pool),
     timeouts: poolTimeoutsOf(pool),
     ...policiesOf(pool),

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
 import { backendTls } from './backend-tls-schema.ts';
+import { discover } from './discover-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
 import { hash, policiesOfPools } from './policy-schema.ts';
 import {
@@ -97,6 +98,7 @@ export const poolKeys = {
     .array(backend, { error: 'must be a list of backends' })
     .describe('The servers that requests are forwarded to.')
     .prefault([]),
+  discover,
   host_header: hostHeader()
     .describe(
       'The Host field that a backend sees: the client’s, the backend’s own, or a fixed one.',

@@ -180,6 +180,7 @@ export const configSchema = z.strictObject(
     strategy: poolKeys.strategy,
     hash: poolKeys.hash,
     backends: poolKeys.backends,
+    discover: poolKeys.discover,
     health_check_method: healthCheck.method,
     health_check_path: healthCheck.path,
     health_check_host: healthCheck.host,

@@ -150,6 +150,8 @@ export interface PoolSettings {
   readonly name: string;
   readonly strategy: StrategyName;
   readonly backends: readonly BackendSettings[];
+  /** Null: there are those that are listed, and those of the admin API. */
+  readonly discovery: DiscoverySettings | null;
   readonly maxConnections: number;
   readonly maxRequests: number;
   /** What `consistent-hash` goes by. */
@@ -171,6 +173,14 @@ export interface PoolSettings {
   readonly backendTls: BackendTlsSettings | null;
   readonly hostHeader: HostHeader;
   readonly timeouts: PoolTimeouts;
+}
+
+/** Backends that are found by a name. */
+export interface DiscoverySettings {
+  /** Of the name: scheme, port and path are those of each backend. */
+  readonly dns: BackendAddress;
+  /** Between two lookups; 0: as the answers hold. */
+  readonly everyMs: number;
 }
 
 /** What is done with the requests of a route: as in the snapshot, but pools go by their names, and they exist. */

@@ -1,7 +1,7 @@
 /** One backend as the control plane sees it. */
 import type { BackendAddress } from '../config/settings.ts';
 import { createBackendCounters } from '../snapshot/counters.ts';
-import type { AdminState, BackendSource } from './operator-state.ts';
+import type { AdminState, BackendOrigin } from './operator-state.ts';
 
 export type Health = 'unknown' | 'healthy' | 'unhealthy';
 
@@ -34,7 +34,7 @@ export interface Backend {
   /** Used only while no other backend is eligible. */
   readonly isBackup: boolean;
   readonly adminState: AdminState;
-  readonly source: BackendSource;
+  readonly source: BackendOrigin;
   /** It drains, and its sessions have been told to go elsewhere: nothing comes any more. */
   readonly hasMovedSessions: boolean;
   readonly health: Health;

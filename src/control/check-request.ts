@@ -28,8 +28,8 @@ const OWN_FIELDS = [
 /** Where the connection of a check goes. */
 export function checkedAddress({ address, port }: ProbeRequest): BackendAddress {
   if (port === 0 || port === address.port || address.socketPath !== '') return address;
-  const { tls, host } = address;
-  const name = host.includes(':') ? `[${host}]` : host;
+  const { tls } = address;
+  const name = address.authority.replace(/:\d+$/, '');
   const authority = port === (tls ? 443 : 80) ? name : `${name}:${port}`;
   return { ...address, port, authority };
 }
@@ -51,10 +51,12 @@ export function isExpected(status: number, { expectStatus }: ProbeRequest): bool
 /** `GET http://localhost:3001/health` */
 export function describeCheck(request: ProbeRequest): string {
   const { method, path } = request;
-  const { tls, url, authority, socketPath } = checkedAddress(request);
+  const { tls, url, host, port, socketPath } = checkedAddress(request);
   if (socketPath !== '') return method === 'http' ? `GET ${path} at ${url}` : `connect to ${url}`;
-  // The path of a backend is of its requests.
-  const origin = `${tls ? 'https' : 'http'}://${authority}`;
+  // Neither the path of a backend, which is of its requests, nor the name that it was found by.
+  const name = host.includes(':') ? `[${host}]` : host;
+  const isDefault = port === (tls ? 443 : 80);
+  const origin = `${tls ? 'https' : 'http'}://${name}${isDefault ? '' : `:${port}`}`;
   if (method === 'http') return `GET ${origin}${path}`;
   return `${tls ? 'TLS' : 'TCP'} connect to ${origin}`;
 }

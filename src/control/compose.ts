@@ -14,6 +14,8 @@ import { createMetricsCollector, type MetricsCollector } from './collect-metrics
 import { ConfigWatch } from './config-watch.ts';
 import type { FairleadContext } from './context.ts';
 import { DataThreads } from './data-threads.ts';
+import { Discovery } from './discovery/discovery.ts';
+import { resolveName } from './discovery/dns-answers.ts';
 import { Drains } from './drains.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';
 import type { KeptState } from './kept-state.ts';
@@ -55,6 +57,7 @@ export interface Parts {
   readonly registry: Registry;
   readonly threads: DataThreads;
   readonly pools: Pools;
+  readonly discovery: Discovery;
   readonly operator: Operator;
   readonly reloads: Reloads;
   readonly configWatch: ConfigWatch;
@@ -127,8 +130,18 @@ export function compose(options: ComposeOptions): Parts {
       const applied = threads.apply(snapshot);
       pools.sync(snapshot);
       certificates.sync();
+      // Lookups that a reload begins are nothing that it waits for.
+      void discovery.sync();
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
     },
+  });
+  const discovery = new Discovery({
+    registry,
+    operator,
+    drains,
+    log,
+    resolve: resolveName,
+    checkNow: async (id) => pools.of(id)?.health.checkNow(id),
   });
   const certificates = new Certificates({
     registry,
@@ -186,6 +199,7 @@ export function compose(options: ComposeOptions): Parts {
     registry,
     threads,
     pools,
+    discovery,
     operator,
     reloads,
     configWatch,

@@ -75,7 +75,8 @@ function shownBackends(
       origins.delete(`${list}.${index}${part}`);
   }
   const places = new Map(pool.settings.backends.map(({ url }, index) => [url, `${list}.${index}`]));
-  return pool.backends().map(({ address, weight, isBackup, source }, index) => {
+  const listedOnes = pool.backends().filter(({ source }) => source !== 'discovery');
+  return listedOnes.map(({ address, weight, isBackup, source }, index) => {
     const { url } = address;
     const listed = places.get(url);
     // A backend with more than a URL is an object: its parts have origins, it has none of its own.

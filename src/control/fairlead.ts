@@ -121,7 +121,7 @@ export async function startFairlead(
 
 /** Starts everything that was put together; the port comes last. */
 async function open(all: Ending, settings: Settings, log: Logger): Promise<Addresses> {
-  const { registry, threads, pools, kept, routes } = all;
+  const { registry, threads, pools, discovery, kept, routes } = all;
   const { admin } = settings;
   // The data threads run before the first call can change what they should run on.
   await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
@@ -132,7 +132,7 @@ async function open(all: Ending, settings: Settings, log: Logger): Promise<Addre
   );
   pools.begin();
   await Promise.race([
-    Promise.all(pools.all().map(({ health }) => health.checkAll())),
+    discovery.sync().then(() => Promise.all(pools.all().map(({ health }) => health.checkAll()))),
     sleep(FIRST_CHECKS_MS, undefined, { ref: false }),
   ]);
   const listeners = await threads.listen().catch((error: unknown) => {
@@ -147,6 +147,7 @@ async function end(all: Ending, adminGraceMs: number): Promise<void> {
   const { pools, certificates, metrics, operator, admin, threads, kept } = all;
   all.configWatch.stop();
   all.spareMemory.stop();
+  all.discovery.stop();
   pools.stop();
   certificates.stop();
   metrics.stop();

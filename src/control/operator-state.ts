@@ -15,6 +15,9 @@ export type AdminState = (typeof ADMIN_STATES)[number];
 
 export type BackendSource = 'config' | 'api';
 
+/** How a backend came to be there: also found by a name, which is in no state. */
+export type BackendOrigin = BackendSource | 'discovery';
+
 export interface OperatorEntry {
   /** Normalised; the key of the entry. */
   readonly url: string;

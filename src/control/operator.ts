@@ -188,6 +188,13 @@ export class Operator {
     return dropped;
   }
 
+  /** What is found by name has changed: no change of an operator, but made in turn with theirs. */
+  async found(change: () => boolean): Promise<void> {
+    await this.#inTurn(async () => {
+      if (change()) await this.#publish();
+    });
+  }
+
   /**
    * Runs on what `load` gives; what it throws is passed on, and nothing changed then.
    * Resolves with whether anything is different now.

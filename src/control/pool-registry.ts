@@ -7,9 +7,11 @@ import { createPoolCounters } from '../snapshot/pool-counters.ts';
 import type { Eligibility, PoolSnapshot, StrategyName } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { buildPoolSnapshot } from './build-snapshot.ts';
+import type { FoundBackend } from './discovery/found-backends.ts';
 import { type Decision, decideEligibility } from './eligibility.ts';
 import { LiveBackends, type WantedBackend } from './live-backends.ts';
 import {
+  type BackendOrigin,
   type BackendSource,
   changesOf,
   inPool,
@@ -44,6 +46,7 @@ export class PoolRegistry {
   readonly counters: SharedArrayBuffer;
   readonly #host: PoolHost;
   #settings: PoolSettings;
+  #found: readonly FoundBackend[] = [];
 
   /** Knows no backend before `rebuild`. */
   constructor(id: number, settings: PoolSettings, host: PoolHost) {
@@ -62,6 +65,11 @@ export class PoolRegistry {
 
   get settings(): PoolSettings {
     return this.#settings;
+  }
+
+  /** By name, as far as the settings have one. */
+  get found(): readonly FoundBackend[] {
+    return this.#found;
   }
 
   get strategy(): StrategyName {
@@ -199,9 +207,10 @@ export class PoolRegistry {
     );
   }
 
-  /** Derives the backends from settings and operator state, which have become others. */
-  rebuild(settings: PoolSettings): void {
+  /** Derives the backends from settings, what was found, and operator state, which have become others. */
+  rebuild(settings: PoolSettings, found: readonly FoundBackend[] = []): void {
     this.#settings = settings;
+    this.#found = found;
     const wanted: WantedBackend[] = [];
     for (const entry of this.#changes.entries.values()) {
       if (entry.id === undefined) continue;
@@ -211,10 +220,10 @@ export class PoolRegistry {
       wanted.push({
         id: entry.id,
         address,
-        source: entry.source,
+        source: entry.source === 'config' ? this.#originOf(entry.url) : entry.source,
         weight: entry.weight ?? configured?.weight ?? 1,
         isBackup: entry.isBackup ?? configured?.isBackup ?? false,
-        adminState: entry.state ?? 'enabled',
+        adminState: entry.state ?? (this.#isGoing(entry) ? 'draining' : 'enabled'),
       });
     }
     this.live.sync(wanted);
@@ -233,7 +242,19 @@ export class PoolRegistry {
   }
 
   #configBackend(url: string): BackendSettings | undefined {
-    return this.#settings.backends.find((backend) => backend.url === url);
+    const isIt = (backend: BackendSettings): boolean => backend.url === url;
+    return this.#settings.backends.find(isIt) ?? this.#found.find(isIt);
+  }
+
+  #originOf(url: string): BackendOrigin {
+    return this.#settings.backends.some((backend) => backend.url === url) ? 'config' : 'discovery';
+  }
+
+  /** Its name does not lead there any more, and nothing else says that it should be there. */
+  #isGoing({ url, source }: OperatorEntry): boolean {
+    if (source === 'api' || this.#settings.backends.some((backend) => backend.url === url))
+      return false;
+    return this.#found.some((one) => one.url === url && one.isGoing);
   }
 
   #planEntry(id: number, change: Partial<OperatorEntry>): Plan<Backend> {

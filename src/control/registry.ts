@@ -12,6 +12,7 @@ import type { ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
 import { NO_STAPLES, type Staples } from './certificates/tls-snapshot.ts';
+import type { FoundBackend } from './discovery/found-backends.ts';
 import { HealthHandover } from './health-handover.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { type Changes, fitChanges, isKept, makeChange } from './kept-changes.ts';
@@ -50,6 +51,8 @@ export class Registry implements PoolHost {
   /** What of it outlives a restart: see kept-changes.ts. */
   #kept: OperatorState;
   #generation = 1;
+  /** By the name of the pool. */
+  #found: ReadonlyMap<string, readonly FoundBackend[]> = new Map();
   /** By name, in the order of the config. */
   #pools: ReadonlyMap<string, PoolRegistry> = new Map();
   #nextPoolId = 0;
@@ -171,14 +174,24 @@ export class Registry implements PoolHost {
   applyConfig(settings: Settings): boolean {
     if (isSame(settings, this.#settings)) return false;
     this.#settings = settings;
-    ({ inForce: this.#state, kept: this.#kept } = this.#fit({
-      inForce: this.#state,
-      kept: this.#kept,
-    }));
+    this.#forgetFound();
+    this.#refit();
     this.#generation++;
     const handover = new HealthHandover(this.pools());
     this.#rebuild();
     handover.finish(this.pools());
+    return true;
+  }
+
+  /** In the place of what was found for this pool before. False when it is the same: then nothing happened. */
+  setFound(pool: string, found: readonly FoundBackend[]): boolean {
+    const known = this.#pools.get(pool);
+    if (known === undefined || known.settings.discovery === null) return false;
+    if (isDeepStrictEqual(found, known.found)) return false;
+    this.#found = new Map(this.#found).set(pool, found);
+    this.#refit();
+    this.#generation++;
+    this.#rebuild();
     return true;
   }
 
@@ -206,12 +219,24 @@ export class Registry implements PoolHost {
     };
   }
 
+  /** Of pools that look nothing up any more: when they do again, it is not true any more. */
+  #forgetFound(): void {
+    const searching = this.#settings.pools.filter(({ discovery }) => discovery !== null);
+    const names = new Set(searching.map(({ name }) => name));
+    this.#found = new Map([...this.#found].filter(([name]) => names.has(name)));
+  }
+
+  #refit(): void {
+    const fitted = this.#fit({ inForce: this.#state, kept: this.#kept });
+    ({ inForce: this.#state, kept: this.#kept } = fitted);
+  }
+
   #fit(changes: Changes): Changes {
     const fitted = fitChanges(
       changes,
-      this.#settings.pools.map(({ name, backends }) => ({
-        name,
-        urls: backends.map(({ url }) => url),
+      this.#settings.pools.map((pool) => ({
+        name: pool.name,
+        urls: [...new Set([...pool.backends, ...this.#foundFor(pool)].map(({ url }) => url))],
       })),
     );
     const { sessionSecret } = fitted.inForce;
@@ -220,6 +245,11 @@ export class Registry implements PoolHost {
     }
     const secret = makeSessionSecret();
     return makeChange(fitted, (state) => ({ ...state, sessionSecret: secret }));
+  }
+
+  /** What was found before stays in use until another name is looked up. */
+  #foundFor({ name }: PoolSettings): readonly FoundBackend[] {
+    return this.#found.get(name) ?? [];
   }
 
   #rebuild(): void {
@@ -232,7 +262,7 @@ export class Registry implements PoolHost {
   #rebuilt(settings: PoolSettings): PoolRegistry {
     const known = this.#pools.get(settings.name);
     const pool = known ?? new PoolRegistry(this.#nextPoolId++, settings, this);
-    pool.rebuild(settings);
+    pool.rebuild(settings, this.#foundFor(settings));
     return pool;
   }
 }

@@ -103,7 +103,10 @@ function reachedPools({ pools, routes }: Settings): PoolSettings[] {
 }
 
 function countBackends(pools: readonly PoolSettings[]): number {
-  return pools.reduce((sum, { backends }) => sum + backends.length, 0);
+  return pools.reduce(
+    (sum, { backends, discovery }) => sum + backends.length + (discovery === null ? 0 : 1),
+    0,
+  );
 }
 
 /** The keys whose values can't change under a running process: what is bound, opened or started once. */

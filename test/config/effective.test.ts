@@ -382,6 +382,7 @@ test('every key is there, but for other names of one', () => {
     'health_check_headers',
     'health_check_expect_body',
     'backend_tls',
+    'discover',
   ]);
   expect(Object.keys(effective('').config)).toEqual(
     TOP_LEVEL_KEYS.filter((key) => !without.has(key)),

@@ -60,6 +60,7 @@ function poolOf(flat: Pick<FlatSettings, (typeof POOL_KEYS)[number]>): PoolSetti
 const POOL_KEYS = [
   'strategy',
   'backends',
+  'discovery',
   'maxConnections',
   'maxRequests',
   'hashKey',
@@ -96,6 +97,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
     tls: undefined,
     strategy: 'round-robin',
     backends: [],
+    discovery: null,
     maxConnections: 0,
     maxRequests: 0,
     hashKey: { by: 'ip', name: '' },
