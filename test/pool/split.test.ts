@@ -6,6 +6,7 @@ import { Split } from '../../src/data/pool/split.ts';
 import type { Sticky } from '../../src/snapshot/snapshot.ts';
 import { getWith, held } from '../wire/parse.ts';
 
+const NO_LOGINS = { hasAny: false, isIn: () => false };
 const NO_FIELDS = held('request', getWith());
 const BY_IP: Sticky = { key: { by: 'ip', name: '' }, ttlMs: 1000, cookie: null, learns: null };
 const COOKIE = { sameSite: 'lax', secure: false, domain: '', path: '/' } as const;
@@ -39,7 +40,7 @@ function byCookie(name: string): Sticky {
 function sharesOf(split: Split<string>, count: number, clientOf: (one: number) => string) {
   const shares = new Map<string, number>();
   for (let one = 0; one < count; one++) {
-    const part = split.choose(NO_FIELDS, '/', clientOf(one));
+    const part = split.choose(NO_FIELDS, '/', clientOf(one), NO_LOGINS);
     shares.set(part, (shares.get(part) ?? 0) + 1);
   }
   return shares;
@@ -68,7 +69,9 @@ const CLIENTS = 5000;
 
 function placesOf(parts: readonly Written[], random = 0.3): string[] {
   const split = splitOf(parts, random);
-  return Array.from({ length: CLIENTS }, (_, one) => split.choose(NO_FIELDS, '/', client(one)));
+  return Array.from({ length: CLIENTS }, (_, one) =>
+    split.choose(NO_FIELDS, '/', client(one), NO_LOGINS),
+  );
 }
 
 function cookies(text: string) {
@@ -107,7 +110,7 @@ describe('by turns', () => {
       ]);
       let canary = 0;
       for (let one = 0; one < 1000 * every; one++) {
-        const part = split.choose(NO_FIELDS, '/', 'one');
+        const part = split.choose(NO_FIELDS, '/', 'one', NO_LOGINS);
         if (one % every === 0 && part === 'canary') canary++;
       }
       expect([every, Math.abs(canary - 100) < 10]).toEqual([every, true]);
@@ -169,12 +172,12 @@ describe('by a hash of the client', () => {
       { name: 'b', weight: 50, sticky: byHeader },
     ]);
     const partOf = (user: string, address: string): string =>
-      split.choose(held('request', getWith(`X-User: ${user}`)), '/', address);
+      split.choose(held('request', getWith(`X-User: ${user}`)), '/', address, NO_LOGINS);
     const users = Array.from({ length: 50 }, (_, one) => `user-${one}`);
     for (const user of users) expect(partOf(user, client(1))).toBe(partOf(user, client(2)));
     expect(new Set(users.map((user) => partOf(user, client(1)))).size).toBe(2);
     const address = client(7);
-    expect(split.choose(NO_FIELDS, '/', address)).toBe(partOf(address, client(1)));
+    expect(split.choose(NO_FIELDS, '/', address, NO_LOGINS)).toBe(partOf(address, client(1)));
   });
 });
 
@@ -195,7 +198,7 @@ describe('by a session that the client carries', () => {
   ])('Cookie: %s leads to %s', (text, part) => {
     const split = splitOf(parts);
     for (let one = 0; one < 20; one++) {
-      expect(split.choose(cookies(text), '/', 'one')).toBe(part);
+      expect(split.choose(cookies(text), '/', 'one', NO_LOGINS)).toBe(part);
     }
   });
 
@@ -237,7 +240,9 @@ test('clients of a part that is down are shared among the others, and nobody els
   const [up, down] = [splitOf(threeParts(false)), splitOf(threeParts(true))];
   const takers = new Set<string>();
   for (let one = 0; one < 1000; one++) {
-    const [before, after] = [up, down].map((split) => split.choose(NO_FIELDS, '/', client(one)));
+    const [before, after] = [up, down].map((split) =>
+      split.choose(NO_FIELDS, '/', client(one), NO_LOGINS),
+    );
     const mayMove = before === 'b';
     if (mayMove) takers.add(after ?? '');
     expect(mayMove || after === before).toBe(true);

@@ -98,6 +98,17 @@ async function removePool({ cwd, adminUrl }: Fairlead, name: string): Promise<vo
   expect((await fetch(`${adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
 }
 
+test('a login holds where the route is split: the client stays with its part', async () => {
+  const { fairlead, api, web } = await site(1, {
+    routes: [{ split: [{ pool: 'api' }, { pool: 'default' }] }],
+  });
+  for (const backend of [api, ...web]) backend.on('/', logins());
+  const client = await rawClient(fairlead.port);
+  expect(await ask(client, '/', asUser('alice'))).toBe('alice');
+  for (let round = 0; round < 10; round++) expect(await ask(client, '/')).toBe('alice');
+  client.end();
+});
+
 test('a login in one pool keeps no request to another from being hedged', async () => {
   const { fairlead, api, web } = await site(2, { retries: { hedge_after: '50ms' } });
   api.on('/api', logins());

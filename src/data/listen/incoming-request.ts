@@ -47,7 +47,7 @@ export function incomingRequest(
       terms = termsOfNone(found);
     } else {
       const { split } = found;
-      const target = split === null ? found : split.choose(parser, facts.path, clientAddress);
+      const target = split === null ? found : split.choose(parser, facts.path, clientAddress, pin);
       ({ route, part, pool, policies, mirror, rewriting } = target);
       if (found.terms !== null) {
         terms = found.terms.of(parser, clientAddress);

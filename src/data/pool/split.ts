@@ -1,7 +1,7 @@
 /**
  * A route that is split over several pools: which part a request gets.
  *
- * In this order: the part whose pool has the client's session, where clients carry it themselves (a cookie) or their backends have
+ * In this order: the part where the client has logged in on its connection (NTLM); the part whose pool has the client's session, where clients carry it themselves (a cookie) or their backends have
  * given it (learned); a hash of the client, where a pool is sticky by its address, a header or a query parameter; turns by
  * weight. The hash is weighted rendezvous, as in balance/rendezvous.ts, over the names of the parts: it says the same in every
  * thread, after every reload, in every process, and a weight that changes moves the clients that it must.
@@ -25,6 +25,12 @@ export interface SplitPart<Target> {
   readonly target: Target;
 }
 
+/** Where the client has backend connections for itself, as with NTLM: elsewhere nobody knows who it is. */
+export interface ClientLogins {
+  readonly hasAny: boolean;
+  isIn(view: PoolView): boolean;
+}
+
 export class Split<Target> {
   readonly #parts: readonly SplitPart<Target>[];
   /** Those whose sessions show in a request. */
@@ -45,7 +51,12 @@ export class Split<Target> {
   }
 
   /** @param path as in `RequestFacts.path`. */
-  choose(head: Head, path: string, clientAddress: string): Target {
+  choose(head: Head, path: string, clientAddress: string, logins: ClientLogins): Target {
+    if (logins.hasAny) {
+      for (const { view, target } of this.#parts) {
+        if (logins.isIn(view)) return target;
+      }
+    }
     for (const part of this.#carrying) {
       if (hasSession(part.view, head, path)) return part.target;
     }

@@ -19,6 +19,11 @@ const NONE: readonly BackendConnection[] = [];
 export class BackendPin {
   #connections = NONE;
 
+  /** In any pool. */
+  get hasAny(): boolean {
+    return this.#connections.length > 0;
+  }
+
   /** The client has begun to prove itself in this pool. */
   isIn({ backends }: PoolView): boolean {
     return this.#connections.some(({ backend }) => backends.has(backend.spec.id));
