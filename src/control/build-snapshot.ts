@@ -17,6 +17,8 @@ import { sessionToken } from './session-token.ts';
 export interface SnapshotParts {
   readonly instanceName: string;
   readonly generation: number;
+  /** See `Snapshot.matching`. */
+  readonly matching: number;
   readonly settings: Settings;
   readonly listeners: readonly ListenerSnapshot[];
   readonly pools: readonly PoolSnapshot[];
@@ -25,6 +27,7 @@ export interface SnapshotParts {
 export function buildSnapshot({
   instanceName,
   generation,
+  matching,
   settings,
   listeners,
   pools,
@@ -38,6 +41,7 @@ export function buildSnapshot({
     listeners,
     pools,
     routes: routeSnapshots(settings.routes, errorPages, poolIds),
+    matching,
     errorPages,
     paths,
     timeouts,

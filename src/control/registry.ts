@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { isSame } from '../config/same.ts';
 import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settings.ts';
+import type { RouteMatch } from '../snapshot/route.ts';
 import type { ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
@@ -53,6 +54,8 @@ export class Registry implements PoolHost {
   #generation = 1;
   /** By the name of the pool. */
   #found: ReadonlyMap<string, readonly FoundBackend[]> = new Map();
+  /** Counts changes of what routes match. */
+  #matching = 1;
   /** By name, in the order of the config. */
   #pools: ReadonlyMap<string, PoolRegistry> = new Map();
   #nextPoolId = 0;
@@ -130,6 +133,7 @@ export class Registry implements PoolHost {
     return buildSnapshot({
       instanceName: this.instanceName,
       generation: this.#generation,
+      matching: this.#matching,
       settings: this.#settings,
       listeners: this.listenersOf(this.#settings),
       pools: this.pools().map((pool) => pool.snapshot()),
@@ -173,6 +177,7 @@ export class Registry implements PoolHost {
    */
   applyConfig(settings: Settings): boolean {
     if (isSame(settings, this.#settings)) return false;
+    if (!isSame(matchesOf(settings), matchesOf(this.#settings))) this.#matching++;
     this.#settings = settings;
     this.#forgetFound();
     this.#refit();
@@ -265,4 +270,8 @@ export class Registry implements PoolHost {
     pool.rebuild(settings, this.#foundFor(settings));
     return pool;
   }
+}
+
+function matchesOf({ routes }: Settings): readonly RouteMatch[] {
+  return routes.map(({ match }) => match);
 }

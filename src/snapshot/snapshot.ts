@@ -257,6 +257,8 @@ export interface Snapshot {
   readonly pools: readonly PoolSnapshot[];
   /** In the order of the config. A request that none of them is for is answered 404. */
   readonly routes: readonly RouteSnapshot[];
+  /** Grows with every change of what they match: as long as it is the same, they need not be compiled anew. */
+  readonly matching: number;
   readonly paths: PathRules;
   readonly errorPages: ErrorPages;
   readonly timeouts: ClientTimeouts;

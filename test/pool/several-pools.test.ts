@@ -3,6 +3,7 @@
  * that take turns each use half of their backends; one table erases another pool's sessions; equal rate limits share an allowance.
  */
 import { expect, test } from 'vitest';
+import type { RouteSettings, Settings } from '../../src/config/settings.ts';
 import { Registry } from '../../src/control/registry.ts';
 import type { Backend } from '../../src/data/backend/backend.ts';
 import { Deadlines } from '../../src/data/deadlines.ts';
@@ -180,4 +181,26 @@ test.each([
   const routes = [{ ...route, [key]: own }] as unknown as Snapshot['routes'];
   expect(createView(snapshot, null, partsOf()).router).toBeNull();
   expect(createView({ ...snapshot, routes }, null, partsOf()).router).not.toBeNull();
+});
+
+test('routes are compiled anew only where what they match has changed', () => {
+  const parts = partsOf();
+  const [route] = settings().routes as [RouteSettings];
+  const routesOf = (...hosts: string[]): Settings['routes'] =>
+    hosts.map((host) => ({ ...route, match: matchOf({ host }) }));
+  const registry = new Registry({
+    settings: { ...settings(), routes: routesOf('a.example', 'b.example') },
+    threadCount: 1,
+  });
+  const first = createView(registry.snapshot(), null, parts);
+  const reloaded = (changes: Partial<Settings>, previous: View): View => {
+    expect(registry.applyConfig({ ...registry.settings, ...changes })).toBe(true);
+    return createView(registry.snapshot(), previous, parts);
+  };
+  const second = reloaded({ drainMs: 1 }, first);
+  expect(first.router?.table).toBeDefined();
+  expect(second.router?.table).toBe(first.router?.table);
+  const third = reloaded({ routes: routesOf('b.example', 'a.example') }, second);
+  expect(third.router?.table).toBeDefined();
+  expect(third.router?.table).not.toBe(first.router?.table);
 });

@@ -10,16 +10,17 @@ import { type Target, type TargetParts, targetOf } from './target.ts';
 import { hasTerms } from './terms.ts';
 
 export class Router {
+  /** Made of nothing but what the routes match. */
+  readonly table: RouteTable;
   readonly #readsPaths: boolean;
-  readonly #table: RouteTable;
   /** By the index of a route. */
   readonly #targets: readonly Target[];
   readonly #pathRules: PathRules;
 
-  constructor(routes: readonly RouteSnapshot[], parts: TargetParts) {
+  constructor(routes: readonly RouteSnapshot[], parts: TargetParts, table: RouteTable | null) {
     const { pathRules } = parts;
     this.#readsPaths = parts.haveBasePaths || routes.some(readsPath);
-    this.#table = RouteTable.compile(routes);
+    this.table = table ?? RouteTable.compile(routes);
     this.#targets = routes.map((route) => targetOf(route, parts));
     this.#pathRules = pathRules;
   }
@@ -39,19 +40,26 @@ export class Router {
    * @returns where the request goes, or why nowhere.
    */
   find(facts: RequestFacts, head: Head, isTrusted: boolean): Target | ErrorCode {
-    const index = this.#table.find(facts, head, isTrusted);
+    const index = this.table.find(facts, head, isTrusted);
     if (index === NO_ROUTE) return 'ERR_NO_ROUTE';
     return index === BAD_HOST ? 'ERR_BAD_HOST' : (this.#targets[index] as Target);
   }
 }
 
-/** Null where all requests go to the first pool: then none of them is looked at. */
-export function createRouter(routes: readonly RouteSnapshot[], parts: TargetParts): Router | null {
+/**
+ * Null where all requests go to the first pool: then none of them is looked at.
+ * @param table of routes that match the same, if there is one.
+ */
+export function createRouter(
+  routes: readonly RouteSnapshot[],
+  parts: TargetParts,
+  table: RouteTable | null,
+): Router | null {
   const [only] = routes;
   const [first] = parts.pools.keys();
   const isPlain = only !== undefined && isPlainRouteTo(only, first);
   if (routes.length === 1 && isPlain && !parts.haveBasePaths) return null;
-  return new Router(routes, parts);
+  return new Router(routes, parts, table);
 }
 
 function isPlainRouteTo(route: RouteSnapshot, poolId: number | undefined): boolean {

@@ -15,6 +15,7 @@ import {
   type PoolViewParts,
 } from './pool-view.ts';
 import { createRouter, type Router } from './router.ts';
+import type { TargetParts } from './target.ts';
 
 export interface View {
   readonly snapshot: Snapshot;
@@ -55,7 +56,8 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
   }
   const [first] = pools.values();
   if (first === undefined) throw new Error('a snapshot without a pool');
-  const router = createRouter(snapshot.routes, {
+  const matchTheSame = previous?.snapshot.matching === snapshot.matching;
+  const targetParts: TargetParts = {
     pools,
     views: poolViews,
     rates: parts.clientTables.rates,
@@ -63,7 +65,9 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     pathRules: snapshot.paths,
     sendsXForwarded: forwarding.sendXForwarded,
     haveBasePaths: haveBasePaths(snapshot),
-  });
+  };
+  const table = matchTheSame ? (previous?.router?.table ?? null) : null;
+  const router = createRouter(snapshot.routes, targetParts, table);
   // Nothing can fail from here on.
   for (const pool of pools.values()) pool.swapView(poolViews.get(pool.id) as PoolView);
   return {
