@@ -116,6 +116,7 @@ routes:
   - { path: /v1/, pool: api, strip_prefix: /v1, response_headers: { remove: [server] } }
   - { path: "/old/:name/", pool: web, rewrite: "/new/\${path.name}/\${path.rest}" }
   - { path: /admin/, pool: web, allow: [10.0.0.0/8] }
+  - { path: /older/, redirect: { to: "https://\${host}/new/\${path.rest}", status: 308 } }
   - { path: "=/robots.txt", respond: { body: "User-agent: *\\n" } }
   - { path: /, pool: web }
 error_pages: { 503: { text: "Back soon." } }`,
@@ -224,7 +225,7 @@ const REMARKS = {
     'the shorter, any host last), then by path (`=` before a prefix, more segments before fewer, a segment that is written ' +
     'out before a `:name`), then by how many conditions it has (the list of methods is one, each header field and each ' +
     'parameter is one), and where all of this is equal the first in the list. If its conditions do not hold, the next ' +
-    'one is tried. A route does one thing: `pool`, `split` or `respond`. Two routes for the same requests are an error, and `check` says which route can never match. There may be 10,000. ' +
+    'one is tried. A route does one thing: `pool`, `split`, `redirect` or `respond`. Two routes for the same requests are an error, and `check` says which route can never match. There may be 10,000. ' +
     'The policies of a route (`timeouts`, `limits`, `rate_limit`, `retries`) are laid over those of the pool that its request goes to, key by key; what it does not say is as ' +
     'the pool says. A request keeps to those with which it has begun.',
 
@@ -246,7 +247,7 @@ const MORE = {
   routes: `#### Variables
 
 ${wrap(
-  'Of a request, in `rewrite` and in the texts of `request_headers` and `response_headers`. They are told from variables of the ' +
+  'Of a request, in `rewrite`, in the `to` of a `redirect`, and in the texts of `request_headers` and `response_headers`. They are told from variables of the ' +
     'environment by their names: a name with a dot, and `path`, `query`, `host`, `scheme` and `method`, are of the request there, all others ' +
     'of the environment, as everywhere. `$${` is a plain `${`.',
 )}
@@ -330,6 +331,9 @@ const TEXTS = {
   'routes[].response_headers.set': 'mapping of names to texts, with variables',
   'routes[].response_headers.add': 'mapping of names to texts, with variables',
   'routes[].response_headers.remove': 'list of names',
+  'routes[].redirect': 'mapping',
+  'routes[].redirect.to': 'path or URL, with variables',
+  'routes[].redirect.status': '301, 302, 303, 307 or 308',
   'routes[].respond': 'mapping',
   'routes[].respond.body': 'text',
   'routes[].respond.headers': 'mapping of names to a text, or a list of them',

@@ -8,11 +8,12 @@ import { formatPlace, type Problem } from './problem.ts';
 import { DEFAULT_RETRY_AFTER_MS } from './route-answer-schema.ts';
 import type { Config } from './schema.ts';
 import type { RouteActionSettings, RouteSettings } from './settings.ts';
+import { isFault, resolveTemplate, type TemplateFault } from './template-text.ts';
 
 type WrittenRoute = Config['routes'][number];
 
 /** Each says what is done with a request; a route has one of them. */
-const ACTIONS = ['pool', 'split', 'respond'] as const;
+const ACTIONS = ['pool', 'split', 'redirect', 'respond'] as const;
 
 export function compileRouteAction(
   route: WrittenRoute,
@@ -43,7 +44,15 @@ export function compileRouteAction(
     pages.count(respond.body.length, [...at, 'respond']);
   }
   return {
-    action: actionOf(route),
+    action: actionOf(route, (fault) => {
+      const path = [...at, 'redirect', 'to'];
+      problems.push({
+        ...placeOf(path),
+        path: formatPath(path),
+        message: fault.message,
+        ...(fault.hint !== undefined && { hint: fault.hint }),
+      });
+    }),
     maintenance,
     access: accessOf(route),
     errorPages: pages.read(route.error_pages, [...at, 'error_pages']),
@@ -51,9 +60,17 @@ export function compileRouteAction(
 }
 
 /** Of several the first: then it is an error anyway. */
-function actionOf({ pool, split, respond }: WrittenRoute): RouteActionSettings {
+function actionOf(
+  { path, pool, split, redirect, respond }: WrittenRoute,
+  report: (fault: TemplateFault) => void,
+): RouteActionSettings {
   if (pool !== undefined) return { kind: 'pool', pool };
   if (split !== undefined) return { kind: 'split', parts: partsOf(split) };
+  if (redirect !== undefined) {
+    const to = resolveTemplate(redirect.to, path);
+    if (!isFault(to)) return { kind: 'redirect', status: redirect.status, to };
+    report(to);
+  }
   return respond === undefined ? { kind: 'none' } : { kind: 'answer', answer: answerOf(respond) };
 }
 

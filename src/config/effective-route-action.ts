@@ -2,6 +2,7 @@
 import type { BasicAuth, RouteAccess } from '../snapshot/route-answer.ts';
 import { formatDuration } from './duration.ts';
 import type { ErrorPageSettings, RouteActionSettings, RouteSettings } from './settings.ts';
+import { templateText } from './template-text.ts';
 
 /** A hash can be guessed at. */
 const HIDDEN = '***';
@@ -46,6 +47,8 @@ function actionOf(action: RouteActionSettings): Written {
       const { status, headers, body } = action.answer;
       return { respond: { status, body: textOf(body), headers: headersOf(headers) } };
     }
+    case 'redirect':
+      return { redirect: { to: templateText(action.to), status: action.status } };
     case 'none':
       return {};
   }

@@ -5,6 +5,7 @@ import { errorPages } from './error-page-schema.ts';
 import { FIELD_NAME, FIELD_TEXT, ONE_HOP } from './field-names.ts';
 import { parsePasswordHash } from './password-hash.ts';
 import { addressBlock, duration, fail, trueOrFalse, wholeNumber } from './schema-types.ts';
+import { redirectTemplate } from './template-schema.ts';
 
 /** Of a body, in UTF-8. What is larger is better served by a web server. */
 const MOST_BODY_BYTES = 64 * 1024;
@@ -62,6 +63,21 @@ const respond = z.strictObject(
   { error: 'must be a mapping, such as { status: 200, body: "ok" }' },
 );
 
+const redirect = z.strictObject(
+  {
+    to: redirectTemplate().describe(
+      'A path, or a URL with `http` or `https`, with [variables](#variables). The query stays, unless there is a `?` in it.',
+    ),
+    status: z
+      .literal([301, 302, 303, 307, 308], { error: 'must be 301, 302, 303, 307 or 308' })
+      .describe(
+        '301 and 308 are for good, and browsers remember them; 307 and 308 keep the method of the request.',
+      )
+      .default(302),
+  },
+  { error: 'must be a mapping, such as { to: "/new/${path.rest}", status: 308 }' },
+);
+
 const RETRY_AFTER = '1m';
 
 const maintenance = z.union(
@@ -91,6 +107,7 @@ function blocks() {
 export const DEFAULT_RETRY_AFTER_MS = 60_000;
 
 export const answerKeys = {
+  redirect: redirect.describe('Where its clients are sent, in place of a pool.').optional(),
   respond: respond.describe('What its requests are answered with, in place of a pool.').optional(),
   maintenance: maintenance
     .describe(

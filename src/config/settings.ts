@@ -26,6 +26,7 @@ import type {
   Sticky,
   StrategyName,
 } from '../snapshot/snapshot.ts';
+import type { Template } from '../snapshot/template.ts';
 import type { Certificate, CertificateSource } from './certificate-facts.ts';
 
 export type HealthCheckMethod = 'http' | 'tcp' | 'auto';
@@ -195,6 +196,7 @@ export type RouteActionSettings =
       }[];
     }
   | { readonly kind: 'answer'; readonly answer: FixedAnswer }
+  | { readonly kind: 'redirect'; readonly status: number; readonly to: Template }
   /** Nothing: there is only its maintenance. */
   | { readonly kind: 'none' };
 

@@ -42,6 +42,7 @@ function actionOf(
       return { kind: 'split', parts };
     }
     case 'answer':
+    case 'redirect':
       return action;
     case 'none':
       throw new Error('a route that does nothing');

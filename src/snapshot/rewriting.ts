@@ -1,5 +1,5 @@
 /** The contract between the planes: what a route changes of its requests on their way, and of their answers. */
-import type { Template } from './template.ts';
+import { hasPath, type Template } from './template.ts';
 
 export interface NamedTemplate {
   /** As written. */
@@ -34,8 +34,6 @@ export interface Rewriting {
 export function rewritesByPath({ target, requestFields, responseFields }: Rewriting): boolean {
   if (target !== null) return true;
   return [requestFields, responseFields].some((rules) =>
-    [...(rules?.set ?? []), ...(rules?.add ?? [])].some(({ value }) =>
-      value.some((part) => typeof part !== 'string' && part.of.startsWith('path')),
-    ),
+    [...(rules?.set ?? []), ...(rules?.add ?? [])].some(({ value }) => hasPath(value)),
   );
 }

@@ -16,6 +16,7 @@
 import type { RoutePolicies } from './policies.ts';
 import { type Rewriting, rewritesByPath } from './rewriting.ts';
 import type { ErrorPages, FixedAnswer, RouteAccess } from './route-answer.ts';
+import { hasPath, type Template } from './template.ts';
 
 /** Which texts a header field or query parameter may hold: one of several of the same name is enough. */
 export type TextMatch =
@@ -76,6 +77,8 @@ export type RouteAction =
   | { readonly kind: 'split'; readonly parts: readonly RoutePart[] }
   /** They get this. */
   | { readonly kind: 'answer'; readonly answer: FixedAnswer }
+  /** They are sent to another URL. */
+  | { readonly kind: 'redirect'; readonly status: number; readonly to: Template }
   /** They get an error, 503. */
   | { readonly kind: 'maintenance'; readonly retryAfterSeconds: number };
 
@@ -126,10 +129,14 @@ export function looksAtPath({ path }: RouteMatch): boolean {
 /** Whether the path of a request has to be in its normal form: for who matches it, or for what is made of it. */
 export function readsPath({
   match,
+  action,
   rewriting,
 }: {
   readonly match: RouteMatch;
+  readonly action: { readonly kind: string; readonly to?: Template };
   readonly rewriting: Rewriting | null;
 }): boolean {
-  return looksAtPath(match) || (rewriting !== null && rewritesByPath(rewriting));
+  const isRedirectedByPath = action.to !== undefined && hasPath(action.to);
+  const isRewrittenByPath = rewriting !== null && rewritesByPath(rewriting);
+  return looksAtPath(match) || isRedirectedByPath || isRewrittenByPath;
 }

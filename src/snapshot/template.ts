@@ -26,6 +26,11 @@ export type Variable =
 /** Texts stand for themselves. No two of them are neighbours, and none is empty. */
 export type Template = readonly (string | Variable)[];
 
+/** Whether it says something of the path of a request. */
+export function hasPath(template: Template): boolean {
+  return template.some((part) => typeof part !== 'string' && part.of.startsWith('path'));
+}
+
 /** A target, or a URL, cut where its parts begin. */
 export interface TargetParts {
   /** Empty, or from the scheme to the end of the authority: `https://shop.example`. */

@@ -247,3 +247,45 @@ test('a reload takes up what the files of pages hold by then, and refuses one th
   });
   expect(await textOf()).toBe('<p>second</p>');
 });
+
+test('a redirect sends clients where its template says, and nowhere else', async () => {
+  const fairlead = await startFairlead({
+    config: {
+      merge_slashes: false,
+      routes: [
+        { path: '/old/', redirect: { to: '/new/${path.rest}', status: 308 } },
+        { path: '/any/', redirect: { to: '/${path.rest}' } },
+        { path: '/users/:id', redirect: { to: 'https://${host}/u?id=${path.id}#top' } },
+        { path: '/tls/', redirect: { to: 'https://${host}${path}', status: 301 } },
+        { path: '/from/', redirect: { to: '/login?for=${header.x-a}' } },
+      ],
+    },
+  });
+  const locationOf = async (path: string, ...fields: string[]) => {
+    const response = await ask(fairlead, get(path, fields));
+    return [response.status, field(response, 'location')?.join(' | ')];
+  };
+  expect(await locationOf('/old/a/b?c=d')).toEqual([308, '/new/a/b?c=d']);
+  expect(await locationOf('/old')).toEqual([308, '/new/']);
+  expect(await locationOf('/users/7?x=y')).toEqual([302, 'https://test/u?id=7#top']);
+  expect(await locationOf('/tls/x?y')).toEqual([301, 'https://test/tls/x?y']);
+  // Nothing that a client sends ends the field, or the path.
+  expect(await locationOf('/old/%0d%0aX-Evil:%201')).toEqual([308, '/new/%0D%0AX-Evil:%201']);
+  expect(await locationOf('/from/', 'X-A: /b?c&d=e f')).toEqual([
+    302,
+    '/login?for=%2Fb%3Fc%26d%3De%20f',
+  ]);
+  // Nor does it make a host of it: browsers take `//x` and `/\x` for one.
+  expect(await locationOf('/any//evil.example/a')).toEqual([302, '/evil.example/a']);
+  expect(await locationOf('/any/%2fevil.example')).toEqual([400, undefined]);
+  expect(await locationOf('/any/%5cevil.example')).toEqual([400, undefined]);
+  const head = await ask(fairlead, get('/old/a', [], 'HEAD'));
+  expect([head.status, field(head, 'content-length')]).toEqual([308, ['0']]);
+  // HTTP/1.0 without a host: there is nothing to send it to.
+  expect((await ask(fairlead, 'GET /tls/a HTTP/1.0\r\n\r\n')).status).toBe(400);
+  const line = await waitFor(
+    () => fairlead.accessLines().find(({ path }) => path === '/old/a/b?c=d'),
+    LONG_MS,
+  );
+  expect(line).toMatchObject({ status: 308, route: 'routes.0' });
+});

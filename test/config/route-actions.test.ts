@@ -44,6 +44,18 @@ test.each([
   expect(routeOf(route)?.action).toEqual({ kind: 'answer', answer });
 });
 
+test.each([
+  ['/b', 302, ['/b']],
+  ['"/b/${path.rest}"', 302, ['/b/', { of: 'path.rest', segments: 1 }]],
+  ['"https://${host}${path}"', 302, ['https://', { of: 'host' }, { of: 'path' }]],
+])('redirect: %s', (to, status, template) => {
+  expect(routeOf(`redirect: { to: ${to} }`)?.action).toEqual({
+    kind: 'redirect',
+    status,
+    to: template,
+  });
+});
+
 test('maintenance stands beside what a route does otherwise, or alone', () => {
   expect(routeOf('pool: web, maintenance: true')).toMatchObject({
     action: { kind: 'pool', pool: 'web' },
@@ -59,11 +71,40 @@ test('maintenance stands beside what a route does otherwise, or alone', () => {
 test.each([
   [
     '{ path: /a, maintenance: false }',
-    '3:5: routes.0: leads nowhere: it needs pool, split, respond or maintenance: true',
+    '3:5: routes.0: leads nowhere: it needs pool, split, redirect, respond or maintenance: true',
   ],
   [
     '{ path: /a, pool: web, respond: {} }',
     '3:28: routes.0.respond: contradicts pool (c.yaml:3): a route does one thing',
+  ],
+  [
+    '{ path: /a, redirect: { to: /b }, respond: {} }',
+    '3:39: routes.0.respond: contradicts redirect (c.yaml:3): a route does one thing',
+  ],
+  [
+    '{ path: /a, redirect: /b }',
+    '3:27: routes.0.redirect: must be a mapping, such as { to: "/new/${path.rest}", status: 308 }, not "/b"',
+  ],
+  ['{ path: /a, redirect: {} }', '3:27: routes.0.redirect.to: is missing'],
+  [
+    '{ path: /a, redirect: { to: /b, status: 200 } }',
+    '3:45: routes.0.redirect.status: must be 301, 302, 303, 307 or 308, not 200',
+  ],
+  [
+    '{ path: "=/a", redirect: { to: "/b/${path.rest}" } }',
+    '3:36: routes.0.redirect.to: has ${path.rest}, but nothing is behind an exact path',
+  ],
+  [
+    '{ path: /a, redirect: { to: "https://${header.x}/b" } }',
+    '3:33: routes.0.redirect.to: must not have a variable in its host but ${host} and ${host.label(N)} (a "/" ends the host)',
+  ],
+  [
+    '{ path: /a, redirect: { to: //b.example/c } }',
+    '3:33: routes.0.redirect.to: must not begin with two slashes: the second would begin a host',
+  ],
+  [
+    '{ path: /a, redirect: { to: /b }, strip_prefix: /a }',
+    '3:53: routes.0.strip_prefix: has no effect: requests of this route go to no pool',
   ],
   [
     '{ path: /a, respond: { status: 199 } }',
@@ -266,6 +307,7 @@ routes:
   - { path: /a, respond: { status: 410, body: "ü", headers: { X-A: ["1", "2"] } } }
   - { path: /b, pool: web, maintenance: { retry_after: 90s }, allow: [10.0.0.1] }
   - { path: /c, maintenance: true, deny: ["::/0"], error_pages: { 503: { text: x } } }
+  - { path: /d, redirect: { to: "/e/\${path.rest}?a=%7Bb", status: 308 } }
   - { pool: web }`;
   const loaded = loadText(text, { cwd });
   if (!loaded.ok) throw new Error(problemsOf(text, { cwd }).join('\n'));
@@ -274,6 +316,7 @@ routes:
     { respond: { status: 410, body: 'ü', headers: { 'X-A': ['1', '2'] } } },
     { pool: 'web', maintenance: { retry_after: '1m30s' }, allow: ['10.0.0.1/32'] },
     { maintenance: { retry_after: '1m' }, deny: ['::/0'], error_pages: { 503: { text: 'x' } } },
+    { redirect: { to: '/e/${path.rest}?a=%7Bb', status: 308 } },
     { pool: 'web' },
   ]);
   const again = loadText(JSON.stringify(shown), { cwd, name: 'c.json' });

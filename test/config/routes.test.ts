@@ -96,12 +96,11 @@ const ASCII = 'must be ASCII without spaces at its ends: no header field has any
 test.each([
   [
     '{ path: /a }',
-    '3:5: routes.0: leads nowhere: it needs pool, split, respond or maintenance: true',
+    '3:5: routes.0: leads nowhere: it needs pool, split, redirect, respond or maintenance: true',
   ],
   ['{ pool: wep }', '3:13: routes.0.pool: there is no pool "wep" (did you mean "web"?)'],
   ['{ pool: constructor }', '3:13: routes.0.pool: there is no pool "constructor"'],
   ['web', '3:5: routes.0: must be a mapping, such as { path: /v1/, pool: api }, not "web"'],
-  ['{ pool: web, redirect: /x }', '3:18: routes.0.redirect: unknown key'],
   ['{ pool: web, strip_path: /v1 }', '3:18: routes.0.strip_path: unknown key'],
   ['{ pool: web, hots: a }', '3:18: routes.0.hots: unknown key (did you mean "host"?)'],
   [

@@ -30,13 +30,21 @@ test.each<[boolean, string, Rewriting | null]>([
   [true, '/', { ...NONE, responseFields: setting([{ of: 'path.rest', segments: 0 }]) }],
   [true, '/', { ...NONE, target: { kind: 'template', template: ['/a'] } }],
 ])('%s: paths are read for a route of %s with %j', (isRead, path, rewriting) => {
-  expect(readsPath({ match: matchOf({ path }), rewriting })).toBe(isRead);
+  expect(readsPath({ match: matchOf({ path }), action: { kind: 'pool' }, rewriting })).toBe(isRead);
 });
 
+function redirectTo(template: Template) {
+  return { kind: 'redirect', to: template };
+}
+
 test('a route for all hosts and methods reads no path by itself', () => {
-  expect(readsPath({ match: MATCHES_ALL, rewriting: null })).toBe(false);
+  expect(readsPath({ match: MATCHES_ALL, action: { kind: 'pool' }, rewriting: null })).toBe(false);
   const match = matchOf({ host: 'a', method: ['GET'] });
-  expect(readsPath({ match, rewriting: null })).toBe(false);
+  expect(readsPath({ match, action: { kind: 'pool' }, rewriting: null })).toBe(false);
+  expect(readsPath({ match, action: redirectTo(['/a', { of: 'query' }]), rewriting: null })).toBe(
+    false,
+  );
+  expect(readsPath({ match, action: redirectTo([{ of: 'path' }]), rewriting: null })).toBe(true);
 });
 
 test('a name means all of its spellings, and one that Connection names only itself', () => {

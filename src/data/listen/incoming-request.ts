@@ -39,6 +39,7 @@ export function incomingRequest(
   const clientAddress = isTrusted
     ? forwardedClient(parser, peerAddress, trustedProxies)
     : peerAddress;
+  const requestId = asked.requestId ?? context.nextRequestId();
   if (router !== null) {
     const path = router.pathOf(asked.path);
     if (path !== null && path !== asked.path) facts = { ...asked, path };
@@ -50,13 +51,13 @@ export function incomingRequest(
       const target = split === null ? found : split.choose(parser, facts.path, clientAddress, pin);
       ({ route, part, pool, policies, mirror, rewriting } = target);
       if (found.terms !== null) {
-        terms = found.terms.of(parser, clientAddress);
+        const source = { facts, head: parser, context: forwardContext, clientAddress, requestId };
+        terms = found.terms.of(source);
         dropsAuthorization = !found.terms.keepsAuthorization;
       }
     }
   }
   const { view } = pool;
-  const requestId = facts.requestId ?? context.nextRequestId();
   const { accessLog } = snapshot;
   const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
   const dropsHost = view.spec.hostHeader.kind !== 'client';

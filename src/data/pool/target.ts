@@ -50,7 +50,7 @@ export function targetOf(route: RouteSnapshot, parts: TargetParts): Target {
   const rewriting =
     written === null ? null : new RouteRewriting(written, pathRules, sendsXForwarded);
   const mirror = mirrorOf(route, parts);
-  const terms = createTerms(route);
+  const terms = createTerms(route, pathRules);
   const targetIn = (poolId: number, part: string | null): Target => ({
     route: route.name,
     pool: parts.pools.get(poolId) as Pool,

@@ -2,9 +2,10 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { RouteSnapshot } from '../../snapshot/route.ts';
 import type { ErrorPages, FixedAnswer, RouteAccess } from '../../snapshot/route-answer.ts';
+import type { PathRules } from '../../snapshot/snapshot.ts';
 import { AddressBlocks } from '../limit/address-blocks.ts';
 import { type Login, LoginUsers } from '../limit/basic-auth.ts';
-import type { Head } from '../wire/head.ts';
+import { RedirectTemplate, type TemplateSource } from '../route/template.ts';
 
 export interface Refusal {
   readonly code: ErrorCode;
@@ -63,8 +64,11 @@ export class RouteTerms {
   readonly #allow: AddressBlocks | null;
   readonly #deny: AddressBlocks | null;
   readonly #users: LoginUsers | null;
+  readonly #redirect: RedirectTemplate | null;
+  /** Of the redirect. */
+  readonly #status: number;
 
-  constructor(route: RouteSnapshot) {
+  constructor(route: RouteSnapshot, pathRules: PathRules) {
     const { access, action, errorPages: pages } = route;
     const basicAuth = action.kind === 'maintenance' ? null : (access?.basicAuth ?? null);
     this.keepsAuthorization = basicAuth === null || basicAuth.forwardsAuthorization;
@@ -80,16 +84,29 @@ export class RouteTerms {
     this.#allow = blocksOf(access?.allow);
     this.#deny = blocksOf(access?.deny);
     this.#users = basicAuth === null ? null : new LoginUsers(basicAuth);
+    this.#redirect = action.kind === 'redirect' ? new RedirectTemplate(action.to, pathRules) : null;
+    this.#status = action.kind === 'redirect' ? action.status : 0;
   }
 
-  of(head: Head, clientAddress: string): Terms {
+  of(source: TemplateSource): Terms {
+    const { head, clientAddress } = source;
     if (this.#deny?.has(clientAddress) === true) return this.#denied;
     if (this.#allow?.has(clientAddress) === false) return this.#denied;
-    const welcome = this.#welcome;
+    const welcome =
+      this.#redirect === null ? this.#welcome : this.#redirected(this.#redirect, source);
     if (this.#users === null) return welcome;
     const login = this.#users.loginOf(head);
     if (login !== null) return { ...welcome, login };
     return { ...welcome, refused: notLoggedIn(this.#users.challenge, 'no credentials were sent') };
+  }
+
+  #redirected(template: RedirectTemplate, source: TemplateSource): Terms {
+    const location = template.text(source);
+    if (location === null) {
+      return refusedBeside(this.#welcome, 'ERR_BAD_PATH', 'what its route makes of it (redirect)');
+    }
+    const fields = `Location: ${location}\r\nContent-Length: 0\r\n`;
+    return { ...this.#welcome, answer: { status: this.#status, fields, body: '' } };
   }
 }
 
@@ -103,8 +120,8 @@ function leadsToPool({ kind }: RouteSnapshot['action']): boolean {
 }
 
 /** Null: it has not. */
-export function createTerms(route: RouteSnapshot): RouteTerms | null {
-  return hasTerms(route) ? new RouteTerms(route) : null;
+export function createTerms(route: RouteSnapshot, pathRules: PathRules): RouteTerms | null {
+  return hasTerms(route) ? new RouteTerms(route, pathRules) : null;
 }
 
 function asksAnything(access: RouteAccess | null): boolean {
