@@ -7,6 +7,7 @@ import { certificateRoutes } from './admin/certificate-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
 import { listenerRoutes } from './admin/listener-routes.ts';
 import { poolRoutes } from './admin/pool-routes.ts';
+import { routeRoutes } from './admin/route-routes.ts';
 import type { Route } from './admin/router.ts';
 import { statusRoutes } from './admin/status-routes.ts';
 import { Certificates } from './certificates/certificates.ts';
@@ -186,6 +187,7 @@ export function compose(options: ComposeOptions): Parts {
       settled: () => threads.settled(),
     }),
     ...poolRoutes({ registry, threadCount }),
+    ...routeRoutes(registry),
     ...listenerRoutes({ registry, listeners: () => threads.listeners }),
     ...certificateRoutes({ registry, certificates }),
     ...configRoutes({

@@ -24,7 +24,8 @@ async function site(
   await Promise.all([stable.start(), canary.start()]);
   const pool = ({ url }: NamedBackend): object => ({
     backends: [url],
-    health_check: { method: 'http', path: '/health', frequency: '100ms', fall: 1, rise: 1 },
+    // A slow machine must not look like a sick backend.
+    health_check: { method: 'http', frequency: '1h', timeout: '10s', fall: 1, rise: 1 },
     ...policies,
   });
   const fairlead = await startFairlead({
@@ -102,6 +103,24 @@ test('each part gets its share of the requests, and the log and the metrics say 
   expect(counts.get(key)).toBe(canaries);
 });
 
+function partsOf(stable: number, canary: number): readonly object[] {
+  return [
+    { pool: 'web', weight: stable },
+    { pool: 'next', weight: canary, name: 'canary' },
+  ];
+}
+
+test('the admin API shows the routes as they are in force', async () => {
+  const the = await site({}, [9, 1]);
+  const shown = async (): Promise<unknown> =>
+    (await fetch(`${the.fairlead.adminUrl}/routes`)).json();
+  expect(await shown()).toEqual([
+    { name: 'routes.0', pools: ['web', 'next'], config: { split: partsOf(9, 1) } },
+  ]);
+  await reweigh(the, [1, 1]);
+  expect(await shown()).toMatchObject([{ config: { split: partsOf(1, 1) } }]);
+});
+
 test('by address: a client has one part in all threads, and weights move those that must', async () => {
   const the = await site({ sticky: { by: 'ip' } }, [70, 30]);
   const before = await namesOf(the, CLIENTS);
@@ -143,7 +162,8 @@ test('by cookie: a client stays with the part whose session it has, also at the 
 });
 
 test('a part whose pool is down is passed over, and gets its clients back', async () => {
-  const the = await site({ sticky: { by: 'ip' } }, [50, 50]);
+  const health = { frequency: '100ms', timeout: '10s', fall: 1, rise: 1 };
+  const the = await site({ sticky: { by: 'ip' }, health_check: health }, [50, 50]);
   const before = await namesOf(the, CLIENTS);
   the.canary.isHealthy = false;
   await the.fairlead.waitForLog(({ event }) => event === 'backend.down', LONG_MS);

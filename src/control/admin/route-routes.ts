@@ -1,0 +1,28 @@
+/** `/routes`: which requests are for which pool, or what is done with them else. */
+import { routeOf } from '../../config/effective-route.ts';
+import { poolsOf } from '../../config/effective-route-action.ts';
+import type { RouteSettings } from '../../config/settings.ts';
+import type { Registry } from '../registry.ts';
+import { etagOf } from './etag.ts';
+import type { Route } from './router.ts';
+
+export function routeRoutes(registry: Registry): Route[] {
+  return [
+    {
+      path: '/routes',
+      summary: 'which requests are for which pool, and what is done with them',
+      methods: {
+        GET: () => ({
+          status: 200,
+          body: registry.settings.routes.map(viewRoute),
+          headers: { ETag: etagOf(registry.generation) },
+        }),
+      },
+    },
+  ];
+}
+
+/** The field names are an interface: see docs. */
+function viewRoute(route: RouteSettings): object {
+  return { name: route.name, pools: poolsOf(route), config: routeOf(route) };
+}
