@@ -128,6 +128,7 @@ error_pages: { 503: { text: "Back soon." } }`,
     title: 'Forwarding',
     keys: [
       'host_header',
+      'send_proxy_protocol',
       'trusted_proxies',
       'x_forwarded',
       'forwarded',

@@ -50,6 +50,7 @@ export function compilePool(
     backendTls: tls,
     hasLenientResponses: config.lenient_responses,
     hostHeader: config.host_header,
+    proxyVersion: config.send_proxy_protocol || null,
   };
 }
 

@@ -53,6 +53,7 @@ export function longFormOf(pool: PoolSettings): Readonly<Record<string, unknown>
     ...policiesOf(pool),
     ...(pool.backendTls === null ? {} : { tls: backendTlsOf(pool.backendTls) }),
     host_header: hostHeaderOf(pool),
+    send_proxy_protocol: pool.proxyVersion ?? false,
     lenient_responses: pool.hasLenientResponses,
   };
 }

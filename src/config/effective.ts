@@ -106,7 +106,9 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     },
     ...(isShort ? policiesOf(pool) : {}),
     ...(isShort && pool.backendTls !== null ? { backend_tls: backendTlsOf(pool.backendTls) } : {}),
-    ...(isShort ? { host_header: hostHeaderOf(pool) } : {}),
+    ...(isShort
+      ? { host_header: hostHeaderOf(pool), send_proxy_protocol: pool.proxyVersion ?? false }
+      : {}),
     trusted_proxies: forwarding.trustedProxies,
     forwarded: forwarding.sendForwarded,
     x_forwarded: forwarding.sendXForwarded,

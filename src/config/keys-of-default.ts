@@ -56,6 +56,7 @@ function shownOf(pool: PoolSettings): Readonly<Record<string, unknown>> {
     ...(pool.backendTls === null ? {} : { backend_tls: backendTlsOf(pool.backendTls) }),
     timeouts: poolTimeoutsOf(pool),
     host_header: hostHeaderOf(pool),
+    send_proxy_protocol: pool.proxyVersion ?? false,
     lenient_responses: pool.hasLenientResponses,
   };
 }

@@ -104,6 +104,13 @@ export const poolKeys = {
       'The Host field that a backend sees: the client’s, the backend’s own, or a fixed one.',
     )
     .prefault('client'),
+  send_proxy_protocol: z
+    .union([z.literal(false), z.enum(['v1', 'v2'])], { error: 'must be v1, v2 or false' })
+    .describe(
+      'Say who the client is in a PROXY protocol header at the beginning of each connection to a backend, before TLS. Such a ' +
+        'connection is for one request: no other client may have it. Health checks say that they are our own.',
+    )
+    .default(false),
   lenient_responses: trueOrFalse()
     .describe(
       'Take answers of old devices that break HTTP: lines that end with LF alone, spaces behind the size of a chunk, ' +
@@ -120,7 +127,7 @@ const poolName = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, {
     'must be the name of a pool: 1 to 64 of a-z, 0-9, "_" and "-", of which the first is a letter or a digit',
 });
 
-const { host_header, lenient_responses, ...first } = poolKeys;
+const { host_header, send_proxy_protocol, lenient_responses, ...first } = poolKeys;
 
 const pool = z
   .strictObject(
@@ -141,6 +148,7 @@ const pool = z
       ...policiesOfPools,
       tls: backendTls,
       host_header,
+      send_proxy_protocol,
       lenient_responses,
     },
     { error: 'must be a mapping, such as { backends: [http://localhost:3001] }' },

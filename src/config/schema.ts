@@ -200,6 +200,7 @@ export const configSchema = z.strictObject(
     ...policies,
     backend_tls: backendTls,
     host_header: poolKeys.host_header,
+    send_proxy_protocol: poolKeys.send_proxy_protocol,
     trusted_proxies: z
       .array(addressBlock(), { error: 'must be a list of IP addresses and CIDR blocks' })
       .describe('Peers whose X-Forwarded-* fields are believed and extended.')

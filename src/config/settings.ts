@@ -51,6 +51,8 @@ export interface HealthCheckSettings {
   readonly timeoutMs: number;
   /** Answers are read as leniently as other responses: `PoolSettings.hasLenientResponses`. */
   readonly isLenient: boolean;
+  /** As of requests: `PoolSettings.proxyVersion`. */
+  readonly proxyVersion: 'v1' | 'v2' | null;
   /** As of requests: `PoolSettings.backendTls`. */
   readonly tls: BackendTlsSettings | null;
   /** Passing checks in a row that make an unhealthy backend healthy. */
@@ -173,6 +175,8 @@ export interface PoolSettings {
   readonly hasLenientResponses: boolean;
   readonly backendTls: BackendTlsSettings | null;
   readonly hostHeader: HostHeader;
+  /** See `PoolSnapshot`. */
+  readonly proxyVersion: 'v1' | 'v2' | null;
   readonly timeouts: PoolTimeouts;
 }
 

@@ -89,6 +89,7 @@ export function buildPoolSnapshot(parts: PoolSnapshotParts): PoolSnapshot {
     },
     timeouts: settings.timeouts,
     hostHeader: settings.hostHeader,
+    proxyVersion: settings.proxyVersion,
     tls: settings.backendTls && withoutFiles(settings.backendTls),
     hasLenientResponses: settings.hasLenientResponses,
   };

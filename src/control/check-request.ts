@@ -14,6 +14,7 @@ export interface ProbeRequest
     | 'expectBody'
     | 'timeoutMs'
     | 'isLenient'
+    | 'proxyVersion'
     | 'tls'
   > {
   readonly address: BackendAddress;
@@ -67,8 +68,19 @@ export function isOtherCheck(a: HealthCheckSettings, b: HealthCheckSettings): bo
 }
 
 function question(settings: HealthCheckSettings): string {
-  const { method, path, host, port, headers, expectStatus, expectBody, isLenient } = settings;
-  return JSON.stringify([method, path, host, port, headers, expectStatus, expectBody, isLenient]);
+  const { method, path, host, port, headers, expectStatus, expectBody } = settings;
+  const { isLenient, proxyVersion } = settings;
+  return JSON.stringify([
+    method,
+    path,
+    host,
+    port,
+    headers,
+    expectStatus,
+    expectBody,
+    isLenient,
+    proxyVersion,
+  ]);
 }
 
 export function isSameCheck(a: HealthCheckSettings, b: HealthCheckSettings): boolean {

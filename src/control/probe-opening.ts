@@ -39,12 +39,20 @@ export class ProbeOpening implements RaceUser {
   isResolved = false;
   readonly #target: BackendAddress;
   readonly #terms: BackendTls | null;
+  readonly #header: Buffer | null;
   readonly #user: OpeningUser;
   #race: AddressRace | null = null;
   #isOver = false;
 
-  constructor(target: BackendAddress, terms: BackendTls | null, user: OpeningUser) {
+  /** @param header what is sent first, before TLS. */
+  constructor(
+    target: BackendAddress,
+    terms: BackendTls | null,
+    header: Buffer | null,
+    user: OpeningUser,
+  ) {
     this.#target = target;
+    this.#header = header;
     this.#terms = terms;
     this.#user = user;
   }
@@ -88,10 +96,14 @@ export class ProbeOpening implements RaceUser {
   /** Verified as the connections of requests are. */
   open(address: string): net.Socket {
     const { host, port, tls: isTls, socketPath } = this.#target;
-    if (socketPath !== '') return net.connect({ path: socketPath });
-    const options = { host: address, port, noDelay: true };
-    if (!isTls) return net.connect(options);
-    return tls.connect({ ...options, ...tlsOptions(host, this.#terms) });
+    const options =
+      socketPath === '' ? { host: address, port, noDelay: true } : { path: socketPath };
+    const secured = isTls && socketPath === '' ? tlsOptions(host, this.#terms) : null;
+    if (secured !== null && this.#header === null) return tls.connect({ ...options, ...secured });
+    const socket = net.connect(options);
+    // It goes out as soon as the socket is connected, before what is put on top of that.
+    if (this.#header !== null) socket.write(this.#header);
+    return secured === null ? socket : tls.connect({ socket, ...secured });
   }
 
   /** What is held back of the descriptors is held back for checks, too: see data/descriptors.ts. */

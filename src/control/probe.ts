@@ -3,6 +3,7 @@
  * never rejects and never throws, whatever the backend does, and is bounded in time, bytes and reads.
  */
 import type net from 'node:net';
+import { ownHeader } from '../net/proxy-header.ts';
 import { codeOf, errorsIn, messageOf, shortageOf, tellingCode } from '../snapshot/own-shortage.ts';
 import {
   checkedAddress,
@@ -67,7 +68,12 @@ class Check implements OpeningUser {
     this.#request = request;
     this.#signal = signal;
     this.#resolve = resolve;
-    this.#opening = new ProbeOpening(checkedAddress(request), request.tls, this);
+    this.#opening = new ProbeOpening(
+      checkedAddress(request),
+      request.tls,
+      request.proxyVersion && ownHeader(request.proxyVersion),
+      this,
+    );
     this.#answer = new HealthAnswer(request.isLenient, request.expectBody);
   }
 

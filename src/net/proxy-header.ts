@@ -40,13 +40,15 @@ export function ownHeader(version: ProxyVersion): Buffer {
 /** @param ends null: the client has come by a unix socket. */
 export function clientHeader(version: ProxyVersion, ends: ConnectionEnds | null): Buffer {
   if (ends === null) return NAMELESS[version];
-  const source = net.isIP(ends.address);
-  const destination = net.isIP(ends.localAddress);
+  const from = unmapped(ends.address);
+  const to = unmapped(ends.localAddress);
+  const source = net.isIP(from);
+  const destination = net.isIP(to);
   if (source === 0 || destination === 0) return NAMELESS[version];
   // Both are of one family: an address of IPv4 is also one of IPv6.
   const isIPv4 = source === 4 && destination === 4;
-  const address = isIPv4 || source === 6 ? ends.address : `::ffff:${ends.address}`;
-  const local = isIPv4 || destination === 6 ? ends.localAddress : `::ffff:${ends.localAddress}`;
+  const address = isIPv4 || source === 6 ? from : `::ffff:${from}`;
+  const local = isIPv4 || destination === 6 ? to : `::ffff:${to}`;
   if (version === 'v1') {
     const protocol = isIPv4 ? 'TCP4' : 'TCP6';
     return Buffer.from(`PROXY ${protocol} ${address} ${local} ${ends.port} ${ends.localPort}\r\n`);
@@ -57,6 +59,12 @@ export function clientHeader(version: ProxyVersion, ends: ConnectionEnds | null)
   const bytesOf = isIPv4 ? bytesOfIPv4 : bytesOfIPv6;
   const addresses = Buffer.concat([bytesOf(address), bytesOf(local), ports]);
   return version2(PROXY, isIPv4 ? TCP_OVER_IPV4 : TCP_OVER_IPV6, addresses);
+}
+
+/** IPv4 in its own form, and no zone: that means something on one machine only. */
+function unmapped(address: string): string {
+  const [bare = ''] = address.split('%');
+  return bare.startsWith('::ffff:') && bare.includes('.') ? bare.slice(7) : bare;
 }
 
 function version2(command: number, protocol: number, addresses: Buffer): Buffer {
@@ -70,8 +78,7 @@ function bytesOfIPv4(address: string): Buffer {
 
 /** RFC 4291 §2.2: groups of four hexadecimal digits, one run of zeros left out, the last two perhaps as IPv4. */
 function bytesOfIPv6(text: string): Buffer {
-  const [address = ''] = text.split('%');
-  const [head = '', tail] = address.split('::');
+  const [head = '', tail] = text.split('::');
   const before = bytesOfGroups(head);
   const after = bytesOfGroups(tail ?? '');
   return Buffer.concat([before, Buffer.alloc(16 - before.length - after.length), after]);

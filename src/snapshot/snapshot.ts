@@ -186,6 +186,8 @@ export interface PoolSnapshot {
   readonly faults: FaultRules;
   readonly timeouts: PoolTimeouts;
   readonly hostHeader: HostHeader;
+  /** By which version of the PROXY protocol its backends are told of the client; null: by none. */
+  readonly proxyVersion: 'v1' | 'v2' | null;
   /** Null: whom this machine trusts may be a backend, under the name in its URL. */
   readonly tls: BackendTls | null;
   /** Its backends are old devices: see `HeadLimits` of the data plane. */

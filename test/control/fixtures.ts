@@ -76,6 +76,7 @@ const POOL_KEYS = [
   'backendTls',
   'hasLenientResponses',
   'hostHeader',
+  'proxyVersion',
   'timeouts',
 ] as const satisfies readonly (keyof PoolSettings)[];
 
@@ -169,6 +170,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       bufferedBytes: 0,
     },
     hostHeader: { kind: 'client' },
+    proxyVersion: null,
     forwarding: {
       trustedProxies: [],
       sendForwarded: false,
@@ -234,5 +236,6 @@ export const PLAIN_CHECK = {
   expectStatus: [[200, 299]],
   expectBody: '',
   isLenient: false,
+  proxyVersion: null,
   tls: null,
 } as const;

@@ -28,7 +28,7 @@ test('an attempt that an exception has ended is waited for no more', () => {
   const owner = { context: { deadlines: { at: () => 0 } } } as unknown as AttemptOwner;
   const attempt = new Attempt(owner, view, backend, {} as Policies, 0);
   attempt.giveUp();
-  expect(attempt.begin(false)).toBeNull();
+  expect(attempt.begin(false, { ends: null })).toBeNull();
   attempt.giveUp();
   attempt.giveUp();
   expect(said).toEqual(['start', 'called off']);

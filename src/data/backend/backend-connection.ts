@@ -95,6 +95,8 @@ export class BackendConnection implements ConnectUser, Settling {
   isBodyless = false;
   announcesBody = false;
   isSettling = false;
+  /** What has been said of its client; null: it may be anybody's. */
+  readonly header: Buffer | null;
 
   #user: ConnectionUser | null;
   /** Who pays for what the user is being told, also if that has released the connection by then. */
@@ -103,13 +105,20 @@ export class BackendConnection implements ConnectUser, Settling {
   #connecting: Connecting | null;
   #stream: ByteStream | null = null;
 
-  constructor(backend: ConnectionOwner, user: ConnectionUser, io: ThreadIo) {
+  /** @param header what is said of its client first: it is for no other, and for one request. */
+  constructor(
+    backend: ConnectionOwner,
+    user: ConnectionUser,
+    io: ThreadIo,
+    header: Buffer | null = null,
+  ) {
     this.backend = backend;
     this.ageShare = backend.nextAgeShare();
     this.#io = io;
     this.#user = user;
     this.terms = backend.terms;
-    this.#connecting = connect(backend.spec, this, io, this.terms);
+    this.header = header;
+    this.#connecting = connect(backend.spec, this, io, this.terms, header);
   }
 
   /** Gives it to its next user: an idle one to a request, one that has switched protocols to a tunnel. */
@@ -231,7 +240,7 @@ export class BackendConnection implements ConnectUser, Settling {
   onConnectFailed(error: Error): void {
     if (this.#hasSecondTry && isOutOfDescriptors(error) && this.backend.makeRoom()) {
       this.#hasSecondTry = false;
-      this.#connecting = connect(this.backend.spec, this, this.#io, this.terms);
+      this.#connecting = connect(this.backend.spec, this, this.#io, this.terms, this.header);
       return;
     }
     const user = this.#user;

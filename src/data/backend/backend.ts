@@ -119,6 +119,7 @@ export class Backend implements Candidate, ConnectionOwner {
   /**
    * A stream for one request: on the newest idle connection, or on a fresh one (`onConnected` follows).
    * @param limit of connections, in all threads together; 0: none.
+   * @param header what the connection has to say of the client first; not null: it is a fresh one.
    * @returns null when that many are open already.
    */
   acquire(
@@ -126,9 +127,10 @@ export class Backend implements Candidate, ConnectionOwner {
     needsFresh: boolean,
     nowMs: number,
     limit: number,
+    header: Buffer | null = null,
   ): BackendStream | null {
-    const idle = needsFresh ? null : this.#takeIdle(nowMs);
-    return idle === null ? this.#connect(user, limit) : this.#reuse(idle, user);
+    const idle = needsFresh || header !== null ? null : this.#takeIdle(nowMs);
+    return idle === null ? this.#connect(user, limit, header) : this.#reuse(idle, user);
   }
 
   /** A stream on a connection that was kept for one client, after `takePinned`. */
@@ -162,13 +164,13 @@ export class Backend implements Candidate, ConnectionOwner {
     return null;
   }
 
-  #connect(user: BackendStreamUser, limit: number): Http1Stream | null {
+  #connect(user: BackendStreamUser, limit: number, header: Buffer | null): Http1Stream | null {
     if (!this.counters.tryOpenConnection(limit)) {
       // An idle one that this request had a reason not to take makes room for it.
       if (!this.closeOldestIdle() || !this.counters.tryOpenConnection(limit)) return null;
     }
     try {
-      const stream = new Http1Stream(this, user, this.#io, this.#parsers);
+      const stream = new Http1Stream(this, user, this.#io, this.#parsers, header);
       if (!stream.connection.isClosed) this.#open.set(stream.connection, stream);
       return stream;
     } catch (error) {

@@ -47,10 +47,11 @@ export class Http1Stream implements BackendStream, ConnectionUser {
     user: BackendStreamUser,
     io: ThreadIo,
     parsers: ResponseParsers,
+    header: Buffer | null,
   ) {
     this.#user = user;
     this.#basePath = owner.spec.basePath;
-    this.connection = new BackendConnection(owner, this, io);
+    this.connection = new BackendConnection(owner, this, io, header);
     this.#response = new Http1Response(this.connection, parsers);
   }
 
@@ -158,6 +159,8 @@ export class Http1Stream implements BackendStream, ConnectionUser {
     if (connection.isPrivate) {
       holder.hold(connection);
       connection.backend.keepPinned(connection, nowMs, terms);
+    } else if (connection.header !== null) {
+      connection.destroy();
     } else {
       connection.backend.putIdle(connection, nowMs, terms, limit);
     }

@@ -8,7 +8,6 @@ import type { ErrorCode } from '../../errors.ts';
 import { endingOf } from '../../snapshot/endings.ts';
 import { letGo } from '../barrier.ts';
 import type { Holder } from '../limit/held-memory.ts';
-import { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
 import { Exchange } from '../relay/exchange.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
@@ -44,7 +43,6 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   readonly isTls: boolean;
   readonly #peer: ConnectionContext;
   #state = IS_READING;
-  readonly #pin = new BackendPin();
   #exchange: Exchange | null = null;
   #parser: HeadParser | null = null;
   /** Bytes that are not taken yet: a part of a head, or what was pipelined. */
@@ -195,7 +193,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
     this.#exchange?.giveUp();
     this.#exchange = null;
     letGo(() => this.#stream.reset());
-    letGo(() => this.#pin.close());
+    letGo(() => this.#peer.pin.close());
     letGo(() => this.#onClosed(this));
   }
 
@@ -341,7 +339,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
       this.#linger();
       return end;
     }
-    const request = incomingRequest(context, parser, facts, peer, this.#pin);
+    const request = incomingRequest(context, parser, facts, peer, this.#peer.pin);
     const bodyStart = base + parser.length;
     this.#releaseParser();
     this.#responder.begin(facts, request.answerChanges);
@@ -393,7 +391,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
     this.#state = IS_CLOSED;
     this.#exchange = null;
     this.#input = null;
-    this.#pin.close();
+    this.#peer.pin.close();
     this.#releaseParser();
     this.#onClosed(this);
   }

@@ -1,6 +1,8 @@
 /** What the forwarding rules need to know of a client's connection, under the rules of one view after the other. */
 
+import type { ConnectionEnds } from '../../net/proxy-header.ts';
 import type { View } from '../pool/view.ts';
+import { BackendPin, type EndsSource } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import { ForwardContext } from '../wire/forward-request.ts';
@@ -21,7 +23,10 @@ export interface Carried {
   readonly httpsPort: number;
 }
 
-export class ConnectionContext {
+export class ConnectionContext implements EndsSource {
+  /** The backend connections that are only for this one. */
+  readonly pin = new BackendPin(this);
+  readonly #stream: ByteStream;
   readonly #peerAddress: string;
   readonly #carried: Carried;
   #view: View;
@@ -29,9 +34,14 @@ export class ConnectionContext {
 
   constructor(view: View, stream: ByteStream, carried: Carried) {
     this.#peerAddress = carried.proxied?.address ?? normalizeAddress(stream.remoteAddress);
+    this.#stream = stream;
     this.#carried = carried;
     this.#view = view;
     this.#current = this.#under(view);
+  }
+
+  get ends(): ConnectionEnds | null {
+    return this.#carried.proxied ?? this.#stream.ends;
   }
 
   /** A reload reaches open connections too. */

@@ -50,7 +50,7 @@ export function copyOf(
       ? readKeys(view, policies, head, path, clientAddress, forwardContext)
       : null,
     clientOrigin: '',
-    pin: new BackendPin(),
+    pin: new BackendPin(request.pin),
     isCopy: true,
   };
   return context.mirrors.copyOf(copy, request.policies.retries.replayBufferBytes);

@@ -5,6 +5,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
+import { clientHeader } from '../../net/proxy-header.ts';
 import { NO_PASS } from '../../snapshot/counter-cells.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
@@ -18,7 +19,7 @@ import { letGo, type Victim } from '../barrier.ts';
 import type { Policies } from '../pool/policies.ts';
 import type { PoolView } from '../pool/pool-view.ts';
 import type { AttemptRecord } from './access-log.ts';
-import type { BackendPin } from './backend-pin.ts';
+import type { BackendPin, EndsSource } from './backend-pin.ts';
 import type { Chosen } from './chosen.ts';
 import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
@@ -98,16 +99,18 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
 
   /**
    * Takes the newest idle connection, or begins a fresh one (`onAttemptConnected` follows).
+   * @param client whose connection it is for.
    * @param pinned what its client has taken already, and goes before both.
    * @returns why not, if the backend has no room, or its circuit breaker lets nothing through; the attempt is void then.
    */
   begin(
     needsFresh: boolean,
+    client: EndsSource,
     pinned: BackendConnection | null = null,
   ): 'ERR_BACKENDS_FULL' | 'ERR_CIRCUIT_OPEN' | null {
     const { backend, view } = this;
     const { counters } = backend;
-    const { maxRequests, maxConnections } = view.spec;
+    const { maxRequests, maxConnections, proxyVersion } = view.spec;
     if (!counters.tryStartRequest(maxRequests)) return 'ERR_BACKENDS_FULL';
     this.#isCounted = true;
     const pass = counters.takePass();
@@ -116,9 +119,10 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
       return 'ERR_CIRCUIT_OPEN';
     }
     try {
+      const header = proxyVersion === null ? null : clientHeader(proxyVersion, client.ends);
       this.#stream =
         pinned === null
-          ? backend.acquire(this, needsFresh, this.#startedAt, maxConnections)
+          ? backend.acquire(this, needsFresh, this.#startedAt, maxConnections, header)
           : backend.acquirePinned(pinned, this);
       if (this.#stream === null) {
         counters.returnPass(pass);

@@ -5,6 +5,7 @@
  *
  * Not in use, one is kept by its backend like an idle one (`Backend.keepPinned`), but only its client can have it.
  */
+import type { ConnectionEnds } from '../../net/proxy-header.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendConnection } from '../backend/backend-connection.ts';
 import type { PoolView } from '../pool/pool-view.ts';
@@ -16,8 +17,23 @@ export interface Pinned {
 
 const NONE: readonly BackendConnection[] = [];
 
+/** Who the client's connection is from, and which of our addresses it has come to. */
+export interface EndsSource {
+  /** Null: nobody knows. */
+  readonly ends: ConnectionEnds | null;
+}
+
 export class BackendPin {
   #connections = NONE;
+  readonly #client: EndsSource;
+
+  constructor(client: EndsSource) {
+    this.#client = client;
+  }
+
+  get ends(): ConnectionEnds | null {
+    return this.#client.ends;
+  }
 
   /** In any pool. */
   get hasAny(): boolean {

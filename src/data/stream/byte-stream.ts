@@ -2,6 +2,7 @@
  * One connection’s bytes, whatever carries them: a handle (tcp-stream.ts, tls-stream.ts) or one of Node’s sockets (socket-stream.ts).
  */
 
+import type { ConnectionEnds } from '../../net/proxy-header.ts';
 import type { Victim } from '../barrier.ts';
 
 /** Whoever has the stream. Nothing is called any more once it has destroyed or reset it. */
@@ -29,7 +30,8 @@ export interface ByteStream {
   readonly isFlushed: boolean;
   /** Without a leading `::ffff:` or not, as the system says; undefined once the connection is gone. */
   readonly remoteAddress: string | undefined;
-  readonly localPort: number | undefined;
+  /** Null once the connection is gone, and of a unix socket. */
+  readonly ends: ConnectionEnds | null;
   /** The peer has reset the connection, though what was read may have looked like an end in order. */
   readonly isReset: boolean;
   /** Over TLS: the peer's FIN came without close_notify, and may be anybody's on the way (RFC 9112 §9.8). */

@@ -10,7 +10,7 @@ import type { ByteStream, StreamUser } from './byte-stream.ts';
 import { type ClientTerms, DEFAULT_TERMS, PROTOCOLS, sniOf } from './client-terms.ts';
 import type { LookupUser } from './lookups.ts';
 import { SocketStream } from './socket-stream.ts';
-import { descriptorOf, isKnownHandle, type TcpHandle } from './tcp-handles.ts';
+import { descriptorOf, isKnownHandle, type TcpHandle, writeFirst } from './tcp-handles.ts';
 import { TcpStream } from './tcp-stream.ts';
 import type { ThreadIo } from './thread-io.ts';
 import { hasTlsHandles, type TlsHandle } from './tls-handles.ts';
@@ -39,13 +39,15 @@ export interface Connecting {
   cancel(): void;
 }
 
+/** @param prelude what is sent first, before TLS. */
 export function connect(
   destination: Destination,
   user: ConnectUser,
   io: ThreadIo,
   terms = DEFAULT_TERMS,
+  prelude: Buffer | null = null,
 ): Connecting {
-  const opening = new Opening(destination, user, io, terms);
+  const opening = new Opening(destination, user, io, terms, prelude);
   opening.begin();
   return opening;
 }
@@ -56,6 +58,7 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser, Waitin
   readonly #user: ConnectUser;
   readonly #io: ThreadIo;
   readonly #terms: ClientTerms;
+  readonly #prelude: Buffer | null;
   /** Empty: none. */
   readonly #socketPath: string;
   readonly #isTlsOfSocket: boolean;
@@ -65,11 +68,18 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser, Waitin
   #address = '';
   #stream: SocketStream | null = null;
 
-  constructor(destination: Destination, user: ConnectUser, io: ThreadIo, terms: ClientTerms) {
+  constructor(
+    destination: Destination,
+    user: ConnectUser,
+    io: ThreadIo,
+    terms: ClientTerms,
+    prelude: Buffer | null,
+  ) {
     this.#destination = destination;
     this.#user = user;
     this.#io = io;
     this.#terms = terms;
+    this.#prelude = prelude;
     this.#socketPath = destination.socketPath ?? '';
     this.#isTlsOfSocket = destination.tls && !hasTlsHandles();
   }
@@ -132,7 +142,7 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser, Waitin
     const name = this.#terms.nameOf(host);
     const sni = sniOf(name);
     return tls.connect({
-      ...options,
+      ...(this.#prelude === null ? options : { socket: preluded(address, port, this.#prelude) }),
       secureContext: this.#terms.context,
       rejectUnauthorized: this.#terms.verifies,
       ...(sni === undefined ? {} : { servername: sni }),
@@ -198,11 +208,15 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser, Waitin
       return;
     }
     this.#isOver = true;
-    this.#stream = new SocketStream(socket, this.#user, true);
+    if (this.#prelude !== null && !this.#isTlsOfSocket) socket.write(this.#prelude);
+    // Node has no `onread` for TLS on a socket of ours.
+    const hasOnread = !(this.#isTlsOfSocket && this.#prelude !== null);
+    this.#stream = new SocketStream(socket, this.#user, hasOnread);
     this.#user.onConnected(this.#stream, this.#address);
   }
 
   #useHandle(handle: TcpHandle): void {
+    if (this.#prelude !== null) writeFirst(handle, this.#prelude);
     if (this.#destination.tls) {
       this.#giveUp = beginTls(handle, this.#terms, this.#destination, this.#io, this);
     } else {
@@ -247,6 +261,13 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser, Waitin
 const FULL_AGAIN_MS = 20;
 
 function nothing(): void {}
+
+/** It goes out as soon as the socket is connected, before what is put on top of that. */
+function preluded(host: string, port: number, prelude: Buffer): net.Socket {
+  const socket = net.connect({ host, port, noDelay: true, allowHalfOpen: true });
+  socket.write(prelude);
+  return socket;
+}
 
 /** The socket has done its work, which was to find an address that answers: its handle is ours, and it is let go. */
 export function takeHandle(socket: net.Socket): TcpHandle | null {

@@ -2,6 +2,7 @@
  * What streams on Node's handles have in common, over TCP and over TLS: reading and its turns, text that waits for the end of
  * the round, the two halves of the end, and closing.
  */
+import type { ConnectionEnds } from '../../net/proxy-header.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
 import { Reading } from './reading.ts';
 import { type AddressOut, peerAddress, shutdown, type TcpHandle } from './tcp-handles.ts';
@@ -60,9 +61,15 @@ export abstract class HandleStream implements ByteStream, Sender {
     return this.isClosed ? undefined : peerAddress(this.#carrier);
   }
 
-  get localPort(): number | undefined {
-    const out: AddressOut = {};
-    return this.isClosed || this.#carrier.getsockname(out) !== 0 ? undefined : out.port;
+  get ends(): ConnectionEnds | null {
+    const peer: AddressOut = {};
+    const own: AddressOut = {};
+    const carrier = this.#carrier;
+    if (this.isClosed || carrier.getpeername(peer) !== 0 || carrier.getsockname(own) !== 0) {
+      return null;
+    }
+    const { address = '', port = 0 } = peer;
+    return { address, port, localAddress: own.address ?? '', localPort: own.port ?? 0 };
   }
 
   get isReset(): boolean {

@@ -1,5 +1,6 @@
 /** A connection on one of Node's own sockets: over TLS, and wherever TCP handles are not what we know. */
 import net from 'node:net';
+import type { ConnectionEnds } from '../../net/proxy-header.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
 import type { TcpHandle } from './tcp-handles.ts';
 import { hasEndedBelow } from './tls-handles.ts';
@@ -61,8 +62,11 @@ export class SocketStream implements ByteStream {
     return this.#socket.remoteAddress;
   }
 
-  get localPort(): number | undefined {
-    return this.#socket.localPort;
+  get ends(): ConnectionEnds | null {
+    const { remoteAddress: address, remotePort: port, localAddress, localPort } = this.#socket;
+    if (address === undefined || port === undefined) return null;
+    if (localAddress === undefined || localPort === undefined) return null;
+    return { address, port, localAddress, localPort };
   }
 
   /** Nobody may ask for the peer's address before: Node keeps the answer. */

@@ -151,6 +151,12 @@ export function writeBuffer(handle: TcpHandle, bytes: Uint8Array): WriteResult {
   return settled(handle.writeBuffer(spareRequest, bytes));
 }
 
+/** On a connection on which nothing was written: a few bytes, which the system takes at once, or never will. */
+export function writeFirst(handle: TcpHandle, bytes: Uint8Array): void {
+  const result = writeBuffer(handle, bytes);
+  if (typeof result !== 'number') result.oncomplete = () => {};
+}
+
 /** Latin-1 texts and buffers in one system call. @returns as `writeText`. */
 export function writePieces(handle: TcpHandle, pieces: readonly (string | Buffer)[]): WriteResult {
   return settled(handle.writev(spareRequest, withEncodings(pieces), false));
