@@ -165,3 +165,13 @@ test('two addresses of one port are two listeners', () => {
   const text = 'listeners: [{ port: 80, host: 127.0.0.1 }, { port: 80, host: "::1" }]';
   expect(listenersOf(text)).toHaveLength(2);
 });
+
+test('a backend at its own Unix socket is Fairlead itself, and one at another is not', () => {
+  const listening = 'listeners: [{ unix: /run/b.sock }]\n';
+  expect(problemsOf(`${listening}backends: ["unix:/run/x/../b.sock"]`)).toEqual([
+    'c.yaml:2:12: backends.0: unix:/run/b.sock is where Fairlead itself listens: every request to it would come back',
+  ]);
+  expect(problemsOf(`${listening}backends: ["unix:/run/c.sock"]`)).toEqual([]);
+  // Its host and port are but words.
+  expect(problemsOf('port: 80\nbackends: ["unix:/run/c.sock"]')).toEqual([]);
+});
