@@ -6,6 +6,8 @@ import tls from 'node:tls';
 import { afterTest } from './after-test.ts';
 import { SOON_MS, within } from './wait-for.ts';
 
+const MOST_PIECES = 100;
+
 export interface TlsVisit {
   /** Common name of the certificate. */
   readonly name: string;
@@ -59,7 +61,7 @@ export async function refusalOf(port: number, options: tls.ConnectionOptions): P
   }
 }
 
-/** @returns the port of a way to `port` on which what a client says first arrives in pieces of this size. */
+/** @returns the port of a way to `port` on which what a client says first arrives in pieces of this size, a hundred at most. */
 export async function inPieces(port: number, bytes: number): Promise<number> {
   const server = net.createServer((client) => {
     const upstream = net.connect({ port, host: '127.0.0.1', noDelay: true });
@@ -68,10 +70,12 @@ export async function inPieces(port: number, bytes: number): Promise<number> {
     client.once('data', (first: Buffer) => {
       client.pause();
       const write = async (): Promise<void> => {
-        for (let start = 0; start < first.length; start += bytes) {
-          upstream.write(first.subarray(start, start + bytes));
+        const end = Math.min(first.length, MOST_PIECES * bytes);
+        for (let start = 0; start < end; start += bytes) {
+          upstream.write(first.subarray(start, Math.min(start + bytes, end)));
           await sleep(2);
         }
+        if (end < first.length) upstream.write(first.subarray(end));
         client.pipe(upstream);
       };
       void write();
