@@ -49,7 +49,7 @@ export const tlsOfListener = z.strictObject(
   {
     certificates: z
       .array(certificate, { error: 'must be a list of certificates' })
-      .min(1, { error: 'must not be empty: TLS needs a certificate' })
+      .refine((list) => list.length > 0, { error: 'must not be empty: TLS needs a certificate' })
       .describe(
         'The certificates, chosen by the name that a client asks for (SNI). The first is the default.',
       ),
