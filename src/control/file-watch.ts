@@ -94,11 +94,11 @@ export class FileWatch {
   async #lookNow(): Promise<void> {
     if (this.#isClosed) return;
     const paths = this.#paths;
-    const folders = new Set<string>();
+    const look: Look = { folders: new Set(), links: new Map() };
     const found: string[] = [];
-    for (const one of paths) found.push(await describe(one, folders));
+    for (const one of paths) found.push(await describe(one, look));
     if (this.#isClosed || paths !== this.#paths) return;
-    this.#watchFolders(folders);
+    this.#watchFolders(look.folders);
     const now = found.join('\n');
     const isOther = this.#known !== null && this.#known !== now;
     this.#known = now;
@@ -137,19 +137,25 @@ export class FileWatch {
   }
 }
 
+interface Look {
+  /** Those in which a change would make the files others. */
+  readonly folders: Set<string>;
+  /** What is known of parts of paths: all files in a folder have the way to it in common. */
+  readonly links: Map<string, string | null>;
+}
+
 /**
  * What distinguishes a file from the one that was there before; of a folder, all its files and those of the folders in it.
- * @param folders takes those in which a change would make it another.
  */
-async function describe(file: string, folders: Set<string>, depth = 0): Promise<string> {
-  await followLinks(file, folders);
+async function describe(file: string, look: Look, depth = 0): Promise<string> {
+  await followLinks(file, look);
   const [facts, isFolder] = await factsOf(file);
   if (!isFolder || depth > MAX_DEPTH) return `${file} ${facts}`;
-  folders.add(file);
+  look.folders.add(file);
   const names = await readdir(file).catch(() => []);
   const entries: string[] = [];
   for (const name of names.toSorted()) {
-    entries.push(await describe(path.join(file, name), folders, depth + 1));
+    entries.push(await describe(path.join(file, name), look, depth + 1));
   }
   return `${file} (${entries.join(', ')})`;
 }
@@ -167,7 +173,7 @@ async function factsOf(file: string): Promise<readonly [string, boolean]> {
 }
 
 /** Each part of the path may be a link, and each link may be made to lead elsewhere. */
-async function followLinks(file: string, folders: Set<string>): Promise<void> {
+async function followLinks(file: string, { folders, links }: Look): Promise<void> {
   const { root } = path.parse(file);
   let left = path.relative(root, file).split(path.sep);
   let at = root;
@@ -176,7 +182,9 @@ async function followLinks(file: string, folders: Set<string>): Promise<void> {
   while (left.length > 0) {
     const [name = '', ...others] = left;
     const next = path.join(at, name);
-    const target = await linkOf(next);
+    const known = links.get(next);
+    const target = known === undefined ? await linkOf(next) : known;
+    links.set(next, target);
     if (target === null || hops++ >= MAX_HOPS) {
       at = next;
       left = others;
