@@ -3,6 +3,7 @@
  * what stands in files it is told that they differ, and nothing more.
  */
 import { configOf } from './effective.ts';
+import { routeOf } from './effective-route.ts';
 import { isMapping, type RawConfig } from './layer.ts';
 import { nameOfListener } from './listener-name.ts';
 import { isSame } from './same.ts';
@@ -38,6 +39,7 @@ function hiddenValues({
   admin,
   listeners,
   pools,
+  routes,
   defaultForm,
 }: Settings): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
@@ -50,6 +52,12 @@ function hiddenValues({
   for (const [index, { name, sticky }] of pools.entries()) {
     const prefix = index === 0 && defaultForm === 'short' ? '' : `pools.${name}.`;
     if (sticky?.secret !== undefined) values.set(`${prefix}sticky.secret`, sticky.secret);
+  }
+  for (const route of routes) {
+    const login = route.access?.basicAuth ?? null;
+    if (login === null) continue;
+    const place = `routes[${keyOfRoute(routeOf(route))}].basic_auth.users`;
+    values.set(place, JSON.stringify(login.users));
   }
   return values;
 }

@@ -19,6 +19,10 @@ const routes = (name: string) => `routes: [{ pool: ${name} }]\n`;
 const secrets = (token: string, secret: string) =>
   `admin: { token: ${token} }\nbackends: [":1"]\nsticky: { by: cookie, secret: ${secret} }\n`;
 
+const hash = (first: string) => `$scrypt$ln=15,r=8,p=1$${first.repeat(22)}$${'b'.repeat(43)}`;
+const guarded = (password: string, log: string) =>
+  `backends: [":1"]\nlog_level: ${log}\nroutes: [{ path: /in, pool: default, basic_auth: { users: { ann: "${password}" } } }]\n`;
+
 test('nothing', () => {
   expect(
     changes('backends: [":1"]', 'backends: [{ url: "http://localhost:1", weight: 1 }]'),
@@ -105,4 +109,11 @@ test('of secrets it is said that they differ, and nothing else', () => {
       after: '***',
     })),
   );
+});
+
+test('a password of a route is another one, which is not told', () => {
+  expect(changes(guarded(hash('a'), 'info'), guarded(hash('c'), 'debug'))).toEqual([
+    { path: 'log_level', change: 'changed', before: 'info', after: 'debug' },
+    { path: 'routes[*/in].basic_auth.users', change: 'changed', before: '***', after: '***' },
+  ]);
 });
