@@ -10,6 +10,7 @@ import { afterTest } from './support/after-test.ts';
 import { runFairlead, startFairlead } from './support/fairlead.ts';
 import { freePort } from './support/free-port.ts';
 import { type HttpBackend, httpBackend } from './support/http-backend.ts';
+import { rawClient } from './support/raw-client.ts';
 import { refusalOf, visit } from './support/tls-client.ts';
 import { LONG_MS, waitFor } from './support/wait-for.ts';
 
@@ -184,4 +185,30 @@ test('examples/maintenance.yaml shows its page, and lets the office in', async (
   await writeFile(join(cwd, 'maintenance.yaml'), config.replace('{ retry_after: 10m }', 'false'));
   expect((await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
   expect((await fetch(`${fairlead.url}/cart`)).status).toBe(200);
+});
+
+test('examples/behind-a-balancer.yaml: the balancer says who its client is', async () => {
+  const backend = await httpBackend((request, response) => {
+    response.end(`for ${request.headers['x-forwarded-for']}`);
+  });
+  const [port, adminPort, direct] = [await freePort(), await freePort(), await freePort()];
+  const config = parse(
+    readFileSync(new URL('behind-a-balancer.yaml', examples), 'utf8')
+      .replace('port: 8080', `port: ${port}`)
+      .replace('port: 8180', `port: ${direct}`)
+      .replace('http://localhost:8081', backend.url)
+      .replace('http://localhost:8082', (await httpBackend()).url),
+  ) as Record<string, unknown>;
+  const backends = [backend.url];
+  await startFairlead({
+    config: { ...config, backends, admin_port: adminPort, state_file: false },
+    ports: { port, adminPort },
+  });
+  const request = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
+  const balancer = await rawClient(port);
+  await balancer.write(`PROXY TCP4 203.0.113.9 192.0.2.1 4711 443\r\n${request}`);
+  expect((await balancer.readResponse()).body.toString()).toBe('for 203.0.113.9');
+  const client = await rawClient(direct);
+  await client.write(request);
+  expect((await client.readResponse()).body.toString()).toBe('for 127.0.0.1');
 });

@@ -1,16 +1,23 @@
 /** Sockets that were open before Fairlead: as systemd hands them over (sd_listen_fds(3)). */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { afterTest } from '../support/after-test.ts';
+import { ByteReader } from '../support/byte-reader.ts';
 import { COMMAND } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { waitFor } from '../support/wait-for.ts';
+
+interface Example {
+  readonly listeners: readonly Readonly<Record<string, unknown>>[];
+}
 
 interface Started {
   readonly child: ChildProcess;
@@ -108,4 +115,36 @@ test('a socket that no listener is for is told of, and a name that there is none
   await waitFor(() => refused.child.exitCode !== null);
   expect(refused.child.exitCode).toBe(1);
   expect(refused.output()).toContain('no socket called wbe was open at the start');
+});
+
+test('examples/unix-sockets.yaml, with the socket of examples/systemd', async () => {
+  const examples = new URL('../../examples/', import.meta.url);
+  const unit = readFileSync(new URL('systemd/fairlead.socket', examples), 'utf8');
+  const service = readFileSync(new URL('systemd/fairlead.service', examples), 'utf8');
+  const [, name = ''] = /^FileDescriptorName=(.*)$/m.exec(unit) ?? [];
+  expect(service).toMatch(/^ExecStart=.* --config \S+\/unix-sockets\.yaml$/m);
+
+  const folder = await mkdtemp(join(tmpdir(), 'fairlead-sockets-'));
+  afterTest(() => rm(folder, { recursive: true, force: true }));
+  // Node removes the name that it has bound when it closes the socket.
+  const socket = createServer((connection) => connection.destroy());
+  socket.listen(join(folder, 'bound.sock'));
+  await once(socket, 'listening');
+  await rename(join(folder, 'bound.sock'), join(folder, 'web.sock'));
+  const config = parse(readFileSync(new URL('unix-sockets.yaml', examples), 'utf8')) as Example;
+  const [, balancer] = config.listeners;
+  const listeners = [config.listeners[0], { ...balancer, unix: join(folder, 'balancer.sock') }];
+  await start([socket], name, { listeners });
+
+  const request = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
+  for (const [file, text] of [
+    ['web.sock', request],
+    ['balancer.sock', `PROXY TCP4 203.0.113.9 192.0.2.1 4711 443\r\n${request}`],
+  ] as const) {
+    const client = connect(join(folder, file));
+    afterTest(() => void client.destroy());
+    const reader = new ByteReader(client);
+    client.write(text);
+    expect((await reader.readToEnd()).toString('latin1')).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*ok$/);
+  }
 });
