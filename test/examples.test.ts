@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 import { type LoadResult, loadSettings, validateConfigText } from '../src/config/load.ts';
 import { afterTest } from './support/after-test.ts';
 import { runFairlead, startFairlead } from './support/fairlead.ts';
-import { freePort } from './support/free-port.ts';
+import { onFreePorts } from './support/free-ports.ts';
 import { type HttpBackend, httpBackend } from './support/http-backend.ts';
 import { rawClient } from './support/raw-client.ts';
 import { refusalOf, visit } from './support/tls-client.ts';
@@ -40,15 +40,17 @@ test('examples/two-sites: each name has its certificate and its backends', async
   const [shop, blog] = await Promise.all(
     ['shop', 'blog'].map((name) => httpBackend((_request, response) => void response.end(name))),
   );
-  const [port, adminPort] = [await freePort(), await freePort()];
   const file = join(folder, 'fairlead.yaml');
-  const text = readFileSync(new URL('two-sites/fairlead.yaml', examples), 'utf8')
-    .replaceAll('8443', String(port))
-    .replace('localhost:4001', `127.0.0.1:${shop?.port}`)
-    .replace('localhost:4002', `127.0.0.1:${blog?.port}`);
-  writeFileSync(file, text);
-  const args = ['--config', file, '--admin-port', String(adminPort)];
-  await startFairlead({ args, ports: { port, adminPort }, cwd: folder });
+  const port = await onFreePorts(2, async ([own = 0, adminPort = 0]) => {
+    const text = readFileSync(new URL('two-sites/fairlead.yaml', examples), 'utf8')
+      .replaceAll('8443', String(own))
+      .replace('localhost:4001', `127.0.0.1:${shop?.port}`)
+      .replace('localhost:4002', `127.0.0.1:${blog?.port}`);
+    writeFileSync(file, text);
+    const args = ['--config', file, '--admin-port', String(adminPort)];
+    await startFairlead({ args, ports: { port: own, adminPort }, cwd: folder });
+    return own;
+  });
   const ca = readFileSync(join(folder, 'fairlead', 'dev-authority', 'ca.crt'));
   const get = async (servername: string): Promise<string> => {
     const options = { servername, ca, rejectUnauthorized: true };

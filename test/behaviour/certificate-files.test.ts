@@ -15,7 +15,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
 import { Authority, type Signed } from '../support/authority.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
-import { freePort } from '../support/free-port.ts';
+import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { visit } from '../support/tls-client.ts';
 import { hasTool } from '../support/tools.ts';
@@ -37,14 +37,15 @@ interface Site {
 
 async function start(...certificates: readonly object[]): Promise<Site> {
   const backend = await httpBackend();
-  const [port, adminPort] = [await freePort(), await freePort()];
-  const listeners = [{ port, tls: { certificates } }];
-  const fairlead = await startFairlead({
-    config: { admin_port: adminPort, backends: [backend.url], listeners },
-    ports: { port, adminPort },
-    cwd: folder,
+  return onFreePorts(2, async ([port = 0, adminPort = 0]) => {
+    const listeners = [{ port, tls: { certificates } }];
+    const fairlead = await startFairlead({
+      config: { admin_port: adminPort, backends: [backend.url], listeners },
+      ports: { port, adminPort },
+      cwd: folder,
+    });
+    return { fairlead, port };
   });
-  return { fairlead, port };
 }
 
 /** Each file by a rename; between the two there may be a look. */

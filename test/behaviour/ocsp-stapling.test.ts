@@ -16,7 +16,7 @@ import {
 import { afterTest } from '../support/after-test.ts';
 import { Authority, type Signed } from '../support/authority.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
-import { freePort } from '../support/free-port.ts';
+import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { hasTool } from '../support/tools.ts';
 import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
@@ -56,17 +56,18 @@ async function start(
 ): Promise<{ readonly fairlead: Fairlead; readonly port: number }> {
   const folder = mkdtempSync(join(tmpdir(), 'fairlead-ocsp-'));
   afterTest(() => rmSync(folder, { recursive: true, force: true }));
-  const [port, adminPort] = [await freePort(), await freePort()];
   writeFileSync(join(folder, 'a.crt'), cert + readFileSync(authority.file, 'utf8'));
   writeFileSync(join(folder, 'a.key'), key);
   const tlsOf = { certificates: [{ folder }] };
   const backend = await httpBackend();
-  const fairlead = await startFairlead({
-    config: { admin_port: adminPort, backends: [backend.url], listeners: [{ port, tls: tlsOf }] },
-    ports: { port, adminPort },
-    env,
+  return onFreePorts(2, async ([port = 0, adminPort = 0]) => {
+    const fairlead = await startFairlead({
+      config: { admin_port: adminPort, backends: [backend.url], listeners: [{ port, tls: tlsOf }] },
+      ports: { port, adminPort },
+      env,
+    });
+    return { fairlead, port };
   });
-  return { fairlead, port };
 }
 
 /** Null: none came. */

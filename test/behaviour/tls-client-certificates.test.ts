@@ -7,7 +7,7 @@ import { afterTest } from '../support/after-test.ts';
 import { Authority } from '../support/authority.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { startFairlead } from '../support/fairlead.ts';
-import { freePort } from '../support/free-port.ts';
+import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { refusalOf, type TlsVisit, visit } from '../support/tls-client.ts';
 import { hasTool } from '../support/tools.ts';
@@ -36,22 +36,21 @@ async function start(
   afterTest(() => rmSync(folder, { recursive: true, force: true }));
   const authority = new Authority();
   const pair = makeCertificate('server');
-  const adminPort = await freePort();
-  const ports: number[] = [];
-  for (const _ of modes) ports.push(await freePort());
-  const listeners = modes.map((mode, index) => ({
-    port: ports[index],
-    tls: {
-      certificates: [pair],
-      client_certificates: { mode, ...(mode !== 'none' && { ca_file: authority.file }) },
-    },
-  }));
-  const fairlead = await startFairlead({
-    config: { admin_port: adminPort, backends: [backend.url], listeners, ...more },
-    ports: { port: ports[0] as number, adminPort },
-    env,
+  return onFreePorts(modes.length + 1, async ([adminPort = 0, ...ports]) => {
+    const listeners = modes.map((mode, index) => ({
+      port: ports[index],
+      tls: {
+        certificates: [pair],
+        client_certificates: { mode, ...(mode !== 'none' && { ca_file: authority.file }) },
+      },
+    }));
+    const fairlead = await startFairlead({
+      config: { admin_port: adminPort, backends: [backend.url], listeners, ...more },
+      ports: { port: ports[0] as number, adminPort },
+      env,
+    });
+    return { fairlead, authority, ports };
   });
-  return { fairlead, authority, ports };
 }
 
 /** What the backend was told. */

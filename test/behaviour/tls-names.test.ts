@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
 import { Authority, type Signed, type SignOptions } from '../support/authority.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
-import { freePort } from '../support/free-port.ts';
+import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { inPieces, refusalOf, visit } from '../support/tls-client.ts';
 import { hasTool } from '../support/tools.ts';
@@ -57,14 +57,14 @@ async function start(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Site> {
   const backend = await httpBackend();
-  const port = await freePort();
-  const adminPort = await freePort();
-  const fairlead = await startFairlead({
-    config: { admin_port: adminPort, backends: [backend.url], listeners: [{ port, tls }] },
-    ports: { port, adminPort },
-    env,
+  return onFreePorts(2, async ([port = 0, adminPort = 0]) => {
+    const fairlead = await startFairlead({
+      config: { admin_port: adminPort, backends: [backend.url], listeners: [{ port, tls }] },
+      ports: { port, adminPort },
+      env,
+    });
+    return { fairlead, port };
   });
-  return { fairlead, port };
 }
 
 describe.runIf(hasTool('openssl')).each(WAYS)('%s', (_way, env) => {

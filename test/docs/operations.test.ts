@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificate.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
-import { freePort } from '../support/free-port.ts';
+import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -32,16 +32,18 @@ async function runningWithTraffic(): Promise<Fairlead> {
   const other = await httpBackend((_request, response) => {
     response.end('ok');
   });
-  const fairlead = await startFairlead({
-    config: {
-      backends: [backend.url],
-      listeners: [{ port: await freePort(), tls: { certificates: [makeCertificate()] } }],
-      max_requests: 1,
-      queue: {},
-      pools: { other: { backends: [other.url] } },
-      routes: [{ path: '/other', split: [{ pool: 'other' }] }],
-    },
-  });
+  const fairlead = await onFreePorts(1, ([port]) =>
+    startFairlead({
+      config: {
+        backends: [backend.url],
+        listeners: [{ port, tls: { certificates: [makeCertificate()] } }],
+        max_requests: 1,
+        queue: {},
+        pools: { other: { backends: [other.url] } },
+        routes: [{ path: '/other', split: [{ pool: 'other' }] }],
+      },
+    }),
+  );
   expect((await fetch(`${fairlead.url}/other`)).status).toBe(200);
   const queued = async (): Promise<number> => {
     const status = await (await fetch(`${fairlead.adminUrl}/status`)).json();
