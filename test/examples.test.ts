@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { type LoadResult, loadSettings, validateConfigText } from '../src/config/load.ts';
 import { afterTest } from './support/after-test.ts';
 import { runFairlead, startFairlead } from './support/fairlead.ts';
+import { freePort } from './support/free-port.ts';
 import { onFreePorts } from './support/free-ports.ts';
 import { type HttpBackend, httpBackend } from './support/http-backend.ts';
 import { rawClient } from './support/raw-client.ts';
