@@ -106,7 +106,7 @@ test('a socket that no listener is for is told of, and a name that there is none
   const { output, adminUrl } = await start([await socketAt(port, '127.0.0.1')], 'web', {
     listeners: [{ host: '127.0.0.1', port: other }],
   });
-  expect(output()).toContain('no listener is for the socket web (descriptor 3)');
+  await waitFor(() => output().includes('no listener is for the socket web (descriptor 3)'));
   expect(await (await fetch(`${adminUrl}/listeners`)).json()).toMatchObject([{ inherited: false }]);
 
   const refused = await start([await socketAt(await freePort(), '127.0.0.1')], 'web', {
@@ -114,7 +114,7 @@ test('a socket that no listener is for is told of, and a name that there is none
   });
   await waitFor(() => refused.child.exitCode !== null);
   expect(refused.child.exitCode).toBe(1);
-  expect(refused.output()).toContain('no socket called wbe was open at the start');
+  await waitFor(() => refused.output().includes('no socket called wbe was open at the start'));
 });
 
 test('examples/unix-sockets.yaml, with the socket of examples/systemd', async () => {
