@@ -70,9 +70,12 @@ function ours(input: Buffer): { reading: Reading; message: Buffer; sentOn: Buffe
 /** node:http's reading of one request, or its refusal. */
 class NodeReader {
   readonly #server = http.createServer({ keepAliveTimeout: 1 });
-  #resolve: (reading: Reading | string) => void = () => {};
+  /** By the port of the connection: what is late of one message is not what the next one waits for. */
+  readonly #waiting = new Map<number | undefined, (reading: Reading | string) => void>();
+  readonly #ports = new WeakMap<object, number | undefined>();
 
   constructor() {
+    this.#server.on('connection', (socket) => this.#ports.set(socket, socket.remotePort));
     const read = async (request: http.IncomingMessage): Promise<void> => {
       const chunks: Buffer[] = [];
       try {
@@ -81,7 +84,7 @@ class NodeReader {
         // 'clientError' tells why.
         return;
       }
-      this.#resolve({
+      this.#resolve(request.socket, {
         method: request.method ?? '',
         target: request.url ?? '',
         fields: request.rawHeaders,
@@ -94,7 +97,7 @@ class NodeReader {
       this.#server.on(event, (request: http.IncomingMessage) => void read(request));
     }
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-      this.#resolve(error.code ?? error.message);
+      this.#resolve(socket, error.code ?? error.message);
       socket.destroy();
     });
   }
@@ -109,21 +112,25 @@ class NodeReader {
     this.#server.close();
   }
 
-  /** One message at a time. */
+  #resolve(socket: object, reading: Reading | string): void {
+    this.#waiting.get(this.#ports.get(socket))?.(reading);
+  }
+
   async read(input: Buffer): Promise<Reading | string> {
     const { port } = this.#server.address() as AddressInfo;
-    const reading = new Promise<Reading | string>((resolve) => {
-      this.#resolve = resolve;
-    });
     const socket = net.connect(port, '127.0.0.1');
     socket.on('error', () => {});
-    // A 400 that node:http writes by itself (no Host) has no event.
-    socket.on('data', (data: Buffer) =>
-      this.#resolve(data.toString('latin1').split('\r\n')[0] ?? ''),
-    );
+    await once(socket, 'connect');
+    const { localPort } = socket;
+    const reading = new Promise<Reading | string>((resolve) => {
+      this.#waiting.set(localPort, resolve);
+      // A 400 that node:http writes by itself (no Host) has no event.
+      socket.on('data', (data: Buffer) => resolve(data.toString('latin1').split('\r\n')[0] ?? ''));
+    });
     // With FIN, what node:http still waits for is an error and no silence.
     socket.end(input);
     const result = await reading;
+    this.#waiting.delete(localPort);
     socket.destroy();
     return result;
   }
