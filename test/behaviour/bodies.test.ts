@@ -383,7 +383,7 @@ describe('early responses', () => {
     const client = await stage.client();
     await client.write(`POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`);
     void client.write(body);
-    const response = await client.readResponse({ ms: 15_000 });
+    const response = await client.readResponse({ ms: 45_000 });
     expect(sha256(response.body)).toBe(sha256(body));
   });
 
