@@ -71,23 +71,44 @@ function lostBackends(running: Settings, wanted: Loaded): Problem | undefined {
   const { settings } = wanted;
   const inUse = countBackends(reachedPools(running));
   const reached = reachedPools(settings);
-  if (inUse === 0 || countBackends(reached) > 0) return undefined;
-  // They are worked out when they are asked for, which takes its time.
-  const { origins } = wanted;
-  const isWritten = (list: string): boolean =>
-    (origins.get(list)?.origin ?? 'default') !== 'default';
+  if (inUse === 0) return undefined;
+  if (countBackends(reached) > 0) return lostByOnePool(running, wanted, reached);
   const areOutOfReach = countBackends(settings.pools) > 0;
   // One empty list says it for all, but not for those that are out of reach.
   const empty = areOutOfReach ? reached : settings.pools;
-  if (empty.some(({ name }) => listsOf(name).some(isWritten))) return undefined;
-  const { configFile } = settings;
+  if (empty.some(({ name }) => hasWrittenList(wanted, name))) return undefined;
   const lost = areOutOfReach ? 'no route leads to a backend any more' : 'no backends any more';
+  return lossOf(settings, areOutOfReach ? 'routes' : 'backends', lost, inUse);
+}
+
+/** Others have theirs. */
+function lostByOnePool(
+  running: Settings,
+  wanted: Loaded,
+  reached: readonly PoolSettings[],
+): Problem | undefined {
+  const before = new Map(reachedPools(running).map((pool) => [pool.name, countBackends([pool])]));
+  for (const pool of reached) {
+    const inUse = before.get(pool.name) ?? 0;
+    if (inUse === 0 || countBackends([pool]) > 0 || hasWrittenList(wanted, pool.name)) continue;
+    const [path = ''] = listsOf(pool.name);
+    return lossOf(wanted.settings, path, `the pool ${pool.name} has no backends any more`, inUse);
+  }
+  return undefined;
+}
+
+function lossOf({ configFile }: Settings, path: string, lost: string, inUse: number): Problem {
   return {
     ...(configFile === undefined ? { origin: 'default' } : { origin: 'file', file: configFile }),
-    path: areOutOfReach ? 'routes' : 'backends',
+    path,
     message: `${lost}, and ${inUse} in use: is the config complete?`,
     hint: 'write "backends: []" if none are wanted',
   };
+}
+
+/** Where the lists are written is worked out when it is asked for, which takes its time. */
+function hasWrittenList({ origins }: Loaded, pool: string): boolean {
+  return listsOf(pool).some((list) => (origins.get(list)?.origin ?? 'default') !== 'default');
 }
 
 /** Where a config may have the backends of a pool. */

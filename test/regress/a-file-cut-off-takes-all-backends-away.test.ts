@@ -63,6 +63,25 @@ describe('a reload that would take the last backend away', () => {
     expect(config).toMatchObject({ config: { strategy: 'random-two', backends: [backendUrl] } });
   });
 
+  it('is refused when one of several pools would have none', async () => {
+    const { fairlead, file } = await startWithFile(longForm);
+    const { url } = await httpBackend();
+    const twoPools = (web: string) =>
+      `pools:\n  api: { backends: [${url}] }\n  web: { ${web} }\n` +
+      'routes:\n  - { host: api.localhost, pool: api }\n  - pool: web\n';
+    await writeFile(file, twoPools('strategy: random-two'));
+    expect(await reload(fairlead)).toMatchObject({
+      status: 422,
+      json: {
+        problems: [{ path: 'pools.web.backends', hint: expect.stringContaining('backends: []') }],
+      },
+    });
+    expect((await fetch(fairlead.url)).status).toBe(200);
+    await writeFile(file, twoPools('backends: []'));
+    expect((await reload(fairlead)).status).toBe(200);
+    expect((await fetch(fairlead.url)).status).toBe(503);
+  });
+
   it('is refused when the file is gone', async () => {
     const { fairlead, file } = await startWithFile();
     await rm(file);
