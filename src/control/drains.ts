@@ -90,13 +90,16 @@ export class Drains {
     return this.#drains.has(id);
   }
 
-  /** Begins anew for a backend that drains already. */
+  /**
+   * Begins anew for a backend that drains already.
+   * @returns resolves when the data threads know what becomes of its sessions.
+   */
   start(
     id: number,
     durationMs: number,
     sessions: SessionsWhileDraining = 'keep',
     cutsRequests = false,
-  ): void {
+  ): Promise<void> {
     clearTimeout(this.#drains.get(id)?.timer);
     const since = this.#now();
     const drain: Drain = {
@@ -110,12 +113,12 @@ export class Drains {
       timer: undefined,
     };
     this.#drains.set(id, drain);
-    if (sessions === 'move') void this.#finish(id, drain);
-    else void this.#moveSessions(id, false);
+    const inForce = sessions === 'move' ? this.#finish(id, drain) : this.#moveSessions(id, false);
     const ms = Math.min(durationMs, LONGEST_TIMER_MS);
     drain.timer = setTimeout(() => void this.#end(id, drain), ms);
     drain.timer.unref();
     this.#tell({ kind: 'drain-backend', backendId: id, deadlineMs: durationMs });
+    return inForce;
   }
 
   cancel(id: number): void {

@@ -119,7 +119,7 @@ export class Operator {
       ...this.#fate(terms),
     });
     this.#stopLeaving(id);
-    this.#drains.start(id, drainMs, sessions, cutsRequests);
+    const inForce = this.#drains.start(id, drainMs, sessions, cutsRequests);
     const deadline = performance.now() + drainMs;
     const poll = setInterval(() => {
       if (!this.#drains.isDrained(backend) && performance.now() < deadline) return;
@@ -132,6 +132,7 @@ export class Operator {
       );
     }, DRAIN_POLL_MS);
     this.#leaving.set(id, poll);
+    await inForce;
     return backend;
   }
 
@@ -147,7 +148,7 @@ export class Operator {
     const [backend, log] = await this.#changeOne(id, (pool) => pool.planUpdate(id, update), terms);
     if (update.state !== undefined) {
       this.#stopLeaving(id);
-      this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
+      await this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
     }
     const { url } = backend.address;
     const role = backend.isBackup ? ', a backup' : '';
@@ -293,17 +294,18 @@ export class Operator {
     return turn;
   }
 
-  #drainAs(
+  async #drainAs(
     id: number,
     state: AdminState,
     drainMs: number | undefined,
     sessions: SessionsWhileDraining | undefined,
     cutsRequests: boolean | undefined,
-  ): void {
+  ): Promise<void> {
     const isAnew = drainMs !== undefined || sessions !== undefined || cutsRequests === true;
     if (state !== 'draining') this.#drains.cancel(id);
     else if (isAnew || !this.#drains.has(id)) {
-      this.#drains.start(id, drainMs ?? this.#registry.settings.drainMs, sessions, cutsRequests);
+      const durationMs = drainMs ?? this.#registry.settings.drainMs;
+      await this.#drains.start(id, durationMs, sessions, cutsRequests);
     }
   }
 

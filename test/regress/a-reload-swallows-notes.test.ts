@@ -52,8 +52,8 @@ test('who checks a text hears of the same', async () => {
   const { adminUrl } = await startFairlead();
   const validate = async (body: string): Promise<unknown> =>
     (await fetch(`${adminUrl}/config:validate`, { method: 'POST', body })).json();
-  expect(await validate('backends: [":1"]')).toEqual({ valid: true, notes: [] });
-  expect(await validate('backends: [":1"]\npools: { web: { backends: [":2"] } }')).toEqual({
+  expect(await validate('backends: [":1"]')).toMatchObject({ valid: true, notes: [] });
+  expect(await validate('backends: [":1"]\npools: { web: { backends: [":2"] } }')).toMatchObject({
     valid: true,
     notes: [UNUSED],
   });

@@ -83,7 +83,7 @@ function setUp(count: number, { spares = 0, sessions = null as Sessions<Backend>
     eligible: eligible.map(({ backend }) => backend),
     spares: others.map(({ backend }) => backend),
     draining: [],
-    spec: { maxRequests: 0, maxConnections: 0 },
+    spec: { maxRequests: 0, maxConnections: 0, proxyVersion: null },
   } as unknown as PoolView;
   const owner = {
     context: { deadlines: { at: (ms: number) => ms }, view: { backends: new Map() } },

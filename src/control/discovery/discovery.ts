@@ -161,7 +161,7 @@ export class Discovery {
     if (backend?.adminState !== 'draining') return;
     const { id } = backend;
     const { drainMs } = registry.settings;
-    if (!drains.has(id)) drains.start(id, drainMs);
+    if (!drains.has(id)) void drains.start(id, drainMs);
     const log = this.#logOf(pool);
     log.info('backend.draining', `${url} is draining: its name does not lead there any more`, {
       backend: url,
