@@ -86,7 +86,7 @@ status of 5xx but 501 and 505; with \`slow_call\` also a late one. Failures are 
     keys: ['timeouts', 'request_timeout', 'backend_timeout'],
     example: `request_timeout: 30s
 timeouts: { connect: 1s, idle: 2m, drain: 1m }`,
-    text: `Timeouts are checked every 100 ms, so they may be late by up to 200 ms. [request.md](request.md) says which phase
+    text: `Timeouts are checked every 100 ms, so they may be late by up to 225 ms. [request.md](request.md) says which phase
 of a request each one governs.`,
   },
   {
@@ -167,7 +167,7 @@ const REMARKS = {
     'The short form of `listeners[].tls`, for the listener of `port`. TLS 1.2 and 1.3 are spoken, HTTP/1.1 over them. The files ' +
     'are watched: that is how a renewed certificate is taken up. The key must have no passphrase.',
   backends:
-    'A backend is a scheme, a host and a port: a path, a query or a password is refused. `https://` backends are ' +
+    'A backend is a scheme, a host and a port, perhaps with a path that is put before those of requests, or a Unix socket: a query or a password is refused. `https://` backends are ' +
     'verified against the certificate authorities that Node knows; `NODE_EXTRA_CA_CERTS` adds to them. The same ' +
     'backend twice is an error. An empty list is fine: backends can be added through the admin API.',
   strategy:

@@ -4,9 +4,9 @@ import type { Backend } from './backend.ts';
 import type { ProbeResult } from './probe.ts';
 
 const OTHER_PAGE =
-  'health_check_path (--health-check-path, HEALTH_CHECK_PATH) names a page that answers 2xx';
+  'health_check_path (--health-check-path, HEALTH_CHECK_PATH; of another pool than default: health_check.path) names a page that answers 2xx';
 const BY_TCP =
-  'health_check_method: tcp (--health-check-method tcp, FAIRLEAD_HEALTH_CHECK_METHOD=tcp) is content with a connection';
+  'health_check_method: tcp (--health-check-method tcp, FAIRLEAD_HEALTH_CHECK_METHOD=tcp; of another pool than default: health_check.method) is content with a connection';
 
 const OWN_AUTHORITY =
   'name the PEM file of the authority (of a self-signed certificate: itself) as ca_file in tls of the pool (at the top level: backend_tls), or start Fairlead with NODE_EXTRA_CA_CERTS=FILE';
@@ -69,7 +69,7 @@ export function hintFor(
     return `${address.host} must be a name that this machine (or container) resolves: change the URL (backends, TARGET_BACKEND_URLS), or put both into one network`;
   }
   if (code === 'TIMEOUT') {
-    return 'health_check_timeout (FAIRLEAD_HEALTH_CHECK_TIMEOUT) is how long a check may take';
+    return 'health_check_timeout (FAIRLEAD_HEALTH_CHECK_TIMEOUT; of another pool than default: health_check.timeout) is how long a check may take';
   }
   return '';
 }

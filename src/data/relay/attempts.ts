@@ -219,8 +219,10 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     // The pool's circuit breaker counts requests that get through to a backend, whatever becomes of them there.
     const pass = isFirst ? counters.takePass() : 0;
     if (pass === NO_PASS) return 'ERR_CIRCUIT_OPEN';
-    // A body may have been held, and so may whoever was in the queue.
-    const isPrompt = isFirst && this.#queuedAt === 0 && this.request.facts.bodyKind === BODY_NONE;
+    // A body may have been held, and so may whoever was in the queue or had a password to be checked.
+    const { facts, terms } = this.request;
+    const isPrompt =
+      isFirst && this.#queuedAt === 0 && facts.bodyKind === BODY_NONE && !terms?.login;
     let attempt: Attempt | ErrorCode = 'ERR_INTERNAL';
     try {
       attempt = pick(this, this.#owner, view, isPrompt ? this.startedAt : performance.now());
