@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
-import { cheapHash } from '../support/password-hash.ts';
+import { cheapHash, dearHash } from '../support/password-hash.ts';
 import { type RawResponse, rawClient } from '../support/raw-client.ts';
 import { LONG_MS, waitFor } from '../support/wait-for.ts';
 import { get, leftover, metrics, NOTHING, QUIET_HEALTH, scriptedBackend } from './stage.ts';
@@ -182,4 +182,18 @@ test('a reload ends an old password at once, and forgets no other', async () => 
   const shown = await (await fetch(`${fairlead.adminUrl}/config`)).text();
   expect(shown).toContain('"alice": "***"');
   expect(shown).not.toContain('scrypt');
+});
+
+test('the time that a password takes is not its backend’s', async () => {
+  const { fairlead, backend } = await site([
+    { path: '/', pool: 'default', basic_auth: { users: { alice: dearHash('secret') } } },
+  ]);
+  backend.on('/slow-login', (connection) =>
+    connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
+  );
+  const answer = await ask(fairlead, get('/slow-login', [credentials('alice:secret')]));
+  expect(answer.status).toBe(200);
+  const line = await waitFor(() => fairlead.accessLines().find(({ status }) => status === 200));
+  expect(line).toHaveProperty('connect_ms');
+  expect(Number(line['connect_ms'])).toBeLessThan(Number(line['first_byte_ms']) / 2);
 });
