@@ -4,10 +4,11 @@ import net from 'node:net';
 import tls from 'node:tls';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { readServerName } from '../../src/data/wire/client-hello.ts';
+import { ClientHello } from '../../src/data/wire/client-hello.ts';
 
 const RECORD_HEAD = 5;
 const MOST_BYTES = 32 * 1024;
+const MOST_RECORDS = 32;
 
 /** What a client says first. */
 async function helloOf(options: tls.ConnectionOptions): Promise<Buffer> {
@@ -36,6 +37,23 @@ function inRecords(hello: Buffer, bytes: number): Buffer {
   return Buffer.concat(records);
 }
 
+/** The name; null: there is more to come. */
+function readServerName(bytes: Buffer): string | null {
+  const { state, name } = readIn(bytes, bytes.length);
+  return state === 'begun' ? null : name;
+}
+
+/** Pieces of so many bytes, each in the same place, as what is borrowed is. */
+function readIn(bytes: Buffer, size: number): ClientHello {
+  const shared = Buffer.alloc(size);
+  const reading = new ClientHello();
+  for (let start = 0; start < bytes.length && reading.state === 'begun'; start += size) {
+    const length = bytes.copy(shared, 0, start, start + size);
+    reading.read(shared.subarray(0, length));
+  }
+  return reading;
+}
+
 let hello: Buffer;
 
 beforeAll(async () => {
@@ -50,8 +68,20 @@ describe('the name', () => {
 
   test('in lower case, from as many records as it comes in', () => {
     expect(readServerName(hello)).toBe('shop.example.com');
-    for (const bytes of [1, 4, 100, 200]) {
+    const fewest = Math.ceil((hello.length - RECORD_HEAD) / MOST_RECORDS);
+    for (const bytes of [fewest, 100, 200]) {
       expect(readServerName(inRecords(hello, bytes))).toBe('shop.example.com');
+    }
+  });
+
+  test('from as many reads as it comes in', () => {
+    const bytes = inRecords(hello, 100);
+    for (let size = 1; size <= bytes.length; size++) {
+      const reading = readIn(bytes, size);
+      expect(reading.name).toBe('shop.example.com');
+      const read = Math.min(bytes.length, Math.ceil(bytes.length / size) * size);
+      expect(reading.bytes.equals(bytes)).toBe(true);
+      expect(reading.bytesBefore.length).toBe(Math.floor((read - 1) / size) * size);
     }
   });
 
@@ -81,9 +111,13 @@ test('it waits for the rest, and no longer than is decent', () => {
   }
   // One that says it is 16 MiB.
   const huge = Buffer.from([22, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff]);
-  expect(readServerName(huge)).toBe('');
-  const endless = Buffer.alloc(MOST_BYTES, inRecords(hello, 1).subarray(0, 6));
-  expect(readServerName(endless)).not.toBe(null);
+  expect(readIn(huge, huge.length).state).toBe('unfit');
+  // Two records, of which the second does not end.
+  const long = Buffer.alloc(MOST_BYTES);
+  Buffer.from([22, 3, 1, 0x40, 0, 1, 0, 0x7f, 0xfc]).copy(long);
+  Buffer.from([22, 3, 1, 0x40, 0]).copy(long, RECORD_HEAD + 0x4000);
+  expect(readIn(long.subarray(0, -1), 1000).state).toBe('begun');
+  expect(readIn(long, 1000).state).toBe('unfit');
 });
 
 test('whatever is changed about it, there is a name, or none, or more to come', () => {

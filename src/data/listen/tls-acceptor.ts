@@ -19,9 +19,15 @@ import { SocketStream } from '../stream/socket-stream.ts';
 import type { TcpHandle } from '../stream/tcp-handles.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
 import { closeTls, hasTlsHandles, type TlsHandle } from '../stream/tls-handles.ts';
-import { acceptTls, type HandshakeUser, refuseName } from '../stream/tls-handshake.ts';
+import {
+  ALERT_ILLEGAL_PARAMETER,
+  ALERT_UNRECOGNIZED_NAME,
+  acceptTls,
+  type HandshakeUser,
+  refuseTls,
+} from '../stream/tls-handshake.ts';
 import { TlsStream } from '../stream/tls-stream.ts';
-import { readServerName } from '../wire/client-hello.ts';
+import { ClientHello } from '../wire/client-hello.ts';
 import type { ProxiedClient } from '../wire/proxy-protocol.ts';
 import { type ClientIdentity, identityOf } from './client-certificate.ts';
 import type { MayBeIdle } from './idle-clients.ts';
@@ -30,8 +36,6 @@ import { type TlsSite, TlsSites } from './tls-sites.ts';
 /** 10 s in all: from the accept to the first byte, which an honest client sends at once, and from there to the end. */
 const FIRST_BYTE_MS = 5_000;
 const HANDSHAKE_MS = 5_000;
-/** Reads that the first message of an honest client takes at most. */
-const MOST_READS = 64;
 const LETTER_A = 0x41;
 const LETTER_Z = 0x5a;
 
@@ -155,26 +159,26 @@ export class TlsAcceptor {
       this.arriving.delete(arrival);
       return;
     }
-    const hello = arrival.hello === null ? bytes : Buffer.concat([arrival.hello, bytes]);
-    const site = this.#siteFor(arrival, hello);
-    if (site === null) this.#awaitMore(arrival, hello);
-    else if (site === 'none') this.#refuse(arrival);
-    else this.#start(arrival, site, hello);
+    const site = this.#siteFor(arrival, bytes);
+    if (site === null) this.#awaitMore(arrival);
+    else if (typeof site === 'number') this.#refuse(arrival, site);
+    else this.#start(arrival, site, bytes);
   }
 
-  /** @returns null: that can't be said yet. */
-  #siteFor(arrival: Arrival, hello: Buffer): TlsSite | 'none' | null {
+  /** @returns null: that can't be said yet. A number: the alert to refuse it with. */
+  #siteFor(arrival: Arrival, bytes: Buffer): TlsSite | number | null {
     const sites = this.#sites;
-    if (!sites.needsName) return sites.default;
-    arrival.reads++;
-    const name = readServerName(hello);
-    if (name === null && arrival.reads < MOST_READS) return null;
-    return sites.of(name ?? '') ?? 'none';
+    if (arrival.hello === null && !sites.needsName) return sites.default;
+    arrival.hello ??= new ClientHello();
+    const { hello } = arrival;
+    hello.read(bytes);
+    if (hello.state === 'begun') return null;
+    if (hello.state === 'unfit') return ALERT_ILLEGAL_PARAMETER;
+    return sites.of(hello.name) ?? ALERT_UNRECOGNIZED_NAME;
   }
 
-  #awaitMore(arrival: Arrival, hello: Buffer): void {
+  #awaitMore(arrival: Arrival): void {
     const { connection } = arrival;
-    arrival.hello = Buffer.from(hello);
     if (connection instanceof net.Socket) {
       // They were put back.
       connection.read();
@@ -184,23 +188,25 @@ export class TlsAcceptor {
     }
   }
 
-  #refuse(arrival: Arrival): void {
-    refuseName(arrival.connection);
+  #refuse(arrival: Arrival, alert: number): void {
+    refuseTls(arrival.connection, alert);
     this.onHandshakeFailed(arrival);
   }
 
-  #start(arrival: Arrival, site: TlsSite, hello: Buffer): void {
-    const { connection } = arrival;
+  /** @param bytes what was read last */
+  #start(arrival: Arrival, site: TlsSite, bytes: Buffer): void {
+    const { connection, hello } = arrival;
+    const all = hello === null ? bytes : hello.bytes;
     if (connection instanceof net.Socket) {
-      if (arrival.hello !== null) connection.unshift(arrival.hello);
+      if (hello !== null) connection.unshift(hello.bytesBefore);
       this.#startOnSocket(connection, arrival, site);
     } else if (hasTlsHandles()) {
       arrival.deadlineMs += HANDSHAKE_MS;
       arrival.clientCertificates = site.terms.clientCertificates;
-      const copy = Buffer.from(hello);
+      const copy = Buffer.from(all);
       arrival.close = acceptTls(connection, site.terms, copy, this.#io, arrival);
     } else {
-      this.#wrapping = { arrival, site, bytes: Buffer.from(hello) };
+      this.#wrapping = { arrival, site, bytes: Buffer.from(all) };
       try {
         this.#user.wrap(connection);
       } finally {
@@ -332,9 +338,8 @@ class Arrival implements FirstBytesUser, HandshakeUser, MayBeIdle {
   readonly connection: TcpHandle | net.Socket;
   readonly client: Client;
   deadlineMs: number;
-  /** What has come of its first message, where that takes several reads. */
-  hello: Buffer | null = null;
-  reads = 0;
+  /** Its first message, where that says something about its site. */
+  hello: ClientHello | null = null;
   clientCertificates: 'none' | 'request' | 'require' = 'none';
   /** Closes it, silently. */
   close: () => void = () => {};

@@ -71,17 +71,19 @@ export function acceptTls(
   return () => handshake.giveUp();
 }
 
-/** A fatal alert, unrecognized_name, as a record: RFC 6066 §3, RFC 8446 §6. */
-const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
+/** Why a connection is refused before its handshake: RFC 8446 §6.2. */
+export const ALERT_ILLEGAL_PARAMETER = 47;
+export const ALERT_UNRECOGNIZED_NAME = 112;
 
-/** Closes a connection whose client has asked for a name that is none of ours, and says so. All that it has said was read. */
-export function refuseName(connection: TcpHandle | net.Socket): void {
+/** Closes a connection before its handshake, with a fatal alert as a record (RFC 8446 §6). */
+export function refuseTls(connection: TcpHandle | net.Socket, description: number): void {
+  const alert = Buffer.from([21, 3, 3, 0, 2, 2, description]);
   if (connection instanceof net.Socket) {
-    connection.end(UNRECOGNIZED_NAME, () => connection.destroy());
+    connection.end(alert, () => connection.destroy());
     return;
   }
   // So few bytes are taken at once by a connection that nothing was written to yet.
-  writeBuffer(connection, UNRECOGNIZED_NAME);
+  writeBuffer(connection, alert);
   connection.close();
 }
 
