@@ -149,7 +149,11 @@ function notesOnPaths(
   pools: readonly PoolSettings[],
   routes: readonly RouteSettings[],
 ): readonly string[] {
-  const haveBasePaths = pools.some(({ backends }) => backends.some((one) => one.basePath !== ''));
+  const haveBasePaths = pools.some(
+    ({ backends, discovery }) =>
+      (discovery !== null && discovery.dns.basePath !== '') ||
+      backends.some(({ basePath }) => basePath !== ''),
+  );
   if (haveBasePaths || routes.some(readsPath)) {
     const passed = routes.flatMap(({ match }, index) => {
       const segments = match.path.segments.map((one) => (one.kind === 'text' ? one.text : ''));

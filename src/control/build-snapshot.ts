@@ -92,7 +92,13 @@ export function buildPoolSnapshot(parts: PoolSnapshotParts): PoolSnapshot {
     proxyVersion: settings.proxyVersion,
     tls: settings.backendTls && withoutFiles(settings.backendTls),
     hasLenientResponses: settings.hasLenientResponses,
+    hasBasePaths: hasBasePaths(settings, parts.backends),
   };
+}
+
+function hasBasePaths({ discovery }: PoolSettings, backends: readonly Backend[]): boolean {
+  if (discovery !== null && discovery.dns.basePath !== '') return true;
+  return backends.some(({ address }) => address.basePath !== '');
 }
 
 function withoutFiles({ ca, cert, key, serverName, verifies }: BackendTls): BackendTls {

@@ -192,6 +192,8 @@ export interface PoolSnapshot {
   readonly tls: BackendTls | null;
   /** Its backends are old devices: see `HeadLimits` of the data plane. */
   readonly hasLenientResponses: boolean;
+  /** One of its backends has a path in its URL, or would if it were found: a path that is not clear could lead out of that. */
+  readonly hasBasePaths: boolean;
 }
 
 /** Where a listener accepts clients. */

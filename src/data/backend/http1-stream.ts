@@ -7,7 +7,6 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { Victim } from '../barrier.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
-import { below } from '../wire/base-path.ts';
 import { chunkSizeLine, lastChunk } from '../wire/chunked.ts';
 import { BODY_CHUNKED } from '../wire/framing.ts';
 import {
@@ -32,8 +31,6 @@ export class Http1Stream implements BackendStream, ConnectionUser {
   readonly connection: BackendConnection;
   isReused = false;
 
-  /** See `BackendSnapshot`. */
-  readonly #basePath: string;
   readonly #response: Http1Response;
   #user: BackendStreamUser | null;
   #sendsChunks = false;
@@ -50,7 +47,6 @@ export class Http1Stream implements BackendStream, ConnectionUser {
     header: Buffer | null,
   ) {
     this.#user = user;
-    this.#basePath = owner.spec.basePath;
     this.connection = new BackendConnection(owner, this, io, header);
     this.#response = new Http1Response(this.connection, parsers);
   }
@@ -81,9 +77,8 @@ export class Http1Stream implements BackendStream, ConnectionUser {
 
   // ── The request ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  sendHead({ facts, forwarded: asked }: RequestStart, host: string, length: number): void {
+  sendHead({ facts, forwarded }: RequestStart, host: string, length: number): void {
     const { method, bodyKind, upgrade } = facts;
-    const forwarded = this.#basePath === '' ? asked : below(this.#basePath, asked);
     this.#response.begin(this.#user as BackendStreamUser, method === 'HEAD', upgrade);
     if (facts.authenticatesConnection) this.connection.isPrivate = true;
     this.#sendsChunks = length === UNKNOWN_LENGTH;

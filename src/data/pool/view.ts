@@ -64,7 +64,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     random: parts.strategyContext.random,
     pathRules: snapshot.paths,
     sendsXForwarded: forwarding.sendXForwarded,
-    haveBasePaths: haveBasePaths(snapshot),
+    haveBasePaths: snapshot.pools.some(({ hasBasePaths }) => hasBasePaths),
   };
   const table = matchTheSame ? (previous?.router?.table ?? null) : null;
   const router = createRouter(snapshot.routes, targetParts, table);
@@ -86,11 +86,6 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
       rewritesLocation: forwarding.rewritesLocation,
     },
   };
-}
-
-/** A path that is not clear could lead a request out of that of its backend. */
-function haveBasePaths({ pools }: Snapshot): boolean {
-  return pools.some(({ backends }) => backends.some(({ basePath }) => basePath !== ''));
 }
 
 function headLimitsOf({ limits }: Snapshot): AllHeadLimits {

@@ -7,6 +7,7 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { PoolView } from '../pool/pool-view.ts';
+import { normalPath } from '../wire/path.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Chosen } from './chosen.ts';
 import type { IncomingRequest } from './incoming-request.ts';
@@ -40,6 +41,7 @@ export function pick(
   view: PoolView,
   startedAt: number,
 ): Attempt | ErrorCode {
+  if (isUnclear(picker, view)) return 'ERR_BAD_PATH';
   const { tries } = picker;
   if (tries?.isForIdle === true) return beginIdle(picker, owner, view, startedAt);
   return (
@@ -66,10 +68,19 @@ export function pickHedge(
   startedAt: number,
   unfit: readonly Backend[],
 ): Attempt | ErrorCode {
+  if (isUnclear(picker, view)) return 'ERR_BAD_PATH';
   const { bindsSession } = picker;
   const attempt = beginAny(picker, owner, view, startedAt, unfit, 'hedge');
   picker.bindsSession = bindsSession;
   return attempt;
+}
+
+/**
+ * The request came when nobody looked at its path, and has waited; since then a backend has a path, and it could lead out of that.
+ * Those that come now are refused as well, whoever would serve them.
+ */
+function isUnclear({ request }: Picker, { spec, snapshot }: PoolView): boolean {
+  return spec.hasBasePaths && normalPath(request.facts.path, snapshot.paths) === null;
 }
 
 /** On the connection that the request's client has for itself; null when there is none, or no room. */

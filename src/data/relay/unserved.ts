@@ -23,6 +23,12 @@ export function unserved(
     const detail = 'the circuit breakers of all eligible backends let no more requests try them';
     return { code: 'ERR_CIRCUIT_OPEN', detail };
   }
+  if (error === 'ERR_BAD_PATH') {
+    return {
+      code: error,
+      detail: 'while it waited, a backend has come that has a path in its URL',
+    };
+  }
   const { backends, hint } = view;
   const count = backends.size === 1 ? '1 backend' : `${backends.size} backends`;
   return { code: error, detail: `the pool has ${count}${more(error, hint)}` };
