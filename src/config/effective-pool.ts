@@ -5,6 +5,7 @@ import type { SessionCookie, Sticky } from '../snapshot/snapshot.ts';
 import { formatStatuses } from './compile-health-check.ts';
 import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
+import { isSecretField } from './secret-field.ts';
 import type {
   BackendSettings,
   BackendTlsSettings,
@@ -23,8 +24,6 @@ function discoverOf({ discovery }: PoolSettings) {
     discover: { dns: dns.url, ...(everyMs === 0 ? {} : { every: formatDuration(everyMs) }) },
   };
 }
-
-const SECRET_FIELD = /auth|cookie|credential|key|password|secret|session|signature|token/i;
 
 /**
  * What stands at the head of the short form.
@@ -78,7 +77,7 @@ function healthCheckOf({ healthCheck }: PoolSettings) {
 /** Of fields that say who asks, the value is nobody else's. */
 function headersOf({ headers }: HealthCheckSettings) {
   return Object.fromEntries(
-    headers.map(([name, value]) => [name, SECRET_FIELD.test(name) ? HIDDEN_SECRET : value]),
+    headers.map(([name, value]) => [name, isSecretField(name) ? HIDDEN_SECRET : value]),
   );
 }
 

@@ -1,5 +1,6 @@
 /** What a route changes on the way, in the words of a config file. */
 import type { FieldRules, NamedTemplate, Rewriting, TargetRule } from '../snapshot/rewriting.ts';
+import { isSecretField } from './secret-field.ts';
 import { templateText } from './template-text.ts';
 
 export function rewritingOf(rewriting: Rewriting | null): Readonly<Record<string, unknown>> {
@@ -30,11 +31,13 @@ function valuesOf(fields: readonly NamedTemplate[]): Readonly<Record<string, str
   return Object.fromEntries(fields.map(({ name, value }) => [name, shown(name, value)]));
 }
 
-const SECRET = /authorization|cookie|key|password|secret|token/i;
 const HIDDEN = '***';
 
 /** What is written out of a field that holds secrets is one. */
 function shown(name: string, value: NamedTemplate['value']): string {
-  const isSecret = SECRET.test(name) && value.some((part) => typeof part === 'string');
-  return isSecret ? HIDDEN : templateText(value);
+  return isHiddenValue(name, value) ? HIDDEN : templateText(value);
+}
+
+export function isHiddenValue(name: string, value: NamedTemplate['value']): boolean {
+  return isSecretField(name) && value.some((part) => typeof part === 'string');
 }

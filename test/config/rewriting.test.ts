@@ -380,6 +380,25 @@ test('secrets in fields are not shown', () => {
   );
 });
 
+test.each([
+  'X-Auth',
+  'X-Session',
+  'X-Credential',
+  'X-Internal-Signature',
+  'X-Passwd',
+  'Set-Cookie',
+  'X-Authorization',
+])('what %s holds is shown of no rule and of no check', (name) => {
+  const fields = `{ ${name}: geheim }`;
+  const lists = { set: { [name]: '***' } };
+  expect(
+    shown(`request_headers: { set: ${fields} }, response_headers: { add: ${fields} }`),
+  ).toMatchObject({ request_headers: lists, response_headers: { add: { [name]: '***' } } });
+  const checked = loadText(`backends: [":1"]\nhealth_check_headers: ${fields}`);
+  if (!checked.ok) throw new Error('not read');
+  expect(configOf(checked.settings)['health_check_headers']).toEqual({ [name]: '*'.repeat(16) });
+});
+
 function notesOf(route: string): readonly string[] {
   const result = loadText(`encoded_slashes: keep\n${text(route)}`);
   return result.ok ? result.notes : ['bad'];
