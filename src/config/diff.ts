@@ -3,10 +3,12 @@
  * what stands in files it is told that they differ, and nothing more.
  */
 import { configOf } from './effective.ts';
+import { hiddenOf } from './effective-rewriting.ts';
 import { routeOf } from './effective-route.ts';
 import { isMapping, type RawConfig } from './layer.ts';
 import { nameOfListener } from './listener-name.ts';
 import { isSame } from './same.ts';
+import { isSecretField } from './secret-field.ts';
 import type { Settings } from './settings.ts';
 
 export interface ConfigChange {
@@ -49,15 +51,22 @@ function hiddenValues({
     const place = path === 'port' ? 'ssl' : `listeners[${nameOfListener(address)}].tls`;
     if (tls !== undefined) values.set(place, JSON.stringify(tls));
   }
-  for (const [index, { name, sticky }] of pools.entries()) {
-    const prefix = index === 0 && defaultForm === 'short' ? '' : `pools.${name}.`;
+  for (const [index, { name, sticky, healthCheck }] of pools.entries()) {
+    const isShort = index === 0 && defaultForm === 'short';
+    const prefix = isShort ? '' : `pools.${name}.`;
+    const headers = isShort ? 'health_check_headers' : `${prefix}health_check.headers`;
+    for (const [field, value] of healthCheck.headers) {
+      if (isSecretField(field)) values.set(`${headers}.${field}`, value);
+    }
     if (sticky?.secret !== undefined) values.set(`${prefix}sticky.secret`, sticky.secret);
   }
   for (const route of routes) {
     const login = route.access?.basicAuth ?? null;
-    if (login === null) continue;
-    const place = `routes[${keyOfRoute(routeOf(route))}].basic_auth.users`;
-    values.set(place, JSON.stringify(login.users));
+    const hidden = hiddenOf(route.rewriting);
+    if (login === null && hidden.length === 0) continue;
+    const place = `routes[${keyOfRoute(routeOf(route))}]`;
+    if (login !== null) values.set(`${place}.basic_auth.users`, JSON.stringify(login.users));
+    for (const [below, value] of hidden) values.set(`${place}.${below}`, value);
   }
   return values;
 }

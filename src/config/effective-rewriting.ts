@@ -13,6 +13,24 @@ export function rewritingOf(rewriting: Rewriting | null): Readonly<Record<string
   };
 }
 
+/** What is not shown of it, by its place below the route. */
+export function hiddenOf(rewriting: Rewriting | null): [place: string, value: string][] {
+  const { requestFields = null, responseFields = null } = rewriting ?? {};
+  return [
+    ...hiddenOfRules('request_headers', requestFields),
+    ...hiddenOfRules('response_headers', responseFields),
+  ];
+}
+
+function hiddenOfRules(key: string, rules: FieldRules | null): [place: string, value: string][] {
+  if (rules === null) return [];
+  return (['set', 'add'] as const).flatMap((list) =>
+    rules[list]
+      .filter(({ name, value }) => isHiddenValue(name, value))
+      .map(({ name, value }): [string, string] => [`${key}.${list}.${name}`, templateText(value)]),
+  );
+}
+
 function targetOf(target: TargetRule): Readonly<Record<string, unknown>> {
   return target.kind === 'strip'
     ? { strip_prefix: target.prefix }
@@ -38,6 +56,6 @@ function shown(name: string, value: NamedTemplate['value']): string {
   return isHiddenValue(name, value) ? HIDDEN : templateText(value);
 }
 
-export function isHiddenValue(name: string, value: NamedTemplate['value']): boolean {
+function isHiddenValue(name: string, value: NamedTemplate['value']): boolean {
   return isSecretField(name) && value.some((part) => typeof part === 'string');
 }

@@ -117,3 +117,23 @@ test('a password of a route is another one, which is not told', () => {
     { path: 'routes[*/in].basic_auth.users', change: 'changed', before: '***', after: '***' },
   ]);
 });
+
+test('a value of a rule or of a check that is not shown is another one, and its place is told', () => {
+  const rules = (value: string) =>
+    `backends: [":1"]
+health_check_headers: { X-Auth: ${value}, X-A: a }
+pools: { api: { backends: [":2"], health_check: { headers: { x-session: ${value} } } } }
+routes:
+  - { path: /v1, pool: api, request_headers: { set: { X-Auth: ${value}, X-A: a } },
+      response_headers: { add: { Set-Cookie: "s=${value}" } } }
+`;
+  const found = changes(rules('geheim'), rules('anders'));
+  expect(found).toEqual(
+    [
+      'health_check_headers.X-Auth',
+      'pools.api.health_check.headers.x-session',
+      'routes[*/v1].request_headers.set.X-Auth',
+      'routes[*/v1].response_headers.add.Set-Cookie',
+    ].map((path) => ({ path, change: 'changed', before: '***', after: '***' })),
+  );
+});
