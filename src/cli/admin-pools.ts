@@ -2,7 +2,7 @@
  * Which pool a command is about, and in which one a backend is: ids are given in one row over all pools, while a URL may stand
  * in several of them.
  */
-import { parseBackendUrl } from '../config/backend-url.ts';
+import { parseBackendUrl, shownUrl } from '../config/backend-url.ts';
 import { DEFAULT_POOL } from '../config/settings.ts';
 import { type AdminClient, AdminError, type JsonObject } from './admin-client.ts';
 import { EXIT_FAILED, EXIT_USAGE } from './exit.ts';
@@ -99,7 +99,8 @@ async function findByUrl(
   pool: string | undefined,
 ): Promise<FoundBackend> {
   const parsed = parseBackendUrl(text);
-  if (!parsed.ok) throw new UsageError(`"${text}" is neither an id nor a URL: it ${parsed.reason}`);
+  if (!parsed.ok)
+    throw new UsageError(`${shownUrl(text)} is neither an id nor a URL: it ${parsed.reason}`);
   const { url } = parsed.address;
   const names = pool === undefined ? (await listPools(client)).map(({ name }) => name) : [pool];
   const found: (FoundBackend & { readonly pool: string })[] = [];

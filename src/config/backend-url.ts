@@ -20,6 +20,13 @@ const UNIX = /^unix:/i;
 const LONGEST_SOCKET_PATH = 107;
 const BAD_CHARACTER = /[\s\\\p{Cc}]/u;
 
+const LOGIN = 'must not hold a user name or password';
+
+/** A refused URL for messages and logs: without what is in front of the last `@`, which may be a password. */
+export function shownUrl(text: string): string {
+  return JSON.stringify(text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1***@'));
+}
+
 function refused(reason: string): BackendUrlResult {
   return { ok: false, reason };
 }
@@ -42,7 +49,7 @@ export function parseBackendUrl(text: string): BackendUrlResult {
   const rest = scheme === undefined ? text : text.slice(scheme.length + '://'.length);
   const end = rest.search(/[/?#]/);
   const authority = end === -1 ? rest : rest.slice(0, end);
-  if (authority.includes('@')) return refused('must not hold a user name or password');
+  if (authority.includes('@')) return refused(LOGIN);
 
   const tail = end === -1 ? '' : rest.slice(end);
   if (tail.includes('#')) return refused('must not have a fragment');
@@ -64,7 +71,8 @@ export function parseBackendUrl(text: string): BackendUrlResult {
   const tls = scheme === 'https';
   const defaultPort = tls ? 443 : 80;
   if (portText !== undefined && !/^\d{1,5}$/.test(portText)) {
-    return refused(`has a malformed port "${portText}"`);
+    // `u:pass/word@host`: it may well be a password with a slash in it.
+    return refused(rest.includes('@') ? LOGIN : `has a malformed port "${portText}"`);
   }
   const port = portText === undefined ? defaultPort : Number(portText);
   if (port < 1 || port > 65_535) return refused(`has the port ${port}; ports are 1 to 65535`);

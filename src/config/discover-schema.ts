@@ -1,17 +1,17 @@
 /** Backends of a pool that are found, not listed: `discover`. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { parseBackendUrl } from './backend-url.ts';
+import { parseBackendUrl, shownUrl } from './backend-url.ts';
 import { duration, fail, orFalse } from './schema-types.ts';
 
 const URL_OF_NAME = 'must be a URL with a host name, such as http://app.service:8080';
 
 const dnsUrl = z.string({ error: URL_OF_NAME }).transform((value, context) => {
   const result = parseBackendUrl(value);
-  if (!result.ok) return fail(context, `${JSON.stringify(value)} ${result.reason}`);
+  if (!result.ok) return fail(context, `${shownUrl(value)} ${result.reason}`);
   const { address } = result;
   if (address.socketPath !== '' || isIP(address.host) !== 0) {
-    return fail(context, `${URL_OF_NAME}, not ${JSON.stringify(value)}`);
+    return fail(context, `${URL_OF_NAME}, not ${shownUrl(value)}`);
   }
   return address;
 });

@@ -3,7 +3,7 @@
  * "port: …"; what was found instead is added by issues.ts. Output types are those of settings.ts: milliseconds, bytes.
  */
 import { z } from 'zod';
-import { parseBackendUrl } from './backend-url.ts';
+import { parseBackendUrl, shownUrl } from './backend-url.ts';
 import { DURATION_PATTERN, formatDuration, parseDuration } from './duration.ts';
 import { isHostFieldValue, parseCidr, parseListenHost } from './network-address.ts';
 import { parseSize, SIZE_PATTERN } from './size.ts';
@@ -187,11 +187,6 @@ export function backendUrl() {
     .string({ error: 'must be a URL, such as http://localhost:3001' })
     .transform((value, context) => {
       const result = parseBackendUrl(value);
-      return result.ok ? result.address : fail(context, `${show(value)} ${result.reason}`);
+      return result.ok ? result.address : fail(context, `${shownUrl(value)} ${result.reason}`);
     });
-}
-
-/** Passwords in URLs are refused, and refused texts go into messages and logs: not the password. */
-function show(url: string): string {
-  return JSON.stringify(url.replace(/\/\/[^@/]*@/, '//***@'));
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseBackendUrl } from '../../src/config/backend-url.ts';
+import { parseBackendUrl, shownUrl } from '../../src/config/backend-url.ts';
 
 test.each([
   ['http://localhost:3001', 'http://localhost:3001', 'localhost', 3001],
@@ -147,4 +147,19 @@ test('never throws; what is accepted is its own normal form and a URL to others'
     }),
     { numRuns: 2000 },
   );
+});
+
+test.each([
+  ['http://u:geheim@h', '"http://***@h"'],
+  ['u:geheim@h:80', '"***@h:80"'],
+  ['http://u:ge@heim@h', '"http://***@h"'],
+  ['http://u:ge/heim@h', '"http://***@h"'],
+  ['http://u:ge heim@h', '"http://***@h"'],
+  ['http://u:ge?heim@h', '"http://***@h"'],
+])('of %j no part of the password is repeated', (text, shown) => {
+  const result = parseBackendUrl(text);
+  const reason = result.ok ? '' : result.reason;
+  expect(reason).not.toBe('');
+  expect(reason).not.toMatch(/geheim|"ge|heim@/);
+  expect(shownUrl(text)).toBe(shown);
 });

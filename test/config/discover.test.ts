@@ -15,6 +15,10 @@ test.each([
   ['discover: { dns: "unix:/run/a.sock" }', `1:18: discover.dns: ${NAMED}, not "unix:/run/a.sock"`],
   ['discover: { dns: "app" }', '1:18: discover.dns: "app" has no scheme (write http://app)'],
   ['discover: { dns: "http://app", every: 10ms }', '1:39: discover.every: must be at least 1s'],
+  [
+    'discover: { dns: "http://u:SECRETPW@h" }',
+    '1:18: discover.dns: "http://***@h" must not hold a user name or password',
+  ],
   ['discover: { dns: "http://a", srv: a }', '1:30: discover.srv: unknown key'],
 ])('%s', (text, problem) => {
   expect(problemsOf(text)[0]).toContain(`c.yaml:${problem}`);
