@@ -118,15 +118,16 @@ test('a password of a route is another one, which is not told', () => {
   ]);
 });
 
-test('a value of a rule or of a check that is not shown is another one, and its place is told', () => {
-  const rules = (value: string) =>
-    `backends: [":1"]
+const rules = (value: string) =>
+  `backends: [":1"]
 health_check_headers: { X-Auth: ${value}, X-A: a }
 pools: { api: { backends: [":2"], health_check: { headers: { x-session: ${value} } } } }
 routes:
   - { path: /v1, pool: api, request_headers: { set: { X-Auth: ${value}, X-A: a } },
       response_headers: { add: { Set-Cookie: "s=${value}" } } }
 `;
+
+test('a value of a rule or of a check that is not shown is another one, and its place is told', () => {
   const found = changes(rules('geheim'), rules('anders'));
   expect(found).toEqual(
     [
