@@ -6,6 +6,7 @@ import {
   type LoadResult,
   loadSettings,
   lookAtSource,
+  looksCutOff,
   validateConfigText,
 } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
@@ -59,9 +60,10 @@ export function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
   let lastSource = loaded.source;
   return {
     lookAtSource: () => {
-      const { source, isReadable } = lookAtSource(input);
+      const { source, isReadable, text } = lookAtSource(input);
       if (source === lastSource) return 'same';
-      return isReadable ? 'changed' : 'unreadable';
+      if (!isReadable) return 'unreadable';
+      return looksCutOff(text, inForce.text) ? 'cut off' : 'changed';
     },
     reload: () => {
       const result = loadSettings(input);

@@ -50,6 +50,8 @@ export type LoadResult =
       /** For the start-up log: nothing is wrong, but somebody may want to know. */
       readonly notes: readonly string[];
       readonly source?: SourceMark;
+      /** Of the config file, if there is one. */
+      readonly text?: string | undefined;
     }
   | { readonly ok: false; readonly problems: readonly Problem[]; readonly source?: SourceMark };
 
@@ -76,9 +78,17 @@ export function loadSettings(input: LoadInput): LoadResult {
 export function lookAtSource(input: LoadInput): {
   readonly source: SourceMark;
   readonly isReadable: boolean;
+  readonly text: string | undefined;
 } {
   const result = readFile(input);
-  return { source: markOf(result), isReadable: result.ok };
+  const text = result.ok ? result.file?.text : undefined;
+  return { source: markOf(result), isReadable: result.ok, text };
+}
+
+/** Whether a text is the beginning of the one in force: it may still be on its way. Blanks at the end are no loss. */
+export function looksCutOff(text: string | undefined, inForce: string | undefined): boolean {
+  if (text === undefined || inForce === undefined || !inForce.startsWith(text)) return false;
+  return inForce.slice(text.length).trim() !== '';
 }
 
 function readFile({ flags: { config, values }, env, cwd }: LoadInput): ConfigFileResult {
@@ -135,6 +145,7 @@ function load(
     },
     notes: fewNotes([...fileNotes, ...environmentNotes, ...compiled.notes]),
     source,
+    text: file?.text,
   };
 }
 

@@ -158,7 +158,11 @@ export function compose(options: ComposeOptions): Parts {
     notes,
     openListeners: (loaded) => openListeners(threads, registry, loaded),
   });
-  const configWatch = new ConfigWatch({ context, reload: () => reloads.reload(undefined, true) });
+  const configWatch = new ConfigWatch({
+    context,
+    reload: () => reloads.reload(undefined, true),
+    onCutOff: () => reloads.refuseCutOff(),
+  });
   reloads.onReloaded = (now) => configWatch.follow(now);
   const metrics = createMetricsCollector({
     pools,

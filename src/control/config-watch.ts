@@ -3,6 +3,9 @@
  *
  * What counts is the text: the watch only says when to look. A text that was read already, by whomever, is none that has changed. One
  * reload at a time; what changes meanwhile is looked at afterwards.
+ *
+ * A file that is written in place for longer than we wait may have lost its last lines only for now, and with them a `deny`. That is
+ * taken up by none but those who ask for a reload.
  */
 import type { Settings } from '../config/settings.ts';
 import type { FairleadContext } from './context.ts';
@@ -19,6 +22,8 @@ export interface ConfigWatchOptions {
   readonly context: Pick<FairleadContext, 'lookAtSource'>;
   /** What it throws has been told. */
   readonly reload: () => Promise<unknown>;
+  /** The file is the beginning of the text in force, and is not read. Said once, until it is something else. */
+  readonly onCutOff: () => void;
 }
 
 export class ConfigWatch {
@@ -29,6 +34,7 @@ export class ConfigWatch {
   #firstAtMs: number | undefined;
   #isReloading = false;
   #isToLookAgain = false;
+  #isCutOff = false;
   #isStopped = false;
 
   constructor(options: ConfigWatchOptions) {
@@ -84,7 +90,10 @@ export class ConfigWatch {
       return;
     }
     const state = this.#options.context.lookAtSource?.() ?? 'same';
-    if (state === 'same') return;
+    const wasCutOff = this.#isCutOff;
+    this.#isCutOff = state === 'cut off';
+    if (this.#isCutOff && !wasCutOff) this.#options.onCutOff();
+    if (this.#isCutOff || state === 'same') return;
     if (state === 'unreadable' && !isGone) {
       this.#lookIn(GONE_MS, true);
       return;

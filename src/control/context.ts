@@ -2,8 +2,11 @@
 import type { EffectiveConfig } from '../config/effective.ts';
 import type { LoadResult } from '../config/load.ts';
 
-/** What the config file holds beside what was read at the start or the last reload, whatever came of that. */
-export type SourceState = 'same' | 'changed' | 'unreadable';
+/**
+ * What the config file holds beside what was read at the start or the last reload, whatever came of that. `cut off`: the beginning
+ * of the text in force.
+ */
+export type SourceState = 'same' | 'changed' | 'cut off' | 'unreadable';
 
 export interface FairleadContext {
   /** Reads the same sources as at the start, anew. */

@@ -100,6 +100,14 @@ export class Reloads {
       throw error;
     }
   }
+
+  /** What the watch has found may be a file that is being written. */
+  refuseCutOff(): void {
+    this.counts.failed++;
+    const message =
+      'the config file was not read: it looks cut off, as it is the beginning of the one in force; reload by SIGHUP or POST /reload if it is meant';
+    this.#logs.log.error('config.refused', message, { by: 'watch' });
+  }
 }
 
 /** Nothing is wrong, but somebody may want to know. */
