@@ -1,13 +1,11 @@
 /** From `tls` of a pool to its settings: files read, known to fit together; what has no effect. */
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { describeFileError } from './config-file.ts';
 import type { Report } from './policy-report.ts';
 import type { PoolView } from './pool-view.ts';
 import type { BackendTlsSettings, DiscoverySettings, ValueOrigin } from './settings.ts';
-import { notesOnExpiry, readCertificates } from './tls-files.ts';
+import { notesOnExpiry, readCertificates, readPem } from './tls-files.ts';
 
 /** What relative paths from there are relative to. */
 export type FolderOf = (origin: ValueOrigin) => string;
@@ -93,12 +91,9 @@ function readAuthorities(file: string, report: Report): string | undefined {
   const refuse = (message: string): undefined => {
     report.problem(['backend_tls', 'ca_file'], message);
   };
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    return refuse(`cannot read ${file}: ${describeFileError(error as Error)}`);
-  }
+  const read = readPem('cert_file', file);
+  if ('fault' in read) return refuse(read.fault.message);
+  const { text } = read;
   const certificates = text.match(CERTIFICATE) ?? [];
   if (certificates.length === 0) return refuse(`${file} holds no certificate in PEM form`);
   for (const [index, pem] of certificates.entries()) {

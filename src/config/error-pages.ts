@@ -1,12 +1,11 @@
 /** The pages of a configuration for errors: their files are read here, each of them once. */
-import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ERRORS } from '../errors.ts';
 import type { ErrorPage } from '../snapshot/route-answer.ts';
-import { describeFileError } from './config-file.ts';
 import { MOST_PAGE_BYTES, type WrittenPages } from './error-page-schema.ts';
 import { formatPath, type Path } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
+import { readNamedFile } from './named-file.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { ErrorPageSettings } from './settings.ts';
 
@@ -76,12 +75,12 @@ export class ErrorPageReader {
     const key = JSON.stringify([file, contentType]);
     const known = this.#pages.get(key);
     if (known !== undefined) return known;
-    const read = readPage(file);
+    const read = readNamedFile(file, MOST_PAGE_BYTES);
     if ('fault' in read) {
       this.#report(at, read.fault);
       return null;
     }
-    const page = { contentType, body: read.body };
+    const page = { contentType, body: read.bytes.toString('latin1') };
     this.#pages.set(key, page);
     this.#count(page.body.length, at);
     return page;
@@ -107,21 +106,6 @@ export class ErrorPageReader {
 
   #report(at: Path, message: string): void {
     this.#problems.push({ ...this.#merged.placeOf(at), path: formatPath(at), message });
-  }
-}
-
-function readPage(file: string): { readonly body: string } | { readonly fault: string } {
-  try {
-    const stat = statSync(file);
-    // Reading a pipe or a device could take for ever.
-    if (!stat.isFile()) return { fault: `${file} is no file` };
-    if (stat.size > MOST_PAGE_BYTES) {
-      return { fault: `${file} has ${stat.size} bytes: ${MOST_PAGE_BYTES} are the most` };
-    }
-    const body = readFileSync(file, 'latin1');
-    return body.length > MOST_PAGE_BYTES ? { fault: `${file} is growing` } : { body };
-  } catch (error) {
-    return { fault: `cannot read ${file}: ${describeFileError(error)}` };
   }
 }
 

@@ -3,11 +3,15 @@
  * Every message names its file; none holds anything of its content.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { type Certificate, type CertificateSource, certificateFacts } from './certificate-facts.ts';
 import { describeFileError } from './config-file.ts';
+import { readNamedFile } from './named-file.ts';
+
+/** The authorities of a whole system have a fifth of it. */
+const MOST_PEM_BYTES = 1024 * 1024;
 
 export interface TlsFault {
   /** Of the source, in the words of the config. */
@@ -41,11 +45,10 @@ export function readPem(
   key: TlsFault['key'],
   file: string,
 ): { readonly text: string } | { readonly fault: TlsFault } {
-  try {
-    return { text: readFileSync(file, 'utf8') };
-  } catch (error) {
-    return { fault: { key, file, message: `cannot read ${file}: ${describeFileError(error)}` } };
-  }
+  const read = readNamedFile(file, MOST_PEM_BYTES);
+  return 'fault' in read
+    ? { fault: { key, file, message: read.fault } }
+    : { text: read.bytes.toString('utf8') };
 }
 
 function readPair(certFile: string, keyFile: string): CertificatesRead {
@@ -96,7 +99,6 @@ export function notesOnExpiry({ certFile, facts }: Certificate): readonly string
 
 /** Whatever a README or a log in such a folder says. */
 const PEM_NAME = /\.(pem|crt|cer|cert|key)$/i;
-const MOST_PEM_BYTES = 1024 * 1024;
 
 interface FoundFile {
   readonly file: string;
@@ -177,7 +179,7 @@ function pemFilesIn(folder: string, isBelow = false): string[] {
     const stats = statSync(file, { throwIfNoEntry: false });
     if (stats?.isDirectory() === true) {
       if (!isBelow) files.push(...pemFilesIn(file, true));
-    } else if (PEM_NAME.test(name) && (stats === undefined || stats.size <= MOST_PEM_BYTES)) {
+    } else if (PEM_NAME.test(name)) {
       files.push(file);
     }
   }

@@ -246,8 +246,8 @@ test('a file that is no page is told with its place', async () => {
   await writeFile(join(cwd, 'big'), '');
   await truncate(join(cwd, 'big'), 256 * 1024 + 1);
   expect(problemsOf('error_pages:\n  400: sub\n  404: big', { cwd })).toEqual([
-    `c.yaml:2:8: error_pages.400: ${cwd}/sub is no file`,
-    `c.yaml:3:8: error_pages.404: ${cwd}/big has 262145 bytes: 262144 are the most`,
+    `c.yaml:2:8: error_pages.400: cannot read ${cwd}/sub: it is a folder`,
+    `c.yaml:3:8: error_pages.404: ${cwd}/big is larger than 256 KiB`,
   ]);
 });
 
