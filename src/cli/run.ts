@@ -1,5 +1,6 @@
 /** `fairlead`: the proxy itself. */
 import path from 'node:path';
+import { dryRun } from '../config/dry-run.ts';
 import { effectiveConfig } from '../config/effective.ts';
 import {
   type LoadInput,
@@ -7,7 +8,6 @@ import {
   loadSettings,
   lookAtSource,
   looksCutOff,
-  validateConfigText,
 } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
 import type { FairleadContext } from '../control/context.ts';
@@ -75,7 +75,7 @@ export function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
     validate: (text, contentType) => {
       const { configFile } = inForce.settings;
       const name = nameOf(contentType, configFile);
-      return validateConfigText(text, name, { ...input, configFile });
+      return dryRun(text, name, { ...input, configFile });
     },
     effectiveConfig: () => effectiveConfig(inForce),
     jsonSchema,

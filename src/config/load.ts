@@ -52,6 +52,8 @@ export type LoadResult =
       readonly source?: SourceMark;
       /** Of the config file, if there is one. */
       readonly text?: string | undefined;
+      /** What may be told of it, where that is not all; null: which keys differ. */
+      readonly disclosed?: Extract<LoadResult, { ok: true }> | null;
     }
   | { readonly ok: false; readonly problems: readonly Problem[]; readonly source?: SourceMark };
 
@@ -63,6 +65,7 @@ interface ConfigText {
   readonly absolute: string | undefined;
   /** What relative paths in it are relative to. */
   readonly folder: string;
+  readonly edit?: Edit | undefined;
 }
 
 export function loadSettings(input: LoadInput): LoadResult {
@@ -103,18 +106,29 @@ function markOf(result: ConfigFileResult): SourceMark {
   return `${absolute} ${createHash('sha256').update(text).digest('base64')}`;
 }
 
+/** What the config file holds now, as it is written; undefined where there is none that can be read. */
+export function valueOfFile(input: LoadInput): unknown {
+  const result = readFile(input);
+  if (!result.ok || result.file === undefined) return undefined;
+  const parsed = parseConfigDocument(result.file.text, result.file.shown);
+  return parsed.ok ? parsed.document.value : undefined;
+}
+
+type Edit = (value: unknown) => unknown;
+
 /**
  * What `loadSettings` would say if the config file held this text. `fileName` is its name in messages, and `.json` at
  * its end asks for strict JSON. `configFile` is the file that it would replace, if there is one.
+ * `edit` is done to what is written there before anything is filled in.
  */
 export function validateConfigText(
   text: string,
   fileName: string,
-  input: LoadInput & { readonly configFile?: string | undefined },
+  input: LoadInput & { readonly configFile?: string | undefined; readonly edit?: Edit },
 ): LoadResult {
   const absolute = input.configFile;
   const folder = absolute === undefined ? input.cwd : path.dirname(absolute);
-  return load({ text, shown: fileName, absolute, folder }, input, [], '');
+  return load({ text, shown: fileName, absolute, folder, edit: input.edit }, input, [], '');
 }
 
 function load(
@@ -164,7 +178,8 @@ function readLayers(file: ConfigText | undefined, input: LoadInput): LayersRead 
     const parsed = parseConfigDocument(file.text, file.shown);
     // Without the file, judging the rest would only find what the file may well have settled.
     if (!parsed.ok) return { ok: false, problems: readable(parsed.problems) };
-    const { value, place } = parsed.document;
+    const { place } = parsed.document;
+    const value = file.edit?.(parsed.document.value) ?? parsed.document.value;
     const spoilt = new Set<string>();
     const filled = fillInReferences(value, jsonSchema(), input.env, (at, message, hint) => {
       const isOneTooMany = findings.length >= MOST_DESCRIBED;
