@@ -23,7 +23,7 @@ export async function dryRun(
   input: LoadInput & { readonly configFile?: string | undefined },
 ): Promise<LoadResult> {
   const filled = validateConfigText(text, fileName, input);
-  if (!text.includes('$') && !text.includes('\\')) return filled;
+  if (!mayTell(text, input)) return filled;
   // Each reading takes its time.
   await setImmediate();
   const inUse = valueOfFile(input);
@@ -46,6 +46,15 @@ export async function dryRun(
     notes: [...(written.ok ? written.notes : []), NOTE],
     disclosed: written.ok ? written : null,
   };
+}
+
+/** Whether it may hold a reference that the environment has something for: with escapes, anything may be written. */
+function mayTell(text: string, { env }: LoadInput): boolean {
+  if (text.includes('\\')) return true;
+  for (const [, name = ''] of text.matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)/g)) {
+    if (env[name] !== undefined) return true;
+  }
+  return false;
 }
 
 /** Those that are there without the environment, too; of the others, whose paths it may have made as well, only where they are. */
