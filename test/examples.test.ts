@@ -1,17 +1,16 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type LoadResult, loadSettings, validateConfigText } from '../src/config/load.ts';
-import { afterTest } from './support/after-test.ts';
 import { runFairlead, startFairlead } from './support/fairlead.ts';
 import { freePort } from './support/free-port.ts';
 import { onFreePorts } from './support/free-ports.ts';
 import { type HttpBackend, httpBackend } from './support/http-backend.ts';
 import { rawClient } from './support/raw-client.ts';
+import { temporaryFolder } from './support/temporary-folder.ts';
 import { refusalOf, visit } from './support/tls-client.ts';
 import { LONG_MS, waitFor } from './support/wait-for.ts';
 
@@ -31,8 +30,7 @@ test.each(configs)('examples/%s is valid', (name) => {
 });
 
 test('examples/two-sites: each name has its certificate and its backends', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-two-sites-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('two-sites');
   const env = { XDG_DATA_HOME: folder };
   const made = ['--out', join(folder, 'certs')];
   for (const names of [['shop.localhost'], ['blog.localhost', '*.blog.localhost']]) {
@@ -165,8 +163,7 @@ test('examples/canary.yaml: one of ten clients gets the canary, and stays with i
 
 test('examples/maintenance.yaml shows its page, and lets the office in', async () => {
   const [one, other] = [await httpBackend(), await httpBackend()];
-  const cwd = await mkdtemp(join(tmpdir(), 'fairlead-example-'));
-  afterTest(() => rm(cwd, { recursive: true, force: true }));
+  const cwd = temporaryFolder('example');
   const page = readFileSync(new URL('maintenance.html', examples), 'utf8');
   const config = readFileSync(new URL('maintenance.yaml', examples), 'utf8')
     .replace('http://localhost:3001', one.url)

@@ -1,10 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
@@ -12,6 +11,7 @@ import { type Fairlead, type LogLine, startFairlead } from '../support/fairlead.
 import { httpBackend } from '../support/http-backend.ts';
 import { okResponse } from '../support/raw-backend.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { hasTool } from '../support/tools.ts';
 import { SOON_MS, waitFor } from '../support/wait-for.ts';
 import {
@@ -46,8 +46,7 @@ function logged(fairlead: Fairlead, count: number): Promise<LogLine[]> {
 
 /** A certificate for localhost, signed by itself, and its key. */
 function selfSigned(): { cert: string; key: string; file: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-tls-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('tls');
   const file = join(folder, 'cert.pem');
   const keyFile = join(folder, 'key.pem');
   execFileSync(

@@ -1,15 +1,15 @@
 /** Backends by name: lookups are shared and renewed in time, names move, resolvers fail, and some addresses don't answer. */
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { get, startProxy } from './stage.ts';
 import { stallingServer } from './stalling-server.ts';
@@ -24,8 +24,7 @@ type Names = Readonly<Record<string, readonly string[] | string>>;
 
 /** The names that the proxy will know, and what its data threads have asked for. */
 function resolver(first: Names, preloads = '') {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-names-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('names');
   const file = join(folder, 'names.json');
   const change = (names: Names): void => {
     writeFileSync(`${file}.new`, JSON.stringify(names));

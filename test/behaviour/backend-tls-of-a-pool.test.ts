@@ -1,15 +1,15 @@
 /** TLS to the backends of a pool: its own authority, name and certificate, for requests and checks; and what a reload does. */
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
 import { Authority, type Signed } from '../support/authority.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { hasTool } from '../support/tools.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -91,8 +91,7 @@ async function viewOf(fairlead: Fairlead, pool: string): Promise<View> {
 }
 
 function filesOf(signed: Signed): { readonly cert_file: string; readonly key_file: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-pair-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('pair');
   const files = { cert_file: join(folder, 'a.crt'), key_file: join(folder, 'a.key') };
   writeFileSync(files.cert_file, signed.cert);
   writeFileSync(files.key_file, signed.key);

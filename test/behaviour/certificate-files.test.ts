@@ -1,22 +1,13 @@
 /** The files of certificates are watched: what is good is taken up while clients connect, what is not changes nothing. */
-import {
-  mkdirSync,
-  mkdtempSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { afterTest } from '../support/after-test.ts';
 import { Authority, type Signed } from '../support/authority.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { visit } from '../support/tls-client.ts';
 import { hasTool } from '../support/tools.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -25,8 +16,7 @@ let folder: string;
 let authority: Authority;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fairlead-certificate-files-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  folder = temporaryFolder('certificate-files');
   authority = new Authority();
 });
 

@@ -1,9 +1,8 @@
 /** Certificates that ask for a stapled OCSP answer get one, from a responder that openssl answers for. */
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { describe, expect, test } from 'vitest';
@@ -18,6 +17,7 @@ import { Authority, type Signed } from '../support/authority.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { hasTool } from '../support/tools.ts';
 import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 
@@ -54,8 +54,7 @@ async function start(
   { cert, key }: Signed,
   env: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly fairlead: Fairlead; readonly port: number }> {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-ocsp-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('ocsp');
   writeFileSync(join(folder, 'a.crt'), cert + readFileSync(authority.file, 'utf8'));
   writeFileSync(join(folder, 'a.key'), key);
   const tlsOf = { certificates: [{ folder }] };

@@ -1,16 +1,15 @@
 /** What `openssl s_client` and curl say of certificates by name, resumption, client certificates, and proxies that they are told of. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { afterTest } from '../support/after-test.ts';
 import { Authority, type Signed } from '../support/authority.ts';
 import { startFairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { hasTool } from '../support/tools.ts';
 
 const run = promisify(execFile);
@@ -18,8 +17,7 @@ const RESUMPTIONS = 20;
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fairlead-real-clients-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  folder = temporaryFolder('real-clients');
 });
 
 function written(name: string, { cert, key }: Signed) {
@@ -109,27 +107,28 @@ describe.runIf(hasTool('openssl'))('openssl s_client', () => {
   });
 });
 
-describe.runIf(hasTool('curl'))('curl that takes Fairlead for its proxy', () => {
-  async function site() {
-    const [one, two] = await Promise.all(
-      ['one', 'two'].map((name) =>
-        httpBackend((request, response) => {
-          response.end(`${name} ${request.headers.host} ${request.headers['x-secret'] ?? '-'}`);
-        }),
-      ),
-    );
-    const { url } = await startFairlead({
-      config: {
-        pools: { one: { backends: [one?.url] }, two: { backends: [two?.url] } },
-        routes: [
-          { host: 'one.test', pool: 'one' },
-          { host: 'two.test', pool: 'two' },
-        ],
-      },
-    });
-    return url;
-  }
+/** Two sites with a pool each. */
+async function site() {
+  const [one, two] = await Promise.all(
+    ['one', 'two'].map((name) =>
+      httpBackend((request, response) => {
+        response.end(`${name} ${request.headers.host} ${request.headers['x-secret'] ?? '-'}`);
+      }),
+    ),
+  );
+  const { url } = await startFairlead({
+    config: {
+      pools: { one: { backends: [one?.url] }, two: { backends: [two?.url] } },
+      routes: [
+        { host: 'one.test', pool: 'one' },
+        { host: 'two.test', pool: 'two' },
+      ],
+    },
+  });
+  return url;
+}
 
+describe.runIf(hasTool('curl'))('curl that takes Fairlead for its proxy', () => {
   test('is led by what it asks for, and not by its Host', async () => {
     const url = await site();
     const args = ['-sS', '--proxy', url, '-H', 'Host: two.test', 'http://one.test/'];

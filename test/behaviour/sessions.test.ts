@@ -1,13 +1,11 @@
 /** `sticky`: clients keep the backend that they had, as clients see it. */
-import { mkdtemp, rm } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import type { RawResponse } from '../support/raw-client.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { hasTool } from '../support/tools.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type NamedPool, namedBackends, reset, startPool, startPoolOf } from './named-pool.ts';
@@ -171,8 +169,7 @@ describe('by cookie', () => {
   });
 
   test('a session outlives a restart with a state file', async () => {
-    const cwd = await mkdtemp(join(tmpdir(), 'fairlead-sessions-'));
-    afterTest(() => rm(cwd, { recursive: true, force: true }));
+    const cwd = temporaryFolder('sessions');
     const backends = await namedBackends(3);
     const before = await startPoolOf(backends, BY_COOKIE, { cwd });
     const field = await cookieClientOf(before, 'B');

@@ -2,9 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -13,6 +12,7 @@ import { ByteReader } from '../support/byte-reader.ts';
 import { COMMAND } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 interface Example {
@@ -43,8 +43,7 @@ async function start(
   names: string,
   config: Readonly<Record<string, unknown>>,
 ): Promise<Started> {
-  const folder = await mkdtemp(join(tmpdir(), 'fairlead-sockets-'));
-  afterTest(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('sockets');
   const backend = await httpBackend();
   const adminPort = await freePort();
   const file = join(folder, 'c.json');
@@ -124,8 +123,7 @@ test('examples/unix-sockets.yaml, with the socket of examples/systemd', async ()
   const [, name = ''] = /^FileDescriptorName=(.*)$/m.exec(unit) ?? [];
   expect(service).toMatch(/^ExecStart=.* --config \S+\/unix-sockets\.yaml$/m);
 
-  const folder = await mkdtemp(join(tmpdir(), 'fairlead-sockets-'));
-  afterTest(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('sockets');
   // Node removes the name that it has bound when it closes the socket.
   const socket = createServer((connection) => connection.destroy());
   socket.listen(join(folder, 'bound.sock'));

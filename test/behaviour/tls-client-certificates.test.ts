@@ -1,14 +1,13 @@
 /** `listeners[].tls.client_certificates`: who is asked, who is refused, and what backends are told. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { afterTest } from '../support/after-test.ts';
 import { Authority } from '../support/authority.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { startFairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { refusalOf, type TlsVisit, visit } from '../support/tls-client.ts';
 import { hasTool } from '../support/tools.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -32,8 +31,6 @@ async function start(
     const heard = Object.entries(request.headers).filter(([name]) => /ssl/i.test(name));
     response.end(JSON.stringify(Object.fromEntries(heard)));
   });
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-client-certificates-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
   const authority = new Authority();
   const pair = makeCertificate('server');
   return onFreePorts(modes.length + 1, async ([adminPort = 0, ...ports]) => {
@@ -171,8 +168,7 @@ test.runIf(hasTool('openssl'))(
 
 test('a ca_file that can not be used is told with its place', async () => {
   const { runFairlead } = await import('../support/fairlead.ts');
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-client-certificates-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('client-certificates');
   const file = join(folder, 'config.json');
   const pair = makeCertificate('server');
   writeFileSync(join(folder, 'empty.pem'), '');

@@ -1,15 +1,14 @@
 /** Certificates by the name that a client asks for: `listeners[].tls.certificates`. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { afterTest } from '../support/after-test.ts';
 import { Authority, type Signed, type SignOptions } from '../support/authority.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { inPieces, refusalOf, visit } from '../support/tls-client.ts';
 import { hasTool } from '../support/tools.ts';
 
@@ -31,8 +30,7 @@ interface Pair {
 }
 
 function folderOf(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-tls-names-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('tls-names');
   return folder;
 }
 

@@ -1,9 +1,7 @@
 /** Backends at Unix sockets: by flag, config and admin API, in checks, logs and metrics; and what is said of one that is not there. */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hintFor } from '../../src/control/health-hints.ts';
@@ -11,6 +9,7 @@ import { address } from '../control/fixtures.ts';
 import { afterTest } from '../support/after-test.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { rawClient } from '../support/raw-client.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { QUIET_HEALTH } from './stage.ts';
 
@@ -24,8 +23,7 @@ interface View {
 }
 
 function socketPath(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-unix-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('unix');
   return join(folder, 'app.sock');
 }
 

@@ -13,8 +13,8 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../control/running.ts';
 import { type Fairlead, type FairleadOptions, startFairlead } from '../support/fairlead.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const text = (strategy: string) => `strategy: ${strategy}\nbackends: ["http://127.0.0.1:1"]\n`;
@@ -27,7 +27,7 @@ interface Watched {
 
 /** Its file says `round-robin`. */
 async function watched(options: FairleadOptions = {}): Promise<Watched> {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const file = join(folder, 'fairlead.yaml');
   await writeFile(file, text('round-robin'));
   const args = ['--config', file, ...(options.args ?? [])];
@@ -67,7 +67,7 @@ test('a file that is written in place, or replaced as editors do it, again and a
 });
 
 test('links that lead elsewhere, as Kubernetes swaps the folder of a ConfigMap', async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const version = async (name: string, strategy: string): Promise<void> => {
     await mkdir(join(folder, name));
     await writeFile(join(folder, name, 'fairlead.yaml'), text(strategy));

@@ -1,9 +1,8 @@
 /** The commands that are clients of the admin API, as users run them, against a running instance. */
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -13,6 +12,7 @@ import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 function commandOf(fairlead: Fairlead) {
@@ -183,8 +183,7 @@ describe('the instance', () => {
   test('is found by variable, by the config given, and by the config of the folder', async () => {
     const fairlead = await startFairlead();
     const { adminUrl, adminPort } = fairlead;
-    const cwd = await mkdtemp(join(tmpdir(), 'fairlead-admin-'));
-    afterTest(() => rm(cwd, { recursive: true, force: true }));
+    const cwd = temporaryFolder('admin');
     await writeFile(join(cwd, 'other.yaml'), `admin_port: ${adminPort}\n`);
     const env = { FAIRLEAD_ADMIN_URL: adminUrl };
     expect(await runFairlead(['healthcheck'], { env })).toEqual(fine('ready'));
@@ -233,8 +232,7 @@ describe('the instance', () => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     afterTest(() => void server.close());
-    const cwd = await mkdtemp(join(tmpdir(), 'fairlead-admin-'));
-    afterTest(() => rm(cwd, { recursive: true, force: true }));
+    const cwd = temporaryFolder('admin');
     await writeFile(join(cwd, 'config.json'), '{"admin": {"token": "secret"}}');
     const { port } = server.address() as AddressInfo;
     await runFairlead(['healthcheck', '--admin', `127.0.0.1:${port}`], { cwd });

@@ -1,20 +1,18 @@
 /** `fairlead cert dev`, judged by openssl and used by Fairlead itself. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { afterTest } from '../support/after-test.ts';
 import { type FinishedRun, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { visit } from '../support/tls-client.ts';
 import { hasTool } from '../support/tools.ts';
 
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fairlead-cert-dev-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  folder = temporaryFolder('cert-dev');
 });
 
 function cert(...args: readonly string[]): Promise<FinishedRun> {

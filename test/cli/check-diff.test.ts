@@ -2,8 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../control/running.ts';
 import { runFairlead, startFairlead } from '../support/fairlead.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const TOKEN = 'a-token-of-the-admin-api';
 
@@ -27,7 +27,7 @@ const CHANGES = `  ~ strategy: ip-hash → random-two
 `;
 
 async function files(): Promise<{ readonly folder: string; readonly file: (n: string) => string }> {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const file = (name: string): string => join(folder, name);
   await writeFile(file('before.yaml'), BEFORE);
   await writeFile(file('after.yaml'), AFTER);

@@ -1,18 +1,16 @@
 /** The short commands, as users run them: the compiled program in a process of its own. */
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { COMMANDS } from '../../src/cli/command-line.ts';
-import { afterTest } from '../support/after-test.ts';
 import { runFairlead } from '../support/fairlead.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 async function folderWith(files: Readonly<Record<string, string>>): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'fairlead-cli-'));
-  afterTest(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('cli');
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   return folder;
 }

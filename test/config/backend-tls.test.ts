@@ -1,19 +1,17 @@
 /** TLS to backends: what its files must be, what is wrong with them and where, and what has no effect. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { effectiveConfig } from '../../src/config/effective.ts';
-import { afterTest } from '../support/after-test.ts';
 import { Authority } from '../support/authority.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { hasTool } from '../support/tools.ts';
 import { loadText, problemsOf } from './load-text.ts';
 
 /** With its name for a file, there. */
 function folderWith(files: Readonly<Record<string, string>>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-backend-tls-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('backend-tls');
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   return folder;
 }

@@ -1,10 +1,9 @@
 /** What a route answers itself, who may ask, and error pages: what it means, what is wrong with it, and how it is shown. */
-import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { effectiveConfig } from '../../src/config/effective.ts';
-import { afterTest } from '../support/after-test.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { type Around, loadText, problemsOf, settingsOf } from './load-text.ts';
 
 const POOLS = 'pools: { web: { backends: [":1"] } }';
@@ -216,8 +215,7 @@ test('a page for what Fairlead never answers is told', () => {
 });
 
 async function folder(): Promise<string> {
-  const made = await mkdtemp(join(tmpdir(), 'fairlead-pages-'));
-  afterTest(() => rm(made, { recursive: true, force: true }));
+  const made = temporaryFolder('pages');
   return made;
 }
 

@@ -4,9 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { backend } from './fixtures.ts';
-import { running, temporaryFolder } from './running.ts';
+import { running } from './running.ts';
 
 describe('the admin API: backends', () => {
   it('starts empty, adds by hand, shows, removes', async () => {
@@ -191,7 +192,7 @@ describe('the admin API: backends', () => {
   });
 
   it('survive a restart: added, removed, changed, and the strategy', async () => {
-    const stateFile = join(await temporaryFolder(), 'state.json');
+    const stateFile = join(temporaryFolder(), 'state.json');
     const urls = ['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3'];
     const changes = { stateFile, backends: urls.map((url) => backend(url)) };
     const first = await running(changes);
@@ -218,7 +219,7 @@ describe('the admin API: backends', () => {
   });
 
   it('changes nothing that can not be saved', async () => {
-    const folder = join(await temporaryFolder(), 'gone');
+    const folder = join(temporaryFolder(), 'gone');
     await mkdir(folder);
     const { call } = await running({
       stateFile: join(folder, 'state.json'),
@@ -244,7 +245,7 @@ describe('the admin API: backends', () => {
   });
 
   it('goes on without a damaged state file, keeps it, and says so', async () => {
-    const stateFile = join(await temporaryFolder(), 'state.json');
+    const stateFile = join(temporaryFolder(), 'state.json');
     await writeFile(stateFile, '{"version":1,');
     const { call, log } = await running({ stateFile, backends: [backend('http://127.0.0.1:1')] });
     expect((await call('GET', '/status')).json).toMatchObject({ total_backends: 1 });

@@ -1,25 +1,16 @@
 /** Real files, changed in the ways in which they are changed by those who do that. */
-import {
-  mkdirSync,
-  mkdtempSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FileWatch } from '../../src/control/file-watch.ts';
 import { afterTest } from '../support/after-test.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fairlead-watch-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  folder = temporaryFolder('watch');
 });
 
 interface Watched {

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { changesOf, countChanges } from '../../src/control/operator-state.ts';
 import { Registry } from '../../src/control/registry.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { address, backend, poolSettings, settings } from './fixtures.ts';
-import { loaded, running, temporaryFolder } from './running.ts';
+import { loaded, running } from './running.ts';
 
 const A = 'http://127.0.0.1:1';
 const B = 'http://127.0.0.1:2';
@@ -181,7 +182,7 @@ describe('the admin API', () => {
   });
 
   it('has the changes to every pool after a restart', async () => {
-    const stateFile = join(await temporaryFolder(), 'state.json');
+    const stateFile = join(temporaryFolder(), 'state.json');
     const changes = { stateFile, backends: [backend(A)] };
     const first = await running(changes, undefined, [WEB]);
     await first.call('POST', '/pools/web/backends', { url: C });

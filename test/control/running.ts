@@ -1,13 +1,13 @@
 /** A running control plane with the stub in the place of the data plane, and a client of its admin API. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import http from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { effectiveConfig } from '../../src/config/effective.ts';
 import type { LoadResult } from '../../src/config/load.ts';
 import type { PoolSettings, Settings } from '../../src/config/settings.ts';
 import { type ControlledFairlead, startFairlead } from '../../src/control/fairlead.ts';
 import { afterTest } from '../support/after-test.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { type FlatSettings, STUB_WORKER, settings } from './fixtures.ts';
 
 export interface Answer {
@@ -35,18 +35,12 @@ export function loaded(the: Settings): LoadResult {
   return { ok: true, settings: the, origins: new Map(), notes: [] };
 }
 
-export async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'fairlead-control-'));
-  afterTest(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 export async function running(
   changes: Partial<FlatSettings> = {},
   workerUrl: URL = STUB_WORKER,
   others: readonly PoolSettings[] = [],
 ): Promise<Running> {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const the = settings(changes, others);
   const logFile = join(folder, 'log');
   const self: Running = {

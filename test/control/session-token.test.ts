@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Registry } from '../../src/control/registry.ts';
 import { readStateFile } from '../../src/control/state-file.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { address, backend, type FlatSettings, settings } from './fixtures.ts';
-import { loaded, running, temporaryFolder } from './running.ts';
+import { loaded, running } from './running.ts';
 
 const A = 'http://127.0.0.1:1';
 const B = 'http://127.0.0.1:2';
@@ -72,7 +73,7 @@ describe('session tokens', () => {
   });
 
   it('keep their secret in the state file, which then is the owner’s alone', async () => {
-    const stateFile = join(await temporaryFolder(), 'state.json');
+    const stateFile = join(temporaryFolder(), 'state.json');
     const changes = { stateFile, backends: [backend(A)], sticky: sticky('cookie') };
     const first = await running(changes);
     const secret = await secretIn(stateFile);
@@ -89,7 +90,7 @@ describe('session tokens', () => {
   });
 
   it('get one when a reload turns sessions on, and no file is written before', async () => {
-    const stateFile = join(await temporaryFolder(), 'state.json');
+    const stateFile = join(temporaryFolder(), 'state.json');
     const changes = { stateFile, backends: [backend(A)] };
     const the = await running(changes);
     await expect(readFile(stateFile)).rejects.toMatchObject({ code: 'ENOENT' });
@@ -99,7 +100,7 @@ describe('session tokens', () => {
   });
 
   it('are good without one that can be written, and the log says so', async () => {
-    const stateFile = join(await temporaryFolder(), 'gone', 'state.json');
+    const stateFile = join(temporaryFolder(), 'gone', 'state.json');
     const the = await running({ stateFile, backends: [backend(A)], sticky: sticky('cookie') });
     await waitFor(async () => (await the.log()).includes('state_file.not_saved'));
     expect((await the.call('GET', '/status')).status).toBe(200);

@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Registry } from '../../src/control/registry.ts';
@@ -9,12 +8,11 @@ import {
   StateStore,
   setAsideStateFile,
 } from '../../src/control/state-file.ts';
-import { afterTest } from '../support/after-test.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { address, backend, settings } from './fixtures.ts';
 
 async function folder(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'fairlead-state-'));
-  afterTest(() => rm(path, { recursive: true, force: true }));
+  const path = temporaryFolder('state');
   return path;
 }
 

@@ -1,17 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LogWriter } from '../../src/observe/log-writer.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import { afterTest } from '../support/after-test.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { SOON_MS, within } from '../support/wait-for.ts';
 
 async function file(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'fairlead-log-'));
-  afterTest(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('log');
   return join(folder, 'log');
 }
 

@@ -4,12 +4,11 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
 import { startFairlead } from '../support/fairlead.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const SERVER = `
@@ -18,8 +17,7 @@ server.listen({ path: process.argv[1], backlog: 1 }, () => console.log('listenin
 `;
 
 test('requests wait until a place in its queue is free', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-unix-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('unix');
   const path = join(folder, 'app.sock');
   const server = spawn(process.execPath, ['-e', SERVER, path], {
     stdio: ['ignore', 'pipe', 'inherit'],

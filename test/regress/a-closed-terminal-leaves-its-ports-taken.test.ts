@@ -4,13 +4,13 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
 import { COMMAND } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { hasTool } from '../support/tools.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -32,8 +32,7 @@ interface Session {
  * @param how the line of the shell, in which FAIRLEAD stands for the command and what goes with it
  */
 async function startIn(how: string): Promise<Session> {
-  const folder = await mkdtemp(join(tmpdir(), 'fairlead-terminal-'));
-  afterTest(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('terminal');
   const read = (name: string): string =>
     existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'utf8') : '';
   const adminPort = await freePort();

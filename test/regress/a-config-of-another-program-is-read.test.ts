@@ -2,19 +2,17 @@
  * `fairlead http://:3001` in the folder of a program that has a `config.json` of its own read that file: without a word
  * where it held a port, with an error about its keys otherwise.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadSettings } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import type { Settings } from '../../src/config/settings.ts';
-import { afterTest } from '../support/after-test.ts';
 import { runFairlead, startFairlead } from '../support/fairlead.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 async function folderWith(files: Readonly<Record<string, string>>): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'fairlead-config-'));
-  afterTest(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('config');
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   return folder;
 }

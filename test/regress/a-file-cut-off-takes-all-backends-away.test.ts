@@ -2,13 +2,12 @@
  * A config file was reloaded while it was half copied: it ended before `backends:`, and every backend was removed. With `pools:` it
  * ended before `routes:`: the backends were there, and no request got to them.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { afterTest } from '../support/after-test.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 interface Started {
   readonly fairlead: Fairlead;
@@ -18,8 +17,7 @@ interface Started {
 
 async function startWithFile(text = shortForm): Promise<Started> {
   const { url } = await httpBackend();
-  const cwd = await mkdtemp(join(tmpdir(), 'fairlead-cut-off-'));
-  afterTest(() => rm(cwd, { recursive: true, force: true }));
+  const cwd = temporaryFolder('cut-off');
   const file = join(cwd, 'fairlead.config.yaml');
   await writeFile(file, text(url));
   return { fairlead: await startFairlead({ cwd }), file, backendUrl: url };

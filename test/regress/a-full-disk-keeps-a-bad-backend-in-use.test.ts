@@ -6,9 +6,10 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { backend, settings } from '../control/fixtures.ts';
-import { loaded, type Running, running, temporaryFolder } from '../control/running.ts';
+import { loaded, type Running, running } from '../control/running.ts';
 import { runFairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ONE = 'http://127.0.0.1:1';
@@ -26,7 +27,7 @@ function idsOf(list: readonly { readonly id: number; readonly url: string }[]): 
 }
 
 async function stage(): Promise<{ the: Running; stateFile: string }> {
-  const stateFile = join(await temporaryFolder(), 'folder', 'state.json');
+  const stateFile = join(temporaryFolder(), 'folder', 'state.json');
   await mkdir(join(stateFile, '..'));
   const the = await running({ stateFile, backends: [backend(ONE), backend(TWO)] });
   return { the, stateFile };

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { QUIET_HEALTH } from '../behaviour/stage.ts';
-import { temporaryFolder } from '../control/running.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const DENY = '    deny: ["127.0.0.1"]\n';
 
@@ -17,7 +17,7 @@ async function started() {
   const { url } = await httpBackend();
   const quiet = Object.entries(QUIET_HEALTH).map(([key, value]) => `${key}: ${value}\n`);
   const open = `${quiet.join('')}backends: ["${url}"]\nroutes:\n  - pool: default\n`;
-  const file = join(await temporaryFolder(), 'fairlead.yaml');
+  const file = join(temporaryFolder(), 'fairlead.yaml');
   await writeFile(file, open + DENY);
   const fairlead = await startFairlead({ isWatched: true, args: ['--config', file] });
   return { fairlead, file, open };

@@ -8,10 +8,11 @@ import { expect, test } from 'vitest';
 import { DurableFile, resolveLinks } from '../../src/control/durable-file.ts';
 import { clearStateFile, readStateFile, setAsideStateFile } from '../../src/control/state-file.ts';
 import { backend } from '../control/fixtures.ts';
-import { running, temporaryFolder } from '../control/running.ts';
+import { running } from '../control/running.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 test('it is written through, over several links, from whichever folder they lead', async () => {
-  const at = await temporaryFolder();
+  const at = temporaryFolder();
   await mkdir(join(at, 'volume'));
   await symlink('volume', join(at, 'data'));
   await symlink('data/inner.json', join(at, 'state.json'));
@@ -31,7 +32,7 @@ test('it is written through, over several links, from whichever folder they lead
 });
 
 test('what it leads to is set aside when it is damaged, and the link stays', async () => {
-  const at = await temporaryFolder();
+  const at = temporaryFolder();
   await writeFile(join(at, 'real.json'), '{');
   await symlink('real.json', join(at, 'state.json'));
   const aside = await setAsideStateFile(join(at, 'state.json'), new Date(0));
@@ -41,7 +42,7 @@ test('what it leads to is set aside when it is damaged, and the link stays', asy
 });
 
 test('links that lead round in a circle, or to a folder that is not there, stay as they are', async () => {
-  const at = await temporaryFolder();
+  const at = temporaryFolder();
   await symlink('b', join(at, 'a'));
   await symlink('a', join(at, 'b'));
   await symlink('nowhere/state.json', join(at, 'c'));

@@ -12,7 +12,8 @@ import { Operator } from '../../src/control/operator.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { readStateFile } from '../../src/control/state-file.ts';
 import { backend, poolSettings, recordLog, settings } from '../control/fixtures.ts';
-import { loaded, type Running, running, temporaryFolder } from '../control/running.ts';
+import { loaded, type Running, running } from '../control/running.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const A = 'http://127.0.0.1:1';
 const B = 'http://127.0.0.1:2';
@@ -38,7 +39,7 @@ describe('a backend that was removed, left the config, and is listed again', () 
     ['', 200],
     ['?drain=15s', 202],
   ])('is there after a restart (DELETE%s)', async (query, status) => {
-    const stateFile = join(await temporaryFolder(), 'state.json');
+    const stateFile = join(temporaryFolder(), 'state.json');
     const both = { stateFile, backends: [backend(A), backend(B)] };
     const first = await running(both);
     expect((await first.call('DELETE', `/backends/1${query}`)).status).toBe(status);
@@ -52,7 +53,7 @@ describe('a backend that was removed, left the config, and is listed again', () 
   });
 
   it('is there after a restart when its pool was away', async () => {
-    const stateFile = join(await temporaryFolder(), 'state.json');
+    const stateFile = join(temporaryFolder(), 'state.json');
     const flat = { stateFile, backends: [backend(A)] };
     const first = await running(flat, undefined, [WEB]);
     expect((await first.call('DELETE', '/pools/web/backends/2')).status).toBe(200);
@@ -94,7 +95,7 @@ const ONLY_A = async (): Promise<Settings> => settings({ backends: [backend(A)] 
 
 describe('a reload', () => {
   it('makes no state file where there is nothing to keep', async () => {
-    const path = join(await temporaryFolder(), 'state.json');
+    const path = join(temporaryFolder(), 'state.json');
     const { operator, log, kept } = await withFile(path);
     expect(await operator.reload(ONLY_A)).toBe(true);
     await operator.stop();
@@ -104,7 +105,7 @@ describe('a reload', () => {
   });
 
   it('does not write to the file of another process', async () => {
-    const path = join(await temporaryFolder(), 'state.json');
+    const path = join(temporaryFolder(), 'state.json');
     const owner = await withFile(path);
     await owner.operator.remove(1);
     const before = await readFile(path, 'utf8');
@@ -116,7 +117,7 @@ describe('a reload', () => {
   });
 
   it('is made though the file can not be written, says so, and it is tried again', async () => {
-    const folder = join(await temporaryFolder(), 'of-the-state');
+    const folder = join(temporaryFolder(), 'of-the-state');
     await mkdir(folder);
     const path = join(folder, 'state.json');
     const { operator, log, kept } = await withFile(path);

@@ -9,8 +9,9 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { DurableFile } from '../../src/control/durable-file.ts';
 import { clearStateFile, readStateFile } from '../../src/control/state-file.ts';
 import { backend } from '../control/fixtures.ts';
-import { running, temporaryFolder } from '../control/running.ts';
+import { running } from '../control/running.ts';
 import { afterTest } from '../support/after-test.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const MOUNTED = 'mounted.json';
@@ -54,7 +55,7 @@ async function failOnce(path: string, code: string): Promise<void> {
 
 let path: string;
 beforeEach(async () => {
-  path = join(await temporaryFolder(), MOUNTED);
+  path = join(temporaryFolder(), MOUNTED);
 });
 
 test.each(['EBUSY', 'EXDEV'])('it is written in place, and the start says so: %s', async (code) => {
@@ -132,7 +133,7 @@ describe('a file in place', () => {
 });
 
 test('the start says that the file can not be written', async () => {
-  path = join(await temporaryFolder(), 'gone', 'state.json');
+  path = join(temporaryFolder(), 'gone', 'state.json');
   const { log } = await running({ stateFile: path });
   const line = await waitFor(async () =>
     (await log()).split('\n').find((entry) => entry.includes('state_file.not_writable')),

@@ -5,8 +5,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../control/running.ts';
 import { startFairlead } from '../support/fairlead.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const SECRET = 'geheim-9f8e7d';
 const IN_USE = `state_file: false
@@ -14,7 +14,7 @@ backends: ["http://\${BACKEND}:1"]
 `;
 
 async function running(): Promise<(text: string) => Promise<string>> {
-  const file = join(await temporaryFolder(), 'fairlead.yaml');
+  const file = join(temporaryFolder(), 'fairlead.yaml');
   await writeFile(file, IN_USE);
   const { adminUrl } = await startFairlead({
     args: ['--config', file],

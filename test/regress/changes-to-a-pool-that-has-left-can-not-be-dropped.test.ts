@@ -6,7 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { backend, poolSettings, settings } from '../control/fixtures.ts';
-import { loaded, running, temporaryFolder } from '../control/running.ts';
+import { loaded, running } from '../control/running.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const A = 'http://127.0.0.1:1';
 const B = 'http://127.0.0.1:2';
@@ -14,7 +15,7 @@ const C = 'http://127.0.0.1:3';
 const WEB = poolSettings('web', { backends: [backend(A), backend(B)] });
 
 it('they are listed, and dropped where the pool is named', async () => {
-  const stateFile = join(await temporaryFolder(), 'state.json');
+  const stateFile = join(temporaryFolder(), 'state.json');
   const flat = { stateFile, backends: [backend(A), backend(B)] };
   const the = await running(flat, undefined, [WEB]);
   const { call } = the;

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { AdminClient } from '../../src/cli/admin-client.ts';
 import { backend } from '../control/fixtures.ts';
-import { running, temporaryFolder } from '../control/running.ts';
+import { running } from '../control/running.ts';
 import { afterTest } from '../support/after-test.ts';
 import { runFairlead } from '../support/fairlead.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const ADMIN = new URL('../../src/control/admin/', import.meta.url);
 
@@ -88,7 +89,7 @@ test.each([
 });
 
 test('on a full disk, each command that changes something takes the flag that its hint names', async () => {
-  const folder = join(await temporaryFolder(), 'folder');
+  const folder = join(temporaryFolder(), 'folder');
   await mkdir(folder);
   const stateFile = join(folder, 'state.json');
   const the = await running({ stateFile, backends: [backend('http://127.0.0.1:1')] });

@@ -8,8 +8,9 @@ import { expect, test } from 'vitest';
 import { changesOf } from '../../src/control/operator-state.ts';
 import { decodeState } from '../../src/control/state-format.ts';
 import { backend } from '../control/fixtures.ts';
-import { running, temporaryFolder } from '../control/running.ts';
+import { running } from '../control/running.ts';
 import { runFairlead } from '../support/fairlead.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ONE = 'http://127.0.0.1:1';
@@ -114,7 +115,7 @@ test.each([
 });
 
 test('a bad entry is set aside and said, and a disabled backend stays disabled', async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const stateFile = join(folder, 'state.json');
   const text = JSON.stringify({ ...good, configured: [one, { ...two, weight: 'five' }] });
   await writeFile(stateFile, text, { mode: 0o600 });
@@ -148,7 +149,7 @@ test('a bad entry is set aside and said, and a disabled backend stays disabled',
 });
 
 test('fairlead state show says what it left out, and shows the rest', async () => {
-  const cwd = await temporaryFolder();
+  const cwd = temporaryFolder();
   await writeFile(join(cwd, 'config.json'), JSON.stringify({ backends: [ONE, TWO] }));
   const content = { version: 1, next_id: 2, added: [7], configured: [one] };
   await writeFile(join(cwd, 'fairlead.state.json'), JSON.stringify(content));

@@ -1,13 +1,13 @@
 /** `npm run dev` that was ended by SIGTERM left its compiler and Fairlead, with its ports, to run on. */
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
 import { freePort } from '../support/free-port.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -15,8 +15,7 @@ const COMPILE_MS = 60_000;
 
 /** What it compiles is a copy: other tests run what is compiled here. */
 async function copyOfTheTree(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'fairlead-dev-'));
-  afterTest(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('dev');
   for (const name of ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts', 'src']) {
     await cp(join(ROOT, name), join(folder, name), { recursive: true });
   }

@@ -6,15 +6,16 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { backend } from '../control/fixtures.ts';
-import { running, temporaryFolder } from '../control/running.ts';
+import { running } from '../control/running.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 
 test('threads: 0 writes the line of a request that the end cuts off', async () => {
   const { url, requests } = await httpBackend((request, response) => {
     if (request.url !== '/never') response.end('ok');
   });
-  const file = join(await temporaryFolder(), 'access.log');
+  const file = join(temporaryFolder(), 'access.log');
   const self = await running({
     threads: 0,
     backends: [backend(url)],

@@ -7,9 +7,9 @@ import { readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { lockStateFile } from '../../src/control/state-lock.ts';
-import { temporaryFolder } from '../control/running.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 async function weigh(fairlead: Fairlead, weight: number): Promise<number> {
   const body = JSON.stringify({ weight });
@@ -24,7 +24,7 @@ async function weightOf(fairlead: Fairlead): Promise<unknown> {
 }
 
 test('the second one says so, and runs without writing; one that was killed leaves no lock', async () => {
-  const cwd = await temporaryFolder();
+  const cwd = temporaryFolder();
   const stateFile = join(cwd, 'state.json');
   const { port } = await httpBackend();
   const options = { args: [`http://127.0.0.1:${port}`], env: { FAIRLEAD_STATE_FILE: stateFile } };
@@ -87,7 +87,7 @@ async function leaveDead(path: string): Promise<void> {
 }
 
 test('of many who want the lock one gets it, also over one that was left behind', async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const path = join(folder, 'state.json');
   for (let round = 0; round < 10; round++) {
     await leaveDead(path);
@@ -101,7 +101,7 @@ test('of many who want the lock one gets it, also over one that was left behind'
 });
 
 test('who is killed while it clears a dead lock away blocks nobody', async () => {
-  const path = join(await temporaryFolder(), 'state.json');
+  const path = join(temporaryFolder(), 'state.json');
   await leaveDead(path);
   await writeFile(`${path}.lock.cleaning`, '');
   const longAgo = new Date(Date.now() - 60_000);
@@ -112,7 +112,7 @@ test('who is killed while it clears a dead lock away blocks nobody', async () =>
 });
 
 test('what is no lock is left alone; without a folder there is none', async () => {
-  const folder = await temporaryFolder();
+  const folder = temporaryFolder();
   const path = join(folder, 'state.json');
   await writeFile(`${path}.lock`, 'a file of somebody');
   const lock = await lockStateFile(path);
@@ -125,7 +125,7 @@ test('what is no lock is left alone; without a folder there is none', async () =
 });
 
 test('where the path is too long for a socket, Linux has names that are no files', async () => {
-  const path = join(await temporaryFolder(), `${'x'.repeat(150)}.json`);
+  const path = join(temporaryFolder(), `${'x'.repeat(150)}.json`);
   const isLinux = process.platform === 'linux';
   const first = await lockStateFile(path);
   expect(first.kind).toBe(isLinux ? 'held' : 'impossible');

@@ -1,16 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterTest } from './after-test.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 
 /** A certificate that signs itself, for this machine, as `ssl` in a config takes it. */
 export function makeCertificate(commonName = 'localhost'): {
   readonly cert_file: string;
   readonly key_file: string;
 } {
-  const folder = mkdtempSync(join(tmpdir(), 'fairlead-certificate-'));
-  afterTest(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('certificate');
   const files = { cert_file: join(folder, 'a.crt'), key_file: join(folder, 'a.key') };
   const request =
     'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 ' +

@@ -2,12 +2,12 @@
  * Fairlead as its users run it: the compiled command in a process of its own. It is always ended after the test.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterTest } from './after-test.ts';
 import { freePort } from './free-port.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 import { waitFor, within } from './wait-for.ts';
 
 export const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -149,8 +149,7 @@ function parsed(line: string): LogLine[] {
 }
 
 async function workingFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'fairlead-test-'));
-  afterTest(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('test');
   return folder;
 }
 
