@@ -2,23 +2,17 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tlsConnections } from '../load.mjs';
-import { startAll } from './loaded.mjs';
+import { changeColumns, startAll } from './loaded.mjs';
 import { makeCertificate } from './tls.mjs';
 
 const CLIENTS = 8;
 const SWAP_EVERY_MS = 100;
 const NAME = 'fairlead';
 
-const COLUMNS = [
-  { key: 'name', title: 'proxy' },
-  { key: 'perSecond', title: 'connections/s', digits: 0 },
-  { key: 'p50Ms', title: 'p50 ms', digits: 2 },
-  { key: 'p99Ms', title: 'p99 ms', digits: 2 },
-  { key: 'requests', title: 'connections', digits: 0 },
-  { key: 'swaps', title: 'swaps', digits: 0 },
-  { key: 'taken', title: 'taken up', digits: 0 },
-  { key: 'errors', title: 'errors', digits: 0 },
-];
+const COLUMNS = changeColumns('connections', [
+  { key: 'swaps', title: 'swaps' },
+  { key: 'taken', title: 'taken up' },
+]);
 
 const secondsOf = ({ rounds, seconds }) => rounds * seconds;
 

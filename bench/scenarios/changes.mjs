@@ -1,22 +1,14 @@
 /** Weights that change and backends that come and go under load: nobody may notice. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { wrk } from '../load.mjs';
-import { startAll, warmUp } from './loaded.mjs';
+import { changeColumns, startAll, warmUp } from './loaded.mjs';
 
 const CLIENTS = 64;
 const BACKENDS = 3;
 const PAUSE_MS = 20;
 const NAME = 'fairlead';
 
-const COLUMNS = [
-  { key: 'name', title: 'proxy' },
-  { key: 'perSecond', title: 'requests/s', digits: 0 },
-  { key: 'p50Ms', title: 'p50 ms', digits: 2 },
-  { key: 'p99Ms', title: 'p99 ms', digits: 2 },
-  { key: 'requests', title: 'requests', digits: 0 },
-  { key: 'changes', title: 'changes', digits: 0 },
-  { key: 'errors', title: 'errors', digits: 0 },
-];
+const COLUMNS = changeColumns('requests', [{ key: 'changes', title: 'changes' }]);
 
 const secondsOf = ({ rounds, seconds }) => rounds * seconds;
 

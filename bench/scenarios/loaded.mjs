@@ -33,6 +33,23 @@ const COLUMNS = [
   { key: 'errors', title: 'errors', digits: 0 },
 ];
 
+/**
+ * Of scenarios that change something under load and count what clients saw of it.
+ * @param what clients do: requests, connections.
+ * @param counts of what was changed.
+ */
+export function changeColumns(what, counts) {
+  return [
+    { key: 'name', title: 'proxy' },
+    { key: 'perSecond', title: `${what}/s`, digits: 0 },
+    { key: 'p50Ms', title: 'p50 ms', digits: 2 },
+    { key: 'p99Ms', title: 'p99 ms', digits: 2 },
+    { key: 'requests', title: what, digits: 0 },
+    ...counts.map(({ key, title }) => ({ key, title, digits: 0 })),
+    { key: 'errors', title: 'errors', digits: 0 },
+  ];
+}
+
 const FIGURES = [
   'cpuUs',
   'userUs',
