@@ -647,7 +647,7 @@ A list replaces a list.
   if it has a key of this page beside \`port\`, and not when backends are given on the command line. \`--no-config\` reads no
   file. The first line of the log says which one is used. A name that ends in \`.json\` is strict JSON, any other is YAML. A text of YAML may have 20,000
   lines and signs that could begin or end something (some 5,000 backends), 100 aliases, and 50,000 values with its aliases
-  filled in; one of JSON 80,000 values, 50,000 in one list (40,000 backends, by its 1 MiB), and 1,000 keys in one mapping. At
+  filled in; one of JSON 80,000 values, 40,000 in one list, and 1,000 keys in one mapping. At
   most 100 of its problems are shown. So a text that was made to be slow to read holds up nothing, wherever it comes from.
 - **References**: in any text of a file, \`\${NAME}\` stands for the variable of that name, \`\${NAME:-default}\` has a
   default, and \`$\${\` is a plain \`\${\`. What routes write into requests and answers may also have [variables of the request](#variables).
