@@ -107,8 +107,9 @@ export function beginTls(
   // come after, also from a server that was refused.
   let isGood = false;
   let early: Buffer | null = null;
+  const session = sessions.take(key);
   const keep = (latest: Buffer): void => {
-    sessions.keep(key, latest, handle.getProtocol() === 'TLSv1.3');
+    sessions.keep(key, latest, isTls13(handle));
   };
   const handshake = new Handshake(handle, user, () => {
     const wrong = terms.verifies ? whatIsWrong(handle, name) : undefined;
@@ -117,13 +118,15 @@ export function beginTls(
       return wrong;
     }
     isGood = true;
+    if (session !== undefined && handle.isSessionReused() && isTls13(handle)) {
+      sessions.giveBack(key, session);
+    }
     if (early !== null) keep(early);
     return undefined;
   });
   handle.setVerifyMode(true, true);
   handle.setALPNProtocols(terms.protocols);
   if (net.isIP(name) === 0) handle.setServername(name);
-  const session = sessions.take(key);
   if (session !== undefined) handle.setSession(session);
   handle.onnewsession = (_id, latest) => {
     if (isGood) keep(latest);
@@ -134,6 +137,10 @@ export function beginTls(
   handle.start();
   if (!handshake.isOver) handle.readStart();
   return () => handshake.giveUp();
+}
+
+function isTls13(handle: TlsHandle): boolean {
+  return handle.getProtocol() === 'TLSv1.3';
 }
 
 /** A session that is resumed was begun with a certificate that was good for the same host. */
