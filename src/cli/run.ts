@@ -31,13 +31,14 @@ export function runProxy(args: readonly string[], held: HeldSignals): Promise<nu
     const stop = new StopSignals();
     held.handOn(STOP_SIGNALS);
     try {
-      const loaded = loadSettings(input);
+      const loaded = loadSettings({ ...input, certificatesInUse: [] });
       if (!loaded.ok) {
         complain(loaded.problems);
         return EXIT_USAGE;
       }
       const running = await startFairlead(loaded.settings, contextOf(input, loaded), {
         notes: loaded.notes,
+        faults: loaded.faults ?? [],
       });
       handleSignals(running, hasHungUp);
       held.handOn(CARE_SIGNALS);
@@ -65,17 +66,17 @@ export function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
       if (!isReadable) return 'unreadable';
       return looksCutOff(text, inForce.text) ? 'cut off' : 'changed';
     },
-    reload: () => {
-      const result = loadSettings(input);
+    reload: (certificatesInUse) => {
+      const result = loadSettings({ ...input, certificatesInUse });
       lastSource = result.source;
       // What the control plane refuses is not in force: the old config goes on.
       if (result.ok && refusalOf(inForce.settings, result) === undefined) inForce = result;
       return result;
     },
-    validate: (text, contentType) => {
+    validate: (text, contentType, certificatesInUse) => {
       const { configFile } = inForce.settings;
       const name = nameOf(contentType, configFile);
-      return dryRun(text, name, { ...input, configFile });
+      return dryRun(text, name, { ...input, configFile, certificatesInUse });
     },
     effectiveConfig: () => effectiveConfig(inForce),
     jsonSchema,

@@ -1,16 +1,12 @@
 /** From `tls` of a pool to its settings: files read, known to fit together; what has no effect. */
-import { X509Certificate } from 'node:crypto';
 import path from 'node:path';
-import { createSecureContext } from 'node:tls';
+import { readBackendTls } from './backend-tls-files.ts';
 import type { Report } from './policy-report.ts';
 import type { PoolView } from './pool-view.ts';
 import type { BackendTlsSettings, DiscoverySettings, ValueOrigin } from './settings.ts';
-import { notesOnExpiry, readCertificates, readPem } from './tls-files.ts';
 
 /** What relative paths from there are relative to. */
 export type FolderOf = (origin: ValueOrigin) => string;
-
-const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g;
 
 /** @returns null where everything is as without the section, or could not be read. */
 export function compileBackendTls(
@@ -21,18 +17,26 @@ export function compileBackendTls(
 ): BackendTlsSettings | null {
   const { backend_tls: given } = view.config;
   if (!view.isSound('backend_tls')) return null;
-  const { ca_file: caFile, verify: verifies } = given;
+  const { verify: verifies } = given;
   const serverName = given.server_name ?? nameOfFound(view, discovery, report);
   const resolved = (key: 'ca_file' | 'cert_file' | 'key_file'): string => {
     const text = given[key];
     if (text === undefined) return '';
     return path.resolve(folderOf(view.placeOf(['backend_tls', key]).origin), text);
   };
-  const pair = readPair(view, resolved('cert_file'), resolved('key_file'), report);
-  const ca = caFile === undefined ? '' : readAuthorities(resolved('ca_file'), report);
+  const files = {
+    caFile: resolved('ca_file'),
+    certFile: resolved('cert_file'),
+    keyFile: resolved('key_file'),
+  };
+  if (!isWholePair(view, report)) return null;
+  const { ca, pair, faults, notes } = readBackendTls(files);
+  for (const { key, message } of faults) report.problem(['backend_tls', key], message);
+  for (const note of notes) report.note(note);
   if (pair === undefined || ca === undefined) return null;
-  const settings = { ...pair, ca, caFile: resolved('ca_file'), serverName, verifies };
-  if (settings.cert === '' && ca === '' && serverName === '' && verifies) return null;
+  const { cert, key } = pair;
+  const settings = { ...files, cert, key, ca, serverName, verifies };
+  if (cert === '' && ca === '' && serverName === '' && verifies) return null;
   noteOn(view, settings, discovery, report);
   return settings;
 }
@@ -54,68 +58,21 @@ function nameOfFound(
   return discovery.dns.host;
 }
 
-function readPair(
-  { config: { backend_tls: given } }: PoolView,
-  certFile: string,
-  keyFile: string,
-  report: Report,
-): Pick<BackendTlsSettings, 'cert' | 'key' | 'certFile' | 'keyFile'> | undefined {
-  if (given.cert_file === undefined && given.key_file === undefined) {
-    return { cert: '', key: '', certFile: '', keyFile: '' };
-  }
-  if (given.cert_file === undefined) {
+function isWholePair({ config: { backend_tls: given } }: PoolView, report: Report): boolean {
+  const { cert_file: certFile, key_file: keyFile } = given;
+  if ((certFile === undefined) === (keyFile === undefined)) return true;
+  if (certFile === undefined) {
     report.problem(['backend_tls', 'cert_file'], 'is missing: a key needs its certificate', [
       'backend_tls',
       'key_file',
     ]);
-    return undefined;
-  }
-  if (given.key_file === undefined) {
+  } else {
     report.problem(['backend_tls', 'key_file'], 'is missing: a certificate needs its key', [
       'backend_tls',
       'cert_file',
     ]);
-    return undefined;
   }
-  const { certificates, faults } = readCertificates({ kind: 'pair', certFile, keyFile });
-  for (const { key, message } of faults) report.problem(['backend_tls', key], message);
-  const [certificate] = certificates;
-  if (certificate === undefined) return undefined;
-  for (const note of notesOnExpiry(certificate)) report.note(note);
-  const { cert, key } = certificate;
-  return { cert, key, certFile, keyFile };
-}
-
-/** The PEM text; undefined: it can't be used. */
-function readAuthorities(file: string, report: Report): string | undefined {
-  const refuse = (message: string): undefined => {
-    report.problem(['backend_tls', 'ca_file'], message);
-  };
-  const read = readPem('cert_file', file);
-  if ('fault' in read) return refuse(read.fault.message);
-  const { text } = read;
-  const certificates = text.match(CERTIFICATE) ?? [];
-  if (certificates.length === 0) return refuse(`${file} holds no certificate in PEM form`);
-  for (const [index, pem] of certificates.entries()) {
-    let until: number;
-    try {
-      until = Date.parse(new X509Certificate(pem).validTo);
-    } catch {
-      return refuse(`certificate ${index + 1} of ${certificates.length} in ${file} cannot be read`);
-    }
-    // A bundle of a system always has some.
-    if (certificates.length === 1 && until < Date.now()) {
-      report.note(
-        `the certificate in ${file} expired on ${new Date(until).toISOString().slice(0, 10)}: no backend can be verified by it`,
-      );
-    }
-  }
-  try {
-    createSecureContext({ ca: text });
-  } catch (error) {
-    return refuse(`${file} cannot be used: ${(error as Error).message}`);
-  }
-  return text;
+  return false;
 }
 
 function noteOn(

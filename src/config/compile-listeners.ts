@@ -1,7 +1,7 @@
 /** The listeners of a merged configuration. */
 import { isIPv4 } from 'node:net';
 import type { ListenerAddress, ProxyProtocol } from '../snapshot/snapshot.ts';
-import { compileSsl, compileTls, type Resolve } from './compile-tls.ts';
+import { compileSsl, compileTls, type Reading, type Resolve } from './compile-tls.ts';
 import { nameOfListener } from './listener-name.ts';
 import { isTooLongForSocket } from './listener-schema.ts';
 import type { MergedConfig } from './merge.ts';
@@ -17,17 +17,13 @@ const HTTPS_PORT = 443;
 type Written = NonNullable<Config['listeners']>[number];
 
 /** Reads the certificates and keys of each. */
-export function compileListeners(
-  merged: MergedConfig,
-  resolve: Resolve,
-  problems: Problem[],
-  notes: string[],
-): Settings['listeners'] {
+export function compileListeners(merged: MergedConfig, reading: Reading): Settings['listeners'] {
   const { config, isGiven } = merged;
+  const { resolve, problems } = reading;
   const written = config.listeners ?? [];
   const listeners: ListenerSettings[] = written.map((one, index) => {
     const keys = ['listeners', index, 'tls'];
-    const tls = one.tls && compileTls(one.tls, keys, { ...merged, resolve, problems, notes });
+    const tls = one.tls && compileTls(one.tls, keys, { ...reading, placeOf: merged.placeOf });
     return {
       path: `listeners.${index}`,
       address: addressOf(one, index, resolve),
@@ -37,7 +33,7 @@ export function compileListeners(
     };
   });
   if (listeners.length === 0 || isGiven(['port'])) {
-    listeners.unshift(listenerOfPort(merged, resolve, problems, notes));
+    listeners.unshift(listenerOfPort(merged, reading));
   } else {
     problems.push(...withoutPort(merged));
   }
@@ -60,21 +56,16 @@ function proxyProtocolOf({ proxy_protocol: proxies = false }: Written): ProxyPro
   return { from, fromUnix: from.length < proxies.from.length };
 }
 
-function listenerOfPort(
-  merged: MergedConfig,
-  resolve: Resolve,
-  problems: Problem[],
-  notes: string[],
-): ListenerSettings {
+function listenerOfPort(merged: MergedConfig, reading: Reading): ListenerSettings {
   const { config, isSound } = merged;
   const { host, port } = config;
   if (isSound('port') && isSound('admin_port') && port === config.admin_port) {
-    problems.push(samePort(merged));
+    reading.problems.push(samePort(merged));
   }
   return {
     path: 'port',
     address: { kind: 'tcp', host, port },
-    tls: isSound('ssl') ? compileSsl(merged, resolve, problems, notes) : undefined,
+    tls: isSound('ssl') ? compileSsl(merged, reading) : undefined,
     proxyProtocol: null,
     httpsPort: 0,
   };

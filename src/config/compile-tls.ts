@@ -1,31 +1,42 @@
 /** TLS towards clients, of the short form and in full: files found and read, and what is said of them. */
 import { X509Certificate } from 'node:crypto';
 import type { Certificate, CertificateSource } from './certificate-facts.ts';
+import { type FileFault, isFrom, withKept } from './kept-certificates.ts';
 import type { Path } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
+import { readPem, type TlsFault } from './pem.ts';
 import type { Problem } from './problem.ts';
 import type { TlsSettings } from './settings.ts';
-import { notesOnExpiry, readCertificates, readPem, speaksTls, type TlsFault } from './tls-files.ts';
+import { notesOnChain, notesOnExpiry, readCertificates, speaksTls } from './tls-files.ts';
 import type { TlsConfig } from './tls-schema.ts';
 
 /** Makes a path absolute, by where the value at `keys` stands. */
 export type Resolve = (text: string, keys: Path) => string;
 
-interface Outcome {
-  readonly placeOf: MergedConfig['placeOf'];
+/** What is found goes into its lists. */
+export interface Reading {
   readonly resolve: Resolve;
   readonly problems: Problem[];
   readonly notes: string[];
+  /**
+   * The certificates that are served: what is broken in a folder costs only what is in it, and of that, what is among these stays.
+   * Undefined: all that is wrong is a problem.
+   */
+  readonly inUse: readonly Certificate[] | undefined;
+  /** What is broken, and is no problem. */
+  readonly faults: FileFault[];
+}
+
+interface Outcome extends Reading {
+  readonly placeOf: MergedConfig['placeOf'];
 }
 
 /** The short form: of the listener of `port`. */
 export function compileSsl(
   { config, placeOf, isGiven }: MergedConfig,
-  resolve: Resolve,
-  problems: Problem[],
-  notes: string[],
+  reading: Reading,
 ): TlsSettings | undefined {
-  const outcome = { placeOf, resolve, problems, notes };
+  const { resolve, problems, notes } = reading;
   if (!speaksTls(config.ssl)) return undefined;
   const { cert_file: certFile, key_file: keyFile } = config.ssl;
   const report = (key: string, message: string): void => {
@@ -40,7 +51,7 @@ export function compileSsl(
     certFile: resolve(certFile, ['ssl', 'cert_file']),
     keyFile: resolve(keyFile, ['ssl', 'key_file']),
   };
-  const certificates = readAt(source, ['ssl'], outcome);
+  const { certificates } = readAt(source, ['ssl'], { ...reading, placeOf });
   notes.push(...notesOn(certificates));
   return {
     sources: [source],
@@ -53,22 +64,28 @@ export function compileSsl(
 
 /** @param at where it stands in the config. */
 export function compileTls(config: TlsConfig, at: Path, outcome: Outcome): TlsSettings {
-  const { placeOf, resolve, problems, notes } = outcome;
+  const { placeOf, resolve, problems, notes, faults } = outcome;
   const sources: CertificateSource[] = [];
   const certificates: Certificate[] = [];
+  const spared: Located[] = [];
   config.certificates.forEach((one, index) => {
     const place = [...at, 'certificates', index];
     const source = sourceOf(one, place, outcome);
     if (source === undefined) return;
     sources.push(source);
-    certificates.push(...readAt(source, place, outcome));
+    const read = readAt(source, place, outcome);
+    certificates.push(...read.certificates);
+    spared.push(...read.spared);
   });
+  if (certificates.length > 0) faults.push(...spared.map(({ fault }) => fault));
+  // Nothing is left to serve.
+  else for (const one of spared) reportFault(one, outcome);
   notes.push(...notesOn(certificates));
   const { mode, ca_file: caFile } = config.client_certificates;
   let clientCertificates: TlsSettings['clientCertificates'] = null;
   if (mode !== 'none') {
     const keys = [...at, 'client_certificates', 'ca_file'];
-    const report = (message: string, part: 'key' | 'value' = 'value'): void => {
+    const refuse = (message: string, part: 'key' | 'value' = 'value'): void => {
       const isThere = placeOf(keys).origin !== 'default';
       const where = isThere ? keys : keys.slice(0, -1);
       problems.push({
@@ -77,11 +94,11 @@ export function compileTls(config: TlsConfig, at: Path, outcome: Outcome): TlsSe
         message,
       });
     };
-    if (caFile === undefined) report('is missing: whose certificates are good?', 'key');
+    if (caFile === undefined) refuse('is missing: whose certificates are good?', 'key');
     else {
       const file = resolve(caFile, keys);
       const read = readAuthorities(file);
-      if ('message' in read) report(read.message);
+      if ('message' in read) refuse(read.message);
       else clientCertificates = { mode, caFile: file, ca: read.text };
     }
   }
@@ -120,24 +137,41 @@ function sourceOf(
   };
 }
 
+interface Located {
+  readonly fault: TlsFault;
+  readonly at: Path;
+}
+
+/** @returns as well what is broken and need not be a problem, as long as there is anything to serve. */
 function readAt(
   source: CertificateSource,
   at: Path,
+  outcome: Outcome,
+): { readonly certificates: readonly Certificate[]; readonly spared: readonly Located[] } {
+  const former = outcome.inUse?.filter((one) => isFrom(one, source));
+  const { certificates, faults } = readCertificates(source, former);
+  const located = faults.map((fault) => ({ fault, at }));
+  const kept = former === undefined ? certificates : withKept(certificates, former, faults, source);
+  const isSpared = ({ fault: { file } }: Located): boolean =>
+    former !== undefined && source.kind === 'folder' && (file !== source.folder || kept.length > 0);
+  // What the config names itself, whoever has written it must know.
+  for (const one of located) if (!isSpared(one)) reportFault(one, outcome);
+  return { certificates: kept, spared: located.filter(isSpared) };
+}
+
+function reportFault(
+  { fault: { key, message }, at }: Located,
   { placeOf, problems }: Outcome,
-): readonly Certificate[] {
-  const { certificates, faults } = readCertificates(source);
-  for (const { key, message } of faults) {
-    // The key may stand in the file of the certificate.
-    const keys = [...at, placeOf([...at, key]).origin === 'default' ? 'cert_file' : key];
-    problems.push({ ...placeOf(keys), path: keys.join('.'), message });
-  }
-  return certificates;
+): void {
+  // The key may stand in the file of the certificate.
+  const keys = [...at, placeOf([...at, key]).origin === 'default' ? 'cert_file' : key];
+  problems.push({ ...placeOf(keys), path: keys.join('.'), message });
 }
 
 function notesOn(certificates: readonly Certificate[]): string[] {
   return certificates.flatMap((certificate, index) => {
     const { certFile, facts } = certificate;
-    const notes = [...notesOnExpiry(certificate)];
+    const notes = [...notesOnExpiry(certificate), ...notesOnChain(certificate)];
     if (index > 0 && facts.names.length === 0) {
       notes.push(
         `the certificate in ${certFile} is for no host name (it has no DNS name in its subjectAltName): nobody gets it`,

@@ -1,10 +1,12 @@
 /** From a merged configuration to `Settings`: what depends on several keys, on where a value stands, or on other files. */
 import path from 'node:path';
+import type { Certificate } from './certificate-facts.ts';
 import { compileListeners } from './compile-listeners.ts';
 import { compilePools } from './compile-pools.ts';
 import { compileRoutes } from './compile-routes.ts';
 import type { Resolve } from './compile-tls.ts';
 import { ErrorPageReader } from './error-pages.ts';
+import type { FileFault } from './kept-certificates.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
 import { formOfDefault } from './pool-view.ts';
@@ -20,10 +22,17 @@ export interface CompileContext {
   readonly configFolder: string;
   /** What relative paths in variables and flags are relative to. */
   readonly cwd: string;
+  /** See `Reading`. */
+  readonly certificatesInUse: readonly Certificate[] | undefined;
 }
 
 export type CompileResult =
-  | { readonly ok: true; readonly settings: Settings; readonly notes: readonly string[] }
+  | {
+      readonly ok: true;
+      readonly settings: Settings;
+      readonly notes: readonly string[];
+      readonly faults: readonly FileFault[];
+    }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Reads certificates and keys; touches nothing else outside. */
@@ -35,7 +44,9 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     origin === 'file' ? context.configFolder : context.cwd;
   const resolve: Resolve = (text, keys) => path.resolve(folderOf(placeOf(keys).origin), text);
 
-  const listeners = compileListeners(merged, resolve, problems, notes);
+  const { certificatesInUse: inUse } = context;
+  const faults: FileFault[] = [];
+  const listeners = compileListeners(merged, { resolve, problems, notes, inUse, faults });
   problems.push(...contradictingLimits(merged));
   if (
     merged.isSound('admin') &&
@@ -100,7 +111,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     stateFile: stateFile(merged, context, resolve),
     configFile: context.configFile,
   };
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, settings, notes };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, settings, notes, faults };
 }
 
 function stateFile(merged: MergedConfig, context: CompileContext, resolve: Resolve) {

@@ -44,6 +44,7 @@ export async function dryRun(
       return filled.origins;
     },
     notes: [...(written.ok ? written.notes : []), NOTE],
+    faults: written.ok ? (written.faults ?? []) : [],
     disclosed: written.ok ? written : null,
   };
 }

@@ -4,12 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import type { Certificate } from './certificate-facts.ts';
 import { compile } from './compile.ts';
 import { type ConfigFileResult, readConfigFile } from './config-file.ts';
 import { parseConfigDocument } from './document.ts';
 import { configOf, type Origins, pathsOf, type ValueSource } from './effective.ts';
 import { readEnvironment } from './environment.ts';
 import { MOST_DESCRIBED } from './issues.ts';
+import type { FileFault } from './kept-certificates.ts';
 import {
   type Finding,
   formatPath,
@@ -37,6 +39,8 @@ export interface LoadInput {
   readonly env: Environment;
   /** What the config file and relative paths in variables and flags are looked up from. */
   readonly cwd: string;
+  /** To run with it: what is broken in a folder of certificates costs no more than these, or none, can make up for: see `Reading`. */
+  readonly certificatesInUse?: readonly Certificate[];
 }
 
 /** What was read of the config file, in short: its text, or why it can't be read. Two loads of the same text say the same. */
@@ -49,6 +53,8 @@ export type LoadResult =
       readonly origins: Origins;
       /** For the start-up log: nothing is wrong, but somebody may want to know. */
       readonly notes: readonly string[];
+      /** Broken files in folders of certificates, where that is no problem. */
+      readonly faults?: readonly FileFault[];
       readonly source?: SourceMark;
       /** Of the config file, if there is one. */
       readonly text?: string | undefined;
@@ -144,9 +150,10 @@ function load(
     configFile: file?.absolute,
     configFolder: file?.folder ?? input.cwd,
     cwd: input.cwd,
+    certificatesInUse: input.certificatesInUse,
   });
   if (!compiled.ok) return { ok: false, problems: readable(compiled.problems), source };
-  const { settings } = compiled;
+  const { settings, faults } = compiled;
   let origins: Origins | undefined;
   return {
     ok: true,
@@ -158,6 +165,7 @@ function load(
       return origins;
     },
     notes: fewNotes([...fileNotes, ...environmentNotes, ...compiled.notes]),
+    faults,
     source,
     text: file?.text,
   };

@@ -163,7 +163,10 @@ export function compose(options: ComposeOptions): Parts {
     reload: () => reloads.reload(undefined, true),
     onCutOff: () => reloads.refuseCutOff(),
   });
-  reloads.onReloaded = (now) => configWatch.follow(now);
+  reloads.onReloaded = (now, faults) => {
+    configWatch.follow(now);
+    certificates.tellFaults(faults);
+  };
   const metrics = createMetricsCollector({
     pools,
     threads,

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import { hasRoute } from '../config/effective-route.ts';
+import type { FileFault } from '../config/kept-certificates.ts';
 import { urlOfListener } from '../config/listener-name.ts';
 import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -55,6 +56,8 @@ export interface FairleadOptions {
   readonly logFile?: string;
   /** What loading the config found worth telling. */
   readonly notes?: readonly string[];
+  /** Files of certificates that it has found broken, and could do without. */
+  readonly faults?: readonly FileFault[];
 }
 
 /** What has to be ended, in whatever state the start or the run is. */
@@ -76,7 +79,7 @@ export async function startFairlead(
   context: FairleadContext,
   options: FairleadOptions = {},
 ): Promise<ControlledFairlead> {
-  const { workerUrl, notes = [] } = options;
+  const { workerUrl, notes = [], faults = [] } = options;
   const logs = openAllLogs(settings, options.logFile);
   const { log } = logs;
   tellConfig(log, settings, notes);
@@ -102,6 +105,7 @@ export async function startFairlead(
   let addresses: Addresses;
   try {
     addresses = await open(all, settings, log);
+    all.certificates.begin(faults);
   } catch (error) {
     await end(all, 0);
     await logs.close(LOG_FLUSH_MS);
@@ -138,7 +142,6 @@ async function open(all: Ending, settings: Settings, log: Logger): Promise<Addre
   const listeners = await threads.listen().catch((error: unknown) => {
     throw listenerFailed(error, settings);
   });
-  all.certificates.begin();
   return { listeners, adminPort: all.admin.port };
 }
 

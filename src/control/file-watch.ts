@@ -49,13 +49,15 @@ export class FileWatch {
   /**
    * Watches these from now on, and no others: files, or folders for the files in them; absolute. They need not exist. What
    * happens to the ones that were watched before is told as well, also if it happened meanwhile.
+   * @returns whether they are others than before: then what was read of them may be out of date by the first look.
    */
-  setPaths(paths: Iterable<string>): void {
+  setPaths(paths: Iterable<string>): boolean {
     const wanted = [...new Set(paths)].toSorted();
-    if (wanted.join('\n') === this.#paths.join('\n')) return;
+    if (wanted.join('\n') === this.#paths.join('\n')) return false;
     this.#paths = wanted;
     this.#known = null;
     this.#look();
+    return true;
   }
 
   /** Resolves when all that has happened until now has been looked at. */

@@ -3,6 +3,7 @@ import { poolsOf } from '../config/effective-route-action.ts';
 import type { LoadResult } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settings.ts';
+import { certificatesOf } from './certificates/read-again.ts';
 import type { FairleadContext } from './context.ts';
 
 type Loaded = Extract<LoadResult, { ok: true }>;
@@ -48,7 +49,7 @@ export function describeReload({
 
 /** @throws ConfigRefused, RestartNeeded */
 export async function loadForReload(context: FairleadContext, running: Settings): Promise<Loaded> {
-  const result = await context.reload();
+  const result = await context.reload(certificatesOf(running));
   if (!result.ok) throw new ConfigRefused(result.problems);
   const refusal = refusalOf(running, result);
   if (refusal !== undefined) throw refusal;

@@ -1,9 +1,11 @@
 /** Reads the config again when asked to, counts how that went, and tells of it. */
 import { changedPaths } from '../config/effective.ts';
+import type { FileFault } from '../config/kept-certificates.ts';
 import type { LoadResult } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
+import { notesOnFaults } from './certificates/read-again.ts';
 import type { ReloadCounts } from './collect-metrics.ts';
 import type { FairleadContext } from './context.ts';
 import type { Logs } from './logs.ts';
@@ -46,8 +48,8 @@ export class Reloads {
     this.#notes = notes;
   }
 
-  /** Told of the settings after each reload that was not refused. */
-  onReloaded: (settings: Settings) => void = () => {};
+  /** Told of the settings after each reload that was not refused, and of files that are broken all the same. */
+  onReloaded: (settings: Settings, faults: readonly FileFault[]) => void = () => {};
 
   /**
    * Logged, whatever comes of it; what is refused is thrown as well.
@@ -61,22 +63,23 @@ export class Reloads {
     const context = this.#context;
     let before: unknown;
     let notes: readonly string[] = [];
+    let faults: readonly FileFault[] = [];
     try {
       const hasChanged = await this.#operator.reload(async () => {
         before = context.effectiveConfig().config;
         const loaded = await loadForReload(context, registry.settings);
         await this.#openListeners(loaded);
-        notes = loaded.notes;
+        ({ notes, faults = [] } = loaded);
         return loaded.settings;
       }, precondition);
       this.#logs.setLevel(registry.settings.logLevel);
-      this.onReloaded(registry.settings);
+      this.onReloaded(registry.settings, faults);
       counts.succeeded++;
       counts.lastSuccess = Date.now();
       const outcome = {
         hasChanged,
         changed: changedPaths(before, context.effectiveConfig().config),
-        notes,
+        notes: [...notesOnFaults(faults), ...notes],
       };
       log.info('config.reloaded', `config ${describeReload(outcome)}`, {
         generation: registry.generation,

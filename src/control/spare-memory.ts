@@ -20,8 +20,8 @@ export class SpareMemory {
   watching(context: FairleadContext): FairleadContext {
     return {
       ...context,
-      reload: () => this.#afterwards(context.reload()),
-      validate: (text, type) => this.#afterwards(context.validate(text, type)),
+      reload: (inUse) => this.#afterwards(context.reload(inUse)),
+      validate: (text, type, inUse) => this.#afterwards(context.validate(text, type, inUse)),
       effectiveConfig: () => this.#afterwards(context.effectiveConfig()),
     };
   }

@@ -1,6 +1,7 @@
 /** `/config`, `/schema.json`, `/reload`, `/config:validate`, and the index of all calls. */
 import { setImmediate } from 'node:timers/promises';
 import { didYouMean } from '../../config/nearest.ts';
+import { certificatesOf, notesOnFaults } from '../certificates/read-again.ts';
 import { configDifference } from '../config-difference.ts';
 import type { FairleadContext } from '../context.ts';
 import { withApiChanges } from '../effective-config.ts';
@@ -102,7 +103,8 @@ export function configRoutes({
         POST: async ({ request, body }) => {
           const text = decodeText(body);
           const type = request.headers['content-type'];
-          const result = await inTurn(() => context.validate(text, type));
+          const inUse = certificatesOf(registry.settings);
+          const result = await inTurn(() => context.validate(text, type, inUse));
           if (!result.ok) throw new ConfigRefused(result.problems);
           const { settings } = registry;
           return {
@@ -111,7 +113,7 @@ export function configRoutes({
               valid: true,
               ...configDifference(settings, result),
               overrides: registry.overrides(),
-              notes: result.notes,
+              notes: [...notesOnFaults(result.faults ?? []), ...result.notes],
             },
           };
         },

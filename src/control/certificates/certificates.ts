@@ -1,18 +1,19 @@
 /**
- * Keeps the certificates that are served the ones that lie on the disk: their files are watched, read when they have changed, and taken
- * up if they are good. What is not good leaves in force what was there before, is told, and is tried again with the next change.
+ * Keeps the certificates and authorities that are in use, towards clients and backends, the ones that lie on the disk: their files are
+ * watched, read when they have changed, and taken up if they are good. What is not good leaves in force what was there before, is told,
+ * and is tried again with the next change.
  *
- * No connection notices any of it: a data thread takes other certificates for the handshakes from then on.
+ * No client notices any of it: a data thread takes others for the handshakes from then on.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Certificate } from '../../config/certificate-facts.ts';
-import type { ListenerSettings, Settings, TlsSettings } from '../../config/settings.ts';
+import type { FileFault } from '../../config/kept-certificates.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { FileWatch } from '../file-watch.ts';
 import type { Operator } from '../operator.ts';
 import type { Registry } from '../registry.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
-import { type FileFault, filesOf, readAgain } from './read-again.ts';
+import { certificatesOf, contentsOf, filesInForce, filesOf, readAgain } from './read-again.ts';
 import { Stapler } from './stapler.ts';
 
 /** The pair may be in the middle of being written. */
@@ -54,9 +55,11 @@ export class Certificates {
     });
   }
 
-  begin(): void {
+  /** @param faults of the config that was read at the start. */
+  begin(faults: readonly FileFault[]): void {
     this.sync();
     this.#warnings.begin();
+    this.tellFaults(faults);
   }
 
   stop(): void {
@@ -68,14 +71,18 @@ export class Certificates {
 
   /** The settings may have become others. */
   sync(): void {
-    this.#watch.setPaths(tlsOf(this.#registry.settings).flatMap(filesOf));
+    const { settings } = this.#registry;
+    if (this.#watch.setPaths(filesOf(settings))) {
+      // They were read before the watch began. What has become of them since then, no event tells.
+      void this.#watch.settled().then(() => this.#onChange());
+    }
     this.#warnings.look();
     this.#stapler.sync(this.all());
   }
 
   /** What is served now. */
   all(): readonly Certificate[] {
-    const all = tlsOf(this.#registry.settings).flatMap(({ certificates }) => certificates);
+    const all = certificatesOf(this.#registry.settings);
     return [
       ...new Map(all.map((one) => [`${one.certFile}\n${one.facts.fingerprint}`, one])).values(),
     ];
@@ -86,7 +93,27 @@ export class Certificates {
     return this.#faults;
   }
 
+  /** These are broken now, and no others. Each is told of once. */
+  tellFaults(faults: readonly FileFault[]): void {
+    const known = new Set(this.#faults.map(({ message }) => message));
+    this.#faults = faults;
+    const inForce = filesInForce(this.#registry.settings);
+    for (const { file, message } of faults) {
+      if (known.has(message)) continue;
+      this.counts.refused++;
+      const meanwhile = inForce.has(file)
+        ? 'The one before stays in force'
+        : 'There is none in its place';
+      this.#log.error(
+        'certificate.refused',
+        `a certificate is not taken up: ${message}. ${meanwhile}`,
+        { file },
+      );
+    }
+  }
+
   #onChange(): void {
+    if (this.#isStopped) return;
     if (this.#isReading) {
       this.#isToBeReadAgain = true;
       return;
@@ -103,65 +130,32 @@ export class Certificates {
   async #read(): Promise<void> {
     try {
       for (let left = TRIES; left > 1; left--) {
-        const { faults } = settingsAgain(this.#registry.settings);
+        const { faults } = readAgain(this.#registry.settings);
         if (faults.length === 0) break;
         await sleep(TRY_AGAIN_MS, undefined, { ref: false });
       }
       if (this.#isStopped) return;
-      let before: readonly Certificate[] = [];
+      let before: ReadonlyMap<string, string> = new Map();
       let faults: readonly FileFault[] = [];
       const hasChanged = await this.#operator.reload(async () => {
-        const again = settingsAgain(this.#registry.settings);
-        before = this.all();
+        const again = readAgain(this.#registry.settings);
+        before = contentsOf(this.#registry.settings);
         ({ faults } = again);
         return again.settings;
       });
-      this.#tellFaults(faults);
+      this.tellFaults(faults);
       if (hasChanged) this.#tellChange(before);
     } catch (error) {
       this.#log.error('certificates.failed', 'the certificates could not be read again', { error });
     }
   }
 
-  #tellFaults(faults: readonly FileFault[]): void {
-    const known = new Set(this.#faults.map(({ message }) => message));
-    this.#faults = faults;
-    for (const { file, message } of faults) {
-      if (known.has(message)) continue;
-      this.counts.refused++;
-      const text = `a changed certificate is not taken up: ${message}. The one before stays in force`;
-      this.#log.error('certificate.refused', text, { file });
-    }
-  }
-
-  #tellChange(before: readonly Certificate[]): void {
+  #tellChange(before: ReadonlyMap<string, string>): void {
     this.counts.taken++;
-    const known = new Set(before.map(({ facts }) => facts.fingerprint));
-    const files = this.all()
-      .filter(({ facts }) => !known.has(facts.fingerprint))
-      .map(({ certFile }) => certFile);
+    const files = [...contentsOf(this.#registry.settings)]
+      .filter(([file, content]) => before.get(file) !== content)
+      .map(([file]) => file);
     const what = files.length === 0 ? 'they are fewer' : files.join(', ');
     this.#log.info('certificates.changed', `certificates taken up: ${what}`, { files });
   }
-}
-
-function tlsOf({ listeners }: Settings): TlsSettings[] {
-  return listeners.flatMap(({ tls }) => (tls === undefined ? [] : [tls]));
-}
-
-function settingsAgain(settings: Settings): {
-  readonly settings: Settings;
-  readonly faults: readonly FileFault[];
-} {
-  const faults = new Map<string, FileFault>();
-  const listeners = settings.listeners.map((listener): ListenerSettings => {
-    if (listener.tls === undefined) return listener;
-    const again = readAgain(listener.tls);
-    for (const fault of again.faults) faults.set(fault.message, fault);
-    return { ...listener, tls: again.tls };
-  });
-  return {
-    settings: { ...settings, listeners: listeners as [ListenerSettings, ...ListenerSettings[]] },
-    faults: [...faults.values()],
-  };
 }

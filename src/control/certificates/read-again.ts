@@ -1,63 +1,140 @@
-/** Reads the files of a listener's certificates again: what is good is taken, what is not stays as it was. */
+/** Reads all files of certificates and keys again: what is good is taken, what is not stays as it was. */
 
-import type { Certificate, CertificateSource } from '../../config/certificate-facts.ts';
+import { type BackendTlsRead, readBackendTls } from '../../config/backend-tls-files.ts';
+import type { Certificate } from '../../config/certificate-facts.ts';
 import { readAuthorities } from '../../config/compile-tls.ts';
-import type { TlsSettings } from '../../config/settings.ts';
-import { readCertificates, type TlsFault } from '../../config/tls-files.ts';
+import { type FileFault, isFrom, withKept } from '../../config/kept-certificates.ts';
+import { isSame } from '../../config/same.ts';
+import type {
+  BackendTlsSettings,
+  ListenerSettings,
+  PoolSettings,
+  Settings,
+  TlsSettings,
+} from '../../config/settings.ts';
+import { readCertificates } from '../../config/tls-files.ts';
 
-export type FileFault = Pick<TlsFault, 'file' | 'message'>;
+/** What clients are served with. */
+export function certificatesOf(settings: Settings): Certificate[] {
+  return tlsOf(settings).flatMap(({ certificates }) => certificates);
+}
 
 /** Files and folders. */
-export function filesOf({ sources, clientCertificates }: TlsSettings): string[] {
-  const files = sources.flatMap((source) =>
-    source.kind === 'folder' ? [source.folder] : [source.certFile, source.keyFile],
+export function filesOf(settings: Settings): string[] {
+  const files = tlsOf(settings).flatMap(({ sources, clientCertificates }) => [
+    ...sources.flatMap((source) =>
+      source.kind === 'folder' ? [source.folder] : [source.certFile, source.keyFile],
+    ),
+    clientCertificates?.caFile ?? '',
+  ]);
+  const ofBackends = settings.pools.flatMap(({ backendTls }) =>
+    backendTls === null ? [] : [backendTls.caFile, backendTls.certFile, backendTls.keyFile],
   );
-  return clientCertificates === null ? files : [...files, clientCertificates.caFile];
+  return [...files, ...ofBackends].filter((file) => file !== '');
 }
 
-export function readAgain(tls: TlsSettings): {
-  readonly tls: TlsSettings;
+/** What is in force of each file, but for keys: to tell which have changed. */
+export function contentsOf(settings: Settings): Map<string, string> {
+  const contents = new Map<string, string>();
+  for (const { certificates, clientCertificates } of tlsOf(settings)) {
+    for (const { certFile, cert } of certificates) contents.set(certFile, cert);
+    if (clientCertificates !== null) contents.set(clientCertificates.caFile, clientCertificates.ca);
+  }
+  for (const { backendTls } of settings.pools) {
+    if (backendTls === null) continue;
+    const { caFile, ca, certFile, cert } = backendTls;
+    if (caFile !== '') contents.set(caFile, ca);
+    if (certFile !== '') contents.set(certFile, cert);
+  }
+  return contents;
+}
+
+/** Files, and folders, of which something is in force, be it as they were before. */
+export function filesInForce(settings: Settings): ReadonlySet<string> {
+  const files = new Set(contentsOf(settings).keys());
+  for (const { sources, certificates } of tlsOf(settings)) {
+    for (const { keyFile } of certificates) files.add(keyFile);
+    for (const source of sources) {
+      if (source.kind === 'folder' && certificates.some((one) => isFrom(one, source))) {
+        files.add(source.folder);
+      }
+    }
+  }
+  for (const { backendTls } of settings.pools) files.add(backendTls?.keyFile ?? '');
+  return files;
+}
+
+/** As an operator reads it who has asked for a reload. */
+export function notesOnFaults(faults: readonly FileFault[]): string[] {
+  return faults.map(({ message }) => `a certificate is not taken up: ${message}`);
+}
+
+export function readAgain(settings: Settings): {
+  readonly settings: Settings;
   readonly faults: readonly FileFault[];
 } {
-  const faults: FileFault[] = [];
-  const certificates = tls.sources.flatMap((source) => {
-    const read = readCertificates(source);
-    for (const fault of read.faults) faults.push(fault);
-    const before = tls.certificates.filter((one) => isFrom(one, source));
-    return withKept(read.certificates, before, read.faults, source);
+  const faults = new Map<string, FileFault>();
+  const tell = (all: readonly FileFault[]): void => {
+    for (const { file, message } of all) faults.set(message, { file, message });
+  };
+  const listeners = settings.listeners.map((listener): ListenerSettings => {
+    const { tls } = listener;
+    return tls === undefined ? listener : { ...listener, tls: listenerAgain(tls, tell) };
   });
-  return { tls: { ...tls, certificates, ...authoritiesAgain(tls, faults) }, faults };
+  // Many pools have one authority.
+  const read = new Map<string, BackendTlsRead>();
+  const pools = settings.pools.map((pool): PoolSettings => {
+    if (pool.backendTls === null) return pool;
+    const tls = backendAgain(pool.backendTls, read, tell);
+    // Contexts are made for the object that says it, and are dear.
+    if (isSame(tls, pool.backendTls)) return pool;
+    return { ...pool, backendTls: tls, healthCheck: { ...pool.healthCheck, tls } };
+  });
+  return {
+    settings: {
+      ...settings,
+      listeners: listeners as [ListenerSettings, ...ListenerSettings[]],
+      pools: pools as [PoolSettings, ...PoolSettings[]],
+    },
+    faults: [...faults.values()],
+  };
 }
 
-/** Of a folder, only what belongs to a broken file stays: who takes a pair out of it wants it gone. */
-function withKept(
-  now: readonly Certificate[],
-  before: readonly Certificate[],
-  faults: readonly TlsFault[],
-  source: CertificateSource,
-): readonly Certificate[] {
-  if (faults.length === 0) return now;
-  const broken = new Set(faults.map(({ file }) => file));
-  const isWholeBroken = source.kind === 'pair' || broken.has(source.folder);
-  const kept = before.filter(
-    ({ certFile, keyFile, facts }) =>
-      (isWholeBroken || broken.has(certFile) || broken.has(keyFile)) &&
-      now.every((one) => one.facts.fingerprint !== facts.fingerprint),
-  );
-  // In their old order, where the first may be the default.
-  return [...now, ...kept].toSorted((a, b) => (a.certFile < b.certFile ? -1 : 1));
+type Tell = (faults: readonly FileFault[]) => void;
+
+function listenerAgain(tls: TlsSettings, tell: Tell): TlsSettings {
+  const certificates = tls.sources.flatMap((source) => {
+    const before = tls.certificates.filter((one) => isFrom(one, source));
+    const { certificates: now, faults } = readCertificates(source, before);
+    tell(faults);
+    return withKept(now, before, faults, source);
+  });
+  return { ...tls, certificates, ...authoritiesAgain(tls, tell) };
 }
 
-function isFrom({ certFile, keyFile }: Certificate, source: CertificateSource): boolean {
-  return source.kind === 'folder'
-    ? certFile.startsWith(`${source.folder}/`)
-    : certFile === source.certFile && keyFile === source.keyFile;
-}
-
-function authoritiesAgain({ clientCertificates }: TlsSettings, faults: FileFault[]) {
+function authoritiesAgain({ clientCertificates }: TlsSettings, tell: Tell) {
   if (clientCertificates === null) return {};
   const read = readAuthorities(clientCertificates.caFile);
   if ('text' in read) return { clientCertificates: { ...clientCertificates, ca: read.text } };
-  faults.push({ file: clientCertificates.caFile, message: read.message });
+  tell([{ file: clientCertificates.caFile, message: read.message }]);
   return {};
+}
+
+/** The authorities and the certificate of our own are each for itself. */
+function backendAgain(
+  tls: BackendTlsSettings,
+  known: Map<string, BackendTlsRead>,
+  tell: Tell,
+): BackendTlsSettings {
+  const { caFile, certFile, keyFile } = tls;
+  const key = [caFile, certFile, keyFile].join('\n');
+  const read = known.get(key) ?? readBackendTls(tls);
+  known.set(key, read);
+  const { ca = tls.ca, pair = tls, faults } = read;
+  tell(faults);
+  return { ...tls, ca, cert: pair.cert, key: pair.key };
+}
+
+function tlsOf({ listeners }: Settings): TlsSettings[] {
+  return listeners.flatMap(({ tls }) => (tls === undefined ? [] : [tls]));
 }
