@@ -15,6 +15,7 @@ import type { Registry } from '../registry.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
 import { certificatesOf, contentsOf, filesInForce, filesOf, readAgain } from './read-again.ts';
 import { Stapler } from './stapler.ts';
+import { ValidityTurns } from './validity-turns.ts';
 
 /** The pair may be in the middle of being written. */
 const TRIES = 3;
@@ -36,6 +37,7 @@ export class Certificates {
   readonly #watch = new FileWatch({ onChange: () => this.#onChange() });
   readonly #warnings: ExpiryWarnings;
   readonly #stapler: Stapler;
+  readonly #turns: ValidityTurns;
   #faults: readonly FileFault[] = [];
   #isReading = false;
   #isToBeReadAgain = false;
@@ -46,6 +48,7 @@ export class Certificates {
     this.#operator = operator;
     this.#log = log;
     this.#warnings = new ExpiryWarnings(log, () => this.all());
+    this.#turns = new ValidityTurns(() => this.all(), publish);
     this.#stapler = new Stapler({
       log,
       publish: (staples) => {
@@ -66,6 +69,7 @@ export class Certificates {
     this.#isStopped = true;
     this.#watch.close();
     this.#warnings.stop();
+    this.#turns.stop();
     this.#stapler.stop();
   }
 
@@ -77,6 +81,7 @@ export class Certificates {
       void this.#watch.settled().then(() => this.#onChange());
     }
     this.#warnings.look();
+    this.#turns.sync();
     this.#stapler.sync(this.all());
   }
 

@@ -28,7 +28,7 @@ export interface Group {
 }
 
 /**
- * For each name one certificate of each type of key: the first that is for it, but one that has expired only where there is no other.
+ * For each name one certificate of each type of key: the first that is for it, but one that is not good at the time only where no other is.
  * Names that get the same certificates are a group. The first group is that of the first certificate: the default.
  */
 export function groupsOf(certificates: readonly Certificate[], nowMs = Date.now()): Group[] {
@@ -38,9 +38,10 @@ export function groupsOf(certificates: readonly Certificate[], nowMs = Date.now(
   for (const name of new Set(certificates.flatMap(({ facts }) => facts.names))) {
     byName.set(name, chosenFor(name, certificates, nowMs));
   }
-  // The default is the first certificate whatever its names, beside those of other types for a name of its own.
-  const beside = byName.get(first.facts.names[0] ?? '') ?? [];
-  const ofDefault = [first, ...beside.filter(({ facts }) => facts.keyType !== first.facts.keyType)];
+  // The default is the first certificate whatever its names, or what is served in its place, and those of other types beside it.
+  const beside = byName.get(first.facts.names[0] ?? '') ?? [first];
+  const isOfFirst = ({ facts }: Certificate): boolean => facts.keyType === first.facts.keyType;
+  const ofDefault = [...beside.filter(isOfFirst), ...beside.filter((one) => !isOfFirst(one))];
   const groups = new Map<string, { names: string[]; certificates: readonly Certificate[] }>();
   groups.set(keyOf(ofDefault), { names: [], certificates: ofDefault });
   for (const [name, chosen] of byName) {
@@ -55,17 +56,17 @@ export function groupsOf(certificates: readonly Certificate[], nowMs = Date.now(
 function chosenFor(name: string, certificates: readonly Certificate[], nowMs: number) {
   const chosen = new Map<string, Certificate>();
   for (const one of certificates) {
-    const { names, keyType, notAfterMs } = one.facts;
+    const { names, keyType } = one.facts;
     if (!names.includes(name)) continue;
     const known = chosen.get(keyType);
-    const isBetter = known !== undefined && isOver(known, nowMs) && notAfterMs > nowMs;
+    const isBetter = known !== undefined && !isGood(known, nowMs) && isGood(one, nowMs);
     if (known === undefined || isBetter) chosen.set(keyType, one);
   }
   return [...chosen.values()];
 }
 
-function isOver({ facts }: Certificate, nowMs: number): boolean {
-  return facts.notAfterMs <= nowMs;
+function isGood({ facts }: Certificate, nowMs: number): boolean {
+  return facts.notBeforeMs <= nowMs && nowMs < facts.notAfterMs;
 }
 
 function keyOf(certificates: readonly Certificate[]): string {

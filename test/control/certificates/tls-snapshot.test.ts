@@ -10,6 +10,7 @@ function certificate(
   names: readonly string[],
   keyType = 'ec',
   notAfterMs = NOW_MS + 1,
+  notBeforeMs = 0,
 ): Certificate {
   const facts = {
     names,
@@ -17,7 +18,7 @@ function certificate(
     issuer: '',
     serial: '',
     fingerprint,
-    notBeforeMs: 0,
+    notBeforeMs,
     notAfterMs,
     keyType,
     mustStaple: false,
@@ -53,6 +54,17 @@ test('of two with the same type of key the first is served, unless only the seco
   expect(groups(good, other)).toEqual(['a.test: good']);
   expect(groups(certificate('x', []), old, good, other)).toEqual([': x', 'a.test: good']);
   expect(groups(certificate('x', []), old)).toEqual([': x', 'a.test: old']);
+});
+
+test('one that is not good yet is none, and the default is no worse than others', () => {
+  const early = certificate('early', ['a.test'], 'ec', NOW_MS + 9, NOW_MS + 1);
+  const [old, good] = [
+    certificate('old', ['a.test'], 'ec', NOW_MS),
+    certificate('good', ['a.test']),
+  ];
+  expect(groups(early, good)).toEqual(['a.test: good']);
+  expect(groups(old, certificate('rsa', ['a.test'], 'rsa'), good)).toEqual(['a.test: good rsa']);
+  expect(groups(early, old)).toEqual(['a.test: early']);
 });
 
 test('the default has the names that it is served for, and perhaps none', () => {
