@@ -26,7 +26,7 @@ export function writeCertificates(page: Page, metrics: CertificateMetrics): void
   page.single(
     'fairlead_certificate_files_broken',
     'gauge',
-    'Files of certificates that can not be used as they are now: what was read before is in force.',
+    'Files of certificates, keys and authorities that can not be used as they are now: what was read before is in force, if anything was.',
     metrics.broken,
   );
   page.family(
