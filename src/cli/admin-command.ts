@@ -117,7 +117,8 @@ export function adminTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: stri
 
 function readConfig(config: string | undefined, env: NodeJS.ProcessEnv, cwd: string): LoadResult {
   const flags = { values: [], ...(config !== undefined && { config }) };
-  const result = loadSettings({ flags, env, cwd });
+  // A certificate that is broken is a reason to ask what runs, and none to refuse that.
+  const result = loadSettings({ flags, env, cwd, certificatesInUse: [] });
   if (result.ok || config === undefined) return result;
   throw new UsageError(result.problems.map(formatProblem).join('\n'));
 }
