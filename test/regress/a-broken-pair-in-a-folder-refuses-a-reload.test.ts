@@ -91,7 +91,7 @@ test.runIf(hasTool('openssl'))(
     await again.stop();
 
     for (const name of ['a', 'b']) writeFileSync(join(folder, `certs/${name}.crt`), 'x');
-    const none = await runFairlead(['run', '--config', file]);
+    const none = await runFairlead(['--config', file]);
     expect(none).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('a.crt holds no certificate') as string,
