@@ -11,8 +11,8 @@ import { hasTool } from '../support/tools.ts';
 let folder: string;
 let authority: Authority;
 
-beforeEach((context) => {
-  if (!hasTool('openssl')) context.skip();
+beforeEach(() => {
+  if (!hasTool('openssl')) return;
   folder = temporaryFolder('chains');
   authority = new Authority();
   mkdirSync(join(folder, 'certs'));
@@ -45,7 +45,7 @@ function told(result: LoadResult): string[] {
 const PAIR = { cert_file: 'a.crt', key_file: 'a.key' };
 const FOLDER = { folder: 'certs' };
 
-test('a chain that goes before its certificate', () => {
+test.runIf(hasTool('openssl'))('a chain that goes before its certificate', () => {
   const { cert, key } = authority.sign('a.test');
   const turned = { cert: readFileSync(authority.file, 'utf8') + cert, key };
   put('a', turned);
@@ -58,7 +58,7 @@ test('a chain that goes before its certificate', () => {
   );
 });
 
-test('a chain that has ended, or is of another issuer', () => {
+test.runIf(hasTool('openssl'))('a chain that has ended, or is of another issuer', () => {
   const { cert, key } = authority.sign('a.test');
   const chain = readFileSync(authority.file, 'utf8');
   put('a', { cert: cert + chain, key });
@@ -73,19 +73,22 @@ test('a chain that has ended, or is of another issuer', () => {
   expect(told(load(PAIR))).toEqual([expect.stringContaining('a.crt cannot be used')]);
 });
 
-test('a folder in it that can not be read, and a link that leads to itself, cost what is in them', () => {
-  put('certs/a', authority.sign('a.test'));
-  symlinkSync('loop.pem', join(folder, 'certs/loop.pem'));
-  symlinkSync('nowhere', join(folder, 'certs/none.pem'));
-  const inside = join(folder, 'certs/secret');
-  mkdirSync(inside);
-  chmodSync(inside, 0);
-  const result = load(FOLDER, true);
-  chmodSync(inside, 0o700);
-  expect(result).toMatchObject({ ok: true });
-  const faults = result.ok ? (result.faults ?? []) : [];
-  // For the superuser it can be read.
-  const files = faults.map(({ file }) => file.slice(join(folder, 'certs/').length));
-  const expected = process.getuid?.() === 0 ? [] : ['secret'];
-  expect(files.toSorted()).toEqual(['loop.pem', 'none.pem', ...expected]);
-});
+test.runIf(hasTool('openssl'))(
+  'a folder in it that can not be read, and a link that leads to itself, cost what is in them',
+  () => {
+    put('certs/a', authority.sign('a.test'));
+    symlinkSync('loop.pem', join(folder, 'certs/loop.pem'));
+    symlinkSync('nowhere', join(folder, 'certs/none.pem'));
+    const inside = join(folder, 'certs/secret');
+    mkdirSync(inside);
+    chmodSync(inside, 0);
+    const result = load(FOLDER, true);
+    chmodSync(inside, 0o700);
+    expect(result).toMatchObject({ ok: true });
+    const faults = result.ok ? (result.faults ?? []) : [];
+    // For the superuser it can be read.
+    const files = faults.map(({ file }) => file.slice(join(folder, 'certs/').length));
+    const expected = process.getuid?.() === 0 ? [] : ['secret'];
+    expect(files.toSorted()).toEqual(['loop.pem', 'none.pem', ...expected]);
+  },
+);

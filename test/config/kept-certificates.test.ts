@@ -18,8 +18,8 @@ function put(base: string): void {
   writeFileSync(join(folder, `${base}.key`), key);
 }
 
-beforeEach((context) => {
-  if (!hasTool('openssl')) context.skip();
+beforeEach(() => {
+  if (!hasTool('openssl')) return;
   folder = temporaryFolder('kept');
   authority = new Authority();
   mkdirSync(join(folder, 'certs'));
@@ -50,7 +50,7 @@ function served(result: LoadResult): readonly Certificate[] {
 const namesOf = (all: readonly Certificate[]) => all.flatMap(({ facts }) => facts.names);
 const faultsOf = (result: LoadResult) => (result.ok ? (result.faults ?? []) : null);
 
-test('to look at, it is a problem', () => {
+test.runIf(hasTool('openssl'))('to look at, it is a problem', () => {
   writeFileSync(join(folder, 'certs/b.key'), 'half of it');
   const result = load(undefined);
   const told = result.ok ? [] : result.problems.map(formatProblem);
@@ -60,28 +60,31 @@ test('to look at, it is a problem', () => {
   ]);
 });
 
-test('at a start, all others are served; at a reload, the one before as well', () => {
-  const before = served(load([]));
-  writeFileSync(join(folder, 'certs/b.key'), authority.sign('other.test').key);
-  put('certs/c');
-  const start = load([]);
-  expect(namesOf(served(start))).toEqual(['a.test', 'c.test']);
-  expect(faultsOf(start)?.map(({ file }) => file.slice(folder.length + 7))).toEqual([
-    'b.crt',
-    'b.key',
-  ]);
-  const reload = load(before);
-  expect(
-    served(reload)
-      .map(({ facts }) => facts.fingerprint)
-      .slice(0, 2),
-  ).toEqual(before.map(({ facts }) => facts.fingerprint));
-  expect(namesOf(served(reload))).toEqual(['a', 'b', 'c'].map((name) => `${name}.test`));
-  expect(faultsOf(reload)).toEqual(faultsOf(start));
-});
+test.runIf(hasTool('openssl'))(
+  'at a start, all others are served; at a reload, the one before as well',
+  () => {
+    const before = served(load([]));
+    writeFileSync(join(folder, 'certs/b.key'), authority.sign('other.test').key);
+    put('certs/c');
+    const start = load([]);
+    expect(namesOf(served(start))).toEqual(['a.test', 'c.test']);
+    expect(faultsOf(start)?.map(({ file }) => file.slice(folder.length + 7))).toEqual([
+      'b.crt',
+      'b.key',
+    ]);
+    const reload = load(before);
+    expect(
+      served(reload)
+        .map(({ facts }) => facts.fingerprint)
+        .slice(0, 2),
+    ).toEqual(before.map(({ facts }) => facts.fingerprint));
+    expect(namesOf(served(reload))).toEqual(['a', 'b', 'c'].map((name) => `${name}.test`));
+    expect(faultsOf(reload)).toEqual(faultsOf(start));
+  },
+);
 
 describe('it is a problem as well', () => {
-  test('where nothing is left to serve, unless it is in use', () => {
+  test.runIf(hasTool('openssl'))('where nothing is left to serve, unless it is in use', () => {
     const before = served(load([]));
     for (const base of ['a', 'b']) writeFileSync(join(folder, `certs/${base}.crt`), 'x');
     expect(load([])).toMatchObject({ ok: false });
@@ -92,7 +95,7 @@ describe('it is a problem as well', () => {
     expect(faultsOf(load(before))).toMatchObject([{ file: join(folder, 'certs') }]);
   });
 
-  test('where the config names the folder or the pair itself', () => {
+  test.runIf(hasTool('openssl'))('where the config names the folder or the pair itself', () => {
     put('p');
     const pair = { cert_file: 'p.crt', key_file: 'p.key' };
     const before = served(load([], [pair, { folder: 'certs' }]));
@@ -108,23 +111,26 @@ describe('it is a problem as well', () => {
   });
 });
 
-test('what was taken out with its key is gone, and a broken one does not change which is the first', () => {
-  for (const name of ['shop', 'shop-2', 'zoo']) {
-    mkdirSync(join(folder, 'certs', name));
-    put(`certs/${name}/x`);
-  }
-  for (const base of ['a', 'b']) {
-    unlinkSync(join(folder, `certs/${base}.crt`));
-    unlinkSync(join(folder, `certs/${base}.key`));
-  }
-  const before = served(load([]));
-  writeFileSync(join(folder, 'certs/zoo/x.key'), 'x');
-  expect(served(load(before)).map(({ certFile }) => certFile.slice(folder.length))).toEqual(
-    ['shop', 'shop-2', 'zoo'].map((name) => `/certs/${name}/x.crt`),
-  );
-});
+test.runIf(hasTool('openssl'))(
+  'what was taken out with its key is gone, and a broken one does not change which is the first',
+  () => {
+    for (const name of ['shop', 'shop-2', 'zoo']) {
+      mkdirSync(join(folder, 'certs', name));
+      put(`certs/${name}/x`);
+    }
+    for (const base of ['a', 'b']) {
+      unlinkSync(join(folder, `certs/${base}.crt`));
+      unlinkSync(join(folder, `certs/${base}.key`));
+    }
+    const before = served(load([]));
+    writeFileSync(join(folder, 'certs/zoo/x.key'), 'x');
+    expect(served(load(before)).map(({ certFile }) => certFile.slice(folder.length))).toEqual(
+      ['shop', 'shop-2', 'zoo'].map((name) => `/certs/${name}/x.crt`),
+    );
+  },
+);
 
-test('a copy of a key beside it is no mistake', () => {
+test.runIf(hasTool('openssl'))('a copy of a key beside it is no mistake', () => {
   copyFileSync(join(folder, 'certs/a.key'), join(folder, 'certs/a-copy.key'));
   copyFileSync(join(folder, 'certs/a.key'), join(folder, 'certs/z.key'));
   expect(namesOf(served(load(undefined)))).toHaveLength(2);
