@@ -9,6 +9,7 @@ import { constants } from 'node:os';
 import { startBackend } from './backend/nginx.mjs';
 import { Skipped, unusedPeers, wantedPeers } from './bench.mjs';
 import { installer } from './dependencies.mjs';
+import { commitOf } from './earlier-build.mjs';
 import { machineFacts } from './machine.mjs';
 import { HELP, parseOptions, UsageError } from './options.mjs';
 import { PEERS } from './peers/all.mjs';
@@ -157,6 +158,8 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => process.exit(128 + constants.signals[signal]));
   }
+  // Not after twenty minutes.
+  if (options.before !== null) await commitOf(stage, options.before);
   const report = await measureAll(stage, options, node);
   process.stdout.write(terminalPage(report));
   const isFailed = process.exitCode !== undefined;

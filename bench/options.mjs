@@ -1,5 +1,8 @@
 /** The command line of the bench. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { commandOf } from './peers/fairlead.mjs';
 
 export const HELP = `npm run bench -- [options]
 
@@ -12,6 +15,9 @@ Runs Fairlead beside every peer that is installed and prints what each request c
   --seconds N          seconds of load per peer and round (3; quick: 1)
   --connections N      client connections for small requests (64)
   --node PATH          the Node that runs Fairlead and the proxies from npm (the one that runs this)
+  --before REF         of git: the earlier Fairlead of the scenario "builds", which is built for it (the one
+                       before pools, routes and listeners)
+  --before-dist PATH   the same as a folder that was built
   --publish            write bench/results/latest.json, latest.md and docs/bench.svg: only for a
                        run of everything, 3 rounds of 2 seconds at least, in which no scenario failed
   --help               this text
@@ -36,6 +42,8 @@ export class UsageError extends Error {}
  * @property {number} seconds
  * @property {number} connections
  * @property {string} node
+ * @property {string | null} before a ref of git; null: the one that `builds` knows of
+ * @property {string | null} beforeDist a folder that was built
  */
 
 /**
@@ -57,14 +65,35 @@ export function parseOptions(argv, known) {
     seconds: positive('--seconds', values.seconds ?? (isQuick ? '1' : '3')),
     connections: positive('--connections', values.connections ?? '64'),
     node: values.node ?? process.execPath,
+    before: values.before ?? null,
+    beforeDist: values['before-dist'] === undefined ? null : resolve(values['before-dist']),
   };
   if (isPublished) mustBePublishable(values, options);
+  mustBeComparable(options);
   return options;
 }
 
-function mustBePublishable({ quick, only, peers }, { rounds, seconds }) {
+/** What "builds" is to compare with. */
+function mustBeComparable({ before, beforeDist, only }) {
+  if (before === null && beforeDist === null) return;
+  const option = before === null ? '--before-dist' : '--before';
+  if (before !== null && beforeDist !== null) {
+    throw new UsageError('--before and --before-dist: one of them');
+  }
+  if (!only.includes('builds')) {
+    throw new UsageError(`${option} is for the scenario "builds", which is not among the chosen`);
+  }
+  if (beforeDist !== null && !existsSync(commandOf(beforeDist))) {
+    throw new UsageError(`--before-dist: "${beforeDist}" is no build: cli/main.js is not there`);
+  }
+}
+
+function mustBePublishable({ quick, only, peers, ...values }, { rounds, seconds }) {
   if (quick || only !== undefined || peers !== undefined) {
     throw new UsageError('--publish is for a run of everything: not with --quick, --only, --peers');
+  }
+  if (values['before-dist'] !== undefined) {
+    throw new UsageError('--publish is for what others can measure again: not with --before-dist');
   }
   if (rounds < PUBLISHED_ROUNDS || seconds < PUBLISHED_SECONDS) {
     throw new UsageError(
@@ -85,6 +114,8 @@ function parse(argv) {
         seconds: { type: 'string' },
         connections: { type: 'string' },
         node: { type: 'string' },
+        before: { type: 'string' },
+        'before-dist': { type: 'string' },
         publish: { type: 'boolean' },
         help: { type: 'boolean' },
       },

@@ -40,6 +40,10 @@ function manyPools(key, what, most, unit) {
   return { scenario: 'many-pools', rows, key, what: `{}: ${what}`, most, unit };
 }
 
+function builds(name, what) {
+  return { scenario: 'builds', rows: named(name), key: 'dearerPercent', what, most: 2, unit: '%' };
+}
+
 /** What another client feels beside a load, as a multiple of what it feels with HAProxy. */
 function secondClient(load, key, what, most) {
   const rows = (row) => row.name === 'haproxy' && row.load === load;
@@ -111,6 +115,8 @@ const TARGETS = [
     most: 0,
     unit: 'connections',
   },
+  builds('fairlead', 'CPU per request, more than before'),
+  builds('fairlead, one route', 'CPU per request with one route, more than without'),
   manyPools('startMs', 'start', 2_000, 'ms'),
   manyPools('reloadMs', 'reload', 300, 'ms'),
   manyPools('moreMiB', 'memory above 1 pool', 60, 'MiB'),
@@ -146,9 +152,14 @@ export function judge(results, chosen, targets = TARGETS) {
         most,
         is: row[key],
         unit,
-        outcome: outcomeOf(row[key], most, [row, own]),
+        outcome: outcomeOf(row[key], most, [row, own, ...besideOf(row, result.rows)]),
       }));
     });
+}
+
+/** Whom it is compared with, where it says so. */
+function besideOf({ beside }, rows) {
+  return beside === undefined ? [] : rows.filter(named(beside));
 }
 
 function outcomeOf(value, most, rows) {

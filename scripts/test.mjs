@@ -48,6 +48,7 @@ const SYSTEM_TOOLS = {
   openssl: 'openssl',
   curl: 'curl',
   script: 'bsdutils',
+  git: 'git',
 };
 
 function say(line) {

@@ -6,6 +6,8 @@
  * @property {readonly number[]} backends their ports on 127.0.0.1
  * @property {number} [threads] data threads (1)
  * @property {boolean} [hasAccessLog] of Fairlead (true)
+ * @property {string} [dist] of Fairlead: the folder of another build than that of this tree
+ * @property {boolean} [isRouted] of Fairlead: its config has a route for everything, to a pool with a name
  * @property {Certificate} [tls] speak TLS to clients, and HTTP/2 where the proxy has it
  * @property {boolean} [isWebSocket] connections are going to be upgraded
  *

@@ -1,5 +1,6 @@
 /** Every scenario, in the order in which they run. A new one joins here. */
 
+import { builds } from './builds.mjs';
 import { certificates } from './certificates.mjs';
 import { changes } from './changes.mjs';
 import {
@@ -48,4 +49,5 @@ export const SCENARIOS = [
   latency,
   changes,
   manyPools,
+  builds,
 ];

@@ -17,7 +17,7 @@ import { median, pairedRatio } from '../statistics.mjs';
  * @typedef {(bench: import('../bench.mjs').Bench, target: { port: number, seconds: number }) => Promise<import('../parse.mjs').Loaded>} Load
  */
 
-const COLUMNS = [
+export const LOADED_COLUMNS = [
   { key: 'name', title: 'proxy' },
   { key: 'cpuUs', title: 'CPU µs/request', digits: 1 },
   { key: 'userUs', title: 'user', digits: 1 },
@@ -103,14 +103,29 @@ function warmUpSeconds({ options, peers }, name) {
  */
 export async function measureLoaded(bench, contestants, load) {
   const notes = [];
+  const rounds = await loadedRounds(bench, contestants, load, bench.options.rounds, notes);
+  const [first] = contestants;
+  const rows = contestants.flatMap(({ name }) => {
+    const row = loadedRow(rounds, name, name === first.name ? null : [first.name, name]);
+    return row ?? [];
+  });
+  return { columns: LOADED_COLUMNS, rows, notes };
+}
+
+/**
+ * Starts them, warms them up and loads each of them once a round.
+ * @param {string[]} notes
+ * @returns {Promise<ReadonlyMap<string, Record<string, number>>[]>} by round, figures by name
+ */
+export async function loadedRounds(bench, contestants, load, count, notes) {
   const running = await startAll(bench, contestants, notes);
   try {
     const warm = await warmUp(bench, running, load, notes);
     const rounds = [];
-    for (let round = 0; round < bench.options.rounds; round++) {
+    for (let round = 0; round < count; round++) {
       rounds.push(await measureRound(bench, warm, load, round, notes));
     }
-    return { columns: COLUMNS, rows: rowsOf(warm, rounds), notes };
+    return rounds;
   } finally {
     await Promise.all(running.map(({ child }) => bench.stage.stop(child)));
   }
@@ -228,24 +243,26 @@ async function measureRound(bench, running, load, round, notes) {
   return figures;
 }
 
-function rowsOf(running, rounds) {
-  const [first] = running;
-  return running.flatMap(({ name }) => {
-    const whole = rounds.filter((figures) => figures.has(name) && figures.has(first.name));
-    if (whole.length === 0) return [];
-    const all = (of, key) => whole.map((figures) => figures.get(of)[key]);
-    const ratio =
-      name === first.name ? null : pairedRatio(all(first.name, 'cpuUs'), all(name, 'cpuUs'));
-    return [
-      {
-        name,
-        ...Object.fromEntries(FIGURES.map((key) => [key, median(all(name, key))])),
-        ratio: ratio?.median ?? null,
-        ratioLow: ratio?.low ?? null,
-        ratioHigh: ratio?.high ?? null,
-        requests: all(name, 'requests').reduce((sum, count) => sum + count, 0),
-        errors: all(name, 'errors').reduce((sum, count) => sum + count, 0),
-      },
-    ];
-  });
+/**
+ * The middle of one contestant's rounds; null when it has stood none.
+ * @param {Awaited<ReturnType<typeof loadedRounds>>} rounds
+ * @param {readonly [string, string] | null} pair whose CPU time per request is divided by whose; null: nobody's
+ * @returns {import('../bench.mjs').Row | null}
+ */
+export function loadedRow(rounds, name, pair) {
+  const whole = rounds.filter((figures) =>
+    [name, ...(pair ?? [])].every((one) => figures.has(one)),
+  );
+  if (whole.length === 0) return null;
+  const all = (of, key) => whole.map((figures) => figures.get(of)[key]);
+  const ratio = pair === null ? null : pairedRatio(...pair.map((one) => all(one, 'cpuUs')));
+  return {
+    name,
+    ...Object.fromEntries(FIGURES.map((key) => [key, median(all(name, key))])),
+    ratio: ratio?.median ?? null,
+    ratioLow: ratio?.low ?? null,
+    ratioHigh: ratio?.high ?? null,
+    requests: all(name, 'requests').reduce((sum, count) => sum + count, 0),
+    errors: all(name, 'errors').reduce((sum, count) => sum + count, 0),
+  };
 }

@@ -191,6 +191,8 @@ describe('options', () => {
     [['--publish', '--peers', 'nginx'], '--publish'],
     [['--publish', '--rounds', '2'], '--rounds 3'],
     [['--publish', '--seconds', '1'], '--seconds 2'],
+    [['--publish', '--before-dist', 'dist'], 'not with --before-dist'],
+    [['--before', 'HEAD'], '"builds", which is not among the chosen'],
   ])('%j is refused', (argv, message) => {
     expect(() => parseOptions(argv, known)).toThrow(message);
   });

@@ -43,7 +43,7 @@ describe('the options', () => {
 
   test('are those of --help', () => {
     const named = rows.flatMap(([option]) => codes(option).map((code) => code.split(' ')[0]));
-    const known = [...HELP.matchAll(/^ {2}(--\w+)/gm)].map(([, option]) => option);
+    const known = [...HELP.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, option]) => option);
     expect(named.toSorted()).toEqual(known.toSorted());
   });
 

@@ -2,7 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-export function hasTool(name: 'ab' | 'hey' | 'openssl' | 'curl' | 'script'): boolean {
+export function hasTool(name: 'ab' | 'hey' | 'openssl' | 'curl' | 'script' | 'git'): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, name), constants.X_OK);
