@@ -17,7 +17,7 @@ export interface BackendTlsFault {
 /** What is undefined can't be used, and why is among the faults. */
 export interface BackendTlsRead {
   readonly ca: string | undefined;
-  readonly pair: Pick<BackendTlsSettings, 'cert' | 'key'> | undefined;
+  readonly pair: Pick<BackendTlsSettings, 'cert' | 'key' | 'facts'> | undefined;
   readonly faults: readonly BackendTlsFault[];
   readonly notes: readonly string[];
 }
@@ -25,7 +25,7 @@ export interface BackendTlsRead {
 export function readBackendTls({ caFile, certFile, keyFile }: BackendTlsFiles): BackendTlsRead {
   const faults: BackendTlsFault[] = [];
   const notes: string[] = [];
-  let pair: BackendTlsRead['pair'] = { cert: '', key: '' };
+  let pair: BackendTlsRead['pair'] = { cert: '', key: '', facts: null };
   if (certFile !== '') {
     const read = readCertificates({ kind: 'pair', certFile, keyFile });
     for (const { key, file, message } of read.faults) {

@@ -34,8 +34,8 @@ export function compileBackendTls(
   for (const { key, message } of faults) report.problem(['backend_tls', key], message);
   for (const note of notes) report.note(note);
   if (pair === undefined || ca === undefined) return null;
-  const { cert, key } = pair;
-  const settings = { ...files, cert, key, ca, serverName, verifies };
+  const { cert, key, facts } = pair;
+  const settings = { ...files, cert, key, facts, ca, serverName, verifies };
   if (cert === '' && ca === '' && serverName === '' && verifies) return null;
   noteOn(view, settings, discovery, report);
   return settings;

@@ -27,7 +27,7 @@ import type {
   StrategyName,
 } from '../snapshot/snapshot.ts';
 import type { Template } from '../snapshot/template.ts';
-import type { Certificate, CertificateSource } from './certificate-facts.ts';
+import type { Certificate, CertificateFacts, CertificateSource } from './certificate-facts.ts';
 
 export type HealthCheckMethod = 'http' | 'tcp' | 'auto';
 
@@ -66,6 +66,8 @@ export interface BackendTlsSettings extends BackendTls {
   readonly caFile: string;
   readonly certFile: string;
   readonly keyFile: string;
+  /** Of the certificate that backends are shown; null: they are shown none. */
+  readonly facts: CertificateFacts | null;
 }
 
 export interface BackendAddress {

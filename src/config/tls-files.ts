@@ -87,15 +87,22 @@ export function notesOnExpiry({ certFile, facts }: Certificate): readonly string
 /** Clients follow a chain from one certificate to the next, and most of them in any order; some do not. */
 export function notesOnChain(certificate: Certificate): readonly string[] {
   const nowMs = Date.now();
-  return linksOf(certificate).flatMap(({ notAfterMs, isIssuer }, index) => {
-    const which = `certificate ${index + 2} in ${certificate.certFile}`;
-    return [
-      ...(notAfterMs < nowMs ? [`${which}, of its chain, expired on ${dayOf(notAfterMs)}`] : []),
-      ...(isIssuer
-        ? []
-        : [`${which} is not that of the issuer of the one before it: clients may not trust it`]),
-    ];
-  });
+  const links = linksOf(certificate);
+  // Of a whole bundle of authorities, one is enough to say.
+  const ended = links.find(({ notAfterMs }) => notAfterMs < nowMs);
+  const strange = links.find(({ isIssuer }) => !isIssuer);
+  const which = (link: Link): string =>
+    `certificate ${links.indexOf(link) + 2} in ${certificate.certFile}`;
+  const notes: string[] = [];
+  if (ended !== undefined) {
+    notes.push(`${which(ended)}, of its chain, expired on ${dayOf(ended.notAfterMs)}`);
+  }
+  if (strange !== undefined) {
+    notes.push(
+      `${which(strange)} is not that of the issuer of the one before it: clients may not trust it`,
+    );
+  }
+  return notes;
 }
 
 interface Link {

@@ -79,7 +79,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
 function certificateMetrics(certificates: Certificates): CertificateMetrics {
   const { taken, refused } = certificates.counts;
   return {
-    served: certificates.all().map(({ certFile, facts }) => ({
+    own: certificates.own().map(({ certFile, facts }) => ({
       name: facts.names[0] ?? facts.subject,
       file: certFile,
       notAfterSeconds: facts.notAfterMs / 1000,

@@ -1,8 +1,8 @@
-/** The certificates that clients are served with, on the metrics page. */
+/** Our certificates, towards clients and backends, on the metrics page. */
 import type { Page } from './metrics-page.ts';
 
 export interface CertificateMetrics {
-  readonly served: readonly {
+  readonly own: readonly {
     /** The first host name that it is for, or else its subject. */
     readonly name: string;
     readonly file: string;
@@ -18,9 +18,9 @@ export function writeCertificates(page: Page, metrics: CertificateMetrics): void
   page.family(
     'fairlead_certificate_expiry_timestamp_seconds',
     'gauge',
-    'When a certificate that clients are served with ends.',
+    'When a certificate ends that clients are served with, or backends are shown.',
   );
-  for (const { name, file, notAfterSeconds } of metrics.served) {
+  for (const { name, file, notAfterSeconds } of metrics.own) {
     page.sample({ name, file }, notAfterSeconds);
   }
   page.single(

@@ -56,6 +56,11 @@ test.runIf(hasTool('openssl'))('of a pool: its authority, its certificate, its k
   await waitFor(async () => (await health()).health === 'healthy');
   expect(await ask()).toBe(200);
 
+  const metrics = await (await fetch(`${fairlead.adminUrl}/metrics`)).text();
+  expect(metrics).toContain(
+    `fairlead_certificate_expiry_timestamp_seconds{name="first.test",file="${at('own.crt')}"} `,
+  );
+
   // Each check shows it, and each request, of which each has a connection of its own.
   show('second.test');
   const changed = await fairlead.waitForLog(({ event }) => event === 'certificates.changed');

@@ -11,6 +11,7 @@ const OWN: BackendTlsSettings = {
   caFile: '/etc/ca.pem',
   certFile: '',
   keyFile: '',
+  facts: null,
   serverName: '',
   verifies: true,
 };

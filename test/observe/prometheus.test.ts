@@ -148,7 +148,7 @@ function metrics(): Metrics {
     process: readProcessCounters(process, 2),
     dataThreadDelays: readLoopDelays(process, 2, 5_100),
     certificates: {
-      served: [{ name: 'shop.test', file: '/certs/shop.crt', notAfterSeconds: 2_000_000_000 }],
+      own: [{ name: 'shop.test', file: '/certs/shop.crt', notAfterSeconds: 2_000_000_000 }],
       broken: 1,
       taken: 2,
       refused: 3,

@@ -13,7 +13,15 @@ import { FileWatch } from '../file-watch.ts';
 import type { Operator } from '../operator.ts';
 import type { Registry } from '../registry.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
-import { certificatesOf, contentsOf, filesInForce, filesOf, readAgain } from './read-again.ts';
+import {
+  certificatesOf,
+  contentsOf,
+  filesInForce,
+  filesOf,
+  type Own,
+  readAgain,
+  shownTo,
+} from './read-again.ts';
 import { Stapler } from './stapler.ts';
 import { ValidityTurns } from './validity-turns.ts';
 
@@ -47,7 +55,7 @@ export class Certificates {
     this.#registry = registry;
     this.#operator = operator;
     this.#log = log;
-    this.#warnings = new ExpiryWarnings(log, () => this.all());
+    this.#warnings = new ExpiryWarnings(log, () => this.own());
     this.#turns = new ValidityTurns(() => this.all(), publish);
     this.#stapler = new Stapler({
       log,
@@ -88,8 +96,17 @@ export class Certificates {
   /** What is served now. */
   all(): readonly Certificate[] {
     const all = certificatesOf(this.#registry.settings);
+    return [...new Map(all.map((one) => [keyOf(one), one])).values()];
+  }
+
+  /** And what backends are shown; each once. */
+  own(): readonly Own[] {
+    const shown = shownTo(this.#registry.settings).map((one) => [keyOf(one), one] as const);
     return [
-      ...new Map(all.map((one) => [`${one.certFile}\n${one.facts.fingerprint}`, one])).values(),
+      ...new Map<string, Own>([
+        ...this.all().map((one) => [keyOf(one), one] as const),
+        ...shown,
+      ]).values(),
     ];
   }
 
@@ -163,4 +180,8 @@ export class Certificates {
     const what = files.length === 0 ? 'they are fewer' : files.join(', ');
     this.#log.info('certificates.changed', `certificates taken up: ${what}`, { files });
   }
+}
+
+function keyOf({ certFile, facts }: Own): string {
+  return `${certFile}\n${facts.fingerprint}`;
 }

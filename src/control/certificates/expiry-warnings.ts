@@ -1,6 +1,6 @@
 /** Says once a day which certificates end soon, from 21 days on: whoever should have renewed them has not. */
-import type { Certificate } from '../../config/certificate-facts.ts';
 import type { Logger } from '../../observe/logger.ts';
+import type { Own } from './read-again.ts';
 
 const LOOK_EVERY_MS = 3_600_000;
 const DAY_MS = 24 * LOOK_EVERY_MS;
@@ -8,13 +8,13 @@ const WARN_FROM_MS = 21 * DAY_MS;
 
 export class ExpiryWarnings {
   readonly #log: Logger;
-  readonly #all: () => readonly Certificate[];
+  readonly #all: () => readonly Own[];
   readonly #now: () => number;
   /** By fingerprint: when it was last said. */
   readonly #said = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(log: Logger, all: () => readonly Certificate[], now: () => number = Date.now) {
+  constructor(log: Logger, all: () => readonly Own[], now: () => number = Date.now) {
     this.#log = log;
     this.#all = all;
     this.#now = now;
@@ -40,7 +40,7 @@ export class ExpiryWarnings {
     }
   }
 
-  #lookAt({ certFile, facts }: Certificate, nowMs: number): void {
+  #lookAt({ certFile, facts }: Own, nowMs: number): void {
     const leftMs = facts.notAfterMs - nowMs;
     const saidMs = this.#said.get(facts.fingerprint);
     if (leftMs > WARN_FROM_MS || (saidMs !== undefined && nowMs - saidMs < DAY_MS)) return;

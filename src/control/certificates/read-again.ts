@@ -19,6 +19,18 @@ export function certificatesOf(settings: Settings): Certificate[] {
   return tlsOf(settings).flatMap(({ certificates }) => certificates);
 }
 
+/** A certificate of ours, as far as it matters when it ends. */
+export type Own = Pick<Certificate, 'certFile' | 'facts'>;
+
+/** What backends are shown. */
+export function shownTo({ pools }: Settings): Own[] {
+  return pools.flatMap(({ backendTls }) => {
+    if (backendTls === null || backendTls.facts === null) return [];
+    const { certFile, facts } = backendTls;
+    return { certFile, facts };
+  });
+}
+
 /** Files and folders. */
 export function filesOf(settings: Settings): string[] {
   const files = tlsOf(settings).flatMap(({ sources, clientCertificates }) => [
@@ -132,7 +144,7 @@ function backendAgain(
   known.set(key, read);
   const { ca = tls.ca, pair = tls, faults } = read;
   tell(faults);
-  return { ...tls, ca, cert: pair.cert, key: pair.key };
+  return { ...tls, ca, cert: pair.cert, key: pair.key, facts: pair.facts };
 }
 
 function tlsOf({ listeners }: Settings): TlsSettings[] {
