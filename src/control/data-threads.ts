@@ -34,6 +34,7 @@ import {
 } from '../snapshot/snapshot.ts';
 import { EligibilityFlips, type Flips } from './eligibility-flips.ts';
 import { Listening } from './listening.ts';
+import { ProxyFaultLog } from './proxy-fault-log.ts';
 import { Pulse } from './pulse.ts';
 import { type PlaceOptions, ThreadPlace } from './thread-place.ts';
 import { TicketKeys } from './ticket-keys.ts';
@@ -71,6 +72,7 @@ export class DataThreads {
   readonly #pulse: Pulse;
   readonly #places: readonly ThreadPlace[];
   readonly #listening: Listening;
+  readonly #proxyFaults: ProxyFaultLog;
   /** Snapshots on their way: which threads have not applied them yet. */
   readonly #applying = new Map<
     number,
@@ -118,6 +120,7 @@ export class DataThreads {
       (_, index) => new ThreadPlace(index, placeOptions),
     );
     this.#listening = new Listening(() => this.#places, options.log);
+    this.#proxyFaults = new ProxyFaultLog(options.log);
   }
 
   get restarts(): number {
@@ -236,6 +239,7 @@ export class DataThreads {
     this.#ticketKeys.stop();
     this.#pulse.stop();
     await Promise.all(this.#places.map((place) => place.stop(STOP_GRACE_MS)));
+    this.#proxyFaults.stop();
   }
 
   #current(): Snapshot {
@@ -290,6 +294,9 @@ export class DataThreads {
         break;
       case 'faults-in-a-row':
         this.#options.onFaultsInARow(message);
+        break;
+      case 'no-proxy-header':
+        this.#proxyFaults.add(message);
         break;
       case 'access-log':
         this.#options.onAccessLog(ring.bytes(message.block, message.length), message.count, () =>

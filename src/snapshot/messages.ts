@@ -180,6 +180,21 @@ export interface NoAnswerMessage {
   readonly backendId: number;
 }
 
+/** Peers that a listener expects the PROXY protocol from have not spoken it. One message for all of a tick. */
+export interface NoProxyHeaderMessage {
+  readonly kind: 'no-proxy-header';
+  readonly listenerId: number;
+  /** Its name. */
+  readonly listener: string;
+  readonly count: number;
+  /** The first of them; empty: it has come by a unix socket. */
+  readonly peer: string;
+  /** What that one has sent, or the beginning of it, in visible ASCII. */
+  readonly came: string;
+  /** So long it had for a whole header; 0: what has come is none. */
+  readonly waitedMs: number;
+}
+
 /** A backend has failed as often in a row as one of the `FaultRules` says, in all threads together. */
 export interface FaultsInARowMessage {
   readonly kind: 'faults-in-a-row';
@@ -219,6 +234,7 @@ export type FromDataThread =
   | ConnectFailedMessage
   | NoAnswerMessage
   | FaultsInARowMessage
+  | NoProxyHeaderMessage
   | AccessLogMessage
   | LogMessage;
 

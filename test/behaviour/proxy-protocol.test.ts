@@ -100,13 +100,25 @@ describe.each([
     expect(await say(port, ['PROXY UNKNOWN\r\n', REQUEST])).toContain('for 127.0.0.1');
   });
 
-  test('that says something else is closed without an answer, and counted', async () => {
+  test('that says something else is closed without an answer, counted, and told of', async () => {
     const { fairlead, port } = await start(['127.0.0.1'], {}, env);
-    for (const garbage of [REQUEST, 'PROXY TCP4 1.2.3.4\r\n', `\r\n\r\n\0${'x'.repeat(40)}`]) {
+    expect(['', 'reset']).toContain(await say(port, [REQUEST]));
+    const line = await fairlead.waitForLog(({ event }) => event === 'listener.no_proxy_header');
+    for (const garbage of ['PROXY TCP4 1.2.3.4\r\n', `\r\n\r\n\0${'x'.repeat(40)}`]) {
       expect(['', 'reset']).toContain(await say(port, [garbage]));
     }
     await waitFor(async () => (await counted(fairlead, 'ERR_CLIENT_PROXY_HEADER')) === 3);
     expect(await say(port, [V1, REQUEST])).toContain('for 192.0.2.9');
+    expect(line).toMatchObject({
+      listener: `*:${port}`,
+      peer: '127.0.0.1',
+      came: String.raw`GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+    });
+    await fairlead.stop();
+    const told = fairlead.logs().filter(({ event }) => event === 'listener.no_proxy_header');
+    expect(told.reduce((sum, { count }) => sum + Number(count), 0)).toBe(3);
+    // One at once, and one at the end.
+    expect(told.length).toBeLessThanOrEqual(2);
   });
 
   test('that says nothing, or not all of it, is closed after timeouts.head', async () => {
@@ -114,6 +126,8 @@ describe.each([
     expect(await say(port, [])).toBe('');
     expect(await say(port, [V2.slice(0, 20)])).toBe('');
     await waitFor(async () => (await counted(fairlead, 'ERR_CLIENT_PROXY_HEADER')) === 2);
+    const line = await fairlead.waitForLog(({ event }) => event === 'listener.no_proxy_header');
+    expect(line.msg).toContain('sent no whole PROXY header within 300ms (timeouts.head), but ');
   });
 
   test.runIf(hasTool('openssl'))('says it before TLS', async () => {

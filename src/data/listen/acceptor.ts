@@ -37,6 +37,8 @@ export class Acceptor {
   readonly #user: AcceptorUser;
   readonly #server: net.Server;
   #file: SocketFile | null = null;
+  /** Its clients have no address. Known once it listens: what was handed to us may be either. */
+  isUnix = false;
   /** What makes a socket of an accepted handle; null: every connection comes as a socket. */
   #makeSocket: ((handle: TcpHandle) => void) | null = null;
   #isClosed = false;
@@ -60,6 +62,7 @@ export class Acceptor {
       if (typeof bound === 'object' && bound !== null) {
         return { id, host: bound.address, port: bound.port };
       }
+      this.isUnix = true;
       return { id, host: bound ?? spec.name, port: 0 };
     }
     if (address.kind === 'inherited') throw notThere(address.name);
@@ -73,6 +76,7 @@ export class Acceptor {
       const bound = this.#server.address() as net.AddressInfo;
       return { id, host: bound.address, port: bound.port };
     }
+    this.isUnix = true;
     const file = new SocketFile(address.path);
     await file.prepare();
     await this.#listen({ path: file.ownPath });

@@ -93,11 +93,20 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   tick(nowMs: number): void {
     const { barrier } = this.#context;
     barrier.run('the tick of PROXY headers', () => this.#arrivals.tick(nowMs));
+    barrier.run('the telling of PROXY headers', () => this.#tellFaults());
     barrier.run('the tick of TLS', () => this.#tls?.tick(nowMs));
     for (const connection of this.#connections.keys()) {
       if (connection.deadlineMs <= nowMs) guarded(connection, () => connection.onDeadline());
       if (connection.isPaused) guarded(connection, () => connection.look(nowMs));
     }
+  }
+
+  #tellFaults(): void {
+    const faults = this.#arrivals.faults.take();
+    if (faults === null) return;
+    const { id: listenerId, name: listener } = this.#spec;
+    const peer = this.#acceptor.isUnix ? '' : faults.peer;
+    this.#context.post({ kind: 'no-proxy-header', listenerId, listener, ...faults, peer });
   }
 
   /** All that may make room. */
@@ -144,6 +153,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
       });
     }
     this.#arrivals.destroy();
+    this.#tellFaults();
     this.#tls?.destroy();
     return cut;
   }
@@ -167,7 +177,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
 
   onSocket(socket: net.Socket): void {
     if (this.#tls?.acceptWrapped(socket) === true) return;
-    const isUnix = this.#spec.address.kind === 'unix';
+    const { isUnix } = this.#acceptor;
     this.#take(socket, descriptorOf(socket), () => (isUnix ? '' : socket.remoteAddress));
   }
 

@@ -14,6 +14,7 @@ import {
 } from '../wire/proxy-protocol.ts';
 import type { MayBeIdle } from './idle-clients.ts';
 import { PendingInput } from './pending-input.ts';
+import { ProxyFaultCount } from './proxy-faults.ts';
 
 /** What becomes of a connection. */
 export interface ProxyArrivalsUser {
@@ -31,6 +32,7 @@ export class ProxyArrivals {
   readonly #user: ProxyArrivalsUser;
   readonly #io: ThreadIo;
   readonly arriving = new Set<ProxyArrival>();
+  readonly faults = new ProxyFaultCount();
 
   constructor(user: ProxyArrivalsUser, io: ThreadIo) {
     this.#user = user;
@@ -89,7 +91,7 @@ export class ProxyArrivals {
     const header = readProxyHeader(bytes);
     if (header.length === HEADER_MORE) return;
     if (header.length === HEADER_BAD) {
-      this.end(arrival, true);
+      this.#endBad(arrival, 0);
       return;
     }
     const { connection } = arrival;
@@ -111,7 +113,14 @@ export class ProxyArrivals {
   }
 
   tick(nowMs: number): void {
-    for (const arrival of this.arriving) if (arrival.deadlineMs <= nowMs) this.end(arrival, true);
+    for (const arrival of this.arriving) {
+      if (arrival.deadlineMs <= nowMs) this.#endBad(arrival, arrival.headMs);
+    }
+  }
+
+  #endBad(arrival: ProxyArrival, waitedMs: number): void {
+    this.faults.add(arrival.connection, arrival.input.bytes, waitedMs);
+    this.end(arrival, true);
   }
 
   /** Closes it, if it is on its way yet. */
@@ -133,6 +142,7 @@ class ProxyArrival implements MayBeIdle {
   readonly connection: TcpHandle | net.Socket;
   readonly input = new PendingInput();
   readonly deadlineMs: number;
+  readonly headMs: number;
   readonly idleSinceMs: number;
   readonly hasServed = false;
   stopReading: () => void = () => {};
@@ -147,6 +157,7 @@ class ProxyArrival implements MayBeIdle {
     this.#arrivals = arrivals;
     this.connection = connection;
     this.idleSinceMs = nowMs;
+    this.headMs = headMs;
     this.deadlineMs = nowMs + headMs;
   }
 
