@@ -13,7 +13,6 @@ import { jsonSchema } from '../config/schema.ts';
 import type { FairleadContext } from '../control/context.ts';
 import { startFairlead } from '../control/fairlead.ts';
 import { handleSignals } from '../control/lifecycle.ts';
-import { refusalOf } from '../control/reload.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { complain, EXIT_FAILED, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
@@ -69,9 +68,10 @@ export function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
     reload: (certificatesInUse) => {
       const result = loadSettings({ ...input, certificatesInUse });
       lastSource = result.source;
-      // What the control plane refuses is not in force: the old config goes on.
-      if (result.ok && refusalOf(inForce.settings, result) === undefined) inForce = result;
       return result;
+    },
+    taken: (taken) => {
+      inForce = taken;
     },
     validate: (text, contentType, certificatesInUse) => {
       const { configFile } = inForce.settings;

@@ -1,11 +1,10 @@
 /** The listeners of a merged configuration. */
-import { isIPv4 } from 'node:net';
 import type { ListenerAddress, ProxyProtocol } from '../snapshot/snapshot.ts';
 import { compileSsl, compileTls, type Reading, type Resolve } from './compile-tls.ts';
 import { nameOfListener } from './listener-name.ts';
-import { isTooLongForSocket } from './listener-schema.ts';
+import { overlap } from './listener-overlap.ts';
+import { lengthFault } from './listener-schema.ts';
 import type { MergedConfig } from './merge.ts';
-import { canonicalIPv6 } from './network-address.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { Config } from './schema.ts';
 import type { ListenerSettings, Settings } from './settings.ts';
@@ -132,28 +131,14 @@ function takenTwice(listeners: readonly ListenerSettings[], merged: MergedConfig
       const where = `${nameOfListener(earlier.address)} of ${earlier.path}`;
       report(one, `${name} can't be listened on beside ${where}`);
     }
-    if (address.kind === 'unix' && isTooLongForSocket(address.path)) {
-      report(one, `the path of a socket must be shorter than ${address.path}`);
-    }
+    const fault = address.kind === 'unix' ? lengthFault(address.path) : null;
+    if (fault !== null) report(one, fault);
     if (one.path !== 'port' && address.kind === 'tcp' && address.port === config.admin_port) {
       const where = formatPlace(placeOf(['admin_port']));
       report(one, `must differ from admin_port, which is ${config.admin_port} too (${where})`);
     }
   }
   return problems;
-}
-
-function overlap(one: ListenerAddress, other: ListenerAddress): boolean {
-  if (one.kind !== 'tcp' || other.kind !== 'tcp') {
-    return nameOfListener(one) === nameOfListener(other);
-  }
-  if (one.port !== other.port) return false;
-  const [host, otherHost] = [one.host ?? '::', other.host ?? '::'].map(
-    (text) => canonicalIPv6(text) ?? text.toLowerCase(),
-  ) as [string, string];
-  // All addresses of IPv6 are those of IPv4, too.
-  if (host === '::' || otherHost === '::' || host === otherHost) return true;
-  return (isIPv4(host) && otherHost === '0.0.0.0') || (isIPv4(otherHost) && host === '0.0.0.0');
 }
 
 function samePort({ config, placeOf, isGiven }: MergedConfig): Problem {

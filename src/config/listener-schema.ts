@@ -16,9 +16,16 @@ const LONGEST_PATH = 107;
 /** It is opened under a name like this in its folder, and then renamed: see the data plane's listen/socket-file.ts. */
 const LONGEST_OWN_NAME = '.fairlead-00000000'.length;
 
-export function isTooLongForSocket(file: string): boolean {
-  const folder = Buffer.byteLength(path.dirname(file)) + 1 + LONGEST_OWN_NAME;
-  return Math.max(Buffer.byteLength(file), folder) > LONGEST_PATH;
+/** What is wrong with the length of an absolute path; null: nothing. */
+export function lengthFault(file: string): string | null {
+  const mostOfFolder = LONGEST_PATH - 1 - LONGEST_OWN_NAME;
+  const folder = Buffer.byteLength(path.dirname(file));
+  const whole = Buffer.byteLength(file);
+  if (whole > LONGEST_PATH) {
+    return `the path of a socket may have ${LONGEST_PATH} bytes, and ${file} has ${whole}`;
+  }
+  if (folder <= mostOfFolder) return null;
+  return `the folder of a socket may have ${mostOfFolder} bytes, and that of ${file} has ${folder}`;
 }
 
 const unix = z

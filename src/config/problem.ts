@@ -30,14 +30,14 @@ export function formatPlace(place: Place): string {
   return place.line === undefined ? place.file : `${place.file}:${place.line}`;
 }
 
-/** One line: `file:line:column: path: message (hint)`, and beneath it the line of the text, where that can't be read. */
+/** One line: `file:line:column: path: message (hint)`, without what is not known, and beneath it the line of the text, where that can't be read. */
 export function formatProblem(problem: Problem): string {
   const parts: string[] = [];
   if (problem.name !== undefined) {
     parts.push(problem.name);
   } else if (problem.file !== undefined) {
     const { file, line, column } = problem;
-    parts.push(line === undefined ? file : `${file}:${line}:${column ?? 1}`);
+    parts.push([file, line, column].filter((part) => part !== undefined).join(':'));
   }
   // A variable or flag that holds one plain value names it already; a path below it says more.
   if (problem.path !== '' && (problem.name === undefined || problem.path.includes('.'))) {

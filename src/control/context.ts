@@ -12,13 +12,15 @@ export type SourceState = 'same' | 'changed' | 'cut off' | 'unreadable';
 export interface FairleadContext {
   /** Reads the same sources as at the start, anew. @param inUse see `LoadInput.certificatesInUse` */
   reload(inUse: readonly Certificate[]): LoadResult | Promise<LoadResult>;
+  /** What `reload` gave is in force from now on. What this process can't go on with never is. */
+  taken(loaded: Extract<LoadResult, { ok: true }>): void;
   /** What `reload` would say if the config file held this text. */
   validate(
     text: string,
     contentType: string | undefined,
     inUse: readonly Certificate[],
   ): LoadResult | Promise<LoadResult>;
-  /** What the sources say, secrets hidden; changes of operators are not in it. */
+  /** What the sources in force say, secrets hidden; changes of operators are not in it. */
   effectiveConfig(): EffectiveConfig;
   jsonSchema(): unknown;
   /** `unreadable` only as long as no reload has found it so. Undefined where there is no file to watch. */

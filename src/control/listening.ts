@@ -1,4 +1,5 @@
 /** Opens listeners on all data threads, or on none of them. */
+import { overlap } from '../config/listener-overlap.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ListeningMessage } from '../snapshot/messages.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
@@ -130,8 +131,7 @@ async function probe(
   const { address, descriptor } = listener;
   if (address.kind !== 'tcp' || descriptor !== -1) return;
   const { host, port } = address;
-  const isOurs = besides.some(({ address: open }) => open.kind === 'tcp' && open.port === port);
-  if (isOurs) return;
+  if (besides.some((open) => overlap(open.address, address))) return;
   await probeAddress(host, port).catch((error: NodeJS.ErrnoException) => {
     throw new ListenError(error.code ?? 'ERR_LISTEN', error.message, listener);
   });

@@ -1,14 +1,20 @@
 /** What a reload listens on beyond what is open: opened before anything changes, or the reload is refused. */
 import type { ValueSource } from '../config/effective.ts';
 import { nameOfListener } from '../config/listener-name.ts';
+import { overlap } from '../config/listener-overlap.ts';
 import type { LoadResult } from '../config/load.ts';
 import type { Place } from '../config/problem.ts';
+import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import type { DataThreads } from './data-threads.ts';
 import { ListenError } from './listening.ts';
 import type { Registry } from './registry.ts';
 import { ConfigRefused } from './reload.ts';
 
 type Loaded = Extract<LoadResult, { ok: true }>;
+
+/** Nor by the watch: what is in the way says nothing when it goes, and the file is the same as before. */
+const NOT_TRIED_AGAIN =
+  'it is not tried again by itself: once that is mended, "fairlead reload", POST /reload or SIGHUP';
 
 /** @throws ConfigRefused; then all is as before. */
 export async function openListeners(
@@ -20,17 +26,30 @@ export async function openListeners(
     await threads.openMore(registry.listenersOf(loaded.settings));
   } catch (error) {
     registry.forgetOtherListeners();
-    throw error instanceof ListenError ? refusal(error, loaded) : error;
+    throw error instanceof ListenError ? refusal(error, loaded, registry) : error;
   }
 }
 
-function refusal({ code, message, listener }: ListenError, loaded: Loaded): ConfigRefused {
+function refusal(
+  { code, message, listener }: ListenError,
+  loaded: Loaded,
+  running: Registry,
+): ConfigRefused {
   const { listeners } = loaded.settings;
   const { name } = listener;
   const path = listeners.find(({ address }) => nameOfListener(address) === name)?.path ?? 'port';
-  const reason = code === 'EADDRINUSE' ? 'the address is in use' : message;
+  const reason = code === 'EADDRINUSE' ? whoHas(listener, running) : message;
   const place = placeOf(sourceOf(path, loaded));
-  return new ConfigRefused([{ ...place, path, message: `can't listen on ${name}: ${reason}` }]);
+  const said = `can't listen on ${name}: ${reason}`;
+  return new ConfigRefused([{ ...place, path, message: said, hint: NOT_TRIED_AGAIN }]);
+}
+
+/** Threads that share a port among them can have both for a moment; one alone can't. */
+function whoHas({ address }: ListenerSnapshot, { settings, threadCount }: Registry): string {
+  const own = settings.listeners.find((one) => overlap(one.address, address));
+  if (own === undefined || threadCount > 1) return 'the address is in use';
+  const name = nameOfListener(own.address);
+  return `${name} has the address, and one data thread can't have both at a time: restart, or take that one out by a reload of its own`;
 }
 
 /** Of a mapping in a list only the values have one. */

@@ -70,6 +70,7 @@ export class Reloads {
         const loaded = await loadForReload(context, registry.settings);
         await this.#openListeners(loaded);
         ({ notes, faults = [] } = loaded);
+        context.taken(loaded);
         return loaded.settings;
       }, precondition);
       this.#logs.setLevel(registry.settings.logLevel);

@@ -86,7 +86,11 @@ test.each([
   ],
   [
     `listeners: [{ unix: /${'a'.repeat(108)} }]`,
-    `1:13: listeners.0: the path of a socket must be shorter than /${'a'.repeat(108)}`,
+    `1:13: listeners.0: the path of a socket may have 107 bytes, and /${'a'.repeat(108)} has 109`,
+  ],
+  [
+    `listeners: [{ unix: /${'ä'.repeat(46)}/a }]`,
+    `1:13: listeners.0: the folder of a socket may have 88 bytes, and that of /${'ä'.repeat(46)}/a has 93`,
   ],
   [
     'listeners: [{ port: 80 }, { port: 80, host: 127.0.0.1 }]',

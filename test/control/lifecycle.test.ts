@@ -139,6 +139,7 @@ describe('the lifecycle', () => {
       const context = {
         reload: () => loaded(the),
         validate: () => loaded(the),
+        taken: () => {},
         effectiveConfig: () => ({ config: {}, origins: {} }),
         jsonSchema: () => ({}),
       };

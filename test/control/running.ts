@@ -49,6 +49,7 @@ export async function running(
       the,
       {
         reload: () => self.next,
+        taken: () => {},
         validate: (text) =>
           text === 'good'
             ? loaded(the)

@@ -79,7 +79,9 @@ export class Acceptor {
     this.isUnix = true;
     const file = new SocketFile(address.path);
     await file.prepare();
-    await this.#listen({ path: file.ownPath });
+    await this.#listen({ path: file.ownPath }).catch((error: NodeJS.ErrnoException) => {
+      throw file.explained(error);
+    });
     file.publish(address.mode);
     if (this.#isClosed) file.remove();
     this.#file = file;

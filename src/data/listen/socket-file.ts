@@ -5,7 +5,16 @@
  * still ours.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  lstatSync,
+  renameSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 
@@ -27,25 +36,49 @@ export class SocketFile {
     this.ownPath = path.join(path.dirname(file), name);
   }
 
-  /** @throws EADDRINUSE if somebody listens there, EEXIST if it is no socket. */
+  /** @throws EADDRINUSE if somebody listens there, EEXIST if it is no socket, and what is wrong with its folder. */
   async prepare(): Promise<void> {
-    const found = this.#find();
-    if (found === undefined) return;
-    if (!found.isSocket()) {
-      const message = `${this.#path} is there, and is no socket`;
-      throw Object.assign(new Error(message), { code: 'EEXIST' });
-    }
+    this.#checkFolder();
+    if (!this.#isSocketThere()) return;
     const code = await whatConnecting(this.#path);
     if (IS_DEAD.has(code)) return;
     const isInUse = code === null || IS_BUSY.has(code);
     const message = isInUse
       ? `a process listens on ${this.#path}`
       : `can't tell whether a process listens on ${this.#path}: ${code}`;
-    throw Object.assign(new Error(message), { code: isInUse ? 'EADDRINUSE' : code });
+    throw fault(isInUse ? 'EADDRINUSE' : code, message);
+  }
+
+  /** The system says of all of it that it has no permission, and names a file that nobody has written. */
+  #checkFolder(): void {
+    const folder = path.dirname(this.#path);
+    try {
+      if (!statSync(folder).isDirectory()) throw fault('ENOTDIR', '');
+      accessSync(folder, constants.W_OK | constants.X_OK);
+    } catch (error) {
+      const { code = 'UNKNOWN' } = error as NodeJS.ErrnoException;
+      const said = FOLDER_FAULTS.get(code) ?? `can't be used (${code})`;
+      throw fault(code, `the folder ${folder} ${said}`);
+    }
+  }
+
+  /** @throws EEXIST: something else is, which stays. */
+  #isSocketThere(): boolean {
+    const found = this.#find();
+    if (found === undefined || found.isSocket()) return found !== undefined;
+    const what = found.isDirectory() ? 'a folder' : 'no socket';
+    throw fault('EEXIST', `${this.#path} is there, and is ${what}: it is left alone`);
+  }
+
+  /** Of what listening there has thrown. */
+  explained({ code = 'UNKNOWN' }: NodeJS.ErrnoException): Error {
+    return fault(code, `no socket can be made in the folder ${path.dirname(this.#path)}: ${code}`);
   }
 
   /** It is listened on: lets clients find it. */
   publish(mode: number): void {
+    // Nothing that has come there meanwhile may be replaced, either.
+    this.#isSocketThere();
     chmodSync(this.ownPath, mode);
     renameSync(this.ownPath, this.#path);
     this.#mode = mode;
@@ -71,6 +104,18 @@ export class SocketFile {
   #find(): Stats | undefined {
     return lstatSync(this.#path, { throwIfNoEntry: false });
   }
+}
+
+const FOLDER_FAULTS: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'does not exist'],
+  ['ENOTDIR', 'is no folder'],
+  ['EACCES', 'may not be written to by this user'],
+  ['EROFS', 'is on a file system that can only be read'],
+  ['ELOOP', 'leads round in a circle of links'],
+]);
+
+function fault(code: string | null, message: string): Error {
+  return Object.assign(new Error(message), { code: code ?? 'UNKNOWN' });
 }
 
 /** @returns the code of the error; null: it has connected. */
