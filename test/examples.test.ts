@@ -24,7 +24,7 @@ function load(config: string | undefined, env: Record<string, string> = {}): Loa
 
 test.each(configs)('examples/%s is valid', (name) => {
   const result = load(fileURLToPath(new URL(name, examples)));
-  expect(result).toMatchObject({ ok: true });
+  expect(result).toMatchObject({ ok: true, notes: [] });
   const counts = result.ok ? result.settings.pools.map(({ backends }) => backends.length) : [];
   expect(Math.max(...counts)).toBeGreaterThan(1);
 });

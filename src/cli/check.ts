@@ -33,6 +33,7 @@ export function runCheck(args: readonly string[]): Promise<number> {
       async (loaded, switches, { input, values }) => {
         const { settings, notes } = loaded;
         for (const note of notes) process.stderr.write(`note: ${note}\n`);
+        for (const note of notesOnSockets(settings)) process.stderr.write(`note: ${note}\n`);
         const { pools, routedPools } = settings;
         if (routedPools.length > 0 && pools.every(({ backends }) => backends.length === 0))
           process.stderr.write('note: there are no backends\n');
@@ -47,6 +48,15 @@ export function runCheck(args: readonly string[]): Promise<number> {
       },
       OWN_FLAGS,
     ),
+  );
+}
+
+/** What nobody knows but the process that gets them. */
+function notesOnSockets({ listeners }: Settings): string[] {
+  return listeners.flatMap(({ path, address }) =>
+    address.kind === 'inherited'
+      ? `${path} takes a socket called ${address.name} that is open when Fairlead starts (LISTEN_FDNAMES): whether there is one is seen only then`
+      : [],
   );
 }
 

@@ -1,5 +1,5 @@
 /** The routes of a configuration: to pools that exist, none of them twice, and what is said of those that can never match. */
-import { MATCHES_ALL, readsPath } from '../snapshot/route.ts';
+import { looksAtPath, MATCHES_ALL, readsPath } from '../snapshot/route.ts';
 import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
 import { compileRewriting } from './compile-rewriting.ts';
 import { compileRouteAction } from './compile-route-action.ts';
@@ -15,6 +15,7 @@ import { didYouMean } from './nearest.ts';
 import { pathOf } from './path-text.ts';
 import type { Report } from './policy-report.ts';
 import { formatPlace, type Problem } from './problem.ts';
+import { redirectLoops } from './redirect-loops.ts';
 import {
   DEFAULT_POOL,
   type PoolSettings,
@@ -78,20 +79,24 @@ export function compileRoutes(
   if (!isSound('routes')) return { routes, routedPools: [] };
   problems.push(...unknownPools(merged, pools));
   const dead = deadRoutes(routes.map(({ match }) => match));
+  const living = poolsOfLiving(routes, dead);
   const idle: string[] = [];
   for (const one of dead) {
     const isWritten = one.route < config.routes.length;
     if (isWritten && one.isSame) problems.push(writtenTwice(merged, one));
-    else idle.push(isWritten ? neverMatches(merged, one) : defaultIsIdle(merged, one));
+    else if (isWritten) idle.push(neverMatches(merged, one));
+    // Where another route leads there, nobody misses that one.
+    else if (!living.includes(DEFAULT_POOL)) idle.push(defaultIsIdle(merged, one));
   }
   notes.push(...notesOnPaths(merged, pools, routes), ...notesOnTrust(merged, routes));
   notes.push(...firstOf(notesOnStars(merged, routes), 'routes have a "*" in their path'));
+  notes.push(...firstOf(notesOnLoops(merged, routes), 'routes redirect to themselves'));
   notes.push(...firstOf(idle, 'routes never get a request'), ...notesOnUse(merged, pools, routes));
   // Where one does that can never match, that is told, with the reason.
   if (!hasRoute({ routes }, DEFAULT_POOL)) {
     notes.push(...firstOf(notesOnIdleKeys(merged, pools[0]), 'keys have no effect'));
   }
-  return { routes, routedPools: poolsOfLiving(routes, dead) };
+  return { routes, routedPools: living };
 }
 
 function mirrorOf(
@@ -160,7 +165,10 @@ function notesOnPaths(
       if (!segments.some((text) => /;|%3B/.test(text))) return [];
       return `${listed(placeOf, [index])} has ";" in its path: "%3B" is another path, but not to every backend`;
     });
-    return firstOf(passed, 'routes have ";" in their paths');
+    return [
+      ...firstOf(passed, 'routes have ";" in their paths'),
+      ...notesOnSlashes(config.merge_slashes, placeOf, routes),
+    ];
   }
   const idle = [
     ...(config.encoded_slashes === 'reject' ? [] : ['encoded_slashes']),
@@ -170,6 +178,21 @@ function notesOnPaths(
     (key) =>
       `${key} has no effect: no route looks at paths, and no backend has one, so they are forwarded as they are`,
   );
+}
+
+/** Most backends merge what is not merged here. */
+function notesOnSlashes(
+  areMerged: boolean,
+  placeOf: MergedConfig['placeOf'],
+  routes: readonly RouteSettings[],
+): readonly string[] {
+  const guarded = routes.findIndex(({ match, access }) => access !== null && looksAtPath(match));
+  if (areMerged || guarded === -1) return [];
+  const where = formatPlace(placeOf(['merge_slashes'], 'key'));
+  const path = pathOf({ ...(routes[guarded] as RouteSettings).match.path, kind: 'prefix' });
+  return [
+    `merge_slashes (${where}) lets /${path} pass ${listed(placeOf, [guarded])} by, and whom that keeps out: to most backends it is ${path} all the same`,
+  ];
 }
 
 /** What a proxy says of its client: see the data plane's wire/fields.ts. */
@@ -186,6 +209,18 @@ function notesOnTrust(
     return `${listed(placeOf, [index])} never gets a request: ${field.name} counts from trusted_proxies only, and there are none`;
   });
   return firstOf(vain, 'routes go by what only trusted_proxies may say');
+}
+
+/** Of a scheme that only TLS has, nothing is known but where clients come by it. */
+function notesOnLoops(
+  { config: { listeners = [], ssl }, placeOf }: MergedConfig,
+  routes: readonly RouteSettings[],
+): string[] {
+  const hasTls = ssl.enabled || listeners.some(({ tls }) => tls !== undefined);
+  return redirectLoops(routes, hasTls).map(
+    ({ route, from, to }) =>
+      `${listed(placeOf, [route])} redirects to itself: who asks for ${from} is sent to ${to}, again and again`,
+  );
 }
 
 /** In other programs' configs it stands for anything. */

@@ -240,7 +240,8 @@ export const configSchema = z.strictObject(
       .default('reject'),
     merge_slashes: trueOrFalse()
       .describe(
-        'Where `routes` look at paths, or a backend has one in its URL: `/a//b` is matched and forwarded as `/a/b`.',
+        'Where `routes` look at paths, or a backend has one in its URL: `/a//b` is matched and forwarded as `/a/b`. ' +
+          'false: they are two paths, and `//admin` passes a route for `/admin` by, with its `allow`, `deny` and `basic_auth`.',
       )
       .default(true),
     lenient_responses: poolKeys.lenient_responses,

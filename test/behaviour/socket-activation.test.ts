@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { afterTest } from '../support/after-test.ts';
 import { ByteReader } from '../support/byte-reader.ts';
-import { COMMAND } from '../support/fairlead.ts';
+import { COMMAND, runFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -114,6 +114,25 @@ test('a socket that no listener is for is told of, and a name that there is none
   await waitFor(() => refused.child.exitCode !== null);
   expect(refused.child.exitCode).toBe(1);
   await waitFor(() => refused.output().includes('no socket called wbe was open at the start'));
+});
+
+test('where no socket is handed over, the start says so, and check that it can’t know', async () => {
+  const folder = temporaryFolder('sockets');
+  const file = join(folder, 'c.json');
+  const config = {
+    backends: ['http://127.0.0.1:1'],
+    listeners: [{ fd: 'web' }],
+    state_file: false,
+  };
+  await writeFile(file, JSON.stringify({ ...config, admin_port: await freePort() }));
+  const checked = await runFairlead(['check', '--config', file]);
+  expect(checked.code).toBe(0);
+  expect(checked.stderr).toContain(
+    'note: listeners.0 takes a socket called web that is open when Fairlead starts (LISTEN_FDNAMES)',
+  );
+  const { code, stderr } = await runFairlead(['--config', file]);
+  expect(code).toBe(1);
+  expect(stderr).toContain("can't listen on fd:web (listeners.0): no socket called web was open");
 });
 
 test('examples/unix-sockets.yaml, with the socket of examples/systemd', async () => {

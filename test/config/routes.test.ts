@@ -216,6 +216,18 @@ test.each([
       'the pool default gets no request by itself: routes.0 (c.yaml:4) takes those that no other route is for',
     ],
   ],
+  [
+    `merge_slashes: false\n${POOLS}\nroutes: [{ pool: web }, { path: =/admin, pool: api, allow: [10.0.0.1] }]`,
+    [
+      'merge_slashes (c.yaml:1) lets //admin pass routes.1 (c.yaml:3) by, and whom that keeps out: to most backends it is /admin all the same',
+    ],
+  ],
+  [`merge_slashes: false\n${POOLS}\nroutes: [{ path: /a, pool: web }, { pool: api }]`, []],
+  // Others lead there.
+  [
+    'backends: [":1"]\nroutes: [{ pool: default, maintenance: true }, { headers: { a: b }, pool: default }]',
+    [],
+  ],
   [`${POOLS}\nroutes: [{ pool: web }]`, ['pools.api (c.yaml:1) is used by no route']],
   [
     'pools: { web: { backends: [":1"] }, api: {} }\nroutes: [{ pool: web }, { path: /a, pool: api }]',
