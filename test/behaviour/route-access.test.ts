@@ -1,7 +1,10 @@
 /** Who may ask where a route has something against it: by address. */
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { afterTest } from '../support/after-test.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
-import { type RawResponse, rawClient } from '../support/raw-client.ts';
+import { RawClient, type RawResponse, rawClient } from '../support/raw-client.ts';
 import { LONG_MS, waitFor } from '../support/wait-for.ts';
 import { get, metrics, QUIET_HEALTH, scriptedBackend } from './stage.ts';
 
@@ -105,4 +108,37 @@ test('no byte of a body is asked for before the address is looked at', async () 
   expect(head).toMatch(/^Connection: close\r$/m);
   client.end();
   expect(backend.served('/up')).toHaveLength(0);
+});
+
+test('a client of a unix socket has no address: no allow lets it in, and no deny keeps it out', async () => {
+  const everybody = ['0.0.0.0/0', '::/0'];
+  const { fairlead } = await site(
+    [
+      { path: '/in', pool: 'default', allow: everybody },
+      { path: '/out', pool: 'default', deny: everybody },
+    ],
+    {
+      listeners: [
+        { unix: 'plain.sock' },
+        { unix: 'proxied.sock', proxy_protocol: { from: ['unix'] } },
+      ],
+      ...TRUSTING,
+    },
+  );
+  const by = async (socket: string, text: string): Promise<number> => {
+    const client = new RawClient(connect(join(fairlead.cwd, socket)));
+    afterTest(() => void client.socket.destroy());
+    await client.write(text);
+    return (await client.readResponse()).status;
+  };
+  for (const [path, plain, proxied] of [
+    ['/in', 403, 200],
+    ['/out', 200, 403],
+  ] as const) {
+    expect(await by('plain.sock', get(path))).toBe(plain);
+    // Nor is it believed what it says of others.
+    expect(await by('plain.sock', from('10.0.0.1', path))).toBe(plain);
+    const header = 'PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n';
+    expect(await by('proxied.sock', header + get(path))).toBe(proxied);
+  }
 });
