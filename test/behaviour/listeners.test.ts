@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { planThreads } from '../../src/control/plan-threads.ts';
 import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
@@ -59,6 +60,27 @@ async function start(listeners: readonly unknown[], more: Readonly<Record<string
   const config = { backends: [backend.url], state_file: false, ...more };
   const fairlead = await startFairlead({ config: { ...config, listeners } });
   return { fairlead, config, socketOf: (name: string) => join(fairlead.cwd, name) };
+}
+
+/** Several threads can have both addresses for a moment, where they can share a port at all. */
+const OVERLAPPING: readonly (readonly [number, number, string])[] = [
+  [1, 422, "127.0.0.1:PORT has the address, and one data thread can't have both at a time"],
+  ...(planThreads(2).count === 2 ? ([[2, 200, '"changed":true']] as const) : []),
+];
+
+/** With a listener at 127.0.0.1. */
+async function movable(threads: number) {
+  const port = await freePort();
+  const at = (host: string) => [{ host, port }];
+  const { fairlead, config } = await start(at('127.0.0.1'), { threads });
+  return {
+    fairlead,
+    config,
+    port,
+    moveTo: (host: string) => reload(fairlead, { ...config, listeners: at(host) }),
+    isServed: async (host: string): Promise<boolean> =>
+      (await get({ port, host }).catch(() => '')) === 'from 127.0.0.1',
+  };
 }
 
 /** Somebody else's port. */
@@ -235,6 +257,37 @@ describe('a reload', () => {
     await kept.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     await kept.readUntil('helloworld');
   });
+
+  test.each([1, 2])(
+    'moves a listener to another host on its port, with %i data threads',
+    async (threads) => {
+      const { fairlead, config, port, isServed, moveTo } = await movable(threads);
+      expect(await moveTo('127.0.0.2')).toMatchObject({ status: 200 });
+      expect(await isServed('127.0.0.2')).toBe(true);
+      await waitFor(() => isRefused({ port, host: '127.0.0.1' }));
+      // By way of another one.
+      expect(await reload(fairlead, config)).toMatchObject({ status: 200 });
+      await waitFor(() => isRefused({ port, host: '127.0.0.2' }));
+      expect(await moveTo('0.0.0.0')).toMatchObject({ status: 200 });
+      expect(await isServed('127.0.0.1')).toBe(true);
+    },
+  );
+
+  test.each(OVERLAPPING)(
+    'to a host that overlaps with it, with %i data threads: %i',
+    async (threads, status, said) => {
+      const { port, isServed, moveTo } = await movable(threads);
+      for (const host of ['0.0.0.0', '::', '::ffff:127.0.0.1']) {
+        const answer = await moveTo(host);
+        expect(answer.status).toBe(status);
+        expect(JSON.stringify(answer.json)).toContain(said.replace('PORT', String(port)));
+        await waitFor(() => isServed('127.0.0.1'));
+        expect(await moveTo('127.0.0.1')).toMatchObject({ status: 200 });
+        await waitFor(() => isServed('127.0.0.1'));
+        await waitFor(() => isRefused({ port, host: '127.0.0.2' }));
+      }
+    },
+  );
 
   test('that can’t open one of them leaves everything as it was, and says so', async () => {
     const taken = await takenPort();

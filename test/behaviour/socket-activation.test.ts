@@ -12,6 +12,7 @@ import { ByteReader } from '../support/byte-reader.ts';
 import { COMMAND, runFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { rawClient } from '../support/raw-client.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -42,6 +43,7 @@ async function start(
   sockets: readonly Server[],
   names: string,
   config: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Started> {
   const folder = temporaryFolder('sockets');
   const backend = await httpBackend();
@@ -58,6 +60,7 @@ async function start(
         PATH: process.env['PATH'],
         LISTEN_FDS: String(sockets.length),
         LISTEN_FDNAMES: names,
+        ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe', ...sockets.map(descriptorOf)],
     },
@@ -114,6 +117,37 @@ test('a socket that no listener is for is told of, and a name that there is none
   await waitFor(() => refused.child.exitCode !== null);
   expect(refused.child.exitCode).toBe(1);
   await waitFor(() => refused.output().includes('no socket called wbe was open at the start'));
+});
+
+test('a data thread that ends takes its socket along: so does the process, in order, for the next one to get it', async () => {
+  const port = await freePort();
+  const THROWING = new URL('../support/throwing.mjs', import.meta.url).href;
+  const listeners = [{ fd: 'web' }, { port: await freePort() }];
+  const { child, output } = await start(
+    [await socketAt(port, '127.0.0.1')],
+    'web',
+    { listeners },
+    { NODE_OPTIONS: `--import ${THROWING}` },
+  );
+  const exited = once(child, 'exit');
+  const client = await rawClient(port);
+  await client.write('GET / HTTP/1.1\r\nHost: a\r\nX-Throw: next-uncaught\r\n\r\n');
+  expect(await exited).toEqual([1, null]);
+  await waitFor(() => output().includes('"event":"stopped"'));
+  const lines = output()
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+  expect(lines.filter(({ event }) => event === 'listener.lost')).toMatchObject([
+    {
+      level: 'error',
+      listener: 'fd:web',
+      msg: 'fd:web was closed with the data thread that had it: a new process is needed',
+    },
+  ]);
+  expect(lines).toContainEqual(
+    expect.objectContaining({ event: 'stopping', reason: 'fd:web is lost' }),
+  );
 });
 
 test('where no socket is handed over, the start says so, and check that it can’t know', async () => {

@@ -101,6 +101,10 @@ test.each([
     "1:42: listeners.1: [::]:80 can't be listened on beside 0.0.0.0:80 of listeners.0",
   ],
   [
+    'listeners: [{ port: 80, host: 127.0.0.1 }, { port: 80, host: "::ffff:7f00:1" }]',
+    "1:44: listeners.1: [::ffff:7f00:1]:80 can't be listened on beside 127.0.0.1:80 of listeners.0",
+  ],
+  [
     'port: 80\nlisteners: [{ port: 80 }]',
     "2:13: listeners.0: *:80 can't be listened on beside *:80 of port",
   ],
