@@ -21,9 +21,11 @@ interface Inherited {
 }
 
 export class InheritedSockets {
+  readonly #all: readonly Inherited[];
   #left: readonly Inherited[];
 
   constructor(sockets: readonly Inherited[]) {
+    this.#all = sockets;
     this.#left = sockets;
   }
 
@@ -54,6 +56,13 @@ export class InheritedSockets {
     if (taken === undefined) return -1;
     this.#left = this.#left.filter((socket) => socket !== taken);
     return taken.descriptor;
+  }
+
+  /** It was taken, and not opened. */
+  giveBack(descriptor: number): void {
+    this.#left = this.#all.filter(
+      (socket) => socket.descriptor === descriptor || this.#left.includes(socket),
+    );
   }
 
   /** In words, those that nobody has. */

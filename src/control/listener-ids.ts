@@ -32,12 +32,17 @@ export class ListenerIds {
     });
   }
 
-  /** These are in force: what is not among them is gone, and another one if it comes back. */
-  keepOnly(listeners: readonly ListenerSettings[]): void {
+  /**
+   * These are in force: what is not among them is gone, and another one if it comes back.
+   * @param areSocketsSpared it was never opened, and what was handed to the process for it may be had again.
+   */
+  keepOnly(listeners: readonly ListenerSettings[], areSocketsSpared = false): void {
     const names = new Set(listeners.map(({ address }) => nameOfListener(address)));
     for (const name of this.#known.keys()) {
       if (names.has(name)) continue;
       this.#known.delete(name);
+      const descriptor = this.#descriptors.get(name);
+      if (areSocketsSpared && descriptor !== undefined) this.#inherited.giveBack(descriptor);
       this.#descriptors.delete(name);
     }
   }

@@ -10,6 +10,8 @@ import type { ThreadPlace } from './thread-place.ts';
 export class ListenError extends Error {
   readonly code: string;
   readonly listener: ListenerSnapshot;
+  /** No socket that was handed to the process has been touched. */
+  areSocketsSpared = false;
 
   constructor(code: string, message: string, listener: ListenerSnapshot) {
     super(message);
@@ -17,7 +19,21 @@ export class ListenError extends Error {
     this.code = code;
     this.listener = listener;
   }
+
+  /** In the words of whoever has to mend it. */
+  get reason(): string {
+    const { address } = this.listener;
+    if (this.code === 'EADDRINUSE') return 'the address is in use';
+    if (address.kind !== 'tcp') return this.message;
+    if (this.code === 'EADDRNOTAVAIL') return 'this machine has no such address';
+    if (this.code === 'EACCES' && address.port < FIRST_FREE_PORT) {
+      return `ports below ${FIRST_FREE_PORT} are for root and for whoever has CAP_NET_BIND_SERVICE (setcap, AmbientCapabilities=)`;
+    }
+    return this.message;
+  }
 }
+
+const FIRST_FREE_PORT = 1024;
 
 /** A thread that was asked, and has not answered yet. */
 interface Waiting {
@@ -59,17 +75,30 @@ export class Listening {
     besides: readonly ListenerSnapshot[],
   ): Promise<void> {
     const [first, ...others] = this.#places() as [ThreadPlace, ...ThreadPlace[]];
+    const own = listeners.filter(({ descriptor }) => descriptor === -1);
+    const handed = listeners.filter(({ descriptor }) => descriptor !== -1);
+    let areSpared = true;
     try {
       if (others.length > 0) {
-        for (const listener of listeners) await probe(listener, besides);
+        for (const listener of own) await probe(listener, besides);
       }
-      await this.#openOn(first, listeners);
-      const settled = this.withPorts(listeners);
-      await Promise.all(others.map((place) => this.#openOn(place, settled)));
+      await this.#openOn(first, own);
+      await this.#openOnAll(others, this.withPorts(own));
+      // Those that are gone when they are closed come last: nothing else can fail by then.
+      areSpared = false;
+      await this.#openOnAll(this.#places(), handed);
     } catch (error) {
       this.#abandon(listeners);
+      if (error instanceof ListenError) error.areSocketsSpared = areSpared;
       throw error;
     }
+  }
+
+  async #openOnAll(
+    places: readonly ThreadPlace[],
+    listeners: readonly ListenerSnapshot[],
+  ): Promise<void> {
+    await Promise.all(places.map((place) => this.#openOn(place, listeners)));
   }
 
   #abandon(listeners: readonly ListenerSnapshot[]): void {
@@ -79,6 +108,7 @@ export class Listening {
   }
 
   #openOn(place: ThreadPlace, listeners: readonly ListenerSnapshot[]): Promise<void> {
+    if (listeners.length === 0) return Promise.resolve();
     const { index } = place;
     const sequence = ++this.#sequence;
     return new Promise((resolve, reject) => {
@@ -128,8 +158,8 @@ async function probe(
   listener: ListenerSnapshot,
   besides: readonly ListenerSnapshot[],
 ): Promise<void> {
-  const { address, descriptor } = listener;
-  if (address.kind !== 'tcp' || descriptor !== -1) return;
+  const { address } = listener;
+  if (address.kind !== 'tcp') return;
   const { host, port } = address;
   if (besides.some((open) => overlap(open.address, address))) return;
   await probeAddress(host, port).catch((error: NodeJS.ErrnoException) => {

@@ -4,7 +4,6 @@ import { nameOfListener } from '../config/listener-name.ts';
 import { overlap } from '../config/listener-overlap.ts';
 import type { LoadResult } from '../config/load.ts';
 import type { Place } from '../config/problem.ts';
-import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import type { DataThreads } from './data-threads.ts';
 import { ListenError } from './listening.ts';
 import type { Registry } from './registry.ts';
@@ -25,29 +24,27 @@ export async function openListeners(
   try {
     await threads.openMore(registry.listenersOf(loaded.settings));
   } catch (error) {
-    registry.forgetOtherListeners();
+    registry.forgetOtherListeners(error instanceof ListenError && error.areSocketsSpared);
     throw error instanceof ListenError ? refusal(error, loaded, registry) : error;
   }
 }
 
-function refusal(
-  { code, message, listener }: ListenError,
-  loaded: Loaded,
-  running: Registry,
-): ConfigRefused {
+function refusal(error: ListenError, loaded: Loaded, running: Registry): ConfigRefused {
   const { listeners } = loaded.settings;
-  const { name } = listener;
+  const { name } = error.listener;
   const path = listeners.find(({ address }) => nameOfListener(address) === name)?.path ?? 'port';
-  const reason = code === 'EADDRINUSE' ? whoHas(listener, running) : message;
+  const reason = ownInTheWay(error, running) ?? error.reason;
   const place = placeOf(sourceOf(path, loaded));
   const said = `can't listen on ${name}: ${reason}`;
   return new ConfigRefused([{ ...place, path, message: said, hint: NOT_TRIED_AGAIN }]);
 }
 
 /** Threads that share a port among them can have both for a moment; one alone can't. */
-function whoHas({ address }: ListenerSnapshot, { settings, threadCount }: Registry): string {
-  const own = settings.listeners.find((one) => overlap(one.address, address));
-  if (own === undefined || threadCount > 1) return 'the address is in use';
+function ownInTheWay({ code, listener }: ListenError, running: Registry): string | undefined {
+  const { settings, threadCount } = running;
+  if (code !== 'EADDRINUSE' || threadCount > 1) return undefined;
+  const own = settings.listeners.find((one) => overlap(one.address, listener.address));
+  if (own === undefined) return undefined;
   const name = nameOfListener(own.address);
   return `${name} has the address, and one data thread can't have both at a time: restart, or take that one out by a reload of its own`;
 }

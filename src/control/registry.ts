@@ -145,9 +145,12 @@ export class Registry implements PoolHost {
     return this.#listenerIds.snapshotsOf(listeners, this.staples);
   }
 
-  /** Those that were asked for with other settings are not to be. */
-  forgetOtherListeners(): void {
-    this.#listenerIds.keepOnly(this.#settings.listeners);
+  /**
+   * Those that were asked for with other settings are not to be.
+   * @param areSocketsSpared what was handed to the process for them is open yet.
+   */
+  forgetOtherListeners(areSocketsSpared: boolean): void {
+    this.#listenerIds.keepOnly(this.#settings.listeners, areSocketsSpared);
   }
 
   /** What operators have set otherwise than the config. */

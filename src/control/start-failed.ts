@@ -67,5 +67,6 @@ function codeOf(error: unknown): string | undefined {
 }
 
 function messageOf(error: unknown): string {
+  if (error instanceof ListenError) return error.reason;
   return error instanceof Error ? error.message : String(error);
 }

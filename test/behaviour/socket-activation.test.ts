@@ -24,6 +24,8 @@ interface Started {
   readonly child: ChildProcess;
   readonly adminUrl: string;
   readonly output: () => string;
+  /** Writes its config file. */
+  readonly configure: (config: Readonly<Record<string, unknown>>) => Promise<void>;
 }
 
 /** A socket as systemd has it open: nobody accepts on it yet. */
@@ -49,8 +51,16 @@ async function start(
   const backend = await httpBackend();
   const adminPort = await freePort();
   const file = join(folder, 'c.json');
-  const whole = { backends: [backend.url], state_file: false, admin_port: adminPort, ...config };
-  await writeFile(file, JSON.stringify(whole));
+  const whole = {
+    backends: [backend.url],
+    state_file: false,
+    admin_port: adminPort,
+    watch: false,
+    ...config,
+  };
+  const configure = (next: Readonly<Record<string, unknown>>): Promise<void> =>
+    writeFile(file, JSON.stringify({ ...whole, ...next }));
+  await configure({});
   const child = spawn(
     'sh',
     ['-c', 'LISTEN_PID=$$ exec "$@"', 'sh', process.execPath, COMMAND, '--config', file],
@@ -78,7 +88,7 @@ async function start(
   // From here on it is the child's alone.
   for (const socket of sockets) socket.close();
   await waitFor(() => text.includes('"event":"listening"') || child.exitCode !== null);
-  return { child, adminUrl: `http://127.0.0.1:${adminPort}`, output: () => text };
+  return { child, adminUrl: `http://127.0.0.1:${adminPort}`, output: () => text, configure };
 }
 
 async function answerOf(port: number): Promise<string> {
@@ -117,6 +127,25 @@ test('a socket that no listener is for is told of, and a name that there is none
   await waitFor(() => refused.child.exitCode !== null);
   expect(refused.child.exitCode).toBe(1);
   await waitFor(() => refused.output().includes('no socket called wbe was open at the start'));
+});
+
+test('a reload that is refused takes no socket along', async () => {
+  const [port, other, taken] = [await freePort(), await freePort(), await freePort()];
+  const plain = { listeners: [{ host: '127.0.0.1', port: other }] };
+  const { adminUrl, output, configure } = await start(
+    [await socketAt(port, '127.0.0.1')],
+    'web',
+    plain,
+  );
+  await waitFor(() => output().includes('listener.unused_socket'));
+  await socketAt(taken, '127.0.0.1').then((server) => afterTest(() => void server.close()));
+  const reload = async (listeners: readonly unknown[]): Promise<number> => {
+    await configure({ listeners });
+    return (await fetch(`${adminUrl}/reload`, { method: 'POST' })).status;
+  };
+  expect(await reload([{ fd: 'web' }, { host: '127.0.0.1', port: taken }])).toBe(422);
+  expect(await reload([{ fd: 'web' }])).toBe(200);
+  expect(await answerOf(port)).toBe('ok');
 });
 
 test('a data thread that ends takes its socket along: so does the process, in order, for the next one to get it', async () => {

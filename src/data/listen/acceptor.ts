@@ -9,7 +9,7 @@ import { SocketFile } from './socket-file.ts';
 const BACKLOG = 4096;
 
 function notThere(name: string): Error {
-  const message = `no socket called ${name} was open at the start (LISTEN_FDNAMES), or it has been closed since`;
+  const message = `no socket called ${name} was open at the start (LISTEN_FDNAMES), or another listener has had it since`;
   return Object.assign(new Error(message), { code: 'EBADF' });
 }
 
