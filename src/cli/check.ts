@@ -1,4 +1,6 @@
 /** `fairlead check`: everything that is wrong with a config, or one line that says that it is fine. */
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { hasRoute, isLeftOut } from '../config/effective-route.ts';
 import { nameOfListener } from '../config/listener-name.ts';
 import { DEFAULT_POOL, type ListenerSettings, type Settings } from '../config/settings.ts';
@@ -51,13 +53,15 @@ export function runCheck(args: readonly string[]): Promise<number> {
   );
 }
 
-/** What nobody knows but the process that gets them. */
+/** What is seen only at the start: a folder may be made until then (systemd `RuntimeDirectory=`). */
 function notesOnSockets({ listeners }: Settings): string[] {
-  return listeners.flatMap(({ path, address }) =>
-    address.kind === 'inherited'
-      ? `${path} takes a socket called ${address.name} that is open when Fairlead starts (LISTEN_FDNAMES): whether there is one is seen only then`
-      : [],
-  );
+  return listeners.flatMap(({ path, address }) => {
+    if (address.kind === 'inherited') {
+      return `${path} takes a socket called ${address.name} that is open when Fairlead starts (LISTEN_FDNAMES): whether there is one is seen only then`;
+    }
+    if (address.kind !== 'unix' || existsSync(dirname(address.path))) return [];
+    return `${path} needs the folder ${dirname(address.path)} for its socket, and there is none yet`;
+  });
 }
 
 function summary(settings: Settings): string {

@@ -39,9 +39,12 @@ test('at a reload', async () => {
 
 test('at the start', async () => {
   const args = ['--port', String(await freePort()), '--admin-port', String(await freePort())];
-  const { code, stderr } = await runFairlead(['http://127.0.0.1:1', ...args], {
-    env: { FAIRLEAD_LISTENERS: JSON.stringify([{ unix: '/nowhere/at/all.sock' }]) },
-  });
+  const env = { FAIRLEAD_LISTENERS: JSON.stringify([{ unix: '/nowhere/at/all.sock' }]) };
+  const checked = await runFairlead(['check', 'http://127.0.0.1:1', ...args], { env });
+  expect(checked.stderr).toContain(
+    'note: listeners.0 needs the folder /nowhere/at for its socket, and there is none yet',
+  );
+  const { code, stderr } = await runFairlead(['http://127.0.0.1:1', ...args], { env });
   expect(code).toBe(1);
   expect(stderr).toContain(
     "can't listen on unix:/nowhere/at/all.sock (listeners.0): the folder /nowhere/at does not exist",
