@@ -12,6 +12,7 @@ import type { ProxiedClient } from '../wire/proxy-protocol.ts';
 import { Acceptor, type AcceptorUser } from './acceptor.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { MayBeIdle } from './idle-clients.ts';
+import { haveOtherTerms } from './listener-terms.ts';
 import type { Places } from './places.ts';
 import { ProxyArrivals, type ProxyArrivalsUser } from './proxy-arrivals.ts';
 import { type ProxyPeers, proxyPeers } from './proxy-peers.ts';
@@ -43,6 +44,8 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   /** With the client that each counts for: see `Places`. Null: its TLS carrier counts, and may outlive it. */
   readonly #connections = new Map<ClientConnection, string | null>();
   #isClosed = false;
+  /** Counts changes of what clients come by to a connection. */
+  #terms = 0;
 
   constructor(host: ListenerHost, spec: ListenerSnapshot, ticketKeys: Uint8Array) {
     this.id = spec.id;
@@ -73,7 +76,10 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   update(spec: ListenerSnapshot): void {
     const { tls, address } = spec;
     // Who is connected has what it has come to, until its next connection.
-    if (spec.httpsPort !== this.#spec.httpsPort) this.sendAway();
+    if (haveOtherTerms(spec, this.#spec)) {
+      this.#terms++;
+      this.sendAway();
+    }
     this.#spec = spec;
     this.#proxies = proxyPeers(spec.proxyProtocol);
     if (address.kind === 'unix') this.#acceptor.setMode(address.mode);
@@ -195,11 +201,14 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
       close(connection);
       return;
     }
-    const client = { network, proxied: null };
+    const client = { network, proxied: null, terms: this.#terms };
     const { nowMs, view } = this.#context;
     const { headMs } = view.snapshot.timeouts;
     if (!isProxy) this.#begin(connection, client, null);
-    else this.#orRelease(network, () => this.#arrivals.accept(connection, nowMs, headMs));
+    else
+      this.#orRelease(network, () =>
+        this.#arrivals.accept(connection, nowMs, headMs, client.terms),
+      );
   }
 
   /** @param read what has been read of the connection; of a socket it has been put back. */
@@ -229,12 +238,17 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     this.#places.acceptFailed(error);
   }
 
-  onProxied(connection: TcpHandle | net.Socket, proxied: ProxiedClient | null, rest: Buffer): void {
+  onProxied(
+    connection: TcpHandle | net.Socket,
+    proxied: ProxiedClient | null,
+    rest: Buffer,
+    terms: number,
+  ): void {
     this.#guard(
       () => {
         const network = proxied === null ? '' : this.#places.countFor(proxied.address);
         if (network !== null) {
-          this.#begin(connection, { network, proxied }, rest);
+          this.#begin(connection, { network, proxied, terms }, rest);
           return;
         }
         this.#places.release('');
@@ -265,7 +279,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
    */
   #accept(
     open: (user: StreamUser) => ByteStream,
-    { network, proxied }: Client,
+    { network, proxied, terms }: Client,
     isTls = false,
     clientFields = '',
     isCarried = false,
@@ -277,7 +291,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
       const onClosed = (closed: ClientConnection): void => this.#forget(closed);
       connection = new ClientConnection(this.#context, open, carried, onClosed);
       this.#connections.set(connection, counts);
-      if (this.#isClosed) connection.beginDrain();
+      if (this.#isClosed || terms !== this.#terms) connection.beginDrain();
       return connection;
     } catch (error) {
       if (connection !== null) this.#forget(connection);

@@ -20,9 +20,14 @@ import { ProxyFaultCount } from './proxy-faults.ts';
 export interface ProxyArrivalsUser {
   /**
    * The header is complete, and the connection is not read any more. `client` is null for a connection of the proxy's own.
-   * `rest`: what has come behind it; on a socket it has yet to be read, too.
+   * `rest`: what has come behind it; on a socket it has yet to be read, too. `terms`: as it was accepted.
    */
-  onProxied(connection: TcpHandle | net.Socket, client: ProxiedClient | null, rest: Buffer): void;
+  onProxied(
+    connection: TcpHandle | net.Socket,
+    client: ProxiedClient | null,
+    rest: Buffer,
+    terms: number,
+  ): void;
   /** It is closed without having become one. `isBad`: it has said something else, or nothing in time. */
   onUnproxied(isBad: boolean): void;
   onCrashed(error: unknown): void;
@@ -40,8 +45,8 @@ export class ProxyArrivals {
   }
 
   /** Where this throws, the connection is still the caller's. */
-  accept(connection: TcpHandle | net.Socket, nowMs: number, headMs: number): void {
-    const arrival = new ProxyArrival(this, connection, nowMs, headMs);
+  accept(connection: TcpHandle | net.Socket, nowMs: number, headMs: number, terms: number): void {
+    const arrival = new ProxyArrival(this, connection, nowMs, headMs, terms);
     this.arriving.add(arrival);
     try {
       if (connection instanceof net.Socket) this.#readSocket(connection, arrival);
@@ -100,7 +105,7 @@ export class ProxyArrivals {
     if (!(connection instanceof net.Socket)) connection.readStop();
     else if (rest.length > 0) connection.unshift(rest);
     this.arriving.delete(arrival);
-    this.#user.onProxied(connection, header.client, rest);
+    this.#user.onProxied(connection, header.client, rest, arrival.terms);
   }
 
   #guard(arrival: ProxyArrival, step: () => void): void {
@@ -143,6 +148,7 @@ class ProxyArrival implements MayBeIdle {
   readonly input = new PendingInput();
   readonly deadlineMs: number;
   readonly headMs: number;
+  readonly terms: number;
   readonly idleSinceMs: number;
   readonly hasServed = false;
   stopReading: () => void = () => {};
@@ -153,11 +159,13 @@ class ProxyArrival implements MayBeIdle {
     connection: TcpHandle | net.Socket,
     nowMs: number,
     headMs: number,
+    terms: number,
   ) {
     this.#arrivals = arrivals;
     this.connection = connection;
     this.idleSinceMs = nowMs;
     this.headMs = headMs;
+    this.terms = terms;
     this.deadlineMs = nowMs + headMs;
   }
 

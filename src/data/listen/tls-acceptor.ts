@@ -41,6 +41,8 @@ const LETTER_Z = 0x5a;
 
 /** Whom a connection is for. */
 export interface Client {
+  /** Which of the listener’s it has come to. */
+  readonly terms: number;
   /** What it counts for: see `Places`. */
   readonly network: string;
   /** What a proxy has said of it; null: the peer is the client. */
