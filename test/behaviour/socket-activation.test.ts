@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { afterTest } from '../support/after-test.ts';
@@ -34,6 +34,17 @@ async function socketAt(port: number, host: string): Promise<Server> {
   server.listen(port, host);
   await once(server, 'listening');
   return server;
+}
+
+async function socketOfFile(): Promise<{ readonly socket: Server; readonly file: string }> {
+  const folder = temporaryFolder('sockets');
+  // Node removes the name that it has bound when it closes the socket.
+  const socket = createServer((connection) => connection.destroy());
+  socket.listen(join(folder, 'bound.sock'));
+  await once(socket, 'listening');
+  const file = join(folder, 'web.sock');
+  await rename(join(folder, 'bound.sock'), file);
+  return { socket, file };
 }
 
 function descriptorOf(server: Server): number {
@@ -129,6 +140,17 @@ test('a socket that no listener is for is told of, and a name that there is none
   await waitFor(() => refused.output().includes('no socket called wbe was open at the start'));
 });
 
+test('a unix socket is one, too: its clients are those that proxy_protocol means by unix', async () => {
+  const { socket, file } = await socketOfFile();
+  const listeners = [{ fd: 'web', proxy_protocol: { from: ['unix'] } }];
+  await start([socket], 'web', { listeners });
+  const client = connect(file);
+  afterTest(() => void client.destroy());
+  const reader = new ByteReader(client);
+  client.write('PROXY UNKNOWN\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  expect((await reader.readToEnd()).toString('latin1')).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+});
+
 test('a reload that is refused takes no socket along', async () => {
   const [port, other, taken] = [await freePort(), await freePort(), await freePort()];
   const plain = { listeners: [{ host: '127.0.0.1', port: other }] };
@@ -205,23 +227,19 @@ test('examples/unix-sockets.yaml, with the socket of examples/systemd', async ()
   const [, name = ''] = /^FileDescriptorName=(.*)$/m.exec(unit) ?? [];
   expect(service).toMatch(/^ExecStart=.* --config \S+\/unix-sockets\.yaml$/m);
 
-  const folder = temporaryFolder('sockets');
-  // Node removes the name that it has bound when it closes the socket.
-  const socket = createServer((connection) => connection.destroy());
-  socket.listen(join(folder, 'bound.sock'));
-  await once(socket, 'listening');
-  await rename(join(folder, 'bound.sock'), join(folder, 'web.sock'));
+  const { socket, file } = await socketOfFile();
+  const folder = dirname(file);
   const config = parse(readFileSync(new URL('unix-sockets.yaml', examples), 'utf8')) as Example;
   const [, balancer] = config.listeners;
   const listeners = [config.listeners[0], { ...balancer, unix: join(folder, 'balancer.sock') }];
   await start([socket], name, { listeners });
 
   const request = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
-  for (const [file, text] of [
+  for (const [at, text] of [
     ['web.sock', request],
     ['balancer.sock', `PROXY TCP4 203.0.113.9 192.0.2.1 4711 443\r\n${request}`],
   ] as const) {
-    const client = connect(join(folder, file));
+    const client = connect(join(folder, at));
     afterTest(() => void client.destroy());
     const reader = new ByteReader(client);
     client.write(text);
