@@ -160,7 +160,9 @@ test('the address is the client’s in all that goes by one', async () => {
     trusted_proxies: ['192.0.2.77'],
   });
   expect(await say(port, [of('192.0.2.1'), REQUEST])).toContain('for 192.0.2.1');
-  expect(await say(port, [of('192.0.2.1'), REQUEST])).toMatch(/^HTTP\/1\.1 429 /);
+  // Its place is given back when its connection is gone, which it may hear of before we do.
+  const again = () => say(port, [of('192.0.2.1'), REQUEST]);
+  expect(await waitFor(async () => (await again()) || null)).toMatch(/^HTTP\/1\.1 429 /);
   expect(await say(port, [of('192.0.2.2'), REQUEST])).toContain('for 192.0.2.2');
 
   // The proxy is not the client that its X-Forwarded-For counts from; what it stands for may be.
