@@ -6,7 +6,7 @@ import { compilePools } from './compile-pools.ts';
 import { compileRoutes } from './compile-routes.ts';
 import type { Resolve } from './compile-tls.ts';
 import { ErrorPageReader } from './error-pages.ts';
-import type { FileFault } from './kept-certificates.ts';
+import { distinct, type FileFault } from './kept-certificates.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
 import { formOfDefault } from './pool-view.ts';
@@ -111,7 +111,9 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     stateFile: stateFile(merged, context, resolve),
     configFile: context.configFile,
   };
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, settings, notes, faults };
+  return problems.length > 0
+    ? { ok: false, problems }
+    : { ok: true, settings, notes, faults: distinct(faults) };
 }
 
 function stateFile(merged: MergedConfig, context: CompileContext, resolve: Resolve) {

@@ -26,8 +26,15 @@ export function withKept(
       now.every((one) => one.facts.fingerprint !== facts.fingerprint),
   );
   if (kept.length === 0) return now;
+  // Several listeners may have it in use.
+  const once = new Map(kept.map((one) => [one.facts.fingerprint, one]));
   // In their old order, where the first may be the default.
-  return [...now, ...kept].toSorted((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
+  return [...now, ...once.values()].toSorted((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
+}
+
+/** Each once, though several listeners may have the folder. */
+export function distinct(faults: readonly FileFault[]): readonly FileFault[] {
+  return [...new Map(faults.map(({ file, message }) => [message, { file, message }])).values()];
 }
 
 /** As folders are read: `shop.test/` before `shop.test-2/`. */

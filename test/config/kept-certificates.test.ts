@@ -83,6 +83,35 @@ test.runIf(hasTool('openssl'))(
   },
 );
 
+test.runIf(hasTool('openssl'))(
+  'of two listeners with the same folder, each has it once, and it is told once',
+  () => {
+    const tls = { certificates: [{ folder: 'certs' }] };
+    const listeners = [
+      { port: 1, tls },
+      { port: 2, tls },
+    ];
+    const input = {
+      flags: { values: [] },
+      env: {},
+      cwd: '/nowhere',
+      configFile: join(folder, 'c.json'),
+    };
+    let certificatesInUse: readonly Certificate[] = [];
+    for (let round = 0; round < 3; round++) {
+      const text = JSON.stringify({ listeners });
+      const result = validateConfigText(text, 'c.json', { ...input, certificatesInUse });
+      if (!result.ok) throw new Error(result.problems.map(formatProblem).join('\n'));
+      const all = result.settings.listeners.map((one) => one.tls?.certificates ?? []);
+      expect(all.map(namesOf)).toEqual(Array.from(listeners, () => ['a.test', 'b.test']));
+      expect(faultsOf(result)).toHaveLength(round === 0 ? 0 : 1);
+      certificatesInUse = all.flat();
+      writeFileSync(join(folder, 'certs/b.crt'), 'x');
+      rmSync(join(folder, 'certs/b.key'), { force: true });
+    }
+  },
+);
+
 describe('it is a problem as well', () => {
   test.runIf(hasTool('openssl'))('where nothing is left to serve, unless it is in use', () => {
     const before = served(load([]));

@@ -3,7 +3,7 @@
 import { type BackendTlsRead, readBackendTls } from '../../config/backend-tls-files.ts';
 import type { Certificate } from '../../config/certificate-facts.ts';
 import { readAuthorities } from '../../config/compile-tls.ts';
-import { type FileFault, isFrom, withKept } from '../../config/kept-certificates.ts';
+import { distinct, type FileFault, isFrom, withKept } from '../../config/kept-certificates.ts';
 import { isSame } from '../../config/same.ts';
 import type {
   BackendTlsSettings,
@@ -85,9 +85,9 @@ export function readAgain(settings: Settings): {
   readonly settings: Settings;
   readonly faults: readonly FileFault[];
 } {
-  const faults = new Map<string, FileFault>();
+  const faults: FileFault[] = [];
   const tell = (all: readonly FileFault[]): void => {
-    for (const { file, message } of all) faults.set(message, { file, message });
+    faults.push(...all);
   };
   const listeners = settings.listeners.map((listener): ListenerSettings => {
     const { tls } = listener;
@@ -108,7 +108,7 @@ export function readAgain(settings: Settings): {
       listeners: listeners as [ListenerSettings, ...ListenerSettings[]],
       pools: pools as [PoolSettings, ...PoolSettings[]],
     },
-    faults: [...faults.values()],
+    faults: distinct(faults),
   };
 }
 
