@@ -1,4 +1,5 @@
 /** What is made of the rounds of two builds. */
+import { median, percentile } from '../statistics.mjs';
 import { loadedRow } from './loaded.mjs';
 
 export const NOW = 'fairlead';
@@ -18,13 +19,16 @@ export function buildRows(rounds, before) {
 
 const percent = (ratio) => (ratio - 1) * 100;
 
+/** The middle half of the ratios: the ends of many short rounds are what else the machine did. */
 function rowOf(rounds, name, beside) {
-  const { ratio, ratioLow, ratioHigh, ...row } = loadedRow(rounds, name, [name, beside]);
+  const ratios = rounds
+    .map((figures) => figures.get(name).cpuUs / figures.get(beside).cpuUs)
+    .toSorted((a, b) => a - b);
   return {
-    ...row,
+    ...loadedRow(rounds, name, null),
     beside,
-    dearerPercent: percent(ratio),
-    lowPercent: percent(ratioLow),
-    highPercent: percent(ratioHigh),
+    dearerPercent: percent(median(ratios)),
+    lowPercent: percent(percentile(ratios, 0.25)),
+    highPercent: percent(percentile(ratios, 0.75)),
   };
 }
