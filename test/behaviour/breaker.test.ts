@@ -22,7 +22,12 @@ async function opened(config: Readonly<Record<string, unknown>> = {}): Promise<N
   const the = await startPool(3, { ...ALONE, circuit_breaker: { ...BREAKER, ...config } });
   the.backend(0).answer = status(500);
   await the.names(36);
-  await the.viewWhere(0, ({ breaker }) => breaker === 'open');
+  await waitFor(async () => {
+    if ((await the.views())[0]?.breaker === 'open') return true;
+    // On a busy machine they may have been too few for one interval.
+    await the.names(3);
+    return false;
+  });
   return the;
 }
 
@@ -134,8 +139,10 @@ describe('of a backend', () => {
 async function poolOpened(open = '1s'): Promise<NamedPool> {
   const the = await startPool(2, { ...ALONE, circuit_breaker: { ...BREAKER, open } });
   for (const backend of the.backends) backend.answer = status(500);
-  await the.names(30);
-  await waitFor(async () => (await the.status())['breaker'] === 'open');
+  await waitFor(async () => {
+    await the.names(5);
+    return (await the.status())['breaker'] === 'open';
+  });
   return the;
 }
 

@@ -129,6 +129,13 @@ function throwing(path: string, seam: string, fields: readonly string[] = [], me
 /** What the client of a request that throws does until its connection is gone. */
 type Script = (client: RawClient, seam: string, stage: Stage) => Promise<void>;
 
+/** Until the backend has the request, which it does not answer. */
+async function asked(client: RawClient, seam: string, { backend }: Stage): Promise<void> {
+  const before = backend.served('/silent').length;
+  await client.write(throwing('/silent', seam));
+  await waitFor(() => backend.served('/silent').length > before);
+}
+
 function sending(path: string): Script {
   return (client, seam) => client.write(throwing(path, seam));
 }
@@ -177,8 +184,6 @@ const SEAMS: Readonly<Record<string, Script>> = {
   },
   'client-drain': downloading,
   'backend-drain': uploading,
-  deadline: sending('/silent'),
-  'deadline-after': sending('/silent'),
   tunnel: async (client, seam, stage) => {
     stage.on('/tunnel', async (connection) => {
       await connection.write(SWITCHED);
@@ -188,15 +193,12 @@ const SEAMS: Readonly<Record<string, Script>> = {
     await client.readUntil('\r\n\r\n');
     await client.write('bytes');
   },
-  'client-end': async (client, seam) => {
-    await client.write(throwing('/silent', seam));
-    await sleep(100);
+  'client-end': async (client, seam, stage) => {
+    await asked(client, seam, stage);
     client.end();
   },
   'client-closed': async (client, seam, stage) => {
-    await client.write(throwing('/silent', seam));
-    await waitFor(() => stage.backend.served('/silent').length > 0);
-    await sleep(100);
+    await asked(client, seam, stage);
     client.reset();
   },
   later: async (client, seam) => {
@@ -213,19 +215,27 @@ const RESPONSE_SEAMS: Readonly<Record<string, Script>> = {
   'response-end-after': sending('/ok'),
 };
 
+/** They wait for a timeout, which would come before other things on a busy machine. */
+const DEADLINE_SEAMS: Readonly<Record<string, Script>> = {
+  deadline: sending('/silent'),
+  'deadline-after': sending('/silent'),
+};
+
 const ON_HANDLES_ONLY: Readonly<Record<string, Script>> = {
   'client-flush': sending('/ok'),
   'backend-flush': sending('/silent'),
 };
 
 describe.each([
-  ['TCP handles', [], { ...SEAMS, ...ON_HANDLES_ONLY }],
-  ['sockets', [WITHOUT_HANDLES], SEAMS],
-  ['TCP handles', [], RESPONSE_SEAMS],
-])('on %s, an exception costs one connection', (_carrier, preloads, seams) => {
+  ['TCP handles', [], { ...SEAMS, ...ON_HANDLES_ONLY }, '1m'],
+  ['sockets', [WITHOUT_HANDLES], SEAMS, '1m'],
+  ['TCP handles', [], RESPONSE_SEAMS, '1m'],
+  ['TCP handles', [], DEADLINE_SEAMS, '500ms'],
+  ['sockets', [WITHOUT_HANDLES], DEADLINE_SEAMS, '500ms'],
+])('on %s, an exception costs one connection', (_carrier, preloads, seams, response) => {
   let the: Scene;
   beforeAll(async () => {
-    the = await scene({ timeouts: { response: '500ms' } }, preloads);
+    the = await scene({ timeouts: { response } }, preloads);
   });
 
   test.each(Object.entries(seams))('%s', async (seam, script) => {
@@ -244,7 +254,7 @@ describe.each([
   test('each of those that had an exchange is in the access log', async () => {
     const crashed = () =>
       the.stage.fairlead.accessLines().filter((line) => line['error'] === 'ERR_INTERNAL');
-    await waitFor(() => crashed().length > Object.keys(seams).length / 2);
+    await waitFor(() => crashed().length >= Object.keys(seams).length / 2);
     expect(the.stage.fairlead.logs().filter(({ event }) => event === 'backend.down')).toEqual([]);
   });
 

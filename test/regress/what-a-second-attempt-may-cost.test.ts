@@ -222,7 +222,7 @@ test('the keep-alive race counted as a retry and as a failure of the backend', a
 
 test('the pool’s breaker spent its probes while there was no backend to send them to', async () => {
   const the = await severalBackends(1, {
-    circuit_breaker: { min_requests: 5, interval: '1s', open: '1s', half_open_requests: 2 },
+    circuit_breaker: { min_requests: 5, interval: '10s', open: '1s', half_open_requests: 2 },
   });
   let isBad = true;
   the.everywhere('/', (connection) =>
@@ -460,7 +460,7 @@ test('a backend that was being tried out was called full', async () => {
     circuit_breaker: {
       failure_percent: 80,
       min_requests: 5,
-      interval: '1s',
+      interval: '10s',
       open: '1s',
       half_open_requests: 1,
     },

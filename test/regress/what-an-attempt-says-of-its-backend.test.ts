@@ -13,7 +13,7 @@ import {
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const BREAKER = { min_requests: 5, interval: '1s', open: '1s', half_open_requests: 2 };
+const BREAKER = { min_requests: 5, interval: '10s', open: '1s', half_open_requests: 2 };
 
 type Stage = Awaited<ReturnType<typeof severalBackends>>;
 
