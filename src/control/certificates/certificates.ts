@@ -28,6 +28,8 @@ import { ValidityTurns } from './validity-turns.ts';
 /** The pair may be in the middle of being written. */
 const TRIES = 3;
 const TRY_AGAIN_MS = 100;
+/** At a time: somebody may have copied anything into a folder. */
+const MOST_TOLD = 20;
 
 export interface CertificatesOptions {
   readonly registry: Registry;
@@ -120,9 +122,9 @@ export class Certificates {
     const known = new Set(this.#faults.map(({ message }) => message));
     this.#faults = faults;
     const inForce = filesInForce(this.#registry.settings);
-    for (const { file, message } of faults) {
-      if (known.has(message)) continue;
-      this.counts.refused++;
+    const news = faults.filter(({ message }) => !known.has(message));
+    this.counts.refused += news.length;
+    for (const { file, message } of news.slice(0, MOST_TOLD)) {
       const meanwhile = inForce.has(file)
         ? 'The one before stays in force'
         : 'There is none in its place';
@@ -132,6 +134,12 @@ export class Certificates {
         { file },
       );
     }
+    const left = news.length - MOST_TOLD;
+    if (left <= 0) return;
+    this.#log.error(
+      'certificate.refused',
+      `${left} certificates more are not taken up: GET /certificates tells all`,
+    );
   }
 
   #onChange(): void {

@@ -1,5 +1,6 @@
 /** Reads all files of certificates and keys again: what is good is taken, what is not stays as it was. */
 
+import path from 'node:path';
 import { type BackendTlsRead, readBackendTls } from '../../config/backend-tls-files.ts';
 import type { Certificate } from '../../config/certificate-facts.ts';
 import { readAuthorities } from '../../config/compile-tls.ts';
@@ -18,6 +19,8 @@ import { readCertificates } from '../../config/tls-files.ts';
 export function certificatesOf(settings: Settings): Certificate[] {
   return tlsOf(settings).flatMap(({ certificates }) => certificates);
 }
+
+const MOST_NOTES = 100;
 
 /** A certificate of ours, as far as it matters when it ends. */
 export type Own = Pick<Certificate, 'certFile' | 'facts'>;
@@ -65,7 +68,9 @@ export function contentsOf(settings: Settings): Map<string, string> {
 export function filesInForce(settings: Settings): ReadonlySet<string> {
   const files = new Set(contentsOf(settings).keys());
   for (const { sources, certificates } of tlsOf(settings)) {
-    for (const { keyFile } of certificates) files.add(keyFile);
+    for (const { certFile, keyFile } of certificates) {
+      files.add(keyFile).add(path.dirname(certFile));
+    }
     for (const source of sources) {
       if (source.kind === 'folder' && certificates.some((one) => isFrom(one, source))) {
         files.add(source.folder);
@@ -78,7 +83,11 @@ export function filesInForce(settings: Settings): ReadonlySet<string> {
 
 /** As an operator reads it who has asked for a reload. */
 export function notesOnFaults(faults: readonly FileFault[]): string[] {
-  return faults.map(({ message }) => `a certificate is not taken up: ${message}`);
+  const notes = faults
+    .slice(0, MOST_NOTES)
+    .map(({ message }) => `a certificate is not taken up: ${message}`);
+  const left = faults.length - notes.length;
+  return left === 0 ? notes : [...notes, `${left} certificates more are not taken up`];
 }
 
 export function readAgain(settings: Settings): {
