@@ -1,8 +1,8 @@
 /** A folder of certificates: every pair in it, and what is wrong with the rest. */
-import type { KeyObject, X509Certificate } from 'node:crypto';
+import { createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { type Certificate, certificateFacts } from './certificate-facts.ts';
+import type { Certificate } from './certificate-facts.ts';
 import { describeFileError } from './config-file.ts';
 import {
   type CertificatesRead,
@@ -47,6 +47,45 @@ class PemFile {
   }
 }
 
+/** Found by what is public of them: with hundreds, to try each key with each certificate takes seconds. */
+class Keys {
+  readonly all: readonly PemFile[];
+  #byPublic: ReadonlyMap<string, PemFile> | null = null;
+
+  constructor(all: readonly PemFile[]) {
+    this.all = all;
+  }
+
+  /** As a rule it lies beside the certificate, and no other need be read. */
+  of(leaf: X509Certificate, file: string): PemFile | undefined {
+    const next = this.all.findIndex((one) => one.file >= file);
+    const beside =
+      next === -1 ? this.all.slice(-1) : this.all.slice(Math.max(0, next - 1), next + 1);
+    const nearest = beside.find((one) => one.isKeyOf(leaf));
+    if (nearest !== undefined) return nearest;
+    this.#byPublic ??= new Map(this.all.toReversed().map((one) => [publicOf(one.key), one]));
+    const own = this.#byPublic.get(publicIn(leaf));
+    return own?.isKeyOf(leaf) === true ? own : undefined;
+  }
+}
+
+function publicOf(key: KeyObject | undefined): string {
+  return key === undefined ? '' : textOf(createPublicKey(key));
+}
+
+/** Empty: it is of a kind that OpenSSL does not know. */
+function publicIn(certificate: X509Certificate): string {
+  try {
+    return textOf(certificate.publicKey);
+  } catch {
+    return '';
+  }
+}
+
+function textOf(key: KeyObject): string {
+  return key.export({ type: 'spki', format: 'der' }).toString('base64');
+}
+
 /**
  * A certificate and a key belong together if they fit, whatever their files are called: `a.crt` and `a.key`, `tls.crt` and
  * `tls.key`, `fullchain.pem` and `privkey.pem` in a folder below, or both in one file.
@@ -73,7 +112,7 @@ export function readFolder(folder: string, known: readonly Certificate[]): Certi
   const settledKeys = new Set(Array.from(same.values(), ({ keyFile }) => keyFile));
   const isSettled = ({ file }: PemFile): boolean => same.has(file) || settledKeys.has(file);
   const sound = files.filter((one) => isSettled(one) || isSound(one, fault));
-  const keys = sound.filter((one) => settledKeys.has(one.file) || one.key !== undefined);
+  const keys = new Keys(sound.filter((one) => settledKeys.has(one.file) || one.key !== undefined));
   const used = new Set<string>();
   const certificates = new Map<string, Certificate>();
   for (const one of sound) {
@@ -86,7 +125,7 @@ export function readFolder(folder: string, known: readonly Certificate[]): Certi
       certificates.set(pair.facts.fingerprint, pair);
     }
   }
-  const unused = keys.filter(({ file }) => !used.has(file));
+  const unused = keys.all.filter(({ file }) => !used.has(file));
   tellUnused(unused, sound, folder, fault);
   if (certificates.size === 0 && faults.length === 0) {
     fault(folder, `${folder} holds no certificate with its key`);
@@ -119,16 +158,16 @@ function isSound({ file, text, leaf, key }: PemFile, fault: Tell): boolean {
 /** @param used keys that are of a certificate, be it a good one or not. */
 function pairOf(
   { file, text, leaf }: PemFile,
-  keys: readonly PemFile[],
+  keys: Keys,
   folder: string,
   used: Set<string>,
   fault: Tell,
 ): Certificate | undefined {
   if (leaf === undefined) return undefined;
-  const own = keyFor(leaf, file, keys);
+  const own = keys.of(leaf, file);
   if (own === undefined) {
     // The chain by itself has no key here. One that signs itself may be made as an authority, but it has host names.
-    if (!leaf.ca || certificateFacts(leaf).names.length > 0)
+    if (!leaf.ca || /DNS:/.test(leaf.subjectAltName ?? ''))
       fault(file, `${file}: the key of this certificate is not in ${folder}`);
     return undefined;
   }
@@ -139,34 +178,27 @@ function pairOf(
   return undefined;
 }
 
-/** As a rule it lies beside the certificate: with hundreds of pairs, to try each key with each certificate takes a second. */
-function keyFor(
-  leaf: X509Certificate,
-  file: string,
-  keys: readonly PemFile[],
-): PemFile | undefined {
-  const next = keys.findIndex((one) => one.file >= file);
-  const beside = next === -1 ? keys.slice(-1) : keys.slice(Math.max(0, next - 1), next + 1);
-  return beside.find((one) => one.isKeyOf(leaf)) ?? keys.find((one) => one.isKeyOf(leaf));
-}
-
 function tellUnused(
   unused: readonly PemFile[],
   all: readonly PemFile[],
   folder: string,
   fault: Tell,
 ): void {
-  let chains: readonly { readonly link: X509Certificate; readonly file: string }[] | undefined;
-  for (const key of unused) {
+  if (unused.length === 0) return;
+  const firsts = new Set(all.flatMap(({ leaf }) => (leaf === undefined ? [] : publicIn(leaf))));
+  const behind = new Map(
+    all.flatMap(({ file, text }) => chainIn(text).map((link) => [publicIn(link), file] as const)),
+  );
+  for (const { file, key } of unused) {
+    const own = publicOf(key);
     // A copy of one that is used is no mistake.
-    if (all.some(({ leaf }) => leaf !== undefined && key.isKeyOf(leaf))) continue;
-    chains ??= all.flatMap(({ file, text }) => chainIn(text).map((link) => ({ link, file })));
-    const behind = chains.find(({ link }) => key.isKeyOf(link));
+    if (firsts.has(own)) continue;
+    const chain = behind.get(own);
     fault(
-      key.file,
-      behind === undefined
-        ? `${key.file} is the key of no certificate in ${folder}`
-        : `${key.file} is the key of a certificate in ${behind.file} that does not stand first there: put the chain behind it`,
+      file,
+      chain === undefined
+        ? `${file} is the key of no certificate in ${folder}`
+        : `${file} is the key of a certificate in ${chain} that does not stand first there: put the chain behind it`,
     );
   }
 }

@@ -5,6 +5,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { type LoadResult, validateConfigText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { Authority, type Signed } from '../support/authority.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { hasTool } from '../support/tools.ts';
 
@@ -90,5 +91,26 @@ test.runIf(hasTool('openssl'))(
     const files = faults.map(({ file }) => file.slice(join(folder, 'certs/').length));
     const expected = process.getuid?.() === 0 ? [] : ['secret'];
     expect(files.toSorted()).toEqual(['loop.pem', 'none.pem', ...expected]);
+  },
+);
+
+test.runIf(hasTool('openssl'))(
+  'keys in a folder of their own, and an authority that has host names but no key',
+  () => {
+    mkdirSync(join(folder, 'certs/keys'));
+    for (const name of ['a', 'b', 'c']) {
+      const { cert, key } = authority.sign(`${name}.test`);
+      writeFileSync(join(folder, `certs/${name}.crt`), cert);
+      writeFileSync(join(folder, `certs/keys/${9 - name.charCodeAt(0) + 97}.key`), key);
+    }
+    const result = load(FOLDER);
+    expect(told(result)).toEqual([]);
+    const served = result.ok ? (result.settings.listeners[0].tls?.certificates ?? []) : [];
+    expect(served.map(({ keyFile }) => keyFile.slice(-5))).toEqual(['9.key', '8.key', '7.key']);
+    const { cert_file: made } = makeCertificate();
+    writeFileSync(join(folder, 'certs/d.crt'), readFileSync(made));
+    expect(told(load(FOLDER))).toEqual([
+      expect.stringContaining('certs/d.crt: the key of this certificate is not in'),
+    ]);
   },
 );
