@@ -17,6 +17,7 @@ import { readRequest } from '../wire/request.ts';
 import { ClientReading } from './client-reading.ts';
 import { type Carried, ConnectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
+import { bodyOf, type Http1Body, handOver } from './http1-body.ts';
 import { Http1Responder, type ResponderOwner } from './http1-responder.ts';
 import { type MayBeIdle, NEVER } from './idle-clients.ts';
 import { incomingRequest } from './incoming-request.ts';
@@ -44,6 +45,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   readonly #peer: ConnectionContext;
   #state = IS_READING;
   #exchange: Exchange | null = null;
+  #body: Http1Body | null = null;
   #parser: HeadParser | null = null;
   /** Bytes that are not taken yet: a part of a head, or what was pipelined. */
   #input: PendingInput | null = null;
@@ -93,6 +95,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
 
   exchangeDone(closes: boolean): void {
     this.#exchange = null;
+    this.#body = null;
     if (this.#state !== IS_READING) return;
     if (closes) {
       this.#linger();
@@ -221,7 +224,7 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
     let start = 0;
     // Bytes that wait go first; they can only wait behind an exchange that takes no more.
     if (exchange !== null && this.#input === null && exchange.wantsClientBytes) {
-      start = exchange.onClientBytes(buffer, 0, length);
+      start = handOver(exchange, this.#body, buffer, length);
       if (this.#state !== IS_READING) return;
     }
     if (start === length) return;
@@ -239,9 +242,8 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
   }
 
   #goOnLater(): void {
-    this.#reading.yield(this, () => {
-      if (this.#state === IS_READING && this.#exchange === null) this.#goOn();
-    });
+    const isFree = (): boolean => this.#state === IS_READING && this.#exchange === null;
+    this.#reading.yield(this, () => isFree() && this.#goOn());
   }
 
   /** What waits is bounded, but for a head that is not complete yet: that one has a limit of its own. */
@@ -345,9 +347,9 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
     this.#responder.begin(facts, request.answerChanges);
     const exchange = new Exchange(context, this.#responder, request);
     this.#exchange = exchange;
-    const position = exchange.begin(buffer, bodyStart, end);
-    if (position === end || !exchange.wantsClientBytes) return position;
-    return exchange.onClientBytes(buffer, position, end);
+    this.#body = bodyOf(exchange, request.facts, context.view.headLimits.request);
+    exchange.begin();
+    return this.#body === null ? bodyStart : this.#body.receive(buffer, bodyStart, end);
   }
 
   /** Answers a request that never became an exchange. Where the next one would begin is unknown: nothing follows. */

@@ -45,8 +45,6 @@ export interface PoolView {
   readonly policies: Policies;
   /** A field line for every response while too few backends are eligible; else empty. Changes with `eligible`. */
   panicLine: string;
-  /** Of the heads of requests; bodies have trailers too. */
-  readonly headLimits: HeadLimits;
 }
 
 /** What stays of a pool from one view of it to the next: see pool.ts. */
@@ -122,7 +120,6 @@ export function createPoolView(
       onEvicted: () => counters.rateEvicted(),
     }),
     panicLine: '',
-    headLimits: limits.request,
   };
   setEligible(view, spec.eligibility);
   return view;

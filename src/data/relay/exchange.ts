@@ -32,10 +32,11 @@ const CONTINUE = 100;
 export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, TunnelOwner {
   readonly context: DataContext;
   learner: BodyLearner | null = null;
+  /** What the client's side tells the request's body, up to `onBodyFlush`; null: it has none. */
+  readonly upload: Upload | null;
 
   readonly #client: Responder;
   readonly #request: IncomingRequest;
-  readonly #upload: Upload | null;
   /** When the whole must be over, on the awake clock. */
   readonly #endsByMs: number;
   readonly #attempts: Attempts;
@@ -51,10 +52,10 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     const untilMs = request.policies.timeouts.totalMs || Number.POSITIVE_INFINITY;
     this.#endsByMs = context.deadlines.at(startedAt) + untilMs;
     this.#attempts = new Attempts(this, request, startedAt);
-    this.#upload = createUpload(request);
+    this.upload = createUpload(request);
   }
 
-  /** Bytes that come now are this exchange's; all others wait for the next one. */
+  /** What the client sends now is this exchange's: of its request's body, or of its tunnel. All else is for the next one. */
   get wantsClientBytes(): boolean {
     return this.#phase === Phase.TUNNEL || (this.#phase !== Phase.OVER && this.isUploadOpen);
   }
@@ -64,19 +65,16 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
   }
 
   get heldBytes(): number {
-    return (this.#upload?.keptBytes ?? 0) + (this.#attempt?.heldBytes ?? 0);
+    return (this.upload?.keptBytes ?? 0) + (this.#attempt?.heldBytes ?? 0);
   }
 
   /** More of the request's body is to come. */
   get isUploadOpen(): boolean {
-    return this.#upload !== null && !this.#upload.isComplete;
+    return this.upload !== null && !this.upload.isComplete;
   }
 
-  /**
-   * Starts the exchange with the bytes behind its head: a small body leaves together with the head.
-   * @returns the offset of the first byte in `buffer[start, end)` that was not taken.
-   */
-  begin(buffer: Buffer, start: number, end: number): number {
+  /** What has come of a body is told next: a small one leaves together with the head. */
+  begin(): void {
     const refused = refusal(this.context, this.#request, this);
     if (refused === CHECKING) {
       this.#phase = Phase.CHECKING;
@@ -84,7 +82,6 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     } else {
       this.#proceed(refused);
     }
-    return this.#phase <= Phase.HOLDING ? this.onClientBytes(buffer, start, end) : start;
   }
 
   get awaitsLogin(): boolean {
@@ -96,36 +93,34 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     this.#phase = Phase.HOLDING;
     this.#proceed(refusalOfLogin(this.#request.terms?.login as Login, isRight));
     // What has come of the body meanwhile may be enough.
-    if (this.#phase === Phase.HOLDING) this.onClientBytes(Buffer.alloc(0), 0, 0);
+    this.onBodyFlush();
   }
 
   #proceed(refused: Failure | null): void {
     const answer = refused === null ? ownAnswer(this.context, this.#request) : null;
     if (refused !== null) this.fail(refused.code, refused.detail, refused.fields);
     else if (answer !== null) this.#answer(answer, null, '');
-    else if (this.#upload === null || this.#upload.isKeptBack) this.#attempts.start();
+    else if (this.upload === null || this.upload.isKeptBack) this.#attempts.start();
     // The coarse clock may be a tick ahead: by it, the body would be held for up to twice as long.
     else this.#setDeadline(this.context.deadlines.now() + HOLD_MS);
   }
 
   // ── What the client does ────────────────────────────────────────────────────────────────────────────────────────
 
-  /** @returns the offset of the first byte in `buffer[start, end)` that is not this exchange's. */
-  onClientBytes(buffer: Buffer, start: number, end: number): number {
-    if (this.#tunnel !== null) {
-      this.#tunnel.fromClient(buffer, start, end);
-      return end;
-    }
-    const upload = this.#upload;
-    if (upload === null) return start;
-    const taker = this.#request.mirror?.before(upload) ?? upload;
-    const consumed = taker.receive(buffer, start, end);
+  /** All that has come of the body was told; the bytes may change when this returns. */
+  onBodyFlush(): void {
+    const upload = this.upload;
+    if (upload === null || this.#phase === Phase.OVER) return;
     if (upload.error !== null) this.fail(upload.error, `after ${upload.bytesIn} bytes of body`);
     else if (this.#phase >= Phase.SENDING) this.#pumpUpload();
     else if (this.#phase === Phase.HOLDING && upload.mayStart) this.#attempts.start();
     else if (upload.isHeldFull) this.#client.pause();
     upload.hold();
-    return consumed;
+  }
+
+  /** Of a tunnel. */
+  onClientBytes(buffer: Buffer, start: number, end: number): void {
+    this.#tunnel?.fromClient(buffer, start, end);
   }
 
   onClientDrain(): void {
@@ -185,7 +180,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
 
   #onSilence(): void {
     const attempt = this.#attempt as Attempt;
-    const { code, detail } = silent(this.#phase, attempt, this.#upload, this.#client);
+    const { code, detail } = silent(this.#phase, attempt, this.upload, this.#client);
     if (ERRORS[code].source === 'backend') this.onAttemptFailed(code, detail);
     else this.fail(code, detail);
   }
@@ -202,14 +197,14 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     } else {
       this.#phase = Phase.CONNECTING;
       this.#setDeadline(this.context.nowMs + this.#request.policies.timeouts.connectMs);
-      if (this.#upload?.isHeldFull === true) this.#client.pause();
+      if (this.upload?.isHeldFull === true) this.#client.pause();
     }
   }
 
   onAttemptWaits(limitMs: number): void {
     this.#phase = Phase.WAITING;
     this.#setDeadline(this.context.nowMs + limitMs);
-    if (this.#upload?.isHeldFull === true) this.#client.pause();
+    if (this.upload?.isHeldFull === true) this.#client.pause();
   }
 
   onAttemptConnected(): void {
@@ -218,9 +213,9 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
 
   #send(attempt: Attempt): void {
     this.#phase = Phase.SENDING;
-    if (this.#attempts.records.length > 0) this.#upload?.rewind();
-    attempt.send(this.#request, this.#upload);
-    if (this.#upload !== null) {
+    if (this.#attempts.records.length > 0) this.upload?.rewind();
+    attempt.send(this.#request, this.upload);
+    if (this.upload !== null) {
       this.#pumpUpload();
       return;
     }
@@ -230,7 +225,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
 
   #pumpUpload(): void {
     const attempt = this.#attempt as Attempt;
-    const upload = this.#upload as Upload;
+    const upload = this.upload as Upload;
     attempt.sendMore(upload);
     this.#touch();
     if (attempt.needsDrain || upload.isHeldFull) this.#client.pause();
@@ -238,14 +233,14 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
   }
 
   onUploadRoom(): void {
-    if (this.#upload !== null) this.#pumpUpload();
+    if (this.upload !== null) this.#pumpUpload();
   }
 
   /** Silence is measured from here on. What counts as silence depends on who has to move next. */
   #touch(): void {
     if (this.#phase < Phase.SENDING) return;
     const attempt = this.#attempt as Attempt;
-    this.#setDeadline(silentUntil(this.#phase, attempt, this.#upload, this.context.nowMs));
+    this.#setDeadline(silentUntil(this.#phase, attempt, this.upload, this.context.nowMs));
   }
 
   #setDeadline(deadlineMs: number): void {
@@ -259,7 +254,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
 
   /** The attempt failed; another one may save the exchange. */
   onAttemptFailed(code: ErrorCode, detail: string): void {
-    this.#attempts.fail(code, detail, this.#upload?.isReplayable ?? true);
+    this.#attempts.fail(code, detail, this.upload?.isReplayable ?? true);
   }
 
   // ── What the response does ──────────────────────────────────────────────────────────────────────────────────────
@@ -271,7 +266,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
   onInterim(start: ResponseStart): void {
     (this.#attempt as Attempt).interimCame(performance.now());
     if (this.#client.sendInterim(start)) this.#attempts.hasInterim = true;
-    if (this.#upload !== null && start.head.status === CONTINUE) this.#upload.isKeptBack = false;
+    if (this.upload !== null && start.head.status === CONTINUE) this.upload.isKeptBack = false;
     this.#touch();
   }
 
@@ -300,12 +295,12 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
   }
 
   refuses(status: number): boolean {
-    return status >= 400 && this.#attempts.mayRefuse(status, this.#upload?.isRepeatable ?? true);
+    return status >= 400 && this.#attempts.mayRefuse(status, this.upload?.isRepeatable ?? true);
   }
 
   onResponseComplete(trailers: string): void {
     this.#client.end(trailers);
-    this.#attempts.end(null, this.#upload?.isSent !== false && !this.context.isDraining);
+    this.#attempts.end(null, this.upload?.isSent !== false && !this.context.isDraining);
     this.#settle(this.#status, null, '', null);
     this.#client.exchangeDone();
   }
@@ -387,7 +382,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     this.#phase = Phase.OVER;
     this.#attempts.close();
     if (this.#attempts.backend !== null) this.#request.pool.queue.roomMade();
-    const bodyBytes = (this.#upload?.bytesIn ?? 0) + (this.#tunnel?.settle() ?? 0);
+    const bodyBytes = (this.upload?.bytesIn ?? 0) + (this.#tunnel?.settle() ?? 0);
     recordExchange(this.context, this.#attempts, this.#request, {
       status,
       bytesIn: this.#request.headBytes + bodyBytes,

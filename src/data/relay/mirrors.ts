@@ -9,7 +9,7 @@
 import { letGo } from '../barrier.ts';
 import { BODY_NONE } from '../wire/framing.ts';
 import type { IncomingRequest } from './incoming-request.ts';
-import type { BodyTaker, RequestCopy } from './request-copy.ts';
+import type { RequestCopy } from './request-copy.ts';
 
 /** Copies under way at once, of one pool and thread. */
 export const MOST_AT_ONCE = 128;
@@ -21,7 +21,8 @@ const FIRST_BYTES = 4 * 1024;
 export interface Shadow {
   /** When `onDeadline` is called, on the awake clock. */
   readonly deadlineMs: number;
-  begin(body: Buffer): void;
+  /** @param trailers whole field lines */
+  begin(body: Buffer, trailers: string): void;
   onDeadline(): void;
   /** It ends now, whatever state it is in. */
   cut(): void;
@@ -89,7 +90,7 @@ export class Mirrors {
     pool.copies++;
     pool.counters.mirrored();
     try {
-      shadow.begin(copy.takeBody());
+      shadow.begin(copy.takeBody(), copy.trailers);
     } catch (error) {
       shadow.onCrashed(error);
       over();
@@ -119,13 +120,13 @@ const NOTHING = Buffer.alloc(0);
 
 class Copy implements RequestCopy {
   readonly request: IncomingRequest;
+  trailers = '';
   readonly #mirrors: Mirrors;
   readonly #mostBytes: number;
   #bytes = NOTHING;
   #length = 0;
   /** Also once they are handed over. */
   #heldBytes = 0;
-  #taker: BodyTaker | null = null;
   #isLetIn = false;
   /** There is no body, or all of it has come. */
   #isComplete: boolean;
@@ -147,32 +148,22 @@ class Copy implements RequestCopy {
     return body;
   }
 
-  before(body: BodyTaker): this {
-    this.#taker = body;
-    return this;
-  }
-
-  /** Copies first: whoever takes chunks moves what is in them together. */
-  receive(buffer: Buffer, start: number, end: number): number {
-    const taker = this.#taker as BodyTaker;
-    if (this.#isSettled) return taker.receive(buffer, start, end);
-    // Behind the body there may be more.
-    const fitting = Math.min(end - start, this.#mostBytes - this.#length);
-    const hasRoom = this.#length + fitting <= this.#bytes.length || this.#grow(fitting);
-    if (hasRoom) buffer.copy(this.#bytes, this.#length, start, start + fitting);
-    const consumed = taker.receive(buffer, start, end);
-    if (taker.error !== null) return consumed;
-    this.#length += consumed - start;
-    if (!hasRoom) this.skip('busy');
-    else if (consumed - start > fitting) this.skip('body');
-    else if (taker.isComplete) this.#completed();
-    return consumed;
+  take(buffer: Buffer, start: number, end: number): void {
+    if (this.#isSettled) return;
+    const length = this.#length + end - start;
+    if (length > this.#mostBytes) {
+      this.skip('body');
+    } else if (length > this.#bytes.length && !this.#grow(length)) {
+      this.skip('busy');
+    } else {
+      buffer.copy(this.#bytes, this.#length, start, end);
+      this.#length = length;
+    }
   }
 
   /** By doubling: a body that trickles in is copied a few times, not once per byte. */
-  #grow(by: number): boolean {
+  #grow(length: number): boolean {
     const { contentLength } = this.request.facts;
-    const length = this.#length + by;
     const doubled = Math.max(FIRST_BYTES, length, 2 * this.#bytes.length);
     const size = contentLength > 0 ? contentLength : Math.min(doubled, this.#mostBytes);
     if (!this.#mirrors.hold(size - this.#bytes.length)) return false;
@@ -188,7 +179,8 @@ class Copy implements RequestCopy {
     if (this.#isComplete) this.#leave();
   }
 
-  #completed(): void {
+  complete(trailers: string): void {
+    this.trailers = trailers;
     this.#isComplete = true;
     if (this.#isLetIn) this.#leave();
   }

@@ -1,16 +1,9 @@
-/** Takes the body of a request as the client sends it. */
-export interface BodyTaker {
-  readonly isComplete: boolean;
-  /** Why it is refused. */
-  readonly error: string | null;
-  /** @returns the offset of the first byte of `buffer[start, end)` that is not part of the body. The bytes may change. */
-  receive(buffer: Buffer, start: number, end: number): number;
-}
-
 /** The copy of a request that goes to another pool (mirrors.ts), as the exchange of the request itself knows it. */
 export interface RequestCopy {
-  /** What `body` takes is copied; when it is complete, the copy leaves. */
-  before(body: BodyTaker): Pick<BodyTaker, 'receive'>;
+  /** A part of the body, which is copied; it stays the caller's. */
+  take(buffer: Buffer, start: number, end: number): void;
+  /** That was all of it: the copy may leave. @param trailers whole field lines */
+  complete(trailers: string): void;
   /** The request goes on to its pool: only then the copy may leave. May be called again. */
   letIn(): void;
   /** The exchange is over: a copy that has not left by now never will. */

@@ -26,12 +26,14 @@ export class ShadowExchange implements Responder, Shadow {
     this.#exchange = new Exchange(context, this, request);
   }
 
-  begin(body: Buffer): void {
+  begin(body: Buffer, trailers: string): void {
     const exchange = this.#exchange;
-    const position = exchange.begin(body, 0, body.length);
-    if (position < body.length && exchange.wantsClientBytes) {
-      exchange.onClientBytes(body, position, body.length);
+    exchange.begin();
+    if (exchange.isUploadOpen) {
+      exchange.upload?.take(body, 0, body.length);
+      exchange.upload?.complete(trailers);
     }
+    exchange.onBodyFlush();
   }
 
   /** One that has got too much is cut at the next tick: nothing more is read until then. */

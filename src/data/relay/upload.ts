@@ -1,29 +1,27 @@
 /**
  * The request body on its way from the client to a backend.
  *
- * It decodes what the client sends, and holds what no connection can take yet. It owns no socket: the exchange moves the
- * bytes. What is held is bounded: past `HELD_HIGH_WATER` the exchange stops reading the client.
+ * It is told the body in parts, whatever framing they came in, and holds what no connection can take yet. It owns no socket: the
+ * exchange moves the bytes. What is held is bounded: past `HELD_HIGH_WATER` the exchange stops reading the client.
  *
- * A body of known length that nobody may ask for again is passed on as it lies in the read buffer: only what can't leave
- * within the same call is copied (`hold`).
+ * A body that nobody may ask for again is passed on as it lies in the read buffer: only what can't leave within the same call
+ * is copied (`hold`).
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { Retries } from '../../snapshot/policies.ts';
 import { type BackendStream, UNKNOWN_LENGTH } from '../backend/backend-stream.ts';
-import { CHUNK_DATA, CHUNK_DONE, CHUNK_FAILED, ChunkDecoder } from '../wire/chunked.ts';
-import { forwardTrailer } from '../wire/forward-response.ts';
-import { BODY_CHUNKED, BODY_NONE, type BodyKind } from '../wire/framing.ts';
-import type { HeadLimits } from '../wire/head-parser.ts';
+import { BODY_NONE } from '../wire/framing.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import type { IncomingRequest } from './incoming-request.ts';
+import type { RequestCopy } from './request-copy.ts';
 import { isIdempotent } from './retry-decision.ts';
 
-/** How long a chunked body may gather before it is sent on unchecked: see `Upload.mayStart`. */
+/** How long a body of unknown length may gather before it is sent on unchecked: see `Upload.mayStart`. */
 export const HOLD_MS = 100;
 /** Bytes held for a backend before the client is not read any more. */
 const HELD_HIGH_WATER = 64 * 1024;
 /**
- * A chunked body of which this much has come is sent on before its end. Up to there it is checked as a whole: a small
+ * A body of unknown length of which this much has come is sent on before its end. Up to there it is checked as a whole: a small
  * malformed one never reaches a backend, and a small good one goes out with its length.
  */
 const CHECK_WHOLE_BYTES = 16 * 1024;
@@ -32,17 +30,11 @@ const SHORT_RUN_BYTES = 1024;
 const GATHER_BYTES = 4 * 1024;
 
 /** The upload that a request needs; null when it has no body. */
-export function createUpload({ facts, policies, pool }: IncomingRequest): Upload | null {
+export function createUpload({ facts, policies, mirror }: IncomingRequest): Upload | null {
   if (facts.bodyKind === BODY_NONE) return null;
   const { bodyBytes, retries } = policies;
-  const upload = new Upload(
-    facts.bodyKind,
-    facts.contentLength,
-    facts.nominated,
-    bodyBytes,
-    pool.view.headLimits,
-    keepsSent(facts, retries) ? retries.replayBufferBytes : 0,
-  );
+  const replayBytes = keepsSent(facts, retries) ? retries.replayBufferBytes : 0;
+  const upload = new Upload(facts.contentLength, bodyBytes, replayBytes, mirror);
   upload.isKeptBack = facts.expectsContinue;
   return upload;
 }
@@ -61,12 +53,11 @@ export class Upload {
   bytesIn = 0;
   error: ErrorCode | null = null;
 
-  readonly #nominated: ReadonlySet<string> | null;
+  /** It gets the same body. */
+  readonly #copyOfRequest: RequestCopy | null;
   readonly #maxBytes: number;
   readonly #replayBytes: number;
-  readonly #decoder: ChunkDecoder | null;
   readonly #contentLength: number;
-  #remaining: number;
   #held: Buffer[] = [];
   /** Bytes in `#held` and, within a call, of the borrowed part behind them. */
   #heldBytes = 0;
@@ -84,23 +75,19 @@ export class Upload {
   #trailer = '';
 
   /**
-   * @param nominated lower-case names of trailer fields that don't pass.
+   * @param contentLength `UNKNOWN_LENGTH`: it ends where its end is told.
    * @param maxBytes largest body accepted; 0: no limit.
    * @param replayBytes the most that is kept for a second attempt; past it the retry is forfeited, not the request.
    */
   constructor(
-    kind: BodyKind,
     contentLength: number,
-    nominated: ReadonlySet<string> | null,
     maxBytes: number,
-    limits: HeadLimits,
     replayBytes: number,
+    copy: RequestCopy | null,
   ) {
-    this.#nominated = nominated;
+    this.#copyOfRequest = copy;
     this.#maxBytes = maxBytes;
-    this.#decoder = kind === BODY_CHUNKED ? new ChunkDecoder(limits) : null;
     this.#contentLength = contentLength;
-    this.#remaining = contentLength;
     this.#sent = replayBytes > 0 ? [] : null;
     this.#replayBytes = replayBytes;
     this.isComplete = contentLength === 0;
@@ -117,7 +104,11 @@ export class Upload {
 
   /** Enough has come, or all of it, that it may start on its way. */
   get mayStart(): boolean {
-    return this.#decoder === null || this.isComplete || this.#heldBytes >= CHECK_WHOLE_BYTES;
+    return this.#isLengthKnown || this.isComplete || this.#heldBytes >= CHECK_WHOLE_BYTES;
+  }
+
+  get #isLengthKnown(): boolean {
+    return this.#contentLength !== UNKNOWN_LENGTH;
   }
 
   /** The backend still has to take a part of it, and nobody keeps it back. */
@@ -150,68 +141,42 @@ export class Upload {
     this.#isEndSent = false;
   }
 
-  /**
-   * Takes the body's part of `buffer[start, end)`, which stays the caller's: `hold` must be called before it changes.
-   * @returns the offset of the first byte that is not part of the body. Look at `error` afterwards.
-   */
-  receive(buffer: Buffer, start: number, end: number): number {
-    if (this.isComplete) return start;
+  /** Takes a part of the body, which stays the caller's: `hold` must be called before it changes. Look at `error` afterwards. */
+  take(buffer: Buffer, start: number, end: number): void {
+    const length = end - start;
+    if (length === 0) return;
     this.isKeptBack = false;
-    if (this.#decoder !== null) return this.#receiveChunks(this.#decoder, buffer, start, end);
-    const length = Math.min(end - start, this.#remaining);
-    this.#remaining -= length;
-    this.#count(length);
-    if (this.error === null && length > 0) {
-      this.#borrowed = buffer;
-      this.#borrowedStart = start;
-      this.#borrowedEnd = start + length;
-      this.#heldBytes += length;
-    }
-    if (this.#remaining === 0) this.isComplete = true;
-    return start + length;
+    this.bytesIn += length;
+    if (this.#maxBytes !== 0 && this.bytesIn > this.#maxBytes) this.error = 'ERR_BODY_TOO_LARGE';
+    if (this.error !== null) return;
+    this.#copyOfRequest?.take(buffer, start, end);
+    this.hold();
+    this.#borrowed = buffer;
+    this.#borrowedStart = start;
+    this.#borrowedEnd = end;
+    this.#heldBytes += length;
   }
 
-  #receiveChunks(decoder: ChunkDecoder, buffer: Buffer, start: number, end: number): number {
-    let position = start;
-    while (position < end) {
-      const event = decoder.next(buffer, position, end);
-      if (event === CHUNK_FAILED) {
-        this.error = decoder.error;
-        return end;
-      }
-      position = decoder.position;
-      if (event === CHUNK_DATA) {
-        this.#take(buffer, decoder.dataStart, decoder.dataEnd);
-        if (this.error !== null) return end;
-      } else if (event === CHUNK_DONE) {
-        if (decoder.trailer !== null) {
-          this.#trailer = forwardTrailer(decoder.trailer, this.#nominated);
-        }
-        this.isComplete = true;
-        break;
-      }
-    }
-    return position;
+  /** What came of it is malformed. */
+  fail(code: ErrorCode): void {
+    this.error ??= code;
   }
 
-  /** The buffer that `receive` was given is about to change: what has not left is copied. */
+  /** That was all of it. @param trailer whole field lines */
+  complete(trailer: string): void {
+    this.isKeptBack = false;
+    if (this.error !== null) return;
+    this.#copyOfRequest?.complete(trailer);
+    this.#trailer = trailer;
+    this.isComplete = true;
+  }
+
+  /** The buffer that `take` was given is about to change: what has not left is copied. */
   hold(): void {
     const borrowed = this.#borrowed;
     if (borrowed === null) return;
     this.#borrowed = null;
     append(this.#held, this.#copy(borrowed, this.#borrowedStart, this.#borrowedEnd));
-  }
-
-  #count(length: number): void {
-    this.bytesIn += length;
-    if (this.#maxBytes !== 0 && this.bytesIn > this.#maxBytes) this.error = 'ERR_BODY_TOO_LARGE';
-  }
-
-  #take(buffer: Buffer, start: number, end: number): void {
-    this.#count(end - start);
-    if (this.error !== null || start === end) return;
-    append(this.#held, this.#copy(buffer, start, end));
-    this.#heldBytes += end - start;
   }
 
   #copy(buffer: Buffer, start: number, end: number): Buffer {
@@ -230,11 +195,11 @@ export class Upload {
   }
 
   /**
-   * How long the body is that goes out, decided at the moment the head goes out: a chunked one that is complete by then has
-   * a known length.
+   * How long the body is that goes out, decided at the moment the head goes out: one that is complete by then has a known
+   * length.
    */
   lengthToSend(): number {
-    if (this.#decoder === null) return this.#contentLength;
+    if (this.#isLengthKnown) return this.#contentLength;
     this.#isOpenEnded = !this.isComplete || this.#trailer !== '';
     return this.#isOpenEnded ? UNKNOWN_LENGTH : this.#heldBytes;
   }
