@@ -275,6 +275,39 @@ export const ERRORS = {
     proxyStatus: 'http_request_denied',
     message: 'A client certificate is needed here, and the one that was shown is not good.',
   },
+
+  // Of HTTP/2 to a backend.
+  ERR_BACKEND_NOT_HTTP2: backend(
+    502,
+    'always',
+    'http_protocol_error',
+    'The backend does not speak HTTP/2.',
+  ),
+  ERR_BACKEND_REFUSED_STREAM: backend(
+    503,
+    'always',
+    'connection_limit_reached',
+    'The backend refused the request before it had looked at it.',
+  ),
+  ERR_BACKEND_RESET: backend(
+    502,
+    'if-idempotent',
+    'connection_terminated',
+    'The backend broke the request off before it answered.',
+  ),
+  // Nobody is to blame: it ended its connection in order, and the request was under way.
+  ERR_BACKEND_GOAWAY: {
+    status: 503,
+    source: 'proxy',
+    retry: 'always',
+    proxyStatus: 'connection_terminated',
+    message: 'The backend took no more requests on the connection that this one was sent on.',
+  },
+  ERR_BACKEND_NO_WEBSOCKET: proxy(
+    501,
+    'http_upgrade_failed',
+    'The backend offers no WebSockets over HTTP/2.',
+  ),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

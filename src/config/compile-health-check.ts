@@ -45,6 +45,7 @@ export function compileHealthCheck(
     timeoutMs: config.health_check_timeout ?? Math.min(DEFAULT_TIMEOUT_MS, frequencyMs),
     isLenient: config.lenient_responses,
     tls,
+    protocol: config.protocol,
     proxyVersion: config.send_proxy_protocol || null,
     rise: config.health_check_rise,
     fall: config.health_check_fall,

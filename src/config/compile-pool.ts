@@ -28,6 +28,7 @@ export function compilePool(
   }
   noteOnBackends(view, report);
   noteOnTimeouts(view, report);
+  noteOnProtocol(view, report);
   const { timeouts } = config;
   const discovery = compileDiscovery(view);
   const tls = compileBackendTls(view, folderOf, discovery, report);
@@ -44,11 +45,13 @@ export function compilePool(
       idleMs: timeouts.idle,
       backendKeepAliveMs: timeouts.backend_keep_alive,
       backendMaxAgeMs: timeouts.backend_max_age,
+      backendPingMs: timeouts.backend_ping,
       tunnelMs: timeouts.tunnel,
       totalMs: timeouts.total,
     },
     backendTls: tls,
     hasLenientResponses: config.lenient_responses,
+    protocol: config.protocol,
     hostHeader: config.host_header,
     proxyVersion: config.send_proxy_protocol || null,
   };
@@ -91,4 +94,20 @@ function noteOnTimeouts({ config, isGiven }: PoolView, report: Report): void {
   const { response, total } = config.timeouts;
   if (total === 0 || response < total || !isGiven(['timeouts', 'response'])) return;
   report.note('timeouts.response has no effect beside timeouts.total, which is no longer');
+}
+
+function noteOnProtocol({ config, isGiven }: PoolView, report: Report): void {
+  const { protocol, backends, discover, lenient_responses: isLenient, timeouts } = config;
+  const isTls = backends.some(({ tls }) => tls) || (discover !== false && discover.dns.tls);
+  if (protocol === 'auto' && !isTls && backends.length > 0) {
+    report.note(
+      'protocol is auto, and no backend has https in its URL: they are spoken to in HTTP/1.1. For HTTP/2 without TLS, say h2',
+    );
+  }
+  if (protocol === 'h2' && isLenient) {
+    report.note('lenient_responses has no effect while protocol is h2');
+  }
+  if (protocol === 'http1' && timeouts.backend_ping > 0 && isGiven(['timeouts', 'backend_ping'])) {
+    report.note('timeouts.backend_ping has no effect while protocol is http1');
+  }
 }

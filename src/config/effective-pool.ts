@@ -51,6 +51,7 @@ export function longFormOf(pool: PoolSettings): Readonly<Record<string, unknown>
     timeouts: poolTimeoutsOf(pool),
     ...policiesOf(pool),
     ...(pool.backendTls === null ? {} : { tls: backendTlsOf(pool.backendTls) }),
+    protocol: pool.protocol,
     host_header: hostHeaderOf(pool),
     send_proxy_protocol: pool.proxyVersion ?? false,
     lenient_responses: pool.hasLenientResponses,
@@ -88,6 +89,7 @@ export function poolTimeoutsOf({ timeouts }: PoolSettings) {
     idle: formatDuration(timeouts.idleMs),
     backend_keep_alive: formatDuration(timeouts.backendKeepAliveMs),
     backend_max_age: durationOrFalse(timeouts.backendMaxAgeMs),
+    backend_ping: durationOrFalse(timeouts.backendPingMs),
     tunnel: formatDuration(timeouts.tunnelMs),
     total: durationOrFalse(timeouts.totalMs),
   };

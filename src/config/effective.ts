@@ -107,7 +107,11 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     ...(isShort ? policiesOf(pool) : {}),
     ...(isShort && pool.backendTls !== null ? { backend_tls: backendTlsOf(pool.backendTls) } : {}),
     ...(isShort
-      ? { host_header: hostHeaderOf(pool), send_proxy_protocol: pool.proxyVersion ?? false }
+      ? {
+          protocol: pool.protocol,
+          host_header: hostHeaderOf(pool),
+          send_proxy_protocol: pool.proxyVersion ?? false,
+        }
       : {}),
     trusted_proxies: forwarding.trustedProxies,
     forwarded: forwarding.sendForwarded,
@@ -157,7 +161,7 @@ function timeoutsOf({ timeouts: ofClients, drainMs, defaultForm, pools: [pool] }
   const keepAlive = formatDuration(ofClients.keepAliveMs);
   const drain = formatDuration(drainMs);
   if (defaultForm === 'long') return { head, idle, keep_alive: keepAlive, drain };
-  const { connect, response, backend_keep_alive, backend_max_age, tunnel, total } =
+  const { connect, response, backend_keep_alive, backend_max_age, backend_ping, tunnel, total } =
     poolTimeoutsOf(pool);
   return {
     head,
@@ -167,6 +171,7 @@ function timeoutsOf({ timeouts: ofClients, drainMs, defaultForm, pools: [pool] }
     keep_alive: keepAlive,
     backend_keep_alive,
     backend_max_age,
+    backend_ping,
     tunnel,
     total,
     drain,

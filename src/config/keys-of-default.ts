@@ -55,6 +55,7 @@ function shownOf(pool: PoolSettings): Readonly<Record<string, unknown>> {
     ...policiesOf(pool),
     ...(pool.backendTls === null ? {} : { backend_tls: backendTlsOf(pool.backendTls) }),
     timeouts: poolTimeoutsOf(pool),
+    protocol: pool.protocol,
     host_header: hostHeaderOf(pool),
     send_proxy_protocol: pool.proxyVersion ?? false,
     lenient_responses: pool.hasLenientResponses,

@@ -1,6 +1,6 @@
 /** What a pool is made of, the pool `default` of the short form as well as those below `pools`. Part of the schema in schema.ts. */
 import { z } from 'zod';
-import { STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
+import { PROTOCOL_NAMES, STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
 import { backendTls } from './backend-tls-schema.ts';
 import { discover } from './discover-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
@@ -74,6 +74,11 @@ export const poolTimeouts = {
       'A pooled connection to a backend, since it was opened, give or take a tenth: an older one is closed when it is idle or its request is over, so that new machines behind a name or an address get their share. 0 or false: no limit.',
     )
     .prefault('5m'),
+  backend_ping: durationOrNone()
+    .describe(
+      'Silence on an HTTP/2 connection to a backend while a request waits there for its answer: after it the backend is asked for a sign of life (PING), and after as long again without one the connection is given up. 0 or false: never.',
+    )
+    .prefault('5s'),
   tunnel: duration()
     .describe('Silence on an upgraded connection, such as a WebSocket.')
     .prefault('1h'),
@@ -99,6 +104,14 @@ export const poolKeys = {
     .describe('The servers that requests are forwarded to.')
     .prefault([]),
   discover,
+  protocol: oneOf(PROTOCOL_NAMES)
+    .describe(
+      'What its backends are spoken to in, by requests and by health checks. `http1`: HTTP/1.1, a connection for each request ' +
+        'that is under way. `h2`: HTTP/2, many requests on one connection; over `https` the backend has to choose it (ALPN `h2`), ' +
+        'over `http` and Unix sockets it has to know that it comes (h2c by prior knowledge), as servers of gRPC do. `auto`: over ' +
+        '`https` HTTP/2 where the backend chooses it, and else HTTP/1.1; over `http`, HTTP/1.1.',
+    )
+    .default('http1'),
   host_header: hostHeader()
     .describe(
       'The Host field that a backend sees: the client’s, the backend’s own, or a fixed one.',
@@ -127,7 +140,7 @@ const poolName = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, {
     'must be the name of a pool: 1 to 64 of a-z, 0-9, "_" and "-", of which the first is a letter or a digit',
 });
 
-const { host_header, send_proxy_protocol, lenient_responses, ...first } = poolKeys;
+const { protocol, host_header, send_proxy_protocol, lenient_responses, ...first } = poolKeys;
 
 const pool = z
   .strictObject(
@@ -147,6 +160,7 @@ const pool = z
         .prefault({}),
       ...policiesOfPools,
       tls: backendTls,
+      protocol,
       host_header,
       send_proxy_protocol,
       lenient_responses,

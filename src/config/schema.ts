@@ -40,6 +40,7 @@ const timeouts = z.strictObject(
       .prefault('75s'),
     backend_keep_alive: poolTimeouts.backend_keep_alive,
     backend_max_age: poolTimeouts.backend_max_age,
+    backend_ping: poolTimeouts.backend_ping,
     tunnel: poolTimeouts.tunnel,
     total: poolTimeouts.total,
     drain: duration(0)
@@ -199,6 +200,7 @@ export const configSchema = z.strictObject(
     limits: limits.describe('What is too much.').prefault({}),
     ...policies,
     backend_tls: backendTls,
+    protocol: poolKeys.protocol,
     host_header: poolKeys.host_header,
     send_proxy_protocol: poolKeys.send_proxy_protocol,
     trusted_proxies: z

@@ -21,6 +21,7 @@ import type {
   Limits,
   ListenerAddress,
   PathRules,
+  ProtocolName,
   ProxyProtocol,
   Queue,
   Sticky,
@@ -51,6 +52,8 @@ export interface HealthCheckSettings {
   readonly timeoutMs: number;
   /** Answers are read as leniently as other responses: `PoolSettings.hasLenientResponses`. */
   readonly isLenient: boolean;
+  /** As of requests: `PoolSettings.protocol`. */
+  readonly protocol: ProtocolName;
   /** As of requests: `PoolSettings.proxyVersion`. */
   readonly proxyVersion: 'v1' | 'v2' | null;
   /** As of requests: `PoolSettings.backendTls`. */
@@ -176,6 +179,8 @@ export interface PoolSettings {
   /** Of old devices: see `HeadLimits` of the data plane. */
   readonly hasLenientResponses: boolean;
   readonly backendTls: BackendTlsSettings | null;
+  /** See `PoolSnapshot`. */
+  readonly protocol: ProtocolName;
   readonly hostHeader: HostHeader;
   /** See `PoolSnapshot`. */
   readonly proxyVersion: 'v1' | 'v2' | null;

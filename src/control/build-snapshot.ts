@@ -88,6 +88,7 @@ export function buildPoolSnapshot(parts: PoolSnapshotParts): PoolSnapshot {
       slowCallMs: settings.outlier?.slowCallMs ?? 0,
     },
     timeouts: settings.timeouts,
+    protocol: settings.protocol,
     hostHeader: settings.hostHeader,
     proxyVersion: settings.proxyVersion,
     tls: settings.backendTls && withoutFiles(settings.backendTls),

@@ -14,6 +14,7 @@ export interface ProbeRequest
     | 'expectBody'
     | 'timeoutMs'
     | 'isLenient'
+    | 'protocol'
     | 'proxyVersion'
     | 'tls'
   > {
@@ -69,7 +70,7 @@ export function isOtherCheck(a: HealthCheckSettings, b: HealthCheckSettings): bo
 
 function question(settings: HealthCheckSettings): string {
   const { method, path, host, port, headers, expectStatus, expectBody } = settings;
-  const { isLenient, proxyVersion } = settings;
+  const { isLenient, protocol, proxyVersion } = settings;
   return JSON.stringify([
     method,
     path,
@@ -79,6 +80,7 @@ function question(settings: HealthCheckSettings): string {
     expectStatus,
     expectBody,
     isLenient,
+    protocol,
     proxyVersion,
   ]);
 }

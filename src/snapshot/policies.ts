@@ -48,6 +48,8 @@ export interface PoolTimeouts {
   readonly backendKeepAliveMs: number;
   /** A pooled connection to a backend, since it was opened; 0 means no limit. */
   readonly backendMaxAgeMs: number;
+  /** Silence of an HTTP/2 connection to a backend on which a request waits, before a PING, and then again; 0: for ever. */
+  readonly backendPingMs: number;
   /** Silence on an upgraded connection (WebSocket). */
   readonly tunnelMs: number;
   /** A whole exchange, retries and waiting included; 0 means no limit. */

@@ -22,6 +22,10 @@ export const STRATEGY_NAMES = [
 ] as const;
 export type StrategyName = (typeof STRATEGY_NAMES)[number];
 
+/** What the backends of a pool are spoken to in. */
+export const PROTOCOL_NAMES = ['http1', 'h2', 'auto'] as const;
+export type ProtocolName = (typeof PROTOCOL_NAMES)[number];
+
 export interface BackendSnapshot {
   /** Stable for the life of the backend; never reused within a process. Live state is keyed by it. */
   readonly id: number;
@@ -185,6 +189,8 @@ export interface PoolSnapshot {
   readonly rateLimit: RateLimit | null;
   readonly faults: FaultRules;
   readonly timeouts: PoolTimeouts;
+  /** `h2`: HTTP/2, over TLS by ALPN, else by prior knowledge. `auto`: over TLS what the backend chooses, else HTTP/1.1. */
+  readonly protocol: ProtocolName;
   readonly hostHeader: HostHeader;
   /** By which version of the PROXY protocol its backends are told of the client; null: by none. */
   readonly proxyVersion: 'v1' | 'v2' | null;

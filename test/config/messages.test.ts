@@ -116,6 +116,7 @@ test.each([
     'keep_alive',
     'backend_keep_alive',
     'backend_max_age',
+    'backend_ping',
     'tunnel',
     'drain',
   ].map((key) => [

@@ -75,6 +75,7 @@ const POOL_KEYS = [
   'healthCheck',
   'backendTls',
   'hasLenientResponses',
+  'protocol',
   'hostHeader',
   'proxyVersion',
   'timeouts',
@@ -156,6 +157,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       keepAliveMs: 75_000,
       backendKeepAliveMs: 60_000,
       backendMaxAgeMs: 300_000,
+      backendPingMs: 5_000,
       tunnelMs: 3_600_000,
       totalMs: 0,
     },
@@ -169,6 +171,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       connectionsPerClient: 0,
       bufferedBytes: 0,
     },
+    protocol: 'http1',
     hostHeader: { kind: 'client' },
     proxyVersion: null,
     forwarding: {
@@ -236,6 +239,7 @@ export const PLAIN_CHECK = {
   expectStatus: [[200, 299]],
   expectBody: '',
   isLenient: false,
+  protocol: 'http1',
   proxyVersion: null,
   tls: null,
 } as const;

@@ -18,7 +18,7 @@ import { SessionTable } from '../balance/session-table.ts';
 import { CookieSessions, type Sessions, TableSessions } from '../balance/stickiness.ts';
 import { createStrategy } from '../balance/strategies.ts';
 import type { Strategy, StrategyContext } from '../balance/strategy.ts';
-import { ClientTerms, DEFAULT_TERMS } from '../stream/client-terms.ts';
+import { type ClientTerms, clientTerms } from '../stream/client-terms.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
 import { type Policies, poolPolicies } from './policies.ts';
 
@@ -26,7 +26,7 @@ export interface PoolView {
   readonly snapshot: Snapshot;
   /** This pool's part of it. */
   readonly spec: PoolSnapshot;
-  /** Of TLS to its backends. */
+  /** Of TLS to its backends, and what is spoken there. */
   readonly terms: ClientTerms;
   readonly backends: ReadonlyMap<number, Backend>;
   readonly strategy: Strategy<Backend>;
@@ -126,9 +126,9 @@ export function createPoolView(
 }
 
 /** The same as before, if they say the same: then connections and sessions stay in use. */
-function termsOf({ tls }: PoolSnapshot, previous: PoolView | null): ClientTerms {
-  if (previous !== null && isDeepStrictEqual(previous.spec.tls, tls)) return previous.terms;
-  return tls === null ? DEFAULT_TERMS : new ClientTerms(tls);
+function termsOf({ tls, protocol }: PoolSnapshot, previous: PoolView | null): ClientTerms {
+  const isSame = previous?.spec.protocol === protocol && isDeepStrictEqual(previous.spec.tls, tls);
+  return isSame ? previous.terms : clientTerms(tls, protocol);
 }
 
 /** Rebuilds the strategy over exactly these backends; ids that the view does not know are skipped. */

@@ -17,6 +17,8 @@ export function faultOf(code: ErrorCode): Fault | null {
     case 'ERR_BACKEND_HEAD_TOO_LARGE':
     case 'ERR_BACKEND_UPGRADE':
     case 'ERR_BACKEND_STATUS':
+    case 'ERR_BACKEND_REFUSED_STREAM':
+    case 'ERR_BACKEND_RESET':
       return 'bad-answer';
     case 'ERR_BACKEND_RESPONSE_TIMEOUT':
     case 'ERR_BACKEND_TRY_TIMEOUT':

@@ -8,6 +8,9 @@
  * 3. Once a byte of the response has come: never. The one exception is asked for (`retries.on_status`): an answer with a
  *    listed status, of which the client has seen nothing yet.
  *
+ *    A request that a backend has said it never saw (GOAWAY of HTTP/2) goes out again at once, whatever its method: nothing of it
+ *    was sent, as in 1, and as in the race below nobody is to blame.
+ *
  * 4. For want of a descriptor or a port of ours: where a connection is open and idle, for nothing but one of its attempts.
  *
  * Which of them it is stands in the error's `retry`. A backend that is merely slow is not a reason, unless
@@ -140,14 +143,16 @@ function whenLate({ isTrial, hasLine }: AttemptLate, facts: RetryFacts): RetryRe
 /**
  * The keep-alive race: an idle connection was closed by the backend in the moment that it was used. That says nothing
  * about the backend, and happens to healthy ones, so the request gets its attempt on a fresh connection whatever
- * `retries.attempts` and the budget say (nginx does the same).
+ * `retries.attempts` and the budget say (nginx does the same). Over HTTP/2 a backend that ends a connection in order says
+ * which requests it has not seen (RFC 9113 §6.8): of those, any may.
  */
 export function isKeepAliveRace(
   { code, isReused, hasResponse }: Omit<AttemptFailed, 'kind'>,
   facts: Pick<RetryFacts, 'retries' | 'method' | 'isReplayable'>,
 ): boolean {
-  const isClosed = isReused && code === 'ERR_BACKEND_CLOSED' && !hasResponse;
-  return isClosed && facts.isReplayable && mayRepeat(facts);
+  if (hasResponse || !facts.isReplayable) return false;
+  if (code === 'ERR_BACKEND_GOAWAY') return true;
+  return isReused && code === 'ERR_BACKEND_CLOSED' && mayRepeat(facts);
 }
 
 function mayRepeat({ retries, method }: Pick<RetryFacts, 'retries' | 'method'>): boolean {

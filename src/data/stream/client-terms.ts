@@ -1,24 +1,38 @@
-/** What handshakes with the backends of a pool have in common: who is trusted, what is shown, and for which name. */
+/** What handshakes with the backends of a pool have in common: who is trusted, what is shown, for which name, and what is spoken. */
 import { isIP } from 'node:net';
 import tls from 'node:tls';
-import type { BackendTls } from '../../snapshot/snapshot.ts';
+import type { BackendTls, ProtocolName } from '../../snapshot/snapshot.ts';
 import { encodeProtocols, type HandshakeTerms } from './tls-handshake.ts';
 
-export const PROTOCOLS: readonly string[] = ['http/1.1'];
-const ENCODED_PROTOCOLS = encodeProtocols(PROTOCOLS);
+/** As ALPN has them (RFC 7301 §6, RFC 9113 §3.2). */
+export const ALPN_HTTP1 = 'http/1.1';
+export const ALPN_HTTP2 = 'h2';
+
+const OFFERED: Readonly<Record<ProtocolName, readonly string[]>> = {
+  http1: [ALPN_HTTP1],
+  h2: [ALPN_HTTP2],
+  auto: [ALPN_HTTP2, ALPN_HTTP1],
+};
 
 let made = 0;
 
 export class ClientTerms implements HandshakeTerms {
-  readonly protocols: Uint8Array = ENCODED_PROTOCOLS;
+  readonly protocol: ProtocolName;
+  /** The server may choose among them. */
+  readonly offered: readonly string[];
+  readonly protocols: Uint8Array;
   readonly verifies: boolean;
   /** Sessions that were begun on these terms are resumed on these alone. */
   readonly scope: string = `${made++} `;
   readonly #material: BackendTls | null;
   #context: tls.SecureContext | null = null;
+  #http1: ClientTerms | null = null;
 
   /** @param material null: whom this machine trusts. */
-  constructor(material: BackendTls | null) {
+  constructor(material: BackendTls | null, protocol: ProtocolName = 'http1') {
+    this.protocol = protocol;
+    this.offered = OFFERED[protocol];
+    this.protocols = encodeProtocols(this.offered);
     this.#material = material;
     this.verifies = material === null || material.verifies;
   }
@@ -27,6 +41,16 @@ export class ClientTerms implements HandshakeTerms {
   get context(): tls.SecureContext {
     this.#context ??= tls.createSecureContext(contextOptions(this.#material));
     return this.#context;
+  }
+
+  /** The same, but for a connection that has to speak HTTP/1.1. */
+  get forHttp1(): ClientTerms {
+    if (this.protocol === 'http1') return this;
+    if (this.#http1 === null) {
+      this.#http1 = new ClientTerms(this.#material);
+      this.#http1.#context = this.context;
+    }
+    return this.#http1;
   }
 
   /** The name of a server, or its address, which its certificate must be good for. */
@@ -38,6 +62,17 @@ export class ClientTerms implements HandshakeTerms {
 
 /** The same for every pool that says nothing of it. */
 export const DEFAULT_TERMS = new ClientTerms(null);
+
+const PLAIN_TERMS: Readonly<Record<ProtocolName, ClientTerms>> = {
+  http1: DEFAULT_TERMS,
+  h2: new ClientTerms(null, 'h2'),
+  auto: new ClientTerms(null, 'auto'),
+};
+
+/** @param material null: whom this machine trusts. */
+export function clientTerms(material: BackendTls | null, protocol: ProtocolName): ClientTerms {
+  return material === null ? PLAIN_TERMS[protocol] : new ClientTerms(material, protocol);
+}
 
 function contextOptions(material: BackendTls | null): tls.SecureContextOptions {
   if (material === null) return {};

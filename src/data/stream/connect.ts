@@ -7,7 +7,7 @@ import { codeOf } from '../../snapshot/own-shortage.ts';
 import { letGo } from '../barrier.ts';
 import type { Waiting } from '../deadlines.ts';
 import type { ByteStream, StreamUser } from './byte-stream.ts';
-import { type ClientTerms, DEFAULT_TERMS, PROTOCOLS, sniOf } from './client-terms.ts';
+import { type ClientTerms, DEFAULT_TERMS, sniOf } from './client-terms.ts';
 import type { LookupUser } from './lookups.ts';
 import { SocketStream } from './socket-stream.ts';
 import { descriptorOf, isKnownHandle, type TcpHandle, writeFirst } from './tcp-handles.ts';
@@ -29,8 +29,11 @@ export interface Destination {
 export interface ConnectUser extends StreamUser {
   /** Whether a connection that is being opened may have this file descriptor; else it fails with EMFILE. */
   mayHave(descriptor: number): boolean;
-  /** @param address the one of the host's that the connection leads to; empty for a Unix socket. */
-  onConnected(stream: ByteStream, address: string): void;
+  /**
+   * @param address the one of the host's that the connection leads to; empty for a Unix socket.
+   * @param protocol what the server has chosen (ALPN); empty: nothing, or it was not asked.
+   */
+  onConnected(stream: ByteStream, address: string, protocol: string): void;
   onConnectFailed(error: Error): void;
 }
 
@@ -147,7 +150,7 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser, Waitin
       rejectUnauthorized: this.#terms.verifies,
       ...(sni === undefined ? {} : { servername: sni }),
       checkServerIdentity: (_asked, certificate) => tls.checkServerIdentity(name, certificate),
-      ALPNProtocols: [...PROTOCOLS],
+      ALPNProtocols: [...this.#terms.offered],
     });
   }
 
@@ -212,7 +215,8 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser, Waitin
     // Node has no `onread` for TLS on a socket of ours.
     const hasOnread = !(this.#isTlsOfSocket && this.#prelude !== null);
     this.#stream = new SocketStream(socket, this.#user, hasOnread);
-    this.#user.onConnected(this.#stream, this.#address);
+    const chosen = this.#isTlsOfSocket ? (socket as tls.TLSSocket).alpnProtocol : null;
+    this.#user.onConnected(this.#stream, this.#address, chosen || '');
   }
 
   #useHandle(handle: TcpHandle): void {
@@ -221,7 +225,7 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser, Waitin
       this.#giveUp = beginTls(handle, this.#terms, this.#destination, this.#io, this);
     } else {
       this.#isOver = true;
-      this.#user.onConnected(new TcpStream(handle, this.#user, this.#io, false), this.#address);
+      this.#user.onConnected(new TcpStream(handle, this.#user, this.#io, false), this.#address, '');
     }
   }
 
@@ -233,7 +237,12 @@ class Opening implements Connecting, LookupUser, RaceUser, HandshakeUser, Waitin
 
   onSecure(handle: TlsHandle): void {
     this.#isOver = true;
-    this.#user.onConnected(new TlsStream(handle, this.#user, this.#io), this.#address);
+    const chosen = handle.getALPNNegotiatedProtocol();
+    this.#user.onConnected(
+      new TlsStream(handle, this.#user, this.#io),
+      this.#address,
+      chosen || '',
+    );
   }
 
   // ── Its end ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -29,6 +29,8 @@ export interface TlsHandle {
   /** Takes bytes that have been read from the TCP handle before. */
   receive(bytes: Uint8Array): void;
   setALPNProtocols(protocols: Uint8Array): void;
+  /** What the server has chosen of them; false: nothing. */
+  getALPNNegotiatedProtocol(): string | false;
   /** At a server: an OCSP answer, for a client that asks for it. */
   setOCSPResponse(answer: Buffer): void;
   setVerifyMode(asksForCertificate: boolean, refuses: boolean): void;
@@ -64,6 +66,7 @@ const METHODS: readonly (keyof TlsHandle)[] = [
   'readStop',
   'receive',
   'setALPNProtocols',
+  'getALPNNegotiatedProtocol',
   'setOCSPResponse',
   'setVerifyMode',
   'setServername',
