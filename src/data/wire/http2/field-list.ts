@@ -13,4 +13,14 @@ export class FieldList {
   count = 0;
   /** RFC 9113 §10.5.1. */
   size = 0;
+
+  clear(): void {
+    this.count = 0;
+    this.size = 0;
+  }
+
+  add(field: Field): void {
+    this.fields[this.count++] = field;
+    this.size += field.size;
+  }
 }
