@@ -232,7 +232,7 @@ class Plane implements DataPlane, Relief {
       const { backends, spec } = pool.view;
       for (const backend of backends.values()) {
         barrier.run('the tick of a backend', () => {
-          backend.closeExpired(realMs, spec.timeouts.backendMaxAgeMs);
+          backend.closeExpired(realMs, spec.timeouts);
           if (backend.isConnected) io.lookups.refresh(backend.spec.host);
         });
       }

@@ -21,6 +21,7 @@ function response() {
   const said: string[] = [];
   const say = (what: string) => (): void => void said.push(what);
   const user: BackendStreamUser = {
+    onMoved: say('moved'),
     onConnected: say('connected'),
     onConnectFailed: say('connect failed'),
     onHead: say('head'),

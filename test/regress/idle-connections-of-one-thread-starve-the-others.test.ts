@@ -6,9 +6,12 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { Backend } from '../../src/data/backend/backend.ts';
+import type { BackendConnection } from '../../src/data/backend/backend-connection.ts';
 import type { BackendStream, BackendStreamUser } from '../../src/data/backend/backend-stream.ts';
+import type { Http1Stream } from '../../src/data/backend/http1-stream.ts';
 import { Descriptors } from '../../src/data/descriptors.ts';
 import { ThreadIo } from '../../src/data/stream/thread-io.ts';
+import type { RequestFacts } from '../../src/data/wire/request.ts';
 import { createBackendCounters, readBackendCounters } from '../../src/snapshot/counters.ts';
 import { afterTest } from '../support/after-test.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -28,8 +31,11 @@ const NO_PARSERS = {
 };
 const KEEP_ALIVE = { backendKeepAliveMs: 60_000, backendMaxAgeMs: 0 };
 
+const FACTS = {} as RequestFacts;
+
 class User implements BackendStreamUser {
   isConnected = false;
+  onMoved(): void {}
   onConnected(): void {
     this.isConnected = true;
   }
@@ -99,9 +105,13 @@ async function twoThreads(): Promise<{
   };
 }
 
+function connectionOf(stream: BackendStream): BackendConnection {
+  return (stream as Http1Stream).connection;
+}
+
 async function connected(backend: Backend, limit: number): Promise<BackendStream> {
   const user = new User();
-  const stream = backend.acquire(user, true, 0, limit);
+  const stream = backend.acquire(user, FACTS, true, 0, limit);
   if (stream === null) throw new Error('the backend is full');
   await waitFor(() => user.isConnected);
   return stream;
@@ -112,11 +122,11 @@ test('a thread keeps its share of the limit as idle connections, and the other f
   const [first, second] = threads;
   const busy: BackendStream[] = [];
   for (let count = 0; count < 4; count++) busy.push(await connected(first, 4));
-  expect(second.acquire(new User(), true, 0, 4)).toBeNull();
-  for (const stream of busy) first.putIdle(stream.tunnel(), 0, KEEP_ALIVE, 4);
+  expect(second.acquire(new User(), FACTS, true, 0, 4)).toBeNull();
+  for (const stream of busy) first.putIdle(connectionOf(stream), 0, KEEP_ALIVE, 4);
   expect([open(), idle()]).toEqual([2, 2]);
   const others = [await connected(second, 4), await connected(second, 4)];
-  expect(second.acquire(new User(), true, 0, 4)).toBeNull();
+  expect(second.acquire(new User(), FACTS, true, 0, 4)).toBeNull();
   for (const stream of others) stream.cancel();
 });
 
@@ -124,7 +134,7 @@ test('an idle connection that may not be taken makes room for a fresh one', asyn
   const { threads, open, idle } = await twoThreads();
   const [first] = threads;
   const stream = await connected(first, 2);
-  first.putIdle(stream.tunnel(), 0, KEEP_ALIVE, 2);
+  first.putIdle(connectionOf(stream), 0, KEEP_ALIVE, 2);
   const other = await connected(first, 1);
   expect([open(), idle()]).toEqual([1, 0]);
   other.cancel();

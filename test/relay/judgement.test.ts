@@ -5,6 +5,7 @@ import type { Policies } from '../../src/data/pool/policies.ts';
 import type { PoolView } from '../../src/data/pool/pool-view.ts';
 import { Attempt, type AttemptOwner } from '../../src/data/relay/attempt.ts';
 import type { DataContext } from '../../src/data/relay/context.ts';
+import type { IncomingRequest } from '../../src/data/relay/incoming-request.ts';
 import { Judgement } from '../../src/data/relay/judgement.ts';
 
 function judged() {
@@ -28,7 +29,7 @@ test('an attempt that an exception has ended is waited for no more', () => {
   const owner = { context: { deadlines: { at: () => 0 } } } as unknown as AttemptOwner;
   const attempt = new Attempt(owner, view, backend, {} as Policies, 0);
   attempt.giveUp();
-  expect(attempt.begin(false, { ends: null })).toBeNull();
+  expect(attempt.begin(false, {} as IncomingRequest)).toBeNull();
   attempt.giveUp();
   attempt.giveUp();
   expect(said).toEqual(['start', 'called off']);

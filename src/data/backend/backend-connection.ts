@@ -84,6 +84,8 @@ export class BackendConnection implements ConnectUser, Settling {
   readonly ageShare: number;
   /** Which of the backend's it leads to; empty for a Unix socket. */
   address = '';
+  /** What it has chosen to speak (ALPN); empty: it was not asked, or did not say. */
+  protocol = '';
   /** Of TLS, when it was opened. */
   readonly terms: ClientTerms;
   /** The backend's name does not lead there any more, or its terms are others: not to be used again. */
@@ -111,12 +113,13 @@ export class BackendConnection implements ConnectUser, Settling {
     user: ConnectionUser,
     io: ThreadIo,
     header: Buffer | null = null,
+    terms = backend.terms,
   ) {
     this.backend = backend;
     this.ageShare = backend.nextAgeShare();
     this.#io = io;
     this.#user = user;
-    this.terms = backend.terms;
+    this.terms = terms;
     this.header = header;
     this.#connecting = connect(backend.spec, this, io, this.terms, header);
   }
@@ -223,9 +226,10 @@ export class BackendConnection implements ConnectUser, Settling {
     return this.backend.mayConnect(descriptor);
   }
 
-  onConnected(stream: ByteStream, address: string): void {
+  onConnected(stream: ByteStream, address: string, protocol: string): void {
     this.#state = IS_OPEN;
     this.address = address;
+    this.protocol = protocol;
     // It was begun with what was known then.
     this.isOutdated ||= address !== '' && !this.#io.lookups.mayBe(this.backend.spec.host, address);
     this.openedAtMs = performance.now();

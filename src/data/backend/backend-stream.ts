@@ -8,7 +8,12 @@ import type { ConnectionOptions } from '../wire/connection-options.ts';
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { ResponseHead } from '../wire/head.ts';
 import type { RequestFacts } from '../wire/request.ts';
-import type { BackendConnection, KeepTerms } from './backend-connection.ts';
+import type {
+  BackendConnection,
+  ConnectionOwner,
+  ConnectionUser,
+  KeepTerms,
+} from './backend-connection.ts';
 
 /** Of a body: it ends where its end is said. */
 export const UNKNOWN_LENGTH = -1;
@@ -31,6 +36,8 @@ export interface RequestStart {
 
 /** Told what becomes of a request, from `Backend.acquire` until it finishes or cancels the stream. */
 export interface BackendStreamUser extends Victim {
+  /** Only before `onConnected`: the request goes over this one in place of the one that it was given. */
+  onMoved(stream: BackendStream): void;
   /** Only after an `acquire` that had to connect. */
   onConnected(): void;
   onConnectFailed(code: ErrorCode, detail: string): void;
@@ -55,6 +62,20 @@ export interface BackendStreamUser extends Victim {
 /** Where a connection goes that only the client of the last request may use: see backend-pin.ts. */
 export interface ConnectionHolder {
   hold(connection: BackendConnection): void;
+}
+
+/** The bytes of a tunnel: see `BackendConnection`, which is one. */
+export interface TunnelConnection {
+  readonly backend: ConnectionOwner;
+  readonly needsDrain: boolean;
+  readonly isFlushed: boolean;
+  assign(user: ConnectionUser): void;
+  writeBorrowed(buffer: Buffer, start: number, end: number): void;
+  pause(): void;
+  resume(): void;
+  rest(): void;
+  end(): void;
+  enableTcpKeepAlive(): void;
 }
 
 export interface BackendStream {
@@ -86,7 +107,7 @@ export interface BackendStream {
   /** What is under way is called off. */
   cancel(): void;
   /** After `onSwitched`: the bytes of the tunnel. It ends with `cancel`. */
-  tunnel(): BackendConnection;
+  tunnel(): TunnelConnection;
   /** After an exception: closes whatever state it is in. */
   giveUp(): void;
 }

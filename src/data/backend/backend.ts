@@ -4,6 +4,7 @@
  */
 
 import { BackendCounters } from '../../snapshot/counters.ts';
+import type { PoolTimeouts } from '../../snapshot/policies.ts';
 import type { BackendSnapshot } from '../../snapshot/snapshot.ts';
 import type { Candidate } from '../balance/strategy.ts';
 import { type Barrier, guarded } from '../barrier.ts';
@@ -11,10 +12,12 @@ import type { Descriptors } from '../descriptors.ts';
 import { type ClientTerms, DEFAULT_TERMS } from '../stream/client-terms.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
-import type { BackendConnection, ConnectionOwner, KeepTerms } from './backend-connection.ts';
+import type { RequestFacts } from '../wire/request.ts';
+import type { BackendConnection, KeepTerms } from './backend-connection.ts';
 import type { BackendStream, BackendStreamUser } from './backend-stream.ts';
 import type { ResponseParsers } from './http1-response.ts';
 import { Http1Stream } from './http1-stream.ts';
+import { Http2Connections, type Http2Owner } from './http2-connections.ts';
 import { lookAgain } from './second-look.ts';
 
 /** Idle connections kept per backend and thread; further ones are closed after use. */
@@ -35,7 +38,7 @@ export interface ThreadParts {
   readonly descriptors: Descriptors;
 }
 
-export class Backend implements Candidate, ConnectionOwner {
+export class Backend implements Candidate, Http2Owner {
   readonly id: number;
   readonly counters: BackendCounters;
   spec: BackendSnapshot;
@@ -50,14 +53,18 @@ export class Backend implements Candidate, ConnectionOwner {
   readonly #idle: BackendConnection[] = [];
   /** Those that wait for the next request of one client, oldest first. */
   readonly #pinned = new Set<BackendConnection>();
+  /** Null: it has been spoken to in HTTP/1.1 only. */
+  #http2: Http2Connections | null = null;
+  /** Requests go over these, as a rule. */
+  #speaksHttp2 = false;
   /** In use or idle, each with the stream that it carries. */
   readonly #open = new Map<BackendConnection, Http1Stream>();
-  readonly #threadCount: number;
+  readonly threadCount: number;
   readonly #io: ThreadIo;
   readonly #parsers: ResponseParsers;
   readonly #barrier: Pick<Barrier, 'crashed'>;
   readonly #descriptors: Descriptors;
-  #isRemoved = false;
+  isRemoved = false;
   #opened = 0;
 
   constructor(
@@ -74,11 +81,20 @@ export class Backend implements Candidate, ConnectionOwner {
     this.weight = spec.weight;
     this.counters = new BackendCounters(spec.counters, threadIndex, threadCount);
     this.inFlightCell = this.counters.inFlightCell;
-    this.#threadCount = threadCount;
+    this.threadCount = threadCount;
     this.#io = io;
     this.#parsers = parsers;
     this.#barrier = barrier;
     this.#descriptors = descriptors;
+    this.#choose();
+  }
+
+  /** `auto` asks by ALPN, which there is over TLS alone. */
+  #choose(): void {
+    const { protocol } = this.terms;
+    this.#speaksHttp2 = protocol === 'h2' || (protocol === 'auto' && this.spec.tls);
+    if (this.#speaksHttp2) this.#http2 ??= new Http2Connections(this, this.#io);
+    if (this.#http2 !== null) this.#http2.isHttp1 = protocol === 'auto';
   }
 
   get key(): string {
@@ -94,13 +110,16 @@ export class Backend implements Candidate, ConnectionOwner {
     this.headLimits = headLimits;
     this.weight = spec.weight;
     if (terms === this.terms) return;
+    const isOther = terms.protocol !== this.terms.protocol;
     this.terms = terms;
-    if (spec.tls) this.#outdateAll();
+    if (isOther) this.#choose();
+    if (spec.tls || isOther) this.#outdateAll();
   }
 
   /** Whoever is connected has proved what is not asked any more: in use only behind its request. */
   #outdateAll(): void {
     for (const connection of this.#open.keys()) connection.isOutdated = true;
+    this.#http2?.outdateAll();
     this.closeIdle();
   }
 
@@ -112,23 +131,40 @@ export class Backend implements Candidate, ConnectionOwner {
     return (
       maxConnections === 0 ||
       this.#idle.length + this.#pinned.size > 0 ||
+      this.#http2?.hasRoom === true ||
       counters.openConnections < maxConnections
     );
   }
 
   /**
-   * A stream for one request: on the newest idle connection, or on a fresh one (`onConnected` follows).
+   * A stream for one request: on the newest idle connection, or on a fresh one (`onConnected` follows); over HTTP/2 also beside
+   * others.
+   * @param facts of the request.
    * @param limit of connections, in all threads together; 0: none.
    * @param header what the connection has to say of the client first; not null: it is a fresh one.
    * @returns null when that many are open already.
    */
   acquire(
     user: BackendStreamUser,
+    facts: RequestFacts,
     needsFresh: boolean,
     nowMs: number,
     limit: number,
     header: Buffer | null = null,
   ): BackendStream | null {
+    const http2 = this.#http2;
+    if (http2 !== null && this.#speaksHttp2) {
+      const isAuto = this.terms.protocol === 'auto';
+      // Over HTTP/2 no connection is anybody's (RFC 9113 has no such authentication), and WebSockets are a thing of their own.
+      const isForHttp1 = isAuto && (facts.upgrade !== '' || facts.authenticatesConnection);
+      if (!isForHttp1) {
+        if (header !== null || facts.authenticatesConnection) {
+          return http2.acquirePrivate(user, limit, header);
+        }
+        const idle = http2.isHttp1 && !needsFresh ? this.#takeIdle(nowMs) : null;
+        return idle === null ? http2.acquire(user, needsFresh, limit) : this.#reuse(idle, user);
+      }
+    }
     const idle = needsFresh || header !== null ? null : this.#takeIdle(nowMs);
     return idle === null ? this.#connect(user, limit, header) : this.#reuse(idle, user);
   }
@@ -144,8 +180,19 @@ export class Backend implements Candidate, ConnectionOwner {
     return stream;
   }
 
+  adopt(connection: BackendConnection, user: BackendStreamUser): BackendStream {
+    const stream = new Http1Stream(this, user, this.#io, this.#parsers, null, connection);
+    this.#open.set(connection, stream);
+    return stream;
+  }
+
+  connectAlone(user: BackendStreamUser): BackendStream | null {
+    return this.#http2?.connectAlone(user) ?? null;
+  }
+
   /** Whether `acquire` would find one. */
   hasIdle(nowMs: number): boolean {
+    if (this.#http2?.hasRoom === true) return true;
     return this.#idle.some((one) => !one.isSettling && one.idleUntilMs > nowMs);
   }
 
@@ -188,7 +235,7 @@ export class Backend implements Candidate, ConnectionOwner {
   }
 
   get isConnected(): boolean {
-    return this.#open.size > 0;
+    return this.#open.size > 0 || this.#http2?.isEmpty === false;
   }
 
   /** Cuts what is under way here. @returns how much that was */
@@ -201,7 +248,7 @@ export class Backend implements Candidate, ConnectionOwner {
         if (connection.cutOff()) count++;
       });
     }
-    return count;
+    return count + (this.#http2?.cutOff() ?? 0);
   }
 
   mayConnect(descriptor: number): boolean {
@@ -221,7 +268,7 @@ export class Backend implements Candidate, ConnectionOwner {
         return true;
       }
     }
-    return false;
+    return this.#http2?.closeIdleOne() === true;
   }
 
   /**
@@ -229,7 +276,7 @@ export class Backend implements Candidate, ConnectionOwner {
    * thread can use those of another: each keeps its share of the limit at most, so that none starves the others.
    */
   putIdle(connection: BackendConnection, nowMs: number, terms: KeepTerms, limit: number): void {
-    const share = limit === 0 ? MAX_IDLE : Math.floor(limit / this.#threadCount);
+    const share = limit === 0 ? MAX_IDLE : Math.floor(limit / this.threadCount);
     const isFull = this.#idle.length + this.#pinned.size >= Math.min(share, MAX_IDLE);
     const mayStay = !isFull && !connection.isOutdated;
     const keptUntilMs = mayStay ? nowMs + terms.backendKeepAliveMs : nowMs;
@@ -245,7 +292,7 @@ export class Backend implements Candidate, ConnectionOwner {
    * does not matter: the client has proved on it who it is.
    */
   keepPinned(connection: BackendConnection, nowMs: number, terms: KeepTerms): void {
-    const isOfOldTerms = this.spec.tls && connection.terms !== this.terms;
+    const isOfOldTerms = this.spec.tls && !connection.terms.isOf(this.terms);
     const untilMs = isOfOldTerms ? nowMs : nowMs + terms.backendKeepAliveMs;
     if (!this.#rests(connection, nowMs, untilMs)) return;
     this.#pinned.add(connection);
@@ -255,7 +302,7 @@ export class Backend implements Candidate, ConnectionOwner {
   #rests(connection: BackendConnection, nowMs: number, latestMs: number): boolean {
     connection.release();
     const untilMs = Math.min(latestMs, nowMs + connection.keepAliveLimitMs);
-    if (this.#isRemoved || untilMs <= nowMs) {
+    if (this.isRemoved || untilMs <= nowMs) {
       connection.destroy();
       return false;
     }
@@ -286,8 +333,10 @@ export class Backend implements Candidate, ConnectionOwner {
     this.#barrier.crashed('an idle connection', error);
   }
 
-  /** @param maxAgeMs as it is now: it may have been another one when they became idle. */
-  closeExpired(nowMs: number, maxAgeMs: number): void {
+  /** @param timeouts as they are now: they may have been others when connections became idle. */
+  closeExpired(nowMs: number, timeouts: PoolTimeouts): void {
+    this.#http2?.expire(nowMs, timeouts);
+    const { backendMaxAgeMs: maxAgeMs } = timeouts;
     for (let index = this.#idle.length - 1; index >= 0; index--) {
       const connection = this.#idle[index] as BackendConnection;
       if (connection.idleUntilMs > nowMs && connection.oldAtMs(maxAgeMs) > nowMs) continue;
@@ -303,9 +352,10 @@ export class Backend implements Candidate, ConnectionOwner {
   /** Its name has these addresses now: what leads elsewhere is closed, in use only behind its request. */
   moved(addresses: ReadonlySet<string>): void {
     for (const connection of this.#open.keys()) {
-      if (connection.terms !== this.terms) continue;
+      if (!connection.terms.isOf(this.terms)) continue;
       connection.isOutdated = connection.address !== '' && !addresses.has(connection.address);
     }
+    this.#http2?.moved(addresses);
     for (const connection of this.#idle.filter(({ isOutdated }) => isOutdated)) {
       this.forget(connection);
       connection.destroy();
@@ -314,7 +364,7 @@ export class Backend implements Candidate, ConnectionOwner {
 
   /** No new requests come, but those that were under way in its pool; no connection outlives its exchange. */
   remove(): void {
-    this.#isRemoved = true;
+    this.isRemoved = true;
     this.closeIdle();
   }
 

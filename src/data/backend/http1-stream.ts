@@ -38,16 +38,21 @@ export class Http1Stream implements BackendStream, ConnectionUser {
   #text = '';
   #isCorked = false;
 
-  /** Begins to connect. */
+  /**
+   * Begins to connect.
+   * @param open in place of that: a connection that is there.
+   */
   constructor(
     owner: ConnectionOwner,
     user: BackendStreamUser,
     io: ThreadIo,
     parsers: ResponseParsers,
     header: Buffer | null,
+    open: BackendConnection | null = null,
   ) {
     this.#user = user;
-    this.connection = new BackendConnection(owner, this, io, header);
+    if (open !== null) open.assign(this);
+    this.connection = open ?? new BackendConnection(owner, this, io, header, owner.terms.forHttp1);
     this.#response = new Http1Response(this.connection, parsers);
   }
 

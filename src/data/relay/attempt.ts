@@ -15,6 +15,7 @@ import type {
   ConnectionHolder,
   RequestStart,
   ResponseStart,
+  TunnelConnection,
 } from '../backend/backend-stream.ts';
 import { letGo, type Victim } from '../barrier.ts';
 import type { Policies } from '../pool/policies.ts';
@@ -22,7 +23,7 @@ import type { PoolView } from '../pool/pool-view.ts';
 import { below } from '../wire/base-path.ts';
 import { normalPath } from '../wire/path.ts';
 import type { AttemptRecord } from './access-log.ts';
-import type { BackendPin, EndsSource } from './backend-pin.ts';
+import type { BackendPin } from './backend-pin.ts';
 import type { Chosen } from './chosen.ts';
 import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
@@ -102,16 +103,17 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
 
   /**
    * Takes the newest idle connection, or begins a fresh one (`onAttemptConnected` follows).
-   * @param client whose connection it is for.
+   * @param request what it is for: not every connection will do for each.
    * @param pinned what its client has taken already, and goes before both.
    * @returns why not, if the backend has no room, or its circuit breaker lets nothing through; the attempt is void then.
    */
   begin(
     needsFresh: boolean,
-    client: EndsSource,
+    request: Pick<IncomingRequest, 'facts' | 'pin'>,
     pinned: BackendConnection | null = null,
   ): 'ERR_BACKENDS_FULL' | 'ERR_CIRCUIT_OPEN' | null {
     const { backend, view } = this;
+    const now = this.#startedAt;
     const { counters } = backend;
     const { maxRequests, maxConnections, proxyVersion } = view.spec;
     if (!counters.tryStartRequest(maxRequests)) return 'ERR_BACKENDS_FULL';
@@ -122,10 +124,10 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
       return 'ERR_CIRCUIT_OPEN';
     }
     try {
-      const header = proxyVersion === null ? null : clientHeader(proxyVersion, client.ends);
+      const header = proxyVersion === null ? null : clientHeader(proxyVersion, request.pin.ends);
       this.#stream =
         pinned === null
-          ? backend.acquire(this, needsFresh, this.#startedAt, maxConnections, header)
+          ? backend.acquire(this, request.facts, needsFresh, now, maxConnections, header)
           : backend.acquirePinned(pinned, this);
       if (this.#stream === null) {
         counters.returnPass(pass);
@@ -250,7 +252,7 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
   }
 
   /** The connection goes to a tunnel; the attempt ends with it. */
-  giveConnection(): BackendConnection {
+  giveConnection(): TunnelConnection {
     return this.#open().tunnel();
   }
 
@@ -309,6 +311,10 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
   }
 
   // ── What the stream says ────────────────────────────────────────────────────────────────────────────────────────
+
+  onMoved(stream: BackendStream): void {
+    this.#stream = stream;
+  }
 
   onConnected(): void {
     const now = performance.now();

@@ -97,7 +97,7 @@ function beginPinned(
   const attempt = new Attempt(owner, view, backend, picker.request.policies, startedAt);
   attempt.chosen = 'pinned';
   picker.beginning = attempt;
-  if (attempt.begin(false, pin, connection) === null) return attempt;
+  if (attempt.begin(false, picker.request, connection) === null) return attempt;
   pin.drop(connection);
   return null;
 }
@@ -114,7 +114,7 @@ function beginIdle(
   const attempt = new Attempt(owner, view, backend, picker.request.policies, startedAt);
   attempt.chosen = 'idle';
   picker.beginning = attempt;
-  return attempt.begin(false, picker.request.pin) ?? attempt;
+  return attempt.begin(false, picker.request) ?? attempt;
 }
 
 /** Who would serve the request over an idle connection: where its session is, or else where there is least to do. */
@@ -172,7 +172,7 @@ function beginAny(
     const attempt = new Attempt(owner, view, backend, picker.request.policies, startedAt);
     attempt.chosen = as ?? chosen;
     picker.beginning = attempt;
-    const refusal = attempt.begin(needsFresh, picker.request.pin);
+    const refusal = attempt.begin(needsFresh, picker.request);
     if (refusal === null) return attempt;
     hasAnyRefused = true;
     if (refusal === 'ERR_BACKENDS_FULL') picker.isAnyFull = true;

@@ -7,7 +7,8 @@
  * all of the client's bytes are (RFC 6455 §5.5.1): so nothing has to be masked, and nothing is made up in the client's name.
  */
 import type { Ending } from '../../snapshot/endings.ts';
-import type { BackendConnection, ConnectionUser } from '../backend/backend-connection.ts';
+import type { ConnectionUser } from '../backend/backend-connection.ts';
+import type { TunnelConnection } from '../backend/backend-stream.ts';
 import type { Victim } from '../barrier.ts';
 import { CLOSE_GOING_AWAY, FrameTracker } from '../wire/websocket-frames.ts';
 import type { OpenTunnel, OpenTunnels } from './open-tunnels.ts';
@@ -45,7 +46,7 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
 
   readonly #owner: TunnelOwner;
   readonly #client: TunnelClient;
-  readonly #backend: BackendConnection;
+  readonly #backend: TunnelConnection;
   /** Of what the backend sends. */
   readonly #frames: FrameTracker;
   #bytesIn = 0;
@@ -59,7 +60,7 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
   constructor(
     owner: TunnelOwner,
     client: TunnelClient,
-    backend: BackendConnection,
+    backend: TunnelConnection,
     isWebSocket: boolean,
   ) {
     this.#owner = owner;

@@ -25,32 +25,42 @@ export class ClientTerms implements HandshakeTerms {
   /** Sessions that were begun on these terms are resumed on these alone. */
   readonly scope: string = `${made++} `;
   readonly #material: BackendTls | null;
+  /** Has the same context. */
+  readonly #parent: ClientTerms | null;
   #context: tls.SecureContext | null = null;
   #http1: ClientTerms | null = null;
 
   /** @param material null: whom this machine trusts. */
-  constructor(material: BackendTls | null, protocol: ProtocolName = 'http1') {
+  constructor(
+    material: BackendTls | null,
+    protocol: ProtocolName = 'http1',
+    parent: ClientTerms | null = null,
+  ) {
     this.protocol = protocol;
     this.offered = OFFERED[protocol];
     this.protocols = encodeProtocols(this.offered);
     this.#material = material;
+    this.#parent = parent;
     this.verifies = material === null || material.verifies;
   }
 
   /** Dear to make: it holds the authorities that are trusted. */
   get context(): tls.SecureContext {
-    this.#context ??= tls.createSecureContext(contextOptions(this.#material));
+    this.#context ??=
+      this.#parent?.context ?? tls.createSecureContext(contextOptions(this.#material));
     return this.#context;
   }
 
   /** The same, but for a connection that has to speak HTTP/1.1. */
   get forHttp1(): ClientTerms {
     if (this.protocol === 'http1') return this;
-    if (this.#http1 === null) {
-      this.#http1 = new ClientTerms(this.#material);
-      this.#http1.#context = this.context;
-    }
+    this.#http1 ??= new ClientTerms(this.#material, 'http1', this);
     return this.#http1;
+  }
+
+  /** Whether these are the same, whatever was offered. */
+  isOf(terms: ClientTerms): boolean {
+    return terms === this || terms === this.#parent;
   }
 
   /** The name of a server, or its address, which its certificate must be good for. */

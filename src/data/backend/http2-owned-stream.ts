@@ -1,0 +1,18 @@
+import type { ErrorCode } from '../../errors.ts';
+import type { SendWindow } from '../wire/http2/windows.ts';
+import type { BackendStreamUser } from './backend-stream.ts';
+
+/** A stream, as its connection sees it. */
+export interface OwnedStream {
+  /** 0 before its request is sent. */
+  id: number;
+  /** Null once it is over. */
+  readonly user: BackendStreamUser | null;
+  readonly sendWindow: SendWindow;
+  /** There may be room. @returns whether all that has waited was sent */
+  sendWaiting(): boolean;
+  /** More may be sent, or nothing that is sent leaves any more. */
+  noteRoom(): void;
+  /** There will be no complete response. */
+  failed(code: ErrorCode, detail: string): void;
+}
