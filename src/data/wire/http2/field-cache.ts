@@ -35,7 +35,8 @@ export class FieldCache {
    */
   find(nameIndex: number, buffer: Buffer, start: number, end: number): Field | null {
     let hash = nameIndex;
-    for (let at = start; at < end; at++) hash = Math.imul(hash ^ (buffer[at] as number), 0x01000193);
+    for (let at = start; at < end; at++)
+      hash = Math.imul(hash ^ (buffer[at] as number), 0x01000193);
     hash ^= hash >>> 15;
     this.#hash = hash;
     const literal = this.#literals[hash & (PLACES - 1)] as CachedLiteral | null;

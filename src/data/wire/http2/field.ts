@@ -132,15 +132,7 @@ function pseudoName(text: string): FieldName {
   return new FieldName(text, FIELD_OTHER, PSEUDO_UNKNOWN, 'ERR_BAD_FIELD_NAME');
 }
 
-const PSEUDO_NAMES = [
-  '',
-  ':authority',
-  ':method',
-  ':path',
-  ':scheme',
-  ':status',
-  ':protocol',
-];
+const PSEUDO_NAMES = ['', ':authority', ':method', ':path', ':scheme', ':status', ':protocol'];
 
 /** The field with this name and the value `buffer[start, end)`. */
 export function readField(name: FieldName, buffer: Buffer, start: number, end: number): Field {

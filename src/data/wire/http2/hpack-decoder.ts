@@ -70,8 +70,7 @@ export class HpackDecoder {
       const field = byte < INDEXED ? this.#readLiteral(byte) : this.#readIndexed();
       if (field === null) return DECODE_FAILED;
       // Over the limit the rest is read for what it does to the table.
-      isTooLarge ||= list.size + field.size > limits.headBytes || list.count >= limits.fields;
-      if (!isTooLarge) list.add(field);
+      isTooLarge ||= !list.add(field, limits);
     }
     return isTooLarge ? DECODED_TOO_LARGE : DECODED;
   }

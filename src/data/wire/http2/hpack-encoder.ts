@@ -2,9 +2,25 @@
  * Heads of HTTP/1.1 written as header blocks (RFC 7541): names in lower case, and without what is for one connection only
  * (RFC 9113 §8.2.2). One per connection: a block that was encoded must be sent, and in this order.
  *
- * What is met twice goes into the dynamic table; what is secret or differs each time does not.
+ * What is met twice goes into the dynamic table; what is secret or differs each time does not (head-lines.ts).
  */
-import type { HeadLines } from './head-lines.ts';
+import { FieldTable } from './field-table.ts';
+import {
+  DROPPED,
+  DROPPED_ACCEPT,
+  DROPPED_HOST,
+  DROPPED_KEY,
+  type HeadLine,
+  type HeadLines,
+  HeadName,
+  IS_COOKIE,
+  IS_SECRET,
+  isSpace,
+  ONLY_TRAILERS,
+} from './head-lines.ts';
+import { writeInteger, writeRaw } from './hpack-literal.ts';
+import { DEFAULT_TABLE_SIZE } from './settings.ts';
+import { FIRST_DYNAMIC } from './static-table.ts';
 
 /** What a request has beside its fields. */
 export interface RequestPseudo {
@@ -15,34 +31,251 @@ export interface RequestPseudo {
   readonly protocol: string;
 }
 
-export class HpackEncoder {
-  constructor(_lines: HeadLines) {}
+const CR = 0x0d;
 
-  /** The peer's SETTINGS_HEADER_TABLE_SIZE. We may use less. */
-  setPeerTableSize(_size: number): void {}
+const INDEXED = 0x80;
+const INDEXED_PREFIX = 0x7f;
+const SIZE_UPDATE = 0x20;
+const SIZE_UPDATE_PREFIX = 0x1f;
+
+// Of the static table.
+const METHOD = 2;
+const METHOD_GET = 2;
+const METHOD_POST = 3;
+const PATH = 4;
+const PATH_ROOT = 4;
+const SCHEME_HTTP = 6;
+const SCHEME_HTTPS = 7;
+const STATUS = 8;
+const STATUS_INDEXES: ReadonlyMap<number, number> = new Map([
+  [200, 8],
+  [204, 9],
+  [206, 10],
+  [304, 11],
+  [400, 12],
+  [404, 13],
+  [500, 14],
+]);
+
+const SWITCHING_PROTOCOLS = 101;
+
+/** `HTTP/1.1 200`. */
+const STATUS_AT = 9;
+const STATUS_END = 12;
+
+/** A shorter cookie can be guessed. */
+const LONG_COOKIE = 20;
+
+const AUTHORITY_NAME = new HeadName(':authority:');
+const PROTOCOL_NAME = new HeadName(':protocol:');
+
+/** Places by which a line's entry in the table is found. */
+const PLACES = 256;
+
+export class HpackEncoder {
+  readonly #lines: HeadLines;
+  readonly #table = new FieldTable<HeadLine>(DEFAULT_TABLE_SIZE);
+  /** By a line's number: that of its entry in the table, counted from 1. Made when something first goes into the table. */
+  #entries: Float64Array | null = null;
+  /** What the peer has to be told of the table's size: the smallest since the last block, or −1. */
+  #untoldSize = -1;
+  #authority: HeadLine | null = null;
+  /** Of the head that is being written: what of DROPPED_… goes. */
+  #isRequest = false;
+  #isHandshake = false;
+
+  constructor(lines: HeadLines) {
+    this.#lines = lines;
+  }
+
+  /** The peer's SETTINGS_HEADER_TABLE_SIZE. We use the default at most. */
+  setPeerTableSize(size: number): void {
+    const most = Math.min(size, DEFAULT_TABLE_SIZE);
+    if (most === this.#table.maxSize) return;
+    if (this.#untoldSize === -1 || most < this.#untoldSize) this.#untoldSize = most;
+    this.#table.resize(most);
+  }
 
   /**
    * @param head the text of a whole HTTP/1.1 response head, as `forwardResponse` makes it: status line, field lines, and the blank
    * line or the end of the text. 1xx too; a 101 becomes the 200 that answers an extended CONNECT.
-   * @param out has room for `blockBytes(head)` from `at` on.
+   * @param out has room for `blockBytes(head)` from `start` on.
    * @returns where the block ends.
    */
-  encodeResponse(_out: Buffer, at: number, _head: string): number {
-    return at;
+  encodeResponse(out: Buffer, start: number, head: string): number {
+    const status = Number(head.slice(STATUS_AT, STATUS_END));
+    this.#isRequest = false;
+    this.#isHandshake = status === SWITCHING_PROTOCOLS;
+    let at = this.#begin(out, start);
+    const index = STATUS_INDEXES.get(this.#isHandshake ? 200 : status);
+    if (index !== undefined) {
+      out[at++] = INDEXED | index;
+    } else {
+      out[at] = STATUS;
+      at = writeRaw(out, at + 1, head, STATUS_AT, STATUS_END);
+    }
+    return this.#writeFields(out, at, head, head.indexOf('\r', STATUS_END) + 2);
   }
 
   /**
    * @param head likewise: request line in origin form or `*`, and the field lines, as `forwardRequest` makes them.
    * @param out has room for `blockBytes(head) + authority.length`.
    */
-  encodeRequest(_out: Buffer, at: number, _head: string, _pseudo: RequestPseudo): number {
-    return at;
+  encodeRequest(out: Buffer, start: number, head: string, pseudo: RequestPseudo): number {
+    const { scheme, authority, protocol } = pseudo;
+    const lineEnd = head.indexOf('\r');
+    const methodEnd = head.indexOf(' ');
+    const pathEnd = head.lastIndexOf(' ', lineEnd);
+    this.#isRequest = true;
+    this.#isHandshake = protocol !== '';
+    let at = this.#begin(out, start);
+    if (this.#isHandshake) {
+      out[at] = METHOD;
+      at = writeRaw(out, at + 1, 'CONNECT', 0, 7);
+      at = writeStart(out, at, PROTOCOL_NAME.start);
+      at = writeRaw(out, at, protocol, 0, protocol.length);
+    } else {
+      at = writeMethod(out, at, head, methodEnd);
+    }
+    out[at++] = INDEXED | (scheme === 'https' ? SCHEME_HTTPS : SCHEME_HTTP);
+    if (this.#authority === null || this.#authority.value !== authority) {
+      this.#authority = this.#lines.lineOf(AUTHORITY_NAME, authority);
+    }
+    at = this.#writeLine(out, at, this.#authority);
+    const pathStart = methodEnd + 1;
+    if (pathEnd - pathStart === 1 && head.charCodeAt(pathStart) === 0x2f) {
+      out[at++] = INDEXED | PATH_ROOT;
+    } else {
+      out[at] = PATH;
+      at = writeRaw(out, at + 1, head, pathStart, pathEnd);
+    }
+    return this.#writeFields(out, at, head, lineEnd + 2);
   }
 
   /** @param lines whole field lines. */
-  encodeTrailers(_out: Buffer, at: number, _lines: string): number {
+  encodeTrailers(out: Buffer, start: number, lines: string): number {
+    this.#isRequest = false;
+    this.#isHandshake = false;
+    return this.#writeFields(out, this.#begin(out, start), lines, 0);
+  }
+
+  /** RFC 7541 §4.2: what has become of the table's size comes first. */
+  #begin(out: Buffer, start: number): number {
+    const untold = this.#untoldSize;
+    if (untold === -1) return start;
+    this.#untoldSize = -1;
+    const { maxSize } = this.#table;
+    let at = start;
+    if (untold < maxSize) at = writeInteger(out, at, SIZE_UPDATE, SIZE_UPDATE_PREFIX, untold);
+    return writeInteger(out, at, SIZE_UPDATE, SIZE_UPDATE_PREFIX, maxSize);
+  }
+
+  #writeFields(out: Buffer, start: number, head: string, from: number): number {
+    const lines = this.#lines;
+    let at = start;
+    let position = from;
+    let previous = lines.first;
+    while (position < head.length && head.charCodeAt(position) !== CR) {
+      let line = previous.next;
+      if (line === null || !head.startsWith(line.text, position)) {
+        const end = head.indexOf('\r', position);
+        if (end === -1) return at;
+        line = lines.find(head, position, end);
+        previous.next = line;
+      }
+      if (line.isWhole) {
+        at = this.#writeLine(out, at, line);
+        position += line.text.length;
+      } else {
+        const valueStart = position + line.text.length;
+        const end = head.indexOf('\r', valueStart);
+        if (end === -1) return at;
+        at = this.#writeAny(out, at, line.named, head, valueStart, end);
+        position = end + 2;
+      }
+      previous = line;
+    }
     return at;
   }
+
+  /** From a table, into one, or neither. */
+  #writeLine(out: Buffer, start: number, line: HeadLine): number {
+    if (line.index !== 0) {
+      out[start] = INDEXED | line.index;
+      return start + 1;
+    }
+    const table = this.#table;
+    const entries = (this.#entries ??= new Float64Array(PLACES));
+    const place = line.number % PLACES;
+    const index = table.added - (entries[place] as number);
+    const entry = table.get(index);
+    if (entry === line) {
+      return writeInteger(out, start, INDEXED, INDEXED_PREFIX, FIRST_DYNAMIC + index);
+    }
+    line.uses++;
+    // Another line's place is left to it: taking it away would only put both in again and again.
+    if (entry !== null || line.uses < 2 || line.size > table.maxSize) {
+      const at = writeStart(out, start, line.named.start);
+      return writeRaw(out, at, line.value, 0, line.value.length);
+    }
+    table.add(line);
+    entries[place] = table.added;
+    return writeStart(out, start, line.literal);
+  }
+
+  #writeAny(
+    out: Buffer,
+    at: number,
+    named: HeadName,
+    head: string,
+    lineStart: number,
+    lineEnd: number,
+  ): number {
+    const { treatment } = named;
+    if (treatment === DROPPED) return at;
+    let start = lineStart;
+    let end = lineEnd;
+    while (start < end && isSpace(head, start)) start++;
+    while (end > start && isSpace(head, end - 1)) end--;
+    switch (treatment) {
+      case DROPPED_HOST:
+        if (this.#isRequest) return at;
+        break;
+      case DROPPED_KEY:
+      case DROPPED_ACCEPT:
+        if (this.#isHandshake) return at;
+        break;
+      case ONLY_TRAILERS:
+        return head.slice(start, end).toLowerCase() === 'trailers'
+          ? this.#writeLine(out, at, this.#lines.trailers)
+          : at;
+      default:
+    }
+    const isSecret =
+      treatment === IS_SECRET || (treatment === IS_COOKIE && end - start < LONG_COOKIE);
+    const valueAt = writeStart(out, at, isSecret ? named.secretStart : named.start);
+    return writeRaw(out, valueAt, head, start, end);
+  }
+}
+
+/** A copy of what was encoded once. */
+function writeStart(out: Buffer, at: number, start: Buffer): number {
+  const { length } = start;
+  for (let index = 0; index < length; index++) out[at + index] = start[index] as number;
+  return at + length;
+}
+
+function writeMethod(out: Buffer, at: number, head: string, end: number): number {
+  if (end === 3 && head.startsWith('GET')) {
+    out[at] = INDEXED | METHOD_GET;
+    return at + 1;
+  }
+  if (end === 4 && head.startsWith('POST')) {
+    out[at] = INDEXED | METHOD_POST;
+    return at + 1;
+  }
+  out[at] = METHOD;
+  return writeRaw(out, at + 1, head, 0, end);
 }
 
 /** The most that the header block of this text takes. */
