@@ -36,14 +36,21 @@ export function checkedAddress({ address, port }: ProbeRequest): BackendAddress 
   return { ...address, port, authority };
 }
 
+/** Whom it asks for. */
+export function checkHost(request: ProbeRequest): string {
+  return request.host === '' ? checkedAddress(request).authority : request.host;
+}
+
+/** But for the Host field. */
+export function checkFields({ headers }: ProbeRequest): (readonly [name: string, value: string])[] {
+  const given = new Set(headers.map(([name]) => name.toLowerCase()));
+  return [...OWN_FIELDS.filter(([name]) => !given.has(name.toLowerCase())), ...headers];
+}
+
 /** The whole request, Latin-1. */
 export function checkRequest(request: ProbeRequest): string {
-  const { path, host, headers } = request;
-  const given = new Set(headers.map(([name]) => name.toLowerCase()));
-  const own = OWN_FIELDS.filter(([name]) => !given.has(name.toLowerCase()));
-  const fields = [...own, ...headers].map(([name, value]) => `${name}: ${value}\r\n`);
-  const hostField = host === '' ? checkedAddress(request).authority : host;
-  return `GET ${path} HTTP/1.1\r\nHost: ${hostField}\r\n${fields.join('')}Connection: close\r\n\r\n`;
+  const fields = checkFields(request).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `GET ${request.path} HTTP/1.1\r\nHost: ${checkHost(request)}\r\n${fields.join('')}Connection: close\r\n\r\n`;
 }
 
 export function isExpected(status: number, { expectStatus }: ProbeRequest): boolean {

@@ -37,6 +37,9 @@ export function hintFor(
   { path, tls }: Pick<HealthCheckSettings, 'path' | 'tls'>,
 ): string {
   if (code === 'OTHER_BODY') return '';
+  if (code === 'NOT_HTTP2') {
+    return 'protocol of its pool is h2: http1 is for servers of HTTP/1.1, and auto, over TLS, for what they choose';
+  }
   if (status !== undefined) return hintForStatus(status, path, address);
   if (address.socketPath !== '') return hintForSocket(code, address.socketPath);
   if (UNKNOWN_AUTHORITY.has(code)) {

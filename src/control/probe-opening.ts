@@ -11,8 +11,7 @@ import {
   literalAddress,
   notFound,
 } from '../net/addresses.ts';
-import type { BackendTls } from '../snapshot/snapshot.ts';
-import { tlsOptions } from './probe-tls.ts';
+import { type ProbeTerms, tlsOptions } from './probe-tls.ts';
 
 export interface OpeningUser {
   /** It is connected; over TLS, the handshake begins. */
@@ -38,19 +37,14 @@ export class ProbeOpening implements RaceUser {
   /** Nobody waits for who knows the addresses. */
   isResolved = false;
   readonly #target: BackendAddress;
-  readonly #terms: BackendTls | null;
+  readonly #terms: ProbeTerms;
   readonly #header: Buffer | null;
   readonly #user: OpeningUser;
   #race: AddressRace | null = null;
   #isOver = false;
 
   /** @param header what is sent first, before TLS. */
-  constructor(
-    target: BackendAddress,
-    terms: BackendTls | null,
-    header: Buffer | null,
-    user: OpeningUser,
-  ) {
+  constructor(target: BackendAddress, terms: ProbeTerms, header: Buffer | null, user: OpeningUser) {
     this.#target = target;
     this.#header = header;
     this.#terms = terms;

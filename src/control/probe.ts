@@ -14,6 +14,7 @@ import {
 } from './check-request.ts';
 import { HealthAnswer } from './health-answer.ts';
 import { type Patience, waitPatiently } from './patience.ts';
+import { askInHttp2, type Http2Listener, speaksHttp2 } from './probe-http2.ts';
 import { type OpeningUser, ProbeOpening } from './probe-opening.ts';
 
 export interface ProbeResult {
@@ -31,7 +32,13 @@ export interface ProbeResult {
 }
 
 /** What failed where no system call did. */
-export type ProbeFault = 'TIMEOUT' | 'NOT_HTTP' | 'OTHER_BODY' | 'CLOSED' | 'CALLED_OFF';
+export type ProbeFault =
+  | 'TIMEOUT'
+  | 'NOT_HTTP'
+  | 'NOT_HTTP2'
+  | 'OTHER_BODY'
+  | 'CLOSED'
+  | 'CALLED_OFF';
 
 export type Probe = (request: ProbeRequest, signal: AbortSignal) => Promise<ProbeResult>;
 
@@ -48,7 +55,7 @@ export const probe: Probe = (request, signal) =>
     new Check(request, signal, resolve).start();
   });
 
-class Check implements OpeningUser {
+class Check implements OpeningUser, Http2Listener {
   readonly #request: ProbeRequest;
   readonly #signal: AbortSignal;
   readonly #resolve: (result: ProbeResult) => void;
@@ -70,7 +77,7 @@ class Check implements OpeningUser {
     this.#resolve = resolve;
     this.#opening = new ProbeOpening(
       checkedAddress(request),
-      request.tls,
+      request,
       request.proxyVersion && ownHeader(request.proxyVersion),
       this,
     );
@@ -89,11 +96,9 @@ class Check implements OpeningUser {
 
   onSocket(socket: net.Socket): void {
     this.#socket = socket;
-    socket.on('data', (bytes: Buffer) => this.#received(bytes));
     socket.on('error', (error) => this.#failed(error));
     socket.on('close', () => {
-      if (this.#answer.status !== undefined) this.#lacksText(this.#answer.status, '');
-      else this.#giveUp('the connection closed without an answer', 'CLOSED');
+      this.onAnswerEnd();
       this.#end();
     });
     if (this.#request.address.tls) socket.on('secureConnect', () => this.#connected(socket));
@@ -107,10 +112,30 @@ class Check implements OpeningUser {
       socket.destroy();
       return;
     }
-    socket.write(checkRequest(this.#request), 'latin1');
+    const isHttp2 = speaksHttp2(this.#request, socket);
+    if (isHttp2 === undefined) {
+      this.#giveUp('it does not choose HTTP/2 (ALPN)', 'NOT_HTTP2');
+    } else if (isHttp2) {
+      askInHttp2(this.#request, socket, this);
+    } else {
+      socket.on('data', (bytes: Buffer) => this.onAnswerBytes(bytes));
+      socket.write(checkRequest(this.#request), 'latin1');
+    }
   }
 
-  #received(bytes: Buffer): void {
+  onAnswerFailed(error: Error): void {
+    const isOwn = codeOf(error).startsWith('ERR_HTTP2_');
+    if (isOwn) this.#giveUp(`not HTTP/2 (${error.message})`, 'NOT_HTTP2');
+    else this.#failed(error);
+  }
+
+  onAnswerEnd(): void {
+    if (this.#answer.status !== undefined) this.#lacksText(this.#answer.status, '');
+    else this.#giveUp('the connection closed without an answer', 'CLOSED');
+    this.#socket?.destroy();
+  }
+
+  onAnswerBytes(bytes: Buffer): void {
     const answer = this.#answer;
     this.#reads++;
     this.#bytes += bytes.length;
