@@ -215,11 +215,12 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   }
 
   #becomeHttp1(): void {
-    const waiting = this.#waiting;
+    const users = detached(this.#waiting);
     this.#waiting = [];
+    this.#count = 0;
     this.#state = IS_CLOSED;
     this.#siblings.onClosed(this);
-    this.#siblings.onHttp1(this, waiting);
+    this.#siblings.onHttp1(this.connection, users);
   }
 
   onBackendConnectFailed(code: ErrorCode, detail: string): void {
@@ -317,7 +318,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     this.#count -= overflow.length;
     this.#siblings.onOpened(limit);
     for (const stream of waiting.slice(0, limit)) told(stream, () => stream.user?.onConnected());
-    if (overflow.length > 0) this.#siblings.onOverflow(overflow);
+    if (overflow.length > 0) this.#siblings.onOverflow(detached(overflow));
     if (this.#count === 0 && this.idleSinceMs === -1) this.#rest();
   }
 
@@ -374,6 +375,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     if (this.#state === IS_CONNECTING || this.sending.isOver) return;
     this.output.goaway(code, detail);
     this.output.writeNow();
+    this.sending.isOver = true;
   }
 
   /** Its streams have been told, or there are none. */
@@ -388,4 +390,9 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     this.#siblings.onClosed(this);
     this.connection.destroy();
   }
+}
+
+/** Those who wait on these streams, and go elsewhere. */
+function detached(streams: readonly Http2Stream[]): BackendStreamUser[] {
+  return streams.flatMap((stream) => stream.detach() ?? []);
 }

@@ -12,7 +12,6 @@ import type { ThreadIo } from '../stream/thread-io.ts';
 import type { BackendConnection, ConnectionOwner } from './backend-connection.ts';
 import type { BackendStream, BackendStreamUser } from './backend-stream.ts';
 import { Http2Connection } from './http2-connection.ts';
-import type { OwnedStream } from './http2-owned-stream.ts';
 import type { Http2Purpose, Http2Siblings } from './http2-siblings.ts';
 import type { Http2Stream } from './http2-stream.ts';
 
@@ -138,12 +137,11 @@ export class Http2Connections implements Http2Siblings {
     this.#streams = streams;
   }
 
-  onHttp1({ connection }: Http2Connection, waiting: readonly OwnedStream[]): void {
+  onHttp1(connection: BackendConnection, waiting: readonly BackendStreamUser[]): void {
     this.isHttp1 = true;
     const backend = this.#backend;
     let isTaken = false;
-    for (const { user } of waiting) {
-      if (user === null) continue;
+    for (const user of waiting) {
       guarded(user, () => {
         if (isTaken) {
           this.#goOn(user, backend.connectAlone(user));
@@ -157,9 +155,8 @@ export class Http2Connections implements Http2Siblings {
     if (!isTaken) connection.destroy();
   }
 
-  onOverflow(waiting: readonly OwnedStream[]): void {
-    for (const { user } of waiting) {
-      if (user === null) continue;
+  onOverflow(waiting: readonly BackendStreamUser[]): void {
+    for (const user of waiting) {
       guarded(user, () => {
         const room = this.#all.find((one) => one.room > 0);
         if (room?.isOpen === true) {

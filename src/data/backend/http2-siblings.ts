@@ -1,10 +1,9 @@
 /** Between an HTTP/2 connection to a backend and those beside it. */
 import type { BackendConnection } from './backend-connection.ts';
-import type { OwnedStream } from './http2-owned-stream.ts';
+import type { BackendStreamUser } from './backend-stream.ts';
 
 /** One of them, as far as the others know it. */
 interface Sibling {
-  readonly connection: BackendConnection;
   /** Its requests. */
   readonly count: number;
 }
@@ -18,9 +17,9 @@ export interface Http2Siblings {
   /** The backend's SETTINGS have come. @param streams so many it takes at once */
   onOpened(streams: number): void;
   /** It speaks HTTP/1.1, as it may: the connection is theirs who wait. */
-  onHttp1(one: Sibling, waiting: readonly OwnedStream[]): void;
+  onHttp1(connection: BackendConnection, waiting: readonly BackendStreamUser[]): void;
   /** It is open, and has no room for these. */
-  onOverflow(waiting: readonly OwnedStream[]): void;
+  onOverflow(waiting: readonly BackendStreamUser[]): void;
   onClosed(one: Sibling): void;
 }
 

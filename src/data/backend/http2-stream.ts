@@ -333,6 +333,13 @@ export class Http2Stream implements BackendStream, OwnedStream {
   }
 
   /** The request is over as well, or not wanted any more: either way the connection goes on. */
+  /** Its user gets another one, and this one is nobody's. */
+  detach(): BackendStreamUser | null {
+    const { user } = this;
+    this.user = null;
+    return user;
+  }
+
   finish(): void {
     this.cancel();
   }
