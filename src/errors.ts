@@ -308,6 +308,14 @@ export const ERRORS = {
     'http_upgrade_failed',
     'The backend offers no WebSockets over HTTP/2.',
   ),
+
+  // Of HTTP/2 from a client.
+  ERR_CLIENT_HTTP2: client(400, 'The client broke the rules of HTTP/2.'),
+  ERR_CLIENT_FLOOD: client(
+    400,
+    'The client sent more frames that bring nothing, or reset more streams, than it may.',
+  ),
+  ERR_MISDIRECTED: client(421, 'The certificate of this connection is not for this host.'),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -29,6 +29,8 @@ export function compileListeners(merged: MergedConfig, reading: Reading): Settin
       tls,
       proxyProtocol: proxyProtocolOf(one),
       httpsPort: 0,
+      http2: one.http2,
+      h2c: one.h2c,
     };
   });
   if (listeners.length === 0 || isGiven(['port'])) {
@@ -67,6 +69,8 @@ function listenerOfPort(merged: MergedConfig, reading: Reading): ListenerSetting
     tls: isSound('ssl') ? compileSsl(merged, reading) : undefined,
     proxyProtocol: null,
     httpsPort: 0,
+    http2: true,
+    h2c: false,
   };
 }
 

@@ -86,6 +86,12 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       clientConnections: limits.client_connections,
       connectionsPerClient: limits.connections_per_client,
       bufferedBytes: limits.buffered,
+      http2: {
+        streams: limits.http2_streams,
+        resets: limits.http2_resets,
+        controlFrames: limits.http2_control_frames,
+        continuations: limits.http2_continuations,
+      },
     },
     forwarding: {
       trustedProxies: config.trusted_proxies,

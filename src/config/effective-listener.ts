@@ -10,11 +10,11 @@ export function listenersOf({ listeners }: Settings) {
 }
 
 function listenerOf(listener: ListenerSettings): Readonly<Record<string, unknown>> {
-  const { address, tls, proxyProtocol, httpsPort } = listener;
+  const { address, tls, proxyProtocol, httpsPort, http2, h2c } = listener;
   return {
     ...addressOf(address),
     redirect_to_https: httpsPort !== 0,
-    ...(tls && { tls: tlsOf(tls) }),
+    ...(tls ? { http2, tls: tlsOf(tls) } : { h2c }),
     ...(proxyProtocol && { proxy_protocol: { from: peersOf(proxyProtocol) } }),
   };
 }

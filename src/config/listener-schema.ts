@@ -102,6 +102,14 @@ const keys = {
         'request. Its address is then the client’s in all that goes by one.',
     )
     .optional(),
+  http2: trueOrFalse()
+    .describe('With `tls`: clients may choose HTTP/2 (ALPN `h2`). Nearly all do.')
+    .default(true),
+  h2c: trueOrFalse()
+    .describe(
+      'Without `tls`: clients may begin with HTTP/2 (h2c by prior knowledge). What is upgraded to it (`Upgrade: h2c`) is not.',
+    )
+    .default(false),
   tls: tlsOfListener
     .describe('Speak TLS to clients. Without it the listener speaks in the clear.')
     .optional(),
@@ -122,6 +130,9 @@ export const listener = z
       report(`must not stand beside ${first}: a listener has one address`, second);
     }
     if (one.port === undefined && Object.hasOwn(one, 'host')) report('is of a port', 'host');
+    if (one.h2c && one.tls !== undefined) {
+      report('is of a listener that does not speak TLS: there, HTTP/2 is chosen (http2)', 'h2c');
+    }
     if (one.unix === undefined && one.mode !== undefined) {
       report('is of a unix socket', 'mode');
     }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { backendTls } from './backend-tls-schema.ts';
 import { errorPages } from './error-page-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
+import { http2Limits } from './http2-limits-schema.ts';
 import { listener } from './listener-schema.ts';
 import { policies } from './policy-schema.ts';
 import { bodyLimit, poolKeys, pools, poolTimeouts } from './pool-schema.ts';
@@ -94,6 +95,7 @@ const limits = z.strictObject(
         'Bytes that wait in memory for clients and backends that do not take them, over all connections; above it, those that hold the most are cut. At least 1MiB. 0 or false: no limit.',
       )
       .prefault('256MiB'),
+    ...http2Limits,
   },
   { error: 'must be a mapping of limits, such as { body: 1MiB }' },
 );

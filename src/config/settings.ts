@@ -249,6 +249,10 @@ export interface ListenerSettings {
   readonly proxyProtocol: ProxyProtocol | null;
   /** All requests are sent to https, at this port of another listener; 0: they are served. */
   readonly httpsPort: number;
+  /** Over TLS, clients may choose HTTP/2. */
+  readonly http2: boolean;
+  /** In the clear, clients may begin with HTTP/2. */
+  readonly h2c: boolean;
 }
 
 export interface Settings {

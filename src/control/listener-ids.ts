@@ -18,16 +18,17 @@ export class ListenerIds {
   /** Those that are new get an id, and have it once they are in force. */
   snapshotsOf(listeners: readonly ListenerSettings[], staples: Staples): ListenerSnapshot[] {
     return listeners.map((listener) => {
-      const { address, tls, proxyProtocol, httpsPort } = listener;
+      const { address, tls, proxyProtocol, httpsPort, http2, h2c } = listener;
       const name = nameOfListener(address);
       return {
         id: this.#idOf(name),
         name,
         address,
         descriptor: this.#descriptorOf(name, address),
-        tls: tls && buildTlsSnapshot(tls, staples),
+        tls: tls && buildTlsSnapshot(tls, http2, staples),
         proxyProtocol,
         httpsPort,
+        h2c,
       };
     });
   }

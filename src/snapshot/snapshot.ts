@@ -126,6 +126,19 @@ export interface Limits {
   readonly connectionsPerClient: number;
   /** Bytes that may wait in the memory of the whole process for who does not take them; 0 means no limit. */
   readonly bufferedBytes: number;
+  readonly http2: Http2Limits;
+}
+
+/** Of one HTTP/2 connection of a client. */
+export interface Http2Limits {
+  /** Streams at once. */
+  readonly streams: number;
+  /** Streams that come to nothing by a reset, or for an error of the client, in a minute. */
+  readonly resets: number;
+  /** Frames that bring nothing, in a minute. */
+  readonly controlFrames: number;
+  /** CONTINUATION frames of one header block. */
+  readonly continuations: number;
 }
 
 /** `client` keeps the Host field, `backend` sends the backend's authority, anything else is sent as it stands. */
@@ -236,6 +249,8 @@ export interface ListenerSnapshot {
   readonly proxyProtocol: ProxyProtocol | null;
   /** All requests are sent to https, at this port; 0: they are served. */
   readonly httpsPort: number;
+  /** In the clear, clients may begin with HTTP/2 (RFC 9113 §3.3). Over TLS, `tls` says whether they may choose it. */
+  readonly h2c: boolean;
 }
 
 /** Who says of a client what it is, before anything else: proxies at these addresses, and nobody else. */

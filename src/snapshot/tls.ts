@@ -25,4 +25,6 @@ export interface TlsSnapshot {
     readonly ca: string;
   } | null;
   readonly minVersion: '1.2' | '1.3';
+  /** Clients may choose HTTP/2 (ALPN `h2`). */
+  readonly http2: boolean;
 }

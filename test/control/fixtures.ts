@@ -44,6 +44,8 @@ export function settings(
     tls,
     proxyProtocol: null,
     httpsPort: 0,
+    http2: true,
+    h2c: false,
   };
   return { ...flat, listeners: [listener], pools: [poolOf(flat), ...others] };
 }
@@ -170,6 +172,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       clientConnections: 0,
       connectionsPerClient: 0,
       bufferedBytes: 0,
+      http2: { streams: 100, resets: 1_000, controlFrames: 10_000, continuations: 8 },
     },
     protocol: 'http1',
     hostHeader: { kind: 'client' },

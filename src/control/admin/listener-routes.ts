@@ -29,7 +29,7 @@ export function listenerRoutes({ registry, listeners }: ListenerRoutesOptions): 
 
 /** The field names are an interface: see docs. */
 function viewListener(listener: ListenerSnapshot): object {
-  const { id, name, address, descriptor, tls, httpsPort, proxyProtocol } = listener;
+  const { id, name, address, descriptor, tls, httpsPort, proxyProtocol, h2c } = listener;
   return {
     id,
     name,
@@ -39,6 +39,7 @@ function viewListener(listener: ListenerSnapshot): object {
     ...(address.kind === 'inherited' && { fd: address.name }),
     inherited: descriptor !== -1,
     tls: tls !== undefined,
+    http2: tls === undefined ? h2c : tls.http2,
     redirects_to_https: httpsPort !== 0,
     proxy_protocol: proxyProtocol !== null,
   };

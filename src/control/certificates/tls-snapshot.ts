@@ -9,7 +9,11 @@ export type Staples = ReadonlyMap<string, Uint8Array>;
 
 export const NO_STAPLES: Staples = new Map();
 
-export function buildTlsSnapshot(settings: TlsSettings, staples: Staples): TlsSnapshot {
+export function buildTlsSnapshot(
+  settings: TlsSettings,
+  http2: boolean,
+  staples: Staples,
+): TlsSnapshot {
   const { certificates, refusesUnknownNames, clientCertificates, minVersion } = settings;
   return {
     groups: groupsOf(certificates).map((group) => groupSnapshot(group, staples)),
@@ -19,6 +23,7 @@ export function buildTlsSnapshot(settings: TlsSettings, staples: Staples): TlsSn
       ca: clientCertificates.ca,
     },
     minVersion,
+    http2,
   };
 }
 

@@ -7,7 +7,6 @@
 import type { ErrorCode } from '../../errors.ts';
 import { endingOf } from '../../snapshot/endings.ts';
 import { letGo } from '../barrier.ts';
-import type { Holder } from '../limit/held-memory.ts';
 import type { DataContext } from '../relay/context.ts';
 import { Exchange } from '../relay/exchange.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
@@ -19,9 +18,10 @@ import { type Carried, ConnectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
 import { bodyOf, type Http1Body, handOver } from './http1-body.ts';
 import { Http1Responder, type ResponderOwner } from './http1-responder.ts';
-import { type MayBeIdle, NEVER } from './idle-clients.ts';
+import { NEVER } from './idle-clients.ts';
 import { incomingRequest } from './incoming-request.ts';
 import { Lingering } from './lingering.ts';
+import type { OpenClient } from './open-client.ts';
 import { PendingInput } from './pending-input.ts';
 import { ReaderWatch } from './reader-watch.ts';
 import { refusal } from './refusal.ts';
@@ -33,7 +33,7 @@ const IS_READING = 0;
 const IS_LINGERING = 1;
 const IS_CLOSED = 2;
 
-export class ClientConnection implements ResponderOwner, StreamUser, Holder, MayBeIdle {
+export class ClientConnection implements OpenClient, ResponderOwner {
   deadlineMs: number;
 
   readonly #context: DataContext;
@@ -335,13 +335,13 @@ export class ClientConnection implements ResponderOwner, StreamUser, Holder, May
       return end;
     }
     const peer = this.#peer.under(context.view);
-    const redirect = this.#peer.redirect(context, facts, parser);
+    const redirect = this.#peer.redirect(context, facts, parser, parser.length);
     if (redirect !== null) {
       this.#stream.writeText(redirect);
       this.#linger();
       return end;
     }
-    const request = incomingRequest(context, parser, facts, peer, this.#peer.pin);
+    const request = incomingRequest(context, parser, facts, peer, this.#peer.pin, parser.length);
     const bodyStart = base + parser.length;
     this.#releaseParser();
     this.#responder.begin(facts, request.answerChanges);

@@ -6,7 +6,7 @@ import { BackendPin, type EndsSource } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { ByteStream } from '../stream/byte-stream.ts';
 import { ForwardContext } from '../wire/forward-request.ts';
-import type { HeadParser } from '../wire/head-parser.ts';
+import type { RequestHead } from '../wire/head.ts';
 import type { ProxiedClient } from '../wire/proxy-protocol.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
@@ -21,6 +21,8 @@ export interface Carried {
   readonly proxied: ProxiedClient | null;
   /** Requests are sent there: see https-redirect.ts; 0: they are served. */
   readonly httpsPort: number;
+  /** Whether a request for this host may come on it: see `TlsSites.serves`. Null: any may. */
+  readonly serves: ((host: string) => boolean) | null;
 }
 
 export class ConnectionContext implements EndsSource {
@@ -29,10 +31,17 @@ export class ConnectionContext implements EndsSource {
   readonly #stream: ByteStream;
   readonly #peerAddress: string;
   readonly #carried: Carried;
+  readonly #protocol: ForwardContext['protocol'];
   #view: View;
   #current: ForwardContext;
 
-  constructor(view: View, stream: ByteStream, carried: Carried) {
+  constructor(
+    view: View,
+    stream: ByteStream,
+    carried: Carried,
+    protocol: ForwardContext['protocol'] = 'HTTP/1.1',
+  ) {
+    this.#protocol = protocol;
     this.#peerAddress = carried.proxied?.address ?? normalizeAddress(stream.remoteAddress);
     this.#stream = stream;
     this.#carried = carried;
@@ -42,6 +51,12 @@ export class ConnectionContext implements EndsSource {
 
   get ends(): ConnectionEnds | null {
     return this.#carried.proxied ?? this.#stream.ends;
+  }
+
+  /** Whether the certificate that the client has seen is for this host. */
+  isFor(host: string | null): boolean {
+    const { serves } = this.#carried;
+    return serves === null || host === null || serves(host);
   }
 
   /** A reload reaches open connections too. */
@@ -54,9 +69,15 @@ export class ConnectionContext implements EndsSource {
   }
 
   /** The last that is sent to a client that has to go to https; null: its requests are served. */
-  redirect(context: DataContext, facts: RequestFacts, head: HeadParser): string | null {
+  redirect(
+    context: DataContext,
+    facts: RequestFacts,
+    head: RequestHead,
+    bytesIn: number,
+  ): string | null {
     const { httpsPort } = this.#carried;
-    return httpsPort === 0 ? null : httpsRedirect(context, facts, head, this.#current, httpsPort);
+    if (httpsPort === 0) return null;
+    return httpsRedirect(context, facts, head, this.#current, httpsPort, bytesIn);
   }
 
   #under(view: View): ForwardContext {
@@ -67,6 +88,7 @@ export class ConnectionContext implements EndsSource {
       isTrusted(view.trustedProxies, peerAddress),
       view.forwardRules,
       this.#carried.clientFields,
+      this.#protocol,
     );
   }
 }

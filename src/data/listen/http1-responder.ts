@@ -258,7 +258,10 @@ export class Http1Responder implements Responder, TunnelClient {
   }
 }
 
-function changedAnswer({ status, fields, body }: OwnAnswer, { lines }: FieldChanges): OwnAnswer {
+export function changedAnswer(
+  { status, fields, body }: OwnAnswer,
+  { lines }: FieldChanges,
+): OwnAnswer {
   return { status, fields: fields + linesBeside(lines, fields), body };
 }
 

@@ -4,8 +4,7 @@ import type { DataContext } from '../relay/context.ts';
 import { recordRedirect } from '../relay/ledger.ts';
 import { FIELD_FORWARDED_PROTO } from '../wire/fields.ts';
 import { type ForwardContext, isSecureScheme } from '../wire/forward-request.ts';
-import { findField } from '../wire/head.ts';
-import type { HeadParser } from '../wire/head-parser.ts';
+import { findField, type RequestHead } from '../wire/head.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import { forwardedClient } from './client-address.ts';
 import { refusal } from './refusal.ts';
@@ -17,22 +16,26 @@ const HTTPS_PORT = 443;
 /**
  * Counts and logs it.
  * @param port of the listener that speaks TLS.
+ * @param bytesIn of the head.
  * @returns the answer, behind which nothing follows; null: a trusted proxy has spoken TLS with the client.
  */
 export function httpsRedirect(
   context: DataContext,
   facts: RequestFacts,
-  head: HeadParser,
-  { isTrusted, peerAddress }: ForwardContext,
+  head: RequestHead,
+  { isTrusted, peerAddress, protocol }: ForwardContext,
   port: number,
+  bytesIn: number,
 ): string | null {
   const clientAddress = isTrusted
     ? forwardedClient(head, peerAddress, context.view.trustedProxies)
     : peerAddress;
   if (isTrusted && isSecureScheme(findField(head, FIELD_FORWARDED_PROTO) ?? '')) return null;
   if (facts.host === null) {
+    const { method, target, versionMinor } = head;
+    const known = { hasFirstLine: true, method, target, versionMinor };
     const detail = 'which host of https it is for';
-    return refusal(context, 'ERR_NO_HOST', detail, clientAddress, head, head.length);
+    return refusal(context, 'ERR_NO_HOST', detail, clientAddress, known, bytesIn);
   }
   const authority = `${withoutPort(facts.host)}${port === HTTPS_PORT ? '' : `:${port}`}`;
   // RFC 9110 §7.1: an asterisk is no path.
@@ -44,8 +47,8 @@ export function httpsRedirect(
     requestId,
     method: facts.method,
     path: facts.path,
-    protocol: `HTTP/1.${facts.versionMinor}`,
-    bytesIn: head.length,
+    protocol: facts.versionMinor === 1 ? protocol : 'HTTP/1.0',
+    bytesIn,
     bytesOut: text.length,
   });
   return text;

@@ -10,20 +10,23 @@ import { droppedOf, type FieldChanges } from '../route/field-changes.ts';
 import type { RouteRewriting } from '../route/rewriting.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
 import { type ForwardContext, forwardRequest, withFields } from '../wire/forward-request.ts';
-import { findField } from '../wire/head.ts';
-import type { HeadParser } from '../wire/head-parser.ts';
+import { findField, type RequestHead } from '../wire/head.ts';
 import { clientOrigin } from '../wire/location.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import { forwardedClient } from './client-address.ts';
 import { copyOf } from './copied-request.ts';
 
-/** @param forwardContext made from the view in force. */
+/**
+ * @param forwardContext made from the view in force.
+ * @param headBytes as they came.
+ */
 export function incomingRequest(
   context: DataContext,
-  parser: HeadParser,
+  head: RequestHead,
   asked: RequestFacts,
   forwardContext: ForwardContext,
   pin: BackendPin,
+  headBytes: number,
 ): IncomingRequest {
   const { snapshot, trustedProxies, router, defaultPool } = context.view;
   let facts = asked;
@@ -37,21 +40,21 @@ export function incomingRequest(
   let dropsAuthorization = false;
   const { isTrusted, peerAddress } = forwardContext;
   const clientAddress = isTrusted
-    ? forwardedClient(parser, peerAddress, trustedProxies)
+    ? forwardedClient(head, peerAddress, trustedProxies)
     : peerAddress;
   const requestId = asked.requestId ?? context.nextRequestId();
   if (router !== null) {
     const path = router.pathOf(asked.path);
     if (path !== null && path !== asked.path) facts = { ...asked, path };
-    const found = path === null ? 'ERR_BAD_PATH' : router.find(facts, parser, isTrusted);
+    const found = path === null ? 'ERR_BAD_PATH' : router.find(facts, head, isTrusted);
     if (typeof found === 'string') {
       terms = termsOfNone(found);
     } else {
       const { split } = found;
-      const target = split === null ? found : split.choose(parser, facts.path, clientAddress, pin);
+      const target = split === null ? found : split.choose(head, facts.path, clientAddress, pin);
       ({ route, part, pool, policies, mirror, rewriting } = target);
       if (found.terms !== null) {
-        const source = { facts, head: parser, context: forwardContext, clientAddress, requestId };
+        const source = { facts, head, context: forwardContext, clientAddress, requestId };
         terms = found.terms.of(source);
         dropsAuthorization = !found.terms.keepsAuthorization;
       }
@@ -65,7 +68,7 @@ export function incomingRequest(
   let changes: FieldChanges | null = null;
   let answerChanges: FieldChanges | null = null;
   if (rewriting !== null) {
-    const source = { facts, head: parser, context: forwardContext, clientAddress, requestId };
+    const source = { facts, head, context: forwardContext, clientAddress, requestId };
     const rewritten = rewriting.rewrite(source);
     ({ request: changes, answer: answerChanges } = rewritten);
     if (rewritten.target === null) {
@@ -77,7 +80,7 @@ export function incomingRequest(
       nominated: changes === null ? facts.nominated : droppedOf(changes, facts.nominated),
     };
   }
-  const forwarded = forwardRequest(parser, facts, forwardContext, requestId, {
+  const forwarded = forwardRequest(head, facts, forwardContext, requestId, {
     dropsHost,
     dropsAuthorization,
     hasOtherPath: facts.path !== asked.path,
@@ -94,21 +97,21 @@ export function incomingRequest(
     forwarded: changes === null ? forwarded : withFields(forwarded, changes.lines),
     clientAddress,
     keys: policies.needsKeys
-      ? readKeys(view, policies, parser, path, clientAddress, forwardContext)
+      ? readKeys(view, policies, head, path, clientAddress, forwardContext)
       : null,
     requestId,
-    protocol: facts.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
-    clientOrigin: clientOrigin(parser, facts, forwardContext),
+    protocol: facts.versionMinor === 1 ? forwardContext.protocol : 'HTTP/1.0',
+    clientOrigin: clientOrigin(head, facts, forwardContext),
     pin,
     mirror: null,
     isCopy: false,
-    headBytes: parser.length,
-    userAgent: isCombined ? findField(parser, FIELD_USER_AGENT) : null,
-    referer: isCombined ? findField(parser, FIELD_REFERER) : null,
+    headBytes,
+    userAgent: isCombined ? findField(head, FIELD_USER_AGENT) : null,
+    referer: isCombined ? findField(head, FIELD_REFERER) : null,
   };
   if (mirror?.isNext() === true) {
     request.mirror = copyOf(context, mirror, request, forwardContext, {
-      head: parser,
+      head,
       hasOtherPath: facts.path !== asked.path,
       dropsAuthorization,
       addedLines: changes === null ? '' : changes.lines,

@@ -11,12 +11,17 @@ import { TcpStream } from '../stream/tcp-stream.ts';
 import type { ProxiedClient } from '../wire/proxy-protocol.ts';
 import { Acceptor, type AcceptorUser } from './acceptor.ts';
 import { ClientConnection } from './client-connection.ts';
+import type { Carried } from './connection-context.ts';
+import { Http2Connection } from './http2-connection.ts';
 import type { MayBeIdle } from './idle-clients.ts';
 import { haveOtherTerms } from './listener-terms.ts';
+import type { OpenClient } from './open-client.ts';
 import type { Places } from './places.ts';
+import { ProtocolChoice } from './protocol-choice.ts';
 import { ProxyArrivals, type ProxyArrivalsUser } from './proxy-arrivals.ts';
 import { type ProxyPeers, proxyPeers } from './proxy-peers.ts';
-import { type Client, type Secure, TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
+import type { Secure } from './secure.ts';
+import { type Client, TlsAcceptor, type TlsAcceptorUser } from './tls-acceptor.ts';
 
 const NOTHING = Buffer.alloc(0);
 const CUT_AT_THE_END =
@@ -42,7 +47,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   #tls: TlsAcceptor | null;
   #ticketKeys: Uint8Array;
   /** With the client that each counts for: see `Places`. Null: its TLS carrier counts, and may outlive it. */
-  readonly #connections = new Map<ClientConnection, string | null>();
+  readonly #connections = new Map<OpenClient, string | null>();
   #isClosed = false;
   /** Counts changes of what clients come by to a connection. */
   #terms = 0;
@@ -122,7 +127,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     yield* this.#connections.keys();
   }
 
-  connections(): IterableIterator<ClientConnection> {
+  connections(): IterableIterator<OpenClient> {
     return this.#connections.keys();
   }
 
@@ -280,16 +285,22 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   #accept(
     open: (user: StreamUser) => ByteStream,
     { network, proxied, terms }: Client,
-    isTls = false,
-    clientFields = '',
+    secure: Secure | null = null,
     isCarried = false,
-  ): ClientConnection {
+  ): OpenClient {
     const counts = isCarried ? null : network;
-    let connection: ClientConnection | null = null;
+    const { httpsPort } = this.#spec;
+    let connection: OpenClient | null = null;
     try {
-      const carried = { isTls, clientFields, proxied, httpsPort: this.#spec.httpsPort };
-      const onClosed = (closed: ClientConnection): void => this.#forget(closed);
-      connection = new ClientConnection(this.#context, open, carried, onClosed);
+      const carried: Carried = {
+        isTls: secure !== null,
+        clientFields: secure?.identity?.fields ?? '',
+        proxied,
+        httpsPort,
+        serves: secure?.isHttp2 === true ? secure.serves : null,
+      };
+      const onClosed = (closed: OpenClient): void => this.#forget(closed);
+      connection = new (this.#speaker(secure))(this.#context, open, carried, onClosed);
       this.#connections.set(connection, counts);
       if (this.#isClosed || terms !== this.#terms) connection.beginDrain();
       return connection;
@@ -300,7 +311,12 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     }
   }
 
-  #forget(connection: ClientConnection): void {
+  #speaker(secure: Secure | null) {
+    if (secure === null) return this.#spec.h2c ? ProtocolChoice : ClientConnection;
+    return secure.isHttp2 ? Http2Connection : ClientConnection;
+  }
+
+  #forget(connection: OpenClient): void {
     const client = this.#connections.get(connection);
     if (client === undefined) return;
     this.#connections.delete(connection);
@@ -319,7 +335,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     const open = (user: StreamUser): ByteStream => secure.open(user);
     this.#guard(
       () => {
-        const connection = this.#accept(open, client, true, identity?.fields, isCarried);
+        const connection = this.#accept(open, client, secure, isCarried);
         const fault = identity?.fault ?? null;
         if (needsCertificate && fault !== null) {
           connection.refuse('ERR_CLIENT_CERTIFICATE', NOTHING, fault);

@@ -3,10 +3,10 @@ import type { FailedListener, ListeningMessage, OpenedListener } from '../../sna
 import { isOpenedBy, type ListenerSnapshot } from '../../snapshot/snapshot.ts';
 import { guarded } from '../barrier.ts';
 import type { DataContext } from '../relay/context.ts';
-import type { ClientConnection } from './client-connection.ts';
 import { drainTurns } from './drain-turns.ts';
 import { IdleClients, type MayBeIdle } from './idle-clients.ts';
 import { Listener, type ListenerHost } from './listener.ts';
+import type { OpenClient } from './open-client.ts';
 import { Places } from './places.ts';
 
 export class Listeners implements ListenerHost {
@@ -157,7 +157,7 @@ export class Listeners implements ListenerHost {
     for (const listener of this.#all()) yield* listener.clients();
   }
 
-  *#connections(): Generator<ClientConnection> {
+  *#connections(): Generator<OpenClient> {
     for (const listener of this.#all()) yield* listener.connections();
   }
 

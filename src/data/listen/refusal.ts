@@ -3,8 +3,13 @@ import type { ErrorCode } from '../../errors.ts';
 import type { DataContext } from '../relay/context.ts';
 import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
-import type { HeadParser } from '../wire/head-parser.ts';
+import type { RequestHead } from '../wire/head.ts';
 import { answerText } from './http1-responder.ts';
+
+/** A head as far as it has come. */
+interface RefusedHead extends Pick<RequestHead, 'method' | 'target' | 'versionMinor'> {
+  readonly hasFirstLine: boolean;
+}
 
 /**
  * Counts and logs it.
@@ -16,7 +21,7 @@ export function refusal(
   code: ErrorCode,
   detail: string,
   clientAddress: string,
-  head: HeadParser | null,
+  head: RefusedHead | null,
   bytesIn: number,
 ): string {
   const requestId = context.nextRequestId();

@@ -9,7 +9,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { TlsSnapshot } from '../../snapshot/tls.ts';
 import { letGo } from '../barrier.ts';
-import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
+import { ALPN_HTTP2 } from '../stream/client-terms.ts';
 import {
   awaitFirstBytes,
   awaitFirstBytesOfSocket,
@@ -29,8 +29,9 @@ import {
 import { TlsStream } from '../stream/tls-stream.ts';
 import { ClientHello } from '../wire/client-hello.ts';
 import type { ProxiedClient } from '../wire/proxy-protocol.ts';
-import { type ClientIdentity, identityOf } from './client-certificate.ts';
+import { identityOf } from './client-certificate.ts';
 import type { MayBeIdle } from './idle-clients.ts';
+import type { Secure } from './secure.ts';
 import { type TlsSite, TlsSites } from './tls-sites.ts';
 
 /** 10 s in all: from the accept to the first byte, which an honest client sends at once, and from there to the end. */
@@ -62,16 +63,6 @@ export interface TlsAcceptorUser {
   onCrashed(error: unknown): void;
   /** Makes the handle a socket, and gives that to `acceptSocket` within the call. */
   wrap(handle: TcpHandle): void;
-}
-
-/** A connection on which TLS has been agreed. */
-export interface Secure {
-  /** What the client has shown; null: it was not asked to. */
-  readonly identity: ClientIdentity | null;
-  /** It had to show a certificate that is good. */
-  readonly needsCertificate: boolean;
-  open(user: StreamUser): ByteStream;
-  close(): void;
 }
 
 export class TlsAcceptor {
@@ -204,7 +195,7 @@ export class TlsAcceptor {
       this.#startOnSocket(connection, arrival, site);
     } else if (hasTlsHandles()) {
       arrival.deadlineMs += HANDSHAKE_MS;
-      arrival.clientCertificates = site.terms.clientCertificates;
+      arrival.site = site;
       const copy = Buffer.from(all);
       arrival.close = acceptTls(connection, site.terms, copy, this.#io, arrival);
     } else {
@@ -218,13 +209,16 @@ export class TlsAcceptor {
   }
 
   onSecure(arrival: Arrival, handle: TlsHandle): void {
-    const { clientCertificates } = arrival;
+    const site = arrival.site as TlsSite;
+    const { clientCertificates } = site.terms;
     const secure: Secure = {
       identity:
         clientCertificates === 'none'
           ? null
           : identityOf(handle.getPeerCertificate(false), handle.verifyError()),
       needsCertificate: clientCertificates === 'require',
+      isHttp2: handle.getALPNNegotiatedProtocol() === ALPN_HTTP2,
+      serves: (host) => this.#sites.serves(site, host),
       open: (user) => new TlsStream(handle, user, this.#io),
       close: () => closeTls(handle),
     };
@@ -284,6 +278,8 @@ export class TlsAcceptor {
         identity:
           clientCertificates === 'none' ? null : identityOf(socket.getPeerCertificate(), fault),
         needsCertificate: false,
+        isHttp2: socket.alpnProtocol === ALPN_HTTP2,
+        serves: (host) => this.#sites.serves(site, host),
         open: (user) => new SocketStream(socket, user, false),
         close: () => void socket.destroy(),
       };
@@ -342,7 +338,8 @@ class Arrival implements FirstBytesUser, HandshakeUser, MayBeIdle {
   deadlineMs: number;
   /** Its first message, where that says something about its site. */
   hello: ClientHello | null = null;
-  clientCertificates: 'none' | 'request' | 'require' = 'none';
+  /** Once its handshake has begun. */
+  site: TlsSite | null = null;
   /** Closes it, silently. */
   close: () => void = () => {};
   readonly hasServed = false;

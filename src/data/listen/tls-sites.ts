@@ -10,12 +10,15 @@
 import { constants, createHash } from 'node:crypto';
 import tls from 'node:tls';
 import type { CertificateGroup, TlsSnapshot } from '../../snapshot/tls.ts';
+import { ALPN_HTTP1, ALPN_HTTP2 } from '../stream/client-terms.ts';
 import { type AcceptTerms, encodeProtocols } from '../stream/tls-handshake.ts';
 import { renewTickets } from '../stream/tls-tickets.ts';
 
-/** What is offered and accepted of ALPN (RFC 7301). */
-const PROTOCOLS: readonly string[] = ['http/1.1'];
-const PROTOCOL_LIST = encodeProtocols(PROTOCOLS);
+/** What is offered and accepted of ALPN (RFC 7301), the first that both have. */
+const HTTP1: readonly string[] = [ALPN_HTTP1];
+const HTTP2: readonly string[] = [ALPN_HTTP2, ALPN_HTTP1];
+const HTTP1_LIST = encodeProtocols(HTTP1);
+const HTTP2_LIST = encodeProtocols(HTTP2);
 
 /**
  * Mozilla's intermediate profile: forward secrecy and authenticated encryption only. AES-128 before AES-256, which costs more and is as
@@ -35,6 +38,8 @@ const CIPHERS = knownOf([
 /** The hybrid, safe from quantum computers, where OpenSSL has it (3.5). */
 const CURVES = ['X25519MLKEM768:X25519:P-256:P-384', 'X25519:P-256:P-384'];
 let curves: string | undefined;
+
+const NONE = { names: [] };
 
 /** One group of certificates under the settings of its listener. */
 export class TlsSite {
@@ -57,10 +62,10 @@ export class TlsSite {
       const context = tls.createSecureContext(this.contextOptions());
       renewTickets(context, this.#ticketKeys);
       const { staple } = this.group;
-      const { clientCertificates } = this.#tls;
+      const { clientCertificates, http2 } = this.#tls;
       this.#terms = {
         context,
-        protocols: PROTOCOL_LIST,
+        protocols: http2 ? HTTP2_LIST : HTTP1_LIST,
         clientCertificates: clientCertificates?.mode ?? 'none',
         staple: staple === null ? null : Buffer.from(staple),
       };
@@ -76,7 +81,7 @@ export class TlsSite {
 
   contextOptions(): tls.SecureContextOptions & { ticketKeys: Buffer; ALPNProtocols: string[] } {
     const { pairs } = this.group;
-    const { clientCertificates, minVersion } = this.#tls;
+    const { clientCertificates, minVersion, http2 } = this.#tls;
     return {
       cert: pairs.map(({ cert }) => cert),
       key: pairs.map(({ key }) => key),
@@ -89,7 +94,7 @@ export class TlsSite {
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA,
       ticketKeys: this.#ticketKeys,
       sessionIdContext: sessionContext(this.#tls, this.group),
-      ALPNProtocols: [...PROTOCOLS],
+      ALPNProtocols: [...(http2 ? HTTP2 : HTTP1)],
     };
   }
 
@@ -97,6 +102,7 @@ export class TlsSite {
     const [one, other] = [this.#tls, settings];
     return (
       one.minVersion === other.minVersion &&
+      one.http2 === other.http2 &&
       one.clientCertificates?.mode === other.clientCertificates?.mode &&
       one.clientCertificates?.ca === other.clientCertificates?.ca &&
       isSameGroup(this.group, group)
@@ -136,6 +142,18 @@ export class TlsSites {
     const wildcard = dot > 0 ? this.#byWildcard.get(name.slice(dot + 1)) : undefined;
     if (wildcard !== undefined) return wildcard;
     return this.#tls.refusesUnknownNames ? null : this.default;
+  }
+
+  /**
+   * Whether a request for this host may come on a connection that this site was chosen for: its own name would have led there (RFC
+   * 9110 §7.4). Nothing else could be said of one that comes on a connection to another name, as HTTP/2 lets clients send it.
+   */
+  serves({ group }: TlsSite, host: string): boolean {
+    if (!this.needsName) return true;
+    const colon = host.lastIndexOf(':');
+    const name = colon > host.lastIndexOf(']') ? host.slice(0, colon) : host;
+    const { names } = this.of(name.toLowerCase())?.group ?? NONE;
+    return names === group.names || names.join() === group.names.join();
   }
 
   set(settings: TlsSnapshot): void {

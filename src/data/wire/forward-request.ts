@@ -51,6 +51,8 @@ export class ForwardContext {
   readonly rules: ForwardRules;
   /** What is told of the client's certificate; empty where it was not asked for. */
   readonly clientFields: string;
+  /** What the client speaks, for the log; of HTTP/1 the newer one. */
+  readonly protocol: 'HTTP/1.1' | 'HTTP/2.0';
   readonly #lastLines11: string;
   readonly #lastLines10: string;
   #lastHost = '';
@@ -62,15 +64,17 @@ export class ForwardContext {
     isTrusted: boolean,
     rules: ForwardRules,
     clientFields = '',
+    protocol: 'HTTP/1.1' | 'HTTP/2.0' = 'HTTP/1.1',
   ) {
     this.peerAddress = peerAddress;
     this.scheme = scheme;
     this.isTrusted = isTrusted;
     this.rules = rules;
     this.clientFields = clientFields;
+    this.protocol = protocol;
     const via = (version: string): string =>
       rules.viaName === '' ? '' : `Via: ${version} ${rules.viaName}\r\n`;
-    this.#lastLines11 = clientFields + via('1.1');
+    this.#lastLines11 = clientFields + via(protocol.slice('HTTP/'.length));
     this.#lastLines10 = clientFields + via('1.0');
   }
 

@@ -1,0 +1,163 @@
+/**
+ * What one stream of a client's HTTP/2 connection has to send: it leaves as far as the two windows (RFC 9113 §5.2) and the
+ * connection let it, and is held otherwise.
+ *
+ * A head, and a small part of a body behind it, are kept as text up to `pump`: until then they can be taken back, and they leave
+ * together.
+ */
+import { SendWindow } from '../wire/http2/windows.ts';
+import { HeldBody } from './held-body.ts';
+import { type Http2Output, MAX_DATA_BYTES } from './http2-output.ts';
+
+/** Up to here what comes of a body waits for the end of the read, and leaves in one frame. */
+const TEXT_BYTES = MAX_DATA_BYTES;
+
+export class Http2Sending {
+  readonly window: SendWindow;
+  /** What has been sent or is held. */
+  bytes = 0;
+  /** Something of the final answer has been sent. */
+  isCommitted = false;
+  /** Our side of the stream is at its end. */
+  isEnded = false;
+
+  readonly #output: Http2Output;
+  readonly #id: number;
+  #head = '';
+  #text = '';
+  #hasNoBody = false;
+  #held: HeldBody | null = null;
+  /** Nothing comes behind what there is. */
+  #isComplete = false;
+  #trailers = '';
+
+  constructor(output: Http2Output, id: number) {
+    this.#output = output;
+    this.#id = id;
+    this.window = new SendWindow(output.peer.initialWindowSize);
+  }
+
+  /** Something waits for a window, or for the connection. */
+  get isHeld(): boolean {
+    return this.#held !== null;
+  }
+
+  get heldBytes(): number {
+    return this.#text.length + (this.#held === null ? 0 : this.#held.length);
+  }
+
+  /** The text of an interim head. */
+  interim(head: string): void {
+    this.bytes += this.#output.head(this.#id, head, false);
+  }
+
+  /** The text of the final head. @param hasNoBody none follows, nor are there trailers */
+  head(head: string, hasNoBody: boolean): void {
+    this.#head = head;
+    this.#hasNoBody = hasNoBody;
+  }
+
+  /** A whole body, in the place of all that was not sent. */
+  bodyText(text: string): void {
+    this.#text = text;
+  }
+
+  /** `buffer[start, end)`, borrowed. */
+  body(buffer: Buffer, start: number, end: number): void {
+    if (this.#held === null && this.#text.length + end - start <= TEXT_BYTES) {
+      this.#text += buffer.latin1Slice(start, end);
+    } else {
+      this.pump();
+      this.send(buffer, start, end);
+    }
+  }
+
+  /** @param trailers whole field lines */
+  complete(trailers: string): void {
+    this.#isComplete = true;
+    this.#trailers = trailers;
+  }
+
+  /** Nothing more is sent. */
+  drop(): void {
+    this.isEnded = true;
+    this.#held = null;
+    this.#head = this.#text = '';
+  }
+
+  /**
+   * Sends what there is, as far as windows and room let it.
+   * @param most bytes of what was held.
+   */
+  pump(most = Number.POSITIVE_INFINITY): void {
+    const endsWithBody = this.#isComplete && this.#trailers === '';
+    if (this.#head !== '') this.#sendHead(endsWithBody && this.#text === '');
+    if (this.#text !== '') this.#sendText(endsWithBody);
+    if (this.#held !== null) this.#sendHeld(this.#held, most, endsWithBody);
+    if (this.#isComplete && this.#held === null && !this.isEnded) this.#sendEnd();
+  }
+
+  #sendHead(isAll: boolean): void {
+    const head = this.#head;
+    this.#head = '';
+    this.isCommitted = true;
+    this.isEnded = isAll || this.#hasNoBody;
+    this.bytes += this.#output.head(this.#id, head, this.isEnded);
+  }
+
+  #sendText(isLast: boolean): void {
+    const text = this.#text;
+    const { length } = text;
+    this.#text = '';
+    if (this.#held === null && length <= this.#room) {
+      this.bytes += length;
+      this.#output.text(this.#id, this.window, text, isLast);
+      this.isEnded = isLast;
+    } else {
+      this.send(Buffer.from(text, 'latin1'), 0, length);
+    }
+  }
+
+  /** What one frame may have now. */
+  get #room(): number {
+    const output = this.#output;
+    return Math.min(output.roomIn(this.window), output.peer.maxFrameSize, MAX_DATA_BYTES);
+  }
+
+  /** Behind all that was sent before: `buffer[start, end)`, borrowed. */
+  send(buffer: Buffer, start: number, end: number): void {
+    if (this.isEnded) return;
+    this.bytes += end - start;
+    let position = start;
+    while (this.#held === null && position < end) {
+      const length = Math.min(this.#room, end - position);
+      if (length <= 0) break;
+      this.#output.data(this.#id, this.window, buffer, position, position + length, false);
+      position += length;
+    }
+    if (position === end) return;
+    this.#held ??= new HeldBody();
+    this.#held.append(buffer, position, end);
+  }
+
+  #sendHeld(held: HeldBody, most: number, endsWithIt: boolean): void {
+    let left = most;
+    while (held.length > 0 && left > 0) {
+      const { first } = held;
+      const length = Math.min(this.#room, first.length, left);
+      if (length <= 0) return;
+      const isLast = endsWithIt && length === held.length;
+      this.#output.data(this.#id, this.window, first, 0, length, isLast);
+      this.isEnded = isLast;
+      left -= length;
+      held.consume(length);
+    }
+    if (held.length === 0) this.#held = null;
+  }
+
+  #sendEnd(): void {
+    this.isEnded = true;
+    if (this.#trailers === '') this.#output.text(this.#id, this.window, '', true);
+    else this.bytes += this.#output.trailers(this.#id, this.#trailers);
+  }
+}
