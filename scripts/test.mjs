@@ -49,6 +49,7 @@ const SYSTEM_TOOLS = {
   curl: 'curl',
   script: 'bsdutils',
   git: 'git',
+  h2load: 'nghttp2-client',
 };
 
 function say(line) {

@@ -2,7 +2,9 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-export function hasTool(name: 'ab' | 'hey' | 'openssl' | 'curl' | 'script' | 'git'): boolean {
+export function hasTool(
+  name: 'ab' | 'hey' | 'openssl' | 'curl' | 'script' | 'git' | 'h2load',
+): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, name), constants.X_OK);
