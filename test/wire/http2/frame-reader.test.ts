@@ -371,6 +371,6 @@ test('any split of any bytes is told alike', () => {
       expect(readFrames('server', bytes, { limits, splits: everyByte })).toEqual(whole);
       expect(readFrames('server', bytes, { limits, splits: some })).toEqual(whole);
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   );
 });
