@@ -101,6 +101,8 @@ export class FrameClient {
   /** All but the answers to what it has asked for to know that it was read: see `settled`. */
   readonly frames: Frame[] = [];
   isEnded = false;
+  /** SETTINGS, by itself: it would be in the way of a frame that is sent in parts. */
+  acknowledges = true;
   #rest = Buffer.alloc(0);
   #pings = 0;
   readonly #decoder = new HpackDecoder(new FieldCache(), 4096);
@@ -133,7 +135,9 @@ export class FrameClient {
 
   #took(one: Frame): void {
     this.frames.push(one);
-    if (one.type === SETTINGS && one.flags === 0) this.send(frame(SETTINGS, ACK, 0));
+    if (one.type === SETTINGS && one.flags === 0 && this.acknowledges) {
+      this.send(frame(SETTINGS, ACK, 0));
+    }
     if (one.type !== HEADERS) return;
     this.#decoder.decode(one.payload, 0, one.payload.length, this.#list, LIMITS);
     const { fields, count } = this.#list;
