@@ -264,34 +264,44 @@ describe('how a connection begins', () => {
   });
 });
 
+function blockOf(length: number): Buffer {
+  return frame(HEADERS, END_HEADERS, 1, 'x'.repeat(length));
+}
+
+function blockInTwo(length: number): Buffer {
+  return Buffer.concat([
+    frame(HEADERS, 0, 1, 'x'.repeat(5)),
+    frame(CONTINUATION, END_HEADERS, 1, 'x'.repeat(length - 5)),
+  ]);
+}
+
+/** HEADERS, and so many CONTINUATIONs. */
+function emptyBlock(count: number): Buffer {
+  return Buffer.concat([
+    frame(HEADERS, 0, 1),
+    ...Array.from({ length: count - 1 }, () => frame(CONTINUATION, 0, 1)),
+    frame(CONTINUATION, END_HEADERS, 1),
+  ]);
+}
+
 describe('header blocks are bounded', () => {
   const limits = { ...FRAME_LIMITS, headerBlockBytes: 10, continuations: 3 };
-  const CALM = [`connection error: ${ENHANCE_YOUR_CALM}`];
+  const told = [`headers 1: ${'x'.repeat(10)}`];
+  const calm = [`connection error: ${ENHANCE_YOUR_CALM}`];
 
   test('in bytes', () => {
-    const whole = (length: number) => frame(HEADERS, END_HEADERS, 1, 'x'.repeat(length));
-    expect(readFromClient(whole(10), limits)).toEqual([`headers 1: ${'x'.repeat(10)}`]);
-    expect(readFromClient(whole(11), limits)).toEqual(CALM);
-    const inTwo = (length: number) =>
-      Buffer.concat([
-        frame(HEADERS, 0, 1, 'x'.repeat(5)),
-        frame(CONTINUATION, END_HEADERS, 1, 'x'.repeat(length - 5)),
-      ]);
-    expect(readFromClient(inTwo(10), limits)).toEqual([`headers 1: ${'x'.repeat(10)}`]);
-    expect(readFromClient(inTwo(11), limits)).toEqual(CALM);
+    expect(readFromClient(blockOf(10), limits)).toEqual(told);
+    expect(readFromClient(blockOf(11), limits)).toEqual(calm);
+    expect(readFromClient(blockInTwo(10), limits)).toEqual(told);
+    expect(readFromClient(blockInTwo(11), limits)).toEqual(calm);
   });
 
   test('in frames, be they empty', () => {
-    const of = (count: number) =>
-      Buffer.concat([
-        frame(HEADERS, 0, 1),
-        ...Array.from({ length: count - 1 }, () => frame(CONTINUATION, 0, 1)),
-        frame(CONTINUATION, END_HEADERS, 1),
-      ]);
-    expect(readFromClient(of(3), limits)).toEqual(['headers 1: ']);
-    expect(readFromClient(of(4), limits)).toEqual(CALM);
+    expect(readFromClient(emptyBlock(3), limits)).toEqual(['headers 1: ']);
+    expect(readFromClient(emptyBlock(4), limits)).toEqual(calm);
     // Each block is counted for itself.
-    expect(readFromClient(Buffer.concat([of(3), of(3)]), limits)).toHaveLength(2);
+    const several = Buffer.concat([emptyBlock(3), emptyBlock(3)]);
+    expect(readFromClient(several, limits)).toHaveLength(2);
   });
 });
 

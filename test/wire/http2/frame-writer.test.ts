@@ -121,10 +121,14 @@ describe('a header block', () => {
 });
 
 test('the preface, whole, in part or not', () => {
-  for (let length = 0; length <= PREFACE.length; length++) {
-    const bytes = Buffer.concat([Buffer.from('?'), PREFACE.subarray(0, length), Buffer.from('?')]);
-    expect(matchPreface(bytes, 1, 1 + length)).toBe(length === PREFACE.length ? 2 : 1);
-    if (length < PREFACE.length) expect(matchPreface(bytes, 1, 2 + length)).toBe(0);
+  const matches = Array.from({ length: PREFACE.length + 1 }, (_, length) =>
+    matchPreface(Buffer.concat([Buffer.from('?'), PREFACE]), 1, 1 + length),
+  );
+  expect(matches).toEqual([...Array.from({ length: PREFACE.length }, () => 1), 2]);
+  for (let at = 0; at < PREFACE.length; at++) {
+    const bytes = Buffer.from(PREFACE);
+    bytes[at] = 0x58;
+    expect([matchPreface(bytes, 0, at), matchPreface(bytes, 0, at + 1)]).toEqual([1, 0]);
   }
   expect(matchPreface(Buffer.concat([PREFACE, PREFACE]), 0, 48)).toBe(2);
   expect(matchPreface(Buffer.from('GET / HTTP/1.1\r\n'), 0, 16)).toBe(0);

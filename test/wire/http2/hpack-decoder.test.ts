@@ -85,15 +85,16 @@ test('an entry that is larger than the table empties it', () => {
   expect(tableOf(of).fields).toEqual([]);
 });
 
-describe('limits of the list', () => {
-  const literal = (name: string, value: string) =>
-    Buffer.concat([
-      Buffer.from([0x40, name.length]),
-      Buffer.from(name),
-      Buffer.from([value.length]),
-      Buffer.from(value),
-    ]);
+function literal(name: string, value: string): Buffer {
+  return Buffer.concat([
+    Buffer.from([0x40, name.length]),
+    Buffer.from(name),
+    Buffer.from([value.length]),
+    Buffer.from(value),
+  ]);
+}
 
+describe('limits of the list', () => {
   test('are counted with 32 bytes for each field, and what is over them changes the table', () => {
     const block = Buffer.concat([literal('a', 'b'), literal('c', 'd')]);
     const at = decode(decoder(), block, { headBytes: 68, fields: 10 });
@@ -163,14 +164,14 @@ describe('the cache', () => {
   test('stays as it is, however many literals come', () => {
     const cache = new FieldCache();
     const of = decoder(0, cache);
-    for (let number = 0; number < 2000; number++) {
-      const path = `/${number}`;
+    const wrong: string[] = [];
+    for (let count = 0; count < 4000; count++) {
+      const path = `/${count >>> 1}`;
       const block = Buffer.concat([Buffer.from([0x04, path.length]), Buffer.from(path)]);
-      for (let round = 0; round < 2; round++) {
-        const { fields } = decode(of, block);
-        if (fields[0] !== `:path: ${path}`) expect.fail(`${fields}`);
-      }
+      const { fields } = decode(of, block);
+      if (fields[0] !== `:path: ${path}`) wrong.push(path);
     }
+    expect(wrong).toEqual([]);
   });
 });
 
@@ -238,7 +239,7 @@ test('decode ∘ encode is identity, for an encoder that does all that it may', 
     fc.property(blocks, (several) => {
       const of = decoder(200, cache);
       let maxSize = 200;
-      let table: { name: string; value: string }[] = [];
+      const table: { name: string; value: string }[] = [];
       const shrink = () => {
         const sizeOf = () => table.reduce((sum, f) => sum + f.name.length + f.value.length + 32, 0);
         while (sizeOf() > maxSize) table.pop();
@@ -261,7 +262,7 @@ test('decode ∘ encode is identity, for an encoder that does all that it may', 
           if (nameAt === -1) bytes.push(...string(name, huffman[0]));
           bytes.push(...string(value, huffman[1]));
           if (kind === 0x40) {
-            table = [{ name, value }, ...table];
+            table.unshift({ name, value });
             shrink();
           }
         }

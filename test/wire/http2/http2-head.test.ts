@@ -54,6 +54,10 @@ function but(name: string, value: string | null): Fields {
   return value === null ? rest : [...rest, [name, value]];
 }
 
+function withoutAuthority(...fields: Fields): string | string[] {
+  return request([...but(':authority', null), ...fields]);
+}
+
 describe('a request', () => {
   test('is a head of HTTP/1.1', () => {
     const fields: Fields = [...GET, ['accept', '*/*'], ['x-empty', ''], ['priority', 'u=1, i']];
@@ -129,10 +133,12 @@ describe('a request', () => {
   });
 
   describe('names its host', () => {
-    const hostOf = (...fields: Fields) => request([...but(':authority', null), ...fields]);
-
     test('in a Host field', () => {
-      expect(hostOf(['a', 'b'], ['host', 'h:1'])).toEqual(['GET / HTTP/1.1', 'a: b', 'host: h:1']);
+      expect(withoutAuthority(['a', 'b'], ['host', 'h:1'])).toEqual([
+        'GET / HTTP/1.1',
+        'a: b',
+        'host: h:1',
+      ]);
       expect(head.authority).toBe('h:1');
     });
 
@@ -147,7 +153,7 @@ describe('a request', () => {
     });
 
     test('once', () => {
-      expect(hostOf(['host', 'a'], ['host', 'a'])).toBe('ERR_DUPLICATE_HOST');
+      expect(withoutAuthority(['host', 'a'], ['host', 'a'])).toBe('ERR_DUPLICATE_HOST');
       expect(request([...GET, ['host', 'a.example'], ['host', 'a.example']])).toBe(
         'ERR_DUPLICATE_HOST',
       );

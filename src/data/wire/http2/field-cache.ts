@@ -23,7 +23,7 @@ class CachedLiteral {
 }
 
 export class FieldCache {
-  readonly #literals: (CachedLiteral | null)[] = new Array(PLACES).fill(null);
+  readonly #literals: (CachedLiteral | null)[] = Array.from({ length: PLACES }, () => null);
   /** Of what was last looked for in vain at each place. */
   readonly #hashes = new Int32Array(PLACES);
   #hash = 0;

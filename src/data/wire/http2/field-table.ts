@@ -60,7 +60,7 @@ export class FieldTable<Entry extends TableEntry> {
   #grow(): void {
     const old = this.#ring;
     const places = Math.max(LEAST_PLACES, old.length * 2);
-    const ring: (Entry | null)[] = new Array(places).fill(null);
+    const ring: (Entry | null)[] = Array.from({ length: places }, () => null);
     for (let number = this.added - this.#count; number < this.added; number++) {
       ring[number & (places - 1)] = old[number & (old.length - 1)] as Entry;
     }
