@@ -127,6 +127,7 @@ error_pages: { 503: { text: "Back soon." } }`,
   {
     title: 'Forwarding',
     keys: [
+      'protocol',
       'host_header',
       'send_proxy_protocol',
       'trusted_proxies',

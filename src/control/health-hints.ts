@@ -37,7 +37,7 @@ export function hintFor(
   { path, tls }: Pick<HealthCheckSettings, 'path' | 'tls'>,
 ): string {
   if (code === 'OTHER_BODY') return '';
-  if (code === 'NOT_HTTP2') {
+  if (code === 'NOT_HTTP2' || code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL') {
     return 'protocol of its pool is h2: http1 is for servers of HTTP/1.1, and auto, over TLS, for what they choose';
   }
   if (status !== undefined) return hintForStatus(status, path, address);

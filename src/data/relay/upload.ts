@@ -9,6 +9,7 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { Retries } from '../../snapshot/policies.ts';
+import type { PoolSnapshot } from '../../snapshot/snapshot.ts';
 import { type BackendStream, UNKNOWN_LENGTH } from '../backend/backend-stream.ts';
 import { BODY_NONE } from '../wire/framing.ts';
 import type { RequestFacts } from '../wire/request.ts';
@@ -30,18 +31,22 @@ const SHORT_RUN_BYTES = 1024;
 const GATHER_BYTES = 4 * 1024;
 
 /** The upload that a request needs; null when it has no body. */
-export function createUpload({ facts, policies, mirror }: IncomingRequest): Upload | null {
+export function createUpload({ facts, policies, pool, mirror }: IncomingRequest): Upload | null {
   if (facts.bodyKind === BODY_NONE) return null;
   const { bodyBytes, retries } = policies;
-  const replayBytes = keepsSent(facts, retries) ? retries.replayBufferBytes : 0;
+  const replayBytes = keepsSent(facts, retries, pool.view.spec) ? retries.replayBufferBytes : 0;
   const upload = new Upload(facts.contentLength, bodyBytes, replayBytes, mirror);
   upload.isKeptBack = facts.expectsContinue;
   return upload;
 }
 
-/** Whether what was sent of the body may be asked for again. */
-function keepsSent({ method }: RequestFacts, { nonIdempotent }: Retries): boolean {
-  return nonIdempotent || isIdempotent(method);
+/** Whether what was sent of the body may be asked for again; over HTTP/2 a backend may say of any that it has not seen it. */
+function keepsSent(
+  { method }: RequestFacts,
+  { nonIdempotent }: Retries,
+  { protocol }: PoolSnapshot,
+): boolean {
+  return nonIdempotent || isIdempotent(method) || protocol !== 'http1';
 }
 
 export class Upload {
