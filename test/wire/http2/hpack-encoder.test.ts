@@ -314,3 +314,64 @@ test('decode ∘ encode is identity, whatever came before', () => {
     { numRuns: 200 },
   );
 });
+
+test('lines that come again in any order, once or twice, or changed, are what they are', () => {
+  const line = fc.constantFrom(
+    'Server: nginx',
+    'Vary: Accept',
+    'Vary: Cookie',
+    'Date: Mon, 21 Oct 2013 20:13:21 GMT',
+    'Date: Mon, 21 Oct 2013 20:13:22 GMT',
+    'Content-Length: 5',
+    'Content-Length: 55',
+    'Connection: close',
+    'server: nginx',
+    'X-A:b',
+    'X-A: b',
+    'X-A: b ',
+    'X-A:',
+  );
+  const part = fc.array(line, { maxLength: 4 });
+  const heads = fc
+    .tuple(part, part, fc.array(fc.tuple(fc.boolean(), fc.boolean(), line), { maxLength: 12 }))
+    .map(([first, last, middles]) =>
+      middles.map(([hasFirst, hasLast, middle]) => [
+        ...(hasFirst ? first : []),
+        middle,
+        ...(hasLast ? last : []),
+      ]),
+    );
+  const lines = new HeadLines();
+  fc.assert(
+    fc.property(heads, (several) => {
+      const of = encoder(lines);
+      const reader = decoder();
+      for (const head of several) {
+        const text = `HTTP/1.1 200 OK\r\n${head.map((one) => `${one}\r\n`).join('')}\r\n`;
+        const fields = head.map((one) => {
+          const colon = one.indexOf(':');
+          return { name: one.slice(0, colon), value: one.slice(colon + 1).trim() };
+        });
+        const means = [':status: 200', ...expected(fields, [])];
+        expect(decode(reader, response(of, text)).fields).toEqual(means);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('lines in use stay known, however many others come', () => {
+  const lines = new HeadLines();
+  const of = encoder(lines);
+  const reader = decoder();
+  const lengths: number[] = [];
+  for (let count = 0; count < 1000; count++) {
+    const head = `HTTP/1.1 200 OK\r\nServer: nginx\r\nVary: Accept\r\nX-${count}: ${count}\r\n\r\n`;
+    const block = response(of, head);
+    decode(reader, block);
+    lengths.push(block.length);
+  }
+  // The status, two indexes, and the new field: nothing is sent as a whole a second time.
+  expect(Math.max(...lengths.slice(2))).toBeLessThan(16);
+  expect(tableOf(reader).fields).toEqual(['vary: Accept', 'server: nginx']);
+});

@@ -7,7 +7,7 @@
  */
 import { FIELD_OVERHEAD } from './field.ts';
 import { indexedLiteral, literalStart, NEVER_INDEXED, WITHOUT_INDEXING } from './hpack-literal.ts';
-import { RecentMap } from './recent-map.ts';
+import { type Recent, RecentMap } from './recent-map.ts';
 import { STATIC_FIELDS, STATIC_NAMES } from './static-table.ts';
 
 // What becomes of a field.
@@ -72,8 +72,12 @@ const SECOND_LOOK = 16;
 const LINES = 256;
 const NAMES = 128;
 
+/** Longer ones differ too often. */
+const MAX_RUN = 1024;
+
 /** A name, as some sender writes it. */
-export class HeadName {
+export class HeadName implements Recent {
+  isUsed = false;
   /** In lower case. */
   readonly name: string;
   /** Of the static table, or 0. */
@@ -95,9 +99,27 @@ export class HeadName {
     this.secretStart = literalStart(NEVER_INDEXED, this.index, this.name);
     this.any = new HeadLine(written, this, false, 0, '');
   }
+
+  onForgotten(): void {
+    this.any.onForgotten();
+  }
 }
 
-export class HeadLine {
+/** Lines that came one right after the other, all of them whole: comparing them at once costs no more than one. */
+export class HeadRun {
+  readonly text: string;
+  readonly lines: readonly HeadLine[];
+  readonly last: HeadLine;
+
+  constructor(text: string, lines: readonly HeadLine[], last: HeadLine) {
+    this.text = text;
+    this.lines = lines;
+    this.last = last;
+  }
+}
+
+export class HeadLine implements Recent {
+  isUsed = false;
   /** The whole line, or the name and its colon. */
   readonly text: string;
   readonly named: HeadName;
@@ -113,6 +135,8 @@ export class HeadLine {
   uses = 0;
   /** What came after it the last time. */
   next: HeadLine | null = null;
+  /** What came after it, if that was several whole lines. */
+  run: HeadRun | null = null;
   #literal: Buffer | null = null;
 
   constructor(text: string, named: HeadName, isWhole: boolean, number: number, value: string) {
@@ -131,19 +155,27 @@ export class HeadLine {
     const { index, name } = this.named;
     return (this.#literal ??= indexedLiteral(index, name, this.value));
   }
+
+  /** Those that are forgotten must not hold each other. */
+  onForgotten(): void {
+    this.next = null;
+    this.run = null;
+  }
 }
 
 export class HeadLines {
-  /** Comes before the first line of each head. */
-  readonly first: HeadLine;
+  /** Come before the first line of each head, and of trailers. */
+  readonly beforeHead: HeadLine;
+  readonly beforeTrailers: HeadLine;
   /** In place of any `TE` that says more. */
   readonly trailers: HeadLine;
-  readonly #names = new RecentMap<HeadName>(NAMES, forgetName);
-  readonly #lines = new RecentMap<HeadLine>(LINES, forget);
+  readonly #names = new RecentMap<HeadName>(NAMES);
+  readonly #lines = new RecentMap<HeadLine>(LINES);
   #made = 0;
 
   constructor() {
-    this.first = new HeadName(':').any;
+    this.beforeHead = new HeadName(':').any;
+    this.beforeTrailers = new HeadName(':').any;
     this.trailers = this.lineOf(new HeadName('te:'), 'trailers');
   }
 
@@ -172,6 +204,18 @@ export class HeadLines {
     return this.#lines.get(key) ?? this.#add(key, named, value);
   }
 
+  /** `head[start, end)` was these lines, as it was the last time. @param before what came before them */
+  join(before: HeadLine, head: string, start: number, end: number, count: number): void {
+    if (end - start > MAX_RUN) return;
+    const lines: HeadLine[] = [];
+    let line = before;
+    for (let index = 0; index < count; index++) {
+      line = line.next as HeadLine;
+      lines.push(line);
+    }
+    before.run = new HeadRun(copied(head.slice(start, end)), lines, line);
+  }
+
   #add(text: string, named: HeadName, value: string): HeadLine {
     this.#made++;
     const line = new HeadLine(text, named, true, this.#made, copied(value));
@@ -182,21 +226,15 @@ export class HeadLines {
   #nameOf(head: string, start: number, end: number): HeadName {
     const written = head.slice(start, end);
     const known = this.#names.get(written);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.isUsed = true;
+      return known;
+    }
     const text = copied(written);
     const named = new HeadName(text);
     if (end - start <= MAX_NAME) this.#names.set(text, named);
     return named;
   }
-}
-
-/** Those that are forgotten must not hold each other. */
-function forget(line: HeadLine): void {
-  line.next = null;
-}
-
-function forgetName({ any }: HeadName): void {
-  any.next = null;
 }
 
 /** Of a slice, which would keep the head that it is of. */

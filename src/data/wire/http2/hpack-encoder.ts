@@ -13,6 +13,7 @@ import {
   type HeadLine,
   type HeadLines,
   HeadName,
+  type HeadRun,
   IS_COOKIE,
   IS_SECRET,
   isSpace,
@@ -32,6 +33,7 @@ export interface RequestPseudo {
 }
 
 const CR = 0x0d;
+const ZERO = 0x30;
 
 const INDEXED = 0x80;
 const INDEXED_PREFIX = 0x7f;
@@ -103,7 +105,7 @@ export class HpackEncoder {
    * @returns where the block ends.
    */
   encodeResponse(out: Buffer, start: number, head: string): number {
-    const status = Number(head.slice(STATUS_AT, STATUS_END));
+    const status = statusOf(head);
     this.#isRequest = false;
     this.#isHandshake = status === SWITCHING_PROTOCOLS;
     let at = this.#begin(out, start);
@@ -114,7 +116,13 @@ export class HpackEncoder {
       out[at] = STATUS;
       at = writeRaw(out, at + 1, head, STATUS_AT, STATUS_END);
     }
-    return this.#writeFields(out, at, head, head.indexOf('\r', STATUS_END) + 2);
+    return this.#writeFields(
+      out,
+      at,
+      head,
+      head.indexOf('\r', STATUS_END) + 2,
+      this.#lines.beforeHead,
+    );
   }
 
   /**
@@ -149,14 +157,15 @@ export class HpackEncoder {
       out[at] = PATH;
       at = writeRaw(out, at + 1, head, pathStart, pathEnd);
     }
-    return this.#writeFields(out, at, head, lineEnd + 2);
+    return this.#writeFields(out, at, head, lineEnd + 2, this.#lines.beforeHead);
   }
 
   /** @param lines whole field lines. */
   encodeTrailers(out: Buffer, start: number, lines: string): number {
     this.#isRequest = false;
     this.#isHandshake = false;
-    return this.#writeFields(out, this.#begin(out, start), lines, 0);
+    const { beforeTrailers } = this.#lines;
+    return this.#writeFields(out, this.#begin(out, start), lines, 0, beforeTrailers);
   }
 
   /** RFC 7541 §4.2: what has become of the table's size comes first. */
@@ -170,36 +179,66 @@ export class HpackEncoder {
     return writeInteger(out, at, SIZE_UPDATE, SIZE_UPDATE_PREFIX, maxSize);
   }
 
-  #writeFields(out: Buffer, start: number, head: string, from: number): number {
+  #writeFields(out: Buffer, start: number, head: string, from: number, before: HeadLine): number {
     const lines = this.#lines;
     let at = start;
     let position = from;
-    let previous = lines.first;
+    let previous = before;
+    // Whole lines, one after the other, that came as they did the last time.
+    let runStart = from;
+    let beforeRun = previous;
+    let runLength = 0;
     while (position < head.length && head.charCodeAt(position) !== CR) {
+      const { run } = previous;
+      if (run !== null && hasAt(head, position, run.text)) {
+        at = this.#writeRun(out, at, run);
+        position += run.text.length;
+        previous = run.last;
+        runLength = 0;
+        continue;
+      }
+      if (runLength === 0) {
+        runStart = position;
+        beforeRun = previous;
+      }
       let line = previous.next;
-      if (line === null || !head.startsWith(line.text, position)) {
+      if (line === null || !hasAt(head, position, line.text)) {
         const end = head.indexOf('\r', position);
         if (end === -1) return at;
         line = lines.find(head, position, end);
         previous.next = line;
+        runLength = -1;
       }
       if (line.isWhole) {
         at = this.#writeLine(out, at, line);
         position += line.text.length;
+        runLength++;
       } else {
+        if (runLength > 1) lines.join(beforeRun, head, runStart, position, runLength);
         const valueStart = position + line.text.length;
         const end = head.indexOf('\r', valueStart);
         if (end === -1) return at;
         at = this.#writeAny(out, at, line.named, head, valueStart, end);
         position = end + 2;
+        runLength = 0;
       }
       previous = line;
+    }
+    if (runLength > 1) lines.join(beforeRun, head, runStart, position, runLength);
+    return at;
+  }
+
+  #writeRun(out: Buffer, start: number, { lines }: HeadRun): number {
+    let at = start;
+    for (let index = 0; index < lines.length; index++) {
+      at = this.#writeLine(out, at, lines[index] as HeadLine);
     }
     return at;
   }
 
   /** From a table, into one, or neither. */
   #writeLine(out: Buffer, start: number, line: HeadLine): number {
+    line.isUsed = true;
     if (line.index !== 0) {
       out[start] = INDEXED | line.index;
       return start + 1;
@@ -258,11 +297,22 @@ export class HpackEncoder {
   }
 }
 
+/** Compares without a look at each character, unlike `startsWith`. */
+function hasAt(head: string, at: number, text: string): boolean {
+  return head.slice(at, at + text.length) === text;
+}
+
 /** A copy of what was encoded once. */
 function writeStart(out: Buffer, at: number, start: Buffer): number {
   const { length } = start;
   for (let index = 0; index < length; index++) out[at + index] = start[index] as number;
   return at + length;
+}
+
+function statusOf(head: string): number {
+  let status = 0;
+  for (let at = STATUS_AT; at < STATUS_END; at++) status = status * 10 + head.charCodeAt(at) - ZERO;
+  return status;
 }
 
 function writeMethod(out: Buffer, at: number, head: string, end: number): number {

@@ -1,32 +1,44 @@
-/** A map that is bounded, and forgets what was not asked for of late: two generations, the older of which goes as a whole. */
-export class RecentMap<Value> {
+/**
+ * A map that is bounded, and forgets what was not of use lately: two generations, the older of which goes, but for what has been
+ * used since.
+ */
+export interface Recent {
+  /** Set by whoever uses it, in what way ever. */
+  isUsed: boolean;
+  onForgotten(): void;
+}
+
+export class RecentMap<Value extends Recent> {
   readonly #generation: number;
-  readonly #onForgotten: (value: Value) => void;
   #young: Map<string, Value> = new Map();
   #old: Map<string, Value> = new Map();
 
   /** @param generation it holds so many values at least, and twice as many at most. */
-  constructor(generation: number, onForgotten: (value: Value) => void) {
+  constructor(generation: number) {
     this.#generation = generation;
-    this.#onForgotten = onForgotten;
   }
 
   get(key: string): Value | undefined {
-    const value = this.#young.get(key);
-    if (value !== undefined) return value;
-    const older = this.#old.get(key);
-    if (older === undefined) return undefined;
-    this.#old.delete(key);
-    this.set(key, older);
-    return older;
+    return this.#young.get(key) ?? this.#old.get(key);
   }
 
   set(key: string, value: Value): void {
-    if (this.#young.size >= this.#generation) {
-      for (const forgotten of this.#old.values()) this.#onForgotten(forgotten);
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
+    if (this.#young.size >= this.#generation) this.#turn();
     this.#young.set(key, value);
+  }
+
+  #turn(): void {
+    const kept = new Map<string, Value>();
+    for (const [key, value] of this.#old) {
+      // At most half of it, or there would be no room for anything new.
+      if (value.isUsed && kept.size * 2 < this.#generation) {
+        value.isUsed = false;
+        kept.set(key, value);
+      } else {
+        value.onForgotten();
+      }
+    }
+    this.#old = this.#young;
+    this.#young = kept;
   }
 }
