@@ -24,9 +24,9 @@ export const ONLY_TRAILERS = 4;
 export const IS_COOKIE = 5;
 export const IS_SECRET = 6;
 /** Not in the table: it is another one each time. */
-export const VARIES = 7;
+const VARIES = 7;
 /** In the table, once it has been met twice. */
-export const REPEATS = 8;
+const REPEATS = 8;
 
 const TREATMENTS: ReadonlyMap<string, number> = new Map([
   ['connection', DROPPED],

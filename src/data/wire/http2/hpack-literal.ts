@@ -1,7 +1,7 @@
 /** Numbers and literals of HPACK, written (RFC 7541 §5, §6.2). There is room for them: see `blockBytes`. */
 import { encodeHuffman, huffmanBytes } from './huffman.ts';
 
-export const WITH_INDEXING = 0x40;
+const WITH_INDEXING = 0x40;
 const WITH_INDEXING_PREFIX = 0x3f;
 export const WITHOUT_INDEXING = 0x00;
 export const NEVER_INDEXED = 0x10;
