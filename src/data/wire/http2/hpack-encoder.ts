@@ -78,7 +78,7 @@ export class HpackEncoder {
   readonly #lines: HeadLines;
   readonly #table = new FieldTable<HeadLine>(DEFAULT_TABLE_SIZE);
   /** By a line's number: that of its entry in the table, counted from 1. Made when something first goes into the table. */
-  #entries: Float64Array | null = null;
+  #entries: Uint32Array | null = null;
   /** What the peer has to be told of the table's size: the smallest since the last block, or −1. */
   #untoldSize = -1;
   #authority: HeadLine | null = null;
@@ -244,7 +244,7 @@ export class HpackEncoder {
       return start + 1;
     }
     const table = this.#table;
-    const entries = (this.#entries ??= new Float64Array(PLACES));
+    const entries = (this.#entries ??= new Uint32Array(PLACES));
     const place = line.number % PLACES;
     const index = table.added - (entries[place] as number);
     const entry = table.get(index);
