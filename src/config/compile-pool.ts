@@ -96,8 +96,8 @@ function noteOnTimeouts({ config, isGiven }: PoolView, report: Report): void {
   report.note('timeouts.response has no effect beside timeouts.total, which is no longer');
 }
 
-function noteOnProtocol({ config, isGiven }: PoolView, report: Report): void {
-  const { protocol, backends, discover, lenient_responses: isLenient, timeouts } = config;
+function noteOnProtocol({ config }: PoolView, report: Report): void {
+  const { protocol, backends, discover, lenient_responses: isLenient } = config;
   const isTls = backends.some(({ tls }) => tls) || (discover !== false && discover.dns.tls);
   if (protocol === 'auto' && !isTls && backends.length > 0) {
     report.note(
@@ -106,8 +106,5 @@ function noteOnProtocol({ config, isGiven }: PoolView, report: Report): void {
   }
   if (protocol === 'h2' && isLenient) {
     report.note('lenient_responses has no effect while protocol is h2');
-  }
-  if (protocol === 'http1' && timeouts.backend_ping > 0 && isGiven(['timeouts', 'backend_ping'])) {
-    report.note('timeouts.backend_ping has no effect while protocol is http1');
   }
 }

@@ -1,6 +1,6 @@
 /** What a pool is made of, the pool `default` of the short form as well as those below `pools`. Part of the schema in schema.ts. */
 import { z } from 'zod';
-import { PROTOCOL_NAMES, STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
+import { STRATEGY_NAMES, type StrategyName } from '../snapshot/snapshot.ts';
 import { backendTls } from './backend-tls-schema.ts';
 import { discover } from './discover-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
@@ -104,7 +104,11 @@ export const poolKeys = {
     .describe('The servers that requests are forwarded to.')
     .prefault([]),
   discover,
-  protocol: oneOf(PROTOCOL_NAMES)
+  // Its names are too much alike for one to be meant by another.
+  protocol: z
+    .union([z.literal('http1'), z.literal('h2'), z.literal('auto')], {
+      error: 'must be http1, h2 or auto',
+    })
     .describe(
       'What its backends are spoken to in, by requests and by health checks. `http1`: HTTP/1.1, a connection for each request ' +
         'that is under way. `h2`: HTTP/2, many requests on one connection; over `https` the backend has to choose it (ALPN `h2`), ' +

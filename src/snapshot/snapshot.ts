@@ -23,8 +23,7 @@ export const STRATEGY_NAMES = [
 export type StrategyName = (typeof STRATEGY_NAMES)[number];
 
 /** What the backends of a pool are spoken to in. */
-export const PROTOCOL_NAMES = ['http1', 'h2', 'auto'] as const;
-export type ProtocolName = (typeof PROTOCOL_NAMES)[number];
+export type ProtocolName = 'http1' | 'h2' | 'auto';
 
 export interface BackendSnapshot {
   /** Stable for the life of the backend; never reused within a process. Live state is keyed by it. */

@@ -22,7 +22,7 @@ health_check_timeout: 3s
 health_check_rise: 4
 health_check_fall: 5
 request_timeout: 6s
-timeouts: { head: 1s, connect: 2h, idle: 3m, keep_alive: 4s, backend_keep_alive: 5s, backend_max_age: 8m, tunnel: 6s, total: 7s, drain: 0s }
+timeouts: { head: 1s, connect: 2h, idle: 3m, keep_alive: 4s, backend_keep_alive: 5s, backend_max_age: 8m, backend_ping: 9s, tunnel: 6s, total: 7s, drain: 0s }
 limits: { request_line: 1000, head: 1MiB, fields: 5, body: 1GB, client_connections: 6, connections_per_client: 2, buffered: 3MiB }
 max_connections: 7
 max_requests: 6
@@ -37,6 +37,7 @@ circuit_breaker: { failure_percent: 1, min_requests: 2, interval: 3s, open: 4s, 
 rate_limit: { rate: 10, per: 1m, burst: 3, by: header, name: X-Api-Key }
 slow_start: 30s
 panic_threshold_percent: 0
+protocol: auto
 host_header: example.com
 trusted_proxies: [10.0.0.0/8]
 forwarded: true

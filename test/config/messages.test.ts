@@ -123,6 +123,7 @@ test.each([
     `timeouts:\n  ${key}: 1x`,
     `2:${key.length + 5}: timeouts.${key}: "1x" is not a duration (${UNITS})`,
   ]),
+  ['protocol: http2', '1:11: protocol: must be http1, h2 or auto, not "http2"'],
   ['timeouts: { conect: 1s }', '1:13: timeouts.conect: unknown key (did you mean "connect"?)'],
   [
     'timeouts: { head: 600h }',
@@ -204,7 +205,7 @@ test.each([
   ['.: 1', '1:1: .: unknown key'],
   ['"": 1', '1:1: unknown key'],
   ['constructor: 1', '1:1: constructor: unknown key'],
-  ['__proto__: { port: 1 }', '1:1: __proto__: unknown key'],
+  ['__proto__: { port: 1 }', '1:1: __proto__: unknown key (did you mean "protocol"?)'],
 ])('%s', (text, problem) => {
   expect(problemsOf(text)).toEqual([`c.yaml:${problem}`]);
 });

@@ -34,9 +34,10 @@ max_connections: 7
 max_requests: 6
 slow_start: 30s
 panic_threshold_percent: 0
+protocol: auto
 host_header: backend
 lenient_responses: true
-timeouts: { connect: 1s, response: 6s, idle: 3m, backend_keep_alive: 5s, backend_max_age: 8m, tunnel: 6s, total: 7s }
+timeouts: { connect: 1s, response: 6s, idle: 3m, backend_keep_alive: 5s, backend_max_age: 8m, backend_ping: 9s, tunnel: 6s, total: 7s }
 `;
 
 const CHECKS = `method: http
@@ -69,7 +70,8 @@ test('every key means the same in a pool as at the top level', () => {
     outlier: { consecutiveFailures: 5 },
     breaker: { openMs: 30_000 },
     healthCheck: { path: '/up?x=1', intervalMs: 60_000, downIntervalMs: 2000, rise: 4, fall: 5 },
-    timeouts: { totalMs: 7000, idleMs: 180_000 },
+    protocol: 'auto',
+    timeouts: { totalMs: 7000, idleMs: 180_000, backendPingMs: 9000 },
   });
 });
 
@@ -153,7 +155,10 @@ test.each([
   ['pools:\n  -web: {}', `2:3: pools.-web: ${NAME}`],
   [`pools:\n  ${'a'.repeat(65)}: {}`, `2:3: pools.${'a'.repeat(65)}: ${NAME}`],
   ['pools:\n  a.b: {}', `2:3: pools.a.b: ${NAME}`],
-  ['pools:\n  web: { __proto__: { a: 1 } }', '2:10: pools.web.__proto__: unknown key'],
+  [
+    'pools:\n  web: { __proto__: { a: 1 } }',
+    '2:10: pools.web.__proto__: unknown key (did you mean "protocol"?)',
+  ],
   ['pools:\n  __proto__: { a: 1 }', '2:3: pools.__proto__: must not be a name here'],
   [
     'pools:\n  web: { retires: false }',

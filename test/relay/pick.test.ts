@@ -43,7 +43,7 @@ function stub(id: number, weight = 1): Stub {
       },
       hasRoom: () => the.hasRoom && the.isGateOpen,
       hasIdle: () => the.hasIdle,
-      acquire: (_user: unknown, needsFresh: boolean) => {
+      acquire: (_user: unknown, _facts: unknown, needsFresh: boolean) => {
         the.wasFresh = needsFresh;
         return {};
       },
