@@ -52,8 +52,8 @@ test('what is printed means the same', () => {
   if (!result.ok) throw new Error('not loaded');
   const { config, origins } = effectiveConfig(result);
   expect(config['listeners']).toEqual([
-    { port: 80, host: '::1', redirect_to_https: false },
-    { unix: '/run/b.sock', mode: '0600', redirect_to_https: false },
+    { port: 80, host: '::1', redirect_to_https: false, h2c: false },
+    { unix: '/run/b.sock', mode: '0600', redirect_to_https: false, h2c: false },
   ]);
   expect(origins['listeners.1.unix']).toBe('file c.yaml:1');
   expect(listenersOf(JSON.stringify(config), { name: 'c.json' })).toEqual(listenersOf(text));
@@ -164,6 +164,7 @@ test('what is printed of a proxy is what was written', () => {
     {
       fd: 'web',
       redirect_to_https: false,
+      h2c: false,
       proxy_protocol: { from: ['10.1.0.0/16', '::1/128', 'unix'] },
     },
   ]);
