@@ -185,7 +185,7 @@ describe('the table', () => {
     expect(text).toContain('1f080a4261736963');
     expect(text).toContain('1f220178');
     expect(text).toContain('1f1103613d62');
-    expect(text).toContain('0f1121');
+    expect(text).toContain('1f1121');
     expect(text).toContain('1f2803613d62');
   });
 
@@ -374,4 +374,45 @@ test('lines in use stay known, however many others come', () => {
   // The status, two indexes, and the new field: nothing is sent as a whole a second time.
   expect(Math.max(...lengths.slice(2))).toBeLessThan(16);
   expect(tableOf(reader).fields).toEqual(['vary: Accept', 'server: nginx']);
+});
+
+/** A literal, never indexed. */
+function note(name: string): void {
+  const bytes = Buffer.concat([Buffer.from([0x10, name.length]), Buffer.from(`${name}\x01s`)]);
+  expect(decode(decoder(), bytes).fields).toEqual([`${name}: s`]);
+}
+
+function blocksOf(of: HpackEncoder, line: string): string[] {
+  const head = `HTTP/1.1 200 OK\r\nServer: nginx\r\n${line}\r\nVary: Accept\r\n\r\n`;
+  return [1, 2, 3].map(() => response(of, head).toString('hex'));
+}
+
+describe('what a peer has sent as never indexed', () => {
+  test('goes on so, also where it was in the table before', () => {
+    const of = encoder();
+    // Index 63, between those of the other two.
+    expect(blocksOf(of, 'X-Api-Key: s')[2]).toBe('88c0bfbe');
+    note('x-api-key');
+    const literal = /^.*1087[0-9a-f]{14}0173.*$/;
+    for (const block of blocksOf(of, 'X-Api-Key: s')) expect(block).toMatch(literal);
+    for (const block of blocksOf(encoder(), 'x-api-key: s')) expect(block).toMatch(literal);
+  });
+
+  test('of what differs each time too', () => {
+    expect(blocksOf(encoder(), 'ETag: s')[2]).toContain('0f130173');
+    note('etag');
+    expect(blocksOf(encoder(), 'ETag: s')[2]).toContain('1f130173');
+  });
+
+  test('is not heeded where all messages have it, and changes nothing about what is dropped', () => {
+    note('server');
+    expect(blocksOf(encoder(), 'A: b')[2]).toBe('88c0bfbe');
+    note('host');
+    expect(fieldsOf(request(encoder(), 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'))).toHaveLength(4);
+  });
+
+  test('has few names', () => {
+    for (let count = 0; count < 200; count++) note(`x-secret-${count}`);
+    expect(blocksOf(encoder(), 'X-Secret-199: s')[2]).toBe('88c0bfbe');
+  });
 });

@@ -9,57 +9,7 @@ import { FIELD_OVERHEAD } from './field.ts';
 import { indexedLiteral, literalStart, NEVER_INDEXED, WITHOUT_INDEXING } from './hpack-literal.ts';
 import { type Recent, RecentMap } from './recent-map.ts';
 import { STATIC_FIELDS, STATIC_NAMES } from './static-table.ts';
-
-// What becomes of a field.
-/** It is for one connection of HTTP/1.1 only (RFC 9113 §8.2.2). */
-export const DROPPED = 0;
-/** In a request `:authority` says it. */
-export const DROPPED_HOST = 1;
-/** RFC 8441 §5: the handshake of WebSocket has no keys in HTTP/2. */
-export const DROPPED_KEY = 2;
-export const DROPPED_ACCEPT = 3;
-/** It may only say `trailers`. */
-export const ONLY_TRAILERS = 4;
-/** Never in a table: a secret that is short enough to be guessed through what it does to one (RFC 7541 §7.1.3). */
-export const IS_COOKIE = 5;
-export const IS_SECRET = 6;
-/** Not in the table: it is another one each time. */
-const VARIES = 7;
-/** In the table, once it has been met twice. */
-const REPEATS = 8;
-
-const TREATMENTS: ReadonlyMap<string, number> = new Map([
-  ['connection', DROPPED],
-  ['keep-alive', DROPPED],
-  ['proxy-connection', DROPPED],
-  ['transfer-encoding', DROPPED],
-  ['upgrade', DROPPED],
-  ['http2-settings', DROPPED],
-  ['host', DROPPED_HOST],
-  ['sec-websocket-key', DROPPED_KEY],
-  ['sec-websocket-accept', DROPPED_ACCEPT],
-  ['te', ONLY_TRAILERS],
-  ['cookie', IS_COOKIE],
-  ['set-cookie', IS_SECRET],
-  ['authorization', IS_SECRET],
-  ['proxy-authorization', IS_SECRET],
-  ['age', VARIES],
-  ['content-length', VARIES],
-  ['content-range', VARIES],
-  ['etag', VARIES],
-  ['forwarded', VARIES],
-  ['if-modified-since', VARIES],
-  ['if-none-match', VARIES],
-  ['last-modified', VARIES],
-  ['location', VARIES],
-  ['range', VARIES],
-  ['referer', VARIES],
-  ['traceparent', VARIES],
-  ['tracestate', VARIES],
-  ['x-forwarded-for', VARIES],
-  ['x-real-ip', VARIES],
-  ['x-request-id', VARIES],
-]);
+import { REPEATS, treatmentChanges, treatmentOf } from './treatments.ts';
 
 /** Longer ones are not kept. */
 const MAX_LINE = 192;
@@ -94,7 +44,7 @@ export class HeadName implements Recent {
   constructor(written: string) {
     this.name = written.slice(0, -1).toLowerCase();
     this.index = STATIC_NAMES.get(this.name) ?? 0;
-    this.treatment = TREATMENTS.get(this.name) ?? REPEATS;
+    this.treatment = treatmentOf(this.name);
     this.start = literalStart(WITHOUT_INDEXING, this.index, this.name);
     this.secretStart = literalStart(NEVER_INDEXED, this.index, this.name);
     this.any = new HeadLine(written, this, false, 0, '');
@@ -172,11 +122,22 @@ export class HeadLines {
   readonly #names = new RecentMap<HeadName>(NAMES);
   readonly #lines = new RecentMap<HeadLine>(LINES);
   #made = 0;
+  #changes = 0;
 
   constructor() {
     this.beforeHead = new HeadName(':').any;
     this.beforeTrailers = new HeadName(':').any;
     this.trailers = this.lineOf(new HeadName('te:'), 'trailers');
+  }
+
+  /** Another head begins. */
+  begin(): void {
+    if (this.#changes === treatmentChanges()) return;
+    this.#changes = treatmentChanges();
+    this.#names.clear();
+    this.#lines.clear();
+    this.beforeHead.onForgotten();
+    this.beforeTrailers.onForgotten();
   }
 
   /** The line that begins at `head[start]`. @param end of it: there are CR and LF. */

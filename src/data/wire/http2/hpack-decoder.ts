@@ -4,12 +4,13 @@
  * Fields of the tables are taken as they are, and literals that any connection of the thread has sent before too. What a block may
  * cost is bounded by its bytes: an index into a table costs a step, however large its field is, and lists count it as it is.
  */
-import { type Field, type FieldName, readField, readName } from './field.ts';
+import { type Field, type FieldName, PSEUDO_NONE, readField, readName } from './field.ts';
 import { type FieldCache, MAX_CACHED_BYTES } from './field-cache.ts';
 import type { FieldLimits, FieldList } from './field-list.ts';
 import { FieldTable } from './field-table.ts';
 import { decodedBytes, decodeHuffman } from './huffman.ts';
 import { FIRST_DYNAMIC, STATIC_FIELDS } from './static-table.ts';
+import { noteSecret } from './treatments.ts';
 
 export const DECODED = 0;
 /** The list is over its limits: what it holds is not all of it. The table is right, so the connection lives: 431. */
@@ -104,8 +105,11 @@ export class HpackDecoder {
       return field;
     }
     if (byte >= SIZE_UPDATE) return null;
-    // What must not be compressed is remembered by nobody.
-    return this.#readParts(this.#readInteger(0x0f), byte < NEVER_INDEXED);
+    if (byte < NEVER_INDEXED) return this.#readParts(this.#readInteger(0x0f), true);
+    // It is remembered by nobody.
+    const secret = this.#readParts(this.#readInteger(0x0f), false);
+    if (secret !== null && secret.pseudo === PSEUDO_NONE) noteSecret(secret.name);
+    return secret;
   }
 
   #readParts(nameIndex: number, mayCache: boolean): Field | null {

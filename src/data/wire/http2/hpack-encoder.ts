@@ -2,26 +2,21 @@
  * Heads of HTTP/1.1 written as header blocks (RFC 7541): names in lower case, and without what is for one connection only
  * (RFC 9113 §8.2.2). One per connection: a block that was encoded must be sent, and in this order.
  *
- * What is met twice goes into the dynamic table; what is secret or differs each time does not (head-lines.ts).
+ * What is met twice goes into the dynamic table; what is secret or differs each time does not (treatments.ts).
  */
 import { FieldTable } from './field-table.ts';
+import { type HeadLine, type HeadLines, HeadName, type HeadRun, isSpace } from './head-lines.ts';
+import { writeInteger, writeRaw } from './hpack-literal.ts';
+import { DEFAULT_TABLE_SIZE } from './settings.ts';
+import { FIRST_DYNAMIC } from './static-table.ts';
 import {
   DROPPED,
   DROPPED_ACCEPT,
   DROPPED_HOST,
   DROPPED_KEY,
-  type HeadLine,
-  type HeadLines,
-  HeadName,
-  type HeadRun,
-  IS_COOKIE,
   IS_SECRET,
-  isSpace,
   ONLY_TRAILERS,
-} from './head-lines.ts';
-import { writeInteger, writeRaw } from './hpack-literal.ts';
-import { DEFAULT_TABLE_SIZE } from './settings.ts';
-import { FIRST_DYNAMIC } from './static-table.ts';
+} from './treatments.ts';
 
 /** What a request has beside its fields. */
 export interface RequestPseudo {
@@ -64,9 +59,6 @@ const SWITCHING_PROTOCOLS = 101;
 /** `HTTP/1.1 200`. */
 const STATUS_AT = 9;
 const STATUS_END = 12;
-
-/** A shorter cookie can be guessed. */
-const LONG_COOKIE = 20;
 
 const AUTHORITY_NAME = new HeadName(':authority:');
 const PROTOCOL_NAME = new HeadName(':protocol:');
@@ -170,6 +162,7 @@ export class HpackEncoder {
 
   /** RFC 7541 §4.2: what has become of the table's size comes first. */
   #begin(out: Buffer, start: number): number {
+    this.#lines.begin();
     const untold = this.#untoldSize;
     if (untold === -1) return start;
     this.#untoldSize = -1;
@@ -290,9 +283,7 @@ export class HpackEncoder {
           : at;
       default:
     }
-    const isSecret =
-      treatment === IS_SECRET || (treatment === IS_COOKIE && end - start < LONG_COOKIE);
-    const valueAt = writeStart(out, at, isSecret ? named.secretStart : named.start);
+    const valueAt = writeStart(out, at, treatment === IS_SECRET ? named.secretStart : named.start);
     return writeRaw(out, valueAt, head, start, end);
   }
 }

@@ -27,6 +27,13 @@ export class RecentMap<Value extends Recent> {
     this.#young.set(key, value);
   }
 
+  clear(): void {
+    for (const value of this.#old.values()) value.onForgotten();
+    for (const value of this.#young.values()) value.onForgotten();
+    this.#old = new Map();
+    this.#young = new Map();
+  }
+
   #turn(): void {
     const kept = new Map<string, Value>();
     for (const [key, value] of this.#old) {
