@@ -60,7 +60,9 @@ function http1Client(port: number): Client {
         response.on('data', (part: Buffer) => {
           parts.push(part);
           length += part.length;
-          if (length >= leavesAfter) request.destroy(new Error('left'));
+          if (length < leavesAfter) return;
+          request.destroy();
+          reject(new Error('left'));
         });
         response.on('error', reject);
         response.on('end', () => {
