@@ -258,19 +258,21 @@ test('a request that its client calls off is called off at the backend', async (
   expect((await ask(session, { ':path': '/whole' })).status).toBe(200);
 });
 
+/** What a listener chooses of these. */
+async function chosen(port: number, ALPNProtocols: string[]): Promise<string | false | null> {
+  const socket = tls.connect({
+    host: '127.0.0.1',
+    port,
+    rejectUnauthorized: false,
+    ALPNProtocols,
+  });
+  await within(once(socket, 'secureConnect'), LONG_MS, 'the handshake');
+  const { alpnProtocol } = socket;
+  socket.destroy();
+  return alpnProtocol;
+}
+
 test('who does not choose HTTP/2 speaks HTTP/1.1, and a listener may not offer it', async () => {
-  const chosen = async (port: number, ALPNProtocols: string[]): Promise<string | false | null> => {
-    const socket = tls.connect({
-      host: '127.0.0.1',
-      port,
-      rejectUnauthorized: false,
-      ALPNProtocols,
-    });
-    await within(once(socket, 'secureConnect'), LONG_MS, 'the handshake');
-    const { alpnProtocol } = socket;
-    socket.destroy();
-    return alpnProtocol;
-  };
   expect(await chosen(stage.tls, ['h2', 'http/1.1'])).toBe('h2');
   expect(await chosen(stage.tls, ['http/1.1'])).toBe('http/1.1');
   const old = await startHttp2({}, { tls: { http2: false } });

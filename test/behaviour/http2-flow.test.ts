@@ -21,7 +21,7 @@ import { okResponse } from '../support/raw-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { LONG_MS, waitFor, within } from '../support/wait-for.ts';
 import { answerOf, ask, type Http2Stage, startHttp2 } from './http2-stage.ts';
-import { answer, type Connection, SWITCHED } from './stage.ts';
+import { answer, type Connection, SWITCHED, silent } from './stage.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -142,15 +142,10 @@ test('of what waits for the connection, the most urgent goes first, and what is 
 describe('a drain', () => {
   test('says GOAWAY twice, serves what is on its way, and finishes what is under way', async () => {
     const draining = await startHttp2();
-    let letGo = (): void => {};
-    const held = new Promise<void>((resolve) => (letGo = resolve));
-    draining.on('/held', async (connection) => {
-      await held;
-      await connection.write(okResponse('late'));
-    });
+    draining.on('/held', silent);
     const client = await frameClient(draining.h2c);
     client.get(1, '/held');
-    await draining.backend.request('/held');
+    const held = await draining.backend.request('/held');
     const stopped = draining.fairlead.stop('SIGTERM', LONG_MS);
     const goaways = (): number[] => client.of(GOAWAY).map(({ payload }) => payload.readUInt32BE(0));
     await waitFor(() => goaways().length === 1, LONG_MS, 'the first GOAWAY');
@@ -161,7 +156,7 @@ describe('a drain', () => {
     expect(goaways()).toEqual([MAX_ID, 3]);
     // It was told that this is not served: it may ask somebody else.
     client.get(5, '/too-late');
-    letGo();
+    await held.write(okResponse('late'));
     expect(await client.answer(1)).toBe('200 late');
     expect(await client.goneWith()).toBe(0);
     expect(await stopped).toBe(0);
@@ -170,16 +165,16 @@ describe('a drain', () => {
   });
 });
 
-describe('a WebSocket (RFC 8441)', () => {
-  const handshake = (path: string): http2.OutgoingHttpHeaders => ({
-    ':method': 'CONNECT',
-    ':protocol': 'websocket',
-    ':path': path,
-    ':authority': 'test',
-    'sec-websocket-version': '13',
-    'sec-websocket-protocol': 'chat',
-  });
+const handshake = (path: string): http2.OutgoingHttpHeaders => ({
+  ':method': 'CONNECT',
+  ':protocol': 'websocket',
+  ':path': path,
+  ':authority': 'test',
+  'sec-websocket-version': '13',
+  'sec-websocket-protocol': 'chat',
+});
 
+describe('a WebSocket (RFC 8441)', () => {
   test('is an upgrade to a backend that speaks HTTP/1.1, and bytes both ways from then on', async () => {
     const heads: string[] = [];
     stage.on('/socket', async (connection, head) => {

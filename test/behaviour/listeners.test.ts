@@ -130,7 +130,9 @@ describe('listeners', () => {
     expect(await get({ port })).toBe('ok');
     const printed = await fetch(`${fairlead.adminUrl}/config`);
     const { config } = (await printed.json()) as { config: Record<string, unknown> };
-    expect(config['listeners']).toEqual([{ port, host: '*', redirect_to_https: false, h2c: false }]);
+    expect(config['listeners']).toEqual([
+      { port, host: '*', redirect_to_https: false, h2c: false },
+    ]);
     expect(config).not.toHaveProperty('port');
     expect(config).not.toHaveProperty('ssl');
   });

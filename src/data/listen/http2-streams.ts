@@ -123,7 +123,7 @@ export class Http2Streams {
 
   /** Nobody sends anything any more. */
   forgetAll(forget: (stream: Http2Stream) => void): void {
-    for (const stream of [...this.#open.values()]) forget(stream);
+    for (const stream of this.#open.values()) forget(stream);
     this.#open.clear();
     this.#blocked.clear();
   }
