@@ -198,6 +198,8 @@ beforeAll(async () => {
           { path: '/', pool: 'default' },
         ],
         access_log: false,
+        // The clients of this file leave often.
+        limits: { http2_resets: 1_000_000 },
       },
       { args: [] },
     );
