@@ -11,6 +11,7 @@ function reasonOf(code: string, address: ListenerAddress): string {
     tls: undefined,
     proxyProtocol: null,
     httpsPort: 0,
+    h2c: false,
   };
   return new ListenError(code, `listen ${code}`, listener).reason;
 }

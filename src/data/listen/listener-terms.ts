@@ -2,12 +2,13 @@
 import type { ListenerSnapshot, ProxyProtocol } from '../../snapshot/snapshot.ts';
 import type { TlsSnapshot } from '../../snapshot/tls.ts';
 
-type Terms = Pick<ListenerSnapshot, 'tls' | 'proxyProtocol' | 'httpsPort'>;
+type Terms = Pick<ListenerSnapshot, 'tls' | 'proxyProtocol' | 'httpsPort' | 'h2c'>;
 
 /** Another certificate is none: a renewal sends nobody away. */
 export function haveOtherTerms(one: Terms, other: Terms): boolean {
   return !(
     one.httpsPort === other.httpsPort &&
+    one.h2c === other.h2c &&
     areSameProxies(one.proxyProtocol, other.proxyProtocol) &&
     isSameTls(one.tls, other.tls)
   );
@@ -26,6 +27,7 @@ function isSameTls(one: TlsSnapshot | undefined, other: TlsSnapshot | undefined)
   if (one === undefined || other === undefined) return one === other;
   return (
     one.minVersion === other.minVersion &&
+    one.http2 === other.http2 &&
     one.refusesUnknownNames === other.refusesUnknownNames &&
     one.clientCertificates?.mode === other.clientCertificates?.mode &&
     one.clientCertificates?.ca === other.clientCertificates?.ca
