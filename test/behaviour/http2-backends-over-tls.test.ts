@@ -21,6 +21,11 @@ import { get, startProxy } from './stage.ts';
 
 const WITHOUT_TLS_HANDLES = new URL('../support/without-tls-handles.mjs', import.meta.url).href;
 
+async function askAtOnce(fairlead: Fairlead, count: number): Promise<string[]> {
+  const answers = Array.from({ length: count }, async () => (await fetch(fairlead.url)).text());
+  return Promise.all(answers);
+}
+
 describe.runIf(hasTool('openssl')).each([
   ['on handles', ''],
   ['on sockets', `--import ${WITHOUT_TLS_HANDLES}`],
@@ -31,7 +36,7 @@ describe.runIf(hasTool('openssl')).each([
   let http1: TcpServer;
   let versions: string[] = [];
   let connections = 0;
-  const sockets = new Set<Socket>();
+  const accepted = new Set<Socket>();
   /** Who gets the next connections. */
   let current: TcpServer;
   let port = 0;
@@ -48,8 +53,8 @@ describe.runIf(hasTool('openssl')).each([
       response.end(request.httpVersion);
     });
     for (const server of [compat, plain]) {
-      const sockets = new WebSocketServer({ server: server as unknown as typeof plain });
-      sockets.on('connection', (socket) => {
+      const webSockets = new WebSocketServer({ server: server as unknown as typeof plain });
+      webSockets.on('connection', (socket) => {
         socket.on('message', (data) => socket.send(`${data}`));
       });
       server.on('sessionError', () => {});
@@ -59,8 +64,8 @@ describe.runIf(hasTool('openssl')).each([
     http1 = plain;
     const front = createTcp((socket) => {
       connections++;
-      sockets.add(socket);
-      socket.on('close', () => sockets.delete(socket));
+      accepted.add(socket);
+      socket.on('close', () => accepted.delete(socket));
       socket.on('error', () => {});
       current.emit('connection', socket);
     }).listen(0, '127.0.0.1');
@@ -76,11 +81,6 @@ describe.runIf(hasTool('openssl')).each([
     versions = [];
     connections = 0;
     return fairlead;
-  }
-
-  async function askAtOnce(fairlead: Fairlead, count: number): Promise<string[]> {
-    const answers = Array.from({ length: count }, async () => (await fetch(fairlead.url)).text());
-    return Promise.all(answers);
   }
 
   test('h2: HTTP/2, all over one connection', async () => {
@@ -123,7 +123,7 @@ describe.runIf(hasTool('openssl')).each([
     expect(connections).toBe(before);
     // It is another server from now on.
     current = both;
-    for (const socket of sockets) socket.destroy();
+    for (const socket of accepted) socket.destroy();
     await waitFor(async () => (await (await fetch(fairlead.url)).text()) === '2.0');
     const after = connections;
     expect(await askAtOnce(fairlead, 5)).toEqual(Array(5).fill('2.0'));

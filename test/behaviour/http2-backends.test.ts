@@ -55,10 +55,11 @@ describe('one that behaves', () => {
 
   const answers: Record<string, (stream: ServerHttp2Stream) => void> = {
     '/echo': (stream) => {
-      void bodyOf(stream).then((body) => {
+      void (async () => {
+        const body = await bodyOf(stream);
         stream.respond({ ':status': 200, 'content-type': 'text/plain' });
         stream.end(hash(body));
-      });
+      })();
     },
     '/big': (stream) => {
       stream.respond({ ':status': 200, 'content-length': String(BIG.length) });
@@ -78,10 +79,11 @@ describe('one that behaves', () => {
       stream.on('trailers', (fields) => {
         trailers = { ...fields };
       });
-      void bodyOf(stream).then((body) => {
+      void (async () => {
+        const body = await bodyOf(stream);
         stream.respond({ ':status': 200 });
         stream.end(JSON.stringify({ body: body.toString(), trailers }));
-      });
+      })();
     },
     '/hints': (stream) => {
       stream.additionalHeaders({ ':status': 103, link: '</a.css>; rel=preload' });
@@ -175,12 +177,11 @@ describe('one that behaves', () => {
       const [line, bytes] = framed(body);
       if (line.startsWith('Transfer') && body.length === 0) continue;
       const client = await rawClient(fairlead.port);
-      await Promise.all([
+      const [, response] = await Promise.all([
         client.write(Buffer.concat([Buffer.from(get('/echo', [line], 'POST')), bytes])),
-        client.readResponse().then((response) => {
-          expect([response.status, response.body.toString()]).toEqual([200, hash(body)]);
-        }),
+        client.readResponse(),
       ]);
+      expect([response.status, response.body.toString()]).toEqual([200, hash(body)]);
     }
   });
 

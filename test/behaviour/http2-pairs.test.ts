@@ -261,6 +261,7 @@ test('a mix of all of that leaves not one wrong byte, and nothing behind', async
     return random % below;
   };
   let whole = 0;
+  const wrong: string[] = [];
   const one = async (): Promise<void> => {
     const ask = clients[next(2) === 0 ? 'HTTP/1.1' : 'HTTP/2'];
     const root = `/${1 + next(2)}`;
@@ -277,15 +278,16 @@ test('a mix of all of that leaves not one wrong byte, and nothing behind', async
     } else {
       const body = bytes(next(1_000), SIZES[next(SIZES.length)] as number);
       const got = await ask({ path: `${root}/echo${query}`, method: 'PUT', body });
-      expect([got.status, hash(got.body)]).toEqual([200, hash(bytes(seed, size))]);
-      expect(got.trailers['x-hash']).toBe(hash(body));
-      whole++;
+      const isRight = hash(got.body) === hash(bytes(seed, size));
+      if (got.status === 200 && isRight && got.trailers['x-hash'] === hash(body)) whole++;
+      else wrong.push(`${got.status} ${query}`);
     }
   };
   const rounds = Array.from({ length: 16 }, async () => {
     for (let round = 0; round < 25; round++) await one();
   });
   await Promise.all(rounds);
+  expect(wrong).toEqual([]);
   expect(whole).toBeGreaterThan(200);
   await waitFor(async () => {
     const samples = await metrics(fairlead);

@@ -1,6 +1,4 @@
 /** A server of HTTP/2 that says whatever its script wants, byte by byte: for what servers that behave never send. */
-import { HeadLines } from '../../src/data/wire/http2/head-lines.ts';
-import { HpackEncoder } from '../../src/data/wire/http2/hpack-encoder.ts';
 import { rawBackend } from './raw-backend.ts';
 import type { RawClient } from './raw-client.ts';
 
@@ -160,9 +158,4 @@ export async function rawHttp2Backend(
     await script(connection, connections.length - 1);
   });
   return { url: backend.url, port: backend.port, connections, errors: backend.errors };
-}
-
-/** An encoder, for blocks that use its tables. */
-export function encoder(): HpackEncoder {
-  return new HpackEncoder(new HeadLines());
 }

@@ -256,7 +256,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   onBackendWriteFailed(): void {
     this.isDraining = true;
     this.sending.isOver = true;
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.values()) {
       stream.dropWaiting();
       told(stream, () => stream.noteRoom());
     }
@@ -264,7 +264,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
 
   onBackendDrain(): void {
     this.sending.goOn();
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.values()) {
       if (!this.sending.isBlocked(stream)) told(stream, () => stream.noteRoom());
     }
   }
@@ -327,7 +327,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     this.isDraining = true;
     const said = detail === '' ? '' : `, ${JSON.stringify(detail)}`;
     const why = `the backend has ended the connection (GOAWAY: ${nameOfError(code)}${said}) before it has seen the request`;
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.values()) {
       if (stream.id <= lastStreamId) continue;
       stream.cutOff();
       told(stream, () => stream.failed(stream.lostCode('ERR_BACKEND_GOAWAY'), why));

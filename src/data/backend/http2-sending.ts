@@ -109,7 +109,8 @@ export class Http2Sending {
   /** There may be room for those that wait. */
   goOn(): void {
     if (this.#blocked.size === 0) return;
-    for (const stream of [...this.#blocked]) {
+    const waiting = [...this.#blocked];
+    for (const stream of waiting) {
       if (this.#output.isFull || this.#window.available <= 0) return;
       told(stream, () => this.#goOnWith(stream));
     }
