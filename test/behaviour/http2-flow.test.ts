@@ -273,5 +273,6 @@ test('a tunnel that its client resets is closed at the backend', async () => {
   stream.close(http2.constants.NGHTTP2_CANCEL);
   const backend = await stage.backend.request('/reset-socket');
   await within(backend.closed, LONG_MS, 'the end of the backend connection');
+  session.destroy();
   expect((await stage.leftover()).inFlight).toBe(0);
 });
