@@ -6,7 +6,7 @@ import { afterTest } from '../support/after-test.ts';
 import type { Fairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { http2Backend } from '../support/http2-backend.ts';
-import { LONG_MS, waitFor, within } from '../support/wait-for.ts';
+import { LONG_MS, leastOf, waitFor, within } from '../support/wait-for.ts';
 import { metrics, startProxy } from './stage.ts';
 
 const { NGHTTP2_CANCEL } = http2.constants;
@@ -136,6 +136,18 @@ test('messages in turns, each as soon as it has come', async () => {
   }
   stream.end();
   expect((await endOf(stream)).status).toBe('0');
+});
+
+test('a call is at the backend before it has said anything', async () => {
+  // In HTTP/1.1 its body would be waited for, for 100 ms.
+  const took = await leastOf(async () => {
+    const startedAt = performance.now();
+    const stream = call('Unary');
+    await once(stream, 'response');
+    stream.end();
+    return performance.now() - startedAt;
+  }, 80);
+  expect(took).toBeLessThan(80);
 });
 
 test('a call that its client gives up is given up at the backend', async () => {

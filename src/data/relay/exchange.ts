@@ -100,7 +100,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     const answer = refused === null ? ownAnswer(this.context, this.#request) : null;
     if (refused !== null) this.fail(refused.code, refused.detail, refused.fields);
     else if (answer !== null) this.#answer(answer, null, '');
-    else if (this.upload === null || this.upload.isKeptBack) this.#attempts.start();
+    else if (this.upload === null || this.upload.startsAtOnce) this.#attempts.start();
     // The coarse clock may be a tick ahead: by it, the body would be held for up to twice as long.
     else this.#setDeadline(this.context.deadlines.now() + HOLD_MS);
   }

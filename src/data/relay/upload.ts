@@ -31,12 +31,14 @@ const SHORT_RUN_BYTES = 1024;
 const GATHER_BYTES = 4 * 1024;
 
 /** The upload that a request needs; null when it has no body. */
-export function createUpload({ facts, policies, pool, mirror }: IncomingRequest): Upload | null {
+export function createUpload(request: IncomingRequest): Upload | null {
+  const { facts, policies, pool, protocol, mirror } = request;
   if (facts.bodyKind === BODY_NONE) return null;
   const { bodyBytes, retries } = policies;
   const replayBytes = keepsSent(facts, retries, pool.view.spec) ? retries.replayBufferBytes : 0;
   const upload = new Upload(facts.contentLength, bodyBytes, replayBytes, mirror);
   upload.isKeptBack = facts.expectsContinue;
+  upload.isStreamed = protocol === 'HTTP/2.0' && pool.view.spec.protocol === 'h2';
   return upload;
 }
 
@@ -54,6 +56,8 @@ export class Upload {
   isComplete = false;
   /** The client waits with it until the backend has said 100, or for as long as it likes (RFC 9110 §10.1.1). */
   isKeptBack = false;
+  /** HTTP/2 on both sides, where no body needs a length: calls of gRPC begin before they have anything to say. */
+  isStreamed = false;
   /** Payload bytes received from the client. */
   bytesIn = 0;
   error: ErrorCode | null = null;
@@ -107,9 +111,19 @@ export class Upload {
     return this.#heldBytes >= HELD_HIGH_WATER;
   }
 
+  /** Its request goes out before anything of it has come. */
+  get startsAtOnce(): boolean {
+    return this.isKeptBack || this.isStreamed;
+  }
+
   /** Enough has come, or all of it, that it may start on its way. */
   get mayStart(): boolean {
-    return this.#isLengthKnown || this.isComplete || this.#heldBytes >= CHECK_WHOLE_BYTES;
+    return (
+      this.isStreamed ||
+      this.#isLengthKnown ||
+      this.isComplete ||
+      this.#heldBytes >= CHECK_WHOLE_BYTES
+    );
   }
 
   get #isLengthKnown(): boolean {
