@@ -32,10 +32,12 @@ export async function startHttp2(
     h2c = {},
     tls = {},
     backend,
+    env = {},
   }: {
     readonly h2c?: Readonly<Record<string, unknown>>;
     readonly tls?: Readonly<Record<string, unknown>>;
     readonly backend?: ScriptedBackend;
+    readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Http2Stage> {
   const behind = backend ?? (await scriptedBackend());
@@ -45,7 +47,7 @@ export async function startHttp2(
       { port: ports[0], host: '127.0.0.1', h2c: true, ...h2c },
       { port: ports[1], host: '127.0.0.1', tls: { certificates }, ...tls },
     ];
-    const fairlead = await startProxy([behind.url], { listeners, ...config }, { args: [] });
+    const fairlead = await startProxy([behind.url], { listeners, ...config }, { args: [], env });
     return new Http2Stage(new Stage(fairlead, behind), ports);
   });
 }

@@ -1,0 +1,31 @@
+/** Preloaded into Fairlead and its threads: on streams of HTTP/2 with certain numbers, a callback throws. */
+
+/** What throws on which stream; the tests know it by these numbers. */
+const SEAMS = {
+  101: 'begin',
+  103: 'receive',
+  105: 'remoteEnded',
+  107: 'sendHead',
+  109: 'flush',
+  111: 'end',
+  113: 'exchangeDone',
+  115: 'onDeadline',
+  117: 'onRoom',
+  119: 'wasReset',
+};
+
+async function arm() {
+  const url = new URL('../../dist/data/listen/http2-stream.js', import.meta.url).href;
+  const { Http2Stream } = await import(url);
+  for (const [id, name] of Object.entries(SEAMS)) {
+    const original = Http2Stream.prototype[name];
+    if (typeof original !== 'function') throw new Error(`there is no ${name} any more`);
+    Http2Stream.prototype[name] = function wrapped(...args) {
+      if (this.id === Number(id)) throw new Error(`thrown at ${name}`);
+      return original.apply(this, args);
+    };
+  }
+}
+
+// Whichever thread the data plane is in.
+await arm();
