@@ -358,6 +358,82 @@ test('the protocol of a pool changes with a reload, and no request fails', async
   expect(await (await fetch(fairlead.url)).text()).toBe('HTTP/2');
 });
 
+test('a backend that takes no requests at all is asked for no end of connections', async () => {
+  const backend = await http2Backend(undefined, { settings: { maxConcurrentStreams: 0 } });
+  let connections = 0;
+  backend.server.on('session', () => connections++);
+  const fairlead = await startProxy([backend.url], { protocol: 'h2', outlier_detection: false });
+  const response = await fetch(fairlead.url, { headers: { accept: 'application/json' } });
+  expect([response.status, await response.json()]).toEqual([
+    503,
+    expect.objectContaining({ code: 'ERR_BACKEND_REFUSED_STREAM' }),
+  ]);
+  // That of the check, and that of the request.
+  expect(connections).toBeLessThanOrEqual(2);
+});
+
+test('max_connections leaves each data thread its connection', async () => {
+  const backend = await http2Backend();
+  const fairlead = await startProxy(
+    [backend.url],
+    { protocol: 'h2', max_connections: 1 },
+    { args: [] },
+  );
+  const clients = await Promise.all(Array.from({ length: 40 }, () => rawClient(fairlead.port)));
+  await Promise.all(clients.map((client) => client.write(get('/'))));
+  for (const client of clients) expect((await client.readResponse()).status).toBe(200);
+  // One of each: on Node 20 there is one thread.
+  expect(backend.sessions.length).toBeLessThanOrEqual(2);
+});
+
+test('a connection that is too old takes no more requests, and ends behind its last', async () => {
+  const gate = new Gate();
+  const backend = await http2Backend((stream, fields) => {
+    const answer = (): void => {
+      stream.respond({ ':status': 200 });
+      stream.end('ok');
+    };
+    if (fields[':path'] === '/held') gate.pass(answer);
+    else answer();
+  });
+  const fairlead = await startProxy([backend.url], {
+    protocol: 'h2',
+    timeouts: { backend_max_age: '300ms' },
+  });
+  const held = await rawClient(fairlead.port);
+  await held.write(get('/held'));
+  await waitFor(() => gate.count === 1);
+  await waitFor(async () => {
+    expect((await fetch(fairlead.url)).status).toBe(200);
+    return backend.sessions.length >= 3;
+  });
+  expect(backend.sessions[0]?.closed).toBe(false);
+  gate.open();
+  expect((await held.readResponse()).status).toBe(200);
+  await waitFor(() => backend.sessions[0]?.destroyed === true);
+});
+
+test('what is in flight at a backend is cut when an operator says so, and its connection serves on', async () => {
+  const gate = new Gate();
+  const backend = await http2Backend((stream) => {
+    gate.pass(() => {
+      if (stream.destroyed) return;
+      stream.respond({ ':status': 200 });
+      stream.end('ok');
+    });
+  });
+  const fairlead = await startProxy([backend.url], { protocol: 'h2' });
+  const client = await rawClient(fairlead.port);
+  await client.write(get('/'));
+  await waitFor(() => gate.count === 1);
+  const answer = await fetch(`${fairlead.adminUrl}/backends/0?drain=0s&cut=true`, {
+    method: 'DELETE',
+  });
+  expect(answer.status).toBeLessThan(300);
+  const { status, body } = await client.readResponse();
+  expect([status, body.toString()]).toEqual([503, expect.stringContaining('ERR_CUT_BY_DRAIN')]);
+});
+
 describe('WebSockets to a backend of HTTP/2', () => {
   test('go over an extended CONNECT where it offers that', async () => {
     const seen: unknown[] = [];

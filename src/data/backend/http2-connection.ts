@@ -316,6 +316,8 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     this.#waiting = [];
     const overflow = waiting.slice(limit);
     this.#count -= overflow.length;
+    // It would be in the way of those that take some.
+    if (limit === 0) this.isDraining = true;
     this.#siblings.onOpened(limit);
     for (const stream of waiting.slice(0, limit)) told(stream, () => stream.user?.onConnected());
     if (overflow.length > 0) this.#siblings.onOverflow(detached(overflow));

@@ -33,6 +33,7 @@ const USUAL_STREAMS = 100;
 const SHARED: Http2Purpose = { isPrivate: false, isAlone: false, header: null };
 const ALONE: Http2Purpose = { isPrivate: false, isAlone: true, header: null };
 
+const TAKES_NONE = 'the backend takes no requests: its MAX_CONCURRENT_STREAMS is 0';
 const NO_ROOM =
   'the backend takes no more requests on its connection, and there may be no more of them';
 
@@ -158,6 +159,10 @@ export class Http2Connections implements Http2Siblings {
   onOverflow(waiting: readonly BackendStreamUser[]): void {
     for (const user of waiting) {
       guarded(user, () => {
+        if (this.#streams === 0) {
+          user.onConnectFailed('ERR_BACKEND_REFUSED_STREAM', TAKES_NONE);
+          return;
+        }
         const room = this.#all.find((one) => one.room > 0);
         if (room?.isOpen === true) {
           user.onMoved(room.take(user, true));

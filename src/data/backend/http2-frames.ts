@@ -241,7 +241,7 @@ export class Http2Frames implements FrameHandler {
   onSettingsEnd(): void {
     this.#owner.output.settingsAck();
     this.#owner.onSettings();
-    this.#count();
+    this.#countAsked();
   }
 
   onSettingsAck(): void {
@@ -249,8 +249,12 @@ export class Http2Frames implements FrameHandler {
   }
 
   onPing(isAck: boolean, buffer: Buffer, start: number): void {
-    if (!isAck) this.#owner.output.ping(true, buffer, start);
-    this.#count();
+    if (isAck) {
+      this.#count();
+      return;
+    }
+    this.#owner.output.ping(true, buffer, start);
+    this.#countAsked();
   }
 
   onGoaway(lastStreamId: number, code: number, detail: string): void {
@@ -275,7 +279,14 @@ export class Http2Frames implements FrameHandler {
     const owner = this.#owner;
     if (this.#floods.useless(owner.nowMs)) {
       owner.breakOff(ENHANCE_YOUR_CALM, 'too many frames that bring nothing');
-    } else if (owner.output.heldBytes > MAX_HELD_BYTES) {
+    }
+  }
+
+  /** The same of one that was replied to. */
+  #countAsked(): void {
+    const owner = this.#owner;
+    this.#count();
+    if (owner.output.heldBytes > MAX_HELD_BYTES) {
       owner.breakOff(ENHANCE_YOUR_CALM, 'it asks, and does not read the replies');
     }
   }
