@@ -24,6 +24,10 @@ beforeAll(async () => {
   const env = { NODE_OPTIONS: `--import ${THROWING}` };
   stage = await startHttp2({ timeouts: { idle: '300ms', response: '300ms' } }, { env });
   stage.on('/silent', silent);
+  stage.on('/part', async (connection) => {
+    await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart');
+    await silent(connection);
+  });
   stage.on('/upload', async (connection) => {
     await connection.readBytes(3);
     await connection.write(okResponse());
@@ -45,7 +49,7 @@ test.each<[string, number, (client: FrameClient, id: number) => void]>([
   ['receive', 103, upload],
   ['remoteEnded', 105, upload],
   ['sendHead', 107, get],
-  ['flush', 109, upload],
+  ['flush', 109, (client, id) => client.get(id, '/part')],
   ['end', 111, get],
   ['exchangeDone', 113, get],
   ['onDeadline', 115, (client, id) => client.get(id, '/silent')],

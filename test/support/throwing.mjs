@@ -10,6 +10,8 @@ const load = (path) => import(new URL(`../../dist/${path}.js`, import.meta.url).
 const marks = new WeakMap();
 /** The mark of what is being handled now. */
 let current = '';
+/** The mark of the head that was parsed last. */
+let asked = '';
 /** A seam of the thread that throws the next time. */
 let armed = '';
 
@@ -84,6 +86,7 @@ async function arm() {
   const { Http1Stream } = await load('data/backend/http1-stream');
   const { OpenTunnels } = await load('data/relay/open-tunnels');
   const { TcpStream } = await load('data/stream/tcp-stream');
+  const { HeadParser } = await load('data/wire/head-parser');
   const { ProcessCounters } = await load('snapshot/process-counters');
 
   throwsFor(ClientConnection, 'onBytes', 'client-read');
@@ -91,7 +94,7 @@ async function arm() {
   throwsFor(ClientConnection, 'onDeadline', 'deadline');
   throwsFor(ClientConnection, 'onClosed', 'client-closed');
   throwsFor(ClientConnection, 'onEnd', 'client-end');
-  throwsFor(Exchange, 'onClientBytes', 'body-read');
+  throwsFor(Exchange, 'onBodyFlush', 'body-read');
   throwsFor(Exchange, 'onTunnelBytes', 'tunnel');
   throwsFor(Attempt, 'begin', 'begin');
   throwsFor(Attempt, 'onConnected', 'connected');
@@ -114,10 +117,14 @@ async function arm() {
     if (stream !== null) marks.set(stream, current);
     return stream;
   });
-  wrap(Exchange, 'begin', (self, go, [buffer, start]) => {
-    const mark = markOf(buffer.subarray(Math.max(0, start - 40)), Math.min(40, start));
-    if (mark !== '') marks.set(self, mark);
-    if (mark === 'later') boom(mark);
+  wrap(HeadParser, 'parse', (self, go, [buffer, base]) => {
+    const outcome = go();
+    if (self.length > 0) asked = markOf(buffer.subarray(base), self.length);
+    return outcome;
+  });
+  wrap(Exchange, 'begin', (self, go) => {
+    if (asked !== '') marks.set(self, asked);
+    if (asked === 'later') boom(asked);
     return go();
   });
   wrap(Attempts, 'onDue', (self, go) => {
