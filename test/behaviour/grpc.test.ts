@@ -166,6 +166,7 @@ test('a call that its client gives up is given up at the backend', async () => {
 
 test('a call that breaks off does not look like one that has ended', async () => {
   const stream = call('Broken');
+  await once(stream, 'data');
   stream.write(message('go'));
   const { status, code } = await endOf(stream);
   expect(status).toBeUndefined();
