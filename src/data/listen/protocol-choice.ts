@@ -23,6 +23,7 @@ export class ProtocolChoice implements OpenClient {
   #chosen: OpenClient | null = null;
   /** What it has said so far. */
   #input: PendingInput | null = null;
+  /** Of its first head, whatever it speaks. */
   #deadlineMs: number;
   #isLeaving = false;
   #isClosed = false;
@@ -62,15 +63,26 @@ export class ProtocolChoice implements OpenClient {
       return;
     }
     this.#input = null;
-    const chosen = this.#become(match === PREFACE_YES ? Http2Connection : ClientConnection);
+    const chosen = match === PREFACE_YES ? this.#speakHttp2() : this.#speakHttp1();
     chosen.onBytes(buffer, length);
   }
 
-  #become(Speaker: typeof ClientConnection | typeof Http2Connection): OpenClient {
-    const onClosed = (): void => this.#close();
-    this.#chosen = new Speaker(this.#context, () => this.#stream, this.#carried, onClosed);
-    if (this.#isLeaving) this.#chosen.beginDrain();
-    return this.#chosen;
+  #speakHttp2(): OpenClient {
+    const [open, onClosed] = [() => this.#stream, () => this.#close()];
+    return this.#become(new Http2Connection(this.#context, open, this.#carried, onClosed));
+  }
+
+  #speakHttp1(): OpenClient {
+    const [open, onClosed] = [() => this.#stream, () => this.#close()];
+    const chosen = new ClientConnection(this.#context, open, this.#carried, onClosed);
+    chosen.deadlineMs = this.#deadlineMs;
+    return this.#become(chosen);
+  }
+
+  #become(chosen: OpenClient): OpenClient {
+    this.#chosen = chosen;
+    if (this.#isLeaving) chosen.beginDrain();
+    return chosen;
   }
 
   #close(): void {
@@ -91,8 +103,18 @@ export class ProtocolChoice implements OpenClient {
   }
 
   onDeadline(): void {
-    if (this.#chosen === null) this.#destroy();
-    else this.#chosen.onDeadline();
+    this.#tellBegun();
+    const chosen = this.#chosen;
+    if (chosen === null) this.#destroy();
+    else if (chosen.deadlineMs <= this.#context.nowMs) chosen.onDeadline();
+  }
+
+  /** What has begun, and could have become a preface, has to be taken for the head of a request. */
+  #tellBegun(): void {
+    const input = this.#input;
+    if (input === null) return;
+    this.#input = null;
+    this.#speakHttp1().onBytes(input.buffer, input.length);
   }
 
   get isPaused(): boolean {
@@ -119,7 +141,7 @@ export class ProtocolChoice implements OpenClient {
   }
 
   refuse(code: ErrorCode, bytes: Buffer, detail?: string): void {
-    (this.#chosen ?? this.#become(ClientConnection)).refuse(code, bytes, detail);
+    (this.#chosen ?? this.#speakHttp1()).refuse(code, bytes, detail);
   }
 
   beginDrain(idleMs: number = DRAIN_IDLE_MS): boolean {
@@ -140,6 +162,7 @@ export class ProtocolChoice implements OpenClient {
   }
 
   abandon(code: ErrorCode, detail: string): boolean {
+    this.#tellBegun();
     if (this.#chosen !== null) return this.#chosen.abandon(code, detail);
     this.#destroy();
     return false;
