@@ -42,7 +42,7 @@ export class Backend implements Candidate, Http2Owner {
   readonly id: number;
   readonly counters: BackendCounters;
   spec: BackendSnapshot;
-  /** Of TLS. */
+  /** Of TLS, and what is spoken. */
   terms: ClientTerms;
   /** Of its answers. */
   headLimits: HeadLimits;

@@ -2,7 +2,7 @@
 export const Phase = {
   /** Whether it is from who it says is being checked. */
   CHECKING: 0,
-  /** A chunked body gathers before anything is sent. */
+  /** A body of unknown length gathers before anything is sent. */
   HOLDING: 1,
   /** For a backend with room, or for the time of the next attempt. */
   WAITING: 2,
