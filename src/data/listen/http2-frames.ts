@@ -108,7 +108,10 @@ export class Http2Frames implements FrameHandler {
     else if (streamId > this.lastId && streamId % 2 === 1) {
       this.lastId = streamId;
       this.#open(streamId, endsStream, outcome, end - start);
-    } else if (!streams.wasReset(streamId)) {
+    } else if (streams.wasReset(streamId)) {
+      // It may have been on its way; who goes on sends what is read, answered by nobody and logged nowhere.
+      this.#countControlFrame();
+    } else {
       // RFC 9113 §5.1.1: ids only grow.
       const isLast = streamId === this.lastId;
       this.#owner.failed(
@@ -123,6 +126,7 @@ export class Http2Frames implements FrameHandler {
     const { context, streams, limits, output } = owner;
     if (streamId > owner.lastServedId) {
       streams.noteReset(streamId);
+      this.#countControlFrame();
       return;
     }
     if (streams.size >= limits.streams) {
