@@ -226,7 +226,8 @@ export class Http2Head implements RequestHead, ResponseHead {
   #tellBody({ endsStream, webSocketKey }: RequestReading): ErrorCode | null {
     if (this.method === 'CONNECT') return null;
     if (this.protocol !== '') return this.#tellHandshake(webSocketKey);
-    if (!endsStream && !this.#hasLength()) this.#add(CHUNKED);
+    if (endsStream && !meansBody(this.method)) return null;
+    if (!this.#hasLength()) this.#add(endsStream ? NO_LENGTH : CHUNKED);
     return null;
   }
 
@@ -340,6 +341,11 @@ export class Http2Head implements RequestHead, ResponseHead {
       ? `${this.method} ${this.target} HTTP/1.1\r\n`
       : `HTTP/1.1 ${this.status} ${this.reason}\r\n`;
   }
+}
+
+/** RFC 9110 §8.6: without a body, its length should be said, and some who speak HTTP/1.1 insist on it (411). */
+function meansBody(method: string): boolean {
+  return method !== 'GET' && (method === 'POST' || method === 'PUT' || method === 'PATCH');
 }
 
 /** RFC 9113 §8.3.1: they have to name the same. */
