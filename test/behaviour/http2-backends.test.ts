@@ -1,12 +1,18 @@
 /** Backends that are spoken to in HTTP/2 by prior knowledge: what passes, over how many connections, and how they end. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import type { ServerHttp2Stream } from 'node:http2';
+import {
+  connect as connectHttp2,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { afterTest } from '../support/after-test.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
+import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { bodyOf, type Http2Backend, http2Backend } from '../support/http2-backend.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
@@ -462,6 +468,58 @@ describe('WebSockets to a backend of HTTP/2', () => {
     expect(seen).toEqual([['CONNECT', 'websocket', '/chat', undefined]]);
     socket.terminate();
     expect(await leftover(fairlead)).toEqual(NOTHING);
+  });
+
+  test('stay one of HTTP/2 where the client speaks that, too', async () => {
+    const seen: unknown[] = [];
+    const backend = await http2Backend(
+      (stream, fields) => {
+        seen.push([fields[':method'], fields[':protocol'], fields['sec-websocket-protocol']]);
+        stream.respond({ ':status': 200, 'sec-websocket-protocol': 'chat' });
+        stream.pipe(stream);
+      },
+      { settings: { enableConnectProtocol: true } },
+    );
+    await onFreePorts(1, async ([port = 0]) => {
+      await startProxy([backend.url], {
+        protocol: 'h2',
+        listeners: [{ port, host: '127.0.0.1', h2c: true }],
+      });
+      const session = connectHttp2(`http://127.0.0.1:${port}`);
+      session.on('error', () => {});
+      afterTest(() => session.destroy());
+      await once(session, 'remoteSettings');
+      const stream = session.request(
+        {
+          ':method': 'CONNECT',
+          ':protocol': 'websocket',
+          ':path': '/chat',
+          'sec-websocket-version': '13',
+          'sec-websocket-protocol': 'chat',
+        },
+        { endStream: false },
+      );
+      const [fields] = (await once(stream, 'response')) as [IncomingHttpHeaders];
+      expect(fields).toMatchObject({ ':status': 200, 'sec-websocket-protocol': 'chat' });
+      expect(fields).not.toHaveProperty('sec-websocket-accept');
+      for (const text of ['one', 'two', 'x'.repeat(300_000)]) {
+        let got = '';
+        const isAll = new Promise<void>((resolve) => {
+          stream.on('data', (bytes: Buffer) => {
+            got += bytes.toString();
+            if (got.length >= text.length) resolve();
+          });
+        });
+        stream.write(text);
+        await isAll;
+        stream.removeAllListeners('data');
+        expect(got === text).toBe(true);
+      }
+      // An end of one side is one of the other, and the answer to it comes back.
+      stream.resume().end();
+      await once(stream, 'end');
+    });
+    expect(seen).toEqual([['CONNECT', 'websocket', 'chat']]);
   });
 
   test('are answered 501 where it does not', async () => {
