@@ -182,7 +182,6 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     }
     this.idleSinceMs = performance.now();
     this.backend.counters.idleChanged(1);
-    this.output.rest();
     this.connection.rest();
   }
 
