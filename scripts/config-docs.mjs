@@ -165,7 +165,7 @@ const REMARKS = {
     'More than one needs Linux and Node 22.12 or later; elsewhere one runs, and the log says so. `auto` is the number ' +
     'of processors, 8 at most.',
   ssl:
-    'The short form of `listeners[].tls`, for the listener of `port`. TLS 1.2 and 1.3 are spoken, HTTP/1.1 over them. The files ' +
+    'The short form of `listeners[].tls`, for the listener of `port`. TLS 1.2 and 1.3 are spoken, HTTP/2 or HTTP/1.1 over them. The files ' +
     'are watched: that is how a renewed certificate is taken up. The key must have no passphrase.',
   backends:
     'A backend is a scheme, a host and a port, perhaps with a path that is put before those of requests, or a Unix socket: a query or a password is refused. `https://` backends are ' +
