@@ -5,25 +5,27 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
-  ACK,
   block,
+  type FrameClient,
+  frameClient,
+  request,
+  settings,
+} from '../support/frame-client.ts';
+import {
+  ACK,
   CONTINUATION,
   DATA,
   END_HEADERS,
   END_STREAM,
-  type FrameClient,
   frame,
-  frameClient,
   HEADERS,
   PING,
   PREFACE,
   PRIORITY,
   RST_STREAM,
-  request,
-  settings,
   uint32,
   WINDOW_UPDATE,
-} from '../support/frame-client.ts';
+} from '../support/http2-frames.ts';
 import { LONG_MS, waitFor } from '../support/wait-for.ts';
 import { type Http2Stage, startHttp2 } from './http2-stage.ts';
 import { metrics, NOTHING, silent } from './stage.ts';

@@ -1,10 +1,8 @@
 /** What servers of HTTP/2 that behave never send: whom it costs what, and that it costs nobody else anything. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Fairlead } from '../support/fairlead.ts';
-import { rawClient } from '../support/raw-client.ts';
 import {
   ACK,
-  block,
   CONTINUATION,
   DATA,
   END_HEADERS,
@@ -12,18 +10,22 @@ import {
   frame,
   GOAWAY,
   HEADERS,
-  headers,
-  ok,
   PING,
   PUSH_PROMISE,
-  type RawHttp2Backend,
-  type RawHttp2Connection,
   RST_STREAM,
-  rawHttp2Backend,
   SETTINGS,
-  settings,
   uint32,
   WINDOW_UPDATE,
+} from '../support/http2-frames.ts';
+import { rawClient } from '../support/raw-client.ts';
+import {
+  block,
+  headers,
+  ok,
+  type RawHttp2Backend,
+  type RawHttp2Connection,
+  rawHttp2Backend,
+  settings,
 } from '../support/raw-http2-backend.ts';
 import { awaitedLater, waitFor } from '../support/wait-for.ts';
 import { get, leftover, metrics, NOTHING, startProxy } from './stage.ts';

@@ -6,17 +6,16 @@ import http2 from 'node:http2';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Authority } from '../support/authority.ts';
+import { frameClient, settings } from '../support/frame-client.ts';
 import {
   DATA,
   frame,
-  frameClient,
   GOAWAY,
   PREFACE,
   RST_STREAM,
-  settings,
   uint32,
   WINDOW_UPDATE,
-} from '../support/frame-client.ts';
+} from '../support/http2-frames.ts';
 import { okResponse } from '../support/raw-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { LONG_MS, waitFor, within } from '../support/wait-for.ts';

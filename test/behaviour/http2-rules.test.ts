@@ -1,27 +1,23 @@
 /** What RFC 9113 says that a client must not do, frame by frame, and what becomes of one that does. */
 import { beforeAll, describe, expect, test } from 'vitest';
+import { block, type Fields, frameClient, request, settings } from '../support/frame-client.ts';
 import {
   ACK,
-  block,
   CONTINUATION,
   DATA,
   END_HEADERS,
   END_STREAM,
-  type Fields,
   frame,
-  frameClient,
   GOAWAY,
   HEADERS,
   PING,
   PREFACE,
   PRIORITY,
   RST_STREAM,
-  request,
   SETTINGS,
-  settings,
   uint32,
   WINDOW_UPDATE,
-} from '../support/frame-client.ts';
+} from '../support/http2-frames.ts';
 import { LONG_MS, waitFor } from '../support/wait-for.ts';
 import { type Http2Stage, startHttp2 } from './http2-stage.ts';
 import { metrics, NOTHING, silent } from './stage.ts';

@@ -2,18 +2,16 @@
 import { beforeAll, expect, test } from 'vitest';
 import { type Http2Stage, startHttp2 } from '../behaviour/http2-stage.ts';
 import { metrics, NOTHING, silent } from '../behaviour/stage.ts';
+import { type FrameClient, frameClient, settings } from '../support/frame-client.ts';
 import {
   DATA,
   END_STREAM,
-  type FrameClient,
   frame,
-  frameClient,
   PREFACE,
   RST_STREAM,
-  settings,
   uint32,
   WINDOW_UPDATE,
-} from '../support/frame-client.ts';
+} from '../support/http2-frames.ts';
 import { okResponse } from '../support/raw-backend.ts';
 import { LONG_MS, waitFor } from '../support/wait-for.ts';
 

@@ -4,16 +4,8 @@
  */
 import { beforeAll, expect, test } from 'vitest';
 import { type Http2Stage, startHttp2 } from '../behaviour/http2-stage.ts';
-import {
-  block,
-  END_HEADERS,
-  END_STREAM,
-  type FrameClient,
-  frame,
-  frameClient,
-  HEADERS,
-  request,
-} from '../support/frame-client.ts';
+import { block, type FrameClient, frameClient, request } from '../support/frame-client.ts';
+import { END_HEADERS, END_STREAM, frame, HEADERS } from '../support/http2-frames.ts';
 
 const ENHANCE_YOUR_CALM = 11;
 

@@ -6,55 +6,27 @@ import { FieldCache } from '../../src/data/wire/http2/field-cache.ts';
 import { FieldList } from '../../src/data/wire/http2/field-list.ts';
 import { HpackDecoder } from '../../src/data/wire/http2/hpack-decoder.ts';
 import { afterTest } from './after-test.ts';
+import {
+  ACK,
+  CONTINUATION,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  type Frame,
+  frame,
+  GOAWAY,
+  HEADERS,
+  PING,
+  PREFACE,
+  RST_STREAM,
+  SETTINGS,
+} from './http2-frames.ts';
 import { LONG_MS, waitFor } from './wait-for.ts';
 
-export const DATA = 0;
-export const HEADERS = 1;
-export const PRIORITY = 2;
-export const RST_STREAM = 3;
-export const SETTINGS = 4;
-export const PING = 6;
-export const GOAWAY = 7;
-export const WINDOW_UPDATE = 8;
-export const CONTINUATION = 9;
-
-export const END_STREAM = 1;
-export const ACK = 1;
-export const END_HEADERS = 4;
-
-export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const FRAME_BYTES = 16 * 1024;
 const LIMITS = { headBytes: 1024 * 1024, fields: 1000 };
 
 export type Fields = readonly (readonly [name: string, value: string])[];
-
-export interface Frame {
-  readonly type: number;
-  readonly flags: number;
-  readonly streamId: number;
-  readonly payload: Buffer;
-}
-
-export function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value >>> 0);
-  return bytes;
-}
-
-export function frame(
-  type: number,
-  flags: number,
-  streamId: number,
-  payload: Uint8Array | string = '',
-): Buffer {
-  const bytes = Buffer.from(payload as string, 'latin1');
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(bytes.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(streamId >>> 0, 5);
-  return Buffer.concat([head, bytes]);
-}
 
 /** Literals without indexing, as RFC 7541 §6.2.2 has them. */
 export function block(fields: Fields): Buffer {

@@ -26,11 +26,11 @@ import {
   WINDOW_UPDATE,
 } from '../../../src/data/wire/http2/frame-types.ts';
 import { PREFACE } from '../../../src/data/wire/http2/preface.ts';
+import { frame } from '../../support/http2-frames.ts';
 import { hex } from './blocks.ts';
 import {
   CLIENT_START,
   FRAME_LIMITS,
-  frame,
   Recorder,
   readFrames,
   readFromClient,

@@ -1,27 +1,14 @@
 /** What the tests of frames share: a reader's telling as text, and frames made by hand. */
 import type { FrameHandler, FrameLimits } from '../../../src/data/wire/http2/frame-handler.ts';
 import { FrameReader, type FrameReaderRole } from '../../../src/data/wire/http2/frame-reader.ts';
-import { writeFrameHeader } from '../../../src/data/wire/http2/frame-writer.ts';
 import { PREFACE } from '../../../src/data/wire/http2/preface.ts';
+import { frame } from '../../support/http2-frames.ts';
 
 export const FRAME_LIMITS: FrameLimits = {
   frameBytes: 16384,
   headerBlockBytes: 32768,
   continuations: 8,
 };
-
-export function frame(
-  type: number,
-  flags: number,
-  streamId: number,
-  payload: Uint8Array | string = '',
-): Buffer {
-  const bytes = Buffer.from(payload as string, 'latin1');
-  const out = Buffer.alloc(9 + bytes.length);
-  writeFrameHeader(out, 0, bytes.length, type, flags, streamId);
-  bytes.copy(out, 9);
-  return out;
-}
 
 export const SETTINGS_FRAME = frame(0x4, 0, 0);
 /** What comes before anything else. */

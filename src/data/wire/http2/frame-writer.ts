@@ -26,7 +26,7 @@ export const GOAWAY_BYTES = 17;
 
 const SETTING_BYTES = 6;
 
-export function writeFrameHeader(
+function writeFrameHeader(
   out: Buffer,
   at: number,
   length: number,
