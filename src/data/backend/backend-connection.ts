@@ -162,6 +162,11 @@ export class BackendConnection implements ConnectUser, Settling {
     return this.#stream === null || this.#stream.isFlushed;
   }
 
+  /** Bytes in user space that wait to leave. */
+  get unsentBytes(): number {
+    return this.#stream === null ? 0 : this.#stream.unsentBytes;
+  }
+
   get heldBytes(): number {
     return this.#stream === null ? 0 : this.#stream.heldBytes;
   }

@@ -7,15 +7,14 @@
 import type { ErrorCode } from '../../errors.ts';
 import { letGo, type Victim } from '../barrier.ts';
 import { ALPN_HTTP2, type ClientTerms } from '../stream/client-terms.ts';
+import { Http2Output } from '../stream/http2-output.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
 import { FLOW_CONTROL_ERROR, NO_ERROR, nameOfError } from '../wire/http2/error-codes.ts';
 import { MAX_STREAM_ID } from '../wire/http2/frame-types.ts';
+import { HeadLines } from '../wire/http2/head-lines.ts';
 import {
-  PeerSettings,
   SETTING_ENABLE_PUSH,
-  SETTING_HEADER_TABLE_SIZE,
   SETTING_INITIAL_WINDOW_SIZE,
-  SETTING_MAX_FRAME_SIZE,
   SETTING_MAX_HEADER_LIST_SIZE,
 } from '../wire/http2/settings.ts';
 import {
@@ -26,9 +25,10 @@ import {
 import type { BackendStreamUser } from './backend-stream.ts';
 import { Floods } from './http2-floods.ts';
 import { type FramesOwner, Http2Frames } from './http2-frames.ts';
-import { Http2Output, type OutputOwner } from './http2-output.ts';
+import { LateFailures } from './http2-late-failures.ts';
+import { told } from './http2-owned-stream.ts';
 import { notHttp2, notHttp2OverTls, silentPing } from './http2-refusals.ts';
-import { Http2Sending, LateFailures, told } from './http2-sending.ts';
+import { SendTurns } from './http2-send-turns.ts';
 import type { Http2Purpose, Http2Siblings } from './http2-siblings.ts';
 import { PING_DATA, Silence } from './http2-silence.ts';
 import { Http2Stream, STREAM_WINDOW } from './http2-stream.ts';
@@ -37,12 +37,15 @@ import type { StreamOwner } from './http2-stream-owner.ts';
 /** On one connection, whatever the backend takes. */
 const MAX_STREAMS = 1_000;
 
+/** Of all requests to backends of this thread. */
+const lines = new HeadLines();
+
 const IS_CONNECTING = 0;
 const AWAITS_SETTINGS = 1;
 const IS_OPEN = 2;
 const IS_CLOSED = 3;
 
-export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner, OutputOwner {
+export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner {
   readonly connection: BackendConnection;
   readonly backend: ConnectionOwner;
   readonly output: Http2Output;
@@ -59,10 +62,9 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   readonly #io: ThreadIo;
   readonly #purpose: Http2Purpose;
   readonly #frames: Http2Frames;
-  readonly #peer = new PeerSettings();
-  readonly sending: Http2Sending;
+  readonly turns: SendTurns;
   readonly #streams = new Map<number, Http2Stream>();
-  readonly #late = new LateFailures();
+  readonly #late: LateFailures;
   readonly #silence = new Silence();
   /** Those that wait for the connection to open. */
   #waiting: Http2Stream[] = [];
@@ -90,8 +92,9 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     const floods = new Floods();
     this.#frames = new Http2Frames(this, floods, backend.headLimits);
     this.connection = new BackendConnection(backend, this, io, purpose.header, terms);
-    this.output = new Http2Output(this.connection, io, this);
-    this.sending = new Http2Sending(this.output, this.#silence, floods, io);
+    this.output = new Http2Output(this.connection, io, this, lines);
+    this.#late = new LateFailures(io, this);
+    this.turns = new SendTurns(this.output, this.#silence, floods, io);
   }
 
   get isOpen(): boolean {
@@ -117,7 +120,8 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   }
 
   get #limit(): number {
-    return this.#purpose.isPrivate ? 1 : Math.min(this.#peer.maxConcurrentStreams, MAX_STREAMS);
+    const { maxConcurrentStreams } = this.output.peer;
+    return this.#purpose.isPrivate ? 1 : Math.min(maxConcurrentStreams, MAX_STREAMS);
   }
 
   /** @param isMoved it has been promised a connection before, and is told when there is one. */
@@ -135,7 +139,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   // ── What streams send ───────────────────────────────────────────────────────────────────────────────────────────
 
   get hasConnectProtocol(): boolean {
-    return this.#peer.enableConnectProtocol;
+    return this.output.peer.enableConnectProtocol;
   }
 
   sendRequest(
@@ -149,7 +153,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     this.#nextId += 2;
     if (this.#nextId > MAX_STREAM_ID) this.isDraining = true;
     stream.id = id;
-    stream.sendWindow.available = this.#peer.initialWindowSize;
+    stream.sendWindow.available = this.output.peer.initialWindowSize;
     this.#streams.set(id, stream);
     const scheme = this.backend.spec.tls ? 'https' : 'http';
     this.output.request(id, head, { scheme, authority, protocol }, endsStream);
@@ -158,16 +162,11 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
 
   failLater(stream: Http2Stream, code: ErrorCode, detail: string): void {
     this.#late.add(stream, code, detail);
-    this.output.flushLater();
-  }
-
-  beforeFlush(): void {
-    this.#late.tell();
   }
 
   leave(stream: Http2Stream): void {
     this.#count--;
-    this.sending.leave(stream);
+    this.turns.leave(stream);
     if (stream.id !== 0) this.#streams.delete(stream.id);
     else this.#waiting = this.#waiting.filter((one) => one !== stream);
     if (this.#count === 0) this.#rest();
@@ -209,8 +208,11 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
       [SETTING_INITIAL_WINDOW_SIZE, STREAM_WINDOW],
       [SETTING_MAX_HEADER_LIST_SIZE, headListBytes],
     ];
-    this.output.preface(settings.flat(), this.#frames.growWindow());
-    this.output.writeNow();
+    const { output } = this;
+    output.preface();
+    output.settings(settings.flat());
+    output.windowUpdate(0, this.#frames.growWindow());
+    output.writeNow();
   }
 
   #becomeHttp1(): void {
@@ -254,7 +256,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
 
   onBackendWriteFailed(): void {
     this.isDraining = true;
-    this.sending.isOver = true;
+    this.turns.isOver = true;
     for (const stream of this.#streams.values()) {
       stream.dropWaiting();
       told(stream, () => stream.noteRoom());
@@ -262,9 +264,9 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   }
 
   onBackendDrain(): void {
-    this.sending.goOn();
+    this.turns.goOn();
     for (const stream of this.#streams.values()) {
-      if (!this.sending.isBlocked(stream)) told(stream, () => stream.noteRoom());
+      if (!this.turns.isBlocked(stream)) told(stream, () => stream.noteRoom());
     }
   }
 
@@ -291,11 +293,9 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   }
 
   onSetting(id: number, value: number): void {
-    const before = this.#peer.initialWindowSize;
-    this.#peer.set(id, value);
-    if (id === SETTING_HEADER_TABLE_SIZE) this.output.encoder.setPeerTableSize(value);
-    else if (id === SETTING_MAX_FRAME_SIZE) this.output.maxFrameSize = value;
-    else if (id === SETTING_INITIAL_WINDOW_SIZE) this.#shiftWindows(value - before);
+    const before = this.output.peer.initialWindowSize;
+    this.output.setPeer(id, value);
+    if (id === SETTING_INITIAL_WINDOW_SIZE) this.#shiftWindows(value - before);
   }
 
   #shiftWindows(difference: number): void {
@@ -304,7 +304,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
       this.breakOff(FLOW_CONTROL_ERROR, 'too large a window for a stream');
       return;
     }
-    if (difference > 0) this.sending.goOn();
+    if (difference > 0) this.turns.goOn();
   }
 
   onSettings(): void {
@@ -337,7 +337,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   }
 
   onCredit(stream: Http2Stream | null, increment: number): boolean {
-    return this.sending.credit(stream, increment);
+    return this.turns.credit(stream, increment);
   }
 
   breakOff(code: number, detail: string): void {
@@ -373,10 +373,11 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   }
 
   #sayGoodbye(code: number, detail: string): void {
-    if (this.#state === IS_CONNECTING || this.sending.isOver) return;
-    this.output.goaway(code, detail);
+    if (this.#state === IS_CONNECTING || this.turns.isOver) return;
+    // We take no streams of the peer's: the last of them is 0.
+    this.output.goaway(0, code, detail);
     this.output.writeNow();
-    this.sending.isOver = true;
+    this.turns.isOver = true;
   }
 
   /** Its streams have been told, or there are none. */
@@ -384,7 +385,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     if (this.isClosed) return;
     this.#sayGoodbye(NO_ERROR, '');
     this.#state = IS_CLOSED;
-    this.sending.isOver = true;
+    this.turns.isOver = true;
     this.#frames.stop();
     if (this.idleSinceMs !== -1) this.backend.counters.idleChanged(-1);
     this.idleSinceMs = -1;

@@ -27,8 +27,6 @@ export interface Http2Owner extends ConnectionOwner {
   connectAlone(user: BackendStreamUser): BackendStream | null;
 }
 
-/** Idle for so long, a connection gives its memory back; between two requests it would only be made anew. */
-const REST_MS = 1_000;
 /** RFC 9113 §6.5.2: nobody should take fewer. */
 const USUAL_STREAMS = 100;
 
@@ -202,9 +200,7 @@ export class Http2Connections implements Http2Siblings {
       }
       const { idleSinceMs } = one;
       if (idleSinceMs === -1) continue;
-      const idleMs = realMs - idleSinceMs;
-      if (one.isDraining || idleMs >= backendKeepAliveMs) one.close();
-      else if (idleMs >= REST_MS) one.output.rest();
+      if (one.isDraining || realMs - idleSinceMs >= backendKeepAliveMs) one.close();
     }
   }
 

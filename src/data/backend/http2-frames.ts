@@ -2,6 +2,7 @@
  * What comes on an HTTP/2 connection to a backend, frame by frame: to which of its streams it belongs, and whether it may come
  * at all. Who pays for an exception is the stream that was told.
  */
+import type { Http2Output } from '../stream/http2-output.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
 import {
   COMPRESSION_ERROR,
@@ -19,7 +20,6 @@ import { DECODE_FAILED, DECODED_TOO_LARGE, HpackDecoder } from '../wire/http2/hp
 import { DEFAULT_TABLE_SIZE } from '../wire/http2/settings.ts';
 import { DEFAULT_WINDOW, ReceiveWindow } from '../wire/http2/windows.ts';
 import type { Floods } from './http2-floods.ts';
-import type { Http2Output } from './http2-output.ts';
 import type { Http2Stream } from './http2-stream.ts';
 
 /** The connection, as its frames see it. */
@@ -43,7 +43,7 @@ export interface FramesOwner {
 /** Of all that streams get together; each has its own as well. */
 const CONNECTION_WINDOW = 4 * 1024 * 1024;
 /** Replies to what the backend asks, while it does not read them. */
-const MAX_HELD_BYTES = 1024 * 1024;
+const MAX_UNSENT_BYTES = 1024 * 1024;
 /** Header blocks come in frames of 16 KiB, as a rule. */
 const CONTINUATIONS = 16;
 
@@ -286,7 +286,7 @@ export class Http2Frames implements FrameHandler {
   #countAsked(): void {
     const owner = this.#owner;
     this.#count();
-    if (owner.output.heldBytes > MAX_HELD_BYTES) {
+    if (owner.output.unsentBytes > MAX_UNSENT_BYTES) {
       owner.breakOff(ENHANCE_YOUR_CALM, 'it asks, and does not read the replies');
     }
   }

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../errors.ts';
+import { guarded } from '../barrier.ts';
 import type { SendWindow } from '../wire/http2/windows.ts';
 import type { BackendStreamUser } from './backend-stream.ts';
 
@@ -15,4 +16,10 @@ export interface OwnedStream {
   noteRoom(): void;
   /** There will be no complete response. */
   failed(code: ErrorCode, detail: string): void;
+}
+
+/** Tells the user of a stream something; who pays for an exception is the user alone. */
+export function told(stream: OwnedStream, step: () => void): void {
+  const { user } = stream;
+  if (user !== null) guarded(user, step);
 }

@@ -29,19 +29,19 @@ export class RequestBody {
 
   /** @param isOwned whether the bytes stay untouched from now on; else they are the caller's again when this returns. */
   send(buffer: Buffer, start: number, end: number, isOwned: boolean): void {
-    if (this.isSent || this.#owner.sending.isOver) return;
+    if (this.isSent || this.#owner.turns.isOver) return;
     const from = this.waitingBytes > 0 ? start : this.#send(buffer, start, end);
     if (from === end) return;
     const rest = buffer.subarray(from, end);
     this.#waiting.push(isOwned ? rest : Buffer.from(rest));
     this.waitingBytes += rest.length;
-    this.#owner.sending.wait(this.#stream);
+    this.#owner.turns.wait(this.#stream);
   }
 
   /** @returns where the rest begins. */
   #send(buffer: Buffer, start: number, end: number): number {
     const isLast = this.#missing === end - start;
-    const from = this.#owner.sending.data(this.#stream, buffer, start, end, isLast);
+    const from = this.#owner.turns.data(this.#stream, buffer, start, end, isLast);
     if (this.#missing !== UNKNOWN_LENGTH) this.#missing -= from - start;
     if (isLast && from === end) this.isSent = true;
     return from;
@@ -57,7 +57,7 @@ export class RequestBody {
     const trailers = this.#end;
     if (trailers === null || this.isSent) return;
     this.isSent = true;
-    this.#owner.sending.end(this.#stream, trailers);
+    this.#owner.turns.end(this.#stream, trailers);
   }
 
   sendWaiting(): boolean {

@@ -1,12 +1,12 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { ConnectionOwner } from './backend-connection.ts';
 import type { OwnedStream } from './http2-owned-stream.ts';
-import type { Http2Sending } from './http2-sending.ts';
+import type { SendTurns } from './http2-send-turns.ts';
 
 /** An HTTP/2 connection to a backend, as its streams see it. */
 export interface StreamOwner {
   readonly backend: ConnectionOwner;
-  readonly sending: Http2Sending;
+  readonly turns: SendTurns;
   /** RFC 8441 §3. */
   readonly hasConnectProtocol: boolean;
   /** Gives the stream its number, and sends the head of its request. @param authority in place of its Host field */

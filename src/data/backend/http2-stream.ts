@@ -77,7 +77,7 @@ export class Http2Stream implements BackendStream, OwnedStream {
   }
 
   get needsDrain(): boolean {
-    return this.#body.waitingBytes > 0 || this.#owner.sending.isFull;
+    return this.#body.waitingBytes > 0 || this.#owner.turns.isFull;
   }
 
   get heldBytes(): number {
@@ -170,7 +170,7 @@ export class Http2Stream implements BackendStream, OwnedStream {
     const increment = this.#receiveWindow.giveBack(this.#owedBytes);
     this.#owedBytes = 0;
     const isOpen = this.user !== null && !this.#isReceived;
-    if (increment > 0 && isOpen) this.#owner.sending.giveCredit(this, increment);
+    if (increment > 0 && isOpen) this.#owner.turns.giveCredit(this, increment);
   }
 
   /** A header block has come; of its fields `list` has all, unless they are too many. */
@@ -314,7 +314,7 @@ export class Http2Stream implements BackendStream, OwnedStream {
   }
 
   #fail(code: ErrorCode, detail: string, reason: number): void {
-    if (this.id !== 0) this.#owner.sending.reset(this, reason);
+    if (this.id !== 0) this.#owner.turns.reset(this, reason);
     this.#isReceived = true;
     this.#body.giveUp();
     this.failed(code, detail);
@@ -353,7 +353,7 @@ export class Http2Stream implements BackendStream, OwnedStream {
     this.user = null;
     this.dropWaiting();
     try {
-      if (!this.isOver && this.id !== 0) this.#owner.sending.reset(this, reason);
+      if (!this.isOver && this.id !== 0) this.#owner.turns.reset(this, reason);
     } finally {
       this.#owner.leave(this);
     }

@@ -9,16 +9,17 @@ import { endingOf } from '../../snapshot/endings.ts';
 import { letGo } from '../barrier.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
+import { Http2Output } from '../stream/http2-output.ts';
 import { ENHANCE_YOUR_CALM, NO_ERROR } from '../wire/http2/error-codes.ts';
 import { FrameReader } from '../wire/http2/frame-reader.ts';
 import { MAX_STREAM_ID } from '../wire/http2/frame-types.ts';
+import { HeadLines } from '../wire/http2/head-lines.ts';
 import { ReceiveWindow } from '../wire/http2/windows.ts';
 import { ClientReading } from './client-reading.ts';
 import { type Carried, ConnectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
 import { type FramesOwner, Http2Frames } from './http2-frames.ts';
 import { Http2Limits } from './http2-limits.ts';
-import { Http2Output } from './http2-output.ts';
 import { beginningOf, CONNECTION_WINDOW_BYTES, frameLimits } from './http2-settings.ts';
 import type { Http2Stream, StreamOwner } from './http2-stream.ts';
 import { Http2Streams } from './http2-streams.ts';
@@ -35,6 +36,9 @@ const SLICE_BYTES = 16 * 1024;
 const MAX_UNSENT_BYTES = 512 * 1024;
 /** How long a client is listened to that has been told its last. */
 const CLOSING_MS = 2_000;
+
+/** Of this thread's responses, whatever their connection. */
+const lines = new HeadLines();
 
 const IS_OPEN = 0;
 const IS_CLOSING = 1;
@@ -84,7 +88,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
     this.#stream = open(this);
     this.#reading = new ClientReading(this.#stream, context.heldMemory);
     this.peer = new ConnectionContext(context.view, this.#stream, carried, 'HTTP/2.0');
-    this.output = new Http2Output(this.#stream, context.io, this);
+    this.output = new Http2Output(this.#stream, context.io, this, lines);
     this.limits = new Http2Limits(limits.http2, context.nowMs);
     this.window = new ReceiveWindow(CONNECTION_WINDOW_BYTES);
     this.#frames = new Http2Frames(this);
@@ -135,7 +139,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
   makeRoom(): boolean {
     if (this.idleSinceMs === NEVER || this.output.unsentBytes > 0) return false;
     this.output.goaway(this.#frames.lastId, NO_ERROR, '');
-    this.output.flush();
+    this.output.writeNow();
     this.#destroy();
     return true;
   }
@@ -349,7 +353,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
     this.#input = null;
     this.#idleByMs = this.#frameByMs = this.#goawayAtMs = this.streams.nextMs = NEVER;
     this.#closeAtMs = this.context.nowMs + CLOSING_MS;
-    this.output.flush();
+    this.output.writeNow();
     this.#stream.end();
     this.#reading.resume();
   }

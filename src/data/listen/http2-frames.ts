@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { DataContext } from '../relay/context.ts';
+import type { Http2Output } from '../stream/http2-output.ts';
 import {
   COMPRESSION_ERROR,
   ENHANCE_YOUR_CALM,
@@ -27,7 +28,6 @@ import { DEFAULT_TABLE_SIZE, SETTING_INITIAL_WINDOW_SIZE } from '../wire/http2/s
 import type { ReceiveWindow } from '../wire/http2/windows.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import type { Http2Limits } from './http2-limits.ts';
-import type { Http2Output } from './http2-output.ts';
 import { beginRequest, fieldLimits } from './http2-request.ts';
 import { STREAM_WINDOW_BYTES } from './http2-settings.ts';
 import { Http2Stream, type StreamOwner } from './http2-stream.ts';
@@ -275,7 +275,7 @@ export class Http2Frames implements FrameHandler {
 
   onPing(isAck: boolean, buffer: Buffer, start: number): void {
     this.#countControlFrame();
-    if (!isAck) this.#owner.output.pingAck(buffer, start);
+    if (!isAck) this.#owner.output.ping(true, buffer, start);
   }
 
   onGoaway(): void {

@@ -1,5 +1,6 @@
 /** What we tell a client when its HTTP/2 connection begins (RFC 9113 §3.4, §6.5.2), and what follows from that for what it sends. */
 import type { DataContext } from '../relay/context.ts';
+import type { Http2Output } from '../stream/http2-output.ts';
 import type { FrameLimits } from '../wire/http2/frame-handler.ts';
 import { DEFAULT_FRAME_SIZE } from '../wire/http2/frame-types.ts';
 import {
@@ -10,7 +11,6 @@ import {
   SETTING_NO_RFC7540_PRIORITIES,
 } from '../wire/http2/settings.ts';
 import { DEFAULT_WINDOW } from '../wire/http2/windows.ts';
-import type { Http2Output } from './http2-output.ts';
 import { fieldLimits, takesWebSockets } from './http2-request.ts';
 
 /** Of the body of one request, and of all that come at once: what may be under way to us, or wait for backends. */

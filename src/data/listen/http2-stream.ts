@@ -15,6 +15,7 @@ import type { OwnAnswer } from '../relay/own-answers.ts';
 import type { Responder } from '../relay/responder.ts';
 import type { TunnelClient } from '../relay/tunnel.ts';
 import { changedTrailers, type FieldChanges } from '../route/field-changes.ts';
+import type { Http2Output } from '../stream/http2-output.ts';
 import { forwardTrailer } from '../wire/forward-response.ts';
 import type { Head } from '../wire/head.ts';
 import { CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR } from '../wire/http2/error-codes.ts';
@@ -25,8 +26,7 @@ import type { RequestFacts } from '../wire/request.ts';
 import { HeldBody } from './held-body.ts';
 import { changedAnswer } from './http1-responder.ts';
 import { answerHead, noYes, responseHead } from './http2-heads.ts';
-import type { Http2Output } from './http2-output.ts';
-import { Http2Sending } from './http2-sending.ts';
+import { Http2StreamOutput } from './http2-stream-output.ts';
 import { NEVER } from './idle-clients.ts';
 import { ReaderWatch } from './reader-watch.ts';
 
@@ -51,7 +51,7 @@ export class Http2Stream implements Responder, TunnelClient {
   readonly isTls: boolean;
   /** The backend connections that are only for it: none is, for more than one request. */
   readonly pin: BackendPin;
-  readonly sending: Http2Sending;
+  readonly sending: Http2StreamOutput;
   readonly receiveWindow: ReceiveWindow;
   /** RFC 9218. */
   urgency = DEFAULT_URGENCY;
@@ -98,7 +98,7 @@ export class Http2Stream implements Responder, TunnelClient {
     this.isTls = owner.isTls;
     this.id = id;
     this.pin = new BackendPin(ends);
-    this.sending = new Http2Sending(owner.output, id);
+    this.sending = new Http2StreamOutput(owner.output, id);
     this.receiveWindow = new ReceiveWindow(receiveBytes);
   }
 

@@ -3,7 +3,7 @@
  * those have their turn that wait for the connection (RFC 9218 §10): the most urgent first; of the same urgency, one after the
  * other, but for those of which every part is of use, which take turns.
  */
-import { type Http2Output, MAX_DATA_BYTES } from './http2-output.ts';
+import { type Http2Output, MAX_DATA_BYTES } from '../stream/http2-output.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import { NEVER } from './idle-clients.ts';
 

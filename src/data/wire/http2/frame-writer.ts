@@ -1,6 +1,7 @@
 /**
  * Frames written into a buffer that has room for them (RFC 9113 §6): each function writes at `at`, and returns where it ends.
  */
+import { SETTING_BYTES } from './frame-rules.ts';
 import {
   ACK,
   CONTINUATION,
@@ -26,7 +27,7 @@ export const GOAWAY_BYTES = 17;
 
 const SETTING_BYTES = 6;
 
-function writeFrameHeader(
+export function writeFrameHeader(
   out: Buffer,
   at: number,
   length: number,

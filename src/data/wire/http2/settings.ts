@@ -3,11 +3,11 @@ import { FLOW_CONTROL_ERROR, NO_ERROR, PROTOCOL_ERROR } from './error-codes.ts';
 import { DEFAULT_FRAME_SIZE, MAX_FRAME_SIZE } from './frame-types.ts';
 import { DEFAULT_WINDOW, MAX_WINDOW } from './windows.ts';
 
-export const SETTING_HEADER_TABLE_SIZE = 0x1;
+const SETTING_HEADER_TABLE_SIZE = 0x1;
 export const SETTING_ENABLE_PUSH = 0x2;
 export const SETTING_MAX_CONCURRENT_STREAMS = 0x3;
 export const SETTING_INITIAL_WINDOW_SIZE = 0x4;
-export const SETTING_MAX_FRAME_SIZE = 0x5;
+const SETTING_MAX_FRAME_SIZE = 0x5;
 export const SETTING_MAX_HEADER_LIST_SIZE = 0x6;
 export const SETTING_ENABLE_CONNECT_PROTOCOL = 0x8;
 export const SETTING_NO_RFC7540_PRIORITIES = 0x9;

@@ -5,14 +5,14 @@
  * A head, and a small part of a body behind it, are kept as text up to `pump`: until then they can be taken back, and they leave
  * together.
  */
+import { type Http2Output, MAX_DATA_BYTES } from '../stream/http2-output.ts';
 import { SendWindow } from '../wire/http2/windows.ts';
 import { HeldBody } from './held-body.ts';
-import { type Http2Output, MAX_DATA_BYTES } from './http2-output.ts';
 
 /** Up to here what comes of a body waits for the end of the read, and leaves in one frame. */
 const TEXT_BYTES = MAX_DATA_BYTES;
 
-export class Http2Sending {
+export class Http2StreamOutput {
   readonly window: SendWindow;
   /** What has been sent or is held. */
   bytes = 0;
@@ -48,7 +48,7 @@ export class Http2Sending {
 
   /** The text of an interim head. */
   interim(head: string): void {
-    this.bytes += this.#output.head(this.#id, head, false);
+    this.bytes += this.#output.response(this.#id, head, false);
   }
 
   /** The text of the final head. @param hasNoBody none follows, nor are there trailers */
@@ -102,14 +102,14 @@ export class Http2Sending {
     this.#head = '';
     this.isCommitted = true;
     this.isEnded = isAll || this.#hasNoBody;
-    this.bytes += this.#output.head(this.#id, head, this.isEnded);
+    this.bytes += this.#output.response(this.#id, head, this.isEnded);
   }
 
   #sendText(isLast: boolean): void {
     const text = this.#text;
     const { length } = text;
     this.#text = '';
-    if (this.#held === null && length <= this.#room) {
+    if (this.#held === null && length <= this.#output.roomIn(this.window)) {
       this.bytes += length;
       this.#output.text(this.#id, this.window, text, isLast);
       this.isEnded = isLast;
@@ -118,19 +118,13 @@ export class Http2Sending {
     }
   }
 
-  /** What one frame may have now. */
-  get #room(): number {
-    const output = this.#output;
-    return Math.min(output.roomIn(this.window), output.peer.maxFrameSize, MAX_DATA_BYTES);
-  }
-
   /** Behind all that was sent before: `buffer[start, end)`, borrowed. */
   send(buffer: Buffer, start: number, end: number): void {
     if (this.isEnded) return;
     this.bytes += end - start;
     let position = start;
     while (this.#held === null && position < end) {
-      const length = Math.min(this.#room, end - position);
+      const length = Math.min(this.#output.roomIn(this.window), end - position);
       if (length <= 0) break;
       this.#output.data(this.#id, this.window, buffer, position, position + length, false);
       position += length;
@@ -144,7 +138,7 @@ export class Http2Sending {
     let left = most;
     while (held.length > 0 && left > 0) {
       const { first } = held;
-      const length = Math.min(this.#room, first.length, left);
+      const length = Math.min(this.#output.roomIn(this.window), first.length, left);
       if (length <= 0) return;
       const isLast = endsWithIt && length === held.length;
       this.#output.data(this.#id, this.window, first, 0, length, isLast);
@@ -157,7 +151,7 @@ export class Http2Sending {
 
   #sendEnd(): void {
     this.isEnded = true;
-    if (this.#trailers === '') this.#output.text(this.#id, this.window, '', true);
+    if (this.#trailers === '') this.#output.endData(this.#id);
     else this.bytes += this.#output.trailers(this.#id, this.#trailers);
   }
 }
