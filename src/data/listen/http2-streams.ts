@@ -15,7 +15,8 @@ export class Http2Streams {
   nextMs = NEVER;
 
   readonly #open = new Map<number, Http2Stream>();
-  readonly #blocked = new Set<Http2Stream>();
+  /** Null: none ever was. */
+  #blocked: Set<Http2Stream> | null = null;
   /** The oldest first. */
   #reset: Set<number> | null = null;
 
@@ -37,7 +38,7 @@ export class Http2Streams {
 
   delete(stream: Http2Stream): void {
     this.#open.delete(stream.id);
-    this.#blocked.delete(stream);
+    this.#blocked?.delete(stream);
     if (!stream.isRemoteEnded) this.noteReset(stream.id);
   }
 
@@ -76,38 +77,45 @@ export class Http2Streams {
   // ── Turns ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   block(stream: Http2Stream): void {
-    if (!stream.isClosed) this.#blocked.add(stream);
+    if (stream.isClosed) return;
+    this.#blocked ??= new Set();
+    this.#blocked.add(stream);
   }
 
   /** The peer takes more on one of them. */
   unblock(stream: Http2Stream): void {
-    if (this.#blocked.has(stream)) this.#turn(stream, Number.POSITIVE_INFINITY);
+    if (this.#blocked?.has(stream) === true) this.#turn(stream, Number.POSITIVE_INFINITY);
   }
 
   /** The connection takes more. */
   giveTurns(output: Http2Output): void {
-    if (this.#blocked.size === 0 || output.needsDrain) return;
-    const all = [...this.#blocked].toSorted(byTurn);
+    const blocked = this.#blocked;
+    if (blocked === null || blocked.size === 0 || output.needsDrain) return;
+    const all = [...blocked].toSorted(byTurn);
     let start = 0;
     while (start < all.length) {
       const { urgency } = all[start] as Http2Stream;
       let end = start + 1;
       while (all[end]?.urgency === urgency) end++;
-      this.#rounds(all.slice(start, end), output);
+      this.#rounds(all.slice(start, end), blocked, output);
       start = end;
     }
   }
 
-  #rounds(streams: readonly Http2Stream[], { window }: Http2Output): void {
+  #rounds(
+    streams: readonly Http2Stream[],
+    blocked: Set<Http2Stream>,
+    { window }: Http2Output,
+  ): void {
     let turns = streams;
     while (turns.length > 0) {
       const again: Http2Stream[] = [];
       for (const stream of turns) {
         const before = window.available;
         this.#turn(stream, stream.isIncremental ? MAX_DATA_BYTES : Number.POSITIVE_INFINITY);
-        if (window.available === before || !this.#blocked.delete(stream)) continue;
+        if (window.available === before || !blocked.delete(stream)) continue;
         // Behind the others, from now on.
-        this.#blocked.add(stream);
+        blocked.add(stream);
         if (stream.isIncremental) again.push(stream);
       }
       turns = again;
@@ -117,7 +125,7 @@ export class Http2Streams {
   #turn(stream: Http2Stream, most: number): void {
     stream.onRoom(most);
     if (stream.isClosed || stream.needsDrain) return;
-    this.#blocked.delete(stream);
+    this.#blocked?.delete(stream);
     stream.onDrained();
   }
 
@@ -125,7 +133,7 @@ export class Http2Streams {
   forgetAll(forget: (stream: Http2Stream) => void): void {
     for (const stream of this.#open.values()) forget(stream);
     this.#open.clear();
-    this.#blocked.clear();
+    this.#blocked?.clear();
   }
 }
 

@@ -376,6 +376,16 @@ test('lines in use stay known, however many others come', () => {
   expect(tableOf(reader).fields).toEqual(['vary: Accept', 'server: nginx']);
 });
 
+test('as many lines as a table holds are a byte each', () => {
+  const of = encoder();
+  const reader = decoder();
+  const lines = Array.from({ length: 60 }, (_, index) => `X-${index}: a\r\n`).join('');
+  const blocks = [1, 2, 3].map(() => response(of, `HTTP/1.1 200 OK\r\n${lines}\r\n`));
+  for (const block of blocks) decode(reader, block);
+  expect(tableOf(reader).fields).toHaveLength(60);
+  expect(blocks.at(-1)).toHaveLength(1 + 60);
+});
+
 /** A literal, never indexed. */
 function note(name: string): void {
   const bytes = Buffer.concat([Buffer.from([0x10, name.length]), Buffer.from(`${name}\x01s`)]);

@@ -63,14 +63,17 @@ const STATUS_END = 12;
 const AUTHORITY_NAME = new HeadName(':authority:');
 const PROTOCOL_NAME = new HeadName(':protocol:');
 
-/** Places by which a line's entry in the table is found. */
-const PLACES = 256;
+/** Places by which a line's entry in the table is found: powers of two. */
+const FEWEST_PLACES = 16;
+const MOST_PLACES = 256;
+/** Of those that have nothing in the table. */
+const NO_PLACES: number[] = [0];
 
 export class HpackEncoder {
   readonly #lines: HeadLines;
   readonly #table = new FieldTable<HeadLine>(DEFAULT_TABLE_SIZE);
-  /** By a line's number: that of its entry in the table, counted from 1. Made when something first goes into the table. */
-  #entries: Uint32Array | null = null;
+  /** By a line's number: that of its entry in the table, counted from 1. No more of them than were needed: most have few. */
+  #places = NO_PLACES;
   /** What the peer has to be told of the table's size: the smallest since the last block, or −1. */
   #untoldSize = -1;
   #authority: HeadLine | null = null;
@@ -237,22 +240,45 @@ export class HpackEncoder {
       return start + 1;
     }
     const table = this.#table;
-    const entries = (this.#entries ??= new Uint32Array(PLACES));
-    const place = line.number % PLACES;
-    const index = table.added - (entries[place] as number);
-    const entry = table.get(index);
-    if (entry === line) {
+    const places = this.#places;
+    const index = table.added - (places[line.number & (places.length - 1)] as number);
+    if (table.get(index) === line) {
       return writeInteger(out, start, INDEXED, INDEXED_PREFIX, FIRST_DYNAMIC + index);
     }
     line.uses++;
-    // Another line's place is left to it: taking it away would only put both in again and again.
-    if (entry !== null || line.uses < 2 || line.size > table.maxSize) {
+    const place = line.uses < 2 || line.size > table.maxSize ? -1 : this.#freePlace(line);
+    if (place === -1) {
       const at = writeStart(out, start, line.named.start);
       return writeRaw(out, at, line.value, 0, line.value.length);
     }
     table.add(line);
-    entries[place] = table.added;
+    this.#places[place] = table.added;
     return writeStart(out, start, line.literal);
+  }
+
+  /** @returns −1: another line has it, to which it is left: taking it away would only put both in again and again. */
+  #freePlace(line: HeadLine): number {
+    const table = this.#table;
+    for (;;) {
+      const places = this.#places;
+      const place = line.number & (places.length - 1);
+      const isFree = table.get(table.added - (places[place] as number)) === null;
+      if (isFree && places !== NO_PLACES) return place;
+      if (places.length === MOST_PLACES) return -1;
+      this.#makePlaces(Math.max(FEWEST_PLACES, places.length * 2));
+    }
+  }
+
+  /** @param count more than there were: what had one each has one each. */
+  #makePlaces(count: number): void {
+    const table = this.#table;
+    const places: number[] = Array.from({ length: count }, () => 0);
+    for (let index = 0; ; index++) {
+      const line = table.get(index);
+      if (line === null) break;
+      places[line.number & (count - 1)] = table.added - index;
+    }
+    this.#places = places;
   }
 
   #writeAny(
