@@ -5,61 +5,21 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { Backend } from '../../src/data/backend/backend.ts';
+import type { Backend } from '../../src/data/backend/backend.ts';
 import type { BackendConnection } from '../../src/data/backend/backend-connection.ts';
-import type { BackendStream, BackendStreamUser } from '../../src/data/backend/backend-stream.ts';
+import type { BackendStream } from '../../src/data/backend/backend-stream.ts';
 import type { Http1Stream } from '../../src/data/backend/http1-stream.ts';
-import { Descriptors } from '../../src/data/descriptors.ts';
-import { ThreadIo } from '../../src/data/stream/thread-io.ts';
 import type { RequestFacts } from '../../src/data/wire/request.ts';
-import { createBackendCounters, readBackendCounters } from '../../src/snapshot/counters.ts';
 import { afterTest } from '../support/after-test.ts';
+import { type LiveBackends, liveBackends, WaitingUser } from '../support/live-backends.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const HEAD_LIMITS = { requestLineBytes: 1024, headBytes: 8192, fields: 100, isLenient: false };
-
-const NO_BARRIER = {
-  crashed(_where: string, error: unknown): never {
-    throw error;
-  },
-};
-const NO_PARSERS = {
-  borrowResponseParser: (): never => {
-    throw new Error('nothing was asked');
-  },
-  returnResponseParser(): void {},
-};
 const KEEP_ALIVE = { backendKeepAliveMs: 60_000, backendMaxAgeMs: 0 };
 
 const FACTS = {} as RequestFacts;
 
-class User implements BackendStreamUser {
-  isConnected = false;
-  onMoved(): void {}
-  onConnected(): void {
-    this.isConnected = true;
-  }
-  onConnectFailed(): void {}
-  onHead(): void {}
-  onBody(): void {}
-  onFlush(): void {}
-  onEnd(): void {}
-  onSwitched(): void {}
-  onFailed(): void {}
-  onRoom(): void {}
-  onCutOff(): void {}
-
-  onCrashed(error: unknown): void {
-    throw error;
-  }
-}
-
 /** One backend as two data threads see it. */
-async function twoThreads(): Promise<{
-  readonly threads: readonly [Backend, Backend];
-  readonly open: () => number;
-  readonly idle: () => number;
-}> {
+async function twoThreads(): Promise<LiveBackends> {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
     sockets.push(socket.on('error', () => {}));
@@ -70,39 +30,7 @@ async function twoThreads(): Promise<{
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  const { port } = server.address() as AddressInfo;
-  const counters = createBackendCounters(2);
-  const spec = {
-    id: 0,
-    url: `http://127.0.0.1:${port}`,
-    tls: false,
-    host: '127.0.0.1',
-    port,
-    authority: `127.0.0.1:${port}`,
-    socketPath: '',
-    basePath: '',
-    weight: 1,
-    sessionToken: '',
-    counters,
-  };
-  const thread = (index: number): Backend =>
-    new Backend(spec, HEAD_LIMITS, {
-      threadIndex: index,
-      threadCount: 2,
-      io: new ThreadIo(),
-      parsers: NO_PARSERS,
-      barrier: NO_BARRIER,
-      descriptors: new Descriptors(),
-    });
-  const threads = [thread(0), thread(1)] as const;
-  afterTest(() => {
-    for (const backend of threads) backend.closeIdle();
-  });
-  return {
-    threads,
-    open: () => readBackendCounters(counters, 2).openConnections,
-    idle: () => readBackendCounters(counters, 2).idleConnections,
-  };
+  return liveBackends((server.address() as AddressInfo).port);
 }
 
 function connectionOf(stream: BackendStream): BackendConnection {
@@ -110,7 +38,7 @@ function connectionOf(stream: BackendStream): BackendConnection {
 }
 
 async function connected(backend: Backend, limit: number): Promise<BackendStream> {
-  const user = new User();
+  const user = new WaitingUser();
   const stream = backend.acquire(user, FACTS, true, 0, limit);
   if (stream === null) throw new Error('the backend is full');
   await waitFor(() => user.isConnected);
@@ -122,11 +50,11 @@ test('a thread keeps its share of the limit as idle connections, and the other f
   const [first, second] = threads;
   const busy: BackendStream[] = [];
   for (let count = 0; count < 4; count++) busy.push(await connected(first, 4));
-  expect(second.acquire(new User(), FACTS, true, 0, 4)).toBeNull();
+  expect(second.acquire(new WaitingUser(), FACTS, true, 0, 4)).toBeNull();
   for (const stream of busy) first.putIdle(connectionOf(stream), 0, KEEP_ALIVE, 4);
   expect([open(), idle()]).toEqual([2, 2]);
   const others = [await connected(second, 4), await connected(second, 4)];
-  expect(second.acquire(new User(), FACTS, true, 0, 4)).toBeNull();
+  expect(second.acquire(new WaitingUser(), FACTS, true, 0, 4)).toBeNull();
   for (const stream of others) stream.cancel();
 });
 

@@ -128,12 +128,11 @@ export class Backend implements Candidate, Http2Owner {
     const { counters } = this;
     if (maxRequests !== 0 && this.inFlight >= maxRequests) return false;
     if (!counters.isGateOpen) return false;
-    return (
-      maxConnections === 0 ||
-      this.#idle.length + this.#pinned.size > 0 ||
-      this.#http2?.hasRoom === true ||
-      counters.openConnections < maxConnections
-    );
+    if (maxConnections === 0) return true;
+    const hasIdle = this.#idle.length + this.#pinned.size > 0;
+    const http2 = this.#http2;
+    if (http2 !== null && this.#speaksHttp2) return http2.wouldTake(maxConnections, hasIdle);
+    return hasIdle || http2?.hasIdle === true || counters.openConnections < maxConnections;
   }
 
   /**
@@ -190,9 +189,13 @@ export class Backend implements Candidate, Http2Owner {
     return this.#http2?.connectAlone(user) ?? null;
   }
 
-  /** Whether `acquire` would find one. */
+  /** Whether `acquire` would find one, or room on one that is shared. */
   hasIdle(nowMs: number): boolean {
-    if (this.#http2?.hasRoom === true) return true;
+    const http2 = this.#http2;
+    if (http2 !== null && this.#speaksHttp2) {
+      if (http2.hasOpenRoom) return true;
+      if (!http2.isHttp1) return false;
+    }
     return this.#idle.some((one) => !one.isSettling && one.idleUntilMs > nowMs);
   }
 

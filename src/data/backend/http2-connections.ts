@@ -62,8 +62,29 @@ export class Http2Connections implements Http2Siblings {
   }
 
   /** One that is open takes another request. */
-  get hasRoom(): boolean {
+  get hasOpenRoom(): boolean {
     return this.#all.some((one) => one.isOpen && one.room > 0);
+  }
+
+  /**
+   * Whether `acquire` would find a connection that takes a request, or open one: as there, and without its effects.
+   * @param hasIdle one of HTTP/1.1 is idle, which is used, or makes room.
+   */
+  wouldTake(limit: number, hasIdle: boolean): boolean {
+    if (this.#all.some((one) => one.room > 0)) return true;
+    if (!this.isHttp1) {
+      if (this.#all.length === 0) return true;
+      if (this.#hasItsShare(limit)) return false;
+    }
+    return hasIdle || this.hasIdle || this.#backend.counters.openConnections < limit;
+  }
+
+  #hasItsShare(limit: number): boolean {
+    return this.#all.length >= Math.floor(limit / this.#backend.threadCount);
+  }
+
+  get hasIdle(): boolean {
+    return this.#all.some(({ idleSinceMs }) => idleSinceMs !== -1);
   }
 
   get assumedStreams(): number {
@@ -124,9 +145,9 @@ export class Http2Connections implements Http2Siblings {
   #mayOpen({ isAlone }: Http2Purpose): boolean {
     const limit = this.#limit;
     const backend = this.#backend;
-    const { counters, threadCount } = backend;
+    const { counters } = backend;
     if (limit === 0 || (!isAlone && this.#all.length === 0)) return counters.tryOpenConnection(0);
-    if (!isAlone && this.#all.length >= Math.floor(limit / threadCount)) return false;
+    if (!isAlone && this.#hasItsShare(limit)) return false;
     if (counters.tryOpenConnection(limit)) return true;
     return backend.closeOldestIdle() && counters.tryOpenConnection(limit);
   }
