@@ -45,11 +45,15 @@ describe.runIf(hasTool('openssl')).each([
     authority = new Authority();
     pair = authority.sign('localhost');
     const compat = http2.createSecureServer({ ...pair, allowHTTP1: true }, (request, response) => {
-      versions.push(request.httpVersion);
-      response.end(request.httpVersion);
+      versions.push(`${request.httpVersion} ${request.url}`);
+      const { stream } = request;
+      if (request.url === '/http1-only' && stream !== undefined) {
+        stream.close(http2.constants.NGHTTP2_HTTP_1_1_REQUIRED);
+      } else {
+        response.end(request.httpVersion);
+      }
     });
     const plain = createHttps(pair, (request, response) => {
-      versions.push(request.httpVersion);
       response.end(request.httpVersion);
     });
     for (const server of [compat, plain]) {
@@ -108,6 +112,14 @@ describe.runIf(hasTool('openssl')).each([
     socket.send('hello');
     expect(String((await once(socket, 'message'))[0])).toBe('hello');
     expect(connections).toBe(2);
+    // What is wanted over HTTP/1.1 goes out again over that, a POST as well, and what comes next does at once.
+    const post = { method: 'POST', body: 'a body' };
+    expect(await (await fetch(`${fairlead.url}/http1-only`, post)).text()).toBe('1.1');
+    expect(await askAtOnce(fairlead, 3)).toEqual(Array(3).fill('1.1'));
+    expect(versions.filter((line) => line.endsWith('only'))).toEqual([
+      '2.0 /http1-only',
+      '1.1 /http1-only',
+    ]);
   });
 
   test('auto: HTTP/1.1 where that is chosen, and what comes next is found out anew', async () => {

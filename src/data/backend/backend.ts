@@ -94,7 +94,15 @@ export class Backend implements Candidate, Http2Owner {
     const { protocol } = this.terms;
     this.#speaksHttp2 = protocol === 'h2' || (protocol === 'auto' && this.spec.tls);
     if (this.#speaksHttp2) this.#http2 ??= new Http2Connections(this, this.#io);
-    if (this.#http2 !== null) this.#http2.isHttp1 = protocol === 'auto';
+    if (this.#http2 === null) return;
+    this.#http2.isHttp1 = protocol === 'auto';
+    this.#http2.requiresHttp1 = false;
+  }
+
+  /** What requests go over as a rule; null: HTTP/1.1. */
+  get #shared(): Http2Connections | null {
+    const http2 = this.#http2;
+    return http2 === null || !this.#speaksHttp2 || http2.requiresHttp1 ? null : http2;
   }
 
   get key(): string {
@@ -130,9 +138,10 @@ export class Backend implements Candidate, Http2Owner {
     if (!counters.isGateOpen) return false;
     if (maxConnections === 0) return true;
     const hasIdle = this.#idle.length + this.#pinned.size > 0;
-    const http2 = this.#http2;
-    if (http2 !== null && this.#speaksHttp2) return http2.wouldTake(maxConnections, hasIdle);
-    return hasIdle || http2?.hasIdle === true || counters.openConnections < maxConnections;
+    const shared = this.#shared;
+    if (shared !== null) return shared.wouldTake(maxConnections, hasIdle);
+    if (hasIdle || counters.openConnections < maxConnections) return true;
+    return this.#http2?.hasIdle === true;
   }
 
   /**
@@ -151,8 +160,8 @@ export class Backend implements Candidate, Http2Owner {
     limit: number,
     header: Buffer | null = null,
   ): BackendStream | null {
-    const http2 = this.#http2;
-    if (http2 !== null && this.#speaksHttp2) {
+    const http2 = this.#shared;
+    if (http2 !== null) {
       const isAuto = this.terms.protocol === 'auto';
       // Over HTTP/2 no connection is anybody's (RFC 9113 has no such authentication), and WebSockets are a thing of their own.
       const isForHttp1 = isAuto && (facts.upgrade !== '' || facts.authenticatesConnection);
@@ -191,10 +200,10 @@ export class Backend implements Candidate, Http2Owner {
 
   /** Whether `acquire` would find one, or room on one that is shared. */
   hasIdle(nowMs: number): boolean {
-    const http2 = this.#http2;
-    if (http2 !== null && this.#speaksHttp2) {
-      if (http2.hasOpenRoom) return true;
-      if (!http2.isHttp1) return false;
+    const shared = this.#shared;
+    if (shared !== null) {
+      if (shared.hasOpenRoom) return true;
+      if (!shared.isHttp1) return false;
     }
     return this.#idle.some((one) => !one.isSettling && one.idleUntilMs > nowMs);
   }

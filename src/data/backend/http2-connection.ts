@@ -9,14 +9,10 @@ import { letGo, type Victim } from '../barrier.ts';
 import { ALPN_HTTP2, type ClientTerms } from '../stream/client-terms.ts';
 import { Http2Output } from '../stream/http2-output.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
-import { FLOW_CONTROL_ERROR, NO_ERROR, nameOfError } from '../wire/http2/error-codes.ts';
+import { FLOW_CONTROL_ERROR, HTTP_1_1_REQUIRED, NO_ERROR } from '../wire/http2/error-codes.ts';
 import { MAX_STREAM_ID } from '../wire/http2/frame-types.ts';
 import { HeadLines } from '../wire/http2/head-lines.ts';
-import {
-  SETTING_ENABLE_PUSH,
-  SETTING_INITIAL_WINDOW_SIZE,
-  SETTING_MAX_HEADER_LIST_SIZE,
-} from '../wire/http2/settings.ts';
+import { SETTING_INITIAL_WINDOW_SIZE } from '../wire/http2/settings.ts';
 import {
   BackendConnection,
   type ConnectionOwner,
@@ -27,12 +23,20 @@ import { Floods } from './http2-floods.ts';
 import { type FramesOwner, Http2Frames } from './http2-frames.ts';
 import { LateFailures } from './http2-late-failures.ts';
 import { told } from './http2-owned-stream.ts';
-import { notHttp2, notHttp2OverTls, silentPing } from './http2-refusals.ts';
+import {
+  goneUnseen,
+  notHttp2,
+  notHttp2OverTls,
+  refusesHttp2,
+  silentPing,
+} from './http2-refusals.ts';
 import { SendTurns } from './http2-send-turns.ts';
+import { beginWith } from './http2-settings.ts';
 import type { Http2Purpose, Http2Siblings } from './http2-siblings.ts';
 import { PING_DATA, Silence } from './http2-silence.ts';
-import { Http2Stream, STREAM_WINDOW } from './http2-stream.ts';
+import { Http2Stream } from './http2-stream.ts';
 import type { StreamOwner } from './http2-stream-owner.ts';
+import { detached, failWaiting, WaitingStreams } from './http2-waiting.ts';
 
 /** On one connection, whatever the backend takes. */
 const MAX_STREAMS = 1_000;
@@ -66,8 +70,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   readonly #streams = new Map<number, Http2Stream>();
   readonly #late: LateFailures;
   readonly #silence = new Silence();
-  /** Those that wait for the connection to open. */
-  #waiting: Http2Stream[] = [];
+  readonly #waiting = new WaitingStreams();
   #state = IS_CONNECTING;
   /** Streams that are under way, or wait. */
   #count = 0;
@@ -114,9 +117,10 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   get room(): number {
     if (this.isDraining || this.isClosed || this.connection.isOutdated) return 0;
     const { isPrivate, isAlone } = this.#purpose;
-    if (isPrivate) return 0;
+    // What was to be for one alone, whatever it speaks, is for all once it speaks HTTP/2.
+    if (isPrivate || (isAlone && this.#state === IS_CONNECTING)) return 0;
     if (this.isOpen) return this.#limit - this.#count;
-    return isAlone ? 0 : this.#siblings.assumedStreams - this.#count;
+    return this.#siblings.assumedStreams - this.#count;
   }
 
   get #limit(): number {
@@ -132,7 +136,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
       this.backend.counters.idleChanged(-1);
     }
     const stream = new Http2Stream(this, user, this.isOpen && !isMoved);
-    if (!this.isOpen) this.#waiting.push(stream);
+    if (!this.isOpen) this.#waiting.add(stream);
     return stream;
   }
 
@@ -160,6 +164,12 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     this.#silence.sent(this.nowMs);
   }
 
+  requireHttp1(): boolean {
+    if (this.connection.terms.protocol !== 'auto') return false;
+    this.#siblings.onHttp1Required();
+    return true;
+  }
+
   failLater(stream: Http2Stream, code: ErrorCode, detail: string): void {
     this.#late.add(stream, code, detail);
   }
@@ -168,7 +178,7 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     this.#count--;
     this.turns.leave(stream);
     if (stream.id !== 0) this.#streams.delete(stream.id);
-    else this.#waiting = this.#waiting.filter((one) => one !== stream);
+    else this.#waiting.delete(stream);
     if (this.#count === 0) this.#rest();
   }
 
@@ -202,39 +212,35 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
       return;
     }
     this.#state = AWAITS_SETTINGS;
-    const { headListBytes } = this.#frames;
-    const settings = [
-      [SETTING_ENABLE_PUSH, 0],
-      [SETTING_INITIAL_WINDOW_SIZE, STREAM_WINDOW],
-      [SETTING_MAX_HEADER_LIST_SIZE, headListBytes],
-    ];
-    const { output } = this;
-    output.preface();
-    output.settings(settings.flat());
-    output.windowUpdate(0, this.#frames.growWindow());
-    output.writeNow();
+    beginWith(this.output, this.#frames.headListBytes, this.#frames.growWindow());
   }
 
   #becomeHttp1(): void {
-    const users = detached(this.#waiting);
-    this.#waiting = [];
+    const users = detached(this.#waiting.takeAll());
     this.#count = 0;
     this.#state = IS_CLOSED;
     this.#siblings.onClosed(this);
     this.#siblings.onHttp1(this.connection, users);
   }
 
+  /** Another one is ready, over which they may go. @returns who has waited for it: it is closed */
+  giveUpWaiting(): BackendStreamUser[] {
+    if (this.#state !== IS_CONNECTING || this.#purpose.isPrivate) return [];
+    const users = detached(this.#waiting.takeAll());
+    this.#count = 0;
+    this.close();
+    return users;
+  }
+
   onBackendConnectFailed(code: ErrorCode, detail: string): void {
-    const isRefused = code === 'ERR_BACKEND_TLS' && /no.application.protocol/i.test(detail);
-    if (isRefused) this.#failToOpen('ERR_BACKEND_NOT_HTTP2', notHttp2OverTls(''));
+    if (refusesHttp2(code, detail)) this.#failToOpen('ERR_BACKEND_NOT_HTTP2', notHttp2OverTls(''));
     else this.#failToOpen(code, detail);
   }
 
   #failToOpen(code: ErrorCode, detail: string): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = this.#waiting.takeAll();
     this.close();
-    for (const stream of waiting) told(stream, () => stream.user?.onConnectFailed(code, detail));
+    failWaiting(waiting, code, detail);
   }
 
   onBackendBytes(buffer: Buffer, length: number): void {
@@ -310,9 +316,8 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   onSettings(): void {
     if (this.#state !== AWAITS_SETTINGS) return;
     this.#state = IS_OPEN;
-    const waiting = this.#waiting;
+    const waiting = this.#waiting.takeAll();
     const limit = this.#limit;
-    this.#waiting = [];
     const overflow = waiting.slice(limit);
     this.#count -= overflow.length;
     // It would be in the way of those that take some.
@@ -320,14 +325,15 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     this.#siblings.onOpened(limit);
     for (const stream of waiting.slice(0, limit)) told(stream, () => stream.user?.onConnected());
     if (overflow.length > 0) this.#siblings.onOverflow(detached(overflow));
+    else this.#siblings.onReady(this);
     if (this.#count === 0 && this.idleSinceMs === -1) this.#rest();
   }
 
   /** RFC 9113 §6.8: what is above the last stream was never seen. */
   onGoaway(lastStreamId: number, code: number, detail: string): void {
     this.isDraining = true;
-    const said = detail === '' ? '' : `, ${JSON.stringify(detail)}`;
-    const why = `the backend has ended the connection (GOAWAY: ${nameOfError(code)}${said}) before it has seen the request`;
+    if (code === HTTP_1_1_REQUIRED) this.requireHttp1();
+    const why = goneUnseen(code, detail);
     for (const stream of this.#streams.values()) {
       if (stream.id <= lastStreamId) continue;
       stream.cutOff();
@@ -362,14 +368,13 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
   /** There will be nothing more for any of its streams. @param code of those that have no answer */
   #failAll(code: ErrorCode, detail: string): void {
     const streams = [...this.#streams.values()];
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = this.#waiting.takeAll();
     this.close();
     for (const stream of streams) {
       stream.cutOff();
       told(stream, () => stream.failed(stream.lostCode(code), detail));
     }
-    for (const stream of waiting) told(stream, () => stream.user?.onConnectFailed(code, detail));
+    failWaiting(waiting, code, detail);
   }
 
   #sayGoodbye(code: number, detail: string): void {
@@ -392,9 +397,4 @@ export class Http2Connection implements ConnectionUser, StreamOwner, FramesOwner
     this.#siblings.onClosed(this);
     this.connection.destroy();
   }
-}
-
-/** Those who wait on these streams, and go elsewhere. */
-function detached(streams: readonly Http2Stream[]): BackendStreamUser[] {
-  return streams.flatMap((stream) => stream.detach() ?? []);
 }

@@ -3,9 +3,10 @@
  * room; another one is opened only where none has.
  *
  * With `protocol: auto` a backend is what it chose last: as long as that was HTTP/1.1, or nobody knows, each request that
- * finds no connection opens its own, and whatever that turns out to be is remembered. While it is HTTP/2 they share.
+ * finds no connection opens its own, and whatever that turns out to be is remembered. While it is HTTP/2 they share. Those
+ * that began to connect before that was known go over the first that is open, and give up their own: nobody has waited for
+ * another's, so nobody is slower whose backend speaks HTTP/1.1.
  */
-
 import type { PoolTimeouts } from '../../snapshot/policies.ts';
 import { guarded } from '../barrier.ts';
 import type { ThreadIo } from '../stream/thread-io.ts';
@@ -27,6 +28,8 @@ export interface Http2Owner extends ConnectionOwner {
   connectAlone(user: BackendStreamUser): BackendStream | null;
 }
 
+/** So long HTTP/1.1 is spoken to one that has asked for it (HTTP_1_1_REQUIRED): it may have been set up anew. */
+const HTTP1_REQUIRED_MS = 10 * 60_000;
 /** RFC 9113 §6.5.2: nobody should take fewer. */
 const USUAL_STREAMS = 100;
 
@@ -40,6 +43,8 @@ const NO_ROOM =
 export class Http2Connections implements Http2Siblings {
   /** As far as is known: see above. */
   isHttp1: boolean;
+  /** It speaks HTTP/2, and has said that it wants HTTP/1.1. */
+  requiresHttp1 = false;
 
   readonly #backend: Http2Owner;
   readonly #io: ThreadIo;
@@ -50,6 +55,8 @@ export class Http2Connections implements Http2Siblings {
   #deaths = 0;
   /** Of connections, in all threads together: see `Backend.acquire`. */
   #limit = 0;
+  /** On the awake clock. */
+  #http1RequiredAtMs = 0;
 
   constructor(backend: Http2Owner, io: ThreadIo) {
     this.#backend = backend;
@@ -177,6 +184,23 @@ export class Http2Connections implements Http2Siblings {
     if (!isTaken) connection.destroy();
   }
 
+  onReady(one: Http2Connection): void {
+    for (const other of this.#all) {
+      if (other.count > one.room) continue;
+      for (const user of other.giveUpWaiting()) {
+        guarded(user, () => {
+          user.onMoved(one.take(user, true));
+          user.onConnected();
+        });
+      }
+    }
+  }
+
+  onHttp1Required(): void {
+    this.requiresHttp1 = true;
+    this.#http1RequiredAtMs = this.#io.deadlines.nowMs;
+  }
+
   onOverflow(waiting: readonly BackendStreamUser[]): void {
     for (const user of waiting) {
       guarded(user, () => {
@@ -211,6 +235,7 @@ export class Http2Connections implements Http2Siblings {
   expire(realMs: number, timeouts: PoolTimeouts): void {
     const { backendKeepAliveMs, backendMaxAgeMs, backendPingMs, connectMs } = timeouts;
     const nowMs = this.#io.deadlines.nowMs;
+    if (nowMs - this.#http1RequiredAtMs > HTTP1_REQUIRED_MS) this.requiresHttp1 = false;
     for (const one of this.#all) {
       if (one.isOpen) {
         one.checkSilence(nowMs, backendPingMs);

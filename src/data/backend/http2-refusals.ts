@@ -1,4 +1,6 @@
 /** In words for the log: what a backend did that was to speak HTTP/2, and what would help. */
+import type { ErrorCode } from '../../errors.ts';
+import { nameOfError } from '../wire/http2/error-codes.ts';
 
 const REMEDY =
   'with protocol: http1 its pool speaks HTTP/1.1 to it, and with auto what it chooses over TLS';
@@ -18,4 +20,15 @@ export function notHttp2(firstBytes: string): string {
 
 export function silentPing(pingMs: number): string {
   return `no byte came for twice ${pingMs} ms, and no answer to a PING (timeouts.backend_ping)`;
+}
+
+/** It ended the handshake because we offer nothing that it speaks (RFC 7301 §3.2). */
+export function refusesHttp2(code: ErrorCode, detail: string): boolean {
+  return code === 'ERR_BACKEND_TLS' && /no.application.protocol/i.test(detail);
+}
+
+/** @param code of a GOAWAY. */
+export function goneUnseen(code: number, detail: string): string {
+  const said = detail === '' ? '' : `, ${JSON.stringify(detail)}`;
+  return `the backend has ended the connection (GOAWAY: ${nameOfError(code)}${said}) before it has seen the request`;
 }

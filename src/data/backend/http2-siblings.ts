@@ -18,6 +18,10 @@ export interface Http2Siblings {
   onOpened(streams: number): void;
   /** It speaks HTTP/1.1, as it may: the connection is theirs who wait. */
   onHttp1(connection: BackendConnection, waiting: readonly BackendStreamUser[]): void;
+  /** It is open, and those who waited for it have been told: it may take others who are still connecting. */
+  onReady(one: Sibling): void;
+  /** With `auto`: the backend speaks HTTP/2, and wants HTTP/1.1. */
+  onHttp1Required(): void;
   /** It is open, and has no room for these. */
   onOverflow(waiting: readonly BackendStreamUser[]): void;
   onClosed(one: Sibling): void;

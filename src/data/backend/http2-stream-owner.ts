@@ -17,6 +17,8 @@ export interface StreamOwner {
     protocol: string,
     endsStream: boolean,
   ): void;
+  /** The backend wants HTTP/1.1 (RFC 9113 §7). @returns whether it is to have that: with `auto` it may choose. */
+  requireHttp1(): boolean;
   /** It fails, once this round is over. */
   failLater(stream: OwnedStream, code: ErrorCode, detail: string): void;
   /** It is over. */

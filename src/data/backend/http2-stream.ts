@@ -29,11 +29,9 @@ import {
 import type { OwnedStream } from './http2-owned-stream.ts';
 import { RequestBody } from './http2-request-body.ts';
 import { errorOfResponse, readResponse, readTrailers } from './http2-response.ts';
+import { STREAM_WINDOW } from './http2-settings.ts';
 import type { StreamOwner } from './http2-stream-owner.ts';
 import { Http2Tunnel, switched } from './http2-tunnel.ts';
-
-/** What a backend may send of a body that its client does not read. */
-export const STREAM_WINDOW = 256 * 1024;
 
 /** A response without a Content-Length. */
 const NO_LENGTH = -1;
@@ -290,6 +288,9 @@ export class Http2Stream implements BackendStream, OwnedStream {
     const why = `the backend reset the stream: ${nameOfError(code)}`;
     if (code === REFUSED_STREAM && !this.hasAnswered) {
       this.failed('ERR_BACKEND_REFUSED_STREAM', why);
+    } else if (code === HTTP_1_1_REQUIRED && !this.hasAnswered && this.#owner.requireHttp1()) {
+      // It was not served here, and goes out again as one that was never seen.
+      this.failed('ERR_BACKEND_GOAWAY', why);
     } else {
       this.failed(
         this.lostCode('ERR_BACKEND_RESET'),
@@ -332,7 +333,6 @@ export class Http2Stream implements BackendStream, OwnedStream {
     this.#body.giveUp();
   }
 
-  /** The request is over as well, or not wanted any more: either way the connection goes on. */
   /** Its user gets another one, and this one is nobody's. */
   detach(): BackendStreamUser | null {
     const { user } = this;
@@ -340,6 +340,7 @@ export class Http2Stream implements BackendStream, OwnedStream {
     return user;
   }
 
+  /** The request is over as well, or not wanted any more: either way the connection goes on. */
   finish(): void {
     this.cancel();
   }

@@ -144,7 +144,7 @@ function whenLate({ isTrial, hasLine }: AttemptLate, facts: RetryFacts): RetryRe
  * The keep-alive race: an idle connection was closed by the backend in the moment that it was used. That says nothing
  * about the backend, and happens to healthy ones, so the request gets its attempt on a fresh connection whatever
  * `retries.attempts` and the budget say (nginx does the same). Over HTTP/2 a backend that ends a connection in order says
- * which requests it has not seen (RFC 9113 §6.8): of those, any may.
+ * which requests it has not seen (RFC 9113 §6.8): of those, any may. So may those that it wants over HTTP/1.1 (HTTP_1_1_REQUIRED).
  */
 export function isKeepAliveRace(
   { code, isReused, hasResponse }: Omit<AttemptFailed, 'kind'>,
