@@ -107,6 +107,34 @@ test('an upload that its backend does not take stops at its window, and no other
   stuck.close(http2.constants.NGHTTP2_CANCEL);
 });
 
+test('what ten streams have sent that nobody takes stops no upload beside them', async () => {
+  // Nothing is answered, so nothing of it may go on; each may send what its own window is, all together more than the connection's.
+  stage.on('/unopened', silent);
+  const session = stage.session();
+  await within(once(session, 'remoteSettings'), LONG_MS, 'the settings');
+  const stalled = Array.from({ length: 10 }, () =>
+    session.request(handshake('/unopened'), { endStream: false }),
+  );
+  const sent = stalled.map(
+    (stream) =>
+      new Promise((resolve) => {
+        stream.on('error', () => {});
+        stream.write(Buffer.alloc(256 * KIB), resolve);
+      }),
+  );
+  await within(Promise.all(sent), LONG_MS, 'ten windows');
+  const upload = randomBytes(3 * MIB);
+  stage.on('/beside', async (connection) => {
+    const bytes = await connection.readBytes(upload.length);
+    await connection.write(okResponse(String(bytes.equals(upload))));
+  });
+  const head = { ':method': 'POST', ':path': '/beside', 'content-length': upload.length };
+  expect(String((await ask(session, head, upload)).body)).toBe('true');
+  for (const stream of stalled) stream.close(http2.constants.NGHTTP2_CANCEL);
+  session.destroy();
+  expect((await stage.leftover()).inFlight).toBe(0);
+});
+
 test('of what waits for the connection, the most urgent goes first, and what is incremental takes turns', async () => {
   const client = await frameClient(stage.h2c, { said: [PREFACE, settings([4, MIB])] });
   // What one segment of the loopback holds: all of it waits here once its head has come.

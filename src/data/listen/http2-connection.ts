@@ -14,13 +14,13 @@ import { ENHANCE_YOUR_CALM, NO_ERROR } from '../wire/http2/error-codes.ts';
 import { FrameReader } from '../wire/http2/frame-reader.ts';
 import { MAX_STREAM_ID } from '../wire/http2/frame-types.ts';
 import { HeadLines } from '../wire/http2/head-lines.ts';
-import { ReceiveWindow } from '../wire/http2/windows.ts';
 import { ClientReading } from './client-reading.ts';
 import { type Carried, ConnectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
+import type { Http2Bodies } from './http2-bodies.ts';
 import { type FramesOwner, Http2Frames } from './http2-frames.ts';
 import { Http2Limits } from './http2-limits.ts';
-import { beginningOf, CONNECTION_WINDOW_BYTES, frameLimits } from './http2-settings.ts';
+import { beginningOf, bodiesOf, frameLimits } from './http2-settings.ts';
 import type { Http2Stream, StreamOwner } from './http2-stream.ts';
 import { Http2Streams } from './http2-streams.ts';
 import { NEVER } from './idle-clients.ts';
@@ -51,7 +51,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
   readonly peer: ConnectionContext;
   readonly streams = new Http2Streams();
   readonly limits: Http2Limits;
-  readonly window: ReceiveWindow;
+  readonly bodies: Http2Bodies;
   refused: { readonly code: ErrorCode; readonly detail: string } | null = null;
   hasServed = false;
   /** GOAWAY has said that nothing above this is served. */
@@ -90,7 +90,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
     this.peer = new ConnectionContext(context.view, this.#stream, carried, 'HTTP/2.0');
     this.output = new Http2Output(this.#stream, context.io, this, lines);
     this.limits = new Http2Limits(limits.http2, context.nowMs);
-    this.window = new ReceiveWindow(CONNECTION_WINDOW_BYTES);
+    this.bodies = bodiesOf(context);
     this.#frames = new Http2Frames(this);
     this.#reader = new FrameReader('server', this.#frames, frameLimits(context));
     this.#idleByMs = context.nowMs + timeouts.headMs;
@@ -222,14 +222,13 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
   }
 
   credit(stream: Http2Stream, bytes: number): void {
-    this.creditConnection(bytes);
+    this.creditConnection(this.bodies.handedOn(bytes));
     if (stream.isClosed || stream.isRemoteEnded || stream.exchange === null) return;
     const increment = stream.receiveWindow.giveBack(bytes);
     if (increment > 0) this.output.windowUpdate(stream.id, increment);
   }
 
-  creditConnection(bytes: number): void {
-    const increment = this.window.giveBack(bytes);
+  creditConnection(increment: number): void {
     if (increment > 0) this.output.windowUpdate(0, increment);
   }
 

@@ -25,8 +25,8 @@ import {
 } from '../wire/http2/hpack-decoder.ts';
 import { Http2Head } from '../wire/http2/http2-head.ts';
 import { DEFAULT_TABLE_SIZE, SETTING_INITIAL_WINDOW_SIZE } from '../wire/http2/settings.ts';
-import type { ReceiveWindow } from '../wire/http2/windows.ts';
 import type { ConnectionContext } from './connection-context.ts';
+import type { Http2Bodies } from './http2-bodies.ts';
 import type { Http2Limits } from './http2-limits.ts';
 import { beginRequest, fieldLimits } from './http2-request.ts';
 import { STREAM_WINDOW_BYTES } from './http2-settings.ts';
@@ -40,13 +40,14 @@ export interface FramesOwner extends StreamOwner {
   readonly output: Http2Output;
   readonly streams: Http2Streams;
   readonly limits: Http2Limits;
-  readonly window: ReceiveWindow;
+  readonly bodies: Http2Bodies;
   /** What all requests are answered; null: they are served. */
   readonly refused: { readonly code: ErrorCode; readonly detail: string } | null;
   /** What comes above is not served. */
   readonly lastServedId: number;
   streamOpened(stream: Http2Stream): void;
-  creditConnection(bytes: number): void;
+  /** Its window grows. @param increment 0: not by now */
+  creditConnection(increment: number): void;
   clientLeaves(): void;
   /** It ends, for an error of the client. */
   failed(code: number, detail: string): void;
@@ -187,13 +188,13 @@ export class Http2Frames implements FrameHandler {
   // ── Bodies ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   onDataStart(streamId: number, length: number): void {
-    const { streams, window } = this.#owner;
+    const { streams, bodies } = this.#owner;
     if (this.#unflushed !== null && this.#unflushed.id !== streamId) this.flush();
     this.#data = null;
     this.#dataLength = length;
     this.#dataSeen = 0;
     const stream = streams.get(streamId);
-    if (!window.take(length)) {
+    if (!bodies.take(length)) {
       this.#owner.failed(FLOW_CONTROL_ERROR, 'more DATA than the connection may have');
     } else if (stream === undefined) {
       if (this.#isIdle(streamId)) {
@@ -219,12 +220,13 @@ export class Http2Frames implements FrameHandler {
   }
 
   onDataEnd(_streamId: number, endsStream: boolean): void {
-    const { limits, context } = this.#owner;
+    const { limits, context, bodies } = this.#owner;
     const stream = this.#data;
     this.#data = null;
     if (stream === null) {
-      this.#owner.creditConnection(this.#dataLength);
+      this.#owner.creditConnection(bodies.dropped(this.#dataLength));
     } else {
+      this.#owner.creditConnection(bodies.arrived(this.#dataLength));
       this.#unflushed = null;
       if (endsStream) stream.remoteEnded(null);
       else stream.flushBody();

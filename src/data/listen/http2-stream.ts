@@ -38,7 +38,7 @@ export interface StreamOwner extends Victim {
   noteDeadline(atMs: number): void;
   /** It has something to send, and can't: it has its turn once it can. */
   block(stream: Http2Stream): void;
-  /** So many bytes of DATA have been handed on: the peer may send as many again. */
+  /** So many bytes of DATA, of those that came, have been handed on: the peer may send as many again. */
   credit(stream: Http2Stream, bytes: number): void;
   /** The client has had it reset by an error of its own. */
   clientErred(): void;
@@ -162,7 +162,7 @@ export class Http2Stream implements Responder, TunnelClient {
 
   /** That was a whole frame. @param length with its padding */
   received(length: number): void {
-    if (this.#isPaused || this.#early !== null) this.#owed += length;
+    if ((this.#isPaused || this.#early !== null) && !this.isClosed) this.#owed += length;
     else this.#owner.credit(this, length);
   }
 
