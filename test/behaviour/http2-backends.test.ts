@@ -11,14 +11,20 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { afterTest } from '../support/after-test.ts';
-import { type Fairlead, startFairlead } from '../support/fairlead.ts';
+import type { Fairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
-import { httpBackend } from '../support/http-backend.ts';
-import { bodyOf, type Http2Backend, http2Backend } from '../support/http2-backend.ts';
+import { type HttpBackend, httpBackend } from '../support/http-backend.ts';
+import {
+  bodyOf,
+  type Http2Backend,
+  type Http2BackendOptions,
+  type Http2Handler,
+  http2Backend,
+} from '../support/http2-backend.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { get, leftover, metrics, NOTHING, startProxy } from './stage.ts';
+import { get, leftover, metrics, NOTHING, QUIET_HEALTH, startProxy } from './stage.ts';
 
 const BIG = Buffer.alloc(3_000_000, 'HTTP/2 to the backend. ');
 
@@ -46,9 +52,108 @@ class Gate {
   }
 }
 
+/** One for all tests but those that need another config or two threads: each pool is at the path of its name. */
+let fairlead: Fairlead;
+/** Where its clients speak HTTP/2. */
+let h2cPort = 0;
+let behaving: Http2Backend;
+let few: Http2Backend;
+let unix: Http2Backend;
+let none: Http2Backend;
+let old: Http2Backend;
+let cut: Http2Backend;
+let sockets: Http2Backend;
+let socketless: Http2Backend;
+let unchecked: HttpBackend;
+let checked: HttpBackend;
+
+/** What each does with a request, until a test says something else. */
+const scripts = new Map<string, Http2Handler>();
+
+function scripted(name: string, options?: Http2BackendOptions): Promise<Http2Backend> {
+  scripts.set(name, ok);
+  return http2Backend((stream, fields) => scripts.get(name)?.(stream, fields), options);
+}
+
+function ok(stream: ServerHttp2Stream): void {
+  if (stream.destroyed) return;
+  stream.respond({ ':status': 200 });
+  stream.end('ok');
+}
+
+beforeAll(async () => {
+  behaving = await scripted('behaving');
+  few = await scripted('few', { settings: { maxConcurrentStreams: 4 } });
+  unix = await scripted('unix', { socketPath: join(temporaryFolder('unix'), 'h2.sock') });
+  none = await scripted('none', { settings: { maxConcurrentStreams: 0 } });
+  old = await scripted('old');
+  cut = await scripted('cut');
+  sockets = await scripted('sockets', { settings: { enableConnectProtocol: true } });
+  socketless = await scripted('socketless');
+  unchecked = await httpBackend();
+  checked = await httpBackend();
+  const { health_check_timeout: timeout } = QUIET_HEALTH;
+  const byTcp = { method: 'tcp', frequency: '1h', timeout };
+  const pool = ({ url }: { readonly url: string }, more: object = {}): object => ({
+    backends: [url],
+    protocol: 'h2',
+    health_check: byTcp,
+    ...more,
+  });
+  const pools = {
+    few: pool(few, { max_connections: 3, queue: { size: 100, timeout: '10s' } }),
+    unix: pool(unix, { health_check: { ...byTcp, method: 'http', path: '/ready' } }),
+    none: pool(none, { outlier_detection: false }),
+    old: pool(old, { timeouts: { backend_max_age: '300ms' } }),
+    cut: pool(cut),
+    sockets: pool(sockets),
+    socketless: pool(socketless),
+    unchecked: pool(unchecked, { retries: false }),
+    checked: pool(checked, { health_check: { path: '/', timeout } }),
+  };
+  const routes = Object.keys(pools).map((name) => ({ path: `/${name}`, pool: name }));
+  await onFreePorts(1, async ([port = 0]) => {
+    fairlead = await startProxy([behaving.url], {
+      protocol: 'h2',
+      listeners: [{ port, host: '127.0.0.1', h2c: true }],
+      pools,
+      routes: [...routes, { path: '/', pool: 'default' }],
+    });
+    h2cPort = port;
+  });
+  for (const { url } of [few, unix, none, old, cut, sockets, socketless, unchecked]) {
+    await fairlead.waitForLog(
+      ({ event, msg }) => event === 'backend.up' && msg?.includes(url) === true,
+    );
+  }
+});
+
+async function ask(
+  text: string,
+  options?: { readonly hasBody: boolean },
+): Promise<Awaited<ReturnType<RawClient['readResponse']>>> {
+  const client = await rawClient(fairlead.port);
+  await client.write(text);
+  return client.readResponse(options);
+}
+
+/** The code of an error that Fairlead answers with, and its status. */
+async function refusal(path: string): Promise<readonly [status: number, code: unknown]> {
+  const { status, body } = await ask(get(path, ['Accept: application/json']));
+  return [status, (JSON.parse(body.toString()) as { code?: unknown }).code];
+}
+
+/** What the admin API says of a backend. */
+async function statusOf({ url }: Http2Backend): Promise<{ id: number; conns: number }> {
+  const { backends } = (await (await fetch(`${fairlead.adminUrl}/status`)).json()) as {
+    backends: { id: number; url: string; conns: number }[];
+  };
+  const found = backends.find((one) => one.url === url);
+  if (found === undefined) throw new Error(`no backend ${url}`);
+  return found;
+}
+
 describe('one that behaves', () => {
-  let backend: Http2Backend;
-  let fairlead: Fairlead;
   const gates = new Map<string, Gate>();
   const closed: string[] = [];
   const resets: (readonly [path: string, code: number])[] = [];
@@ -105,8 +210,8 @@ describe('one that behaves', () => {
     },
   };
 
-  beforeAll(async () => {
-    backend = await http2Backend((stream, fields) => {
+  beforeAll(() => {
+    scripts.set('behaving', (stream, fields) => {
       const path = String(fields[':path']);
       stream.on('close', () => {
         closed.push(path);
@@ -122,17 +227,7 @@ describe('one that behaves', () => {
         });
       }
     });
-    fairlead = await startProxy([backend.url], { protocol: 'h2' });
   });
-
-  async function ask(
-    text: string,
-    options?: { readonly hasBody: boolean },
-  ): Promise<Awaited<ReturnType<RawClient['readResponse']>>> {
-    const client = await rawClient(fairlead.port);
-    await client.write(text);
-    return client.readResponse(options);
-  }
 
   test('gets the request as HTTP/2 has it, and its answer goes on', async () => {
     gate('/fields?a=b').open();
@@ -236,15 +331,12 @@ describe('one that behaves', () => {
   });
 
   test('carries fifty requests at once on one connection, and is told of each that leaves', async () => {
-    const before = backend.sessions.length;
+    const before = behaving.sessions.length;
     const clients = await Promise.all(Array.from({ length: 50 }, () => rawClient(fairlead.port)));
     for (const client of clients) await client.write(get('/held'));
     await waitFor(() => gate('/held').count === 50);
-    expect(backend.sessions.length).toBe(before);
-    const status = (await (await fetch(`${fairlead.adminUrl}/status`)).json()) as {
-      backends: { conns: number }[];
-    };
-    expect(status.backends[0]?.conns).toBe(50);
+    expect(behaving.sessions.length).toBe(before);
+    expect((await statusOf(behaving)).conns).toBe(50);
     for (const client of clients.slice(0, 10)) client.reset();
     // 8 is CANCEL.
     await waitFor(
@@ -255,16 +347,18 @@ describe('one that behaves', () => {
     for (const client of clients) client.socket.destroy();
     expect(await leftover(fairlead)).toEqual(NOTHING);
     const samples = await metrics(fairlead);
-    const open = [...samples].filter(([name]) => name.startsWith('fairlead_backend_connections'));
+    const open = [...samples].filter(
+      ([name]) => name.startsWith('fairlead_backend_connections') && name.includes(behaving.url),
+    );
     expect(open.map(([, value]) => value).toSorted()).toEqual([0, 1]);
   });
 
   test('keeps a client that does not read from no other', async () => {
     const slow = await rawClient(fairlead.port);
     slow.socket.pause();
-    const sent = backend.requests.filter((one) => one === 'GET /big').length;
+    const sent = behaving.requests.filter((one) => one === 'GET /big').length;
     await slow.write(get('/big'));
-    await waitFor(() => backend.requests.filter((one) => one === 'GET /big').length > sent);
+    await waitFor(() => behaving.requests.filter((one) => one === 'GET /big').length > sent);
     for (let round = 0; round < 3; round++)
       expect(hash((await ask(get('/big'))).body)).toBe(hash(BIG));
     slow.socket.resume();
@@ -273,7 +367,7 @@ describe('one that behaves', () => {
 
   test('has ended its connection in order, and requests go on over another one', async () => {
     expect((await ask(get('/hints'))).status).toBe(200);
-    const last = backend.sessions.at(-1);
+    const last = behaving.sessions.at(-1);
     // Those that are under way end there, and no more of them come.
     const held = await rawClient(fairlead.port);
     await held.write(get('/slow'));
@@ -283,7 +377,7 @@ describe('one that behaves', () => {
       const { status } = await ask(`${get('/echo', ['Content-Length: 3'], 'POST')}abc`);
       expect(status).toBe(200);
     }
-    expect(backend.sessions.at(-1)).not.toBe(last);
+    expect(behaving.sessions.at(-1)).not.toBe(last);
     gate('/slow').open();
     expect((await held.readResponse()).status).toBe(200);
     expect(fairlead.accessLines().filter(({ status }) => Number(status) >= 500)).toEqual([]);
@@ -292,147 +386,75 @@ describe('one that behaves', () => {
 
 test('a backend that takes so many requests at once gets further connections, as many as there may be', async () => {
   const gate = new Gate();
-  const backend = await http2Backend(
-    (stream) => {
-      gate.pass(() => {
-        stream.respond({ ':status': 200 });
-        stream.end('ok');
-      });
-    },
-    { settings: { maxConcurrentStreams: 4 } },
-  );
-  const fairlead = await startProxy([backend.url], {
-    protocol: 'h2',
-    max_connections: 3,
-    queue: { size: 100, timeout: '10s' },
-  });
+  scripts.set('few', (stream) => gate.pass(() => ok(stream)));
   const clients = await Promise.all(Array.from({ length: 20 }, () => rawClient(fairlead.port)));
-  for (const client of clients) await client.write(get('/'));
+  for (const client of clients) await client.write(get('/few'));
   await waitFor(() => gate.count === 12);
-  expect(backend.sessions.length).toBe(3);
+  expect(few.sessions.length).toBe(3);
   gate.open();
   for (const client of clients) expect((await client.readResponse()).status).toBe(200);
-  expect(backend.sessions.length).toBe(3);
+  expect(few.sessions.length).toBe(3);
   for (const client of clients) client.socket.destroy();
   expect(await leftover(fairlead)).toEqual(NOTHING);
 });
 
 test('a backend at a Unix socket is spoken to in HTTP/2, and checked in it', async () => {
-  const socketPath = join(temporaryFolder('unix'), 'h2.sock');
-  const backend = await http2Backend(undefined, { socketPath });
-  const fairlead = await startProxy([backend.url], {
-    protocol: 'h2',
-    health_check_method: 'http',
-    health_check_path: '/ready',
-  });
-  expect(backend.requests).toContain('GET /ready');
-  expect(await (await fetch(fairlead.url)).text()).toBe('ok');
-  expect(backend.requests).toContain('GET /');
+  expect(unix.requests).toContain('GET /ready');
+  expect((await ask(get('/unix'))).body.toString()).toBe('ok');
+  expect(unix.requests).toContain('GET /unix');
 });
 
 test('a server of HTTP/1.1 in a pool of HTTP/2 is told from one that is down, and what would help', async () => {
-  const backend = await httpBackend();
-  const fairlead = await startProxy([backend.url], { protocol: 'h2', retries: false });
-  const response = await fetch(fairlead.url, { headers: { accept: 'application/json' } });
-  expect(response.status).toBe(502);
-  expect(await response.json()).toMatchObject({ code: 'ERR_BACKEND_NOT_HTTP2', source: 'backend' });
-  const line = await waitFor(() => fairlead.accessLines()[0]);
+  expect(await refusal('/unchecked')).toEqual([502, 'ERR_BACKEND_NOT_HTTP2']);
+  const line = await waitFor(() =>
+    fairlead.accessLines().find(({ path }) => path === '/unchecked'),
+  );
   expect(line['error_detail']).toMatch(/answers in HTTP\/1\.1.*protocol: http1/);
 });
 
 test('a check in HTTP/2 of a server of HTTP/1.1 fails, and says what would help', async () => {
-  const backend = await httpBackend();
-  const fairlead = await startFairlead({
-    config: { backends: [backend.url], protocol: 'h2', health_check_path: '/', state_file: false },
-  });
   const line = await fairlead.waitForLog(({ event }) => event === 'backend.down');
+  expect(JSON.stringify(line)).toContain(checked.url);
   expect(JSON.stringify(line)).toMatch(/not HTTP\/2.*protocol of its pool is h2/);
 });
 
-test('the protocol of a pool changes with a reload, and no request fails', async () => {
-  const old = await httpBackend();
-  const fairlead = await startProxy([old.url], { protocol: 'http1' });
-  expect(await (await fetch(fairlead.url)).text()).toBe('ok');
-  const backend = await http2Backend((stream) => {
-    stream.respond({ ':status': 200 });
-    stream.end('HTTP/2');
-  });
-  const config = { health_check_method: 'tcp', backends: [backend.url], protocol: 'h2' };
-  await writeFile(join(fairlead.cwd, 'fairlead.config.json'), JSON.stringify(config));
-  expect((await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
-  await fairlead.waitForLog(({ msg }) => msg?.includes(`${backend.url} is UP`) === true);
-  expect(await (await fetch(fairlead.url)).text()).toBe('HTTP/2');
-});
-
 test('a backend that takes no requests at all is asked for no end of connections', async () => {
-  const backend = await http2Backend(undefined, { settings: { maxConcurrentStreams: 0 } });
   let connections = 0;
-  backend.server.on('session', () => connections++);
-  const fairlead = await startProxy([backend.url], { protocol: 'h2', outlier_detection: false });
-  const response = await fetch(fairlead.url, { headers: { accept: 'application/json' } });
-  expect([response.status, await response.json()]).toEqual([
-    503,
-    expect.objectContaining({ code: 'ERR_BACKEND_REFUSED_STREAM' }),
-  ]);
-  // That of the check, and that of the request.
+  none.server.on('session', () => connections++);
+  expect(await refusal('/none')).toEqual([503, 'ERR_BACKEND_REFUSED_STREAM']);
+  // That of the request, and perhaps that of the check.
   expect(connections).toBeLessThanOrEqual(2);
-});
-
-test('max_connections leaves each data thread its connection', async () => {
-  const backend = await http2Backend();
-  const fairlead = await startProxy(
-    [backend.url],
-    { protocol: 'h2', max_connections: 1 },
-    { args: [] },
-  );
-  const clients = await Promise.all(Array.from({ length: 40 }, () => rawClient(fairlead.port)));
-  await Promise.all(clients.map((client) => client.write(get('/'))));
-  for (const client of clients) expect((await client.readResponse()).status).toBe(200);
-  // One of each: on Node 20 there is one thread.
-  expect(backend.sessions.length).toBeLessThanOrEqual(2);
 });
 
 test('a connection that is too old takes no more requests, and ends behind its last', async () => {
   const gate = new Gate();
-  const backend = await http2Backend((stream, fields) => {
-    const answer = (): void => {
-      stream.respond({ ':status': 200 });
-      stream.end('ok');
-    };
-    if (fields[':path'] === '/held') gate.pass(answer);
-    else answer();
-  });
-  const fairlead = await startProxy([backend.url], {
-    protocol: 'h2',
-    timeouts: { backend_max_age: '300ms' },
+  scripts.set('old', (stream, fields) => {
+    if (fields[':path'] === '/old/held') gate.pass(() => ok(stream));
+    else ok(stream);
   });
   const held = await rawClient(fairlead.port);
-  await held.write(get('/held'));
+  await held.write(get('/old/held'));
   await waitFor(() => gate.count === 1);
+  const client = await rawClient(fairlead.port);
   await waitFor(async () => {
-    expect((await fetch(fairlead.url)).status).toBe(200);
-    return backend.sessions.length >= 3;
+    await client.write(get('/old'));
+    expect((await client.readResponse()).status).toBe(200);
+    return old.sessions.length >= 3;
   });
-  expect(backend.sessions[0]?.closed).toBe(false);
+  expect(old.sessions[0]?.closed).toBe(false);
   gate.open();
   expect((await held.readResponse()).status).toBe(200);
-  await waitFor(() => backend.sessions[0]?.destroyed === true);
+  await waitFor(() => old.sessions[0]?.destroyed === true);
 });
 
-test('what is in flight at a backend is cut when an operator says so, and its connection serves on', async () => {
+test('what is in flight at a backend is cut when an operator says so', async () => {
   const gate = new Gate();
-  const backend = await http2Backend((stream) => {
-    gate.pass(() => {
-      if (stream.destroyed) return;
-      stream.respond({ ':status': 200 });
-      stream.end('ok');
-    });
-  });
-  const fairlead = await startProxy([backend.url], { protocol: 'h2' });
+  scripts.set('cut', (stream) => gate.pass(() => ok(stream)));
   const client = await rawClient(fairlead.port);
-  await client.write(get('/'));
+  await client.write(get('/cut'));
   await waitFor(() => gate.count === 1);
-  const answer = await fetch(`${fairlead.adminUrl}/backends/0?drain=0s&cut=true`, {
+  const { id } = await statusOf(cut);
+  const answer = await fetch(`${fairlead.adminUrl}/backends/${id}?drain=0s&cut=true`, {
     method: 'DELETE',
   });
   expect(answer.status).toBeLessThan(300);
@@ -443,104 +465,116 @@ test('what is in flight at a backend is cut when an operator says so, and its co
 describe('WebSockets to a backend of HTTP/2', () => {
   test('go over an extended CONNECT where it offers that', async () => {
     const seen: unknown[] = [];
-    const backend = await http2Backend(
-      (stream, fields) => {
-        seen.push([
-          fields[':method'],
-          fields[':protocol'],
-          fields[':path'],
-          fields['sec-websocket-key'],
-        ]);
-        stream.respond({ ':status': 200 });
-        stream.on('data', (bytes: Buffer) => stream.write(unmasked(bytes)));
-        stream.on('end', () => stream.end());
-      },
-      { settings: { enableConnectProtocol: true } },
-    );
-    const fairlead = await startProxy([backend.url], { protocol: 'h2' });
-    const socket = new WebSocket(`ws://127.0.0.1:${fairlead.port}/chat`);
+    scripts.set('sockets', (stream, fields) => {
+      seen.push([
+        fields[':method'],
+        fields[':protocol'],
+        fields[':path'],
+        fields['sec-websocket-key'],
+      ]);
+      stream.respond({ ':status': 200 });
+      stream.on('data', (bytes: Buffer) => stream.write(unmasked(bytes)));
+      stream.on('end', () => stream.end());
+    });
+    const socket = new WebSocket(`ws://127.0.0.1:${fairlead.port}/sockets`);
     afterTest(() => socket.terminate());
     const messages: string[] = [];
     socket.on('message', (data) => messages.push(String(data)));
     await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
     socket.send('hello');
     await waitFor(() => messages.includes('hello'));
-    expect(seen).toEqual([['CONNECT', 'websocket', '/chat', undefined]]);
+    expect(seen).toEqual([['CONNECT', 'websocket', '/sockets', undefined]]);
     socket.terminate();
     expect(await leftover(fairlead)).toEqual(NOTHING);
   });
 
   test('stay one of HTTP/2 where the client speaks that, too', async () => {
     const seen: unknown[] = [];
-    const backend = await http2Backend(
-      (stream, fields) => {
-        seen.push([fields[':method'], fields[':protocol'], fields['sec-websocket-protocol']]);
-        stream.respond({ ':status': 200, 'sec-websocket-protocol': 'chat' });
-        stream.pipe(stream);
-      },
-      { settings: { enableConnectProtocol: true } },
-    );
-    await onFreePorts(1, async ([port = 0]) => {
-      await startProxy([backend.url], {
-        protocol: 'h2',
-        listeners: [{ port, host: '127.0.0.1', h2c: true }],
-      });
-      const session = connectHttp2(`http://127.0.0.1:${port}`);
-      session.on('error', () => {});
-      afterTest(() => session.destroy());
-      await once(session, 'remoteSettings');
-      const stream = session.request(
-        {
-          ':method': 'CONNECT',
-          ':protocol': 'websocket',
-          ':path': '/chat',
-          'sec-websocket-version': '13',
-          'sec-websocket-protocol': 'chat',
-        },
-        { endStream: false },
-      );
-      const [fields] = (await once(stream, 'response')) as [IncomingHttpHeaders];
-      expect(fields).toMatchObject({ ':status': 200, 'sec-websocket-protocol': 'chat' });
-      expect(fields).not.toHaveProperty('sec-websocket-accept');
-      for (const text of ['one', 'two', 'x'.repeat(300_000)]) {
-        let got = '';
-        const isAll = new Promise<void>((resolve) => {
-          stream.on('data', (bytes: Buffer) => {
-            got += bytes.toString();
-            if (got.length >= text.length) resolve();
-          });
-        });
-        stream.write(text);
-        await isAll;
-        stream.removeAllListeners('data');
-        expect(got === text).toBe(true);
-      }
-      // An end of one side is one of the other, and the answer to it comes back.
-      stream.resume().end();
-      await once(stream, 'end');
+    scripts.set('sockets', (stream, fields) => {
+      seen.push([fields[':method'], fields[':protocol'], fields['sec-websocket-protocol']]);
+      stream.respond({ ':status': 200, 'sec-websocket-protocol': 'chat' });
+      stream.pipe(stream);
     });
+    const session = connectHttp2(`http://127.0.0.1:${h2cPort}`);
+    session.on('error', () => {});
+    afterTest(() => session.destroy());
+    await once(session, 'remoteSettings');
+    const stream = session.request(
+      {
+        ':method': 'CONNECT',
+        ':protocol': 'websocket',
+        ':path': '/sockets',
+        'sec-websocket-version': '13',
+        'sec-websocket-protocol': 'chat',
+      },
+      { endStream: false },
+    );
+    const [fields] = (await once(stream, 'response')) as [IncomingHttpHeaders];
+    expect(fields).toMatchObject({ ':status': 200, 'sec-websocket-protocol': 'chat' });
+    expect(fields).not.toHaveProperty('sec-websocket-accept');
+    for (const text of ['one', 'two', 'x'.repeat(300_000)]) {
+      let got = '';
+      const isAll = new Promise<void>((resolve) => {
+        stream.on('data', (bytes: Buffer) => {
+          got += bytes.toString();
+          if (got.length >= text.length) resolve();
+        });
+      });
+      stream.write(text);
+      await isAll;
+      stream.removeAllListeners('data');
+      expect(got === text).toBe(true);
+    }
+    // An end of one side is one of the other, and the answer to it comes back.
+    stream.resume().end();
+    await once(stream, 'end');
     expect(seen).toEqual([['CONNECT', 'websocket', 'chat']]);
   });
 
   test('are answered 501 where it does not', async () => {
-    const backend = await http2Backend();
-    const fairlead = await startProxy([backend.url], { protocol: 'h2' });
-    const client = await rawClient(fairlead.port);
-    await client.write(
-      get('/', [
+    const { status, body } = await ask(
+      get('/socketless', [
         'Connection: Upgrade',
         'Upgrade: websocket',
         'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
         'Sec-WebSocket-Version: 13',
       ]),
     );
-    const { status, body } = await client.readResponse();
     expect([status, body.toString()]).toEqual([
       501,
       expect.stringContaining('ERR_BACKEND_NO_WEBSOCKET'),
     ]);
-    expect(backend.requests).toEqual([]);
+    expect(socketless.requests).toEqual([]);
   });
+});
+
+test('the protocol of a pool changes with a reload, and no request fails', async () => {
+  const former = await httpBackend();
+  const changed = await startProxy([former.url], { protocol: 'http1' });
+  expect(await (await fetch(changed.url)).text()).toBe('ok');
+  const backend = await http2Backend((stream) => {
+    stream.respond({ ':status': 200 });
+    stream.end('HTTP/2');
+  });
+  const config = { health_check_method: 'tcp', backends: [backend.url], protocol: 'h2' };
+  await writeFile(join(changed.cwd, 'fairlead.config.json'), JSON.stringify(config));
+  expect((await fetch(`${changed.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
+  await changed.waitForLog(({ msg }) => msg?.includes(`${backend.url} is UP`) === true);
+  expect(await (await fetch(changed.url)).text()).toBe('HTTP/2');
+});
+
+test('max_connections leaves each data thread its connection', async () => {
+  const backend = await http2Backend();
+  const { port } = await startProxy(
+    [backend.url],
+    { protocol: 'h2', max_connections: 1 },
+    { args: [] },
+  );
+  const clients = await Promise.all(Array.from({ length: 40 }, () => rawClient(port)));
+  await Promise.all(clients.map((client) => client.write(get('/'))));
+  for (const client of clients) expect((await client.readResponse()).status).toBe(200);
+  // One of each: on Node 20 there is one thread.
+  expect(backend.sessions.length).toBeLessThanOrEqual(2);
 });
 
 /** A short text frame of a client, as a server would send it back. */
