@@ -25,9 +25,7 @@ export const SETTINGS_ACK_BYTES = 9;
 /** Without its detail. */
 export const GOAWAY_BYTES = 17;
 
-const SETTING_BYTES = 6;
-
-export function writeFrameHeader(
+function writeFrameHeader(
   out: Buffer,
   at: number,
   length: number,
