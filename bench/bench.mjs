@@ -5,7 +5,7 @@
  * @property {import('./stage.mjs').Stage} stage
  * @property {import('./options.mjs').Options} options
  * @property {string} node version of the Node that runs Fairlead
- * @property {{ ports: readonly number[] }} backend
+ * @property {{ ports: readonly number[], http2Port: number }} backend `http2Port`: the same server in HTTP/2, in the clear
  * @property {ReadonlyMap<string, import('./peers/peer.mjs').Peer>} peers those that can take part, Fairlead first
  * @property {() => Promise<string | null>} dependencies installs what the bench has from npm; why not, or null
  *

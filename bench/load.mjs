@@ -36,10 +36,15 @@ export async function wrk(stage, target) {
 }
 
 /**
- * HTTP/2 over TLS, each connection with several streams at once.
+ * HTTP/2, each connection with several streams at once.
+ * @param {import('./stage.mjs').Stage} stage
+ * @param {{ port: number, seconds: number, connections: number, streams: number, path?: string, isTls?: boolean, fields?: readonly string[], body?: string }} target
+ *   `isTls`: true unless it says otherwise; `body`: the file of a body, which is POSTed
  * @returns {Promise<import('./parse.mjs').Loaded>}
  */
-export async function h2load(stage, { port, seconds, connections, streams }) {
+export async function h2load(stage, target) {
+  const { port, seconds, connections, streams, path = '/', isTls = true } = target;
+  const { fields = [], body } = target;
   const { output, requests } = await h2loadLogged(stage, seconds, [
     '-c',
     String(connections),
@@ -47,7 +52,9 @@ export async function h2load(stage, { port, seconds, connections, streams }) {
     String(streams),
     '-D',
     String(seconds),
-    `https://127.0.0.1:${port}/`,
+    ...fields.flatMap((field) => ['-H', field]),
+    ...(body === undefined ? [] : ['-d', body]),
+    `${isTls ? 'https' : 'http'}://127.0.0.1:${port}${path}`,
   ]);
   const totals = parseH2load(output);
   return { ...totals, ...latencies(requests), perSecond: totals.requests / seconds };
@@ -163,13 +170,16 @@ export async function tlsConnections(stage, { port, seconds, connections, kind }
 
 /**
  * Connections that have had one answer each and stay open.
+ * @param {import('./stage.mjs').Stage} stage
+ * @param {{ port: number, connections: number, protocol?: 'http1' | 'h2c' | 'h2' }} target `h2`: over TLS
  * @returns {Promise<{ close: () => Promise<number> }>} `close` tells how many were still open
  */
-export async function openIdle(stage, { port, connections }) {
+export async function openIdle(stage, { port, connections, protocol = 'http1' }) {
   const child = stage.startLoad(process.execPath, [
     IDLE_CLIENTS,
     String(port),
     String(connections),
+    protocol,
   ]);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {

@@ -1,4 +1,5 @@
 /** What Fairlead must reach, and whether it does. */
+import { HTTP1_POOL } from './scenarios/http2.mjs';
 
 /**
  * @typedef {object} Target
@@ -24,6 +25,11 @@ const named = (name) => (row) => row.name === name;
 function ratio(scenario, peer, most) {
   const what = `CPU per request ÷ ${peer}`;
   return { scenario, rows: named(peer), key: 'ratio', what, most, unit: '×' };
+}
+
+function idleConnection(scenario, most) {
+  const rows = named('fairlead');
+  return { scenario, rows, key: 'perConnectionKiB', what: 'memory of each', most, unit: 'KiB' };
 }
 
 function strategies(count, key, what, most, unit) {
@@ -70,14 +76,18 @@ const TARGETS = [
   ratio('new-connection', 'haproxy', 2),
   ratio('tls', 'nginx', 1.15),
   ratio('tls', 'haproxy', 1.15),
-  {
-    scenario: 'idle',
-    rows: named('fairlead'),
-    key: 'perConnectionKiB',
-    what: 'memory of each',
-    most: 6,
-    unit: 'KiB',
-  },
+  ratio('http2', 'haproxy', 1.1),
+  ratio('http2', 'nginx', 0.9),
+  ratio('http2-clear', 'haproxy', 1.15),
+  ratio('http2-one-stream', 'haproxy', 1.35),
+  ratio('http2-64k', 'haproxy', 1),
+  ...['http2', 'http2-one-stream', 'http2-64k'].map((scenario) => ratio(scenario, 'go', 0.25)),
+  ratio('http2-backend', HTTP1_POOL, 0.85),
+  ratio('grpc', 'caddy', 0.3),
+  ratio('grpc', 'haproxy', 1.2),
+  idleConnection('idle', 6),
+  idleConnection('http2-idle', 16),
+  idleConnection('http2-idle-tls', 70),
   strategies(100, 'ns', '{} backends', 300, 'ns'),
   // Reading the heap's size takes a little of the heap: less than one byte a pick is none.
   strategies(100, 'bytes', '{} backends: allocated', 1, 'bytes'),

@@ -1,4 +1,4 @@
-/** Caddy's reverse_proxy, without a log. */
+/** Caddy's reverse_proxy, without a log. Its only TLS is 1.3, as that of the others. */
 import { freePorts } from '../stage.mjs';
 import { mustBeInstalled, versionOf } from './peer.mjs';
 
@@ -11,23 +11,32 @@ export const caddy = {
     return versionOf(bench, 'caddy', ['version']);
   },
 
-  async start({ stage }, { backends }) {
+  async start({ stage }, { backends, tls, hasHttp2Backends = false }) {
     const [port] = await freePorts(1);
     const config = stage.write(
       `caddy-${port}.Caddyfile`,
       `{
   admin off
   auto_https off
+  default_sni 127.0.0.1
   log {
     level ERROR
   }
 }
-http://:${port} {
+${tls === undefined ? 'http' : 'https'}://:${port} {
   bind 127.0.0.1
+  ${
+    tls === undefined
+      ? ''
+      : `tls ${tls.cert} ${tls.key} {
+    protocols tls1.3
+  }`
+  }
   reverse_proxy ${backends.map((backend) => `127.0.0.1:${backend}`).join(' ')} {
     lb_policy round_robin
     transport http {
       keepalive_idle_conns_per_host 1024
+      ${hasHttp2Backends ? 'versions h2c 2' : ''}
     }
   }
 }

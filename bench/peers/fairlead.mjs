@@ -26,17 +26,20 @@ export const fairlead = {
 
   async start({ stage, options }, task) {
     const { backends, threads = 1, tls, hasAccessLog = true, dist = DIST, isRouted = false } = task;
+    const { isH2c = false, hasHttp2Backends = false } = task;
     const [port, adminPort] = await freePorts(2);
     const name = `fairlead-${++starts}`;
     const config = {
-      port,
-      host: '127.0.0.1',
+      ...(isH2c
+        ? { listeners: [{ port, host: '127.0.0.1', h2c: true }] }
+        : { port, host: '127.0.0.1' }),
       admin_port: adminPort,
       threads,
       access_log: hasAccessLog && stage.path(`${name}.access.log`),
       log_level: 'warn',
       state_file: false,
       ...(isRouted ? routed(backends) : atTheTop(backends)),
+      ...(hasHttp2Backends && { protocol: 'h2' }),
       ...(tls !== undefined && { ssl: { enabled: true, cert_file: tls.cert, key_file: tls.key } }),
     };
     const file = stage.write(`${name}.json`, JSON.stringify(config));

@@ -27,10 +27,11 @@ function peer(name, logging) {
   };
 }
 
-function configOf(port, { backends, tls }, logging) {
+function configOf(port, { backends, tls, isH2c = false, hasHttp2Backends = false }, logging) {
+  const protocol = isH2c ? 'proto h2' : '';
   const certificate =
     tls === undefined
-      ? ''
+      ? protocol
       : `ssl crt ${tls.both} alpn h2,http/1.1 ssl-min-ver TLSv1.3 ciphersuites TLS_AES_128_GCM_SHA256`;
   return `global
   nbthread 1
@@ -50,5 +51,5 @@ frontend all
 backend servers
   balance roundrobin
   http-reuse always
-${backends.map((backend) => `  server s${backend} 127.0.0.1:${backend} check\n`).join('')}`;
+${backends.map((backend) => `  server s${backend} 127.0.0.1:${backend} check ${hasHttp2Backends ? 'proto h2' : ''}\n`).join('')}`;
 }

@@ -30,10 +30,11 @@ function peer(name, buffers) {
   };
 }
 
-function configOf(folder, port, buffers, { backends, tls, isWebSocket = false }) {
+function configOf(folder, port, buffers, { backends, tls, isH2c = false, isWebSocket = false }) {
   const upgrade = isWebSocket
     ? 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_read_timeout 1h;'
     : 'proxy_set_header Connection "";';
+  const protocol = isH2c ? ' http2' : '';
   const certificate =
     tls === undefined
       ? ''
@@ -50,7 +51,7 @@ http {
     keepalive 256; keepalive_requests 100000000;
   }
   server {
-    listen 127.0.0.1:${port} backlog=4096${tls === undefined ? '' : ' ssl http2'}; ${certificate}
+    listen 127.0.0.1:${port} backlog=4096${tls === undefined ? protocol : ' ssl http2'}; ${certificate}
     location / {
       proxy_pass http://backends; proxy_http_version 1.1; ${upgrade}
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

@@ -9,6 +9,8 @@
  * @property {string} [dist] of Fairlead: the folder of another build than that of this tree
  * @property {boolean} [isRouted] of Fairlead: its config has a route for everything, to a pool with a name
  * @property {Certificate} [tls] speak TLS to clients, and HTTP/2 where the proxy has it
+ * @property {boolean} [isH2c] clients speak HTTP/2 in the clear, by prior knowledge
+ * @property {boolean} [hasHttp2Backends] backends are spoken to in HTTP/2, in the clear
  * @property {boolean} [isWebSocket] connections are going to be upgraded
  *
  * @typedef {object} Certificate paths of PEM files

@@ -14,14 +14,15 @@ import {
   smallGet,
   smallGetNoLog,
 } from './http.mjs';
-import { idle } from './idle.mjs';
+import { grpc, http2, http2Backend, http2Body64k, http2Clear, http2OneStream } from './http2.mjs';
+import { http2Idle, http2IdleTls, idle } from './idle.mjs';
 import { latency } from './latency.mjs';
 import { manyPools } from './many-pools.mjs';
 import { pick } from './pick.mjs';
 import { routes } from './routes.mjs';
 import { tail } from './tail.mjs';
 import { threads } from './threads.mjs';
-import { http2, tlsGet, tlsNew, tlsResumed } from './tls.mjs';
+import { tlsGet, tlsNew, tlsResumed } from './tls.mjs';
 import { webSocket } from './websocket.mjs';
 
 /** @type {readonly import('../bench.mjs').Scenario[]} */
@@ -40,6 +41,13 @@ export const SCENARIOS = [
   tlsResumed,
   certificates,
   http2,
+  http2Clear,
+  http2OneStream,
+  http2Body64k,
+  http2Backend,
+  http2Idle,
+  http2IdleTls,
+  grpc,
   threads,
   backends3,
   backends100,

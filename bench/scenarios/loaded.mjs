@@ -142,7 +142,8 @@ export async function startAll(bench, contestants, notes) {
     contestants.map(async ({ name, peer, task }) => {
       const running = await bench.peers.get(peer).start(bench, task);
       try {
-        await untilAnswered({ port: running.port, isTls: task.tls !== undefined });
+        const { tls, isH2c } = task;
+        await untilAnswered({ port: running.port, isTls: tls !== undefined, isH2c });
       } catch (error) {
         await bench.stage.stop(running.child);
         throw new Error(`${error.message} ${bench.stage.lastComplaint(running.child)}`.trim(), {

@@ -1,20 +1,23 @@
-/** TLS towards clients, HTTP/1.1 and HTTP/2 over it. Backends are spoken to in the clear. */
+/** TLS towards clients, HTTP/1.1 over it. Backends are spoken to in the clear. */
 import { readFileSync } from 'node:fs';
-import tls from 'node:tls';
 import { Skipped } from '../bench.mjs';
-import { h2load, tlsConnections, wrk } from '../load.mjs';
+import { tlsConnections, wrk } from '../load.mjs';
 import { isInstalled } from '../stage.mjs';
-import { loadedSeconds, measureLoaded, startAll } from './loaded.mjs';
+import { loadedSeconds, measureLoaded } from './loaded.mjs';
 
 const PEERS = ['nginx', 'haproxy', 'go'];
 const CONNECTING_CLIENTS = 8;
-const HTTP2_CONNECTIONS = 8;
-const HTTP2_STREAMS = 8;
 
 async function contestantsOf(bench, proxies) {
   const certificate = await makeCertificate(bench.stage);
   const task = { backends: bench.backend.ports.slice(0, 1), tls: certificate };
   return proxies.map((peer) => ({ name: peer, peer, task }));
+}
+
+export function mustHaveH2load() {
+  if (!isInstalled('h2load')) {
+    throw new Skipped('h2load is not installed (Debian: apt-get install nghttp2-client)');
+  }
 }
 
 /** @param name of its files. */
@@ -75,41 +78,3 @@ export const tlsResumed = connectionsScenario(
   'TLS: resumed connections',
   'Small GET, with a ticket from an earlier one.',
 );
-
-/** @satisfies {import('../bench.mjs').Scenario} */
-export const http2 = {
-  name: 'http2',
-  title: 'HTTP/2',
-  about: `Small GET over HTTP/2 and TLS: ${HTTP2_CONNECTIONS} connections with ${HTTP2_STREAMS} requests at once on each.`,
-  peers: PEERS,
-  estimate: loadedSeconds,
-
-  async run(bench, proxies) {
-    if (!isInstalled('h2load')) {
-      throw new Skipped('h2load is not installed (Debian: apt-get install nghttp2-client)');
-    }
-    const contestants = await contestantsOf(bench, proxies);
-    const [fairlead] = await startAll(bench, contestants.slice(0, 1), []);
-    const protocol = await negotiated(fairlead.port).finally(() =>
-      bench.stage.stop(fairlead.child),
-    );
-    if (protocol !== 'h2') throw new Skipped('this version of Fairlead has no HTTP/2');
-    return measureLoaded(bench, contestants, ({ stage }, target) =>
-      h2load(stage, { ...target, connections: HTTP2_CONNECTIONS, streams: HTTP2_STREAMS }),
-    );
-  },
-};
-
-/** What a server answers to a client that offers HTTP/2 and HTTP/1.1 (ALPN, RFC 7301). */
-function negotiated(port) {
-  return new Promise((resolve, reject) => {
-    const socket = tls.connect(
-      { port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1'] },
-      () => {
-        resolve(socket.alpnProtocol);
-        socket.destroy();
-      },
-    );
-    socket.on('error', reject);
-  });
-}
