@@ -22,7 +22,7 @@ Runs Fairlead beside every peer that is installed and prints what each request c
                        run of everything, 3 rounds of 2 seconds at least, in which no scenario failed
   --help               this text
 
-npm run bench -- resilience      what backends that die, slow down and fail cost (--help tells more)
+npm run bench -- resilience      what backends that fail and clients that attack cost (--help tells more)
 `;
 
 /** Fewer rounds show no median beside lowest and highest; a shorter interval is too short for a clock of 10 ms. */

@@ -1,4 +1,5 @@
 /** Every experiment, in the order in which they run. A new one joins here. */
+import { http2Attacks } from './http2-attacks.mjs';
 import { keepAliveRace } from './keep-alive-race.mjs';
 import { rateLimit } from './rate-limit.mjs';
 import { reloads } from './reloads.mjs';
@@ -18,4 +19,5 @@ export const EXPERIMENTS = [
   stickiness,
   rateLimit,
   reloads,
+  http2Attacks,
 ];

@@ -15,10 +15,17 @@ import net from 'node:net';
  * @property {number} closesAfter answers on one connection, without saying so; 0: never
  * @property {'with the answer' | 'soon' | 'on the next request'} closesHow
  * @property {boolean} isFailing reads requests and closes without an answer
+ * @property {string} body of every answer
  */
 
 /** @type {Behaviour} */
-const INITIAL = { delayMs: 0, closesAfter: 0, closesHow: 'with the answer', isFailing: false };
+const INITIAL = {
+  delayMs: 0,
+  closesAfter: 0,
+  closesHow: 'with the answer',
+  isFailing: false,
+  body: 'ok',
+};
 const SWITCHED =
   'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 /** Of a client's frame (RFC 6455 §5.2): two bytes, a mask of four, and four of text. All are like that. */
@@ -32,7 +39,6 @@ const requests = Object.fromEntries(ports.map((port) => [port, 0]));
 const behaviours = Object.fromEntries(ports.map((port) => [port, INITIAL]));
 
 function serve(port, socket) {
-  const answer = `HTTP/1.1 200 OK\r\nX-Backend: ${port}\r\nContent-Length: 2\r\n\r\nok`;
   let text = '';
   let answered = 0;
   let isTunnel = false;
@@ -45,7 +51,8 @@ function serve(port, socket) {
     else reply();
   }
   function reply() {
-    const { closesAfter, closesHow } = behaviours[port];
+    const { closesAfter, closesHow, body } = behaviours[port];
+    const answer = `HTTP/1.1 200 OK\r\nX-Backend: ${port}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
     answered++;
     const isLast = closesAfter > 0 && answered >= closesAfter;
     if (isLast && closesHow === 'with the answer') {

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- resilience`: what a backend that dies, slows, flaps or lies costs the clients of Fairlead, figure by
- * figure beside what it may cost.
+ * `npm run bench -- resilience`: what a backend that dies, slows, flaps or lies costs the clients of Fairlead, and what clients that
+ * attack cost the others, figure by figure beside what it may cost.
  *
  * Exit codes: 0 every figure is reached, 1 one is missed or an experiment failed, 2 wrong options.
  */
@@ -14,7 +14,8 @@ import { Place } from './place.mjs';
 
 const HELP = `npm run bench -- resilience [options]
 
-Lets backends die, slow down, close early and fail under load, and prints what clients saw of it: about a minute and a half.
+Lets backends die, slow down, close early and fail under load, and clients attack, and prints what other clients saw of it: about eight
+minutes, six of them http2-attacks.
 
   --only NAME,NAME     these experiments: ${EXPERIMENTS.map(({ name }) => name).join(', ')}
   --node PATH          the Node that runs Fairlead (the one that runs this); two data threads need 22.12

@@ -71,23 +71,25 @@ export class Place {
    * check of a backend. Ports that somebody else took meanwhile are replaced by others.
    * @param {readonly number[]} backends ports
    * @param {object} config beside what all experiments have in common
+   * @param {{ isH2c?: boolean }} options `isH2c`: clients may speak HTTP/2 in the clear
    */
-  async fairlead(backends, config = {}) {
+  async fairlead(backends, config = {}, { isH2c = false } = {}) {
     for (let tries = 1; ; tries++) {
-      const fairlead = await this.#startFairlead(backends, config);
+      const fairlead = await this.#startFairlead(backends, config, isH2c);
       if (await fairlead.isReady(backends.length)) return fairlead;
       if (tries === START_TRIES) throw new Error(`no port of ${tries} pairs was free`);
     }
   }
 
-  async #startFairlead(backends, config) {
+  async #startFairlead(backends, config, isH2c) {
     const [port, adminPort] = await freePorts(2);
     const accessLog = this.path(`${port}.access.log`);
     const file = this.path(`${port}.json`);
     const settings = {
-      port,
+      ...(isH2c
+        ? { listeners: [{ port, host: '127.0.0.1', h2c: true }] }
+        : { port, host: '127.0.0.1' }),
       admin_port: adminPort,
-      host: '127.0.0.1',
       threads: 1,
       access_log: accessLog,
       state_file: false,
@@ -101,6 +103,25 @@ export class Place {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     return new Fairlead(child, { port, adminPort, accessLog, file, settings });
+  }
+
+  /**
+   * Runs another program of this folder to its end, in a process of its own. @returns what it prints, which is JSON
+   * @param {string} name without its ending
+   * @param {readonly string[]} commandArguments
+   */
+  async program(name, commandArguments) {
+    const path = fileURLToPath(new URL(`${name}.mjs`, import.meta.url));
+    const child = this.#spawn(process.execPath, [path, ...commandArguments], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+    const [status] = await once(child, 'close');
+    if (status !== 0) throw new Error(`${name} ended with ${status}`);
+    return JSON.parse(output);
   }
 
   /** At once, and whatever still runs. */

@@ -58,7 +58,7 @@ function call(session: http2.ClientHttp2Session, message: Buffer): Promise<Call>
   stream.end(message);
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
-    let head: http2.IncomingHttpHeaders & { ':status'?: number } = {};
+    let head: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader = {};
     let trailers: http2.IncomingHttpHeaders = {};
     stream.on('response', (fields) => {
       head = fields;
