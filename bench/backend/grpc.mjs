@@ -1,5 +1,6 @@
 /**
- * A gRPC server over HTTP/2 in the clear (by prior knowledge) that answers every call with its message. `node grpc.mjs PORT`
+ * A gRPC server over HTTP/2 in the clear (by prior knowledge) that answers every call with its message, which fits into one frame.
+ * `node grpc.mjs PORT`
  *
  * It writes frames that it has ready and reads no heads: so the load has most of the core that the two share. Answers are as those of
  * other servers: a head, the message, trailers, the fields of both in the table from the first answer on (RFC 7541 §6.2.1).
