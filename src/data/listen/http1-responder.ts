@@ -192,19 +192,21 @@ export class Http1Responder implements Responder, TunnelClient {
     this.sendText(text);
   }
 
-  end(trailers: string): void {
+  end(trailers: string): null {
     if (this.#sendsChunks) {
       const changes = this.#changes;
       this.#text += lastChunk(changes === null ? trailers : changedTrailers(changes, trailers));
     }
     this.#writeText();
+    return null;
   }
 
-  ownAnswer(answer: OwnAnswer, isRequestOpen: boolean): void {
+  ownAnswer(answer: OwnAnswer, isRequestOpen: boolean): null {
     this.#text = '';
     const changes = this.#changes;
     const changed = changes === null ? answer : changedAnswer(answer, changes);
     this.sendText(answerText(changed, this.#isHead, this.#connectionLine(isRequestOpen)));
+    return null;
   }
 
   startTunnel(start: ResponseStart, addedFields: string): TunnelClient {

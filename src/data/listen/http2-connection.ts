@@ -204,6 +204,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
     this.#reader.stop();
     this.streams.forgetAll((stream) => {
       stream.exchange?.giveUp();
+      letGo(() => stream.sending.drop('ERR_INTERNAL', ''));
       letGo(() => stream.pin.close());
     });
     letGo(() => this.#stream.reset());
@@ -362,7 +363,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
     const { unsentBytes } = this.output;
     this.#readerWatch ??= new ReaderWatch();
     this.#closeAtMs =
-      unsentBytes === 0 ? 0 : this.#readerWatch.nextLookMs(unsentBytes, this.context);
+      unsentBytes === 0 ? 0 : this.#readerWatch.nextLookMs(unsentBytes, this.context, true);
     if (unsentBytes === 0) this.#destroy();
     else if (this.#closeAtMs === 0) this.abandon('ERR_CLIENT_TIMEOUT', 'nothing read');
   }

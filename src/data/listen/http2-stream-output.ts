@@ -5,6 +5,8 @@
  * A head, and a small part of a body behind it, are kept as text up to `pump`: until then they can be taken back, and they leave
  * together.
  */
+import type { ErrorCode } from '../../errors.ts';
+import type { Leaving, Settlement } from '../relay/ledger.ts';
 import { type Http2Output, MAX_DATA_BYTES } from '../stream/http2-output.ts';
 import { SendWindow } from '../wire/http2/windows.ts';
 import { HeldBody } from './held-body.ts';
@@ -12,10 +14,8 @@ import { HeldBody } from './held-body.ts';
 /** Up to here what comes of a body waits for the end of the read, and leaves in one frame. */
 const TEXT_BYTES = MAX_DATA_BYTES;
 
-export class Http2StreamOutput {
+export class Http2StreamOutput implements Leaving {
   readonly window: SendWindow;
-  /** What has been sent or is held. */
-  bytes = 0;
   /** Something of the final answer has been sent. */
   isCommitted = false;
   /** Our side of the stream is at its end. */
@@ -23,6 +23,9 @@ export class Http2StreamOutput {
 
   readonly #output: Http2Output;
   readonly #id: number;
+  /** What has been sent or is held. */
+  #bytes = 0;
+  #bytesBefore = 0;
   #head = '';
   #text = '';
   #hasNoBody = false;
@@ -30,6 +33,7 @@ export class Http2StreamOutput {
   /** Nothing comes behind what there is. */
   #isComplete = false;
   #trailers = '';
+  #settlement: Settlement | null = null;
 
   constructor(output: Http2Output, id: number) {
     this.#output = output;
@@ -46,9 +50,30 @@ export class Http2StreamOutput {
     return this.#text.length + (this.#held === null ? 0 : this.#held.length);
   }
 
+  /** What has been sent; once the answer is complete, all of it. */
+  get bytesOut(): number {
+    return this.#held === null || this.#isComplete ? this.#bytes : this.#bytes - this.#held.length;
+  }
+
+  /** Whether there is more, sent or held, than when it was last asked. */
+  hasGrown(): boolean {
+    const hasGrown = this.#bytes !== this.#bytesBefore;
+    this.#bytesBefore = this.#bytes;
+    return hasGrown;
+  }
+
+  /** The log has yet to be told what became of it. */
+  get isToBeSettled(): boolean {
+    return this.#settlement !== null;
+  }
+
+  settleLater(settlement: Settlement): void {
+    this.#settlement = settlement;
+  }
+
   /** The text of an interim head. */
   interim(head: string): void {
-    this.bytes += this.#output.response(this.#id, head, false);
+    this.#bytes += this.#output.response(this.#id, head, false);
   }
 
   /** The text of the final head. @param hasNoBody none follows, nor are there trailers */
@@ -78,10 +103,22 @@ export class Http2StreamOutput {
     this.#trailers = trailers;
   }
 
+  /** What is held will not be taken. */
+  lose(code: ErrorCode, detail: string): void {
+    const lost = this.#held === null ? 0 : this.#held.length;
+    const settlement = this.#settlement;
+    this.#held = this.#settlement = null;
+    this.#bytes -= lost;
+    settlement?.isLost(lost, code, detail);
+  }
+
   /** Nothing more is sent. */
-  drop(): void {
+  drop(
+    code: ErrorCode = 'ERR_CLIENT_GONE',
+    detail = 'the stream was reset before all was taken',
+  ): void {
     this.isEnded = true;
-    this.#held = null;
+    this.lose(code, detail);
     this.#head = this.#text = '';
   }
 
@@ -95,6 +132,12 @@ export class Http2StreamOutput {
     if (this.#text !== '') this.#sendText(endsWithBody);
     if (this.#held !== null) this.#sendHeld(this.#held, most, endsWithBody);
     if (this.#isComplete && this.#held === null && !this.isEnded) this.#sendEnd();
+    if (this.#settlement !== null && this.isEnded) this.#settle(this.#settlement);
+  }
+
+  #settle(settlement: Settlement): void {
+    this.#settlement = null;
+    settlement.allHasLeft();
   }
 
   #sendHead(isAll: boolean): void {
@@ -102,7 +145,7 @@ export class Http2StreamOutput {
     this.#head = '';
     this.isCommitted = true;
     this.isEnded = isAll || this.#hasNoBody;
-    this.bytes += this.#output.response(this.#id, head, this.isEnded);
+    this.#bytes += this.#output.response(this.#id, head, this.isEnded);
   }
 
   #sendText(isLast: boolean): void {
@@ -110,7 +153,7 @@ export class Http2StreamOutput {
     const { length } = text;
     this.#text = '';
     if (this.#held === null && length <= this.#output.roomIn(this.window)) {
-      this.bytes += length;
+      this.#bytes += length;
       this.#output.text(this.#id, this.window, text, isLast);
       this.isEnded = isLast;
     } else {
@@ -121,7 +164,7 @@ export class Http2StreamOutput {
   /** Behind all that was sent before: `buffer[start, end)`, borrowed. */
   send(buffer: Buffer, start: number, end: number): void {
     if (this.isEnded) return;
-    this.bytes += end - start;
+    this.#bytes += end - start;
     let position = start;
     while (this.#held === null && position < end) {
       const length = Math.min(this.#output.roomIn(this.window), end - position);
@@ -152,6 +195,6 @@ export class Http2StreamOutput {
   #sendEnd(): void {
     this.isEnded = true;
     if (this.#trailers === '') this.#output.endData(this.#id);
-    else this.bytes += this.#output.trailers(this.#id, this.#trailers);
+    else this.#bytes += this.#output.trailers(this.#id, this.#trailers);
   }
 }

@@ -11,6 +11,7 @@ import type { Victim } from '../barrier.ts';
 import { BackendPin, type EndsSource } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { Exchange } from '../relay/exchange.ts';
+import type { Leaving } from '../relay/ledger.ts';
 import type { OwnAnswer } from '../relay/own-answers.ts';
 import type { Responder } from '../relay/responder.ts';
 import type { TunnelClient } from '../relay/tunnel.ts';
@@ -80,7 +81,6 @@ export class Http2Stream implements Responder, TunnelClient {
   #isDone = false;
   /** Why the stream is reset at its end, where it has to be. */
   #farewell = NO_ERROR;
-  #flushedBytes = 0;
   #lastUnsent = 0;
   #watch: ReaderWatch | null = null;
 
@@ -128,8 +128,9 @@ export class Http2Stream implements Responder, TunnelClient {
     } else if (this.sending.isHeld) {
       // The answer is complete, but for its client.
       this.#watch ??= new ReaderWatch();
-      this.deadlineMs = this.#watch.nextLookMs(this.sending.heldBytes, this.#context);
-      if (this.#deadlineMs === 0) this.#reset(CANCEL);
+      const { heldBytes, isToBeSettled } = this.sending;
+      this.deadlineMs = this.#watch.nextLookMs(heldBytes, this.#context, isToBeSettled);
+      if (this.#deadlineMs === 0) this.reset('ERR_CLIENT_TIMEOUT');
     } else {
       this.#deadlineMs = NEVER;
     }
@@ -203,7 +204,7 @@ export class Http2Stream implements Responder, TunnelClient {
   /** The peer has reset it, or its connection is gone. @param code what the log says; by default the client has left */
   wasReset(detail: string, code?: ErrorCode): void {
     this.isRemoteEnded = true;
-    this.sending.drop();
+    this.sending.drop(code, detail);
     this.fail(CANCEL, detail, code);
   }
 
@@ -242,7 +243,7 @@ export class Http2Stream implements Responder, TunnelClient {
   // ── What it is answered ─────────────────────────────────────────────────────────────────────────────────────────
 
   get bytesOut(): number {
-    return this.sending.bytes;
+    return this.sending.bytesOut;
   }
 
   get isCommitted(): boolean {
@@ -283,30 +284,29 @@ export class Http2Stream implements Responder, TunnelClient {
 
   flush(): boolean {
     this.#pump();
-    const hasSent = this.bytesOut !== this.#flushedBytes;
-    this.#flushedBytes = this.bytesOut;
-    return hasSent;
+    return this.sending.hasGrown();
   }
 
-  #pump(): void {
+  #pump(): Leaving | null {
     this.sending.pump();
     if (this.needsDrain) this.#owner.block(this);
     this.#closeIfOver();
+    return this.sending.isEnded ? null : this.sending;
   }
 
-  end(trailers: string): void {
+  end(trailers: string): Leaving | null {
     const changes = this.#changes;
     this.sending.complete(changes === null ? trailers : changedTrailers(changes, trailers));
-    this.#pump();
+    return this.#pump();
   }
 
-  ownAnswer(answer: OwnAnswer): void {
+  ownAnswer(answer: OwnAnswer): Leaving | null {
     const changed = this.#changes === null ? answer : changedAnswer(answer, this.#changes);
     const head = answerHead(changed);
     this.sending.head(this.#isHandshake ? noYes(head, changed.status) : head, false);
     this.sending.bodyText(this.#facts?.method === 'HEAD' ? '' : changed.body);
     this.sending.complete('');
-    this.#pump();
+    return this.#pump();
   }
 
   /** It is answered without an exchange. @param head the text of a whole head */
@@ -326,8 +326,7 @@ export class Http2Stream implements Responder, TunnelClient {
   }
 
   sendText(text: string): void {
-    const bytes = Buffer.from(text, 'latin1');
-    this.sendBytes(bytes, 0, bytes.length);
+    this.sendBytes(Buffer.from(text, 'latin1'), 0, text.length);
   }
 
   sendBytes(buffer: Buffer, start: number, end: number): void {
@@ -373,6 +372,7 @@ export class Http2Stream implements Responder, TunnelClient {
 
   reset(code: ErrorCode): void {
     this.exchange = null;
+    this.sending.lose(code, ERRORS[code].message);
     if (this.#farewell !== NO_ERROR) this.#reset(this.#farewell);
     else this.#reset(ERRORS[code].source === 'client' ? CANCEL : INTERNAL_ERROR);
   }

@@ -11,9 +11,14 @@ export class ReaderWatch {
 
   /**
    * A slow reader keeps its connection, one that has read nothing for `timeouts.idle` does not.
+   * @param isCounted as cut off, by whoever asks
    * @returns when to look again; 0: it has stopped, which is counted.
    */
-  nextLookMs(unsentBytes: number, { nowMs, view, counters }: DataContext): number {
+  nextLookMs(
+    unsentBytes: number,
+    { nowMs, view, counters }: DataContext,
+    isCounted = false,
+  ): number {
     // It was asked about an answer before this one.
     const isAnother = nowMs - this.#lookedAtMs >= 2 * LOOK_EVERY_MS;
     this.#lookedAtMs = nowMs;
@@ -21,7 +26,7 @@ export class ReaderWatch {
       this.#unsentBytes = unsentBytes;
       this.#readSinceMs = nowMs;
     } else if (nowMs - this.#readSinceMs >= view.snapshot.timeouts.idleMs) {
-      counters.cutOff('client_timeout');
+      if (!isCounted) counters.cutOff('client_timeout');
       return 0;
     }
     return nowMs + LOOK_EVERY_MS;

@@ -20,7 +20,7 @@ import type { DataContext } from './context.ts';
 import { Phase } from './exchange-phases.ts';
 import { silent, silentUntil, tunnelSilentUntil } from './exchange-silence.ts';
 import type { IncomingRequest } from './incoming-request.ts';
-import { recordExchange } from './ledger.ts';
+import { type Leaving, recordExchange } from './ledger.ts';
 import { failureAnswer, type OwnAnswer, ownAnswer } from './own-answers.ts';
 import type { Responder } from './responder.ts';
 import { type Failure, unfinished } from './silence.ts';
@@ -43,6 +43,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
   #phase: Phase = Phase.HOLDING;
   #tunnel: Tunnel | null = null;
   #status = 0;
+  #leaving: Leaving | null = null;
 
   constructor(context: DataContext, client: Responder, request: IncomingRequest) {
     this.context = context;
@@ -299,7 +300,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
   }
 
   onResponseComplete(trailers: string): void {
-    this.#client.end(trailers);
+    this.#leaving = this.#client.end(trailers);
     this.#attempts.end(null, this.upload?.isSent !== false && !this.context.isDraining);
     this.#settle(this.#status, null, '', null);
     this.#client.exchangeDone();
@@ -365,7 +366,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
   }
 
   #answer(answer: OwnAnswer, error: ErrorCode | null, detail: string): void {
-    this.#client.ownAnswer(answer, this.isUploadOpen);
+    this.#leaving = this.#client.ownAnswer(answer, this.isUploadOpen);
     this.#settle(answer.status, error, detail, null);
     this.#client.exchangeDone();
   }
@@ -383,13 +384,14 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     this.#attempts.close();
     if (this.#attempts.backend !== null) this.#request.pool.queue.roomMade();
     const bodyBytes = (this.upload?.bytesIn ?? 0) + (this.#tunnel?.settle() ?? 0);
-    recordExchange(this.context, this.#attempts, this.#request, {
+    const outcome = {
       status,
       bytesIn: this.#request.headBytes + bodyBytes,
       bytesOut: this.#client.bytesOut,
       error,
       errorDetail: detail,
       ended,
-    });
+    };
+    recordExchange(this.context, this.#attempts, this.#request, outcome, this.#leaving);
   }
 }

@@ -1,6 +1,6 @@
 /** Where every request is counted and logged when it ends, whether or not a backend took part in it. */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
-import type { Ending } from '../../snapshot/endings.ts';
+import { type Ending, endingOf } from '../../snapshot/endings.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { PoolView } from '../pool/pool-view.ts';
@@ -34,11 +34,48 @@ export interface Attempted {
   readonly endedAt: number;
 }
 
+/** The end of a complete response that its client has yet to take. */
+export interface Leaving {
+  /** It tells the settlement what has become of it. */
+  settleLater(settlement: Settlement): void;
+}
+
+/**
+ * Of an exchange that is over, but for its client: logged once the rest of the answer has left, or is lost. It keeps nothing of the
+ * exchange but its line. Its backend has counted it: whoever has its counters by then may be another.
+ */
+export class Settlement {
+  readonly #context: DataContext;
+  readonly #snapshot: Snapshot;
+  readonly #entry: AccessLogEntry;
+
+  constructor(context: DataContext, snapshot: Snapshot, entry: AccessLogEntry) {
+    this.#context = context;
+    this.#snapshot = snapshot;
+    this.#entry = entry;
+  }
+
+  allHasLeft(): void {
+    recordEnd(this.#context, this.#snapshot, this.#entry);
+  }
+
+  /** @param bytes of those that were counted as sent */
+  isLost(bytes: number, error: ErrorCode, errorDetail: string): void {
+    const { bytesOut, ...known } = this.#entry;
+    // An answer of ours has an error already, which says more.
+    const why = known.error === null ? { error, errorDetail } : {};
+    const entry = { ...known, ...why, bytesOut: bytesOut - bytes, ended: endingOf(error) };
+    recordEnd(this.#context, this.#snapshot, entry);
+  }
+}
+
+/** @param leaving what of the answer waits for its client; null: nothing, or none of it will leave */
 export function recordExchange(
   context: DataContext,
   attempted: Attempted,
   request: IncomingRequest,
   outcome: ExchangeOutcome,
+  leaving: Leaving | null,
 ): void {
   const { view, backend } = attempted;
   request.mirror?.drop();
@@ -53,7 +90,7 @@ export function recordExchange(
     backend?.counters.requestCompleted(status, ms / 1000, bytesIn, bytesOut);
     return;
   }
-  record(context, view.snapshot, backend, {
+  const entry: AccessLogEntry = {
     clientAddress: request.clientAddress,
     method: facts.method,
     host: facts.host,
@@ -77,7 +114,10 @@ export function recordExchange(
     errorDetail: outcome.errorDetail,
     userAgent: request.userAgent,
     referer: request.referer,
-  });
+  };
+  if (backend !== null) countAt(backend, entry);
+  if (leaving === null) recordEnd(context, view.snapshot, entry);
+  else leaving.settleLater(new Settlement(context, view.snapshot, entry));
 }
 
 /** What is known of a request that never became an exchange. */
@@ -120,7 +160,7 @@ function recordAlone(
   known: Refused,
 ): void {
   context.counters.answeredAlone(status);
-  record(context, context.view.snapshot, null, {
+  recordEnd(context, context.view.snapshot, {
     ...known,
     host,
     status,
@@ -141,17 +181,15 @@ function recordAlone(
   });
 }
 
-function record(
-  context: DataContext,
-  { accessLog }: Snapshot,
-  backend: Backend | null,
-  entry: AccessLogEntry,
+function countAt(
+  { counters }: Backend,
+  { status, durationMs, bytesIn, bytesOut }: AccessLogEntry,
 ): void {
-  const { status, error, ended } = entry;
-  if (backend !== null) {
-    const seconds = entry.durationMs / 1000;
-    backend.counters.requestCompleted(status, seconds, entry.bytesIn, entry.bytesOut);
-  }
+  counters.requestCompleted(status, durationMs / 1000, bytesIn, bytesOut);
+}
+
+function recordEnd(context: DataContext, { accessLog }: Snapshot, entry: AccessLogEntry): void {
+  const { error, ended } = entry;
   if (error !== null) context.countError(error);
   if (ended !== null) context.counters.cutOff(ended);
   if (accessLog.isEnabled) context.accessLog.record(entry, accessLog.format);

@@ -6,12 +6,13 @@ import type { ErrorCode } from '../../errors.ts';
 import type { ResponseStart } from '../backend/backend-stream.ts';
 import type { Victim } from '../barrier.ts';
 import type { RedirectRule } from '../wire/location.ts';
+import type { Leaving } from './ledger.ts';
 import type { OwnAnswer } from './own-answers.ts';
 import type { TunnelClient } from './tunnel.ts';
 
 export interface Responder extends Victim {
   readonly isTls: boolean;
-  /** Bytes written for this exchange so far. */
+  /** Bytes written for this exchange so far; of an answer that is complete, with those that wait for the client. */
   readonly bytesOut: number;
   /** Something of the final response has left us: it can't be taken back. */
   readonly isCommitted: boolean;
@@ -38,10 +39,10 @@ export interface Responder extends Victim {
   sendBody(buffer: Buffer, start: number, end: number): void;
   /** @returns whether anything has been sent since it was last called. */
   flush(): boolean;
-  /** The response is complete. @param trailers whole field lines */
-  end(trailers: string): void;
-  /** A complete answer of ours, in place of all that was not flushed. Only while nothing is committed. */
-  ownAnswer(answer: OwnAnswer, isRequestOpen: boolean): void;
+  /** The response is complete. @param trailers whole field lines. @returns what of it waits for the client; null: nothing */
+  end(trailers: string): Leaving | null;
+  /** A complete answer of ours, in place of all that was not flushed. Only while nothing is committed. @returns as `end` */
+  ownAnswer(answer: OwnAnswer, isRequestOpen: boolean): Leaving | null;
   /** The backend has switched protocols: from its answer on there are only bytes. */
   startTunnel(start: ResponseStart, addedFields: string): TunnelClient;
 

@@ -83,9 +83,13 @@ export class ShadowExchange implements Responder, Shadow {
     return true;
   }
 
-  end(): void {}
+  end(): null {
+    return null;
+  }
 
-  ownAnswer(): void {}
+  ownAnswer(): null {
+    return null;
+  }
 
   startTunnel(): TunnelClient {
     throw new Error('a mirrored request switches no protocols');
