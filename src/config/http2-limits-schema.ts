@@ -10,7 +10,7 @@ export const http2Limits = {
   http2_resets: wholeNumber(1, 1_000_000)
     .describe(
       'Requests that come to nothing on an HTTP/2 connection within a minute: the client resets them, or has to be told that they ' +
-        'are malformed. Past it, the connection ends (ENHANCE_YOUR_CALM).',
+        'are malformed. A request that is served to its end gives one back. Past it, the connection ends (ENHANCE_YOUR_CALM).',
     )
     .default(1_000),
   http2_control_frames: wholeNumber(100, 10_000_000)

@@ -17,6 +17,24 @@ test('resets: a minute’s worth at once, and from then on as they come in', () 
   for (let second = 1; second < 1_000; second++) expect(steady.reset(second * 1_000)).toBe(false);
 });
 
+test('resets: a request that is served pays for one, and no store is laid in', () => {
+  const limits = new Http2Limits(TERMS, 0);
+  for (let request = 0; request < 10_000; request++) {
+    limits.served();
+    expect(limits.reset(0)).toBe(false);
+  }
+  for (let request = 0; request < 10_000; request++) limits.served();
+  expect(most(() => limits.reset(0))).toBe(60);
+  // Two called off for one that is served.
+  const rapid = new Http2Limits(TERMS, 0);
+  let rounds = 0;
+  for (; rounds < 1_000; rounds++) {
+    rapid.served();
+    if (rapid.reset(0) || rapid.reset(0)) break;
+  }
+  expect(rounds).toBe(59);
+});
+
 test('a long silence earns no more than a minute’s worth', () => {
   const limits = new Http2Limits(TERMS, 0);
   limits.reset(0);

@@ -239,8 +239,9 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
     }
   }
 
-  streamClosed(stream: Http2Stream): void {
+  streamClosed(stream: Http2Stream, isServed: boolean): void {
     this.streams.delete(stream);
+    if (isServed) this.limits.served();
     this.hasServed = true;
     if (this.streams.size > 0 || this.#state !== IS_OPEN) return;
     this.#idleByMs = this.context.nowMs + this.context.view.snapshot.timeouts.keepAliveMs;

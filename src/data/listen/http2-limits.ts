@@ -4,7 +4,8 @@
  * ENHANCE_YOUR_CALM.
  *
  * - Resets: a request that is called off at once has cost a backend its work (rapid reset, CVE-2023-44487), and so has one that we
- *   have to reset for an error of its client (MadeYouReset, CVE-2025-8671).
+ *   have to reset for an error of its client (MadeYouReset, CVE-2025-8671). A request that was served to its end pays for one: a proxy
+ *   that many clients share calls off a part of what it asks, and one connection carries all of it.
  * - Control frames: SETTINGS and PING want an answer; PRIORITY, WINDOW_UPDATE, empty DATA and whatever we don't know want to be
  *   read. Whoever sends and gets bodies needs some of them: DATA in either direction pays for two, and a request for a few.
  */
@@ -44,6 +45,11 @@ export class Http2Limits {
     this.#resetsAtMs = nowMs;
     this.#resets = Math.min(resets, this.#resets + earned) - 1;
     return this.#resets < 0;
+  }
+
+  /** A request has had all of its answer: a client may call off one for each, beside its minute's worth. */
+  served(): void {
+    this.#resets = Math.min(this.#terms.resets, this.#resets + 1);
   }
 
   /** A frame that brings nothing. @returns whether that is too much. */

@@ -43,8 +43,8 @@ export interface StreamOwner extends Victim {
   credit(stream: Http2Stream, bytes: number): void;
   /** The client has had it reset by an error of its own. */
   clientErred(): void;
-  /** Neither side sends anything on it any more. */
-  streamClosed(stream: Http2Stream): void;
+  /** Neither side sends anything on it any more. @param isServed its client has had an answer, and did nothing wrong */
+  streamClosed(stream: Http2Stream, isServed: boolean): void;
 }
 
 export class Http2Stream implements Responder, TunnelClient {
@@ -367,7 +367,7 @@ export class Http2Stream implements Responder, TunnelClient {
     if (!(this.#isDone && this.sending.isEnded) || this.isClosed) return;
     const mustReset = !this.isRemoteEnded || this.#farewell !== NO_ERROR;
     if (mustReset) this.#output.reset(this.id, this.#farewell);
-    this.#close();
+    this.#close(this.#farewell === NO_ERROR);
   }
 
   reset(code: ErrorCode): void {
@@ -383,7 +383,7 @@ export class Http2Stream implements Responder, TunnelClient {
     this.#close();
   }
 
-  #close(): void {
+  #close(isServed = false): void {
     this.isClosed = true;
     this.exchange = null;
     this.sending.drop();
@@ -391,7 +391,7 @@ export class Http2Stream implements Responder, TunnelClient {
     this.#deadlineMs = NEVER;
     this.pin.close();
     this.#settleCredit();
-    this.#owner.streamClosed(this);
+    this.#owner.streamClosed(this, isServed);
   }
 
   onCrashed(error: unknown): void {
