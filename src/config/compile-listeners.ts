@@ -69,7 +69,7 @@ function listenerOfPort(merged: MergedConfig, reading: Reading): ListenerSetting
     tls: isSound('ssl') ? compileSsl(merged, reading) : undefined,
     proxyProtocol: null,
     httpsPort: 0,
-    http2: true,
+    http2: !isSound('ssl') || config.ssl.http2,
     h2c: false,
   };
 }

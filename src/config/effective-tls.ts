@@ -1,12 +1,12 @@
 /** TLS towards clients as a config file says it. */
 
 import type { CertificateSource } from './certificate-facts.ts';
-import type { TlsSettings } from './settings.ts';
+import type { ListenerSettings, TlsSettings } from './settings.ts';
 
 /** The short form. */
-export function sslOf(tls: TlsSettings | undefined) {
+export function sslOf({ tls, http2 }: ListenerSettings) {
   const [source] = tls?.sources ?? [];
-  return source === undefined ? { enabled: false } : { enabled: true, ...sourceOf(source) };
+  return source === undefined ? { enabled: false } : { enabled: true, ...sourceOf(source), http2 };
 }
 
 export function tlsOf({

@@ -146,8 +146,8 @@ function addressOf({ listeners: [{ path, address }] }: Settings) {
   return { port: address.port, host: address.host ?? '*' };
 }
 
-function shortTlsOf({ listeners: [{ path, tls }] }: Settings) {
-  return path === 'port' ? { ssl: sslOf(tls) } : {};
+function shortTlsOf({ listeners: [listener] }: Settings) {
+  return listener.path === 'port' ? { ssl: sslOf(listener) } : {};
 }
 
 /** Without routes nobody looks at paths: said is only what was set. */

@@ -121,8 +121,11 @@ const ssl = z.strictObject(
     key_file: nonEmptyText('the path of a PEM file')
       .describe('The private key (PEM), relative to the config file.')
       .optional(),
+    http2: trueOrFalse()
+      .describe('Clients may choose HTTP/2 (ALPN `h2`). Nearly all do.')
+      .default(true),
   },
-  { error: 'must be a mapping with enabled, cert_file and key_file' },
+  { error: 'must be a mapping with enabled, cert_file, key_file and http2' },
 );
 
 /** A file called "off" or "yes" is not what anybody who writes that wants. */

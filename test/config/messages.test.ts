@@ -186,7 +186,10 @@ test.each([
   ['access_log_format: xml', '1:20: access_log_format: must be one of json, combined, not "xml"'],
   ['log_level: warning', '1:12: log_level: must be one of debug, info, warn, error, not "warning"'],
   ['state_file: true', '1:13: state_file: must be false or the path of a file, not true'],
-  ['ssl: true', '1:6: ssl: must be a mapping with enabled, cert_file and key_file, not true'],
+  [
+    'ssl: true',
+    '1:6: ssl: must be a mapping with enabled, cert_file, key_file and http2, not true',
+  ],
   ['ssl: { enabled: on }', '1:17: ssl.enabled: must be true or false, not "on"'],
   ['sticky_session_ttl: 1', `1:21: sticky_session_ttl: ${DURATION}, not 1 (add a unit: 1s or 1ms)`],
   ['prot: 1', '1:1: prot: unknown key (did you mean "port"?)'],
