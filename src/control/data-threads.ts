@@ -16,8 +16,10 @@ import type {
   EligibilityMessage,
   FaultsInARowMessage,
   FromDataThread,
+  Http2FaultMessage,
   KeepBackendMessage,
   NoAnswerMessage,
+  NoProxyHeaderMessage,
   RequestsCutMessage,
   SnapshotMessage,
   ToDataThread,
@@ -33,8 +35,9 @@ import {
   type Snapshot,
 } from '../snapshot/snapshot.ts';
 import { EligibilityFlips, type Flips } from './eligibility-flips.ts';
+import { http2FaultLog, proxyFaultLog } from './listener-faults.ts';
 import { Listening } from './listening.ts';
-import { ProxyFaultLog } from './proxy-fault-log.ts';
+import type { OnceAMinute } from './once-a-minute.ts';
 import { Pulse } from './pulse.ts';
 import { type PlaceOptions, ThreadPlace } from './thread-place.ts';
 import { TicketKeys } from './ticket-keys.ts';
@@ -72,7 +75,8 @@ export class DataThreads {
   readonly #pulse: Pulse;
   readonly #places: readonly ThreadPlace[];
   readonly #listening: Listening;
-  readonly #proxyFaults: ProxyFaultLog;
+  readonly #proxyFaults: OnceAMinute<NoProxyHeaderMessage>;
+  readonly #http2Faults: OnceAMinute<Http2FaultMessage>;
   /** Snapshots on their way: which threads have not applied them yet. */
   readonly #applying = new Map<
     number,
@@ -120,7 +124,8 @@ export class DataThreads {
       (_, index) => new ThreadPlace(index, placeOptions),
     );
     this.#listening = new Listening(() => this.#places, options.log);
-    this.#proxyFaults = new ProxyFaultLog(options.log);
+    this.#proxyFaults = proxyFaultLog(options.log);
+    this.#http2Faults = http2FaultLog(options.log);
   }
 
   get restarts(): number {
@@ -240,6 +245,7 @@ export class DataThreads {
     this.#pulse.stop();
     await Promise.all(this.#places.map((place) => place.stop(STOP_GRACE_MS)));
     this.#proxyFaults.stop();
+    this.#http2Faults.stop();
   }
 
   #current(): Snapshot {
@@ -297,6 +303,9 @@ export class DataThreads {
         break;
       case 'no-proxy-header':
         this.#proxyFaults.add(message);
+        break;
+      case 'client-fault':
+        this.#http2Faults.add(message);
         break;
       case 'access-log':
         this.#options.onAccessLog(ring.bytes(message.block, message.length), message.count, () =>

@@ -195,6 +195,22 @@ export interface NoProxyHeaderMessage {
   readonly waitedMs: number;
 }
 
+/** Clients of a listener have broken the rules of HTTP/2, or cost more than they may. One message for all of a tick. */
+export interface Http2FaultMessage {
+  readonly kind: 'client-fault';
+  readonly listenerId: number;
+  /** Its name. */
+  readonly listener: string;
+  readonly count: number;
+  /** The first of them; empty: it has come by a unix socket. */
+  readonly peer: string;
+  readonly code: 'ERR_CLIENT_HTTP2' | 'ERR_CLIENT_FLOOD';
+  /** What its GOAWAY says, by its name in RFC 9113 §7. */
+  readonly error: string;
+  /** What it did, in words. */
+  readonly rule: string;
+}
+
 /** A backend has failed as often in a row as one of the `FaultRules` says, in all threads together. */
 export interface FaultsInARowMessage {
   readonly kind: 'faults-in-a-row';
@@ -235,6 +251,7 @@ export type FromDataThread =
   | NoAnswerMessage
   | FaultsInARowMessage
   | NoProxyHeaderMessage
+  | Http2FaultMessage
   | AccessLogMessage
   | LogMessage;
 

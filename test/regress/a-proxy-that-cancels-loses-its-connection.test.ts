@@ -5,13 +5,8 @@
 import { expect, test } from 'vitest';
 import { startHttp2 } from '../behaviour/http2-stage.ts';
 import { silent } from '../behaviour/stage.ts';
-import {
-  type FrameClient,
-  frame,
-  frameClient,
-  RST_STREAM,
-  uint32,
-} from '../support/frame-client.ts';
+import { type FrameClient, frameClient } from '../support/frame-client.ts';
+import { frame, RST_STREAM, uint32 } from '../support/http2-frames.ts';
 
 const CANCEL = uint32(8);
 const ENHANCE_YOUR_CALM = 11;

@@ -10,6 +10,7 @@ import type { RequestHead } from '../wire/head.ts';
 import type { ProxiedClient } from '../wire/proxy-protocol.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
+import type { Http2FaultCount } from './http2-faults.ts';
 import { httpsRedirect } from './https-redirect.ts';
 
 /** How a connection came to us. */
@@ -23,6 +24,8 @@ export interface Carried {
   readonly httpsPort: number;
   /** Whether a request for this host may come on it: see `TlsSites.serves`. Null: any may. */
   readonly serves: ((host: string) => boolean) | null;
+  /** Of its listener: where it is said that it was ended for an error of its client in HTTP/2. */
+  readonly http2Faults: Http2FaultCount;
 }
 
 export class ConnectionContext implements EndsSource {

@@ -10,7 +10,7 @@ import { letGo } from '../barrier.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import { Http2Output } from '../stream/http2-output.ts';
-import { ENHANCE_YOUR_CALM, NO_ERROR } from '../wire/http2/error-codes.ts';
+import { ENHANCE_YOUR_CALM, NO_ERROR, nameOfError } from '../wire/http2/error-codes.ts';
 import { FrameReader } from '../wire/http2/frame-reader.ts';
 import { MAX_STREAM_ID } from '../wire/http2/frame-types.ts';
 import { HeadLines } from '../wire/http2/head-lines.ts';
@@ -18,6 +18,7 @@ import { ClientReading } from './client-reading.ts';
 import { type Carried, ConnectionContext } from './connection-context.ts';
 import { DRAIN_IDLE_MS } from './drain-turns.ts';
 import type { Http2Bodies } from './http2-bodies.ts';
+import type { Http2FaultCount } from './http2-faults.ts';
 import { type FramesOwner, Http2Frames } from './http2-frames.ts';
 import { Http2Limits } from './http2-limits.ts';
 import { beginningOf, bodiesOf, frameLimits } from './http2-settings.ts';
@@ -62,6 +63,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
   readonly #reader: FrameReader;
   readonly #frames: Http2Frames;
   readonly #onClosed: (connection: Http2Connection) => void;
+  readonly #faults: Http2FaultCount;
   #state = IS_OPEN;
   #isLeaving = false;
   /** Bytes that have their turn later. */
@@ -85,6 +87,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
     this.context = context;
     this.isTls = carried.isTls;
     this.#onClosed = onClosed;
+    this.#faults = carried.http2Faults;
     this.#stream = open(this);
     this.#reading = new ClientReading(this.#stream, context.heldMemory);
     this.peer = new ConnectionContext(context.view, this.#stream, carried, 'HTTP/2.0');
@@ -257,8 +260,11 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
 
   /** The client has broken the rules. */
   failed(code: number, detail: string): void {
-    const isFlood = code === ENHANCE_YOUR_CALM;
-    this.context.countError(isFlood ? 'ERR_CLIENT_FLOOD' : 'ERR_CLIENT_HTTP2');
+    if (this.#state !== IS_OPEN) return;
+    const error = code === ENHANCE_YOUR_CALM ? 'ERR_CLIENT_FLOOD' : 'ERR_CLIENT_HTTP2';
+    const { peerAddress } = this.peer.under(this.context.view);
+    this.context.countError(error);
+    this.#faults.add(peerAddress, error, nameOfError(code), detail);
     this.end(code, detail);
   }
 

@@ -13,6 +13,7 @@ import { Acceptor, type AcceptorUser } from './acceptor.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { Carried } from './connection-context.ts';
 import { Http2Connection } from './http2-connection.ts';
+import { Http2FaultCount } from './http2-faults.ts';
 import type { MayBeIdle } from './idle-clients.ts';
 import { haveOtherTerms } from './listener-terms.ts';
 import type { OpenClient } from './open-client.ts';
@@ -42,6 +43,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   readonly #places: Places;
   readonly #acceptor: Acceptor;
   readonly #arrivals: ProxyArrivals;
+  readonly #http2Faults = new Http2FaultCount();
   #spec: ListenerSnapshot;
   #proxies: ProxyPeers | null;
   #tls: TlsAcceptor | null;
@@ -104,7 +106,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   tick(nowMs: number): void {
     const { barrier } = this.#context;
     barrier.run('the tick of PROXY headers', () => this.#arrivals.tick(nowMs));
-    barrier.run('the telling of PROXY headers', () => this.#tellFaults());
+    barrier.run('the telling of what clients did', () => this.#tellFaults());
     barrier.run('the tick of TLS', () => this.#tls?.tick(nowMs));
     for (const connection of this.#connections.keys()) {
       if (connection.deadlineMs <= nowMs) guarded(connection, () => connection.onDeadline());
@@ -113,11 +115,17 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   }
 
   #tellFaults(): void {
-    const faults = this.#arrivals.faults.take();
-    if (faults === null) return;
     const { id: listenerId, name: listener } = this.#spec;
-    const peer = this.#acceptor.isUnix ? '' : faults.peer;
-    this.#context.post({ kind: 'no-proxy-header', listenerId, listener, ...faults, peer });
+    const proxies = this.#arrivals.faults.take();
+    if (proxies !== null) {
+      const peer = this.#acceptor.isUnix ? '' : proxies.peer;
+      this.#context.post({ kind: 'no-proxy-header', listenerId, listener, ...proxies, peer });
+    }
+    const http2 = this.#http2Faults.take();
+    if (http2 === null) return;
+    // By a unix socket, only what a proxy says of it is an address.
+    const peer = net.isIP(http2.peer) === 0 ? '' : http2.peer;
+    this.#context.post({ kind: 'client-fault', listenerId, listener, ...http2, peer });
   }
 
   /** All that may make room. */
@@ -298,6 +306,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
         proxied,
         httpsPort,
         serves: secure?.isHttp2 === true ? secure.serves : null,
+        http2Faults: this.#http2Faults,
       };
       const onClosed = (closed: OpenClient): void => this.#forget(closed);
       connection = new (this.#speaker(secure))(this.#context, open, carried, onClosed);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { ProxyFaultLog } from '../../src/control/proxy-fault-log.ts';
-import type { NoProxyHeaderMessage } from '../../src/snapshot/messages.ts';
+import { http2FaultLog, proxyFaultLog } from '../../src/control/listener-faults.ts';
+import type { Http2FaultMessage, NoProxyHeaderMessage } from '../../src/snapshot/messages.ts';
 import { recordLog } from './fixtures.ts';
 
 beforeEach(() => {
@@ -25,7 +25,7 @@ function fault(more: Partial<NoProxyHeaderMessage> = {}): NoProxyHeaderMessage {
 
 test('the first is told at once, the others once a minute with their number, and nothing when there were none', () => {
   const log = recordLog();
-  const faults = new ProxyFaultLog(log);
+  const faults = proxyFaultLog(log);
   faults.add(fault());
   expect(log.lines).toEqual([
     {
@@ -61,7 +61,7 @@ test('the first is told at once, the others once a minute with their number, and
 
 test('each listener is told of by itself', () => {
   const log = recordLog();
-  const faults = new ProxyFaultLog(log);
+  const faults = proxyFaultLog(log);
   faults.add(fault());
   faults.add(fault({ listenerId: 1, listener: 'unix:/a', peer: '' }));
   faults.add(fault());
@@ -71,10 +71,57 @@ test('each listener is told of by itself', () => {
 
 test('what has come since is told at the end', () => {
   const log = recordLog();
-  const faults = new ProxyFaultLog(log);
+  const faults = proxyFaultLog(log);
   faults.add(fault());
   faults.add(fault({ count: 3 }));
   faults.stop();
   vi.advanceTimersByTime(60_000);
   expect(log.lines.map(({ fields }) => fields?.['count'])).toEqual([1, 3]);
+});
+
+const http2Fault: Http2FaultMessage = {
+  kind: 'client-fault',
+  listenerId: 0,
+  listener: '*:8443',
+  count: 1,
+  peer: '10.0.0.1',
+  code: 'ERR_CLIENT_HTTP2',
+  error: 'PROTOCOL_ERROR',
+  rule: 'HEADERS on stream 2, which is not open',
+};
+
+test('of HTTP/2 it is the rule that is told, of the first at once and of the others in a minute', () => {
+  const log = recordLog();
+  const faults = http2FaultLog(log);
+  faults.add(http2Fault);
+  faults.add({
+    ...http2Fault,
+    count: 7,
+    peer: '',
+    code: 'ERR_CLIENT_FLOOD',
+    error: 'ENHANCE_YOUR_CALM',
+    rule: 'too many resets (limits.http2_resets)',
+  });
+  expect(log.lines).toEqual([
+    {
+      level: 'warn',
+      event: 'listener.client_fault',
+      message:
+        '*:8443: 10.0.0.1 breaks the rules of HTTP/2: HEADERS on stream 2, which is not open (PROTOCOL_ERROR); its connection was ended',
+      fields: {
+        listener: '*:8443',
+        peer: '10.0.0.1',
+        code: 'ERR_CLIENT_HTTP2',
+        http2_error: 'PROTOCOL_ERROR',
+        rule: 'HEADERS on stream 2, which is not open',
+        count: 1,
+      },
+    },
+  ]);
+  vi.advanceTimersByTime(60_000);
+  expect(log.lines[1]).toMatchObject({
+    message:
+      '*:8443: a client of the unix socket costs more than it may: too many resets (limits.http2_resets) (ENHANCE_YOUR_CALM); 7 connections were ended for the like',
+    fields: { peer: 'unix', code: 'ERR_CLIENT_FLOOD', count: 7 },
+  });
 });
