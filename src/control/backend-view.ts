@@ -1,6 +1,7 @@
 /** Backends and status as the admin API shows them. The field names are an interface: see docs. */
 import { readBackendCounters } from '../snapshot/counters.ts';
 import { readPoolCounters } from '../snapshot/pool-counters.ts';
+import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { type Backend, type BreakerState, isAlive } from './backend.ts';
 import { type Decision, TENTHS } from './eligibility.ts';
 import { explainEligibility } from './eligibility-reasons.ts';
@@ -109,6 +110,10 @@ export interface StatusView {
   readonly breaker: BreakerState;
   /** Requests that wait for a backend with room. */
   readonly queued: number;
+  /** What clients may speak, at one listener or the other. */
+  readonly client_protocols: readonly string[];
+  /** What backends are spoken to in: as `protocol` in the config. */
+  readonly backend_protocol: string;
   readonly backends: readonly BackendView[];
 }
 
@@ -117,6 +122,7 @@ export function viewStatus(
   threadCount: number,
   uptimeSeconds: number,
   generation: number,
+  listeners: readonly ListenerSnapshot[],
 ): StatusView {
   const backends = viewBackends(registry, threadCount);
   return {
@@ -129,6 +135,13 @@ export function viewStatus(
     panic: registry.eligibility().isPanic,
     breaker: registry.live.poolBreaker.state,
     queued: readPoolCounters(registry.counters, threadCount).queued,
+    client_protocols: listeners.some(speaksHttp2) ? ['HTTP/1.1', 'HTTP/2.0'] : ['HTTP/1.1'],
+    backend_protocol: registry.settings.protocol,
     backends,
   };
+}
+
+/** Over TLS by choosing it, in the clear by beginning with it. */
+export function speaksHttp2({ tls, h2c }: ListenerSnapshot): boolean {
+  return tls === undefined ? h2c : tls.http2;
 }

@@ -182,6 +182,7 @@ export function compose(options: ComposeOptions): Parts {
       threadCount,
       leaving: () => leavers.view(),
       uptimeSeconds: () => (performance.now() - startedAt) / 1000,
+      listeners: () => threads.listeners,
       metrics: () => renderPrometheus(metrics.collect()),
       notReady: () => (phase.now === 'running' ? undefined : `Fairlead is ${phase.now}.`),
     }),

@@ -229,6 +229,21 @@ describe('one that behaves', () => {
     });
   });
 
+  test('is said in the access log and in the status to be spoken to in HTTP/2', async () => {
+    gate('/logged').open();
+    await ask(get('/logged'));
+    const line = await waitFor(() =>
+      fairlead.accessLines().find((one) => one['path'] === '/logged'),
+    );
+    expect(line).toMatchObject({ backend: behaving.url, backend_protocol: 'HTTP/2.0' });
+    expect(line['protocol']).toBeUndefined();
+    const status = await fetch(`${fairlead.adminUrl}/status`);
+    expect(await status.json()).toMatchObject({
+      client_protocols: ['HTTP/1.1', 'HTTP/2.0'],
+      backend_protocol: 'h2',
+    });
+  });
+
   test('gets the request as HTTP/2 has it, and its answer goes on', async () => {
     gate('/fields?a=b').open();
     const { status, body, fields } = await ask(

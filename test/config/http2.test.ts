@@ -55,17 +55,19 @@ test('what a connection may cost', () => {
   expect(problemsOf('limits: { http2_streams: 0 }')).toHaveLength(1);
 });
 
+/** Of the listener of `port`, in force and as it is printed, which must be read as the same. */
+function protocolsOf(text: string) {
+  const result = loaded(text);
+  const { config } = effectiveConfig(result);
+  expect(loaded(JSON.stringify(config)).settings.listeners).toEqual(result.settings.listeners);
+  const { http2: shown } = config['ssl'] as { http2?: boolean };
+  return [result.settings.listeners[0].http2, shown];
+}
+
 test('the short form says no in ssl', () => {
   const ssl = makeCertificate();
-  const protocols = (text: string) => {
-    const result = loaded(text);
-    const { config } = effectiveConfig(result);
-    expect(loaded(JSON.stringify(config)).settings.listeners).toEqual(result.settings.listeners);
-    const { http2: shown } = config['ssl'] as { http2?: boolean };
-    return [result.settings.listeners[0].http2, shown];
-  };
-  expect(protocols(JSON.stringify({ ssl }))).toEqual([true, true]);
-  expect(protocols(JSON.stringify({ ssl: { ...ssl, http2: false } }))).toEqual([false, false]);
+  expect(protocolsOf(JSON.stringify({ ssl }))).toEqual([true, true]);
+  expect(protocolsOf(JSON.stringify({ ssl: { ...ssl, http2: false } }))).toEqual([false, false]);
   expect(problemsOf('ssl: { http2: off }')).toEqual([
     expect.stringContaining('ssl.http2: must be true or false, not "off"'),
   ]);

@@ -1,6 +1,7 @@
 /** `/listeners`: where clients connect. */
 import { urlOfListener } from '../../config/listener-name.ts';
 import type { ListenerSnapshot } from '../../snapshot/snapshot.ts';
+import { speaksHttp2 } from '../backend-view.ts';
 import type { Registry } from '../registry.ts';
 import { etagOf } from './etag.ts';
 import type { Route } from './router.ts';
@@ -29,7 +30,7 @@ export function listenerRoutes({ registry, listeners }: ListenerRoutesOptions): 
 
 /** The field names are an interface: see docs. */
 function viewListener(listener: ListenerSnapshot): object {
-  const { id, name, address, descriptor, tls, httpsPort, proxyProtocol, h2c } = listener;
+  const { id, name, address, descriptor, tls, httpsPort, proxyProtocol } = listener;
   return {
     id,
     name,
@@ -39,7 +40,7 @@ function viewListener(listener: ListenerSnapshot): object {
     ...(address.kind === 'inherited' && { fd: address.name }),
     inherited: descriptor !== -1,
     tls: tls !== undefined,
-    http2: tls === undefined ? h2c : tls.http2,
+    http2: speaksHttp2(listener),
     redirects_to_https: httpsPort !== 0,
     proxy_protocol: proxyProtocol !== null,
   };

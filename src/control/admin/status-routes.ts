@@ -3,7 +3,7 @@ import { didYouMean } from '../../config/nearest.ts';
 import { DEFAULT_POOL } from '../../config/settings.ts';
 import { canonicalStrategy, STRATEGY_ALIASES } from '../../config/strategy-name.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../../observe/prometheus.ts';
-import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
+import { type ListenerSnapshot, STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import { viewStatus } from '../backend-view.ts';
 import type { LeaverView } from '../leavers.ts';
 import type { Operator } from '../operator.ts';
@@ -21,6 +21,8 @@ export interface StatusRoutesOptions {
   readonly operator: Operator;
   readonly threadCount: number;
   readonly uptimeSeconds: () => number;
+  /** Those that are open. */
+  readonly listeners: () => readonly ListenerSnapshot[];
   /** Backends that are removed, and requests in flight there. */
   readonly leaving: () => readonly LeaverView[];
   /** The Prometheus page. */
@@ -30,7 +32,8 @@ export interface StatusRoutesOptions {
 }
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
-  const { registry, operator, threadCount, uptimeSeconds, leaving, metrics, notReady } = options;
+  const { registry, operator, threadCount, uptimeSeconds, listeners } = options;
+  const { leaving, metrics, notReady } = options;
 
   /** Those of a pool that is gone as well have to be shown somewhere. */
   function isShownWith(leaver: LeaverView, { name }: PoolRegistry): boolean {
@@ -79,7 +82,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
           return {
             status: 200,
             body: {
-              ...viewStatus(pool, threadCount, uptimeSeconds(), registry.generation),
+              ...viewStatus(pool, threadCount, uptimeSeconds(), registry.generation, listeners()),
               leaving: leaving().filter((one) => isShownWith(one, pool)),
             },
             headers: { ETag: etagOf(registry.generation) },

@@ -79,6 +79,7 @@ export interface TunnelConnection {
 }
 
 export interface BackendStream {
+  readonly isHttp2: boolean;
   /** Its connection carried a request before: no `onConnected` follows. */
   readonly isReused: boolean;
   /** Something of a response has come. */

@@ -64,6 +64,10 @@ export class Http1Stream implements BackendStream, ConnectionUser {
     this.connection.assign(this);
   }
 
+  get isHttp2(): boolean {
+    return false;
+  }
+
   get hasAnswered(): boolean {
     return this.#response.hasBytes;
   }

@@ -74,6 +74,10 @@ export class Http2Stream implements BackendStream, OwnedStream {
     this.isReused = isReused;
   }
 
+  get isHttp2(): boolean {
+    return true;
+  }
+
   get needsDrain(): boolean {
     return this.#body.waitingBytes > 0 || this.#owner.turns.isFull;
   }

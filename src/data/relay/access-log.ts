@@ -14,6 +14,8 @@ import { asciiBytes, LineWriter, mostBytes } from './line-writer.ts';
 
 export interface AttemptRecord {
   readonly backendUrl: string;
+  /** What its backend was spoken to in; else HTTP/1.1. */
+  readonly isHttp2: boolean;
   readonly chosen: Chosen;
   /** `ok`, the error code of the failure, or `called_off`: it was not waited for. */
   readonly outcome: string;
@@ -53,6 +55,13 @@ export interface AccessLogEntry {
   readonly referer: string | null;
 }
 
+/** Of a line: from its pool to its request id. */
+interface Success {
+  readonly pool: string;
+  readonly isHttp2: boolean;
+  readonly bytes: Uint8Array;
+}
+
 /** Stands for the status of an answer that never came: nginx has it so. */
 export const NOTHING_SENT = 499;
 
@@ -81,6 +90,8 @@ const ROUTE = asciiBytes(',"route":');
 const SPLIT = asciiBytes(',"split":');
 const POOL = asciiBytes(',"pool":"');
 const BACKEND = asciiBytes(',"backend":');
+const BACKEND_HTTP2_TEXT = ',"backend_protocol":"HTTP/2.0"';
+const BACKEND_HTTP2 = asciiBytes(BACKEND_HTTP2_TEXT);
 const ATTEMPTS = asciiBytes(',"attempts":[');
 const ATTEMPT = asciiBytes('{"backend":"');
 const NEXT_ATTEMPT = asciiBytes(',{"backend":"');
@@ -109,7 +120,7 @@ export class AccessLog {
   #length = 0;
   #count = 0;
   readonly #line = new LineWriter();
-  readonly #successes = new Map<string, { readonly pool: string; readonly bytes: Uint8Array }>();
+  readonly #successes = new Map<string, Success>();
   #second = -1;
   /** `{"time":"2026-01-02T03:04:05.`, made once a second. */
   #timeStart: Uint8Array = asciiBytes('');
@@ -235,7 +246,7 @@ export class AccessLog {
     const line = this.#line;
     const first = attempts[0];
     if (attempts.length === 1 && first?.outcome === 'ok') {
-      line.longConstant(this.#successAt(first.backendUrl, pool));
+      line.longConstant(this.#successAt(first, pool));
       return;
     }
     if (pool !== USUAL_POOL) {
@@ -244,6 +255,7 @@ export class AccessLog {
       line.constant(TEXT_END);
     }
     this.#writeText(BACKEND, backendUrl);
+    if (attempts.at(-1)?.isHttp2 === true) line.constant(BACKEND_HTTP2);
     if (attempts.length > 0) this.#writeAttempts(attempts);
     line.constant(REQUEST_ID);
   }
@@ -265,13 +277,14 @@ export class AccessLog {
   }
 
   /** The same for every request that a backend answers at the first attempt, so it is made once. */
-  #successAt(url: string, pool: string): Uint8Array {
+  #successAt({ backendUrl: url, isHttp2 }: AttemptRecord, pool: string): Uint8Array {
     const known = this.#successes.get(url);
-    if (known?.pool === pool) return known.bytes;
+    if (known?.pool === pool && known.isHttp2 === isHttp2) return known.bytes;
     if (this.#successes.size >= MAX_SUCCESSES) this.#successes.clear();
     const poolField = pool === USUAL_POOL ? '' : `,"pool":"${pool}"`;
-    const bytes = asciiBytes(`${poolField},"backend":"${url}","request_id":"`);
-    this.#successes.set(url, { pool, bytes });
+    const protocolField = isHttp2 ? BACKEND_HTTP2_TEXT : '';
+    const bytes = asciiBytes(`${poolField},"backend":"${url}"${protocolField},"request_id":"`);
+    this.#successes.set(url, { pool, isHttp2, bytes });
     return bytes;
   }
 

@@ -298,6 +298,7 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
     }
     return {
       backendUrl: backend.spec.url,
+      isHttp2: stream.isHttp2,
       chosen: this.chosen,
       // Without a failure and without an answer, another attempt was quicker.
       outcome: failure ?? (judgement.status === 0 ? 'called_off' : 'ok'),
