@@ -32,7 +32,7 @@ export function jsonReport(options: TryOptions, result: TryResult): string {
 export function textReport(options: TryOptions, result: TryResult): string {
   const { completed, failed } = result;
   const lines = [
-    `${completed + failed} requests to ${options.url.href} over ${options.connections} connections`,
+    `${completed + failed} requests to ${options.url.href} over ${wayOf(options)}`,
     `${completed} complete, ${failed} failed, ${result.seconds.toFixed(2)} s, ${perSecond(result).toFixed(0)} requests/s`,
     ...backendLines(result),
     ...table('Status codes', result.statuses, completed),
@@ -46,6 +46,10 @@ export function textReport(options: TryOptions, result: TryResult): string {
     for (const [name, ms] of latencies(result)) lines.push(`  ${name}  ${ms.toFixed(2)} ms`);
   }
   return `${lines.join('\n')}\n`;
+}
+
+function wayOf({ connections, isHttp2 }: TryOptions): string {
+  return isHttp2 ? `one HTTP/2 connection, ${connections} at once` : `${connections} connections`;
 }
 
 function backendLines({ backends, completed, isSpreadCounted }: TryResult): string[] {

@@ -17,6 +17,7 @@ Sends requests and shows their spread over the backends, status codes, errors an
   -d, --body TEXT       the body of each request
   -H, --header "N: V"   a header field; may be repeated
   -k, --insecure        take any certificate
+      --http2           HTTP/2, all over one connection; over http by prior knowledge (h2c)
       --timeout TIME    for one request (30s)
       --by-header NAME  the response field that names the backend (default: the JSON of a sample backend, else the
                         counters of the admin API)
@@ -34,6 +35,7 @@ const FLAGS = {
   body: { type: 'string', short: 'd' },
   header: { type: 'string', short: 'H', multiple: true },
   insecure: { type: 'boolean', short: 'k' },
+  http2: { type: 'boolean' },
   timeout: { type: 'string' },
   'by-header': { type: 'string' },
   admin: { type: 'string' },
@@ -99,6 +101,7 @@ function optionsOf(flags: Flags, positionals: readonly string[]): TryOptions {
     body: flags.body,
     timeoutMs: timeoutOf(flags.timeout ?? '30s'),
     isInsecure: flags.insecure ?? false,
+    isHttp2: flags.http2 ?? false,
     byHeader,
   };
 }

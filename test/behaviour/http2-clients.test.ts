@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import tls from 'node:tls';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { runFairlead } from '../support/fairlead.ts';
 import { okResponse } from '../support/raw-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { hasTool } from '../support/tools.ts';
@@ -319,6 +320,13 @@ describe.runIf(hasTool('h2load'))('h2load and nghttp', () => {
     ]);
     expect(stdout.match(/ 200 /g)).toHaveLength(2);
   });
+});
+
+test('fairlead try --http2', async () => {
+  const url = `http://127.0.0.1:${stage.h2c}/tried`;
+  const { code, stdout } = await runFairlead(['try', url, '--http2', '-n', '50', '--json']);
+  expect([code, JSON.parse(stdout)]).toMatchObject([0, { completed: 50, statuses: { 200: 50 } }]);
+  expect((await stage.logged('/tried', 49))['protocol']).toBe('HTTP/2.0');
 });
 
 test('at the end nothing is left, and nobody has broken a rule', async () => {

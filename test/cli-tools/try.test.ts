@@ -1,5 +1,9 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
-import { expect, test } from 'vitest';
+import http2 from 'node:http2';
+import { type AddressInfo, Socket } from 'node:net';
+import { describe, expect, test } from 'vitest';
 import { jsonReport, percentile, textReport } from '../../src/cli/try-report.ts';
 import {
   emptyResult,
@@ -7,6 +11,8 @@ import {
   type TryOptions,
   type TryResult,
 } from '../../src/cli/try-run.ts';
+import { afterTest } from '../support/after-test.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { runFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
@@ -23,6 +29,7 @@ function optionsFor(url: string, changes: Partial<TryOptions> = {}): TryOptions 
     body: undefined,
     timeoutMs: 5_000,
     isInsecure: false,
+    isHttp2: false,
     byHeader: undefined,
     ...changes,
   };
@@ -219,4 +226,100 @@ test.each([
   const run = await runFairlead(['try', ...args]);
   expect(run).toMatchObject({ code: 2, stdout: '' });
   expect(run.stderr).toContain(message);
+});
+
+async function http2Server(
+  answer: (stream: http2.ServerHttp2Stream, socket: Socket) => void,
+  certificate?: { readonly cert_file: string; readonly key_file: string },
+) {
+  const server =
+    certificate === undefined
+      ? http2.createServer()
+      : http2.createSecureServer({
+          cert: readFileSync(certificate.cert_file),
+          key: readFileSync(certificate.key_file),
+        });
+  let socket = new Socket();
+  server.on(certificate === undefined ? 'connection' : 'secureConnection', (one: Socket) => {
+    socket = one;
+  });
+  const sessions = new Map<http2.Http2Session | undefined, Socket>();
+  let connections = 0;
+  server.on('session', (session) => {
+    connections++;
+    sessions.set(session, socket);
+  });
+  server.on('stream', (stream) => {
+    stream.on('error', () => {});
+    answer(stream, sessions.get(stream.session) as Socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  afterTest(() => {
+    for (const session of sessions.keys()) session?.destroy();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const scheme = certificate === undefined ? 'http' : 'https';
+  return { url: `${scheme}://127.0.0.1:${port}/x?y`, connections: () => connections };
+}
+
+describe('--http2', () => {
+  test('asks all over one connection, and counts as otherwise', async () => {
+    let turn = 0;
+    const { url, connections } = await http2Server((stream) => {
+      stream.on('data', () => {});
+      stream.respond({ ':status': 200, 'content-type': 'application/json', 'x-who': 'a' });
+      stream.end(JSON.stringify({ name: ['a', 'b'][turn++ % 2] }));
+    });
+    const asked = { isHttp2: true, requests: 30, method: 'POST', body: 'some' };
+    const result = await tried(optionsFor(url, asked));
+    expect(Object.fromEntries(result.backends)).toEqual({ a: 15, b: 15 });
+    expect(result).toMatchObject({ completed: 30, failed: 0 });
+    expect(connections()).toBe(1);
+    const byHeader = await tried(optionsFor(url, { isHttp2: true, byHeader: 'X-Who' }));
+    expect(Object.fromEntries(byHeader.backends)).toEqual({ a: 20 });
+    expect(textReport(optionsFor(url, asked), result)).toContain('over one HTTP/2 connection');
+  });
+
+  test('over TLS too, and large ones as well as empty ones', async () => {
+    let turn = 0;
+    const { url } = await http2Server((stream) => {
+      if (turn++ % 2 === 0) stream.respond({ ':status': 204 }, { endStream: true });
+      else {
+        stream.respond({ ':status': 200 });
+        stream.end(Buffer.alloc(200_000));
+      }
+    }, makeCertificate());
+    const result = await tried(optionsFor(url, { isHttp2: true, isInsecure: true }));
+    expect(Object.fromEntries(result.statuses)).toEqual({ 200: 10, 204: 10 });
+    const { completed } = await tried(optionsFor(url, { isHttp2: true, requests: 1 }));
+    expect(completed).toBe(0);
+  });
+
+  // Of the streams of a session that is destroyed, Node's server resets some with NO_ERROR.
+  test.each<[string, (stream: http2.ServerHttp2Stream, socket: Socket) => void]>([
+    ['its connection', (_stream, socket) => socket.destroy()],
+    ['its session', (stream) => stream.session?.destroy()],
+  ])('an answer that is cut off with %s is none', async (_, cut) => {
+    const { url } = await http2Server((stream, socket) => {
+      stream.respond({ ':status': 200 });
+      stream.write('part', () => cut(stream, socket));
+    });
+    const result = await tried(optionsFor(url, { isHttp2: true }));
+    expect(result).toMatchObject({ completed: 0, failed: 20 });
+  });
+
+  test('nor is one that is late', async () => {
+    const late = await http2Server(() => {});
+    const waiting = { isHttp2: true, requests: 2, timeoutMs: 50 };
+    const { errors } = await tried(optionsFor(late.url, waiting));
+    expect(Object.fromEntries(errors)).toEqual({ TIMEOUT: 2 });
+  });
+
+  test('of nobody there, each request says so', async () => {
+    const url = `http://127.0.0.1:${await freePort()}/`;
+    const { errors } = await tried(optionsFor(url, { isHttp2: true, requests: 3 }));
+    expect(Object.fromEntries(errors)).toEqual({ ECONNREFUSED: 3 });
+  });
 });
