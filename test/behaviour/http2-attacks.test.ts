@@ -178,6 +178,18 @@ describe('ends with ENHANCE_YOUR_CALM', () => {
   });
 });
 
+test('streams beyond those that it may have cost who never says that it knows how many', async () => {
+  const client = await frameClient(stage.h2c);
+  client.acknowledges = false;
+  const gone = floods(
+    client,
+    perStream((id) => [head(id, '/silent')]),
+  );
+  await othersAreServed();
+  expect(await gone).toBe(ENHANCE_YOUR_CALM);
+  expect(residentBytes() - restBytes).toBeLessThan(MOST_GROWTH);
+});
+
 test('small references to a large field are counted as what they stand for', async () => {
   const client = await frameClient(stage.h2c);
   // With incremental indexing: the next 4,000 fields are one byte each.

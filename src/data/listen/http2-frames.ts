@@ -133,7 +133,9 @@ export class Http2Frames implements FrameHandler {
     if (streams.size >= limits.streams) {
       streams.noteReset(streamId);
       output.reset(streamId, REFUSED_STREAM);
+      // Who never says that it knows how many it may have is not free to ask on.
       if (this.#knowsSettings) this.#owner.clientErred();
+      else this.#countControlFrame();
       return;
     }
     this.requests++;
