@@ -140,6 +140,10 @@ describe.runIf(hasTool('openssl')).each([
     const after = connections;
     expect(await askAtOnce(fairlead, 5)).toEqual(Array(5).fill('2.0'));
     expect(connections).toBe(after);
+    // The log says of each what it was.
+    const logged = (protocol: string | undefined): number =>
+      fairlead.accessLines().filter((line) => line['backend_protocol'] === protocol).length;
+    await waitFor(() => logged('HTTP/2.0') >= 6 && logged(undefined) >= 6);
   });
 
   test('h2: a backend that does not choose it is told from one that is down', async () => {
