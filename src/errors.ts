@@ -1,3 +1,5 @@
+import { type GrpcStatusName, grpcOf } from './grpc-status.ts';
+
 /**
  * Every error that Fairlead itself can answer with, in one table.
  *
@@ -9,6 +11,7 @@
  * - `if-idle`: the same, for want of something on our side, which another backend would want as well: only over a connection
  *   that is open already.
  * `proxyStatus` is the error type of RFC 9209 §2.3 that goes into the Proxy-Status field.
+ * `grpc` is what a call of gRPC ends with in place of the status (docs/decisions/0029-grpc.md).
  *
  * The order is part of the contract with the shared counters: a code's index is its counter cell.
  * Append; never reorder within a running process.
@@ -19,16 +22,24 @@ export interface ErrorSpec {
   readonly source: 'client' | 'backend' | 'proxy';
   readonly retry: 'never' | 'if-idempotent' | 'always' | 'if-idle';
   readonly proxyStatus: string;
+  readonly grpc: GrpcStatusName;
   /** One sentence for the answer's body and the log. */
   readonly message: string;
 }
 
 function client(status: number, message: string): ErrorSpec {
-  return { status, source: 'client', retry: 'never', proxyStatus: 'http_request_error', message };
+  const grpc = grpcOf(status);
+  const proxyStatus = 'http_request_error';
+  return { status, source: 'client', retry: 'never', proxyStatus, grpc, message };
 }
 
-function proxy(status: number, proxyStatus: string, message: string): ErrorSpec {
-  return { status, source: 'proxy', retry: 'never', proxyStatus, message };
+function proxy(
+  status: number,
+  proxyStatus: string,
+  message: string,
+  grpc = grpcOf(status),
+): ErrorSpec {
+  return { status, source: 'proxy', retry: 'never', proxyStatus, grpc, message };
 }
 
 function backend(
@@ -36,8 +47,9 @@ function backend(
   retry: ErrorSpec['retry'],
   proxyStatus: string,
   message: string,
+  grpc = grpcOf(status),
 ): ErrorSpec {
-  return { status, source: 'backend', retry, proxyStatus, message };
+  return { status, source: 'backend', retry, proxyStatus, grpc, message };
 }
 
 export const ERRORS = {
@@ -92,17 +104,20 @@ export const ERRORS = {
     source: 'proxy',
     retry: 'if-idle',
     proxyStatus: 'proxy_internal_limit_reached',
+    grpc: 'UNAVAILABLE',
     message: 'The proxy has run out of sockets or file descriptors.',
   },
   ERR_CUT_AT_SHUTDOWN: proxy(
     499,
     'proxy_internal_response',
     'The proxy ended before the exchange did.',
+    'UNAVAILABLE',
   ),
   ERR_INTERNAL: proxy(
     499,
     'proxy_internal_error',
     'A bug of the proxy: the connection was closed, the log has the details.',
+    'INTERNAL',
   ),
 
   // A backend failed before a byte of the request was sent: any method may go elsewhere.
@@ -130,6 +145,7 @@ export const ERRORS = {
     'always',
     'connection_timeout',
     'Connecting to the backend took too long.',
+    'UNAVAILABLE',
   ),
 
   // A backend failed after the request, or a part of it, was sent.
@@ -150,18 +166,21 @@ export const ERRORS = {
     'never',
     'http_protocol_error',
     'The backend sent a malformed response.',
+    'INTERNAL',
   ),
   ERR_BACKEND_HEAD_TOO_LARGE: backend(
     502,
     'never',
     'http_response_header_section_size',
     "The header section of the backend's response is too large.",
+    'INTERNAL',
   ),
   ERR_BACKEND_UPGRADE: backend(
     502,
     'never',
     'http_upgrade_failed',
     'The backend switched protocols without being asked to.',
+    'INTERNAL',
   ),
 
   // A backend failed after a part of its response went to the client: the client's connection is reset.
@@ -184,6 +203,7 @@ export const ERRORS = {
     source: 'client',
     retry: 'never',
     proxyStatus: 'http_request_denied',
+    grpc: 'RESOURCE_EXHAUSTED',
     message: 'The client has sent too many requests.',
   },
   ERR_QUEUE_FULL: proxy(
@@ -221,12 +241,14 @@ export const ERRORS = {
     source: 'proxy',
     retry: 'always',
     proxyStatus: 'dns_error',
+    grpc: 'UNAVAILABLE',
     message: "The resolver could not be asked for the backend's address.",
   },
   ERR_LOOP: proxy(
     508,
     'proxy_loop_detected',
     'The request has been here before: a backend leads back to this proxy.',
+    'INTERNAL',
   ),
   // An operator took the backend away: who may, goes elsewhere.
   ERR_CUT_BY_DRAIN: {
@@ -234,12 +256,14 @@ export const ERRORS = {
     source: 'proxy',
     retry: 'if-idempotent',
     proxyStatus: 'connection_terminated',
+    grpc: 'UNAVAILABLE',
     message: 'The backend was taken out of use before it had answered.',
   },
   ERR_BUFFERS_FULL: proxy(
     499,
     'proxy_internal_limit_reached',
     'Too much waited in memory for clients and backends that do not take it.',
+    'RESOURCE_EXHAUSTED',
   ),
   ERR_NO_ROUTE: client(404, 'No route is for this request.'),
   ERR_BAD_PATH: client(
@@ -253,6 +277,7 @@ export const ERRORS = {
     source: 'client',
     retry: 'never',
     proxyStatus: 'http_request_denied',
+    grpc: 'PERMISSION_DENIED',
     message: 'This is not for clients of this address.',
   },
   ERR_LOGIN_NEEDED: {
@@ -260,6 +285,7 @@ export const ERRORS = {
     source: 'client',
     retry: 'never',
     proxyStatus: 'http_request_denied',
+    grpc: 'UNAUTHENTICATED',
     message: 'This needs the name and the password of a user.',
   },
   ERR_LOGINS_BUSY: proxy(
@@ -273,6 +299,7 @@ export const ERRORS = {
     source: 'client',
     retry: 'never',
     proxyStatus: 'http_request_denied',
+    grpc: 'PERMISSION_DENIED',
     message: 'A client certificate is needed here, and the one that was shown is not good.',
   },
 
@@ -301,6 +328,7 @@ export const ERRORS = {
     source: 'proxy',
     retry: 'always',
     proxyStatus: 'connection_terminated',
+    grpc: 'UNAVAILABLE',
     message: 'The backend took no more requests on the connection that this one was sent on.',
   },
   ERR_BACKEND_NO_WEBSOCKET: proxy(

@@ -8,14 +8,11 @@ const adminSection = sectionOf(page, '## The admin API');
 const proxyPart = page.replace(adminSection, '');
 
 test('the table of codes is the one of src/errors.ts', () => {
-  const documented = codeRows(proxyPart).map((cells) => cells.slice(0, 5));
-  const inForce = Object.entries(ERRORS).map(([code, { status, source, retry, proxyStatus }]) => [
-    code,
-    String(status),
-    source,
-    retry,
-    proxyStatus,
-  ]);
+  const documented = codeRows(proxyPart).map((cells) => cells.slice(0, 6));
+  const inForce = Object.entries(ERRORS).map(([code, spec]) => {
+    const { status, source, retry, proxyStatus, grpc } = spec;
+    return [code, String(status), source, retry, proxyStatus, grpc];
+  });
   expect(documented.toSorted()).toEqual(inForce.toSorted());
 });
 

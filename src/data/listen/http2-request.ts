@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { ErrorCode } from '../../errors.ts';
 import type { DataContext } from '../relay/context.ts';
 import { Exchange } from '../relay/exchange.ts';
+import { failedCall, GrpcCall } from '../relay/grpc-call.ts';
 import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
 import type { FieldLimits, FieldList } from '../wire/http2/field-list.ts';
@@ -92,7 +93,8 @@ export function beginRequest(
     stream.answerAlone(redirect, '');
     return false;
   }
-  const request = incomingRequest(context, head, facts, forward, stream.pin, headBytes);
+  const call = head.isCall ? new GrpcCall() : null;
+  const request = incomingRequest(context, head, facts, forward, stream.pin, headBytes, call);
   if (head.priority !== '') stream.prioritize(head.priority);
   stream.begin(request.facts, request.answerChanges);
   const exchange = new Exchange(context, stream, request);
@@ -115,7 +117,10 @@ function answerRefusal(
   bytesIn: number,
 ): void {
   const requestId = context.nextRequestId();
-  const answer = errorAnswer(code, false, requestId, context.view.snapshot.errorPages);
+  const isCall = isRead && head.isCall;
+  const answer = isCall
+    ? failedCall(code, requestId)
+    : errorAnswer(code, false, requestId, context.view.snapshot.errorPages);
   const method = isRead && head.method !== '' ? head.method : null;
   stream.answerAlone(answerHead(answer), method === 'HEAD' ? '' : answer.body);
   recordRefusal(context, code, detail, {
@@ -126,5 +131,6 @@ function answerRefusal(
     protocol: 'HTTP/2.0',
     bytesIn,
     bytesOut: stream.bytesOut,
+    isCall,
   });
 }

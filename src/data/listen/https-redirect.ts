@@ -50,6 +50,7 @@ export function httpsRedirect(
     protocol: facts.versionMinor === 1 ? protocol : 'HTTP/1.0',
     bytesIn,
     bytesOut: text.length,
+    isCall: false,
   });
   return text;
 }

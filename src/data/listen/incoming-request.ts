@@ -5,6 +5,7 @@ import { readKeys } from '../pool/request-keys.ts';
 import { refusedBeside, type Terms, termsOfNone } from '../pool/terms.ts';
 import type { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
+import type { GrpcCall } from '../relay/grpc-call.ts';
 import type { IncomingRequest } from '../relay/incoming-request.ts';
 import { droppedOf, type FieldChanges } from '../route/field-changes.ts';
 import type { RouteRewriting } from '../route/rewriting.ts';
@@ -19,6 +20,7 @@ import { copyOf } from './copied-request.ts';
 /**
  * @param forwardContext made from the view in force.
  * @param headBytes as they came.
+ * @param call null: it is no call of gRPC.
  */
 export function incomingRequest(
   context: DataContext,
@@ -27,6 +29,7 @@ export function incomingRequest(
   forwardContext: ForwardContext,
   pin: BackendPin,
   headBytes: number,
+  call: GrpcCall | null = null,
 ): IncomingRequest {
   const { snapshot, trustedProxies, router, defaultPool } = context.view;
   let facts = asked;
@@ -103,6 +106,7 @@ export function incomingRequest(
     protocol: facts.versionMinor === 1 ? forwardContext.protocol : 'HTTP/1.0',
     clientOrigin: clientOrigin(head, facts, forwardContext),
     pin,
+    call,
     mirror: null,
     isCopy: false,
     headBytes,

@@ -37,6 +37,7 @@ export function refusal(
     protocol: line === null ? null : `HTTP/1.${line.versionMinor}`,
     bytesIn,
     bytesOut: text.length,
+    isCall: false,
   });
   return text;
 }

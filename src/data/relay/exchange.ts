@@ -273,6 +273,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
 
   onResponseHead(start: ResponseStart): void {
     this.#headCame(start.head.status, Phase.RESPONDING);
+    this.#request.call?.headCame(start);
     const redirects = redirectRule(this.#request, (this.#attempt as Attempt).backend.spec);
     const added = this.#attempts.addedFields(start.head, this, this.#client.isTls);
     this.#client.sendHead(start, added, redirects, this.isUploadOpen);
@@ -300,6 +301,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
   }
 
   onResponseComplete(trailers: string): void {
+    this.#request.call?.trailersCame(trailers);
     this.#leaving = this.#client.end(trailers);
     this.#attempts.end(null, this.upload?.isSent !== false && !this.context.isDraining);
     this.#settle(this.#status, null, '', null);
@@ -343,12 +345,15 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
 
   // ── Endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The exchange failed for good: answered if nothing was sent yet, else cut so that nobody takes it for complete. */
+  /** The exchange failed for good: answered if nothing was sent yet, else cut, or ended so, that nobody takes it for complete. */
   fail(code: ErrorCode, detail: string, fields = ''): void {
     this.#attempts.end(code, false);
     if (this.#client.isCommitted) {
+      const lastWords = this.#request.call?.lastWords(code) ?? '';
+      if (lastWords !== '') this.#client.end(lastWords);
       this.#breakOff(code, detail);
-      this.#client.reset(code);
+      if (lastWords === '') this.#client.reset(code);
+      else this.#client.exchangeDone();
       return;
     }
     this.#answer(failureAnswer(this.context, this.#request, code, fields), code, detail);

@@ -6,6 +6,7 @@ import type { FieldChanges } from '../route/field-changes.ts';
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import type { BackendPin } from './backend-pin.ts';
+import type { GrpcCall } from './grpc-call.ts';
 import type { RequestCopy } from './request-copy.ts';
 
 /** A request as it came in, checked and ready to be forwarded. */
@@ -38,6 +39,8 @@ export interface IncomingRequest {
   readonly clientOrigin: string;
   /** The backend connection that is only for the client's connection. */
   readonly pin: BackendPin;
+  /** What there is to know of a call of gRPC; null: it is none. */
+  readonly call: GrpcCall | null;
   /** Set: it goes to another pool as well. */
   mirror: RequestCopy | null;
   /** It is such a copy itself: nobody gets the answer, and no log line tells of it. */

@@ -129,6 +129,8 @@ export interface Refused {
   readonly protocol: string | null;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** It was a call of gRPC, and was answered as one. */
+  readonly isCall: boolean;
 }
 
 export function recordRefusal(
@@ -138,7 +140,14 @@ export function recordRefusal(
   refused: Refused,
 ): void {
   const { status, message } = ERRORS[code];
-  recordAlone(context, status, null, code, detail === '' ? message : detail, refused);
+  recordAlone(
+    context,
+    refused.isCall ? 200 : status,
+    null,
+    code,
+    detail === '' ? message : detail,
+    refused,
+  );
 }
 
 /** One that was answered without being an exchange, though nothing is wrong with it. */

@@ -7,6 +7,7 @@ import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { ErrorPages } from '../../snapshot/route-answer.ts';
 import type { ReadyAnswer } from '../pool/terms.ts';
 import type { DataContext } from './context.ts';
+import { failedCall } from './grpc-call.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 
 /** What RFC 9110 §15.5.6 wants with a 405: the methods that are relayed without asking. */
@@ -52,10 +53,11 @@ export function errorAnswer(
 /** To a request whose exchange has failed. */
 export function failureAnswer(
   { view }: DataContext,
-  { facts, requestId, terms }: IncomingRequest,
+  { facts, requestId, terms, call }: IncomingRequest,
   code: ErrorCode,
   addedFields: string,
 ): OwnAnswer {
+  if (call !== null) return failedCall(code, requestId, addedFields);
   const pages = terms?.pages ?? view.snapshot.errorPages;
   return errorAnswer(code, facts.wantsJson, requestId, pages, addedFields);
 }
@@ -67,9 +69,11 @@ export function retryAfterField(seconds: number): string {
 
 /** What a request gets that needs no backend; null: nothing. */
 export function ownAnswer({ dateLine }: DataContext, request: IncomingRequest): OwnAnswer | null {
-  const { facts, terms } = request;
+  const { facts, terms, call } = request;
   if (facts.maxForwards === 0 && facts.method === 'OPTIONS') return optionsAnswer(dateLine);
-  return terms === null || terms.answer === null ? null : dated(terms.answer, dateLine);
+  if (terms === null || terms.answer === null) return null;
+  if (call !== null) return call.answered(terms.answer, request.requestId, dateLine);
+  return dated(terms.answer, dateLine);
 }
 
 /** RFC 9110 §6.6.1. */

@@ -10,12 +10,14 @@ import type { ErrorCode } from '../../../errors.ts';
 import {
   FIELD_CONNECTION,
   FIELD_CONTENT_LENGTH,
+  FIELD_CONTENT_TYPE,
   FIELD_COOKIE,
   FIELD_HOST,
   FIELD_OTHER,
   FIELD_TRANSFER_ENCODING,
   FIELD_UPGRADE,
 } from '../fields.ts';
+import { isGrpc } from '../grpc.ts';
 import type { RequestHead, ResponseHead } from '../head.ts';
 import {
   Field,
@@ -86,6 +88,8 @@ export class Http2Head implements RequestHead, ResponseHead {
   protocol = '';
   /** The value of its Priority field (RFC 9218 §5), or empty. */
   priority = '';
+  /** A request that is a call of gRPC. */
+  isCall = false;
 
   /** The first `fieldCount` are of this head. */
   readonly #fields: Field[] = [];
@@ -101,6 +105,7 @@ export class Http2Head implements RequestHead, ResponseHead {
     this.authority = '';
     this.protocol = '';
     this.priority = '';
+    this.isCall = false;
   }
 
   #add(field: Field): void {
@@ -202,6 +207,10 @@ export class Http2Head implements RequestHead, ResponseHead {
           } else {
             cookie += `; ${field.value}`;
           }
+          break;
+        case FIELD_CONTENT_TYPE:
+          this.isCall ||= this.method === 'POST' && isGrpc(field.value);
+          this.#add(field);
           break;
         case FIELD_HOST:
           hosts++;

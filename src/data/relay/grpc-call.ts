@@ -1,0 +1,77 @@
+/**
+ * What is different about a request that is a call of gRPC: it ends with a status of its own, in the trailers of its answer or in
+ * its head where there is nothing else, and that is what an answer of ours has to have as well.
+ */
+import { STATUS_CODES } from 'node:http';
+import { ERRORS, type ErrorCode } from '../../errors.ts';
+import { grpcNumber, grpcOf } from '../../grpc-status.ts';
+import { type ResponseStart, UNKNOWN_LENGTH } from '../backend/backend-stream.ts';
+import type { ReadyAnswer } from '../pool/terms.ts';
+import { NO_STATUS, statusLines, statusOfHead, statusOfTrailers } from '../wire/grpc.ts';
+import type { OwnAnswer } from './own-answers.ts';
+
+const NOTHING_SENT = 499;
+
+export class GrpcCall {
+  /** Of HTTP, as the backend has answered; 0 before. */
+  #status = 0;
+  /** What it ended with; `NO_STATUS`: that was not said, or not yet. */
+  #ended = NO_STATUS;
+  /** The answer has begun, and no length says where it has to end. */
+  #mayEnd = false;
+
+  /** The head of the final response is there. */
+  headCame({ head, bodyLength }: ResponseStart): void {
+    this.#status = head.status;
+    this.#mayEnd = bodyLength === UNKNOWN_LENGTH;
+    if (bodyLength === 0) this.#ended = statusOfHead(head);
+  }
+
+  /** The response is complete. @param trailers whole field lines */
+  trailersCame(trailers: string): void {
+    if (this.#ended === NO_STATUS) this.#ended = statusOfTrailers(trailers);
+  }
+
+  /**
+   * What an answer that has begun ends with when it can't go on: whole field lines; empty: nothing would say it.
+   * A client that has left, or does not read, gets no more of it.
+   */
+  lastWords(code: ErrorCode): string {
+    const { status, grpc, message } = ERRORS[code];
+    if (!this.#mayEnd || status === NOTHING_SENT) return '';
+    return statusLines(grpcNumber(grpc), `${message} (${code})`);
+  }
+
+  /** An answer of a route's in the place of one: what a client would make of its status, said as a status of gRPC. */
+  answered({ status, fields, body }: ReadyAnswer, requestId: string, dateLine: string): OwnAnswer {
+    if (status < 300) {
+      this.#ended = statusOfTrailers(fields);
+      return { status, fields: fields + dateLine, body };
+    }
+    this.#ended = grpcNumber(grpcOf(status));
+    const lines = statusLines(this.#ended, `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd());
+    return trailersOnly(`${lines}X-Request-Id: ${requestId}\r\n${dateLine}`);
+  }
+
+  /** What it has come to, as its client sees it. @param error that it ended with. @param status of HTTP */
+  result(error: ErrorCode | null, status: number): number {
+    if (error !== null) return grpcNumber(ERRORS[error].grpc);
+    if (this.#ended !== NO_STATUS) return this.#ended;
+    // Nothing says it: a client goes by the status of HTTP, and 200 says nothing.
+    return grpcNumber(grpcOf(this.#status || status));
+  }
+}
+
+/** In place of the answer of HTTP that says the same: see `errorAnswer`. @param addedFields whole field lines */
+export function failedCall(code: ErrorCode, requestId: string, addedFields = ''): OwnAnswer {
+  const { grpc, message, proxyStatus } = ERRORS[code];
+  const lines = statusLines(grpcNumber(grpc), `${message} (${code})`);
+  return trailersOnly(
+    `${lines}Proxy-Status: fairlead; error=${proxyStatus}\r\nX-Request-Id: ${requestId}\r\nDate: ${new Date().toUTCString()}\r\n${addedFields}`,
+  );
+}
+
+/** A head that is all of the answer. */
+function trailersOnly(fields: string): OwnAnswer {
+  return { status: 200, fields: `Content-Type: application/grpc\r\n${fields}`, body: '' };
+}

@@ -1,0 +1,79 @@
+/** gRPC as it stands in header fields: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md. */
+import { GRPC_STATUSES, grpcNumber } from '../../grpc-status.ts';
+import type { Head } from './head.ts';
+
+/** No status was said. */
+export const NO_STATUS = -1;
+
+const TYPE = 'application/grpc';
+const PLUS = 0x2b;
+const SEMICOLON = 0x3b;
+const STATUS = 'grpc-status';
+const UNKNOWN = grpcNumber('UNKNOWN');
+
+/** gRPC itself, with whatever messages (`+proto`); not gRPC-Web, which is plain HTTP. */
+export function isGrpc(contentType: string): boolean {
+  if (!contentType.startsWith(TYPE)) return false;
+  if (contentType.length === TYPE.length) return true;
+  const next = contentType.charCodeAt(TYPE.length);
+  return next === PLUS || next === SEMICOLON;
+}
+
+/** The value of a field with this name (lower case), or null. */
+export function fieldNamed(head: Head, name: string): string | null {
+  for (let field = 0; field < head.fieldCount; field++) {
+    if (head.isNamed(field, name)) return head.value(field);
+  }
+  return null;
+}
+
+// ── The status ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Of a response that is trailers alone; `NO_STATUS`: it has none. */
+export function statusOfHead(head: Head): number {
+  const value = fieldNamed(head, STATUS);
+  return value === null ? NO_STATUS : readStatus(value);
+}
+
+/** @param trailers whole field lines */
+export function statusOfTrailers(trailers: string): number {
+  let start = 0;
+  while (start < trailers.length) {
+    const end = trailers.indexOf('\r\n', start);
+    const colon = trailers.indexOf(':', start);
+    const isStatus =
+      colon - start === STATUS.length && trailers.slice(start, colon).toLowerCase() === STATUS;
+    if (isStatus) return readStatus(trailers.slice(colon + 1, end).trim());
+    start = end + 2;
+  }
+  return NO_STATUS;
+}
+
+/** What is no known status is UNKNOWN to all clients. */
+function readStatus(value: string): number {
+  if (value.length === 0 || value.length > 2) return UNKNOWN;
+  let status = 0;
+  for (let index = 0; index < value.length; index++) {
+    const digit = value.charCodeAt(index) - 0x30;
+    if (digit < 0 || digit > 9) return UNKNOWN;
+    status = status * 10 + digit;
+  }
+  return status < GRPC_STATUSES.length ? status : UNKNOWN;
+}
+
+/** Whole field lines. */
+export function statusLines(status: number, message: string): string {
+  return `grpc-status: ${status}\r\ngrpc-message: ${percentEncoded(message)}\r\n`;
+}
+
+/** Everything but visible ASCII and the space, and the percent sign itself. */
+function percentEncoded(message: string): string {
+  let encoded = '';
+  for (const byte of Buffer.from(message, 'utf8')) {
+    const isPlain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
+    encoded += isPlain
+      ? String.fromCharCode(byte)
+      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return encoded;
+}
