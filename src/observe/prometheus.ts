@@ -94,6 +94,10 @@ function writeTraffic(
   for (const [status, count] of process.statuses) {
     page.sample({ pool: 'none', backend: 'none', code: codeLabel(status) }, count);
   }
+  page.family('fairlead_grpc_calls_total', 'counter', 'Calls of gRPC by backend and status.');
+  for (const { pool, url, totals } of backends) writeCalls(page, pool, url, totals.calls);
+  for (const { name, totals } of pools) writeCalls(page, name, 'none', totals.calls);
+  writeCalls(page, 'none', 'none', process.calls);
   page.family(
     'fairlead_request_duration_seconds',
     'histogram',
@@ -119,6 +123,13 @@ function writeTraffic(
   process.cutOff.forEach((count, index) => {
     const reason = ENDINGS[index];
     if (reason !== undefined) page.sample({ reason }, count);
+  });
+}
+
+/** Only statuses that occurred. */
+function writeCalls(page: Page, pool: string, backend: string, calls: readonly number[]): void {
+  calls.forEach((count, status) => {
+    if (count > 0) page.sample({ pool, backend, grpc_status: String(status) }, count);
   });
 }
 

@@ -16,6 +16,7 @@ import {
   setGate,
   takePass,
 } from './counter-cells.ts';
+import { addCalls, GRPC_CELLS } from './grpc-counts.ts';
 import { addStatuses, countStatus, STATUS_CELLS } from './status-counts.ts';
 
 /** Upper bounds of the latency histogram, in seconds; one more bucket counts what is above the last. */
@@ -36,7 +37,8 @@ const F_FAULTS = 7;
 const F_SILENCES = 8;
 const F_STATUS = 9;
 const F_BUCKET = F_STATUS + STATUS_CELLS;
-const F_COUNT = F_BUCKET + BUCKETS;
+const F_CALLS = F_BUCKET + BUCKETS;
+const F_COUNT = F_CALLS + GRPC_CELLS;
 
 // Int32 cells of one thread's share.
 const I_IN_FLIGHT = 0;
@@ -196,6 +198,11 @@ export class BackendCounters {
     (totals[F_BYTES_OUT] as number) += bytesOut;
   }
 
+  /** One of them was a call of gRPC, and ended so. */
+  callEnded(grpcStatus: number): void {
+    (this.#totals[F_CALLS + grpcStatus] as number)++;
+  }
+
   /** An attempt failed and the backend was to blame. */
   attemptFailed(): void {
     (this.#totals[F_FAILURES] as number)++;
@@ -272,6 +279,8 @@ export interface BackendTotals {
   readonly durationSumSeconds: number;
   /** Requests by status; only statuses that occurred. 600 stands for everything above 599. */
   readonly statuses: ReadonlyMap<number, number>;
+  /** Calls of gRPC, by status. */
+  readonly calls: readonly number[];
   /** Not cumulative; one more than `LATENCY_BUCKETS_SECONDS`. */
   readonly buckets: readonly number[];
 }
@@ -282,6 +291,7 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
   const shares = new Int32Array(buffer, HEADER_BYTES, threadCount * I_SHARE);
   const cells = new Float64Array(F_COUNT);
   const statuses = new Map<number, number>();
+  const calls: number[] = [];
   const all = new Float64Array(
     buffer,
     HEADER_BYTES + threadCount * I_SHARE * 4,
@@ -292,6 +302,7 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
       (cells[cell] as number) += all[thread * F_COUNT + cell] as number;
     }
     addStatuses(statuses, all, thread * F_COUNT + F_STATUS);
+    addCalls(calls, all, thread * F_COUNT + F_CALLS);
   }
   let idle = 0;
   let tunnels = 0;
@@ -320,6 +331,7 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
     )[0] as number,
     durationSumSeconds: cells[F_DURATION_SUM] as number,
     statuses,
+    calls,
     buckets: Array.from(cells.subarray(F_BUCKET, F_BUCKET + BUCKETS)),
   };
 }

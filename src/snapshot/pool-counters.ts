@@ -3,6 +3,7 @@
  * balances a pool (its ticket, its gate, its queue) is one cell for all data threads; what is only read is counted by each thread.
  */
 import { GATE_OPEN_WIDE, returnPass, setGate, takePass } from './counter-cells.ts';
+import { addCalls, GRPC_CELLS } from './grpc-counts.ts';
 import { processClockOffsetMs } from './process-clock.ts';
 import { addStatuses, countStatus, STATUS_CELLS } from './status-counts.ts';
 
@@ -31,7 +32,8 @@ const T_MIRRORED = 6;
 const T_UNMIRRORED_BODY = 7;
 const T_UNMIRRORED_BUSY = 8;
 const T_STATUS = 9;
-const T_COUNT = T_STATUS + STATUS_CELLS;
+const T_CALLS = T_STATUS + STATUS_CELLS;
+const T_COUNT = T_CALLS + GRPC_CELLS;
 
 export function createPoolCounters(threadCount: number): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(HEADER_BYTES + threadCount * (S_COUNT * 4 + T_COUNT * 8));
@@ -154,6 +156,11 @@ export class PoolCounters {
   answeredAlone(status: number): void {
     countStatus(this.#totals, T_STATUS, status);
   }
+
+  /** It was a call of gRPC, and ended so. */
+  callEnded(grpcStatus: number): void {
+    (this.#totals[T_CALLS + grpcStatus] as number)++;
+  }
 }
 
 /** As the control plane reads them. */
@@ -172,15 +179,19 @@ export interface PoolTotals {
   readonly unmirroredBusy: number;
   /** Exchanges that no backend took part in, by status. */
   readonly statuses: ReadonlyMap<number, number>;
+  /** Those of them that were calls of gRPC, by its status. */
+  readonly calls: readonly number[];
 }
 
 export function readPoolCounters(buffer: SharedArrayBuffer, threadCount: number): PoolTotals {
   const sums = new Float64Array(T_COUNT);
   const statuses = new Map<number, number>();
+  const calls: number[] = [];
   for (let thread = 0; thread < threadCount; thread++) {
     const totals = totalsOf(buffer, thread, threadCount);
     for (let cell = 0; cell < T_STATUS; cell++) (sums[cell] as number) += totals[cell] as number;
     addStatuses(statuses, totals, T_STATUS);
+    addCalls(calls, totals, T_CALLS);
   }
   return {
     queued: Atomics.load(headerOf(buffer), QUEUED),
@@ -194,6 +205,7 @@ export function readPoolCounters(buffer: SharedArrayBuffer, threadCount: number)
     unmirroredBody: sums[T_UNMIRRORED_BODY] as number,
     unmirroredBusy: sums[T_UNMIRRORED_BUSY] as number,
     statuses,
+    calls,
   };
 }
 

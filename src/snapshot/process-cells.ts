@@ -5,6 +5,7 @@
 import { ERROR_CODES } from '../errors.ts';
 import { STATUSES } from './counter-cells.ts';
 import { ENDINGS } from './endings.ts';
+import { GRPC_CELLS } from './grpc-counts.ts';
 
 // The buffer: shared Int32 cells, then Int32 gauges of each thread, then a float64 block of each thread.
 export const P_CLIENTS = 0;
@@ -43,7 +44,8 @@ export const PF_ACCEPTS_FAILED = 13;
 export const PF_STATUS = 14;
 export const PF_ERROR = PF_STATUS + STATUSES;
 export const PF_CUT = PF_ERROR + ERROR_CODES.length;
-export const PF_COUNT = PF_CUT + ENDINGS.length;
+export const PF_CALLS = PF_CUT + ENDINGS.length;
+export const PF_COUNT = PF_CALLS + GRPC_CELLS;
 
 /** What there is too little of where clients that are idle make room; also the label of the metric. */
 export const SCARCE = ['limit', 'descriptors'] as const;

@@ -12,6 +12,7 @@ import {
   P_TOLD,
   PF_ACCEPTED,
   PF_ACCEPTS_FAILED,
+  PF_CALLS,
   PF_CONNECTIONS_CRASHED,
   PF_CUT,
   PF_DELAY_AT,
@@ -186,6 +187,11 @@ export class ProcessCounters {
   /** A request that never became an exchange was answered. */
   answeredAlone(status: number): void {
     (this.#totals[PF_STATUS + statusCell(status)] as number)++;
+  }
+
+  /** It was a call of gRPC, and ended so. */
+  callEnded(grpcStatus: number): void {
+    (this.#totals[PF_CALLS + grpcStatus] as number)++;
   }
 
   /** An exchange ended with this error (index in `ERROR_CODES`). */

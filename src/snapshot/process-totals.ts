@@ -8,6 +8,7 @@ import {
   P_LEAVING,
   PF_ACCEPTED,
   PF_ACCEPTS_FAILED,
+  PF_CALLS,
   PF_CONNECTIONS_CRASHED,
   PF_COUNT,
   PF_CUT,
@@ -49,6 +50,8 @@ export interface ProcessTotals {
   readonly exceptions: number;
   /** Requests that never became exchanges, by the status that they got. */
   readonly statuses: ReadonlyMap<number, number>;
+  /** Those of them that were calls of gRPC, by its status. */
+  readonly calls: readonly number[];
   /** Exchanges by error, in the order of `ERROR_CODES`. */
   readonly errors: readonly number[];
   /** Exchanges whose client did not get all of its answer, in the order of `ENDINGS`. */
@@ -86,7 +89,8 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
     logLinesDropped: cells[PF_LOG_LINES_DROPPED] as number,
     statuses: readStatuses(cells, PF_STATUS),
     errors: Array.from(cells.subarray(PF_ERROR, PF_CUT)),
-    cutOff: Array.from(cells.subarray(PF_CUT, PF_COUNT)),
+    cutOff: Array.from(cells.subarray(PF_CUT, PF_CALLS)),
+    calls: Array.from(cells.subarray(PF_CALLS, PF_COUNT)),
   };
 }
 

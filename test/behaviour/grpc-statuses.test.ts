@@ -1,31 +1,50 @@
 /** What Fairlead answers itself to calls of gRPC: a status of gRPC, in a head that is all of it, or in trailers. */
+import { once } from 'node:events';
 import http2 from 'node:http2';
 import { beforeAll, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
+import type { Fairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { http2Backend } from '../support/http2-backend.ts';
+import { LONG_MS, waitFor } from '../support/wait-for.ts';
 import { call, type Ended, endOf, message } from './grpc-client.ts';
-import { startProxy } from './stage.ts';
+import { metrics, startProxy } from './stage.ts';
 
 const HEAD = { ':status': 200, 'content-type': 'application/grpc' };
+const END = { endStream: true };
 
+const CANCELLED = 1;
 const UNKNOWN = 2;
 const DEADLINE_EXCEEDED = 4;
+const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
 const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
 const UNAVAILABLE = 14;
 
+let fairlead: Fairlead;
 let session: http2.ClientHttp2Session;
 
 const METHODS: Record<string, (stream: http2.ServerHttp2Stream) => void> = {
+  '/test.Good/Call': (stream) => {
+    stream.respond(HEAD, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(message('yes'));
+  },
+  '/test.Good/Refused': (stream) => stream.respond({ ...HEAD, 'grpc-status': '5' }, END),
+  '/test.Good/Mute': (stream) => {
+    stream.respond(HEAD);
+    stream.end(message('yes'));
+  },
+  '/test.Good/NoCall': (stream) => stream.respond({ ':status': 404 }, END),
   '/test.Slow/Silent': () => {},
   '/test.Begun/Broken': (stream) => {
     stream.respond(HEAD);
     stream.write(message('first'));
     stream.on('data', () => stream.session?.destroy());
   },
+  '/test.Begun/GivenUp': (stream) => stream.respond(HEAD),
   '/test.Stops/Call': (stream) => {
     stream.respond(HEAD);
     stream.write(message('first'));
@@ -43,7 +62,7 @@ beforeAll(async () => {
     METHODS[String(fields[':path'])]?.(stream);
   });
   await onFreePorts(1, async ([port = 0]) => {
-    await startProxy(
+    fairlead = await startProxy(
       [backend.url],
       {
         protocol: 'h2',
@@ -146,3 +165,51 @@ test.each(['application/grpc-web+proto', 'application/json'])(
     expect([fields[':status'], fields['grpc-status'], status]).toEqual([503, undefined, undefined]);
   },
 );
+
+async function logged(path: string) {
+  return await waitFor(
+    () => fairlead.accessLines().find((line) => line['path'] === path),
+    LONG_MS,
+    `the line of ${path}`,
+  );
+}
+
+test.each([
+  ['/test.Good/Call', 0],
+  ['/test.Good/Refused', NOT_FOUND],
+  // As a client takes it that finds no status.
+  ['/test.Good/Mute', UNKNOWN],
+  ['/test.Good/NoCall', UNIMPLEMENTED],
+])('%s is logged and counted with the status %i', async (path, status) => {
+  await unary(path);
+  expect((await logged(path))['grpc_status']).toBe(status);
+  const label = `grpc_status="${status}"`;
+  const counted = [...(await metrics(fairlead))].filter(
+    ([name]) => name.startsWith('fairlead_grpc_calls_total') && name.includes(label),
+  );
+  expect(counted.length).toBeGreaterThan(0);
+});
+
+test('what we answer is logged with its status, and so is a call that is given up', async () => {
+  await unary('/test.Denied/Logged');
+  expect(await logged('/test.Denied/Logged')).toMatchObject({
+    status: 200,
+    grpc_status: PERMISSION_DENIED,
+    error: 'ERR_ADDRESS_REFUSED',
+  });
+  const stream = call(session, '/test.Begun/GivenUp');
+  await once(stream, 'response');
+  stream.close(http2.constants.NGHTTP2_CANCEL);
+  expect(await logged('/test.Begun/GivenUp')).toMatchObject({
+    status: 200,
+    grpc_status: CANCELLED,
+    ended: 'client_gone',
+  });
+});
+
+test('what is no call has no status of gRPC', async () => {
+  const stream = call(session, '/test.Missing/Plain', { 'content-type': 'application/json' });
+  stream.end('{}');
+  expect((await endOf(stream)).fields[':status']).toBe(404);
+  expect(await logged('/test.Missing/Plain')).not.toHaveProperty('grpc_status');
+});

@@ -14,6 +14,7 @@ function entry(path: string): AccessLogEntry {
     path,
     protocol: 'HTTP/1.1',
     status: 200,
+    grpcStatus: -1,
     ended: null,
     bytesIn: 1,
     bytesOut: 2,

@@ -75,6 +75,7 @@ function metrics(): Metrics {
     writer.tryOpenConnection(0);
     writer.requestCompleted(200, 0.004, 10, 20);
     writer.requestCompleted(502, 60, 1, 2);
+    writer.callEnded(14);
     writer.attemptFailed();
     writer.attemptRetried();
   }
@@ -84,6 +85,7 @@ function metrics(): Metrics {
     const writer = new ProcessCounters(process, thread, 2);
     writer.tryAcceptClient(0);
     writer.answeredAlone(503);
+    writer.callEnded(16);
     writer.failed(ERROR_CODES.indexOf('ERR_NO_BACKEND'));
     writer.logLinesDropped(3);
     writer.loopIsLate({ p50: 0.001, p99: 0.01 + thread, max: 0.02 + thread }, 5_000 - thread * 900);
@@ -103,6 +105,7 @@ function metrics(): Metrics {
     }
     writer.tryEnqueue(10, true);
     writer.hedged();
+    writer.callEnded(0);
     writer.retryRefused();
     writer.sessionEvicted();
     writer.rateEvicted();
@@ -265,4 +268,15 @@ describe('the metrics page', () => {
     expect(value('fairlead_health_checks_total', { backend, result: 'fail' })).toBe(1);
     expect(value('fairlead_build_info', { version: '0.1.0', node: 'v20.20.0' })).toBe(1);
   });
+});
+
+it('calls of gRPC by status, wherever they have ended', () => {
+  const samples = parse(renderPrometheus(metrics())).filter(
+    ({ name }) => name === 'fairlead_grpc_calls_total',
+  );
+  expect(samples.map(({ labels, value }) => [labels, value])).toEqual([
+    [{ pool: 'default', backend: 'http://localhost:8081', grpc_status: '14' }, 2],
+    [{ pool: 'default', backend: 'none', grpc_status: '0' }, 2],
+    [{ pool: 'none', backend: 'none', grpc_status: '16' }, 2],
+  ]);
 });

@@ -31,6 +31,8 @@ export interface AccessLogEntry {
   readonly protocol: string | null;
   /** What the client got; `NOTHING_SENT` where that was nothing. */
   readonly status: number;
+  /** What a call of gRPC ended with; negative: it was none. */
+  readonly grpcStatus: number;
   /** Null: it got all of it. */
   readonly ended: Ending | null;
   readonly bytesIn: number;
@@ -79,6 +81,7 @@ const HOST = asciiBytes(',"host":');
 const PATH = asciiBytes(',"path":');
 const PROTOCOL = asciiBytes(',"protocol":');
 const STATUS = asciiBytes(',"status":');
+const GRPC_STATUS = asciiBytes(',"grpc_status":');
 const ENDED = asciiBytes(',"ended":"');
 const BYTES_IN = asciiBytes(',"bytes_in":');
 const BYTES_OUT = asciiBytes(',"bytes_out":');
@@ -198,6 +201,10 @@ export class AccessLog {
     if (entry.protocol !== USUAL_PROTOCOL) this.#writeText(PROTOCOL, entry.protocol);
     line.constant(STATUS);
     line.integer(entry.status);
+    if (entry.grpcStatus >= 0) {
+      line.constant(GRPC_STATUS);
+      line.integer(entry.grpcStatus);
+    }
     if (entry.ended !== null) {
       line.constant(ENDED);
       line.plain(entry.ended);

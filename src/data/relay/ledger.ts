@@ -1,9 +1,11 @@
 /** Where every request is counted and logged when it ends, whether or not a backend took part in it. */
 import { ERRORS, type ErrorCode } from '../../errors.ts';
+import { grpcNumber } from '../../grpc-status.ts';
 import { type Ending, endingOf } from '../../snapshot/endings.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { PoolView } from '../pool/pool-view.ts';
+import { NO_STATUS } from '../wire/grpc.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import type { AccessLogEntry, AttemptRecord } from './access-log.ts';
 import type { DataContext } from './context.ts';
@@ -79,10 +81,14 @@ export function recordExchange(
 ): void {
   const { view, backend } = attempted;
   request.mirror?.drop();
-  const { facts } = request;
+  const { facts, call } = request;
+  const grpcStatus = call === null ? NO_STATUS : call.result(outcome.error, outcome.status);
   if (backend === null) {
     const { counters } = request.terms?.hasPool === false ? context : request.pool;
     counters.answeredAlone(outcome.status);
+    if (call !== null) counters.callEnded(grpcStatus);
+  } else if (call !== null) {
+    backend.counters.callEnded(grpcStatus);
   }
   if (request.isCopy) {
     const { status, bytesIn, bytesOut } = outcome;
@@ -97,6 +103,7 @@ export function recordExchange(
     path: request.path,
     protocol: request.protocol,
     status: outcome.status,
+    grpcStatus,
     ended: outcome.ended,
     bytesIn: outcome.bytesIn,
     bytesOut: outcome.bytesOut,
@@ -139,15 +146,15 @@ export function recordRefusal(
   detail: string,
   refused: Refused,
 ): void {
-  const { status, message } = ERRORS[code];
-  recordAlone(
-    context,
-    refused.isCall ? 200 : status,
-    null,
-    code,
-    detail === '' ? message : detail,
-    refused,
-  );
+  const { status, message, grpc } = ERRORS[code];
+  const said = detail === '' ? message : detail;
+  if (!refused.isCall) {
+    recordAlone(context, status, NO_STATUS, null, code, said, refused);
+    return;
+  }
+  const grpcStatus = grpcNumber(grpc);
+  context.counters.callEnded(grpcStatus);
+  recordAlone(context, 200, grpcStatus, null, code, said, refused);
 }
 
 /** One that was answered without being an exchange, though nothing is wrong with it. */
@@ -157,12 +164,13 @@ export function recordRedirect(
   { host }: RequestFacts,
   redirected: Refused,
 ): void {
-  recordAlone(context, status, host, null, '', redirected);
+  recordAlone(context, status, NO_STATUS, host, null, '', redirected);
 }
 
 function recordAlone(
   context: DataContext,
   status: number,
+  grpcStatus: number,
   host: string | null,
   error: ErrorCode | null,
   errorDetail: string,
@@ -173,6 +181,7 @@ function recordAlone(
     ...known,
     host,
     status,
+    grpcStatus,
     ended: null,
     durationMs: 0,
     queueMs: -1,
