@@ -344,6 +344,9 @@ export const ERRORS = {
     'The client sent more frames that bring nothing, or reset more streams, than it may.',
   ),
   ERR_MISDIRECTED: client(421, 'The certificate of this connection is not for this host.'),
+
+  // Of gRPC.
+  ERR_CALL_DEADLINE: client(504, 'The time that the client gives the call (grpc-timeout) is over.'),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

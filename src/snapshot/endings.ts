@@ -14,7 +14,7 @@ export const ENDINGS = [
   'backend_truncated',
   'backend_timeout',
   'backend_error',
-  /** `timeouts.total`. */
+  /** `timeouts.total`, or what a call of gRPC says itself. */
   'total_timeout',
   /** A tunnel without a byte for `timeouts.tunnel`. */
   'idle',
@@ -36,6 +36,7 @@ const BY_CODE: Partial<Record<ErrorCode, Ending>> = {
   ERR_BACKEND_TRUNCATED: 'backend_truncated',
   ERR_BACKEND_BODY_TIMEOUT: 'backend_timeout',
   ERR_TOTAL_TIMEOUT: 'total_timeout',
+  ERR_CALL_DEADLINE: 'total_timeout',
   ERR_CUT_BY_DRAIN: 'drain',
   ERR_CUT_AT_SHUTDOWN: 'shutdown',
   ERR_BUFFERS_FULL: 'buffered',

@@ -3,7 +3,6 @@ import type { MirrorRule } from '../pool/mirror-rule.ts';
 import { readKeys } from '../pool/request-keys.ts';
 import { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
-import { GrpcCall } from '../relay/grpc-call.ts';
 import type { IncomingRequest } from '../relay/incoming-request.ts';
 import type { RequestCopy } from '../relay/request-copy.ts';
 import { type ForwardContext, forwardRequest, withFields } from '../wire/forward-request.ts';
@@ -52,7 +51,7 @@ export function copyOf(
       : null,
     clientOrigin: '',
     pin: new BackendPin(request.pin),
-    call: request.call === null ? null : new GrpcCall(),
+    call: request.call === null ? null : request.call.copy(),
     isCopy: true,
   };
   return context.mirrors.copyOf(copy, request.policies.retries.replayBufferBytes);

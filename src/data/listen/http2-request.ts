@@ -6,6 +6,7 @@ import { Exchange } from '../relay/exchange.ts';
 import { failedCall, GrpcCall } from '../relay/grpc-call.ts';
 import { recordRefusal } from '../relay/ledger.ts';
 import { errorAnswer } from '../relay/own-answers.ts';
+import { fieldNamed, TIMEOUT } from '../wire/grpc.ts';
 import type { FieldLimits, FieldList } from '../wire/http2/field-list.ts';
 import { Http2Head } from '../wire/http2/http2-head.ts';
 import { readRequest } from '../wire/request.ts';
@@ -93,7 +94,7 @@ export function beginRequest(
     stream.answerAlone(redirect, '');
     return false;
   }
-  const call = head.isCall ? new GrpcCall() : null;
+  const call = head.isCall ? new GrpcCall(fieldNamed(head, TIMEOUT)) : null;
   const request = incomingRequest(context, head, facts, forward, stream.pin, headBytes, call);
   if (head.priority !== '') stream.prioritize(head.priority);
   stream.begin(request.facts, request.answerChanges);

@@ -83,6 +83,7 @@ export function incomingRequest(
       nominated: changes === null ? facts.nominated : droppedOf(changes, facts.nominated),
     };
   }
+  if (call !== null && changes !== null) call.heed(changes);
   const forwarded = forwardRequest(head, facts, forwardContext, requestId, {
     dropsHost,
     dropsAuthorization,

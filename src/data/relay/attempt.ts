@@ -13,21 +13,19 @@ import type {
   BackendStream,
   BackendStreamUser,
   ConnectionHolder,
-  RequestStart,
   ResponseStart,
   TunnelConnection,
 } from '../backend/backend-stream.ts';
 import { letGo, type Victim } from '../barrier.ts';
 import type { Policies } from '../pool/policies.ts';
 import type { PoolView } from '../pool/pool-view.ts';
-import { below } from '../wire/base-path.ts';
-import { normalPath } from '../wire/path.ts';
 import type { AttemptRecord } from './access-log.ts';
 import type { BackendPin } from './backend-pin.ts';
 import type { Chosen } from './chosen.ts';
 import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { Judgement } from './judgement.ts';
+import { startFor } from './request-start.ts';
 import { silentConnect } from './silence.ts';
 import type { Upload } from './upload.ts';
 
@@ -212,18 +210,11 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
     const stream = this.#open();
     this.#pin = request.pin;
     this.#isSent = true;
-    const start = this.backend.spec.basePath === '' ? request : this.#below(request);
+    const start = startFor(request, this.backend, this.view, this.#owner.context);
     stream.sendHead(start, this.#host(request.facts.host), upload?.lengthToSend() ?? 0);
     upload?.sendTo(stream);
     stream.flush();
     this.judgement.isAllSent = upload === null || upload.isSent;
-  }
-
-  /** It may have come, and waited, when nobody looked at paths: this is where none gets past. */
-  #below({ facts, forwarded }: IncomingRequest): RequestStart {
-    const path = normalPath(facts.path, this.view.snapshot.paths);
-    if (path === null) throw new Error('a backend was picked for a path that leads out of its own');
-    return { facts, forwarded: below(this.backend.spec.basePath, path, forwarded) };
   }
 
   /** An HTTP/1.0 request may have come without a host. */

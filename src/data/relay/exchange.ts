@@ -23,7 +23,7 @@ import type { IncomingRequest } from './incoming-request.ts';
 import { type Leaving, recordExchange } from './ledger.ts';
 import { failureAnswer, type OwnAnswer, ownAnswer } from './own-answers.ts';
 import type { Responder } from './responder.ts';
-import { type Failure, unfinished } from './silence.ts';
+import { endsBy, type Failure, unfinished } from './silence.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import { createUpload, HOLD_MS, type Upload } from './upload.ts';
 
@@ -50,8 +50,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     this.#client = client;
     this.#request = request;
     const startedAt = performance.now();
-    const untilMs = request.policies.timeouts.totalMs || Number.POSITIVE_INFINITY;
-    this.#endsByMs = context.deadlines.at(startedAt) + untilMs;
+    this.#endsByMs = endsBy(request, context.deadlines.at(startedAt));
     this.#attempts = new Attempts(this, request, startedAt);
     this.upload = createUpload(request);
   }
@@ -151,7 +150,8 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
 
   onDeadline(): void {
     if (this.#client.deadlineMs >= this.totalDeadlineMs) {
-      this.fail('ERR_TOTAL_TIMEOUT', unfinished(this.#request.policies));
+      const { code, detail } = unfinished(this.#request);
+      this.fail(code, detail);
       return;
     }
     switch (this.#phase) {

@@ -5,20 +5,75 @@
 import { STATUS_CODES } from 'node:http';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { grpcNumber, grpcOf } from '../../grpc-status.ts';
-import { type ResponseStart, UNKNOWN_LENGTH } from '../backend/backend-stream.ts';
+import {
+  type RequestStart,
+  type ResponseStart,
+  UNKNOWN_LENGTH,
+} from '../backend/backend-stream.ts';
 import type { ReadyAnswer } from '../pool/terms.ts';
-import { NO_STATUS, statusLines, statusOfHead, statusOfTrailers } from '../wire/grpc.ts';
-import type { OwnAnswer } from './own-answers.ts';
+import type { FieldChanges } from '../route/field-changes.ts';
+import { withFieldsOf } from '../wire/forward-request.ts';
+import {
+  NO_STATUS,
+  readTimeout,
+  statusLines,
+  statusOfHead,
+  statusOfTrailers,
+  TIMEOUT,
+  withTimeout,
+} from '../wire/grpc.ts';
 
 const NOTHING_SENT = 499;
 
 export class GrpcCall {
+  /** How long its client waits for it, in ms; Infinity: for ever, as far as we know. */
+  readonly timeoutMs: number;
+  /** The client's field; null: it sent none. */
+  readonly #timeout: string | null;
+  /** Backends are told in our words how much time there is. */
+  #saysTimeout: boolean;
+  /** When it must be over, on the awake clock. */
+  #endsByMs = Number.POSITIVE_INFINITY;
   /** Of HTTP, as the backend has answered; 0 before. */
   #status = 0;
   /** What it ended with; `NO_STATUS`: that was not said, or not yet. */
   #ended = NO_STATUS;
   /** The answer has begun, and no length says where it has to end. */
   #mayEnd = false;
+
+  /** @param timeout the value of its grpc-timeout field. One that is malformed means nothing to us, and is the backend's to refuse. */
+  constructor(timeout: string | null) {
+    const ms = timeout === null ? Number.POSITIVE_INFINITY : readTimeout(timeout);
+    this.#timeout = timeout;
+    this.#saysTimeout = !Number.isNaN(ms);
+    this.timeoutMs = this.#saysTimeout ? ms : Number.POSITIVE_INFINITY;
+  }
+
+  /** For another pool. */
+  copy(): GrpcCall {
+    const copy = new GrpcCall(this.#timeout);
+    copy.#saysTimeout = this.#saysTimeout;
+    return copy;
+  }
+
+  /** What its route says of the fields that backends get: where it has a word for this one, that stands. */
+  heed({ dropped }: FieldChanges): void {
+    if (dropped?.has(TIMEOUT) === true) this.#saysTimeout = false;
+  }
+
+  /** @param totalMs what the policies allow. @returns by when it must be over, on the awake clock */
+  begins(nowMs: number, totalMs: number): number {
+    this.#endsByMs = nowMs + Math.min(totalMs, this.timeoutMs);
+    return this.#endsByMs;
+  }
+
+  /** As it goes to a backend: with the time that is left. */
+  reduced(start: RequestStart, nowMs: number): RequestStart {
+    const { facts, forwarded } = start;
+    if (!this.#saysTimeout || this.#endsByMs === Number.POSITIVE_INFINITY) return start;
+    const fields = withTimeout(forwarded.fields, this.#endsByMs - nowMs);
+    return { facts, forwarded: withFieldsOf(forwarded, fields) };
+  }
 
   /** The head of the final response is there. */
   headCame({ head, bodyLength }: ResponseStart): void {
@@ -43,7 +98,11 @@ export class GrpcCall {
   }
 
   /** An answer of a route's in the place of one: what a client would make of its status, said as a status of gRPC. */
-  answered({ status, fields, body }: ReadyAnswer, requestId: string, dateLine: string): OwnAnswer {
+  answered(
+    { status, fields, body }: ReadyAnswer,
+    requestId: string,
+    dateLine: string,
+  ): ReadyAnswer {
     if (status < 300) {
       this.#ended = statusOfTrailers(fields);
       return { status, fields: fields + dateLine, body };
@@ -63,7 +122,7 @@ export class GrpcCall {
 }
 
 /** In place of the answer of HTTP that says the same: see `errorAnswer`. @param addedFields whole field lines */
-export function failedCall(code: ErrorCode, requestId: string, addedFields = ''): OwnAnswer {
+export function failedCall(code: ErrorCode, requestId: string, addedFields = ''): ReadyAnswer {
   const { grpc, message, proxyStatus } = ERRORS[code];
   const lines = statusLines(grpcNumber(grpc), `${message} (${code})`);
   return trailersOnly(
@@ -72,6 +131,6 @@ export function failedCall(code: ErrorCode, requestId: string, addedFields = '')
 }
 
 /** A head that is all of the answer. */
-function trailersOnly(fields: string): OwnAnswer {
+function trailersOnly(fields: string): ReadyAnswer {
   return { status: 200, fields: `Content-Type: application/grpc\r\n${fields}`, body: '' };
 }

@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { PoolSnapshot } from '../../snapshot/snapshot.ts';
 import type { Policies } from '../pool/policies.ts';
+import type { IncomingRequest } from './incoming-request.ts';
 import type { Upload } from './upload.ts';
 
 export interface Failure {
@@ -50,8 +51,20 @@ export function silentBody({ timeouts }: Policies): string {
   return `no byte of the body for ${timeouts.idleMs} ms (timeouts.idle)`;
 }
 
-export function unfinished({ timeouts }: Policies): string {
-  return `not done within ${timeouts.totalMs} ms (timeouts.total)`;
+/** By when an exchange must be over that begins at `nowMs`, on the awake clock. */
+export function endsBy({ policies, call }: IncomingRequest, nowMs: number): number {
+  const totalMs = policies.timeouts.totalMs || Number.POSITIVE_INFINITY;
+  return call === null ? nowMs + totalMs : call.begins(nowMs, totalMs);
+}
+
+/** It is not. */
+export function unfinished({ policies, call }: IncomingRequest): Failure {
+  const { totalMs } = policies.timeouts;
+  if (call !== null && call.timeoutMs < (totalMs || Number.POSITIVE_INFINITY)) {
+    const detail = `not done within ${call.timeoutMs} ms (grpc-timeout)`;
+    return { code: 'ERR_CALL_DEADLINE', detail };
+  }
+  return { code: 'ERR_TOTAL_TIMEOUT', detail: `not done within ${totalMs} ms (timeouts.total)` };
 }
 
 /** For a request in the queue. */

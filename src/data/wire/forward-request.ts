@@ -263,8 +263,15 @@ export function forwardRequest(
 
 /** @param lines whole field lines, which come last: nothing of the client can take them away. */
 export function withFields(forwarded: ForwardedRequest, lines: string): ForwardedRequest {
-  const { startLine, fields, needsHost } = forwarded;
-  return { startLine, fields: fields + lines, needsHost };
+  return withFieldsOf(forwarded, forwarded.fields + lines);
+}
+
+/** @param fields in the place of those that it has. */
+export function withFieldsOf(
+  { startLine, needsHost }: ForwardedRequest,
+  fields: string,
+): ForwardedRequest {
+  return { startLine, fields, needsHost };
 }
 
 /** Nearly every request: what is added to it differs by host and request id alone. */

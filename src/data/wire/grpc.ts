@@ -27,6 +27,59 @@ export function fieldNamed(head: Head, name: string): string | null {
   return null;
 }
 
+// ── The deadline ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const TIMEOUT = 'grpc-timeout';
+const TIMEOUT_LINE = `${TIMEOUT}:`;
+const MOST_DIGITS = 8;
+const MOST_VALUE = 99_999_999;
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1_000,
+  m: 1,
+  u: 1e-3,
+  n: 1e-6,
+};
+
+/** The time that a call has, in ms; NaN: it is malformed. */
+export function readTimeout(value: string): number {
+  const digits = value.length - 1;
+  const unitMs = UNIT_MS[value.charAt(digits)];
+  if (unitMs === undefined || digits < 1 || digits > MOST_DIGITS) return Number.NaN;
+  let count = 0;
+  for (let index = 0; index < digits; index++) {
+    const digit = value.charCodeAt(index) - 0x30;
+    if (digit < 0 || digit > 9) return Number.NaN;
+    count = count * 10 + digit;
+  }
+  return count * unitMs;
+}
+
+/** As exact as eight digits allow; never none at all, and never longer than there are words for. */
+function timeoutText(ms: number): string {
+  const microseconds = Math.max(1, Math.round(ms * 1_000));
+  if (microseconds <= MOST_VALUE) return `${microseconds}u`;
+  if (ms <= MOST_VALUE) return `${Math.floor(ms)}m`;
+  return `${Math.min(MOST_VALUE, Math.floor(ms / 1_000))}S`;
+}
+
+/** @param fields whole field lines, which say this instead of what they may have said. */
+export function withTimeout(fields: string, ms: number): string {
+  let kept = fields;
+  for (let at = timeoutAt(kept); at !== -1; at = timeoutAt(kept)) {
+    kept = kept.slice(0, at) + kept.slice(kept.indexOf('\r\n', at) + 2);
+  }
+  return `${kept}${TIMEOUT_LINE} ${timeoutText(ms)}\r\n`;
+}
+
+function timeoutAt(fields: string): number {
+  if (fields.startsWith(TIMEOUT_LINE)) return 0;
+  const at = fields.indexOf(`\n${TIMEOUT_LINE}`);
+  return at === -1 ? -1 : at + 1;
+}
+
 // ── The status ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Of a response that is trailers alone; `NO_STATUS`: it has none. */
