@@ -293,6 +293,7 @@ const TEXTS = {
   'sticky.path': 'path that starts with a slash',
   'sticky.secret': '16 visible ASCII characters or more, without spaces',
   'retries.on_status': 'list of status codes, 400 to 599, none twice',
+  'retries.on_grpc_status': 'list of names of statuses, such as `UNAVAILABLE`, none twice',
   'rate_limit.name': 'name',
   host_header: '`client`, `backend`, or a host name with or without a port',
   trusted_proxies: 'list of IP addresses and CIDR blocks',
@@ -359,6 +360,7 @@ const TEXTS = {
   'routes[].split[].name': 'name',
   'routes[].rate_limit.name': 'name',
   'routes[].retries.on_status': 'list of status codes, 400 to 599, none twice',
+  'routes[].retries.on_grpc_status': 'list of names of statuses, such as `UNAVAILABLE`, none twice',
 };
 
 /** What has another name at the top level. */

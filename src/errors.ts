@@ -9,7 +9,8 @@ import { type GrpcStatusName, grpcOf } from './grpc-status.ts';
  * - `if-idempotent`: the request was sent and not a byte of a response came: only a method that may be repeated;
  * - `always`: not one byte of the request reached a backend;
  * - `if-idle`: the same, for want of something on our side, which another backend would want as well: only over a connection
- *   that is open already.
+ *   that is open already;
+ * - `if-asked`: an operator has listed it (`retries.on_grpc_status`), whatever the method is.
  * `proxyStatus` is the error type of RFC 9209 §2.3 that goes into the Proxy-Status field.
  * `grpc` is what a call of gRPC ends with in place of the status (docs/decisions/0029-grpc.md).
  *
@@ -20,7 +21,7 @@ export interface ErrorSpec {
   /** HTTP status of the answer. 499 is logged only, where nothing was sent: the client is gone, or we have closed. */
   readonly status: number;
   readonly source: 'client' | 'backend' | 'proxy';
-  readonly retry: 'never' | 'if-idempotent' | 'always' | 'if-idle';
+  readonly retry: 'never' | 'if-idempotent' | 'always' | 'if-idle' | 'if-asked';
   readonly proxyStatus: string;
   readonly grpc: GrpcStatusName;
   /** One sentence for the answer's body and the log. */
@@ -347,6 +348,12 @@ export const ERRORS = {
 
   // Of gRPC.
   ERR_CALL_DEADLINE: client(504, 'The time that the client gives the call (grpc-timeout) is over.'),
+  ERR_BACKEND_GRPC_STATUS: backend(
+    502,
+    'if-asked',
+    'http_response_incomplete',
+    'The backend ended the call with a status that is tried again.',
+  ),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -33,6 +33,7 @@ export const RETRIES_OFF: PoolSettings['retries'] = {
   attempts: 1,
   perTryTimeoutMs: 0,
   onStatus: [],
+  onGrpcStatus: [],
   budgetPercent: 20,
   replayBufferBytes: 64 * 1024,
   backoffMs: 25,
@@ -102,6 +103,7 @@ function compileRetries(view: PoolView, report: Report): PoolSettings['retries']
     attempts,
     perTryTimeoutMs: perTryMs,
     onStatus: retries.on_status,
+    onGrpcStatus: retries.on_grpc_status,
     budgetPercent: retries.budget_percent,
     replayBufferBytes: retries.replay_buffer,
     backoffMs: retries.backoff,
@@ -112,6 +114,7 @@ function compileRetries(view: PoolView, report: Report): PoolSettings['retries']
 
 const MEANT_FOR_RETRIES = [
   'on_status',
+  'on_grpc_status',
   'budget_percent',
   'replay_buffer',
   'backoff',

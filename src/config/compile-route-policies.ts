@@ -55,6 +55,7 @@ function retriesOf(given: NonNullable<RouteConfig['retries']>): RoutePolicies['r
     attempts: given.attempts,
     perTryTimeoutMs: given.per_try_timeout,
     onStatus: given.on_status,
+    onGrpcStatus: given.on_grpc_status,
     budgetPercent: given.budget_percent,
     replayBufferBytes: given.replay_buffer,
     backoffMs: given.backoff,

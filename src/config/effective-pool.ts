@@ -1,5 +1,6 @@
 /** A pool, in the words of a config file: those of the short form, or those below `pools`. */
 import { isDeepStrictEqual } from 'node:util';
+import { GRPC_STATUSES } from '../grpc-status.ts';
 import type { RateLimit, RequestKey, Retries } from '../snapshot/policies.ts';
 import type { SessionCookie, Sticky } from '../snapshot/snapshot.ts';
 import { formatStatuses } from './compile-health-check.ts';
@@ -167,6 +168,7 @@ export function retriesOf(retries: Partial<Retries>) {
     attempts: retries.attempts,
     per_try_timeout: durationOf(retries.perTryTimeoutMs),
     on_status: retries.onStatus,
+    on_grpc_status: retries.onGrpcStatus?.map((status) => GRPC_STATUSES[status]),
     budget_percent: retries.budgetPercent,
     replay_buffer: replayBytes === undefined ? undefined : formatSize(replayBytes),
     backoff: durationOf(retries.backoffMs),

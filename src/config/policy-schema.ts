@@ -3,6 +3,7 @@
  * Part of the schema in schema.ts; what contradicts what is found in compile-policies.ts.
  */
 import { z } from 'zod';
+import { GRPC_STATUSES, grpcNumber } from '../grpc-status.ts';
 import {
   cookieDomain,
   cookiePath,
@@ -99,14 +100,25 @@ const stickyKeys = {
     .optional(),
 };
 
+function noneTwice(codes: readonly (number | string)[], context: z.RefinementCtx): void {
+  for (const [index, code] of codes.entries()) {
+    if (codes.indexOf(code) === index) continue;
+    context.addIssue({ code: 'custom', path: [index], message: `${code} stands here twice` });
+  }
+}
+
 const onStatus = z
   .array(wholeNumber(400, 599), { error: 'must be a list of status codes from 400 to 599' })
-  .superRefine((codes, context) => {
-    for (const [index, code] of codes.entries()) {
-      if (codes.indexOf(code) === index) continue;
-      context.addIssue({ code: 'custom', path: [index], message: `${code} stands here twice` });
-    }
-  });
+  .superRefine(noneTwice);
+
+const [, ...grpcFailures] = GRPC_STATUSES;
+
+const onGrpcStatus = z
+  .array(oneOf(grpcFailures), {
+    error: 'must be a list of statuses of gRPC, such as [UNAVAILABLE]',
+  })
+  .superRefine(noneTwice)
+  .transform((names) => names.map(grpcNumber));
 
 export const retries = z.strictObject(
   {
@@ -120,6 +132,11 @@ export const retries = z.strictObject(
       .prefault(false),
     on_status: onStatus
       .describe('Answers with these status codes are tried again, where the method allows it.')
+      .prefault([]),
+    on_grpc_status: onGrpcStatus
+      .describe(
+        'Calls of gRPC that a backend ends with these statuses, before it has sent anything else, are tried again, as long as their messages are at hand.',
+      )
       .prefault([]),
     budget_percent: percent(0)
       .describe(
@@ -167,7 +184,7 @@ const outlierDetection = z.strictObject(
       'must be a whole number from 0 to 1000, or false for off',
     )
       .describe(
-        'So many failures of any kind in a row, 5xx answers among them, eject a backend. 0 or false: off.',
+        'So many failures of any kind in a row eject a backend, 5xx answers among them, and calls of gRPC that end with UNKNOWN, INTERNAL, UNAVAILABLE or DATA_LOSS. 0 or false: off.',
       )
       .prefault(false),
     failure_percent: percentOrNone()

@@ -16,6 +16,8 @@ export interface Retries {
   readonly perTryTimeoutMs: number;
   /** Answers with these statuses are tried again, where the method allows it. */
   readonly onStatus: readonly number[];
+  /** Calls of gRPC that end with these statuses before anything else has come are tried again. */
+  readonly onGrpcStatus: readonly number[];
   /** Retries as a percentage of the requests, beside a small reserve. */
   readonly budgetPercent: number;
   /** The most that is kept of a request's body for another attempt. */

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { EffectiveConfig } from '../../src/config/effective.ts';
 import { effectiveConfig } from '../../src/config/effective.ts';
 import { TOP_LEVEL_KEYS } from '../../src/config/schema.ts';
+import { GRPC_STATUSES } from '../../src/grpc-status.ts';
 import { type Around, type FlatSettings, flat, loadText, settingsOf } from './load-text.ts';
 
 /** Nearly every key, none at its default. */
@@ -195,6 +196,7 @@ const model = {
       attempts: count(2, 10),
       per_try_timeout: offOr(ms(5001, 9999)),
       on_status: fc.uniqueArray(count(400, 599), { maxLength: 9 }),
+      on_grpc_status: fc.uniqueArray(fc.constantFrom(...GRPC_STATUSES.slice(1))),
       budget_percent: count(0, 100),
       replay_buffer: offOr(count(0, 16 * 1024 * 1024)),
       backoff: offOr(ms(0, 1e6)),

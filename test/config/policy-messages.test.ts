@@ -240,6 +240,10 @@ test.each([
     '1:24: retries.on_status.0: must be a whole number from 400 to 599, not 600',
   ],
   ['retries: { on_status: [503, 502, 503] }', '1:34: retries.on_status.2: 503 stands here twice'],
+  [
+    'retries: { on_grpc_status: [UNAVAILABLE, UNAVAILABLE] }',
+    '1:42: retries.on_grpc_status.1: UNAVAILABLE stands here twice',
+  ],
   ['retries: { budget_percent: 101 }', `1:28: retries.budget_percent: ${PERCENT}, not 101`],
   [
     'retries: { replay_buffer: 17MiB }',

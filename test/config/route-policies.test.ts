@@ -49,6 +49,10 @@ test.each([
     'pool: web, retries: { attempts: 2, on_status: [503], replay_buffer: 1MiB }',
     { timeouts: {}, retries: { attempts: 2, onStatus: [503], replayBufferBytes: 1_048_576 } },
   ],
+  [
+    'pool: web, retries: { on_grpc_status: [INTERNAL] }',
+    { timeouts: {}, retries: { onGrpcStatus: [13] } },
+  ],
   // No second attempt after the first is none beside it either.
   [
     'pool: web, retries: { attempts: 1 }',

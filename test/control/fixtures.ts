@@ -110,6 +110,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       attempts: 3,
       perTryTimeoutMs: 0,
       onStatus: [],
+      onGrpcStatus: [],
       budgetPercent: 20,
       replayBufferBytes: 65_536,
       backoffMs: 25,

@@ -49,3 +49,41 @@ test('one that has its answer, or has ended, was not waited for any more', () =>
   failed.judgement.abandon();
   expect(failed.said).toEqual(['start', 'finish']);
 });
+
+function counted(statusOfCall: number, lastsMs: number): string[] {
+  const said: string[] = [];
+  const count = (_target: object, name: string | symbol) => () => {
+    said.push(String(name));
+    return 1;
+  };
+  const backend = { id: 1, counters: new Proxy({}, { get: count }) } as unknown as Backend;
+  const context = { post: () => {}, deadlines: { now: () => lastsMs } } as unknown as DataContext;
+  const judgement = new Judgement(context, judged().view, backend, 0);
+  judgement.begin();
+  judgement.isAllSent = true;
+  judgement.headCame(200, 1);
+  judgement.goesOn(lastsMs);
+  judgement.callEnded(statusOfCall);
+  judgement.end(null, false, false, lastsMs);
+  return said.filter((name) => name === 'wentWell' || name === 'wentBadly');
+}
+
+test.each([
+  [0, 'wentWell'],
+  [1, 'wentWell'],
+  [2, 'wentBadly'],
+  [4, 'wentWell'],
+  [5, 'wentWell'],
+  [8, 'wentWell'],
+  [12, 'wentWell'],
+  [13, 'wentBadly'],
+  [14, 'wentBadly'],
+  [15, 'wentBadly'],
+  [16, 'wentWell'],
+])('a call that ends with the status %i: %s', (status, verdict) => {
+  expect(counted(status, 5)).toEqual([verdict]);
+});
+
+test('a call that has lasted counts as good, and as a fault once it ends as one', () => {
+  expect(counted(14, 5_000)).toEqual(['wentWell', 'wentBadly']);
+});

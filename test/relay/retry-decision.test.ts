@@ -17,6 +17,7 @@ const RETRIES: Retries = {
   attempts: 3,
   perTryTimeoutMs: 0,
   onStatus: [],
+  onGrpcStatus: [],
   budgetPercent: 20,
   replayBufferBytes: 65_536,
   backoffMs: 25,
@@ -128,6 +129,20 @@ describe('an attempt that failed', () => {
         'not idempotent',
       ],
       ['a listed status', { code: 'ERR_BACKEND_STATUS' }, {}, 'retry', 'may be repeated'],
+      [
+        'a call with a listed status',
+        { code: 'ERR_BACKEND_GRPC_STATUS' },
+        { method: 'POST' },
+        'retry',
+        'may be repeated',
+      ],
+      [
+        'a call with a listed status that is not all at hand',
+        { code: 'ERR_BACKEND_GRPC_STATUS' },
+        { method: 'POST', isReplayable: false },
+        'give up',
+        'body is gone',
+      ],
       [
         'a listed status of a POST',
         { code: 'ERR_BACKEND_STATUS' },

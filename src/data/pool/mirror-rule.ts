@@ -22,7 +22,7 @@ export class MirrorRule {
     this.policies = {
       ...policies,
       timeouts: { ...timeouts, totalMs: timeouts.totalMs || LONGEST_MS },
-      retries: { ...retries, attempts: 1, onStatus: [], hedgeAfterMs: 0 },
+      retries: { ...retries, attempts: 1, onStatus: [], onGrpcStatus: [], hedgeAfterMs: 0 },
       // What is mirrored has been let in.
       bodyBytes: 0,
     };

@@ -19,12 +19,14 @@ import type {
 import { letGo, type Victim } from '../barrier.ts';
 import type { Policies } from '../pool/policies.ts';
 import type { PoolView } from '../pool/pool-view.ts';
+import { statusOfHead } from '../wire/grpc.ts';
 import type { AttemptRecord } from './access-log.ts';
 import type { BackendPin } from './backend-pin.ts';
 import type { Chosen } from './chosen.ts';
 import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { Judgement } from './judgement.ts';
+import { describeRefused } from './refused-answers.ts';
 import { startFor } from './request-start.ts';
 import { silentConnect } from './silence.ts';
 import type { Upload } from './upload.ts';
@@ -39,8 +41,8 @@ export interface AttemptOwner extends Victim {
   onAttemptFailed(code: ErrorCode, detail: string): void;
   /** More of the request may be sent, or none of it any more: either way the client is read on. */
   onUploadRoom(): void;
-  /** Whether an answer with this status is given up for another attempt: `onAttemptFailed` follows. */
-  refuses(status: number): boolean;
+  /** As what this answer is given up for another attempt: `onAttemptFailed` follows; null: it is not. */
+  refuses(start: ResponseStart): ErrorCode | null;
   onInterim(start: ResponseStart): void;
   onResponseHead(start: ResponseStart): void;
   /** `buffer[start, end)`, borrowed for the length of the call. */
@@ -172,6 +174,12 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
   /** The head of the final response is there. @param now on the precise clock */
   headCame(status: number, now: number): void {
     this.judgement.headCame(status, this.#owner.context.deadlines.at(now));
+  }
+
+  /** Its answer is given up for that of another attempt: it says of its backend what it says. */
+  refused(code: ErrorCode, { head }: ResponseStart): void {
+    this.headCame(head.status, performance.now());
+    if (code === 'ERR_BACKEND_GRPC_STATUS') this.judgement.callEnded(statusOfHead(head));
   }
 
   /** @param now on the precise clock */
@@ -340,11 +348,11 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
     if (status < 200) {
       if (++this.#interim <= MAX_INTERIM) owner.onInterim(start);
       else owner.onAttemptFailed('ERR_BACKEND_BAD_RESPONSE', 'too many interim responses');
-    } else if (owner.refuses(status)) {
-      owner.onAttemptFailed('ERR_BACKEND_STATUS', `status ${status}`);
-    } else {
-      owner.onResponseHead(start);
+      return;
     }
+    const refused = owner.refuses(start);
+    if (refused === null) owner.onResponseHead(start);
+    else owner.onAttemptFailed(refused, describeRefused(refused, start));
   }
 
   onBody(buffer: Buffer, start: number, end: number): void {

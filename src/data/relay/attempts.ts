@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { NO_PASS } from '../../snapshot/counter-cells.ts';
 import type { Backend } from '../backend/backend.ts';
+import type { ResponseStart } from '../backend/backend-stream.ts';
 import type { ObservedBody } from '../balance/stickiness.ts';
 import { letGo } from '../barrier.ts';
 import type { Deadline, Waiting } from '../deadlines.ts';
@@ -18,6 +19,7 @@ import type { Attempt, AttemptOwner } from './attempt.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import { hasAnother, idleFor, type Picker, pick, pickHedge, unfitForHedge } from './pick.ts';
+import { isRefusedAnswer, refusalOf } from './refused-answers.ts';
 import { isHedgeable, isKeepAliveRace } from './retry-decision.ts';
 import { addedFields } from './session-settlement.ts';
 import { noRoom } from './silence.ts';
@@ -105,14 +107,13 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     this.#clearTimer();
     this.#lastDetail = detail;
     const tries = this.#tries;
-    // Of a status it was decided when its head came: `mayRefuse`.
-    const action =
-      code === 'ERR_BACKEND_STATUS'
-        ? tries.action
-        : tries.decide(
-            { kind: 'failed', code, isReused, hasResponse },
-            this.#situation(isReplayable, this.#isAnyLeft(code)),
-          );
+    // Of a status it was decided when its head came: `refuses`.
+    const action = isRefusedAnswer(code)
+      ? tries.action
+      : tries.decide(
+          { kind: 'failed', code, isReused, hasResponse },
+          this.#situation(isReplayable, this.#isAnyLeft(code)),
+        );
     const isRace = action === 'race';
     this.end(code, false, isRace);
     if (isRace) tries.raced();
@@ -189,16 +190,17 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     else this.#startHedge();
   }
 
-  /** Whether an answer with a status of `retries.on_status` is given up for another attempt: `fail` follows, then. */
-  mayRefuse(status: number, isReplayable: boolean): boolean {
-    if (this.hasInterim || !this.request.policies.retries.onStatus.includes(status)) return false;
+  /** As what an answer is given up for another attempt: `fail` follows, then. Null: it is the client's. */
+  refuses(start: ResponseStart, isReplayable: boolean): ErrorCode | null {
+    const code = refusalOf(start, this.request);
+    if (code === null || this.hasInterim) return null;
     const action = this.#tries.decide(
-      { kind: 'failed', code: 'ERR_BACKEND_STATUS', isReused: false, hasResponse: false },
+      { kind: 'failed', code, isReused: false, hasResponse: false },
       this.#situation(isReplayable, this.#hasAnother(true)),
     );
-    if (action === 'give up') return false;
-    (this.current as Attempt).headCame(status, performance.now());
-    return true;
+    if (action === 'give up') return null;
+    (this.current as Attempt).refused(code, start);
+    return code;
   }
 
   /** The time of `onAttemptWaits` is up. */

@@ -296,12 +296,12 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     this.#attempts.answered(now);
   }
 
-  refuses(status: number): boolean {
-    return status >= 400 && this.#attempts.mayRefuse(status, this.upload?.isRepeatable ?? true);
+  refuses(start: ResponseStart): ErrorCode | null {
+    return this.#attempts.refuses(start, this.upload?.isRepeatable ?? true);
   }
 
   onResponseComplete(trailers: string): void {
-    this.#request.call?.trailersCame(trailers);
+    this.#request.call?.ended(trailers, (this.#attempt as Attempt).judgement);
     this.#leaving = this.#client.end(trailers);
     this.#attempts.end(null, this.upload?.isSent !== false && !this.context.isDraining);
     this.#settle(this.#status, null, '', null);

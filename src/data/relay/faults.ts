@@ -1,5 +1,6 @@
 /** What a failed attempt says of its backend. The reasons are in docs/decisions/0012-what-ejects.md. */
 import type { ErrorCode } from '../../errors.ts';
+import { grpcNumber } from '../../grpc-status.ts';
 
 /**
  * - `broken`: no connection, or one that broke.
@@ -17,6 +18,7 @@ export function faultOf(code: ErrorCode): Fault | null {
     case 'ERR_BACKEND_HEAD_TOO_LARGE':
     case 'ERR_BACKEND_UPGRADE':
     case 'ERR_BACKEND_STATUS':
+    case 'ERR_BACKEND_GRPC_STATUS':
     case 'ERR_BACKEND_REFUSED_STREAM':
     case 'ERR_BACKEND_RESET':
       return 'bad-answer';
@@ -34,6 +36,18 @@ export function faultOf(code: ErrorCode): Fault | null {
 /** A server error that is the server's fault: 501 and 505 are about the request (the rule of HAProxy's `observe layer7`). */
 export function isFaultStatus(status: number): boolean {
   return status >= 500 && status !== 501 && status !== 505;
+}
+
+const FAULTS_OF_CALLS: ReadonlySet<number> = new Set(
+  (['UNKNOWN', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS'] as const).map(grpcNumber),
+);
+
+/**
+ * A status of gRPC that is the server's fault: what Envoy counts, but for UNIMPLEMENTED, which is about the request, and for
+ * DEADLINE_EXCEEDED, which whoever asks with a short deadline could bring about.
+ */
+export function isFaultOfCall(grpcStatus: number): boolean {
+  return FAULTS_OF_CALLS.has(grpcStatus);
 }
 
 export function afterMs(what: string, ms: number): string {

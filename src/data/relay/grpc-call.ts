@@ -25,6 +25,11 @@ import {
 
 const NOTHING_SENT = 499;
 
+/** Who is told how a call has gone. */
+interface CallJudge {
+  callEnded(grpcStatus: number): void;
+}
+
 export class GrpcCall {
   /** How long its client waits for it, in ms; Infinity: for ever, as far as we know. */
   readonly timeoutMs: number;
@@ -79,12 +84,13 @@ export class GrpcCall {
   headCame({ head, bodyLength }: ResponseStart): void {
     this.#status = head.status;
     this.#mayEnd = bodyLength === UNKNOWN_LENGTH;
-    if (bodyLength === 0) this.#ended = statusOfHead(head);
+    this.#ended = bodyLength === 0 ? statusOfHead(head) : NO_STATUS;
   }
 
   /** The response is complete. @param trailers whole field lines */
-  trailersCame(trailers: string): void {
+  ended(trailers: string, judge: CallJudge): void {
     if (this.#ended === NO_STATUS) this.#ended = statusOfTrailers(trailers);
+    judge.callEnded(this.result(null, this.#status));
   }
 
   /**

@@ -69,14 +69,15 @@ export class Hedge implements AttemptOwner {
     else this.#race.onHedgeFailed(this.attempt as Attempt, code);
   }
 
-  refuses(status: number): boolean {
-    if (this.#isAdopted) return this.#owner.refuses(status);
+  refuses(start: ResponseStart): ErrorCode | null {
+    if (this.#isAdopted) return this.#owner.refuses(start);
     // Nothing that is worth another attempt wins: the first one may still do better.
     const attempt = this.attempt as Attempt;
     const { onStatus } = this.#request.policies.retries;
-    if (!isFaultStatus(status) && !onStatus.includes(status)) return false;
+    const { status } = start.head;
+    if (!isFaultStatus(status) && !onStatus.includes(status)) return null;
     attempt.headCame(status, performance.now());
-    return true;
+    return 'ERR_BACKEND_STATUS';
   }
 
   onUploadRoom(): void {}

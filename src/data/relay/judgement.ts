@@ -7,7 +7,8 @@ import type { FaultsInARowMessage } from '../../snapshot/messages.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { PoolView } from '../pool/pool-view.ts';
 import type { DataContext } from './context.ts';
-import { afterMs, type Fault, faultOf, isFaultStatus } from './faults.ts';
+import { afterMs, type Fault, faultOf, isFaultOfCall, isFaultStatus } from './faults.ts';
+import { isRefusedAnswer } from './refused-answers.ts';
 
 /**
  * Once a good answer has lasted so long, it counts as one. Shorter ones count when they are whole, so that a backend that
@@ -80,6 +81,13 @@ export class Judgement {
     else if (isFault) this.#blame('bad-answer', `status ${status}`);
   }
 
+  /** It was a call of gRPC, and has ended so, whatever the head has said. */
+  callEnded(grpcStatus: number): void {
+    if (this.#isFault || !isFaultOfCall(grpcStatus)) return;
+    this.#view.strategy.onBrokenOff?.(this.#backend, this.#context.deadlines.now() - this.sentAt);
+    this.#blame('bad-answer', `grpc-status ${grpcStatus}`);
+  }
+
   /** The answer goes on; it counts as a good one once it has lasted. @param nowMs may be coarse */
   goesOn(nowMs: number): void {
     if (!this.#isJudged && this.status !== 0 && nowMs - this.#headAt > LASTING_MS)
@@ -107,6 +115,7 @@ export class Judgement {
   /** The backend is to blame. A status that is tried again is a failure only if it is one anyway. */
   #isFailure(failure: ErrorCode | null): boolean {
     if (failure === null || ERRORS[failure].source !== 'backend') return false;
+    if (failure === 'ERR_BACKEND_GRPC_STATUS') return this.#isFault;
     return failure !== 'ERR_BACKEND_STATUS' || isFaultStatus(this.status);
   }
 
@@ -130,7 +139,7 @@ export class Judgement {
   }
 
   #endAnswered(failure: ErrorCode | null, hasFailed: boolean, at: number): void {
-    const hasBrokenOff = hasFailed && failure !== 'ERR_BACKEND_STATUS';
+    const hasBrokenOff = hasFailed && !isRefusedAnswer(failure);
     if (!hasBrokenOff) {
       this.countAsGood();
       return;

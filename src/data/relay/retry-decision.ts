@@ -6,7 +6,8 @@
  * 2. It was sent, and the connection died without a byte of an answer (the keep-alive race, a backend that was killed):
  *    an idempotent request is sent again, if its body still can be.
  * 3. Once a byte of the response has come: never. The one exception is asked for (`retries.on_status`): an answer with a
- *    listed status, of which the client has seen nothing yet.
+ *    listed status, of which the client has seen nothing yet; and that is a call of gRPC (`retries.on_grpc_status`), whatever its
+ *    method: all of them are POST, and whoever lists a status says that they may be repeated.
  *
  *    A request that a backend has said it never saw (GOAWAY of HTTP/2) goes out again at once, whatever its method: nothing of it
  *    was sent, as in 1, and as in the race below nobody is to blame.
