@@ -14,12 +14,23 @@ const OF_A_PAGE = [
   'health_check_expect_body',
 ] as const;
 
-const OF_HTTP = [
-  'health_check_host',
-  'health_check_headers',
-  'health_check_expect_status',
-  'health_check_expect_body',
-] as const;
+/** What has no effect with these methods. */
+const IDLE_KEYS = {
+  http: ['health_check_service'],
+  auto: ['health_check_service'],
+  tcp: [
+    'health_check_host',
+    'health_check_headers',
+    'health_check_expect_status',
+    'health_check_expect_body',
+    'health_check_service',
+  ],
+  grpc: ['health_check_path', 'health_check_expect_status', 'health_check_expect_body'],
+} as const;
+
+type KeyOfMethod = (typeof IDLE_KEYS)['tcp' | 'grpc'][number];
+
+const DEFAULT_PATH = '/health';
 
 export function compileHealthCheck(
   view: PoolView,
@@ -39,6 +50,7 @@ export function compileHealthCheck(
     headers: Object.entries(config.health_check_headers),
     expectStatus: config.health_check_expect_status,
     expectBody: config.health_check_expect_body ?? '',
+    service: config.health_check_service ?? '',
     intervalMs: frequencyMs,
     downIntervalMs:
       config.health_check_down_frequency ?? Math.min(frequencyMs, DEFAULT_DOWN_INTERVAL_MS),
@@ -50,23 +62,25 @@ export function compileHealthCheck(
     rise: config.health_check_rise,
     fall: config.health_check_fall,
   };
-  if (method === 'tcp') noteOnTcp(view, settings, report);
+  noteOnMethod(view, settings, report);
   return settings;
 }
 
 /** Not of what says the default: a printed config spells that out. */
-function noteOnTcp(view: PoolView, settings: HealthCheckSettings, report: Report): void {
-  const { host, headers, expectStatus, expectBody } = settings;
-  const isDefault: Readonly<Record<(typeof OF_HTTP)[number], boolean>> = {
+function noteOnMethod(view: PoolView, settings: HealthCheckSettings, report: Report): void {
+  const { path, host, headers, expectStatus, expectBody, service } = settings;
+  const isDefault: Readonly<Record<KeyOfMethod, boolean>> = {
+    health_check_path: path === DEFAULT_PATH,
     health_check_host: host === '',
     health_check_headers: headers.length === 0,
     health_check_expect_status: formatStatuses(expectStatus).join() === '200-299',
     health_check_expect_body: expectBody === '',
+    health_check_service: service === '',
   };
   const method = view.keyOf(['health_check_method']);
-  for (const key of OF_HTTP) {
+  for (const key of IDLE_KEYS[settings.method]) {
     if (isDefault[key] || !view.isGiven([key])) continue;
-    report.note(`${view.keyOf([key])} has no effect while ${method} is tcp`);
+    report.note(`${view.keyOf([key])} has no effect while ${method} is ${settings.method}`);
   }
 }
 

@@ -68,6 +68,7 @@ function healthCheckOf({ healthCheck }: PoolSettings) {
     ...(healthCheck.headers.length === 0 ? {} : { headers: headersOf(healthCheck) }),
     expect_status: formatStatuses(healthCheck.expectStatus),
     ...(healthCheck.expectBody === '' ? {} : { expect_body: healthCheck.expectBody }),
+    ...(healthCheck.service === '' ? {} : { service: healthCheck.service }),
     frequency: formatDuration(healthCheck.intervalMs),
     down_frequency: formatDuration(healthCheck.downIntervalMs),
     timeout: formatDuration(healthCheck.timeoutMs),

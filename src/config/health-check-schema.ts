@@ -11,6 +11,7 @@ const MOST_HEADERS = 32;
 const MOST_STATUSES = 32;
 const LONGEST_VALUE = 4096;
 const LONGEST_TEXT = 1024;
+const LONGEST_SERVICE = 1024;
 
 /** Who says them, and says them alone, is the check itself. */
 const RESERVED: Readonly<Record<string, string>> = {
@@ -87,9 +88,10 @@ const statusRange = z.union(
 const HOST = 'must be a host name, with or without a port';
 
 export const healthCheck = {
-  method: oneOf(['http', 'tcp', 'auto'])
+  method: oneOf(['http', 'tcp', 'grpc', 'auto'])
     .describe(
-      'http: GET the path; what is expected is healthy. tcp: a connection is enough (with https, a TLS handshake). auto: ' +
+      'http: GET the path; what is expected is healthy. tcp: a connection is enough (with https, a TLS handshake). grpc: ' +
+        'Check of grpc.health.v1.Health over HTTP/2, whatever `protocol` is; SERVING is healthy. auto: ' +
         'http, but tcp from the first answer on that says that there is no such page (404, 401, 403, 405, 426). Default: ' +
         'auto, or http when a path, a status or a text is given.',
     )
@@ -102,7 +104,9 @@ export const healthCheck = {
     .transform((value, context): string =>
       isHostFieldValue(value) ? value : fail(context, `${HOST}, not ${JSON.stringify(value)}`),
     )
-    .describe('The Host field of http checks. Default: the host and port that are checked.')
+    .describe(
+      'The Host field of http and grpc checks. Default: the host and port that are checked.',
+    )
     .optional(),
   port: wholeNumber(1, 65_535)
     .describe(
@@ -112,7 +116,7 @@ export const healthCheck = {
     .optional(),
   headers: headers
     .describe(
-      'Further header fields of http checks, such as `{ Authorization: Bearer abc }`; User-Agent and Accept take the place ' +
+      'Further header fields of http and grpc checks, such as `{ Authorization: Bearer abc }`; User-Agent and Accept take the place ' +
         'of those that a check has by itself.',
     )
     .prefault({}),
@@ -128,6 +132,10 @@ export const healthCheck = {
   expect_body: nonEmptyText('a text')
     .max(LONGEST_TEXT, { error: `must have ${LONGEST_TEXT} characters or fewer` })
     .describe('A text that the answer must hold, within its first 64 KiB.')
+    .optional(),
+  service: nonEmptyText('the name of a service, such as shop.v1.Cart')
+    .max(LONGEST_SERVICE, { error: `must have ${LONGEST_SERVICE} characters or fewer` })
+    .describe('Which service grpc checks ask for. Default: the server as a whole.')
     .optional(),
   frequency: duration(10)
     .describe('Time between two checks of a backend that is up.')

@@ -79,6 +79,7 @@ function longForm(merged: MergedConfig, name: string, pool: LongForm): PoolView 
       health_check_headers: check.headers,
       health_check_expect_status: check.expect_status,
       health_check_expect_body: check.expect_body,
+      health_check_service: check.service,
       health_check_frequency: check.frequency,
       health_check_down_frequency: check.down_frequency,
       health_check_timeout: check.timeout,

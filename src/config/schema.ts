@@ -194,6 +194,7 @@ export const configSchema = z.strictObject(
     health_check_headers: healthCheck.headers,
     health_check_expect_status: healthCheck.expect_status,
     health_check_expect_body: healthCheck.expect_body,
+    health_check_service: healthCheck.service,
     health_check_frequency: healthCheck.frequency,
     health_check_down_frequency: healthCheck.down_frequency,
     health_check_timeout: healthCheck.timeout,

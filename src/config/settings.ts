@@ -30,7 +30,7 @@ import type {
 import type { Template } from '../snapshot/template.ts';
 import type { Certificate, CertificateFacts, CertificateSource } from './certificate-facts.ts';
 
-export type HealthCheckMethod = 'http' | 'tcp' | 'auto';
+export type HealthCheckMethod = 'http' | 'tcp' | 'grpc' | 'auto';
 
 export interface HealthCheckSettings {
   readonly method: HealthCheckMethod;
@@ -46,6 +46,8 @@ export interface HealthCheckSettings {
   readonly expectStatus: readonly (readonly [from: number, to: number])[];
   /** And a text in the body; empty: none. */
   readonly expectBody: string;
+  /** Of a gRPC server, which is asked for; empty: the server as a whole. */
+  readonly service: string;
   readonly intervalMs: number;
   /** Used instead of `intervalMs` while a backend is down, new, suspect or changing. */
   readonly downIntervalMs: number;

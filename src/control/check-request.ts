@@ -1,6 +1,6 @@
 /** What a health check asks, where, and which answers it is content with. */
 import { isDeepStrictEqual } from 'node:util';
-import type { BackendAddress, HealthCheckSettings } from '../config/settings.ts';
+import type { BackendAddress, HealthCheckMethod, HealthCheckSettings } from '../config/settings.ts';
 
 /** Of the settings of checks, what one check needs; the method is settled. */
 export interface ProbeRequest
@@ -12,6 +12,7 @@ export interface ProbeRequest
     | 'headers'
     | 'expectStatus'
     | 'expectBody'
+    | 'service'
     | 'timeoutMs'
     | 'isLenient'
     | 'protocol'
@@ -19,7 +20,14 @@ export interface ProbeRequest
     | 'tls'
   > {
   readonly address: BackendAddress;
-  readonly method: 'http' | 'tcp';
+  readonly method: CheckMethod;
+}
+
+/** `auto` begins with http. */
+export type CheckMethod = Exclude<HealthCheckMethod, 'auto'>;
+
+export function firstMethod(method: HealthCheckMethod): CheckMethod {
+  return method === 'auto' ? 'http' : method;
 }
 
 const OWN_FIELDS = [
@@ -59,14 +67,19 @@ export function isExpected(status: number, { expectStatus }: ProbeRequest): bool
 
 /** `GET http://localhost:3001/health` */
 export function describeCheck(request: ProbeRequest): string {
-  const { method, path } = request;
+  const { method, path, service } = request;
+  const ofService = service === '' ? '' : ` of ${service}`;
   const { tls, url, host, port, socketPath } = checkedAddress(request);
-  if (socketPath !== '') return method === 'http' ? `GET ${path} at ${url}` : `connect to ${url}`;
+  if (socketPath !== '') {
+    if (method === 'grpc') return `gRPC check${ofService} at ${url}`;
+    return method === 'http' ? `GET ${path} at ${url}` : `connect to ${url}`;
+  }
   // Neither the path of a backend, which is of its requests, nor the name that it was found by.
   const name = host.includes(':') ? `[${host}]` : host;
   const isDefault = port === (tls ? 443 : 80);
   const origin = `${tls ? 'https' : 'http'}://${name}${isDefault ? '' : `:${port}`}`;
   if (method === 'http') return `GET ${origin}${path}`;
+  if (method === 'grpc') return `gRPC check${ofService} at ${origin}`;
   return `${tls ? 'TLS' : 'TCP'} connect to ${origin}`;
 }
 
@@ -77,7 +90,7 @@ export function isOtherCheck(a: HealthCheckSettings, b: HealthCheckSettings): bo
 
 function question(settings: HealthCheckSettings): string {
   const { method, path, host, port, headers, expectStatus, expectBody } = settings;
-  const { isLenient, protocol, proxyVersion } = settings;
+  const { service, isLenient, protocol, proxyVersion } = settings;
   return JSON.stringify([
     method,
     path,
@@ -86,6 +99,7 @@ function question(settings: HealthCheckSettings): string {
     headers,
     expectStatus,
     expectBody,
+    service,
     isLenient,
     protocol,
     proxyVersion,

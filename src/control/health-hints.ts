@@ -8,6 +8,9 @@ const OTHER_PAGE =
 const BY_TCP =
   'health_check_method: tcp (--health-check-method tcp, FAIRLEAD_HEALTH_CHECK_METHOD=tcp; of another pool than default: health_check.method) is content with a connection';
 
+const OTHER_PORT =
+  'health_check_method: grpc asks a server of gRPC: health_check_port (of another pool than default: health_check.port) says where it is, if not on this port';
+
 const OWN_AUTHORITY =
   'name the PEM file of the authority (of a self-signed certificate: itself) as ca_file in tls of the pool (at the top level: backend_tls), or start Fairlead with NODE_EXTRA_CA_CERTS=FILE';
 
@@ -36,7 +39,8 @@ export function hintFor(
   { address }: Pick<Backend, 'address'>,
   { path, tls }: Pick<HealthCheckSettings, 'path' | 'tls'>,
 ): string {
-  if (code === 'OTHER_BODY') return '';
+  if (code === 'OTHER_BODY' || code === 'NOT_SERVING') return '';
+  if (code === 'NOT_GRPC') return OTHER_PORT;
   if (code === 'NOT_HTTP2' || code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL') {
     return 'protocol of its pool is h2: http1 is for servers of HTTP/1.1, and auto, over TLS, for what they choose';
   }

@@ -11,7 +11,7 @@ import type { HealthCheckSettings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Backend } from './backend.ts';
 import { CheckGate } from './check-gate.ts';
-import { isOtherCheck, isSameCheck } from './check-request.ts';
+import { type CheckMethod, firstMethod, isOtherCheck, isSameCheck } from './check-request.ts';
 import { nextCheckMs } from './check-schedule.ts';
 import { CheckShortages } from './check-shortages.ts';
 import { hintFor } from './health-hints.ts';
@@ -43,7 +43,7 @@ interface Watch {
   readonly backend: Backend;
   readonly abort: AbortController;
   /** `auto` starts with HTTP and may settle on TCP. */
-  method: 'http' | 'tcp';
+  method: CheckMethod;
   /** The next check is one of many that begin at once. */
   isFirst: boolean;
   passes: number;
@@ -185,7 +185,7 @@ export class HealthChecker {
     return {
       backend,
       abort: new AbortController(),
-      method: this.#settings.method === 'tcp' ? 'tcp' : 'http',
+      method: firstMethod(this.#settings.method),
       isFirst: true,
       passes: 0,
       failures: 0,
@@ -207,10 +207,9 @@ export class HealthChecker {
 
   /** The settings changed under a watch: health stays, what was learned by the old method does not. */
   #restart(watch: Watch, previous: HealthCheckSettings): void {
-    const { method } = this.#settings;
     const mustCheck = isOtherCheck(previous, this.#settings);
     if (mustCheck) {
-      watch.method = method === 'tcp' ? 'tcp' : 'http';
+      watch.method = firstMethod(this.#settings.method);
       watch.isFirst = true;
       watch.passes = 0;
       watch.failures = 0;

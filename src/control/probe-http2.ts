@@ -5,7 +5,7 @@ import type tls from 'node:tls';
 import { checkFields, checkHost, type ProbeRequest } from './check-request.ts';
 
 /** For one connection only: RFC 9113 §8.2.2. */
-const OF_HTTP1: ReadonlySet<string> = new Set([
+export const OF_HTTP1: ReadonlySet<string> = new Set([
   'connection',
   'host',
   'http2-settings',

@@ -14,6 +14,7 @@ import {
 } from './check-request.ts';
 import { HealthAnswer } from './health-answer.ts';
 import { type Patience, waitPatiently } from './patience.ts';
+import { askHealth, type GrpcHealthListener } from './probe-grpc.ts';
 import { askInHttp2, type Http2Listener, speaksHttp2 } from './probe-http2.ts';
 import { type OpeningUser, ProbeOpening } from './probe-opening.ts';
 
@@ -36,6 +37,8 @@ export type ProbeFault =
   | 'TIMEOUT'
   | 'NOT_HTTP'
   | 'NOT_HTTP2'
+  | 'NOT_GRPC'
+  | 'NOT_SERVING'
   | 'OTHER_BODY'
   | 'CLOSED'
   | 'CALLED_OFF';
@@ -55,7 +58,7 @@ export const probe: Probe = (request, signal) =>
     new Check(request, signal, resolve).start();
   });
 
-class Check implements OpeningUser, Http2Listener {
+class Check implements OpeningUser, Http2Listener, GrpcHealthListener {
   readonly #request: ProbeRequest;
   readonly #signal: AbortSignal;
   readonly #resolve: (result: ProbeResult) => void;
@@ -72,12 +75,13 @@ class Check implements OpeningUser, Http2Listener {
   #reads = 0;
 
   constructor(request: ProbeRequest, signal: AbortSignal, resolve: (result: ProbeResult) => void) {
-    this.#request = request;
+    // There is no gRPC over HTTP/1.1.
+    this.#request = request.method === 'grpc' ? { ...request, protocol: 'h2' } : request;
     this.#signal = signal;
     this.#resolve = resolve;
     this.#opening = new ProbeOpening(
       checkedAddress(request),
-      request,
+      this.#request,
       request.proxyVersion && ownHeader(request.proxyVersion),
       this,
     );
@@ -114,7 +118,9 @@ class Check implements OpeningUser, Http2Listener {
     }
     const isHttp2 = speaksHttp2(this.#request, socket);
     if (isHttp2 === undefined) {
-      this.#giveUp('it does not choose HTTP/2 (ALPN)', 'NOT_HTTP2');
+      this.#giveUp('it does not choose HTTP/2 (ALPN)', this.#notHttp2);
+    } else if (this.#request.method === 'grpc') {
+      askHealth(this.#request, socket, this);
     } else if (isHttp2) {
       askInHttp2(this.#request, socket, this);
     } else {
@@ -125,8 +131,17 @@ class Check implements OpeningUser, Http2Listener {
 
   onAnswerFailed(error: Error): void {
     const isOwn = codeOf(error).startsWith('ERR_HTTP2_');
-    if (isOwn) this.#giveUp(`not HTTP/2 (${error.message})`, 'NOT_HTTP2');
+    if (isOwn) this.#giveUp(`not HTTP/2 (${error.message})`, this.#notHttp2);
     else this.#failed(error);
+  }
+
+  get #notHttp2(): ProbeFault {
+    return this.#request.method === 'grpc' ? 'NOT_GRPC' : 'NOT_HTTP2';
+  }
+
+  onHealth(isServing: boolean, came: string, status?: number): void {
+    this.#decide(isServing, came, status, isServing ? undefined : 'NOT_SERVING');
+    this.#socket?.destroy();
   }
 
   onAnswerEnd(): void {

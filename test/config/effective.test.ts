@@ -384,6 +384,7 @@ test('every key is there, but for other names of one', () => {
     'health_check_port',
     'health_check_headers',
     'health_check_expect_body',
+    'health_check_service',
     'backend_tls',
     'discover',
   ]);

@@ -95,6 +95,18 @@ test('what a check by TCP does not ask for is told', () => {
   });
 });
 
+test('what a check of gRPC does not ask for is told, and what only that asks for', () => {
+  const text =
+    'health_check_method: grpc\nhealth_check_path: /up\nhealth_check_host: a.test\nhealth_check_service: shop.v1.Cart';
+  expect(loadText(text)).toMatchObject({
+    settings: { pools: [{ healthCheck: { method: 'grpc', service: 'shop.v1.Cart' } }] },
+    notes: ['health_check_path has no effect while health_check_method is grpc'],
+  });
+  expect(loadText('health_check_method: http\nhealth_check_service: a.B')).toMatchObject({
+    notes: ['health_check_service has no effect while health_check_method is http'],
+  });
+});
+
 test('the printed config means the same, and hides the fields that say who asks', () => {
   const text =
     'health_check_headers: { X-Check: "1", Authorization: Bearer abc, X-Api-Key: abc }\nhealth_check_expect_status: [200-204, 404]\nhealth_check_expect_body: ok';

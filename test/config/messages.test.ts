@@ -72,7 +72,7 @@ test.each([
   ],
   [
     'health_check_method: icmp',
-    '1:22: health_check_method: must be one of http, tcp, auto, not "icmp"',
+    '1:22: health_check_method: must be one of http, tcp, grpc, auto, not "icmp"',
   ],
   ['health_check_path: health', '1:20: health_check_path: must start with a slash (write /health)'],
   [

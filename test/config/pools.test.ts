@@ -47,6 +47,7 @@ port: 9
 headers: { X-Check: "1" }
 expect_status: [200-299, 404]
 expect_body: fine
+service: shop.v1.Cart
 frequency: 1m
 down_frequency: 2s
 timeout: 3s

@@ -242,6 +242,7 @@ export const PLAIN_CHECK = {
   headers: [],
   expectStatus: [[200, 299]],
   expectBody: '',
+  service: '',
   isLenient: false,
   protocol: 'http1',
   proxyVersion: null,
