@@ -1,6 +1,7 @@
 /** The routes of a configuration: to pools that exist, none of them twice, and what is said of those that can never match. */
 import { looksAtPath, MATCHES_ALL, readsPath } from '../snapshot/route.ts';
 import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
+import { compileCors } from './compile-cors.ts';
 import { compileRewriting } from './compile-rewriting.ts';
 import { compileRouteAction } from './compile-route-action.ts';
 import { compileRoutePolicies } from './compile-route-policies.ts';
@@ -31,6 +32,7 @@ const ROUTE_OF_DEFAULT: RouteSettings = {
   action: { kind: 'pool', pool: DEFAULT_POOL },
   maintenance: null,
   access: null,
+  cors: null,
   errorPages: [],
   rewriting: null,
   policies: null,
@@ -66,7 +68,8 @@ export function compileRoutes(
     const reached = poolsBehind(action).flatMap((name) => known.get(name) ?? []);
     const policies = compileRoutePolicies(merged, route, index, reached, report);
     const mirror = mirrorOf(route, action, report);
-    return { name: `routes.${index}`, match, ...done, rewriting, policies, mirror };
+    const cors = compileCors(route, report);
+    return { name: `routes.${index}`, match, ...done, cors, rewriting, policies, mirror };
   });
   if (
     routes.length === 0 ||

@@ -1,5 +1,6 @@
 /** A route, in the words of a config file: only what it demands. */
 import { type FieldMatch, looksAtPath, type TextMatch } from '../snapshot/route.ts';
+import { corsOf } from './compile-cors.ts';
 import { rewritingOf } from './effective-rewriting.ts';
 import { poolsOf, routeActionOf } from './effective-route-action.ts';
 import { routePoliciesOf } from './effective-route-policies.ts';
@@ -29,6 +30,7 @@ export function routeOf(route: RouteSettings): Readonly<Record<string, unknown>>
     ...(route.mirror === null ? {} : { mirror: route.mirror }),
     ...(route.policies === null ? {} : routePoliciesOf(route.policies)),
     ...rewritingOf(route.rewriting),
+    ...(route.cors === null ? {} : { cors: corsOf(route.cors) }),
   };
 }
 

@@ -3,6 +3,7 @@ import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 import type { FieldMatch, TextMatch } from '../snapshot/route.ts';
 import { readRoutePath } from '../snapshot/route-path.ts';
+import { corsKeys } from './cors-schema.ts';
 import { FIELD_NAME, FIELD_TEXT, FORWARDED_TWIN, ONE_HOP } from './field-names.ts';
 import { isHostName, parseRouteHost } from './network-address.ts';
 import { rewritingKeys } from './rewriting-schema.ts';
@@ -185,6 +186,7 @@ export const route = z.strictObject(
     ...rewritingKeys,
     ...accessKeys,
     ...pageKeys,
+    ...corsKeys,
   },
   { error: 'must be a mapping, such as { path: /v1/, pool: api }' },
 );

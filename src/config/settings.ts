@@ -12,7 +12,7 @@ import type {
 } from '../snapshot/policies.ts';
 import type { Rewriting } from '../snapshot/rewriting.ts';
 import type { RouteMatch } from '../snapshot/route.ts';
-import type { ErrorPage, FixedAnswer, RouteAccess } from '../snapshot/route-answer.ts';
+import type { Cors, ErrorPage, FixedAnswer, RouteAccess } from '../snapshot/route-answer.ts';
 import type {
   BackendTls,
   ClientTimeouts,
@@ -234,6 +234,7 @@ export interface RouteSettings {
   /** What they get in place of that, for the time being; null: there is none. */
   readonly maintenance: { readonly retryAfterSeconds: number } | null;
   readonly access: RouteAccess | null;
+  readonly cors: Cors | null;
   readonly errorPages: readonly ErrorPageSettings[];
   /** Those of its own; null: as its pool has them. */
   readonly policies: RoutePolicies | null;

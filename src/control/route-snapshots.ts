@@ -21,6 +21,7 @@ export function routeSnapshots(
     },
     action: actionOf(route, poolIds),
     access: route.access,
+    cors: route.cors,
     errorPages: route.errorPages.length === 0 ? null : errorPagesOf(route.errorPages, pages),
   }));
 }

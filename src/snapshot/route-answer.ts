@@ -41,6 +41,21 @@ export interface BasicAuth {
   readonly forwardsAuthorization: boolean;
 }
 
+/** Which pages of other origins may ask: https://fetch.spec.whatwg.org/#http-cors-protocol. */
+export interface Cors {
+  /** Such as `https://example.com`, and `https://*.example.com` for all names below; empty: any. */
+  readonly origins: readonly string[];
+  readonly methods: readonly string[];
+  /** Names of header fields that they may send; null: any. */
+  readonly headers: readonly string[] | null;
+  /** And of those that they may read; null: any. */
+  readonly exposed: readonly string[] | null;
+  /** Cookies and the like come along. Only with origins. */
+  readonly hasCredentials: boolean;
+  /** How long a browser may go by the answer to a preflight; 0: as it likes. */
+  readonly maxAgeSeconds: number;
+}
+
 /** Who may ask. */
 export interface RouteAccess {
   /** CIDR blocks (`10.0.0.0/8`) that the client's address must be in one of; empty: any address. */

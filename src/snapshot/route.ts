@@ -15,7 +15,7 @@
 
 import type { RoutePolicies } from './policies.ts';
 import { type Rewriting, rewritesByPath } from './rewriting.ts';
-import type { ErrorPages, FixedAnswer, RouteAccess } from './route-answer.ts';
+import type { Cors, ErrorPages, FixedAnswer, RouteAccess } from './route-answer.ts';
 import { hasPath, type Template } from './template.ts';
 
 /** Which texts a header field or query parameter may hold: one of several of the same name is enough. */
@@ -98,6 +98,8 @@ export interface RouteSnapshot {
   readonly rewriting: Rewriting | null;
   /** Null: everybody may ask. */
   readonly access: RouteAccess | null;
+  /** Null: nothing is said of other origins. */
+  readonly cors: Cors | null;
   /** Null: those of the snapshot. */
   readonly errorPages: ErrorPages | null;
   /** Those of its own; null: as its pool has them. */

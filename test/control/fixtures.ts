@@ -146,6 +146,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
         rewriting: null,
         maintenance: null,
         access: null,
+        cors: null,
         errorPages: [],
         policies: null,
         mirror: null,

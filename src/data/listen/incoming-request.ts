@@ -7,6 +7,7 @@ import type { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { GrpcCall } from '../relay/grpc-call.ts';
 import type { IncomingRequest } from '../relay/incoming-request.ts';
+import type { CorsRules } from '../route/cors.ts';
 import { droppedOf, type FieldChanges } from '../route/field-changes.ts';
 import type { RouteRewriting } from '../route/rewriting.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../wire/fields.ts';
@@ -41,6 +42,7 @@ export function incomingRequest(
   let mirror: MirrorRule | null = null;
   let terms: Terms | null = null;
   let dropsAuthorization = false;
+  let cors: CorsRules | null = null;
   const { isTrusted, peerAddress } = forwardContext;
   const clientAddress = isTrusted
     ? forwardedClient(head, peerAddress, trustedProxies)
@@ -60,6 +62,7 @@ export function incomingRequest(
         const source = { facts, head, context: forwardContext, clientAddress, requestId };
         terms = found.terms.of(source);
         dropsAuthorization = !found.terms.keepsAuthorization;
+        ({ cors } = found.terms);
       }
     }
   }
@@ -74,6 +77,7 @@ export function incomingRequest(
     const source = { facts, head, context: forwardContext, clientAddress, requestId };
     const rewritten = rewriting.rewrite(source);
     ({ request: changes, answer: answerChanges } = rewritten);
+    if (cors !== null && answerChanges !== null) answerChanges = cors.added(head, answerChanges);
     if (rewritten.target === null) {
       terms = refusedBeside(terms, 'ERR_BAD_PATH', 'what its route makes of it (rewrite)');
     }

@@ -1,5 +1,6 @@
 /** Where the requests of a route go, and by which rules: made with a snapshot, so that a request finds one object. */
 import type { RouteSnapshot } from '../../snapshot/route.ts';
+import { rewritingBesideCors } from '../route/cors.ts';
 import { RouteRewriting } from '../route/rewriting.ts';
 import type { PathRules } from '../wire/path.ts';
 import { MirrorRule } from './mirror-rule.ts';
@@ -45,7 +46,8 @@ export interface TargetParts {
 }
 
 export function targetOf(route: RouteSnapshot, parts: TargetParts): Target {
-  const { action, rewriting: written } = route;
+  const { action, cors } = route;
+  const written = cors === null ? route.rewriting : rewritingBesideCors(route.rewriting);
   const { pathRules, sendsXForwarded } = parts;
   const rewriting =
     written === null ? null : new RouteRewriting(written, pathRules, sendsXForwarded);

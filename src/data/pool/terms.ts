@@ -5,6 +5,7 @@ import type { ErrorPages, FixedAnswer, RouteAccess } from '../../snapshot/route-
 import type { PathRules } from '../../snapshot/snapshot.ts';
 import { AddressBlocks } from '../limit/address-blocks.ts';
 import { type Login, LoginUsers } from '../limit/basic-auth.ts';
+import { CorsRules } from '../route/cors.ts';
 import { RedirectTemplate, type TemplateSource } from '../route/template.ts';
 
 export interface Refusal {
@@ -58,6 +59,8 @@ export function refusedBeside(terms: Terms | null, code: ErrorCode, detail: stri
 export class RouteTerms {
   /** The backend gets no Authorization field. */
   readonly keepsAuthorization: boolean;
+  /** What is said to pages of other origins; null: nothing. */
+  readonly cors: CorsRules | null;
   /** For whoever may ask. */
   readonly #welcome: Terms;
   readonly #denied: Terms;
@@ -69,7 +72,8 @@ export class RouteTerms {
   readonly #status: number;
 
   constructor(route: RouteSnapshot, pathRules: PathRules) {
-    const { access, action, errorPages: pages } = route;
+    const { access, action, cors, errorPages: pages } = route;
+    this.cors = cors === null ? null : new CorsRules(cors);
     const basicAuth = action.kind === 'maintenance' ? null : (access?.basicAuth ?? null);
     this.keepsAuthorization = basicAuth === null || basicAuth.forwardsAuthorization;
     this.#welcome = {
@@ -92,6 +96,9 @@ export class RouteTerms {
     const { head, clientAddress } = source;
     if (this.#deny?.has(clientAddress) === true) return this.#denied;
     if (this.#allow?.has(clientAddress) === false) return this.#denied;
+    // A browser sends it without credentials, and before it asks anything that could be refused or redirected.
+    const answer = this.cors === null ? null : this.cors.preflight(source);
+    if (answer !== null) return { ...this.#welcome, refused: null, answer };
     const welcome =
       this.#redirect === null ? this.#welcome : this.#redirected(this.#redirect, source);
     if (this.#users === null) return welcome;
@@ -111,8 +118,9 @@ export class RouteTerms {
 }
 
 /** Whether a route has anything to say but where it leads. */
-export function hasTerms({ access, action, errorPages }: RouteSnapshot): boolean {
-  return !leadsToPool(action) || errorPages !== null || asksAnything(access);
+export function hasTerms({ access, action, cors, errorPages }: RouteSnapshot): boolean {
+  const hasOwn = errorPages !== null || cors !== null;
+  return !leadsToPool(action) || hasOwn || asksAnything(access);
 }
 
 function leadsToPool({ kind }: RouteSnapshot['action']): boolean {

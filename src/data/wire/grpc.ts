@@ -1,6 +1,6 @@
 /** gRPC as it stands in header fields: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md. */
 import { GRPC_STATUSES, grpcNumber } from '../../grpc-status.ts';
-import type { Head } from './head.ts';
+import { fieldNamed, type Head } from './head.ts';
 
 /** No status was said. */
 export const NO_STATUS = -1;
@@ -17,14 +17,6 @@ export function isGrpc(contentType: string): boolean {
   if (contentType.length === TYPE.length) return true;
   const next = contentType.charCodeAt(TYPE.length);
   return next === PLUS || next === SEMICOLON;
-}
-
-/** The value of a field with this name (lower case), or null. */
-export function fieldNamed(head: Head, name: string): string | null {
-  for (let field = 0; field < head.fieldCount; field++) {
-    if (head.isNamed(field, name)) return head.value(field);
-  }
-  return null;
 }
 
 // ── The deadline ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -50,6 +50,14 @@ export function findField(head: Head, id: number): string | null {
   return null;
 }
 
+/** The value of the first field with this name (lower case), or null: of one that has no number. */
+export function fieldNamed(head: Head, name: string): string | null {
+  for (let field = 0; field < head.fieldCount; field++) {
+    if (head.isNamed(field, name)) return head.value(field);
+  }
+  return null;
+}
+
 /**
  * The first of a comma-separated list: in one that grows to the right, what whoever was nearest to the client has said.
  * Empty without a list.
