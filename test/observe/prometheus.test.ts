@@ -268,15 +268,13 @@ describe('the metrics page', () => {
     expect(value('fairlead_health_checks_total', { backend, result: 'fail' })).toBe(1);
     expect(value('fairlead_build_info', { version: '0.1.0', node: 'v20.20.0' })).toBe(1);
   });
-});
 
-it('calls of gRPC by status, wherever they have ended', () => {
-  const samples = parse(renderPrometheus(metrics())).filter(
-    ({ name }) => name === 'fairlead_grpc_calls_total',
-  );
-  expect(samples.map(({ labels, value }) => [labels, value])).toEqual([
-    [{ pool: 'default', backend: 'http://localhost:8081', grpc_status: '14' }, 2],
-    [{ pool: 'default', backend: 'none', grpc_status: '0' }, 2],
-    [{ pool: 'none', backend: 'none', grpc_status: '16' }, 2],
-  ]);
+  it('has calls of gRPC by status, wherever they have ended', () => {
+    const calls = samples.filter(({ name }) => name === 'fairlead_grpc_calls_total');
+    expect(calls.map((sample) => [sample.labels, sample.value])).toEqual([
+      [{ pool: 'default', backend, grpc_status: '14' }, 2],
+      [{ pool: 'default', backend: 'none', grpc_status: '0' }, 2],
+      [{ pool: 'none', backend: 'none', grpc_status: '16' }, 2],
+    ]);
+  });
 });
