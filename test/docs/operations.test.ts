@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import http2 from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificate.ts';
@@ -23,6 +25,17 @@ function metricsOf(text: string): string[] {
   return Array.from(labels, ([name, names]) => `${name} {${names}}`).toSorted();
 }
 
+/** A call of gRPC, whatever it is answered. */
+async function callOf(path: string, tlsPort: number): Promise<void> {
+  const session = http2.connect(`https://127.0.0.1:${tlsPort}`, { rejectUnauthorized: false });
+  session.on('error', () => {});
+  const fields = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc' };
+  const call = session.request(fields, { endStream: true });
+  call.resume();
+  await once(call, 'close');
+  session.destroy();
+}
+
 async function runningWithTraffic(): Promise<Fairlead> {
   const backend = await httpBackend(async ({ url }, response) => {
     if (url === '/until-another-waits') await waitFor(async () => (await queued()) === 1);
@@ -32,8 +45,10 @@ async function runningWithTraffic(): Promise<Fairlead> {
   const other = await httpBackend((_request, response) => {
     response.end('ok');
   });
-  const fairlead = await onFreePorts(1, ([port]) =>
-    startFairlead({
+  let tlsPort = 0;
+  const fairlead = await onFreePorts(1, ([port = 0]) => {
+    tlsPort = port;
+    return startFairlead({
       config: {
         backends: [backend.url],
         listeners: [{ port, tls: { certificates: [makeCertificate()] } }],
@@ -42,9 +57,10 @@ async function runningWithTraffic(): Promise<Fairlead> {
         pools: { other: { backends: [other.url] } },
         routes: [{ path: '/other', split: [{ pool: 'other' }] }],
       },
-    }),
-  );
+    });
+  });
   expect((await fetch(`${fairlead.url}/other`)).status).toBe(200);
+  await callOf('/other', tlsPort);
   const queued = async (): Promise<number> => {
     const status = await (await fetch(`${fairlead.adminUrl}/status`)).json();
     return (status as { queued: number }).queued;
@@ -77,7 +93,7 @@ test('metrics and access-log fields are those of a running proxy, both ways', as
   );
   expect(documented.toSorted()).toEqual(metricsOf(metrics));
 
-  await waitFor(() => fairlead.accessLines().length >= 6);
+  await waitFor(() => fairlead.accessLines().length >= 7);
   const fields = new Set(fairlead.accessLines().flatMap((line) => Object.keys(line)));
   const explained = codeRows(sectionOf(page, '## Access log')).map(([name]) => name);
   expect(explained.toSorted()).toEqual([...fields].toSorted());
