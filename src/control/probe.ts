@@ -52,6 +52,8 @@ const MAX_READS = 256;
 /** Once the verdict stands, the backend may end its answer in peace, for so long. */
 const LINGER_MS = 1000;
 const SWITCHING_PROTOCOLS = 101;
+/** What a server answers that speaks nothing of what it was offered (RFC 7301 §3.2). */
+const NO_PROTOCOL = 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL';
 
 export const probe: Probe = (request, signal) =>
   new Promise((resolve) => {
@@ -188,7 +190,9 @@ class Check implements OpeningUser, Http2Listener, GrpcHealthListener {
 
   #failed(error: Error): void {
     const errors = errorsIn(error);
-    const code = tellingCode(errors.map(codeOf)) || codeOf(error);
+    const telling = tellingCode(errors.map(codeOf)) || codeOf(error);
+    const isOther = telling === NO_PROTOCOL && this.#request.method === 'grpc';
+    const code = isOther ? 'NOT_GRPC' : telling;
     // Names every address that was tried: happy eyeballs report several failures as one error without a text.
     this.#giveUp(errors.map(messageOf).join(', '), code);
   }

@@ -1,9 +1,15 @@
 /** Health checks of gRPC, against servers that answer well and badly. */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:tls';
 import { expect, test } from 'vitest';
 import type { ProbeRequest } from '../../src/control/check-request.ts';
 import { probe } from '../../src/control/probe.ts';
 import { checkMessage, servingStatus } from '../../src/control/probe-grpc.ts';
+import { afterTest } from '../support/after-test.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { http2Backend } from '../support/http2-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
@@ -122,6 +128,36 @@ test.each<[string, (stream: http2.ServerHttp2Stream) => void, string]>([
 test('a server of HTTP/1.1 is none of gRPC', async () => {
   const { url } = await httpBackend((_request, response) => response.end('ok'));
   expect(await check(url)).toMatchObject({ isPassed: false });
+});
+
+test('over TLS it is chosen by ALPN, whatever the protocol of the pool is', async () => {
+  const { cert_file, key_file } = makeCertificate();
+  const [cert, key] = [readFileSync(cert_file, 'utf8'), readFileSync(key_file, 'utf8')];
+  const tls = {
+    ca: cert,
+    cert: '',
+    key: '',
+    caFile: cert_file,
+    certFile: '',
+    keyFile: '',
+    facts: null,
+    serverName: '',
+    verifies: true,
+  };
+  const good = await http2Backend((stream) => serving(stream, 1), { tls: { cert, key } });
+  expect(await check(good.url, { tls, protocol: 'http1' })).toMatchObject({ isPassed: true });
+
+  // It speaks HTTP/1.1 alone, and says so.
+  const other = createServer({ cert, key, ALPNProtocols: ['http/1.1'] });
+  other.on('tlsClientError', () => {});
+  other.listen(0, '127.0.0.1');
+  afterTest(() => {
+    other.close();
+  });
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  const result = await check(`https://localhost:${port}`, { tls });
+  expect(result).toMatchObject({ isPassed: false, code: 'NOT_GRPC' });
 });
 
 test('nor is one that says nothing', async () => {
