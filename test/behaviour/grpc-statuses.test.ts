@@ -6,6 +6,7 @@ import { afterTest } from '../support/after-test.ts';
 import type { Fairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { http2Backend } from '../support/http2-backend.ts';
+import { cheapHash } from '../support/password-hash.ts';
 import { LONG_MS, waitFor } from '../support/wait-for.ts';
 import { call, type Ended, endOf, message } from './grpc-client.ts';
 import { metrics, startProxy } from './stage.ts';
@@ -22,6 +23,9 @@ const RESOURCE_EXHAUSTED = 8;
 const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
 const UNAVAILABLE = 14;
+const UNAUTHENTICATED = 16;
+
+const HASH = cheapHash('secret');
 
 let fairlead: Fairlead;
 let session: http2.ClientHttp2Session;
@@ -70,6 +74,7 @@ beforeAll(async () => {
         pools: { empty: { backends: [] } },
         routes: [
           { path: '/test.Denied/', deny: ['127.0.0.0/8'], pool: 'default' },
+          { path: '/test.Login/', basic_auth: { users: { ann: HASH } }, pool: 'default' },
           { path: '/test.Large/', limits: { body: 10 }, pool: 'default' },
           { path: '/test.Limited/', rate_limit: { rate: 1, per: '1h' }, pool: 'default' },
           { path: '/test.Slow/', timeouts: { response: '100ms' }, pool: 'default' },
@@ -96,6 +101,7 @@ async function unary(path: string, text = 'hello'): Promise<Ended> {
 
 test.each([
   ['/test.Denied/Call', PERMISSION_DENIED, /ERR_ADDRESS_REFUSED/],
+  ['/test.Login/Call', UNAUTHENTICATED, /ERR_LOGIN_NEEDED/],
   ['/test.Large/Call', RESOURCE_EXHAUSTED, /ERR_BODY_TOO_LARGE/],
   ['/test.Slow/Silent', DEADLINE_EXCEEDED, /ERR_BACKEND_RESPONSE_TIMEOUT/],
   ['/test.Empty/Call', UNAVAILABLE, /ERR_NO_BACKEND/],

@@ -173,6 +173,7 @@ test('policies of a route are merged once for each of its pools, and those of a 
 test.each([
   ['policies', { timeouts: { totalMs: 7 }, retries: {} }],
   ['mirror', { poolId: 1, percent: 1 }],
+  ['cors', { origins: [], methods: [], headers: [], exposed: [], maxAgeSeconds: 0 }],
 ])('one route for all is looked at where it has %s, else none is', (key, value) => {
   const snapshot = snapshotOf({});
   const poolId = snapshot.pools[1]?.id ?? -1;

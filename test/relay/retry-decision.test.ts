@@ -338,7 +338,7 @@ describe('whatever is the case', () => {
   test('what may have been received goes out again only if it is idempotent, or said to be', () => {
     always(({ action }, { code }, { method, retries }) => {
       if (action !== 'retry' && action !== 'race') return;
-      if (['always', 'if-idle'].includes(ERRORS[code].retry)) return;
+      if (['always', 'if-idle', 'if-asked'].includes(ERRORS[code].retry)) return;
       expect(retries.nonIdempotent || IDEMPOTENT.has(method)).toBe(true);
     });
   });
