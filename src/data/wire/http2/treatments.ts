@@ -41,7 +41,6 @@ const TREATMENTS: ReadonlyMap<string, number> = new Map([
   ['content-range', VARIES],
   ['etag', VARIES],
   ['forwarded', VARIES],
-  ['grpc-message', VARIES],
   ['grpc-timeout', VARIES],
   ['if-modified-since', VARIES],
   ['if-none-match', VARIES],
