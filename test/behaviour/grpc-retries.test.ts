@@ -143,7 +143,12 @@ test.each([true, false])(
         {
           protocol: 'h2',
           retries: false,
-          outlier_detection: { consecutive_5xx: 3, failure_percent: false, base_ejection: '1h' },
+          outlier_detection: {
+            consecutive_5xx: 3,
+            failure_percent: false,
+            base_ejection: '1h',
+            max_ejection: '1h',
+          },
           listeners: [{ port, host: '127.0.0.1', h2c: true }],
         },
         { args: [] },

@@ -7,6 +7,7 @@ import { makeCertificate } from '../support/certificate.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { http2Backend } from '../support/http2-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { codeRows, readPage, sectionOf } from './markdown.ts';
@@ -42,8 +43,9 @@ async function runningWithTraffic(): Promise<Fairlead> {
     if (url === '/half') response.write('ok');
     else response.end('ok');
   });
-  const other = await httpBackend((_request, response) => {
-    response.end('ok');
+  const other = await http2Backend((stream) => {
+    stream.respond();
+    stream.end('ok');
   });
   let tlsPort = 0;
   const fairlead = await onFreePorts(1, ([port = 0]) => {
@@ -54,7 +56,7 @@ async function runningWithTraffic(): Promise<Fairlead> {
         listeners: [{ port, tls: { certificates: [makeCertificate()] } }],
         max_requests: 1,
         queue: {},
-        pools: { other: { backends: [other.url] } },
+        pools: { other: { backends: [other.url], protocol: 'h2' } },
         routes: [{ path: '/other', split: [{ pool: 'other' }] }],
       },
     });

@@ -316,10 +316,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     this.#tunnel = new Tunnel(this, client, attempt.giveConnection(), isWebSocket);
     this.#touch();
     this.#client.resume();
-    this.#tunnel.fromBackend(rest, rest.length);
-    // What the client sent ahead of the 101 has waited for it.
-    const early = this.#client.takeInput();
-    if (early !== null) this.#tunnel.fromClient(early, 0, early.length);
+    this.#tunnel.begin(rest, this.#client.takeInput());
   }
 
   onTunnelBytes(): void {

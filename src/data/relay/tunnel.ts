@@ -95,6 +95,12 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
   }
 
   /** Takes `buffer[start, end)`, borrowed. */
+  /** What either sent ahead has waited for the 101. @param rest behind the backend's head @param early null: nothing */
+  begin(rest: Buffer, early: Buffer | null): void {
+    this.fromBackend(rest, rest.length);
+    if (early !== null) this.fromClient(early, 0, early.length);
+  }
+
   fromClient(buffer: Buffer, start: number, end: number): void {
     if (start === end) return;
     this.#bytesIn += end - start;
