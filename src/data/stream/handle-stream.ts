@@ -10,6 +10,8 @@ import type { Sender, ThreadIo } from './thread-io.ts';
 
 /** So much may wait for the system to take it before the user is asked to stop. */
 export const HIGH_WATER = 64 * 1024;
+/** Up to here a copy is cheaper than lending. */
+export const SHORT_BYTES = 16 * 1024;
 
 /** What is read from and shut down: a TCP handle, or TLS on top of one. */
 type StreamHandle = Pick<TcpHandle, 'readStart' | 'readStop' | 'shutdown'>;

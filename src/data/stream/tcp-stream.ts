@@ -5,7 +5,7 @@
  */
 import { letGo } from '../barrier.ts';
 import type { StreamUser } from './byte-stream.ts';
-import { HandleStream, HIGH_WATER } from './handle-stream.ts';
+import { HandleStream, HIGH_WATER, SHORT_BYTES } from './handle-stream.ts';
 import { ReadMemory } from './read-memory.ts';
 import {
   bytesOfLastWrite,
@@ -21,8 +21,6 @@ import {
 } from './tcp-handles.ts';
 import { type Chunk, READ_BYTES, type ThreadIo } from './thread-io.ts';
 
-/** Up to here a copy is cheaper than lending. */
-const SHORT_BYTES = 16 * 1024;
 const STREAM = Symbol('stream');
 
 interface OwnedHandle extends TcpHandle {

@@ -1,13 +1,14 @@
 /**
  * A TLS connection on Node's handle itself, without a socket on top: tcp-stream.ts over TLS. One write is under way at a
- * time (tls-writer.ts); what comes meanwhile waits, and then leaves as one.
+ * time (tls-writer.ts); what comes meanwhile waits (tls-waiting.ts).
  */
 import { letGo } from '../barrier.ts';
 import type { StreamUser } from './byte-stream.ts';
-import { HandleStream, HIGH_WATER } from './handle-stream.ts';
+import { HandleStream, HIGH_WATER, SHORT_BYTES } from './handle-stream.ts';
 import { describeError, END_OF_FILE, readResult } from './tcp-handles.ts';
-import type { ThreadIo } from './thread-io.ts';
+import type { Chunk, ThreadIo } from './thread-io.ts';
 import { closeTls, hasEndedBelow, listenTo, resetTls, type TlsHandle } from './tls-handles.ts';
+import { TlsWaiting } from './tls-waiting.ts';
 import { TlsWriter, type TlsWriterUser } from './tls-writer.ts';
 
 const STREAM = Symbol('stream');
@@ -40,8 +41,7 @@ export class TlsStream extends HandleStream implements TlsWriterUser {
   readonly #handle: TlsHandle;
   readonly #writer: TlsWriter;
   /** What was written while a write was under way, in order; `queued` comes behind it. */
-  #waiting: (string | Buffer)[] | null = null;
-  #waitingBytes = 0;
+  #waiting: TlsWaiting | null = null;
   #isShuttingDown = false;
   #leavesByReset = false;
   #isHandleClosed = false;
@@ -58,13 +58,17 @@ export class TlsStream extends HandleStream implements TlsWriterUser {
 
   get unsentBytes(): number {
     if (this.isClosed) return 0;
-    return this.queued.length + this.#waitingBytes + this.#writer.unsentBytes;
+    return this.#waitingBytes + this.#writer.unsentBytes;
   }
 
   /** With what OpenSSL sends by itself: it answers each KeyUpdate that asks for one, and a peer need not read the answers. */
   get heldBytes(): number {
     if (this.isClosed) return 0;
-    return this.queued.length + this.#waitingBytes + this.#handle.writeQueueSize;
+    return this.#waitingBytes + this.#handle.writeQueueSize;
+  }
+
+  get #waitingBytes(): number {
+    return this.queued.length + (this.#waiting === null ? 0 : this.#waiting.bytes);
   }
 
   get isFlushed(): boolean {
@@ -113,22 +117,24 @@ export class TlsStream extends HandleStream implements TlsWriterUser {
     if (this.isEnding) this.#endWriting(true);
   }
 
-  /** All that waits leaves in one write; if one is under way, behind that. */
+  /** What waits leaves; if a write is under way, behind that. */
   #writeRest(): void {
-    if (this.hasWriteFailed || this.#writer.isBusy()) return;
-    const waiting = this.#waiting;
-    if (waiting === null) {
-      const text = this.queued;
-      if (text === '') return;
-      this.queued = '';
-      this.#writer.writeText(text);
-      this.#noteWrite(text.length);
-    } else {
-      if (this.queued !== '') waiting.push(this.queued);
-      this.queued = '';
-      this.#waiting = null;
-      this.#waitingBytes = 0;
-      this.#writeAll(waiting);
+    while (!this.hasWriteFailed && !this.#writer.isBusy()) {
+      const waiting = this.#waiting;
+      if (waiting === null) {
+        const text = this.queued;
+        if (text === '') return;
+        this.queued = '';
+        this.#writer.writeText(text);
+        this.#noteWrite(text.length);
+        return;
+      }
+      this.#queueWaits(waiting);
+      // There is one chance for all of it once the connection is closed.
+      const length = waiting.writeNext(this.#writer, this.isClosed);
+      if (waiting.isEmpty) this.#waiting = null;
+      this.#noteWrite(length);
+      if (waiting.isEmpty) return;
     }
   }
 
@@ -139,9 +145,15 @@ export class TlsStream extends HandleStream implements TlsWriterUser {
   }
 
   writeBorrowed(buffer: Buffer, start: number, end: number): void {
-    const bytes = buffer.subarray(start, end);
-    if (this.corked !== null || this.#writer.isBusy()) this.writeBytes(Buffer.from(bytes));
-    else this.#writeNow(bytes);
+    const { lent } = this.io;
+    if (this.corked === null && !this.#writer.isBusy()) {
+      this.#writeNow(buffer.subarray(start, end));
+    } else if (this.corked === null && lent?.bytes === buffer && end - start > SHORT_BYTES) {
+      // Kept until it has left.
+      this.#wait(buffer.subarray(start, end), lent);
+    } else {
+      this.writeBytes(Buffer.from(buffer.subarray(start, end)));
+    }
   }
 
   uncork(): void {
@@ -160,23 +172,23 @@ export class TlsStream extends HandleStream implements TlsWriterUser {
     }
   }
 
-  #wait(piece: string | Buffer): void {
+  #wait(piece: string | Buffer, chunk: Chunk | null = null): void {
     if (!this.mayWrite || piece.length === 0) return;
-    this.#waiting ??= [];
-    if (this.queued !== '') {
-      this.#waiting.push(this.queued);
-      this.#waitingBytes += this.queued.length;
-      this.queued = '';
-    }
-    this.#waiting.push(piece);
-    this.#waitingBytes += piece.length;
+    this.#waiting ??= new TlsWaiting(this.io);
+    this.#queueWaits(this.#waiting);
+    this.#waiting.add(piece, chunk);
     this.#noteWaiting();
+  }
+
+  /** The text that was to leave at the end of the round comes behind what waits. */
+  #queueWaits(waiting: TlsWaiting): void {
+    if (this.queued !== '') waiting.add(this.queued, null);
+    this.queued = '';
   }
 
   /** What comes while a write is under way waits for its end, piece by piece: short ones are many. */
   #noteWaiting(): void {
-    const waits = this.queued.length + this.#waitingBytes;
-    if (waits >= HIGH_WATER && this.#writer.isAwaited) this.needsDrain = true;
+    if (this.#waitingBytes >= HIGH_WATER && this.#writer.isAwaited) this.needsDrain = true;
   }
 
   /** What has waited for the end of the round leaves in the same records. */
@@ -218,8 +230,12 @@ export class TlsStream extends HandleStream implements TlsWriterUser {
   protected override failWriting(detail: string): void {
     super.failWriting(detail);
     this.queued = '';
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#waiting?.clear();
     this.#waiting = null;
-    this.#waitingBytes = 0;
   }
 
   // ── Closing ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -281,6 +297,7 @@ export class TlsStream extends HandleStream implements TlsWriterUser {
   #closeHandle(): void {
     if (this.#isHandleClosed) return;
     this.#isHandleClosed = true;
+    this.#forget();
     if (this.#leavesByReset) resetTls(this.#handle);
     else closeTls(this.#handle);
   }
