@@ -143,14 +143,12 @@ async function refusal(path: string): Promise<readonly [status: number, code: un
   return [status, (JSON.parse(body.toString()) as { code?: unknown }).code];
 }
 
-/** What the admin API says of a backend. */
-async function statusOf({ url }: Http2Backend): Promise<{ id: number; conns: number }> {
-  const { backends } = (await (await fetch(`${fairlead.adminUrl}/status`)).json()) as {
-    backends: { id: number; url: string; conns: number }[];
-  };
-  const found = backends.find((one) => one.url === url);
-  if (found === undefined) throw new Error(`no backend ${url}`);
-  return found;
+/** What the admin API says of the only backend of a pool. */
+async function backendOf(pool: string): Promise<{ id: number; conns: number }> {
+  const answer = await fetch(`${fairlead.adminUrl}/pools/${pool}/backends`);
+  const [backend] = (await answer.json()) as { id: number; conns: number }[];
+  if (backend === undefined) throw new Error(`no backend in ${pool}`);
+  return backend;
 }
 
 describe('one that behaves', () => {
@@ -351,7 +349,7 @@ describe('one that behaves', () => {
     for (const client of clients) await client.write(get('/held'));
     await waitFor(() => gate('/held').count === 50);
     expect(behaving.sessions.length).toBe(before);
-    expect((await statusOf(behaving)).conns).toBe(50);
+    expect((await backendOf('default')).conns).toBe(50);
     for (const client of clients.slice(0, 10)) client.reset();
     // 8 is CANCEL.
     await waitFor(
@@ -468,8 +466,8 @@ test('what is in flight at a backend is cut when an operator says so', async () 
   const client = await rawClient(fairlead.port);
   await client.write(get('/cut'));
   await waitFor(() => gate.count === 1);
-  const { id } = await statusOf(cut);
-  const answer = await fetch(`${fairlead.adminUrl}/backends/${id}?drain=0s&cut=true`, {
+  const { id } = await backendOf('cut');
+  const answer = await fetch(`${fairlead.adminUrl}/pools/cut/backends/${id}?drain=0s&cut=true`, {
     method: 'DELETE',
   });
   expect(answer.status).toBeLessThan(300);
