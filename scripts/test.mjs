@@ -4,6 +4,8 @@
  *
  *   --fast                   types, lint, build, and of the tests those in `FAST`; installs nothing
  *   --suite-only             only the tests, on what was built before (CI runs them on several versions of Node)
+ *   --fewer-peers            without test/peers/on-one-version: what a browser, nginx and Go do depends little on our version of
+ *                            Node, so CI has them on the first one only
  *   FAIRLEAD_TEST_NODE=path  the node binary that runs the tests and the processes they start
  *   FAIRLEAD_TEST_COUNTS=file  a line `passed failed` is appended to this file
  *   FAIRLEAD_TEST_SECOND_LOOK=file  few failures are looked at again (docs/decisions/0019-second-look.md), and what came of it is
@@ -22,6 +24,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const isCi = ['true', '1'].includes(process.env.CI ?? '');
 const isSuiteOnly = process.argv.includes('--suite-only');
 const isFast = process.argv.includes('--fast');
+const hasFewerPeers = process.argv.includes('--fewer-peers');
 
 /** Of `--fast`: what tests functions without processes and waiting, and the ways of working that must never break. */
 const FAST = [
@@ -35,9 +38,11 @@ const FAST = [
   'test/behaviour/ways-of-working.test.ts',
 ];
 
+const OWN_FLAGS = new Set(['--suite-only', '--fast', '--fewer-peers']);
 const vitestArguments = [
   ...(isFast ? FAST : []),
-  ...process.argv.slice(2).filter((argument) => !['--suite-only', '--fast'].includes(argument)),
+  ...(hasFewerPeers ? ['--exclude=test/peers/on-one-version/**'] : []),
+  ...process.argv.slice(2).filter((argument) => !OWN_FLAGS.has(argument)),
 ];
 const testNode = process.env.FAIRLEAD_TEST_NODE ?? process.execPath;
 
@@ -50,6 +55,8 @@ const SYSTEM_TOOLS = {
   script: 'bsdutils',
   git: 'git',
   h2load: 'nghttp2-client',
+  nginx: 'nginx',
+  go: 'golang-go',
 };
 
 function say(line) {
@@ -64,7 +71,8 @@ function run(command, commandArguments, options = {}) {
 }
 
 function missingTools() {
-  const folders = (process.env.PATH ?? '').split(delimiter);
+  // Servers are where the PATH of a user may not lead.
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'];
   return Object.keys(SYSTEM_TOOLS).filter(
     (tool) => !folders.some((folder) => existsSync(join(folder, tool))),
   );
@@ -80,7 +88,9 @@ function installer() {
 function installTools(tools) {
   const prefix = installer();
   if (prefix === null) return;
-  const apt = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get'];
+  // What comes with a service is not wanted as one: without systemd's ear, nothing is started.
+  const settings = ['DEBIAN_FRONTEND=noninteractive', 'SYSTEMD_OFFLINE=1'];
+  const apt = [...prefix, 'env', ...settings, 'apt-get'];
   const packages = tools.map((tool) => SYSTEM_TOOLS[tool]);
   say(`Installing ${packages.join(', ')} for the tests.`);
   const quiet = { stdio: ['ignore', 'ignore', 'inherit'] };

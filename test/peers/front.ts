@@ -1,6 +1,8 @@
 /** Fairlead before backends that others have written: HTTP/2 in the clear and over TLS to clients, a pool for each first segment of a path. */
 
+import http2 from 'node:http2';
 import { metrics } from '../behaviour/stage.ts';
+import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
@@ -61,6 +63,18 @@ export async function startFront(
   });
 }
 
+const sessions: http2.ClientHttp2Session[] = [];
+
+/** A session of node:http2, in the clear or over TLS. */
+export function session({ h2c, tls }: Front, isTls: boolean): http2.ClientHttp2Session {
+  const url = isTls ? `https://127.0.0.1:${tls}` : `http://127.0.0.1:${h2c}`;
+  const opened = http2.connect(url, { rejectUnauthorized: false });
+  opened.on('error', () => {});
+  afterTest(() => opened.destroy());
+  sessions.push(opened);
+  return opened;
+}
+
 /** What the backends have to do at this moment, all together. */
 export async function inFlight({ fairlead }: Front): Promise<number> {
   return [...(await metrics(fairlead))]
@@ -68,8 +82,9 @@ export async function inFlight({ fairlead }: Front): Promise<number> {
     .reduce((sum, [, value]) => sum + value, 0);
 }
 
-/** Waits until the clients have gone and nothing is under way, and returns what the clients have been blamed for. */
+/** Closes all sessions, waits until the clients have gone and nothing is under way, and returns what the clients have been blamed for. */
 export async function untilNothingIsLeft(front: Front): Promise<string[]> {
+  for (const opened of sessions.splice(0)) opened.close();
   let samples = new Map<string, number>();
   await waitFor(
     async () => {

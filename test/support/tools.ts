@@ -2,12 +2,30 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-export function hasTool(
-  name: 'ab' | 'hey' | 'openssl' | 'curl' | 'script' | 'git' | 'h2load',
-): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
+type Tool =
+  | 'ab'
+  | 'hey'
+  | 'openssl'
+  | 'curl'
+  | 'script'
+  | 'git'
+  | 'h2load'
+  | 'nginx'
+  | 'go'
+  | 'chromium';
+
+/** Servers are where the PATH of a user may not lead. */
+const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin'];
+
+export function hasTool(name: Tool): boolean {
+  return pathOf(name) !== undefined;
+}
+
+/** Where it is, if it is here. */
+export function pathOf(name: Tool): string | undefined {
+  return FOLDERS.map((folder) => join(folder, name)).find((path) => {
     try {
-      accessSync(join(folder, name), constants.X_OK);
+      accessSync(path, constants.X_OK);
       return true;
     } catch {
       return false;
