@@ -12,6 +12,8 @@ import { OF_HTTP1 } from './probe-http2.ts';
 const PATH = '/grpc.health.v1.Health/Check';
 /** Of the answer; a good one has seven. */
 const MOST_BYTES = 4 * 1024;
+/** Of what the server says, in words of ours. */
+const MOST_SAID = 200;
 /** Compressed or not, and the length. */
 const PREFIX_BYTES = 5;
 
@@ -47,9 +49,7 @@ export function askHealth(
   });
   // Behind the trailers, if there are any.
   stream.on('close', () => {
-    if (answer.status !== 0) {
-      listener.onHealth(answer.isServing, answer.describe(), answer.otherStatus);
-    }
+    listener.onHealth(answer.isServing, answer.describe(), answer.otherStatus);
   });
   stream.end(checkMessage(request.service));
 }
@@ -77,7 +77,7 @@ class Answer {
   #body = Buffer.alloc(0);
 
   get otherStatus(): number | undefined {
-    return this.status === 200 ? undefined : this.status;
+    return this.status === 200 || this.status === 0 ? undefined : this.status;
   }
 
   headCame(fields: IncomingHttpHeaders): void {
@@ -106,18 +106,25 @@ class Answer {
   }
 
   describe(): string {
+    // With CANCEL or NO_ERROR, which are no error here.
+    if (this.status === 0) return 'a call that was reset';
     if (this.status !== 200) return `status ${this.status} of HTTP`;
     if (!this.#isGrpc) return 'no answer of gRPC';
     if (this.#grpcStatus === undefined) return 'an answer without a grpc-status';
     if (!this.#isOk) {
       const name = GRPC_STATUSES[Number(this.#grpcStatus)] ?? '';
       const message = typeof this.#grpcMessage === 'string' ? this.#grpcMessage : '';
-      return `grpc-status ${String(this.#grpcStatus)} ${name} ${JSON.stringify(message)}`;
+      const said = `grpc-status ${cut(String(this.#grpcStatus))} ${name}`.trimEnd();
+      return `${said} ${JSON.stringify(cut(message))}`;
     }
     const serving = servingStatus(this.#body);
     if (serving === undefined) return 'a message that is no HealthCheckResponse';
     return SERVING_STATUSES[serving] ?? `a serving status of ${serving}`;
   }
+}
+
+function cut(text: string): string {
+  return text.length <= MOST_SAID ? text : `${text.slice(0, MOST_SAID)}…`;
 }
 
 // ── The messages, in protobuf (https://protobuf.dev/programming-guides/encoding/) ───────────────────────────────────────

@@ -40,6 +40,7 @@ export type ProbeFault =
   | 'NOT_GRPC'
   | 'NOT_SERVING'
   | 'OTHER_BODY'
+  | 'RESET'
   | 'CLOSED'
   | 'CALLED_OFF';
 
@@ -132,8 +133,11 @@ class Check implements OpeningUser, Http2Listener, GrpcHealthListener {
   }
 
   onAnswerFailed(error: Error): void {
-    const isOwn = codeOf(error).startsWith('ERR_HTTP2_');
-    if (isOwn) this.#giveUp(`not HTTP/2 (${error.message})`, this.#notHttp2);
+    const code = codeOf(error);
+    // Who resets a stream speaks HTTP/2.
+    if (code === 'ERR_HTTP2_STREAM_ERROR') this.#giveUp(error.message, 'RESET');
+    else if (code.startsWith('ERR_HTTP2_'))
+      this.#giveUp(`not HTTP/2 (${error.message})`, this.#notHttp2);
     else this.#failed(error);
   }
 
