@@ -7,7 +7,7 @@ import type { Config } from './schema.ts';
 const ANY = '*';
 
 export function compileCors(route: Config['routes'][number], report: Report): Cors | null {
-  const { cors, method: routeMethods = [], response_headers: changed } = route;
+  const { cors, method: routeMethods = [], response_headers: changed, respond } = route;
   if (cors === undefined) return null;
   const { origins, methods, headers, exposed, credentials, max_age: maxAgeMs } = cors;
   if (origins === undefined) {
@@ -24,10 +24,11 @@ export function compileCors(route: Config['routes'][number], report: Report): Co
   }
   for (const list of ['set', 'add'] as const) {
     for (const { name } of changed?.[list] ?? []) {
-      if (!name.toLowerCase().startsWith('access-control-')) continue;
-      const path = ['response_headers', list, name] as const;
-      report.problem(path, `${name} contradicts cors, which says it`);
+      if (isOfCors(name)) report.problem(['response_headers', list, name], contradicts(name));
     }
+  }
+  for (const [name] of respond?.headers ?? []) {
+    if (isOfCors(name)) report.problem(['respond', 'headers', name], contradicts(name));
   }
   if (routeMethods.length > 0 && !routeMethods.includes('OPTIONS')) {
     report.note('cors answers no preflights: they are OPTIONS, which is not among its methods');
@@ -40,6 +41,14 @@ export function compileCors(route: Config['routes'][number], report: Report): Co
     hasCredentials: credentials,
     maxAgeSeconds: Math.ceil(maxAgeMs / 1000),
   };
+}
+
+function isOfCors(name: string): boolean {
+  return name.toLowerCase().startsWith('access-control-');
+}
+
+function contradicts(name: string): string {
+  return `${name} contradicts cors, which says it`;
 }
 
 /** In the words of a config. */

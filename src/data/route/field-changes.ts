@@ -2,6 +2,8 @@
 import type { FieldRules } from '../../snapshot/rewriting.ts';
 import { FieldTemplate, type TemplateSource } from './template.ts';
 
+const VARY = 'vary';
+
 /** Of one request, or of its answer. */
 export interface FieldChanges {
   /** Null: none. */
@@ -86,15 +88,22 @@ export function changedTrailers({ dropped }: FieldChanges, trailers: string): st
   return keep(trailers, (name) => !dropped.has(name));
 }
 
-/** For an answer of ours: the lines that it has none of, so that what it says stands. */
+/** For an answer of ours: the lines that it has none of, so that what it says stands. Of Vary (RFC 9110 §12.5.5) what it does not name. */
 export function linesBeside(lines: string, ownLines: string): string {
-  const own = new Set(linesOf(ownLines).map(nameOf));
-  return keep(lines, (name) => !own.has(name));
+  const own = new Set<string>();
+  const varies = new Set<string>();
+  for (const line of linesOf(ownLines)) {
+    own.add(nameOf(line));
+    if (nameOf(line) === VARY) for (const name of listOf(line)) varies.add(name);
+  }
+  return keep(lines, (name, line) =>
+    name === VARY ? !listOf(line).every((one) => varies.has(one)) : !own.has(name),
+  );
 }
 
-function keep(lines: string, isKept: (name: string) => boolean): string {
+function keep(lines: string, isKept: (name: string, line: string) => boolean): string {
   return linesOf(lines)
-    .filter((line) => isKept(nameOf(line)))
+    .filter((line) => isKept(nameOf(line), line))
     .map((line) => `${line}\r\n`)
     .join('');
 }
@@ -105,4 +114,10 @@ function linesOf(lines: string): string[] {
 
 function nameOf(line: string): string {
   return line.slice(0, line.indexOf(':')).toLowerCase();
+}
+
+/** The members of a field that is a list, in lower case. */
+function listOf(line: string): string[] {
+  const members = line.slice(line.indexOf(':') + 1).toLowerCase();
+  return members.split(',').map((member) => member.trim());
 }
