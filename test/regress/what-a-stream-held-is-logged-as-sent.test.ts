@@ -8,6 +8,7 @@ import { answer } from '../behaviour/stage.ts';
 import { type FrameClient, frameClient, settings } from '../support/frame-client.ts';
 import {
   DATA,
+  END_STREAM,
   frame,
   HEADERS,
   PREFACE,
@@ -21,6 +22,7 @@ import { waitFor } from '../support/wait-for.ts';
 const WINDOW = 1_000;
 const BODY_BYTES = 60_000;
 const CANCEL = 8;
+const DEADLINE_EXCEEDED = 4;
 
 let stage: Http2Stage;
 beforeAll(async () => {
@@ -29,6 +31,13 @@ beforeAll(async () => {
   for (const path of ['/reset', '/taken', '/gone']) {
     stage.on(path, answer(whole));
   }
+  stage.on('/call', async (connection) => {
+    const size = BODY_BYTES.toString(16);
+    await connection.write(
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${size}\r\n${'x'.repeat(BODY_BYTES)}\r\n`,
+    );
+    await connection.closed;
+  });
   stage.on('/part', async (connection) => {
     await connection.write(
       `HTTP/1.1 200 OK\r\nContent-Length: ${2 * BODY_BYTES}\r\n\r\n${'x'.repeat(BODY_BYTES)}`,
@@ -61,6 +70,27 @@ test.each(['/reset', '/part'])('%s: reset by its client, it has got what it got'
     bytes_out: received(client, 1),
     ended: 'client_gone',
     error: 'ERR_CLIENT_GONE',
+  });
+});
+
+test('so has a call of gRPC that its deadline has ended before, with words that waited as well', async () => {
+  const client = await smallWindow();
+  const call = [
+    ['content-type', 'application/grpc'],
+    ['te', 'trailers'],
+    ['grpc-timeout', '500m'],
+  ] as const;
+  client.post(1, '/call', call);
+  client.send(frame(DATA, END_STREAM, 1));
+  await waitFor(() => client.body(1).length === WINDOW);
+  // It is over at the backend.
+  await (await stage.backend.request('/call')).closed;
+  await client.settled();
+  client.send(frame(RST_STREAM, 0, 1, uint32(CANCEL)));
+  expect(await stage.logged('/call')).toMatchObject({
+    bytes_out: received(client, 1),
+    grpc_status: DEADLINE_EXCEEDED,
+    error: 'ERR_CALL_DEADLINE',
   });
 });
 

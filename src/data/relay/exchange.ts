@@ -347,7 +347,7 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     this.#attempts.end(code, false);
     if (this.#client.isCommitted) {
       const lastWords = this.#request.call?.lastWords(code) ?? '';
-      if (lastWords !== '') this.#client.end(lastWords);
+      if (lastWords !== '') this.#leaving = this.#client.end(lastWords);
       this.#breakOff(code, detail);
       if (lastWords === '') this.#client.reset(code);
       else this.#client.exchangeDone();
