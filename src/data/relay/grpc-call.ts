@@ -14,6 +14,7 @@ import type { ReadyAnswer } from '../pool/terms.ts';
 import type { FieldChanges } from '../route/field-changes.ts';
 import { withFieldsOf } from '../wire/forward-request.ts';
 import {
+  isGrpc,
   NO_STATUS,
   readTimeout,
   statusLines,
@@ -22,6 +23,7 @@ import {
   TIMEOUT,
   withTimeout,
 } from '../wire/grpc.ts';
+import { fieldNamed } from '../wire/head.ts';
 
 const NOTHING_SENT = 499;
 
@@ -43,6 +45,8 @@ export class GrpcCall {
   #status = 0;
   /** What it ended with; `NO_STATUS`: that was not said, or not yet. */
   #ended = NO_STATUS;
+  /** The backend speaks gRPC: what it answered is of that type. */
+  #isAnswered = false;
   /** The answer has begun, and no length says where it has to end. */
   #mayEnd = false;
 
@@ -83,14 +87,21 @@ export class GrpcCall {
   /** The head of the final response is there. */
   headCame({ head, bodyLength }: ResponseStart): void {
     this.#status = head.status;
+    this.#isAnswered = isGrpc(fieldNamed(head, 'content-type') ?? '');
     this.#mayEnd = bodyLength === UNKNOWN_LENGTH;
     this.#ended = bodyLength === 0 ? statusOfHead(head) : NO_STATUS;
   }
 
-  /** The response is complete. @param trailers whole field lines */
+  /**
+   * The response is complete. What is no answer of gRPC is judged by its status of HTTP alone, as any other: a site that knows nothing of
+   * gRPC is not to blame for a client that takes it for such a server.
+   * @param trailers whole field lines
+   */
   ended(trailers: string, judge: CallJudge): void {
     if (this.#ended === NO_STATUS) this.#ended = statusOfTrailers(trailers);
-    judge.callEnded(this.result(null, this.#status));
+    if (this.#isAnswered || this.#ended !== NO_STATUS) {
+      judge.callEnded(this.result(null, this.#status));
+    }
   }
 
   /**
