@@ -6,9 +6,13 @@ import net from 'node:net';
 import { Duplex } from 'node:stream';
 import tls from 'node:tls';
 
+/** What a request fails with where the server has chosen another protocol, or says something else. */
+export const NO_HTTP2 = 'NO_HTTP2';
+
 const FRAME_HEADER_BYTES = 9;
 const DATA = 0;
 const HEADERS = 1;
+const SETTINGS = 4;
 const END_STREAM = 1;
 
 type Done = (error?: Error | null) => void;
@@ -20,6 +24,7 @@ export class Http2Wire extends Duplex {
   #headerBytes = 0;
   /** What is to come of its payload. */
   #payloadBytes = 0;
+  #hasBegun = false;
   readonly #ended = new Set<number>();
 
   constructor(url: URL, isInsecure: boolean) {
@@ -30,7 +35,7 @@ export class Http2Wire extends Duplex {
     socket.setNoDelay(true);
     socket.on('data', (bytes: Buffer) => {
       this.#look(bytes);
-      if (!this.push(bytes)) socket.pause();
+      if (!this.destroyed && !this.push(bytes)) socket.pause();
     });
     socket.on('end', () => this.push(null));
     socket.on('error', (error) => this.destroy(error));
@@ -38,14 +43,17 @@ export class Http2Wire extends Duplex {
     if (!(socket instanceof tls.TLSSocket)) return;
     socket.on('secureConnect', () => {
       if (socket.alpnProtocol === 'h2') return;
-      const error = new Error('The server does not choose HTTP/2 (ALPN).');
-      this.destroy(Object.assign(error, { code: 'NO_HTTP2' }));
+      this.#isOther();
     });
   }
 
   /** Whether the server has ended this stream with its answer. To be asked once. */
   hasEnded(streamId: number | undefined): boolean {
     return streamId !== undefined && this.#ended.delete(streamId);
+  }
+
+  #isOther(): void {
+    this.destroy(Object.assign(new Error('The server does not speak HTTP/2.'), { code: NO_HTTP2 }));
   }
 
   /** RFC 9113 §4.1: END_STREAM is a flag of DATA and HEADERS. */
@@ -69,6 +77,9 @@ export class Http2Wire extends Duplex {
   #frame(header: Buffer): void {
     this.#payloadBytes = header.readUIntBE(0, 3);
     const [type, flags = 0] = header.subarray(3, 5);
+    // RFC 9113 §3.4: what a server begins with.
+    if (!this.#hasBegun && type !== SETTINGS) this.#isOther();
+    this.#hasBegun = true;
     const ends = (type === DATA || type === HEADERS) && (flags & END_STREAM) !== 0;
     if (ends) this.#ended.add(header.readUInt32BE(5));
   }

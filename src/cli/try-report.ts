@@ -1,4 +1,5 @@
 /** What `fairlead try` says about its requests: for people, and as JSON. */
+import { NO_HTTP2 } from './try-http2-wire.ts';
 import type { TryOptions, TryResult } from './try-run.ts';
 
 /** What OpenSSL and Node call a certificate that they do not take. */
@@ -40,6 +41,16 @@ export function textReport(options: TryOptions, result: TryResult): string {
   ];
   if ([...result.errors.keys()].some((code) => REFUSED_CERTIFICATE.test(code))) {
     lines.push('  The certificate is not one to trust; -k takes any.');
+  }
+  // One that hangs up on what it does not understand may do so before it has been heard.
+  if (
+    options.isHttp2 &&
+    completed === 0 &&
+    (result.errors.has(NO_HTTP2) || result.errors.has('EPIPE'))
+  ) {
+    lines.push(
+      '  The server does not speak HTTP/2 there: over http it has to take it in the clear (h2c).',
+    );
   }
   if (completed > 0) {
     lines.push('', 'Latency');

@@ -317,6 +317,16 @@ describe('--http2', () => {
     expect(Object.fromEntries(errors)).toEqual({ TIMEOUT: 2 });
   });
 
+  test('of a server of HTTP/1.1, each request and the report say so', async () => {
+    const server = await rawBackend(async (connection) => {
+      await connection.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
+    });
+    const options = optionsFor(server.url, { isHttp2: true, requests: 3 });
+    const result = await tried(options);
+    expect(Object.fromEntries(result.errors)).toEqual({ NO_HTTP2: 3 });
+    expect(textReport(options, result)).toContain('The server does not speak HTTP/2 there');
+  });
+
   test('of nobody there, each request says so', async () => {
     const url = `http://127.0.0.1:${await freePort()}/`;
     const { errors } = await tried(optionsFor(url, { isHttp2: true, requests: 3 }));
