@@ -55,6 +55,7 @@ const SYSTEM_TOOLS = {
   script: 'bsdutils',
   git: 'git',
   h2load: 'nghttp2-client',
+  chromium: 'chromium',
   nginx: 'nginx',
   go: 'golang-go',
 };
