@@ -15,8 +15,13 @@ export const CONTINUATION = 9;
 export const END_STREAM = 1;
 export const ACK = 1;
 export const END_HEADERS = 4;
+export const PADDED = 8;
 
+export const HEADER_TABLE_SIZE = 1;
+export const ENABLE_PUSH = 2;
+export const MAX_CONCURRENT_STREAMS = 3;
 export const INITIAL_WINDOW_SIZE = 4;
+export const MAX_FRAME_SIZE = 5;
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 const FRAME_HEADER_BYTES = 9;
@@ -38,6 +43,12 @@ export function frame(type, flags, streamId, payload = Buffer.alloc(0)) {
   return Buffer.concat([header, payload]);
 }
 
+/** What a frame with PADDED holds. @param {number} padding its bytes; below 0: there is none, nor PADDED */
+export function padded(payload, padding) {
+  if (padding < 0) return payload;
+  return Buffer.concat([Buffer.of(padding), payload, Buffer.alloc(padding)]);
+}
+
 /** @param {readonly (readonly [id: number, value: number])[]} pairs */
 export function settings(pairs = []) {
   const payload = Buffer.alloc(6 * pairs.length);
@@ -48,11 +59,14 @@ export function settings(pairs = []) {
   return frame(SETTINGS, 0, 0, payload);
 }
 
-/** A string (RFC 7541 §5.2) of fewer than 127 bytes, which need one for their number. */
+/** A string (RFC 7541 §5.2), behind its length (§5.1). */
 export function literal(text) {
   const bytes = Buffer.from(text, 'latin1');
-  if (bytes.length >= 127) throw new RangeError(`"${text}" is too long`);
-  return Buffer.concat([Buffer.of(bytes.length), bytes]);
+  if (bytes.length < 127) return Buffer.concat([Buffer.of(bytes.length), bytes]);
+  const length = [127];
+  let rest = bytes.length - 127;
+  for (; rest > 127; rest >>>= 7) length.push((rest & 127) | 128);
+  return Buffer.concat([Buffer.of(...length, rest), bytes]);
 }
 
 /** A header block. @param {readonly (readonly [name: string, value: string])[]} fields */

@@ -1,5 +1,6 @@
 /** Every experiment, in the order in which they run. A new one joins here. */
 import { http2Attacks } from './http2-attacks.mjs';
+import { http2Mix } from './http2-mix.mjs';
 import { keepAliveRace } from './keep-alive-race.mjs';
 import { rateLimit } from './rate-limit.mjs';
 import { reloads } from './reloads.mjs';
@@ -20,4 +21,5 @@ export const EXPERIMENTS = [
   rateLimit,
   reloads,
   http2Attacks,
+  http2Mix,
 ];

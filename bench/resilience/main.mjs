@@ -10,17 +10,24 @@ import { parseArgs } from 'node:util';
 import { UsageError } from '../options.mjs';
 import { EXPERIMENTS } from './all.mjs';
 import { rounded } from './figure.mjs';
+import { http2Mix } from './http2-mix.mjs';
 import { Place } from './place.mjs';
 
 const HELP = `npm run bench -- resilience [options]
 
-Lets backends die, slow down, close early and fail under load, and clients attack, and prints what other clients saw of it: about eight
-minutes, six of them http2-attacks.
+Lets backends die, slow down, close early and fail under load, and clients attack, and prints what other clients saw of it: about twelve
+minutes, six of them http2-attacks and four http2-mix.
 
   --only NAME,NAME     these experiments: ${EXPERIMENTS.map(({ name }) => name).join(', ')}
   --node PATH          the Node that runs Fairlead (the one that runs this); two data threads need 22.12
+  --seed N, --from N, --count N
+                       of http2-mix: its random numbers, the exchange that it begins with, and how many
+                       (${http2Mix.full.seed}, ${http2Mix.full.from}, ${http2Mix.full.count})
   --help               this text
 `;
+
+/** Of `http2-mix`. */
+const NUMBERS = ['seed', 'from', 'count'];
 
 /** @param {readonly string[]} argv what follows `resilience` */
 function parse(argv) {
@@ -31,6 +38,7 @@ function parse(argv) {
       options: {
         only: { type: 'string' },
         node: { type: 'string', default: process.execPath },
+        ...Object.fromEntries(NUMBERS.map((name) => [name, { type: 'string' }])),
         help: { type: 'boolean', default: false },
       },
     }).values;
@@ -46,8 +54,18 @@ function parse(argv) {
   if (spawnSync(values.node, ['--version']).status !== 0) {
     throw new UsageError(`--node: "${values.node}" does not run`);
   }
-  const chosen = EXPERIMENTS.filter(({ name }) => names?.includes(name) ?? true);
+  const chosen = EXPERIMENTS.filter(({ name }) => names?.includes(name) ?? true).map((one) =>
+    one === http2Mix ? { ...one, full: { ...one.full, ...numbersIn(values) } } : one,
+  );
   return { isHelp: values.help, node: values.node, chosen };
+}
+
+function numbersIn(values) {
+  const given = NUMBERS.filter((name) => values[name] !== undefined);
+  for (const name of given) {
+    if (!/^\d{1,9}$/.test(values[name])) throw new UsageError(`--${name}: no whole number`);
+  }
+  return Object.fromEntries(given.map((name) => [name, Number(values[name])]));
 }
 
 /** One line per figure, in columns. */

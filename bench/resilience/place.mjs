@@ -13,7 +13,10 @@ import { freePorts } from '../stage.mjs';
 
 const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const BACKEND = fileURLToPath(new URL('backend.mjs', import.meta.url));
+const HOST = '127.0.0.1';
 const PATIENCE_MS = 10_000;
+/** Of the times in /proc. */
+const TICKS_PER_SECOND = 100;
 const START_TRIES = 5;
 const EXIT_ADDRESS_IN_USE = 3;
 
@@ -71,38 +74,43 @@ export class Place {
    * check of a backend. Ports that somebody else took meanwhile are replaced by others.
    * @param {readonly number[]} backends ports
    * @param {object} config beside what all experiments have in common
-   * @param {{ isH2c?: boolean }} options `isH2c`: clients may speak HTTP/2 in the clear
+   * @param {{ isH2c?: boolean, tls?: { cert_file: string, key_file: string } }} options `isH2c`: clients may speak HTTP/2 in the
+   *   clear; `tls`: there is a second listener, for TLS
    */
-  async fairlead(backends, config = {}, { isH2c = false } = {}) {
+  async fairlead(backends, config = {}, options = {}) {
     for (let tries = 1; ; tries++) {
-      const fairlead = await this.#startFairlead(backends, config, isH2c);
+      const fairlead = await this.#startFairlead(backends, config, options);
       if (await fairlead.isReady(backends.length)) return fairlead;
       if (tries === START_TRIES) throw new Error(`no port of ${tries} pairs was free`);
     }
   }
 
-  async #startFairlead(backends, config, isH2c) {
-    const [port, adminPort] = await freePorts(2);
+  async #startFairlead(backends, config, { isH2c = false, tls }) {
+    const [port, adminPort, tlsPort] = await freePorts(3);
     const accessLog = this.path(`${port}.access.log`);
     const file = this.path(`${port}.json`);
+    const secure =
+      tls === undefined ? [] : [{ port: tlsPort, host: HOST, tls: { certificates: [tls] } }];
     const settings = {
       ...(isH2c
-        ? { listeners: [{ port, host: '127.0.0.1', h2c: true }] }
-        : { port, host: '127.0.0.1' }),
+        ? { listeners: [{ port, host: HOST, h2c: true }, ...secure] }
+        : { port, host: HOST }),
       admin_port: adminPort,
       threads: 1,
       access_log: accessLog,
       state_file: false,
       health_check_method: 'tcp',
       health_check_frequency: '200ms',
-      backends: backends.map((backend) => `http://127.0.0.1:${backend}`),
+      ...(backends.length > 0 && {
+        backends: backends.map((backend) => `http://${HOST}:${backend}`),
+      }),
       ...config,
     };
     writeFileSync(file, JSON.stringify(settings));
     const child = this.#spawn(this.#node, [COMMAND, '--config', file], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    return new Fairlead(child, { port, adminPort, accessLog, file, settings });
+    return new Fairlead(child, { port, tlsPort, adminPort, accessLog, file, settings });
   }
 
   /**
@@ -124,6 +132,17 @@ export class Place {
     return JSON.parse(output);
   }
 
+  /**
+   * Starts another program of this folder, which answers messages.
+   * @param {string} name without its ending
+   * @param {readonly string[]} commandArguments
+   */
+  companion(name, commandArguments) {
+    const path = fileURLToPath(new URL(`${name}.mjs`, import.meta.url));
+    const stdio = ['ignore', 'inherit', 'inherit', 'ipc'];
+    return new Companion(this.#spawn(process.execPath, [path, ...commandArguments], { stdio }));
+  }
+
   /** At once, and whatever still runs. */
   clear() {
     for (const child of this.#children) child.kill('SIGKILL');
@@ -140,32 +159,13 @@ export class Place {
   }
 }
 
-class Backends {
-  /** @type {readonly number[]} */
-  ports;
+/** A process that answers messages, by their number. */
+class Companion {
   #child;
-  #idsFile;
   #asked = 0;
 
-  constructor(child, ports, idsFile) {
+  constructor(child) {
     this.#child = child;
-    this.ports = ports;
-    this.#idsFile = idsFile;
-  }
-
-  /** Changes what the backend at `port` does; what it has begun to answer is not changed. */
-  set(port, behaviour) {
-    return this.ask({ port, behaviour });
-  }
-
-  /** @returns {Promise<Record<string, number>>} requests so far by port */
-  async requests() {
-    return (await this.ask({})).requests;
-  }
-
-  /** Ids (`x-id`) of the requests whose heads arrived here, in their order; the process may be dead. */
-  ids() {
-    return readFileSync(this.#idsFile, 'latin1').split('\n').slice(0, -1);
   }
 
   async kill() {
@@ -188,13 +188,43 @@ class Backends {
       const onExit = settle(() => reject(new Error('the backend process has ended')));
       this.#child.on('message', onMessage);
       this.#child.on('exit', onExit);
-      this.#child.send({ ...message, number });
+      if (this.#child.connected) this.#child.send({ ...message, number });
+      else onExit();
     });
+  }
+}
+
+class Backends extends Companion {
+  /** @type {readonly number[]} */
+  ports;
+  #idsFile;
+
+  constructor(child, ports, idsFile) {
+    super(child);
+    this.ports = ports;
+    this.#idsFile = idsFile;
+  }
+
+  /** Changes what the backend at `port` does; what it has begun to answer is not changed. */
+  set(port, behaviour) {
+    return this.ask({ port, behaviour });
+  }
+
+  /** @returns {Promise<Record<string, number>>} requests so far by port */
+  async requests() {
+    return (await this.ask({})).requests;
+  }
+
+  /** Ids (`x-id`) of the requests whose heads arrived here, in their order; the process may be dead. */
+  ids() {
+    return readFileSync(this.#idsFile, 'latin1').split('\n').slice(0, -1);
   }
 }
 
 class Fairlead {
   port;
+  /** Nobody listens there but with `tls`. */
+  tlsPort;
   adminPort;
   /** What its config file holds. */
   settings;
@@ -203,9 +233,10 @@ class Fairlead {
   #file;
   #output = '';
 
-  constructor(child, { port, adminPort, accessLog, file, settings }) {
+  constructor(child, { port, tlsPort, adminPort, accessLog, file, settings }) {
     this.#child = child;
     this.port = port;
+    this.tlsPort = tlsPort;
     this.adminPort = adminPort;
     this.settings = settings;
     this.#accessLog = accessLog;
@@ -258,6 +289,13 @@ class Fairlead {
       readFileSync(`/proc/${this.#child.pid}/status`, 'utf8'),
     );
     return Number(kib) / 1024;
+  }
+
+  /** Of the processor, so far. */
+  get cpuSeconds() {
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
+    const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14).map(Number);
+    return (user + system) / TICKS_PER_SECOND;
   }
 
   /** Writes its config file, in one step, and has it read. */
