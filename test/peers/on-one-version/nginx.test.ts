@@ -204,7 +204,11 @@ describe.runIf(hasTool('nginx') && hasTool('openssl') && hasTool('curl'))('nginx
     // No more at once than a connection takes: who has to go to another one twice has no right to it.
     await Promise.all(Array.from({ length: 8 }, postAll));
     expect(answers.toSorted()).toEqual(paths.map((path) => `200 ${path}`).toSorted());
-    const seen = nginx.seen().filter((request) => request[3]?.startsWith('/few/'));
+    // It logs a request once it has answered it.
+    const seen = await waitFor(() => {
+      const all = nginx.seen().filter((request) => request[3]?.startsWith('/few/'));
+      return all.length >= paths.length ? all : null;
+    });
     expect(seen.map((request) => request[3]).toSorted()).toEqual(paths.toSorted());
     const connections = new Set(seen.map((request) => request[1]));
     expect(connections.size).toBeGreaterThanOrEqual(paths.length / 10);
