@@ -48,6 +48,12 @@ beforeAll(async () => {
             request_headers: { set: { 'Grpc-Timeout': '7S' } },
             pool: 'default',
           },
+          {
+            path: '/test.Added/',
+            request_headers: { add: { 'Grpc-Timeout': '7S' } },
+            timeouts: { total: '1m' },
+            pool: 'default',
+          },
         ],
       },
       { args: [] },
@@ -111,4 +117,7 @@ test.each(['soon', '1s', '123456789S'])('%j is the backend’s to refuse', async
 test('what a route has the field say is what it says', async () => {
   expect((await unary('/test.Said/Answered', '1M')).status).toBe(0);
   expect(told.get('/test.Said/Answered')).toBe('7S');
+  // There was none.
+  expect((await unary('/test.Added/Answered')).status).toBe(0);
+  expect(told.get('/test.Added/Answered')).toBe('7S');
 });

@@ -26,6 +26,7 @@ import {
 import { fieldNamed } from '../wire/head.ts';
 
 const NOTHING_SENT = 499;
+const OF_TIMEOUT = new RegExp(`^${TIMEOUT}:`, 'im');
 
 /** Who is told how a call has gone. */
 interface CallJudge {
@@ -66,8 +67,8 @@ export class GrpcCall {
   }
 
   /** What its route says of the fields that backends get: where it has a word for this one, that stands. */
-  heed({ dropped }: FieldChanges): void {
-    if (dropped?.has(TIMEOUT) === true) this.#saysTimeout = false;
+  heed({ dropped, lines }: FieldChanges): void {
+    if (dropped?.has(TIMEOUT) === true || OF_TIMEOUT.test(lines)) this.#saysTimeout = false;
   }
 
   /** @param totalMs what the policies allow. @returns by when it must be over, on the awake clock */
