@@ -39,7 +39,7 @@ function stream(initialWindowSize = WINDOW) {
 /** A whole answer with a body of 100 bytes. */
 function answered(trailers = '') {
   const it = stream();
-  it.sending.head(HEAD, false);
+  it.sending.head(HEAD);
   it.sending.body(Buffer.alloc(100), 0, 100);
   it.sending.complete(trailers);
   it.sending.pump();
@@ -48,7 +48,7 @@ function answered(trailers = '') {
 
 test('one that fits has left at once', () => {
   const { sending } = stream(100);
-  sending.head(HEAD, false);
+  sending.head(HEAD);
   sending.body(Buffer.alloc(100), 0, 100);
   sending.complete('');
   sending.pump();
@@ -87,7 +87,7 @@ test('what is held when it is dropped is lost, and told once', () => {
 
 test('of one that goes on, what is held has not been sent', () => {
   const { sending } = stream();
-  sending.head(HEAD, false);
+  sending.head(HEAD);
   sending.body(Buffer.alloc(20_000), 0, 20_000);
   sending.pump();
   expect(sending.bytesOut).toBe(HEAD.length + WINDOW);

@@ -28,7 +28,6 @@ export class Http2StreamOutput implements Leaving {
   #bytesBefore = 0;
   #head = '';
   #text = '';
-  #hasNoBody = false;
   #held: HeldBody | null = null;
   /** Nothing comes behind what there is. */
   #isComplete = false;
@@ -76,10 +75,9 @@ export class Http2StreamOutput implements Leaving {
     this.#bytes += this.#output.response(this.#id, head, false);
   }
 
-  /** The text of the final head. @param hasNoBody none follows, nor are there trailers */
-  head(head: string, hasNoBody: boolean): void {
+  /** The text of the final head. It is all of the answer if that is complete by the time that it is sent: else trailers may follow. */
+  head(head: string): void {
     this.#head = head;
-    this.#hasNoBody = hasNoBody;
   }
 
   /** A whole body, in the place of all that was not sent. */
@@ -144,7 +142,7 @@ export class Http2StreamOutput implements Leaving {
     const head = this.#head;
     this.#head = '';
     this.isCommitted = true;
-    this.isEnded = isAll || this.#hasNoBody;
+    this.isEnded = isAll;
     this.#bytes += this.#output.response(this.#id, head, this.isEnded);
   }
 

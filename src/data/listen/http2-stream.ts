@@ -269,8 +269,7 @@ export class Http2Stream implements Responder, TunnelClient {
 
   sendHead(start: ResponseStart, addedFields: string, redirects: RedirectRule | null): void {
     const head = responseHead(this.#context, start, addedFields, redirects, this.#changes);
-    const { status } = start.head;
-    this.sending.head(this.#isHandshake ? noYes(head, status) : head, start.bodyLength === 0);
+    this.sending.head(this.#isHandshake ? noYes(head, start.head.status) : head);
   }
 
   /** Of a WebSocket (RFC 8441): what it was here is a CONNECT. */
@@ -303,7 +302,7 @@ export class Http2Stream implements Responder, TunnelClient {
   ownAnswer(answer: OwnAnswer): Leaving | null {
     const changed = this.#changes === null ? answer : changedAnswer(answer, this.#changes);
     const head = answerHead(changed);
-    this.sending.head(this.#isHandshake ? noYes(head, changed.status) : head, false);
+    this.sending.head(this.#isHandshake ? noYes(head, changed.status) : head);
     this.sending.bodyText(this.#facts?.method === 'HEAD' ? '' : changed.body);
     this.sending.complete('');
     return this.#pump();
@@ -311,7 +310,7 @@ export class Http2Stream implements Responder, TunnelClient {
 
   /** It is answered without an exchange. @param head the text of a whole head */
   answerAlone(head: string, body: string): void {
-    this.sending.head(head, body === '');
+    this.sending.head(head);
     this.sending.bodyText(body);
     this.sending.complete('');
     this.exchangeDone();
@@ -320,7 +319,7 @@ export class Http2Stream implements Responder, TunnelClient {
   startTunnel(start: ResponseStart, addedFields: string): TunnelClient {
     this.#isTunnel = true;
     const head = responseHead(this.#context, start, addedFields, null, this.#changes);
-    this.sending.head(head, false);
+    this.sending.head(head);
     this.#pump();
     return this;
   }
