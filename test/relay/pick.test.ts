@@ -114,7 +114,7 @@ function setUp(count: number, { spares = 0, sessions = null as Sessions<Backend>
       const backends = ids.length === 0 ? null : ids.map((id) => (stubs[id] as Stub).backend);
       picker.tries = {
         backends,
-        hasRaced: false,
+        races: 0,
         isRace: false,
         isForIdle: false,
         ...change,
@@ -195,7 +195,7 @@ describe('how it was chosen', () => {
     const the = setUp(1);
     the.pick();
     expect(the.stubs[0]?.wasFresh).toBe(false);
-    the.tried([], { hasRaced: true, isRace: true });
+    the.tried([], { races: 1, isRace: true });
     expect(the.pick()).toEqual([0, 'race']);
     expect([the.stubs[0]?.wasFresh, the.turns()]).toEqual([true, 1]);
   });

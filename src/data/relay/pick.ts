@@ -151,7 +151,7 @@ function beginAny(
   as: 'hedge' | 'race' | null,
 ): Attempt | ErrorCode {
   const { keys, clientAddress } = picker.request;
-  const needsFresh = picker.tries?.hasRaced === true;
+  const needsFresh = picker.tries !== null && picker.tries.races > 0;
   let avoid = unfit ?? (picker.hasTurn ? NOBODY : null);
   let hasAnyRefused = false;
   picker.isAnyFull = false;

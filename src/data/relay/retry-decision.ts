@@ -25,6 +25,12 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 /** Pauses grow no further than this many times `retries.backoff` (the cap of Envoy's backoff). */
 const MAX_BACKOFF_FACTOR = 10;
 
+/**
+ * A backend that ends a connection after so many requests (nginx's keepalive_requests) may have more of them at once: one of
+ * them then sees that several times, each time on a connection that all of them share.
+ */
+const MOST_GOAWAYS = 10;
+
 /** An attempt has failed; `ERR_BACKEND_STATUS`: or would be given up for its status, before anybody has seen that. */
 export interface AttemptFailed {
   readonly kind: 'failed';
@@ -52,8 +58,8 @@ export interface RetryFacts {
   readonly isReplayable: boolean;
   /** Attempts made so far, this one included; those of a keep-alive race do not count. */
   readonly attempts: number;
-  /** This request had its keep-alive race. */
-  readonly hasRaced: boolean;
+  /** Keep-alive races that this request has had. */
+  readonly races: number;
   /** A hedge is under way. */
   readonly hasHedge: boolean;
   /**
@@ -117,7 +123,8 @@ export function decide(event: AttemptFailed | AttemptLate, facts: RetryFacts): R
 function afterFailure(failed: AttemptFailed, facts: RetryFacts): RetryReason {
   const { retries } = facts;
   const { retry } = ERRORS[failed.code];
-  if (isKeepAliveRace(failed, facts) && !facts.hasRaced) return 'idle connection closed';
+  if (isKeepAliveRace(failed, facts) && facts.races < mostRaces(failed.code))
+    return 'idle connection closed';
   if (facts.hasHedge) return 'hedge under way';
   if (retry === 'never') return 'final error';
   if (failed.hasResponse) return 'response has begun';
@@ -154,6 +161,11 @@ export function isKeepAliveRace(
   if (hasResponse || !facts.isReplayable) return false;
   if (code === 'ERR_BACKEND_GOAWAY') return true;
   return isReused && code === 'ERR_BACKEND_CLOSED' && mayRepeat(facts);
+}
+
+/** In which a request may lose for nothing. */
+function mostRaces(code: ErrorCode): number {
+  return code === 'ERR_BACKEND_GOAWAY' ? MOST_GOAWAYS : 1;
 }
 
 function mayRepeat({ retries, method }: Pick<RetryFacts, 'retries' | 'method'>): boolean {

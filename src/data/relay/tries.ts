@@ -28,8 +28,8 @@ export interface Situation {
 export class Tries {
   /** Backends that have failed this request; null while none has. */
   backends: readonly Backend[] | null = null;
-  /** An idle connection turned out dead: further attempts get new ones. */
-  hasRaced = false;
+  /** Connections that were closed when this request came to them: further attempts get new ones. */
+  races = 0;
   /** That was the last that happened. */
   isRace = false;
   /** The next attempt is for an idle connection: we are short of something. */
@@ -64,7 +64,7 @@ export class Tries {
       method: this.#method,
       isReplayable,
       attempts,
-      hasRaced: this.hasRaced,
+      races: this.races,
       hasHedge,
       isAnyLeft,
       hasBudget: retryBudget.has(retries.budgetPercent),
@@ -97,7 +97,7 @@ export class Tries {
 
   /** An attempt has lost the keep-alive race. */
   raced(): void {
-    this.hasRaced = true;
+    this.races++;
     this.isRace = true;
   }
 }
