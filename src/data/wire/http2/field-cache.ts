@@ -12,25 +12,27 @@ export const MAX_CACHED_BYTES = 128;
 
 class CachedLiteral {
   readonly nameIndex: number;
-  readonly bytes: Buffer;
+  readonly length: number;
   readonly field: Field;
 
-  constructor(nameIndex: number, bytes: Buffer, field: Field) {
+  constructor(nameIndex: number, length: number, field: Field) {
     this.nameIndex = nameIndex;
-    this.bytes = bytes;
+    this.length = length;
     this.field = field;
   }
 }
 
 export class FieldCache {
   readonly #literals: (CachedLiteral | null)[] = Array.from({ length: PLACES }, () => null);
+  /** The bytes of each, at its place: a small buffer for each would keep the slab alive that Node cuts it from, up to 64 KiB. */
+  readonly #bytes: Buffer = Buffer.allocUnsafeSlow(PLACES * MAX_CACHED_BYTES);
   /** Of what was last looked for in vain at each place. */
   readonly #hashes = new Int32Array(PLACES);
   #hash = 0;
 
   /**
    * @param nameIndex of the static table, or 0: the name is part of the bytes.
-   * @param start `buffer[start, end)` is all of the literal behind that index, as it is on the wire.
+   * @param start `buffer[start, end)` is all of the literal behind that index, as it is on the wire: `MAX_CACHED_BYTES` at most.
    * @returns null: it is not here; `add` may follow.
    */
   find(nameIndex: number, buffer: Buffer, start: number, end: number): Field | null {
@@ -39,12 +41,15 @@ export class FieldCache {
       hash = Math.imul(hash ^ (buffer[at] as number), 0x01000193);
     hash ^= hash >>> 15;
     this.#hash = hash;
-    const literal = this.#literals[hash & (PLACES - 1)] as CachedLiteral | null;
+    const place = hash & (PLACES - 1);
+    const literal = this.#literals[place] as CachedLiteral | null;
     if (literal === null || literal.nameIndex !== nameIndex) return null;
-    const { bytes } = literal;
-    if (bytes.length !== end - start) return null;
-    for (let index = 0; index < bytes.length; index++) {
-      if (bytes[index] !== buffer[start + index]) return null;
+    const length = end - start;
+    if (literal.length !== length) return null;
+    const bytes = this.#bytes;
+    const base = place * MAX_CACHED_BYTES;
+    for (let index = 0; index < length; index++) {
+      if (bytes[base + index] !== buffer[start + index]) return null;
     }
     return literal.field;
   }
@@ -57,7 +62,7 @@ export class FieldCache {
       this.#hashes[place] = hash;
       return;
     }
-    const bytes = Buffer.from(buffer.subarray(start, end));
-    this.#literals[place] = new CachedLiteral(nameIndex, bytes, field);
+    buffer.copy(this.#bytes, place * MAX_CACHED_BYTES, start, end);
+    this.#literals[place] = new CachedLiteral(nameIndex, end - start, field);
   }
 }
