@@ -58,6 +58,11 @@ const METHODS: Record<string, (stream: http2.ServerHttp2Stream) => void> = {
     stream.write(message('first'));
     stream.on('data', () => stream.session?.destroy());
   },
+  '/test.Begun/Page': (stream) => {
+    stream.respond({ ':status': 200, 'content-type': 'text/html' });
+    stream.write('<p>first');
+    stream.on('data', () => stream.session?.destroy());
+  },
   '/test.Reset/Early': (stream) => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR),
 };
 
@@ -147,8 +152,11 @@ test('one that stops ends as one whose time is over', async () => {
   expect(text).toContain('ERR_BACKEND_BODY_TIMEOUT');
 });
 
-test('one whose length is said is reset: it would be malformed', async () => {
-  const stream = call(session, '/test.Begun/Short');
+test.each([
+  ['one whose length is said is reset: it would be malformed', '/test.Begun/Short'],
+  ['so is a page: it would look whole', '/test.Begun/Page'],
+])('%s', async (_what, path) => {
+  const stream = call(session, path);
   stream.once('data', () => stream.write(message('go')));
   const { status, code } = await endOf(stream);
   expect(status).toBeUndefined();

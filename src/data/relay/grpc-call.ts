@@ -48,7 +48,7 @@ export class GrpcCall {
   #ended = NO_STATUS;
   /** The backend speaks gRPC: what it answered is of that type. */
   #isAnswered = false;
-  /** The answer has begun, and no length says where it has to end. */
+  /** An answer of gRPC has begun, and no length says where it has to end. */
   #mayEnd = false;
 
   /** @param timeout the value of its grpc-timeout field. One that is malformed means nothing to us, and is the backend's to refuse. */
@@ -89,7 +89,7 @@ export class GrpcCall {
   headCame({ head, bodyLength }: ResponseStart): void {
     this.#status = head.status;
     this.#isAnswered = isGrpc(fieldNamed(head, 'content-type') ?? '');
-    this.#mayEnd = bodyLength === UNKNOWN_LENGTH;
+    this.#mayEnd = this.#isAnswered && bodyLength === UNKNOWN_LENGTH;
     this.#ended = bodyLength === 0 ? statusOfHead(head) : NO_STATUS;
   }
 
