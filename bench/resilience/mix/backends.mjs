@@ -11,11 +11,12 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import net from 'node:net';
+import tls from 'node:tls';
 import { chunk, Http1Reader, head, lastChunk } from './http1-reader.mjs';
 import { Http2Peer } from './http2-peer.mjs';
 import { Draw, drawPlan, PROFILES } from './plan.mjs';
 import { Attempt, answerTo } from './play.mjs';
-import { giveUp, written } from './sending.mjs';
+import { giveUp, HAS_SOUND_HTTP2, written } from './sending.mjs';
 
 const [seedText, certificate, key] = process.argv.slice(2);
 const seed = Number(seedText);
@@ -40,7 +41,7 @@ function begin(method, path, fields) {
 }
 
 /** What is said to have been sent may be on its way for so long. */
-const SENDING_MS = 1000;
+const SENDING_MS = 10_000;
 
 /** The exchanges of one connection. */
 class Together {
@@ -211,7 +212,7 @@ function nodeOut(backend, stream) {
 
 let connections = 0;
 
-function serveFrames(socket) {
+function serveFrames(backend, socket) {
   const draw = new Draw(seed, ++connections, 7);
   const together = new Together();
   const peer = new Http2Peer(socket, {
@@ -244,7 +245,7 @@ function serveFrames(socket) {
         if (isEnd) attempt.onEnd(new Map());
         void answerTo(
           attempt,
-          framesOut(peer, stream, () => together.over(attempt), together),
+          framesOut(peer, stream, { backend, together, over: () => together.over(attempt) }),
         );
       },
     },
@@ -252,7 +253,7 @@ function serveFrames(socket) {
   peers.push(peer);
 }
 
-function framesOut(peer, stream, over, together) {
+function framesOut(peer, stream, { backend, together, over }) {
   return {
     interim: (index) => {
       if (!stream.isOver)
@@ -280,10 +281,10 @@ function framesOut(peer, stream, over, together) {
     },
     fail({ kind, code }) {
       if (kind === 'kill') {
-        together.end('frames');
+        together.end(backend);
         peer.kill();
       } else if (kind === 'unseen') {
-        ends.frames.push(Date.now());
+        ends[backend].push(Date.now());
         peer.goAway(Math.max(0, stream.id - 2));
       } else {
         over();
@@ -291,7 +292,7 @@ function framesOut(peer, stream, over, together) {
       }
     },
     goAway() {
-      ends.frames.push(Date.now());
+      ends[backend].push(Date.now());
       peer.goAway();
     },
   };
@@ -304,23 +305,21 @@ const nodeSettings = (initialWindowSize) => ({
   settings: { initialWindowSize, maxConcurrentStreams: 50 },
 });
 const secure = { cert: readFileSync(certificate), key: readFileSync(key) };
+const frames = (backend) => (socket) => serveFrames(backend, socket);
+const inTheClear = (serve) => net.createServer({ noDelay: true }, serve);
 const servers = {
-  http1: [
-    net.createServer({ noDelay: true }, serveHttp1),
-    net.createServer({ noDelay: true }, serveHttp1),
-  ],
-  node: [
-    serveNode('node', http2.createServer(nodeSettings(65_535))),
-    serveNode('node', http2.createServer(nodeSettings(1000))),
-  ],
-  frames: [
-    net.createServer({ noDelay: true }, serveFrames),
-    net.createServer({ noDelay: true }, serveFrames),
-  ],
-  secure: [
-    serveNode('secure', http2.createSecureServer({ ...secure, ...nodeSettings(1 << 20) })),
-    serveNode('secure', http2.createSecureServer({ ...secure, ...nodeSettings(65_535) })),
-  ],
+  http1: [inTheClear(serveHttp1), inTheClear(serveHttp1)],
+  node: [65_535, 1000].map((window) =>
+    HAS_SOUND_HTTP2
+      ? serveNode('node', http2.createServer(nodeSettings(window)))
+      : inTheClear(frames('node')),
+  ),
+  frames: [inTheClear(frames('frames')), inTheClear(frames('frames'))],
+  secure: [1 << 20, 65_535].map((window) =>
+    HAS_SOUND_HTTP2
+      ? serveNode('secure', http2.createSecureServer({ ...secure, ...nodeSettings(window) }))
+      : tls.createServer({ ...secure, ALPNProtocols: ['h2'], noDelay: true }, frames('secure')),
+  ),
 };
 const ports = {};
 for (const [name, both] of Object.entries(servers)) {

@@ -10,19 +10,21 @@ import { Http1Client } from './http1-client.mjs';
 import { framesClient, nodeClient } from './http2-clients.mjs';
 import { drawPlan } from './plan.mjs';
 import { Visit } from './play.mjs';
+import { HAS_SOUND_HTTP2 } from './sending.mjs';
 
 const AT_ONCE = 160;
 const PATIENCE_MS = 40_000;
 
 const [seed, from, count, clear, tls] = process.argv.slice(2).map(Number);
 const ports = { clear, tls };
+const otherClient = HAS_SOUND_HTTP2 ? nodeClient : framesClient;
 const clients = {
   h1: new Http1Client(ports, false),
   h1s: new Http1Client(ports, true),
   frames: framesClient(ports, seed, false),
   framess: framesClient(ports, seed, true),
-  node: nodeClient(ports, seed, false),
-  nodes: nodeClient(ports, seed, true),
+  node: otherClient(ports, seed, false),
+  nodes: otherClient(ports, seed, true),
 };
 const visits = [];
 
