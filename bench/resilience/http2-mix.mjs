@@ -167,7 +167,7 @@ export const http2Mix = {
     });
     const unexpected = judged.filter(({ verdict }) => verdict !== '');
     for (const { plan, visit, of, verdict } of unexpected.slice(0, MOST_TOLD)) {
-      tell({ seed, plan, visit, of, verdict });
+      tell({ seed, plan, visit, of, verdict, ends: seen.ends[plan.backend] });
     }
     const broken = [...violations, ...seen.violations];
     for (const rule of broken.slice(0, MOST_TOLD))
@@ -203,13 +203,14 @@ export const http2Mix = {
   },
 };
 
-function tell({ seed, plan, visit, of, verdict }) {
+function tell({ seed, plan, visit, of, verdict, ends }) {
+  const endMs = ends.findLast((at) => at <= visit.endedMs);
   const { bytes: _request, ...request } = plan.request;
   const { bytes: _answer, ...answer } = plan.answer;
   const { field: _field, path: _path, ...rest } = plan;
   const told = { ...rest, request, answer };
   process.stderr.write(
     `  ${verdict}: --seed ${seed} --from ${plan.index} --count 1\n    ${JSON.stringify(told)}\n    ` +
-      `${JSON.stringify(visit)}\n    ${JSON.stringify(of)}\n`,
+      `${JSON.stringify(visit)}\n    ${JSON.stringify(of)}\n    last end of a connection before: ${visit.endedMs - endMs} ms\n`,
   );
 }

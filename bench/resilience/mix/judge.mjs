@@ -3,8 +3,8 @@
 const REPLAY_BYTES = 64 * 1024;
 /** Each pool has so many backends, and a request goes to each once. */
 const BACKENDS = 2;
-/** Clocks of two processes, and the way between them. */
-const SLACK_MS = 250;
+/** From the moment that a backend ends a connection to that in which Fairlead knows of it, on a busy machine. */
+const SLACK_MS = 2_000;
 
 /** What ends an attempt before its answer has begun. */
 const BEFORE = new Set(['before', 'refuse', 'unseen', 'kill', 'collateral']);
