@@ -5,6 +5,7 @@ import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { certificateRoutes } from './admin/certificate-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
+import { eventRoutes } from './admin/event-routes.ts';
 import { listenerRoutes } from './admin/listener-routes.ts';
 import { poolRoutes } from './admin/pool-routes.ts';
 import { routeRoutes } from './admin/route-routes.ts';
@@ -18,6 +19,7 @@ import { DataThreads } from './data-threads.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { resolveName } from './discovery/dns-answers.ts';
 import { Drains } from './drains.ts';
+import { EventFollowers } from './events/event-followers.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';
 import type { KeptState } from './kept-state.ts';
 import { Leavers } from './leavers.ts';
@@ -65,6 +67,7 @@ export interface Parts {
   readonly spareMemory: SpareMemory;
   readonly certificates: Certificates;
   readonly metrics: MetricsCollector;
+  readonly followers: EventFollowers;
   readonly routes: readonly Route[];
 }
 
@@ -175,6 +178,7 @@ export function compose(options: ComposeOptions): Parts {
     droppedLogLines: () => logs.droppedLines(),
     version: VERSION,
   });
+  const followers = new EventFollowers(logs.events);
   const routes = [
     ...statusRoutes({
       registry,
@@ -198,6 +202,7 @@ export function compose(options: ComposeOptions): Parts {
     ...routeRoutes(registry),
     ...listenerRoutes({ registry, listeners: () => threads.listeners }),
     ...certificateRoutes({ registry, certificates }),
+    ...eventRoutes(followers),
     ...configRoutes({
       registry,
       operator,
@@ -216,6 +221,7 @@ export function compose(options: ComposeOptions): Parts {
     spareMemory,
     certificates,
     metrics,
+    followers,
     routes: [...routes, indexRoute(routes)],
   };
 }

@@ -155,6 +155,7 @@ async function end(all: Ending, adminGraceMs: number): Promise<void> {
   certificates.stop();
   metrics.stop();
   await operator.stop();
+  all.followers.close();
   await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
   await kept.close();
 }

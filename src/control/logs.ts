@@ -4,9 +4,12 @@ import type { Settings } from '../config/settings.ts';
 import { LogWriter } from '../observe/log-writer.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { prettyAccessLine } from '../observe/pretty-line.ts';
+import { EventRing } from './events/event-ring.ts';
 
 export interface Logs {
   readonly log: Logger;
+  /** The last lines of it, for whoever follows what happens. */
+  readonly events: EventRing;
   /** Complete lines of a data thread, as bytes; `release` is called when they are needed no more. */
   writeAccess(lines: Uint8Array, count: number, release: () => void): void;
   droppedLines(): number;
@@ -26,9 +29,11 @@ export function openLogs(settings: Settings, logFile?: string): Logs {
   // Not process.stdout.isTTY: that would open a second stream on the same descriptor.
   const isTerminal = logFile === undefined && isatty(STANDARD_OUTPUT);
   const hasColours = isTerminal && process.env['NO_COLOR'] === undefined;
+  const events = new EventRing();
   const { logger: log, setLevel } = createLogger({
     level: settings.logLevel,
     writer: output,
+    tell: (event, line) => events.record(event, line),
     ...(isTerminal && { pretty: { hasColours } }),
   });
   const target = settings.accessLog === false ? 'stdout' : settings.accessLog.target;
@@ -46,6 +51,7 @@ export function openLogs(settings: Settings, logFile?: string): Logs {
 
   return {
     log,
+    events,
     setLevel,
     writeAccess(lines, count, release) {
       if (!isPretty) {

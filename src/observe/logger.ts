@@ -1,6 +1,7 @@
 /**
  * The program's log: one line per event, JSON (or, on a terminal, meant for eyes). pino makes the lines, a `LogWriter`
- * takes them, so that a slow terminal or disk never delays anything.
+ * takes them, so that a slow terminal or disk never delays anything. Whoever follows the events gets the same lines, those as
+ * well that the log is too terse for.
  */
 import pino from 'pino';
 import type { LogWriter } from './log-writer.ts';
@@ -28,11 +29,17 @@ export function withFields(log: Logger, own: LogFields): Logger {
   };
 }
 
+type Level = 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
+const RANKS: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3, fatal: 4 };
+
 export interface LoggerOptions {
-  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly level: Exclude<Level, 'fatal'>;
   readonly writer: LogWriter;
   /** Undefined: JSON lines. */
   readonly pretty?: { readonly hasColours: boolean };
+  /** Gets the JSON line of each event from `info` on, whatever the level is. It logs nothing itself. */
+  readonly tell?: (event: string, line: string) => void;
 }
 
 export interface CreatedLogger {
@@ -41,10 +48,13 @@ export interface CreatedLogger {
 }
 
 export function createLogger(options: LoggerOptions): CreatedLogger {
-  const { writer, pretty } = options;
+  const { writer, pretty, tell } = options;
+  let threshold = options.level;
+  let isWritten = false;
+  let eventNow = '';
   const lines = pino(
     {
-      level: options.level,
+      level: leastOf(options.level),
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
@@ -52,14 +62,20 @@ export function createLogger(options: LoggerOptions): CreatedLogger {
     },
     {
       write(line: string): void {
-        const text = pretty === undefined ? line : prettyLine(line, pretty.hasColours);
-        writer.write(Buffer.from(text), 1, false);
+        if (isWritten) {
+          const text = pretty === undefined ? line : prettyLine(line, pretty.hasColours);
+          writer.write(Buffer.from(text), 1, false);
+        }
+        if (eventNow !== '') tell?.(eventNow, line);
       },
     },
   );
   const at =
-    (level: 'debug' | 'info' | 'warn' | 'error' | 'fatal') =>
+    (level: Level) =>
     (event: string, message: string, fields?: LogFields): void => {
+      // pino makes the line, and hands it over, within the call.
+      isWritten = RANKS[level] >= RANKS[threshold];
+      eventNow = level === 'debug' ? '' : event;
       lines[level]({ event, ...fields }, message);
     };
   return {
@@ -71,7 +87,13 @@ export function createLogger(options: LoggerOptions): CreatedLogger {
       fatal: at('fatal'),
     },
     setLevel(level) {
-      lines.level = level;
+      threshold = level;
+      lines.level = leastOf(level);
     },
   };
+}
+
+/** Lines that are not written are events all the same. */
+function leastOf(level: LoggerOptions['level']): 'debug' | 'info' {
+  return level === 'debug' ? 'debug' : 'info';
 }

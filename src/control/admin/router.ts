@@ -1,5 +1,5 @@
 /** The route table of the admin API: which call is which handler. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { didYouMean } from '../../config/nearest.ts';
 import { DEFAULT_POOL } from '../../config/settings.ts';
 import { clip } from './body.ts';
@@ -20,6 +20,8 @@ export interface AdminAnswer {
   readonly body?: unknown;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** In the place of a body, once the head is written: it goes on until either side ends it. Called even if the client is gone. */
+  readonly stream?: (response: ServerResponse) => void;
 }
 
 export type Handler = (call: AdminCall) => AdminAnswer | Promise<AdminAnswer>;

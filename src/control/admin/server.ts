@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../../observe/logger.ts';
 import { AdminConnections } from './connections.ts';
@@ -72,6 +72,16 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     return new ProblemError(500, 'ERR_INTERNAL', 'The call failed; the log says more.');
   }
 
+  /** Its client asks for no more, and yet it does not wait for its client. */
+  function beginStream(socket: Socket, response: http.ServerResponse, begun: AdminAnswer): void {
+    if (!response.destroyed) {
+      connections.begin(socket);
+      response.once('close', () => connections.done(socket));
+      response.writeHead(begun.status, headOf(begun));
+    }
+    begun.stream?.(response);
+  }
+
   const server = http.createServer(
     {
       maxHeaderSize: 16 * 1024,
@@ -84,7 +94,11 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       response.on('error', () => {});
       answer(request)
         .catch((error: unknown) => problemAnswer(asProblem(error, request)))
-        .then((result) => send(request, response, result))
+        .then((result) => {
+          return result.stream === undefined
+            ? send(request, response, result)
+            : beginStream(request.socket, response, result);
+        })
         .catch((error: unknown) => {
           log.error('admin.failed', 'an answer could not be sent', { error });
           response.destroy();
@@ -165,13 +179,20 @@ function send(
   // Whatever of the request was not read (an unknown path was answered before its body) ends the connection.
   if (!request.complete) response.setHeader('Connection', 'close');
   response.writeHead(answer.status, {
-    ...(body !== undefined && { 'Content-Type': contentType ?? 'application/json' }),
+    ...headOf(answer),
     'Content-Length': Buffer.byteLength(text),
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    ...answer.headers,
   });
   response.end(request.method === 'HEAD' ? undefined : text);
+}
+
+function headOf({ body, contentType, headers }: AdminAnswer): http.OutgoingHttpHeaders {
+  const type = contentType ?? (body === undefined ? undefined : 'application/json');
+  return {
+    ...(type !== undefined && { 'Content-Type': type }),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...headers,
+  };
 }
 
 /** What node:http could not parse, in the same form as every other error. */

@@ -1,0 +1,54 @@
+/** `GET /events`: what happens, as it happens. */
+import type { IncomingMessage } from 'node:http';
+import { type EventFollowers, MOST_FOLLOWERS } from '../events/event-followers.ts';
+import { ProblemError } from './problem.ts';
+import type { AdminAnswer, AdminCall, Route } from './router.ts';
+
+const EVENT_STREAM = 'text/event-stream';
+
+export function eventRoutes(followers: EventFollowers): Route[] {
+  function follow({ request, query }: AdminCall): AdminAnswer {
+    const since = readSince(request, query);
+    if (request.method === 'HEAD') return { status: 200, contentType: EVENT_STREAM, body: '' };
+    const follower = followers.admit(since);
+    if (follower === undefined) {
+      throw new ProblemError(
+        503,
+        'ERR_TOO_MANY_FOLLOWERS',
+        `${MOST_FOLLOWERS} follow the events already, or Fairlead is ending.`,
+        { headers: { 'Retry-After': '10' } },
+      );
+    }
+    return {
+      status: 200,
+      contentType: EVENT_STREAM,
+      // Proxies hand it on as it comes.
+      headers: { 'X-Accel-Buffering': 'no' },
+      stream: (response) => follower.begin(response),
+    };
+  }
+
+  return [
+    {
+      path: '/events',
+      summary: 'what happens, as it happens: server-sent events, resumed by Last-Event-ID',
+      methods: { GET: follow },
+    },
+  ];
+}
+
+/**
+ * A browser that comes back says where it was, at the address that it began with: the field wins.
+ * @throws ProblemError 422
+ */
+function readSince({ headers }: IncomingMessage, query: URLSearchParams): number | undefined {
+  const field = headers['last-event-id'];
+  const text = typeof field === 'string' && field !== '' ? field : query.get('since');
+  if (text === null) return undefined;
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  throw new ProblemError(
+    422,
+    'ERR_INVALID_VALUE',
+    'Last-Event-ID and "since" are the id of an event, or 0 for all that are kept.',
+  );
+}

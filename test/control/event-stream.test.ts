@@ -1,0 +1,234 @@
+/** `GET /events` over real sockets, with events as many and as large as the test wants them. */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { expect, test } from 'vitest';
+import { eventRoutes } from '../../src/control/admin/event-routes.ts';
+import { startAdminServer } from '../../src/control/admin/server.ts';
+import { EventFollowers, MOST_FOLLOWERS } from '../../src/control/events/event-followers.ts';
+import { EventRing } from '../../src/control/events/event-ring.ts';
+import { afterTest } from '../support/after-test.ts';
+import { eventStream } from '../support/event-stream.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { recordLog } from './fixtures.ts';
+
+interface Stage {
+  readonly ring: EventRing;
+  readonly followers: EventFollowers;
+  readonly port: number;
+  readonly url: string;
+  /** Makes so many, and gives the id of the last. */
+  happen(count?: number, size?: number): number;
+}
+
+async function stage(ring = new EventRing(), token?: string, tickMs?: number): Promise<Stage> {
+  const followers = new EventFollowers(ring, tickMs);
+  const server = await startAdminServer({
+    host: '127.0.0.1',
+    port: 0,
+    token,
+    routes: eventRoutes(followers),
+    log: recordLog(),
+    explain: () => undefined,
+  });
+  afterTest(async () => {
+    followers.close();
+    await server.close(0);
+  });
+  return {
+    ring,
+    followers,
+    port: server.port,
+    url: `http://127.0.0.1:${server.port}`,
+    happen(count = 1, size = 0) {
+      for (let left = count; left > 0; left--) {
+        const padding = 'x'.repeat(size);
+        ring.record('a.b', JSON.stringify({ event: 'a.b', n: ring.last - ring.zero + 1, padding }));
+      }
+      return ring.last;
+    },
+  };
+}
+
+const numbers = (events: readonly { readonly data: object }[]): unknown[] =>
+  events.map(({ data }) => (data as { n: unknown }).n);
+
+test('who comes gets what happens from then on, and may come back to what was missed', async () => {
+  const { url, happen } = await stage();
+  const before = happen(2);
+  const first = await eventStream(url);
+  expect(first.status).toBe(200);
+  expect(first.headers).toMatchObject({
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  // It knows where it is before anything has happened.
+  await waitFor(() => first.lastId() === before);
+  happen(2);
+  await waitFor(() => first.events.length === 2);
+  expect(numbers(first.events)).toEqual([3, 4]);
+  first.close();
+  happen(3);
+  const again = await eventStream(url, '/events', { 'Last-Event-ID': String(first.lastId()) });
+  happen(1);
+  await waitFor(() => again.events.length === 4);
+  expect(numbers(again.events)).toEqual([5, 6, 7, 8]);
+  expect(again.names()).toEqual(['a.b', 'a.b', 'a.b', 'a.b']);
+});
+
+test('all that is kept is to be had, and the field wins over the query', async () => {
+  const { url, happen } = await stage(new EventRing({ mostEvents: 4 }));
+  const last = happen(6);
+  const all = await eventStream(url, '/events?since=0');
+  await waitFor(() => all.events.length === 4);
+  expect(numbers(all.events)).toEqual([3, 4, 5, 6]);
+  const some = await eventStream(url, '/events?since=0', { 'Last-Event-ID': String(last - 1) });
+  await waitFor(() => some.events.length === 1);
+  expect(numbers(some.events)).toEqual([6]);
+});
+
+test('who was away for too long is told how much is missing', async () => {
+  const { url, ring, happen } = await stage(new EventRing({ mostEvents: 4 }));
+  const seen = happen(1);
+  happen(7);
+  const late = await eventStream(url, `/events?since=${seen}`);
+  await waitFor(() => late.events.length === 5);
+  expect(late.events[0]).toMatchObject({
+    id: ring.oldest - 1,
+    event: 'gap',
+    data: { event: 'gap', reason: 'overflow', since: seen, lost: 3 },
+  });
+  expect(numbers(late.events.slice(1))).toEqual([5, 6, 7, 8]);
+  // After the gap it is one like all others.
+  const next = await eventStream(url, `/events?since=${late.events[0]?.id}`);
+  await waitFor(() => next.events.length === 4);
+  expect(next.names()).not.toContain('gap');
+});
+
+test('an id of a process that is gone, or of none, is no place to go on from', async () => {
+  const { url, ring, happen } = await stage();
+  happen(2);
+  for (const since of [ring.zero - 1, ring.last + 1]) {
+    const stream = await eventStream(url, '/events', { 'Last-Event-ID': String(since) });
+    await waitFor(() => stream.events.length === 3);
+    expect(stream.events[0]).toMatchObject({ event: 'gap', data: { reason: 'restart', since } });
+    expect(numbers(stream.events.slice(1))).toEqual([1, 2]);
+    stream.close();
+  }
+  for (const id of ['-1', 'x', '1.5', '99999999999999999999', '9'.repeat(16)]) {
+    const { status } = await fetch(`${url}/events`, { headers: { 'Last-Event-ID': id } });
+    expect({ id, status }).toEqual({ id, status: 422 });
+  }
+});
+
+/** Asks, reads the first bytes, and no more until it is resumed. */
+async function lazyClient(port: number, path: string): Promise<{ socket: Socket; begun: number }> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  afterTest(() => void socket.destroy());
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+  await once(socket, 'readable');
+  return { socket, begun: (socket.read() as Buffer).length };
+}
+
+test('who does not read is cut off when the ring overtakes it; nothing is kept for it beside the ring', async () => {
+  const { port, ring, happen, url } = await stage(new EventRing({ mostBytes: 1_000_000 }));
+  const { socket, begun } = await lazyClient(port, '/events');
+  // Somebody who reads sees all of it meanwhile.
+  const reader = await eventStream(url);
+  for (let made = 0; made < 4000; ) {
+    happen(50, 10_000);
+    made += 50;
+    await waitFor(() => reader.events.length === made);
+  }
+  expect(numbers(reader.events)).toEqual(Array.from({ length: 4000 }, (_, index) => index + 1));
+  expect(ring.last - ring.oldest).toBeLessThan(100);
+  let received = begun;
+  socket.on('data', (bytes) => {
+    received += bytes.length;
+  });
+  await once(socket, 'close');
+  // Of 40 MB, what the kernel took.
+  expect(received).toBeLessThan(20_000_000);
+});
+
+test('who reads nothing at all loses its place after two signs of life', async () => {
+  const ring = new EventRing({ mostEvents: 2000, mostBytes: 100_000_000 });
+  const { port, url, happen } = await stage(ring, undefined, 20);
+  happen(2000, 10_000);
+  await lazyClient(port, '/events?since=0');
+  const others = Array.from({ length: MOST_FOLLOWERS - 1 }, () => eventStream(url));
+  expect(new Set((await Promise.all(others)).map(({ status }) => status))).toEqual(new Set([200]));
+  const next = await waitFor(async () => {
+    const one = await eventStream(url);
+    return one.status === 200 ? one : undefined;
+  });
+  expect(next.events).toEqual([]);
+});
+
+test('signs of life come while nothing happens', async () => {
+  const { port } = await stage(undefined, undefined, 10);
+  const socket = connect(port, '127.0.0.1');
+  afterTest(() => void socket.destroy());
+  let text = '';
+  socket.on('data', (bytes) => {
+    text += String(bytes);
+  });
+  socket.write('GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+  await waitFor(() => text.split('\n: alive\n\n').length > 3);
+  expect(text).not.toContain('data:');
+});
+
+test('there is room for so many, and again when one has left', async () => {
+  const { url, happen } = await stage();
+  const all = await Promise.all(Array.from({ length: MOST_FOLLOWERS }, () => eventStream(url)));
+  expect(new Set(all.map(({ status }) => status))).toEqual(new Set([200]));
+  const refused = await fetch(`${url}/events`);
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '10']);
+  expect(await refused.json()).toMatchObject({ code: 'ERR_TOO_MANY_FOLLOWERS' });
+  // All of them hear, and none is closed to make room for the call that came.
+  happen();
+  await waitFor(() => all.every(({ events }) => events.length === 1));
+  all[0]?.close();
+  const next = await waitFor(async () => {
+    const one = await eventStream(url, '/events?since=0');
+    return one.status === 200 ? one : undefined;
+  });
+  await waitFor(() => next.events.length === 1);
+});
+
+test('HEAD takes no room, and other methods are refused', async () => {
+  const { url } = await stage();
+  for (let count = 0; count <= MOST_FOLLOWERS; count++) {
+    const { status } = await fetch(`${url}/events`, { method: 'HEAD' });
+    expect(status).toBe(200);
+  }
+  expect((await eventStream(url)).status).toBe(200);
+  expect((await fetch(`${url}/events`, { method: 'POST' })).status).toBe(405);
+});
+
+test('who may not call the API hears nothing', async () => {
+  const { url, happen } = await stage(undefined, 'secret');
+  expect((await fetch(`${url}/events`)).status).toBe(401);
+  const headers = { Authorization: 'Bearer secret' };
+  const foreign = { ...headers, Origin: 'https://evil.example' };
+  expect((await fetch(`${url}/events`, { headers: foreign })).status).toBe(403);
+  const stream = await eventStream(url, '/events', headers);
+  await waitFor(() => !Number.isNaN(stream.lastId()));
+  happen();
+  await waitFor(() => stream.events.length === 1);
+  const open = await stage();
+  const rebound = await eventStream(open.url, '/events', { Host: 'evil.example' });
+  expect(rebound.status).toBe(403);
+});
+
+test('at the end what was said is read, and the answer is over', async () => {
+  const { url, followers, happen } = await stage();
+  const stream = await eventStream(url);
+  await waitFor(() => !Number.isNaN(stream.lastId()));
+  happen(3);
+  followers.close();
+  expect(await stream.ended).toBe(true);
+  expect(numbers(stream.events)).toEqual([1, 2, 3]);
+  expect((await fetch(`${url}/events`)).status).toBe(503);
+});
