@@ -1,5 +1,7 @@
 /** One call of the admin API, from the command line. Whatever goes wrong with it is one kind of error. */
+import { userInfo } from 'node:os';
 import { formatProblem, type Problem } from '../config/problem.ts';
+import { VERSION } from '../control/version.ts';
 import { commandHint } from './command-hints.ts';
 import { EXIT_FAILED, EXIT_USAGE } from './exit.ts';
 
@@ -48,45 +50,105 @@ export class AdminClient {
     return this.#call('POST', path, body, type);
   }
 
+  /**
+   * The body of an answer that goes on until either side ends it, as it comes.
+   * @param signal ends it.
+   * @throws AdminError before anything has come; afterwards whatever `fetch` has to say.
+   */
+  async open(
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(), this.#answerMs);
+    try {
+      const response = await this.#fetch('GET', path, {
+        headers,
+        signal: AbortSignal.any([signal, patience.signal]),
+      });
+      const { body, status, ok } = response;
+      if (!ok) throw refusal(status, parse(await response.text()));
+      if (body === null) throw this.#strange(status);
+      return body;
+    } catch (error) {
+      throw this.#noAnswer(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async #call(
     method: string,
     path: string,
     body: string | undefined,
     type: string,
   ): Promise<unknown> {
-    const { url, token } = this.#target;
     let response: Response;
     let text: string;
     try {
-      response = await fetch(url + path, {
-        method,
-        headers: {
-          ...(body !== undefined && { 'Content-Type': type }),
-          ...(token !== undefined && { Authorization: `Bearer ${token}` }),
-        },
+      response = await this.#fetch(method, path, {
+        headers: body === undefined ? {} : { 'Content-Type': type },
         ...(body !== undefined && { body }),
-        redirect: 'error',
         signal: AbortSignal.timeout(this.#answerMs),
       });
       text = await response.text();
     } catch (error) {
-      throw new AdminError(
-        `no answer from the admin API at ${url}: ${reasonOf(error, this.#answerMs)} (say where it is with --admin URL or --config FILE)`,
-        EXIT_FAILED,
-        0,
-        error,
-      );
+      throw this.#noAnswer(error);
     }
     const json = parse(text);
     if (!response.ok) throw refusal(response.status, json);
     if (json !== undefined) return json;
-    const what = `${url} answers, but not like the admin API of Fairlead`;
-    throw new AdminError(what, EXIT_FAILED, response.status);
+    throw this.#strange(response.status);
+  }
+
+  #fetch(method: string, path: string, init: RequestInit): Promise<Response> {
+    const { url, token } = this.#target;
+    return fetch(url + path, {
+      ...init,
+      method,
+      headers: {
+        'User-Agent': agent(),
+        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+        ...(init.headers as Record<string, string>),
+      },
+      redirect: 'error',
+    });
+  }
+
+  #noAnswer(error: unknown): AdminError {
+    if (error instanceof AdminError) return error;
+    const { url } = this.#target;
+    return new AdminError(
+      `no answer from the admin API at ${url}: ${reasonOf(error, this.#answerMs)} (say where it is with --admin URL or --config FILE)`,
+      EXIT_FAILED,
+      0,
+      error,
+    );
+  }
+
+  #strange(status: number): AdminError {
+    const what = `${this.#target.url} answers, but not like the admin API of Fairlead`;
+    return new AdminError(what, EXIT_FAILED, status);
   }
 
   /** For the calls that answer with an object, which is all but the list of backends. @throws AdminError */
   async callForObject(method: string, path: string, body?: JsonObject): Promise<JsonObject> {
     return (await this.call(method, path, body)) as JsonObject;
+  }
+}
+
+/** For the audit trail of the instance: over loopback, the address says nothing of who it was. */
+function agent(): string {
+  return `fairlead/${VERSION} (${user()})`;
+}
+
+function user(): string {
+  try {
+    return userInfo().username.replaceAll(/[^\w.@-]/g, '_');
+  } catch {
+    // A container may run as a number that has no name.
+    return `uid ${process.getuid?.() ?? '?'}`;
   }
 }
 
@@ -102,7 +164,8 @@ function parse(text: string): unknown {
 /** What `fetch` says itself is that it failed; why is in the cause, or in the causes of each address that was tried. */
 function reasonOf(error: unknown, answerMs: number): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `none within ${answerMs / 1000} s`;
+  if (error.name === 'TimeoutError' || error.name === 'AbortError')
+    return `none within ${answerMs / 1000} s`;
   const { cause } = error;
   if (cause instanceof AggregateError)
     return cause.errors.map((one) => reasonOf(one, answerMs)).join(', ');

@@ -163,7 +163,7 @@ export function compose(options: ComposeOptions): Parts {
   });
   const configWatch = new ConfigWatch({
     context,
-    reload: () => reloads.reload(undefined, true),
+    reload: () => reloads.reload({ by: 'watch' }),
     onCutOff: () => reloads.refuseCutOff(),
   });
   reloads.onReloaded = (now, faults) => {
@@ -207,7 +207,7 @@ export function compose(options: ComposeOptions): Parts {
       registry,
       operator,
       context,
-      reload: (precondition) => reloads.reload(precondition),
+      reload: (request) => reloads.reload(request),
     }),
   ];
   return {

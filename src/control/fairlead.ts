@@ -17,11 +17,10 @@ import type { FairleadContext } from './context.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { KeptState } from './kept-state.ts';
 import type { Logs } from './logs.ts';
-import type { Precondition } from './operator.ts';
 import { countChanges } from './operator-state.ts';
 import { planThreads } from './plan-threads.ts';
 import type { ReloadOutcome } from './reload.ts';
-import { tellNotes, tellOverrides } from './reloads.ts';
+import { type ReloadRequest, tellNotes, tellOverrides } from './reloads.ts';
 import { adminFailed, listenerFailed, openAllLogs } from './start-failed.ts';
 import { VERSION } from './version.ts';
 
@@ -46,7 +45,7 @@ export interface RunningFairlead {
 export interface ControlledFairlead extends RunningFairlead {
   readonly logs: Logs;
   /** Reads the config again. Logged, whatever comes of it; what is refused is thrown as well. */
-  reload(precondition?: Precondition): Promise<ReloadOutcome>;
+  reload(request?: ReloadRequest): Promise<ReloadOutcome>;
 }
 
 export interface FairleadOptions {
@@ -183,8 +182,8 @@ class Running implements ControlledFairlead {
     });
   }
 
-  reload(precondition?: Precondition): Promise<ReloadOutcome> {
-    return this.#all.reloads.reload(precondition);
+  reload(request?: ReloadRequest): Promise<ReloadOutcome> {
+    return this.#all.reloads.reload(request);
   }
 
   shutdown(reason: string): Promise<number> {

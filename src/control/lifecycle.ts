@@ -27,7 +27,7 @@ export function handleSignals(
   const reload = (): void => {
     if (hasHungUp()) void fairlead.shutdown('the terminal was closed');
     // A refused reload has been logged; the old config goes on.
-    else fairlead.reload().catch(() => {});
+    else fairlead.reload({ by: 'signal' }).catch(() => {});
   };
   const reopen = (): void => {
     logs.reopen();

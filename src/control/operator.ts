@@ -8,6 +8,7 @@
 import { type BackendAddress, DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';
+import { type Actor, beforeAndAfter, type Values } from './audit.ts';
 import type { Backend } from './backend.ts';
 import type { Drains, SessionsWhileDraining } from './drains.ts';
 import type { AdminState } from './operator-state.ts';
@@ -35,6 +36,8 @@ export interface Terms {
   readonly precondition: Precondition | undefined;
   /** Whether it outlives a restart. */
   readonly isToBeKept: boolean;
+  /** Who wants it. */
+  readonly actor?: Actor;
 }
 
 const KEPT: Terms = { precondition: undefined, isToBeKept: true };
@@ -56,7 +59,7 @@ export class Operator {
   readonly #log: Logger;
   readonly #drains: Drains;
   readonly #publish: () => Promise<void>;
-  /** Backends that will be removed when nothing is in flight there: what looks whether that is so. */
+  /** Backends on their way out: what looks whether nothing is in flight there any more. */
   readonly #leaving = new Map<number, NodeJS.Timeout>();
   #last: Promise<unknown> = Promise.resolve();
 
@@ -91,13 +94,14 @@ export class Operator {
 
   /** In-flight requests finish in the data plane, unless they are cut. @throws ChangeRefused, SaveFailed */
   async remove(id: number, terms: Terms = KEPT, cutsRequests = false): Promise<Backend> {
-    const [backend, log] = await this.#changeOne(id, (pool) => pool.planRemove(id), terms);
+    const { backend, log, was } = await this.#changeOne(id, (pool) => pool.planRemove(id), terms);
     this.#stopLeaving(id);
     this.#drains.forget(id);
     if (cutsRequests) this.#drains.cutOff(id);
     log.info('backend.removed', `${backend.address.url} removed`, {
       backend: backend.address.url,
       id,
+      before: was,
       ...this.#fate(terms),
     });
     return backend;
@@ -111,11 +115,12 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests = false,
   ): Promise<Backend> {
-    const [backend, log] = await this.#changeOne(id, (pool) => pool.planLeave(id), terms);
+    const { backend, log, was } = await this.#changeOne(id, (pool) => pool.planLeave(id), terms);
     log.info('backend.draining', `${backend.address.url} is draining before its removal`, {
       backend: backend.address.url,
       id,
       drain_ms: drainMs,
+      ...beforeAndAfter(was, wishesFor(backend)),
       ...this.#fate(terms),
     });
     this.#stopLeaving(id);
@@ -125,8 +130,7 @@ export class Operator {
       if (!this.#drains.isDrained(backend) && performance.now() < deadline) return;
       this.#stopLeaving(id);
       // When its turn comes, somebody may have called the removal off, and has been told that it is.
-      const { isToBeKept } = terms;
-      const ownTerms = { precondition: () => this.#expectLeaving(id), isToBeKept };
+      const ownTerms = { ...terms, precondition: () => this.#expectLeaving(id) };
       this.remove(id, ownTerms, cutsRequests).catch((error: unknown) =>
         removalFailed(log, backend, error),
       );
@@ -145,23 +149,42 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests?: boolean,
   ): Promise<Backend> {
-    const [backend, log] = await this.#changeOne(id, (pool) => pool.planUpdate(id, update), terms);
-    if (update.state !== undefined) {
-      this.#stopLeaving(id);
-      await this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
-    }
+    const plan = (pool: PoolRegistry): Plan<Backend> => pool.planUpdate(id, update);
+    const { backend, log, was } = await this.#changeOne(id, plan, terms);
+    // Before anything that comes of it is told.
     const { url } = backend.address;
     const role = backend.isBackup ? ', a backup' : '';
     const now = `${backend.adminState}, weight ${backend.weight}${role}`;
     log.info('backend.updated', `${url} is ${now}`, {
       backend: url,
       id,
-      state: backend.adminState,
-      weight: backend.weight,
-      backup: backend.isBackup,
+      ...wishesFor(backend),
+      ...beforeAndAfter(was, wishesFor(backend)),
       ...this.#fate(terms),
     });
+    if (update.state !== undefined) {
+      this.#stopLeaving(id);
+      await this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
+      if (update.state === 'draining') this.#tellDrained(backend, log);
+    }
     return backend;
+  }
+
+  /** Once nothing is in flight there and nothing comes any more, unless something else becomes of it before. */
+  #tellDrained(backend: Backend, log: Logger): void {
+    const { id } = backend;
+    const { url } = backend.address;
+    this.#stopLeaving(id);
+    const poll = setInterval(() => {
+      if (!this.#drains.isDrained(backend)) return;
+      this.#stopLeaving(id);
+      log.info('backend.drained', `${url} is drained: nothing is in flight there`, {
+        backend: url,
+        id,
+      });
+    }, DRAIN_POLL_MS);
+    poll.unref();
+    this.#leaving.set(id, poll);
   }
 
   async setStrategy(
@@ -169,11 +192,17 @@ export class Operator {
     strategy: StrategyName,
     terms: Terms = KEPT,
   ): Promise<StrategyName> {
-    const result = await this.#change(() => this.#pool(pool).planStrategy(strategy), terms);
+    let was = strategy;
+    const result = await this.#change(() => {
+      const its = this.#pool(pool);
+      was = its.strategy;
+      return its.planStrategy(strategy);
+    }, terms);
     const whose = pool === DEFAULT_POOL ? '' : ` of pool ${pool}`;
     const log = poolLog(this.#log, pool);
     log.info('strategy.changed', `the strategy${whose} is ${result}`, {
       strategy: result,
+      ...beforeAndAfter({ strategy: was }, { strategy: result }),
       ...this.#fate(terms),
     });
     return result;
@@ -252,19 +281,22 @@ export class Operator {
     await this.#store.flush();
   }
 
-  /** Of one backend; gives it with the log of its pool. */
+  /** Of one backend; gives it with the log of its pool, and with what was wanted of it before. */
   async #changeOne(
     id: number,
     makePlan: (pool: PoolRegistry) => Plan<Backend>,
     terms: Terms,
-  ): Promise<[Backend, Logger]> {
+  ): Promise<{ readonly backend: Backend; readonly log: Logger; readonly was: Values }> {
     let log = this.#log;
+    let was: Values = {};
     const backend = await this.#change(() => {
       const pool = this.#poolOf(id);
       log = poolLog(log, pool.name);
+      const before = pool.backend(id);
+      if (before !== undefined) was = wishesFor(before);
       return makePlan(pool);
     }, terms);
-    return [backend, log];
+    return { backend, log, was };
   }
 
   #change<T>(makePlan: () => Plan<T>, { precondition, isToBeKept }: Terms): Promise<T> {
@@ -284,8 +316,9 @@ export class Operator {
   }
 
   /** What its log line says more about a change. */
-  #fate({ isToBeKept }: Terms): { readonly kept?: false } {
-    return isToBeKept && this.#store.isOurs ? {} : { kept: false };
+  #fate({ isToBeKept, actor }: Terms): { readonly kept?: false; readonly actor?: Actor } {
+    const isKept = isToBeKept && this.#store.isOurs;
+    return { ...(!isKept && { kept: false }), ...(actor !== undefined && { actor }) };
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -333,6 +366,11 @@ export class Operator {
     if (this.#registry.poolOf(id)?.isLeaving(id) === true) return;
     throw new ChangeRefused('unknown-backend', `The backend ${id} is not on its way out any more.`);
   }
+}
+
+/** In the words of the admin API. */
+function wishesFor({ adminState: state, weight, isBackup: backup }: Backend): Values {
+  return { state, weight, backup };
 }
 
 function removalFailed(log: Logger, backend: Backend, error: unknown): void {

@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { VERSION } from '../../src/control/version.ts';
 import { afterTest } from '../support/after-test.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
@@ -39,6 +41,15 @@ test.each([
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toContain(`Usage: fairlead ${command}`);
   expect(stdout).toContain('--admin URL');
+});
+
+test('a change names the command and the user that made it', async () => {
+  const { url } = await httpBackend();
+  const fairlead = await startFairlead();
+  expect((await commandOf(fairlead)('add', url)).code).toBe(0);
+  const { actor } = await fairlead.waitForLog(({ event }) => event === 'backend.added');
+  const { username } = userInfo();
+  expect(actor).toEqual({ address: '127.0.0.1', agent: `fairlead/${VERSION} (${username})` });
 });
 
 // Nineteen processes, one after the other.

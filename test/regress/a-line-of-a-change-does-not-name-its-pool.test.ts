@@ -24,11 +24,11 @@ test('what happens to a backend is told with its pool, unless that is default', 
     const init = body === undefined ? {} : { body: JSON.stringify(body) };
     return (await fetch(adminUrl + path, { method, ...init })).status;
   };
-  /** `event pool`, of those about backends, without what checks say. */
+  /** `event pool`, of those about backends, without what checks say, and without the end of a drain, which a reload may come before. */
   const told = (): string[] =>
     fairlead
       .logs()
-      .filter(({ event = '' }) => /^backend\.(?!(up|down)$|check)/.test(event))
+      .filter(({ event = '' }) => /^backend\.(?!(up|down|drained)$|check)/.test(event))
       .map(({ event, ['pool']: pool }) => `${event} ${String(pool)}`);
 
   for (const path of ['', '/pools/web']) {

@@ -5,11 +5,12 @@ import { certificatesOf, notesOnFaults } from '../certificates/read-again.ts';
 import { configDifference } from '../config-difference.ts';
 import type { FairleadContext } from '../context.ts';
 import { withApiChanges } from '../effective-config.ts';
-import type { Operator, Precondition } from '../operator.ts';
+import type { Operator } from '../operator.ts';
 import { countChanges } from '../operator-state.ts';
 import { OVERRIDABLE, type OverrideChoice } from '../overrides.ts';
 import type { Registry } from '../registry.ts';
 import { ConfigRefused, type ReloadOutcome } from '../reload.ts';
+import type { ReloadRequest } from '../reloads.ts';
 import { clip } from './body.ts';
 import { etagOf, preconditionOf } from './etag.ts';
 import { unknownPool } from './pool-routes.ts';
@@ -21,7 +22,7 @@ export interface ConfigRoutesOptions {
   readonly registry: Registry;
   readonly operator: Operator;
   readonly context: FairleadContext;
-  readonly reload: (precondition?: Precondition) => Promise<ReloadOutcome>;
+  readonly reload: (request: ReloadRequest) => Promise<ReloadOutcome>;
 }
 
 export function configRoutes({
@@ -58,8 +59,9 @@ export function configRoutes({
       path: '/reload',
       summary: 'read the config again',
       methods: {
-        POST: async ({ request }) => {
-          const { hasChanged, changed, notes } = await reload(preconditionOf(request));
+        POST: async ({ request, actor }) => {
+          const precondition = preconditionOf(request);
+          const { hasChanged, changed, notes } = await reload({ precondition, actor });
           const { generation, operatorState } = registry;
           return {
             status: 200,

@@ -15,8 +15,10 @@ export interface GuardOptions {
   readonly token: string | undefined;
 }
 
-/** @throws ProblemError 401 or 403 */
-export type Guard = (request: IncomingMessage) => void;
+/** @returns what gave the right to call, where that was a token: the key of the config. @throws ProblemError 401 or 403 */
+export type Guard = (request: IncomingMessage) => string | undefined;
+
+const TOKEN_KEY = 'admin.token';
 
 export function createGuard({ host: adminHost, token }: GuardOptions): Guard {
   const expected = token === undefined ? undefined : digest(token);
@@ -31,7 +33,9 @@ export function createGuard({ host: adminHost, token }: GuardOptions): Guard {
     }
     if (expected !== undefined) {
       checkToken(authorization, expected);
-    } else if (host !== undefined && !isOwnName(host, adminHost)) {
+      return TOKEN_KEY;
+    }
+    if (host !== undefined && !isOwnName(host, adminHost)) {
       throw new ProblemError(
         403,
         'ERR_FOREIGN_HOST',
@@ -39,6 +43,7 @@ export function createGuard({ host: adminHost, token }: GuardOptions): Guard {
         { hint: 'call it as localhost or 127.0.0.1, or set admin.host or admin.token' },
       );
     }
+    return undefined;
   };
 }
 

@@ -2,11 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { didYouMean } from '../../config/nearest.ts';
 import { DEFAULT_POOL } from '../../config/settings.ts';
+import type { Actor } from '../audit.ts';
 import { clip } from './body.ts';
 import { ProblemError } from './problem.ts';
 
 export interface AdminCall {
   readonly request: IncomingMessage;
+  readonly actor: Actor;
   /** What stood for `{name}` in the pattern. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;

@@ -7,6 +7,7 @@ import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../../observe/logger.ts';
+import type { Actor } from '../audit.ts';
 import { AdminConnections } from './connections.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
 import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
@@ -20,6 +21,7 @@ import {
 } from './router.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
+const MOST_AGENT_LENGTH = 200;
 
 export interface AdminServerOptions extends GuardOptions {
   /** 0: any free port. */
@@ -49,7 +51,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     const isOpen = routes.some(
       ({ isOpen: open, path }) => open === true && path === `/${segments.join('/')}`,
     );
-    if (!isOpen) guard(request);
+    const token = isOpen ? undefined : guard(request);
     const { route, params } = findRoute(routes, segments);
     const method = request.method ?? '';
     const handler = findHandler(route, method);
@@ -58,7 +60,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     const { socket } = request;
     connections.begin(socket);
     try {
-      return await handler({ request, params, query, body });
+      return await handler({ request, actor: actorOf(request, token), params, query, body });
     } finally {
       connections.done(socket);
     }
@@ -126,6 +128,15 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       await closed;
       clearTimeout(timer);
     },
+  };
+}
+
+function actorOf({ socket, headers }: http.IncomingMessage, token: string | undefined): Actor {
+  const agent = headers['user-agent']?.slice(0, MOST_AGENT_LENGTH);
+  return {
+    address: socket.remoteAddress ?? '',
+    ...(agent !== undefined && { agent }),
+    ...(token !== undefined && { token }),
   };
 }
 

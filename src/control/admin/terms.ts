@@ -5,10 +5,10 @@ import { ProblemError } from './problem.ts';
 import type { AdminCall } from './router.ts';
 
 /** The precondition, and `?persist=false`: nothing is written for this change. @throws ProblemError 422 */
-export function termsOf({ request, query }: AdminCall): Terms {
+export function termsOf({ request, actor, query }: AdminCall): Terms {
   const persist = query.get('persist') ?? 'true';
   if (persist !== 'true' && persist !== 'false') {
     throw new ProblemError(422, 'ERR_INVALID_VALUE', '"persist" must be true or false.');
   }
-  return { precondition: preconditionOf(request), isToBeKept: persist === 'true' };
+  return { precondition: preconditionOf(request), isToBeKept: persist === 'true', actor };
 }
