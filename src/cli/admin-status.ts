@@ -4,13 +4,9 @@ import { formatDuration } from '../config/duration.ts';
 import { DEFAULT_POOL } from '../config/settings.ts';
 import { type AdminClient, AdminError } from './admin-client.ts';
 import { ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
-import {
-  folderOf,
-  listPools,
-  POOL_FLAG,
-  type ShownBackend,
-  type ShownPool,
-} from './admin-pools.ts';
+import { POOL_FLAG, type ShownPool } from './admin-pools.ts';
+import { lookAtPools, type PoolStatus } from './pool-status.ts';
+import { table } from './table.ts';
 import { parseFlags } from './tool-flags.ts';
 
 const WATCH_EVERY_MS = 1000;
@@ -30,30 +26,6 @@ const HEALTHCHECK_USAGE = `Usage: fairlead healthcheck [options]
 Exit code 0 if the running instance is ready, 1 if it is not: for HEALTHCHECK of a container.
 `;
 
-interface Status {
-  readonly strategy: string;
-  readonly total_backends: number;
-  readonly active_backends: number;
-  readonly panic: boolean;
-  readonly uptime_seconds: number;
-  readonly backends: readonly (ShownBackend & {
-    readonly conns: number;
-    readonly requests: number;
-    readonly errors: number;
-    readonly latency_ms: number;
-    readonly reason: string | null;
-    /** Why it gets requests or not, in words. */
-    readonly why?: string;
-  })[];
-  /** Removed, with requests in flight. */
-  readonly leaving?: readonly {
-    readonly id: number;
-    readonly pool?: string;
-    readonly url: string;
-    readonly in_flight: number;
-  }[];
-}
-
 export function runStatus(args: readonly string[]): Promise<number> {
   const flags = { ...ADMIN_FLAGS, ...POOL_FLAG, watch: { type: 'boolean' } } as const;
   const parse = () => parseFlags(args, flags);
@@ -61,8 +33,7 @@ export function runStatus(args: readonly string[]): Promise<number> {
     noArguments(parsed.positionals);
     const { pool } = parsed.values;
     const showOnce = async (): Promise<void> => {
-      const { answer, text } =
-        pool === undefined ? await lookAtAll(client) : await lookAt(client, pool);
+      const { answer, text } = await lookAt(client, pool);
       if (parsed.values.watch === true && process.stdout.isTTY) process.stdout.write(CLEAR);
       show(answer, text);
     };
@@ -96,41 +67,23 @@ interface Seen {
   readonly text: string;
 }
 
-/** A pool alone is not named; of several, each one is. */
-async function lookAtAll(client: AdminClient): Promise<Seen> {
-  const pools = (await listPools(client)).filter(isWorthShowing);
-  const [only, ...others] = pools;
-  if (only === undefined || (only.name === DEFAULT_POOL && others.length === 0)) {
-    const status = await statusOf(client, DEFAULT_POOL);
-    return { answer: status, text: describe(status) };
+async function lookAt(client: AdminClient, name: string | undefined): Promise<Seen> {
+  const all = await lookAtPools(client, name);
+  const text = all.map(({ pool, status }) => describe(status, pool)).join('\n\n');
+  const [first] = all;
+  // Of one pool, whether it was asked for or is the only one, the answer is its own.
+  if (first !== undefined && (name !== undefined || first.pool === undefined)) {
+    return { answer: first.status, text };
   }
-  const all: { readonly pool: ShownPool; readonly status: Status }[] = [];
-  for (const pool of pools) all.push({ pool, status: await statusOf(client, pool.name) });
   return {
     answer: {
-      pools: all.map(({ pool: { name, routed }, status }) => ({ name, routed, ...status })),
+      pools: all.map(({ pool, status }) => ({ name: pool?.name, routed: pool?.routed, ...status })),
     },
-    text: all.map(({ pool, status }) => describe(status, pool)).join('\n\n'),
+    text,
   };
 }
 
-async function lookAt(client: AdminClient, name: string): Promise<Seen> {
-  const path = `/pools/${encodeURIComponent(name)}`;
-  const pool = (await client.callForObject('GET', path)) as ShownPool;
-  const status = await statusOf(client, name);
-  return { answer: status, text: describe(status, pool) };
-}
-
-/** There is a pool default even where the config has others only. */
-function isWorthShowing({ name, routed, total_backends: total }: ShownPool): boolean {
-  return name !== DEFAULT_POOL || routed || total > 0;
-}
-
-async function statusOf(client: AdminClient, pool: string): Promise<Status> {
-  return (await client.callForObject('GET', `${folderOf(pool)}/status`)) as unknown as Status;
-}
-
-function describe(status: Status, pool?: ShownPool): string {
+function describe(status: PoolStatus, pool?: ShownPool): string {
   const { strategy, active_backends: active, total_backends: total } = status;
   const up = formatDuration(Math.floor(status.uptime_seconds) * 1000);
   const leaving = (status.leaving ?? []).map(
@@ -159,7 +112,7 @@ function describe(status: Status, pool?: ShownPool): string {
     `${backend.latency_ms.toFixed(1)} ms`,
     backend.why ?? backend.reason ?? '',
   ]);
-  return `${summary}\n\n${table([HEADINGS, ...rows])}`;
+  return `${summary}\n\n${table([HEADINGS, ...rows], NUMBERS)}`;
 }
 
 const HEADINGS = [
@@ -177,20 +130,3 @@ const HEADINGS = [
 ];
 /** Numbers stand at the right of their column. */
 const NUMBERS = new Set([2, 6, 7, 8, 9]);
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = HEADINGS.map((_, column) =>
-    Math.max(...rows.map((row) => (row[column] as string).length)),
-  );
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => {
-          const width = widths[column] as number;
-          return NUMBERS.has(column) ? cell.padStart(width) : cell.padEnd(width);
-        })
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}

@@ -18,6 +18,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'hash-password': async () => (await import('./hash-password.ts')).runHashPassword,
   state: async () => (await import('./state.ts')).runState,
   status: async () => (await import('./admin-status.ts')).runStatus,
+  events: async () => (await import('./events.ts')).runEvents,
+  top: async () => (await import('./top.ts')).runTop,
   healthcheck: async () => (await import('./admin-status.ts')).runHealthcheck,
   add: async () => (await import('./admin-backends.ts')).runAdd,
   remove: async () => (await import('./admin-drain.ts')).runRemove,
@@ -50,6 +52,10 @@ const COMMAND_SYNONYMS: Synonyms = new Map([
   ['rm', ['remove']],
   ['delete', ['remove']],
   ['undrain', ['enable']],
+  ['watch', ['top', 'events']],
+  ['follow', ['events']],
+  ['logs', ['events']],
+  ['tail', ['events']],
   ['restart', ['reload']],
   ['bench', ['try']],
   ['ping', ['healthcheck']],
@@ -73,6 +79,8 @@ const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are th
 
 Of a running instance, through its admin API (of several pools: --pool NAME):
   status                          the strategy and every backend, of all pools
+  top                             every backend live, on the terminal
+  events                          what happens, as it happens
   add URL --weight N              add a backend
   remove ID|URL --drain 30s       remove one, drained first
   drain ID|URL --wait             no new clients; returns when nothing is in flight

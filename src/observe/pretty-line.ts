@@ -83,7 +83,8 @@ function show(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
 }
 
-function printable(text: string): string {
+/** Safe on a terminal. */
+export function printable(text: string): string {
   return text.replaceAll(
     CONTROL,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -36,6 +36,8 @@ test.each([
   'strategy',
   'reload',
   'reset',
+  'events',
+  'top',
 ])('fairlead %s --help', async (command) => {
   const { code, stdout, stderr } = await runFairlead([command, '--help']);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -1,0 +1,119 @@
+/** `fairlead events`: what happens in the running instance, as it happens, for as long as somebody wants to see it. */
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { prettyLine } from '../observe/pretty-line.ts';
+import { type AdminClient, AdminError } from './admin-client.ts';
+import { ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
+import { EventReader, type ReadEvent } from './event-reader.ts';
+import { EXIT_FAILED } from './exit.ts';
+import { parseFlags, UsageError } from './tool-flags.ts';
+
+/** Something comes every ten seconds where all is well. */
+const SILENCE_MS = 30_000;
+const AGAIN_MS = 1_000;
+const NO_ROOM = 503;
+
+const USAGE = `Usage: fairlead events [--since ID] [options]
+
+Shows what happens in the running instance: backends that go down and come back, ejections, circuit breakers, reloads,
+certificates, and what operators change, with who it was. Ends with Ctrl-C; a connection that is lost is made again, and
+nothing is missing then, or it is said that it is.
+
+  --since ID       begins after this event (event_id of --json); 0: with the oldest that is kept
+                   (without it: with what happens from now on)
+
+Examples:
+  fairlead events --since 0
+  fairlead events --json | jq 'select(.event == "backend.down")'
+`;
+
+export function runEvents(args: readonly string[]): Promise<number> {
+  const parse = () => parseFlags(args, { ...ADMIN_FLAGS, since: { type: 'string' } });
+  return runAdminCommand('events', USAGE, parse, async (client, { values, positionals }) => {
+    noArguments(positionals);
+    const since = values.since === undefined ? undefined : idOf(values.since);
+    const hasColours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
+    const show = values.json === true ? asJson : (event: ReadEvent) => asText(event, hasColours);
+    await follow(client, since, show);
+  });
+}
+
+/** Never ends well. @throws AdminError where the first try fails, or a later one is refused. */
+async function follow(
+  client: AdminClient,
+  since: number | undefined,
+  show: (event: ReadEvent) => string,
+): Promise<never> {
+  let lastId = since;
+  let isConnected = false;
+  let isFirst = true;
+  for (;;) {
+    const reader = new EventReader();
+    try {
+      for await (const bytes of piecesOf(client, lastId)) {
+        if (!isFirst && !isConnected) process.stderr.write('connected again\n');
+        isConnected = true;
+        isFirst = false;
+        const text = reader.push(bytes).map(show).join('');
+        lastId = reader.lastId ?? lastId;
+        // A reader of ours that is slow makes us one.
+        if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain');
+      }
+      if (isConnected)
+        process.stderr.write('the instance has closed the connection; waiting for it\n');
+    } catch (error) {
+      const mayPass = !isFirst && error instanceof AdminError && isPassing(error);
+      if (!mayPass) throw error;
+      if (isConnected) process.stderr.write(`error: ${error.message}; trying again\n`);
+    }
+    isConnected = false;
+    isFirst = false;
+    await sleep(AGAIN_MS);
+  }
+}
+
+function isPassing({ status }: AdminError): boolean {
+  return status === 0 || status === NO_ROOM;
+}
+
+/** Ends with the connection, also one that nothing comes on any more. @throws AdminError */
+async function* piecesOf(
+  client: AdminClient,
+  lastId: number | undefined,
+): AsyncGenerator<Uint8Array> {
+  const silence = new AbortController();
+  const headers = lastId === undefined ? {} : { 'Last-Event-ID': String(lastId) };
+  const body = await client.open('/events', headers, silence.signal);
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const again = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), SILENCE_MS);
+    };
+    again();
+    for await (const bytes of body) {
+      again();
+      yield bytes;
+    }
+  } catch (error) {
+    if (silence.signal.aborted) return;
+    throw new AdminError('the connection to the admin API is lost', EXIT_FAILED, 0, error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function asJson({ id, data }: ReadEvent): string {
+  return `${JSON.stringify({ event_id: id, ...(JSON.parse(data) as object) })}\n`;
+}
+
+function asText({ data }: ReadEvent, hasColours: boolean): string {
+  return prettyLine(data, hasColours);
+}
+
+/** Throws `UsageError`. */
+function idOf(text: string): number {
+  const id = Number(text);
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(id)) return id;
+  throw new UsageError(`--since is the id of an event, or 0, not "${text}"`);
+}

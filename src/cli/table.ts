@@ -1,0 +1,19 @@
+/** Columns for eyes. */
+
+/** The first row has the headings. @param numbers the columns whose cells stand at the right. */
+export function table(rows: readonly (readonly string[])[], numbers: ReadonlySet<number>): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+  );
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => {
+          const width = widths[column] ?? 0;
+          return numbers.has(column) ? cell.padStart(width) : cell.padEnd(width);
+        })
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

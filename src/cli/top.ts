@@ -1,0 +1,73 @@
+/** `fairlead top`: the pools of the running instance, live, on a terminal; elsewhere once. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type AdminClient, AdminError } from './admin-client.ts';
+import { ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
+import { POOL_FLAG } from './admin-pools.ts';
+import { FullScreen } from './full-screen.ts';
+import { lookAtPools } from './pool-status.ts';
+import { parseFlags } from './tool-flags.ts';
+import { type Sample, viewOf } from './top-view.ts';
+
+const EVERY_MS = 1000;
+
+const USAGE = `Usage: fairlead top [--pool NAME] [options]
+
+Shows every backend of the running instance with its state, its requests and errors per second, and why it gets requests or not,
+anew each second. Ends with q or Ctrl-C. Where standard output is no terminal it looks twice within a second, and prints that once.
+
+  --pool NAME      this pool only
+
+Examples:
+  fairlead top
+  fairlead top --pool api --admin http://10.0.0.5:9000
+`;
+
+export function runTop(args: readonly string[]): Promise<number> {
+  const parse = () => parseFlags(args, { ...ADMIN_FLAGS, ...POOL_FLAG });
+  return runAdminCommand('top', USAGE, parse, async (client, { values, positionals }, show) => {
+    noArguments(positionals);
+    const { pool, json } = values;
+    const first = await look(client, pool);
+    if (json === true) {
+      show({ pools: first.pools.map(({ pool: its, status }) => ({ ...its, ...status })) }, '');
+    } else if (process.stdout.isTTY) {
+      await watch(client, pool, first);
+    } else {
+      await sleep(EVERY_MS);
+      show({}, viewOf(await look(client, pool), first).join('\n'));
+    }
+  });
+}
+
+async function look(client: AdminClient, pool: string | undefined): Promise<Sample> {
+  const pools = await lookAtPools(client, pool);
+  return { atMs: performance.now(), pools };
+}
+
+async function watch(client: AdminClient, pool: string | undefined, first: Sample): Promise<void> {
+  let now = first;
+  let before: Sample | undefined;
+  let trouble: string | undefined;
+  const screen = new FullScreen((size) => {
+    const lines = viewOf(now, before, { ...size, rows: size.rows - 1 });
+    return [...lines, trouble ?? 'q ends'];
+  });
+  try {
+    while (!(await screen.endsWithin(EVERY_MS))) {
+      try {
+        const next = await Promise.race([look(client, pool), screen.ended]);
+        if (next === undefined) return;
+        before = now;
+        now = next;
+        trouble = undefined;
+      } catch (error) {
+        // An instance that is started anew is worth waiting for.
+        if (!(error instanceof AdminError)) throw error;
+        trouble = `error: ${error.message.split('\n', 1)[0] ?? ''}`;
+      }
+      screen.draw();
+    }
+  } finally {
+    screen.close();
+  }
+}
