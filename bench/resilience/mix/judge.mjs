@@ -36,7 +36,8 @@ export function judge(plan, visit, attempts, ends) {
   if (visit.end === 'whole' && visit.code === '') return judgeWhole(plan, visit, attempts);
   if (visit.hasLeft) return '';
   if (visit.code !== '') return judgeRefusal(plan, visit, attempts, ends);
-  const failed = attempts.at(-1)?.failed ?? '';
+  // What was behind a GOAWAY may be read after the attempt that has replaced it.
+  const failed = attempts.findLast((attempt) => !UNSEEN.has(attempt.failed))?.failed ?? '';
   // The reset that cuts an answer of HTTP/1.1 may take all of it away, also where the client still sends.
   const mayBeLost = plan.client.startsWith('h1') && CUT.has(failed);
   if (visit.status === 0 && !mayBeLost) return 'no answer';
