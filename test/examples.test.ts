@@ -47,7 +47,12 @@ test('examples/two-sites: each name has its certificate and its backends', async
       .replace('localhost:4002', `127.0.0.1:${blog?.port}`);
     writeFileSync(file, text);
     const args = ['--config', file, '--admin-port', String(adminPort)];
-    await startFairlead({ args, ports: { port: own, adminPort }, cwd: folder });
+    const fairlead = await startFairlead({ args, ports: { port: own, adminPort }, cwd: folder });
+    for (const site of [shop, blog]) {
+      await fairlead.waitForLog(
+        ({ event, msg }) => event === 'backend.up' && msg?.includes(`:${site?.port}`) === true,
+      );
+    }
     return own;
   });
   const ca = readFileSync(join(folder, 'fairlead', 'dev-authority', 'ca.crt'));
