@@ -8,7 +8,7 @@ import { setImmediate } from 'node:timers/promises';
 import { isMapping, type Path, valueAt } from './layer.ts';
 import { type LoadInput, type LoadResult, validateConfigText, valueOfFile } from './load.ts';
 import type { Problem } from './problem.ts';
-import { type JsonSchemaNode, jsonSchema } from './schema.ts';
+import { CONFIG_NODE, type JsonSchemaNode } from './schema.ts';
 import { isOfRequest, TEMPLATE_FORMAT } from './template-text.ts';
 import { alternatives, schemaBelow } from './text-value.ts';
 
@@ -29,7 +29,7 @@ export async function dryRun(
   const inUse = valueOfFile(input);
   let isAnyLeft = false;
   const edit = (value: unknown): unknown =>
-    withoutReferences(value, jsonSchema(), (path, whole, name) => {
+    withoutReferences(value, CONFIG_NODE, (path, whole, name) => {
       const isLeft = input.env[name] !== undefined && valueAt(inUse, path) !== whole;
       isAnyLeft ||= isLeft;
       return isLeft;

@@ -4,7 +4,7 @@
  */
 import { type Finding, type NamedValue, type Path, spoiltBy } from './layer.ts';
 import { didYouMean, editDistance } from './nearest.ts';
-import { jsonSchema, TOP_LEVEL_KEYS } from './schema.ts';
+import { CONFIG_NODE, type JsonSchemaNode, TOP_LEVEL_KEYS } from './schema.ts';
 import { type Environment, schemaBelow, valueOfText } from './text-value.ts';
 
 const PREFIX = 'FAIRLEAD_';
@@ -91,7 +91,7 @@ export function readEnvironment(environment: Environment): EnvironmentReading {
     } else if (isFromKubernetes(name, text)) {
       notes.push(`${name} is not read: Kubernetes set it for a service named "fairlead"`);
     } else if (path !== undefined) {
-      const schema = path.reduce(schemaBelowOrNone, jsonSchema());
+      const schema = path.reduce(schemaBelowOrNone, CONFIG_NODE);
       const result = valueOfText(text, schema);
       if (result.ok) add(name, path, result.value);
       else report(name, path, result.message);
@@ -118,10 +118,7 @@ function commonNameNear(name: string): string | undefined {
   return common.find((one) => editDistance(wanted, one) <= 2);
 }
 
-function schemaBelowOrNone(
-  node: ReturnType<typeof jsonSchema>,
-  segment: string,
-): ReturnType<typeof jsonSchema> {
+function schemaBelowOrNone(node: JsonSchemaNode, segment: string): JsonSchemaNode {
   return schemaBelow(node, segment) ?? {};
 }
 

@@ -11,7 +11,7 @@ import {
   valueAt,
 } from './layer.ts';
 import { didYouMean, type Synonyms } from './nearest.ts';
-import { type Config, configSchema, type JsonSchemaNode, jsonSchema } from './schema.ts';
+import { CONFIG_NODE, type Config, configSchema, type JsonSchemaNode } from './schema.ts';
 import { alternatives, knownKeys, schemaBelow } from './text-value.ts';
 
 /** What others call it: nginx, HAProxy, Envoy, Traefik, Caddy. */
@@ -134,7 +134,7 @@ function isOfOtherType(branch: readonly z.core.$ZodIssue[]): boolean {
 }
 
 function schemaAt(path: Path): JsonSchemaNode | undefined {
-  return path.reduce<JsonSchemaNode | undefined>(schemaBelow, jsonSchema());
+  return path.reduce<JsonSchemaNode | undefined>(schemaBelow, CONFIG_NODE);
 }
 
 function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
@@ -173,7 +173,7 @@ function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
 
 /** A key that stands at the top and belongs below another: it is not indented. */
 function homeOf(key: string): { readonly hint?: string } {
-  const homes = knownKeys(jsonSchema()).filter((top) => knownKeys(schemaAt([top])).includes(key));
+  const homes = knownKeys(CONFIG_NODE).filter((top) => knownKeys(schemaAt([top])).includes(key));
   if (homes.length === 0) return {};
   return { hint: `it belongs below ${homes.join(' or ')}, indented` };
 }

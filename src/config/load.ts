@@ -23,7 +23,7 @@ import {
 } from './layer.ts';
 import { type MergedConfig, mergeLayers } from './merge.ts';
 import { formatPlace, type Problem } from './problem.ts';
-import { type JsonSchemaNode, jsonSchema } from './schema.ts';
+import { CONFIG_NODE, type JsonSchemaNode } from './schema.ts';
 import type { Settings } from './settings.ts';
 import { type Environment, fillInReferences, schemaBelow, valueOfText } from './text-value.ts';
 
@@ -189,7 +189,7 @@ function readLayers(file: ConfigText | undefined, input: LoadInput): LayersRead 
     const { place } = parsed.document;
     const value = file.edit?.(parsed.document.value) ?? parsed.document.value;
     const spoilt = new Set<string>();
-    const filled = fillInReferences(value, jsonSchema(), input.env, (at, message, hint) => {
+    const filled = fillInReferences(value, CONFIG_NODE, input.env, (at, message, hint) => {
       const isOneTooMany = findings.length >= MOST_DESCRIBED;
       const spoils = isOneTooMany ? at.slice(0, 1) : spoiltBy(at);
       const part = JSON.stringify(spoils);
@@ -212,7 +212,7 @@ function readLayers(file: ConfigText | undefined, input: LoadInput): LayersRead 
 
 function readFlag(flag: NamedValue, findings: Finding[]): NamedValue[] {
   if (typeof flag.value !== 'string') return [flag];
-  const schema = flag.path.reduce<JsonSchemaNode | undefined>(schemaBelow, jsonSchema());
+  const schema = flag.path.reduce<JsonSchemaNode | undefined>(schemaBelow, CONFIG_NODE);
   const result = valueOfText(flag.value, schema);
   if (result.ok) return [{ ...flag, value: result.value }];
   const { name, path: keys } = flag;

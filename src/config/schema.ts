@@ -330,15 +330,32 @@ export interface JsonSchemaNode {
   readonly anyOf?: readonly JsonSchemaNode[];
 }
 
-let cached: JsonSchemaNode | undefined;
+let whole: JsonSchemaNode | undefined;
 
-/** The JSON Schema of a config file: for editors, for `GET /schema.json`, and for reading texts from the environment. */
+/** The JSON Schema of a config file, for editors and for `GET /schema.json`. */
 export function jsonSchema(): JsonSchemaNode {
-  cached ??= {
+  whole ??= {
     ...(z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchemaNode & object),
     title: 'Fairlead configuration',
   } as JsonSchemaNode;
-  return cached;
+  return whole;
+}
+
+/** The same for reading values: the schema of a key is made when it is asked for. All of them take a fifth of a start. */
+export const CONFIG_NODE: JsonSchemaNode = { type: 'object', properties: schemasOfKeys() };
+
+function schemasOfKeys(): Record<string, JsonSchemaNode> {
+  const made = new Map<string, JsonSchemaNode>();
+  const properties: Record<string, JsonSchemaNode> = {};
+  for (const [key, schema] of Object.entries(configSchema.shape)) {
+    const get = (): JsonSchemaNode => {
+      const node = made.get(key) ?? (z.toJSONSchema(schema, { io: 'input' }) as JsonSchemaNode);
+      made.set(key, node);
+      return node;
+    };
+    Object.defineProperty(properties, key, { enumerable: true, get });
+  }
+  return properties;
 }
 
 /** Every key at the top level that sets something. */

@@ -80,17 +80,18 @@ const NAME_AND_DEFAULT = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
  *
  * Where a template stands, variables of the request are left for who reads it, and so is `$${`. What a variable of the
  * environment holds is a text there, whatever it looks like.
+ * @param root the schema of what `path` begins at
  */
 export function fillInReferences(
   value: unknown,
-  node: JsonSchemaNode | undefined,
+  root: JsonSchemaNode,
   environment: Environment,
   report: (path: Path, message: string, hint?: string) => void,
   path: Path = [],
 ): unknown {
   if (Array.isArray(value)) {
     return value.map((item, index) =>
-      fillInReferences(item, schemaBelow(node, index), environment, report, [...path, index]),
+      fillInReferences(item, root, environment, report, [...path, index]),
     );
   }
   if (isMapping(value)) {
@@ -98,12 +99,13 @@ export function fillInReferences(
     return Object.fromEntries(
       Object.entries(value).map(([key, item]) => [
         key,
-        fillInReferences(item, schemaBelow(node, key), environment, report, [...path, key]),
+        fillInReferences(item, root, environment, report, [...path, key]),
       ]),
     );
   }
   if (typeof value !== 'string' || !value.includes('${')) return value;
 
+  const node = path.reduce<JsonSchemaNode | undefined>(schemaBelow, root);
   const isTemplate = alternatives(node).some(({ format }) => format === TEMPLATE_FORMAT);
   const plain = (text: string): string => (isTemplate ? text.replaceAll('${', '$$${') : text);
   let wasFilled = false;

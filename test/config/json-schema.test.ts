@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
-import { type JsonSchemaNode, jsonSchema } from '../../src/config/schema.ts';
+import { CONFIG_NODE, type JsonSchemaNode, jsonSchema } from '../../src/config/schema.ts';
 
 /** The JSON Schema as an editor would apply it. */
 const validator = z.fromJSONSchema(jsonSchema() as Parameters<typeof z.fromJSONSchema>[0]);
@@ -109,4 +109,14 @@ test('every key is described, and every default is accepted', () => {
   );
   expect(defaults.length).toBeGreaterThan(20);
   expect(validator.safeParse(Object.fromEntries(defaults)).success).toBe(true);
+});
+
+test('what values are read by is, key by key, what editors get', () => {
+  const whole = jsonSchema().properties ?? {};
+  expect(Object.keys(CONFIG_NODE.properties ?? {})).toEqual(Object.keys(whole));
+  expect(Object.entries(CONFIG_NODE.properties ?? {}).length).toBeGreaterThan(40);
+  for (const [key, node] of Object.entries(CONFIG_NODE.properties ?? {})) {
+    const { $schema: _, ...own } = node as JsonSchemaNode & { $schema?: string };
+    expect([key, own]).toEqual([key, whole[key]]);
+  }
 });
