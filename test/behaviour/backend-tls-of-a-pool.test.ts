@@ -180,7 +180,8 @@ describe.runIf(hasTool('openssl')).each([
     copyFileSync(authority.file, file);
     expect((await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
     await waitFor(async () => (await viewOf(fairlead, 'a')).health === 'healthy');
-    expect((await fetch(`${fairlead.url}/a`)).status).toBe(200);
+    // A data thread hears of it a moment later.
+    await waitFor(async () => (await fetch(`${fairlead.url}/a`)).status === 200);
     expect(backend.closed.length).toBeGreaterThan(opened);
   });
 });
