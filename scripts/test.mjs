@@ -41,7 +41,6 @@ const FAST = [
 const OWN_FLAGS = new Set(['--suite-only', '--fast', '--fewer-peers']);
 const vitestArguments = [
   ...(isFast ? FAST : []),
-  ...(hasFewerPeers ? ['--exclude=test/peers/on-one-version/**'] : []),
   ...process.argv.slice(2).filter((argument) => !OWN_FLAGS.has(argument)),
 ];
 const testNode = process.env.FAIRLEAD_TEST_NODE ?? process.execPath;
@@ -119,6 +118,7 @@ function suiteEnvironment(folder) {
   return {
     ...Object.fromEntries(others),
     TESTS_ARE_BUILT: '1',
+    ...(hasFewerPeers && { TESTS_FEWER_PEERS: '1' }),
     TESTS_EXPECT_NODE: testNode,
     // The suite starts Fairlead hundreds of times. Node 20 has no such cache, and does not read this.
     NODE_COMPILE_CACHE: join(folder, 'compiled'),
