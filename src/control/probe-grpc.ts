@@ -3,13 +3,14 @@
  * (https://github.com/grpc/grpc/blob/master/doc/health-checking.md). Its two messages are so small that they are read and
  * written here.
  */
-import { connect, constants, type IncomingHttpHeaders } from 'node:http2';
+import type { IncomingHttpHeaders } from 'node:http2';
 import type net from 'node:net';
 import { GRPC_STATUSES } from '../grpc-status.ts';
-import { checkFields, checkHost, type ProbeRequest } from './check-request.ts';
-import { OF_HTTP1 } from './probe-http2.ts';
+import type { ProbeRequest } from './check-request.ts';
+import { requestInHttp2 } from './probe-http2.ts';
 
 const PATH = '/grpc.health.v1.Health/Check';
+const FIELDS = { accept: undefined, 'content-type': 'application/grpc', te: 'trailers' };
 /** Of the answer; a good one has seven. */
 const MOST_BYTES = 4 * 1024;
 /** Of what the server says, in words of ours. */
@@ -33,15 +34,8 @@ export function askHealth(
   socket: net.Socket,
   listener: GrpcHealthListener,
 ): void {
-  const scheme = request.address.tls ? 'https' : 'http';
-  const session = connect(`${scheme}://${checkHost(request)}`, {
-    createConnection: () => socket,
-    settings: { enablePush: false },
-  });
-  session.on('error', (error) => listener.onAnswerFailed(error));
-  const stream = session.request(fieldsOf(request, scheme));
+  const stream = requestInHttp2(request, socket, listener, 'POST', PATH, FIELDS);
   const answer = new Answer();
-  stream.on('error', (error) => listener.onAnswerFailed(error));
   stream.on('response', (fields) => answer.headCame(fields));
   stream.on('trailers', (fields) => answer.trailersCame(fields));
   stream.on('data', (bytes: Buffer) => {
@@ -52,20 +46,6 @@ export function askHealth(
     listener.onHealth(answer.isServing, answer.describe(), answer.otherStatus);
   });
   stream.end(checkMessage(request.service));
-}
-
-function fieldsOf(request: ProbeRequest, scheme: string) {
-  const fields: Record<string, string> = {
-    [constants.HTTP2_HEADER_METHOD]: 'POST',
-    [constants.HTTP2_HEADER_SCHEME]: scheme,
-    [constants.HTTP2_HEADER_AUTHORITY]: checkHost(request),
-    [constants.HTTP2_HEADER_PATH]: PATH,
-  };
-  for (const [name, value] of checkFields(request)) {
-    const lower = name.toLowerCase();
-    if (!OF_HTTP1.has(lower) && lower !== 'accept') fields[lower] = value;
-  }
-  return { ...fields, 'content-type': 'application/grpc', te: 'trailers' };
 }
 
 class Answer {

@@ -1,11 +1,11 @@
 /** A health check in HTTP/2, over a connection that is open: what comes of it, as bytes of an HTTP/1.1 answer. */
-import { connect, constants, type OutgoingHttpHeaders } from 'node:http2';
+import { type ClientHttp2Stream, connect, constants, type OutgoingHttpHeaders } from 'node:http2';
 import type net from 'node:net';
 import type tls from 'node:tls';
 import { checkFields, checkHost, type ProbeRequest } from './check-request.ts';
 
 /** For one connection only: RFC 9113 §8.2.2. */
-export const OF_HTTP1: ReadonlySet<string> = new Set([
+const OF_HTTP1: ReadonlySet<string> = new Set([
   'connection',
   'host',
   'http2-settings',
@@ -40,14 +40,7 @@ export function askInHttp2(
   socket: net.Socket,
   listener: Http2Listener,
 ): void {
-  const scheme = request.address.tls ? 'https' : 'http';
-  const session = connect(`${scheme}://${checkHost(request)}`, {
-    createConnection: () => socket,
-    settings: { enablePush: false },
-  });
-  session.on('error', (error) => listener.onAnswerFailed(error));
-  const stream = session.request(fieldsOf(request, scheme), { endStream: true });
-  stream.on('error', (error) => listener.onAnswerFailed(error));
+  const stream = requestInHttp2(request, socket, listener, 'GET', request.path);
   stream.on('response', (fields) => {
     const status = fields[constants.HTTP2_HEADER_STATUS];
     listener.onAnswerBytes(Buffer.from(`HTTP/1.1 ${status}\r\n\r\n`));
@@ -56,16 +49,36 @@ export function askInHttp2(
   stream.on('end', () => listener.onAnswerEnd());
 }
 
-function fieldsOf(request: ProbeRequest, scheme: string): OutgoingHttpHeaders {
-  const fields: Record<string, string | string[]> = {
-    [constants.HTTP2_HEADER_METHOD]: 'GET',
+/**
+ * A request with the fields of the check: over once its connection is. A GET is ended, another one is the caller's to end.
+ * @param more in place of fields of these names; undefined: none
+ */
+export function requestInHttp2(
+  request: ProbeRequest,
+  socket: net.Socket,
+  listener: Pick<Http2Listener, 'onAnswerFailed'>,
+  method: 'GET' | 'POST',
+  path: string,
+  more: OutgoingHttpHeaders = {},
+): ClientHttp2Stream {
+  const onFailed = (error: Error): void => listener.onAnswerFailed(error);
+  const scheme = request.address.tls ? 'https' : 'http';
+  const session = connect(`${scheme}://${checkHost(request)}`, {
+    createConnection: () => socket,
+    settings: { enablePush: false },
+  });
+  session.on('error', onFailed);
+  const fields: OutgoingHttpHeaders = {
+    [constants.HTTP2_HEADER_METHOD]: method,
     [constants.HTTP2_HEADER_SCHEME]: scheme,
     [constants.HTTP2_HEADER_AUTHORITY]: checkHost(request),
-    [constants.HTTP2_HEADER_PATH]: request.path,
+    [constants.HTTP2_HEADER_PATH]: path,
   };
   for (const [name, value] of checkFields(request)) {
     const lower = name.toLowerCase();
     if (!OF_HTTP1.has(lower)) fields[lower] = value;
   }
-  return fields;
+  const stream = session.request({ ...fields, ...more }, { endStream: method === 'GET' });
+  stream.on('error', onFailed);
+  return stream;
 }
