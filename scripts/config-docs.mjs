@@ -146,9 +146,17 @@ forwarded: true`,
   { title: 'Admin API', keys: ['admin_port', 'admin'], example: `admin_port: 9100` },
   {
     title: 'Logs',
-    keys: ['access_log', 'access_log_format', 'log_level'],
+    keys: [
+      'access_log',
+      'access_log_format',
+      'access_log_fields',
+      'access_log_sampling',
+      'access_log_redact',
+      'log_level',
+    ],
     example: `access_log: ./logs/access.log
-access_log_format: combined
+access_log_fields: [default, header.user-agent]
+access_log_sampling: { percent: 10, slow: 500ms }
 log_level: warn`,
   },
   {
@@ -243,6 +251,10 @@ const REMARKS = {
   encoded_slashes: 'What else is done with paths is said in [request.md](request.md#the-path).',
   access_log: 'A file is appended to; SIGUSR1 or SIGUSR2 opens it anew after log rotation.',
   access_log_format: 'Each field is explained in [operations.md](operations.md#access-log).',
+  access_log_fields:
+    'They stand in the order of [operations.md](operations.md#access-log), whatever the order here.',
+  access_log_sampling:
+    'Which of the others have one is left to chance, in each data thread by itself.',
 };
 
 /** What stands below an entry. */
@@ -303,6 +315,10 @@ const TEXTS = {
   'admin.host': 'IP address or host name',
   'admin.token': 'visible ASCII without spaces',
   access_log: '`true`, `false`, or a path',
+  access_log_fields: 'list of names, none twice',
+  'access_log_sampling.percent': 'number, 0 to 100',
+  'access_log_redact.query': 'list of names',
+  'access_log_redact.headers': 'list of names',
   state_file: 'path, or `false`',
   $schema: 'URL or path',
   listeners: 'list of mappings',

@@ -1,6 +1,7 @@
 /** From a merged configuration to `Settings`: what depends on several keys, on where a value stands, or on other files. */
 import path from 'node:path';
 import type { Certificate } from './certificate-facts.ts';
+import { compileAccessLog } from './compile-access-log.ts';
 import { compileListeners } from './compile-listeners.ts';
 import { compilePools } from './compile-pools.ts';
 import { compileRoutes } from './compile-routes.ts';
@@ -65,7 +66,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
   const errorPages = pages.read(config.error_pages, ['error_pages']);
   const { routes, routedPools } = compileRoutes(merged, pools, problems, notes, pages);
 
-  const { access_log: accessLog, access_log_format: format } = config;
+  const accessLog = compileAccessLog(merged, resolve, problems);
   const { timeouts, limits } = config;
   const settings: Settings = {
     listeners,
@@ -105,13 +106,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       keepsEncodedSlashes: config.encoded_slashes === 'keep',
       mergesSlashes: config.merge_slashes,
     },
-    accessLog:
-      accessLog === false
-        ? false
-        : {
-            target: accessLog === true ? 'stdout' : { file: resolve(accessLog, ['access_log']) },
-            format,
-          },
+    accessLog,
     logLevel: config.log_level,
     isWatched: config.watch,
     stateFile: stateFile(merged, context, resolve),

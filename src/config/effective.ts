@@ -1,5 +1,7 @@
 /** The configuration in force, in the words of a config file: made from `Settings`, so that it cannot say anything else. */
+
 import { formatDuration } from './duration.ts';
+import { accessLogOf } from './effective-access-log.ts';
 import { listenersOf } from './effective-listener.ts';
 import {
   backendTlsOf,
@@ -125,9 +127,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     upgrade: forwarding.upgrades,
     ...pathRulesOf(settings, routes.length > 0),
     ...(isShort ? { lenient_responses: pool.hasLenientResponses } : {}),
-    access_log:
-      accessLog === false ? false : accessLog.target === 'stdout' || accessLog.target.file,
-    ...(accessLog === false ? {} : { access_log_format: accessLog.format }),
+    ...accessLogOf(accessLog),
     log_level: settings.logLevel,
     watch: settings.isWatched,
     state_file: settings.stateFile ?? false,

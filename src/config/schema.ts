@@ -3,6 +3,7 @@
  * the JSON Schema for editors. What depends on more than one key is checked in compile.ts and compile-policies.ts.
  */
 import { z } from 'zod';
+import { accessLogKeys } from './access-log-schema.ts';
 import { backendTls } from './backend-tls-schema.ts';
 import { errorPages } from './error-page-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
@@ -259,9 +260,7 @@ export const configSchema = z.strictObject(
         'true: to standard output; false: off; else the path of a file, relative to the config file.',
       )
       .default(true),
-    access_log_format: oneOf(['json', 'combined'])
-      .describe('One JSON object per line, or the combined log format.')
-      .default('json'),
+    ...accessLogKeys,
     log_level: oneOf(['debug', 'info', 'warn', 'error'])
       .describe('The least important log lines to write.')
       .default('info'),

@@ -3,6 +3,7 @@
  * filled in, durations in milliseconds, sizes in bytes, files read. The control plane runs on this and never sees
  * the text that it came from.
  */
+import type { LogField } from '../snapshot/access-log-rules.ts';
 import type {
   PoolTimeouts,
   RateLimit,
@@ -258,6 +259,22 @@ export interface ListenerSettings {
   readonly h2c: boolean;
 }
 
+export interface AccessLogSettings {
+  /** `stdout`; or the path of a file that lines are appended to. */
+  readonly target: 'stdout' | { readonly file: string };
+  readonly format: 'json' | 'combined';
+  readonly fields: readonly LogField[];
+  /** Of requests, by their names in lower case. */
+  readonly headers: readonly string[];
+  /** Of the requests that went well. */
+  readonly percent: number;
+  /** 0: none is slow. */
+  readonly slowMs: number;
+  /** In lower case. */
+  readonly redactedParameters: readonly string[];
+  readonly redactedHeaders: readonly string[];
+}
+
 export interface Settings {
   /** At least one, that of `port` first. No two have the same address. */
   readonly listeners: readonly [ListenerSettings, ...ListenerSettings[]];
@@ -279,13 +296,8 @@ export interface Settings {
   readonly forwarding: Forwarding;
   readonly paths: PathRules;
   readonly errorPages: readonly ErrorPageSettings[];
-  /** `false`: off; `stdout`; or the path of a file that lines are appended to. */
-  readonly accessLog:
-    | false
-    | {
-        readonly target: 'stdout' | { readonly file: string };
-        readonly format: 'json' | 'combined';
-      };
+  /** `false`: off. */
+  readonly accessLog: false | AccessLogSettings;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Reload when the config file has changed. */
   readonly isWatched: boolean;

@@ -10,6 +10,7 @@ import type {
   Sticky,
   StrategyName,
 } from '../snapshot/snapshot.ts';
+import { accessLogRules } from './access-log-rules.ts';
 import type { Backend } from './backend.ts';
 import { errorPagesOf, routeSnapshots } from './route-snapshots.ts';
 import { sessionToken } from './session-token.ts';
@@ -47,10 +48,7 @@ export function buildSnapshot({
     timeouts,
     limits,
     forwarding,
-    accessLog: {
-      isEnabled: accessLog !== false,
-      format: accessLog === false ? 'json' : accessLog.format,
-    },
+    accessLog: accessLogRules(accessLog),
   };
 }
 

@@ -6,6 +6,7 @@
  * needs checking again. Durations are milliseconds and sizes are bytes, as the names say.
  */
 
+import type { AccessLogRules } from './access-log-rules.ts';
 import type { PoolTimeouts, RateLimit, RequestKey, Retries } from './policies.ts';
 import type { RouteSnapshot } from './route.ts';
 import type { ErrorPages } from './route-answer.ts';
@@ -288,5 +289,5 @@ export interface Snapshot {
   readonly timeouts: ClientTimeouts;
   readonly limits: Limits;
   readonly forwarding: Forwarding;
-  readonly accessLog: { readonly isEnabled: boolean; readonly format: 'json' | 'combined' };
+  readonly accessLog: AccessLogRules;
 }

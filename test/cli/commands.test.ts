@@ -151,7 +151,7 @@ describe('check', () => {
 });
 
 describe('print-config', () => {
-  const config = 'backends:\n  - :1\n  - { url: ":2", weight: 3 }\nadmin: { token: secret }\n';
+  const config = 'backends:\n  - :1\n  - { url: ":2", weight: 3 }\nadmin: { token: hidden-one }\n';
 
   test('prints YAML with the origin of every value, which is a config again', async () => {
     const cwd = await folderWith({ 'config.yaml': config });
@@ -174,7 +174,7 @@ describe('print-config', () => {
       ]),
     );
     expect(lines.filter((line) => /\w: \S/.test(line) && !line.includes(' # '))).toEqual([]);
-    expect(stdout).not.toContain('secret');
+    expect(stdout).not.toContain('hidden-one');
     await writeFile(join(cwd, 'again.yaml'), stdout);
     expect((await runFairlead(['check', '--config', 'again.yaml'], { cwd })).code).toBe(0);
   });

@@ -51,7 +51,9 @@ encoded_slashes: keep
 merge_slashes: false
 error_pages: { 404: { text: nothing, content_type: text/x } }
 access_log: /srv/fairlead/access.log
-access_log_format: combined
+access_log_fields: [path, status, header.X-Tenant]
+access_log_sampling: { percent: 0.5, slow: false }
+access_log_redact: { query: [Key], headers: [] }
 log_level: debug
 state_file: /srv/fairlead/state
 `;

@@ -183,6 +183,47 @@ test.each([
   ['access_log: stdout', '1:13: access_log: is not the path of a file (true is standard output)'],
   ['access_log: off', '1:13: access_log: is not the path of a file (write true or false)'],
   ['state_file: none', '1:13: state_file: is not the path of a file (false is none)'],
+  [
+    'access_log_fields: status',
+    '1:20: access_log_fields: must be a list of fields, such as [time, client, path, status], not "status"',
+  ],
+  ['access_log_fields: []', '1:20: access_log_fields: must not be empty'],
+  [
+    'access_log_fields: [statuss]',
+    '1:21: access_log_fields.0: must be the name of a field, not "statuss" (did you mean status?)',
+  ],
+  [
+    'access_log_fields: [user_agent]',
+    '1:21: access_log_fields.0: must be the name of a field, not "user_agent" (a field of the request is header.NAME)',
+  ],
+  [
+    'access_log_fields: ["header.a b"]',
+    '1:21: access_log_fields.0: must be header. and the name of a field, not "header.a b"',
+  ],
+  [
+    'access_log_fields: [header.a, header.A]',
+    '1:20: access_log_fields: must not have a field twice',
+  ],
+  [
+    'access_log_format: combined\naccess_log_fields: [status]',
+    '2:1: access_log_fields: is for lines of JSON, and access_log_format is combined (take one of them out)',
+  ],
+  [
+    'access_log_sampling: { percent: 101 }',
+    '1:33: access_log_sampling.percent: must be a number from 0 to 100, not 101',
+  ],
+  [
+    'access_log_sampling: { slow: 5 }',
+    `1:30: access_log_sampling.slow: must be a duration with a unit, such as 500ms or 30s, or false for none, not 5 (add a unit: 5s or 5ms)`,
+  ],
+  [
+    'access_log_redact: { query: token }',
+    '1:29: access_log_redact.query: must be a list of names, not "token"',
+  ],
+  [
+    'access_log_redact: { headers: ["a b"] }',
+    '1:32: access_log_redact.headers.0: must be the name of a field, not "a b"',
+  ],
   ['access_log_format: xml', '1:20: access_log_format: must be one of json, combined, not "xml"'],
   ['log_level: warning', '1:12: log_level: must be one of debug, info, warn, error, not "warning"'],
   ['state_file: true', '1:13: state_file: must be false or the path of a file, not true'],

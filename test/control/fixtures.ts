@@ -1,5 +1,6 @@
 /** Settings, logs and workers that the control plane's tests share. */
 import { parseBackendUrl } from '../../src/config/backend-url.ts';
+import type { AccessLogSettings } from '../../src/config/settings.ts';
 import {
   type BackendAddress,
   type BackendSettings,
@@ -11,6 +12,7 @@ import {
 import type { PoolRegistry } from '../../src/control/pool-registry.ts';
 import { Registry, type RegistryOptions } from '../../src/control/registry.ts';
 import type { Logger } from '../../src/observe/logger.ts';
+import { LOG_FIELDS } from '../../src/snapshot/access-log-rules.ts';
 import { MATCHES_ALL } from '../../src/snapshot/route.ts';
 
 export function address(url: string): BackendAddress {
@@ -187,12 +189,26 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       rewritesLocation: false,
       upgrades: ['websocket'],
     },
-    accessLog: { target: 'stdout', format: 'json' },
+    accessLog: accessLogTo('stdout'),
     isWatched: false,
     logLevel: 'debug',
     stateFile: undefined,
     configFile: undefined,
     ...changes,
+  };
+}
+
+/** As it is without any more said of it. */
+export function accessLogTo(target: AccessLogSettings['target']): AccessLogSettings {
+  return {
+    target,
+    format: 'json',
+    fields: LOG_FIELDS,
+    headers: [],
+    percent: 100,
+    slowMs: 1_000,
+    redactedParameters: ['token'],
+    redactedHeaders: ['cookie'],
   };
 }
 

@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { AccessLog, type AccessLogEntry } from '../../src/data/relay/access-log.ts';
+import { accessLogRules } from '../../src/control/access-log-rules.ts';
+import { AccessLog } from '../../src/data/relay/access-log.ts';
+import { type AccessLogEntry, NO_HEADERS } from '../../src/data/relay/access-log-entry.ts';
 import { createLogRing, LOG_BLOCK_BYTES, LogRing } from '../../src/snapshot/log-ring.ts';
 import type { FromDataThread } from '../../src/snapshot/messages.ts';
 import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
 import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
 import { readProcessCounters } from '../../src/snapshot/process-totals.ts';
+import { accessLogTo } from '../control/fixtures.ts';
+
+const RULES = accessLogRules(accessLogTo('stdout'));
 
 function entry(path: string): AccessLogEntry {
   return {
@@ -32,6 +37,7 @@ function entry(path: string): AccessLogEntry {
     errorDetail: '',
     userAgent: null,
     referer: null,
+    headers: NO_HEADERS,
   };
 }
 
@@ -45,6 +51,7 @@ function setUp() {
       if (message.kind === 'access-log') messages.push(message);
     },
     new ProcessCounters(process, 0, 1),
+    () => 0.5,
   );
   return {
     log,
@@ -60,7 +67,7 @@ describe('the log ring', () => {
     (field) => {
       const { log, messages, ring } = setUp();
       const text = 'x'.repeat(25_000);
-      for (let count = 0; count < 8; count++) log.record({ ...entry('/'), [field]: text }, 'json');
+      for (let count = 0; count < 8; count++) log.record({ ...entry('/'), [field]: text }, RULES);
       log.flush();
       const lines = messages.map(({ block, length }) => ring.bytes(block, length).toString());
       expect(lines.join('').split(text).length - 1).toBe(8);
@@ -70,8 +77,8 @@ describe('the log ring', () => {
 
   it('leaves out a line that no block can hold, and the next one is whole', () => {
     const { log, messages, ring, dropped } = setUp();
-    log.record({ ...entry('/'), clientAddress: 'x'.repeat(LOG_BLOCK_BYTES) }, 'json');
-    log.record(entry('/next'), 'json');
+    log.record({ ...entry('/'), clientAddress: 'x'.repeat(LOG_BLOCK_BYTES) }, RULES);
+    log.record(entry('/next'), RULES);
     log.flush();
     expect(dropped()).toBe(1);
     const [message] = messages;
@@ -88,7 +95,7 @@ describe('the log ring', () => {
     const { log, messages, ring } = setUp();
     let text = '';
     for (let index = 0; index < 5000; index++) {
-      log.record(entry(`/${index}`), 'json');
+      log.record(entry(`/${index}`), RULES);
       for (const { block, length } of messages.splice(0)) {
         text += ring.bytes(block, length).toString('latin1');
         ring.release(block);
@@ -108,7 +115,7 @@ describe('the log ring', () => {
   it('drops and counts lines while nobody gives blocks back, and goes on afterwards', () => {
     const { log, messages, ring, dropped } = setUp();
     const written = 200_000;
-    for (let index = 0; index < written; index++) log.record(entry('/'), 'json');
+    for (let index = 0; index < written; index++) log.record(entry('/'), RULES);
     log.flush();
     const kept = messages.reduce((sum, { count }) => sum + count, 0);
     expect(dropped()).toBeGreaterThan(0);
@@ -117,7 +124,7 @@ describe('the log ring', () => {
 
     for (const { block } of messages.splice(0)) ring.release(block);
     const before = dropped();
-    log.record(entry('/again'), 'json');
+    log.record(entry('/again'), RULES);
     log.flush();
     expect(messages).toHaveLength(1);
     expect(dropped()).toBe(before);
@@ -126,7 +133,7 @@ describe('the log ring', () => {
   it('keeps lines whole that are as long as lines get', () => {
     const { log, messages, ring } = setUp();
     for (let index = 0; index < 20; index++) {
-      log.record({ ...entry('"'.repeat(20_000)), errorDetail: '\u0000'.repeat(20_000) }, 'json');
+      log.record({ ...entry('"'.repeat(20_000)), errorDetail: '\u0000'.repeat(20_000) }, RULES);
     }
     log.flush();
     const lines = messages.flatMap(({ block, length }) =>
@@ -134,5 +141,44 @@ describe('the log ring', () => {
     );
     expect(lines).toHaveLength(20);
     for (const line of lines) expect(() => JSON.parse(line) as unknown).not.toThrow();
+  });
+
+  it('keeps the share that sampling says of what went well, and everything else', () => {
+    const { log, messages } = setUp();
+    const rules = accessLogRules({ ...accessLogTo('stdout'), percent: 20, slowMs: 100 });
+    const count = (): number => {
+      log.flush();
+      return messages.splice(0).reduce((sum, message) => sum + message.count, 0);
+    };
+    for (let index = 0; index < 2_000; index++) log.record(entry('/'), rules);
+    const kept = count();
+    expect(kept).toBeGreaterThan(300);
+    expect(kept).toBeLessThan(500);
+    const [ok] = [
+      { backendUrl: 'http://a', isHttp2: false, chosen: 'strategy', outcome: 'ok', durationMs: 1 },
+    ] as const;
+    const notable = [
+      { status: 404 },
+      { status: 499 },
+      { error: 'ERR_CLIENT_GONE' as const },
+      { ended: 'client_gone' as const },
+      { grpcStatus: 14 },
+      { durationMs: 100 },
+      { attempts: [{ ...ok, outcome: 'ERR_BACKEND_REFUSED' }, ok] },
+    ];
+    for (let round = 0; round < 20; round++) {
+      for (const what of notable) log.record({ ...entry('/'), ...what }, rules);
+    }
+    expect(count()).toBe(20 * notable.length);
+  });
+
+  it('has an empty object for an exchange that has none of the fields', () => {
+    const { log, messages, ring } = setUp();
+    log.record(entry('/'), accessLogRules({ ...accessLogTo('stdout'), fields: ['error'] }));
+    log.record(entry('/next'), accessLogRules({ ...accessLogTo('stdout'), fields: ['path'] }));
+    log.flush();
+    const [message] = messages;
+    const text = ring.bytes(message?.block ?? -1, message?.length ?? 0).toString();
+    expect(text).toBe('{}\n{"path":"/next"}\n');
   });
 });

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { backend } from '../control/fixtures.ts';
+import { accessLogTo, backend } from '../control/fixtures.ts';
 import { running } from '../control/running.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -19,7 +19,7 @@ test('threads: 0 writes the line of a request that the end cuts off', async () =
   const self = await running({
     threads: 0,
     backends: [backend(url)],
-    accessLog: { target: { file }, format: 'json' },
+    accessLog: accessLogTo({ file }),
   });
   const cutOff = fetch(`http://127.0.0.1:${self.fairlead.port}/never`).catch(() => 'cut off');
   await waitFor(() => requests.includes('GET /never'));

@@ -3,6 +3,7 @@
 import type { MirrorRule } from '../pool/mirror-rule.ts';
 import { readKeys } from '../pool/request-keys.ts';
 import { refusedBeside, type Terms, termsOfNone } from '../pool/terms.ts';
+import { NO_HEADERS } from '../relay/access-log-entry.ts';
 import type { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { GrpcCall } from '../relay/grpc-call.ts';
@@ -17,6 +18,7 @@ import { clientOrigin } from '../wire/location.ts';
 import type { RequestFacts } from '../wire/request.ts';
 import { forwardedClient } from './client-address.ts';
 import { copyOf } from './copied-request.ts';
+import { loggedHeaders } from './logged-headers.ts';
 
 /**
  * @param forwardContext made from the view in force.
@@ -117,6 +119,7 @@ export function incomingRequest(
     headBytes,
     userAgent: isCombined ? findField(head, FIELD_USER_AGENT) : null,
     referer: isCombined ? findField(head, FIELD_REFERER) : null,
+    loggedHeaders: accessLog.headers.length === 0 ? NO_HEADERS : loggedHeaders(head, accessLog),
   };
   if (mirror?.isNext() === true) {
     request.mirror = copyOf(context, mirror, request, forwardContext, {

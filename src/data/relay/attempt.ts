@@ -20,7 +20,7 @@ import { letGo, type Victim } from '../barrier.ts';
 import type { Policies } from '../pool/policies.ts';
 import type { PoolView } from '../pool/pool-view.ts';
 import { statusOfHead } from '../wire/grpc.ts';
-import type { AttemptRecord } from './access-log.ts';
+import type { AttemptRecord } from './access-log-entry.ts';
 import type { BackendPin } from './backend-pin.ts';
 import type { Chosen } from './chosen.ts';
 import type { DataContext } from './context.ts';

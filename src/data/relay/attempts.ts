@@ -14,7 +14,7 @@ import type { PoolView } from '../pool/pool-view.ts';
 import type { Waiter } from '../pool/request-queue.ts';
 import { BODY_NONE } from '../wire/framing.ts';
 import type { ResponseHead } from '../wire/head.ts';
-import type { AttemptRecord } from './access-log.ts';
+import type { AttemptRecord } from './access-log-entry.ts';
 import type { Attempt, AttemptOwner } from './attempt.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { IncomingRequest } from './incoming-request.ts';

@@ -71,7 +71,7 @@ export class DataContext {
     this.barrier = new Barrier(post, this.counters);
     this.deadlines = new Deadlines(undefined, (error) => this.barrier.crashed('a timer', error));
     this.io = new ThreadIo(this.deadlines);
-    this.accessLog = new AccessLog(init.logRing, post, this.counters);
+    this.accessLog = new AccessLog(init.logRing, post, this.counters, Math.random);
     this.clientTables = init.clientTables;
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
     this.heldMemory = new HeldMemory(this.counters, init.threadCount, post);

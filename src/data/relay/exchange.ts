@@ -12,7 +12,7 @@ import { letGo } from '../barrier.ts';
 import type { Login } from '../limit/basic-auth.ts';
 import type { LoginWaiter } from '../limit/logins.ts';
 import { redirectRule } from '../wire/location.ts';
-import { NOTHING_SENT } from './access-log.ts';
+import { NOTHING_SENT } from './access-log-entry.ts';
 import { CHECKING, refusal, refusalOfLogin } from './admission.ts';
 import type { Attempt } from './attempt.ts';
 import { Attempts, type AttemptsOwner } from './attempts.ts';

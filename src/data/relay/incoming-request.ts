@@ -5,6 +5,7 @@ import type { Terms } from '../pool/terms.ts';
 import type { FieldChanges } from '../route/field-changes.ts';
 import type { ForwardedRequest } from '../wire/forward-request.ts';
 import type { RequestFacts } from '../wire/request.ts';
+import type { HeaderValue } from './access-log-entry.ts';
 import type { BackendPin } from './backend-pin.ts';
 import type { GrpcCall } from './grpc-call.ts';
 import type { RequestCopy } from './request-copy.ts';
@@ -49,4 +50,5 @@ export interface IncomingRequest {
   /** Read only where the log wants them. */
   readonly userAgent: string | null;
   readonly referer: string | null;
+  readonly loggedHeaders: readonly HeaderValue[];
 }

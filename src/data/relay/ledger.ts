@@ -7,7 +7,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { PoolView } from '../pool/pool-view.ts';
 import { NO_STATUS } from '../wire/grpc.ts';
 import type { RequestFacts } from '../wire/request.ts';
-import type { AccessLogEntry, AttemptRecord } from './access-log.ts';
+import { type AccessLogEntry, type AttemptRecord, NO_HEADERS } from './access-log-entry.ts';
 import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 
@@ -121,6 +121,7 @@ export function recordExchange(
     errorDetail: outcome.errorDetail,
     userAgent: request.userAgent,
     referer: request.referer,
+    headers: request.loggedHeaders,
   };
   if (backend !== null) countAt(backend, entry);
   if (leaving === null) recordEnd(context, view.snapshot, entry);
@@ -196,6 +197,7 @@ function recordAlone(
     errorDetail,
     userAgent: null,
     referer: null,
+    headers: NO_HEADERS,
   });
 }
 
@@ -210,5 +212,5 @@ function recordEnd(context: DataContext, { accessLog }: Snapshot, entry: AccessL
   const { error, ended } = entry;
   if (error !== null) context.countError(error);
   if (ended !== null) context.counters.cutOff(ended);
-  if (accessLog.isEnabled) context.accessLog.record(entry, accessLog.format);
+  if (accessLog.isEnabled) context.accessLog.record(entry, accessLog);
 }

@@ -43,6 +43,11 @@ export class LineWriter {
     this.position = position;
   }
 
+  /** In the place of a byte that has been written. */
+  put(position: number, byte: number): void {
+    this.#bytes[position] = byte;
+  }
+
   constant(constant: Uint8Array): void {
     const bytes = this.#bytes;
     const position = this.position;

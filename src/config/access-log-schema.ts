@@ -1,0 +1,155 @@
+/** Which requests have a line in the access log, and what stands in it: keys of the schema in schema.ts. */
+import { z } from 'zod';
+import { LOG_FIELDS, type LogField } from '../snapshot/access-log-rules.ts';
+import { FIELD_NAME } from './field-names.ts';
+import { nearestName } from './nearest.ts';
+import { durationOrNone, fail, oneOf } from './schema-types.ts';
+
+const HEADER = 'header.';
+/** Stands for all of `LOG_FIELDS`. */
+export const ALL_FIELDS = 'default';
+const MOST_FIELDS = 100;
+
+/** Of what stands in a query, these are secrets more often than not. In lower case. */
+const SECRET_PARAMETERS = [
+  'access_token',
+  'api_key',
+  'apikey',
+  'auth',
+  'client_secret',
+  'id_token',
+  'jwt',
+  'passwd',
+  'password',
+  'pwd',
+  'refresh_token',
+  'secret',
+  'sig',
+  'signature',
+  'token',
+  'x-amz-credential',
+  'x-amz-security-token',
+  'x-amz-signature',
+  'x-goog-credential',
+  'x-goog-signature',
+];
+
+const SECRET_HEADERS = [
+  'authorization',
+  'cookie',
+  'proxy-authorization',
+  'x-amz-security-token',
+  'x-api-key',
+  'x-auth-token',
+  'x-csrf-token',
+  'x-forwarded-access-token',
+  'x-xsrf-token',
+];
+
+const SAMPLE = 'must be a number from 0 to 100';
+
+export type ChosenField = LogField | typeof ALL_FIELDS | `${typeof HEADER}${string}`;
+
+function isField(name: string): name is LogField | typeof ALL_FIELDS {
+  return name === ALL_FIELDS || (LOG_FIELDS as readonly string[]).includes(name);
+}
+
+function logField() {
+  const what = 'must be the name of a field';
+  return z.string({ error: what }).transform((value, context): ChosenField => {
+    if (isField(value)) return value;
+    if (!value.startsWith(HEADER)) {
+      const meant = nearestName(value, [...LOG_FIELDS, ALL_FIELDS]);
+      const hint =
+        meant === undefined ? 'a field of the request is header.NAME' : `did you mean ${meant}?`;
+      return fail(context, `${what}, not ${JSON.stringify(value)}`, hint);
+    }
+    const name = value.slice(HEADER.length);
+    if (!FIELD_NAME.test(name)) {
+      return fail(context, `must be header. and the name of a field, not ${JSON.stringify(value)}`);
+    }
+    return `${HEADER}${name.toLowerCase()}`;
+  });
+}
+
+/** The name of the field of the request; undefined: it is one of the log. */
+export function headerOf(field: string): string | undefined {
+  return field.startsWith(HEADER) ? field.slice(HEADER.length) : undefined;
+}
+
+function lowerCase(what: string) {
+  return z
+    .string({ error: `must be ${what}` })
+    .min(1, { error: 'must not be empty' })
+    .transform((name) => name.toLowerCase());
+}
+
+function headerName() {
+  const what = 'must be the name of a field';
+  return z
+    .string({ error: what })
+    .regex(FIELD_NAME, { error: what })
+    .transform((name) => name.toLowerCase());
+}
+
+const sampling = z.strictObject(
+  {
+    percent: z
+      .number({ error: SAMPLE })
+      .min(0, { error: SAMPLE })
+      .max(100, { error: SAMPLE })
+      .describe('How many of the requests that went well have a line. 0: none.')
+      .default(100),
+    slow: durationOrNone()
+      .describe(
+        'A request that took so long has a line in any case. false: those are as the others.',
+      )
+      .prefault('1s'),
+  },
+  { error: 'must be a mapping with percent and slow' },
+);
+
+const redact = z.strictObject(
+  {
+    query: z
+      .array(lowerCase('the name of a parameter'), { error: 'must be a list of names' })
+      .describe(
+        'Parameters of the query, by name in any case; also as the last of `user[password]`.',
+      )
+      .prefault(SECRET_PARAMETERS),
+    headers: z
+      .array(headerName(), { error: 'must be a list of names' })
+      .describe('Fields of the request, where `access_log_fields` names them.')
+      .prefault(SECRET_HEADERS),
+  },
+  { error: 'must be a mapping with query and headers' },
+);
+
+export const accessLogKeys = {
+  access_log_format: oneOf(['json', 'combined'])
+    .describe('One JSON object per line, or the combined log format.')
+    .default('json'),
+  access_log_fields: z
+    .array(logField(), {
+      error: 'must be a list of fields, such as [time, client, path, status]',
+    })
+    .refine((fields) => fields.length > 0, { error: 'must not be empty' })
+    .max(MOST_FIELDS, { error: `must not have more than ${MOST_FIELDS} fields` })
+    .refine((fields) => new Set(fields).size === fields.length, {
+      error: 'must not have a field twice',
+    })
+    .describe(
+      'What stands in a line of JSON: names of fields, `default` for all of them, and `header.NAME` for fields of the request.',
+    )
+    .prefault([ALL_FIELDS]),
+  access_log_sampling: sampling
+    .describe(
+      'Which requests have a line. Errors always have one: a status from 400 on, an answer that was cut off, more than one attempt, a call of gRPC that failed.',
+    )
+    .prefault({}),
+  access_log_redact: redact
+    .describe(
+      'Whose values stand as `REDACTED` in the access log. A list takes the place of the default.',
+    )
+    .prefault({}),
+};
