@@ -29,10 +29,7 @@ export function handleSignals(
     // A refused reload has been logged; the old config goes on.
     else fairlead.reload({ by: 'signal' }).catch(() => {});
   };
-  const reopen = (): void => {
-    logs.reopen();
-    logs.log.info('access_log.reopened', 'the access log is opened anew');
-  };
+  const reopen = (): void => void logs.reopen();
   const exitWithLogs = async (): Promise<void> => {
     await logs.close(FATAL_FLUSH_MS);
     target.exit(1);

@@ -13,8 +13,8 @@ export interface Logs {
   /** Complete lines of a data thread, as bytes; `release` is called when they are needed no more. */
   writeAccess(lines: Uint8Array, count: number, release: () => void): void;
   droppedLines(): number;
-  /** Opens the access-log file anew, after log rotation. */
-  reopen(): void;
+  /** Opens the access-log file anew, if there is one: log rotation has moved it away. */
+  reopen(): Promise<void>;
   setLevel(level: Settings['logLevel']): void;
   /** Writes what is queued and closes; gives up at the deadline. */
   close(deadlineMs: number): Promise<void>;
@@ -37,14 +37,15 @@ export function openLogs(settings: Settings, logFile?: string): Logs {
     ...(isTerminal && { pretty: { hasColours } }),
   });
   const target = settings.accessLog === false ? 'stdout' : settings.accessLog.target;
+  const file = target === 'stdout' ? undefined : target.file;
   const access =
-    target === 'stdout'
+    file === undefined
       ? output
       : new LogWriter({
-          target: target.file,
+          target: file,
           onError: (error) =>
             log.error('access_log.failed', `the access log can't be written: ${error.message}`, {
-              file: target.file,
+              file,
             }),
         });
   const isPretty = isTerminal && access === output;
@@ -62,7 +63,19 @@ export function openLogs(settings: Settings, logFile?: string): Logs {
       release();
     },
     droppedLines: () => output.droppedLines + (access === output ? 0 : access.droppedLines),
-    reopen: () => access.reopen(),
+    async reopen() {
+      if (file === undefined) {
+        log.info('access_log.no_file', 'a signal asks for a new access-log file: there is none');
+        return;
+      }
+      const error = await access.reopen();
+      if (error === null) {
+        log.info('access_log.reopened', 'the access log is opened anew', { file });
+        return;
+      }
+      const message = `the access log can't be opened anew, so its lines go on into the old file: ${error.message}`;
+      log.error('access_log.not_reopened', message, { file });
+    },
     async close(deadlineMs) {
       await Promise.all([
         output.close(deadlineMs),

@@ -46,6 +46,8 @@ export class LogWriter {
   readonly #maxQueueBytes: number;
   readonly #onError: (error: Error) => void;
   readonly #waiting: (() => void)[] = [];
+  /** The path is to be opened anew: whoever asked for it. */
+  #reopened: Done[] = [];
   #fd: number | undefined;
   #stream: net.Socket | undefined;
   #isOwnStream = false;
@@ -54,7 +56,6 @@ export class LogWriter {
   #isWriting = false;
   #isFailing = false;
   #isGone = false;
-  #mustReopen = false;
   #droppedLines = 0;
   #errors = 0;
 
@@ -92,11 +93,16 @@ export class LogWriter {
     this.#next();
   }
 
-  /** Opens the path anew before the next write: log rotation moved the old file away. */
-  reopen(): void {
-    if (typeof this.#target !== 'string') return;
-    this.#mustReopen = true;
-    this.#next();
+  /**
+   * Opens the path anew before the next write: log rotation moved the old file away. Resolves to why not, if it can't be opened:
+   * lines go on into the old one, then.
+   */
+  reopen(): Promise<Error | null> {
+    if (typeof this.#target !== 'string' || this.#isGone) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      this.#reopened.push(resolve);
+      this.#next();
+    });
   }
 
   /** Resolves when all is written or the time is up; true when all is written. */
@@ -158,7 +164,7 @@ export class LogWriter {
 
   #next(): void {
     if (this.#isWriting || this.#isGone) return;
-    if (this.#mustReopen) {
+    if (this.#reopened.length > 0) {
       this.#reopenNow();
       return;
     }
@@ -222,17 +228,17 @@ export class LogWriter {
   }
 
   #reopenNow(): void {
-    this.#mustReopen = false;
+    const asked = this.#reopened;
+    this.#reopened = [];
     this.#isWriting = true;
     fs.open(this.#target as string, 'a', 0o640, (error, fd) => {
       this.#isWriting = false;
-      if (error !== null) {
-        this.#fail(error);
-      } else {
+      if (error === null) {
         const old = this.#fd;
         this.#fd = fd;
         if (old !== undefined) fs.close(old, () => {});
       }
+      for (const tell of asked) tell(error);
       this.#next();
     });
   }

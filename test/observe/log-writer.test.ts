@@ -66,7 +66,7 @@ describe('the log writer', () => {
     writer.write(Buffer.from('before\n'), 1, true);
     await writer.flush(1000);
     await rename(path, `${path}.1`);
-    writer.reopen();
+    void writer.reopen();
     writer.write(Buffer.from('after\n'), 1, true);
     await writer.close(1000);
     expect(await readFile(`${path}.1`, 'utf8')).toBe('before\n');

@@ -90,7 +90,7 @@ describe.runIf(process.platform === 'linux')('a process that starts', () => {
     await sleep(ageMs);
     for (const signal of CARE_SIGNALS) process.kill(fairlead.pid, signal);
     const done = (): boolean =>
-      ['"listening"', '"config.reloaded"', '"access_log.reopened"'].every((event) =>
+      ['"listening"', '"config.reloaded"', '"access_log.no_file"'].every((event) =>
         fairlead.output().includes(event),
       );
     await waitFor(done, LONG_MS, 'what the signals ask for');
