@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { LOG_FIELDS, type LogField } from '../snapshot/access-log-rules.ts';
 import { FIELD_NAME } from './field-names.ts';
 import { nearestName } from './nearest.ts';
-import { durationOrNone, fail, oneOf } from './schema-types.ts';
+import { durationOrNone, fail, oneOf, pathNotSwitch } from './schema-types.ts';
 
 const HEADER = 'header.';
 /** Stands for all of `LOG_FIELDS`. */
@@ -45,6 +45,74 @@ const SECRET_HEADERS = [
   'x-forwarded-access-token',
   'x-xsrf-token',
 ];
+
+/** RFC 5424 §6.2.1, by their numbers. */
+export const FACILITIES = [
+  'kern',
+  'user',
+  'mail',
+  'daemon',
+  'auth',
+  'syslog',
+  'lpr',
+  'news',
+  'uucp',
+  'cron',
+  'authpriv',
+  'ftp',
+  'ntp',
+  'audit',
+  'alert',
+  'clock',
+  'local0',
+  'local1',
+  'local2',
+  'local3',
+  'local4',
+  'local5',
+  'local6',
+  'local7',
+] as const;
+
+export const UNIX = 'unix:';
+const UDP = 'udp://';
+const SYSLOG_PORT = 514;
+
+/** Undefined: it is no URL of a syslog server. */
+export function syslogUrl(text: string): { host: string; port: number } | undefined {
+  if (!text.startsWith(UDP) || !URL.canParse(text)) return undefined;
+  const { hostname, port, username, password, pathname, search, hash } = new URL(text);
+  if (hostname === '' || username + password + search + hash !== '') return undefined;
+  if (pathname !== '' && pathname !== '/') return undefined;
+  const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+  return { host, port: port === '' ? SYSLOG_PORT : Number(port) };
+}
+
+/** A file called "stdout" is not what anybody who writes that wants, nor one called "tcp://host". */
+const logTarget = pathNotSwitch('write true or false')
+  .refine((path) => path !== 'stdout' && path !== '-', {
+    error: 'is not the path of a file',
+    params: { hint: 'true is standard output' },
+  })
+  .refine(
+    (path) => path !== UNIX && (syslogUrl(path) !== undefined || !/^[a-z]+:\/\//i.test(path)),
+    {
+      error: 'is not the path of a file',
+      params: { hint: 'a syslog server is udp://HOST:PORT or unix:PATH' },
+    },
+  );
+
+const syslog = z.strictObject(
+  {
+    facility: oneOf(FACILITIES).describe('What messages are filed under.').default('local7'),
+    app_name: z
+      .string({ error: 'must be a text' })
+      .regex(/^[!-~]{1,48}$/, { error: 'must be 1 to 48 visible ASCII characters without spaces' })
+      .describe('What the program is called in messages.')
+      .default('fairlead'),
+  },
+  { error: 'must be a mapping with facility and app_name' },
+);
 
 const SAMPLE = 'must be a number from 0 to 100';
 
@@ -126,6 +194,18 @@ const redact = z.strictObject(
 );
 
 export const accessLogKeys = {
+  access_log: z
+    .union([z.boolean(), logTarget], { error: 'must be true, false or the path of a file' })
+    .describe(
+      'true: to standard output; false: off; else the path of a file, relative to the config file; or a syslog server: ' +
+        '`udp://HOST:PORT`, or `unix:PATH` of a stream socket.',
+    )
+    .default(true),
+  access_log_syslog: syslog
+    .describe(
+      'How messages are marked, where `access_log` is a syslog server. They are of RFC 5424.',
+    )
+    .prefault({}),
   access_log_format: oneOf(['json', 'combined'])
     .describe('One JSON object per line, or the combined log format.')
     .default('json'),

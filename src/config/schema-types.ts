@@ -190,3 +190,14 @@ export function backendUrl() {
       return result.ok ? result.address : fail(context, `${shownUrl(value)} ${result.reason}`);
     });
 }
+
+/** A file called "off" or "yes" is not what anybody who writes that wants. */
+export function pathNotSwitch(hint: string) {
+  return z
+    .string()
+    .min(1, { error: 'must not be empty' })
+    .refine((path) => !/^(true|yes|on|1|false|no|off|none|0)$/i.test(path), {
+      error: 'is not the path of a file',
+      params: { hint },
+    });
+}

@@ -20,6 +20,7 @@ import {
   nonEmptyText,
   oneOf,
   orNone,
+  pathNotSwitch,
   secret,
   size,
   trueOrFalse,
@@ -127,22 +128,6 @@ const ssl = z.strictObject(
       .default(true),
   },
   { error: 'must be a mapping with enabled, cert_file, key_file and http2' },
-);
-
-/** A file called "off" or "yes" is not what anybody who writes that wants. */
-const pathNotSwitch = (hint: string) =>
-  z
-    .string()
-    .min(1, { error: 'must not be empty' })
-    .refine((path) => !/^(true|yes|on|1|false|no|off|none|0)$/i.test(path), {
-      error: 'is not the path of a file',
-      params: { hint },
-    });
-
-/** Nor one called "stdout". */
-const logPath = pathNotSwitch('write true or false').refine(
-  (path) => path !== 'stdout' && path !== '-',
-  { error: 'is not the path of a file', params: { hint: 'true is standard output' } },
 );
 
 /** Each has a descriptor in every thread. */
@@ -254,12 +239,6 @@ export const configSchema = z.strictObject(
       )
       .default(true),
     lenient_responses: poolKeys.lenient_responses,
-    access_log: z
-      .union([z.boolean(), logPath], { error: 'must be true, false or the path of a file' })
-      .describe(
-        'true: to standard output; false: off; else the path of a file, relative to the config file.',
-      )
-      .default(true),
     ...accessLogKeys,
     log_level: oneOf(['debug', 'info', 'warn', 'error'])
       .describe('The least important log lines to write.')

@@ -259,9 +259,18 @@ export interface ListenerSettings {
   readonly h2c: boolean;
 }
 
+export interface SyslogTarget {
+  readonly server:
+    | { readonly kind: 'udp'; readonly host: string; readonly port: number }
+    | { readonly kind: 'unix'; readonly path: string };
+  /** Its number. */
+  readonly facility: number;
+  readonly appName: string;
+}
+
 export interface AccessLogSettings {
-  /** `stdout`; or the path of a file that lines are appended to. */
-  readonly target: 'stdout' | { readonly file: string };
+  /** `stdout`; or the path of a file that lines are appended to; or a server. */
+  readonly target: 'stdout' | { readonly file: string } | SyslogTarget;
   readonly format: 'json' | 'combined';
   readonly fields: readonly LogField[];
   /** Of requests, by their names in lower case. */

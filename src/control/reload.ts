@@ -141,12 +141,6 @@ export function restartKeys(running: Settings, wanted: Settings): string[] {
   compare('admin_port', ({ admin }) => admin.port);
   compare('admin.token', ({ admin }) => admin.token);
   compare('threads', ({ threads }) => threads);
-  compare('access_log', accessLogTarget);
   compare('state_file', ({ stateFile }) => stateFile);
   return keys;
-}
-
-function accessLogTarget({ accessLog }: Settings): string | false {
-  if (accessLog === false) return false;
-  return accessLog.target === 'stdout' ? 'stdout' : `file ${accessLog.target.file}`;
 }

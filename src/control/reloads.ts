@@ -10,7 +10,7 @@ import { type Actor, beforeAndAfter } from './audit.ts';
 import { notesOnFaults } from './certificates/read-again.ts';
 import type { ReloadCounts } from './collect-metrics.ts';
 import type { FairleadContext } from './context.ts';
-import type { Logs } from './logs.ts';
+import type { AccessSwap, Logs } from './logs.ts';
 import type { Operator, Precondition } from './operator.ts';
 import { countChanges } from './operator-state.ts';
 import { describeOverride } from './overrides.ts';
@@ -83,7 +83,14 @@ export class Reloads {
         was.settings = registry.settings;
         was.strategies = strategiesOf(registry);
         const loaded = await loadForReload(context, registry.settings);
-        await this.#openListeners(loaded);
+        const accessLog = prepareLogs(this.#logs, loaded.settings);
+        try {
+          await this.#openListeners(loaded);
+        } catch (error) {
+          accessLog.cancel();
+          throw error;
+        }
+        accessLog.take();
         ({ notes, faults = [] } = loaded);
         context.taken(loaded);
         return loaded.settings;
@@ -185,6 +192,21 @@ function tellable(changes: readonly ConfigChange[]): {
 function brief(one: ConfigChange): ConfigChange {
   const { path, change, before, after } = one;
   return JSON.stringify([before, after]).length > MOST_VALUES_LENGTH ? { path, change } : one;
+}
+
+/** @throws ConfigRefused */
+function prepareLogs(logs: Logs, settings: Settings): AccessSwap {
+  try {
+    return logs.prepare(settings);
+  } catch (error) {
+    const { configFile } = settings;
+    const message = `can't be opened: ${error instanceof Error ? error.message : String(error)}`;
+    const place =
+      configFile === undefined
+        ? ({ origin: 'default' } as const)
+        : ({ origin: 'file', file: configFile } as const);
+    throw new ConfigRefused([{ ...place, path: 'access_log', message }]);
+  }
 }
 
 /** Nothing is wrong, but somebody may want to know. */

@@ -50,7 +50,8 @@ upgrade: [WebSocket, tcp, tls/1.0]
 encoded_slashes: keep
 merge_slashes: false
 error_pages: { 404: { text: nothing, content_type: text/x } }
-access_log: /srv/fairlead/access.log
+access_log: udp://logs.example:1514
+access_log_syslog: { facility: local0, app_name: edge }
 access_log_fields: [path, status, header.X-Tenant]
 access_log_sampling: { percent: 0.5, slow: false }
 access_log_redact: { query: [Key], headers: [] }
@@ -121,6 +122,9 @@ test.each([
   '',
   FULL,
   ALL_OFF,
+  'access_log: /srv/fairlead/access.log',
+  'access_log: "udp://[::1]:99"\naccess_log_syslog: { facility: kern, app_name: a }',
+  'access_log: unix:/run/log.sock\naccess_log_format: combined',
   'circuit_breaker: true',
   'enable_sticky_sessions: true',
   LONG,
@@ -376,6 +380,7 @@ test('every key is there, but for other names of one', () => {
     'enable_sticky_sessions',
     'sticky_session_ttl',
     // A config without them is printed without them.
+    'access_log_syslog',
     'listeners',
     'pools',
     'routes',

@@ -181,6 +181,22 @@ test.each([
   ['forwarded: 1', '1:12: forwarded: must be true or false, not 1'],
   ['access_log: 1', '1:13: access_log: must be true, false or the path of a file, not 1'],
   ['access_log: stdout', '1:13: access_log: is not the path of a file (true is standard output)'],
+  [
+    'access_log: tcp://logs:514',
+    '1:13: access_log: is not the path of a file (a syslog server is udp://HOST:PORT or unix:PATH)',
+  ],
+  [
+    'access_log: udp://logs:514/x',
+    '1:13: access_log: is not the path of a file (a syslog server is udp://HOST:PORT or unix:PATH)',
+  ],
+  [
+    'access_log: "unix:"',
+    '1:13: access_log: is not the path of a file (a syslog server is udp://HOST:PORT or unix:PATH)',
+  ],
+  [
+    'access_log_syslog: { app_name: a b }',
+    '1:32: access_log_syslog.app_name: must be 1 to 48 visible ASCII characters without spaces, not "a b"',
+  ],
   ['access_log: off', '1:13: access_log: is not the path of a file (write true or false)'],
   ['state_file: none', '1:13: state_file: is not the path of a file (false is none)'],
   [
