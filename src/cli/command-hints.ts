@@ -9,6 +9,10 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ['ERR_DUPLICATE_BACKEND', 'fairlead weight, enable, disable and drain change it'],
   ['ERR_UNAUTHORIZED', 'give it with --token TOKEN, FAIRLEAD_ADMIN_TOKEN or --config FILE'],
   [
+    'ERR_OPERATOR_NEEDED',
+    'give the token of an operator with --token TOKEN or FAIRLEAD_ADMIN_TOKEN',
+  ],
+  [
     'ERR_FOREIGN_HOST',
     'name it as --admin http://127.0.0.1:PORT, or set admin.host or admin.token',
   ],

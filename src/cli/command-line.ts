@@ -16,6 +16,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('./check.ts')).runCheck,
   'print-config': async () => (await import('./print-config.ts')).runPrintConfig,
   'hash-password': async () => (await import('./hash-password.ts')).runHashPassword,
+  token: async () => (await import('./token.ts')).runToken,
   state: async () => (await import('./state.ts')).runState,
   status: async () => (await import('./admin-status.ts')).runStatus,
   events: async () => (await import('./events.ts')).runEvents,
@@ -62,6 +63,7 @@ const COMMAND_SYNONYMS: Synonyms = new Map([
   ['health', ['healthcheck']],
   ['htpasswd', ['hash-password']],
   ['passwd', ['hash-password']],
+  ['tokens', ['token']],
 ]);
 
 const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are the backends (http://:3001 means localhost:3001)
@@ -73,6 +75,7 @@ const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are th
   check --config FILE             validate a config
   print-config                    the config in force, each value with where it comes from
   hash-password                   what stands for a password in a config
+  token new NAME --role ROLE      a token of the admin API: viewer or operator
   state show|clear                the changes made through the admin API that are kept
   cert dev NAME…                  certificates for development, from an authority of your own
   try URL -n 100 -c 10            send requests, show their spread, status codes and latency

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { Certificate } from './certificate-facts.ts';
 import { compileAccessLog } from './compile-access-log.ts';
+import { compileAdmin } from './compile-admin.ts';
 import { compileListeners } from './compile-listeners.ts';
 import { compilePools } from './compile-pools.ts';
 import { compileRoutes } from './compile-routes.ts';
@@ -9,7 +10,6 @@ import type { Resolve } from './compile-tls.ts';
 import { ErrorPageReader } from './error-pages.ts';
 import { distinct, type FileFault } from './kept-certificates.ts';
 import type { MergedConfig } from './merge.ts';
-import { isLoopback } from './network-address.ts';
 import { formOfDefault } from './pool-view.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { Settings, ValueOrigin } from './settings.ts';
@@ -49,18 +49,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
   const faults: FileFault[] = [];
   const listeners = compileListeners(merged, { resolve, problems, notes, inUse, faults });
   problems.push(...contradictingLimits(merged));
-  if (
-    merged.isSound('admin') &&
-    config.admin.token === undefined &&
-    !isLoopback(config.admin.host)
-  ) {
-    problems.push({
-      ...placeOf(['admin', 'host']),
-      path: 'admin.host',
-      message: `${config.admin.host} is not a loopback address, so the admin API needs a token`,
-      hint: 'set admin.token or FAIRLEAD_ADMIN_TOKEN',
-    });
-  }
+  const admin = compileAdmin(merged, { resolve, problems, notes });
   const pools = compilePools(merged, listeners, folderOf, problems, notes);
   const pages = new ErrorPageReader(merged, resolve, problems, notes);
   const errorPages = pages.read(config.error_pages, ['error_pages']);
@@ -70,7 +59,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
   const { timeouts, limits } = config;
   const settings: Settings = {
     listeners,
-    admin: { host: config.admin.host, port: config.admin_port, token: config.admin.token },
+    admin,
     threads: config.threads,
     pools,
     defaultForm: formOfDefault(merged),

@@ -46,6 +46,9 @@ function hiddenValues({
 }: Settings): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   if (admin.token !== undefined) values.set('admin.token', admin.token);
+  if (admin.tokens !== null) {
+    values.set('admin.tokens_file', JSON.stringify(admin.tokens.tokens));
+  }
   for (const { path, address, tls } of listeners) {
     // What its files hold.
     const place = path === 'port' ? 'ssl' : `listeners[${nameOfListener(address)}].tls`;

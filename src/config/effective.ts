@@ -93,7 +93,11 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     ...addressOf(settings),
     ...listenersOf(settings),
     admin_port: admin.port,
-    admin: { host: admin.host, ...(admin.token === undefined ? {} : { token: HIDDEN }) },
+    admin: {
+      host: admin.host,
+      ...(admin.token === undefined ? {} : { token: HIDDEN }),
+      ...(admin.tokens === null ? {} : { tokens_file: admin.tokens.file }),
+    },
     threads: settings.threads,
     ...(isShort ? shortFormOf(pool, settings.routes.some(isLeftOut)) : {}),
     timeouts: timeoutsOf(settings),

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { accessLogKeys } from './access-log-schema.ts';
+import { admin } from './admin-schema.ts';
 import { backendTls } from './backend-tls-schema.ts';
 import { errorPages } from './error-page-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
@@ -14,14 +15,12 @@ import { bodyLimit, poolKeys, pools, poolTimeouts } from './pool-schema.ts';
 import { route } from './route-schema.ts';
 import {
   addressBlock,
-  adminHost,
   duration,
   listenHost,
   nonEmptyText,
   oneOf,
   orNone,
   pathNotSwitch,
-  secret,
   size,
   trueOrFalse,
   upgradeProtocol,
@@ -100,16 +99,6 @@ const limits = z.strictObject(
     ...http2Limits,
   },
   { error: 'must be a mapping of limits, such as { body: 1MiB }' },
-);
-
-const admin = z.strictObject(
-  {
-    host: adminHost()
-      .describe('Where the admin API listens. Any address but a loopback one needs a token.')
-      .prefault('127.0.0.1'),
-    token: secret().describe('What callers of the admin API send as a Bearer token.').optional(),
-  },
-  { error: 'must be a mapping with host and token' },
 );
 
 const ssl = z.strictObject(

@@ -29,6 +29,7 @@ import type {
   StrategyName,
 } from '../snapshot/snapshot.ts';
 import type { Template } from '../snapshot/template.ts';
+import { type AdminToken } from './admin-token.ts';
 import type { Certificate, CertificateFacts, CertificateSource } from './certificate-facts.ts';
 
 export type HealthCheckMethod = 'http' | 'tcp' | 'grpc' | 'auto';
@@ -133,7 +134,10 @@ export interface AdminSettings {
   /** Loopback unless a token is set. */
   readonly host: string;
   readonly port: number;
+  /** Of an operator. */
   readonly token: string | undefined;
+  /** By name. Null: no file is named; with one, a token is asked for whatever it holds. */
+  readonly tokens: { readonly file: string; readonly tokens: readonly AdminToken[] } | null;
 }
 
 /** Of a listener. */

@@ -5,7 +5,7 @@ export interface Actor {
   readonly address: string;
   /** As the program that called describes itself: a claim. */
   readonly agent?: string;
-  /** The key of the config whose token the call has shown. */
+  /** The name of the token that the call has shown; `admin.token`: that of the config. */
   readonly token?: string;
 }
 

@@ -32,6 +32,7 @@ import { Registry } from './registry.ts';
 import { Reloads } from './reloads.ts';
 import { SpareMemory } from './spare-memory.ts';
 import { steadyTime } from './steady-time.ts';
+import { TokenFile } from './token-file.ts';
 import { VERSION } from './version.ts';
 
 /** Seen from outside: by `/readyz`. */
@@ -68,6 +69,7 @@ export interface Parts {
   readonly certificates: Certificates;
   readonly metrics: MetricsCollector;
   readonly followers: EventFollowers;
+  readonly tokens: TokenFile;
   readonly routes: readonly Route[];
 }
 
@@ -134,6 +136,7 @@ export function compose(options: ComposeOptions): Parts {
       const applied = threads.apply(snapshot);
       pools.sync(snapshot);
       certificates.sync();
+      tokens.sync();
       // Lookups that a reload begins are nothing that it waits for.
       void discovery.sync();
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
@@ -178,6 +181,7 @@ export function compose(options: ComposeOptions): Parts {
     droppedLogLines: () => logs.droppedLines(),
     version: VERSION,
   });
+  const tokens = new TokenFile({ registry, operator, log });
   const followers = new EventFollowers(logs.events);
   const routes = [
     ...statusRoutes({
@@ -222,6 +226,7 @@ export function compose(options: ComposeOptions): Parts {
     certificates,
     metrics,
     followers,
+    tokens,
     routes: [...routes, indexRoute(routes)],
   };
 }

@@ -128,11 +128,17 @@ async function open(all: Ending, settings: Settings, log: Logger): Promise<Addre
   const { admin } = settings;
   // The data threads run before the first call can change what they should run on.
   await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
-  all.admin = await startAdminServer({ ...admin, routes, log, explain: explainError }).catch(
-    (error: unknown) => {
-      throw adminFailed(error, admin);
-    },
-  );
+  all.admin = await startAdminServer({
+    host: admin.host,
+    port: admin.port,
+    access: () => registry.settings.admin,
+    routes,
+    log,
+    explain: explainError,
+  }).catch((error: unknown) => {
+    throw adminFailed(error, admin);
+  });
+  all.tokens.sync();
   pools.begin();
   await Promise.race([
     discovery.sync().then(() => Promise.all(pools.all().map(({ health }) => health.checkAll()))),
@@ -149,6 +155,7 @@ async function end(all: Ending, adminGraceMs: number): Promise<void> {
   const { pools, certificates, metrics, operator, admin, threads, kept } = all;
   all.configWatch.stop();
   all.spareMemory.stop();
+  all.tokens.stop();
   all.discovery.stop();
   pools.stop();
   certificates.stop();

@@ -139,7 +139,6 @@ export function restartKeys(running: Settings, wanted: Settings): string[] {
   };
   compare('admin.host', ({ admin }) => admin.host);
   compare('admin_port', ({ admin }) => admin.port);
-  compare('admin.token', ({ admin }) => admin.token);
   compare('threads', ({ threads }) => threads);
   compare('state_file', ({ stateFile }) => stateFile);
   return keys;

@@ -94,7 +94,7 @@ test('what can not be followed is an error, and no waiting', async () => {
   const fairlead = await startFairlead({ config: { admin: { token: 'secret' } } });
   const refused = await runFairlead(['events', '--admin', fairlead.adminUrl, '--token', 'x']);
   expect(refused).toMatchObject({ code: 1, stdout: '' });
-  expect(refused.stderr).toContain('error: This is not the token.');
+  expect(refused.stderr).toContain('error: This is no token of this instance.');
 });
 
 describe('top', () => {

@@ -267,6 +267,7 @@ describe('what depends on several keys', () => {
       host: '0.0.0.0',
       port: 9000,
       token: 'secret',
+      tokens: null,
     });
   });
 });

@@ -31,7 +31,7 @@ test.each([
   ['admin: { port: 1 }', '1:10: admin.port: unknown key'],
   [
     'admin: { host: 0.0.0.0 }',
-    '1:16: admin.host: 0.0.0.0 is not a loopback address, so the admin API needs a token (set admin.token or FAIRLEAD_ADMIN_TOKEN)',
+    '1:16: admin.host: 0.0.0.0 is not a loopback address, so the admin API needs a token (set admin.tokens_file, admin.token or FAIRLEAD_ADMIN_TOKEN)',
   ],
   ['admin: { token: "" }', '1:17: admin.token: must not be empty'],
   [

@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Route } from '../../src/control/admin/router.ts';
@@ -7,19 +5,7 @@ import { startAdminServer } from '../../src/control/admin/server.ts';
 import { STRATEGY_NAMES } from '../../src/snapshot/snapshot.ts';
 import { afterTest } from '../support/after-test.ts';
 import { backend, recordLog, settings } from './fixtures.ts';
-import { loaded, running } from './running.ts';
-
-async function raw(port: number, text: string): Promise<string> {
-  const socket = connect(port, '127.0.0.1');
-  socket.on('error', () => {});
-  socket.write(text);
-  let received = '';
-  socket.on('data', (data) => {
-    received += String(data);
-  });
-  await once(socket, 'close');
-  return received;
-}
+import { loaded, rawAnswer, running } from './running.ts';
 
 describe('the admin API', () => {
   it('says what can be called, what is not there, and what a path takes', async () => {
@@ -92,7 +78,9 @@ describe('the admin API', () => {
   });
 
   it('asks for the token where there is one, but not of probes', async () => {
-    const { call } = await running({ admin: { host: '127.0.0.1', port: 0, token: 'secret' } });
+    const { call } = await running({
+      admin: { host: '127.0.0.1', port: 0, token: 'secret', tokens: null },
+    });
     const refused = await call('GET', '/status');
     expect(refused.status).toBe(401);
     expect(refused.headers['www-authenticate']).toMatch(/^Bearer/);
@@ -123,7 +111,7 @@ describe('the admin API', () => {
       code: 'ERR_BODY_TOO_LARGE',
     });
     const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
-    const answer = await raw(
+    const answer = await rawAnswer(
       fairlead.adminPort,
       `POST /backends HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(17)}`,
     );
@@ -133,25 +121,27 @@ describe('the admin API', () => {
 
   it('answers what is not HTTP in the same form', async () => {
     const { fairlead, call } = await running();
-    expect(await raw(fairlead.adminPort, 'hello\r\n\r\n')).toMatch(
+    expect(await rawAnswer(fairlead.adminPort, 'hello\r\n\r\n')).toMatch(
       /^HTTP\/1\.1 400 .*ERR_BAD_REQUEST/s,
     );
     const large = `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`;
-    expect(await raw(fairlead.adminPort, large)).toMatch(/^HTTP\/1\.1 431 .*ERR_HEAD_TOO_LARGE/s);
+    expect(await rawAnswer(fairlead.adminPort, large)).toMatch(
+      /^HTTP\/1\.1 431 .*ERR_HEAD_TOO_LARGE/s,
+    );
     expect(
-      await raw(
+      await rawAnswer(
         fairlead.adminPort,
         'GET http://localhost/livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
       ),
     ).toMatch(/^HTTP\/1\.1 200 /);
     expect(
-      await raw(
+      await rawAnswer(
         fairlead.adminPort,
         'OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
       ),
     ).toMatch(/^HTTP\/1\.1 400 /);
     expect(
-      await raw(
+      await rawAnswer(
         fairlead.adminPort,
         'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
       ),
@@ -289,7 +279,7 @@ async function startServer(routes: readonly Route[]) {
   const server = await startAdminServer({
     host: '127.0.0.1',
     port: 0,
-    token: undefined,
+    access: () => ({ host: '127.0.0.1', token: undefined, tokens: null }),
     routes,
     log,
     explain: () => undefined,
@@ -304,8 +294,11 @@ describe('the admin server', () => {
     const { server } = await startServer([
       { path: '/x', summary: '', methods: { POST: () => ({ status: 204 }) } },
     ]);
-    expect(await raw(server.port, 'POST /x HTTP/1.1\r\nHo')).toMatch(/^HTTP\/1\.1 408 /);
-    await raw(server.port, 'POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab');
+    expect(await rawAnswer(server.port, 'POST /x HTTP/1.1\r\nHo')).toMatch(/^HTTP\/1\.1 408 /);
+    await rawAnswer(
+      server.port,
+      'POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab',
+    );
   });
 
   it('answers 500 and logs when a handler fails', async () => {
@@ -320,7 +313,7 @@ describe('the admin server', () => {
         },
       },
     ]);
-    const answer = await raw(
+    const answer = await rawAnswer(
       server.port,
       'GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
     );

@@ -1,6 +1,8 @@
 /** A running control plane with the stub in the place of the data plane, and a client of its admin API. */
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { effectiveConfig } from '../../src/config/effective.ts';
 import type { LoadResult } from '../../src/config/load.ts';
@@ -117,4 +119,17 @@ function request(
     outgoing.on('timeout', () => outgoing.destroy(new Error('no answer')));
     outgoing.end(bytes);
   });
+}
+
+/** All that comes until the server closes. */
+export async function rawAnswer(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write(text);
+  let received = '';
+  socket.on('data', (data) => {
+    received += String(data);
+  });
+  await once(socket, 'close');
+  return received;
 }

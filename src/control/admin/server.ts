@@ -6,10 +6,9 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Logger } from '../../observe/logger.ts';
 import type { Actor } from '../audit.ts';
 import { AdminConnections } from './connections.ts';
-import { createGuard, type GuardOptions } from './guard.ts';
+import { type Caller, createGuard, type GuardOptions } from './guard.ts';
 import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
 import {
   type AdminAnswer,
@@ -22,12 +21,13 @@ import {
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const MOST_AGENT_LENGTH = 200;
+const LOOK_AT_TOKEN_MS = 500;
 
 export interface AdminServerOptions extends GuardOptions {
+  readonly host: string;
   /** 0: any free port. */
   readonly port: number;
   readonly routes: readonly Route[];
-  readonly log: Logger;
   /** Turns errors of the control plane into problems; undefined where it does not know them. */
   readonly explain: (error: unknown) => ProblemError | undefined;
   /** How long a client may take to send a request. */
@@ -51,16 +51,21 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     const isOpen = routes.some(
       ({ isOpen: open, path }) => open === true && path === `/${segments.join('/')}`,
     );
-    const token = isOpen ? undefined : guard(request);
+    const caller = isOpen ? undefined : guard(request);
     const { route, params } = findRoute(routes, segments);
     const method = request.method ?? '';
     const handler = findHandler(route, method);
+    if (caller !== undefined) checkRole(caller, method, route.path);
     checkParameters(route, method, query);
     const body = await readBody(request);
     const { socket } = request;
     connections.begin(socket);
     try {
-      return await handler({ request, actor: actorOf(request, token), params, query, body });
+      const actor = actorOf(request, caller?.token);
+      const result = await handler({ request, actor, params, query, body });
+      return result.stream === undefined || caller === undefined
+        ? result
+        : { ...result, stream: whileGood(result.stream, caller) };
     } finally {
       connections.done(socket);
     }
@@ -70,7 +75,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     if (error instanceof ProblemError) return error;
     const explained = explain(error);
     if (explained !== undefined) return explained;
-    log.error('admin.failed', `${request.method} ${request.url} failed`, { error });
+    log.error('admin.failed', `${request.method} ${pathOf(request)} failed`, { error });
     return new ProblemError(500, 'ERR_INTERNAL', 'The call failed; the log says more.');
   }
 
@@ -128,6 +133,37 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       await closed;
       clearTimeout(timer);
     },
+  };
+}
+
+/** Without the query, where somebody may have put a token. */
+function pathOf({ url = '' }: http.IncomingMessage): string {
+  return url.split('?', 1).join('');
+}
+
+/** @throws ProblemError 403 */
+function checkRole({ role, token }: Caller, method: string, path: string): void {
+  if (role === 'operator' || method === 'GET' || method === 'HEAD') return;
+  throw new ProblemError(
+    403,
+    'ERR_OPERATOR_NEEDED',
+    `${token} is the token of a viewer, which may read; ${method} ${path} takes that of an operator.`,
+    { hint: 'fairlead token new NAME --role operator makes one' },
+  );
+}
+
+/** What goes on for days ends soon after the token that it was begun with was taken back. */
+function whileGood(
+  stream: NonNullable<AdminAnswer['stream']>,
+  { isStillGood }: Caller,
+): NonNullable<AdminAnswer['stream']> {
+  return (response) => {
+    const timer = setInterval(() => {
+      if (!isStillGood()) response.destroy();
+    }, LOOK_AT_TOKEN_MS);
+    timer.unref();
+    response.once('close', () => clearInterval(timer));
+    stream(response);
   };
 }
 
