@@ -2,12 +2,12 @@
 import { fileURLToPath } from 'node:url';
 import { type LoadInput, loadSettings } from '../config/load.ts';
 import { startFairlead } from '../control/fairlead.ts';
+import { contextOf } from '../control/loaded-config.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { type DemoBackend, DemoBackends } from './demo-backends.ts';
 import { type DemoPorts, demoGuide } from './demo-guide.ts';
 import { complain, EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
-import { contextOf } from './run.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 
 const USAGE = `Usage: fairlead demo [--port 8080] [--admin-port 9000] [--backend-port 8081]

@@ -57,6 +57,8 @@ export interface FairleadOptions {
   readonly notes?: readonly string[];
   /** Files of certificates that it has found broken, and could do without. */
   readonly faults?: readonly FileFault[];
+  /** Sockets that were handed to the process. They are for whoever owns it: without this, none is taken. */
+  readonly inherited?: InheritedSockets;
 }
 
 /** What has to be ended, in whatever state the start or the run is. */
@@ -78,7 +80,7 @@ export async function startFairlead(
   context: FairleadContext,
   options: FairleadOptions = {},
 ): Promise<ControlledFairlead> {
-  const { workerUrl, notes = [], faults = [] } = options;
+  const { workerUrl, notes = [], faults = [], inherited = new InheritedSockets([]) } = options;
   const logs = openAllLogs(settings, options.logFile);
   const { log } = logs;
   tellConfig(log, settings, notes);
@@ -86,7 +88,6 @@ export async function startFairlead(
   const { count: threadCount, note } = planThreads(settings.threads);
   if (note !== undefined) log.info('threads.settled', note);
   const phase: Phase = { now: 'starting' };
-  const inherited = InheritedSockets.ofProcess(process.env, process.pid);
   let running: Running | undefined;
   const parts = compose({
     settings,
