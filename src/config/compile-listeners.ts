@@ -60,7 +60,8 @@ function proxyProtocolOf({ proxy_protocol: proxies = false }: Written): ProxyPro
 function listenerOfPort(merged: MergedConfig, reading: Reading): ListenerSettings {
   const { config, isSound } = merged;
   const { host, port } = config;
-  if (isSound('port') && isSound('admin_port') && port === config.admin_port) {
+  // Two that the system chooses differ.
+  if (isSound('port') && isSound('admin_port') && port === config.admin_port && port !== 0) {
     reading.problems.push(samePort(merged));
   }
   return {

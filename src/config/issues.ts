@@ -11,7 +11,7 @@ import {
   valueAt,
 } from './layer.ts';
 import { didYouMean, type Synonyms } from './nearest.ts';
-import { CONFIG_NODE, type Config, configSchema, type JsonSchemaNode } from './schema.ts';
+import { CONFIG_NODE, type Config, type ConfigParser, type JsonSchemaNode } from './schema.ts';
 import { alternatives, knownKeys, schemaBelow } from './text-value.ts';
 
 /** What others call it: nginx, HAProxy, Envoy, Traefik, Caddy. */
@@ -59,8 +59,8 @@ export interface Validation {
 }
 
 /** Everything that is wrong with a layer by itself. Nothing is ever missing from a layer but inside a list. */
-export function validateLayer(layer: Layer): Validation {
-  const result = configSchema.safeParse(layer.value);
+export function validateLayer(layer: Layer, schema: ConfigParser): Validation {
+  const result = schema.safeParse(layer.value);
   const findings = new Map(unreadNames(layer).map((one) => [one.problem.path, one]));
   if (result.success) {
     return {

@@ -15,6 +15,7 @@ import { policies } from './policy-schema.ts';
 import { poolKeys, poolTimeouts } from './pool-schema.ts';
 import { poolViews } from './pool-view.ts';
 import { formatPlace } from './problem.ts';
+import { configSchema } from './schema.ts';
 import type { PoolSettings } from './settings.ts';
 
 /** Of the pool `default`, what the short form has at the top level. Not `timeouts.idle`: that is also of clients. */
@@ -35,7 +36,7 @@ export const KEYS_OF_DEFAULT: readonly Path[] = [
 export function notesOnIdleKeys(merged: MergedConfig, pool: PoolSettings): string[] {
   const given = KEYS_OF_DEFAULT.filter(merged.isGiven);
   if (given.length === 0) return [];
-  const [view] = poolViews(mergeLayers([], []));
+  const [view] = poolViews(mergeLayers([], [], configSchema));
   const bare = shownOf(
     compilePool(view, { describeOwn: () => undefined, folderOf: () => '' }, [], []),
   );

@@ -7,8 +7,10 @@ import path from 'node:path';
 import type { Certificate } from './certificate-facts.ts';
 import { compile } from './compile.ts';
 import { type ConfigFileResult, readConfigFile } from './config-file.ts';
-import { parseConfigDocument } from './document.ts';
+import { documentOfData } from './data-document.ts';
+import { type DocumentResult, parseConfigDocument } from './document.ts';
 import { configOf, type Origins, pathsOf, type ValueSource } from './effective.ts';
+import { embeddedSchema } from './embedded-schema.ts';
 import { readEnvironment } from './environment.ts';
 import { MOST_DESCRIBED } from './issues.ts';
 import type { FileFault } from './kept-certificates.ts';
@@ -23,7 +25,7 @@ import {
 } from './layer.ts';
 import { type MergedConfig, mergeLayers } from './merge.ts';
 import { formatPlace, type Problem } from './problem.ts';
-import { CONFIG_NODE, type JsonSchemaNode } from './schema.ts';
+import { CONFIG_NODE, configSchema, type JsonSchemaNode } from './schema.ts';
 import type { Settings } from './settings.ts';
 import { type Environment, fillInReferences, schemaBelow, valueOfText } from './text-value.ts';
 
@@ -41,6 +43,8 @@ export interface LoadInput {
   readonly cwd: string;
   /** To run with it: what is broken in a folder of certificates costs no more than these, or none, can make up for: see `Reading`. */
   readonly certificatesInUse?: readonly Certificate[];
+  /** In the place of a config file: what the program has made that Fairlead is a part of. */
+  readonly given?: { readonly data: unknown };
 }
 
 /** What was read of the config file, in short: its text, or why it can't be read. Two loads of the same text say the same. */
@@ -64,9 +68,11 @@ export type LoadResult =
   | { readonly ok: false; readonly problems: readonly Problem[]; readonly source?: SourceMark };
 
 interface ConfigText {
-  readonly text: string;
+  /** Undefined: it is `data`, and never was one. */
+  readonly text: string | undefined;
+  readonly data?: unknown;
   /** Its name in messages; `.json` at its end makes it strict JSON. */
-  readonly shown: string;
+  readonly shown: string | undefined;
   /** The file to name in `Settings`. */
   readonly absolute: string | undefined;
   /** What relative paths in it are relative to. */
@@ -75,6 +81,16 @@ interface ConfigText {
 }
 
 export function loadSettings(input: LoadInput): LoadResult {
+  const { given, cwd } = input;
+  if (given !== undefined) {
+    const { data } = given;
+    return load(
+      { text: undefined, data, shown: undefined, absolute: undefined, folder: cwd },
+      input,
+      [],
+      '',
+    );
+  }
   const result = readFile(input);
   const source = markOf(result);
   if (!result.ok) return { ...result, source };
@@ -114,6 +130,7 @@ function markOf(result: ConfigFileResult): SourceMark {
 
 /** What the config file holds now, as it is written; undefined where there is none that can be read. */
 export function valueOfFile(input: LoadInput): unknown {
+  if (input.given !== undefined) return input.given.data;
   const result = readFile(input);
   if (!result.ok || result.file === undefined) return undefined;
   const parsed = parseConfigDocument(result.file.text, result.file.shown);
@@ -183,7 +200,7 @@ function readLayers(file: ConfigText | undefined, input: LoadInput): LayersRead 
   const findings: Finding[] = [];
   const layers: Layer[] = [];
   if (file !== undefined) {
-    const parsed = parseConfigDocument(file.text, file.shown);
+    const parsed = documentOf(file);
     // Without the file, judging the rest would only find what the file may well have settled.
     if (!parsed.ok) return { ok: false, problems: readable(parsed.problems) };
     const { place } = parsed.document;
@@ -206,8 +223,13 @@ function readLayers(file: ConfigText | undefined, input: LoadInput): LayersRead 
   const flags = input.flags.values.flatMap((flag) => readFlag(flag, findings));
   layers.push(layerOfNamedValues('flag', flags));
 
-  const merged = mergeLayers(layers, [...findings, ...environment.findings]);
+  const schema = input.given === undefined ? configSchema : embeddedSchema;
+  const merged = mergeLayers(layers, [...findings, ...environment.findings], schema);
   return { ok: true, merged, environmentNotes: environment.notes };
+}
+
+function documentOf({ text, data, shown }: ConfigText): DocumentResult {
+  return text === undefined ? documentOfData(data, shown) : parseConfigDocument(text, shown ?? '');
 }
 
 function readFlag(flag: NamedValue, findings: Finding[]): NamedValue[] {

@@ -13,7 +13,7 @@ import {
 } from './layer.ts';
 import type { Place, Problem } from './problem.ts';
 import { isSame } from './same.ts';
-import { type Config, configSchema } from './schema.ts';
+import type { Config, ConfigParser } from './schema.ts';
 import { settledPath, settleNames } from './settle.ts';
 import { Spoilt } from './spoilt.ts';
 
@@ -30,14 +30,18 @@ export interface MergedConfig {
 }
 
 /** `layers` in rising order; `earlier` was found while reading them. */
-export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[]): MergedConfig {
+export function mergeLayers(
+  layers: readonly Layer[],
+  earlier: readonly Finding[],
+  schema: ConfigParser,
+): MergedConfig {
   const findings = [...earlier];
   const sound: Layer[] = [];
   const validated: Validated[] = [];
   for (const layer of layers) {
     const ownEarlier = earlier.filter(({ problem }) => problem.origin === layer.origin);
     const value = new Spoilt(ownEarlier).without(layer.value);
-    const { findings: found, config } = validateLayer({ ...layer, value });
+    const { findings: found, config } = validateLayer({ ...layer, value }, schema);
     if (config !== undefined && Object.keys(value).length > 0) validated.push({ value, config });
     for (const finding of found) findings.push(finding);
     const spoiltHere = new Spoilt([...ownEarlier, ...found]);
@@ -53,7 +57,7 @@ export function mergeLayers(layers: readonly Layer[], earlier: readonly Finding[
     return layer !== undefined && valueAt(layer.value, settled) !== undefined ? layer : undefined;
   };
   return {
-    config: parsed(merged, validated),
+    config: parsed(merged, validated, schema),
     placeOf: (path, part = 'value') =>
       winner(path)?.place(settledPath(path), part) ?? { origin: 'default' },
     isGiven: (path) => winner(path) !== undefined,
@@ -69,9 +73,13 @@ interface Validated {
 }
 
 /** Mostly all that is set stands in the file, which is validated by then: of a thousand routes once is enough. */
-function parsed(merged: RawConfig, [only, ...others]: readonly Validated[]): Config {
+function parsed(
+  merged: RawConfig,
+  [only, ...others]: readonly Validated[],
+  schema: ConfigParser,
+): Config {
   const isKnown = only !== undefined && others.length === 0 && isSame(merged, only.value);
-  return isKnown ? only.config : configSchema.parse(merged);
+  return isKnown ? only.config : schema.parse(merged);
 }
 
 /** It gives the value, or `false` for a mapping that the value would be in: what lower layers say is void then. */

@@ -278,6 +278,9 @@ export const configSchema = z.strictObject(
 /** A configuration after validation, defaults filled in; see settings.ts for what it means. */
 export type Config = z.output<typeof configSchema>;
 
+/** This schema, or one with other values for some keys that mean the same. */
+export type ConfigParser = z.ZodType<Config>;
+
 /** JSON Schema as far as this program reads it itself. */
 export interface JsonSchemaNode {
   readonly type?: string;
