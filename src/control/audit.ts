@@ -2,7 +2,9 @@
 
 /** Who has called the admin API. Fields that nobody knows are left out. */
 export interface Actor {
-  readonly address: string;
+  readonly address?: string;
+  /** It is the program that Fairlead is a part of. */
+  readonly program?: true;
   /** As the program that called describes itself: a claim. */
   readonly agent?: string;
   /** The name of the token that the call has shown; `admin.token`: that of the config. */

@@ -11,12 +11,13 @@ import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { explainError } from './admin/explain.ts';
+import type { Route } from './admin/router.ts';
 import { type AdminServer, startAdminServer } from './admin/server.ts';
 import { compose, type Parts, type Phase } from './compose.ts';
 import type { FairleadContext } from './context.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { KeptState } from './kept-state.ts';
-import type { Logs } from './logs.ts';
+import type { Logs, LogsOptions } from './logs.ts';
 import { countChanges } from './operator-state.ts';
 import { planThreads } from './plan-threads.ts';
 import type { ReloadOutcome } from './reload.ts';
@@ -33,8 +34,11 @@ export interface RunningFairlead {
   /** Of the first listener that has one; 0: none has. */
   readonly port: number;
   readonly adminPort: number;
-  /** Not ready any more, no new connections, in-flight requests finish, state and logs are written. Gives the exit code. */
-  shutdown(reason: string): Promise<number>;
+  /**
+   * Not ready any more, no new connections, in-flight requests finish, state and logs are written. Gives the exit code.
+   * @param drainMs how long requests in flight have; undefined: `timeouts.drain`.
+   */
+  shutdown(reason: string, drainMs?: number): Promise<number>;
   /** Ends at once: in-flight requests are cut off. */
   kill(): void;
   /** Resolves with the exit code when all has ended. */
@@ -44,15 +48,20 @@ export interface RunningFairlead {
 /** What the lifecycle needs beyond what the caller gets. */
 export interface ControlledFairlead extends RunningFairlead {
   readonly logs: Logs;
+  /** Of the admin API, whether it is listened on or not. */
+  readonly routes: readonly Route[];
+  /** Where it listens, the first one first. */
+  readonly urls: readonly string[];
+  poolNames(): string[];
   /** Reads the config again. Logged, whatever comes of it; what is refused is thrown as well. */
   reload(request?: ReloadRequest): Promise<ReloadOutcome>;
 }
 
-export interface FairleadOptions {
+export interface FairleadOptions extends LogsOptions {
   /** Another entry file of the data threads, for tests. */
   readonly workerUrl?: URL;
-  /** Where the log goes instead of to standard output. */
-  readonly logFile?: string;
+  /** False: the admin API is not listened on. */
+  readonly hasAdmin?: boolean;
   /** What loading the config found worth telling. */
   readonly notes?: readonly string[];
   /** Files of certificates that it has found broken, and could do without. */
@@ -71,6 +80,7 @@ interface Ending extends Parts {
 /** Where it listens. */
 interface Addresses {
   readonly listeners: readonly ListenerSnapshot[];
+  /** 0: nowhere. */
   readonly adminPort: number;
 }
 
@@ -81,7 +91,7 @@ export async function startFairlead(
   options: FairleadOptions = {},
 ): Promise<ControlledFairlead> {
   const { workerUrl, notes = [], faults = [], inherited = new InheritedSockets([]) } = options;
-  const logs = openAllLogs(settings, options.logFile);
+  const logs = openAllLogs(settings, options);
   const { log } = logs;
   tellConfig(log, settings, notes);
   const kept = await KeptState.open({ path: settings.stateFile, log });
@@ -104,7 +114,7 @@ export async function startFairlead(
   const all: Ending = { ...parts, kept, logs, admin: undefined };
   let addresses: Addresses;
   try {
-    addresses = await open(all, settings, log);
+    addresses = await open(all, settings, options.hasAdmin ?? true);
     all.certificates.begin(faults);
   } catch (error) {
     await end(all, 0);
@@ -124,21 +134,11 @@ export async function startFairlead(
 }
 
 /** Starts everything that was put together; the port comes last. */
-async function open(all: Ending, settings: Settings, log: Logger): Promise<Addresses> {
-  const { registry, threads, pools, discovery, kept, routes } = all;
-  const { admin } = settings;
+async function open(all: Ending, settings: Settings, hasAdmin: boolean): Promise<Addresses> {
+  const { registry, threads, pools, discovery, kept } = all;
   // The data threads run before the first call can change what they should run on.
   await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
-  all.admin = await startAdminServer({
-    host: admin.host,
-    port: admin.port,
-    access: () => registry.settings.admin,
-    routes,
-    log,
-    explain: explainError,
-  }).catch((error: unknown) => {
-    throw adminFailed(error, admin);
-  });
+  if (hasAdmin) all.admin = await openAdmin(all, settings);
   all.tokens.sync();
   pools.begin();
   await Promise.race([
@@ -148,7 +148,19 @@ async function open(all: Ending, settings: Settings, log: Logger): Promise<Addre
   const listeners = await threads.listen().catch((error: unknown) => {
     throw listenerFailed(error, settings);
   });
-  return { listeners, adminPort: all.admin.port };
+  return { listeners, adminPort: all.admin?.port ?? 0 };
+}
+
+function openAdmin(
+  { registry, routes, logs: { log } }: Ending,
+  { admin }: Settings,
+): Promise<AdminServer> {
+  const { host, port } = admin;
+  const access = (): Settings['admin'] => registry.settings.admin;
+  const server = startAdminServer({ host, port, access, routes, log, explain: explainError });
+  return server.catch((error: unknown) => {
+    throw adminFailed(error, admin);
+  });
 }
 
 /** Ends all but the logs, which are to tell of it. */
@@ -168,9 +180,9 @@ async function end(all: Ending, adminGraceMs: number): Promise<void> {
 }
 
 class Running implements ControlledFairlead {
-  readonly port: number;
   readonly adminPort: number;
   readonly logs: Logs;
+  readonly routes: readonly Route[];
   readonly exited: Promise<number>;
   readonly #all: Ending;
   readonly #phase: Phase;
@@ -179,23 +191,36 @@ class Running implements ControlledFairlead {
   #ending: Promise<void> | undefined;
   #exitCode = 0;
 
-  constructor(all: Ending, phase: Phase, { listeners, adminPort }: Addresses) {
+  constructor(all: Ending, phase: Phase, { adminPort }: Addresses) {
     this.#all = all;
     this.#phase = phase;
-    this.port = listeners.map(portOf).find((port) => port !== 0) ?? 0;
     this.adminPort = adminPort;
     this.logs = all.logs;
+    this.routes = all.routes;
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
     });
+  }
+
+  /** A reload may have moved it. */
+  get port(): number {
+    return firstPort(this.#all.threads.listeners);
+  }
+
+  get urls(): readonly string[] {
+    return urlsOf(this.#all.threads.listeners);
+  }
+
+  poolNames(): string[] {
+    return this.#all.registry.pools().map(({ name }) => name);
   }
 
   reload(request?: ReloadRequest): Promise<ReloadOutcome> {
     return this.#all.reloads.reload(request);
   }
 
-  shutdown(reason: string): Promise<number> {
-    this.#shuttingDown ??= this.#shutdown(reason);
+  shutdown(reason: string, drainMs?: number): Promise<number> {
+    this.#shuttingDown ??= this.#shutdown(reason, drainMs);
     return this.#shuttingDown;
   }
 
@@ -213,11 +238,11 @@ class Running implements ControlledFairlead {
     await this.shutdown(`${name} is lost`);
   }
 
-  async #shutdown(reason: string): Promise<number> {
+  async #shutdown(reason: string, wantedMs?: number): Promise<number> {
     const { registry, threads, pools, configWatch } = this.#all;
     configWatch.stop();
     const { log } = this.logs;
-    const { drainMs } = registry.settings;
+    const drainMs = wantedMs ?? registry.settings.drainMs;
     this.#phase.now = 'ending';
     log.info(
       'stopping',
@@ -257,10 +282,11 @@ function tellStart(
     threadCount,
   }: { readonly addresses: Addresses; readonly threadCount: number },
 ): void {
-  const urls = listeners.map(({ address, tls }) => urlOfListener(address, tls !== undefined));
+  const urls = urlsOf(listeners);
   const [url] = urls;
   const { host } = settings.admin;
   const adminUrl = urlOfListener({ kind: 'tcp', host, port: adminPort }, false);
+  const admin = adminPort === 0 ? '' : `, admin API on ${adminUrl}`;
   // There is a pool default even where nobody wrote or uses it.
   const pools = registry
     .pools()
@@ -271,11 +297,11 @@ function tellStart(
         hasRoute(settings, name) ||
         registry.defaultPool.backends().length > 0,
     );
-  log.info('listening', `listening on ${urls.join(', ')}, admin API on ${adminUrl}`, {
+  log.info('listening', `listening on ${urls.join(', ')}${admin}`, {
     url,
-    port: listeners.map(portOf).find((port) => port !== 0) ?? 0,
+    port: firstPort(listeners),
     ...(urls.length > 1 && { listeners: urls }),
-    admin_port: adminPort,
+    ...(adminPort !== 0 && { admin_port: adminPort }),
     backends: registry.backends().length,
     ...(pools.includes(DEFAULT_POOL) && { strategy: registry.defaultPool.strategy }),
     ...(pools.some((name) => name !== DEFAULT_POOL) && { pools }),
@@ -290,6 +316,15 @@ function tellStart(
     );
   }
   tellOverrides(registry, log);
+}
+
+function urlsOf(listeners: readonly ListenerSnapshot[]): string[] {
+  return listeners.map(({ address, tls }) => urlOfListener(address, tls !== undefined));
+}
+
+/** 0: none has one. */
+function firstPort(listeners: readonly ListenerSnapshot[]): number {
+  return listeners.map(portOf).find((port) => port !== 0) ?? 0;
 }
 
 function portOf({ address }: ListenerSnapshot): number {

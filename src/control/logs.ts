@@ -7,7 +7,7 @@ import { LogWriter } from '../observe/log-writer.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { prettyAccessLine } from '../observe/pretty-line.ts';
 import { SyslogWriter } from '../observe/syslog-writer.ts';
-import { EventRing } from './events/event-ring.ts';
+import { type EventListener, EventRing } from './events/event-ring.ts';
 
 export interface Logs {
   readonly log: Logger;
@@ -51,16 +51,24 @@ const LEFT_MS = 5_000;
 /** Descriptor 1 is standard output. */
 const STANDARD_OUTPUT = 1;
 
+export interface LogsOptions {
+  /** Where the program's log goes instead of to standard output; null: nowhere. */
+  readonly logFile?: string | null | undefined;
+  /** Told of the events from the first one on. */
+  readonly hear?: EventListener | undefined;
+}
+
 /** @throws the system's error when the access-log file can't be opened. */
-export function openLogs(settings: Settings, logFile?: string): Logs {
+export function openLogs(settings: Settings, { logFile, hear }: LogsOptions = {}): Logs {
   const output = new LogWriter({ target: logFile ?? STANDARD_OUTPUT });
   // Not process.stdout.isTTY: that would open a second stream on the same descriptor.
   const isTerminal = logFile === undefined && isatty(STANDARD_OUTPUT);
   const hasColours = isTerminal && process.env['NO_COLOR'] === undefined;
   const events = new EventRing();
+  if (hear !== undefined) events.listen(hear);
   const { logger: log, setLevel } = createLogger({
     level: settings.logLevel,
-    writer: output,
+    writer: logFile === null ? null : output,
     tell: (event, line) => events.record(event, line),
     ...(isTerminal && { pretty: { hasColours } }),
   });

@@ -40,8 +40,8 @@ export interface ReloadsOptions {
 /** Who wants a reload, and on which terms. */
 export interface ReloadRequest {
   readonly precondition?: Precondition | undefined;
-  /** `watch`: the change of the file; `signal`: SIGHUP. Undefined: whoever `actor` is. */
-  readonly by?: 'watch' | 'signal';
+  /** `watch`: the change of the file; `signal`: SIGHUP; `program`: the one that Fairlead is a part of. Undefined: whoever `actor` is. */
+  readonly by?: 'watch' | 'signal' | 'program';
   readonly actor?: Actor;
 }
 

@@ -2,7 +2,7 @@
 import { bracketed, nameOfListener } from '../config/listener-name.ts';
 import type { Settings } from '../config/settings.ts';
 import { ListenError } from './listening.ts';
-import { type Logs, openLogs } from './logs.ts';
+import { type Logs, type LogsOptions, openLogs } from './logs.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_ADDRESS_IN_USE = 3;
@@ -10,18 +10,21 @@ const EXIT_ADDRESS_IN_USE = 3;
 /** Could not start; `exitCode` says how the process should end. */
 export class StartFailed extends Error {
   readonly exitCode: number;
+  /** The message but for what flag would help. */
+  readonly reason: string;
 
-  constructor(message: string, exitCode: number, cause: unknown) {
-    super(message, { cause });
+  constructor(reason: string, exitCode: number, cause: unknown, hint = '') {
+    super(reason + hint, { cause });
     this.name = 'StartFailed';
     this.exitCode = exitCode;
+    this.reason = reason;
   }
 }
 
 /** @throws StartFailed */
-export function openAllLogs(settings: Settings, logFile: string | undefined): Logs {
+export function openAllLogs(settings: Settings, options: LogsOptions): Logs {
   try {
-    return openLogs(settings, logFile);
+    return openLogs(settings, options);
   } catch (error) {
     throw new StartFailed(
       `the access log can't be opened: ${messageOf(error)}`,
@@ -53,8 +56,7 @@ export function listenerFailed(error: unknown, { listeners }: Settings): StartFa
 function listenFailed(error: unknown, what: string, flag?: string): StartFailed {
   if (codeOf(error) === 'EADDRINUSE') {
     const hint = flag === undefined ? '' : ` (${flag} PORT takes another one)`;
-    const message = `${what}: the address is in use${hint}`;
-    return new StartFailed(message, EXIT_ADDRESS_IN_USE, error);
+    return new StartFailed(`${what}: the address is in use`, EXIT_ADDRESS_IN_USE, error, hint);
   }
   return new StartFailed(`${what}: ${messageOf(error)}`, EXIT_FAILED, error);
 }

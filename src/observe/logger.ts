@@ -35,7 +35,8 @@ const RANKS: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, err
 
 export interface LoggerOptions {
   readonly level: Exclude<Level, 'fatal'>;
-  readonly writer: LogWriter;
+  /** Null: the lines go nowhere. */
+  readonly writer: LogWriter | null;
   /** Undefined: JSON lines. */
   readonly pretty?: { readonly hasColours: boolean };
   /** Gets the JSON line of each event from `info` on, whatever the level is. It logs nothing itself. */
@@ -62,7 +63,7 @@ export function createLogger(options: LoggerOptions): CreatedLogger {
     },
     {
       write(line: string): void {
-        if (isWritten) {
+        if (isWritten && writer !== null) {
           const text = pretty === undefined ? line : prettyLine(line, pretty.hasColours);
           writer.write(Buffer.from(text), 1, false);
         }

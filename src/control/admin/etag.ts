@@ -1,14 +1,14 @@
 /** Lost-update protection: reads carry the generation as ETag, writes may ask for it with If-Match (RFC 9110 §13.1.1). */
-import type { IncomingMessage } from 'node:http';
 import type { Precondition } from '../operator.ts';
 import { ProblemError } from './problem.ts';
+import type { AdminCall } from './router.ts';
 
 export function etagOf(generation: number): string {
   return `"${generation}"`;
 }
 
 /** Undefined: any generation will do. The precondition throws ProblemError 412. */
-export function preconditionOf(request: IncomingMessage): Precondition | undefined {
+export function preconditionOf(request: AdminCall['request']): Precondition | undefined {
   const field = request.headers['if-match'];
   if (field === undefined || field.trim() === '*') return undefined;
   const tags = new Set(field.split(',').map((tag) => tag.trim()));

@@ -1,5 +1,4 @@
 /** `GET /events`: what happens, as it happens. */
-import type { IncomingMessage } from 'node:http';
 import { type EventFollowers, MOST_FOLLOWERS } from '../events/event-followers.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
@@ -41,7 +40,7 @@ export function eventRoutes(followers: EventFollowers): Route[] {
  * A browser that comes back says where it was, at the address that it began with: the field wins.
  * @throws ProblemError 422
  */
-function readSince({ headers }: IncomingMessage, query: URLSearchParams): number | undefined {
+function readSince({ headers }: AdminCall['request'], query: URLSearchParams): number | undefined {
   const field = headers['last-event-id'];
   const text = typeof field === 'string' && field !== '' ? field : query.get('since');
   if (text === null) return undefined;

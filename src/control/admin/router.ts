@@ -7,7 +7,8 @@ import { clip } from './body.ts';
 import { ProblemError } from './problem.ts';
 
 export interface AdminCall {
-  readonly request: IncomingMessage;
+  /** Of a call from within the process there is no more than this: see local-call.ts. */
+  readonly request: Pick<IncomingMessage, 'method' | 'headers'>;
   readonly actor: Actor;
   /** What stood for `{name}` in the pattern. */
   readonly params: Readonly<Record<string, string>>;

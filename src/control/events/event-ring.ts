@@ -12,6 +12,9 @@ const MOST_MESSAGE_LENGTH = 1000;
 /** An id is the millisecond of the start and a count: no process makes a thousand events in each millisecond that it runs. */
 const IDS_PER_MS = 1000;
 
+/** @param line of the log, as it is sent: JSON. */
+export type EventListener = (event: string, line: string) => void;
+
 export interface EventRingOptions {
   readonly startedAtMs?: number;
   readonly mostEvents?: number;
@@ -25,7 +28,7 @@ export class EventRing {
   readonly #mostBytes: number;
   /** With consecutive ids; the newest last. */
   readonly #events: Buffer[] = [];
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<EventListener>();
   #last: number;
   #bytes = 0;
 
@@ -55,17 +58,18 @@ export class EventRing {
   /** @param line of the log: JSON without a line break in it. */
   record(event: string, line: string): void {
     const id = ++this.#last;
-    const bytes = eventBlock(id, event, clipped(line.trimEnd()));
+    const data = clipped(line.trimEnd());
+    const bytes = eventBlock(id, event, data);
     this.#events.push(bytes);
     this.#bytes += bytes.length;
     while (this.#events.length > this.#mostEvents || this.#bytes > this.#mostBytes) {
       this.#bytes -= this.#events.shift()?.length ?? 0;
     }
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(event, data);
   }
 
   /** Called after each event. @returns ends that. */
-  listen(listener: () => void): () => void {
+  listen(listener: EventListener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }

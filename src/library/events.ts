@@ -1,0 +1,106 @@
+/** What a proxy tells of itself: each thing that is worth a line in its log, by the same names. */
+
+export const EVENT_NAMES = [
+  'access_log.failed',
+  'access_log.reopened',
+  'admin.crowded',
+  'admin.failed',
+  'backend.added',
+  'backend.checked_by_tcp',
+  'backend.down',
+  'backend.draining',
+  'backend.ejected',
+  'backend.found',
+  'backend.removal_failed',
+  'backend.removed',
+  'backend.requests_cut',
+  'backend.returned',
+  'backend.tunnels_cut',
+  'backend.up',
+  'backend.updated',
+  'backends.none',
+  'breaker.closed',
+  'breaker.half_open',
+  'breaker.opened',
+  'certificate.expires',
+  'certificate.refused',
+  'certificates.changed',
+  'certificates.failed',
+  'config.file',
+  'config.note',
+  'config.overridden',
+  'config.refused',
+  'config.reloaded',
+  'config.reset',
+  'discovery.failed',
+  'discovery.not_applied',
+  'discovery.recovered',
+  'discovery.too_many',
+  'drain.cut_off',
+  'health_check.conclusive',
+  'health_check.inconclusive',
+  'killed',
+  'listener.client_fault',
+  'listener.lost',
+  'listener.no_proxy_header',
+  'listening',
+  'ocsp.failed',
+  'pool.panic',
+  'pool.panic_over',
+  'stopped',
+  'stopping',
+  'strategy.changed',
+] as const;
+
+/** The names above are those that programs act on. More may be told of: `*` hears them all. */
+export type ProxyEventName = (typeof EVENT_NAMES)[number];
+
+export interface ProxyEvent {
+  /** Such as `backend.down`. */
+  readonly event: string;
+  readonly level: 'info' | 'warn' | 'error' | 'fatal';
+  /** For people. */
+  readonly message: string;
+  /** For programs: `backend`, `id`, `pool` and the like. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly time: Date;
+}
+
+interface LogLine {
+  readonly level: ProxyEvent['level'];
+  readonly time: string;
+  readonly event: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export type ProxyListener = (event: ProxyEvent) => void;
+
+export class ProxyEvents {
+  readonly #listeners = new Map<string, Set<ProxyListener>>();
+
+  on(name: ProxyEventName | '*', listener: ProxyListener): void {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(listener));
+  }
+
+  off(name: ProxyEventName | '*', listener: ProxyListener): void {
+    this.#listeners.get(name)?.delete(listener);
+  }
+
+  /**
+   * In a turn of its own, so that a listener that throws is its owner's fault, and no step of ours is cut short.
+   * @param line as `GET /events` sends it.
+   */
+  readonly tell = (name: string, line: string): void => {
+    const listeners = [...(this.#listeners.get(name) ?? []), ...(this.#listeners.get('*') ?? [])];
+    if (listeners.length === 0) return;
+    const event = eventOf(name, line);
+    for (const listener of listeners) queueMicrotask(() => listener(event));
+  };
+}
+
+function eventOf(event: string, line: string): ProxyEvent {
+  const { level, time, event: _event, msg, ...fields } = JSON.parse(line) as LogLine;
+  return { event, level, message: msg, fields, time: new Date(time) };
+}
