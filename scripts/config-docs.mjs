@@ -671,10 +671,11 @@ error.
 Defaults, then the config file, then the environment, then flags: the later one wins, key by key, also inside a mapping.
 A list replaces a list.
 
-- **File**: \`--config FILE\`, else the file that \`FAIRLEAD_CONFIG\` names, else the first of \`fairlead.config.json\`,
-  \`fairlead.config.yaml\`, \`fairlead.config.yml\` and \`config.json\` in the working folder. \`config.json\` may be another program's: it is read only
+- **File**: \`--config FILE\`, else the file that \`FAIRLEAD_CONFIG\` names, else the first of \`fairlead.config.ts\`, \`.mts\`, \`.js\`, \`.mjs\`,
+  \`.json\`, \`.yaml\` and \`.yml\`, and \`config.json\`, in the working folder. \`config.json\` may be another program's: it is read only
   if it has a key of this page beside \`port\`, and not when backends are given on the command line. \`--no-config\` reads no
-  file. The first line of the log says which one is used. A name that ends in \`.json\` is strict JSON, any other is YAML. A text of YAML may have 20,000
+  file. The first line of the log says which one is used. A name that ends in \`.json\` is strict JSON, one of \`.ts\`,
+  \`.mts\`, \`.js\` and \`.mjs\` is [code](library.md#a-config-in-typescript), any other is YAML. A text of YAML may have 20,000
   lines and signs that could begin or end something (some 5,000 backends), 100 aliases, and 50,000 values with its aliases
   filled in; one of JSON 80,000 values, 40,000 in one list, and 1,000 keys in one mapping. At
   most 100 of its problems are shown. So a text that was made to be slow to read holds up nothing, wherever it comes from.

@@ -7,12 +7,10 @@ import type { Place, Problem } from './problem.ts';
 import { TOP_LEVEL_KEYS } from './schema.ts';
 import type { Environment } from './text-value.ts';
 
-const OWN_NAMES = ['fairlead.config.json', 'fairlead.config.yaml', 'fairlead.config.yml'];
+const EXTENSIONS = ['ts', 'mts', 'js', 'mjs', 'json', 'yaml', 'yml'];
+const OWN_NAMES = EXTENSIONS.map((extension) => `fairlead.config.${extension}`);
 /** A name that many programs use: see `isOurs`. */
 const COMMON_NAME = 'config.json';
-const CODE_NAMES = ['ts', 'mts', 'js', 'mjs'].map((extension) => `fairlead.config.${extension}`);
-const CODE_REFUSED = 'a config written as code is not supported in this version';
-const CODE_HINT = 'write it as fairlead.config.yaml or fairlead.config.json';
 
 export type ConfigFileResult =
   | {
@@ -47,24 +45,9 @@ export function readConfigFile(
   }
   const isThere = (name: string): boolean => existsSync(path.join(cwd, name));
   const [first, ...others] = OWN_NAMES.filter(isThere);
-  const code = CODE_NAMES.filter(isThere);
-  if (first !== undefined) {
-    const notes = [...others, ...code].map((name) => `${name} is not read: ${first} comes first`);
-    return readNamed(first, { origin: 'file', file: first }, cwd, notes);
-  }
-  const common = isThere(COMMON_NAME) ? readCommon(cwd, hasBackends) : NO_FILE;
-  if (!common.ok || common.file !== undefined) {
-    const notes = code.map((name) => `${name} is not read: ${COMMON_NAME} comes first`);
-    return common.ok ? { ...common, notes } : common;
-  }
-  if (code[0] !== undefined) {
-    const place: Place = { origin: 'file', file: code[0] };
-    return {
-      ok: false,
-      problems: [{ ...place, path: '', message: CODE_REFUSED, hint: CODE_HINT }],
-    };
-  }
-  return common;
+  if (first === undefined) return isThere(COMMON_NAME) ? readCommon(cwd, hasBackends) : NO_FILE;
+  const notes = others.map((name) => `${name} is not read: ${first} comes first`);
+  return readNamed(first, { origin: 'file', file: first }, cwd, notes);
 }
 
 const NO_FILE: ConfigFileResult = { ok: true, notes: [] };
@@ -106,12 +89,6 @@ function readNamed(
   cwd: string,
   notes: readonly string[] = [],
 ): ConfigFileResult {
-  if (/\.[mc]?[jt]s$/i.test(shown)) {
-    return {
-      ok: false,
-      problems: [{ ...place, path: '', message: CODE_REFUSED, hint: CODE_HINT }],
-    };
-  }
   const absolute = path.resolve(cwd, shown);
   try {
     return { ok: true, file: { absolute, shown, text: readFileSync(absolute, 'utf8') }, notes };

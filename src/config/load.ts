@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { Certificate } from './certificate-facts.ts';
+import { isCode, runCode } from './code-file.ts';
 import { compile } from './compile.ts';
 import { type ConfigFileResult, readConfigFile } from './config-file.ts';
 import { documentOfData } from './data-document.ts';
@@ -68,9 +69,9 @@ export type LoadResult =
   | { readonly ok: false; readonly problems: readonly Problem[]; readonly source?: SourceMark };
 
 interface ConfigText {
-  /** Undefined: it is `data`, and never was one. */
   readonly text: string | undefined;
-  readonly data?: unknown;
+  /** What code has made: that is the config, and not the text. */
+  readonly made?: { readonly data: unknown };
   /** Its name in messages; `.json` at its end makes it strict JSON. */
   readonly shown: string | undefined;
   /** The file to name in `Settings`. */
@@ -83,9 +84,8 @@ interface ConfigText {
 export function loadSettings(input: LoadInput): LoadResult {
   const { given, cwd } = input;
   if (given !== undefined) {
-    const { data } = given;
     return load(
-      { text: undefined, data, shown: undefined, absolute: undefined, folder: cwd },
+      { text: undefined, made: given, shown: undefined, absolute: undefined, folder: cwd },
       input,
       [],
       '',
@@ -95,8 +95,12 @@ export function loadSettings(input: LoadInput): LoadResult {
   const source = markOf(result);
   if (!result.ok) return { ...result, source };
   const { file, notes } = result;
-  const text = file && { ...file, folder: path.dirname(file.absolute) };
-  return load(text, input, notes, source);
+  if (file === undefined) return load(undefined, input, notes, source);
+  const text = { ...file, folder: path.dirname(file.absolute) };
+  if (!isCode(file.absolute)) return load(text, input, notes, source);
+  const made = runCode(file.absolute, file.shown);
+  if (!made.ok) return { ok: false, problems: readable(made.problems), source };
+  return load({ ...text, made }, input, notes, source);
 }
 
 /** What `loadSettings` would read now, and whether it could. */
@@ -128,11 +132,11 @@ function markOf(result: ConfigFileResult): SourceMark {
   return `${absolute} ${createHash('sha256').update(text).digest('base64')}`;
 }
 
-/** What the config file holds now, as it is written; undefined where there is none that can be read. */
+/** What the config file holds now, as it is written; undefined where there is none that can be read, or where it is made by code. */
 export function valueOfFile(input: LoadInput): unknown {
   if (input.given !== undefined) return input.given.data;
   const result = readFile(input);
-  if (!result.ok || result.file === undefined) return undefined;
+  if (!result.ok || result.file === undefined || isCode(result.file.absolute)) return undefined;
   const parsed = parseConfigDocument(result.file.text, result.file.shown);
   return parsed.ok ? parsed.document.value : undefined;
 }
@@ -228,8 +232,10 @@ function readLayers(file: ConfigText | undefined, input: LoadInput): LayersRead 
   return { ok: true, merged, environmentNotes: environment.notes };
 }
 
-function documentOf({ text, data, shown }: ConfigText): DocumentResult {
-  return text === undefined ? documentOfData(data, shown) : parseConfigDocument(text, shown ?? '');
+function documentOf({ text = '', made, shown }: ConfigText): DocumentResult {
+  return made === undefined
+    ? parseConfigDocument(text, shown ?? '')
+    : documentOfData(made.data, shown);
 }
 
 function readFlag(flag: NamedValue, findings: Finding[]): NamedValue[] {

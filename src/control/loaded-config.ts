@@ -48,5 +48,7 @@ function nameOf(contentType: string | undefined, configFile: string | undefined)
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (/[/+]json$/.test(type)) return 'posted.json';
   if (/[/+-]ya?ml$/.test(type)) return 'posted.yaml';
-  return `posted${configFile === undefined ? '.yaml' : path.extname(configFile)}`;
+  return configFile !== undefined && path.extname(configFile) === '.json'
+    ? 'posted.json'
+    : 'posted.yaml';
 }
