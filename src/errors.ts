@@ -295,6 +295,12 @@ export const ERRORS = {
     'Too many passwords are being checked.',
   ),
   ERR_MAINTENANCE: proxy(503, 'destination_unavailable', 'This is down for maintenance.'),
+  ERR_FUNCTION_FAILED: proxy(
+    503,
+    'proxy_internal_error',
+    'A function that looks at requests has failed.',
+    'INTERNAL',
+  ),
   ERR_CLIENT_CERTIFICATE: {
     status: 403,
     source: 'client',

@@ -1,5 +1,6 @@
 /** The library: `import { createProxy, defineConfig } from 'fairlead'`. */
 export type { Problem as ConfigProblem } from './config/problem.ts';
+export type { AskedRequest, HookAnswer, PickCandidate } from './data/relay/hooks.ts';
 export { type Config, defineConfig, type ProxyConfig } from './library/config.ts';
 export {
   createProxy,

@@ -1,5 +1,6 @@
 /** Puts the parts of the control plane together: who hears of what, and who tells whom. Nothing runs yet. */
 import type { Settings } from '../config/settings.ts';
+import type { Functions } from '../data/relay/hooks.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
@@ -53,6 +54,8 @@ export interface ComposeOptions {
   readonly onListenerLost: (listener: ListenerSnapshot) => void;
   /** Another entry file of the data threads, for tests. */
   readonly workerUrl: URL | undefined;
+  /** Only where the data plane runs in this thread. */
+  readonly functions: Functions | null;
   /** What loading the config found worth telling. */
   readonly notes: readonly string[];
 }
@@ -94,6 +97,7 @@ export function compose(options: ComposeOptions): Parts {
     onListenerLost: options.onListenerLost,
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(workerUrl && { workerUrl }),
+    functions: options.functions,
   });
   const { threadCount } = threads;
   const registry = new Registry({

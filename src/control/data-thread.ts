@@ -1,6 +1,7 @@
 /** One data thread: a worker, or (library mode) the data plane in this very thread, behind the same messages. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import type { Functions } from '../data/relay/hooks.ts';
 import type { DataThreadInit, FromDataThread, ToDataThread } from '../snapshot/messages.ts';
 
 export interface DataThread {
@@ -76,10 +77,11 @@ export function startWorker(init: DataThreadInit, options: WorkerOptions): DataT
 export async function startInThisThread(
   init: DataThreadInit,
   onMessage: (message: FromDataThread) => void,
+  functions: Functions | null,
 ): Promise<DataThread> {
   const { createDataPlane } = await import('../data/data-plane.ts');
   // Messages arrive in a later turn, as they would from another thread: a sender is never entered again from within.
-  const plane = createDataPlane(init, (message) => setImmediate(onMessage, message));
+  const plane = createDataPlane(init, (message) => setImmediate(onMessage, message), functions);
   return {
     post: (message) => plane.receive(message),
     async stop() {

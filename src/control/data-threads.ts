@@ -4,6 +4,7 @@
  * A thread that dies, or hangs and is ended (pulse.ts), is logged, its share of the in-flight counters is given back, and a
  * replacement takes its place (thread-place.ts).
  */
+import type { Functions } from '../data/relay/hooks.ts';
 import type { Logger } from '../observe/logger.ts';
 import { createClientTables, giveBackClientShare } from '../snapshot/client-table.ts';
 import { giveBackBackendShare, readBackendCounters } from '../snapshot/counters.ts';
@@ -63,6 +64,7 @@ export interface DataThreadsOptions {
   readonly onAccessLog: (lines: Uint8Array, count: number, release: () => void) => void;
   /** Another entry file than `data/worker`, for tests. */
   readonly workerUrl?: URL;
+  readonly functions?: Functions | null;
 }
 
 export class DataThreads {
@@ -108,6 +110,7 @@ export class DataThreads {
       log: options.log,
       isWorker: options.count > 0,
       workerUrl: options.workerUrl,
+      functions: options.functions ?? null,
       init: () => ({
         threadCount: this.threadCount,
         counters: this.counters,

@@ -8,6 +8,7 @@ import { hasRoute } from '../config/effective-route.ts';
 import type { FileFault } from '../config/kept-certificates.ts';
 import { urlOfListener } from '../config/listener-name.ts';
 import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
+import type { Functions } from '../data/relay/hooks.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { explainError } from './admin/explain.ts';
@@ -60,6 +61,8 @@ export interface ControlledFairlead extends RunningFairlead {
 export interface FairleadOptions extends LogsOptions {
   /** Another entry file of the data threads, for tests. */
   readonly workerUrl?: URL;
+  /** Of the program that we are a part of: where `threads` is 0, they see each request. */
+  readonly functions?: Functions;
   /** False: the admin API is not listened on. */
   readonly hasAdmin?: boolean;
   /** What loading the config found worth telling. */
@@ -109,6 +112,7 @@ export async function startFairlead(
     inherited,
     onListenerLost: (listener) => void running?.loseListener(listener),
     workerUrl,
+    functions: options.functions ?? null,
     notes,
   });
   const all: Ending = { ...parts, kept, logs, admin: undefined };

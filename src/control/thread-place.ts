@@ -4,6 +4,7 @@
  * A replacement comes at once, and listens where its predecessor did. Only threads that die again and again right after
  * their start are slowed down.
  */
+import type { Functions } from '../data/relay/hooks.ts';
 import type { Logger } from '../observe/logger.ts';
 import { createLogRing, LogRing } from '../snapshot/log-ring.ts';
 import type { DataThreadInit, FromDataThread, ToDataThread } from '../snapshot/messages.ts';
@@ -20,6 +21,8 @@ export interface PlaceOptions {
   /** Else the data plane runs in this thread. */
   readonly isWorker: boolean;
   readonly workerUrl: URL | undefined;
+  /** For the data plane in this thread. */
+  readonly functions: Functions | null;
   /** What a thread that starts now is born with, beside its own. */
   readonly init: () => Omit<DataThreadInit, 'threadIndex' | 'logRing'>;
   /** `ring` holds what a message of the access log speaks of. */
@@ -54,7 +57,7 @@ export class ThreadPlace {
 
   async start(): Promise<void> {
     this.#startedAt = performance.now();
-    const { init, isWorker, workerUrl, onMessage } = this.#options;
+    const { init, isWorker, workerUrl, functions, onMessage } = this.#options;
     const logRing = createLogRing();
     const ring = new LogRing(logRing);
     const whole: DataThreadInit = { ...init(), threadIndex: this.index, logRing };
@@ -63,7 +66,7 @@ export class ThreadPlace {
       onMessage(this.index, message, ring);
     };
     if (!isWorker) {
-      this.#thread = await startInThisThread(whole, receive);
+      this.#thread = await startInThisThread(whole, receive, functions);
       return;
     }
     const thread = startWorker(whole, {

@@ -15,6 +15,7 @@ import { Pool } from './pool/pool.ts';
 import { setEligible } from './pool/pool-view.ts';
 import { createView, type View, type ViewParts } from './pool/view.ts';
 import { DataContext } from './relay/context.ts';
+import type { Functions } from './relay/hooks.ts';
 import { ShadowExchange } from './relay/shadow.ts';
 
 export interface DataPlane {
@@ -24,8 +25,13 @@ export interface DataPlane {
   crashed(where: string, error: unknown): void;
 }
 
-export function createDataPlane(init: DataThreadInit, post: PostToControl): DataPlane {
-  return new Plane(init, post);
+/** @param functions of the program; in its own thread only. */
+export function createDataPlane(
+  init: DataThreadInit,
+  post: PostToControl,
+  functions: Functions | null = null,
+): DataPlane {
+  return new Plane(init, post, functions);
 }
 
 class Plane implements DataPlane, Relief {
@@ -37,8 +43,8 @@ class Plane implements DataPlane, Relief {
   readonly #loopDelay: LoopDelay;
   #isStopped = false;
 
-  constructor(init: DataThreadInit, post: PostToControl) {
-    this.#context = new DataContext(init, post);
+  constructor(init: DataThreadInit, post: PostToControl, functions: Functions | null) {
+    this.#context = new DataContext(init, post, functions);
     const context = this.#context;
     const threadParts: ThreadParts = {
       threadIndex: context.threadIndex,

@@ -6,12 +6,14 @@ import { callLocally } from '../control/admin/local-call.ts';
 import { type ControlledFairlead, startFairlead } from '../control/fairlead.ts';
 import { contextOf } from '../control/loaded-config.ts';
 import { RestartNeeded } from '../control/reload.ts';
+import type { Functions } from '../data/relay/hooks.ts';
 import type { ProxyConfig } from './config.ts';
 import { asLibraryError, ConfigError, ProxyError } from './errors.ts';
 import { type ProxyEventName, ProxyEvents, type ProxyListener } from './events.ts';
 import { type Call, ProxyPool } from './proxy-pool.ts';
 
-export interface ProxyOptions {
+/** `pick` and `request` are called in the thread of the caller, for which `threads` must be 0. */
+export interface ProxyOptions extends Functions {
   /** Where the log goes that `fairlead` writes: true is standard output, a text the path of a file. Without it: nowhere. */
   readonly log?: boolean | string;
   /** What relative paths in the config are relative to. Without it: the working folder. */
@@ -88,6 +90,11 @@ class EmbeddedProxy implements Proxy {
     const loaded = loadSettings({ ...this.#input, certificatesInUse: [] });
     if (!loaded.ok) throw new ConfigError(loaded.problems);
     this.#loaded = loaded;
+    if (loaded.settings.threads === 0) return;
+    const given = (['pick', 'request'] as const).find((name) => options[name] !== undefined);
+    if (given === undefined) return;
+    const message = `${given}: a function can be called only in the thread of the caller`;
+    throw new ConfigError([{ origin: 'file', path: '', message, hint: 'threads: 0' }]);
   }
 
   get port(): number {
@@ -149,7 +156,7 @@ class EmbeddedProxy implements Proxy {
   }
 
   async #start(): Promise<ControlledFairlead> {
-    const { log = false } = this.#options;
+    const { log = false, pick, request } = this.#options;
     const { settings, notes, faults = [] } = this.#loaded;
     try {
       this.#running = await startFairlead(settings, contextOf(this.#input, this.#loaded), {
@@ -157,6 +164,7 @@ class EmbeddedProxy implements Proxy {
         faults,
         hasAdmin: this.#input.given.hasAdmin,
         hear: this.#events.tell,
+        ...((pick ?? request) !== undefined && { functions: this.#options }),
         logFile: typeof log === 'string' ? log : log ? undefined : null,
       });
       return this.#running;

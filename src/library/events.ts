@@ -37,6 +37,7 @@ export const EVENT_NAMES = [
   'discovery.recovered',
   'discovery.too_many',
   'drain.cut_off',
+  'function.failed',
   'health_check.conclusive',
   'health_check.inconclusive',
   'killed',

@@ -4,6 +4,7 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
+import { codeBlocks, readPage } from '../docs/markdown.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -75,13 +76,15 @@ const COMPILER_OPTIONS = {
 };
 
 /** What the compiler says of it, with the libraries looked at as well; its output stands beside it. */
-function compiled(name: string, source: string): string {
+function compiled(name: string, ...sources: readonly string[]): string {
   const folder = join(project, name);
   mkdirSync(folder);
-  writeFileSync(join(folder, 'main.ts'), source);
+  const files = sources.map((_source, index) => (index === 0 ? 'main.ts' : `main-${index}.ts`));
+  for (const [index, file] of files.entries())
+    writeFileSync(join(folder, file), sources[index] ?? '');
   writeFileSync(
     join(folder, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions: COMPILER_OPTIONS, files: ['main.ts'] }),
+    JSON.stringify({ compilerOptions: COMPILER_OPTIONS, files }),
   );
   return run(NODE, [join(TOOLS, 'typescript/bin/tsc'), '-p', folder]).stdout;
 }
@@ -113,6 +116,25 @@ createProxy({ port: 0, admin: false, threads: 0, backends: [{ url: 'http://local
   );
   const lines = Array.from(said.matchAll(/^wrong\/main\.ts\((\d+),/gm), ([, line]) => Number(line));
   expect(lines).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
+/** What the examples leave to the reader. */
+const AROUND = `import { createProxy as create, type ProxyConfig } from 'fairlead';
+declare const config: ProxyConfig;
+declare const [key, firstUrl, secondUrl]: [string, string, string];
+declare function homeOf(tenant: string | undefined): number;
+`;
+
+test('the examples of the docs are right by their types', () => {
+  const examples = codeBlocks(readPage('docs/library.md'))
+    .filter(({ language }) => language === 'ts')
+    .map(({ code }) => code)
+    .filter((code) => !/from '(express|fastify)'/.test(code))
+    .map((code) =>
+      code.includes("from 'fairlead'") ? code : code.replaceAll('createProxy', 'create'),
+    );
+  expect(examples.length).toBeGreaterThan(4);
+  expect(compiled('examples', ...examples.map((code) => AROUND + code))).toBe('');
 });
 
 test('a program that is no module of ES can have it as well', () => {

@@ -86,7 +86,7 @@ function setUp(count: number, { spares = 0, sessions = null as Sessions<Backend>
     spec: { maxRequests: 0, maxConnections: 0, proxyVersion: null },
   } as unknown as PoolView;
   const owner = {
-    context: { deadlines: { at: (ms: number) => ms }, view: { backends: new Map() } },
+    context: { hooks: null, deadlines: { at: (ms: number) => ms }, view: { backends: new Map() } },
   } as unknown as AttemptOwner;
   let pinned: { backend: Backend; connection: object } | null = null;
   const picker = {

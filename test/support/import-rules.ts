@@ -50,8 +50,26 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'observe/': [...TABLES, 'snapshot/', 'node:', 'npm'],
   'control/': [...TABLES, 'snapshot/', 'net/', 'config/', 'observe/', ...DATA_PATH, 'node:', 'npm'],
   'cli/': [...TABLES, 'snapshot/', 'config/', 'observe/', 'control/', 'node:', 'npm'],
-  'library/': [...TABLES, 'snapshot/', 'config/', 'observe/', 'control/', 'node:', 'npm'],
-  'index.ts': [...TABLES, 'snapshot/', 'config/', 'observe/', 'control/', 'library/', 'node:'],
+  'library/': [
+    ...TABLES,
+    'snapshot/',
+    'config/',
+    'observe/',
+    'control/',
+    'data/relay/',
+    'node:',
+    'npm',
+  ],
+  'index.ts': [
+    ...TABLES,
+    'snapshot/',
+    'config/',
+    'observe/',
+    'control/',
+    'data/relay/',
+    'library/',
+    'node:',
+  ],
 };
 
 /** One line per violation, with the file it is in; empty when the tree keeps the rules. */

@@ -7,6 +7,7 @@ import { NO_HEADERS } from '../relay/access-log-entry.ts';
 import type { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { GrpcCall } from '../relay/grpc-call.ts';
+import type { AskedRequest } from '../relay/hooks.ts';
 import type { IncomingRequest } from '../relay/incoming-request.ts';
 import type { CorsRules } from '../route/cors.ts';
 import { droppedOf, type FieldChanges } from '../route/field-changes.ts';
@@ -68,6 +69,12 @@ export function incomingRequest(
       }
     }
   }
+  const { hooks } = context;
+  let seen: AskedRequest | null = null;
+  if (hooks !== null) {
+    seen = hooks.ask(asked, head, clientAddress, requestId);
+    terms = hooks.terms(seen, terms);
+  }
   const { view } = pool;
   const { accessLog } = snapshot;
   const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
@@ -113,6 +120,7 @@ export function incomingRequest(
     protocol: facts.versionMinor === 1 ? forwardContext.protocol : 'HTTP/1.0',
     clientOrigin: clientOrigin(head, facts, forwardContext),
     pin,
+    asked: seen,
     call,
     mirror: null,
     isCopy: false,

@@ -148,7 +148,7 @@ function underMaintenance(seconds: number): Refusal {
 }
 
 /** RFC 9110 §8.6: a 204 has no length; that of a 304 would be the one of another answer. */
-function readyAnswer({ status, headers, body }: FixedAnswer): ReadyAnswer {
+export function readyAnswer({ status, headers, body }: FixedAnswer): ReadyAnswer {
   let fields = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   if (status !== 204 && status !== 304) fields += `Content-Length: ${body.length}\r\n`;
   return { status, fields, body };

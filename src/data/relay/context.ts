@@ -18,6 +18,7 @@ import type { View } from '../pool/view.ts';
 import { ThreadIo } from '../stream/thread-io.ts';
 import { type HeadLimits, HeadParser } from '../wire/head-parser.ts';
 import { AccessLog } from './access-log.ts';
+import { type Functions, Hooks } from './hooks.ts';
 import { Mirrors } from './mirrors.ts';
 import { OpenTunnels } from './open-tunnels.ts';
 
@@ -46,6 +47,8 @@ export class DataContext {
   readonly clientConnections: ClientConnections;
   readonly heldMemory: HeldMemory;
   readonly logins: Logins;
+  /** Null as a rule: no program has given functions. */
+  readonly hooks: Hooks | null;
   /** Uniform in [0, 1). */
   readonly random = Math.random;
   /** Answers carry `Connection: close` and connections end after them. */
@@ -63,7 +66,7 @@ export class DataContext {
   #spareResponseParsers: HeadParser[] = [];
   #spareLenientParsers: HeadParser[] = [];
 
-  constructor(init: DataThreadInit, post: PostToControl) {
+  constructor(init: DataThreadInit, post: PostToControl, functions: Functions | null) {
     this.threadIndex = init.threadIndex;
     this.threadCount = init.threadCount;
     this.counters = new ProcessCounters(init.counters, init.threadIndex, init.threadCount);
@@ -76,6 +79,7 @@ export class DataContext {
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
     this.heldMemory = new HeldMemory(this.counters, init.threadCount, post);
     this.logins = new Logins(this.deadlines);
+    this.hooks = functions === null ? null : new Hooks(functions, post);
     this.tunnels = new OpenTunnels(Math.random, (backendId, count) =>
       post({ kind: 'tunnels-cut', backendId, count }),
     );

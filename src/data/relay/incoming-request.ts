@@ -8,6 +8,7 @@ import type { RequestFacts } from '../wire/request.ts';
 import type { HeaderValue } from './access-log-entry.ts';
 import type { BackendPin } from './backend-pin.ts';
 import type { GrpcCall } from './grpc-call.ts';
+import type { AskedRequest } from './hooks.ts';
 import type { RequestCopy } from './request-copy.ts';
 
 /** A request as it came in, checked and ready to be forwarded. */
@@ -40,6 +41,8 @@ export interface IncomingRequest {
   readonly clientOrigin: string;
   /** The backend connection that is only for the client's connection. */
   readonly pin: BackendPin;
+  /** What functions of the program see of it; null: there are none. */
+  readonly asked: AskedRequest | null;
   /** What there is to know of a call of gRPC; null: it is none. */
   readonly call: GrpcCall | null;
   /** Set: it goes to another pool as well. */

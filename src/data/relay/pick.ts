@@ -161,7 +161,9 @@ function beginAny(
     if (backend === null) {
       chosen = 'strategy';
       picker.hasTurn = true;
-      backend = view.strategy.pick(keys?.hash ?? clientAddress, avoid);
+      backend = pickByFunction(picker, owner, view, avoid);
+      if (backend === null) backend = view.strategy.pick(keys?.hash ?? clientAddress, avoid);
+      else chosen = 'function';
     }
     // Whoever chooses falls back on the avoided when nothing else is left.
     if (avoid !== null && backend !== null && avoid.includes(backend)) {
@@ -179,6 +181,16 @@ function beginAny(
     if (chosen === 'session' && mustStay(picker, view)) return 'ERR_BACKENDS_FULL';
     avoid = avoid === null ? [backend] : [...avoid, backend];
   }
+}
+
+/** Null as a rule: there is none, or it leaves the choice to the strategy. */
+function pickByFunction(
+  { request: { asked } }: Picker,
+  { context: { hooks } }: AttemptOwner,
+  { eligible }: PoolView,
+  avoid: readonly Backend[] | null,
+): Backend | null {
+  return hooks === null || asked === null ? null : hooks.pick(asked, eligible, avoid);
 }
 
 /** Where the client's session is, or where it begins; null where that is the strategy's to say. */
