@@ -1,6 +1,9 @@
 /** The library from within a program: real sockets, in this thread. */
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { validateConfigText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
@@ -12,6 +15,7 @@ import {
   ProxyError,
   type ProxyEvent,
 } from '../../src/index.ts';
+import { EVENT_NAMES } from '../../src/library/events.ts';
 import { afterTest } from '../support/after-test.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -221,4 +225,13 @@ test('what the caller does to its object later is no change of the config', asyn
   backends.pop();
   await proxy.reload();
   expect(await textOf(proxy.url)).toBe('one');
+});
+
+test('every event that can be listened to by its name is told somewhere', () => {
+  const source = fileURLToPath(new URL('../../src', import.meta.url));
+  const texts = readdirSync(source, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.startsWith('library'))
+    .map((name) => readFileSync(join(source, name), 'utf8'));
+  const untold = EVENT_NAMES.filter((name) => texts.every((text) => !text.includes(`'${name}'`)));
+  expect(untold).toEqual([]);
 });
