@@ -4,6 +4,7 @@ import {
   type AskedRequest,
   ConfigError,
   createProxy,
+  type PickCandidate,
   type Proxy,
   type ProxyConfig,
   type ProxyEvent,
@@ -71,20 +72,43 @@ test('a backend that has failed the request is no candidate any more', async () 
   expect(offered).toEqual([2, 1]);
 });
 
+test('a pick may put its candidates in another order, and give a copy of one', async () => {
+  const [one, two] = [await named('one'), await named('two')];
+  const pick = ((_request: unknown, candidates: PickCandidate[]) => {
+    candidates.sort(({ url }) => (url === two ? -1 : 1));
+    return { ...candidates[0] };
+  }) as unknown as NonNullable<ProxyOptions['pick']>;
+  const proxy = await listening({ backends: [one, two] }, { pick });
+  expect([await textOf(proxy.url), await textOf(proxy.url)]).toEqual(['two', 'two']);
+});
+
 test('a pick that fails is told of, and costs nobody anything', async () => {
   const heard: ProxyEvent[] = [];
-  const proxy = await listening(
-    { backends: [await named('one')] },
-    {
-      pick: () => {
-        throw new Error('no idea');
-      },
+  const failing = [
+    () => {
+      throw new Error('no idea');
     },
-  );
+    () => {
+      throw Object.create(null);
+    },
+    () => 'http://localhost',
+    () => ({ id: 99 }),
+    () => null,
+    async () => {
+      throw new Error('too late');
+    },
+  ];
+  let next = 0;
+  const pick = (): never => failing[next++]?.() as never;
+  const proxy = await listening({ backends: [await named('one')] }, { pick });
   proxy.on('function.failed', (event) => heard.push(event));
-  expect(await textOf(proxy.url)).toBe('one');
+  while (next < failing.length) expect(await textOf(proxy.url)).toBe('one');
   const event = await waitFor(() => heard[0]);
-  expect(event.message).toBe('the function pick of the program has failed: no idea');
+  expect(event).toMatchObject({
+    level: 'error',
+    message: 'the function pick of the program has failed: no idea',
+    fields: { function: 'pick', count: 1 },
+  });
 });
 
 test('request sees each request, and may answer it', async () => {
@@ -125,8 +149,17 @@ test('request sees each request, and may answer it', async () => {
 
 test('a request that fails lets nobody through', async () => {
   const { url, requests } = await httpBackend();
-  const answers = [
+  const answers: (() => unknown)[] = [
     () => ({ status: 99 }),
+    () => ({ status: 200, body: 5 }),
+    () => null,
+    () => 'no',
+    () => {
+      throw Object.create(null);
+    },
+    async () => {
+      throw new Error('too late');
+    },
     () => ({ status: 200, headers: { 'X-A': 'a\r\nX-B: b' } }),
     () => ({ status: 200, headers: { 'Content-Length': '3' } }),
     () => {

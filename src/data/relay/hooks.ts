@@ -49,6 +49,7 @@ export interface Functions {
 const LOG_EVERY_MS = 1_000;
 const FIELD_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const FIELD_TEXT = /^[ -~]*$/;
+const MOST_MESSAGE_LENGTH = 500;
 /** They follow from the body, or are for one hop. */
 const OURS: ReadonlySet<string> = new Set([
   'connection',
@@ -78,7 +79,7 @@ export class Hooks {
     const { request } = this.#functions;
     if (request === undefined || (terms !== null && terms.refused !== null)) return terms;
     try {
-      const given = request(asked);
+      const given: unknown = request(asked);
       if (given === undefined) return terms;
       const { status, fields, body } = checked(given);
       const answer = readyAnswer({ status, headers: fields, body });
@@ -112,11 +113,13 @@ export class Hooks {
       in_flight: inFlight,
     }));
     try {
-      const picked = pick(asked, candidates);
+      const picked: unknown = pick(asked, candidates);
       if (picked === undefined) return null;
-      const index = candidates.indexOf(picked);
-      if (index === -1) throw new Error('it has given something else than one of the candidates');
-      return fit[index] as Backend;
+      const { id } = asObject(picked) as { readonly id?: unknown };
+      // By what it is, not where: it may have sorted them.
+      const backend = fit.find((one) => one.id === id);
+      if (backend === undefined) throw new Error('it has given none of the candidates');
+      return backend;
     } catch (error) {
       this.#failed('pick', error);
       return null;
@@ -130,13 +133,20 @@ export class Hooks {
     const count = this.#unlogged;
     this.#loggedAtMs = nowMs;
     this.#unlogged = 0;
-    this.#post({
-      kind: 'log',
-      level: 'error',
-      event: 'function.failed',
-      message: `the function ${name} of the program has failed: ${messageOf(error)}`,
-      fields: { function: name, count },
-    });
+    const log = {
+      error: (event: string, message: string): void =>
+        this.#post({
+          kind: 'log',
+          level: 'error',
+          event,
+          message,
+          fields: { function: name, count },
+        }),
+    };
+    log.error(
+      'function.failed',
+      `the function ${name} of the program has failed: ${messageOf(error)}`,
+    );
   }
 }
 
@@ -160,8 +170,20 @@ interface CheckedAnswer {
   readonly body: string;
 }
 
+/** @throws Error for what is nothing of the kind. */
+function asObject(given: unknown): object {
+  if (typeof given !== 'object' || given === null) {
+    throw new Error(`it has given ${given === null ? 'null' : `a ${typeof given}`}`);
+  }
+  if (!('then' in given)) return given;
+  // Nobody waits for it: what it fails by is nobody's to catch.
+  Promise.resolve(given).catch(() => {});
+  throw new Error('it has given a promise, which no request waits for');
+}
+
 /** @throws Error for what is no answer of HTTP. */
-function checked({ status, headers = {}, body = '' }: HookAnswer): CheckedAnswer {
+function checked(given: unknown): CheckedAnswer {
+  const { status, headers = {}, body = '' } = asObject(given) as HookAnswer;
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw new Error(`an answer must have a status from 200 to 599, not ${String(status)}`);
   }
@@ -174,6 +196,9 @@ function checked({ status, headers = {}, body = '' }: HookAnswer): CheckedAnswer
       throw new Error(`the header ${name} must be visible ASCII`);
     }
   }
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
+    throw new Error('the body of an answer must be a text or bytes');
+  }
   const isTyped = fields.some(([name]) => name.toLowerCase() === 'content-type');
   if (body.length > 0 && !isTyped) {
     const type =
@@ -185,6 +210,9 @@ function checked({ status, headers = {}, body = '' }: HookAnswer): CheckedAnswer
   return { status, fields, body: mayHaveBody ? bytes.toString('latin1') : '' };
 }
 
+/** Whatever was thrown: there are things that have no text. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const text: unknown = error instanceof Error ? error.message : error;
+  const isPlain = typeof text !== 'object' && typeof text !== 'function';
+  return isPlain ? String(text).slice(0, MOST_MESSAGE_LENGTH) : `a thrown ${typeof text}`;
 }
