@@ -181,7 +181,7 @@ class EmbeddedProxy implements Proxy {
     try {
       if (given.hasAdmin !== before.hasAdmin) throw new RestartNeeded(['admin']);
       this.#input.given = given;
-      const { changed, notes } = await running.reload();
+      const { changed, notes } = await running.reload({ by: 'program' });
       return { changed, notes };
     } catch (error) {
       this.#input.given = before;
