@@ -1,7 +1,7 @@
 /**
  * A config that is written as code: `fairlead.config.ts`, `.mts`, `.js`, `.mjs`. What it exports by default is the config.
  *
- * Types are Node's business: from 22.18 on it takes them off by itself. See docs/decisions/0031.
+ * Types are Node's business: from 22.18 on it takes them off by itself. See docs/decisions/0032.
  */
 import { pathToFileURL } from 'node:url';
 import {

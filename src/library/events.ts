@@ -2,9 +2,12 @@
 
 export const EVENT_NAMES = [
   'access_log.failed',
+  'access_log.no_file',
+  'access_log.not_reopened',
   'access_log.reopened',
   'admin.crowded',
   'admin.failed',
+  'admin.guessed',
   'backend.added',
   'backend.checked_by_tcp',
   'backend.down',
@@ -75,6 +78,9 @@ export const EVENT_NAMES = [
   'stopping',
   'strategy.changed',
   'threads.settled',
+  'tokens.changed',
+  'tokens.failed',
+  'tokens.refused',
 ] as const;
 
 export type ProxyEventName = (typeof EVENT_NAMES)[number];

@@ -4,10 +4,10 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
-import { codeBlocks, readPage } from '../docs/markdown.ts';
-import { temporaryFolder } from '../support/temporary-folder.ts';
+import { codeBlocks, readPage } from '../../docs/markdown.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const NODE = process.env['FAIRLEAD_TEST_NODE'] ?? process.execPath;
 const TOOLS = join(ROOT, 'node_modules');
 
@@ -52,19 +52,48 @@ test('its types are found wherever modules of ES are', () => {
   expect({ status, stdout }).toMatchObject({ status: 0 });
 });
 
-const SCRIPT = `import { createServer } from 'node:http';
+const TEN_LINES = `import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createProxy } from 'fairlead';
 
 const backend = createServer((_request, response) => void response.end('hello')).listen(0);
 const { port } = backend.address() as AddressInfo;
-await using proxy = createProxy({ port: 0, admin: false, strategy: 'least-connections', threads: THREADS });
+await using proxy = createProxy({ port: 0, admin: false, strategy: 'least-connections', threads: 'auto' });
 await proxy.listen();
 await proxy.pools.default.add(\`http://localhost:\${port}\`, { weight: 2 });
 console.log(await (await fetch(proxy.url)).text(), proxy.port > 0);
 await proxy.close();
 backend.close();
 `;
+
+const WRONG = `import { createProxy, defineConfig } from 'fairlead';
+defineConfig({ strategi: 'random' });
+defineConfig({ strategy: 'least' });
+defineConfig({ port: 8080, timeouts: { conect: '1s' } });
+defineConfig({ pools: { api: { backends: ['http://localhost:1'], strategy: 'fastest' } } });
+createProxy({ admin: true });
+createProxy({ threads: 'many' });
+createProxy({ routes: [{ path: '/', pol: 'default' }] });
+createProxy({}).on('backend.dwon', () => {});
+createProxy({}, { pick: async (_request, candidates) => candidates[0] });
+createProxy({ port: 0, admin: false, threads: 0, backends: [{ url: 'http://localhost:1', weight: 2 }] });
+`;
+
+/** What the examples leave to the reader. */
+const AROUND = `import { createProxy as create, type ProxyConfig } from 'fairlead';
+declare const config: ProxyConfig;
+declare const [key, firstUrl, secondUrl]: [string, string, string];
+declare function homeOf(tenant: string | undefined): number;
+`;
+
+const EXAMPLES = codeBlocks(readPage('docs/library.md'))
+  .filter(({ language }) => language === 'ts')
+  .map(({ code }) => code)
+  .filter((code) => !/from '(express|fastify)'/.test(code))
+  .map(
+    (code) =>
+      AROUND + (code.includes("from 'fairlead'") ? code : code.replaceAll('createProxy', 'create')),
+  );
 
 const COMPILER_OPTIONS = {
   target: 'es2022',
@@ -75,66 +104,30 @@ const COMPILER_OPTIONS = {
   exactOptionalPropertyTypes: true,
 };
 
-/** What the compiler says of it, with the libraries looked at as well; its output stands beside it. */
-function compiled(name: string, ...sources: readonly string[]): string {
-  const folder = join(project, name);
-  mkdirSync(folder);
-  const files = sources.map((_source, index) => (index === 0 ? 'main.ts' : `main-${index}.ts`));
-  for (const [index, file] of files.entries())
-    writeFileSync(join(folder, file), sources[index] ?? '');
-  writeFileSync(
-    join(folder, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions: COMPILER_OPTIONS, files }),
-  );
-  return run(NODE, [join(TOOLS, 'typescript/bin/tsc'), '-p', folder]).stdout;
+/** File and line of what the compiler says, with the libraries looked at as well; its output stands beside each file. */
+function complaints(sources: Readonly<Record<string, string>>): string[] {
+  const files = Object.keys(sources);
+  for (const file of files) writeFileSync(join(project, file), sources[file] ?? '');
+  const options = { compilerOptions: COMPILER_OPTIONS, files };
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(options));
+  const { stdout } = run(NODE, [join(TOOLS, 'typescript/bin/tsc'), '-p', project]);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith(' '))
+    .map((line) => /^[\w./-]+\(\d+/.exec(line)?.[0] ?? line);
 }
 
-test.each([
-  ['in the thread of the caller', '0'],
-  ['with data threads', "'auto'"],
-])('ten lines with types compile, serve %s, and end by themselves', (name, threads) => {
-  const folder = name.replaceAll(' ', '-');
-  expect(compiled(folder, SCRIPT.replace('THREADS', threads))).toBe('');
-  const { status, stdout, stderr } = run(NODE, [join(folder, 'main.js')]);
+test('a wrong key, strategy or event is an error of types, and the examples of the docs are none', () => {
+  expect(EXAMPLES.length).toBeGreaterThan(4);
+  const said = complaints({
+    'ten-lines.ts': TEN_LINES,
+    'wrong.ts': WRONG,
+    ...Object.fromEntries(EXAMPLES.map((code, index) => [`example-${index}.ts`, code])),
+  });
+  expect(said).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10].map((line) => `wrong.ts(${line}`));
+
+  const { status, stdout, stderr } = run(NODE, ['ten-lines.js']);
   expect([status, stdout, stderr]).toEqual([0, 'hello true\n', '']);
-});
-
-test('a wrong key, a wrong strategy and a wrong event are errors of types', () => {
-  const said = compiled(
-    'wrong',
-    `import { createProxy, defineConfig } from 'fairlead';
-defineConfig({ strategi: 'random' });
-defineConfig({ strategy: 'least' });
-defineConfig({ port: 8080, timeouts: { conect: '1s' } });
-defineConfig({ pools: { api: { backends: ['http://localhost:1'], strategy: 'fastest' } } });
-createProxy({ admin: true });
-createProxy({ threads: 'many' });
-createProxy({ routes: [{ path: '/', pol: 'default' }] });
-createProxy({}).on('backend.dwon', () => {});
-createProxy({ port: 0, admin: false, threads: 0, backends: [{ url: 'http://localhost:1', weight: 2 }] });
-`,
-  );
-  const lines = Array.from(said.matchAll(/^wrong\/main\.ts\((\d+),/gm), ([, line]) => Number(line));
-  expect(lines).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
-});
-
-/** What the examples leave to the reader. */
-const AROUND = `import { createProxy as create, type ProxyConfig } from 'fairlead';
-declare const config: ProxyConfig;
-declare const [key, firstUrl, secondUrl]: [string, string, string];
-declare function homeOf(tenant: string | undefined): number;
-`;
-
-test('the examples of the docs are right by their types', () => {
-  const examples = codeBlocks(readPage('docs/library.md'))
-    .filter(({ language }) => language === 'ts')
-    .map(({ code }) => code)
-    .filter((code) => !/from '(express|fastify)'/.test(code))
-    .map((code) =>
-      code.includes("from 'fairlead'") ? code : code.replaceAll('createProxy', 'create'),
-    );
-  expect(examples.length).toBeGreaterThan(4);
-  expect(compiled('examples', ...examples.map((code) => AROUND + code))).toBe('');
 });
 
 test('a program that is no module of ES can have it as well', () => {
