@@ -429,7 +429,12 @@ describe('the keep-alive race', () => {
     expect(stage.backend.served('/race/put-twice').length).toBe(2);
     expect(stage.backend.served('/race/put-twice')[1]?.text).toMatch(/\r\n\r\nhello$/);
     const { attempts } = await stage.logged('/race/put-twice');
-    expect(attempts).toMatchObject([{ outcome: 'ERR_BACKEND_CLOSED' }, { outcome: 'ok' }]);
+    const url = stage.backend.url;
+    const duration_ms = expect.any(Number) as number;
+    expect(attempts).toEqual([
+      { backend: url, outcome: 'ERR_BACKEND_CLOSED', reused: true, duration_ms },
+      { backend: url, outcome: 'ok', status: 200, duration_ms },
+    ]);
   });
 
   test('a PUT whose body is over the replay buffer is not sent again', async () => {

@@ -57,7 +57,10 @@ test('a listed status is tried at another backend, and the client sees only the 
   expect(the.backends.map((backend) => backend.served('/flaky').length)).toEqual([1, 1]);
   expect(await the.line('/flaky')).toMatchObject({
     status: 200,
-    attempts: [{ outcome: 'ERR_BACKEND_STATUS' }, { outcome: 'ok' }],
+    attempts: [
+      { outcome: 'ERR_BACKEND_STATUS', status: 503 },
+      { outcome: 'ok', status: 200 },
+    ],
   });
   await the.leftNothing();
 });

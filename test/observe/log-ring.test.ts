@@ -155,7 +155,15 @@ describe('the log ring', () => {
     expect(kept).toBeGreaterThan(300);
     expect(kept).toBeLessThan(500);
     const [ok] = [
-      { backendUrl: 'http://a', isHttp2: false, chosen: 'strategy', outcome: 'ok', durationMs: 1 },
+      {
+        backendUrl: 'http://a',
+        isHttp2: false,
+        isReused: false,
+        chosen: 'strategy',
+        status: 200,
+        outcome: 'ok',
+        durationMs: 1,
+      },
     ] as const;
     const notable = [
       { status: 404 },

@@ -7,7 +7,11 @@ export interface AttemptRecord {
   readonly backendUrl: string;
   /** What its backend was spoken to in; else HTTP/1.1. */
   readonly isHttp2: boolean;
+  /** Its connection had carried a request before. */
+  readonly isReused: boolean;
   readonly chosen: Chosen;
+  /** Of the backend's answer; 0: none came. */
+  readonly status: number;
   /** `ok`, the error code of the failure, or `called_off`: it was not waited for. */
   readonly outcome: string;
   readonly durationMs: number;

@@ -283,10 +283,9 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
   ): AttemptRecord {
     const { backend, view, judgement } = this;
     const awakeMs = this.#owner.context.deadlines.at(now);
-    const wasIdle =
-      failure === 'ERR_BACKEND_CLOSED' &&
-      stream.isReused &&
-      awakeMs - this.#awakeSince < IDLE_RACE_MS;
+    const { isHttp2, isReused } = stream;
+    const isSoon = awakeMs - this.#awakeSince < IDLE_RACE_MS;
+    const wasIdle = failure === 'ERR_BACKEND_CLOSED' && isReused && isSoon;
     this.#uncount();
     judgement.end(failure, wasIdle, isRace && wasIdle, awakeMs);
     if (mayReuse) {
@@ -297,8 +296,10 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
     }
     return {
       backendUrl: backend.spec.url,
-      isHttp2: stream.isHttp2,
+      isHttp2,
+      isReused,
       chosen: this.chosen,
+      status: judgement.status,
       // Without a failure and without an answer, another attempt was quicker.
       outcome: failure ?? (judgement.status === 0 ? 'called_off' : 'ok'),
       durationMs: now - this.#startedAt,

@@ -66,7 +66,7 @@ const ATTEMPTS = asciiBytes(',"attempts":[');
 const ATTEMPT = asciiBytes('{"backend":"');
 const NEXT_ATTEMPT = asciiBytes(',{"backend":"');
 const OUTCOME = asciiBytes('","outcome":"');
-const ATTEMPT_DURATION = asciiBytes('","duration_ms":');
+const REUSED = asciiBytes(',"reused":true');
 const ATTEMPT_END = asciiBytes('}');
 const ATTEMPTS_END = asciiBytes(']');
 const REQUEST_ID_TEXT = ',"request_id":"';
@@ -214,13 +214,17 @@ export class JsonLine {
     const line = this.#line;
     line.constant(ATTEMPTS);
     for (let index = 0; index < attempts.length; index++) {
-      const { backendUrl, outcome, durationMs } = attempts[index] as AttemptRecord;
+      const { backendUrl, outcome, status, isReused, durationMs } = attempts[
+        index
+      ] as AttemptRecord;
       line.constant(index === 0 ? ATTEMPT : NEXT_ATTEMPT);
       line.plain(backendUrl);
       line.constant(OUTCOME);
       line.plain(outcome);
-      line.constant(ATTEMPT_DURATION);
-      line.milliseconds(durationMs);
+      line.constant(TEXT_END);
+      if (status !== 0) this.#writeWhole(STATUS, status);
+      if (isReused) line.constant(REUSED);
+      this.#writeTimeOf(DURATION, durationMs);
       line.constant(ATTEMPT_END);
     }
     line.constant(ATTEMPTS_END);
