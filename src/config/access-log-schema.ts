@@ -95,7 +95,8 @@ const logTarget = pathNotSwitch('write true or false')
     params: { hint: 'true is standard output' },
   })
   .refine(
-    (path) => path !== UNIX && (syslogUrl(path) !== undefined || !/^[a-z]+:\/\//i.test(path)),
+    (path) =>
+      path !== UNIX && (syslogUrl(path) !== undefined || !/^([a-z]+:\/\/|syslog(:|$))/i.test(path)),
     {
       error: 'is not the path of a file',
       params: { hint: 'a syslog server is udp://HOST:PORT or unix:PATH' },
@@ -129,7 +130,9 @@ function logField() {
     if (!value.startsWith(HEADER)) {
       const meant = nearestName(value, [...LOG_FIELDS, ALL_FIELDS]);
       const hint =
-        meant === undefined ? 'a field of the request is header.NAME' : `did you mean ${meant}?`;
+        meant === undefined
+          ? `a field of the request is header.${FIELD_NAME.test(value) ? value.replaceAll('_', '-') : 'NAME'}`
+          : `did you mean ${meant}?`;
       return fail(context, `${what}, not ${JSON.stringify(value)}`, hint);
     }
     const name = value.slice(HEADER.length);

@@ -92,8 +92,16 @@ export function openLogs(settings: Settings, { logFile, hear }: LogsOptions = {}
   };
   let target = targetOf(settings) ?? 'stdout';
   let access = open(target);
-  /** They have counted what they lost. */
-  const left: AccessSink[] = [];
+  /** Those that still write what they have. */
+  const left = new Set<AccessSink>();
+  /** By those that are closed. */
+  let lost = 0;
+  const leave = async (sink: AccessSink): Promise<void> => {
+    left.add(sink);
+    await sink.close(LEFT_MS);
+    left.delete(sink);
+    lost += sink.droppedLines;
+  };
 
   return {
     log,
@@ -101,9 +109,9 @@ export function openLogs(settings: Settings, { logFile, hear }: LogsOptions = {}
     setLevel,
     writeAccess: (lines, count, release) => access.write(lines, count, release),
     droppedLines: () =>
-      left.reduce(
+      [access, ...left].reduce(
         (sum, { droppedLines }) => sum + droppedLines,
-        output.droppedLines + access.droppedLines,
+        output.droppedLines + lost,
       ),
     async reopen() {
       const { file } = access;
@@ -131,9 +139,7 @@ export function openLogs(settings: Settings, { logFile, hear }: LogsOptions = {}
           const old = access;
           access = sink;
           target = next;
-          if (old === standardOutput) return;
-          left.push(old);
-          void old.close(LEFT_MS);
+          if (old !== standardOutput) void leave(old);
         },
         cancel: () => void sink.close(0),
       };

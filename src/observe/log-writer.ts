@@ -16,6 +16,14 @@ const DEFAULT_QUEUE_BYTES = 8 * 1024 * 1024;
 /** Chunks gathered into one write. */
 const BATCH_BYTES = 64 * 1024;
 
+const MODE = 0o640;
+/** Without waiting: a named pipe that nobody reads would keep whoever opens it until somebody does. Files know no waiting. */
+const APPENDING =
+  fs.constants.O_WRONLY |
+  fs.constants.O_APPEND |
+  fs.constants.O_CREAT |
+  (fs.constants.O_NONBLOCK ?? 0);
+
 export interface LogWriterOptions {
   /** An open descriptor (1: standard output), or a path that is appended to. */
   readonly target: number | string;
@@ -64,7 +72,7 @@ export class LogWriter {
     this.#target = options.target;
     this.#maxQueueBytes = options.maxQueueBytes ?? DEFAULT_QUEUE_BYTES;
     this.#onError = options.onError ?? (() => {});
-    if (typeof this.#target === 'string') this.#fd = fs.openSync(this.#target, 'a', 0o640);
+    if (typeof this.#target === 'string') this.#fd = openForAppending(this.#target);
     else this.#open(this.#target);
   }
 
@@ -220,7 +228,8 @@ export class LogWriter {
       return;
     }
     fs.write(fd, bytes, (error, written) => {
-      if (error?.code === 'EAGAIN') setTimeout(() => this.#put(bytes, done), 20);
+      // The reader of a named pipe takes its time; once all is given up, nobody waits for it.
+      if (error?.code === 'EAGAIN' && !this.#isGone) setTimeout(() => this.#put(bytes, done), 20);
       else if (error !== null) done(error);
       else if (written < bytes.length) this.#put(bytes.subarray(written), done);
       else done(null);
@@ -231,7 +240,7 @@ export class LogWriter {
     const asked = this.#reopened;
     this.#reopened = [];
     this.#isWriting = true;
-    fs.open(this.#target as string, 'a', 0o640, (error, fd) => {
+    fs.open(this.#target as string, APPENDING, MODE, (error, fd) => {
       this.#isWriting = false;
       if (error === null) {
         const old = this.#fd;
@@ -261,5 +270,18 @@ export class LogWriter {
     this.#queue = [];
     this.#queuedBytes = 0;
     for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
+
+/** @throws the system's error, or what it means here */
+function openForAppending(path: string): number {
+  try {
+    return fs.openSync(path, APPENDING, MODE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error;
+    const what = fs.statSync(path).isFIFO()
+      ? 'is a pipe that nobody reads'
+      : `is no file (the socket of a syslog server is unix:${path})`;
+    throw new Error(`${path} ${what}`, { cause: error });
   }
 }

@@ -111,7 +111,9 @@ export class SyslogWriter {
       this.#queuedBytes -= message.length;
       if (error) {
         this.#droppedLines++;
-        this.#fail(error);
+        const { kind } = this.#options.server;
+        // Why a stream is over, it tells by itself, and better; and why a channel was closed, we know.
+        if (kind === 'udp' && channel === this.#channel) this.#fail(error);
       }
       if (this.#queuedBytes === 0) for (const wake of this.#waiting.splice(0)) wake();
     });
@@ -197,7 +199,12 @@ function stream(path: string, lost: (error: Error) => void): Channel {
   // It has nothing to say, but its end has to be seen.
   socket.resume();
   return {
-    send: (message, done) => void socket.write(message, done),
+    send(message, done) {
+      // Node 20 has no error for what was under way when the stream was destroyed.
+      socket.write(message, (error) =>
+        done(error ?? (socket.destroyed ? new Error('over') : null)),
+      );
+    },
     close: () => void socket.destroy(),
   };
 }

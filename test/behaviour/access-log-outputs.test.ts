@@ -1,4 +1,5 @@
 /** Where lines go: files, standard output and syslog servers, each taken into use by a reload. */
+import { execFileSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -70,6 +71,14 @@ test('a reload to a file that can not be opened is refused, and lines go where t
   expect(await refused.text()).toMatch(/access_log[^]*can't be opened: ENOENT/);
   await ask('/goes-on');
   await isIn('second.log', '/goes-on');
+});
+
+test('a reload to a pipe that nobody reads is refused at once, and does not wait for a reader', async () => {
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const refused = await reloadWith({ access_log: pipe });
+  expect(refused.status).toBe(422);
+  expect(await refused.text()).toContain('is a pipe that nobody reads');
 });
 
 test('a syslog server gets each line as a datagram of RFC 5424', async () => {

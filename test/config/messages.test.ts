@@ -186,6 +186,14 @@ test.each([
     '1:13: access_log: is not the path of a file (a syslog server is udp://HOST:PORT or unix:PATH)',
   ],
   [
+    'access_log: syslog',
+    '1:13: access_log: is not the path of a file (a syslog server is udp://HOST:PORT or unix:PATH)',
+  ],
+  [
+    'access_log: syslog:server=unix:/dev/log',
+    '1:13: access_log: is not the path of a file (a syslog server is udp://HOST:PORT or unix:PATH)',
+  ],
+  [
     'access_log: udp://logs:514/x',
     '1:13: access_log: is not the path of a file (a syslog server is udp://HOST:PORT or unix:PATH)',
   ],
@@ -210,7 +218,7 @@ test.each([
   ],
   [
     'access_log_fields: [user_agent]',
-    '1:21: access_log_fields.0: must be the name of a field, not "user_agent" (a field of the request is header.NAME)',
+    '1:21: access_log_fields.0: must be the name of a field, not "user_agent" (a field of the request is header.user-agent)',
   ],
   [
     'access_log_fields: ["header.a b"]',

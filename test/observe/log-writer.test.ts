@@ -1,13 +1,14 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rename } from 'node:fs/promises';
+import net from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LogWriter } from '../../src/observe/log-writer.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import { afterTest } from '../support/after-test.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { SOON_MS, within } from '../support/wait-for.ts';
+import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
 
 async function file(): Promise<string> {
   const folder = temporaryFolder('log');
@@ -33,6 +34,32 @@ function script(text: string): ReturnType<typeof spawn> {
 }
 
 describe('the log writer', () => {
+  it('writes into a pipe that somebody reads, and does not wait for a reader where there is none', async () => {
+    const path = await file();
+    execFileSync('mkfifo', [path]);
+    expect(() => new LogWriter({ target: path })).toThrow(`${path} is a pipe that nobody reads`);
+    const reader = spawn('cat', [path], { stdio: ['ignore', 'pipe', 'ignore'] });
+    afterTest(() => void reader.kill('SIGKILL'));
+    let text = '';
+    reader.stdout.setEncoding('latin1').on('data', (more: string) => {
+      text += more;
+    });
+    const writer = await waitFor(() => new LogWriter({ target: path }));
+    writer.write(Buffer.from(`${'x'.repeat(200_000)}\n`), 1, true);
+    await waitFor(() => text.length === 200_001);
+    await writer.close(SOON_MS);
+  });
+
+  it('says that the socket of a syslog server is no file', async () => {
+    const path = await file();
+    const server = net.createServer().listen(path);
+    await once(server, 'listening');
+    afterTest(() => void server.close());
+    expect(() => new LogWriter({ target: path })).toThrow(
+      `${path} is no file (the socket of a syslog server is unix:${path})`,
+    );
+  });
+
   it('writes everything in order', async () => {
     const path = await file();
     const writer = new LogWriter({ target: path });
