@@ -1,24 +1,95 @@
 /**
- * Compiles src/ to dist/. `--keep` leaves an old dist/ in place, for a build beside a running process.
+ * Compiles src/ twice: module by module to build/, for tests and tools that load single ones, and to dist/, which users run and which
+ * loads in half the time (docs/decisions/0034-one-bundle.md). `--keep` leaves what is there in place, for a build beside a running
+ * process.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const command = `${root}dist/cli/main.js`;
 
-if (!process.argv.includes('--keep')) rmSync(`${root}dist`, { recursive: true, force: true });
-const compiler = spawnSync(
-  process.execPath,
-  [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}tsconfig.build.json`],
-  { stdio: 'inherit' },
-);
-// The compiler writes its output without the executable bit, which `npx fairlead` in this folder needs.
-if (existsSync(command)) chmodSync(command, 0o755);
+/** What a process, a thread or an import of a user begins with: the name in dist/, and the source. */
+const ENTRIES = {
+  'cli/main': 'src/cli/main.ts',
+  'config/code-worker': 'src/config/code-worker.ts',
+  'data/worker': 'src/data/worker.ts',
+  index: 'src/index.ts',
+};
+/** pino finds files of its own beside its modules. */
+const NOT_BUNDLED = ['pino'];
+
+function compile() {
+  const tsc = [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}tsconfig.build.json`];
+  return spawnSync(process.execPath, tsc, { stdio: 'inherit' }).status ?? 1;
+}
+
+/** Names and comments stay: stack traces and the code are for reading. */
+async function bundle() {
+  const bundled = await rolldown({
+    cwd: root,
+    input: ENTRIES,
+    platform: 'node',
+    external: NOT_BUNDLED,
+    onLog(level, { message }) {
+      if (level === 'warn') throw new Error(message);
+    },
+  });
+  const { output } = await bundled.write({
+    dir: `${root}dist`,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunks/[name].js',
+  });
+  await bundled.close();
+  return output;
+}
+
+/** `import.meta.url` must lead to the same files from src/, build/ and dist/: what asks it is in a folder of these. */
+function checkPlaces(output) {
+  const misplaced = output.filter(
+    ({ code, fileName }) => code?.includes('import.meta.url') && fileName.split('/').length !== 2,
+  );
+  for (const { fileName } of misplaced) throw new Error(`dist/${fileName}: import.meta.url`);
+}
+
+/** Those that an import of the package leads to, from build/, which has them of all modules. */
+function copyTypes(name, copied = new Set()) {
+  if (copied.has(name)) return;
+  copied.add(name);
+  const text = readFileSync(`${root}build/${name}.d.ts`, 'utf8');
+  cpSync(`${root}build/${name}.d.ts`, `${root}dist/${name}.d.ts`);
+  for (const [, path] of text.matchAll(/\b(?:from |import\()['"](\.[^'"]+)\.[jt]s['"]/g))
+    copyTypes(posix.join(posix.dirname(name), path), copied);
+}
+
+/** What the licences of bundled packages ask for. */
+function licences(output) {
+  const modules = output.flatMap(({ moduleIds = [] }) => moduleIds).join('\n');
+  const folders = new Set(modules.match(/^.*\/node_modules\/(?:@[^/\n]+\/)?[^/\n]+(?=\/)/gm));
+  return Array.from(folders)
+    .toSorted()
+    .map((folder) => {
+      const { name, version } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+      return `${name} ${version}\n\n${readFileSync(`${folder}/LICENSE`, 'utf8').trim()}\n`;
+    });
+}
+
+if (!process.argv.includes('--keep')) {
+  for (const folder of ['build', 'dist'])
+    rmSync(`${root}${folder}`, { recursive: true, force: true });
+}
+process.exitCode = compile();
+const output = await bundle();
+checkPlaces(output);
+writeFileSync(`${root}dist/THIRD_PARTY_LICENSES.txt`, licences(output).join('\n\n'));
+// Without the executable bit, `npx fairlead` in this folder would not run it.
+chmodSync(`${root}dist/cli/main.js`, 0o755);
 // For editors: `"$schema": "./node_modules/fairlead/dist/fairlead.schema.json"` in a config file.
-if (existsSync(command)) {
-  const { jsonSchema } = await import('../dist/config/schema.js');
+if (existsSync(`${root}build/config/schema.js`)) {
+  copyTypes('index');
+  const { jsonSchema } = await import('../build/config/schema.js');
   writeFileSync(`${root}dist/fairlead.schema.json`, `${JSON.stringify(jsonSchema(), null, 2)}\n`);
 }
-process.exitCode = compiler.status ?? 1;

@@ -1,5 +1,5 @@
 /**
- * `npm run docs`: writes docs/configuration.md from the schema in src/config/schema.ts (as compiled in dist/). `--check`
+ * `npm run docs`: writes docs/configuration.md from the schema in src/config/schema.ts (as compiled in build/). `--check`
  * writes nothing and ends with 1 when the file says something else.
  *
  * Types, ranges, defaults and descriptions come from the schema; variables, flags and what needs a restart are asked of
@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 const root = new URL('../', import.meta.url);
 const target = new URL('docs/configuration.md', root);
-const compiled = (name) => import(new URL(`dist/${name}`, root));
+const compiled = (name) => import(new URL(`build/${name}`, root));
 
 const { jsonSchema, configSchema, TOP_LEVEL_KEYS } = await compiled('config/schema.js');
 const { readEnvironment } = await compiled('config/environment.js');
@@ -444,7 +444,7 @@ function flagsByPath() {
 
 /** The keys whose change is refused by a reload, as control/reload.ts compares them. */
 function restartKeys() {
-  const text = readFileSync(new URL('dist/control/reload.js', root), 'utf8');
+  const text = readFileSync(new URL('build/control/reload.js', root), 'utf8');
   const keys = Array.from(text.matchAll(/compare\('([\w.]+)'/g), ([, key]) => key);
   if (keys.length < 4) throw new Error('control/reload.ts no longer says which keys it compares');
   return new Set(keys);

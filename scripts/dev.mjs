@@ -16,7 +16,7 @@ const children = [
     '--watch',
     '--preserveWatchOutput',
   ],
-  ['--watch', '--watch-preserve-output', `${root}dist/cli/main.js`, ...process.argv.slice(2)],
+  ['--watch', '--watch-preserve-output', `${root}build/cli/main.js`, ...process.argv.slice(2)],
 ].map((args) => spawn(process.execPath, args, { stdio: 'inherit', detached: true }));
 
 function endGroup({ pid }, signal) {

@@ -1,5 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { COMMAND, COMMAND_IN_MODULES } from './support/fairlead.ts';
+import { importsOf } from './support/import-rules.ts';
 
 interface LockedPackage {
   readonly dev?: boolean;
@@ -37,4 +40,63 @@ test('the lock file names the packages of every platform, or `npm ci` refuses it
   );
   expect(optional.length).toBeGreaterThan(0);
   expect(missing).toEqual([]);
+});
+
+const root = new URL('../', import.meta.url);
+
+/** Of a folder, with those below it. */
+function sourcesIn(folder: string, ending: string): { file: string; text: string }[] {
+  const at = new URL(`${folder}/`, root);
+  return readdirSync(at, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith(ending))
+    .map((file) => ({ file, text: readFileSync(new URL(file, at), 'utf8') }));
+}
+
+test('what the program loads comes with it or is installed with it, and what comes with it has its licence there', () => {
+  const names = [...sourcesIn('dist', '.js'), ...sourcesIn('dist', '.d.ts')].flatMap(({ text }) =>
+    importsOf(text),
+  );
+  const { dependencies } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  const others = names.filter((name) => !/^(\.|node:)/.test(name));
+  expect(others).toContain('pino');
+  expect(others.filter((name) => dependencies[name] === undefined)).toEqual([]);
+  const licences = readFileSync(new URL('dist/THIRD_PARTY_LICENSES.txt', root), 'utf8');
+  const titles = Array.from(licences.matchAll(/^(\S+) \d+\.\d+\.\d+$/gm), ([, name]) => name);
+  expect(titles).toEqual(['yaml', 'zod']);
+  expect(licences).toMatch(
+    /^yaml[^]+Copyright Eemeli Aro[^]+^zod[^]+Copyright \(c\) 2025 Colin McDonnell/m,
+  );
+});
+
+test('a start reads few files: hundreds of modules are in dozens of them', () => {
+  const loaded = new Set<string>();
+  const load = (url: URL): void => {
+    if (loaded.has(url.href)) return;
+    loaded.add(url.href);
+    const statics = readFileSync(url, 'utf8').matchAll(/^import\b.*["'](\..+)["'];$/gm);
+    for (const [, path = ''] of statics) load(new URL(path, url));
+  };
+  for (const file of ['cli/main', 'data/worker', 'chunks/command-line', 'chunks/run'])
+    load(new URL(`dist/${file}.js`, root));
+  expect(loaded.size).toBeLessThan(60);
+});
+
+test('files are named by way of `..`, which leads to them from src/, build/ and dist/chunks/', () => {
+  const sources = sourcesIn('src', '.ts').filter(({ text }) => text.includes('import.meta.url'));
+  expect(sources.length).toBeGreaterThan(1);
+  const astray = sources.filter(({ text }) =>
+    /new URL\(\s*['"`](?!\.\.\/)[^,]*,\s*import\.meta\.url/.test(text),
+  );
+  expect(astray.map(({ file }) => file)).toEqual([]);
+});
+
+test('what changes single modules of the program lets only that run which has them', () => {
+  const preload = new URL('support/patches/throwing-http2.mjs', import.meta.url).href;
+  const run = (program: string) =>
+    spawnSync(process.execPath, ['--import', preload, program, '--version'], { encoding: 'utf8' });
+  expect(run(COMMAND_IN_MODULES)).toMatchObject({ status: 0, stderr: '' });
+  expect(run(COMMAND).stderr).toContain("its modules can't be changed one by one");
+  expect(run(COMMAND).status).toBe(1);
 });

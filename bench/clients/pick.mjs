@@ -2,12 +2,12 @@
  * `pick.mjs [picks]`: by each strategy of the built Fairlead, on live backends with their shared counters. Needs --expose-gc.
  * Prints `[{"strategy", "backends", "ns", "bytes", "flipMs"}]`.
  */
-import { Backend } from '../../dist/data/backend/backend.js';
-import { createStrategy } from '../../dist/data/balance/strategies.js';
-import { ThreadIo } from '../../dist/data/stream/thread-io.js';
-import { createBackendCounters } from '../../dist/snapshot/counters.js';
-import { createPoolCounters, PoolCounters } from '../../dist/snapshot/pool-counters.js';
-import { STRATEGY_NAMES } from '../../dist/snapshot/snapshot.js';
+import { Backend } from '../../build/data/backend/backend.js';
+import { createStrategy } from '../../build/data/balance/strategies.js';
+import { ThreadIo } from '../../build/data/stream/thread-io.js';
+import { createBackendCounters } from '../../build/snapshot/counters.js';
+import { createPoolCounters, PoolCounters } from '../../build/snapshot/pool-counters.js';
+import { STRATEGY_NAMES } from '../../build/snapshot/snapshot.js';
 
 const PICKS = Number(process.argv[2] ?? 1_000_000);
 const WARM_UP = 0.3 * PICKS;

@@ -2,11 +2,11 @@
  * `routes.mjs [look-ups]`: in the route table of the built Fairlead, by heads that it has parsed. Needs --expose-gc.
  * Prints `[{"hosts", "routes", "ns", "bytes", "normalNs", "compileMs"}]`; `normalNs`: the path is brought into its normal form first.
  */
-import { RouteTable } from '../../dist/data/route/route-table.js';
-import { HeadParser } from '../../dist/data/wire/head-parser.js';
-import { normalPath } from '../../dist/data/wire/path.js';
-import { readRequest } from '../../dist/data/wire/request.js';
-import { readRoutePath } from '../../dist/snapshot/route-path.js';
+import { RouteTable } from '../../build/data/route/route-table.js';
+import { HeadParser } from '../../build/data/wire/head-parser.js';
+import { normalPath } from '../../build/data/wire/path.js';
+import { readRequest } from '../../build/data/wire/request.js';
+import { readRoutePath } from '../../build/snapshot/route-path.js';
 
 const LOOKUPS = Number(process.argv[2] ?? 1_000_000);
 const WARM_UP = 0.3 * LOOKUPS;

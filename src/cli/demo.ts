@@ -15,6 +15,9 @@ const USAGE = `Usage: fairlead demo [--port 8080] [--admin-port 9000] [--backend
 Runs the proxy with three sample backends, on ports 8081, 8082 and 8083 or the next free ones. Ctrl-C ends it all.
 `;
 
+/** Where the command is. */
+const FOLDER = new URL('../cli/', import.meta.url);
+
 const NAMES = ['backend-1', 'backend-2', 'backend-3'] as const;
 
 export function runDemo(args: readonly string[], held: HeldSignals): Promise<number> {
@@ -46,7 +49,7 @@ async function demonstrate(
   const stop = new StopSignals();
   held.handOn(STOP_SIGNALS);
   held.giveBack(CARE_SIGNALS);
-  const processes = new DemoBackends(fileURLToPath(new URL('main.js', import.meta.url)));
+  const processes = new DemoBackends(fileURLToPath(new URL('main.js', FOLDER)));
   try {
     const backends = await startBackends(processes, ports, firstBackend);
     if (stop.isRequested) return EXIT_FINE;
@@ -109,6 +112,6 @@ function inputFor(ports: DemoPorts, backends: readonly DemoBackend[]): LoadInput
       values: Object.entries(values).map(([key, value]) => ({ name: 'demo', path: [key], value })),
     },
     env: {},
-    cwd: fileURLToPath(new URL('.', import.meta.url)),
+    cwd: fileURLToPath(FOLDER),
   };
 }

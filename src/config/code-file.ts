@@ -15,9 +15,9 @@ import type { Place, Problem } from './problem.ts';
 /** It may import much; it may not wait for a network that is down. */
 const LONGEST_MS = 10_000;
 
-/** `.js` beside the compiled file, `.ts` beside the source. */
+/** From wherever this module was bundled to; `.js` when compiled, `.ts` in the source. */
 const WORKER_URL = new URL(
-  `./code-worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
+  `../config/code-worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
   import.meta.url,
 );
 

@@ -25,7 +25,7 @@ export interface WorkerOptions {
  */
 const YOUNG_GENERATION_MIB = 16;
 
-/** `.js` beside the compiled file, `.ts` beside the source. */
+/** From wherever this module was bundled to; `.js` when compiled, `.ts` in the source. */
 const WORKER_URL = new URL(
   `../data/worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
   import.meta.url,

@@ -1,4 +1,4 @@
-/** Fairlead's version, from its package.json: two folders up both from src/control and from dist/control. */
+/** Fairlead’s version, from its package.json: two folders up from src/control as from dist/chunks. */
 import { readFileSync } from 'node:fs';
 
 function readVersion(): string {

@@ -199,7 +199,7 @@ test('a reload from sessions by address to learned ones, and back', async () => 
 
 test('it outlives the data thread that has learned it', async () => {
   const backends = await namedBackends(3);
-  const throwing = new URL('../support/throwing.mjs', import.meta.url).href;
+  const throwing = new URL('../support/patches/throwing.mjs', import.meta.url).href;
   const fairlead = await startProxy(
     backends.map(({ url }) => url),
     LEARN,

@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { afterTest } from '../support/after-test.ts';
 import { ByteReader } from '../support/byte-reader.ts';
-import { COMMAND, runFairlead } from '../support/fairlead.ts';
+import { programFor, runFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
@@ -74,7 +74,7 @@ async function start(
   await configure({});
   const child = spawn(
     'sh',
-    ['-c', 'LISTEN_PID=$$ exec "$@"', 'sh', process.execPath, COMMAND, '--config', file],
+    ['-c', 'LISTEN_PID=$$ exec "$@"', 'sh', process.execPath, programFor(env), '--config', file],
     {
       cwd: folder,
       env: {
@@ -172,7 +172,7 @@ test('a reload that is refused takes no socket along', async () => {
 
 test('a data thread that ends takes its socket along: so does the process, in order, for the next one to get it', async () => {
   const port = await freePort();
-  const THROWING = new URL('../support/throwing.mjs', import.meta.url).href;
+  const THROWING = new URL('../support/patches/throwing.mjs', import.meta.url).href;
   const listeners = [{ fd: 'web' }, { port: await freePort() }];
   const { child, output } = await start(
     [await socketAt(port, '127.0.0.1')],

@@ -19,7 +19,7 @@ import { okResponse } from '../support/raw-backend.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const THROWING = new URL('../support/throwing.mjs', import.meta.url).href;
+const THROWING = new URL('../support/patches/throwing.mjs', import.meta.url).href;
 const WITHOUT_HANDLES = new URL('../support/without-tcp-handles.mjs', import.meta.url).href;
 
 const OK = okResponse('ok', ['Connection: close']);

@@ -15,7 +15,7 @@ import {
 import { okResponse } from '../support/raw-backend.ts';
 import { LONG_MS, waitFor } from '../support/wait-for.ts';
 
-const THROWING = new URL('../support/throwing-http2.mjs', import.meta.url).href;
+const THROWING = new URL('../support/patches/throwing-http2.mjs', import.meta.url).href;
 
 let stage: Http2Stage;
 beforeAll(async () => {

@@ -18,7 +18,7 @@ import { hasTool } from '../support/tools.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const support = (name: string): string => new URL(`../support/${name}`, import.meta.url).href;
-const THROWING = support('throwing.mjs');
+const THROWING = support('patches/throwing.mjs');
 
 interface Row {
   readonly seam: string;

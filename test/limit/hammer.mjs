@@ -1,9 +1,9 @@
 /** The tasks of the threads that threads.ts starts: each works on a table it shares with the others, and posts what it did. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { ClientConnections } from '../../dist/data/limit/client-connections.js';
-import { RateLimiter } from '../../dist/data/limit/rate-limit.js';
-import { ClientTable } from '../../dist/snapshot/client-table.js';
-import { processClockOffsetMs } from '../../dist/snapshot/process-clock.js';
+import { ClientConnections } from '../../build/data/limit/client-connections.js';
+import { RateLimiter } from '../../build/data/limit/rate-limit.js';
+import { ClientTable } from '../../build/snapshot/client-table.js';
+import { processClockOffsetMs } from '../../build/snapshot/process-clock.js';
 
 /** A thread that asks each millisecond, and did not for so long, stood still: what it might have asked for meanwhile is lost. */
 const LONG_PAUSE_MS = 20;

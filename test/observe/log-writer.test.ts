@@ -17,7 +17,7 @@ async function file(): Promise<string> {
 
 /** Runs a script that has `LogWriter` at hand, its standard output a pipe. */
 function script(text: string): ReturnType<typeof spawn> {
-  const url = new URL('../../dist/observe/log-writer.js', import.meta.url);
+  const url = new URL('../../build/observe/log-writer.js', import.meta.url);
   const child = spawn(
     '/bin/sh',
     [
@@ -138,7 +138,7 @@ describe('the log writer', () => {
   });
 
   it('survives a reader who went away', async () => {
-    const url = new URL('../../dist/observe/log-writer.js', import.meta.url);
+    const url = new URL('../../build/observe/log-writer.js', import.meta.url);
     const child = spawn(
       process.execPath,
       [

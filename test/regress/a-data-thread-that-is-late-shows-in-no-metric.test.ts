@@ -10,7 +10,7 @@ import { okResponse } from '../support/raw-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const SPINNING = new URL('../support/spinning.mjs', import.meta.url).href;
+const SPINNING = new URL('../support/patches/spinning.mjs', import.meta.url).href;
 const LONG_MS = 30_000;
 
 async function spinningProxy(): Promise<Fairlead> {

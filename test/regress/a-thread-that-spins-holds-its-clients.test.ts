@@ -18,7 +18,7 @@ import { afterTest } from '../support/after-test.ts';
 import { okResponse } from '../support/raw-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 
-const SPINNING = new URL('../support/spinning.mjs', import.meta.url).href;
+const SPINNING = new URL('../support/patches/spinning.mjs', import.meta.url).href;
 const SPIN_MS = 60_000;
 
 test.each([

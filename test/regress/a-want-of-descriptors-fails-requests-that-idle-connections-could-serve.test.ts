@@ -10,7 +10,10 @@ import { type RawClient, rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** At the next tick what is idle would make room: what these tests look at takes place before it, however slow the machine. */
-const BETWEEN_TICKS = new URL('../support/between-ticks-of-descriptors.mjs', import.meta.url).href;
+const BETWEEN_TICKS = new URL(
+  '../support/patches/between-ticks-of-descriptors.mjs',
+  import.meta.url,
+).href;
 
 /** Below this limit all numbers are taken: from now on no descriptor is to be had. What is open stays. */
 const NONE = 1;

@@ -1,5 +1,5 @@
 /**
- * Behaviour tests run dist/cli/main.js: compile first when a source is newer. `scripts/test.mjs` has built already.
+ * Behaviour tests run dist/cli/main.js, a few of them modules of build/: compile first when a source is newer. `scripts/test.mjs` has built already.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
@@ -8,7 +8,7 @@ const root = new URL('../../', import.meta.url);
 
 export default function buildFirst(): void {
   if (process.env['TESTS_ARE_BUILT'] === '1') return;
-  const compiled = times('dist', '.js');
+  const compiled = [...times('build', '.js'), ...times('dist/cli', '.js')];
   if (compiled.length > 0 && Math.max(...times('src', '.ts')) < Math.min(...compiled)) return;
   const build = spawnSync(
     process.execPath,

@@ -11,6 +11,10 @@ import { temporaryFolder } from './temporary-folder.ts';
 import { waitFor, within } from './wait-for.ts';
 
 export const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** The same, each module in a file of its own. */
+export const COMMAND_IN_MODULES = fileURLToPath(
+  new URL('../../build/cli/main.js', import.meta.url),
+);
 const START_MS = 30_000;
 const EXIT_ADDRESS_IN_USE = 3;
 
@@ -85,7 +89,7 @@ class Run {
   stderr = '';
 
   constructor(args: readonly string[], options: RunOptions) {
-    const command = [process.execPath, COMMAND, ...args];
+    const command = [process.execPath, programFor(options.env), ...args];
     const limited =
       options.descriptors === undefined
         ? command
@@ -130,6 +134,11 @@ class Run {
   output(): string {
     return `${this.stdout}${this.stderr}`;
   }
+}
+
+/** What is preloaded from support/patches/ changes single modules. */
+export function programFor(env: FairleadOptions['env'] = {}): string {
+  return env['NODE_OPTIONS']?.includes('/support/patches/') ? COMMAND_IN_MODULES : COMMAND;
 }
 
 /** What the machine or an earlier run has set for Fairlead must not reach the one under test. */

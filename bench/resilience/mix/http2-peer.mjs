@@ -2,9 +2,9 @@
  * One end of an HTTP/2 connection, client or backend, that does what is allowed and unusual: pads, cuts heads and bodies, opens its
  * windows late and by odd amounts, changes its SETTINGS on the way. It watches that Fairlead keeps to what it was told.
  */
-import { FieldCache } from '../../../dist/data/wire/http2/field-cache.js';
-import { FieldList } from '../../../dist/data/wire/http2/field-list.js';
-import { HpackDecoder } from '../../../dist/data/wire/http2/hpack-decoder.js';
+import { FieldCache } from '../../../build/data/wire/http2/field-cache.js';
+import { FieldList } from '../../../build/data/wire/http2/field-list.js';
+import { HpackDecoder } from '../../../build/data/wire/http2/hpack-decoder.js';
 import {
   ACK,
   block,

@@ -1,9 +1,9 @@
 /** Preloaded into Fairlead and its threads: a request with `X-Spin: MS` keeps its data thread in a loop for so long. */
 import { isMainThread } from 'node:worker_threads';
+import { moduleOf } from './module-of.mjs';
 
 async function arm() {
-  const url = new URL('../../dist/data/listen/client-connection.js', import.meta.url).href;
-  const { ClientConnection } = await import(url);
+  const { ClientConnection } = await moduleOf('data/listen/client-connection');
   const original = ClientConnection.prototype.onBytes;
   if (typeof original !== 'function') throw new Error('there is no onBytes any more');
   ClientConnection.prototype.onBytes = function spinning(buffer, length) {

@@ -3,8 +3,7 @@
  * handling throw, or (`next-…`) the next callback of that kind in its thread, once.
  */
 import { isMainThread } from 'node:worker_threads';
-
-const load = (path) => import(new URL(`../../dist/${path}.js`, import.meta.url).href);
+import { moduleOf } from './module-of.mjs';
 
 /** What a client connection, an exchange, its attempts or a stream were marked with. */
 const marks = new WeakMap();
@@ -74,20 +73,20 @@ function throwsOnce(type, name, seam) {
 }
 
 async function arm() {
-  const { ClientConnection } = await load('data/listen/client-connection');
-  const { Listener } = await load('data/listen/listener');
-  const { TlsAcceptor } = await load('data/listen/tls-acceptor');
-  const { TlsStream } = await load('data/stream/tls-stream');
-  const { Http1Responder } = await load('data/listen/http1-responder');
-  const { Exchange } = await load('data/relay/exchange');
-  const { Attempts } = await load('data/relay/attempts');
-  const { Attempt } = await load('data/relay/attempt');
-  const { Backend } = await load('data/backend/backend');
-  const { Http1Stream } = await load('data/backend/http1-stream');
-  const { OpenTunnels } = await load('data/relay/open-tunnels');
-  const { TcpStream } = await load('data/stream/tcp-stream');
-  const { HeadParser } = await load('data/wire/head-parser');
-  const { ProcessCounters } = await load('snapshot/process-counters');
+  const { ClientConnection } = await moduleOf('data/listen/client-connection');
+  const { Listener } = await moduleOf('data/listen/listener');
+  const { TlsAcceptor } = await moduleOf('data/listen/tls-acceptor');
+  const { TlsStream } = await moduleOf('data/stream/tls-stream');
+  const { Http1Responder } = await moduleOf('data/listen/http1-responder');
+  const { Exchange } = await moduleOf('data/relay/exchange');
+  const { Attempts } = await moduleOf('data/relay/attempts');
+  const { Attempt } = await moduleOf('data/relay/attempt');
+  const { Backend } = await moduleOf('data/backend/backend');
+  const { Http1Stream } = await moduleOf('data/backend/http1-stream');
+  const { OpenTunnels } = await moduleOf('data/relay/open-tunnels');
+  const { TcpStream } = await moduleOf('data/stream/tcp-stream');
+  const { HeadParser } = await moduleOf('data/wire/head-parser');
+  const { ProcessCounters } = await moduleOf('snapshot/process-counters');
 
   throwsFor(ClientConnection, 'onBytes', 'client-read');
   throwsFor(ClientConnection, 'onDrain', 'client-drain');

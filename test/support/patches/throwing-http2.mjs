@@ -1,4 +1,5 @@
 /** Preloaded into Fairlead and its threads: on streams of HTTP/2 with certain numbers, a callback throws. */
+import { moduleOf } from './module-of.mjs';
 
 /** What throws on which stream; the tests know it by these numbers. */
 const SEAMS = {
@@ -15,8 +16,7 @@ const SEAMS = {
 };
 
 async function arm() {
-  const url = new URL('../../dist/data/listen/http2-stream.js', import.meta.url).href;
-  const { Http2Stream } = await import(url);
+  const { Http2Stream } = await moduleOf('data/listen/http2-stream');
   for (const [id, name] of Object.entries(SEAMS)) {
     const original = Http2Stream.prototype[name];
     if (typeof original !== 'function') throw new Error(`there is no ${name} any more`);
