@@ -8,6 +8,7 @@ import { certificateRoutes } from './admin/certificate-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
 import { eventRoutes } from './admin/event-routes.ts';
 import { listenerRoutes } from './admin/listener-routes.ts';
+import { openApiRoute } from './admin/openapi.ts';
 import { poolRoutes } from './admin/pool-routes.ts';
 import { routeRoutes } from './admin/route-routes.ts';
 import type { Route } from './admin/router.ts';
@@ -218,6 +219,8 @@ export function compose(options: ComposeOptions): Parts {
       reload: (request) => reloads.reload(request),
     }),
   ];
+  const listed: readonly Route[] = [...routes, openApiRoute(() => all)];
+  const all: readonly Route[] = [...listed, indexRoute(listed)];
   return {
     registry,
     threads,
@@ -231,6 +234,6 @@ export function compose(options: ComposeOptions): Parts {
     metrics,
     followers,
     tokens,
-    routes: [...routes, indexRoute(routes)],
+    routes: all,
   };
 }

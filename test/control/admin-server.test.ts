@@ -292,7 +292,11 @@ async function startServer(routes: readonly Route[]) {
 describe('the admin server', () => {
   it('waits for no slow client, in the head or in the body', async () => {
     const { server } = await startServer([
-      { path: '/x', summary: '', methods: { POST: () => ({ status: 204 }) } },
+      {
+        path: '/x',
+        summary: '',
+        methods: { POST: { says: '', answers: {}, handle: () => ({ status: 204 }) } },
+      },
     ]);
     expect(await rawAnswer(server.port, 'POST /x HTTP/1.1\r\nHo')).toMatch(/^HTTP\/1\.1 408 /);
     await rawAnswer(
@@ -307,8 +311,12 @@ describe('the admin server', () => {
         path: '/x',
         summary: '',
         methods: {
-          GET: () => {
-            throw new Error('a mistake');
+          GET: {
+            says: '',
+            answers: {},
+            handle: () => {
+              throw new Error('a mistake');
+            },
           },
         },
       },

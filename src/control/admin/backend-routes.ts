@@ -14,8 +14,12 @@ import { ADMIN_STATES } from '../operator-state.ts';
 import type { BackendUpdate } from '../plan.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';
+import { backend as backendForm, backends as backendsForm } from './answers.ts';
+import { backendChange, backendStatus, backendUrl, newBackend } from './bodies.ts';
 import { clip, parseObject, requireText } from './body.ts';
 import { etagOf } from './etag.ts';
+import { answer, jsonBody } from './form.ts';
+import { DRAINING, ID, PERSIST } from './parameters.ts';
 import { poolOf, unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
@@ -23,6 +27,11 @@ import { termsOf } from './terms.ts';
 
 /** How long an answer waits for the first check of the backend that it tells about. */
 const FIRST_CHECK_MS = 1000;
+
+const REMOVED = {
+  200: answer('It, as it was; it is gone.', backendForm),
+  202: answer('It drains, and is removed then.', backendForm),
+};
 
 export interface BackendRoutesOptions {
   readonly registry: Registry;
@@ -46,7 +55,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
     }));
   }
 
-  function answer(
+  function view(
     status: number,
     pool: PoolRegistry,
     backend: Backend,
@@ -70,7 +79,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
 
   async function add(call: AdminCall): Promise<AdminAnswer> {
     const pool = poolOf(call, registry);
-    const body = parseObject(call.body, ['url', 'weight', 'backup']);
+    const body = parseObject(call.body, newBackend);
     const address = readUrl(requireText(body, 'url'));
     const own = describeOwnAddress(address, registry.settings);
     if (own !== undefined) throw new ProblemError(422, 'ERR_INVALID_VALUE', `${own}.`);
@@ -83,7 +92,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
     // "alive" in the answer means that the next request may go there.
     await settled();
     const now = stillThere(pool.name, address);
-    return answer(201, now.pool, now.backend, {
+    return view(201, now.pool, now.backend, {
       Location: `${listOf(now.pool)}/${now.backend.id}`,
     });
   }
@@ -110,9 +119,9 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
     if (drainMs > 0) {
       const sessions = readSessions(call.query);
       const leaving = await operator.leave(backend.id, drainMs, terms, sessions, cuts);
-      return answer(202, pool, leaving);
+      return view(202, pool, leaving);
     }
-    const removed = answer(200, pool, await operator.remove(backend.id, terms, cuts));
+    const removed = view(200, pool, await operator.remove(backend.id, terms, cuts));
     return {
       ...removed,
       body: {
@@ -128,20 +137,39 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends',
       summary: 'the backends; add one; remove one by its URL',
       isOfPool: true,
-      parameters: { POST: ['persist'], DELETE: ['drain', 'sessions', 'cut', 'persist'] },
       methods: {
-        GET: (call) => ({
-          status: 200,
-          body: viewAll(poolOf(call, registry)),
-          headers: { ETag: etagOf(registry.generation) },
-        }),
-        POST: add,
-        DELETE: (call) => {
-          const pool = poolOf(call, registry);
-          const { url } = readUrl(requireText(parseObject(call.body, ['url']), 'url'));
-          const backend = pool.findByUrl(url);
-          if (backend === undefined) throw unknownBackend(`There is no backend ${clip(url)}`, pool);
-          return remove(call, { pool, backend });
+        GET: {
+          says: 'the backends',
+          answers: { 200: answer('All, in the order of their ids.', backendsForm) },
+          handle: (call) => ({
+            status: 200,
+            body: viewAll(poolOf(call, registry)),
+            headers: { ETag: etagOf(registry.generation) },
+          }),
+        },
+        POST: {
+          says: 'adds a backend',
+          query: { persist: PERSIST },
+          body: jsonBody(newBackend),
+          answers: {
+            201: { ...answer('Added, and checked once.', backendForm), hasLocation: true },
+          },
+          problems: [409],
+          handle: add,
+        },
+        DELETE: {
+          says: 'removes a backend by its URL',
+          query: { ...DRAINING, persist: PERSIST },
+          body: jsonBody(backendUrl),
+          answers: REMOVED,
+          handle: (call) => {
+            const pool = poolOf(call, registry);
+            const { url } = readUrl(requireText(parseObject(call.body, backendUrl), 'url'));
+            const backend = pool.findByUrl(url);
+            if (backend === undefined)
+              throw unknownBackend(`There is no backend ${clip(url)}`, pool);
+            return remove(call, { pool, backend });
+          },
         },
       },
     },
@@ -149,57 +177,75 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       path: '/backends/{id}',
       summary: 'one backend; change its weight or state; remove it',
       isOfPool: true,
-      parameters: {
-        DELETE: ['drain', 'sessions', 'cut', 'persist'],
-        PATCH: ['drain', 'sessions', 'cut', 'persist'],
-      },
+      params: { id: ID },
       methods: {
-        GET: (call) => {
-          const { pool, backend } = named(call);
-          return answer(200, pool, backend);
+        GET: {
+          says: 'one backend',
+          answers: { 200: answer('It.', backendForm) },
+          handle: (call) => {
+            const { pool, backend } = named(call);
+            return view(200, pool, backend);
+          },
         },
-        PATCH: async (call) => {
-          const {
-            pool,
-            backend: { id },
-          } = named(call);
-          const update = readUpdate(call.body);
-          const drainMs = readDrain(call.query, registry.settings.drainMs);
-          const sessions = readSessions(call.query);
-          const cuts = readCut(call.query);
-          if (((drainMs ?? sessions) !== undefined || cuts) && update.state !== 'draining') {
-            throw new ProblemError(
-              422,
-              'ERR_INVALID_VALUE',
-              '"drain", "sessions" and "cut" go with {"state": "draining"}.',
+        PATCH: {
+          says: 'changes its weight or its state; drains it',
+          query: { ...DRAINING, persist: PERSIST },
+          body: jsonBody(backendChange),
+          answers: { 200: answer('It, as it is now.', backendForm) },
+          handle: async (call) => {
+            const {
+              pool,
+              backend: { id },
+            } = named(call);
+            const update = readUpdate(call.body);
+            const drainMs = readDrain(call.query, registry.settings.drainMs);
+            const sessions = readSessions(call.query);
+            const cuts = readCut(call.query);
+            if (((drainMs ?? sessions) !== undefined || cuts) && update.state !== 'draining') {
+              throw new ProblemError(
+                422,
+                'ERR_INVALID_VALUE',
+                '"drain", "sessions" and "cut" go with {"state": "draining"}.',
+              );
+            }
+            return view(
+              200,
+              pool,
+              await operator.update(id, update, termsOf(call), drainMs, sessions, cuts),
             );
-          }
-          return answer(
-            200,
-            pool,
-            await operator.update(id, update, termsOf(call), drainMs, sessions, cuts),
-          );
+          },
         },
-        DELETE: (call) => remove(call, named(call)),
+        DELETE: {
+          says: 'removes it',
+          query: { ...DRAINING, persist: PERSIST },
+          answers: REMOVED,
+          handle: (call) => remove(call, named(call)),
+        },
       },
     },
     {
       path: '/backends/{id}/status',
       summary: 'take a backend out ({"alive": false}) and put it back',
       isOfPool: true,
-      parameters: { PUT: ['persist'] },
+      params: { id: ID },
       methods: {
-        PUT: async (call) => {
-          const {
-            pool,
-            backend: { id },
-          } = named(call);
-          const { alive } = parseObject(call.body, ['alive']);
-          if (typeof alive !== 'boolean') {
-            throw new ProblemError(422, 'ERR_INVALID_VALUE', '"alive" must be true or false.');
-          }
-          const state = alive ? 'enabled' : 'disabled';
-          return answer(200, pool, await operator.update(id, { state }, termsOf(call)));
+        PUT: {
+          says: 'takes it out, puts it back',
+          query: { persist: PERSIST },
+          body: jsonBody(backendStatus),
+          answers: { 200: answer('It, as it is now.', backendForm) },
+          handle: async (call) => {
+            const {
+              pool,
+              backend: { id },
+            } = named(call);
+            const { alive } = parseObject(call.body, backendStatus);
+            if (typeof alive !== 'boolean') {
+              throw new ProblemError(422, 'ERR_INVALID_VALUE', '"alive" must be true or false.');
+            }
+            const state = alive ? 'enabled' : 'disabled';
+            return view(200, pool, await operator.update(id, { state }, termsOf(call)));
+          },
         },
       },
     },
@@ -279,7 +325,7 @@ function readBackup(value: unknown): boolean {
 }
 
 function readUpdate(body: Buffer): BackendUpdate {
-  const object = parseObject(body, ['weight', 'state', 'backup']);
+  const object = parseObject(body, backendChange);
   const update: { -readonly [Key in keyof BackendUpdate]: BackendUpdate[Key] } = {};
   if (object['weight'] !== undefined) update.weight = readWeight(object['weight']);
   if (object['backup'] !== undefined) update.isBackup = readBackup(object['backup']);

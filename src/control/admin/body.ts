@@ -1,6 +1,8 @@
 /** Bodies of calls: JSON objects whose every key is known. */
+import type { z } from 'zod';
 import { didYouMean } from '../../config/nearest.ts';
 import { findDuplicateKey } from '../../config/strict-json.ts';
+import type { Form } from './form.ts';
 import { ProblemError } from './problem.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -9,7 +11,8 @@ export type JsonObject = Readonly<Record<string, unknown>>;
  * The content type is not looked at: `curl -d` says form-urlencoded, and Origin is what keeps web pages out.
  * @throws ProblemError 400 where it is no JSON, 422 where it is no object or holds another key
  */
-export function parseObject(body: Buffer, keys: readonly string[]): JsonObject {
+export function parseObject(body: Buffer, its: Form<z.ZodObject>): JsonObject {
+  const keys = Object.keys(its().shape);
   const value = parseJson(body);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ProblemError(422, 'ERR_NOT_AN_OBJECT', 'The body must be a JSON object.', {

@@ -5,7 +5,9 @@ import type { Settings } from '../../config/settings.ts';
 import type { Certificates } from '../certificates/certificates.ts';
 import { type Group, groupsOf, type Staples } from '../certificates/tls-snapshot.ts';
 import type { Registry } from '../registry.ts';
+import { certificates as certificatesForm } from './answers.ts';
 import { etagOf } from './etag.ts';
+import { answer } from './form.ts';
 import type { Route } from './router.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -21,14 +23,18 @@ export function certificateRoutes({ registry, certificates }: CertificateRoutesO
       path: '/certificates',
       summary: 'the certificates that clients are served with, and files that are not good',
       methods: {
-        GET: () => ({
-          status: 200,
-          body: {
-            certificates: viewsOf(registry.settings, registry.staples),
-            faults: certificates.faults.map(({ file, message }) => ({ file, message })),
-          },
-          headers: { ETag: etagOf(registry.generation) },
-        }),
+        GET: {
+          says: 'the certificates',
+          answers: { 200: answer('Names, expiry and files; never keys.', certificatesForm) },
+          handle: () => ({
+            status: 200,
+            body: {
+              certificates: viewsOf(registry.settings, registry.staples),
+              faults: certificates.faults.map(({ file, message }) => ({ file, message })),
+            },
+            headers: { ETag: etagOf(registry.generation) },
+          }),
+        },
       },
     },
   ];

@@ -11,12 +11,33 @@ import { OVERRIDABLE, type OverrideChoice } from '../overrides.ts';
 import type { Registry } from '../registry.ts';
 import { ConfigRefused, type ReloadOutcome } from '../reload.ts';
 import type { ReloadRequest } from '../reloads.ts';
+import {
+  config as configForm,
+  document,
+  dropped as droppedForm,
+  index as indexForm,
+  overrides as overridesForm,
+  reloaded,
+  validated,
+} from './answers.ts';
 import { clip } from './body.ts';
 import { etagOf, preconditionOf } from './etag.ts';
+import { answer, plainAnswer } from './form.ts';
+import { ID, PERSIST } from './parameters.ts';
 import { unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { Route } from './router.ts';
 import { termsOf } from './terms.ts';
+
+const SCHEMA_TYPE = 'application/schema+json';
+
+/** Which of them; what is left out chooses all. */
+const CHOICE = {
+  pool: { says: 'Those of this pool.', schema: { type: 'string' } },
+  value: { says: 'Those of this value.', schema: { type: 'string', enum: OVERRIDABLE } },
+  backend: { says: 'Those of the backend with this id.', schema: ID.schema },
+  persist: PERSIST,
+};
 
 export interface ConfigRoutesOptions {
   readonly registry: Registry;
@@ -37,64 +58,86 @@ export function configRoutes({
       path: '/config',
       summary: 'the effective config, secrets hidden',
       methods: {
-        GET: () => ({
-          status: 200,
-          body: withApiChanges(context.effectiveConfig(), registry),
-          headers: { ETag: etagOf(registry.generation) },
-        }),
+        GET: {
+          says: 'the config in force',
+          answers: { 200: answer('Secrets are hidden.', configForm) },
+          handle: () => ({
+            status: 200,
+            body: withApiChanges(context.effectiveConfig(), registry),
+            headers: { ETag: etagOf(registry.generation) },
+          }),
+        },
       },
     },
     {
       path: '/schema.json',
       summary: 'the JSON Schema of the config',
       methods: {
-        GET: () => ({
-          status: 200,
-          body: context.jsonSchema(),
-          contentType: 'application/schema+json',
-        }),
+        GET: {
+          says: 'the JSON Schema of the config',
+          answers: { 200: { ...plainAnswer('For editors.', document), contentType: SCHEMA_TYPE } },
+          handle: () => ({
+            status: 200,
+            body: context.jsonSchema(),
+            contentType: SCHEMA_TYPE,
+          }),
+        },
       },
     },
     {
       path: '/reload',
       summary: 'read the config again',
       methods: {
-        POST: async ({ request, actor }) => {
-          const precondition = preconditionOf(request);
-          const { hasChanged, changed, notes } = await reload({ precondition, actor });
-          const { generation, operatorState } = registry;
-          return {
-            status: 200,
-            body: {
-              changed: hasChanged,
-              changes: changed,
-              generation,
-              api_changes: countChanges(operatorState),
-              overrides: registry.overrides(),
-              notes,
-            },
-            headers: { ETag: etagOf(registry.generation) },
-          };
+        POST: {
+          says: 'reads the config again',
+          answers: { 200: answer('What that has changed.', reloaded) },
+          problems: [409, 422],
+          handle: async ({ request, actor }) => {
+            const precondition = preconditionOf(request);
+            const { hasChanged, changed, notes } = await reload({ precondition, actor });
+            const { generation, operatorState } = registry;
+            return {
+              status: 200,
+              body: {
+                changed: hasChanged,
+                changes: changed,
+                generation,
+                api_changes: countChanges(operatorState),
+                overrides: registry.overrides(),
+                notes,
+              },
+              headers: { ETag: etagOf(registry.generation) },
+            };
+          },
         },
       },
     },
     {
       path: '/overrides',
       summary: 'what this API has set otherwise than the config; drop that',
-      parameters: { DELETE: ['pool', 'value', 'backend', 'persist'] },
       methods: {
-        GET: () => ({
-          status: 200,
-          body: [...registry.overrides(), ...registry.resting()],
-          headers: { ETag: etagOf(registry.generation) },
-        }),
-        DELETE: async (call) => {
-          const dropped = await operator.reset(readChoice(call.query, registry), termsOf(call));
-          return {
+        GET: {
+          says: 'what this API has set otherwise than the config',
+          answers: { 200: answer('All of it.', overridesForm) },
+          handle: () => ({
             status: 200,
-            body: { dropped },
+            body: [...registry.overrides(), ...registry.resting()],
             headers: { ETag: etagOf(registry.generation) },
-          };
+          }),
+        },
+        DELETE: {
+          says: 'drops that',
+          query: CHOICE,
+          answers: { 200: answer('What was dropped.', droppedForm) },
+          problems: [404, 422],
+          handle: async (call) => {
+            const dropped = await operator.reset(readChoice(call.query, registry), termsOf(call));
+            return {
+              status: 200,
+              body: { dropped },
+              headers: { ETag: etagOf(registry.generation) },
+            };
+          },
         },
       },
     },
@@ -102,22 +145,29 @@ export function configRoutes({
       path: '/config:validate',
       summary: 'check a config (YAML or JSON in the body), and what it would change',
       methods: {
-        POST: async ({ request, body }) => {
-          const text = decodeText(body);
-          const type = request.headers['content-type'];
-          const inUse = certificatesOf(registry.settings);
-          const result = await inTurn(() => context.validate(text, type, inUse));
-          if (!result.ok) throw new ConfigRefused(result.problems);
-          const { settings } = registry;
-          return {
-            status: 200,
-            body: {
-              valid: true,
-              ...configDifference(settings, result),
-              overrides: registry.overrides(),
-              notes: [...notesOnFaults(result.faults ?? []), ...result.notes],
-            },
-          };
+        POST: {
+          says: 'checks a config without running it',
+          body: { contentTypes: ['application/yaml', 'application/json'] },
+          answers: { 200: plainAnswer('What it would change.', validated) },
+          problems: [422],
+          isOnlyAsking: true,
+          handle: async ({ request, body }) => {
+            const text = decodeText(body);
+            const type = request.headers['content-type'];
+            const inUse = certificatesOf(registry.settings);
+            const result = await inTurn(() => context.validate(text, type, inUse));
+            if (!result.ok) throw new ConfigRefused(result.problems);
+            const { settings } = registry;
+            return {
+              status: 200,
+              body: {
+                valid: true,
+                ...configDifference(settings, result),
+                overrides: registry.overrides(),
+                notes: [...notesOnFaults(result.faults ?? []), ...result.notes],
+              },
+            };
+          },
         },
       },
     },
@@ -134,7 +184,13 @@ export function indexRoute(routes: readonly Route[]): Route {
   return {
     path: '/',
     summary: 'this list',
-    methods: { GET: () => ({ status: 200, body: { name: 'fairlead', calls } }) },
+    methods: {
+      GET: {
+        says: 'this list',
+        answers: { 200: plainAnswer('What can be called.', indexForm) },
+        handle: () => ({ status: 200, body: { name: 'fairlead', calls } }),
+      },
+    },
   };
 }
 

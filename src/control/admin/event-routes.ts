@@ -5,6 +5,11 @@ import type { AdminAnswer, AdminCall, Route } from './router.ts';
 
 const EVENT_STREAM = 'text/event-stream';
 
+const SINCE = {
+  says: 'The id of the last event that was seen; 0: all that are kept.',
+  schema: { type: 'string', pattern: '^[0-9]{1,16}$' },
+};
+
 export function eventRoutes(followers: EventFollowers): Route[] {
   function follow({ request, query }: AdminCall): AdminAnswer {
     const since = readSince(request, query);
@@ -31,7 +36,21 @@ export function eventRoutes(followers: EventFollowers): Route[] {
     {
       path: '/events',
       summary: 'what happens, as it happens: server-sent events, resumed by Last-Event-ID',
-      methods: { GET: follow },
+      methods: {
+        GET: {
+          says: 'what happens, as it happens',
+          query: { since: SINCE },
+          fields: { 'Last-Event-ID': SINCE },
+          answers: {
+            200: {
+              says: 'Server-sent events, until either side ends it.',
+              contentType: EVENT_STREAM,
+            },
+          },
+          problems: [422, 503],
+          handle: follow,
+        },
+      },
     },
   ];
 }

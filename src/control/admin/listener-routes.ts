@@ -3,7 +3,9 @@ import { urlOfListener } from '../../config/listener-name.ts';
 import type { ListenerSnapshot } from '../../snapshot/snapshot.ts';
 import { speaksHttp2 } from '../backend-view.ts';
 import type { Registry } from '../registry.ts';
+import { listeners as listenersForm } from './answers.ts';
 import { etagOf } from './etag.ts';
+import { answer } from './form.ts';
 import type { Route } from './router.ts';
 
 export interface ListenerRoutesOptions {
@@ -18,11 +20,15 @@ export function listenerRoutes({ registry, listeners }: ListenerRoutesOptions): 
       path: '/listeners',
       summary: 'where clients connect',
       methods: {
-        GET: () => ({
-          status: 200,
-          body: listeners().map(viewListener),
-          headers: { ETag: etagOf(registry.generation) },
-        }),
+        GET: {
+          says: 'where clients connect',
+          answers: { 200: answer('In the order of the config.', listenersForm) },
+          handle: () => ({
+            status: 200,
+            body: listeners().map(viewListener),
+            headers: { ETag: etagOf(registry.generation) },
+          }),
+        },
       },
     },
   ];

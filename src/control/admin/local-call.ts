@@ -2,7 +2,7 @@
 import type { Actor } from '../audit.ts';
 import { explainError } from './explain.ts';
 import { ProblemError } from './problem.ts';
-import { checkParameters, findHandler, findRoute, parseTarget, type Route } from './router.ts';
+import { checkParameters, findOperation, findRoute, parseTarget, type Route } from './router.ts';
 
 const PROGRAM: Actor = { program: true };
 
@@ -19,12 +19,12 @@ export async function callLocally(
 ): Promise<unknown> {
   const { segments, query } = parseTarget(target);
   const { route, params } = findRoute(routes, segments);
-  const handler = findHandler(route, method);
+  const { handle } = findOperation(route, method);
   checkParameters(route, method, query);
   const bytes = Buffer.from(body === undefined ? '' : JSON.stringify(body));
   try {
     const request = { method, headers: {} };
-    const answer = await handler({ request, actor: PROGRAM, params, query, body: bytes });
+    const answer = await handle({ request, actor: PROGRAM, params, query, body: bytes });
     return answer.body;
   } catch (error) {
     if (error instanceof ProblemError) throw error;

@@ -3,8 +3,10 @@ import { readPoolCounters } from '../../snapshot/pool-counters.ts';
 import { isAlive } from '../backend.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';
+import { pool as poolForm, pools as poolsForm } from './answers.ts';
 import { clip } from './body.ts';
 import { etagOf } from './etag.ts';
+import { answer } from './form.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminCall, Route } from './router.ts';
 
@@ -20,22 +22,30 @@ export function poolRoutes({ registry, threadCount }: PoolRoutesOptions): Route[
       path: '/pools',
       summary: 'the pools; under /pools/{pool} stand the calls of one',
       methods: {
-        GET: () => ({
-          status: 200,
-          body: registry.pools().map(view),
-          headers: { ETag: etagOf(registry.generation) },
-        }),
+        GET: {
+          says: 'the pools',
+          answers: { 200: answer('All.', poolsForm) },
+          handle: () => ({
+            status: 200,
+            body: registry.pools().map(view),
+            headers: { ETag: etagOf(registry.generation) },
+          }),
+        },
       },
     },
     {
       path: '/pools/{pool}',
       summary: 'one pool',
       methods: {
-        GET: (call) => ({
-          status: 200,
-          body: view(poolOf(call, registry)),
-          headers: { ETag: etagOf(registry.generation) },
-        }),
+        GET: {
+          says: 'one pool',
+          answers: { 200: answer('It.', poolForm) },
+          handle: (call) => ({
+            status: 200,
+            body: view(poolOf(call, registry)),
+            headers: { ETag: etagOf(registry.generation) },
+          }),
+        },
       },
     },
   ];

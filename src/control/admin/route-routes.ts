@@ -3,7 +3,9 @@ import { routeOf } from '../../config/effective-route.ts';
 import { poolsOf } from '../../config/effective-route-action.ts';
 import type { RouteSettings } from '../../config/settings.ts';
 import type { Registry } from '../registry.ts';
+import { routesInForce } from './answers.ts';
 import { etagOf } from './etag.ts';
+import { answer } from './form.ts';
 import type { Route } from './router.ts';
 
 export function routeRoutes(registry: Registry): Route[] {
@@ -12,11 +14,15 @@ export function routeRoutes(registry: Registry): Route[] {
       path: '/routes',
       summary: 'which requests are for which pool, and what is done with them',
       methods: {
-        GET: () => ({
-          status: 200,
-          body: registry.settings.routes.map(viewRoute),
-          headers: { ETag: etagOf(registry.generation) },
-        }),
+        GET: {
+          says: 'the routes',
+          answers: { 200: answer('In the order of the config.', routesInForce) },
+          handle: () => ({
+            status: 200,
+            body: registry.settings.routes.map(viewRoute),
+            headers: { ETag: etagOf(registry.generation) },
+          }),
+        },
       },
     },
   ];

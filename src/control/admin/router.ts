@@ -4,6 +4,7 @@ import { didYouMean } from '../../config/nearest.ts';
 import { DEFAULT_POOL } from '../../config/settings.ts';
 import type { Actor } from '../audit.ts';
 import { clip } from './body.ts';
+import type { AnswerForm, BodyForm, Parameter } from './form.ts';
 import { ProblemError } from './problem.ts';
 
 export interface AdminCall {
@@ -29,13 +30,30 @@ export interface AdminAnswer {
 
 export type Handler = (call: AdminCall) => AdminAnswer | Promise<AdminAnswer>;
 
+/** One call: what it does, and all that the document says of it, so that neither is without the other. */
+export interface Operation {
+  readonly says: string;
+  readonly handle: Handler;
+  /** Of the query. A call that changes something takes no others. */
+  readonly query?: Readonly<Record<string, Parameter>>;
+  /** Header fields that this call alone looks at. */
+  readonly fields?: Readonly<Record<string, Parameter>>;
+  readonly body?: BodyForm;
+  /** By status. */
+  readonly answers: Readonly<Record<number, AnswerForm>>;
+  /** Statuses of problems that not every call may have. */
+  readonly problems?: readonly number[];
+  /** It is no GET, and changes nothing: there is nothing to be lost that If-Match would save. */
+  readonly isOnlyAsking?: boolean;
+}
+
 export interface Route {
   /** `/backends/{id}/status` */
   readonly path: string;
   readonly summary: string;
-  readonly methods: Readonly<Record<string, Handler>>;
-  /** The query parameters of a method that changes something; it takes no others. */
-  readonly parameters?: Readonly<Record<string, readonly string[]>>;
+  readonly methods: Readonly<Record<string, Operation>>;
+  /** Of the path; what is not there is a text. */
+  readonly params?: Readonly<Record<string, Parameter>>;
   /** Also under `/pools/{pool}`; its calls have a parameter `pool`, which is `default` without that. */
   readonly isOfPool?: boolean;
   /** Says nothing that anybody may not know, and is asked by machines that hold no token. */
@@ -90,10 +108,10 @@ export function findRoute(routes: readonly Route[], segments: readonly string[])
 }
 
 /** @throws ProblemError 405 */
-export function findHandler(route: Route, method: string): Handler {
+export function findOperation(route: Route, method: string): Operation {
   const wanted = method === 'HEAD' ? 'GET' : method;
-  const handler = Object.hasOwn(route.methods, wanted) ? route.methods[wanted] : undefined;
-  if (handler !== undefined) return handler;
+  const operation = Object.hasOwn(route.methods, wanted) ? route.methods[wanted] : undefined;
+  if (operation !== undefined) return operation;
   const allowed = Object.keys(route.methods).flatMap((name) =>
     name === 'GET' ? ['GET', 'HEAD'] : [name],
   );
@@ -112,7 +130,7 @@ export function findHandler(route: Route, method: string): Handler {
  */
 export function checkParameters(route: Route, method: string, query: URLSearchParams): void {
   if (method === 'GET' || method === 'HEAD') return;
-  const known = route.parameters?.[method] ?? [];
+  const known = Object.keys(route.methods[method]?.query ?? {});
   for (const name of new Set(query.keys())) {
     if (!known.includes(name)) {
       throw new ProblemError(

@@ -13,7 +13,7 @@ import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
 import {
   type AdminAnswer,
   checkParameters,
-  findHandler,
+  findOperation,
   findRoute,
   parseTarget,
   type Route,
@@ -54,7 +54,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     const caller = isOpen ? undefined : guard(request);
     const { route, params } = findRoute(routes, segments);
     const method = request.method ?? '';
-    const handler = findHandler(route, method);
+    const { handle } = findOperation(route, method);
     if (caller !== undefined) checkRole(caller, method, route.path);
     checkParameters(route, method, query);
     const body = await readBody(request);
@@ -62,7 +62,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     connections.begin(socket);
     try {
       const actor = actorOf(request, caller?.token);
-      const result = await handler({ request, actor, params, query, body });
+      const result = await handle({ request, actor, params, query, body });
       return result.stream === undefined || caller === undefined
         ? result
         : { ...result, stream: whileGood(result.stream, caller) };

@@ -9,11 +9,15 @@ import type { LeaverView } from '../leavers.ts';
 import type { Operator } from '../operator.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';
+import { live, ready, status as statusForm, strategyInForce } from './answers.ts';
+import { strategyChoice } from './bodies.ts';
 import { clip, parseObject, requireText } from './body.ts';
 import { etagOf } from './etag.ts';
+import { answer, jsonBody, plainAnswer } from './form.ts';
+import { PERSIST } from './parameters.ts';
 import { poolOf } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
-import type { AdminAnswer, AdminCall, Route } from './router.ts';
+import type { AdminAnswer, AdminCall, Operation, Route } from './router.ts';
 import { termsOf } from './terms.ts';
 
 export interface StatusRoutesOptions {
@@ -30,6 +34,8 @@ export interface StatusRoutesOptions {
   /** Undefined: ready. Else why not. */
   readonly notReady: () => string | undefined;
 }
+
+const STRATEGY = answer('The one in force.', strategyInForce);
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
   const { registry, operator, threadCount, uptimeSeconds, listeners } = options;
@@ -56,7 +62,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
 
   async function setStrategy(call: AdminCall): Promise<AdminAnswer> {
     const { name: pool } = poolOf(call, registry);
-    const name = requireText(parseObject(call.body, ['strategy']), 'strategy');
+    const name = requireText(parseObject(call.body, strategyChoice), 'strategy');
     const strategy = canonicalStrategy(name);
     if (strategy === undefined) {
       const names = [...STRATEGY_NAMES, ...Object.keys(STRATEGY_ALIASES)];
@@ -71,22 +77,34 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
     return showStrategy(call);
   }
 
+  const changing: Operation = {
+    says: 'changes the strategy',
+    query: { persist: PERSIST },
+    body: jsonBody(strategyChoice),
+    answers: { 200: STRATEGY },
+    handle: setStrategy,
+  };
+
   return [
     {
       path: '/status',
       summary: 'the strategy and all backends',
       isOfPool: true,
       methods: {
-        GET: (call) => {
-          const pool = poolOf(call, registry);
-          return {
-            status: 200,
-            body: {
-              ...viewStatus(pool, threadCount, uptimeSeconds(), registry.generation, listeners()),
-              leaving: leaving().filter((one) => isShownWith(one, pool)),
-            },
-            headers: { ETag: etagOf(registry.generation) },
-          };
+        GET: {
+          says: 'the strategy, and every backend',
+          answers: { 200: answer('Of one pool.', statusForm) },
+          handle: (call) => {
+            const pool = poolOf(call, registry);
+            return {
+              status: 200,
+              body: {
+                ...viewStatus(pool, threadCount, uptimeSeconds(), registry.generation, listeners()),
+                leaving: leaving().filter((one) => isShownWith(one, pool)),
+              },
+              headers: { ETag: etagOf(registry.generation) },
+            };
+          },
         },
       },
     },
@@ -94,31 +112,54 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
       path: '/strategy',
       summary: 'the strategy; switch it ({"strategy": "least-connections"})',
       isOfPool: true,
-      parameters: { PUT: ['persist'], POST: ['persist'] },
-      methods: { GET: showStrategy, PUT: setStrategy, POST: setStrategy },
+      methods: {
+        GET: { says: 'the strategy', answers: { 200: STRATEGY }, handle: showStrategy },
+        PUT: changing,
+        POST: changing,
+      },
     },
     {
       path: '/metrics',
       summary: 'metrics for Prometheus',
       methods: {
-        GET: () => ({ status: 200, body: metrics(), contentType: PROMETHEUS_CONTENT_TYPE }),
+        GET: {
+          says: 'metrics',
+          answers: {
+            200: {
+              says: 'In the text format of Prometheus.',
+              contentType: PROMETHEUS_CONTENT_TYPE,
+            },
+          },
+          handle: () => ({ status: 200, body: metrics(), contentType: PROMETHEUS_CONTENT_TYPE }),
+        },
       },
     },
     {
       path: '/livez',
       summary: '200 while the process works',
       isOpen: true,
-      methods: { GET: () => ({ status: 200, body: { status: 'live' } }) },
+      methods: {
+        GET: {
+          says: '200 while the process works',
+          answers: { 200: plainAnswer('It does.', live) },
+          handle: () => ({ status: 200, body: { status: 'live' } }),
+        },
+      },
     },
     {
       path: '/readyz',
       summary: '200 while requests are accepted, 503 before and while shutting down',
       isOpen: true,
       methods: {
-        GET: () => {
-          const reason = notReady();
-          if (reason === undefined) return { status: 200, body: { status: 'ready' } };
-          throw new ProblemError(503, 'ERR_NOT_READY', reason);
+        GET: {
+          says: '200 while requests are accepted',
+          answers: { 200: plainAnswer('They are.', ready) },
+          problems: [503],
+          handle: () => {
+            const reason = notReady();
+            if (reason === undefined) return { status: 200, body: { status: 'ready' } };
+            throw new ProblemError(503, 'ERR_NOT_READY', reason);
+          },
         },
       },
     },

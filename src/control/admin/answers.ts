@@ -1,0 +1,265 @@
+/** What calls answer. That they do is tested by calling them: test/behaviour/openapi.test.ts. */
+import { z } from 'zod';
+import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
+import { SESSIONS_WHILE_DRAINING } from '../drains.ts';
+import { ADMIN_STATES } from '../operator-state.ts';
+import { OVERRIDABLE } from '../overrides.ts';
+import { form } from './form.ts';
+
+const count = () => z.int().min(0);
+const time = () => z.string().meta({ format: 'date-time' });
+const breaker = () => z.enum(['closed', 'open', 'half-open']);
+const strategy = () => z.enum(STRATEGY_NAMES);
+const source = () => z.enum(['config', 'api']);
+/** Whatever stands in a config. */
+const values = () => z.record(z.string(), z.unknown());
+
+const draining = form('Draining', () =>
+  z.object({
+    since: time().nullable(),
+    deadline: time().nullable(),
+    in_flight: count(),
+    tunnels: count(),
+    cut: count(),
+    cut_requests: count(),
+    sessions: z.enum(SESSIONS_WHILE_DRAINING),
+  }),
+);
+
+export const backend = form('Backend', () =>
+  z.object({
+    id: count().describe('Given in order, and to no other backend while Fairlead runs.'),
+    url: z.string(),
+    weight: count(),
+    effective_weight: z.number().min(0).describe('What the weight counts for now.'),
+    backup: z.boolean(),
+    alive: z.boolean().describe('Can take requests.'),
+    eligible: z.boolean().describe('New clients go there, as far as it has room.'),
+    why: z.string().describe('Why they do, or why not, in words.'),
+    state: z.enum(ADMIN_STATES),
+    health: z.enum(['unknown', 'healthy', 'unhealthy']),
+    breaker: breaker(),
+    ejected_until: time().nullable(),
+    conns: count().describe('Requests in flight there now.'),
+    current_connections: count(),
+    requests: count(),
+    errors: count(),
+    latency_ms: z.number().min(0),
+    last_check: time().nullable(),
+    last_change: time(),
+    reason: z.string().nullable(),
+    hint: z.string().optional(),
+    source: z.enum(['config', 'api', 'discovery']),
+    kept: z.literal(false).optional().describe('The next start makes something else of it.'),
+    drained: z.boolean().optional(),
+    draining: draining().optional(),
+  }),
+);
+
+export const backends = form('Backends', () => z.array(backend()));
+
+const leaving = form('Leaving', () =>
+  z.object({
+    id: count(),
+    pool: z.string(),
+    url: z.string(),
+    since: time(),
+    in_flight: count(),
+    tunnels: count(),
+  }),
+);
+
+export const status = form('Status', () =>
+  z.object({
+    strategy: strategy(),
+    strategy_source: source(),
+    total_backends: count(),
+    active_backends: count(),
+    uptime_seconds: z.number().min(0),
+    generation: count().describe('Grows with every change by an operator.'),
+    panic: z.boolean(),
+    breaker: breaker(),
+    queued: count(),
+    client_protocols: z.array(z.enum(['HTTP/1.1', 'HTTP/2.0'])),
+    backend_protocol: z.enum(['http1', 'h2', 'auto']),
+    leaving: z.array(leaving()),
+    backends: backends(),
+  }),
+);
+
+export const strategyInForce = form('Strategy', () =>
+  z.object({ strategy: strategy(), source: source(), kept: z.literal(false).optional() }),
+);
+
+export const pool = form('Pool', () =>
+  z.object({
+    name: z.string(),
+    routed: z.boolean().describe('A route of the config leads there.'),
+    strategy: strategy(),
+    strategy_source: source(),
+    total_backends: count(),
+    active_backends: count(),
+    panic: z.boolean(),
+    breaker: breaker(),
+    queued: count(),
+  }),
+);
+
+export const pools = form('Pools', () => z.array(pool()));
+
+export const routesInForce = form('Routes', () =>
+  z.array(
+    z.object({
+      name: z.string(),
+      pools: z.array(z.string()),
+      config: values().describe('In the words of the config; secrets are hidden.'),
+    }),
+  ),
+);
+
+export const listeners = form('Listeners', () =>
+  z.array(
+    z.object({
+      id: count(),
+      name: z.string(),
+      url: z.string(),
+      host: z.string().optional(),
+      port: count().optional(),
+      unix: z.string().optional(),
+      mode: z.string().optional(),
+      fd: z.string().optional(),
+      inherited: z.boolean(),
+      tls: z.boolean(),
+      http2: z.boolean(),
+      redirects_to_https: z.boolean(),
+      proxy_protocol: z.boolean(),
+    }),
+  ),
+);
+
+export const certificates = form('Certificates', () =>
+  z.object({
+    certificates: z.array(
+      z.object({
+        listener: z.string(),
+        names: z.array(z.string()),
+        served_names: z.array(z.string()),
+        default: z.boolean(),
+        not_before: time(),
+        not_after: time(),
+        days_left: z.int(),
+        subject: z.string(),
+        issuer: z.string(),
+        serial: z.string(),
+        fingerprint_sha256: z.string(),
+        key_type: z.string(),
+        cert_file: z.string(),
+        key_file: z.string(),
+        must_staple: z.boolean(),
+        stapled: z.boolean(),
+      }),
+    ),
+    faults: z.array(z.object({ file: z.string(), message: z.string() })),
+  }),
+);
+
+export const config = form('Config', () =>
+  z.object({
+    config: values(),
+    origins: z.record(z.string(), z.string()).describe('Where each value came from.'),
+    notes: z.array(z.string()).optional(),
+  }),
+);
+
+const override = form('Override', () =>
+  z.object({
+    pool: z.string(),
+    value: z.enum([...OVERRIDABLE, 'backend']),
+    backend: z.string().nullable(),
+    api: z.union([z.string(), z.number(), z.boolean()]),
+    config: z.union([z.string(), z.number(), z.boolean()]).nullable(),
+  }),
+);
+
+export const overrides = form('Overrides', () => z.array(override()));
+
+export const dropped = form('Dropped', () => z.object({ dropped: overrides() }));
+
+export const reloaded = form('Reloaded', () =>
+  z.object({
+    changed: z.boolean(),
+    changes: z.array(z.string()),
+    generation: count(),
+    api_changes: count(),
+    overrides: overrides(),
+    notes: z.array(z.string()),
+  }),
+);
+
+/** Of a config: with the place where it stands. */
+const fault = form('ConfigProblem', () =>
+  z.object({
+    origin: z.enum(['default', 'file', 'environment', 'flag']),
+    file: z.string().optional(),
+    line: z.int().optional(),
+    column: z.int().optional(),
+    name: z.string().optional(),
+    path: z.string(),
+    message: z.string(),
+    hint: z.string().optional(),
+    excerpt: z.string().optional(),
+  }),
+);
+
+export const validated = form('Validated', () =>
+  z.object({
+    valid: z.literal(true),
+    changed: z.boolean(),
+    changes: z.array(
+      z.object({
+        path: z.string(),
+        change: z.enum(['added', 'removed', 'changed', 'moved']),
+        before: z.unknown().optional(),
+        after: z.unknown().optional(),
+      }),
+    ),
+    changes_left_out: count(),
+    needs_restart: z.array(z.string()),
+    refused: z.array(fault()),
+    overrides: overrides(),
+    notes: z.array(z.string()),
+  }),
+);
+
+export const index = form('Index', () =>
+  z.object({
+    name: z.literal('fairlead'),
+    calls: z.array(
+      z.object({ path: z.string(), methods: z.array(z.string()), summary: z.string() }),
+    ),
+  }),
+);
+
+export const live = form('Live', () => z.object({ status: z.literal('live') }));
+export const ready = form('Ready', () => z.object({ status: z.literal('ready') }));
+/** Documents of other standards. */
+export const document = form('Document', () => values());
+
+export const problem = form('Problem', () =>
+  z
+    .object({
+      type: z.string().describe('`urn:fairlead:problem:` and the code.'),
+      title: z.string(),
+      status: z.int(),
+      detail: z.string().describe('For people.'),
+      code: z.string().describe('Stable: see docs/errors.md.'),
+      hint: z.string().optional(),
+      problems: z.array(fault()).optional(),
+      strategies: z.array(z.string()).optional(),
+      keys: z.array(z.string()).optional(),
+    })
+    .describe('RFC 9457 problem details.'),
+);
+
+/** All of them, with those that are parts of others: what stands beside each other in the document. */
+export const PARTS = [draining, leaving, override, fault] as const;
