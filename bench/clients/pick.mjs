@@ -73,6 +73,7 @@ function measure(name, count) {
   const strategy = createStrategy(name, {
     random: Math.random,
     nextTurn: () => counters.nextTurn(),
+    comingTurn: () => counters.comingTurn(),
     now: () => performance.now(),
   });
   const backends = backendsOf(count);

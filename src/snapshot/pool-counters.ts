@@ -2,7 +2,7 @@
  * The contract between the planes, part three, continued: the counters of one pool, in shared memory. What limits and
  * balances a pool (its ticket, its gate, its queue) is one cell for all data threads; what is only read is counted by each thread.
  */
-import { GATE_OPEN_WIDE, returnPass, setGate, takePass } from './counter-cells.ts';
+import { GATE_OPEN_WIDE, isGateShut, returnPass, setGate, takePass } from './counter-cells.ts';
 import { addCalls, GRPC_CELLS } from './grpc-counts.ts';
 import { processClockOffsetMs } from './process-clock.ts';
 import { addStatuses, countStatus, STATUS_CELLS } from './status-counts.ts';
@@ -73,6 +73,16 @@ export class PoolCounters {
   /** The next ticket of the round robin that all threads share, as an unsigned 32-bit number. */
   nextTurn(): number {
     return Atomics.add(this.#header, ROUND_ROBIN, 1) >>> 0;
+  }
+
+  /** The ticket that `nextTurn` would give. */
+  comingTurn(): number {
+    return Atomics.load(this.#header, ROUND_ROBIN) >>> 0;
+  }
+
+  /** Whether `takePass` would let a request through. */
+  get isGateOpen(): boolean {
+    return !isGateShut(this.#header, GATE);
   }
 
   /** The pool's circuit breaker lets a request through, or does not (`NO_PASS`); half-open, it has a few passes. */

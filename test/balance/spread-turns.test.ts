@@ -91,7 +91,12 @@ test('each thread has the same order, whichever turns it comes to see', () => {
   const whole = cycleOf(UNEVEN);
   let turn = 0;
   const threads = [0, 1].map(() => {
-    const context = { random: Math.random, nextTurn: () => turn++, now: () => 0 };
+    const context = {
+      random: Math.random,
+      nextTurn: () => turn++,
+      comingTurn: () => turn,
+      now: () => 0,
+    };
     const thread = new RoundRobin<TestCandidate>(context);
     thread.rebuild(candidates(...UNEVEN));
     return thread;

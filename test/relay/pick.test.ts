@@ -74,6 +74,7 @@ function setUp(count: number, { spares = 0, sessions = null as Sessions<Backend>
   const strategy = createStrategy<Backend>('round-robin', {
     random: () => 0,
     nextTurn: () => turns++,
+    comingTurn: () => turns,
     now: () => 0,
   });
   strategy.rebuild(eligible.map(({ backend }) => backend));

@@ -26,4 +26,14 @@ export class Chance {
     this.#state = state;
     return Math.floor(((state >>> 8) / CHANCE_RANGE) * count);
   }
+
+  /** What `look` draws is drawn again by whoever comes next. */
+  foreseen<T>(look: () => T): T {
+    const state = this.#state;
+    try {
+      return look();
+    } finally {
+      this.#state = state;
+    }
+  }
 }

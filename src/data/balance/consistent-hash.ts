@@ -11,7 +11,7 @@
  */
 import { hashText, mixed } from './hash.ts';
 import { Rendezvous } from './rendezvous.ts';
-import type { Candidate, Strategy } from './strategy.ts';
+import type { Candidate, Preview, Strategy } from './strategy.ts';
 
 /** A backend may have so many times the average in flight. The paper's trade: closer to 1 is more even, and moves more keys. */
 const BOUND = 1.25;
@@ -58,6 +58,21 @@ export class ConsistentHash<C extends Candidate> implements Strategy<C> {
     if (index === -1) index = this.#firstLeft(hash, Number.POSITIVE_INFINITY, avoid);
     if (index === -1) index = this.#first(hash, requests);
     return this.#eligible[index] as C;
+  }
+
+  preview(key: string, avoid: readonly C[] | null): Preview<C> {
+    const inFlight = this.#inFlight;
+    const picksToRecount = this.#picksToRecount;
+    const backend = this.pick(key, avoid);
+    const requests = this.#inFlight;
+    this.#inFlight = inFlight;
+    this.#picksToRecount = picksToRecount;
+    if (backend === null) return { backend, draw: null };
+    const hash = hashText(key, 0);
+    const home = this.#order.first(hash);
+    const { id } = this.#eligible[home] as C;
+    const overflowed = this.#isFull(home, requests) && id !== backend.id ? [id] : [];
+    return { backend, draw: { by: 'hash', hash, overflowed } };
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import { hashText } from './hash.ts';
 import { Rendezvous } from './rendezvous.ts';
-import type { Candidate, Strategy } from './strategy.ts';
+import type { Candidate, Preview, Strategy } from './strategy.ts';
 
 export class IpHash<C extends Candidate> implements Strategy<C> {
   readonly #order = new Rendezvous();
@@ -24,6 +24,12 @@ export class IpHash<C extends Candidate> implements Strategy<C> {
     let index = avoid === null ? this.#order.first(hash) : this.#firstLeft(hash, avoid);
     if (index === -1) index = this.#order.first(hash);
     return this.#eligible[index] as C;
+  }
+
+  preview(key: string, avoid: readonly C[] | null): Preview<C> {
+    const backend = this.pick(key, avoid);
+    const draw = { by: 'hash', hash: hashText(key, 0), overflowed: [] } as const;
+    return { backend, draw: backend === null ? null : draw };
   }
 
   #firstLeft(hash: number, avoid: readonly C[]): number {

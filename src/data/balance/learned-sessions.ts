@@ -33,8 +33,12 @@ abstract class LearnedSessions<C extends SessionBackend> implements Sessions<C> 
     return key === null ? null : this.table.lookup(withoutQuotes(key));
   }
 
+  peek(key: string | null): C | null {
+    return key === null ? null : this.table.peek(withoutQuotes(key));
+  }
+
   isKnown(key: string): boolean {
-    return this.lookup(key) !== null;
+    return this.peek(key) !== null;
   }
 
   choose(key: string | null, avoid: readonly C[] | null): C | null {

@@ -10,7 +10,7 @@
  * first: what is arithmetic is done once for a weight, and no weight is looked at whose idle backends would not do.
  */
 import { Chance } from './chance.ts';
-import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
+import type { Candidate, Preview, Strategy, StrategyContext } from './strategy.ts';
 
 export class LeastConnections<C extends Candidate> implements Strategy<C> {
   readonly #chance: Chance;
@@ -41,10 +41,36 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
   }
 
   pick(_key: string, avoid: readonly C[] | null): C | null {
-    return this.#pick(avoid) ?? (avoid === null ? null : this.#pick(null));
+    return (
+      this.#drawn(this.#find(avoid)) ?? (avoid === null ? null : this.#drawn(this.#find(null)))
+    );
   }
 
-  #pick(avoid: readonly C[] | null): C | null {
+  preview(key: string, avoid: readonly C[] | null): Preview<C> {
+    const backend = this.#chance.foreseen(() => this.pick(key, avoid));
+    if (backend === null) return { backend, draw: null };
+    const count = this.#find(avoid) || this.#find(null);
+    const least = Array.from(this.#least.subarray(0, count), (index) => this.#idAt(index));
+    return { backend, draw: { by: 'least', least } };
+  }
+
+  costOf({ inFlight, weight }: C): number {
+    return (inFlight + 1) / weight;
+  }
+
+  #idAt(index: number): number {
+    return (this.#eligible[index] as C).id;
+  }
+
+  /** One of the first `count` of `#least`. */
+  #drawn(count: number): C | null {
+    if (count === 0) return null;
+    const index = this.#least[count === 1 ? 0 : this.#chance.below(count)] as number;
+    return this.#eligible[index] as C;
+  }
+
+  /** Puts the indexes of those with the least load into `#least`. @returns how many they are */
+  #find(avoid: readonly C[] | null): number {
     const eligible = this.#eligible;
     const cells = this.#cells;
     const weights = this.#weights;
@@ -74,7 +100,6 @@ export class LeastConnections<C extends Candidate> implements Strategy<C> {
         least[count++] = index;
       }
     }
-    if (count === 0) return null;
-    return eligible[least[count === 1 ? 0 : this.#chance.below(count)] as number] as C;
+    return count;
   }
 }

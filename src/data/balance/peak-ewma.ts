@@ -13,7 +13,7 @@
  * of more the better of two (two-choices.ts), but for a retry.
  */
 import { Chance } from './chance.ts';
-import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
+import type { Candidate, Preview, Strategy, StrategyContext } from './strategy.ts';
 import { FULL_SCAN_MAX, TwoChoices } from './two-choices.ts';
 
 /** Time constant of the average: what was seen so long ago counts 1/e. Finagle's default. */
@@ -90,7 +90,9 @@ export class PeakEwma<C extends Candidate> implements Strategy<C> {
   pick(_key: string, avoid: readonly C[] | null): C | null {
     const eligible = this.#eligible;
     if (avoid !== null || eligible.length <= FULL_SCAN_MAX) {
-      return this.#cheapest(avoid) ?? (avoid === null ? null : this.#cheapest(null));
+      return (
+        this.#drawn(this.#find(avoid)) ?? (avoid === null ? null : this.#drawn(this.#find(null)))
+      );
     }
     const choices = this.#choices;
     choices.draw();
@@ -101,6 +103,28 @@ export class PeakEwma<C extends Candidate> implements Strategy<C> {
     const secondCost =
       (prices[second] as number) * (((cells[second] as Int32Array)[0] as number) + 1);
     return eligible[secondCost < firstCost ? second : first] as C;
+  }
+
+  preview(key: string, avoid: readonly C[] | null): Preview<C> {
+    const eligible = this.#eligible;
+    const backend = this.#chance.foreseen(() => this.pick(key, avoid));
+    if (backend === null) return { backend, draw: null };
+    const idAt = (index: number): number => (eligible[index] as C).id;
+    if (avoid === null && eligible.length > FULL_SCAN_MAX) {
+      const { first, second } = this.#choices;
+      return { backend, draw: { by: 'two', drawn: [idAt(first), idAt(second)] } };
+    }
+    const count = this.#find(avoid) || this.#find(null);
+    const least = Array.from(this.#least.subarray(0, count), idAt);
+    return { backend, draw: { by: 'least', least } };
+  }
+
+  /** In ms, as of now; more than all others of one whose first answer is awaited. */
+  costOf({ id, inFlight }: C): number {
+    const index = this.#latencies.get(id)?.index ?? -1;
+    if (index === -1) return 0;
+    const scale = Math.exp((this.#landmark - this.#context.now()) / DECAY_MS);
+    return (this.#prices[index] as number) * scale * (inFlight + 1);
   }
 
   onStart(backend: C): void {
@@ -150,8 +174,15 @@ export class PeakEwma<C extends Candidate> implements Strategy<C> {
     return Math.max(ms, FAILURE_MS, this.#slowest(now));
   }
 
-  /** Of all that are not to be avoided, the one with the least cost; equal ones are settled by chance. */
-  #cheapest(avoid: readonly C[] | null): C | null {
+  /** One of the first `count` of `#least`: equal ones are settled by chance. */
+  #drawn(count: number): C | null {
+    if (count === 0) return null;
+    const index = this.#least[count === 1 ? 0 : this.#chance.below(count)] as number;
+    return this.#eligible[index] as C;
+  }
+
+  /** Puts the indexes of those with the least cost that are not to be avoided into `#least`. @returns how many they are */
+  #find(avoid: readonly C[] | null): number {
     const eligible = this.#eligible;
     const prices = this.#prices;
     const cells = this.#cells;
@@ -169,8 +200,7 @@ export class PeakEwma<C extends Candidate> implements Strategy<C> {
       }
       least[count++] = index;
     }
-    if (count === 0) return null;
-    return eligible[least[count === 1 ? 0 : this.#chance.below(count)] as number] as C;
+    return count;
   }
 
   #latencyOf(backend: C): Latency {

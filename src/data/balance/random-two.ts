@@ -8,7 +8,7 @@
  */
 import { Chance } from './chance.ts';
 import { LeastConnections } from './least-connections.ts';
-import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
+import type { Candidate, Preview, Strategy, StrategyContext } from './strategy.ts';
 import { FULL_SCAN_MAX, TwoChoices } from './two-choices.ts';
 
 export class RandomTwo<C extends Candidate> implements Strategy<C> {
@@ -29,6 +29,24 @@ export class RandomTwo<C extends Candidate> implements Strategy<C> {
     this.#cells = eligible.map((candidate) => candidate.inFlightCell);
     this.#weights = Float64Array.from(eligible, (candidate) => candidate.weight);
     this.#choices.rebuild(this.#weights);
+  }
+
+  preview(key: string, avoid: readonly C[] | null): Preview<C> {
+    if (avoid !== null || this.#eligible.length <= FULL_SCAN_MAX) {
+      return this.#all.preview(key, avoid);
+    }
+    const choices = this.#choices;
+    const backend = choices.foreseen(() => this.pick(key, null));
+    const drawn = [this.#idAt(choices.first), this.#idAt(choices.second)] as const;
+    return { backend, draw: { by: 'two', drawn } };
+  }
+
+  costOf(backend: C): number {
+    return this.#all.costOf(backend);
+  }
+
+  #idAt(index: number): number {
+    return (this.#eligible[index] as C).id;
   }
 
   pick(key: string, avoid: readonly C[] | null): C | null {

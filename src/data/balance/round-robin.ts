@@ -12,7 +12,7 @@
  */
 import { isQuickCycle, smoothCycle } from './smooth-cycle.ts';
 import { SpreadTurns } from './spread-turns.ts';
-import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
+import type { Candidate, Preview, Strategy, StrategyContext } from './strategy.ts';
 
 export class RoundRobin<C extends Candidate> implements Strategy<C> {
   readonly #context: StrategyContext;
@@ -50,7 +50,22 @@ export class RoundRobin<C extends Candidate> implements Strategy<C> {
   pick(_key: string, avoid: readonly C[] | null): C | null {
     if (this.#cycle === 0) return null;
     if (avoid !== null) return this.#pickFurther(avoid);
-    const turn = this.#context.nextTurn() % this.#cycle;
+    return this.#ownerOf(this.#context.nextTurn() % this.#cycle);
+  }
+
+  preview(_key: string, avoid: readonly C[] | null): Preview<C> {
+    if (this.#cycle === 0) return { backend: null, draw: null };
+    if (avoid !== null) {
+      const further = this.#further;
+      const backend = this.#pickFurther(avoid);
+      this.#further = further;
+      return { backend, draw: { by: 'further turn' } };
+    }
+    const turn = this.#context.comingTurn() % this.#cycle;
+    return { backend: this.#ownerOf(turn), draw: { by: 'turn', turn, of: this.#cycle } };
+  }
+
+  #ownerOf(turn: number): C {
     if (turn < this.#begin || turn >= this.#end) this.#workOut(turn);
     return this.#eligible[this.#owners[turn - this.#begin] as number] as C;
   }

@@ -43,11 +43,20 @@ export class SessionTable<B extends { readonly id: number }> {
 
   /** The backend that keeps this session. */
   lookup(key: string): B | null {
+    return this.#read(key, true);
+  }
+
+  /** The same, without that it counts as a use. */
+  peek(key: string): B | null {
+    return this.#read(key, false);
+  }
+
+  #read(key: string, isUse: boolean): B | null {
     const table = this.#table;
     const entry = this.#find(key);
     if (entry === NO_ENTRY) return null;
     const backend = this.#keepers.get(table.get(entry, 0)) ?? null;
-    if (backend !== null) table.keepUntil(entry, this.#now() + this.#ttlMs);
+    if (backend !== null && isUse) table.keepUntil(entry, this.#now() + this.#ttlMs);
     table.release();
     return backend;
   }

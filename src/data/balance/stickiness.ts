@@ -51,6 +51,8 @@ export interface Sessions<C extends SessionBackend> {
   lookup(key: string | null): C | null;
   /** Whether a session that goes on is at this key: of several that a request has, the first such counts. */
   isKnown(key: string): boolean;
+  /** What `lookup` would say, without that it counts as a use. */
+  peek(key: string | null): C | null;
   /**
    * The first choice for a client without a session; null when that is the pool's strategy's, or nobody is eligible.
    * @param avoid as in `Strategy.pick`.
@@ -91,8 +93,12 @@ export class TableSessions<C extends SessionBackend> implements Sessions<C> {
     return key === null ? null : this.#table.lookup(key);
   }
 
+  peek(key: string | null): C | null {
+    return key === null ? null : this.#table.peek(key);
+  }
+
   isKnown(key: string): boolean {
-    return this.lookup(key) !== null;
+    return this.peek(key) !== null;
   }
 
   choose(key: string | null, avoid: readonly C[] | null): C | null {
@@ -138,6 +144,10 @@ export class CookieSessions<C extends SessionBackend> implements Sessions<C> {
 
   lookup(key: string | null): C | null {
     return key === null ? null : (this.#keepers.get(key) ?? null);
+  }
+
+  peek(key: string | null): C | null {
+    return this.lookup(key);
   }
 
   isKnown(key: string): boolean {

@@ -16,6 +16,25 @@ export interface Candidate {
   readonly inFlightCell: Int32Array;
 }
 
+/** How a pick came about, for who wants to know. Ids are those of backends. */
+export type Draw =
+  /** Turns go round: it was this one of so many. */
+  | { readonly by: 'turn'; readonly turn: number; readonly of: number }
+  /** A further pick of a request takes no turn from others. */
+  | { readonly by: 'further turn' }
+  /** The first in the order that belongs to this hash of the key. */
+  | { readonly by: 'hash'; readonly hash: number; readonly overflowed: readonly number[] }
+  /** The least cost; of several with the least, one by chance. */
+  | { readonly by: 'least'; readonly least: readonly number[] }
+  /** The cheaper one of two that chance has drawn. */
+  | { readonly by: 'two'; readonly drawn: readonly [number, number] };
+
+export interface Preview<C> {
+  /** Null only when the eligible set is empty. */
+  readonly backend: C | null;
+  readonly draw: Draw | null;
+}
+
 export interface Strategy<C extends Candidate> {
   /** The eligible set (or a weight in it) changed. Called on change only, never per request. */
   rebuild(eligible: readonly C[]): void;
@@ -27,6 +46,10 @@ export interface Strategy<C extends Candidate> {
    * @returns null only when the eligible set is empty.
    */
   pick(key: string, avoid: readonly C[] | null): C | null;
+  /** What `pick` would choose if it were called now, and how; nothing is changed by it. It may allocate. */
+  preview(key: string, avoid: readonly C[] | null): Preview<C>;
+  /** What a backend costs that is picked for the least; for those that compare costs. */
+  costOf?(backend: C): number;
   /** A request was given to this backend. */
   onStart?(backend: C): void;
   /**
@@ -49,6 +72,8 @@ export interface StrategyContext {
   readonly random: () => number;
   /** A ticket from the counter that all data threads share: 0, 1, 2, … as an unsigned 32-bit number. */
   readonly nextTurn: () => number;
+  /** The ticket that `nextTurn` would give, left where it is. */
+  readonly comingTurn: () => number;
   /** Milliseconds on a monotonic clock, precise. */
   readonly now: () => number;
 }

@@ -61,6 +61,11 @@ export class TwoChoices {
     this.second = second;
   }
 
+  /** What `look` draws is drawn again by whoever comes next. */
+  foreseen<T>(look: () => T): T {
+    return this.#chance.foreseen(look);
+  }
+
   #one(): number {
     const column = this.#chance.below(this.#own.length);
     const isOwn = this.#chance.below(CHANCE_RANGE) < (this.#own[column] as number);

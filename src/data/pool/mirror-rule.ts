@@ -35,4 +35,9 @@ export class MirrorRule {
     this.#turn = golden(this.#turn);
     return this.#turn < this.#share;
   }
+
+  /** What `isNext` would say. */
+  get wouldBeNext(): boolean {
+    return golden(this.#turn) < this.#share;
+  }
 }

@@ -56,7 +56,7 @@ interface LivePool {
 /** What the views of pools are built from, beside their snapshots. */
 export interface PoolViewParts {
   /** All but the turns, which are the pool's. */
-  readonly strategyContext: Omit<StrategyContext, 'nextTurn'>;
+  readonly strategyContext: Omit<StrategyContext, 'nextTurn' | 'comingTurn'>;
   /** @param headLimits of its answers */
   readonly createBackend: (
     spec: BackendSnapshot,
@@ -102,6 +102,7 @@ export function createPoolView(
       : createStrategy<Backend>(spec.strategy, {
           ...parts.strategyContext,
           nextTurn: () => counters.nextTurn(),
+          comingTurn: () => counters.comingTurn(),
         });
   const view: PoolView = {
     snapshot,

@@ -68,6 +68,14 @@ export class Split<Target> {
     return (this.#parts[index] as SplitPart<Target>).target;
   }
 
+  /** The same, and the turn is left to the next one. */
+  preview(head: Head, path: string, clientAddress: string, logins: ClientLogins): Target {
+    const turn = this.#turn;
+    const target = this.choose(head, path, clientAddress, logins);
+    this.#turn = turn;
+    return target;
+  }
+
   #byHash(client: string, isForReady: boolean): number {
     const parts = this.#parts;
     let best = -1;

@@ -6,10 +6,12 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { Backend } from '../backend/backend.ts';
+import type { Draw, Preview } from '../balance/strategy.ts';
 import type { PoolView } from '../pool/pool-view.ts';
 import { normalPath } from '../wire/path.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Chosen } from './chosen.ts';
+import type { Hooks } from './hooks.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import type { Tries } from './tries.ts';
 
@@ -30,6 +32,8 @@ export interface Picker {
   hasTurn: boolean;
   /** Set: a backend without room was met, and not only circuit breakers that let nothing through. */
   isAnyFull: boolean;
+  /** Set: it is only asked who would get the request, and what the strategy did is told here. Nothing is changed. */
+  readonly draws?: Draw[];
 }
 
 const NOBODY: readonly Backend[] = [];
@@ -150,26 +154,13 @@ function beginAny(
   unfit: readonly Backend[] | null,
   as: 'hedge' | 'race' | null,
 ): Attempt | ErrorCode {
-  const { keys, clientAddress } = picker.request;
   const needsFresh = picker.tries !== null && picker.tries.races > 0;
   let avoid = unfit ?? (picker.hasTurn ? NOBODY : null);
   let hasAnyRefused = false;
   picker.isAnyFull = false;
   for (;;) {
-    let chosen: Chosen = 'session';
-    let backend = pickForSession(picker, view, avoid);
-    if (backend === null) {
-      chosen = 'strategy';
-      picker.hasTurn = true;
-      backend = pickByFunction(picker, owner, view, avoid);
-      if (backend === null) backend = view.strategy.pick(keys?.hash ?? clientAddress, avoid);
-      else chosen = 'function';
-    }
-    // Whoever chooses falls back on the avoided when nothing else is left.
-    if (avoid !== null && backend !== null && avoid.includes(backend)) {
-      chosen = 'spare';
-      backend = pickSpare(picker, view, avoid);
-    }
+    const backend = choose(picker, owner.context.hooks, view, avoid);
+    const chosen = chosenBy;
     if (backend === null) return hasAnyRefused ? 'ERR_BACKENDS_FULL' : 'ERR_NO_BACKEND';
     const attempt = new Attempt(owner, view, backend, picker.request.policies, startedAt);
     attempt.chosen = as ?? chosen;
@@ -186,11 +177,74 @@ function beginAny(
 /** Null as a rule: there is none, or it leaves the choice to the strategy. */
 function pickByFunction(
   { request: { asked } }: Picker,
-  { context: { hooks } }: AttemptOwner,
+  hooks: Hooks | null,
   { eligible }: PoolView,
   avoid: readonly Backend[] | null,
 ): Backend | null {
   return hooks === null || asked === null ? null : hooks.pick(asked, eligible, avoid);
+}
+
+/** Who has chosen last in `choose`; a thread runs one call at a time. */
+let chosenBy: Chosen = 'strategy';
+
+function choose(
+  picker: Picker,
+  hooks: Hooks | null,
+  view: PoolView,
+  avoid: readonly Backend[] | null,
+): Backend | null {
+  chosenBy = 'session';
+  let backend = pickForSession(picker, view, avoid);
+  if (backend === null) {
+    chosenBy = 'strategy';
+    picker.hasTurn = true;
+    backend = pickByFunction(picker, hooks, view, avoid);
+    if (backend === null) backend = pickByStrategy(picker, view, avoid);
+    else chosenBy = 'function';
+  }
+  // Whoever chooses falls back on the avoided when nothing else is left.
+  if (avoid !== null && backend !== null && avoid.includes(backend)) {
+    chosenBy = 'spare';
+    backend = pickSpare(picker, view, avoid);
+  }
+  return backend;
+}
+
+function pickByStrategy(
+  { request: { keys, clientAddress }, draws }: Picker,
+  { strategy }: PoolView,
+  avoid: readonly Backend[] | null,
+): Backend | null {
+  const key = keys?.hash ?? clientAddress;
+  if (draws === undefined) return strategy.pick(key, avoid);
+  const { backend, draw } = strategy.preview(key, avoid);
+  if (draw !== null) draws.push(draw);
+  return backend;
+}
+
+/** Whom a request would be given to that came now. */
+export interface Foreseen {
+  readonly backend: Backend | null;
+  readonly chosen: Chosen;
+  /** Those that were asked first and have no room. */
+  readonly full: readonly Backend[];
+}
+
+/** What `pick` comes to for a first attempt, where no function of the program chooses. @param picker with `draws` */
+export function foresee(picker: Picker, view: PoolView): Foreseen {
+  const { maxRequests, maxConnections } = view.spec;
+  let avoid: readonly Backend[] | null = null;
+  for (;;) {
+    const backend = choose(picker, null, view, avoid);
+    const chosen = chosenBy;
+    const full: readonly Backend[] = avoid ?? NOBODY;
+    if (backend === null) return { backend, chosen, full };
+    if (backend.hasRoom(maxRequests, maxConnections)) return { backend, chosen, full };
+    avoid = [...full, backend];
+    if (chosen === 'session' && mustStay(picker, view)) {
+      return { backend: null, chosen, full: avoid };
+    }
+  }
 }
 
 /** Where the client's session is, or where it begins; null where that is the strategy's to say. */
@@ -203,7 +257,7 @@ function pickForSession(
   if (sessions === null) return null;
   const { request } = picker;
   const key = request.keys?.session ?? null;
-  const found = sessions.lookup(key);
+  const found = picker.draws === undefined ? sessions.lookup(key) : sessions.peek(key);
   const takesItAlong = !sessions.isTied && request.facts.upgrade !== '';
   const kept = found !== null && takesItAlong && mustMove(found, view, avoid) ? null : found;
   picker.drainingKeeper = kept === null ? found : null;
