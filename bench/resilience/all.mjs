@@ -1,4 +1,5 @@
 /** Every experiment, in the order in which they run. A new one joins here. */
+import { explained } from './explain.mjs';
 import { http2Attacks } from './http2-attacks.mjs';
 import { http2Mix } from './http2-mix.mjs';
 import { keepAliveRace } from './keep-alive-race.mjs';
@@ -22,4 +23,5 @@ export const EXPERIMENTS = [
   reloads,
   http2Attacks,
   http2Mix,
+  explained,
 ];

@@ -18,6 +18,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'hash-password': async () => (await import('./hash-password.ts')).runHashPassword,
   token: async () => (await import('./token.ts')).runToken,
   state: async () => (await import('./state.ts')).runState,
+  explain: async () => (await import('./explain.ts')).runExplain,
   status: async () => (await import('./admin-status.ts')).runStatus,
   events: async () => (await import('./events.ts')).runEvents,
   top: async () => (await import('./top.ts')).runTop,
@@ -56,6 +57,8 @@ const COMMAND_SYNONYMS: Synonyms = new Map([
   ['watch', ['top', 'events']],
   ['follow', ['events']],
   ['logs', ['events']],
+  ['why', ['explain']],
+  ['trace', ['explain']],
   ['tail', ['events']],
   ['restart', ['reload']],
   ['bench', ['try']],
@@ -81,6 +84,7 @@ const USAGE = `Usage: fairlead [URL…] [options]     run the proxy; URLs are th
   try URL -n 100 -c 10            send requests, show their spread, status codes and latency
 
 Of a running instance, through its admin API (of several pools: --pool NAME):
+  explain URL -H 'name: value'    which backend a request would get, by which route, and why
   status                          the strategy and every backend, of all pools
   top                             every backend live, on the terminal
   events                          what happens, as it happens

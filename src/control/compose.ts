@@ -7,6 +7,7 @@ import { backendRoutes } from './admin/backend-routes.ts';
 import { certificateRoutes } from './admin/certificate-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
 import { eventRoutes } from './admin/event-routes.ts';
+import { explainRoutes } from './admin/explain-routes.ts';
 import { listenerRoutes } from './admin/listener-routes.ts';
 import { openApiRoute } from './admin/openapi.ts';
 import { poolRoutes } from './admin/pool-routes.ts';
@@ -211,6 +212,11 @@ export function compose(options: ComposeOptions): Parts {
     ...routeRoutes(registry),
     ...listenerRoutes({ registry, listeners: () => threads.listeners }),
     ...certificateRoutes({ registry, certificates }),
+    ...explainRoutes({
+      registry,
+      threadCount,
+      explain: (question) => threads.explain(question),
+    }),
     ...eventRoutes(followers),
     ...configRoutes({
       registry,

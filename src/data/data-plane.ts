@@ -3,12 +3,14 @@
  * own thread; all it knows of the rest of the process are the messages of snapshot/messages.ts.
  */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import type { Explanation, Question } from '../snapshot/explanation.ts';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import { Backend, type ThreadParts } from './backend/backend.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Relief } from './descriptors.ts';
+import { explain } from './explain/explain.ts';
 import { Listeners } from './listen/listeners.ts';
 import { NameWatch } from './name-watch.ts';
 import { Pool } from './pool/pool.ts';
@@ -112,6 +114,9 @@ class Plane implements DataPlane, Relief {
       case 'drain':
         this.#drain(message.deadlineMs);
         break;
+      case 'explain':
+        this.#explain(message.sequence, message.question);
+        break;
       case 'stop':
         this.#stop();
         break;
@@ -176,6 +181,16 @@ class Plane implements DataPlane, Relief {
     const backend = view.backends.get(id) ?? this.#removed.get(id);
     const count = backend?.cutOff() ?? 0;
     if (count > 0) post({ kind: 'requests-cut', backendId: id, count });
+  }
+
+  #explain(sequence: number, question: Question): void {
+    const { post, barrier } = this.#context;
+    let explanation: Explanation | null = null;
+    // Whoever asks what would be costs nobody anything.
+    barrier.run('an explanation', () => {
+      explanation = explain(this.#context, question);
+    });
+    post({ kind: 'explained', sequence, explanation });
   }
 
   #drain(deadlineMs: number): void {

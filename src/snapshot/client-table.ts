@@ -120,7 +120,7 @@ export class ClientTable {
   readonly seedA: number;
   readonly seedB: number;
   readonly epochMs: number;
-  /** Of the last `acquire`: the entry was not there before; its values are 0, and it is free again unless kept. */
+  /** Of the last `acquire` or `find`: the entry was not there before; its values are 0, and it is free again unless kept. */
   isNew = false;
   /** Of the last `acquire`: another key's entry that had not expired made room. */
   hasEvicted = false;
@@ -176,6 +176,7 @@ export class ClientTable {
   /** Locks the bucket of a key and gives its entry; `NO_ENTRY` when there is none. */
   find(hashA: number, hashB: number, nowMs: number): number {
     const entry = this.#lockAndFind(hashA, hashB, this.#unitAt(nowMs));
+    this.isNew = false;
     if (entry === NO_ENTRY) this.release();
     return entry;
   }

@@ -5,6 +5,7 @@
  * Messages of one direction arrive in the order they were sent.
  */
 import type { ErrorCode } from '../errors.ts';
+import type { Explanation, Question } from './explanation.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from './snapshot.ts';
 
 export interface DataThreadInit {
@@ -100,6 +101,13 @@ export interface DrainMessage {
   readonly deadlineMs: number;
 }
 
+/** What would become of this request? Answered by `explained` with the same sequence. */
+export interface ExplainMessage {
+  readonly kind: 'explain';
+  readonly sequence: number;
+  readonly question: Question;
+}
+
 /** Destroy every socket now and end. The thread exits by itself afterwards. */
 export interface StopMessage {
   readonly kind: 'stop';
@@ -115,6 +123,7 @@ export type ToDataThread =
   | KeepBackendMessage
   | CutBackendMessage
   | DrainMessage
+  | ExplainMessage
   | StopMessage;
 
 /** How opening listeners went; a sequence of 0: of those that a thread opened by itself. */
@@ -143,6 +152,13 @@ export interface FailedListener {
 export interface AppliedMessage {
   readonly kind: 'applied';
   readonly sequence: number;
+}
+
+export interface ExplainedMessage {
+  readonly kind: 'explained';
+  readonly sequence: number;
+  /** Null: it could not be worked out, and the log says why. */
+  readonly explanation: Explanation | null;
 }
 
 export interface DrainedMessage {
@@ -245,6 +261,7 @@ export type FromDataThread =
   | ListeningMessage
   | AppliedMessage
   | DrainedMessage
+  | ExplainedMessage
   | TunnelsCutMessage
   | RequestsCutMessage
   | ConnectFailedMessage

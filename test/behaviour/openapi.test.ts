@@ -204,6 +204,9 @@ const CALLS: readonly Call[] = [
     body: '{"backends": [":1"]}',
   },
   { method: 'POST', path: '/config:validate', to: '/config:validate', body: 'prot: 1' },
+  { method: 'POST', path: '/explain', to: '/explain', body: { host: 'a', path: '/web/?b' } },
+  { method: 'POST', path: '/explain', to: '/explain', body: { host: 'a b', headers: {} } },
+  { method: 'POST', path: '/explain', to: '/explain', body: { host: 7 } },
   ...callsOfPool('', 0),
   ...callsOfPool('/pools/{pool}', 2),
   { method: 'GET', path: '/overrides', to: '/overrides' },
@@ -267,7 +270,7 @@ describe('the OpenAPI document', () => {
       if (status === 412) seen.add(`${one.method} ${one.path}`);
     }
     const all = operationsOf().filter(({ method }) => !['GET', 'HEAD'].includes(method));
-    const asking = new Set(['POST /config:validate']);
+    const asking = new Set(['POST /config:validate', 'POST /explain']);
     expect([...seen].toSorted()).toEqual(
       all
         .map(({ method, path }) => `${method} ${path}`)

@@ -67,6 +67,34 @@ describe('where no route leads to the pool default', () => {
     );
   });
 
+  test('explain says which route and which pool a request gets, and why no other', async () => {
+    const { code, stdout } = await run('explain', 'http://site/api/x?y', '-H', 'X-A: 1');
+    expect(code).toBe(0);
+    expect(stdout).toContain('route routes.1: pool api: 503 ERR_NO_BACKEND: ');
+    expect(stdout).toContain('forwarded as /api/x?y\n');
+    expect(stdout).toMatch(/^→ {2}routes\.1 {2}yes {6}it gets the request$/m);
+    expect(stdout).toMatch(/^ {3}routes\.0 {2}yes {6}another comes before it$/m);
+    expect(stdout).toContain('key: ip "127.0.0.1"\n');
+    expect(stdout).toMatch(new RegExp(`^ +2 {2}${B} .*unhealthy`, 'm'));
+    const { stdout: json } = await run('explain', ':80/', '--json', '--client', '192.0.2.7');
+    expect(JSON.parse(json)).toMatchObject({
+      client: '192.0.2.7',
+      path: '/',
+      route: 'routes.0',
+      routes: [
+        { name: 'routes.1', matches: false, why: 'the path is not under /api/' },
+        { name: 'routes.0', matches: true },
+      ],
+      answer: { status: 503, code: 'ERR_NO_BACKEND' },
+      pool: { name: 'web', backend: null, candidates: [{ url: A, role: 'none' }, { url: B }] },
+    });
+    expect(await run('explain', 'http://a b/', '--method', 'G T')).toEqual(
+      refused('"method" must be one word without spaces, not "G T".', 2),
+    );
+    const { code: bad, stderr } = await run('explain', 'ftp://site/');
+    expect([bad, stderr]).toEqual([2, expect.stringContaining('"ftp://site/" is no URL')]);
+  });
+
   test('add and strategy ask which pool is meant', async () => {
     const which = 'no route leads to the pool default (say which: --pool web or --pool api)';
     expect(await run('add', D)).toEqual(refused(which, 2));

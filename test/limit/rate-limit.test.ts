@@ -67,6 +67,19 @@ describe('a client', () => {
     expect(limiter.take('client', 600 + wait)).toBe(0);
   });
 
+  test('can be told what it would be told, and pays nothing for that either', () => {
+    const limiter = limiterOf(limitOf(1, 1_000, 2), memoryOf());
+    const foresee = () => limiter.foresee('client', 500);
+    expect([foresee(), limiter.take('client', 500)]).toEqual([0, 0]);
+    expect([foresee(), limiter.take('client', 500)]).toEqual([0, 0]);
+    // The last that was taken was somebody's first.
+    limiter.take('another', 500);
+    const told = foresee();
+    expect(told).toBeCloseTo(1_000, 3);
+    expect(limiter.take('client', 500)).toBe(told);
+    expect(limiter.take('client', 1_500)).toBe(0);
+  });
+
   test('has what a new limit gives it, whatever it used of the former one', () => {
     const memory = memoryOf();
     const former = limiterOf(limitOf(1, 86_400_000, 1_000), memory);

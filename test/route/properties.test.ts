@@ -1,8 +1,9 @@
 /** The table against the plainest matcher there can be: every route is tried, and those that match are sorted. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { tryRoutes } from '../../src/data/explain/route-trials.ts';
 import { RouteTable } from '../../src/data/route/route-table.ts';
-import type { FieldMatch, RouteMatch } from '../../src/snapshot/route.ts';
+import type { FieldMatch, RouteMatch, RouteSnapshot } from '../../src/snapshot/route.ts';
 import { deadRoutes } from '../../src/snapshot/route-order.ts';
 import { matchOf, type WrittenMatch, type WrittenValue } from '../support/routes.ts';
 import { getWith, goodFactsOf, held } from '../wire/parse.ts';
@@ -136,7 +137,12 @@ const request: fc.Arbitrary<Asked> = fc.record({
 });
 const requests = fc.array(request, { minLength: 1, maxLength: 8 });
 
-function tableFind(table: RouteTable, { host, path, method: verb, headers, query }: Asked): number {
+function tableFind(table: RouteTable, asked: Asked): number {
+  const { facts, head } = readOf(asked);
+  return table.find(facts, head, false);
+}
+
+function readOf({ host, path, method: verb, headers, query }: Asked) {
   const asked = getWith(...headers.map(([name, content]) => `${name}: ${content}`));
   const pairs = query.map(([name, content]) => `${name}=${content}`).join('&');
   const facts = {
@@ -145,7 +151,7 @@ function tableFind(table: RouteTable, { host, path, method: verb, headers, query
     path: pairs === '' ? path : `${path}?${pairs}`,
     method: verb,
   };
-  return table.find(facts, held('request', asked), false);
+  return { facts, head: held('request', asked) };
 }
 
 // ── What must hold ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -161,6 +167,26 @@ test('a table finds what trying all routes finds', () => {
       expect(asked.map((one) => tableFind(cloned, one))).toEqual(expected);
     }),
     { numRuns: 3000 },
+  );
+});
+
+test('of the routes that are tried in order, the first that matches is the one that is found', () => {
+  const plain = { action: { kind: 'pool', poolId: 0 }, rewriting: null } as const;
+  fc.assert(
+    fc.property(routes, requests, (matches, all) => {
+      const table = RouteTable.compile(matches.map((match) => ({ match })));
+      const named = matches.map(
+        (match, index) => ({ ...plain, name: String(index), match }) as unknown as RouteSnapshot,
+      );
+      for (const asked of all) {
+        const { facts, head } = readOf(asked);
+        const { trials, leftOut } = tryRoutes(named, table, facts, head, false, null);
+        const first = trials.find(({ why }) => why === null);
+        expect(Number(first?.route ?? -1)).toBe(table.find(facts, head, false));
+        expect(trials.length + leftOut).toBe(matches.length);
+      }
+    }),
+    { numRuns: 500 },
   );
 });
 

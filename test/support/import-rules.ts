@@ -20,6 +20,7 @@ const DATA_PATH = [
   'data/pool/',
   'data/relay/',
   'data/listen/',
+  'data/explain/',
   'data/',
 ];
 

@@ -3,6 +3,8 @@
  * (test/balance/strategy-cases.ts).
  */
 
+import type { Draw } from '../../snapshot/explanation.ts';
+
 /** What a strategy may know of a backend. */
 export interface Candidate {
   readonly id: number;
@@ -16,22 +18,11 @@ export interface Candidate {
   readonly inFlightCell: Int32Array;
 }
 
-/** How a pick came about, for who wants to know. Ids are those of backends. */
-export type Draw =
-  /** Turns go round: it was this one of so many. */
-  | { readonly by: 'turn'; readonly turn: number; readonly of: number }
-  /** A further pick of a request takes no turn from others. */
-  | { readonly by: 'further turn' }
-  /** The first in the order that belongs to this hash of the key. */
-  | { readonly by: 'hash'; readonly hash: number; readonly overflowed: readonly number[] }
-  /** The least cost; of several with the least, one by chance. */
-  | { readonly by: 'least'; readonly least: readonly number[] }
-  /** The cheaper one of two that chance has drawn. */
-  | { readonly by: 'two'; readonly drawn: readonly [number, number] };
-
+/** A pick that is not made. */
 export interface Preview<C> {
   /** Null only when the eligible set is empty. */
   readonly backend: C | null;
+  /** How it came about; null without one. */
   readonly draw: Draw | null;
 }
 

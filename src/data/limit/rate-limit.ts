@@ -70,13 +70,23 @@ export class RateLimiter {
     // All entries of this table expire, so there always is one.
     if (entry === NO_ENTRY) return 0;
     const { hasEvicted } = table;
-    const waitNs = this.#takeFrom(entry, nowMs - table.epochMs);
+    const waitNs = this.#takeFrom(entry, nowMs - table.epochMs, true);
     table.release();
     if (hasEvicted) this.#onEvicted();
     return waitNs / MS_NS;
   }
 
-  #takeFrom(entry: number, sinceEpochMs: number): number {
+  /** What `take` would answer. */
+  foresee(key: string, nowMs: number): number {
+    const table = this.#table;
+    const entry = table.find(hashText(key, this.#seedA), hashText(key, this.#seedB), nowMs);
+    if (entry === NO_ENTRY) return 0;
+    const waitNs = this.#takeFrom(entry, nowMs - table.epochMs, false);
+    table.release();
+    return waitNs / MS_NS;
+  }
+
+  #takeFrom(entry: number, sinceEpochMs: number, isTaken: boolean): number {
     const table = this.#table;
     // From the start of this second on: whole nanoseconds, small enough for a float to be exact.
     const second = Math.floor(sinceEpochMs / 1_000);
@@ -89,6 +99,7 @@ export class RateLimiter {
     }
     const waitNs = arrivalNs - nowNs - this.#burstNs;
     if (waitNs > TOLERANCE_NS) return waitNs;
+    if (!isTaken) return 0;
     const nextNs = arrivalNs + this.#intervalNs;
     const seconds = Math.floor(nextNs / SECOND_NS);
     table.set(entry, V_SECONDS, second + seconds);

@@ -35,6 +35,30 @@ export function incomingRequest(
   headBytes: number,
   call: GrpcCall | null = null,
 ): IncomingRequest {
+  return made(context, head, asked, forwardContext, pin, headBytes, call, false);
+}
+
+/** What an exchange would get. Nothing is changed by it: who comes next has the same turns. */
+export function previewRequest(
+  context: DataContext,
+  head: RequestHead,
+  asked: RequestFacts,
+  forwardContext: ForwardContext,
+  pin: BackendPin,
+): IncomingRequest {
+  return made(context, head, asked, forwardContext, pin, 0, null, true);
+}
+
+function made(
+  context: DataContext,
+  head: RequestHead,
+  asked: RequestFacts,
+  forwardContext: ForwardContext,
+  pin: BackendPin,
+  headBytes: number,
+  call: GrpcCall | null,
+  isPreview: boolean,
+): IncomingRequest {
   const { snapshot, trustedProxies, router, defaultPool } = context.view;
   let facts = asked;
   let pool = defaultPool;
@@ -59,7 +83,12 @@ export function incomingRequest(
       terms = termsOfNone(found);
     } else {
       const { split } = found;
-      const target = split === null ? found : split.choose(head, facts.path, clientAddress, pin);
+      const target =
+        split === null
+          ? found
+          : isPreview
+            ? split.preview(head, facts.path, clientAddress, pin)
+            : split.choose(head, facts.path, clientAddress, pin);
       ({ route, part, pool, policies, mirror, rewriting } = target);
       if (found.terms !== null) {
         const source = { facts, head, context: forwardContext, clientAddress, requestId };
@@ -71,7 +100,8 @@ export function incomingRequest(
   }
   const { hooks } = context;
   let seen: AskedRequest | null = null;
-  if (hooks !== null) {
+  // What a function of the program would say, only it knows.
+  if (hooks !== null && !isPreview) {
     seen = hooks.ask(asked, head, clientAddress, requestId);
     terms = hooks.terms(seen, terms);
   }
@@ -129,7 +159,7 @@ export function incomingRequest(
     referer: isCombined ? findField(head, FIELD_REFERER) : null,
     loggedHeaders: accessLog.headers.length === 0 ? NO_HEADERS : loggedHeaders(head, accessLog),
   };
-  if (mirror?.isNext() === true) {
+  if (!isPreview && mirror?.isNext() === true) {
     request.mirror = copyOf(context, mirror, request, forwardContext, {
       head,
       hasOtherPath: facts.path !== asked.path,

@@ -20,26 +20,42 @@ export function refusal(
   request: IncomingRequest,
   waiter: LoginWaiter,
 ): Failure | typeof CHECKING | null {
-  const { facts, keys, policies, terms } = request;
+  const { terms } = request;
+  const refused = refusedAtOnce(request) ?? refusedByRate(context, request, false);
+  if (refused !== null) return refused;
+  if (terms === null || terms.login === null) return null;
+  return refusalOfUser(context, terms.login, request.clientAddress, waiter);
+}
+
+/** By what its head says alone. */
+export function refusedAtOnce({ facts, policies, terms }: IncomingRequest): Failure | null {
   if (terms !== null && terms.refused !== null) return terms.refused;
-  const { bodyBytes, rateLimiter } = policies;
+  const { bodyBytes } = policies;
   if (bodyBytes !== 0 && facts.contentLength > bodyBytes) {
     const detail = `${facts.contentLength} bytes announced, of ${bodyBytes} (limits.body)`;
     return { code: 'ERR_BODY_TOO_LARGE', detail };
   }
-  if (rateLimiter !== null && keys !== null) {
-    const waitMs = rateLimiter.take(keys.rate, context.processNowMs());
-    if (waitMs > 0) {
-      const { limit } = rateLimiter;
-      return {
-        code: 'ERR_RATE_LIMITED',
-        detail: `over ${limit.rate} requests in ${limit.perMs} ms`,
-        fields: rateLimitFields(limit, waitMs),
-      };
-    }
-  }
-  if (terms === null || terms.login === null) return null;
-  return refusalOfUser(context, terms.login, request.clientAddress, waiter);
+  return null;
+}
+
+/** @param isPreview it is only asked whether it would be, and counts for nothing. */
+export function refusedByRate(
+  context: DataContext,
+  { keys, policies: { rateLimiter } }: IncomingRequest,
+  isPreview: boolean,
+): Failure | null {
+  if (rateLimiter === null || keys === null) return null;
+  const nowMs = context.processNowMs();
+  const waitMs = isPreview
+    ? rateLimiter.foresee(keys.rate, nowMs)
+    : rateLimiter.take(keys.rate, nowMs);
+  if (waitMs <= 0) return null;
+  const { limit } = rateLimiter;
+  return {
+    code: 'ERR_RATE_LIMITED',
+    detail: `over ${limit.rate} requests in ${limit.perMs} ms`,
+    fields: rateLimitFields(limit, waitMs),
+  };
 }
 
 function refusalOfUser(

@@ -5,8 +5,8 @@
  * eligible have failed the request. Who has no room is passed over for the next.
  */
 import type { ErrorCode } from '../../errors.ts';
+import type { Draw } from '../../snapshot/explanation.ts';
 import type { Backend } from '../backend/backend.ts';
-import type { Draw, Preview } from '../balance/strategy.ts';
 import type { PoolView } from '../pool/pool-view.ts';
 import { normalPath } from '../wire/path.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';

@@ -83,6 +83,21 @@ export class RouteTable {
     return NO_ROUTE;
   }
 
+  /** How far the host is that a route matches `host` by, from the most specific one that any has: 0; −1: it does not. */
+  hostRank({ hosts }: RouteMatch, host: string | null): number {
+    const index = this.#hosts;
+    let rank = 0;
+    for (let number = index.find(host); number >= 0; number = index.wider(number)) {
+      const isOne =
+        hosts.length === 0
+          ? number === ANY_HOST
+          : hosts.some((name) => index.numberOf(name) === number);
+      if (isOne) return rank;
+      rank++;
+    }
+    return -1;
+  }
+
   #firstThatHolds(list: number, facts: RequestFacts, head: Head, isTrusted: boolean): number {
     const lists = this.#lists;
     for (let at = list; lists[at] !== END_OF_LIST; at += 2) {

@@ -1,0 +1,43 @@
+/** `/explain`: what would become of a request. */
+import type { Explanation, Question } from '../../snapshot/explanation.ts';
+import { viewExplanation } from '../explain-view.ts';
+import { NoExplanation } from '../questions.ts';
+import type { Registry } from '../registry.ts';
+import { explanation as explanationForm, question as questionForm } from './explain-forms.ts';
+import { readQuestion } from './explain-question.ts';
+import { jsonBody, plainAnswer } from './form.ts';
+import { ProblemError } from './problem.ts';
+import type { Route } from './router.ts';
+
+export interface ExplainRoutesOptions {
+  readonly registry: Registry;
+  readonly threadCount: number;
+  /** Asks a data thread. @throws NoExplanation */
+  readonly explain: (question: Question) => Promise<Explanation>;
+}
+
+export function explainRoutes({ registry, threadCount, explain }: ExplainRoutesOptions): Route[] {
+  return [
+    {
+      path: '/explain',
+      summary: 'what would become of a request, and why ({"host": "shop.example", "path": "/"})',
+      methods: {
+        POST: {
+          says: 'tells what would become of a request, and why',
+          body: jsonBody(questionForm),
+          answers: { 200: plainAnswer('By what is in force now.', explanationForm) },
+          problems: [422, 503],
+          isOnlyAsking: true,
+          handle: async ({ body }) => {
+            const question = readQuestion(body);
+            const explanation = await explain(question).catch((error: unknown) => {
+              if (!(error instanceof NoExplanation)) throw error;
+              throw new ProblemError(503, 'ERR_NO_EXPLANATION', `Not explained: ${error.message}.`);
+            });
+            return { status: 200, body: viewExplanation(explanation, registry, threadCount) };
+          },
+        },
+      },
+    },
+  ];
+}
