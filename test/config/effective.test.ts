@@ -339,7 +339,7 @@ test('read back, any pools and routes mean the same', () => {
       const text = fileOf(config);
       expect(withoutSecrets(readBack(text))).toEqual(withoutSecrets(settingsOf(text)));
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 
