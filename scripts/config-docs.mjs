@@ -316,6 +316,7 @@ const TEXTS = {
   'admin.host': 'IP address or host name',
   'admin.token': 'visible ASCII without spaces',
   'admin.tokens_file': 'the path of a file',
+  'admin.rate_limit': '`false`, or a mapping:',
   access_log: '`true`, `false`, a path, `udp://HOST:PORT`, or `unix:PATH`',
   'access_log_syslog.app_name': '1 to 48 visible ASCII characters without spaces',
   access_log_fields: 'list of names, none twice',
@@ -560,7 +561,7 @@ function rowsOf(node, path) {
     const value = ofPool ?? (saysDefault(below) ? 'see right' : describeDefault(below));
     const row = `| ${code(own)} | ${type} | ${value} | ${escapeCell(does)} |`;
     if (item?.properties !== undefined) return [row, ...rowsOf(item, `${own}[]`)];
-    const hasRows = mapping?.properties !== undefined && path.includes('[]');
+    const hasRows = mapping?.properties !== undefined && (path.includes('[]') || path === 'admin');
     return hasRows ? [row, ...rowsOf(mapping, own)] : [row];
   });
 }

@@ -1,6 +1,18 @@
 /** The admin API: where it listens, and who may call it. Part of the schema in schema.ts. */
 import { z } from 'zod';
-import { adminHost, nonEmptyText, secret } from './schema-types.ts';
+import { adminHost, nonEmptyText, orFalse, secret, wholeNumber } from './schema-types.ts';
+
+const rateLimit = z.strictObject(
+  {
+    reads: wholeNumber(1, 1_000_000)
+      .describe('Calls a second that read. Ten seconds of them may come at once.')
+      .default(200),
+    writes: wholeNumber(1, 1_000_000)
+      .describe('The same of calls that change something.')
+      .default(50),
+  },
+  { error: 'must be a mapping, such as { reads: 200, writes: 50 }' },
+);
 
 export const admin = z.strictObject(
   {
@@ -16,6 +28,11 @@ export const admin = z.strictObject(
           'watched. With one, every call needs a token, even where it lists none. See [admin-api.md](admin-api.md#who-may-call).',
       )
       .optional(),
+    rate_limit: orFalse(rateLimit, 'must be false or a mapping, such as { reads: 200, writes: 50 }')
+      .describe(
+        'How many calls one caller may make, who is known by the token or else by the address; more get 429. Probes are not counted.',
+      )
+      .prefault({}),
   },
-  { error: 'must be a mapping with host, token and tokens_file' },
+  { error: 'must be a mapping with host and token' },
 );

@@ -16,7 +16,7 @@ interface Reading {
 /** Reads the file of tokens. */
 export function compileAdmin(merged: MergedConfig, reading: Reading): AdminSettings {
   const { config, placeOf, isSound } = merged;
-  const { host, token } = config.admin;
+  const { host, token, rate_limit: rates } = config.admin;
   const tokens = isSound('admin') ? tokensOf(merged, reading) : null;
   if (isSound('admin') && token === undefined && tokens === null && !isLoopback(host)) {
     reading.problems.push({
@@ -26,7 +26,7 @@ export function compileAdmin(merged: MergedConfig, reading: Reading): AdminSetti
       hint: 'set admin.tokens_file, admin.token or FAIRLEAD_ADMIN_TOKEN',
     });
   }
-  return { host, port: config.admin_port, token, tokens };
+  return { host, port: config.admin_port, token, tokens, rates: rates === false ? null : rates };
 }
 
 function tokensOf({ config, placeOf }: MergedConfig, reading: Reading): AdminSettings['tokens'] {

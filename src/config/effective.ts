@@ -97,6 +97,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       host: admin.host,
       ...(admin.token === undefined ? {} : { token: HIDDEN }),
       ...(admin.tokens === null ? {} : { tokens_file: admin.tokens.file }),
+      rate_limit: admin.rates ?? false,
     },
     threads: settings.threads,
     ...(isShort ? shortFormOf(pool, settings.routes.some(isLeftOut)) : {}),

@@ -138,6 +138,8 @@ export interface AdminSettings {
   readonly token: string | undefined;
   /** By name. Null: no file is named; with one, a token is asked for whatever it holds. */
   readonly tokens: { readonly file: string; readonly tokens: readonly AdminToken[] } | null;
+  /** Calls a second, of one caller. Null: as many as come. */
+  readonly rates: { readonly reads: number; readonly writes: number } | null;
 }
 
 /** Of a listener. */

@@ -268,6 +268,7 @@ describe('what depends on several keys', () => {
       port: 9000,
       token: 'secret',
       tokens: null,
+      rates: { reads: 200, writes: 50 },
     });
   });
 });

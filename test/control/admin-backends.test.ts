@@ -160,17 +160,19 @@ describe('the admin API: backends', () => {
   it('guards against lost updates', async () => {
     const { call } = await running({ backends: [backend('http://127.0.0.1:1')] });
     const { etag = '' } = (await call('GET', '/backends/0')).headers;
-    expect(etag).toBe('"1"');
+    expect(etag).toMatch(/^"[0-9a-f]{8}-1"$/);
+    expect((await call('PATCH', '/backends/0', { weight: 2 }, { 'If-Match': '"1"' })).status).toBe(
+      412,
+    );
     expect(
       (await call('PATCH', '/backends/0', { weight: 2 }, { 'If-Match': etag })).headers.etag,
-    ).toBe('"2"');
+    ).toMatch(/-2"$/);
     const late = await call('PATCH', '/backends/0', { weight: 3 }, { 'If-Match': etag });
     expect(late.status).toBe(412);
-    expect(late.headers.etag).toBe('"2"');
+    expect(late.headers.etag).toMatch(/-2"$/);
     expect((await call('GET', '/backends/0')).json).toMatchObject({ weight: 2 });
-    expect(
-      (await call('DELETE', '/backends/0', undefined, { 'If-Match': '"8", "2"' })).status,
-    ).toBe(200);
+    const several = { 'If-Match': `"8", ${late.headers.etag}` };
+    expect((await call('DELETE', '/backends/0', undefined, several)).status).toBe(200);
   });
 
   it('lets only one of two equal changes at the same moment through', async () => {

@@ -79,7 +79,7 @@ describe('the admin API', () => {
 
   it('asks for the token where there is one, but not of probes', async () => {
     const { call } = await running({
-      admin: { host: '127.0.0.1', port: 0, token: 'secret', tokens: null },
+      admin: { host: '127.0.0.1', port: 0, token: 'secret', tokens: null, rates: null },
     });
     const refused = await call('GET', '/status');
     expect(refused.status).toBe(401);
@@ -279,7 +279,7 @@ async function startServer(routes: readonly Route[]) {
   const server = await startAdminServer({
     host: '127.0.0.1',
     port: 0,
-    access: () => ({ host: '127.0.0.1', token: undefined, tokens: null }),
+    access: () => ({ host: '127.0.0.1', token: undefined, tokens: null, rates: null }),
     routes,
     log,
     explain: () => undefined,

@@ -23,7 +23,13 @@ async function withTokens(text = `${viewer.line}\n${operator.line}\n`) {
   writeFileSync(file, text);
   const proxy = await running({
     backends: [backend('http://127.0.0.1:1')],
-    admin: { host: '127.0.0.1', port: 0, token: undefined, tokens: { file, ...parseTokens(text) } },
+    admin: {
+      host: '127.0.0.1',
+      port: 0,
+      token: undefined,
+      tokens: { file, ...parseTokens(text) },
+      rates: null,
+    },
   });
   return { ...proxy, file };
 }

@@ -25,7 +25,7 @@ async function stage(ring = new EventRing(), token?: string, tickMs?: number): P
   const server = await startAdminServer({
     host: '127.0.0.1',
     port: 0,
-    access: () => ({ host: '127.0.0.1', token, tokens: null }),
+    access: () => ({ host: '127.0.0.1', token, tokens: null, rates: null }),
     routes: eventRoutes(followers),
     log: recordLog(),
     explain: () => undefined,

@@ -98,7 +98,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
   return {
     host: '127.0.0.1',
     port: 0,
-    admin: { host: '127.0.0.1', port: 0, token: undefined, tokens: null },
+    admin: { host: '127.0.0.1', port: 0, token: undefined, tokens: null, rates: null },
     threads: 1,
     tls: undefined,
     strategy: 'round-robin',

@@ -134,7 +134,7 @@ describe('the lifecycle', () => {
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
     for (const the of [
       settings({ port }),
-      settings({ admin: { host: '127.0.0.1', port, token: undefined, tokens: null } }),
+      settings({ admin: { host: '127.0.0.1', port, token: undefined, tokens: null, rates: null } }),
     ]) {
       const context = {
         reload: () => loaded(the),

@@ -1,10 +1,14 @@
 /** Lost-update protection: reads carry the generation as ETag, writes may ask for it with If-Match (RFC 9110 §13.1.1). */
+import { randomBytes } from 'node:crypto';
 import type { Precondition } from '../operator.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminCall } from './router.ts';
 
+/** Generations begin anew with the process: what was read of the one before is out of date. */
+const PROCESS = randomBytes(4).toString('hex');
+
 export function etagOf(generation: number): string {
-  return `"${generation}"`;
+  return `"${PROCESS}-${generation}"`;
 }
 
 /** Undefined: any generation will do. The precondition throws ProblemError 412. */

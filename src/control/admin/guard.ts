@@ -14,7 +14,7 @@ import type { Logger } from '../../observe/logger.ts';
 import { ProblemError } from './problem.ts';
 import { TokenAttempts } from './token-attempts.ts';
 
-export type AccessRules = Pick<AdminSettings, 'host' | 'token' | 'tokens'>;
+export type AccessRules = Pick<AdminSettings, 'host' | 'token' | 'tokens' | 'rates'>;
 
 export interface GuardOptions {
   /** Those in force: a reload may bring others. */

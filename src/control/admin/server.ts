@@ -7,6 +7,8 @@ import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Actor } from '../audit.ts';
+import { blockOf } from './address-block.ts';
+import { CallRates } from './call-rates.ts';
 import { AdminConnections } from './connections.ts';
 import { type Caller, createGuard, type GuardOptions } from './guard.ts';
 import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
@@ -44,6 +46,7 @@ export interface AdminServer {
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const guard = createGuard(options);
   const { log, routes, explain, requestTimeoutMs = 10_000 } = options;
+  const rates = new CallRates({ rates: () => options.access().rates });
   const connections = new AdminConnections({ log });
 
   async function answer(request: http.IncomingMessage): Promise<AdminAnswer> {
@@ -51,9 +54,12 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     const isOpen = routes.some(
       ({ isOpen: open, path }) => open === true && path === `/${segments.join('/')}`,
     );
-    const caller = isOpen ? undefined : guard(request);
-    const { route, params } = findRoute(routes, segments);
     const method = request.method ?? '';
+    const caller = isOpen ? undefined : guard(request);
+    if (caller !== undefined) {
+      rates.take(caller.token ?? blockOf(request.socket.remoteAddress ?? ''), !isReading(method));
+    }
+    const { route, params } = findRoute(routes, segments);
     const { handle } = findOperation(route, method);
     if (caller !== undefined) checkRole(caller, method, route.path);
     checkParameters(route, method, query);
@@ -141,9 +147,13 @@ function pathOf({ url = '' }: http.IncomingMessage): string {
   return url.split('?', 1).join('');
 }
 
+function isReading(method: string): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
 /** @throws ProblemError 403 */
 function checkRole({ role, token }: Caller, method: string, path: string): void {
-  if (role === 'operator' || method === 'GET' || method === 'HEAD') return;
+  if (role === 'operator' || isReading(method)) return;
   throw new ProblemError(
     403,
     'ERR_OPERATOR_NEEDED',
