@@ -76,6 +76,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       clientConnections: limits.client_connections,
       connectionsPerClient: limits.connections_per_client,
       bufferedBytes: limits.buffered,
+      keptRequestsBytes: limits.kept_requests,
       http2: {
         streams: limits.http2_streams,
         resets: limits.http2_resets,

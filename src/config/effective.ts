@@ -110,6 +110,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       client_connections: limits.clientConnections,
       connections_per_client: limits.connectionsPerClient,
       buffered: formatSize(limits.bufferedBytes),
+      kept_requests: formatSize(limits.keptRequestsBytes),
       http2_streams: limits.http2.streams,
       http2_resets: limits.http2.resets,
       http2_control_frames: limits.http2.controlFrames,

@@ -52,7 +52,8 @@ const timeouts = z.strictObject(
   { error: 'must be a mapping of timeouts, such as { connect: 2s }' },
 );
 
-const MIB = 1024 * 1024;
+const KIB = 1024;
+const MIB = 1024 * KIB;
 
 const limits = z.strictObject(
   {
@@ -96,6 +97,16 @@ const limits = z.strictObject(
         'Bytes that wait in memory for clients and backends that do not take them, over all connections; above it, those that hold the most are cut. At least 1MiB. 0 or false: no limit.',
       )
       .prefault('256MiB'),
+    kept_requests: orNone(
+      size(0, 64 * MIB).refine((bytes) => bytes === 0 || bytes >= 16 * KIB, {
+        error: 'must be from 16KiB to 64MiB, or 0 for none',
+      }),
+      'must be a size, such as 256KiB, or 0 for none',
+    )
+      .describe(
+        'Bytes that each data thread keeps of its last requests, for `GET /requests`: half of them for failures of backends and of Fairlead, a quarter for what clients did wrong, the rest for samples of all others. 16KiB to 64MiB. 0 or false: none.',
+      )
+      .prefault('256KiB'),
     ...http2Limits,
   },
   { error: 'must be a mapping of limits, such as { body: 1MiB }' },

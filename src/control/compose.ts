@@ -11,6 +11,7 @@ import { explainRoutes } from './admin/explain-routes.ts';
 import { listenerRoutes } from './admin/listener-routes.ts';
 import { openApiRoute } from './admin/openapi.ts';
 import { poolRoutes } from './admin/pool-routes.ts';
+import { requestRoutes } from './admin/request-routes.ts';
 import { routeRoutes } from './admin/route-routes.ts';
 import type { Route } from './admin/router.ts';
 import { statusRoutes } from './admin/status-routes.ts';
@@ -215,7 +216,10 @@ export function compose(options: ComposeOptions): Parts {
     ...explainRoutes({
       registry,
       threadCount,
-      explain: (question) => threads.explain(question),
+      explain: (question) => threads.questions.explain(question),
+    }),
+    ...requestRoutes({
+      kept: (id) => threads.questions.kept(id),
     }),
     ...eventRoutes(followers),
     ...configRoutes({

@@ -8,7 +8,6 @@ import type { Functions } from '../data/relay/hooks.ts';
 import type { Logger } from '../observe/logger.ts';
 import { createClientTables, giveBackClientShare } from '../snapshot/client-table.ts';
 import { giveBackBackendShare, readBackendCounters } from '../snapshot/counters.ts';
-import type { Explanation, Question } from '../snapshot/explanation.ts';
 import type { LogRing } from '../snapshot/log-ring.ts';
 import type {
   ClientTables,
@@ -88,7 +87,7 @@ export class DataThreads {
   >();
   #sequence = 0;
   #lastApplied: Promise<void> = Promise.resolve();
-  readonly #questions = new Questions();
+  readonly questions = new Questions(() => this.#places);
   readonly #draining = new Map<number, (resetConnections: number) => void>();
   /** Counters of every backend that a thread may still hold: the current ones, and removed ones until they settle. */
   readonly #backendCounters = new Map<number, SharedArrayBuffer>();
@@ -220,12 +219,6 @@ export class DataThreads {
     this.#broadcast(message);
   }
 
-  /** What would become of this request. @throws NoExplanation */
-  explain(question: Question): Promise<Explanation> {
-    const place = this.#places.find(({ isEmpty }) => !isEmpty);
-    return this.#questions.ask(question, (message) => place?.post(message));
-  }
-
   /** Resolves with the number of client connections that had to be reset at the deadline. */
   async drain(deadlineMs: number): Promise<number> {
     this.#isEnding = true;
@@ -295,7 +288,8 @@ export class DataThreads {
         this.#applied(index, message.sequence);
         break;
       case 'explained':
-        this.#questions.answered(message.sequence, message.explanation);
+      case 'kept':
+        this.questions.answered(message);
         break;
       case 'drained':
         this.#draining.get(index)?.(message.resetConnections);

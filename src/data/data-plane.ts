@@ -4,6 +4,7 @@
  */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { Explanation, Question } from '../snapshot/explanation.ts';
+import type { KeptRequest } from '../snapshot/kept-request.ts';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
 import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
@@ -117,6 +118,9 @@ class Plane implements DataPlane, Relief {
       case 'explain':
         this.#explain(message.sequence, message.question);
         break;
+      case 'show-kept':
+        this.#showKept(message.sequence, message.id);
+        break;
       case 'stop':
         this.#stop();
         break;
@@ -191,6 +195,15 @@ class Plane implements DataPlane, Relief {
       explanation = explain(this.#context, question);
     });
     post({ kind: 'explained', sequence, explanation });
+  }
+
+  #showKept(sequence: number, id: string | null): void {
+    const { post, barrier, lastRequests, threadIndex, view } = this.#context;
+    let requests: readonly KeptRequest[] = [];
+    barrier.run('showing the last requests', () => {
+      requests = lastRequests.find(id, threadIndex, view.snapshot.accessLog.redactedParameters);
+    });
+    post({ kind: 'kept', sequence, requests });
   }
 
   #drain(deadlineMs: number): void {

@@ -6,6 +6,7 @@
  */
 import type { ErrorCode } from '../errors.ts';
 import type { Explanation, Question } from './explanation.ts';
+import type { KeptRequest } from './kept-request.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from './snapshot.ts';
 
 export interface DataThreadInit {
@@ -108,6 +109,13 @@ export interface ExplainMessage {
   readonly question: Question;
 }
 
+/** Which of its last requests a thread has kept: the one with this id, or any. Answered by `kept`, same sequence. */
+export interface ShowKeptMessage {
+  readonly kind: 'show-kept';
+  readonly sequence: number;
+  readonly id: string | null;
+}
+
 /** Destroy every socket now and end. The thread exits by itself afterwards. */
 export interface StopMessage {
   readonly kind: 'stop';
@@ -124,6 +132,7 @@ export type ToDataThread =
   | CutBackendMessage
   | DrainMessage
   | ExplainMessage
+  | ShowKeptMessage
   | StopMessage;
 
 /** How opening listeners went; a sequence of 0: of those that a thread opened by itself. */
@@ -159,6 +168,13 @@ export interface ExplainedMessage {
   readonly sequence: number;
   /** Null: it could not be worked out, and the log says why. */
   readonly explanation: Explanation | null;
+}
+
+/** The newest first. */
+export interface KeptMessage {
+  readonly kind: 'kept';
+  readonly sequence: number;
+  readonly requests: readonly KeptRequest[];
 }
 
 export interface DrainedMessage {
@@ -262,6 +278,7 @@ export type FromDataThread =
   | AppliedMessage
   | DrainedMessage
   | ExplainedMessage
+  | KeptMessage
   | TunnelsCutMessage
   | RequestsCutMessage
   | ConnectFailedMessage

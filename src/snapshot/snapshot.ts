@@ -126,6 +126,8 @@ export interface Limits {
   readonly connectionsPerClient: number;
   /** Bytes that may wait in the memory of the whole process for who does not take them; 0 means no limit. */
   readonly bufferedBytes: number;
+  /** What each data thread keeps of its last requests; 0: nothing. */
+  readonly keptRequestsBytes: number;
   readonly http2: Http2Limits;
 }
 

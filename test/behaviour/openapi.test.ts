@@ -55,6 +55,7 @@ beforeAll(async () => {
     }),
   );
   ({ adminUrl } = fairlead);
+  await fetch(fairlead.url, { headers: { 'X-Request-Id': 'seen' } });
   api = (await (await fetch(`${adminUrl}/openapi.json`)).json()) as Document;
   ajv = new Ajv2020({ strict: false, formats: { 'date-time': /^\d{4}-\d\d-\d\dT[\d:.]+Z$/ } });
   ajv.addSchema(closed(api) as Json, 'api');
@@ -207,6 +208,9 @@ const CALLS: readonly Call[] = [
   { method: 'POST', path: '/explain', to: '/explain', body: { host: 'a', path: '/web/?b' } },
   { method: 'POST', path: '/explain', to: '/explain', body: { host: 'a b', headers: {} } },
   { method: 'POST', path: '/explain', to: '/explain', body: { host: 7 } },
+  { method: 'GET', path: '/requests', to: '/requests' },
+  { method: 'GET', path: '/requests/{id}', to: '/requests/none' },
+  { method: 'GET', path: '/requests/{id}', to: '/requests/seen' },
   ...callsOfPool('', 0),
   ...callsOfPool('/pools/{pool}', 2),
   { method: 'GET', path: '/overrides', to: '/overrides' },

@@ -24,7 +24,7 @@ health_check_rise: 4
 health_check_fall: 5
 request_timeout: 6s
 timeouts: { head: 1s, connect: 2h, idle: 3m, keep_alive: 4s, backend_keep_alive: 5s, backend_max_age: 8m, backend_ping: 9s, tunnel: 6s, total: 7s, drain: 0s }
-limits: { request_line: 1000, head: 1MiB, fields: 5, body: 1GB, client_connections: 6, connections_per_client: 2, buffered: 3MiB }
+limits: { request_line: 1000, head: 1MiB, fields: 5, body: 1GB, client_connections: 6, connections_per_client: 2, buffered: 3MiB, kept_requests: 1MiB }
 max_connections: 7
 max_requests: 6
 queue: { size: 9, timeout: 1s }

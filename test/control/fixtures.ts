@@ -176,6 +176,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       clientConnections: 0,
       connectionsPerClient: 0,
       bufferedBytes: 0,
+      keptRequestsBytes: 0,
       http2: { streams: 100, resets: 1_000, controlFrames: 10_000, continuations: 8 },
     },
     protocol: 'http1',

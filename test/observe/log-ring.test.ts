@@ -163,6 +163,7 @@ describe('the log ring', () => {
         status: 200,
         outcome: 'ok',
         durationMs: 1,
+        failure: null,
       },
     ] as const;
     const notable = [

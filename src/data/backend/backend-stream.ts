@@ -82,6 +82,8 @@ export interface BackendStream {
   readonly isHttp2: boolean;
   /** Its connection carried a request before: no `onConnected` follows. */
   readonly isReused: boolean;
+  /** When its connection was opened, on the precise clock; 0: it is not yet, or that is not known. */
+  readonly openedAtMs: number;
   /** Something of a response has come. */
   readonly hasAnswered: boolean;
   /** No more should be sent until `onRoom`. */

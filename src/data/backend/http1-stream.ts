@@ -56,6 +56,10 @@ export class Http1Stream implements BackendStream, ConnectionUser {
     this.#response = new Http1Response(this.connection, parsers);
   }
 
+  get openedAtMs(): number {
+    return this.connection.openedAtMs;
+  }
+
   /** Its connection is idle: the next request is `user`'s. */
   reuse(user: BackendStreamUser): void {
     this.#user = user;

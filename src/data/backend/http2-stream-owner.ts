@@ -6,6 +6,7 @@ import type { SendTurns } from './http2-send-turns.ts';
 /** An HTTP/2 connection to a backend, as its streams see it. */
 export interface StreamOwner {
   readonly backend: ConnectionOwner;
+  readonly connection: { readonly openedAtMs: number };
   readonly turns: SendTurns;
   /** RFC 8441 §3. */
   readonly hasConnectProtocol: boolean;

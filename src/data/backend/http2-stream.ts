@@ -78,6 +78,10 @@ export class Http2Stream implements BackendStream, OwnedStream {
     return true;
   }
 
+  get openedAtMs(): number {
+    return this.#owner.connection.openedAtMs;
+  }
+
   get needsDrain(): boolean {
     return this.#body.waitingBytes > 0 || this.#owner.turns.isFull;
   }

@@ -1,9 +1,10 @@
 /** What the access log is told of an exchange. */
 import type { ErrorCode } from '../../errors.ts';
 import type { Ending } from '../../snapshot/endings.ts';
+import type { KeptAttempt } from '../../snapshot/kept-request.ts';
 import type { Chosen } from './chosen.ts';
 
-export interface AttemptRecord {
+export interface AttemptRecord extends KeptAttempt {
   readonly backendUrl: string;
   /** What its backend was spoken to in; else HTTP/1.1. */
   readonly isHttp2: boolean;

@@ -21,6 +21,7 @@ import type { Policies } from '../pool/policies.ts';
 import type { PoolView } from '../pool/pool-view.ts';
 import { statusOfHead } from '../wire/grpc.ts';
 import type { AttemptRecord } from './access-log-entry.ts';
+import { recordOf } from './attempt-record.ts';
 import type { BackendPin } from './backend-pin.ts';
 import type { Chosen } from './chosen.ts';
 import type { DataContext } from './context.ts';
@@ -34,6 +35,8 @@ import type { Upload } from './upload.ts';
 /** The exchange, as its attempt sees it. */
 export interface AttemptOwner extends Victim {
   readonly context: DataContext;
+  /** Of the request's body; null: there is none. */
+  readonly upload: Upload | null;
   /** The client does not read as fast as the backend sends. */
   readonly isClientFull: boolean;
   onAttemptConnected(): void;
@@ -281,11 +284,10 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
     now: number,
     isRace: boolean,
   ): AttemptRecord {
-    const { backend, view, judgement } = this;
+    const { view, judgement } = this;
     const awakeMs = this.#owner.context.deadlines.at(now);
-    const { isHttp2, isReused } = stream;
     const isSoon = awakeMs - this.#awakeSince < IDLE_RACE_MS;
-    const wasIdle = failure === 'ERR_BACKEND_CLOSED' && isReused && isSoon;
+    const wasIdle = failure === 'ERR_BACKEND_CLOSED' && stream.isReused && isSoon;
     this.#uncount();
     judgement.end(failure, wasIdle, isRace && wasIdle, awakeMs);
     if (mayReuse) {
@@ -294,16 +296,8 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
     } else {
       stream.cancel();
     }
-    return {
-      backendUrl: backend.spec.url,
-      isHttp2,
-      isReused,
-      chosen: this.chosen,
-      status: judgement.status,
-      // Without a failure and without an answer, another attempt was quicker.
-      outcome: failure ?? (judgement.status === 0 ? 'called_off' : 'ok'),
-      durationMs: now - this.#startedAt,
-    };
+    const bodyBytes = failure === null ? 0 : (this.#owner.upload?.sentBytes ?? 0);
+    return recordOf(this, stream, failure, now - this.#startedAt, bodyBytes, now);
   }
 
   /** Only this client has the connection from now on. */

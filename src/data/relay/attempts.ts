@@ -126,6 +126,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
       tries.pay();
       this.#startAfter(tries.pauseMs);
     } else {
+      tries.gaveUp(this.records);
       this.#owner.fail(code, detail);
     }
   }

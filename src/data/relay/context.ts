@@ -19,6 +19,7 @@ import { ThreadIo } from '../stream/thread-io.ts';
 import { type HeadLimits, HeadParser } from '../wire/head-parser.ts';
 import { AccessLog } from './access-log.ts';
 import { type Functions, Hooks } from './hooks.ts';
+import { LastRequests } from './last-requests.ts';
 import { Mirrors } from './mirrors.ts';
 import { OpenTunnels } from './open-tunnels.ts';
 
@@ -40,6 +41,7 @@ export class DataContext {
   readonly barrier: Barrier;
   readonly descriptors = new Descriptors();
   readonly accessLog: AccessLog;
+  readonly lastRequests = new LastRequests();
   readonly tunnels: OpenTunnels;
   readonly mirrors = new Mirrors();
   readonly io: ThreadIo;
@@ -99,6 +101,7 @@ export class DataContext {
   swapView(view: View): void {
     this.#view = view;
     this.heldMemory.setLimit(view.snapshot.limits.bufferedBytes);
+    this.lastRequests.setLimit(view.snapshot.limits.keptRequestsBytes);
     this.#spareRequestParsers = [];
     this.#spareResponseParsers = [];
     this.#spareLenientParsers = [];

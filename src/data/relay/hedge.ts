@@ -51,6 +51,10 @@ export class Hedge implements AttemptOwner {
     return this.#owner.context;
   }
 
+  get upload(): null {
+    return null;
+  }
+
   get isClientFull(): boolean {
     return this.#owner.isClientFull;
   }

@@ -212,5 +212,6 @@ function recordEnd(context: DataContext, { accessLog }: Snapshot, entry: AccessL
   const { error, ended } = entry;
   if (error !== null) context.countError(error);
   if (ended !== null) context.counters.cutOff(ended);
+  context.lastRequests.note(entry, context.nowMs);
   if (accessLog.isEnabled) context.accessLog.record(entry, accessLog);
 }

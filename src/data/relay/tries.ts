@@ -6,6 +6,7 @@ import { ERRORS, type ErrorCode } from '../../errors.ts';
 import type { Retries } from '../../snapshot/policies.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { Pool } from '../pool/pool.ts';
+import type { AttemptRecord } from './access-log-entry.ts';
 import type { DataContext } from './context.ts';
 import {
   type AttemptFailed,
@@ -13,6 +14,7 @@ import {
   backoffMs,
   decide,
   type RetryAction,
+  type RetryReason,
 } from './retry-decision.ts';
 
 /** How things stand, beside what is known here: see `RetryFacts`. */
@@ -36,6 +38,7 @@ export class Tries {
   isForIdle = false;
   /** The last decision, and the pause before the next attempt that came with it. */
   action: RetryAction = 'give up';
+  reason: RetryReason | null = null;
   pauseMs = 0;
 
   readonly #context: DataContext;
@@ -74,12 +77,19 @@ export class Tries {
     this.isForIdle = reason === 'a connection is idle';
     if (event.kind === 'failed' && reason === 'budget is spent') counters.retryRefused();
     this.action = action;
+    this.reason = reason;
     return action;
   }
 
   /** The budget pays for the next attempt; not for what is short on our side. */
   pay(): void {
     if (!this.isForIdle) this.#pool.retryBudget.withdraw();
+  }
+
+  /** There is no further attempt. @param records of all there were */
+  gaveUp(records: readonly AttemptRecord[]): void {
+    const failure = records.at(-1)?.failure ?? null;
+    if (failure !== null) failure.noRetry = this.reason;
   }
 
   /** The next attempt is on its way. */

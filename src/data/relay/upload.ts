@@ -136,6 +136,11 @@ export class Upload {
   }
 
   /** Everything has been handed to the backend's connection. */
+  /** For the last attempt. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
   get isSent(): boolean {
     return this.isComplete && this.#heldBytes === 0 && (this.#isEndSent || !this.#isOpenEnded);
   }

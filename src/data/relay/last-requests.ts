@@ -1,0 +1,157 @@
+/**
+ * The last requests of a thread, for whoever asks why one of them failed: bounded in bytes, and each kind has its own share, so
+ * that neither an attack nor good times push out what went wrong.
+ *
+ * Of those that went well, one in a while is kept: what is kept of a request lives long, which is dear.
+ */
+import { ERRORS } from '../../errors.ts';
+import type { KeptRequest } from '../../snapshot/kept-request.ts';
+import type { AccessLogEntry } from './access-log-entry.ts';
+import { Redaction } from './redaction.ts';
+
+/** Between two that went well. */
+const SAMPLE_MS = 100;
+/** Of a text that a client has chosen. */
+const MOST_LENGTH = 2048;
+const ENTRY_BYTES = 1024;
+const ATTEMPT_BYTES = 512;
+/** In one answer. */
+const MOST_SHOWN = 100;
+
+interface Kept {
+  readonly atMs: number;
+  readonly bytes: number;
+  readonly entry: AccessLogEntry;
+}
+
+/** The newest last. */
+class Share {
+  #kept: Kept[] = [];
+  /** Those before it have been let go. */
+  #first = 0;
+  #bytes = 0;
+
+  get all(): readonly Kept[] {
+    return this.#kept.slice(this.#first);
+  }
+
+  add(kept: Kept, mostBytes: number): void {
+    this.#kept.push(kept);
+    this.#bytes += kept.bytes;
+    while (this.#bytes > mostBytes && this.#first < this.#kept.length) {
+      this.#bytes -= (this.#kept[this.#first++] as Kept).bytes;
+    }
+    if (2 * this.#first <= this.#kept.length) return;
+    this.#kept = this.#kept.slice(this.#first);
+    this.#first = 0;
+  }
+
+  clear(): void {
+    this.#kept = [];
+    this.#first = 0;
+    this.#bytes = 0;
+  }
+}
+
+export class LastRequests {
+  /** A backend's doing, or ours: half of the room. */
+  readonly #faults = new Share();
+  /** The clients' own: a quarter. */
+  readonly #refusals = new Share();
+  /** The rest. */
+  readonly #others = new Share();
+  #mostBytes = 0;
+  #nextSampleMs = 0;
+
+  /** @param bytes 0: nothing is kept. */
+  setLimit(bytes: number): void {
+    this.#mostBytes = bytes;
+    if (bytes > 0) return;
+    for (const share of [this.#faults, this.#refusals, this.#others]) share.clear();
+  }
+
+  /** @param nowMs coarse. */
+  note(entry: AccessLogEntry, nowMs: number): void {
+    const { error, status } = entry;
+    if (this.#mostBytes === 0) return;
+    if (error !== null) {
+      const isClients = ERRORS[error].source === 'client';
+      if (isClients) this.#refusals.add(keep(entry), this.#mostBytes / 4);
+      else this.#faults.add(keep(entry), this.#mostBytes / 2);
+    } else if (status >= 500) {
+      this.#faults.add(keep(entry), this.#mostBytes / 2);
+    } else if (nowMs >= this.#nextSampleMs) {
+      this.#nextSampleMs = nowMs + SAMPLE_MS;
+      this.#others.add(keep(entry), this.#mostBytes / 4);
+    }
+  }
+
+  /**
+   * @param id of the one that is wanted; null: any.
+   * @param redactedParameters as in `AccessLogRules`.
+   * @returns the newest first.
+   */
+  find(id: string | null, thread: number, redactedParameters: readonly string[]): KeptRequest[] {
+    const redaction = new Redaction(redactedParameters);
+    return [this.#faults, this.#refusals, this.#others]
+      .flatMap(({ all }) => all)
+      .filter(({ entry }) => id === null || entry.requestId === id)
+      .toSorted((a, b) => b.atMs - a.atMs)
+      .slice(0, MOST_SHOWN)
+      .map((kept) => shown(kept, thread, redaction));
+  }
+}
+
+/** What it holds is its own: a text may be a part of a head that is let go. */
+function keep(entry: AccessLogEntry): Kept {
+  const host = own(entry.host);
+  const path = own(entry.path);
+  const errorDetail = own(entry.errorDetail) ?? '';
+  const requestId = own(entry.requestId) ?? '';
+  const lengths = (host?.length ?? 0) + (path?.length ?? 0) + errorDetail.length;
+  return {
+    atMs: Date.now(),
+    bytes: ENTRY_BYTES + 2 * lengths + ATTEMPT_BYTES * entry.attempts.length,
+    entry: {
+      ...entry,
+      host,
+      path,
+      errorDetail,
+      requestId,
+      userAgent: null,
+      referer: null,
+      headers: [],
+    },
+  };
+}
+
+function own(text: string | null): string | null {
+  return text === null ? null : Buffer.from(text.slice(0, MOST_LENGTH)).toString();
+}
+
+function shown({ atMs, entry }: Kept, thread: number, redaction: Redaction): KeptRequest {
+  return {
+    thread,
+    atMs,
+    requestId: entry.requestId,
+    clientAddress: entry.clientAddress,
+    method: entry.method,
+    host: entry.host,
+    path: entry.path === null ? null : redaction.of(entry.path),
+    protocol: entry.protocol,
+    status: entry.status,
+    ended: entry.ended,
+    error: entry.error,
+    errorDetail: entry.errorDetail,
+    bytesIn: entry.bytesIn,
+    bytesOut: entry.bytesOut,
+    durationMs: entry.durationMs,
+    queueMs: entry.queueMs,
+    connectMs: entry.connectMs,
+    firstByteMs: entry.firstByteMs,
+    route: entry.route,
+    part: entry.split,
+    pool: entry.pool,
+    attempts: entry.attempts,
+  };
+}
