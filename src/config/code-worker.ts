@@ -10,8 +10,9 @@ if (parentPort === null) throw new Error('this module runs in a worker thread on
 const { url, shown, port, signal } = workerData as CodeRequest;
 const cells = new Int32Array(signal);
 
-// Whatever it does: whoever waits is told.
+// Whatever it does: whoever waits is told. What comes after an answer is not read.
 process.on('exit', wake);
+process.on('uncaughtException', (error) => post(failure(error)));
 post(await evaluate());
 
 async function evaluate(): Promise<CodeResult> {
@@ -21,9 +22,19 @@ async function evaluate(): Promise<CodeResult> {
     const result = documentOfData(await made, shown);
     return result.ok ? { ok: true, data: result.document.value } : result;
   } catch (error) {
-    const { code = '', message, stack = '' } = Object(error) as NodeJS.ErrnoException;
-    return { ok: false, code, message: message ?? String(error), stack };
+    return failure(error);
   }
+}
+
+/** Whatever was thrown: there are things that have no text. */
+function failure(error: unknown): CodeResult {
+  if (error instanceof Error) {
+    const { code = '', message, stack = '' } = error as NodeJS.ErrnoException;
+    return { ok: false, code, message, stack };
+  }
+  const message =
+    typeof error === 'object' ? 'it has thrown something that is no Error' : String(error);
+  return { ok: false, code: '', message };
 }
 
 function post(result: CodeResult): void {

@@ -26,11 +26,9 @@ export function openAllLogs(settings: Settings, options: LogsOptions): Logs {
   try {
     return openLogs(settings, options);
   } catch (error) {
-    throw new StartFailed(
-      `the access log can't be opened: ${messageOf(error)}`,
-      EXIT_FAILED,
-      error,
-    );
+    const { path } = error as NodeJS.ErrnoException;
+    const what = path !== undefined && path === options.logFile ? 'log' : 'access log';
+    throw new StartFailed(`the ${what} can't be opened: ${messageOf(error)}`, EXIT_FAILED, error);
   }
 }
 

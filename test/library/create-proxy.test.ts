@@ -221,6 +221,11 @@ test('what cannot be listened on is said, and can be tried again', async () => {
     code: 'EADDRINUSE',
     message: `the proxy can't listen on 127.0.0.1:${port}: the address is in use`,
   });
+  const unwritable = createProxy({ port: 0, admin: false }, { log: '/none/fairlead.log' });
+  await expect(unwritable.listen()).rejects.toMatchObject({
+    code: 'ENOENT',
+    message: expect.stringMatching(/^the log can't be opened: /),
+  });
   other.close();
   await once(other, 'close');
   await proxy.listen();
