@@ -288,6 +288,25 @@ describe('backend connections', () => {
     expect(await leastOf(usedForMs, mostMs)).toBeLessThan(mostMs);
   });
 
+  test('a backend that closes idle connections after a while without saying so is forestalled', async () => {
+    await withoutIdleConnections();
+    const closedByBackend: boolean[] = [];
+    stage.on('/unsaid', async (connection) => {
+      const index = closedByBackend.push(false) - 1;
+      await answer(okResponse('ok'))(connection, '');
+      setTimeout(() => {
+        closedByBackend[index] = !connection.socket.readableEnded;
+        connection.end();
+      }, 2_000);
+    });
+    for (let round = 0; round === 0 || closedByBackend[round - 1] === true; round++) {
+      await (await fetch(`${stage.fairlead.url}/unsaid`)).text();
+      await (await stage.backend.request('/unsaid', round)).closed;
+    }
+    // It has to be seen more than once: a backend may have been restarted.
+    expect(closedByBackend.length).toBeGreaterThan(2);
+  });
+
   test.each(['timeout=1', 'timeout=0'])(
     'after "Keep-Alive: %s" a connection is not used again',
     async (value) => {

@@ -31,6 +31,8 @@ export interface ConnectionOwner {
   nextAgeShare(): number;
   /** An idle connection has closed by itself. */
   forget(connection: BackendConnection): void;
+  /** The backend has closed it while it was idle: it is forgotten. */
+  idleEnded(connection: BackendConnection): void;
   /** Called once for each. */
   onConnectionClosed(connection: BackendConnection): void;
   /** Take back a connection that may be used again: see backend.ts. */
@@ -76,6 +78,8 @@ export class BackendConnection implements ConnectUser, Settling {
   #hasSecondTry = true;
   /** While idle: when it must not be used any more, on the precise clock: the backend's own goes on while we stand still. */
   idleUntilMs = 0;
+  /** Since when it is, on the same clock. */
+  idleSinceMs = 0;
   /** Of the last response that left it open: what its Keep-Alive field says, in ms; Infinity when it says nothing. */
   keepAliveLimitMs = Number.POSITIVE_INFINITY;
   /** On the precise clock too. */
@@ -303,8 +307,10 @@ export class BackendConnection implements ConnectUser, Settling {
   #onEnd(detail: string, isBroken: boolean): void {
     const user = this.#user;
     this.#told = victimOf(user);
-    if (user === null) this.#leavePool();
-    else if (this.#state === IS_OPEN) user.onBackendEnd(detail, isBroken);
+    if (user === null) {
+      this.backend.idleEnded(this);
+      this.#close();
+    } else if (this.#state === IS_OPEN) user.onBackendEnd(detail, isBroken);
     this.#told = null;
   }
 

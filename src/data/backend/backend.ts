@@ -18,6 +18,7 @@ import type { BackendStream, BackendStreamUser } from './backend-stream.ts';
 import type { ResponseParsers } from './http1-response.ts';
 import { Http1Stream } from './http1-stream.ts';
 import { Http2Connections, type Http2Owner } from './http2-connections.ts';
+import { IdleLimit } from './idle-limit.ts';
 import { lookAgain } from './second-look.ts';
 
 /** Idle connections kept per backend and thread; further ones are closed after use. */
@@ -60,6 +61,7 @@ export class Backend implements Candidate, Http2Owner {
   /** In use or idle, each with the stream that it carries. */
   readonly #open = new Map<BackendConnection, Http1Stream>();
   readonly threadCount: number;
+  readonly #idleLimit = new IdleLimit();
   readonly #io: ThreadIo;
   readonly #parsers: ResponseParsers;
   readonly #barrier: Pick<Barrier, 'crashed'>;
@@ -313,12 +315,14 @@ export class Backend implements Candidate, Http2Owner {
 
   #rests(connection: BackendConnection, nowMs: number, latestMs: number): boolean {
     connection.release();
-    const untilMs = Math.min(latestMs, nowMs + connection.keepAliveLimitMs);
+    const limitMs = Math.min(connection.keepAliveLimitMs, this.#idleLimit.at(nowMs));
+    const untilMs = Math.min(latestMs, nowMs + limitMs);
     if (this.isRemoved || untilMs <= nowMs) {
       connection.destroy();
       return false;
     }
     connection.idleUntilMs = untilMs;
+    connection.idleSinceMs = nowMs;
     connection.resume();
     connection.rest();
     return true;
@@ -339,6 +343,12 @@ export class Backend implements Candidate, Http2Owner {
     if (index !== -1) this.#idle.splice(index, 1);
     else if (!this.#pinned.delete(connection)) return;
     this.counters.idleChanged(-1);
+  }
+
+  idleEnded(connection: BackendConnection): void {
+    const nowMs = performance.now();
+    this.#idleLimit.closedAfter(nowMs - connection.idleSinceMs, nowMs);
+    this.forget(connection);
   }
 
   crashed(error: unknown): void {
