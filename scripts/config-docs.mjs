@@ -315,6 +315,8 @@ const TEXTS = {
   upgrade: 'list of protocols: a name, perhaps with a version',
   'admin.host': 'IP address or host name',
   'admin.token': 'visible ASCII without spaces',
+  'admin.unix': 'the path of a socket',
+  'admin.mode': 'octal digits in quotes',
   'admin.tokens_file': 'the path of a file',
   'admin.rate_limit': '`false`, or a mapping:',
   access_log: '`true`, `false`, a path, `udp://HOST:PORT`, or `unix:PATH`',
@@ -434,7 +436,9 @@ function flagsByPath() {
     const flag = `--${name}${shown.trimEnd()}`;
     const takesValue = shown.startsWith(' ') && !shown.startsWith('  ');
     if (name === 'config') continue;
-    const argument = takesValue ? `--${name}=1` : `--${name}`;
+    const argument = takesValue
+      ? `--${name}=${/^ [a-z]+$/.test(shown) ? shown.trim() : 1}`
+      : `--${name}`;
     for (const { path } of parseSettingFlags([argument]).flags.values) {
       const key = path.join('.');
       byPath.set(key, [...(byPath.get(key) ?? []), flag]);

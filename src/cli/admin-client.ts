@@ -4,6 +4,7 @@ import { formatProblem, type Problem } from '../config/problem.ts';
 import { VERSION } from '../control/version.ts';
 import { commandHint } from './command-hints.ts';
 import { EXIT_FAILED, EXIT_USAGE } from './exit.ts';
+import { type AdminAnswer, unixFetch } from './unix-fetch.ts';
 
 /** The longest that a call takes is a first health check, of a second, and a reload. */
 const ANSWER_MS = 30_000;
@@ -24,8 +25,16 @@ export class AdminError extends Error {
   }
 }
 
+interface CallInit {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+}
+
+const UNIX = 'unix:';
+
 export interface AdminTarget {
-  /** Scheme, host, port and perhaps a path, without a slash at its end. */
+  /** Scheme, host, port and perhaps a path, without a slash at its end; or `unix:` and an absolute path. */
   readonly url: string;
   readonly token: string | undefined;
 }
@@ -84,7 +93,7 @@ export class AdminClient {
     body: string | undefined,
     type: string,
   ): Promise<unknown> {
-    let response: Response;
+    let response: AdminAnswer;
     let text: string;
     try {
       response = await this.#fetch(method, path, {
@@ -102,18 +111,17 @@ export class AdminClient {
     throw this.#strange(response.status);
   }
 
-  #fetch(method: string, path: string, init: RequestInit): Promise<Response> {
+  #fetch(method: string, path: string, init: CallInit): Promise<AdminAnswer> {
     const { url, token } = this.#target;
-    return fetch(url + path, {
-      ...init,
-      method,
-      headers: {
-        'User-Agent': agent(),
-        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
-        ...(init.headers as Record<string, string>),
-      },
-      redirect: 'error',
-    });
+    const headers = {
+      'User-Agent': agent(),
+      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+      ...init.headers,
+    };
+    if (url.startsWith(UNIX)) {
+      return unixFetch(url.slice(UNIX.length), path, { ...init, method, headers });
+    }
+    return fetch(url + path, { ...init, method, headers, redirect: 'error' });
   }
 
   #noAnswer(error: unknown): AdminError {

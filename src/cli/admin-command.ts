@@ -1,4 +1,5 @@
 /** What the commands share that are clients of the admin API: where it is, how they end. */
+import { resolve } from 'node:path';
 import { ADMIN_URL_VARIABLE } from '../config/environment.ts';
 import { type LoadResult, loadSettings } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
@@ -44,7 +45,7 @@ export function changePath(
 
 /** The end of each help text. */
 const ADMIN_HELP = `
-  --admin URL      where the admin API is (FAIRLEAD_ADMIN_URL; else as the config says; else http://127.0.0.1:9000)
+  --admin URL      where the admin API is, perhaps unix:/run/admin.sock (FAIRLEAD_ADMIN_URL; else as the config says; else http://127.0.0.1:9000)
   --token TOKEN    its token (FAIRLEAD_ADMIN_TOKEN; else as the config says)
   --config FILE    the config of the instance (default: as for fairlead itself, if it can be read)
   --json           what the API answers, for machines
@@ -105,13 +106,19 @@ export function adminTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: stri
   const ownToken = flags.token ?? nonEmpty(env[TOKEN_VARIABLE]);
   // The token of a config that nobody named does not go to an address that is not from there.
   if (given !== undefined && flags.config === undefined) {
-    return { url: checkedUrl(given), token: ownToken };
+    return { url: checkedUrl(given, cwd), token: ownToken };
   }
   const config = readConfig(flags.config, env, cwd);
   const admin = config.ok ? config.settings.admin : undefined;
   const token = ownToken ?? admin?.token;
-  if (given !== undefined) return { url: checkedUrl(given), token };
-  if (admin === undefined) return { url: DEFAULT_URL, token };
+  if (given !== undefined) return { url: checkedUrl(given, cwd), token };
+  if (admin?.isOff === true && flags.config !== undefined) {
+    throw new UsageError(
+      'this config has no admin API (admin: false): say where it is with --admin URL',
+    );
+  }
+  if (admin === undefined || admin.isOff) return { url: DEFAULT_URL, token };
+  if (admin.unix !== null) return { url: `unix:${admin.unix.path}`, token };
   return { url: `http://${reachableHost(admin.host)}:${admin.port}`, token };
 }
 
@@ -127,7 +134,8 @@ function nonEmpty(text: string | undefined): string | undefined {
   return text === undefined || text.trim() === '' ? undefined : text.trim();
 }
 
-function checkedUrl(text: string): string {
+function checkedUrl(text: string, cwd: string): string {
+  if (/^unix:./i.test(text)) return `unix:${resolve(cwd, text.slice('unix:'.length))}`;
   const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   const url = withScheme.replace(/^(https?:\/\/)(?=:\d)/i, '$1127.0.0.1').replace(/\/+$/, '');
   const isUsable = URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);

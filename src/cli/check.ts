@@ -75,7 +75,7 @@ function summary(settings: Settings): string {
     count(backends, 'backend'),
     ...(isShort ? [strategy] : [count(used, 'pool'), count(routes.length, 'route')]),
     ...listeners.map(describeListener),
-    `admin port ${admin.port}`,
+    adminText(admin),
     configFile === undefined ? 'no config file' : `config file ${configFile}`,
   ].join(', ');
 }
@@ -90,4 +90,9 @@ function describeListener({ address, tls }: ListenerSettings): string {
 
 function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+function adminText({ isOff, unix, port }: Settings['admin']): string {
+  if (isOff) return 'no admin API';
+  return unix === null ? `admin port ${port}` : `admin API on unix:${unix.path}`;
 }

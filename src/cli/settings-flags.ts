@@ -34,6 +34,11 @@ const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
     sets: [{ path: ['admin_port'] }],
     help: 'where the admin API listens, on 127.0.0.1 (9000)',
   },
+  admin: {
+    value: 'off',
+    sets: [{ path: ['admin'], to: false }],
+    help: 'no admin API',
+  },
   strategy: {
     value: 'NAME',
     sets: [{ path: ['strategy'] }],
@@ -132,6 +137,11 @@ export function parseSettingFlags(
       config = file;
     } else {
       const text = checkedValue(rawName, flag, token);
+      if (name === 'admin' && text !== 'off') {
+        throw new UsageError(
+          `${rawName} takes off; where the admin API listens, --admin-port says`,
+        );
+      }
       for (const { path, to } of flag.sets) {
         const isOwnValue =
           to === undefined || (flag.isValueOptional === true && text !== undefined);

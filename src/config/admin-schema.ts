@@ -1,5 +1,6 @@
 /** The admin API: where it listens, and who may call it. Part of the schema in schema.ts. */
 import { z } from 'zod';
+import { socketMode, unixSocket } from './listener-schema.ts';
 import { adminHost, nonEmptyText, orFalse, secret, wholeNumber } from './schema-types.ts';
 
 const rateLimit = z.strictObject(
@@ -14,11 +15,20 @@ const rateLimit = z.strictObject(
   { error: 'must be a mapping, such as { reads: 200, writes: 50 }' },
 );
 
-export const admin = z.strictObject(
+const mapping = z.strictObject(
   {
     host: adminHost()
       .describe('Where the admin API listens. Any address but a loopback one needs a token.')
       .prefault('127.0.0.1'),
+    unix: unixSocket
+      .describe(
+        'In the place of a port: the path of a unix socket, relative to the config file. Its mode says who may call; a token is ' +
+          'asked for where there are any. One that is left behind by a process that is gone is replaced.',
+      )
+      .optional(),
+    mode: socketMode
+      .describe('With `unix`: who may connect, as for chmod, in quotes. Default: `"0600"`.')
+      .optional(),
     token: secret()
       .describe('What callers of the admin API send as a Bearer token. It is that of an operator.')
       .optional(),
@@ -34,5 +44,7 @@ export const admin = z.strictObject(
       )
       .prefault({}),
   },
-  { error: 'must be a mapping with host and token' },
+  { error: 'must be false, or a mapping with host and token' },
 );
+
+export const admin = orFalse(mapping, 'must be false, or a mapping with host and token');

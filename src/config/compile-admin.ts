@@ -2,35 +2,96 @@
 import { type AdminToken } from './admin-token.ts';
 import { readTokensFile } from './admin-tokens.ts';
 import type { Resolve } from './compile-tls.ts';
+import { lengthFault } from './listener-schema.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
 import type { Problem } from './problem.ts';
-import type { AdminSettings } from './settings.ts';
+import type { AdminSettings, Settings } from './settings.ts';
 
 interface Reading {
   readonly resolve: Resolve;
   readonly problems: Problem[];
   readonly notes: string[];
+  readonly listeners: Settings['listeners'];
 }
+
+const DEFAULT_MODE = 0o600;
 
 /** Reads the file of tokens. */
 export function compileAdmin(merged: MergedConfig, reading: Reading): AdminSettings {
-  const { config, placeOf, isSound } = merged;
-  const { host, token, rate_limit: rates } = config.admin;
-  const tokens = isSound('admin') ? tokensOf(merged, reading) : null;
-  if (isSound('admin') && token === undefined && tokens === null && !isLoopback(host)) {
-    reading.problems.push({
-      ...placeOf(['admin', 'host']),
-      path: 'admin.host',
+  const { config, isSound } = merged;
+  const { admin, admin_port: port } = config;
+  if (admin === false || !isSound('admin')) {
+    const isOff = admin === false;
+    const host = isOff ? '127.0.0.1' : admin.host;
+    return { isOff, host, port, unix: null, token: undefined, tokens: null, rates: null };
+  }
+  const { host, token, rate_limit: rates } = admin;
+  const tokens = tokensOf(admin.tokens_file, merged, reading);
+  const unix = unixOf(admin, merged, reading);
+  if (token === undefined && tokens === null && unix === null && !isLoopback(host)) {
+    report(merged, reading, 'host', {
       message: `${host} is not a loopback address, so the admin API needs a token`,
       hint: 'set admin.tokens_file, admin.token or FAIRLEAD_ADMIN_TOKEN',
     });
   }
-  return { host, port: config.admin_port, token, tokens, rates: rates === false ? null : rates };
+  return {
+    isOff: false,
+    host,
+    port,
+    unix,
+    token,
+    tokens,
+    rates: rates === false ? null : rates,
+  };
 }
 
-function tokensOf({ config, placeOf }: MergedConfig, reading: Reading): AdminSettings['tokens'] {
-  const { tokens_file: written } = config.admin;
+/** The port that it listens on; undefined: none. */
+export function adminPortOf({
+  admin,
+  admin_port: port,
+}: MergedConfig['config']): number | undefined {
+  return admin === false || admin.unix !== undefined ? undefined : port;
+}
+
+function unixOf(
+  { unix, mode }: Exclude<MergedConfig['config']['admin'], false>,
+  merged: MergedConfig,
+  reading: Reading,
+): AdminSettings['unix'] {
+  if (unix === undefined) {
+    if (mode !== undefined) report(merged, reading, 'mode', { message: 'is of a unix socket' });
+    return null;
+  }
+  const path = reading.resolve(unix, ['admin', 'unix']);
+  const fault = lengthFault(path);
+  if (fault !== null) report(merged, reading, 'unix', { message: fault });
+  if (merged.isGiven(['admin', 'host'])) {
+    report(merged, reading, 'host', { message: 'is of a port, and admin.unix takes its place' });
+  }
+  if (reading.listeners.some(({ address }) => address.kind === 'unix' && address.path === path)) {
+    report(merged, reading, 'unix', { message: `${path} is where clients connect` });
+  }
+  if (merged.isGiven(['admin_port'])) {
+    reading.notes.push('admin_port is not used: the admin API listens on admin.unix');
+  }
+  return { path, mode: mode ?? DEFAULT_MODE };
+}
+
+function report(
+  { placeOf }: MergedConfig,
+  { problems }: Reading,
+  key: string,
+  problem: Pick<Problem, 'message' | 'hint'>,
+): void {
+  problems.push({ ...placeOf(['admin', key]), path: `admin.${key}`, ...problem });
+}
+
+function tokensOf(
+  written: string | undefined,
+  { placeOf }: MergedConfig,
+  reading: Reading,
+): AdminSettings['tokens'] {
   if (written === undefined) return null;
   const keys = ['admin', 'tokens_file'];
   const file = reading.resolve(written, keys);

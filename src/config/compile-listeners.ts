@@ -1,5 +1,6 @@
 /** The listeners of a merged configuration. */
 import type { ListenerAddress, ProxyProtocol } from '../snapshot/snapshot.ts';
+import { adminPortOf } from './compile-admin.ts';
 import { compileSsl, compileTls, type Reading, type Resolve } from './compile-tls.ts';
 import { nameOfListener } from './listener-name.ts';
 import { overlap } from './listener-overlap.ts';
@@ -61,7 +62,7 @@ function listenerOfPort(merged: MergedConfig, reading: Reading): ListenerSetting
   const { config, isSound } = merged;
   const { host, port } = config;
   // Two that the system chooses differ.
-  if (isSound('port') && isSound('admin_port') && port === config.admin_port && port !== 0) {
+  if (isSound('port') && isSound('admin_port') && port === adminPortOf(config) && port !== 0) {
     reading.problems.push(samePort(merged));
   }
   return {
@@ -138,7 +139,7 @@ function takenTwice(listeners: readonly ListenerSettings[], merged: MergedConfig
     }
     const fault = address.kind === 'unix' ? lengthFault(address.path) : null;
     if (fault !== null) report(one, fault);
-    if (one.path !== 'port' && address.kind === 'tcp' && address.port === config.admin_port) {
+    if (one.path !== 'port' && address.kind === 'tcp' && address.port === adminPortOf(config)) {
       const where = formatPlace(placeOf(['admin_port']));
       report(one, `must differ from admin_port, which is ${config.admin_port} too (${where})`);
     }

@@ -11,13 +11,13 @@ import { type BackendAddress, DEFAULT_POOL, type PoolSettings, type Settings } f
 
 export function compilePools(
   merged: MergedConfig,
-  listeners: Settings['listeners'],
+  listening: Pick<Settings, 'listeners' | 'admin'>,
   folderOf: FolderOf,
   problems: Problem[],
   notes: string[],
 ): Settings['pools'] {
   problems.push(...describedTwice(merged));
-  const describeOwn = ownDescriber(merged, listeners);
+  const describeOwn = ownDescriber(merged, listening);
   const [first, ...others] = poolViews(merged).map((view) =>
     compilePool(view, { describeOwn, folderOf }, problems, notes),
   ) as [PoolSettings, ...PoolSettings[]];
@@ -37,10 +37,8 @@ function describedTwice({ isGiven, placeOf }: MergedConfig): Problem[] {
   }));
 }
 
-function ownDescriber({ config, isSound }: MergedConfig, listeners: Settings['listeners']) {
+function ownDescriber({ isSound }: MergedConfig, listening: Pick<Settings, 'listeners' | 'admin'>) {
   if (!['host', 'port', 'listeners', 'admin', 'admin_port'].every(isSound)) return () => undefined;
-  const { admin, admin_port: adminPort } = config;
-  const listening = { listeners, admin: { host: admin.host, port: adminPort } };
   const machine = new OwnMachine();
   return (backend: BackendAddress) => describeOwnAddress(backend, listening, machine);
 }

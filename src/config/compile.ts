@@ -49,8 +49,8 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
   const faults: FileFault[] = [];
   const listeners = compileListeners(merged, { resolve, problems, notes, inUse, faults });
   problems.push(...contradictingLimits(merged));
-  const admin = compileAdmin(merged, { resolve, problems, notes });
-  const pools = compilePools(merged, listeners, folderOf, problems, notes);
+  const admin = compileAdmin(merged, { resolve, problems, notes, listeners });
+  const pools = compilePools(merged, { listeners, admin }, folderOf, problems, notes);
   const pages = new ErrorPageReader(merged, resolve, problems, notes);
   const errorPages = pages.read(config.error_pages, ['error_pages']);
   const { routes, routedPools } = compileRoutes(merged, pools, problems, notes, pages);

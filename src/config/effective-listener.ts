@@ -29,6 +29,6 @@ function addressOf(address: ListenerSettings['address']): Readonly<Record<string
   return { port: address.port, host: address.host ?? '*' };
 }
 
-function formatMode(mode: number): string {
+export function formatMode(mode: number): string {
   return `0${mode.toString(8).padStart(3, '0')}`;
 }

@@ -2,7 +2,7 @@
 
 import { formatDuration } from './duration.ts';
 import { accessLogOf } from './effective-access-log.ts';
-import { listenersOf } from './effective-listener.ts';
+import { formatMode, listenersOf } from './effective-listener.ts';
 import {
   backendTlsOf,
   hostHeaderOf,
@@ -93,12 +93,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     ...addressOf(settings),
     ...listenersOf(settings),
     admin_port: admin.port,
-    admin: {
-      host: admin.host,
-      ...(admin.token === undefined ? {} : { token: HIDDEN }),
-      ...(admin.tokens === null ? {} : { tokens_file: admin.tokens.file }),
-      rate_limit: admin.rates ?? false,
-    },
+    admin: adminOf(admin),
     threads: settings.threads,
     ...(isShort ? shortFormOf(pool, settings.routes.some(isLeftOut)) : {}),
     timeouts: timeoutsOf(settings),
@@ -143,6 +138,16 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
       ? {}
       : { pools: Object.fromEntries(pools.map((one) => [one.name, longFormOf(one)])) }),
     ...(routes.length === 0 ? {} : { routes: routes.map(routeOf) }),
+  };
+}
+
+function adminOf({ isOff, host, unix, token, tokens, rates }: Settings['admin']) {
+  if (isOff) return false;
+  return {
+    ...(unix === null ? { host } : { unix: unix.path, mode: formatMode(unix.mode) }),
+    ...(token === undefined ? {} : { token: HIDDEN }),
+    ...(tokens === null ? {} : { tokens_file: tokens.file }),
+    rate_limit: rates ?? false,
   };
 }
 

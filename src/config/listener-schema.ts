@@ -28,7 +28,7 @@ export function lengthFault(file: string): string | null {
   return `the folder of a socket may have ${mostOfFolder} bytes, and that of ${file} has ${folder}`;
 }
 
-const unix = z
+export const unixSocket = z
   .string({ error: 'must be the path of a socket, such as /run/fairlead.sock' })
   .transform((file, context): string => {
     if (file === '') return fail(context, 'must not be empty');
@@ -49,7 +49,7 @@ const proxyPeer = z.union([z.literal('unix'), addressBlock()], {
   error: 'must be an IP address, a CIDR block such as 10.0.0.0/8, or unix',
 });
 
-const mode = z
+export const socketMode = z
   .string({ error: 'must be octal digits in quotes, such as "0660"' })
   .transform((text, context): number => {
     if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8);
@@ -61,13 +61,13 @@ const keys = {
   host: listenHost()
     .describe('With `port`: the address; `*`: all addresses, IPv6 and IPv4. Default: `*`.')
     .optional(),
-  unix: unix
+  unix: unixSocket
     .describe(
       'In the place of a port: the path of a unix socket, relative to the config file. One that is left behind by a process that ' +
         'is gone is replaced.',
     )
     .optional(),
-  mode: mode
+  mode: socketMode
     .describe('With `unix`: who may connect, as for chmod, in quotes. Default: `"0660"`.')
     .optional(),
   fd: socketName

@@ -7,7 +7,7 @@ import type { BackendAddress, Settings } from './settings.ts';
 
 interface Listening {
   readonly listeners: readonly { readonly address: ListenerAddress }[];
-  readonly admin: Pick<Settings['admin'], 'host' | 'port'>;
+  readonly admin: Pick<Settings['admin'], 'host' | 'port' | 'isOff' | 'unix'>;
 }
 
 /** The name and the addresses of this machine. The system is asked when one is needed, and once for a whole list of backends. */
@@ -44,7 +44,12 @@ export function describeOwnAddress(
   if (isOwn) {
     return `${url} is where Fairlead itself listens: every request to it would come back`;
   }
-  if (socketPath === '' && port === admin.port && isServedAt(host, admin.host, machine)) {
+  if (admin.isOff) return undefined;
+  const isAdmin =
+    admin.unix === null
+      ? socketPath === '' && port === admin.port && isServedAt(host, admin.host, machine)
+      : socketPath === admin.unix.path;
+  if (isAdmin) {
     return `${url} is the admin API of Fairlead itself: clients would reach it`;
   }
   return undefined;

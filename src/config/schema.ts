@@ -155,7 +155,7 @@ export const configSchema = z.strictObject(
     admin_port: wholeNumber(1, 65_535)
       .describe('The port of the admin API. Must differ from `port`.')
       .default(9000),
-    admin: admin.describe('The admin API.').prefault({}),
+    admin: admin.describe('The admin API. false: there is none.').prefault({}),
     threads: z
       .union(
         [

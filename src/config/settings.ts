@@ -131,6 +131,10 @@ export interface BreakerSettings {
 }
 
 export interface AdminSettings {
+  /** Nobody listens. */
+  readonly isOff: boolean;
+  /** In the place of host and port; null: there is none. */
+  readonly unix: { readonly path: string; readonly mode: number } | null;
   /** Loopback unless a token is set. */
   readonly host: string;
   readonly port: number;

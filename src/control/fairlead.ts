@@ -142,7 +142,7 @@ async function open(all: Ending, settings: Settings, hasAdmin: boolean): Promise
   const { registry, threads, pools, discovery, kept } = all;
   // The data threads run before the first call can change what they should run on.
   await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
-  if (hasAdmin) all.admin = await openAdmin(all, settings);
+  if (hasAdmin && !settings.admin.isOff) all.admin = await openAdmin(all, settings);
   all.tokens.sync();
   pools.begin();
   await Promise.race([
@@ -159,9 +159,9 @@ function openAdmin(
   { registry, routes, logs: { log } }: Ending,
   { admin }: Settings,
 ): Promise<AdminServer> {
-  const { host, port } = admin;
+  const { host, port, unix } = admin;
   const access = (): Settings['admin'] => registry.settings.admin;
-  const server = startAdminServer({ host, port, access, routes, log, explain: explainError });
+  const server = startAdminServer({ host, port, unix, access, routes, log, explain: explainError });
   return server.catch((error: unknown) => {
     throw adminFailed(error, admin);
   });
@@ -288,9 +288,12 @@ function tellStart(
 ): void {
   const urls = urlsOf(listeners);
   const [url] = urls;
-  const { host } = settings.admin;
-  const adminUrl = urlOfListener({ kind: 'tcp', host, port: adminPort }, false);
-  const admin = adminPort === 0 ? '' : `, admin API on ${adminUrl}`;
+  const { host, unix } = settings.admin;
+  const adminUrl =
+    unix === null
+      ? urlOfListener({ kind: 'tcp', host, port: adminPort }, false)
+      : `unix:${unix.path}`;
+  const admin = adminPort === 0 && unix === null ? '' : `, admin API on ${adminUrl}`;
   // There is a pool default even where nobody wrote or uses it.
   const pools = registry
     .pools()
@@ -306,6 +309,7 @@ function tellStart(
     port: firstPort(listeners),
     ...(urls.length > 1 && { listeners: urls }),
     ...(adminPort !== 0 && { admin_port: adminPort }),
+    ...(unix !== null && { admin: adminUrl }),
     backends: registry.backends().length,
     ...(pools.includes(DEFAULT_POOL) && { strategy: registry.defaultPool.strategy }),
     ...(pools.some((name) => name !== DEFAULT_POOL) && { pools }),

@@ -137,8 +137,10 @@ export function restartKeys(running: Settings, wanted: Settings): string[] {
   const compare = (key: string, read: (settings: Settings) => unknown): void => {
     if (read(running) !== read(wanted)) keys.push(key);
   };
-  compare('admin.host', ({ admin }) => admin.host);
-  compare('admin_port', ({ admin }) => admin.port);
+  compare('admin.host', ({ admin }) => (admin.isOff ? false : admin.host));
+  compare('admin.unix', ({ admin }) => admin.unix?.path);
+  compare('admin.mode', ({ admin }) => admin.unix?.mode);
+  compare('admin_port', ({ admin }) => (admin.isOff || admin.unix !== null ? 0 : admin.port));
   compare('threads', ({ threads }) => threads);
   compare('state_file', ({ stateFile }) => stateFile);
   return keys;

@@ -33,7 +33,8 @@ export function openAllLogs(settings: Settings, options: LogsOptions): Logs {
 }
 
 /** The admin API can't be listened on: that ends the start. */
-export function adminFailed(error: unknown, { host, port }: Settings['admin']): StartFailed {
+export function adminFailed(error: unknown, { host, port, unix }: Settings['admin']): StartFailed {
+  if (unix !== null) return listenFailed(error, `the admin API can't listen on unix:${unix.path}`);
   const address = `${bracketed(host)}:${port}`;
   return listenFailed(error, `the admin API can't listen on ${address}`, '--admin-port');
 }

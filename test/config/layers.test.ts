@@ -269,6 +269,8 @@ describe('what depends on several keys', () => {
       token: 'secret',
       tokens: null,
       rates: { reads: 200, writes: 50 },
+      isOff: false,
+      unix: null,
     });
   });
 });

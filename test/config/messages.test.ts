@@ -27,11 +27,24 @@ test.each([
     'port: 9000',
     '1:7: port: must differ from admin_port, which is 9000 too (default) (set admin_port to another port)',
   ],
-  ['admin: true', '1:8: admin: must be a mapping with host and token, not true'],
+  ['admin: true', '1:8: admin: must be false, or a mapping with host and token, not true'],
   ['admin: { port: 1 }', '1:10: admin.port: unknown key'],
   [
     'admin: { host: 0.0.0.0 }',
     '1:16: admin.host: 0.0.0.0 is not a loopback address, so the admin API needs a token (set admin.tokens_file, admin.token or FAIRLEAD_ADMIN_TOKEN)',
+  ],
+  ['admin: { mode: "0600" }', '1:16: admin.mode: is of a unix socket'],
+  [
+    'admin: { unix: /x.sock, host: 127.0.0.1 }',
+    '1:31: admin.host: is of a port, and admin.unix takes its place',
+  ],
+  [
+    'listeners: [{ unix: /x.sock }]\nadmin: { unix: /x.sock }',
+    '2:16: admin.unix: /x.sock is where clients connect',
+  ],
+  [
+    'admin: { unix: /x.sock }\nbackends: ["unix:/x.sock"]',
+    '2:12: backends.0: unix:/x.sock is the admin API of Fairlead itself: clients would reach it',
   ],
   ['admin: { token: "" }', '1:17: admin.token: must not be empty'],
   [

@@ -79,7 +79,15 @@ describe('the admin API', () => {
 
   it('asks for the token where there is one, but not of probes', async () => {
     const { call } = await running({
-      admin: { host: '127.0.0.1', port: 0, token: 'secret', tokens: null, rates: null },
+      admin: {
+        host: '127.0.0.1',
+        port: 0,
+        token: 'secret',
+        tokens: null,
+        rates: null,
+        isOff: false,
+        unix: null,
+      },
     });
     const refused = await call('GET', '/status');
     expect(refused.status).toBe(401);
@@ -278,8 +286,16 @@ async function startServer(routes: readonly Route[]) {
   const log = recordLog();
   const server = await startAdminServer({
     host: '127.0.0.1',
+    unix: null,
     port: 0,
-    access: () => ({ host: '127.0.0.1', token: undefined, tokens: null, rates: null }),
+    access: () => ({
+      host: '127.0.0.1',
+      token: undefined,
+      tokens: null,
+      rates: null,
+      isOff: false,
+      unix: null,
+    }),
     routes,
     log,
     explain: () => undefined,

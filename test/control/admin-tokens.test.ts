@@ -29,6 +29,8 @@ async function withTokens(text = `${viewer.line}\n${operator.line}\n`) {
       token: undefined,
       tokens: { file, ...parseTokens(text) },
       rates: null,
+      isOff: false,
+      unix: null,
     },
   });
   return { ...proxy, file };

@@ -58,6 +58,8 @@ describe('calls of one caller', () => {
         token: undefined,
         tokens: null,
         rates: { reads: 1, writes: 1 },
+        isOff: false,
+        unix: null,
       },
     });
     const of = async (path: string, count: number): Promise<number[]> => {

@@ -24,8 +24,16 @@ async function stage(ring = new EventRing(), token?: string, tickMs?: number): P
   const followers = new EventFollowers(ring, tickMs);
   const server = await startAdminServer({
     host: '127.0.0.1',
+    unix: null,
     port: 0,
-    access: () => ({ host: '127.0.0.1', token, tokens: null, rates: null }),
+    access: () => ({
+      host: '127.0.0.1',
+      token,
+      tokens: null,
+      rates: null,
+      isOff: false,
+      unix: null,
+    }),
     routes: eventRoutes(followers),
     log: recordLog(),
     explain: () => undefined,

@@ -98,7 +98,15 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
   return {
     host: '127.0.0.1',
     port: 0,
-    admin: { host: '127.0.0.1', port: 0, token: undefined, tokens: null, rates: null },
+    admin: {
+      host: '127.0.0.1',
+      port: 0,
+      token: undefined,
+      tokens: null,
+      rates: null,
+      isOff: false,
+      unix: null,
+    },
     threads: 1,
     tls: undefined,
     strategy: 'round-robin',

@@ -134,7 +134,17 @@ describe('the lifecycle', () => {
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
     for (const the of [
       settings({ port }),
-      settings({ admin: { host: '127.0.0.1', port, token: undefined, tokens: null, rates: null } }),
+      settings({
+        admin: {
+          host: '127.0.0.1',
+          port,
+          token: undefined,
+          tokens: null,
+          rates: null,
+          isOff: false,
+          unix: null,
+        },
+      }),
     ]) {
       const context = {
         reload: () => loaded(the),

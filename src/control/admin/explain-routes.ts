@@ -28,6 +28,7 @@ export function explainRoutes({ registry, threadCount, explain }: ExplainRoutesO
           answers: { 200: plainAnswer('By what is in force now.', explanationForm) },
           problems: [422, 503],
           isOnlyAsking: true,
+          mayView: true,
           handle: async ({ body }) => {
             const question = readQuestion(body);
             const explanation = await explain(question).catch((error: unknown) => {

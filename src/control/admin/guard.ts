@@ -14,7 +14,7 @@ import type { Logger } from '../../observe/logger.ts';
 import { ProblemError } from './problem.ts';
 import { TokenAttempts } from './token-attempts.ts';
 
-export type AccessRules = Pick<AdminSettings, 'host' | 'token' | 'tokens' | 'rates'>;
+export type AccessRules = Pick<AdminSettings, 'host' | 'unix' | 'token' | 'tokens' | 'rates'>;
 
 export interface GuardOptions {
   /** Those in force: a reload may bring others. */
@@ -59,7 +59,9 @@ export function createGuard({ access, log, now }: GuardOptions): Guard {
     refusePages(request);
     const known = credentialsNow();
     if (known === null) {
-      refuseForeignHost(request, access().host);
+      const { host, unix } = access();
+      // No name leads a browser to a socket.
+      if (unix === null) refuseForeignHost(request, host);
       return { role: 'operator', token: undefined, isStillGood: () => credentialsNow() === null };
     }
     const shown = shownToken(request);

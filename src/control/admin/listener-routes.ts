@@ -1,4 +1,5 @@
 /** `/listeners`: where clients connect. */
+import { formatMode } from '../../config/effective-listener.ts';
 import { urlOfListener } from '../../config/listener-name.ts';
 import type { ListenerSnapshot } from '../../snapshot/snapshot.ts';
 import { speaksHttp2 } from '../backend-view.ts';
@@ -50,8 +51,4 @@ function viewListener(listener: ListenerSnapshot): object {
     redirects_to_https: httpsPort !== 0,
     proxy_protocol: proxyProtocol !== null,
   };
-}
-
-function formatMode(mode: number): string {
-  return `0${mode.toString(8).padStart(3, '0')}`;
 }

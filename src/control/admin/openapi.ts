@@ -120,7 +120,9 @@ function describe(
     operationId: `${method.toLowerCase()}${nameOf(route, isInPool)}`,
     summary: says,
     ...(route.isOpen === true && { security: [] }),
-    ...(route.isOpen !== true && { 'x-role': method === 'GET' ? 'viewer' : 'operator' }),
+    ...(route.isOpen !== true && {
+      'x-role': method === 'GET' || operation.mayView === true ? 'viewer' : 'operator',
+    }),
     ...(parameters.length > 0 && { parameters }),
     ...(body !== undefined && {
       requestBody: {

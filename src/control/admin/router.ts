@@ -45,6 +45,8 @@ export interface Operation {
   readonly problems?: readonly number[];
   /** It is no GET, and changes nothing: there is nothing to be lost that If-Match would save. */
   readonly isOnlyAsking?: boolean;
+  /** It is no GET, and for viewers all the same. */
+  readonly mayView?: boolean;
 }
 
 export interface Route {

@@ -6,11 +6,12 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { SocketFile } from '../../data/listen/socket-file.ts';
 import type { Actor } from '../audit.ts';
 import { blockOf } from './address-block.ts';
 import { CallRates } from './call-rates.ts';
 import { AdminConnections } from './connections.ts';
-import { type Caller, createGuard, type GuardOptions } from './guard.ts';
+import { type AccessRules, type Caller, createGuard, type GuardOptions } from './guard.ts';
 import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
 import {
   type AdminAnswer,
@@ -27,6 +28,8 @@ const LOOK_AT_TOKEN_MS = 500;
 
 export interface AdminServerOptions extends GuardOptions {
   readonly host: string;
+  /** In the place of host and port. */
+  readonly unix: AccessRules['unix'];
   /** 0: any free port. */
   readonly port: number;
   readonly routes: readonly Route[];
@@ -37,6 +40,7 @@ export interface AdminServerOptions extends GuardOptions {
 }
 
 export interface AdminServer {
+  /** 0: it listens on a unix socket. */
   readonly port: number;
   /** Stops listening, lets answers under way finish for a moment, then closes what is left. */
   close(graceMs: number): Promise<void>;
@@ -61,7 +65,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     }
     const { route, params } = findRoute(routes, segments);
     const { handle } = findOperation(route, method);
-    if (caller !== undefined) checkRole(caller, method, route.path);
+    if (caller !== undefined) checkRole(caller, method, route);
     checkParameters(route, method, query);
     const body = await readBody(request);
     const { socket } = request;
@@ -124,10 +128,16 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   server.on('clientError', answerMalformed);
   server.on('upgrade', (_request, socket) => socket.destroy());
   server.on('connect', (_request, socket) => socket.destroy());
-  server.listen(options.port, options.host);
-  await once(server, 'listening');
+  const file = options.unix === null ? null : new SocketFile(options.unix.path);
+  await file?.prepare();
+  if (file === null) server.listen(options.port, options.host);
+  else server.listen(file.ownPath);
+  await once(server, 'listening').catch((error: unknown) => {
+    throw file?.explained(error as NodeJS.ErrnoException) ?? error;
+  });
+  if (options.unix !== null) file?.publish(options.unix.mode);
   server.on('error', (error) => log.error('admin.failed', 'the admin server failed', { error }));
-  const { port } = server.address() as AddressInfo;
+  const port = file === null ? (server.address() as AddressInfo).port : 0;
   return {
     port,
     async close(graceMs) {
@@ -137,6 +147,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       server.closeIdleConnections();
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
+      file?.remove();
       clearTimeout(timer);
     },
   };
@@ -152,8 +163,8 @@ function isReading(method: string): boolean {
 }
 
 /** @throws ProblemError 403 */
-function checkRole({ role, token }: Caller, method: string, path: string): void {
-  if (role === 'operator' || isReading(method)) return;
+function checkRole({ role, token }: Caller, method: string, { path, methods }: Route): void {
+  if (role === 'operator' || isReading(method) || methods[method]?.mayView === true) return;
   throw new ProblemError(
     403,
     'ERR_OPERATOR_NEEDED',
@@ -180,7 +191,7 @@ function whileGood(
 function actorOf({ socket, headers }: http.IncomingMessage, token: string | undefined): Actor {
   const agent = headers['user-agent']?.slice(0, MOST_AGENT_LENGTH);
   return {
-    address: socket.remoteAddress ?? '',
+    address: socket.remoteAddress ?? 'unix',
     ...(agent !== undefined && { agent }),
     ...(token !== undefined && { token }),
   };
