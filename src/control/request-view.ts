@@ -1,7 +1,7 @@
 /** A request that is over, as the admin API shows it. The field names are an interface: see docs. */
 import { ERRORS } from '../errors.ts';
+import { hintFor, whyNoRetry } from '../snapshot/error-hints.ts';
 import type { KeptAttempt, KeptRequest } from '../snapshot/kept-request.ts';
-import { hintFor, whyNoRetry } from './error-hints.ts';
 
 /** How far it has come when it ended. */
 type Phase = 'request' | 'queue' | 'connect' | 'wait' | 'response' | 'done';

@@ -66,6 +66,7 @@ export const EVENT_NAMES = [
   'ocsp.failed',
   'pool.panic',
   'pool.panic_over',
+  'request.failed',
   'routes.changed',
   'state_file.behind',
   'state_file.damaged',

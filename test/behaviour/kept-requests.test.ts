@@ -59,6 +59,27 @@ test('of a backend that closes, it says what was sent, on which connection, and 
     no_retry: expect.stringContaining('retries.non_idempotent'),
     hint: expect.stringContaining('timeouts.backend_keep_alive'),
   });
+  const told = await stage.fairlead.waitForLog(({ event }) => event === 'request.failed');
+  expect(told).toMatchObject({
+    code: 'ERR_BACKEND_CLOSED',
+    backend: stage.backend.url,
+    sent: true,
+    body_bytes: 5,
+    no_retry: expect.stringContaining('retries.non_idempotent'),
+    hint: expect.any(String),
+    count: 1,
+  });
+  expect(await stage.logged('/closes?key=REDACTED')).toMatchObject({
+    attempts: [
+      {
+        reused: true,
+        sent: true,
+        body_bytes: 5,
+        connection_age_ms: expect.any(Number),
+        no_retry: 'not idempotent',
+      },
+    ],
+  });
 });
 
 test('of a backend that is too slow, it says how long was waited, and what would give it longer', async () => {

@@ -20,7 +20,7 @@ const FIRST_FAILURE = 400;
 
 /** Everything of a line but its texts. */
 const FIXED_BYTES = 1024;
-const PER_ATTEMPT_BYTES = 160;
+const PER_ATTEMPT_BYTES = 320;
 /** The key and its quotes. */
 const PER_HEADER_BYTES = 16;
 

@@ -18,6 +18,7 @@ import type { View } from '../pool/view.ts';
 import { ThreadIo } from '../stream/thread-io.ts';
 import { type HeadLimits, HeadParser } from '../wire/head-parser.ts';
 import { AccessLog } from './access-log.ts';
+import { FailureLog } from './failure-log.ts';
 import { type Functions, Hooks } from './hooks.ts';
 import { LastRequests } from './last-requests.ts';
 import { Mirrors } from './mirrors.ts';
@@ -42,6 +43,7 @@ export class DataContext {
   readonly descriptors = new Descriptors();
   readonly accessLog: AccessLog;
   readonly lastRequests = new LastRequests();
+  readonly failures: FailureLog;
   readonly tunnels: OpenTunnels;
   readonly mirrors = new Mirrors();
   readonly io: ThreadIo;
@@ -74,6 +76,7 @@ export class DataContext {
     this.counters = new ProcessCounters(init.counters, init.threadIndex, init.threadCount);
     this.post = post;
     this.barrier = new Barrier(post, this.counters);
+    this.failures = new FailureLog(post);
     this.deadlines = new Deadlines(undefined, (error) => this.barrier.crashed('a timer', error));
     this.io = new ThreadIo(this.deadlines);
     this.accessLog = new AccessLog(init.logRing, post, this.counters, Math.random);

@@ -1,6 +1,7 @@
 /** A line of the access log in JSON. Fields that say nothing are left out: docs/operations.md, "Access log". */
 import { ERRORS } from '../../errors.ts';
 import { type AccessLogRules, bitOf } from '../../snapshot/access-log-rules.ts';
+import type { AttemptFailure } from '../../snapshot/kept-request.ts';
 import type { AccessLogEntry, AttemptRecord, HeaderValue } from './access-log-entry.ts';
 import { asciiBytes, type LineWriter } from './line-writer.ts';
 import type { Redaction } from './redaction.ts';
@@ -67,6 +68,10 @@ const ATTEMPT = asciiBytes('{"backend":"');
 const NEXT_ATTEMPT = asciiBytes(',{"backend":"');
 const OUTCOME = asciiBytes('","outcome":"');
 const REUSED = asciiBytes(',"reused":true');
+const SENT = asciiBytes(',"sent":true');
+const BODY_BYTES = asciiBytes(',"body_bytes":');
+const AGE = asciiBytes(',"connection_age_ms":');
+const NO_RETRY = asciiBytes(',"no_retry":"');
 const ATTEMPT_END = asciiBytes('}');
 const ATTEMPTS_END = asciiBytes(']');
 const REQUEST_ID_TEXT = ',"request_id":"';
@@ -214,9 +219,8 @@ export class JsonLine {
     const line = this.#line;
     line.constant(ATTEMPTS);
     for (let index = 0; index < attempts.length; index++) {
-      const { backendUrl, outcome, status, isReused, durationMs } = attempts[
-        index
-      ] as AttemptRecord;
+      const attempt = attempts[index] as AttemptRecord;
+      const { backendUrl, outcome, status, isReused, durationMs, failure } = attempt;
       line.constant(index === 0 ? ATTEMPT : NEXT_ATTEMPT);
       line.plain(backendUrl);
       line.constant(OUTCOME);
@@ -225,9 +229,21 @@ export class JsonLine {
       if (status !== 0) this.#writeWhole(STATUS, status);
       if (isReused) line.constant(REUSED);
       this.#writeTimeOf(DURATION, durationMs);
+      if (failure !== null) this.#writeFailure(failure);
       line.constant(ATTEMPT_END);
     }
     line.constant(ATTEMPTS_END);
+  }
+
+  #writeFailure({ isSent, bodyBytes, connectionAgeMs, noRetry }: AttemptFailure): void {
+    const line = this.#line;
+    if (isSent) line.constant(SENT);
+    if (bodyBytes > 0) this.#writeWhole(BODY_BYTES, bodyBytes);
+    this.#writeTimeOf(AGE, connectionAgeMs);
+    if (noRetry === null) return;
+    line.constant(NO_RETRY);
+    line.plain(noRetry);
+    line.constant(TEXT_END);
   }
 
   /** The same for every request that a backend answers at the first attempt, so it is made once. */

@@ -210,7 +210,10 @@ function countAt(
 
 function recordEnd(context: DataContext, { accessLog }: Snapshot, entry: AccessLogEntry): void {
   const { error, ended } = entry;
-  if (error !== null) context.countError(error);
+  if (error !== null) {
+    context.countError(error);
+    context.failures.note(error, entry, context.nowMs);
+  }
   if (ended !== null) context.counters.cutOff(ended);
   context.lastRequests.note(entry, context.nowMs);
   if (accessLog.isEnabled) context.accessLog.record(entry, accessLog);
