@@ -25,8 +25,10 @@ test('neither an attack nor good times push out what went wrong', () => {
     last.note(entry('attack', 'ERR_BAD_HOST', `/${'x'.repeat(count)}`), count);
     last.note(entry('good', null), count);
   }
+  for (let count = 0; count < 1_000; count++) last.note(entry('attack', 'ERR_BAD_HOST'), 10_000);
+  last.note(entry('fault', 'ERR_NO_BACKEND'), 10_000);
   const kept = last.find(null, 0, []);
-  expect(last.find('fault', 0, [])).toHaveLength(1);
+  expect(last.find('fault', 0, [])).toHaveLength(2);
   expect(new Set(kept.map(({ requestId }) => requestId))).toEqual(
     new Set(['attack', 'good', 'fault']),
   );

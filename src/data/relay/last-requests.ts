@@ -9,8 +9,9 @@ import type { KeptRequest } from '../../snapshot/kept-request.ts';
 import type { AccessLogEntry } from './access-log-entry.ts';
 import { Redaction } from './redaction.ts';
 
-/** Between two that went well. */
+/** In so long, one that went well is kept, and so many of each other kind: in a flood, more would push out each other. */
 const SAMPLE_MS = 100;
+const MOST_A_SAMPLE = 50;
 /** Of a text that a client has chosen. */
 const MOST_LENGTH = 2048;
 const ENTRY_BYTES = 1024;
@@ -62,6 +63,10 @@ export class LastRequests {
   readonly #others = new Share();
   #mostBytes = 0;
   #nextSampleMs = 0;
+  /** Of each kind, how many more may come before that. */
+  #faultsLeft = 0;
+  #refusalsLeft = 0;
+  #othersLeft = 0;
 
   /** @param bytes 0: nothing is kept. */
   setLimit(bytes: number): void {
@@ -74,15 +79,17 @@ export class LastRequests {
   note(entry: AccessLogEntry, nowMs: number): void {
     const { error, status } = entry;
     if (this.#mostBytes === 0) return;
-    if (error !== null) {
-      const isClients = ERRORS[error].source === 'client';
-      if (isClients) this.#refusals.add(keep(entry), this.#mostBytes / 4);
-      else this.#faults.add(keep(entry), this.#mostBytes / 2);
-    } else if (status >= 500) {
-      this.#faults.add(keep(entry), this.#mostBytes / 2);
-    } else if (nowMs >= this.#nextSampleMs) {
+    if (nowMs >= this.#nextSampleMs) {
       this.#nextSampleMs = nowMs + SAMPLE_MS;
-      this.#others.add(keep(entry), this.#mostBytes / 4);
+      this.#faultsLeft = this.#refusalsLeft = MOST_A_SAMPLE;
+      this.#othersLeft = 1;
+    }
+    if (error === null && status < 500) {
+      if (this.#othersLeft-- > 0) this.#others.add(keep(entry), this.#mostBytes / 4);
+    } else if (error !== null && ERRORS[error].source === 'client') {
+      if (this.#refusalsLeft-- > 0) this.#refusals.add(keep(entry), this.#mostBytes / 4);
+    } else if (this.#faultsLeft-- > 0) {
+      this.#faults.add(keep(entry), this.#mostBytes / 2);
     }
   }
 
