@@ -2,9 +2,9 @@
 import { userInfo } from 'node:os';
 import { formatProblem, type Problem } from '../config/problem.ts';
 import { VERSION } from '../control/version.ts';
+import { type AdminAnswer, type AdminTls, adminFetch } from './admin-fetch.ts';
 import { commandHint } from './command-hints.ts';
 import { EXIT_FAILED, EXIT_USAGE } from './exit.ts';
-import { type AdminAnswer, unixFetch } from './unix-fetch.ts';
 
 /** The longest that a call takes is a first health check, of a second, and a reload. */
 const ANSWER_MS = 30_000;
@@ -31,12 +31,12 @@ interface CallInit {
   readonly signal: AbortSignal;
 }
 
-const UNIX = 'unix:';
-
 export interface AdminTarget {
   /** Scheme, host, port and perhaps a path, without a slash at its end; or `unix:` and an absolute path. */
   readonly url: string;
   readonly token: string | undefined;
+  /** Of https. */
+  readonly tls?: AdminTls;
 }
 
 export class AdminClient {
@@ -118,8 +118,8 @@ export class AdminClient {
       ...(token !== undefined && { Authorization: `Bearer ${token}` }),
       ...init.headers,
     };
-    if (url.startsWith(UNIX)) {
-      return unixFetch(url.slice(UNIX.length), path, { ...init, method, headers });
+    if (!url.startsWith('http:')) {
+      return adminFetch(url, path, { ...init, method, headers }, this.#target.tls);
     }
     return fetch(url + path, { ...init, method, headers, redirect: 'error' });
   }

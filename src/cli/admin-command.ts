@@ -1,9 +1,12 @@
 /** What the commands share that are clients of the admin API: where it is, how they end. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ADMIN_URL_VARIABLE } from '../config/environment.ts';
 import { type LoadResult, loadSettings } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import { AdminClient, AdminError, type AdminTarget } from './admin-client.ts';
+import type { AdminTls } from './admin-fetch.ts';
 import { POOL_FLAG } from './admin-pools.ts';
 import { EXIT_FINE } from './exit.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
@@ -14,6 +17,9 @@ const TOKEN_VARIABLE = 'FAIRLEAD_ADMIN_TOKEN';
 export const ADMIN_FLAGS = {
   admin: { type: 'string' },
   token: { type: 'string' },
+  cacert: { type: 'string' },
+  cert: { type: 'string' },
+  key: { type: 'string' },
   config: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -47,6 +53,8 @@ export function changePath(
 const ADMIN_HELP = `
   --admin URL      where the admin API is, perhaps unix:/run/admin.sock (FAIRLEAD_ADMIN_URL; else as the config says; else http://127.0.0.1:9000)
   --token TOKEN    its token (FAIRLEAD_ADMIN_TOKEN; else as the config says)
+  --cacert FILE    with https: whose certificates are good (PEM), beside the authorities that Node trusts
+  --cert FILE      with https, and --key FILE: the certificate to show (PEM)
   --config FILE    the config of the instance (default: as for fairlead itself, if it can be read)
   --json           what the API answers, for machines
 Exit codes: 0 fine, 1 refused or not reachable, 2 a bad argument.
@@ -55,6 +63,9 @@ Exit codes: 0 fine, 1 refused or not reachable, 2 a bad argument.
 export interface AdminFlags {
   readonly admin?: string | undefined;
   readonly token?: string | undefined;
+  readonly cacert?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
   readonly config?: string | undefined;
   readonly json?: boolean | undefined;
   readonly help?: boolean | undefined;
@@ -101,6 +112,34 @@ export function runAdminCommand<P extends { readonly values: AdminFlags }>(
  * hold a key that this user can't read: then the default address is as good a guess as any. Throws `UsageError`.
  */
 export function adminTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: string): AdminTarget {
+  const target = whichTarget(flags, env, cwd);
+  const tls = { ...target.tls, ...readPems(flags, cwd) };
+  return Object.keys(tls).length === 0 ? target : { ...target, tls };
+}
+
+/** Throws `UsageError`. */
+function readPems(flags: AdminFlags, cwd: string): AdminTls {
+  const read = (name: 'cacert' | 'cert' | 'key'): string | undefined => {
+    const file = flags[name];
+    if (file === undefined) return undefined;
+    try {
+      return readFileSync(resolve(cwd, file), 'utf8');
+    } catch (error) {
+      throw new UsageError(`--${name}: ${(error as Error).message}`, { cause: error });
+    }
+  };
+  const [ca, cert, key] = [read('cacert'), read('cert'), read('key')];
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new UsageError('--cert and --key go together');
+  }
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  };
+}
+
+function whichTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: string): AdminTarget {
   const variable = flags.config === undefined ? nonEmpty(env[ADMIN_URL_VARIABLE]) : undefined;
   const given = flags.admin ?? variable;
   const ownToken = flags.token ?? nonEmpty(env[TOKEN_VARIABLE]);
@@ -119,7 +158,12 @@ export function adminTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: stri
   }
   if (admin === undefined || admin.isOff) return { url: DEFAULT_URL, token };
   if (admin.unix !== null) return { url: `unix:${admin.unix.path}`, token };
-  return { url: `http://${reachableHost(admin.host)}:${admin.port}`, token };
+  const place = `${reachableHost(admin.host)}:${admin.port}`;
+  const own = admin.tls?.certificates[0]?.cert;
+  if (own === undefined) return { url: `http://${place}`, token };
+  // The very certificate that the config names is good, whatever host it is for.
+  const { fingerprint256: fingerprint } = new X509Certificate(own);
+  return { url: `https://${place}`, token, tls: { ca: own, fingerprint } };
 }
 
 function readConfig(config: string | undefined, env: NodeJS.ProcessEnv, cwd: string): LoadResult {

@@ -15,6 +15,19 @@ const rateLimit = z.strictObject(
   { error: 'must be a mapping, such as { reads: 200, writes: 50 }' },
 );
 
+const tls = z.strictObject(
+  {
+    cert_file: nonEmptyText('the path of a PEM file').describe(
+      'The certificate and its chain (PEM), relative to the config file. Watched, as its key is.',
+    ),
+    key_file: nonEmptyText('the path of a PEM file').describe('The private key (PEM).'),
+    client_ca_file: nonEmptyText('the path of a PEM file')
+      .describe('Callers must show a certificate that these authorities have signed (PEM).')
+      .optional(),
+  },
+  { error: 'must be a mapping with cert_file and key_file' },
+);
+
 const mapping = z.strictObject(
   {
     host: adminHost()
@@ -29,6 +42,7 @@ const mapping = z.strictObject(
     mode: socketMode
       .describe('With `unix`: who may connect, as for chmod, in quotes. Default: `"0600"`.')
       .optional(),
+    tls: tls.describe('Speak TLS.').optional(),
     token: secret()
       .describe('What callers of the admin API send as a Bearer token. It is that of an operator.')
       .optional(),

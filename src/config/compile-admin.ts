@@ -1,12 +1,13 @@
 /** The admin API of a merged configuration. */
 import { type AdminToken } from './admin-token.ts';
 import { readTokensFile } from './admin-tokens.ts';
-import type { Resolve } from './compile-tls.ts';
+import { type Resolve, readAuthorities } from './compile-tls.ts';
 import { lengthFault } from './listener-schema.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
 import type { Problem } from './problem.ts';
-import type { AdminSettings, Settings } from './settings.ts';
+import type { AdminSettings, Settings, TlsSettings } from './settings.ts';
+import { notesOnChain, notesOnExpiry, readCertificates } from './tls-files.ts';
 
 interface Reading {
   readonly resolve: Resolve;
@@ -24,7 +25,16 @@ export function compileAdmin(merged: MergedConfig, reading: Reading): AdminSetti
   if (admin === false || !isSound('admin')) {
     const isOff = admin === false;
     const host = isOff ? '127.0.0.1' : admin.host;
-    return { isOff, host, port, unix: null, token: undefined, tokens: null, rates: null };
+    return {
+      isOff,
+      host,
+      port,
+      unix: null,
+      tls: undefined,
+      token: undefined,
+      tokens: null,
+      rates: null,
+    };
   }
   const { host, token, rate_limit: rates } = admin;
   const tokens = tokensOf(admin.tokens_file, merged, reading);
@@ -40,6 +50,7 @@ export function compileAdmin(merged: MergedConfig, reading: Reading): AdminSetti
     host,
     port,
     unix,
+    tls: admin.tls && tlsOf(admin.tls, merged, reading),
     token,
     tokens,
     rates: rates === false ? null : rates,
@@ -78,13 +89,53 @@ function unixOf(
   return { path, mode: mode ?? DEFAULT_MODE };
 }
 
+function tlsOf(
+  written: NonNullable<Exclude<MergedConfig['config']['admin'], false>['tls']>,
+  merged: MergedConfig,
+  reading: Reading,
+): TlsSettings {
+  const resolve = (key: string, file: string): string =>
+    reading.resolve(file, ['admin', 'tls', key]);
+  const refuse = (key: string, message: string): void =>
+    report(merged, reading, `tls.${key}`, { message });
+  const source = {
+    kind: 'pair',
+    certFile: resolve('cert_file', written.cert_file),
+    keyFile: resolve('key_file', written.key_file),
+  } as const;
+  const { certificates, faults } = readCertificates(source);
+  for (const { key, message } of faults) refuse(key, message);
+  for (const one of certificates) {
+    reading.notes.push(...notesOnExpiry(one), ...notesOnChain(one));
+  }
+  const { client_ca_file: ca } = written;
+  return {
+    sources: [source],
+    certificates,
+    refusesUnknownNames: false,
+    clientCertificates:
+      ca === undefined ? null : authoritiesOf(resolve('client_ca_file', ca), refuse),
+    minVersion: '1.2',
+  };
+}
+
+function authoritiesOf(
+  caFile: string,
+  refuse: (key: string, message: string) => void,
+): TlsSettings['clientCertificates'] {
+  const read = readAuthorities(caFile);
+  if ('text' in read) return { mode: 'require', caFile, ca: read.text };
+  refuse('client_ca_file', read.message);
+  return null;
+}
+
 function report(
   { placeOf }: MergedConfig,
   { problems }: Reading,
   key: string,
   problem: Pick<Problem, 'message' | 'hint'>,
 ): void {
-  problems.push({ ...placeOf(['admin', key]), path: `admin.${key}`, ...problem });
+  problems.push({ ...placeOf(['admin', ...key.split('.')]), path: `admin.${key}`, ...problem });
 }
 
 function tokensOf(

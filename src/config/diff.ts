@@ -46,6 +46,7 @@ function hiddenValues({
 }: Settings): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   if (admin.token !== undefined) values.set('admin.token', admin.token);
+  if (admin.tls !== undefined) values.set('admin.tls', JSON.stringify(admin.tls));
   if (admin.tokens !== null) {
     values.set('admin.tokens_file', JSON.stringify(admin.tokens.tokens));
   }

@@ -16,7 +16,7 @@ import { errorPagesOf } from './effective-route-action.ts';
 import { sslOf } from './effective-tls.ts';
 import { isMapping } from './layer.ts';
 import { isSame } from './same.ts';
-import type { Settings, ValueOrigin } from './settings.ts';
+import type { Settings, TlsSettings, ValueOrigin } from './settings.ts';
 import { formatSize } from './size.ts';
 
 /** Where a value comes from. */
@@ -141,13 +141,23 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
   };
 }
 
-function adminOf({ isOff, host, unix, token, tokens, rates }: Settings['admin']) {
+function adminOf({ isOff, host, unix, tls, token, tokens, rates }: Settings['admin']) {
   if (isOff) return false;
   return {
     ...(unix === null ? { host } : { unix: unix.path, mode: formatMode(unix.mode) }),
+    ...(tls === undefined ? {} : { tls: adminTlsOf(tls) }),
     ...(token === undefined ? {} : { token: HIDDEN }),
     ...(tokens === null ? {} : { tokens_file: tokens.file }),
     rate_limit: rates ?? false,
+  };
+}
+
+function adminTlsOf({ certificates, clientCertificates }: TlsSettings) {
+  const [one] = certificates;
+  return {
+    cert_file: one?.certFile,
+    key_file: one?.keyFile,
+    ...(clientCertificates !== null && { client_ca_file: clientCertificates.caFile }),
   };
 }
 

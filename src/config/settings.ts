@@ -135,6 +135,7 @@ export interface AdminSettings {
   readonly isOff: boolean;
   /** In the place of host and port; null: there is none. */
   readonly unix: { readonly path: string; readonly mode: number } | null;
+  readonly tls: TlsSettings | undefined;
   /** Loopback unless a token is set. */
   readonly host: string;
   readonly port: number;

@@ -161,7 +161,16 @@ function openAdmin(
 ): Promise<AdminServer> {
   const { host, port, unix } = admin;
   const access = (): Settings['admin'] => registry.settings.admin;
-  const server = startAdminServer({ host, port, unix, access, routes, log, explain: explainError });
+  const server = startAdminServer({
+    host,
+    port,
+    unix,
+    tls: () => registry.settings.admin.tls,
+    access,
+    routes,
+    log,
+    explain: explainError,
+  });
   return server.catch((error: unknown) => {
     throw adminFailed(error, admin);
   });
@@ -288,10 +297,10 @@ function tellStart(
 ): void {
   const urls = urlsOf(listeners);
   const [url] = urls;
-  const { host, unix } = settings.admin;
+  const { host, unix, tls } = settings.admin;
   const adminUrl =
     unix === null
-      ? urlOfListener({ kind: 'tcp', host, port: adminPort }, false)
+      ? urlOfListener({ kind: 'tcp', host, port: adminPort }, tls !== undefined)
       : `unix:${unix.path}`;
   const admin = adminPort === 0 && unix === null ? '' : `, admin API on ${adminUrl}`;
   // There is a pool default even where nobody wrote or uses it.

@@ -139,6 +139,9 @@ export function restartKeys(running: Settings, wanted: Settings): string[] {
   };
   compare('admin.host', ({ admin }) => (admin.isOff ? false : admin.host));
   compare('admin.unix', ({ admin }) => admin.unix?.path);
+  compare('admin.tls', ({ admin: { tls } }) =>
+    tls === undefined ? 0 : tls.clientCertificates === null ? 1 : 2,
+  );
   compare('admin.mode', ({ admin }) => admin.unix?.mode);
   compare('admin_port', ({ admin }) => (admin.isOff || admin.unix !== null ? 0 : admin.port));
   compare('threads', ({ threads }) => threads);

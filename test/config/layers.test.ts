@@ -271,6 +271,7 @@ describe('what depends on several keys', () => {
       rates: { reads: 200, writes: 50 },
       isOff: false,
       unix: null,
+      tls: undefined,
     });
   });
 });

@@ -87,6 +87,7 @@ describe('the admin API', () => {
         rates: null,
         isOff: false,
         unix: null,
+        tls: undefined,
       },
     });
     const refused = await call('GET', '/status');

@@ -31,6 +31,7 @@ async function withTokens(text = `${viewer.line}\n${operator.line}\n`) {
       rates: null,
       isOff: false,
       unix: null,
+      tls: undefined,
     },
   });
   return { ...proxy, file };

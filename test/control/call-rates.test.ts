@@ -60,6 +60,7 @@ describe('calls of one caller', () => {
         rates: { reads: 1, writes: 1 },
         isOff: false,
         unix: null,
+        tls: undefined,
       },
     });
     const of = async (path: string, count: number): Promise<number[]> => {

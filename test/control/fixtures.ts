@@ -106,6 +106,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       rates: null,
       isOff: false,
       unix: null,
+      tls: undefined,
     },
     threads: 1,
     tls: undefined,

@@ -143,6 +143,7 @@ describe('the lifecycle', () => {
           rates: null,
           isOff: false,
           unix: null,
+          tls: undefined,
         },
       }),
     ]) {

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TlsSettings } from '../../config/settings.ts';
 import { SocketFile } from '../../data/listen/socket-file.ts';
 import type { Actor } from '../audit.ts';
 import { blockOf } from './address-block.ts';
@@ -21,6 +22,7 @@ import {
   parseTarget,
   type Route,
 } from './router.ts';
+import { createAdminServer } from './secure-server.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const MOST_AGENT_LENGTH = 200;
@@ -30,6 +32,8 @@ export interface AdminServerOptions extends GuardOptions {
   readonly host: string;
   /** In the place of host and port. */
   readonly unix: AccessRules['unix'];
+  /** The one in force; undefined from the start: it speaks in the clear. */
+  readonly tls?: () => TlsSettings | undefined;
   /** 0: any free port. */
   readonly port: number;
   readonly routes: readonly Route[];
@@ -99,7 +103,8 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     begun.stream?.(response);
   }
 
-  const server = http.createServer(
+  const server = createAdminServer(
+    options.tls ?? (() => undefined),
     {
       maxHeaderSize: 16 * 1024,
       headersTimeout: requestTimeoutMs,
@@ -121,10 +126,10 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
           response.destroy();
         });
     },
+    (socket) => connections.admit(socket),
   );
   // Slow readers: an answer is small, and nobody may hold a connection for nothing.
   server.setTimeout(30_000);
-  server.on('connection', (socket) => connections.admit(socket));
   server.on('clientError', answerMalformed);
   server.on('upgrade', (_request, socket) => socket.destroy());
   server.on('connect', (_request, socket) => socket.destroy());

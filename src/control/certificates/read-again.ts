@@ -102,6 +102,10 @@ export function readAgain(settings: Settings): {
     const { tls } = listener;
     return tls === undefined ? listener : { ...listener, tls: listenerAgain(tls, tell) };
   });
+  const { tls: before } = settings.admin;
+  const again = before && listenerAgain(before, tell);
+  // The context is made for the object that says it.
+  const ofAdmin = isSame(again, before) ? before : again;
   // Many pools have one authority.
   const read = new Map<string, BackendTlsRead>();
   const pools = settings.pools.map((pool): PoolSettings => {
@@ -114,6 +118,7 @@ export function readAgain(settings: Settings): {
   return {
     settings: {
       ...settings,
+      admin: { ...settings.admin, tls: ofAdmin },
       listeners: listeners as [ListenerSettings, ...ListenerSettings[]],
       pools: pools as [PoolSettings, ...PoolSettings[]],
     },
@@ -156,6 +161,7 @@ function backendAgain(
   return { ...tls, ca, cert: pair.cert, key: pair.key, facts: pair.facts };
 }
 
-function tlsOf({ listeners }: Settings): TlsSettings[] {
-  return listeners.flatMap(({ tls }) => (tls === undefined ? [] : [tls]));
+function tlsOf({ listeners, admin }: Settings): TlsSettings[] {
+  const all = [...listeners, admin];
+  return all.flatMap(({ tls }) => (tls === undefined ? [] : [tls]));
 }
