@@ -9,6 +9,7 @@
  */
 import { once } from 'node:events';
 import net from 'node:net';
+import { constants, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PREFACE, settings } from '../http2-frames.mjs';
 import { ATTACKS } from './http2-bursts.mjs';
@@ -23,6 +24,9 @@ const attack = ATTACKS.find(({ name }) => name === process.argv[4]);
 const open = new Set();
 let connections = 0;
 let ended = 0;
+
+// An attacker has processors of its own; here it takes what is left of those of the attacked.
+setPriority(constants.priority.PRIORITY_LOW);
 
 const beginMs = performance.now();
 

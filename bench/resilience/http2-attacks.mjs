@@ -17,8 +17,14 @@ const LOOK_EVERY_MS = 100;
 const WARM_CLIENTS = 16;
 const MIB = 1024 * 1024;
 
-const TIMEOUTS = { head: '1s', response: '1s', idle: '1s', keep_alive: '1s' };
+const POOL_TIMEOUTS = { response: '1s', idle: '1s' };
+const TIMEOUTS = { head: '1s', keep_alive: '1s', ...POOL_TIMEOUTS };
 const CHECK = { method: 'tcp', frequency: '1h' };
+
+function poolOf(port) {
+  const backends = [`http://127.0.0.1:${port}`];
+  return { backends, timeouts: POOL_TIMEOUTS, health_check: CHECK };
+}
 
 function get(session) {
   return new Promise((resolve) => {
@@ -115,20 +121,19 @@ async function figuresOf(place, fairlead, attack, { ms, isTimed, restMiB, before
 export const http2Attacks = {
   name: 'http2-attacks',
   title: 'Clients of HTTP/2 that attack, one kind after the other, and one that means well',
-  full: { ms: 20_000, names: ATTACKS.map(({ name }) => name), warmMs: 2_000, isTimed: true },
+  full: { ms: 20_000, names: ATTACKS.map(({ name }) => name), warmMs: 5_000, isTimed: true },
   short: { ms: 100, names: ['rapid reset', 'PING', 'CONTINUATION'], warmMs: 0, isTimed: false },
 
   async run(place, { ms, names, warmMs, isTimed }) {
-    const backends = await place.backends(3);
-    const [small, large, silent] = backends.ports;
+    const [small] = (await place.backends(1)).ports;
+    // In another process: what is done to them is not done to the one of the client that means well.
+    const backends = await place.backends(2);
+    const [large, silent] = backends.ports;
     const fairlead = await place.fairlead(
       [small],
       {
         timeouts: TIMEOUTS,
-        pools: {
-          large: { backends: [`http://127.0.0.1:${large}`], health_check: CHECK },
-          silent: { backends: [`http://127.0.0.1:${silent}`], health_check: CHECK },
-        },
+        pools: { large: poolOf(large), silent: poolOf(silent) },
         routes: [
           { path: LARGE, pool: 'large' },
           { path: SILENT, pool: 'silent' },

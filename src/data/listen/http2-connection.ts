@@ -29,10 +29,10 @@ import type { OpenClient } from './open-client.ts';
 import { PendingInput } from './pending-input.ts';
 import { ReaderWatch } from './reader-watch.ts';
 
-/** Requests taken in one turn of the event loop, about: other clients come in between. */
-const REQUESTS_PER_TURN = 64;
-/** So much is read at once, until it is looked whether that was enough for a turn. */
-const SLICE_BYTES = 16 * 1024;
+/** Taken in one turn of the event loop, until other clients come in between: 32 small requests, or 2,000 frames. */
+const WORK_PER_TURN = 2_048;
+/** Whoever sends more at once has more to send. */
+const REST_BYTES = 16 * 1024;
 /** While more than this waits to leave, which no DATA makes, the client is not read: it would only ask for more. */
 const MAX_UNSENT_BYTES = 512 * 1024;
 /** How long a client is listened to that has been told its last. */
@@ -233,7 +233,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
   }
 
   creditConnection(increment: number): void {
-    if (increment > 0) this.output.windowUpdate(0, increment);
+    if (increment > 0 && this.#state === IS_OPEN) this.output.windowUpdate(0, increment);
   }
 
   clientErred(): void {
@@ -282,30 +282,27 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
   onBytes(buffer: Buffer, length: number): void {
     if (this.#state !== IS_OPEN) return;
     if (this.#input === null) {
-      this.#take(buffer, length);
+      this.#take(buffer, length, null);
     } else {
       this.#input.append(buffer, 0, length);
       this.#reading.pause();
     }
     // It may be long until more comes, unless it is the rest of a body.
-    if (length < SLICE_BYTES) this.#stream.rest();
+    if (length < REST_BYTES) this.#stream.rest();
   }
 
-  #take(buffer: Buffer, length: number): void {
+  #take(buffer: Buffer, length: number, held: PendingInput | null): void {
     let position = 0;
-    const requests = this.#frames.requests + REQUESTS_PER_TURN;
-    while (position < length && this.#state === IS_OPEN) {
-      const isTooMuch = this.output.unsentBytes > MAX_UNSENT_BYTES;
-      if (isTooMuch || this.#frames.requests >= requests) {
-        this.#input = PendingInput.of(buffer, position, length, null);
-        this.#reading.pause();
-        if (!isTooMuch) this.#reading.yield(this, () => this.#goOn());
-        return;
-      }
-      const end = Math.min(length, position + SLICE_BYTES);
-      this.#reader.read(buffer, position, end);
+    const isTooMuch = this.output.unsentBytes > MAX_UNSENT_BYTES;
+    if (!isTooMuch) {
+      position = this.#reader.read(buffer, 0, length, WORK_PER_TURN);
       this.#frames.flush();
-      position = end;
+    }
+    if (position < length && this.#state === IS_OPEN) {
+      this.#input = PendingInput.of(buffer, position, length, held);
+      this.#reading.pause();
+      if (!isTooMuch) this.#reading.yield(this, () => this.#goOn());
+      return;
     }
     this.#noteFrame();
   }
@@ -322,7 +319,7 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
     const input = this.#input;
     if (input === null || this.#state !== IS_OPEN || this.#reading.isYielding) return;
     this.#input = null;
-    this.#take(input.buffer, input.length);
+    this.#take(input.buffer, input.length, input);
     if (this.#input === null) this.#reading.resume();
   }
 

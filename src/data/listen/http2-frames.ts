@@ -28,6 +28,7 @@ import { DEFAULT_TABLE_SIZE, SETTING_INITIAL_WINDOW_SIZE } from '../wire/http2/s
 import type { ConnectionContext } from './connection-context.ts';
 import type { Http2Bodies } from './http2-bodies.ts';
 import type { Http2Limits } from './http2-limits.ts';
+import { OpenedStreams } from './http2-opened.ts';
 import { beginRequest, fieldLimits } from './http2-request.ts';
 import { STREAM_WINDOW_BYTES } from './http2-settings.ts';
 import { Http2Stream, type StreamOwner } from './http2-stream.ts';
@@ -61,7 +62,6 @@ const trailers = new Http2Head();
 export class Http2Frames implements FrameHandler {
   /** Of the last stream that the client has opened. */
   lastId = 0;
-  requests = 0;
 
   readonly #owner: FramesOwner;
   readonly #decoder = new HpackDecoder(cache, DEFAULT_TABLE_SIZE);
@@ -71,8 +71,11 @@ export class Http2Frames implements FrameHandler {
   #dataSeen = 0;
   /** Of those that were sent. */
   #dataFramesPaid = 0;
-  /** It has been told something of its body, and not that this was all for now. */
+  readonly #opened = new OpenedStreams();
+  /** It has been told something of its body, and not that this was all for now: small DATA frames are handed on together. */
   #unflushed: Http2Stream | null = null;
+  /** Of whole frames, with their padding. */
+  #unflushedBytes = 0;
   /** It knows how many streams it may have. */
   #knowsSettings = false;
 
@@ -82,9 +85,18 @@ export class Http2Frames implements FrameHandler {
 
   /** All that has been read was told. */
   flush(): void {
+    this.#opened.proceedAll();
+    this.#flushBody();
+  }
+
+  #flushBody(): void {
     const stream = this.#unflushed;
+    if (stream === null) return;
+    const bytes = this.#unflushedBytes;
     this.#unflushed = null;
-    stream?.flushBody();
+    this.#unflushedBytes = 0;
+    stream.flushBody();
+    if (bytes > 0) stream.received(bytes);
   }
 
   // ── Header blocks ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -97,7 +109,7 @@ export class Http2Frames implements FrameHandler {
     end: number,
   ): void {
     const { context, streams } = this.#owner;
-    this.flush();
+    this.#flushBody();
     // Whatever becomes of it: the table must be the client's.
     const outcome = this.#decoder.decode(buffer, start, end, list, fieldLimits(context));
     if (outcome === DECODE_FAILED) {
@@ -138,7 +150,6 @@ export class Http2Frames implements FrameHandler {
       else this.#countControlFrame();
       return;
     }
-    this.requests++;
     limits.request();
     const stream = new Http2Stream(context, owner, owner.peer, streamId, STREAM_WINDOW_BYTES);
     stream.isRemoteEnded = endsStream;
@@ -146,11 +157,11 @@ export class Http2Frames implements FrameHandler {
     const fields = outcome === DECODED ? list : null;
     const isMalformed = beginRequest(context, stream, owner.peer, fields, bytes, owner.refused);
     if (isMalformed) this.#owner.clientErred();
-    // What comes of its body may be in what has been read already.
-    else if (!endsStream) this.#unflushed = stream;
+    else if (stream.exchange !== null) this.#opened.add(stream);
   }
 
   #trailersCame(stream: Http2Stream, endsStream: boolean, outcome: DecodeOutcome): void {
+    this.#opened.proceed(stream);
     if (stream.isRemoteEnded) {
       this.#failStream(stream, STREAM_CLOSED, 'HEADERS behind the end of the stream');
     } else if (!endsStream) {
@@ -191,11 +202,12 @@ export class Http2Frames implements FrameHandler {
 
   onDataStart(streamId: number, length: number): void {
     const { streams, bodies } = this.#owner;
-    if (this.#unflushed !== null && this.#unflushed.id !== streamId) this.flush();
+    if (this.#unflushed !== null && this.#unflushed.id !== streamId) this.#flushBody();
     this.#data = null;
     this.#dataLength = length;
     this.#dataSeen = 0;
     const stream = streams.get(streamId);
+    if (stream !== undefined) this.#opened.proceed(stream);
     if (!bodies.take(length)) {
       this.#owner.failed(FLOW_CONTROL_ERROR, 'more DATA than the connection may have');
     } else if (stream === undefined) {
@@ -229,10 +241,12 @@ export class Http2Frames implements FrameHandler {
       this.#owner.creditConnection(bodies.dropped(this.#dataLength));
     } else {
       this.#owner.creditConnection(bodies.arrived(this.#dataLength));
-      this.#unflushed = null;
-      if (endsStream) stream.remoteEnded(null);
-      else stream.flushBody();
-      stream.received(this.#dataLength);
+      this.#unflushed = stream;
+      this.#unflushedBytes += this.#dataLength;
+      if (endsStream) {
+        stream.remoteEnded(null);
+        this.#flushBody();
+      }
     }
     if (limits.data(context.nowMs, this.#dataSeen, endsStream)) this.#tooManyFrames();
   }

@@ -101,10 +101,6 @@ export function beginRequest(
   stream.begin(request.facts, request.answerChanges);
   const exchange = new Exchange(context, stream, request);
   stream.exchange = exchange;
-  exchange.begin();
-  if (!stream.isRemoteEnded) return false;
-  stream.remoteEnded(null);
-  stream.flushBody();
   return false;
 }
 

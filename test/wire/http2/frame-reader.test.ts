@@ -380,7 +380,24 @@ test('any split of any bytes is told alike', () => {
       const some = random.map((at) => at % bytes.length).toSorted((a, b) => a - b);
       expect(readFrames('server', bytes, { limits, splits: everyByte })).toEqual(whole);
       expect(readFrames('server', bytes, { limits, splits: some })).toEqual(whole);
+      expect(readFrames('server', bytes, { limits, splits: some, mostWork: 1 })).toEqual(whole);
     }),
     { numRuns: 200 },
   );
+});
+
+/** Of a hundred such frames, at once. */
+function readOf(one: Buffer): number {
+  const recorder = new Recorder();
+  const reader = new FrameReader('server', recorder, FRAME_LIMITS);
+  const bytes = Buffer.concat([CLIENT_START, ...Array.from({ length: 100 }, () => one)]);
+  const start = reader.read(bytes, 0, CLIENT_START.length);
+  reader.read(bytes, start, bytes.length, 50);
+  return recorder.told.length - 1;
+}
+
+test('no more is read at once than may be: requests are dearer than frames, and calling them off is too', () => {
+  expect(readOf(frame(PING, 0, 0, Buffer.alloc(8)))).toBe(50);
+  expect(readOf(frame(HEADERS, END_HEADERS, 1, 'abc'))).toBe(1);
+  expect(readOf(frame(RST_STREAM, 0, 1, Buffer.alloc(4)))).toBe(1);
 });

@@ -108,7 +108,13 @@ export function readFrames(
     limits = FRAME_LIMITS,
     splits = [],
     stopAfter = Number.POSITIVE_INFINITY,
-  }: { limits?: FrameLimits; splits?: readonly number[]; stopAfter?: number } = {},
+    mostWork = Number.POSITIVE_INFINITY,
+  }: {
+    limits?: FrameLimits;
+    splits?: readonly number[];
+    stopAfter?: number;
+    mostWork?: number;
+  } = {},
 ): string[] {
   const recorder = new Recorder();
   const reader = new FrameReader(role, recorder, limits);
@@ -118,7 +124,10 @@ export function readFrames(
   for (const end of [...splits, bytes.length]) {
     // Each time in other memory, which is lent: what is read later must be a copy.
     const lent = Buffer.concat([Buffer.from('x'), bytes.subarray(start, end), Buffer.from('yz')]);
-    reader.read(lent, 1, lent.length - 2);
+    let at = 1;
+    do {
+      at = reader.read(lent, at, lent.length - 2, mostWork);
+    } while (at < lent.length - 2 && !reader.isStopped);
     lent.fill('?');
     start = end;
   }

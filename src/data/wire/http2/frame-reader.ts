@@ -17,6 +17,7 @@ import {
   readUint31,
   readUint32,
   SETTING_BYTES,
+  workOfFrame,
 } from './frame-rules.ts';
 import {
   ACK,
@@ -74,6 +75,8 @@ export class FrameReader {
   /** A header or payload that comes in pieces. */
   readonly #held = new GatheredBytes();
   #prefaceLength = 0;
+  /** What has been read since `read` was called costs so much. */
+  #work = 0;
 
   // Of a header block in several frames.
   /** 0: none is coming. */
@@ -110,13 +113,19 @@ export class FrameReader {
     this.#handler.onConnectionError(code, detail);
   }
 
-  /** Takes `buffer[start, end)`, borrowed; all of it, unless it is stopped. A server's reader begins with the preface. */
-  read(buffer: Buffer, start: number, end: number): void {
+  /**
+   * Takes `buffer[start, end)`, borrowed; all of it, unless it is stopped, or its frames are more than `mostWork` (workOfFrame).
+   * A server's reader begins with the preface.
+   * @returns the offset of the first byte that was not taken.
+   */
+  read(buffer: Buffer, start: number, end: number, mostWork = Number.POSITIVE_INFINITY): number {
     let at = start;
+    this.#work = 0;
     // A frame without a payload is complete with its header.
     while (!this.#isStopped && (at < end || (this.#state > AT_HEADER && this.#remaining === 0))) {
       switch (this.#state) {
         case AT_HEADER:
+          if (this.#work >= mostWork) return at;
           at = this.#readHeader(buffer, at, end);
           break;
         case AT_PAD_LENGTH:
@@ -136,6 +145,7 @@ export class FrameReader {
           at = this.#readPreface(buffer, at, end);
       }
     }
+    return at;
   }
 
   #readPreface(buffer: Buffer, start: number, end: number): number {
@@ -183,6 +193,7 @@ export class FrameReader {
     this.#streamId = streamId;
     this.#remaining = length;
     this.#padding = 0;
+    this.#work += workOfFrame(type, length);
     if (length > this.#limits.frameBytes) {
       this.#fail(FRAME_SIZE_ERROR, `a frame of ${length} bytes`);
       return;

@@ -93,3 +93,29 @@ export function readUint31(buffer: Buffer, at: number): number {
 export function readDetail(buffer: Buffer, start: number, end: number): string {
   return buffer.latin1Slice(start, end).replaceAll(/[^ -~]/g, '.');
 }
+
+// In quarters of a microsecond, about.
+const WORK_OF_ANY = 1;
+/** It is handed on. */
+const WORK_OF_DATA = 5;
+const WORK_OF_HEADERS = 64;
+/** It ends what a request has begun. */
+const WORK_OF_RESET = 128;
+/** A block of so many bytes has as much again to be decoded as any frame has to be read. */
+const BLOCK_BYTES = 32;
+
+/** What it costs to take a frame, as a measure of all others. @param length of its payload */
+export function workOfFrame(type: number, length: number): number {
+  switch (type) {
+    case DATA:
+      return WORK_OF_DATA;
+    case HEADERS:
+      return WORK_OF_HEADERS + Math.floor(length / BLOCK_BYTES);
+    case CONTINUATION:
+      return WORK_OF_ANY + Math.floor(length / BLOCK_BYTES);
+    case RST_STREAM:
+      return WORK_OF_RESET;
+    default:
+      return WORK_OF_ANY;
+  }
+}
