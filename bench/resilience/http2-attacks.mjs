@@ -89,8 +89,9 @@ async function highestMiB(fairlead, until) {
 }
 
 /** @returns the figures of one attack */
-async function figuresOf(place, fairlead, attack, { ms, isTimed, restMiB, before }) {
+async function figuresOf(place, fairlead, attack, { ms, isTimed, before }) {
   const { name, isFlood } = attack;
+  const restMiB = isTimed ? fairlead.residentMiB : 0;
   const until = { isOver: false };
   const visiting = meansWell(fairlead.port, until);
   const looking = isTimed ? highestMiB(fairlead, until) : 0;
@@ -148,14 +149,16 @@ export const http2Attacks = {
     const warm = Array.from({ length: WARM_CLIENTS }, () => meansWellFor(port, warmMs, 0));
     await Promise.all(warm);
     const before = await meansWellFor(port, warmMs);
-    const restMiB = isTimed ? fairlead.residentMiB : 0;
+    const beforeMiB = isTimed ? fairlead.residentMiB : 0;
     const figures = isTimed
-      ? [shown('p99 before, ms', before.p99Ms), shown('memory before, MiB', restMiB)]
+      ? [shown('p99 before, ms', before.p99Ms), shown('memory before, MiB', beforeMiB)]
       : [];
     for (const attack of ATTACKS.filter(({ name }) => names.includes(name))) {
-      const size = { ms, isTimed, restMiB, before };
+      const size = { ms, isTimed, before };
       figures.push(...(await figuresOf(place, fairlead, attack, size)));
     }
+    if (isTimed)
+      figures.push(shown('memory after all, MiB more', fairlead.residentMiB - beforeMiB));
     return figures;
   },
 };

@@ -1,6 +1,9 @@
 /** Bytes of a body that can't go on yet, in order. Short ones are kept side by side: a buffer for each would cost many times its bytes. */
 const PIECE_BYTES = 16 * 1024;
 
+/** Node 20 has no way to give memory back before it is collected. */
+type Memory = ArrayBufferLike & { readonly transfer?: (bytes: number) => ArrayBuffer };
+
 export class HeldBody {
   length = 0;
 
@@ -59,5 +62,15 @@ export class HeldBody {
       this.consume(first.length);
     }
     return Buffer.concat(parts);
+  }
+
+  /**
+   * It will not be taken: gives its memory back at once. Whoever comes again and again, and takes nothing of large answers, would have
+   * as much garbage as all that is held. A piece that has been sent in part may be on its way.
+   */
+  release(): void {
+    const pieces = this.#start > 0 ? this.#pieces.slice(1) : this.#pieces;
+    for (const { buffer } of pieces) (buffer as Memory).transfer?.(0);
+    this.#pieces.length = this.length = this.#start = this.#end = 0;
   }
 }

@@ -105,6 +105,7 @@ export class Http2StreamOutput implements Leaving {
   lose(code: ErrorCode, detail: string): void {
     const lost = this.#held === null ? 0 : this.#held.length;
     const settlement = this.#settlement;
+    this.#held?.release();
     this.#held = this.#settlement = null;
     this.#bytes -= lost;
     settlement?.isLost(lost, code, detail);

@@ -31,8 +31,11 @@ export class ReadMemory {
     return chunk.bytes;
   }
 
-  /** @returns where the next bytes go, if that changes. */
-  next(length: number, isClosed: boolean): Uint8Array | undefined {
+  /**
+   * @param isPaused nothing is read by now: who keeps what comes by copying it, and waits, needs no chunk meanwhile
+   * @returns where the next bytes go, if that changes.
+   */
+  next(length: number, isClosed: boolean, isPaused: boolean): Uint8Array | undefined {
     const chunk = this.#chunk;
     if (chunk === null) {
       if (length < MANY_BYTES || this.isResting || isClosed) return undefined;
@@ -47,9 +50,10 @@ export class ReadMemory {
       this.leave();
       return this.#io.shared;
     }
-    if (chunk.writes === 0) return undefined;
+    if (chunk.writes === 0 && !isPaused) return undefined;
+    const isLent = chunk.writes > 0;
     this.leave();
-    return this.#take();
+    return isLent ? this.#take() : this.#io.shared;
   }
 
   #take(): Uint8Array {

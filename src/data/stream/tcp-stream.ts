@@ -98,7 +98,7 @@ export class TcpStream extends HandleStream {
     }
     const memory = this.#memory;
     this.reading.hand(this.user, memory.lend(), result);
-    return memory.next(result, this.isClosed);
+    return memory.next(result, this.isClosed, !this.reading.isOn);
   }
 
   rest(): void {

@@ -98,6 +98,8 @@ export function readDetail(buffer: Buffer, start: number, end: number): string {
 const WORK_OF_ANY = 1;
 /** It is handed on. */
 const WORK_OF_DATA = 5;
+/** It is answered. */
+const WORK_OF_QUESTION = 16;
 const WORK_OF_HEADERS = 64;
 /** It ends what a request has begun. */
 const WORK_OF_RESET = 128;
@@ -115,6 +117,9 @@ export function workOfFrame(type: number, length: number): number {
       return WORK_OF_ANY + Math.floor(length / BLOCK_BYTES);
     case RST_STREAM:
       return WORK_OF_RESET;
+    case PING:
+    case SETTINGS:
+      return WORK_OF_QUESTION;
     default:
       return WORK_OF_ANY;
   }
