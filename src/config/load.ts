@@ -223,7 +223,7 @@ function readLayers(file: ConfigText | undefined, input: LoadInput): LayersRead 
     layers.push({ origin: 'file', value: filled as Layer['value'], place });
   }
   const environment = readEnvironment(input.env);
-  layers.push(layerOfNamedValues('environment', environment.values));
+  layers.push(layerOfNamedValues('environment', withoutPutOff(environment.values, layers)));
   const flags = input.flags.values.flatMap((flag) => readFlag(flag, findings));
   layers.push(layerOfNamedValues('flag', flags));
 
@@ -236,6 +236,15 @@ function documentOf({ text = '', made, shown }: ConfigText): DocumentResult {
   return made === undefined
     ? parseConfigDocument(text, shown ?? '')
     : documentOfData(made.data, shown);
+}
+
+/** The variable of the token is that of clients, too: it does not bring back an admin API that a file has put off. */
+function withoutPutOff(
+  values: readonly NamedValue[],
+  below: readonly Layer[],
+): readonly NamedValue[] {
+  if (!below.some(({ value }) => value['admin'] === false)) return values;
+  return values.filter(({ path: keys }) => keys.join('.') !== 'admin.token');
 }
 
 function readFlag(flag: NamedValue, findings: Finding[]): NamedValue[] {

@@ -261,6 +261,14 @@ describe('what depends on several keys', () => {
     expect(settingsOf(text).hostHeader).toEqual(hostHeader);
   });
 
+  test('a token in the environment does not bring back an admin API that the file has put off', () => {
+    const env = { FAIRLEAD_ADMIN_TOKEN: 'secret' };
+    expect(settingsOf('admin: false', { env }).admin).toMatchObject({ isOff: true });
+    expect(settingsOf('admin: {}', { env }).admin).toMatchObject({ isOff: false, token: 'secret' });
+    const file = settingsOf('admin: { token: a }', { env: { FAIRLEAD_ADMIN: 'false' } });
+    expect(file.admin).toMatchObject({ isOff: true });
+  });
+
   test('a token opens other addresses to the admin API', () => {
     const env = { FAIRLEAD_ADMIN_TOKEN: 'secret' };
     expect(settingsOf('admin: { host: 0.0.0.0 }', { env }).admin).toEqual({
