@@ -451,7 +451,15 @@ describe('the keep-alive race', () => {
     const url = stage.backend.url;
     const duration_ms = expect.any(Number) as number;
     expect(attempts).toEqual([
-      { backend: url, outcome: 'ERR_BACKEND_CLOSED', reused: true, duration_ms },
+      {
+        backend: url,
+        outcome: 'ERR_BACKEND_CLOSED',
+        reused: true,
+        duration_ms,
+        sent: true,
+        body_bytes: 5,
+        connection_age_ms: expect.any(Number) as number,
+      },
       { backend: url, outcome: 'ok', status: 200, duration_ms },
     ]);
   });
