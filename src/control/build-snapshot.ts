@@ -12,6 +12,7 @@ import type {
 } from '../snapshot/snapshot.ts';
 import { accessLogRules } from './access-log-rules.ts';
 import type { Backend } from './backend.ts';
+import type { RouteCounts } from './route-counts.ts';
 import { errorPagesOf, routeSnapshots } from './route-snapshots.ts';
 import { sessionToken } from './session-token.ts';
 
@@ -23,6 +24,7 @@ export interface SnapshotParts {
   readonly settings: Settings;
   readonly listeners: readonly ListenerSnapshot[];
   readonly pools: readonly PoolSnapshot[];
+  readonly routeCounts: RouteCounts;
 }
 
 export function buildSnapshot({
@@ -32,6 +34,7 @@ export function buildSnapshot({
   settings,
   listeners,
   pools,
+  routeCounts,
 }: SnapshotParts): Snapshot {
   const { timeouts, limits, forwarding, paths, accessLog } = settings;
   const poolIds = new Map(pools.map(({ name, id }) => [name, id]));
@@ -41,7 +44,7 @@ export function buildSnapshot({
     generation,
     listeners,
     pools,
-    routes: routeSnapshots(settings.routes, errorPages, poolIds),
+    routes: routeSnapshots(settings.routes, errorPages, poolIds, routeCounts),
     matching,
     errorPages,
     paths,

@@ -3,16 +3,20 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { BackendMetrics } from '../observe/backend-metrics.ts';
 import type { CertificateMetrics } from '../observe/certificate-metrics.ts';
 import type { Metrics, PoolMetrics } from '../observe/prometheus.ts';
+import type { RouteMetrics } from '../observe/route-metrics.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
 import { readPoolCounters } from '../snapshot/pool-counters.ts';
 import { processClockOffsetMs } from '../snapshot/process-clock.ts';
-import { readLoopDelays, readProcessCounters } from '../snapshot/process-totals.ts';
+import { readHeaps, readLoopDelays, readProcessCounters } from '../snapshot/process-totals.ts';
+import { readRouteCounters } from '../snapshot/route-counters.ts';
 import { isAlive } from './backend.ts';
 import type { Certificates } from './certificates/certificates.ts';
 import type { DataThreads } from './data-threads.ts';
+import { type ShownPool, withinBounds } from './metrics-bounds.ts';
 import { maxDescriptors, openDescriptors } from './open-files.ts';
 import type { Pools, RunningPool } from './pools.ts';
+import type { RouteCounts } from './route-counts.ts';
 
 export interface ReloadCounts {
   succeeded: number;
@@ -23,6 +27,7 @@ export interface ReloadCounts {
 
 export interface MetricsSources {
   readonly pools: Pools;
+  readonly routeCounts: RouteCounts;
   readonly threads: DataThreads;
   readonly reloads: Readonly<ReloadCounts>;
   readonly certificates: Certificates;
@@ -47,10 +52,14 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
       const nowMs = now();
       const cpu = process.cpuUsage();
       const memory = process.memoryUsage();
+      const { shown, leftOut } = withinBounds(pools.all(), ({ registry }) => registry);
       return {
-        pools: pools.all().map((pool) => poolMetrics(pool, threads.threadCount)),
+        pools: shown.map((pool) => poolMetrics(pool, threads.threadCount)),
+        routes: routeMetrics(sources.routeCounts, threads.threadCount),
+        leftOut,
         process: readProcessCounters(threads.counters, threads.threadCount),
         dataThreadDelays: readLoopDelays(threads.counters, threads.threadCount, nowMs),
+        dataThreadHeaps: readHeaps(threads.counters, threads.threadCount),
         certificates: certificateMetrics(sources.certificates),
         control: {
           version,
@@ -90,14 +99,25 @@ function certificateMetrics(certificates: Certificates): CertificateMetrics {
   };
 }
 
-function poolMetrics({ registry, health, watch }: RunningPool, threadCount: number): PoolMetrics {
+function routeMetrics(counts: RouteCounts, threadCount: number): RouteMetrics[] {
+  return Array.from(counts.all(), ([name, counters]) => ({
+    name,
+    totals: readRouteCounters(counters, threadCount),
+  })).filter(({ totals }) => totals.statuses.size > 0);
+}
+
+function poolMetrics(
+  { running, backends }: ShownPool<RunningPool>,
+  threadCount: number,
+): PoolMetrics {
+  const { registry, health, watch } = running;
   const { tenths, eligibility } = registry.decision();
   return {
     name: registry.name,
     isPanic: eligibility.isPanic,
     breaker: registry.live.poolBreaker.state,
     totals: readPoolCounters(registry.counters, threadCount),
-    backends: registry.backends().map((backend): BackendMetrics => {
+    backends: backends.map((backend): BackendMetrics => {
       const { passed, failed, inconclusive } = health.counts(backend.id);
       return {
         pool: registry.name,

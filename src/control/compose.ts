@@ -182,6 +182,7 @@ export function compose(options: ComposeOptions): Parts {
   };
   const metrics = createMetricsCollector({
     pools,
+    routeCounts: registry.routeCounts,
     threads,
     reloads: reloads.counts,
     certificates,

@@ -28,6 +28,7 @@ import {
   restingChanges,
   withoutResting,
 } from './resting-changes.ts';
+import { RouteCounts } from './route-counts.ts';
 import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
 
 export interface RegistryOptions {
@@ -44,6 +45,7 @@ export class Registry implements PoolHost {
   /** Of this process, and of no other: see `Snapshot.instanceName`. */
   readonly instanceName = `fairlead-${randomBytes(6).toString('hex')}`;
   readonly threadCount: number;
+  readonly routeCounts: RouteCounts;
   /** They come and go without an operator. */
   staples: Staples = NO_STAPLES;
   readonly #now: () => number;
@@ -65,6 +67,7 @@ export class Registry implements PoolHost {
     this.#now = options.now ?? Date.now;
     this.#listenerIds = new ListenerIds(options.inherited ?? new InheritedSockets([]));
     this.threadCount = options.threadCount;
+    this.routeCounts = new RouteCounts(options.threadCount);
     this.#settings = options.settings;
     const state = options.operatorState ?? NO_OPERATOR_STATE;
     ({ inForce: this.#state, kept: this.#kept } = this.#fit({ inForce: state, kept: state }));
@@ -137,6 +140,7 @@ export class Registry implements PoolHost {
       settings: this.#settings,
       listeners: this.listenersOf(this.#settings),
       pools: this.pools().map((pool) => pool.snapshot()),
+      routeCounts: this.routeCounts,
     });
   }
 

@@ -3,15 +3,18 @@ import type { ErrorPageSettings, RouteSettings } from '../config/settings.ts';
 import { ERRORS } from '../errors.ts';
 import type { RouteAction, RouteSnapshot } from '../snapshot/route.ts';
 import type { ErrorPage, ErrorPages } from '../snapshot/route-answer.ts';
+import type { RouteCounts } from './route-counts.ts';
 
-/** @param pages of all that routes have none of their own for. @param poolIds by name */
+/** @param pages of all that routes have none of their own for. @param poolIds by name @param counts of which theirs are */
 export function routeSnapshots(
   routes: readonly RouteSettings[],
   pages: ErrorPages,
   poolIds: ReadonlyMap<string, number>,
+  counts: RouteCounts,
 ): RouteSnapshot[] {
   return routes.map((route) => ({
     name: route.name,
+    counters: counts.of(route.name),
     match: route.match,
     rewriting: route.rewriting,
     policies: route.policies,

@@ -3,6 +3,7 @@
  * own thread; all it knows of the rest of the process are the messages of snapshot/messages.ts.
  */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 import type { Explanation, Question } from '../snapshot/explanation.ts';
 import type { KeptRequest } from '../snapshot/kept-request.ts';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
@@ -66,6 +67,7 @@ class Plane implements DataPlane, Relief {
       createBackend: (spec, headLimits, terms) => new Backend(spec, headLimits, threadParts, terms),
       clientTables: init.clientTables,
       processNowMs: () => context.processNowMs(),
+      threadIndex: context.threadIndex,
     };
     const bornMs = context.processNowMs();
     this.#loopDelay = new LoopDelay(
@@ -250,6 +252,7 @@ class Plane implements DataPlane, Relief {
     const processMs = this.#context.processNowMs();
     counters.beat();
     counters.loopIsLate(this.#loopDelay.read(processMs), processMs);
+    counters.heapIs(getHeapStatistics().used_heap_size);
   }
 
   /** @param nowMs what is due by then is late: see deadlines.ts */

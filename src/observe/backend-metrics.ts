@@ -1,5 +1,7 @@
 /** The families of the Prometheus text that have a sample for each backend. */
-import { type BackendTotals, LATENCY_BUCKETS_SECONDS } from '../snapshot/counters.ts';
+import type { BackendTotals } from '../snapshot/counters.ts';
+import { DURATION_BUCKETS_SECONDS, type Durations } from '../snapshot/durations.ts';
+import { RETRY_REASONS } from '../snapshot/retry-counts.ts';
 import type { Labels, Page } from './metrics-page.ts';
 
 export type BreakerState = 'closed' | 'half-open' | 'open';
@@ -19,18 +21,18 @@ export interface BackendMetrics {
   readonly checksInconclusive: number;
 }
 
-export function writeHistogram(page: Page, labels: Labels, totals: BackendTotals): void {
+export function writeHistogram(page: Page, labels: Labels, durations: Durations): void {
   let cumulative = 0;
-  totals.buckets.forEach((count, index) => {
+  durations.buckets.forEach((count, index) => {
     cumulative += count;
-    const bound = LATENCY_BUCKETS_SECONDS[index];
+    const bound = DURATION_BUCKETS_SECONDS[index];
     page.sample(
       { ...labels, le: bound === undefined ? '+Inf' : String(bound) },
       cumulative,
       '_bucket',
     );
   });
-  page.sample(labels, totals.durationSumSeconds, '_sum');
+  page.sample(labels, durations.sumSeconds, '_sum');
   page.sample(labels, cumulative, '_count');
 }
 
@@ -82,12 +84,16 @@ export function writeBackends(page: Page, backends: readonly BackendMetrics[]): 
     'Attempts that failed through the fault of the backend.',
     ({ totals }) => totals.failures,
   );
-  perBackend(
+  page.family(
     'fairlead_retries_total',
     'counter',
-    'Attempts at the backend that failed and were followed by another attempt.',
-    ({ totals }) => totals.retries,
+    'Attempts at the backend that failed and were followed by another attempt, by the error that they failed with.',
   );
+  for (const { pool, url, totals } of backends) {
+    totals.retries.forEach((count, index) => {
+      page.sample({ pool, backend: url, reason: RETRY_REASONS[index] ?? 'other' }, count);
+    });
+  }
   perBackend(
     'fairlead_backend_received_bytes_total',
     'counter',
@@ -136,6 +142,7 @@ export function writePassiveHealth(page: Page, backends: readonly BackendMetrics
   }
 }
 
+/** 600 stands for everything above 599. */
 export function codeLabel(status: number): string {
   return status === 600 ? 'other' : String(status);
 }

@@ -20,6 +20,7 @@ import {
 } from './backend-metrics.ts';
 import { type CertificateMetrics, writeCertificates } from './certificate-metrics.ts';
 import { Page } from './metrics-page.ts';
+import { type RouteMetrics, writeRoutes } from './route-metrics.ts';
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
@@ -53,11 +54,21 @@ export interface PoolMetrics {
   readonly backends: readonly BackendMetrics[];
 }
 
+export interface LeftOut {
+  readonly pools: number;
+  readonly backends: number;
+}
+
 export interface Metrics {
   readonly pools: readonly PoolMetrics[];
+  /** Those that have had requests. */
+  readonly routes: readonly RouteMetrics[];
+  /** What has no series, since there is too much of it. */
+  readonly leftOut: LeftOut;
   readonly process: ProcessTotals;
   /** How late the event loop of each is. */
   readonly dataThreadDelays: readonly DelaySeconds[];
+  readonly dataThreadHeaps: readonly number[];
   readonly certificates: CertificateMetrics;
   readonly control: ControlMetrics;
 }
@@ -66,6 +77,7 @@ export function renderPrometheus(metrics: Metrics): string {
   const page = new Page();
   const backends = metrics.pools.flatMap((pool) => pool.backends);
   writeTraffic(page, metrics, backends);
+  writeRoutes(page, metrics.routes);
   writeBackends(page, backends);
   writePassiveHealth(page, backends);
   writePools(page, metrics.pools);
@@ -104,7 +116,7 @@ function writeTraffic(
     'Time from the complete head of a request to the last byte of its response.',
   );
   for (const { pool, url, totals } of backends)
-    writeHistogram(page, { pool, backend: url }, totals);
+    writeHistogram(page, { pool, backend: url }, totals.durations);
 
   page.family(
     'fairlead_errors_total',
@@ -189,6 +201,12 @@ function writePools(page: Page, pools: readonly PoolMetrics[]): void {
     ({ totals }) => totals.sessionsEvicted,
   );
   ofPool(
+    'fairlead_rate_limited_requests_total',
+    'counter',
+    'Requests refused since their client had asked too often.',
+    ({ totals }) => totals.rateLimited,
+  );
+  ofPool(
     'fairlead_rate_limits_evicted_total',
     'counter',
     'Clients whose rate limit was forgotten before its time, for want of room.',
@@ -270,7 +288,10 @@ function writeClients(page: Page, { process, control }: Metrics): void {
   );
 }
 
-function writeControl(page: Page, { control, dataThreadDelays }: Metrics): void {
+function writeControl(
+  page: Page,
+  { control, dataThreadDelays, dataThreadHeaps, leftOut }: Metrics,
+): void {
   page.family('fairlead_reload_total', 'counter', 'Reloads of the config by result.');
   page.sample({ result: 'success' }, control.reloadsSucceeded);
   page.sample({ result: 'failure' }, control.reloadsFailed);
@@ -298,6 +319,7 @@ function writeControl(page: Page, { control, dataThreadDelays }: Metrics): void 
   dataThreadDelays.forEach((delay, index) => writeDelay(page, String(index), delay));
   page.family('fairlead_heap_used_bytes', 'gauge', 'JavaScript heap in use.');
   page.sample({ thread: 'control' }, control.heapUsedBytes);
+  dataThreadHeaps.forEach((bytes, index) => page.sample({ thread: String(index) }, bytes));
   page.single(
     'process_resident_memory_bytes',
     'gauge',
@@ -323,6 +345,13 @@ function writeControl(page: Page, { control, dataThreadDelays }: Metrics): void 
     'When the process started.',
     control.startedAtSeconds,
   );
+  page.family(
+    'fairlead_metrics_left_out',
+    'gauge',
+    'Pools and backends that have no series here, since there are too many of them.',
+  );
+  page.sample({ kind: 'pool' }, leftOut.pools);
+  page.sample({ kind: 'backend' }, leftOut.backends);
   page.family('fairlead_build_info', 'gauge', 'Version of Fairlead and of Node.');
   page.sample({ version: control.version, node: control.nodeVersion }, 1);
 }
@@ -332,5 +361,3 @@ function writeDelay(page: Page, thread: string, { p50, p99, max }: DelaySeconds)
   page.sample({ thread, quantile: '0.99' }, p99);
   page.sample({ thread, quantile: '1' }, max);
 }
-
-/** 600 stands for everything above 599. */

@@ -16,29 +16,24 @@ import {
   setGate,
   takePass,
 } from './counter-cells.ts';
+import { countDuration, DURATION_CELLS, type Durations, durationsIn } from './durations.ts';
 import { addCalls, GRPC_CELLS } from './grpc-counts.ts';
+import { countRetry, RETRY_CELLS } from './retry-counts.ts';
 import { addStatuses, countStatus, STATUS_CELLS } from './status-counts.ts';
-
-/** Upper bounds of the latency histogram, in seconds; one more bucket counts what is above the last. */
-export const LATENCY_BUCKETS_SECONDS: readonly number[] = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-];
-const BUCKETS = LATENCY_BUCKETS_SECONDS.length + 1;
 
 // Float64 cells of one thread's block.
 const F_REQUESTS = 0;
 const F_FAILURES = 1;
-const F_RETRIES = 2;
-const F_BYTES_IN = 3;
-const F_BYTES_OUT = 4;
-const F_DURATION_SUM = 5;
-const F_JUDGED = 6;
-const F_FAULTS = 7;
-const F_SILENCES = 8;
-const F_STATUS = 9;
-const F_BUCKET = F_STATUS + STATUS_CELLS;
-const F_CALLS = F_BUCKET + BUCKETS;
-const F_COUNT = F_CALLS + GRPC_CELLS;
+const F_BYTES_IN = 2;
+const F_BYTES_OUT = 3;
+const F_JUDGED = 4;
+const F_FAULTS = 5;
+const F_SILENCES = 6;
+const F_STATUS = 7;
+const F_DURATION = F_STATUS + STATUS_CELLS;
+const F_CALLS = F_DURATION + DURATION_CELLS;
+const F_RETRIES = F_CALLS + GRPC_CELLS;
+const F_COUNT = F_RETRIES + RETRY_CELLS;
 
 // Int32 cells of one thread's share.
 const I_IN_FLIGHT = 0;
@@ -76,12 +71,6 @@ function headerOf(buffer: SharedArrayBuffer): Int32Array {
 
 /** Weight of a new sample in the moving average of a backend's time to its response head. */
 const LATENCY_ALPHA = 0.1;
-
-function bucketOf(seconds: number): number {
-  let bucket = 0;
-  while (bucket < BUCKETS - 1 && seconds > (LATENCY_BUCKETS_SECONDS[bucket] as number)) bucket++;
-  return bucket;
-}
 
 /** Bytes of a backend's counters for a process with this many data threads. */
 export function createBackendCounters(threadCount: number): SharedArrayBuffer {
@@ -192,8 +181,7 @@ export class BackendCounters {
     const totals = this.#totals;
     (totals[F_REQUESTS] as number)++;
     countStatus(totals, F_STATUS, status);
-    (totals[F_BUCKET + bucketOf(seconds)] as number)++;
-    (totals[F_DURATION_SUM] as number) += seconds;
+    countDuration(totals, F_DURATION, seconds);
     (totals[F_BYTES_IN] as number) += bytesIn;
     (totals[F_BYTES_OUT] as number) += bytesOut;
   }
@@ -243,9 +231,9 @@ export class BackendCounters {
     Atomics.store(this.#header, H_FAILURES_IN_A_ROW, 0);
   }
 
-  /** An attempt failed and the exchange went on to another attempt. */
-  attemptRetried(): void {
-    (this.#totals[F_RETRIES] as number)++;
+  /** An attempt failed and the exchange went on to another attempt. @param reason the code of the failure */
+  attemptRetried(reason: string): void {
+    countRetry(this.#totals, F_RETRIES, reason);
   }
 
   /** The response head came `ms` after the request was sent. Racing writers may lose a sample, never corrupt the average. */
@@ -263,7 +251,8 @@ export interface BackendTotals {
   readonly tunnels: number;
   readonly requests: number;
   readonly failures: number;
-  readonly retries: number;
+  /** By what made them necessary, in the order of `RETRY_REASONS`. */
+  readonly retries: readonly number[];
   /** Attempts that showed how the backend does, and those of them that were a fault. */
   readonly judged: number;
   readonly faults: number;
@@ -276,13 +265,11 @@ export interface BackendTotals {
   readonly bytesOut: number;
   /** Moving average of the time to the response head, in ms; 0 before the first response. */
   readonly latencyMs: number;
-  readonly durationSumSeconds: number;
+  readonly durations: Durations;
   /** Requests by status; only statuses that occurred. 600 stands for everything above 599. */
   readonly statuses: ReadonlyMap<number, number>;
   /** Calls of gRPC, by status. */
   readonly calls: readonly number[];
-  /** Not cumulative; one more than `LATENCY_BUCKETS_SECONDS`. */
-  readonly buckets: readonly number[];
 }
 
 /** Control plane: the sum over all threads. */
@@ -317,7 +304,7 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
     tunnels,
     requests: cells[F_REQUESTS] as number,
     failures: cells[F_FAILURES] as number,
-    retries: cells[F_RETRIES] as number,
+    retries: Array.from(cells.subarray(F_RETRIES, F_COUNT)),
     judged: cells[F_JUDGED] as number,
     faults: cells[F_FAULTS] as number,
     errorsInARow: Atomics.load(header, H_ERRORS_IN_A_ROW),
@@ -329,10 +316,9 @@ export function readBackendCounters(buffer: SharedArrayBuffer, threadCount: numb
       headerOffset(buffer) + HEADER_LATENCY_OFFSET,
       1,
     )[0] as number,
-    durationSumSeconds: cells[F_DURATION_SUM] as number,
+    durations: durationsIn(cells, F_DURATION),
     statuses,
     calls,
-    buckets: Array.from(cells.subarray(F_BUCKET, F_BUCKET + BUCKETS)),
   };
 }
 

@@ -31,7 +31,8 @@ const T_RATES_EVICTED = 5;
 const T_MIRRORED = 6;
 const T_UNMIRRORED_BODY = 7;
 const T_UNMIRRORED_BUSY = 8;
-const T_STATUS = 9;
+const T_RATE_LIMITED = 9;
+const T_STATUS = 10;
 const T_CALLS = T_STATUS + STATUS_CELLS;
 const T_COUNT = T_CALLS + GRPC_CELLS;
 
@@ -152,6 +153,11 @@ export class PoolCounters {
     (this.#totals[T_RATES_EVICTED] as number)++;
   }
 
+  /** A request was refused, for its client had asked too often. */
+  rateLimited(): void {
+    (this.#totals[T_RATE_LIMITED] as number)++;
+  }
+
   /** The copy of a request of another pool has come. */
   mirrored(): void {
     (this.#totals[T_MIRRORED] as number)++;
@@ -183,6 +189,8 @@ export interface PoolTotals {
   readonly retriesRefused: number;
   readonly sessionsEvicted: number;
   readonly ratesEvicted: number;
+  /** Requests that were refused for the rate limit. */
+  readonly rateLimited: number;
   /** Requests mirrored to it, and those that were not, because of their bodies, and because there were too many. */
   readonly mirrored: number;
   readonly unmirroredBody: number;
@@ -211,6 +219,7 @@ export function readPoolCounters(buffer: SharedArrayBuffer, threadCount: number)
     retriesRefused: sums[T_RETRIES_REFUSED] as number,
     sessionsEvicted: sums[T_SESSIONS_EVICTED] as number,
     ratesEvicted: sums[T_RATES_EVICTED] as number,
+    rateLimited: sums[T_RATE_LIMITED] as number,
     mirrored: sums[T_MIRRORED] as number,
     unmirroredBody: sums[T_UNMIRRORED_BODY] as number,
     unmirroredBusy: sums[T_UNMIRRORED_BUSY] as number,

@@ -37,11 +37,13 @@ export const PF_DELAY_P50 = 4;
 export const PF_DELAY_P99 = 5;
 export const PF_DELAY_MAX = 6;
 export const PF_DELAY_AT = 7;
+/** Bytes of the JavaScript heap in use. */
+export const PF_HEAP_USED = 8;
 /** By `REFUSALS`, and by `SCARCE`. */
-export const PF_REFUSED = 8;
-export const PF_IDLE_CLOSED = 11;
-export const PF_ACCEPTS_FAILED = 13;
-export const PF_STATUS = 14;
+export const PF_REFUSED = 9;
+export const PF_IDLE_CLOSED = 12;
+export const PF_ACCEPTS_FAILED = 14;
+export const PF_STATUS = 15;
 export const PF_ERROR = PF_STATUS + STATUSES;
 export const PF_CUT = PF_ERROR + ERROR_CODES.length;
 export const PF_CALLS = PF_CUT + ENDINGS.length;

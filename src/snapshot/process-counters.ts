@@ -21,6 +21,7 @@ import {
   PF_DELAY_P99,
   PF_ERROR,
   PF_EXCEPTIONS,
+  PF_HEAP_USED,
   PF_IDLE_CLOSED,
   PF_LOG_LINES_DROPPED,
   PF_REFUSED,
@@ -68,6 +69,10 @@ export class ProcessCounters {
     totals[PF_DELAY_P99] = p99;
     totals[PF_DELAY_MAX] = max;
     totals[PF_DELAY_AT] = nowMs;
+  }
+
+  heapIs(usedBytes: number): void {
+    this.#totals[PF_HEAP_USED] = usedBytes;
   }
 
   /** For how long nobody has said how late this event loop is: the thread before this one has died. 0: there was none. */

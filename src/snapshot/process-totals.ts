@@ -18,6 +18,7 @@ import {
   PF_DELAY_P99,
   PF_ERROR,
   PF_EXCEPTIONS,
+  PF_HEAP_USED,
   PF_IDLE_CLOSED,
   PF_LOG_LINES_DROPPED,
   PF_REFUSED,
@@ -113,6 +114,14 @@ export function readLoopDelays(
       max: Math.max(cells[PF_DELAY_MAX] as number, silent > USUAL_SILENCE_SECONDS ? silent : 0),
     };
   });
+}
+
+/** Control plane: bytes of the JavaScript heap in use, of each data thread; 0 until it has said so. */
+export function readHeaps(buffer: SharedArrayBuffer, threadCount: number): number[] {
+  return Array.from(
+    { length: threadCount },
+    (_, threadIndex) => totalsOf(buffer, threadIndex, threadCount)[PF_HEAP_USED] as number,
+  );
 }
 
 /** Control plane: changes as long as the thread is alive; 0 until it is born. */

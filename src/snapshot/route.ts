@@ -92,6 +92,8 @@ export interface RoutePart {
 export interface RouteSnapshot {
   /** For the log: its path in the config, `routes.0`; `default` for the one that needs not be written. */
   readonly name: string;
+  /** See route-counters.ts; those of several routes may be the same. */
+  readonly counters: SharedArrayBuffer;
   readonly match: RouteMatch;
   readonly action: RouteAction;
   /** What is changed on the way; null: nothing. */

@@ -13,7 +13,16 @@ import {
 } from '../../src/snapshot/pool-counters.ts';
 import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
 import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
-import { readLoopDelays, readProcessCounters } from '../../src/snapshot/process-totals.ts';
+import {
+  readHeaps,
+  readLoopDelays,
+  readProcessCounters,
+} from '../../src/snapshot/process-totals.ts';
+import {
+  createRouteCounters,
+  RouteCounters,
+  readRouteCounters,
+} from '../../src/snapshot/route-counters.ts';
 
 interface Sample {
   readonly name: string;
@@ -77,7 +86,9 @@ function metrics(): Metrics {
     writer.requestCompleted(502, 60, 1, 2);
     writer.callEnded(14);
     writer.attemptFailed();
-    writer.attemptRetried();
+    writer.requestCompleted(200, 0.3, 0, 0);
+    writer.requestCompleted(200, 1.3, 0, 0);
+    writer.attemptRetried('ERR_BACKEND_REFUSED');
   }
   new BackendCounters(counters, 0, 2).idleChanged(1);
   const process = createProcessCounters(2);
@@ -95,6 +106,7 @@ function metrics(): Metrics {
     writer.clientRefused('client');
     writer.idleClientClosed('descriptors');
     writer.acceptFailed();
+    writer.heapIs(3_000 + thread);
   }
   const pool = createPoolCounters(2);
   for (const thread of [0, 1]) {
@@ -109,8 +121,14 @@ function metrics(): Metrics {
     writer.retryRefused();
     writer.sessionEvicted();
     writer.rateEvicted();
+    writer.rateLimited();
   }
   const totals = readBackendCounters(counters, 2);
+  const route = createRouteCounters(2);
+  for (const thread of [0, 1]) {
+    new RouteCounters(route, thread).requestCompleted(404, 1.2);
+    new RouteCounters(route, thread).requestCompleted(299, 20);
+  }
   return {
     pools: [
       {
@@ -148,8 +166,11 @@ function metrics(): Metrics {
         ],
       },
     ],
+    routes: [{ name: 'routes.0', totals: readRouteCounters(route, 2) }],
+    leftOut: { pools: 0, backends: 7 },
     process: readProcessCounters(process, 2),
     dataThreadDelays: readLoopDelays(process, 2, 5_100),
+    dataThreadHeaps: readHeaps(process, 2),
     certificates: {
       own: [{ name: 'shop.test', file: '/certs/shop.crt', notAfterSeconds: 2_000_000_000 }],
       broken: 1,
@@ -187,14 +208,16 @@ describe('the metrics page', () => {
   const backend = 'http://localhost:8081';
 
   it('sums over the threads', () => {
-    expect(value('fairlead_requests_total', { backend, code: '200', pool: 'default' })).toBe(2);
+    expect(value('fairlead_requests_total', { backend, code: '200', pool: 'default' })).toBe(6);
     expect(value('fairlead_requests_total', { backend, code: '502' })).toBe(2);
     expect(value('fairlead_requests_total', { backend: 'none', code: '503' })).toBe(2);
     expect(value('fairlead_backend_requests_in_flight', { backend })).toBe(2);
     expect(value('fairlead_backend_connections', { backend, state: 'active' })).toBe(1);
     expect(value('fairlead_backend_connections', { backend, state: 'idle' })).toBe(1);
     expect(value('fairlead_backend_failures_total', { backend })).toBe(2);
-    expect(value('fairlead_retries_total', { backend })).toBe(2);
+    const refused = 'ERR_BACKEND_REFUSED';
+    expect(value('fairlead_retries_total', { backend, reason: refused })).toBe(2);
+    expect(value('fairlead_retries_total', { backend, reason: 'ERR_BACKEND_DNS' })).toBe(0);
     expect(value('fairlead_backend_received_bytes_total', { backend })).toBe(22);
     expect(value('fairlead_backend_sent_bytes_total', { backend })).toBe(44);
     expect(value('fairlead_client_connections')).toBe(2);
@@ -233,12 +256,15 @@ describe('the metrics page', () => {
       ({ name, labels }) =>
         name === 'fairlead_request_duration_seconds_bucket' && labels['backend'] === backend,
     );
-    expect(buckets.at(-1)).toMatchObject({ labels: { le: '+Inf' }, value: 4 });
-    expect(buckets.find(({ labels }) => labels['le'] === '0.005')?.value).toBe(2);
-    expect(buckets.find(({ labels }) => labels['le'] === '0.0025')?.value).toBe(0);
-    expect(buckets.find(({ labels }) => labels['le'] === '10')?.value).toBe(2);
-    expect(value('fairlead_request_duration_seconds_count', { backend })).toBe(4);
-    expect(value('fairlead_request_duration_seconds_sum', { backend })).toBeCloseTo(120.008);
+    // Those of OpenTelemetry's conventions, and 0.3 and 1.2. What took as long as a bound is within it.
+    expect(buckets.map((sample) => [sample.labels['le'], sample.value])).toEqual([
+      ...['0.005', '0.01', '0.025', '0.05', '0.075', '0.1', '0.25'].map((le) => [le, 2]),
+      ...['0.3', '0.5', '0.75', '1', '1.2'].map((le) => [le, 4]),
+      ...['2.5', '5', '7.5', '10'].map((le) => [le, 6]),
+      ['+Inf', 8],
+    ]);
+    expect(value('fairlead_request_duration_seconds_count', { backend })).toBe(8);
+    expect(value('fairlead_request_duration_seconds_sum', { backend })).toBeCloseTo(123.208);
   });
 
   it('says how passive health, the breakers and the queue stand', () => {
@@ -256,6 +282,26 @@ describe('the metrics page', () => {
     expect(value('fairlead_retries_refused_total')).toBe(2);
     expect(value('fairlead_sessions_evicted_total')).toBe(2);
     expect(value('fairlead_rate_limits_evicted_total')).toBe(2);
+    expect(value('fairlead_rate_limited_requests_total')).toBe(2);
+  });
+
+  it('has the requests of each route', () => {
+    const route = 'routes.0';
+    expect(value('fairlead_route_requests_total', { route, code: '404' })).toBe(2);
+    expect(value('fairlead_route_requests_total', { route, code: '299' })).toBe(2);
+    const bucket = 'fairlead_route_request_duration_seconds_bucket';
+    expect(value(bucket, { route, le: '1' })).toBe(0);
+    expect(value(bucket, { route, le: '1.2' })).toBe(2);
+    expect(value('fairlead_route_request_duration_seconds_count', { route })).toBe(4);
+    expect(value('fairlead_route_request_duration_seconds_sum', { route })).toBeCloseTo(42.4);
+  });
+
+  it('has the heap of each thread, and says how much has no series', () => {
+    expect(value('fairlead_heap_used_bytes', { thread: 'control' })).toBe(2);
+    expect(value('fairlead_heap_used_bytes', { thread: '0' })).toBe(3_000);
+    expect(value('fairlead_heap_used_bytes', { thread: '1' })).toBe(3_001);
+    expect(value('fairlead_metrics_left_out', { kind: 'pool' })).toBe(0);
+    expect(value('fairlead_metrics_left_out', { kind: 'backend' })).toBe(7);
   });
 
   it('escapes label values', () => {

@@ -56,6 +56,7 @@ function partsOf(): ViewParts {
         update: () => {},
       }) as unknown as Backend,
     clientTables: createClientTables(1),
+    threadIndex: 0,
     processNowMs: () => 1000,
   };
 }

@@ -1,5 +1,6 @@
 /** What an exchange gets of a request whose head is complete. */
 
+import type { RouteCounters } from '../../snapshot/route-counters.ts';
 import type { MirrorRule } from '../pool/mirror-rule.ts';
 import { readKeys } from '../pool/request-keys.ts';
 import { refusedBeside, type Terms, termsOfNone } from '../pool/terms.ts';
@@ -64,6 +65,7 @@ function made(
   let pool = defaultPool;
   let { policies } = pool.view;
   let route: string | null = null;
+  let routeCounters: RouteCounters | null = null;
   let rewriting: RouteRewriting | null = null;
   let part: string | null = null;
   let mirror: MirrorRule | null = null;
@@ -89,7 +91,7 @@ function made(
           : isPreview
             ? split.preview(head, facts.path, clientAddress, pin)
             : split.choose(head, facts.path, clientAddress, pin);
-      ({ route, part, pool, policies, mirror, rewriting } = target);
+      ({ route, routeCounters, part, pool, policies, mirror, rewriting } = target);
       if (found.terms !== null) {
         const source = { facts, head, context: forwardContext, clientAddress, requestId };
         terms = found.terms.of(source);
@@ -136,6 +138,7 @@ function made(
     pool,
     policies,
     route,
+    routeCounters,
     part,
     terms,
     path,

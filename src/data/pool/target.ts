@@ -1,5 +1,6 @@
 /** Where the requests of a route go, and by which rules: made with a snapshot, so that a request finds one object. */
 import type { RouteSnapshot } from '../../snapshot/route.ts';
+import { RouteCounters } from '../../snapshot/route-counters.ts';
 import { rewritingBesideCors } from '../route/cors.ts';
 import { RouteRewriting } from '../route/rewriting.ts';
 import type { PathRules } from '../wire/path.ts';
@@ -14,6 +15,7 @@ import { createTerms, type RouteTerms } from './terms.ts';
 export interface Target {
   /** For the log: see `RouteSnapshot`. */
   readonly route: string;
+  readonly routeCounters: RouteCounters;
   /** The first one where the route leads to none: that counts for the request as for one without a route. */
   readonly pool: Pool;
   readonly policies: Policies;
@@ -36,6 +38,7 @@ export interface TargetParts {
   readonly views: ReadonlyMap<number, PoolView>;
   /** The table that all rate limits share. */
   readonly rates: SharedArrayBuffer;
+  readonly threadIndex: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly pathRules: PathRules;
@@ -53,8 +56,10 @@ export function targetOf(route: RouteSnapshot, parts: TargetParts): Target {
     written === null ? null : new RouteRewriting(written, pathRules, sendsXForwarded);
   const mirror = mirrorOf(route, parts);
   const terms = createTerms(route, pathRules);
+  const routeCounters = new RouteCounters(route.counters, parts.threadIndex);
   const targetIn = (poolId: number, part: string | null): Target => ({
     route: route.name,
+    routeCounters,
     pool: parts.pools.get(poolId) as Pool,
     policies: policiesIn(route, poolId, parts),
     terms,

@@ -33,6 +33,7 @@ export interface View {
 /** What views are built from, beside their snapshots. */
 export interface ViewParts extends PoolViewParts {
   readonly createPool: (spec: PoolSnapshot) => Pool;
+  readonly threadIndex: number;
 }
 
 /**
@@ -61,6 +62,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     pools,
     views: poolViews,
     rates: parts.clientTables.rates,
+    threadIndex: parts.threadIndex,
     random: parts.strategyContext.random,
     pathRules: snapshot.paths,
     sendsXForwarded: forwarding.sendXForwarded,

@@ -41,7 +41,7 @@ export function refusedAtOnce({ facts, policies, terms }: IncomingRequest): Fail
 /** @param isPreview it is only asked whether it would be, and counts for nothing. */
 export function refusedByRate(
   context: DataContext,
-  { keys, policies: { rateLimiter } }: IncomingRequest,
+  { keys, pool, policies: { rateLimiter } }: IncomingRequest,
   isPreview: boolean,
 ): Failure | null {
   if (rateLimiter === null || keys === null) return null;
@@ -50,6 +50,7 @@ export function refusedByRate(
     ? rateLimiter.foresee(keys.rate, nowMs)
     : rateLimiter.take(keys.rate, nowMs);
   if (waitMs <= 0) return null;
+  if (!isPreview) pool.counters.rateLimited();
   const { limit } = rateLimiter;
   return {
     code: 'ERR_RATE_LIMITED',

@@ -237,7 +237,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     this.#adopt(attempt);
     // What no backend gets pays for no retries.
     if (isFirst) retryBudget.deposit();
-    else if (this.tries?.isRace === false && !this.tries.isForIdle) last?.counters.attemptRetried();
+    else if (last !== null) this.tries?.isFollowed(last, this.records);
     this.tries?.begun();
     return null;
   }

@@ -1,3 +1,4 @@
+import type { RouteCounters } from '../../snapshot/route-counters.ts';
 import type { Policies } from '../pool/policies.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { RequestKeys } from '../pool/request-keys.ts';
@@ -19,6 +20,8 @@ export interface IncomingRequest {
   readonly policies: Policies;
   /** The route that has led it there, for the log; null where there are none, and where none is for it. */
   readonly route: string | null;
+  /** Null where there is only one, which leads all to one pool: that counts them. */
+  readonly routeCounters: RouteCounters | null;
   /** Of a route that is split, for the log: the name of the part that it got; else null. */
   readonly part: string | null;
   /** What stands before the pool, or in its place; null as a rule. */

@@ -124,6 +124,7 @@ export function recordExchange(
     headers: request.loggedHeaders,
   };
   if (backend !== null) countAt(backend, entry);
+  request.routeCounters?.requestCompleted(entry.status, entry.durationMs / 1000);
   if (leaving === null) recordEnd(context, view.snapshot, entry);
   else leaving.settleLater(new Settlement(context, view.snapshot, entry));
 }

@@ -81,6 +81,12 @@ export class Tries {
     return action;
   }
 
+  /** Another attempt has begun in the place of one at `backend`. @param records of all that have ended */
+  isFollowed({ counters }: Backend, records: readonly AttemptRecord[]): void {
+    if (this.isRace || this.isForIdle) return;
+    counters.attemptRetried(records.at(-1)?.outcome ?? '');
+  }
+
   /** The budget pays for the next attempt; not for what is short on our side. */
   pay(): void {
     if (!this.isForIdle) this.#pool.retryBudget.withdraw();
