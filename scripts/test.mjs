@@ -57,6 +57,8 @@ const SYSTEM_TOOLS = {
   chromium: 'chromium',
   nginx: 'nginx',
   go: 'golang-go',
+  prometheus: 'prometheus',
+  promtool: 'prometheus',
 };
 
 function say(line) {

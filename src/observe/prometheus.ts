@@ -312,7 +312,7 @@ function writeControl(
   );
   page.family(
     'fairlead_event_loop_delay_seconds',
-    'gauge',
+    'summary',
     'How late the event loop of a thread was, in the worse of the last two half-minutes.',
   );
   writeDelay(page, 'control', control.eventLoopDelaySeconds);

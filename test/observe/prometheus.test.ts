@@ -57,7 +57,7 @@ function parse(text: string): Sample[] {
     const match = /^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (\S+)$/.exec(line);
     if (match === null) throw new Error(`not a sample: ${line}`);
     const [, name = '', labelText = '', value = ''] = match;
-    const suffixes = { histogram: ['_bucket', '_sum', '_count'], summary: ['_sum', '_count'] }[
+    const suffixes = { histogram: ['_bucket', '_sum', '_count'], summary: ['', '_sum', '_count'] }[
       type
     ] ?? [''];
     expect(suffixes.map((suffix) => family + suffix)).toContain(name);

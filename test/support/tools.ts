@@ -12,6 +12,8 @@ type Tool =
   | 'h2load'
   | 'nginx'
   | 'go'
+  | 'prometheus'
+  | 'promtool'
   | 'chromium';
 
 /** Servers are where the PATH of a user may not lead. */
