@@ -192,6 +192,8 @@ describe('everything else passes as it came', () => {
       'X-Empty:',
       'Cookie: a=1; b="2"',
       'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      'tracestate: congo=t61rcWkgMzE,rojo=00f067aa0ba902b7',
+      'tracestate: second=2',
     ];
     const path = "/a/../b/./%2e%2e/c%2Fd//e?q=%41&r=a+b&s='(~)";
     const head = await forwarded(stage, path, fields);
