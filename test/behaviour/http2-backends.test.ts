@@ -248,6 +248,8 @@ describe('one that behaves', () => {
       get('/fields?a=b', [
         'X-Mixed-Case: As It Is ',
         'Cookie: a=b',
+        'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+        'tracestate: a=1,b=2',
         'Keep-Alive: 5',
         'TE: trailers',
       ]),
@@ -262,6 +264,8 @@ describe('one that behaves', () => {
       ':authority': 'test',
       'x-mixed-case': 'As It Is',
       cookie: 'a=b',
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      tracestate: 'a=1,b=2',
       te: 'trailers',
       'x-forwarded-for': '127.0.0.1',
       'x-forwarded-host': 'test',

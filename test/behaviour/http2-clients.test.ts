@@ -185,16 +185,21 @@ test('the backend gets one head of HTTP/1.1: names and values as they came, cook
     ':authority': 'shop.test:8443',
     cookie: ['a=1', 'b=2'],
     'x-many': ['1', '2'],
+    traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    tracestate: ['a=1,b=2', 'c=3'],
     te: 'trailers',
   });
   const [line, ...fields] = (heads[0] ?? '').trimEnd().split('\r\n');
   expect(line).toBe('GET /head?a=%7E HTTP/1.1');
-  const said = fields.filter((field) => /^(host|cookie|x-many|te|x-f|via|conn)/i.test(field));
+  const said = fields.filter((field) => /^(host|cookie|x-many|trace|te|x-f|via|conn)/i.test(field));
   expect(said.map((field) => field.replace(/fairlead.*/, ''))).toEqual([
     'host: shop.test:8443',
     'cookie: a=1; b=2',
     'x-many: 1',
     'x-many: 2',
+    'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    'tracestate: a=1,b=2',
+    'tracestate: c=3',
     'X-Forwarded-For: 127.0.0.1',
     'X-Forwarded-Proto: https',
     'X-Forwarded-Port: 8443',
