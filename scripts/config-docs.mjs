@@ -250,7 +250,7 @@ const REMARKS = {
     'From any other peer these fields are dropped and written anew: see [request.md](request.md#forwarding).',
   admin: 'An address that is not loopback is refused without a token.',
   encoded_slashes: 'What else is done with paths is said in [request.md](request.md#the-path).',
-  access_log: 'A file is appended to; SIGUSR1 or SIGUSR2 opens it anew after log rotation.',
+  access_log: 'A file is appended to; SIGUSR1 opens it anew after log rotation.',
   access_log_format: 'Each field is explained in [operations.md](operations.md#access-log).',
   access_log_fields:
     'They stand in the order of [operations.md](operations.md#access-log), whatever the order here.',

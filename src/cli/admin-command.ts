@@ -83,6 +83,7 @@ export function runAdminCommand<P extends { readonly values: AdminFlags }>(
   usage: string,
   parse: () => P,
   body: (client: AdminClient, parsed: P, show: Show) => Promise<number | void>,
+  answerMs?: number,
 ): Promise<number> {
   return withUsageErrors(name, async () => {
     const parsed = parse();
@@ -90,7 +91,10 @@ export function runAdminCommand<P extends { readonly values: AdminFlags }>(
       process.stdout.write(usage + ADMIN_HELP);
       return EXIT_FINE;
     }
-    const client = new AdminClient(adminTarget(parsed.values, process.env, process.cwd()));
+    const client = new AdminClient(
+      adminTarget(parsed.values, process.env, process.cwd()),
+      answerMs,
+    );
     const show: Show = (answer, text) => {
       const isForMachines = parsed.values.json === true;
       const { kept } = answer as { readonly kept?: unknown };

@@ -31,6 +31,16 @@ const RELOAD_USAGE = `Usage: fairlead reload [options]
 Makes the running instance read its config again. A config with problems changes nothing, and all of them are shown.
 `;
 
+const UPGRADE_USAGE = `Usage: fairlead upgrade [options]
+
+Starts the program that is on the disk now, as the running instance was started: it takes over all of its sockets, and no client
+notices. Returns when it is ready; the old process then finishes what it has and ends. If the new one does not get ready, the old
+one goes on.
+`;
+
+/** It starts, checks its backends and listens: the old process waits for half a minute. */
+const UPGRADE_MS = 45_000;
+
 const RESET_USAGE = `Usage: fairlead reset [strategy|weight|backup|ID|URL] [--pool NAME] [options]
 
 Drops what was set through the admin API otherwise than the config says: the config's value is in force at once. Without an
@@ -81,6 +91,21 @@ export function runReload(args: readonly string[]): Promise<number> {
         [how, ...more, ...overrides.map((one) => `  ${describeOverride(one)}`)].join('\n'),
       );
     },
+  );
+}
+
+export function runUpgrade(args: readonly string[]): Promise<number> {
+  const parse = () => parseFlags(args, ADMIN_FLAGS);
+  return runAdminCommand(
+    'upgrade',
+    UPGRADE_USAGE,
+    parse,
+    async (client, { positionals }, show) => {
+      noArguments(positionals);
+      const answer = await client.callForObject('POST', '/upgrade');
+      show(answer, `process ${String(answer['pid'])} has taken over`);
+    },
+    UPGRADE_MS,
   );
 }
 

@@ -18,7 +18,7 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ],
   ['ERR_UNKNOWN_PATH', '--admin is the address alone, such as http://127.0.0.1:9000'],
   ['ERR_INVALID_URL', 'for example fairlead add http://localhost:3001'],
-  ['ERR_RESTART_NEEDED', 'stop it and start it again'],
+  ['ERR_RESTART_NEEDED', 'fairlead upgrade does that without a gap'],
   ['ERR_STATE_NOT_SAVED', 'with --not-kept the change is made, and not kept'],
   ['ERR_GENERATION_CHANGED', 'see fairlead status, and try again'],
   ['ERR_UNKNOWN_PARAMETER', OTHER_VERSION],

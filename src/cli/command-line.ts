@@ -32,6 +32,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   strategy: async () => (await import('./admin-pool.ts')).runStrategy,
   reset: async () => (await import('./admin-pool.ts')).runReset,
   reload: async () => (await import('./admin-pool.ts')).runReload,
+  upgrade: async () => (await import('./admin-pool.ts')).runUpgrade,
   demo: async () => (await import('./demo.ts')).runDemo,
   backend: async () => (await import('./backend.ts')).runBackend,
   cert: async () => (await import('./cert.ts')).runCert,
@@ -60,7 +61,7 @@ const COMMAND_SYNONYMS: Synonyms = new Map([
   ['why', ['explain']],
   ['trace', ['explain']],
   ['tail', ['events']],
-  ['restart', ['reload']],
+  ['restart', ['reload', 'upgrade']],
   ['bench', ['try']],
   ['ping', ['healthcheck']],
   ['health', ['healthcheck']],
@@ -95,6 +96,7 @@ Of a running instance, through its admin API (of several pools: --pool NAME):
   weight ID|URL N                 its share beside the others
   strategy NAME                   change the strategy
   reload                          read the config again
+  upgrade                         let the program now on the disk take over, without a gap
   reset [VALUE]                   drop what was set otherwise than the config says
   healthcheck                     exit code 0 if it is ready
 

@@ -1,10 +1,12 @@
 /** `fairlead`: the proxy itself. */
 import { type LoadInput, loadSettings } from '../config/load.ts';
+import { formatProblem } from '../config/problem.ts';
 import { startFairlead } from '../control/fairlead.ts';
 import { InheritedSockets } from '../control/inherited-sockets.ts';
 import { handleSignals } from '../control/lifecycle.ts';
 import { contextOf } from '../control/loaded-config.ts';
 import { StopSignals } from '../control/stop-signals.ts';
+import { Predecessor } from '../control/upgrade/predecessor.ts';
 import { complain, EXIT_FAILED, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
 import { parseSettingFlags } from './settings-flags.ts';
@@ -13,6 +15,7 @@ import { withUsageErrors } from './tool-flags.ts';
 
 export function runProxy(args: readonly string[], held: HeldSignals): Promise<number> {
   return withUsageErrors('run', async () => {
+    const predecessor = await Predecessor.find(process.env);
     const { flags } = parseSettingFlags(args);
     const input: LoadInput = { flags, env: { ...process.env }, cwd: process.cwd() };
     const hasHungUp = watchTerminal();
@@ -22,20 +25,29 @@ export function runProxy(args: readonly string[], held: HeldSignals): Promise<nu
       const loaded = loadSettings({ ...input, certificatesInUse: [] });
       if (!loaded.ok) {
         complain(loaded.problems);
+        const said = loaded.problems.map(formatProblem).join('; ').replaceAll(/\s+/g, ' ');
+        await predecessor?.failed(`its config has problems: ${said}`);
         return EXIT_USAGE;
       }
       const running = await startFairlead(loaded.settings, contextOf(input, loaded), {
         notes: loaded.notes,
         faults: loaded.faults ?? [],
-        inherited: InheritedSockets.ofProcess(process.env, process.pid),
+        inherited:
+          predecessor === undefined
+            ? InheritedSockets.ofProcess(process.env, process.pid)
+            : InheritedSockets.handedOn(predecessor.sockets.inherited),
+        predecessor,
+        canBeUpgraded: true,
       });
       handleSignals(running, hasHungUp);
       held.handOn(CARE_SIGNALS);
       stop.govern(running);
+      await predecessor?.ready();
       return await running.exited;
     } catch (error) {
       const { exitCode, message, stack } = error as Error & { readonly exitCode?: number };
       // Without an exit code nobody expected it: say all that is known.
+      await predecessor?.failed(message);
       process.stderr.write(`fairlead: ${exitCode === undefined ? (stack ?? message) : message}\n`);
       return exitCode ?? EXIT_FAILED;
     } finally {

@@ -15,6 +15,7 @@ import { requestRoutes } from './admin/request-routes.ts';
 import { routeRoutes } from './admin/route-routes.ts';
 import type { Route } from './admin/router.ts';
 import { statusRoutes } from './admin/status-routes.ts';
+import { type Upgrading, upgradeRoute } from './admin/upgrade-route.ts';
 import { Certificates } from './certificates/certificates.ts';
 import { createMetricsCollector, type MetricsCollector } from './collect-metrics.ts';
 import { ConfigWatch } from './config-watch.ts';
@@ -37,6 +38,7 @@ import { Reloads } from './reloads.ts';
 import { SpareMemory } from './spare-memory.ts';
 import { steadyTime } from './steady-time.ts';
 import { TokenFile } from './token-file.ts';
+import type { HandedSockets } from './upgrade/handed-sockets.ts';
 import { VERSION } from './version.ts';
 
 /** Seen from outside: by `/readyz`. */
@@ -53,6 +55,9 @@ export interface ComposeOptions {
   readonly threadCount: number;
   readonly phase: Phase;
   readonly inherited: InheritedSockets;
+  /** Of the process that this one takes the place of. */
+  readonly handedOn: HandedSockets;
+  readonly upgrade: Upgrading;
   /** It can't be opened again in this process. */
   readonly onListenerLost: (listener: ListenerSnapshot) => void;
   /** Another entry file of the data threads, for tests. */
@@ -101,6 +106,7 @@ export function compose(options: ComposeOptions): Parts {
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(workerUrl && { workerUrl }),
     functions: options.functions,
+    handedOn: options.handedOn,
   });
   const { threadCount } = threads;
   const registry = new Registry({
@@ -223,6 +229,7 @@ export function compose(options: ComposeOptions): Parts {
       kept: (id) => threads.questions.kept(id),
     }),
     ...eventRoutes(followers),
+    upgradeRoute(options.upgrade),
     ...configRoutes({
       registry,
       operator,

@@ -43,6 +43,8 @@ import { Pulse } from './pulse.ts';
 import { Questions } from './questions.ts';
 import { type PlaceOptions, ThreadPlace } from './thread-place.ts';
 import { TicketKeys } from './ticket-keys.ts';
+import type { HandedSockets } from './upgrade/handed-sockets.ts';
+import type { HandedListener } from './upgrade/handover.ts';
 
 /** How long a data thread may stay silent past a drain's deadline before it is given up. */
 const DRAIN_GRACE_MS = 2000;
@@ -66,6 +68,8 @@ export interface DataThreadsOptions {
   /** Another entry file than `data/worker`, for tests. */
   readonly workerUrl?: URL;
   readonly functions?: Functions | null;
+  /** Of the process that this one takes the place of. */
+  readonly handedOn?: HandedSockets;
 }
 
 export class DataThreads {
@@ -128,7 +132,7 @@ export class DataThreads {
       { length: this.threadCount },
       (_, index) => new ThreadPlace(index, placeOptions),
     );
-    this.#listening = new Listening(() => this.#places, options.log);
+    this.#listening = new Listening(() => this.#places, options.log, options.handedOn);
     this.#proxyFaults = proxyFaultLog(options.log);
     this.#http2Faults = http2FaultLog(options.log);
   }
@@ -219,8 +223,16 @@ export class DataThreads {
     this.#broadcast(message);
   }
 
-  /** Resolves with the number of client connections that had to be reset at the deadline. */
-  async drain(deadlineMs: number): Promise<number> {
+  /** For another process: the sockets of all threads. */
+  toHandOn(copies: number): HandedListener[] {
+    return this.#listening.toHandOn(this.listeners, copies);
+  }
+
+  /**
+   * Resolves with the number of client connections that had to be reset at the deadline.
+   * @param isHandedOn another process listens on the same sockets.
+   */
+  async drain(deadlineMs: number, isHandedOn = false): Promise<number> {
     this.#isEnding = true;
     for (const place of this.#places) place.close();
     const counts = await Promise.all(
@@ -236,7 +248,7 @@ export class DataThreads {
               clearTimeout(timer);
               resolve(resetConnections);
             });
-            place.post({ kind: 'drain', deadlineMs });
+            place.post({ kind: 'drain', deadlineMs, isHandedOn });
           }),
       ),
     );

@@ -2,14 +2,13 @@
  * Starts Fairlead, in an order that never lets a client see a half-started proxy: state file, data threads, admin API, first
  * round of health checks, and only then the port. Ends it in the other direction.
  */
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
-import { hasRoute } from '../config/effective-route.ts';
 import type { FileFault } from '../config/kept-certificates.ts';
-import { urlOfListener } from '../config/listener-name.ts';
-import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
+import { nameOfListener } from '../config/listener-name.ts';
+import type { Settings } from '../config/settings.ts';
 import type { Functions } from '../data/relay/hooks.ts';
-import type { Logger } from '../observe/logger.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { explainError } from './admin/explain.ts';
 import type { Route } from './admin/router.ts';
@@ -19,12 +18,16 @@ import type { FairleadContext } from './context.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { KeptState } from './kept-state.ts';
 import type { Logs, LogsOptions } from './logs.ts';
-import { countChanges } from './operator-state.ts';
+import type { Precondition } from './operator.ts';
 import { planThreads } from './plan-threads.ts';
 import type { ReloadOutcome } from './reload.ts';
-import { type ReloadRequest, tellNotes, tellOverrides } from './reloads.ts';
+import type { ReloadRequest } from './reloads.ts';
 import { adminFailed, listenerFailed, openAllLogs } from './start-failed.ts';
-import { VERSION } from './version.ts';
+import { type Addresses, firstPort, tellConfig, tellStart, urlsOf } from './told-at-start.ts';
+import { HandedSockets } from './upgrade/handed-sockets.ts';
+import type { HandedListener } from './upgrade/handover.ts';
+import type { Predecessor } from './upgrade/predecessor.ts';
+import { type Asked, Upgrade, UpgradeRefused } from './upgrade/upgrade.ts';
 
 const FIRST_CHECKS_MS = 1000;
 const ADMIN_GRACE_MS = 500;
@@ -54,6 +57,8 @@ export interface ControlledFairlead extends RunningFairlead {
   /** Where it listens, the first one first. */
   readonly urls: readonly string[];
   poolNames(): string[];
+  /** Another process takes over: its id. Logged, whatever comes of it. @throws UpgradeRefused, UpgradeFailed */
+  upgrade(asked: Asked, precondition?: Precondition): Promise<number>;
   /** Reads the config again. Logged, whatever comes of it; what is refused is thrown as well. */
   reload(request?: ReloadRequest): Promise<ReloadOutcome>;
 }
@@ -71,6 +76,10 @@ export interface FairleadOptions extends LogsOptions {
   readonly faults?: readonly FileFault[];
   /** Sockets that were handed to the process. They are for whoever owns it: without this, none is taken. */
   readonly inherited?: InheritedSockets;
+  /** The process that this one takes the place of. */
+  readonly predecessor?: Predecessor | undefined;
+  /** Another process of the same command line may take the place of this one. */
+  readonly canBeUpgraded?: boolean;
 }
 
 /** What has to be ended, in whatever state the start or the run is. */
@@ -80,13 +89,6 @@ interface Ending extends Parts {
   admin: AdminServer | undefined;
 }
 
-/** Where it listens. */
-interface Addresses {
-  readonly listeners: readonly ListenerSnapshot[];
-  /** 0: nowhere. */
-  readonly adminPort: number;
-}
-
 /** @throws StartFailed with 3 where an address is in use */
 export async function startFairlead(
   settings: Settings,
@@ -94,10 +96,15 @@ export async function startFairlead(
   options: FairleadOptions = {},
 ): Promise<ControlledFairlead> {
   const { workerUrl, notes = [], faults = [], inherited = new InheritedSockets([]) } = options;
+  const { predecessor } = options;
   const logs = openAllLogs(settings, options);
   const { log } = logs;
   tellConfig(log, settings, notes);
-  const kept = await KeptState.open({ path: settings.stateFile, log });
+  const kept = await KeptState.open({
+    path: settings.stateFile,
+    log,
+    handedOn: predecessor?.state,
+  });
   const { count: threadCount, note } = planThreads(settings.threads);
   if (note !== undefined) log.info('threads.settled', note);
   const phase: Phase = { now: 'starting' };
@@ -110,6 +117,11 @@ export async function startFairlead(
     threadCount,
     phase,
     inherited,
+    handedOn: predecessor?.sockets ?? new HandedSockets(),
+    upgrade: async (actor, precondition) => {
+      if (running === undefined) throw new UpgradeRefused('No upgrade: this process still starts.');
+      return running.upgrade({ actor }, precondition);
+    },
     onListenerLost: (listener) => void running?.loseListener(listener),
     workerUrl,
     functions: options.functions ?? null,
@@ -118,7 +130,7 @@ export async function startFairlead(
   const all: Ending = { ...parts, kept, logs, admin: undefined };
   let addresses: Addresses;
   try {
-    addresses = await open(all, settings, options.hasAdmin ?? true);
+    addresses = await open(all, settings, options);
     all.certificates.begin(faults);
   } catch (error) {
     await end(all, 0);
@@ -126,23 +138,32 @@ export async function startFairlead(
     throw error;
   }
   phase.now = 'running';
-  tellStart(all, settings, { addresses, threadCount });
+  tellStart({ registry: all.registry, log }, settings, { addresses, threadCount });
   for (const socket of inherited.left) {
     const message = `no listener is for the socket ${socket}, which was open at the start`;
     log.warn('listener.unused_socket', message);
   }
   all.configWatch.follow(settings);
   if (threadCount > 0) all.spareMemory.configRead();
-  running = new Running(all, phase, addresses);
+  predecessor?.closeLeft();
+  running = new Running(all, phase, addresses, options.canBeUpgraded ?? false);
   return running;
 }
 
 /** Starts everything that was put together; the port comes last. */
-async function open(all: Ending, settings: Settings, hasAdmin: boolean): Promise<Addresses> {
+async function open(
+  all: Ending,
+  settings: Settings,
+  { hasAdmin = true, predecessor }: FairleadOptions,
+): Promise<Addresses> {
   const { registry, threads, pools, discovery, kept } = all;
   // The data threads run before the first call can change what they should run on.
   await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
-  if (hasAdmin && !settings.admin.isOff) all.admin = await openAdmin(all, settings);
+  const beginAdmin = async (): Promise<void> => {
+    if (hasAdmin && !settings.admin.isOff) all.admin = await openAdmin(all, settings, predecessor);
+  };
+  // A change that is made here must not be lost where the old process stays after all.
+  if (predecessor === undefined) await beginAdmin();
   all.tokens.sync();
   pools.begin();
   await Promise.race([
@@ -152,20 +173,24 @@ async function open(all: Ending, settings: Settings, hasAdmin: boolean): Promise
   const listeners = await threads.listen().catch((error: unknown) => {
     throw listenerFailed(error, settings);
   });
+  if (predecessor !== undefined) await beginAdmin();
   return { listeners, adminPort: all.admin?.port ?? 0 };
 }
 
 function openAdmin(
   { registry, routes, logs: { log } }: Ending,
   { admin }: Settings,
+  predecessor: Predecessor | undefined,
 ): Promise<AdminServer> {
   const { host, port, unix } = admin;
+  const socket = predecessor?.admin.takeOne(adminName(admin)) ?? -1;
   const access = (): Settings['admin'] => registry.settings.admin;
   const server = startAdminServer({
     host,
     port,
     unix,
     tls: () => registry.settings.admin.tls,
+    socket,
     access,
     routes,
     log,
@@ -174,6 +199,11 @@ function openAdmin(
   return server.catch((error: unknown) => {
     throw adminFailed(error, admin);
   });
+}
+
+/** Two processes with the same one have the same address. */
+function adminName({ host, port, unix }: Settings['admin']): string {
+  return nameOfListener(unix === null ? { kind: 'tcp', host, port } : { kind: 'unix', ...unix });
 }
 
 /** Ends all but the logs, which are to tell of it. */
@@ -199,17 +229,35 @@ class Running implements ControlledFairlead {
   readonly exited: Promise<number>;
   readonly #all: Ending;
   readonly #phase: Phase;
+  readonly #upgrade: Upgrade;
   #resolveExited: (exitCode: number) => void = () => {};
   #shuttingDown: Promise<number> | undefined;
   #ending: Promise<void> | undefined;
   #exitCode = 0;
 
-  constructor(all: Ending, phase: Phase, { adminPort }: Addresses) {
+  constructor(all: Ending, phase: Phase, { adminPort }: Addresses, canBeUpgraded: boolean) {
     this.#all = all;
     this.#phase = phase;
     this.adminPort = adminPort;
     this.logs = all.logs;
     this.routes = all.routes;
+    const { logs, operator, kept, registry, threads } = all;
+    this.#upgrade = new Upgrade({
+      log: logs.log,
+      operator,
+      kept,
+      keptState: () => registry.keptState,
+      generation: () => registry.generation,
+      sockets: () => ({
+        listeners: threads.toHandOn(availableParallelism()),
+        admin: this.#adminToHandOn(),
+      }),
+      whyNot: () => {
+        if (!canBeUpgraded) return 'Fairlead is a part of another program';
+        return phase.now === 'running' ? undefined : `Fairlead is ${phase.now}`;
+      },
+      onHandedOver: (pid) => void this.shutdown(`process ${pid} has taken over`),
+    });
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
     });
@@ -230,6 +278,17 @@ class Running implements ControlledFairlead {
 
   reload(request?: ReloadRequest): Promise<ReloadOutcome> {
     return this.#all.reloads.reload(request);
+  }
+
+  upgrade(asked: Asked, precondition?: Precondition): Promise<number> {
+    return this.#upgrade.run(asked, precondition);
+  }
+
+  #adminToHandOn(): HandedListener | null {
+    const { admin, registry } = this.#all;
+    if (admin === undefined || admin.descriptor === -1) return null;
+    const name = adminName(registry.settings.admin);
+    return { name, descriptors: [admin.descriptor], isAlone: true, isInherited: false };
   }
 
   shutdown(reason: string, drainMs?: number): Promise<number> {
@@ -254,6 +313,9 @@ class Running implements ControlledFairlead {
   async #shutdown(reason: string, wantedMs?: number): Promise<number> {
     const { registry, threads, pools, configWatch } = this.#all;
     configWatch.stop();
+    await this.#upgrade.cancel();
+    const isHandedOn = this.#upgrade.isHandedOver;
+    if (isHandedOn) this.#leaveAdmin();
     const { log } = this.logs;
     const drainMs = wantedMs ?? registry.settings.drainMs;
     this.#phase.now = 'ending';
@@ -263,12 +325,19 @@ class Running implements ControlledFairlead {
       { reason, drain_ms: drainMs },
     );
     pools.drain();
-    const reset = await threads.drain(drainMs);
+    const reset = await threads.drain(drainMs, isHandedOn);
     if (reset > 0) {
       log.warn('drain.cut_off', `${reset} connections were cut off at the deadline`, { reset });
     }
     this.#ending ??= this.#end(ADMIN_GRACE_MS);
     return this.exited;
+  }
+
+  /** Whoever calls from now on gets to the new process. */
+  #leaveAdmin(): void {
+    const { admin } = this.#all;
+    admin?.leaveFile();
+    void admin?.close(ADMIN_GRACE_MS);
   }
 
   async #end(adminGraceMs: number): Promise<void> {
@@ -278,72 +347,4 @@ class Running implements ControlledFairlead {
     await this.logs.close(LOG_FLUSH_MS);
     this.#resolveExited(this.#exitCode);
   }
-}
-
-/** Before all else: whatever goes wrong later may be the wrong file. */
-function tellConfig(log: Logger, { configFile }: Settings, notes: readonly string[]): void {
-  if (configFile === undefined) log.info('config.file', 'no config file is used');
-  else log.info('config.file', `the config file is ${configFile}`, { file: configFile });
-  tellNotes(notes, log);
-}
-
-function tellStart(
-  { registry, logs: { log } }: Ending,
-  settings: Settings,
-  {
-    addresses: { listeners, adminPort },
-    threadCount,
-  }: { readonly addresses: Addresses; readonly threadCount: number },
-): void {
-  const urls = urlsOf(listeners);
-  const [url] = urls;
-  const { host, unix, tls } = settings.admin;
-  const adminUrl =
-    unix === null
-      ? urlOfListener({ kind: 'tcp', host, port: adminPort }, tls !== undefined)
-      : `unix:${unix.path}`;
-  const admin = adminPort === 0 && unix === null ? '' : `, admin API on ${adminUrl}`;
-  // There is a pool default even where nobody wrote or uses it.
-  const pools = registry
-    .pools()
-    .map(({ name }) => name)
-    .filter(
-      (name) =>
-        name !== DEFAULT_POOL ||
-        hasRoute(settings, name) ||
-        registry.defaultPool.backends().length > 0,
-    );
-  log.info('listening', `listening on ${urls.join(', ')}${admin}`, {
-    url,
-    port: firstPort(listeners),
-    ...(urls.length > 1 && { listeners: urls }),
-    ...(adminPort !== 0 && { admin_port: adminPort }),
-    ...(unix !== null && { admin: adminUrl }),
-    backends: registry.backends().length,
-    ...(pools.includes(DEFAULT_POOL) && { strategy: registry.defaultPool.strategy }),
-    ...(pools.some((name) => name !== DEFAULT_POOL) && { pools }),
-    threads: threadCount,
-    api_changes: countChanges(registry.operatorState),
-    version: VERSION,
-  });
-  if (registry.backends().length === 0 && settings.routedPools.length > 0) {
-    log.warn(
-      'backends.none',
-      'there are no backends: every request gets 503 (fairlead URL…, the key "backends", TARGET_BACKEND_URLS, or fairlead add URL)',
-    );
-  }
-  tellOverrides(registry, log);
-}
-
-function urlsOf(listeners: readonly ListenerSnapshot[]): string[] {
-  return listeners.map(({ address, tls }) => urlOfListener(address, tls !== undefined));
-}
-
-/** 0: none has one. */
-function firstPort(listeners: readonly ListenerSnapshot[]): number {
-  return listeners.map(portOf).find((port) => port !== 0) ?? 0;
-}
-
-function portOf({ address }: ListenerSnapshot): number {
-  return address.kind === 'tcp' ? address.port : 0;
 }

@@ -50,6 +50,19 @@ export class InheritedSockets {
     );
   }
 
+  /** Those that another process had, which was handed them. */
+  static handedOn(
+    sockets: readonly { readonly descriptor: number; readonly name: string }[],
+  ): InheritedSockets {
+    const addresses = sockets.length > 0 ? boundAddresses() : new Map<string, Bound>();
+    return new InheritedSockets(
+      sockets.map((socket) => ({
+        ...socket,
+        bound: addresses.get(inodeOf(socket.descriptor)) ?? null,
+      })),
+    );
+  }
+
   /** One that is called so, or listens there; it is not given again. @returns its descriptor; −1: there is none */
   take(address: ListenerAddress): number {
     const taken = this.#left.find((socket) => isFor(socket, address));

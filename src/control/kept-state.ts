@@ -16,6 +16,8 @@ export interface KeptStateOptions {
   /** Undefined: nothing is kept. */
   readonly path: string | undefined;
   readonly log: Logger;
+  /** What the process knows that this one takes the place of: what has no file, is in its memory alone. */
+  readonly handedOn?: OperatorState | undefined;
 }
 
 export class KeptState {
@@ -37,11 +39,13 @@ export class KeptState {
   /** What can't be understood must not keep the proxy from starting, and must not be lost either. Never rejects. */
   static async open(options: KeptStateOptions): Promise<KeptState> {
     const kept = new KeptState(options);
-    const { path } = options;
-    if (path === undefined) return kept;
-    kept.#lock = await lockPatiently(path);
-    if (kept.#lock.kind === 'in-use') await kept.#borrow(path);
-    else await kept.#read(path);
+    const { path, handedOn } = options;
+    if (path !== undefined) {
+      kept.#lock = await lockPatiently(path);
+      if (kept.#lock.kind === 'in-use') await kept.#borrow(path);
+      else await kept.#read(path);
+    }
+    if (handedOn !== undefined) kept.found = settleLeaving(handedOn);
     return kept;
   }
 
@@ -98,6 +102,29 @@ export class KeptState {
   async close(): Promise<void> {
     await this.store.flush();
     if (this.#lock?.kind === 'held') await this.#lock.release();
+  }
+
+  /** Another process has the file, for good. */
+  handOver(): void {
+    this.store.giveUp();
+  }
+
+  /** It was closed for another process, which has failed, and may have written to it. Never rejects. */
+  async takeBack(state: OperatorState): Promise<void> {
+    const path = this.#path;
+    if (path === undefined || this.#lock?.kind !== 'held') return;
+    this.#lock = await lockPatiently(path);
+    if (this.#lock.kind === 'in-use') {
+      this.store.giveUp();
+      const message = `the state file ${path} is in use by another Fairlead: no change made here is kept`;
+      this.#log.error('state_file.in_use', message, { file: path });
+      return;
+    }
+    if (this.store.onDisk === undefined) return;
+    await this.store.save(state).catch((error: unknown) => {
+      const message = `the state file ${path} can't be written: ${messageOf(error)}`;
+      this.#log.error('state_file.not_saved', message, { file: path, error });
+    });
   }
 
   /** Of a file that another process has: what is in it now holds here too, and nothing is written to it. */

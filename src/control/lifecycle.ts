@@ -10,10 +10,11 @@ export interface ProcessLike extends SignalSource {
 }
 
 const RELOAD_SIGNAL = 'SIGHUP';
-const REOPEN_SIGNALS = ['SIGUSR1', 'SIGUSR2'] as const;
+const REOPEN_SIGNAL = 'SIGUSR1';
+const UPGRADE_SIGNAL = 'SIGUSR2';
 
 /**
- * SIGHUP reloads, or stops where the terminal has been closed; SIGUSR1 and SIGUSR2 open the access log anew. An error that
+ * SIGHUP reloads, or stops where the terminal has been closed; SIGUSR1 opens the access log anew; SIGUSR2 lets a new process take over. An error that
  * nobody caught is logged and ends the process with 1: after it, nothing is known about the state of the control plane.
  * The listeners go when the proxy ends. SIGTERM and SIGINT are StopSignals' business.
  * @param hasHungUp whether the terminal that the process was started from is gone.
@@ -30,6 +31,8 @@ export function handleSignals(
     else fairlead.reload({ by: 'signal' }).catch(() => {});
   };
   const reopen = (): void => void logs.reopen();
+  // One that failed has been logged; this process goes on.
+  const upgrade = (): void => void fairlead.upgrade({ by: 'signal' }).catch(() => {});
   const exitWithLogs = async (): Promise<void> => {
     await logs.close(FATAL_FLUSH_MS);
     target.exit(1);
@@ -40,7 +43,8 @@ export function handleSignals(
   };
   const listeners: readonly (readonly [string, (argument: unknown) => void])[] = [
     [RELOAD_SIGNAL, reload],
-    ...REOPEN_SIGNALS.map((signal) => [signal, reopen] as const),
+    [REOPEN_SIGNAL, reopen],
+    [UPGRADE_SIGNAL, upgrade],
     ['uncaughtException', fatal],
   ];
   for (const [event, listener] of listeners) target.on(event, listener);

@@ -5,6 +5,8 @@ import type { ListeningMessage } from '../snapshot/messages.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { probeAddress } from './probe-address.ts';
 import type { ThreadPlace } from './thread-place.ts';
+import { HandedSockets } from './upgrade/handed-sockets.ts';
+import type { HandedListener } from './upgrade/handover.ts';
 
 /** Listening failed: `code` is the system's, or `ERR_DATA_THREAD` where a thread died over it. */
 export class ListenError extends Error {
@@ -50,10 +52,34 @@ export class Listening {
   #sequence = 0;
   /** Port 0 is whatever the system gave the first thread. */
   readonly #ports = new Map<number, number>();
+  /** By listener and thread: what is listened on. */
+  readonly #descriptors = new Map<number, Map<number, readonly number[]>>();
+  readonly #handedOn: HandedSockets;
 
-  constructor(places: () => readonly ThreadPlace[], log: Logger) {
+  constructor(
+    places: () => readonly ThreadPlace[],
+    log: Logger,
+    handedOn: HandedSockets = new HandedSockets(),
+  ) {
     this.#places = places;
     this.#log = log;
+    this.#handedOn = handedOn;
+  }
+
+  /** @param copies of a socket that others can't be opened beside, for as many threads as another process may have. */
+  toHandOn(listeners: readonly ListenerSnapshot[], copies: number): HandedListener[] {
+    const isShared = this.#places().length > 1;
+    return listeners.flatMap((listener) => {
+      const { id, name, address, descriptor } = listener;
+      const descriptors = Array.from(this.#descriptors.get(id)?.values() ?? []).flat();
+      const [first] = descriptors;
+      if (first === undefined) return [];
+      const isInherited = descriptor !== -1;
+      const isAlone = !isInherited && (this.#handedOn.isAlone(name) ?? !isShared);
+      const isPort = address.kind === 'tcp' && !isInherited;
+      const wanted = isAlone && isPort ? Array.from({ length: copies }, () => first) : descriptors;
+      return [{ name, descriptors: wanted, isAlone, isInherited }];
+    });
   }
 
   /** With the ports that they have got. */
@@ -75,8 +101,14 @@ export class Listening {
     besides: readonly ListenerSnapshot[],
   ): Promise<void> {
     const [first, ...others] = this.#places() as [ThreadPlace, ...ThreadPlace[]];
-    const own = listeners.filter(({ descriptor }) => descriptor === -1);
-    const handed = listeners.filter(({ descriptor }) => descriptor !== -1);
+    const handed: ListenerSnapshot[] = [];
+    const own: ListenerSnapshot[] = [];
+    for (const listener of listeners) {
+      const handedOn = this.#handedOn.take(listener, this.#places().length);
+      if (handedOn !== undefined) handed.push({ ...listener, handedOn });
+      else if (listener.descriptor !== -1) handed.push(listener);
+      else own.push(listener);
+    }
     let areSpared = true;
     try {
       if (others.length > 0) {
@@ -121,7 +153,11 @@ export class Listening {
   receive(index: number, { sequence, opened, failed }: ListeningMessage): void {
     const waiting = this.#waiting.get(sequence);
     this.#waiting.delete(sequence);
-    for (const { id, port } of opened) this.#ports.set(id, port);
+    for (const { id, port, descriptors } of opened) {
+      this.#ports.set(id, port);
+      const byThread = this.#descriptors.get(id) ?? new Map<number, readonly number[]>();
+      this.#descriptors.set(id, byThread.set(index, descriptors));
+    }
     const [failure] = failed;
     if (waiting === undefined) {
       // A replacement: somebody took an address in the moment that it was free.
@@ -141,6 +177,7 @@ export class Listening {
 
   /** Who waits for an answer of this thread gets none. */
   died(index: number, message: string): void {
+    for (const byThread of this.#descriptors.values()) byThread.delete(index);
     for (const [sequence, waiting] of this.#waiting) {
       if (waiting.index !== index) continue;
       this.#waiting.delete(sequence);

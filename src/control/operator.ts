@@ -19,6 +19,7 @@ import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
 import type { RestingChange } from './resting-changes.ts';
 import type { StateStore } from './state-file.ts';
+import { HandedOver } from './upgrade/handover.ts';
 
 /** The state file could not be written; the change was not made. */
 export class SaveFailed extends Error {
@@ -62,6 +63,7 @@ export class Operator {
   /** Backends on their way out: what looks whether nothing is in flight there any more. */
   readonly #leaving = new Map<number, NodeJS.Timeout>();
   #last: Promise<unknown> = Promise.resolve();
+  #isHandedOver = false;
 
   constructor(options: OperatorOptions) {
     this.#registry = options.registry;
@@ -220,7 +222,7 @@ export class Operator {
 
   /** What is found by name has changed: no change of an operator, but made in turn with theirs. */
   async found(change: () => boolean): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.inTurn(async () => {
       if (change()) await this.#publish();
     });
   }
@@ -230,7 +232,7 @@ export class Operator {
    * Resolves with whether anything is different now.
    */
   async reload(load: () => Promise<Settings>, precondition?: Precondition): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       precondition?.(this.#registry.generation);
       const settings = await load();
       const before = this.#registry.pools().map(({ name, live }) => [name, live.all()] as const);
@@ -300,7 +302,7 @@ export class Operator {
   }
 
   #change<T>(makePlan: () => Plan<T>, { precondition, isToBeKept }: Terms): Promise<T> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       precondition?.(this.#registry.generation);
       const plan = makePlan();
       const isKept = isToBeKept && this.#store.isOurs;
@@ -321,8 +323,18 @@ export class Operator {
     return { ...(!isKept && { kept: false }), ...(actor !== undefined && { actor }) };
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work);
+  /** Another process has our place: what waits for its turn is refused, and nothing is changed here any more. */
+  handOver(): void {
+    this.#isHandedOver = true;
+    for (const id of this.#leaving.keys()) this.#stopLeaving(id);
+  }
+
+  /** After what is under way, and before what comes later. @throws HandedOver */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(() => {
+      if (this.#isHandedOver) throw new HandedOver();
+      return work();
+    });
     this.#last = turn.catch(() => {});
     return turn;
   }

@@ -106,10 +106,10 @@ function asidePath(path: string, at: Date): string {
 /** Writes one state at a time; the last one asked for is the last one written. */
 export class StateStore {
   /** False: there is a file, and it may not be written. What is changed is not kept then. */
-  readonly isOurs: boolean;
+  isOurs: boolean;
   /** What the file says, as far as is known; undefined: there is none, or none that was understood. */
   onDisk: OperatorState | undefined;
-  readonly #file: DurableFile | undefined;
+  #file: DurableFile | undefined;
   #last: Promise<void> = Promise.resolve();
 
   /** Without a path nothing is kept, nor expected to be. */
@@ -144,6 +144,12 @@ export class StateStore {
     const mode = state.sessionSecret === undefined ? READABLE : OWNER_ONLY;
     await file.write(encodeState(state), mode);
     this.onDisk = state;
+  }
+
+  /** It is another process's from now on. */
+  giveUp(): void {
+    this.isOurs = this.#file === undefined && this.isOurs;
+    this.#file = undefined;
   }
 
   /** Resolves when every write that was asked for has ended. */

@@ -115,7 +115,7 @@ class Plane implements DataPlane, Relief {
         this.#cutBackend(message.backendId);
         break;
       case 'drain':
-        this.#drain(message.deadlineMs);
+        this.#drain(message.deadlineMs, message.isHandedOn);
         break;
       case 'explain':
         this.#explain(message.sequence, message.question);
@@ -208,7 +208,7 @@ class Plane implements DataPlane, Relief {
     post({ kind: 'kept', sequence, requests });
   }
 
-  #drain(deadlineMs: number): void {
+  #drain(deadlineMs: number, isHandedOn: boolean): void {
     const { post, deadlines, tunnels } = this.#context;
     this.#context.isDraining = true;
     let deadline: Deadline | undefined;
@@ -222,6 +222,7 @@ class Plane implements DataPlane, Relief {
       post({ kind: 'drained', resetConnections });
     };
     const listeners = this.#listeners;
+    if (isHandedOn) listeners.leaveFiles();
     const nowMs = deadlines.now();
     deadline = deadlines.set(nowMs + deadlineMs, {
       onDue: () => {

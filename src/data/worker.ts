@@ -48,7 +48,7 @@ function retire(): void {
   if (isRetiring) return;
   isRetiring = true;
   try {
-    plane.receive({ kind: 'drain', deadlineMs: RETIREMENT_MS });
+    plane.receive({ kind: 'drain', deadlineMs: RETIREMENT_MS, isHandedOn: false });
   } catch (error) {
     plane.crashed('the drain', error);
     end();

@@ -100,6 +100,8 @@ export interface CutBackendMessage {
 export interface DrainMessage {
   readonly kind: 'drain';
   readonly deadlineMs: number;
+  /** Another process listens on the same sockets by now: their files are its. */
+  readonly isHandedOn: boolean;
 }
 
 /** What would become of this request? Answered by `explained` with the same sequence. */
@@ -148,6 +150,8 @@ export interface OpenedListener {
   /** As the system says it; of a unix socket its path, and 0. */
   readonly host: string;
   readonly port: number;
+  /** Of the sockets that it listens on; empty where they are not known. */
+  readonly descriptors: readonly number[];
 }
 
 export interface FailedListener {

@@ -219,6 +219,8 @@ const CALLS: readonly Call[] = [
   { method: 'GET', path: '/backends/{id}', to: '/backends/0' },
   { method: 'GET', path: '/backends/{id}', to: '/backends/%zz' },
   { method: 'DELETE', path: '/backends/{id}', to: '/backends/1?drian=1s' },
+  // From here on it is another process.
+  { method: 'POST', path: '/upgrade', to: '/upgrade' },
 ];
 
 describe('the OpenAPI document', () => {

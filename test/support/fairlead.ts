@@ -113,6 +113,7 @@ class Run {
     // Should this process end before its tests have cleaned up, the child ends with it.
     const killNow = (): void => {
       this.child.kill('SIGKILL');
+      this.#killSuccessors();
     };
     process.on('exit', killNow);
     this.child.on('close', () => process.off('exit', killNow));
@@ -121,7 +122,20 @@ class Run {
 
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
+    this.#killSuccessors();
     await this.exited;
+  }
+
+  /** They write to the same pipes, which are closed when the last of them has ended. */
+  #killSuccessors(): void {
+    for (const { event, successor } of this.lines()) {
+      if (event !== 'upgrade.begun' || typeof successor !== 'number') continue;
+      try {
+        process.kill(successor, 'SIGKILL');
+      } catch {
+        // It has ended.
+      }
+    }
   }
 
   lines(): LogLine[] {

@@ -185,6 +185,8 @@ export const overrides = form('Overrides', () => z.array(override()));
 
 export const dropped = form('Dropped', () => z.object({ dropped: overrides() }));
 
+export const upgraded = form('Upgraded', () => z.object({ pid: count() }));
+
 export const reloaded = form('Reloaded', () =>
   z.object({
     changed: z.boolean(),

@@ -3,6 +3,8 @@
 import { SaveFailed } from '../operator.ts';
 import { ChangeRefused } from '../plan.ts';
 import { ConfigRefused, RestartNeeded } from '../reload.ts';
+import { HandedOver } from '../upgrade/handover.ts';
+import { UpgradeFailed, UpgradeRefused } from '../upgrade/upgrade.ts';
 import { unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 
@@ -35,6 +37,20 @@ export function explainError(error: unknown): ProblemError | undefined {
   if (error instanceof RestartNeeded) {
     return new ProblemError(409, 'ERR_RESTART_NEEDED', error.message, {
       members: { keys: error.keys },
+    });
+  }
+  if (error instanceof UpgradeRefused) {
+    return new ProblemError(409, 'ERR_UPGRADE_REFUSED', error.message);
+  }
+  if (error instanceof UpgradeFailed) {
+    return new ProblemError(500, 'ERR_UPGRADE_FAILED', error.message, {
+      hint: 'the log says more, that of the new process among it',
+    });
+  }
+  if (error instanceof HandedOver) {
+    return new ProblemError(503, 'ERR_HANDED_OVER', error.message, {
+      hint: 'nothing was changed; the same call again reaches the new process',
+      headers: { Connection: 'close' },
     });
   }
   return undefined;

@@ -36,6 +36,8 @@ export interface AdminServerOptions extends GuardOptions {
   readonly tls?: () => TlsSettings | undefined;
   /** 0: any free port. */
   readonly port: number;
+  /** What is listened on already, and is there for this address; −1: nothing. */
+  readonly socket?: number;
   readonly routes: readonly Route[];
   /** Turns errors of the control plane into problems; undefined where it does not know them. */
   readonly explain: (error: unknown) => ProblemError | undefined;
@@ -46,6 +48,10 @@ export interface AdminServerOptions extends GuardOptions {
 export interface AdminServer {
   /** 0: it listens on a unix socket. */
   readonly port: number;
+  /** Of what it listens on; −1: nobody knows. */
+  readonly descriptor: number;
+  /** Another process listens on the same socket: its file is for that one to remove. */
+  leaveFile(): void;
   /** Stops listening, lets answers under way finish for a moment, then closes what is left. */
   close(graceMs: number): Promise<void>;
 }
@@ -133,21 +139,39 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   server.on('clientError', answerMalformed);
   server.on('upgrade', (_request, socket) => socket.destroy());
   server.on('connect', (_request, socket) => socket.destroy());
-  const file = options.unix === null ? null : new SocketFile(options.unix.path);
-  await file?.prepare();
-  if (file === null) server.listen(options.port, options.host);
+  const { unix, socket = -1 } = options;
+  const isHandedOn = socket !== -1;
+  let file =
+    unix === null
+      ? null
+      : isHandedOn
+        ? SocketFile.adopted(unix.path, unix.mode)
+        : new SocketFile(unix.path);
+  if (!isHandedOn) await file?.prepare();
+  if (isHandedOn) server.listen({ fd: socket });
+  else if (file === null) server.listen(options.port, options.host);
   else server.listen(file.ownPath);
   await once(server, 'listening').catch((error: unknown) => {
     throw file?.explained(error as NodeJS.ErrnoException) ?? error;
   });
-  if (options.unix !== null) file?.publish(options.unix.mode);
+  if (unix !== null && !isHandedOn) file?.publish(unix.mode);
   server.on('error', (error) => log.error('admin.failed', 'the admin server failed', { error }));
   const port = file === null ? (server.address() as AddressInfo).port : 0;
+  const handle = (server as unknown as { readonly _handle?: { readonly fd?: number } | null })
+    ._handle;
+  let closed: Promise<unknown> | undefined;
   return {
     port,
+    descriptor: handle?.fd ?? -1,
+    leaveFile() {
+      file = null;
+    },
     async close(graceMs) {
-      if (!server.listening) return;
-      const closed = once(server, 'close');
+      if (closed !== undefined) {
+        await closed;
+        return;
+      }
+      closed = once(server, 'close');
       server.close();
       server.closeIdleConnections();
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);

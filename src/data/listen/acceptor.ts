@@ -8,10 +8,15 @@ import { SocketFile } from './socket-file.ts';
 
 const BACKLOG = 4096;
 
+/** One has yet to be opened. */
+export const NO_SOCKET = -1;
+
 function notThere(name: string): Error {
   const message = `no socket called ${name} was open at the start (LISTEN_FDNAMES), or another listener has had it since`;
   return Object.assign(new Error(message), { code: 'EBADF' });
 }
+
+type OpenedAddress = Omit<OpenedListener, 'descriptors'>;
 
 interface ListenOptions extends net.ListenOptions {
   /** SO_REUSEPORT; Node ≥ 22.12 on Linux. The types of the oldest Node we run on do not know it. */
@@ -21,6 +26,7 @@ interface ListenOptions extends net.ListenOptions {
 }
 
 interface ServerHandle {
+  readonly fd?: number;
   onconnection?: (error: number, handle: unknown) => void;
 }
 
@@ -53,11 +59,20 @@ export class Acceptor {
     );
   }
 
-  /** @throws what the system says, EADDRINUSE above all. */
-  async listen(spec: ListenerSnapshot, reusePort: boolean): Promise<OpenedListener> {
+  /**
+   * @param socket that is listened on already.
+   * @throws what the system says, EADDRINUSE above all.
+   */
+  async listen(spec: ListenerSnapshot, reusePort: boolean, socket: number): Promise<OpenedAddress> {
     const { id, address, descriptor } = spec;
-    if (descriptor !== -1) {
-      await this.#listen({ fd: descriptor });
+    if (socket !== NO_SOCKET && address.kind === 'unix') {
+      await this.#listen({ fd: socket });
+      this.isUnix = true;
+      this.#file = SocketFile.adopted(address.path, address.mode);
+      return { id, host: address.path, port: 0 };
+    }
+    if (descriptor !== NO_SOCKET || socket !== NO_SOCKET) {
+      await this.#listen({ fd: socket === NO_SOCKET ? descriptor : socket });
       const bound = this.#server.address() as net.AddressInfo | string | null;
       if (typeof bound === 'object' && bound !== null) {
         return { id, host: bound.address, port: bound.port };
@@ -131,8 +146,19 @@ export class Acceptor {
     this.#makeSocket?.(handle);
   }
 
+  /** Of what it listens on; −1: nobody knows. */
+  get descriptor(): number {
+    const handle = (this.#server as unknown as { readonly _handle?: ServerHandle | null })._handle;
+    return handle?.fd ?? NO_SOCKET;
+  }
+
   setMode(mode: number): void {
     this.#file?.setMode(mode);
+  }
+
+  /** It is another process's to remove. */
+  leaveFile(): void {
+    this.#file = null;
   }
 
   close(): void {

@@ -9,7 +9,8 @@ import { SocketStream } from '../stream/socket-stream.ts';
 import { descriptorOf, peerAddress, type TcpHandle } from '../stream/tcp-handles.ts';
 import { TcpStream } from '../stream/tcp-stream.ts';
 import type { ProxiedClient } from '../wire/proxy-protocol.ts';
-import { Acceptor, type AcceptorUser } from './acceptor.ts';
+import type { AcceptorUser } from './acceptor.ts';
+import { Acceptors } from './acceptors.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { Carried } from './connection-context.ts';
 import { Http2Connection } from './http2-connection.ts';
@@ -41,7 +42,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   readonly #host: ListenerHost;
   readonly #context: DataContext;
   readonly #places: Places;
-  readonly #acceptor: Acceptor;
+  readonly #acceptor: Acceptors;
   readonly #arrivals: ProxyArrivals;
   readonly #http2Faults = new Http2FaultCount();
   #spec: ListenerSnapshot;
@@ -64,7 +65,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     this.#ticketKeys = ticketKeys;
     this.#tls = this.#makeTls();
     this.#arrivals = new ProxyArrivals(this, host.context.io);
-    this.#acceptor = new Acceptor(this);
+    this.#acceptor = new Acceptors(this);
   }
 
   #makeTls(): TlsAcceptor | null {
@@ -74,9 +75,9 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
       : new TlsAcceptor(tls, this.#ticketKeys, this.#context.io, this);
   }
 
-  /** @throws what the system says, EADDRINUSE above all. */
-  listen(reusePort: boolean): Promise<OpenedListener> {
-    return this.#acceptor.listen(this.#spec, reusePort);
+  /** @param sockets that are handed to this thread; empty: one is opened. @throws what the system says */
+  listen(reusePort: boolean, sockets: readonly number[]): Promise<OpenedListener> {
+    return this.#acceptor.listen(this.#spec, reusePort, sockets);
   }
 
   /** What is said of it now. Whoever is connected stays connected. */
@@ -147,6 +148,10 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   get isEmpty(): boolean {
     const isNobodyArriving = this.#arrivals.arriving.size === 0 && this.#tls?.isEmpty !== false;
     return isNobodyArriving && this.#connections.size === 0;
+  }
+
+  leaveFile(): void {
+    this.#acceptor.leaveFile();
   }
 
   /** Accepts nobody any more. */

@@ -58,7 +58,10 @@ export class Listeners implements ListenerHost {
     const listener = new Listener(this, spec, this.#ticketKeys);
     this.#open.set(spec.id, listener);
     try {
-      return await listener.listen(this.#reusePort);
+      return await listener.listen(
+        this.#reusePort,
+        spec.handedOn?.[this.context.threadIndex] ?? [],
+      );
     } catch (error) {
       this.#open.delete(spec.id);
       listener.close();
@@ -106,6 +109,11 @@ export class Listeners implements ListenerHost {
     for (const listener of this.#leaving) if (listener.isEmpty) this.#leaving.delete(listener);
     barrier.run('the tick of places', () => this.places.tick(nowMs));
     barrier.run('the weighing of memory', () => heldMemory.weigh());
+  }
+
+  /** Another process listens on the same sockets: what files they have is for it to remove. */
+  leaveFiles(): void {
+    for (const listener of this.#open.values()) listener.leaveFile();
   }
 
   /** Makes room for something else that needs a descriptor. @returns whether a client was idle */

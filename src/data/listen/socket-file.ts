@@ -23,6 +23,8 @@ const IS_DEAD: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOENT']);
 /** It has been asked to accept, and has not yet. */
 const IS_BUSY: ReadonlySet<unknown> = new Set(['EAGAIN', 'ETIMEDOUT']);
 
+const PERMISSIONS = 0o777;
+
 export class SocketFile {
   readonly #path: string;
   /** What is listened on. */
@@ -34,6 +36,17 @@ export class SocketFile {
     this.#path = file;
     const name = `.fairlead-${randomBytes(4).toString('hex')}`;
     this.ownPath = path.join(path.dirname(file), name);
+  }
+
+  /** Of a socket that was handed on: its file is there, and from now on ours. */
+  static adopted(file: string, mode: number): SocketFile {
+    const adopted = new SocketFile(file);
+    const found = adopted.#find();
+    if (found?.isSocket() !== true) return adopted;
+    adopted.#inode = found.ino;
+    adopted.#mode = found.mode & PERMISSIONS;
+    adopted.setMode(mode);
+    return adopted;
   }
 
   /** @throws EADDRINUSE if somebody listens there, EEXIST if it is no socket, and what is wrong with its folder. */

@@ -1,0 +1,63 @@
+/** The process that this one is to take the place of, seen from the new one. */
+import type { OperatorState } from '../operator-state.ts';
+import { decodeState } from '../state-format.ts';
+import { HandedSockets } from './handed-sockets.ts';
+import { type FromSuccessor, type Handover, UPGRADE_VARIABLE } from './handover.ts';
+
+/** Whoever starts us says what it has to say at once. */
+const HANDOVER_MS = 10_000;
+
+export class Predecessor {
+  readonly sockets: HandedSockets;
+  readonly admin: HandedSockets;
+  /** What operators have changed; undefined: this version can't read it. */
+  readonly state: OperatorState | undefined;
+
+  private constructor({ listeners, admin, state }: Handover) {
+    this.sockets = new HandedSockets(listeners);
+    this.admin = new HandedSockets(admin === null ? [] : [admin]);
+    const decoded = decodeState(state);
+    this.state = decoded.kind === 'read' ? decoded.state : undefined;
+  }
+
+  /** Undefined: we were not started by one. */
+  static async find(env: NodeJS.ProcessEnv): Promise<Predecessor | undefined> {
+    const isExpected = env[UPGRADE_VARIABLE] !== undefined;
+    delete env[UPGRADE_VARIABLE];
+    if (!isExpected || process.send === undefined) return undefined;
+    const handover = await new Promise<Handover>((resolve, reject) => {
+      const fail = (): void => reject(new Error('the process that started this one said nothing'));
+      const timer = setTimeout(fail, HANDOVER_MS);
+      process.once('disconnect', fail);
+      process.once('message', (message: Handover) => {
+        clearTimeout(timer);
+        process.off('disconnect', fail);
+        resolve(message);
+      });
+    });
+    return new Predecessor(handover);
+  }
+
+  /** What nobody wanted: whoever comes by it must not think that somebody is there. */
+  closeLeft(): void {
+    this.sockets.closeLeft();
+    this.admin.closeLeft();
+  }
+
+  /** It may go. Should it have gone already, that is as good. */
+  async ready(): Promise<void> {
+    await say({ kind: 'ready' });
+    if (process.connected) process.disconnect();
+  }
+
+  async failed(reason: string): Promise<void> {
+    await say({ kind: 'failed', reason });
+  }
+}
+
+function say(message: FromSuccessor): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.send === undefined || !process.connected) resolve();
+    else process.send(message, undefined, {}, () => resolve());
+  });
+}
