@@ -9,6 +9,7 @@ import { retryStorm } from './retry-storm.mjs';
 import { sigkillGet, sigkillPost } from './sigkill.mjs';
 import { slowUnderLeastConnections, slowUnderPeakEwma } from './slow-backend.mjs';
 import { stickiness } from './stickiness.mjs';
+import { upgrades } from './upgrades.mjs';
 
 /** @type {readonly import('./figure.mjs').Experiment[]} */
 export const EXPERIMENTS = [
@@ -21,6 +22,7 @@ export const EXPERIMENTS = [
   stickiness,
   rateLimit,
   reloads,
+  upgrades,
   http2Attacks,
   http2Mix,
   explained,
