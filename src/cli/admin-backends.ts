@@ -1,51 +1,71 @@
 /** `fairlead add|enable|disable|weight`: which backends the running instance has, and what they count for. */
 import { MAX_WEIGHT } from '../config/settings.ts';
 import {
+  ADMIN_EXIT_CODES,
+  BACKEND_FLAGS,
   CHANGE_FLAGS,
   changePath,
-  FIND_HELP,
-  NOT_KEPT_HELP,
   onlyArgument,
   runAdminCommand,
 } from './admin-command.ts';
 import { findBackend, folderOf, poolFor, type ShownBackend } from './admin-pools.ts';
+import type { CommandSpec } from './command-spec.ts';
 import { parseFlags, UsageError, wholeNumber } from './tool-flags.ts';
 
-const ADD_USAGE = `Usage: fairlead add URL [--pool NAME] [--weight N] [--backup] [options]
+export const ADD = {
+  name: 'add',
+  usage: 'URL [--pool NAME] [--weight N] [--backup] [options]',
+  about:
+    'Adds a backend to the running instance. It gets requests as soon as its first check has passed.',
+  flags: {
+    weight: {
+      type: 'string',
+      value: 'N',
+      help: 'its share beside the weights of the others (1)',
+    },
+    backup: { type: 'boolean', help: 'used only while no other backend can be' },
+    ...CHANGE_FLAGS,
+    pool: { ...CHANGE_FLAGS.pool, help: 'the pool that it is for (default)' },
+  },
+  examples: [
+    'fairlead add http://:3001',
+    'fairlead add http://10.0.0.7:3000 --pool api --weight 3',
+  ],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
 
-Adds a backend to the running instance. It gets requests as soon as its first check has passed.
+export const WEIGHT = {
+  name: 'weight',
+  usage: 'ID|URL N [options]',
+  about: 'Sets the weight of a backend: its share beside the weights of the others.',
+  flags: BACKEND_FLAGS,
+  examples: ['fairlead weight 0 3', 'fairlead weight http://:3001 0'],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
 
-  --pool NAME      the pool that it is for (default)
-  --weight N       its share beside the weights of the others (1)
-  --backup         used only while no other backend can be
-${NOT_KEPT_HELP}`;
+export const ENABLE = {
+  name: 'enable',
+  usage: 'ID|URL [options]',
+  about:
+    'Puts a backend back that was drained or disabled; a drain or a removal under way is called off.',
+  flags: BACKEND_FLAGS,
+  examples: ['fairlead enable 0', 'fairlead enable http://:3001 --pool api'],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
 
-const WEIGHT_USAGE = `Usage: fairlead weight ID|URL N [options]
-
-Sets the weight of a backend: its share beside the weights of the others.
-
-${FIND_HELP}${NOT_KEPT_HELP}`;
-
-const ENABLE_USAGE = `Usage: fairlead enable ID|URL [options]
-
-Puts a backend back that was drained or disabled; a drain or a removal under way is called off.
-
-${FIND_HELP}${NOT_KEPT_HELP}`;
-
-const DISABLE_USAGE = `Usage: fairlead disable ID|URL [options]
-
-Takes a backend out until it is enabled again: no new requests; those in flight finish, WebSockets stay.
-
-${FIND_HELP}${NOT_KEPT_HELP}`;
+export const DISABLE = {
+  name: 'disable',
+  usage: 'ID|URL [options]',
+  about:
+    'Takes a backend out until it is enabled again: no new requests; those in flight finish, WebSockets stay.',
+  flags: BACKEND_FLAGS,
+  examples: ['fairlead disable 0', 'fairlead disable http://:3001 --not-kept'],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
 
 export function runAdd(args: readonly string[]): Promise<number> {
-  const parse = () =>
-    parseFlags(args, {
-      ...CHANGE_FLAGS,
-      weight: { type: 'string' },
-      backup: { type: 'boolean' },
-    });
-  return runAdminCommand('add', ADD_USAGE, parse, async (client, parsed, show) => {
+  const parse = () => parseFlags(args, ADD.flags);
+  return runAdminCommand(ADD, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const url = onlyArgument(positionals, 'Which URL? For example: fairlead add http://:3001');
     const backend = {
@@ -62,8 +82,8 @@ export function runAdd(args: readonly string[]): Promise<number> {
 }
 
 export function runWeight(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, CHANGE_FLAGS);
-  return runAdminCommand('weight', WEIGHT_USAGE, parse, async (client, parsed, show) => {
+  const parse = () => parseFlags(args, BACKEND_FLAGS);
+  return runAdminCommand(WEIGHT, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const [which, text, ...extra] = positionals;
     if (which === undefined || text === undefined) {
@@ -80,23 +100,22 @@ export function runWeight(args: readonly string[]): Promise<number> {
 }
 
 export function runEnable(args: readonly string[]): Promise<number> {
-  return setState('enable', 'enabled', ENABLE_USAGE, args);
+  return setState(ENABLE, 'enabled', args);
 }
 
 export function runDisable(args: readonly string[]): Promise<number> {
-  return setState('disable', 'disabled', DISABLE_USAGE, args);
+  return setState(DISABLE, 'disabled', args);
 }
 
 function setState(
-  name: string,
+  spec: typeof ENABLE | typeof DISABLE,
   state: string,
-  usage: string,
   args: readonly string[],
 ): Promise<number> {
-  const parse = () => parseFlags(args, CHANGE_FLAGS);
-  return runAdminCommand(name, usage, parse, async (client, parsed, show) => {
+  const parse = () => parseFlags(args, BACKEND_FLAGS);
+  return runAdminCommand(spec, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
-    const which = onlyArgument(positionals, `Which backend? For example: fairlead ${name} 0`);
+    const which = onlyArgument(positionals, `Which backend? For example: fairlead ${spec.name} 0`);
     const { path } = await findBackend(client, which, values.pool);
     const changed = (await client.callForObject('PATCH', changePath(path, values), {
       state,

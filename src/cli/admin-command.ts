@@ -8,6 +8,7 @@ import { formatProblem } from '../config/problem.ts';
 import { AdminClient, AdminError, type AdminTarget } from './admin-client.ts';
 import type { AdminTls } from './admin-fetch.ts';
 import { POOL_FLAG } from './admin-pools.ts';
+import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FINE } from './exit.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
 
@@ -15,30 +16,56 @@ const DEFAULT_URL = 'http://127.0.0.1:9000';
 const TOKEN_VARIABLE = 'FAIRLEAD_ADMIN_TOKEN';
 
 export const ADMIN_FLAGS = {
-  admin: { type: 'string' },
-  token: { type: 'string' },
-  cacert: { type: 'string' },
-  cert: { type: 'string' },
-  key: { type: 'string' },
-  config: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-} as const;
+  admin: {
+    type: 'string',
+    value: 'URL',
+    help: 'where the admin API is, perhaps unix:/run/admin.sock (FAIRLEAD_ADMIN_URL; else as the config says; else http://127.0.0.1:9000)',
+  },
+  token: {
+    type: 'string',
+    value: 'TOKEN',
+    help: 'its token (FAIRLEAD_ADMIN_TOKEN; else as the config says)',
+  },
+  cacert: {
+    type: 'string',
+    value: 'FILE',
+    help: 'with https: whose certificates are good (PEM), beside the authorities that Node trusts',
+  },
+  cert: {
+    type: 'string',
+    value: 'FILE',
+    help: 'with https, and --key FILE: the certificate to show (PEM)',
+  },
+  key: { type: 'string', value: 'FILE', help: 'its key (PEM)' },
+  config: {
+    type: 'string',
+    value: 'FILE',
+    help: 'the config of the instance (default: as for fairlead itself, if it can be read)',
+  },
+  json: { type: 'boolean', help: 'what the API answers, for machines' },
+  ...HELP_FLAG,
+} as const satisfies CommandSpec['flags'];
+
+export const ADMIN_EXIT_CODES = '0 fine, 1 refused or not reachable, 2 a bad argument.';
 
 /** Of the commands that change something: of one pool, or of one backend. */
 export const CHANGE_FLAGS = {
-  ...ADMIN_FLAGS,
   ...POOL_FLAG,
-  'not-kept': { type: 'boolean' },
-} as const;
+  'not-kept': {
+    type: 'boolean',
+    help: 'make the change and write nothing: for a full disk, and for what ends with the next start',
+  },
+  ...ADMIN_FLAGS,
+} as const satisfies CommandSpec['flags'];
 
-/** In the help texts of those about a backend. */
-export const FIND_HELP = `  --pool NAME      look for the backend in this pool only: for a URL that is in several
-`;
-
-/** In the help texts of all of them. */
-export const NOT_KEPT_HELP = `  --not-kept       make the change and write nothing: for a full disk, and for what ends with the next start
-`;
+/** Of those about one backend. */
+export const BACKEND_FLAGS = {
+  ...CHANGE_FLAGS,
+  pool: {
+    ...POOL_FLAG.pool,
+    help: 'look for the backend in this pool only: for a URL that is in several',
+  },
+} as const satisfies CommandSpec['flags'];
 
 /** The path of a call that changes something. */
 export function changePath(
@@ -48,17 +75,6 @@ export function changePath(
   if (!isNotKept) return path;
   return `${path}${path.includes('?') ? '&' : '?'}persist=false`;
 }
-
-/** The end of each help text. */
-const ADMIN_HELP = `
-  --admin URL      where the admin API is, perhaps unix:/run/admin.sock (FAIRLEAD_ADMIN_URL; else as the config says; else http://127.0.0.1:9000)
-  --token TOKEN    its token (FAIRLEAD_ADMIN_TOKEN; else as the config says)
-  --cacert FILE    with https: whose certificates are good (PEM), beside the authorities that Node trusts
-  --cert FILE      with https, and --key FILE: the certificate to show (PEM)
-  --config FILE    the config of the instance (default: as for fairlead itself, if it can be read)
-  --json           what the API answers, for machines
-Exit codes: 0 fine, 1 refused or not reachable, 2 a bad argument.
-`;
 
 export interface AdminFlags {
   readonly admin?: string | undefined;
@@ -75,20 +91,19 @@ export interface AdminFlags {
 export type Show = (answer: unknown, text: string) => void;
 
 /**
- * Runs a command of the admin API: `--help` prints `usage`; what the API refuses is an `error: …` on standard error.
+ * Runs a command of the admin API: `--help` says what it does; what the API refuses is an `error: …` on standard error.
  * @param parse reads the command line. Throws `UsageError`.
  */
 export function runAdminCommand<P extends { readonly values: AdminFlags }>(
-  name: string,
-  usage: string,
+  spec: CommandSpec,
   parse: () => P,
   body: (client: AdminClient, parsed: P, show: Show) => Promise<number | void>,
   answerMs?: number,
 ): Promise<number> {
-  return withUsageErrors(name, async () => {
+  return withUsageErrors(spec.name, async () => {
     const parsed = parse();
     if (parsed.values.help === true) {
-      process.stdout.write(usage + ADMIN_HELP);
+      process.stdout.write(helpOf(spec));
       return EXIT_FINE;
     }
     const client = new AdminClient(

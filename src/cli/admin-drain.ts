@@ -2,50 +2,74 @@
 import { parseDuration } from '../config/duration.ts';
 import type { AdminClient, JsonObject } from './admin-client.ts';
 import {
-  CHANGE_FLAGS,
+  ADMIN_EXIT_CODES,
+  BACKEND_FLAGS,
   changePath,
-  FIND_HELP,
-  NOT_KEPT_HELP,
   onlyArgument,
   runAdminCommand,
   type Show,
 } from './admin-command.ts';
 import { findBackend, type ShownBackend } from './admin-pools.ts';
+import type { CommandSpec } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { type DrainEnd, type DrainingBackend, followDrain } from './follow-drain.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
 
-const DRAIN_USAGE = `Usage: fairlead drain ID|URL [--deadline 30s] [--move-sessions] [--cut] [--wait] [options]
-
-Sends a backend no new clients: requests in flight finish, WebSockets are closed with 1001 "going away", spread over the time. Clients with
-a session stay until the deadline, and go to another backend then.
-
-  --deadline TIME  after it, WebSockets that are left are cut (timeouts.drain)
-  --move-sessions  sessions go to other backends at once
-  --cut            after it, requests that are left are cut as well
-  --wait           show how far it is, and return when nothing is in flight and nothing comes any more: with 1 if the
-                   deadline had to cut something
-${FIND_HELP}${NOT_KEPT_HELP}`;
-
-const REMOVE_USAGE = `Usage: fairlead remove ID|URL [--drain 30s] [--move-sessions] [--cut] [--wait] [options]
-
-Removes a backend. Requests in flight finish.
-
-  --drain TIME     drain it first; it is removed when nothing is in flight, and after this time at the latest
-  --move-sessions  sessions go to other backends at once
-  --cut            what is in flight then is cut: an event stream, for example, ends only so
-  --wait           drain it first, show how far it is, and return when it is removed: with 1 if something was cut
-${FIND_HELP}${NOT_KEPT_HELP}`;
-
 const WAYS = {
-  wait: { type: 'boolean' },
-  'move-sessions': { type: 'boolean' },
-  cut: { type: 'boolean' },
+  'move-sessions': { type: 'boolean', help: 'sessions go to other backends at once' },
 } as const;
 
+export const DRAIN = {
+  name: 'drain',
+  usage: 'ID|URL [--deadline 30s] [--move-sessions] [--cut] [--wait] [options]',
+  about: `Sends a backend no new clients: requests in flight finish, WebSockets are closed with 1001 "going away", spread over the time. Clients with
+a session stay until the deadline, and go to another backend then.`,
+  flags: {
+    deadline: {
+      type: 'string',
+      value: 'TIME',
+      help: 'after it, WebSockets that are left are cut (timeouts.drain)',
+    },
+    ...WAYS,
+    cut: { type: 'boolean', help: 'after it, requests that are left are cut as well' },
+    wait: {
+      type: 'boolean',
+      help: 'show how far it is, and return when nothing is in flight and nothing comes any more:\nwith 1 if the deadline had to cut something',
+    },
+    ...BACKEND_FLAGS,
+  },
+  examples: ['fairlead drain 0 --wait', 'fairlead drain http://:3001 --deadline 2m --cut --wait'],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
+
+export const REMOVE = {
+  name: 'remove',
+  usage: 'ID|URL [--drain 30s] [--move-sessions] [--cut] [--wait] [options]',
+  about: 'Removes a backend. Requests in flight finish.',
+  flags: {
+    drain: {
+      type: 'string',
+      value: 'TIME',
+      help: 'drain it first; it is removed when nothing is in flight, and after this time at the latest',
+    },
+    ...WAYS,
+    cut: {
+      type: 'boolean',
+      help: 'what is in flight then is cut: an event stream, for example, ends only so',
+    },
+    wait: {
+      type: 'boolean',
+      help: 'drain it first, show how far it is, and return when it is removed: with 1 if something was cut',
+    },
+    ...BACKEND_FLAGS,
+  },
+  examples: ['fairlead remove 0', 'fairlead remove http://:3001 --drain 30s --wait'],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
+
 export function runDrain(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, { ...CHANGE_FLAGS, ...WAYS, deadline: { type: 'string' } });
-  return runAdminCommand('drain', DRAIN_USAGE, parse, async (client, parsed, show) => {
+  const parse = () => parseFlags(args, DRAIN.flags);
+  return runAdminCommand(DRAIN, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, 'Which backend? For example: fairlead drain 0');
     const query = changePath(queryOf('--deadline', values.deadline, values), values);
@@ -62,8 +86,8 @@ export function runDrain(args: readonly string[]): Promise<number> {
 }
 
 export function runRemove(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, { ...CHANGE_FLAGS, ...WAYS, drain: { type: 'string' } });
-  return runAdminCommand('remove', REMOVE_USAGE, parse, async (client, parsed, show) => {
+  const parse = () => parseFlags(args, REMOVE.flags);
+  return runAdminCommand(REMOVE, parse, async (client, parsed, show) => {
     const { values, positionals } = parsed;
     const which = onlyArgument(positionals, 'Which backend? For example: fairlead remove 0');
     const query = changePath(queryOf('--drain', values.drain, values), values);

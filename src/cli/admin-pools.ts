@@ -9,7 +9,9 @@ import { EXIT_FAILED, EXIT_USAGE } from './exit.ts';
 import { UsageError } from './tool-flags.ts';
 
 /** Of the commands that are about a pool, or about a backend. */
-export const POOL_FLAG = { pool: { type: 'string' } } as const;
+export const POOL_FLAG = {
+  pool: { type: 'string', value: 'NAME', help: 'the pool that it is about (default)' },
+} as const;
 
 /** A pool as the API shows it: the fields that commands use. */
 export interface ShownPool extends JsonObject {

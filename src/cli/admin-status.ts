@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import { DEFAULT_POOL } from '../config/settings.ts';
 import { type AdminClient, AdminError } from './admin-client.ts';
-import { ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
+import { ADMIN_EXIT_CODES, ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
 import { POOL_FLAG, type ShownPool } from './admin-pools.ts';
+import type { CommandSpec } from './command-spec.ts';
 import { lookAtPools, type PoolStatus } from './pool-status.ts';
 import { table } from './table.ts';
 import { parseFlags } from './tool-flags.ts';
@@ -13,23 +14,33 @@ const WATCH_EVERY_MS = 1000;
 /** The cursor to the corner, and everything below it away. */
 const CLEAR = '\u001B[H\u001B[J';
 
-const STATUS_USAGE = `Usage: fairlead status [options]
+export const STATUS = {
+  name: 'status',
+  usage: '[options]',
+  about: 'Shows the strategy and every backend of the running instance, pool by pool.',
+  flags: {
+    watch: { type: 'boolean', help: 'again every second, until Ctrl-C' },
+    ...POOL_FLAG,
+    ...ADMIN_FLAGS,
+    pool: { ...POOL_FLAG.pool, help: 'of this pool only' },
+  },
+  examples: ['fairlead status', "fairlead status --json | jq '.backends[].health'"],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
 
-Shows the strategy and every backend of the running instance, pool by pool.
-
-  --pool NAME      of this pool only
-  --watch          again every second, until Ctrl-C
-`;
-
-const HEALTHCHECK_USAGE = `Usage: fairlead healthcheck [options]
-
-Exit code 0 if the running instance is ready, 1 if it is not: for HEALTHCHECK of a container.
-`;
+export const HEALTHCHECK = {
+  name: 'healthcheck',
+  usage: '[options]',
+  about:
+    'Exit code 0 if the running instance is ready, 1 if it is not: for HEALTHCHECK of a container.',
+  flags: ADMIN_FLAGS,
+  examples: ['fairlead healthcheck', 'fairlead healthcheck --admin http://127.0.0.1:9100'],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
 
 export function runStatus(args: readonly string[]): Promise<number> {
-  const flags = { ...ADMIN_FLAGS, ...POOL_FLAG, watch: { type: 'boolean' } } as const;
-  const parse = () => parseFlags(args, flags);
-  return runAdminCommand('status', STATUS_USAGE, parse, async (client, parsed, show) => {
+  const parse = () => parseFlags(args, STATUS.flags);
+  return runAdminCommand(STATUS, parse, async (client, parsed, show) => {
     noArguments(parsed.positionals);
     const { pool } = parsed.values;
     const showOnce = async (): Promise<void> => {
@@ -51,15 +62,10 @@ export function runStatus(args: readonly string[]): Promise<number> {
 
 export function runHealthcheck(args: readonly string[]): Promise<number> {
   const parse = () => parseFlags(args, ADMIN_FLAGS);
-  return runAdminCommand(
-    'healthcheck',
-    HEALTHCHECK_USAGE,
-    parse,
-    async (client, { positionals }, show) => {
-      noArguments(positionals);
-      show(await client.call('GET', '/readyz'), 'ready');
-    },
-  );
+  return runAdminCommand(HEALTHCHECK, parse, async (client, { positionals }, show) => {
+    noArguments(positionals);
+    show(await client.call('GET', '/readyz'), 'ready');
+  });
 }
 
 interface Seen {

@@ -1,14 +1,23 @@
 /** `fairlead backend`: the sample backend as a process of its own. */
 import { parseListenHost } from '../config/network-address.ts';
+import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { type SampleBackend, startSampleBackend } from './sample-backend.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 
-export const BACKEND_USAGE = `Usage: fairlead backend [--port 8080] [--host ADDRESS] [--name NAME]
-
-A sample backend. / echoes the request as JSON; /health answers 200, and fails after PUT /health {"healthy": false};
+export const BACKEND = {
+  name: 'backend',
+  usage: '[--port 8080] [--host ADDRESS] [--name NAME]',
+  about: `A sample backend. / echoes the request as JSON; /health answers 200, and fails after PUT /health {"healthy": false};
 /slow?ms=N waits, /status/CODE answers with the code, /bytes/N sends N bytes.
-Without flags it listens on BACKEND_LISTEN_ADDR (":8080", "host:port"), else on port 8080 of all addresses.
-`;
+Without flags it listens on BACKEND_LISTEN_ADDR (":8080", "host:port"), else on port 8080 of all addresses.`,
+  flags: {
+    port: { type: 'string', short: 'p', value: 'PORT', help: 'where it listens; 0: a free port' },
+    host: { type: 'string', value: 'ADDRESS', help: 'on which address (all)' },
+    name: { type: 'string', value: 'NAME', help: 'what it calls itself in its answers' },
+    ...HELP_FLAG,
+  },
+  examples: ['fairlead backend --port 8081', 'fairlead backend -p 8082 --name second'],
+} as const satisfies CommandSpec;
 
 /** What a sample backend says to the process that forked it, once it listens. */
 export interface BackendListening {
@@ -24,14 +33,9 @@ interface ListenAddress {
 
 export function runBackend(args: readonly string[]): Promise<number> {
   return withUsageErrors('backend', async () => {
-    const { values, positionals } = parseFlags(args, {
-      port: { type: 'string', short: 'p' },
-      host: { type: 'string' },
-      name: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    });
+    const { values, positionals } = parseFlags(args, BACKEND.flags);
     if (values.help === true) {
-      process.stdout.write(BACKEND_USAGE);
+      process.stdout.write(helpOf(BACKEND));
       return 0;
     }
     if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { makeCertificate } from '../control/certificates/sign.ts';
+import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import {
   type DevAuthority,
   defaultAuthorityFolder,
@@ -18,28 +19,42 @@ const DAYS = 825;
 const HOST =
   /^(?=.{1,253}$)(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
-const USAGE = `Usage: fairlead cert dev NAME… [--out FOLDER] [--authority FOLDER] [--client] [--force]
-
-Makes a certificate for these names (shop.localhost, *.shop.localhost, 127.0.0.1), signed by an authority of your own,
-which is made first if there is none. For development: whoever has its key can pass for any site to who trusts it.
-
-  --out FOLDER         where NAME.crt and NAME.key go (default: the working folder)
-  --authority FOLDER   where the authority is (default: ~/.local/share/fairlead/dev-authority)
-  --client             a certificate for a client that is called NAME, and not for a server
-  --force              replace files that another authority has signed
-`;
+export const CERT = {
+  name: 'cert',
+  usage: 'dev NAME… [--out FOLDER] [--authority FOLDER] [--client] [--force]',
+  about: `Makes a certificate for these names (shop.localhost, *.shop.localhost, 127.0.0.1), signed by an authority of your own,
+which is made first if there is none. For development: whoever has its key can pass for any site to who trusts it.`,
+  flags: {
+    out: {
+      type: 'string',
+      value: 'FOLDER',
+      help: 'where NAME.crt and NAME.key go (default: the working folder)',
+    },
+    authority: {
+      type: 'string',
+      value: 'FOLDER',
+      help: 'where the authority is (default: ~/.local/share/fairlead/dev-authority)',
+    },
+    client: {
+      type: 'boolean',
+      help: 'a certificate for a client that is called NAME, and not for a server',
+    },
+    force: { type: 'boolean', help: 'replace files that another authority has signed' },
+    json: { type: 'boolean', help: 'names and files, for machines' },
+    ...HELP_FLAG,
+  },
+  words: ['dev'],
+  examples: [
+    'fairlead cert dev shop.localhost',
+    "fairlead cert dev '*.shop.localhost' 127.0.0.1 --out certs",
+  ],
+} as const satisfies CommandSpec;
 
 export function runCert(args: readonly string[]): Promise<number> {
   return withUsageErrors('cert', () => {
-    const { values, positionals } = parseFlags(args, {
-      out: { type: 'string' },
-      authority: { type: 'string' },
-      client: { type: 'boolean' },
-      force: { type: 'boolean' },
-      help: { type: 'boolean' },
-    });
+    const { values, positionals } = parseFlags(args, CERT.flags);
     if (values.help === true) {
-      process.stdout.write(USAGE);
+      process.stdout.write(helpOf(CERT));
       return EXIT_FINE;
     }
     const [action, ...given] = positionals;
@@ -60,7 +75,8 @@ export function runCert(args: readonly string[]): Promise<number> {
       const usage = isClient ? 'client' : 'server';
       const signed = makeCertificate(names, authority.signer, usage, DAYS);
       writePair(signed, certFile, keyFile);
-      process.stdout.write(report({ names, certFile, keyFile, authority, isClient }));
+      const made = { names, certFile, keyFile, authority, isClient };
+      process.stdout.write(values.json === true ? jsonReport(made) : report(made));
       return EXIT_FINE;
     } catch (error) {
       process.stderr.write(`fairlead cert: ${(error as Error).message}\n`);
@@ -117,19 +133,27 @@ function isSignedBy(pem: Buffer, authority: X509Certificate): boolean {
   }
 }
 
-function report({
-  names,
-  certFile,
-  keyFile,
-  authority: { file, isNew },
-  isClient,
-}: {
+interface Made {
   readonly names: readonly string[];
   readonly certFile: string;
   readonly keyFile: string;
   readonly authority: DevAuthority;
   readonly isClient: boolean;
-}): string {
+}
+
+function jsonReport({ names, certFile, keyFile, authority }: Made): string {
+  const { file, isNew } = authority;
+  const made = {
+    names,
+    days: DAYS,
+    cert_file: certFile,
+    key_file: keyFile,
+    authority: { file, is_new: isNew },
+  };
+  return `${JSON.stringify(made, null, 2)}\n`;
+}
+
+function report({ names, certFile, keyFile, authority: { file, isNew }, isClient }: Made): string {
   const use = isClient
     ? `Trust it in the config:
   listeners: [{ …, tls: { …, client_certificates: { mode: require, ca_file: ${file} } } }]

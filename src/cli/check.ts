@@ -5,51 +5,57 @@ import { hasRoute, isLeftOut } from '../config/effective-route.ts';
 import { nameOfListener } from '../config/listener-name.ts';
 import { DEFAULT_POOL, type ListenerSettings, type Settings } from '../config/settings.ts';
 import { diffWithFile, diffWithRunning } from './check-diff.ts';
+import { type CommandSpec, HELP_FLAG } from './command-spec.ts';
 import { EXIT_FINE } from './exit.ts';
-import { describeSettingFlags, type OwnFlags } from './settings-flags.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
 import { withSettings } from './with-settings.ts';
 
-const USAGE = `Usage: fairlead check [URL…] [--config FILE] [--diff[=FILE]] [options]
-
-Says everything that is wrong with a config, with file:line:column; exit code 2 if there is anything. Environment and
-flags count as they would for \`fairlead\` with the same arguments.
-
-  --diff                          and what it would change of the running instance, which reads it as at a reload
-  --diff=FILE                     the same beside another config
-  --admin URL, --token TOKEN      where the running instance is (as for \`fairlead status\`)
-${describeSettingFlags()}`;
-
-const OWN_FLAGS: OwnFlags = {
-  diff: { value: 'FILE', isValueOptional: true },
-  admin: { value: 'URL' },
-  token: { value: 'TOKEN' },
-};
+export const CHECK = {
+  name: 'check',
+  usage: '[URL…] [--config FILE] [--diff[=FILE]] [options]',
+  about: `Says everything that is wrong with a config, with file:line:column; exit code 2 if there is anything. Environment and
+flags count as they would for \`fairlead\` with the same arguments.`,
+  flags: {
+    diff: {
+      type: 'string',
+      value: 'FILE',
+      isValueOptional: true,
+      help: 'and what it would change: beside FILE, or of the running instance, which reads it as at a reload',
+    },
+    admin: {
+      type: 'string',
+      value: 'URL',
+      help: 'where the running instance is (as for `fairlead status`)',
+    },
+    token: { type: 'string', value: 'TOKEN', help: 'its token (likewise)' },
+    ...HELP_FLAG,
+  },
+  takesSettings: true,
+  examples: [
+    'fairlead check --config fairlead.yaml',
+    'fairlead check --config next.yaml --diff=fairlead.yaml',
+  ],
+  exitCodes: '0 fine, 1 the instance refused or was not reachable, 2 a bad config or argument.',
+} as const satisfies CommandSpec;
 
 export function runCheck(args: readonly string[]): Promise<number> {
   return withUsageErrors('check', () =>
-    withSettings(
-      args,
-      USAGE,
-      [],
-      async (loaded, switches, { input, values }) => {
-        const { settings, notes } = loaded;
-        for (const note of notes) process.stderr.write(`note: ${note}\n`);
-        for (const note of notesOnSockets(settings)) process.stderr.write(`note: ${note}\n`);
-        const { pools, routedPools } = settings;
-        if (routedPools.length > 0 && pools.every(({ backends }) => backends.length === 0))
-          process.stderr.write('note: there are no backends\n');
-        process.stdout.write(`ok: ${summary(settings)}\n`);
-        const other = values.get('diff');
-        if ((values.has('admin') || values.has('token')) && !switches.has('diff')) {
-          throw new UsageError('--admin and --token go with --diff');
-        }
-        if (other !== undefined) return diffWithFile(input, loaded, other);
-        if (!switches.has('diff')) return EXIT_FINE;
-        return diffWithRunning(input, { admin: values.get('admin'), token: values.get('token') });
-      },
-      OWN_FLAGS,
-    ),
+    withSettings(args, CHECK, async (loaded, switches, { input, values }) => {
+      const { settings, notes } = loaded;
+      for (const note of notes) process.stderr.write(`note: ${note}\n`);
+      for (const note of notesOnSockets(settings)) process.stderr.write(`note: ${note}\n`);
+      const { pools, routedPools } = settings;
+      if (routedPools.length > 0 && pools.every(({ backends }) => backends.length === 0))
+        process.stderr.write('note: there are no backends\n');
+      process.stdout.write(`ok: ${summary(settings)}\n`);
+      const other = values.get('diff');
+      if ((values.has('admin') || values.has('token')) && !switches.has('diff')) {
+        throw new UsageError('--admin and --token go with --diff');
+      }
+      if (other !== undefined) return diffWithFile(input, loaded, other);
+      if (!switches.has('diff')) return EXIT_FINE;
+      return diffWithRunning(input, { admin: values.get('admin'), token: values.get('token') });
+    }),
   );
 }
 

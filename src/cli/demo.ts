@@ -4,16 +4,30 @@ import { type LoadInput, loadSettings } from '../config/load.ts';
 import { startFairlead } from '../control/fairlead.ts';
 import { contextOf } from '../control/loaded-config.ts';
 import { StopSignals } from '../control/stop-signals.ts';
+import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { type DemoBackend, DemoBackends } from './demo-backends.ts';
 import { type DemoPorts, demoGuide } from './demo-guide.ts';
 import { complain, EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 
-const USAGE = `Usage: fairlead demo [--port 8080] [--admin-port 9000] [--backend-port 8081]
-
-Runs the proxy with three sample backends, on ports 8081, 8082 and 8083 or the next free ones. Ctrl-C ends it all.
-`;
+export const DEMO = {
+  name: 'demo',
+  usage: '[--port 8080] [--admin-port 9000] [--backend-port 8081]',
+  about:
+    'Runs the proxy with three sample backends, on ports 8081, 8082 and 8083 or the next free ones. Ctrl-C ends it all.',
+  flags: {
+    port: { type: 'string', short: 'p', value: 'PORT', help: 'where clients connect (8080)' },
+    'admin-port': { type: 'string', value: 'PORT', help: 'where the admin API listens (9000)' },
+    'backend-port': {
+      type: 'string',
+      value: 'PORT',
+      help: 'where the first of the three listens (8081)',
+    },
+    ...HELP_FLAG,
+  },
+  examples: ['fairlead demo', 'fairlead demo --port 9080 --admin-port 9100'],
+} as const satisfies CommandSpec;
 
 /** Where the command is. */
 const FOLDER = new URL('../cli/', import.meta.url);
@@ -22,14 +36,9 @@ const NAMES = ['backend-1', 'backend-2', 'backend-3'] as const;
 
 export function runDemo(args: readonly string[], held: HeldSignals): Promise<number> {
   return withUsageErrors('demo', async () => {
-    const { values, positionals } = parseFlags(args, {
-      port: { type: 'string', short: 'p' },
-      'admin-port': { type: 'string' },
-      'backend-port': { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    });
+    const { values, positionals } = parseFlags(args, DEMO.flags);
     if (values.help === true) {
-      process.stdout.write(USAGE);
+      process.stdout.write(helpOf(DEMO));
       return EXIT_FINE;
     }
     if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);

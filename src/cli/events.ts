@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { prettyLine } from '../observe/pretty-line.ts';
 import { type AdminClient, AdminError } from './admin-client.ts';
-import { ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
+import { ADMIN_EXIT_CODES, ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
+import type { CommandSpec } from './command-spec.ts';
 import { EventReader, type ReadEvent } from './event-reader.ts';
 import { EXIT_FAILED } from './exit.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
@@ -13,23 +14,30 @@ const SILENCE_MS = 30_000;
 const AGAIN_MS = 1_000;
 const NO_ROOM = 503;
 
-const USAGE = `Usage: fairlead events [--since ID] [options]
-
-Shows what happens in the running instance: backends that go down and come back, ejections, circuit breakers, reloads,
+export const EVENTS = {
+  name: 'events',
+  usage: '[--since ID] [options]',
+  about: `Shows what happens in the running instance: backends that go down and come back, ejections, circuit breakers, reloads,
 certificates, and what operators change, with who it was. Ends with Ctrl-C; a connection that is lost is made again, and
-nothing is missing then, or it is said that it is.
-
-  --since ID       begins after this event (event_id of --json); 0: with the oldest that is kept
-                   (without it: with what happens from now on)
-
-Examples:
-  fairlead events --since 0
-  fairlead events --json | jq 'select(.event == "backend.down")'
-`;
+nothing is missing then, or it is said that it is.`,
+  flags: {
+    since: {
+      type: 'string',
+      value: 'ID',
+      help: 'begins after this event (event_id of --json); 0: with the oldest that is kept\n(without it: with what happens from now on)',
+    },
+    ...ADMIN_FLAGS,
+  },
+  examples: [
+    'fairlead events --since 0',
+    `fairlead events --json | jq 'select(.event == "backend.down")'`,
+  ],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
 
 export function runEvents(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, { ...ADMIN_FLAGS, since: { type: 'string' } });
-  return runAdminCommand('events', USAGE, parse, async (client, { values, positionals }) => {
+  const parse = () => parseFlags(args, EVENTS.flags);
+  return runAdminCommand(EVENTS, parse, async (client, { values, positionals }) => {
     noArguments(positionals);
     const since = values.since === undefined ? undefined : idOf(values.since);
     const hasColours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;

@@ -1,26 +1,35 @@
 /** `fairlead explain`: what would become of a request at the running instance, and why. */
-import { ADMIN_FLAGS, onlyArgument, runAdminCommand } from './admin-command.ts';
+import { ADMIN_EXIT_CODES, ADMIN_FLAGS, onlyArgument, runAdminCommand } from './admin-command.ts';
+import type { CommandSpec } from './command-spec.ts';
 import { table } from './table.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
 
-const USAGE = `Usage: fairlead explain URL [options]
-
-Says which route a request for URL would get, and why no other; what that route does; and which backend would be picked, by
-which draw. Nothing is sent, and nothing is changed.
-
-  --method NAME           GET, if it is not given
-  -H, --header 'N: V'     a header field; may be given several times
-  --client IP             the address that the request comes from (127.0.0.1)
-
-  fairlead explain https://shop.example/cart -H 'Cookie: session=7' --client 203.0.113.9
-`;
-
-const FLAGS = {
-  ...ADMIN_FLAGS,
-  method: { type: 'string' },
-  header: { type: 'string', short: 'H', multiple: true },
-  client: { type: 'string' },
-} as const;
+export const EXPLAIN = {
+  name: 'explain',
+  usage: 'URL [options]',
+  about: `Says which route a request for URL would get, and why no other; what that route does; and which backend would be picked, by
+which draw. Nothing is sent, and nothing is changed.`,
+  flags: {
+    method: { type: 'string', value: 'NAME', help: 'GET, if it is not given' },
+    header: {
+      type: 'string',
+      short: 'H',
+      multiple: true,
+      value: "'N: V'",
+      help: 'a header field; may be given several times',
+    },
+    client: {
+      type: 'string',
+      value: 'IP',
+      help: 'the address that the request comes from (127.0.0.1)',
+    },
+    ...ADMIN_FLAGS,
+  },
+  examples: [
+    "fairlead explain https://shop.example/cart -H 'Cookie: session=7' --client 203.0.113.9",
+  ],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
 
 /** Of the answer, what is shown. */
 interface Explained {
@@ -62,8 +71,8 @@ interface Candidate {
 }
 
 export function runExplain(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, FLAGS);
-  return runAdminCommand('explain', USAGE, parse, async (client, { values, positionals }, show) => {
+  const parse = () => parseFlags(args, EXPLAIN.flags);
+  return runAdminCommand(EXPLAIN, parse, async (client, { values, positionals }, show) => {
     const url = onlyArgument(positionals, 'Which URL?');
     const question = {
       ...partsOf(url),

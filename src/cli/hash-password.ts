@@ -3,19 +3,23 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { hashPassword } from '../config/password-hash.ts';
+import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FINE } from './exit.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
 
-const USAGE = `Usage: fairlead hash-password < FILE
-
-Reads a password from standard input, up to the end of its first line, and prints what stands for it in the users of a route's
-basic_auth, between quotes. On a terminal it asks for the password, and does not show it.
-`;
+export const HASH_PASSWORD = {
+  name: 'hash-password',
+  usage: '< FILE',
+  about: `Reads a password from standard input, up to the end of its first line, and prints what stands for it in the users of a route's
+basic_auth, between quotes. On a terminal it asks for the password, and does not show it.`,
+  flags: HELP_FLAG,
+  examples: ['fairlead hash-password', 'fairlead hash-password < password.txt'],
+} as const satisfies CommandSpec;
 
 export function runHashPassword(args: readonly string[]): Promise<number> {
   return withUsageErrors('hash-password', async () => {
     if (args[0] === '--help' || args[0] === '-h') {
-      process.stdout.write(USAGE);
+      process.stdout.write(helpOf(HASH_PASSWORD));
       return EXIT_FINE;
     }
     if (args.length > 0) {

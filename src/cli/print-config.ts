@@ -5,22 +5,30 @@ import type { Settings } from '../config/settings.ts';
 import { changesOf } from '../control/operator-state.ts';
 import { describeOverride, type Override, overridesOf } from '../control/overrides.ts';
 import { readStateFile } from '../control/state-file.ts';
+import { type CommandSpec, HELP_FLAG } from './command-spec.ts';
 import { EXIT_FINE } from './exit.ts';
-import { describeSettingFlags } from './settings-flags.ts';
 import { withUsageErrors } from './tool-flags.ts';
 import { withSettings } from './with-settings.ts';
 
-const USAGE = `Usage: fairlead print-config [URL…] [--config FILE] [--json] [options]
-
-Prints the config that \`fairlead\` with the same arguments would run with, as YAML: every value, with where it comes
-from; and what the state file lays over them. Secrets are shown as ***.
-
-  --json                          as JSON: { config, origins, overrides }
-${describeSettingFlags()}`;
+export const PRINT_CONFIG = {
+  name: 'print-config',
+  usage: '[URL…] [--config FILE] [--json] [options]',
+  about: `Prints the config that \`fairlead\` with the same arguments would run with, as YAML: every value, with where it comes
+from; and what the state file lays over them. Secrets are shown as ***.`,
+  flags: {
+    json: { type: 'boolean', help: 'as JSON: { config, origins, overrides }' },
+    ...HELP_FLAG,
+  },
+  takesSettings: true,
+  examples: [
+    'fairlead print-config --config fairlead.yaml',
+    'fairlead print-config http://:3001 --strategy random-two --json',
+  ],
+} as const satisfies CommandSpec;
 
 export function runPrintConfig(args: readonly string[]): Promise<number> {
   return withUsageErrors('print-config', () =>
-    withSettings(args, USAGE, ['json'], async (loaded, switches) => {
+    withSettings(args, PRINT_CONFIG, async (loaded, switches) => {
       const effective = effectiveConfig(loaded);
       const overrides = await keptOverrides(loaded.settings);
       process.stdout.write(
@@ -53,7 +61,7 @@ function asComments(overrides: readonly Override[]): string {
 }
 
 /** Each value with a comment `# from file fairlead.config.yaml:3`, `# from environment FAIRLEAD_PORT` or `# default`. */
-export function asYaml({ config, origins }: EffectiveConfig): string {
+function asYaml({ config, origins }: EffectiveConfig): string {
   const document = new Document(config);
   annotate(document.contents, '', origins);
   return document.toString({ lineWidth: 0 });

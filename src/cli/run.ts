@@ -7,11 +7,22 @@ import { handleSignals } from '../control/lifecycle.ts';
 import { contextOf } from '../control/loaded-config.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { Predecessor } from '../control/upgrade/predecessor.ts';
+import { type CommandSpec, HELP_FLAG } from './command-spec.ts';
 import { complain, EXIT_FAILED, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
 import { parseSettingFlags } from './settings-flags.ts';
 import { watchTerminal } from './terminal.ts';
 import { withUsageErrors } from './tool-flags.ts';
+
+export const RUN = {
+  name: 'run',
+  usage: '[URL…] [options]',
+  about: 'The proxy, as without a command.',
+  flags: HELP_FLAG,
+  takesSettings: true,
+  examples: ['fairlead http://:3001 http://:3002', 'fairlead --config fairlead.yaml --port 80'],
+  exitCodes: '0 fine, 1 failed while running, 2 bad config or arguments, 3 address in use.',
+} as const satisfies CommandSpec;
 
 export function runProxy(args: readonly string[], held: HeldSignals): Promise<number> {
   return withUsageErrors('run', async () => {

@@ -17,10 +17,12 @@ interface SettingFlag {
   /** Path in the config, and what the flag sets it to when it carries no value. */
   readonly sets: readonly { readonly path: readonly string[]; readonly to?: unknown }[];
   readonly help: string;
+  /** Its values, where they can be listed. */
+  readonly values?: readonly string[];
 }
 
 /** In the order of the help. */
-const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
+export const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
   config: {
     value: 'FILE',
     sets: [],
@@ -36,17 +38,25 @@ const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
   },
   admin: {
     value: 'off',
+    values: ['off'],
     sets: [{ path: ['admin'], to: false }],
     help: 'no admin API',
   },
   strategy: {
     value: 'NAME',
+    values: STRATEGY_NAMES,
     sets: [{ path: ['strategy'] }],
     help: `${STRATEGY_NAMES.slice(0, -1).join(', ')} or ${STRATEGY_NAMES.at(-1)} (round-robin)`,
   },
-  threads: { value: 'N|auto', sets: [{ path: ['threads'] }], help: 'data threads (auto)' },
+  threads: {
+    value: 'N|auto',
+    values: ['auto'],
+    sets: [{ path: ['threads'] }],
+    help: 'data threads (auto)',
+  },
   'health-check-method': {
     value: 'METHOD',
+    values: ['http', 'tcp', 'auto'],
     sets: [{ path: ['health_check_method'] }],
     help: 'http, tcp or auto (auto; http with a path)',
   },
@@ -74,6 +84,7 @@ const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
   'no-access-log': { sets: [{ path: ['access_log'], to: false }], help: 'no line per request' },
   'log-level': {
     value: 'LEVEL',
+    values: ['debug', 'info', 'warn', 'error'],
     sets: [{ path: ['log_level'] }],
     help: 'debug, info, warn or error (info)',
   },
@@ -101,32 +112,30 @@ export interface SettingArguments {
   readonly own: ReadonlyMap<string, string>;
 }
 
-/** Of a flag that only one command has: one may be given without its value, as a switch. */
-export type OwnFlags = Readonly<Record<string, Pick<SettingFlag, 'value' | 'isValueOptional'>>>;
+/** Those that only one command has. */
+type OwnFlags = Readonly<
+  Record<string, Pick<SettingFlag, 'value' | 'isValueOptional'> & { readonly short?: string }>
+>;
 
-/**
- * @param switches that only this command has.
- * @param ownFlags likewise, with values. Throws `UsageError`.
- */
+/** @param ownFlags that only this command has. Throws `UsageError`. */
 export function parseSettingFlags(
   args: readonly string[],
-  ownSwitches: readonly string[] = [],
   ownFlags: OwnFlags = {},
 ): SettingArguments {
-  const own = [...ownSwitches, ...Object.keys(ownFlags)];
+  const own = Object.keys(ownFlags);
   const ownValues = new Map<string, string>();
   const values: NamedValue[] = [];
   const urls: string[] = [];
   const switches = new Set<string>();
   let config: string | false | undefined;
-  for (const token of tokensOf(args, ownSwitches, ownFlags)) {
+  for (const token of tokensOf(args, ownFlags)) {
     if (token.kind === 'positional') {
       urls.push(backendArgument(token.value));
       continue;
     }
     if (token.kind !== 'option') continue;
     const { name, rawName } = token;
-    const flag = flagNamed(rawName, own);
+    const flag = own.includes(name) ? undefined : flagNamed(rawName, own);
     if (flag === undefined) {
       const text = checkedValue(rawName, { sets: [], help: '', ...ownFlags[name] }, token);
       if (text === undefined) switches.add(name);
@@ -171,15 +180,14 @@ interface Token {
   readonly inlineValue: boolean | undefined;
 }
 
-function tokensOf(args: readonly string[], switches: readonly string[], ownFlags: OwnFlags) {
-  const options: Record<string, { type: 'string' | 'boolean' }> = {};
-  for (const name of switches) options[name] = { type: 'boolean' };
-  for (const [name, { value, isValueOptional }] of Object.entries({
-    ...ownFlags,
-    ...SETTING_FLAGS,
-  })) {
+function tokensOf(args: readonly string[], ownFlags: OwnFlags) {
+  const options: Record<string, { type: 'string' | 'boolean'; short?: string }> = {};
+  const all: OwnFlags = { ...SETTING_FLAGS, ...ownFlags };
+  for (const [name, { value, isValueOptional, short }] of Object.entries(all)) {
+    const hasValue = value !== undefined && isValueOptional !== true;
     options[name] = {
-      type: value === undefined || isValueOptional === true ? 'boolean' : 'string',
+      type: hasValue ? 'string' : 'boolean',
+      ...(short !== undefined && { short }),
     };
   }
   const { tokens } = parseArgs({
@@ -211,11 +219,10 @@ const DASHED_SYNONYMS = new Map(
   [...FLAG_SYNONYMS].map(([word, names]) => [word, names.map((name) => `--${name}`)]),
 );
 
-/** Undefined for a switch of the command itself. */
-function flagNamed(rawName: string, own: readonly string[]): SettingFlag | undefined {
+function flagNamed(rawName: string, own: readonly string[]): SettingFlag {
   const name = rawName.replace(/^--/, '');
-  if (own.includes(name)) return undefined;
-  if (Object.hasOwn(SETTING_FLAGS, name)) return SETTING_FLAGS[name];
+  const flag = SETTING_FLAGS[name];
+  if (flag !== undefined && Object.hasOwn(SETTING_FLAGS, name)) return flag;
   const plain = name.replace(/^-/, '');
   const known = [...Object.keys(SETTING_FLAGS), ...own].map((one) => `--${one}`);
   const hint = BACKEND_FLAGS.has(plain)
@@ -256,9 +263,13 @@ function backendArgument(text: string): string {
   return text;
 }
 
-/** One line per flag, for the help. */
-export function describeSettingFlags(): string {
-  const lines = Object.entries(SETTING_FLAGS).map(([name, { value, isValueOptional, help }]) => {
+/**
+ * One line per flag, for the help.
+ * @param own flags of a command that mean something else there.
+ */
+export function describeSettingFlags(own: Readonly<Record<string, unknown>> = {}): string {
+  const flags = Object.entries(SETTING_FLAGS).filter(([name]) => !Object.hasOwn(own, name));
+  const lines = flags.map(([name, { value, isValueOptional, help }]) => {
     const shown = value === undefined ? '' : isValueOptional === true ? `[=${value}]` : ` ${value}`;
     return `  ${`--${name}${shown}`.padEnd(31)} ${help}`;
   });

@@ -3,27 +3,35 @@ import { DEFAULT_POOL } from '../config/settings.ts';
 import { countChanges, describeEntry } from '../control/operator-state.ts';
 import { clearStateFile, readStateFile } from '../control/state-file.ts';
 import { lockStateFile } from '../control/state-lock.ts';
+import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
 import { withSettings } from './with-settings.ts';
 
-const USAGE = `Usage: fairlead state show|clear [--config FILE]
-
-show    the changes made through the admin API that are kept in the config's state_file
-clear   drop them: the next start uses the config as it stands. Not while a Fairlead runs with the file.
-`;
+export const STATE = {
+  name: 'state',
+  usage: 'show|clear [--config FILE]',
+  about: `show    the changes made through the admin API that are kept in the config's state_file
+clear   drop them: the next start uses the config as it stands. Not while a Fairlead runs with the file.`,
+  flags: {
+    ...HELP_FLAG,
+  },
+  takesSettings: true,
+  words: ['show', 'clear'],
+  examples: ['fairlead state show', 'fairlead state clear --config fairlead.yaml'],
+} as const satisfies CommandSpec;
 
 export function runState(args: readonly string[]): Promise<number> {
   return withUsageErrors('state', async () => {
     const [action, ...rest] = args;
-    if (action === '--help') {
-      process.stdout.write(USAGE);
+    if (action === '--help' || action === '-h') {
+      process.stdout.write(helpOf(STATE));
       return EXIT_FINE;
     }
     if (action !== 'show' && action !== 'clear') {
       throw new UsageError('say what to do: fairlead state show, or fairlead state clear');
     }
-    return withSettings(rest, USAGE, [], ({ settings: { stateFile } }) => {
+    return withSettings(rest, STATE, ({ settings: { stateFile } }) => {
       if (stateFile === undefined) {
         process.stdout.write('This config keeps no changes: it has no state_file.\n');
         return EXIT_FINE;

@@ -3,33 +3,42 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ADMIN_ROLES, isTokenName, makeToken } from '../config/admin-token.ts';
 import { readTokensFile } from '../config/admin-tokens.ts';
+import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
 import { parseFlags, UsageError, withUsageErrors } from './tool-flags.ts';
 
-const USAGE = `Usage: fairlead token new NAME --role viewer|operator [--file FILE]
-
-Makes a token of the admin API. Its first line of output is the token, which is shown this once and kept nowhere; the second one
-is for the file that admin.tokens_file names: name, role, and a hash that nobody finds the token by.
-
-  --role ROLE    viewer: may read; operator: may do all
-  --file FILE    writes that line to the end of FILE, and prints the token alone
-  --json         both, for machines
-
-Examples:
-  fairlead token new grafana --role viewer --file tokens
-  FAIRLEAD_ADMIN_TOKEN=$(fairlead token new ci --role operator --file tokens) fairlead status
-`;
+export const TOKEN = {
+  name: 'token',
+  usage: 'new NAME --role viewer|operator [--file FILE]',
+  about: `Makes a token of the admin API. Its first line of output is the token, which is shown this once and kept nowhere; the second one
+is for the file that admin.tokens_file names: name, role, and a hash that nobody finds the token by.`,
+  flags: {
+    role: {
+      type: 'string',
+      value: 'ROLE',
+      values: ADMIN_ROLES,
+      help: 'viewer: may read; operator: may do all',
+    },
+    file: {
+      type: 'string',
+      value: 'FILE',
+      help: 'writes that line to the end of FILE, and prints the token alone',
+    },
+    json: { type: 'boolean', help: 'both, for machines' },
+    ...HELP_FLAG,
+  },
+  words: ['new'],
+  examples: [
+    'fairlead token new grafana --role viewer --file tokens',
+    'FAIRLEAD_ADMIN_TOKEN=$(fairlead token new ci --role operator --file tokens) fairlead status',
+  ],
+} as const satisfies CommandSpec;
 
 export function runToken(args: readonly string[]): Promise<number> {
   return withUsageErrors('token', () => {
-    const { values, positionals } = parseFlags(args, {
-      role: { type: 'string' },
-      file: { type: 'string' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean', short: 'h' },
-    });
+    const { values, positionals } = parseFlags(args, TOKEN.flags);
     if (values.help === true) {
-      process.stdout.write(USAGE);
+      process.stdout.write(helpOf(TOKEN));
       return EXIT_FINE;
     }
     const [action, name, ...more] = positionals;

@@ -1,8 +1,9 @@
 /** `fairlead top`: the pools of the running instance, live, on a terminal; elsewhere once. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AdminClient, AdminError } from './admin-client.ts';
-import { ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
+import { ADMIN_EXIT_CODES, ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
 import { POOL_FLAG } from './admin-pools.ts';
+import type { CommandSpec } from './command-spec.ts';
 import { FullScreen } from './full-screen.ts';
 import { lookAtPools } from './pool-status.ts';
 import { parseFlags } from './tool-flags.ts';
@@ -10,21 +11,23 @@ import { type Sample, viewOf } from './top-view.ts';
 
 const EVERY_MS = 1000;
 
-const USAGE = `Usage: fairlead top [--pool NAME] [options]
-
-Shows every backend of the running instance with its state, its requests and errors per second, and why it gets requests or not,
-anew each second. Ends with q or Ctrl-C. Where standard output is no terminal it looks twice within a second, and prints that once.
-
-  --pool NAME      this pool only
-
-Examples:
-  fairlead top
-  fairlead top --pool api --admin http://10.0.0.5:9000
-`;
+export const TOP = {
+  name: 'top',
+  usage: '[--pool NAME] [options]',
+  about: `Shows every backend of the running instance with its state, its requests and errors per second, and why it gets requests or not,
+anew each second. Ends with q or Ctrl-C. Where standard output is no terminal it looks twice within a second, and prints that once.`,
+  flags: {
+    ...POOL_FLAG,
+    ...ADMIN_FLAGS,
+    pool: { ...POOL_FLAG.pool, help: 'this pool only' },
+  },
+  examples: ['fairlead top', 'fairlead top --pool api --admin http://10.0.0.5:9000'],
+  exitCodes: ADMIN_EXIT_CODES,
+} as const satisfies CommandSpec;
 
 export function runTop(args: readonly string[]): Promise<number> {
-  const parse = () => parseFlags(args, { ...ADMIN_FLAGS, ...POOL_FLAG });
-  return runAdminCommand('top', USAGE, parse, async (client, { values, positionals }, show) => {
+  const parse = () => parseFlags(args, TOP.flags);
+  return runAdminCommand(TOP, parse, async (client, { values, positionals }, show) => {
     noArguments(positionals);
     const { pool, json } = values;
     const first = await look(client, pool);

@@ -2,58 +2,73 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { parseDuration } from '../config/duration.ts';
 import { AdminError } from './admin-client.ts';
+import { ADMIN_FLAGS } from './admin-command.ts';
+import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 import { jsonReport, textReport } from './try-report.ts';
 import { emptyResult, runRequests, type TryOptions, type TryResult } from './try-run.ts';
 import { Spread } from './try-spread.ts';
 
-export const TRY_USAGE = `Usage: fairlead try URL [-n 100] [-c 10] [options]
+export const TRY = {
+  name: 'try',
+  usage: 'URL [-n 100] [-c 10] [options]',
+  about:
+    'Sends requests and shows their spread over the backends, status codes, errors and latency.',
+  flags: {
+    requests: { type: 'string', short: 'n', value: 'N', help: 'how many requests (100)' },
+    concurrency: {
+      type: 'string',
+      short: 'c',
+      value: 'N',
+      help: 'over how many connections (10)',
+    },
+    method: {
+      type: 'string',
+      short: 'X',
+      value: 'NAME',
+      help: 'GET, or POST when there is a body',
+    },
+    body: { type: 'string', short: 'd', value: 'TEXT', help: 'the body of each request' },
+    header: {
+      type: 'string',
+      short: 'H',
+      multiple: true,
+      value: '"N: V"',
+      help: 'a header field; may be repeated',
+    },
+    insecure: { type: 'boolean', short: 'k', help: 'take any certificate' },
+    http2: {
+      type: 'boolean',
+      help: 'HTTP/2, all over one connection; over http by prior knowledge (h2c)',
+    },
+    timeout: { type: 'string', value: 'TIME', help: 'for one request (30s)' },
+    'by-header': {
+      type: 'string',
+      value: 'NAME',
+      help: 'the response field that names the backend (default: the JSON of a sample backend,\nelse the counters of the admin API)',
+    },
+    admin: ADMIN_FLAGS.admin,
+    token: ADMIN_FLAGS.token,
+    config: { ...ADMIN_FLAGS.config, help: 'the config of the instance' },
+    json: { type: 'boolean', help: 'the result as JSON' },
+    ...HELP_FLAG,
+  },
+  examples: [
+    'fairlead try http://localhost:8080/ -n 1000 -c 50',
+    "fairlead try :8080/cart -X PUT -d '{}' -H 'Content-Type: application/json' --json",
+  ],
+  exitCodes: '1 when a request got no complete response.',
+} as const satisfies CommandSpec;
 
-Sends requests and shows their spread over the backends, status codes, errors and latency.
-
-  -n, --requests N      how many requests (100)
-  -c, --concurrency N   over how many connections (10)
-  -X, --method NAME     GET, or POST when there is a body
-  -d, --body TEXT       the body of each request
-  -H, --header "N: V"   a header field; may be repeated
-  -k, --insecure        take any certificate
-      --http2           HTTP/2, all over one connection; over http by prior knowledge (h2c)
-      --timeout TIME    for one request (30s)
-      --by-header NAME  the response field that names the backend (default: the JSON of a sample backend, else the
-                        counters of the admin API)
-      --admin URL       where that is (FAIRLEAD_ADMIN_URL; else as the config says; else http://127.0.0.1:9000)
-      --token TOKEN     its token (FAIRLEAD_ADMIN_TOKEN; else as the config says)
-      --config FILE     the config of the instance
-      --json            the result as JSON
-Exit code 1 when a request got no complete response.
-`;
-
-const FLAGS = {
-  requests: { type: 'string', short: 'n' },
-  concurrency: { type: 'string', short: 'c' },
-  method: { type: 'string', short: 'X' },
-  body: { type: 'string', short: 'd' },
-  header: { type: 'string', short: 'H', multiple: true },
-  insecure: { type: 'boolean', short: 'k' },
-  http2: { type: 'boolean' },
-  timeout: { type: 'string' },
-  'by-header': { type: 'string' },
-  admin: { type: 'string' },
-  token: { type: 'string' },
-  config: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-} as const;
-
-type Flags = ReturnType<typeof parseFlags<typeof FLAGS>>['values'];
+type Flags = ReturnType<typeof parseFlags<typeof TRY.flags>>['values'];
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 export function runTry(args: readonly string[]): Promise<number> {
   return withUsageErrors('try', async () => {
-    const { values, positionals } = parseFlags(args, FLAGS);
+    const { values, positionals } = parseFlags(args, TRY.flags);
     if (values.help === true) {
-      process.stdout.write(TRY_USAGE);
+      process.stdout.write(helpOf(TRY));
       return 0;
     }
     const options = optionsOf(values, positionals);

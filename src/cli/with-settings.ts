@@ -1,7 +1,8 @@
 /** What the commands share that look at a config without running it. */
 import { type LoadInput, type LoadResult, loadSettings } from '../config/load.ts';
+import { type CommandSpec, helpOf } from './command-spec.ts';
 import { complain, EXIT_FINE, EXIT_USAGE } from './exit.ts';
-import { type OwnFlags, parseSettingFlags } from './settings-flags.ts';
+import { parseSettingFlags } from './settings-flags.ts';
 
 type Loaded = Extract<LoadResult, { readonly ok: true }>;
 
@@ -12,22 +13,18 @@ interface Given {
 }
 
 /**
- * Reads flags, environment and file as `fairlead` would, and gives `body` the outcome. `--help` prints `usage`; a config
+ * Reads flags, environment and file as `fairlead` would, and gives `body` the outcome. `--help` says what it does; a config
  * that is wrong is said on standard error.
- * @param own the command's own switches.
- * @param ownFlags its own flags with values.
  * @returns the exit code. Throws `UsageError`.
  */
 export async function withSettings(
   args: readonly string[],
-  usage: string,
-  own: readonly string[],
+  spec: CommandSpec,
   body: (loaded: Loaded, switches: ReadonlySet<string>, given: Given) => number | Promise<number>,
-  ownFlags: OwnFlags = {},
 ): Promise<number> {
-  const { flags, switches, own: values } = parseSettingFlags(args, ['help', ...own], ownFlags);
+  const { flags, switches, own: values } = parseSettingFlags(args, spec.flags);
   if (switches.has('help')) {
-    process.stdout.write(usage);
+    process.stdout.write(helpOf(spec));
     return EXIT_FINE;
   }
   const input = { flags, env: process.env, cwd: process.cwd() };
