@@ -33,6 +33,8 @@ const FIRST_CHECKS_MS = 1000;
 const ADMIN_GRACE_MS = 500;
 const LOG_FLUSH_MS = 2000;
 const EXIT_FAILED = 1;
+/** Of a socket that is for as many data threads as the next process may have, whatever the machine has for them. */
+const LEAST_COPIES = 16;
 
 export interface RunningFairlead {
   /** Of the first listener that has one; 0: none has. */
@@ -249,7 +251,7 @@ class Running implements ControlledFairlead {
       keptState: () => registry.keptState,
       generation: () => registry.generation,
       sockets: () => ({
-        listeners: threads.toHandOn(availableParallelism()),
+        listeners: threads.toHandOn(Math.max(availableParallelism(), LEAST_COPIES)),
         admin: this.#adminToHandOn(),
       }),
       whyNot: () => {
