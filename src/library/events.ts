@@ -82,6 +82,10 @@ export const EVENT_NAMES = [
   'tokens.changed',
   'tokens.failed',
   'tokens.refused',
+  'upgrade.begun',
+  'upgrade.failed',
+  'upgrade.handed_over',
+  'upgrade.refused',
 ] as const;
 
 export type ProxyEventName = (typeof EVENT_NAMES)[number];
