@@ -337,7 +337,11 @@ class Running implements ControlledFairlead {
 
   /** Whoever calls from now on gets to the new process. */
   #leaveAdmin(): void {
-    const { admin } = this.#all;
+    const { admin, certificates, discovery, tokens } = this.#all;
+    // What they find can't be put in force here any more.
+    discovery.stop();
+    certificates.stop();
+    tokens.stop();
     admin?.leaveFile();
     void admin?.close(ADMIN_GRACE_MS);
   }

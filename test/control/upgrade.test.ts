@@ -1,16 +1,21 @@
 /** What the old process does, whatever becomes of the new one: here a few lines of script. */
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { NO_OPERATOR_STATE } from '../../src/control/operator-state.ts';
 import { HandedSockets } from '../../src/control/upgrade/handed-sockets.ts';
 import { whyNotFollowed } from '../../src/control/upgrade/service-manager.ts';
 import { Upgrade, UpgradeFailed, UpgradeRefused } from '../../src/control/upgrade/upgrade.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import type { ListenerSnapshot } from '../../src/snapshot/snapshot.ts';
+import { afterTest } from '../support/after-test.ts';
 
 const NEVER_READY = 'process.on("message", () => {}); setInterval(() => {}, 1000)';
 const READY =
   'process.once("message", () => process.send({ kind: "ready" }, () => process.exit()))';
+
+/** Under npx, a process ends when its parent has. */
+const READY_WITHOUT_NPX = `process.once("message", () => process.send(process.env.npm_command === undefined
+  ? { kind: "ready" } : { kind: "failed", reason: "it would end with npx" }, () => process.exit()))`;
 
 interface Told {
   readonly event: string;
@@ -87,6 +92,12 @@ describe('an upgrade', () => {
     expect(did).toEqual(['state file released', 'state file taken back']);
     const pid = /process (\d+) starts/.exec(told.map(({ line }) => line).join('\n'))?.[1];
     expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
+  });
+
+  it('under npx leaves a process that does not end with the old one', async () => {
+    vi.stubEnv('npm_command', 'exec');
+    afterTest(() => void vi.unstubAllEnvs());
+    expect(await upgradeTo(READY_WITHOUT_NPX).upgrade.run({})).toBeGreaterThan(1);
   });
 
   it('to one that is ready gives all away, once', async () => {

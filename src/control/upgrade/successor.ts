@@ -27,7 +27,7 @@ export class Successor {
     const [program = process.execPath, ...args] = command;
     this.#child = spawn(program, args, {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...descriptors],
-      env: { ...process.env, [UPGRADE_VARIABLE]: '1' },
+      env: { ...withoutNpx(process.env), [UPGRADE_VARIABLE]: '1' },
     });
     const child = this.#child;
     this.#ended = new Promise((resolve) => {
@@ -65,6 +65,12 @@ export class Successor {
     if (this.#child.connected) this.#child.disconnect();
     this.#child.unref();
   }
+}
+
+/** Who ends with the parent that npx has given it (npx.ts) would end with this process, which is not meant. */
+function withoutNpx(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { npm_command: _command, npm_lifecycle_script: _script, ...rest } = env;
+  return rest;
 }
 
 function ownCommand(): readonly string[] {
