@@ -3,12 +3,15 @@ import type { ErrorCode } from '../errors.ts';
 
 export interface KeptAttempt {
   readonly backendUrl: string;
+  /** What its backend was spoken to in; else HTTP/1.1. */
   readonly isHttp2: boolean;
+  /** Its connection had carried a request before. */
   readonly isReused: boolean;
   /** As in the access log. */
   readonly chosen: string;
   /** Of the backend's answer; 0: none came. */
   readonly status: number;
+  /** `ok`, the error code of the failure, or `called_off`: it was not waited for. */
   readonly outcome: string;
   readonly durationMs: number;
   /** Null: it has not failed. */
@@ -29,23 +32,19 @@ export interface AttemptFailure {
   noRetry: string | null;
 }
 
-export interface KeptRequest {
-  readonly thread: number;
-  /** When it ended, in ms since 1970. */
-  readonly atMs: number;
+/** What the access log tells of a request as well. */
+export interface RequestRecord {
   readonly requestId: string;
   readonly clientAddress: string;
   /** Null where the head could not be read. */
   readonly method: string | null;
   readonly host: string | null;
-  /** Without what the access log leaves out of it. */
   readonly path: string | null;
   readonly protocol: string | null;
+  /** What the client got; `NOTHING_SENT` where that was nothing. */
   readonly status: number;
-  /** Null: the client got all of it. */
+  /** Null: it got all of it. */
   readonly ended: string | null;
-  readonly error: ErrorCode | null;
-  readonly errorDetail: string;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly durationMs: number;
@@ -53,8 +52,19 @@ export interface KeptRequest {
   readonly queueMs: number;
   readonly connectMs: number;
   readonly firstByteMs: number;
+  /** Null where there are none, and where none was for it. */
   readonly route: string | null;
-  readonly part: string | null;
   readonly pool: string;
   readonly attempts: readonly KeptAttempt[];
+  readonly error: ErrorCode | null;
+  readonly errorDetail: string;
+}
+
+/** Its path is without what the access log leaves out of it. */
+export interface KeptRequest extends RequestRecord {
+  readonly thread: number;
+  /** When it ended, in ms since 1970. */
+  readonly atMs: number;
+  /** The name of the part of a route that is split; else null. */
+  readonly part: string | null;
 }
