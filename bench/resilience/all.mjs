@@ -1,4 +1,5 @@
 /** Every experiment, in the order in which they run. A new one joins here. */
+import { crashes } from './crashes.mjs';
 import { explained } from './explain.mjs';
 import { http2Attacks } from './http2-attacks.mjs';
 import { http2Mix } from './http2-mix.mjs';
@@ -23,6 +24,7 @@ export const EXPERIMENTS = [
   rateLimit,
   reloads,
   upgrades,
+  crashes,
   http2Attacks,
   http2Mix,
   explained,

@@ -15,7 +15,7 @@ import { Place } from './place.mjs';
 
 const HELP = `npm run bench -- resilience [options]
 
-Lets backends die, slow down, close early and fail under load, and clients attack, and prints what other clients saw of it: about twelve
+Lets backends die, slow down, close early and fail under load, and clients attack, and prints what other clients saw of it: about fifteen
 minutes, six of them http2-attacks and four http2-mix.
 
   --only NAME,NAME     these experiments: ${EXPERIMENTS.map(({ name }) => name).join(', ')}

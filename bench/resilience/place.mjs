@@ -79,13 +79,14 @@ export class Place {
    */
   async fairlead(backends, config = {}, options = {}) {
     for (let tries = 1; ; tries++) {
-      const fairlead = await this.#startFairlead(backends, config, options);
+      const fairlead = await this.beginFairlead(backends, config, options);
       if (await fairlead.isReady(backends.length)) return fairlead;
       if (tries === START_TRIES) throw new Error(`no port of ${tries} pairs was free`);
     }
   }
 
-  async #startFairlead(backends, config, { isH2c = false, tls }) {
+  /** The same, without that it waits for anything. */
+  async beginFairlead(backends, config = {}, { isH2c = false, tls } = {}) {
     const [port, adminPort, tlsPort] = await freePorts(3);
     const accessLog = this.path(`${port}.access.log`);
     const file = this.path(`${port}.json`);
@@ -282,6 +283,13 @@ class Fairlead {
   /** Its log so far, without the access log. */
   get output() {
     return this.#output;
+  }
+
+  /** With SIGKILL. */
+  async crash() {
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await ended;
   }
 
   get residentMiB() {

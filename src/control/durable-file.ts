@@ -7,7 +7,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, open, readFile, readlink, realpath, rename, rm } from 'node:fs/promises';
+import {
+  type FileHandle,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+} from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
 /** Linux gives up after as many. */
@@ -21,6 +30,8 @@ const NOT_REPLACEABLE: ReadonlySet<string> = new Set([
   'EROFS',
 ]);
 const GROUP_AND_OTHERS = 0o077;
+/** As `replace` calls its files, behind the name of the one that they are for. */
+const TEMPORARY = /^\.[0-9a-f]{8}\.tmp$/;
 
 export interface InPlace {
   /** What the system said to replacing it. */
@@ -100,6 +111,24 @@ export async function resolveLinks(path: string): Promise<string> {
     at = resolve(await realpath(dirname(at)), next);
   }
   throw new Error(`${path}: too many links`);
+}
+
+/**
+ * Removes what processes have left beside the file that ended while they wrote it. Nobody may write to it meanwhile. Never rejects:
+ * they are in nobody's way.
+ */
+export async function removeUnfinished(path: string): Promise<void> {
+  try {
+    const target = await resolveLinks(path);
+    const folder = dirname(target);
+    const ours = `.${basename(target)}`;
+    const isOurs = (name: string): boolean =>
+      name.startsWith(ours) && TEMPORARY.test(name.slice(ours.length));
+    const left = (await readdir(folder)).filter(isOurs);
+    await Promise.all(left.map((name) => rm(join(folder, name), { force: true })));
+  } catch {
+    // The folder is not ours, or not there.
+  }
 }
 
 /** What was meant to be written last to a file that is written in place. */

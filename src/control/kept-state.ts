@@ -3,7 +3,7 @@ import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../observe/logger.ts';
-import { resolveLinks } from './durable-file.ts';
+import { removeUnfinished, resolveLinks } from './durable-file.ts';
 import { NO_OPERATOR_STATE, type OperatorState, settleLeaving } from './operator-state.ts';
 import { copyStateFile, readStateFile, StateStore, setAsideStateFile } from './state-file.ts';
 import { lockStateFile, type StateLock } from './state-lock.ts';
@@ -42,6 +42,7 @@ export class KeptState {
     const { path, handedOn } = options;
     if (path !== undefined) {
       kept.#lock = await lockPatiently(path);
+      if (kept.#lock.kind === 'held') await removeUnfinished(path);
       if (kept.#lock.kind === 'in-use') await kept.#borrow(path);
       else await kept.#read(path);
     }

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { KeptState } from '../../src/control/kept-state.ts';
 import { Registry } from '../../src/control/registry.ts';
 import {
   clearStateFile,
@@ -8,6 +9,7 @@ import {
   StateStore,
   setAsideStateFile,
 } from '../../src/control/state-file.ts';
+import { createLogger } from '../../src/observe/logger.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { address, backend, settings } from './fixtures.ts';
 
@@ -54,6 +56,28 @@ describe('the state file', () => {
     await store.flush();
     expect(await readStateFile(path)).toMatchObject({ kind: 'read', state: { nextId: 119 } });
     expect(await readdir(at)).toEqual(['state.json']);
+  });
+
+  it('rids its folder of what was left by processes that were killed, and of nothing else', async () => {
+    const at = await folder();
+    const path = join(at, 'state.json');
+    const others = ['.other.json.0123abcd.tmp', '.state.json.tmp', '.state.json.mine.tmp'];
+    for (const name of ['.state.json.0123abcd.tmp', ...others]) await writeFile(join(at, name), '');
+    const kept = await KeptState.open({
+      path,
+      log: createLogger({ level: 'error', writer: null }).logger,
+    });
+    // Not while somebody else writes the file.
+    await writeFile(join(at, '.state.json.4567abcd.tmp'), '');
+    const second = await KeptState.open({
+      path,
+      log: createLogger({ level: 'error', writer: null }).logger,
+    });
+    expect((await readdir(at)).toSorted()).toEqual(
+      [...others, '.state.json.4567abcd.tmp', 'state.json.lock'].toSorted(),
+    );
+    await kept.close();
+    await second.close();
   });
 
   it('keeps the old file when the new one can not be written', async () => {
