@@ -136,8 +136,11 @@ export function adminTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: stri
   return Object.keys(tls).length === 0 ? target : { ...target, tls };
 }
 
-/** Throws `UsageError`. */
-function readPems(flags: AdminFlags, cwd: string): AdminTls {
+/** What --cacert, --cert and --key name. Throws `UsageError`. */
+export function readPems(
+  flags: Pick<AdminFlags, 'cacert' | 'cert' | 'key'>,
+  cwd: string,
+): Pick<AdminTls, 'ca' | 'cert' | 'key'> {
   const read = (name: 'cacert' | 'cert' | 'key'): string | undefined => {
     const file = flags[name];
     if (file === undefined) return undefined;

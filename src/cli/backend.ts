@@ -14,6 +14,10 @@ Without flags it listens on BACKEND_LISTEN_ADDR (":8080", "host:port"), else on 
     port: { type: 'string', short: 'p', value: 'PORT', help: 'where it listens; 0: a free port' },
     host: { type: 'string', value: 'ADDRESS', help: 'on which address (all)' },
     name: { type: 'string', value: 'NAME', help: 'what it calls itself in its answers' },
+    json: {
+      type: 'boolean',
+      help: 'where it listens as a line of JSON, on a terminal too:\n{ event, name, port, url }',
+    },
     ...HELP_FLAG,
   },
   examples: ['fairlead backend --port 8081', 'fairlead backend -p 8082 --name second'],
@@ -47,7 +51,7 @@ export function runBackend(args: readonly string[]): Promise<number> {
     if (values.name !== undefined && !/^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(values.name)) {
       throw new UsageError('--name must be printable ASCII');
     }
-    return serve({ host, port }, values.name);
+    return serve({ host, port }, values.name, values.json === true);
   });
 }
 
@@ -69,7 +73,11 @@ function checkedHost(name: string, text: string): string {
   return host;
 }
 
-async function serve(address: ListenAddress, name: string | undefined): Promise<number> {
+async function serve(
+  address: ListenAddress,
+  name: string | undefined,
+  isForMachines: boolean,
+): Promise<number> {
   let backend: SampleBackend;
   try {
     backend = await startSampleBackend({ ...address, name });
@@ -82,7 +90,7 @@ async function serve(address: ListenAddress, name: string | undefined): Promise<
     process.stderr.write(`fairlead backend: ${shown}: ${(error as Error).message}\n`);
     return 1;
   }
-  announce(backend);
+  announce(backend, isForMachines || !process.stdout.isTTY);
   await toldToEnd();
   await backend.close();
   // The channel to the process that forked this one would keep this one alive.
@@ -90,10 +98,10 @@ async function serve(address: ListenAddress, name: string | undefined): Promise<
   return 0;
 }
 
-function announce({ name, port, url }: SampleBackend): void {
-  const line = process.stdout.isTTY
-    ? `Sample backend ${name} listens on ${url}`
-    : JSON.stringify({ event: 'listening', name, port, url });
+function announce({ name, port, url }: SampleBackend, isForMachines: boolean): void {
+  const line = isForMachines
+    ? JSON.stringify({ event: 'listening', name, port, url })
+    : `Sample backend ${name} listens on ${url}`;
   process.stdout.write(`${line}\n`);
   const message: BackendListening = { event: 'listening', port, url };
   process.send?.(message);

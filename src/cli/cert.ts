@@ -40,7 +40,7 @@ which is made first if there is none. For development: whoever has its key can p
       help: 'a certificate for a client that is called NAME, and not for a server',
     },
     force: { type: 'boolean', help: 'replace files that another authority has signed' },
-    json: { type: 'boolean', help: 'names and files, for machines' },
+    json: { type: 'boolean', help: 'as JSON: { names, days, cert_file, key_file, authority }' },
     ...HELP_FLAG,
   },
   words: ['dev'],

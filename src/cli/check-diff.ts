@@ -6,13 +6,23 @@ import { formatProblem, type Problem } from '../config/problem.ts';
 import { type ConfigDifference, configDifference } from '../control/config-difference.ts';
 import { AdminClient, AdminError } from './admin-client.ts';
 import { type AdminFlags, adminTarget } from './admin-command.ts';
-import { complain, EXIT_FINE, EXIT_USAGE } from './exit.ts';
+import { complain, EXIT_USAGE } from './exit.ts';
 import { UsageError } from './tool-flags.ts';
 
 type Loaded = Extract<LoadResult, { readonly ok: true }>;
 
-/** Beside the file of `other`, read with the same flags and variables. @returns the exit code. */
-export function diffWithFile(input: LoadInput, wanted: Loaded, other: string): number {
+export interface Compared {
+  /** The file, or the address of the running instance. */
+  readonly beside: string;
+  readonly difference: ConfigDifference;
+}
+
+/** Beside the file of `other`, read with the same flags and variables. @returns the exit code where that is no config. */
+export function compareWithFile(
+  input: LoadInput,
+  wanted: Loaded,
+  other: string,
+): number | Compared {
   const before = loadSettings({ ...input, flags: { ...input.flags, config: other } });
   if (!before.ok) {
     complain(before.problems);
@@ -23,12 +33,15 @@ export function diffWithFile(input: LoadInput, wanted: Loaded, other: string): n
   const isDefault = (wanted.origins.get('state_file')?.origin ?? 'default') === 'default';
   const settings = { ...wanted.settings, configFile, ...(isDefault && { stateFile }) };
   const { origins, notes } = wanted;
-  show(configDifference(before.settings, { ok: true, settings, origins, notes }), other);
-  return EXIT_FINE;
+  const difference = configDifference(before.settings, { ok: true, settings, origins, notes });
+  return { beside: other, difference };
 }
 
-/** What runs is asked what a reload of this file would change: with its own flags and variables. @returns the exit code. */
-export async function diffWithRunning(input: LoadInput, flags: AdminFlags): Promise<number> {
+/** What runs is asked what a reload of this file would change: with its own flags and variables. @returns the exit code where it does not answer. */
+export async function compareWithRunning(
+  input: LoadInput,
+  flags: AdminFlags,
+): Promise<number | Compared> {
   const { config, values } = input.flags;
   const hasBackends = values.some(({ path }) => path[0] === 'backends');
   const choice = { ...(config !== undefined && { config }), hasBackends };
@@ -45,8 +58,7 @@ export async function diffWithRunning(input: LoadInput, flags: AdminFlags): Prom
   const type = shown.toLowerCase().endsWith('.json') ? 'application/json' : 'application/yaml';
   try {
     const answer = await new AdminClient(target).callWithText('/config:validate', text, type);
-    show(answer as ConfigDifference, target.url);
-    return EXIT_FINE;
+    return { beside: target.url, difference: answer as ConfigDifference };
   } catch (error) {
     if (!(error instanceof AdminError)) throw error;
     process.stderr.write(`error: ${error.message}\n`);
@@ -54,7 +66,7 @@ export async function diffWithRunning(input: LoadInput, flags: AdminFlags): Prom
   }
 }
 
-function show(difference: ConfigDifference, beside: string): void {
+export function showComparison({ beside, difference }: Compared): void {
   process.stdout.write(`${describe(difference, beside).join('\n')}\n`);
   for (const problem of difference.refused as readonly Problem[]) {
     process.stderr.write(`note: a reload would be refused: ${formatProblem(problem)}\n`);

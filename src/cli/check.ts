@@ -3,12 +3,21 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { hasRoute, isLeftOut } from '../config/effective-route.ts';
 import { nameOfListener } from '../config/listener-name.ts';
+import type { LoadInput } from '../config/load.ts';
+import type { Problem } from '../config/problem.ts';
 import { DEFAULT_POOL, type ListenerSettings, type Settings } from '../config/settings.ts';
-import { diffWithFile, diffWithRunning } from './check-diff.ts';
+import type { AdminFlags } from './admin-command.ts';
+import {
+  type Compared,
+  compareWithFile,
+  compareWithRunning,
+  showComparison,
+} from './check-diff.ts';
 import { type CommandSpec, HELP_FLAG } from './command-spec.ts';
-import { EXIT_FINE } from './exit.ts';
+import { complain, EXIT_FINE, EXIT_USAGE } from './exit.ts';
+import { writeJson } from './json-output.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
-import { withSettings } from './with-settings.ts';
+import { type Loaded, type WithSettings, withSettings } from './with-settings.ts';
 
 export const CHECK = {
   name: 'check',
@@ -28,6 +37,10 @@ flags count as they would for \`fairlead\` with the same arguments.`,
       help: 'where the running instance is (as for `fairlead status`)',
     },
     token: { type: 'string', value: 'TOKEN', help: 'its token (likewise)' },
+    json: {
+      type: 'boolean',
+      help: 'as JSON: { ok, config_file, problems, notes }, and with --diff beside and difference',
+    },
     ...HELP_FLAG,
   },
   takesSettings: true,
@@ -39,24 +52,54 @@ flags count as they would for \`fairlead\` with the same arguments.`,
 } as const satisfies CommandSpec;
 
 export function runCheck(args: readonly string[]): Promise<number> {
-  return withUsageErrors('check', () =>
-    withSettings(args, CHECK, async (loaded, switches, { input, values }) => {
-      const { settings, notes } = loaded;
-      for (const note of notes) process.stderr.write(`note: ${note}\n`);
-      for (const note of notesOnSockets(settings)) process.stderr.write(`note: ${note}\n`);
-      const { pools, routedPools } = settings;
-      if (routedPools.length > 0 && pools.every(({ backends }) => backends.length === 0))
-        process.stderr.write('note: there are no backends\n');
-      process.stdout.write(`ok: ${summary(settings)}\n`);
-      const other = values.get('diff');
-      if ((values.has('admin') || values.has('token')) && !switches.has('diff')) {
-        throw new UsageError('--admin and --token go with --diff');
-      }
-      if (other !== undefined) return diffWithFile(input, loaded, other);
-      if (!switches.has('diff')) return EXIT_FINE;
-      return diffWithRunning(input, { admin: values.get('admin'), token: values.get('token') });
-    }),
-  );
+  return withUsageErrors('check', () => withSettings(args, CHECK, validate, refuse));
+}
+
+const validate: WithSettings = async (loaded, switches, { input, values }) => {
+  const { settings } = loaded;
+  const other = values.get('diff');
+  const isCompared = other !== undefined || switches.has('diff');
+  const admin = { admin: values.get('admin'), token: values.get('token') };
+  if (!isCompared && (admin.admin ?? admin.token) !== undefined) {
+    throw new UsageError('--admin and --token go with --diff');
+  }
+  const notes = [...loaded.notes, ...notesOnSockets(settings), ...notesOnBackends(settings)];
+  const isForMachines = switches.has('json');
+  if (!isForMachines) {
+    for (const note of notes) process.stderr.write(`note: ${note}\n`);
+    process.stdout.write(`ok: ${summary(settings)}\n`);
+  }
+  const compared = await compare(input, loaded, other, isCompared ? admin : undefined);
+  if (typeof compared === 'number') return compared;
+  if (!isForMachines) {
+    if (compared !== undefined) showComparison(compared);
+    return EXIT_FINE;
+  }
+  const { configFile = null } = settings;
+  writeJson({ ok: true, config_file: configFile, problems: [], notes, ...compared });
+  return EXIT_FINE;
+};
+
+function refuse(problems: readonly Problem[], switches: ReadonlySet<string>): number {
+  if (!switches.has('json')) complain(problems);
+  else writeJson({ ok: false, config_file: null, problems, notes: [] });
+  return EXIT_USAGE;
+}
+
+/** @returns the exit code where there is nothing to compare with; undefined where nobody asked. */
+function compare(
+  input: LoadInput,
+  loaded: Loaded,
+  other: string | undefined,
+  admin: AdminFlags | undefined,
+): number | Compared | undefined | Promise<number | Compared> {
+  if (other !== undefined) return compareWithFile(input, loaded, other);
+  return admin === undefined ? undefined : compareWithRunning(input, admin);
+}
+
+function notesOnBackends({ pools, routedPools }: Settings): string[] {
+  const isEmpty = routedPools.length > 0 && pools.every(({ backends }) => backends.length === 0);
+  return isEmpty ? ['there are no backends'] : [];
 }
 
 /** What is seen only at the start: a folder may be made until then (systemd `RuntimeDirectory=`). */

@@ -17,6 +17,21 @@ export interface DemoPorts {
   readonly admin: number;
 }
 
+/** For machines: one line, among the lines of the log. */
+export function demoAddresses(ports: DemoPorts, backends: readonly DemoBackend[]): string {
+  const line = {
+    event: 'demo.ready',
+    url: `http://localhost:${ports.proxy}`,
+    admin_url: `http://localhost:${ports.admin}`,
+    backends: backends.map(({ name, port, pid }) => ({
+      name,
+      url: `http://localhost:${port}`,
+      pid,
+    })),
+  };
+  return `${JSON.stringify(line)}\n`;
+}
+
 export function demoGuide(ports: DemoPorts, backends: readonly DemoBackend[]): string {
   const rows = backends.map(
     ({ name, port, pid }) => `  ${name}  http://localhost:${port}  process ${pid}\n`,

@@ -6,7 +6,7 @@ import { contextOf } from '../control/loaded-config.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { type DemoBackend, DemoBackends } from './demo-backends.ts';
-import { type DemoPorts, demoGuide } from './demo-guide.ts';
+import { type DemoPorts, demoAddresses, demoGuide } from './demo-guide.ts';
 import { complain, EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
@@ -23,6 +23,10 @@ export const DEMO = {
       type: 'string',
       value: 'PORT',
       help: 'where the first of the three listens (8081)',
+    },
+    json: {
+      type: 'boolean',
+      help: 'no guide: where all listen as a line of JSON, { event, url, admin_url, backends }',
     },
     ...HELP_FLAG,
   },
@@ -46,13 +50,14 @@ export function runDemo(args: readonly string[], held: HeldSignals): Promise<num
     const admin = wholeNumber('--admin-port', values['admin-port'] ?? '9000', 1, 65_535);
     const firstBackend = wholeNumber('--backend-port', values['backend-port'] ?? '8081', 1, 65_533);
     if (proxy === admin) throw new UsageError('--admin-port must differ from --port');
-    return demonstrate({ proxy, admin }, firstBackend, held);
+    return demonstrate({ proxy, admin }, firstBackend, values.json === true, held);
   });
 }
 
 async function demonstrate(
   ports: DemoPorts,
   firstBackend: number,
+  isForMachines: boolean,
   held: HeldSignals,
 ): Promise<number> {
   const stop = new StopSignals();
@@ -60,9 +65,10 @@ async function demonstrate(
   held.giveBack(CARE_SIGNALS);
   const processes = new DemoBackends(fileURLToPath(new URL('main.js', FOLDER)));
   try {
-    const backends = await startBackends(processes, ports, firstBackend);
+    const backends = await startBackends(processes, ports, firstBackend, isForMachines);
     if (stop.isRequested) return EXIT_FINE;
-    return await serve(inputFor(ports, backends), stop, demoGuide(ports, backends));
+    const text = isForMachines ? demoAddresses(ports, backends) : demoGuide(ports, backends);
+    return await serve(inputFor(ports, backends), stop, text);
   } catch (error) {
     const { exitCode, message } = error as Error & { readonly exitCode?: number };
     process.stderr.write(`fairlead demo: ${message}\n`);
@@ -90,6 +96,7 @@ async function startBackends(
   processes: DemoBackends,
   ports: DemoPorts,
   firstPort: number,
+  isForMachines: boolean,
 ): Promise<DemoBackend[]> {
   const taken = new Set([ports.proxy, ports.admin]);
   const backends: DemoBackend[] = [];
@@ -97,7 +104,7 @@ async function startBackends(
     const wanted = firstPort + index;
     const after = backends.at(-1)?.port ?? 0;
     const backend = await processes.start(name, Math.max(wanted, after + 1), taken);
-    if (backend.port !== wanted) {
+    if (backend.port !== wanted && !isForMachines) {
       process.stdout.write(`Port ${wanted} is taken: ${name} listens on ${backend.port}.\n`);
     }
     backends.push(backend);

@@ -5,31 +5,38 @@ import { text } from 'node:stream/consumers';
 import { hashPassword } from '../config/password-hash.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FINE } from './exit.ts';
-import { UsageError, withUsageErrors } from './tool-flags.ts';
+import { writeJson } from './json-output.ts';
+import { parseFlags, UsageError, withUsageErrors } from './tool-flags.ts';
 
 export const HASH_PASSWORD = {
   name: 'hash-password',
   usage: '< FILE',
   about: `Reads a password from standard input, up to the end of its first line, and prints what stands for it in the users of a route's
 basic_auth, between quotes. On a terminal it asks for the password, and does not show it.`,
-  flags: HELP_FLAG,
+  flags: {
+    json: { type: 'boolean', help: 'as JSON: { hash }' },
+    ...HELP_FLAG,
+  },
   examples: ['fairlead hash-password', 'fairlead hash-password < password.txt'],
 } as const satisfies CommandSpec;
 
 export function runHashPassword(args: readonly string[]): Promise<number> {
   return withUsageErrors('hash-password', async () => {
-    if (args[0] === '--help' || args[0] === '-h') {
+    const { values, positionals } = parseFlags(args, HASH_PASSWORD.flags);
+    if (values.help === true) {
       process.stdout.write(helpOf(HASH_PASSWORD));
       return EXIT_FINE;
     }
-    if (args.length > 0) {
+    if (positionals.length > 0) {
       throw new UsageError('takes no arguments: the password comes from standard input');
     }
     const password = process.stdin.isTTY
       ? await askFor('Password: ')
       : firstLine(await text(process.stdin));
     if (password === '') throw new UsageError('the password is empty');
-    process.stdout.write(`${hashPassword(password)}\n`);
+    const hash = hashPassword(password);
+    if (values.json === true) writeJson({ hash });
+    else process.stdout.write(`${hash}\n`);
     return EXIT_FINE;
   });
 }

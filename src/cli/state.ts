@@ -1,10 +1,17 @@
 /** `fairlead state show|clear`: the changes made through the admin API that are laid over the config at every start. */
 import { DEFAULT_POOL } from '../config/settings.ts';
-import { countChanges, describeEntry } from '../control/operator-state.ts';
+import {
+  countChanges,
+  describeEntry,
+  isChange,
+  NO_OPERATOR_STATE,
+  type PoolChanges,
+} from '../control/operator-state.ts';
 import { clearStateFile, readStateFile } from '../control/state-file.ts';
 import { lockStateFile } from '../control/state-lock.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
+import { writeJson } from './json-output.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
 import { withSettings } from './with-settings.ts';
 
@@ -14,6 +21,10 @@ export const STATE = {
   about: `show    the changes made through the admin API that are kept in the config's state_file
 clear   drop them: the next start uses the config as it stands. Not while a Fairlead runs with the file.`,
   flags: {
+    json: {
+      type: 'boolean',
+      help: 'as JSON: show { file, changes, pools, faults }, clear { file, cleared }',
+    },
     ...HELP_FLAG,
   },
   takesSettings: true,
@@ -31,40 +42,88 @@ export function runState(args: readonly string[]): Promise<number> {
     if (action !== 'show' && action !== 'clear') {
       throw new UsageError('say what to do: fairlead state show, or fairlead state clear');
     }
-    return withSettings(rest, STATE, ({ settings: { stateFile } }) => {
-      if (stateFile === undefined) {
-        process.stdout.write('This config keeps no changes: it has no state_file.\n');
-        return EXIT_FINE;
-      }
-      return action === 'show' ? show(stateFile) : clear(stateFile);
+    return withSettings(rest, STATE, ({ settings: { stateFile } }, switches) => {
+      const write = switches.has('json') ? writeJson : writeText;
+      const run = action === 'show' ? show : clear;
+      return stateFile === undefined ? keepsNothing(action, write) : run(stateFile, write);
     });
   });
 }
 
-async function show(file: string): Promise<number> {
+/** To standard output: for machines, or the lines for people. */
+type Write = (answer: object, lines: readonly string[]) => void;
+
+const writeText: Write = (_answer, lines) => {
+  process.stdout.write(`${lines.join('\n')}\n`);
+};
+
+function keepsNothing(action: 'show' | 'clear', write: Write): number {
+  const answer =
+    action === 'show'
+      ? { file: null, changes: 0, pools: [], faults: [] }
+      : { file: null, cleared: false };
+  write(answer, ['This config keeps no changes: it has no state_file.']);
+  return EXIT_FINE;
+}
+
+async function show(file: string, write: Write): Promise<number> {
   const result = await readStateFile(file);
   if (result.kind === 'damaged') {
     process.stderr.write(`${file} is damaged: ${result.reason}\n`);
     return EXIT_FAILED;
   }
-  const changes = result.kind === 'absent' ? 0 : countChanges(result.state);
-  process.stdout.write(`${file}: ${changes} ${changes === 1 ? 'change' : 'changes'}\n`);
-  if (result.kind === 'absent') return EXIT_FINE;
-  for (const [name, { strategy, entries }] of result.state.pools) {
-    const where = name === DEFAULT_POOL ? '' : `pool ${name}: `;
-    if (strategy !== undefined) process.stdout.write(`${where}strategy ${strategy}\n`);
-    for (const entry of entries.values()) {
-      const what = describeEntry(entry);
-      if (what !== '') process.stdout.write(`${where}${entry.url} ${what}\n`);
-    }
-  }
-  const { faults } = result;
+  const state = result.kind === 'absent' ? NO_OPERATOR_STATE : result.state;
+  const faults = result.kind === 'absent' ? [] : result.faults;
+  const changes = countChanges(state);
+  const pools = [...state.pools].map(([name, pool]) => shownPool(name, pool));
+  write({ file, changes, pools: pools.filter(isChanged), faults }, [
+    `${file}: ${changes} ${changes === 1 ? 'change' : 'changes'}`,
+    ...[...state.pools].flatMap(([name, pool]) => linesOf(name, pool)),
+  ]);
   for (const fault of faults) process.stderr.write(`not understood, and left out: ${fault}\n`);
   return faults.length === 0 ? EXIT_FINE : EXIT_FAILED;
 }
 
+function linesOf(name: string, { strategy, entries }: PoolChanges): string[] {
+  const where = name === DEFAULT_POOL ? '' : `pool ${name}: `;
+  const lines = strategy === undefined ? [] : [`${where}strategy ${strategy}`];
+  for (const entry of entries.values()) {
+    const what = describeEntry(entry);
+    if (what !== '') lines.push(`${where}${entry.url} ${what}`);
+  }
+  return lines;
+}
+
+/** As in `--json`: null is what no change was made to. */
+interface ShownChanges {
+  readonly name: string;
+  readonly strategy: string | null;
+  readonly backends: readonly object[];
+}
+
+function shownPool(name: string, { strategy, entries }: PoolChanges): ShownChanges {
+  const changed = [...entries.values()].filter(isChange);
+  return {
+    name,
+    strategy: strategy ?? null,
+    backends: changed.map(({ url, id, source, isRemoved, weight, isBackup, state }) => ({
+      url,
+      id: id ?? null,
+      added: source === 'api',
+      removed: isRemoved,
+      weight: weight ?? null,
+      backup: isBackup ?? null,
+      state: state ?? null,
+    })),
+  };
+}
+
+function isChanged({ strategy, backends }: ShownChanges): boolean {
+  return strategy !== null || backends.length > 0;
+}
+
 /** A running instance would write its changes again with the next one. */
-async function clear(file: string): Promise<number> {
+async function clear(file: string, write: Write): Promise<number> {
   const lock = await lockStateFile(file);
   if (lock.kind === 'in-use') {
     process.stderr.write(
@@ -73,10 +132,9 @@ async function clear(file: string): Promise<number> {
     return EXIT_FAILED;
   }
   try {
-    const hadChanges = await clearStateFile(file);
-    process.stdout.write(
-      hadChanges ? `${file}: cleared\n` : `${file}: there was nothing to clear\n`,
-    );
+    const cleared = await clearStateFile(file);
+    const what = cleared ? 'cleared' : 'there was nothing to clear';
+    write({ file, cleared }, [`${file}: ${what}`]);
     return EXIT_FINE;
   } finally {
     if (lock.kind === 'held') await lock.release();

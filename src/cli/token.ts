@@ -5,6 +5,7 @@ import { ADMIN_ROLES, isTokenName, makeToken } from '../config/admin-token.ts';
 import { readTokensFile } from '../config/admin-tokens.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
+import { writeJson } from './json-output.ts';
 import { parseFlags, UsageError, withUsageErrors } from './tool-flags.ts';
 
 export const TOKEN = {
@@ -24,7 +25,7 @@ is for the file that admin.tokens_file names: name, role, and a hash that nobody
       value: 'FILE',
       help: 'writes that line to the end of FILE, and prints the token alone',
     },
-    json: { type: 'boolean', help: 'both, for machines' },
+    json: { type: 'boolean', help: 'as JSON: { name, role, token, line }' },
     ...HELP_FLAG,
   },
   words: ['new'],
@@ -62,8 +63,8 @@ export function runToken(args: readonly string[]): Promise<number> {
       }
     }
     const texts = values.file === undefined ? [token, line] : [token];
-    const json = JSON.stringify({ name, role, token, line }, null, 2);
-    process.stdout.write(values.json === true ? `${json}\n` : `${texts.join('\n')}\n`);
+    if (values.json === true) writeJson({ name, role, token, line });
+    else process.stdout.write(`${texts.join('\n')}\n`);
     return EXIT_FINE;
   });
 }

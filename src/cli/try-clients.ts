@@ -2,7 +2,14 @@
 import { Agent, request as requestHttp } from 'node:http';
 import http2 from 'node:http2';
 import { request as requestHttps, Agent as TlsAgent } from 'node:https';
+import type { ConnectionOptions, SecureContextOptions } from 'node:tls';
 import { Http2Wire } from './try-http2-wire.ts';
+
+/** Whose certificates are taken, and which one is shown. */
+export type TlsTerms = Pick<
+  SecureContextOptions & ConnectionOptions,
+  'rejectUnauthorized' | 'ca' | 'cert' | 'key' | 'allowPartialTrustChain'
+>;
 
 /** What each request is. */
 export interface Asked {
@@ -13,8 +20,8 @@ export interface Asked {
   readonly body: string | undefined;
   /** For one request, from its start to the end of its response. */
   readonly timeoutMs: number;
-  /** Takes any certificate. */
-  readonly isInsecure: boolean;
+  /** Of https. */
+  readonly tls: TlsTerms;
 }
 
 export interface Answered {
@@ -40,13 +47,11 @@ export class Http1Client implements TryClient {
   readonly #agent: Agent;
 
   constructor(asked: Asked) {
-    const { url, connections, isInsecure } = asked;
+    const { url, connections, tls } = asked;
     const options = { keepAlive: true, maxSockets: connections };
     this.#asked = asked;
     this.#agent =
-      url.protocol === 'https:'
-        ? new TlsAgent({ ...options, rejectUnauthorized: !isInsecure })
-        : new Agent(options);
+      url.protocol === 'https:' ? new TlsAgent({ ...options, ...tls }) : new Agent(options);
   }
 
   ask(): Promise<Answered> {
@@ -121,8 +126,8 @@ export class Http2Client implements TryClient {
     if (known !== null && knownWire !== null && !known.closed && !known.destroyed) {
       return { session: known, wire: knownWire };
     }
-    const { url, isInsecure } = this.#asked;
-    const wire = new Http2Wire(url, isInsecure);
+    const { url, tls } = this.#asked;
+    const wire = new Http2Wire(url, tls);
     const session = http2.connect(url.origin, { createConnection: () => wire });
     session.on('error', () => {});
     this.#session = session;

@@ -27,9 +27,9 @@ export class Http2Wire extends Duplex {
   #hasBegun = false;
   readonly #ended = new Set<number>();
 
-  constructor(url: URL, isInsecure: boolean) {
+  constructor(url: URL, terms: tls.ConnectionOptions) {
     super();
-    const socket = connect(url, isInsecure);
+    const socket = connect(url, terms);
     this.#socket = socket;
     // A WINDOW_UPDATE that waits for others keeps the server waiting.
     socket.setNoDelay(true);
@@ -102,7 +102,7 @@ export class Http2Wire extends Duplex {
   }
 }
 
-function connect({ protocol, hostname, port }: URL, isInsecure: boolean): net.Socket {
+function connect({ protocol, hostname, port }: URL, terms: tls.ConnectionOptions): net.Socket {
   // Of an IPv6 address, a URL has brackets around it.
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
   if (protocol !== 'https:') return net.connect({ host, port: Number(port || 80) });
@@ -110,7 +110,7 @@ function connect({ protocol, hostname, port }: URL, isInsecure: boolean): net.So
     host,
     port: Number(port || 443),
     ALPNProtocols: ['h2'],
-    rejectUnauthorized: !isInsecure,
+    ...terms,
     // No name, where it is an address (RFC 6066 §3).
     ...(net.isIP(host) === 0 && { servername: host }),
   });

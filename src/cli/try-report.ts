@@ -40,7 +40,9 @@ export function textReport(options: TryOptions, result: TryResult): string {
     ...table('Errors', result.errors, completed + failed),
   ];
   if ([...result.errors.keys()].some((code) => REFUSED_CERTIFICATE.test(code))) {
-    lines.push('  The certificate is not one to trust; -k takes any.');
+    lines.push(
+      '  The certificate is not one to trust: --cacert FILE names who signed it; -k takes any.',
+    );
   }
   // One that hangs up on what it does not understand may do so before it has been heard.
   if (

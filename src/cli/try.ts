@@ -1,10 +1,12 @@
 /** `fairlead try`: sends requests and shows who answered them, how, and how fast. */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { createSecureContext, rootCertificates } from 'node:tls';
 import { parseDuration } from '../config/duration.ts';
 import { AdminError } from './admin-client.ts';
-import { ADMIN_FLAGS } from './admin-command.ts';
+import { ADMIN_FLAGS, readPems } from './admin-command.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
+import type { TlsTerms } from './try-clients.ts';
 import { jsonReport, textReport } from './try-report.ts';
 import { emptyResult, runRequests, type TryOptions, type TryResult } from './try-run.ts';
 import { Spread } from './try-spread.ts';
@@ -36,6 +38,15 @@ export const TRY = {
       value: '"N: V"',
       help: 'a header field; may be repeated',
     },
+    cacert: {
+      ...ADMIN_FLAGS.cacert,
+      help: 'whose certificates are good (PEM), beside the authorities that Node trusts',
+    },
+    cert: {
+      ...ADMIN_FLAGS.cert,
+      help: 'with --key FILE: the certificate to show where one is asked for (PEM)',
+    },
+    key: ADMIN_FLAGS.key,
     insecure: { type: 'boolean', short: 'k', help: 'take any certificate' },
     http2: {
       type: 'boolean',
@@ -50,11 +61,15 @@ export const TRY = {
     admin: ADMIN_FLAGS.admin,
     token: ADMIN_FLAGS.token,
     config: { ...ADMIN_FLAGS.config, help: 'the config of the instance' },
-    json: { type: 'boolean', help: 'the result as JSON' },
+    json: {
+      type: 'boolean',
+      help: 'as JSON: what came of it, counts by backend, status and error, and latencies',
+    },
     ...HELP_FLAG,
   },
   examples: [
     'fairlead try http://localhost:8080/ -n 1000 -c 50',
+    'fairlead try https://shop.localhost:8443/ --cacert ca.crt --cert me.crt --key me.key',
     "fairlead try :8080/cart -X PUT -d '{}' -H 'Content-Type: application/json' --json",
   ],
   exitCodes: '1 when a request got no complete response.',
@@ -115,10 +130,27 @@ function optionsOf(flags: Flags, positionals: readonly string[]): TryOptions {
     headers: fieldsOf(flags.header ?? []),
     body: flags.body,
     timeoutMs: timeoutOf(flags.timeout ?? '30s'),
-    isInsecure: flags.insecure ?? false,
+    tls: tlsOf(flags),
     isHttp2: flags.http2 ?? false,
     byHeader,
   };
+}
+
+/** Throws `UsageError`. */
+function tlsOf(flags: Flags): TlsTerms {
+  const { ca, cert, key } = readPems(flags, process.cwd());
+  const tls: TlsTerms = {
+    rejectUnauthorized: flags.insecure !== true,
+    // What is trusted need not have signed itself.
+    ...(ca !== undefined && { ca: [...rootCertificates, ca], allowPartialTrustChain: true }),
+    ...(cert !== undefined && { cert, key }),
+  };
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    throw new UsageError(`--cacert, --cert, --key: ${(error as Error).message}`, { cause: error });
+  }
+  return tls;
 }
 
 /** As for a backend, `:8080` and `http://:8080` mean localhost, and http needs no mention. */

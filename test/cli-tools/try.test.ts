@@ -1,8 +1,11 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import http2 from 'node:http2';
+import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { jsonReport, percentile, textReport } from '../../src/cli/try-report.ts';
 import {
@@ -12,11 +15,13 @@ import {
   type TryResult,
 } from '../../src/cli/try-run.ts';
 import { afterTest } from '../support/after-test.ts';
+import { Authority } from '../support/authority.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { runFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { answering, okResponse, rawBackend } from '../support/raw-backend.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 function optionsFor(url: string, changes: Partial<TryOptions> = {}): TryOptions {
@@ -28,7 +33,7 @@ function optionsFor(url: string, changes: Partial<TryOptions> = {}): TryOptions 
     headers: new Map(),
     body: undefined,
     timeoutMs: 5_000,
-    isInsecure: false,
+    tls: {},
     isHttp2: false,
     byHeader: undefined,
     ...changes,
@@ -291,7 +296,9 @@ describe('--http2', () => {
         stream.end(Buffer.alloc(200_000));
       }
     }, makeCertificate());
-    const result = await tried(optionsFor(url, { isHttp2: true, isInsecure: true }));
+    const result = await tried(
+      optionsFor(url, { isHttp2: true, tls: { rejectUnauthorized: false } }),
+    );
     expect(Object.fromEntries(result.statuses)).toEqual({ 200: 10, 204: 10 });
     const { completed } = await tried(optionsFor(url, { isHttp2: true, requests: 1 }));
     expect(completed).toBe(0);
@@ -331,5 +338,54 @@ describe('--http2', () => {
     const url = `http://127.0.0.1:${await freePort()}/`;
     const { errors } = await tried(optionsFor(url, { isHttp2: true, requests: 3 }));
     expect(Object.fromEntries(errors)).toEqual({ ECONNREFUSED: 3 });
+  });
+});
+
+/** Wants a certificate of its own authority, and says whose it was. */
+async function mutualServer(authority: Authority): Promise<string> {
+  const ca = readFileSync(authority.file);
+  const options = { ...authority.sign('localhost'), ca, requestCert: true };
+  const server = createHttpsServer(options, (request, response) => {
+    const { CN } = (request.socket as TLSSocket).getPeerCertificate().subject;
+    response.setHeader('X-Who', String(CN)).end();
+  });
+  server.listen(0, '127.0.0.1');
+  afterTest(() => void server.close());
+  await once(server, 'listening');
+  return `https://localhost:${(server.address() as AddressInfo).port}/`;
+}
+
+describe('over TLS, as curl names it', () => {
+  test('--cacert, --cert and --key', async () => {
+    const authority = new Authority();
+    const url = await mutualServer(authority);
+    const cwd = temporaryFolder('try');
+    const me = authority.sign('me');
+    writeFileSync(join(cwd, 'me.crt'), me.cert);
+    writeFileSync(join(cwd, 'me.key'), me.key);
+    writeFileSync(join(cwd, 'no.key'), 'no key');
+    const ask = (...args: readonly string[]) =>
+      runFairlead(['try', url, '-n', '2', '--by-header', 'x-who', '--json', ...args], { cwd });
+    const [trust, cert] = [
+      ['--cacert', authority.file],
+      ['--cert', 'me.crt'],
+    ];
+    const good = await ask(...trust, ...cert, '--key', 'me.key');
+    expect(JSON.parse(good.stdout)).toMatchObject({ completed: 2, backends: { me: 2 } });
+    const anonymous = await ask(...trust);
+    expect(JSON.parse(anonymous.stdout)).toMatchObject({ completed: 0, failed: 2 });
+    const distrusting = await ask(...cert, '--key', 'me.key');
+    expect(JSON.parse(distrusting.stdout)).toMatchObject({
+      errors: { SELF_SIGNED_CERT_IN_CHAIN: 2 },
+    });
+    for (const [args, message] of [
+      [cert, '--cert and --key go together'],
+      [[...cert, '--key', 'no.key'], '--cacert, --cert, --key: '],
+      [['--cacert', 'none.crt'], '--cacert: ENOENT'],
+    ] as const) {
+      const { code, stdout, stderr } = await ask(...args);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toContain(`fairlead try: ${message}`);
+    }
   });
 });

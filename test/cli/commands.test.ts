@@ -96,7 +96,8 @@ test.each([
     ['check', 'c.yaml'],
     'fairlead check: c.yaml is not a backend URL (for a config file: --config c.yaml)',
   ],
-  [['check', '--json'], 'fairlead check: unknown flag --json'],
+  [['check', '--jsno'], 'fairlead check: unknown flag --jsno (did you mean "--json"?)'],
+  [['check', '--token', 'x'], 'fairlead check: --admin and --token go with --diff'],
   [['state'], 'fairlead state: say what to do: fairlead state show, or fairlead state clear'],
   [['--port', '99999'], '--port: must be a whole number from 1 to 65535, not 99999'],
   [
