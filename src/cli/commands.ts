@@ -27,6 +27,14 @@ export const COMMANDS: Commands = {
       return { spec: BACKEND, run: runBackend };
     },
   },
+  init: {
+    shown: 'init [URL…]',
+    summary: 'write a commented config to start from',
+    load: async () => {
+      const { INIT, runInit } = await import('./init.ts');
+      return { spec: INIT, run: runInit };
+    },
+  },
   check: {
     shown: 'check --config FILE',
     summary: 'validate a config',
