@@ -199,7 +199,7 @@ const REMARKS = {
     'Of several cookies of that name the first that Fairlead has made counts. By `learn` (with `cookie`, such as ' +
     '`JSESSIONID`) and by `socket.io` nothing is written into answers: a session is with the backend whose answer has ' +
     'named it, a new client goes where the `strategy` says, and one whose session nobody remembers goes by hash. What ' +
-    'is learned is shared by all data threads, and lost with the process. `socket.io` reads the first KiB of the ' +
+    'is learned is shared by all data threads, and lost with the process, but for an upgrade. `socket.io` reads the first KiB of the ' +
     'answers that open a session by polling, unless they are compressed. A request without ' +
     'the field or parameter is taken by its client’s address. When its backend fails, a client gets another one and ' +
     'stays there; a backend that is drained or has the weight 0 keeps the clients that it has. Share a `secret` ' +

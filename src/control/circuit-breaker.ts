@@ -16,6 +16,15 @@ import { FaultWindow } from './fault-window.ts';
 
 const MOST_OPEN_TIMES = 10;
 
+/** An open breaker as it goes from one process to the next. */
+export interface BreakerRecord {
+  /** 0: it was half-open. */
+  readonly remainingMs: number;
+  /** How long it was opened for. */
+  readonly openMs: number;
+  readonly reason: string;
+}
+
 export class CircuitBreaker {
   readonly #window = new FaultWindow();
   #status: BreakerStatus = CLOSED;
@@ -50,6 +59,20 @@ export class CircuitBreaker {
       default:
         return this.#status.state satisfies never;
     }
+  }
+
+  /** Undefined: it is closed. */
+  record(now: number): BreakerRecord | undefined {
+    const { state, until = now, reason = '' } = this.#status;
+    if (state === 'closed') return undefined;
+    return { remainingMs: Math.max(0, until - now), openMs: this.#openMs, reason };
+  }
+
+  /** Open, as it was in another process; a half-open one tries anew. @returns how many requests may pass */
+  takeUp(now: number, { remainingMs, openMs, reason }: BreakerRecord): number {
+    const gate = this.#open(now, remainingMs, reason);
+    this.#openMs = openMs;
+    return gate;
   }
 
   /** The backend is out for another reason: what took it out says nothing about how it will come back. */

@@ -4,7 +4,7 @@ import { GATE_OPEN_WIDE } from '../snapshot/counter-cells.ts';
 import { setBackendGate } from '../snapshot/counters.ts';
 import { setPoolGate } from '../snapshot/pool-counters.ts';
 import { type BreakerStatus, CLOSED } from './backend.ts';
-import { CircuitBreaker } from './circuit-breaker.ts';
+import { type BreakerRecord, CircuitBreaker } from './circuit-breaker.ts';
 import type { FaultCount } from './fault-counts.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 
@@ -59,6 +59,32 @@ export class CircuitBreakers {
     this.#ofPool = new CircuitBreaker();
     setPoolGate(this.#registry.counters, GATE_OPEN_WIDE);
     this.#registry.live.poolBreaker = CLOSED;
+  }
+
+  /** Of the pool. Undefined: it is closed. */
+  recordOfPool(): BreakerRecord | undefined {
+    return this.#ofPool.record(this.#registry.now());
+  }
+
+  record(id: number): BreakerRecord | undefined {
+    return this.#ofBackends.get(id)?.record(this.#registry.now());
+  }
+
+  /** The process before this one has opened it. */
+  takeUpOfPool(record: BreakerRecord): void {
+    if (this.#registry.settings.breaker === null) return;
+    const gate = this.#ofPool.takeUp(this.#registry.now(), record);
+    setPoolGate(this.#registry.counters, gate, record.remainingMs);
+    this.#registry.live.poolBreaker = this.#ofPool.status;
+  }
+
+  takeUp(id: number, record: BreakerRecord): void {
+    const backend = this.#registry.backend(id);
+    if (backend === undefined || this.#registry.settings.breaker === null) return;
+    const breaker = new CircuitBreaker();
+    this.#ofBackends.set(id, breaker);
+    setBackendGate(backend.counters, breaker.takeUp(this.#registry.now(), record));
+    this.#registry.live.setBreaker(id, breaker.status);
   }
 
   /** What was counted since the last call. */

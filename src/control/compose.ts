@@ -2,6 +2,7 @@
 import type { Settings } from '../config/settings.ts';
 import type { Functions } from '../data/relay/hooks.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
+import type { ClientTablesOrigin } from '../snapshot/client-table.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { certificateRoutes } from './admin/certificate-routes.ts';
@@ -57,6 +58,7 @@ export interface ComposeOptions {
   readonly inherited: InheritedSockets;
   /** Of the process that this one takes the place of. */
   readonly handedOn: HandedSockets;
+  readonly clientTablesOrigin: ClientTablesOrigin | undefined;
   readonly upgrade: Upgrading;
   /** It can't be opened again in this process. */
   readonly onListenerLost: (listener: ListenerSnapshot) => void;
@@ -107,6 +109,7 @@ export function compose(options: ComposeOptions): Parts {
     ...(workerUrl && { workerUrl }),
     functions: options.functions,
     handedOn: options.handedOn,
+    clientTablesOrigin: options.clientTablesOrigin,
   });
   const { threadCount } = threads;
   const registry = new Registry({

@@ -6,7 +6,11 @@
  */
 import type { Functions } from '../data/relay/hooks.ts';
 import type { Logger } from '../observe/logger.ts';
-import { createClientTables, giveBackClientShare } from '../snapshot/client-table.ts';
+import {
+  type ClientTablesOrigin,
+  createClientTables,
+  giveBackClientShare,
+} from '../snapshot/client-table.ts';
 import { giveBackBackendShare, readBackendCounters } from '../snapshot/counters.ts';
 import type { LogRing } from '../snapshot/log-ring.ts';
 import type {
@@ -70,6 +74,7 @@ export interface DataThreadsOptions {
   readonly functions?: Functions | null;
   /** Of the process that this one takes the place of. */
   readonly handedOn?: HandedSockets;
+  readonly clientTablesOrigin?: ClientTablesOrigin | undefined;
 }
 
 export class DataThreads {
@@ -77,7 +82,7 @@ export class DataThreads {
   /** Cells of the shared counters; also 1 where the data plane runs in this thread. */
   readonly threadCount: number;
   readonly #options: DataThreadsOptions;
-  readonly #clientTables: ClientTables;
+  readonly clientTables: ClientTables;
   readonly #ticketKeys = new TicketKeys((keys) => this.#broadcast({ kind: 'ticket-keys', keys }));
   readonly #pulse: Pulse;
   readonly #places: readonly ThreadPlace[];
@@ -105,7 +110,7 @@ export class DataThreads {
     this.#options = options;
     this.threadCount = Math.max(1, options.count);
     this.counters = createProcessCounters(this.threadCount);
-    this.#clientTables = createClientTables(this.threadCount);
+    this.clientTables = createClientTables(this.threadCount, options.clientTablesOrigin);
     this.#pulse = new Pulse({
       counters: this.counters,
       threadCount: this.threadCount,
@@ -120,7 +125,7 @@ export class DataThreads {
       init: () => ({
         threadCount: this.threadCount,
         counters: this.counters,
-        clientTables: this.#clientTables,
+        clientTables: this.clientTables,
         reusePort: this.threadCount > 1,
         ticketKeys: this.#ticketKeys.current,
         snapshot: this.#current(),
@@ -354,7 +359,7 @@ export class DataThreads {
     for (const buffer of this.#backendCounters.values()) giveBackBackendShare(buffer, index);
     for (const buffer of this.#poolCounters.values()) giveBackPoolShare(buffer, index);
     giveBackProcessShare(this.counters, index);
-    giveBackClientShare(this.#clientTables, index);
+    giveBackClientShare(this.clientTables, index);
     for (const sequence of this.#applying.keys()) this.#applied(index, sequence);
     this.#draining.get(index)?.(0);
     this.#draining.delete(index);

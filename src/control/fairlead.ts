@@ -26,7 +26,10 @@ import { adminFailed, listenerFailed, openAllLogs } from './start-failed.ts';
 import { type Addresses, firstPort, tellConfig, tellStart, urlsOf } from './told-at-start.ts';
 import { HandedSockets } from './upgrade/handed-sockets.ts';
 import type { HandedListener } from './upgrade/handover.ts';
+import { describeBackends } from './upgrade/known-backends.ts';
+import { describeClients, describeOrigin } from './upgrade/known-clients.ts';
 import type { Predecessor } from './upgrade/predecessor.ts';
+import { takeUpKnown } from './upgrade/take-up.ts';
 import { type Asked, Upgrade, UpgradeRefused } from './upgrade/upgrade.ts';
 
 const FIRST_CHECKS_MS = 1000;
@@ -120,6 +123,7 @@ export async function startFairlead(
     phase,
     inherited,
     handedOn: predecessor?.sockets ?? new HandedSockets(),
+    clientTablesOrigin: predecessor?.clientsOrigin,
     upgrade: async (actor, precondition) => {
       if (running === undefined) throw new UpgradeRefused('No upgrade: this process still starts.');
       return running.upgrade({ actor }, precondition);
@@ -159,6 +163,7 @@ async function open(
   { hasAdmin = true, predecessor }: FairleadOptions,
 ): Promise<Addresses> {
   const { registry, threads, pools, discovery, kept } = all;
+  predecessor?.backends.begin(pools.all());
   // The data threads run before the first call can change what they should run on.
   await Promise.all([threads.start(registry.snapshot()), kept.begin(registry.keptState)]);
   const beginAdmin = async (): Promise<void> => {
@@ -169,9 +174,13 @@ async function open(
   all.tokens.sync();
   pools.begin();
   await Promise.race([
-    discovery.sync().then(() => Promise.all(pools.all().map(({ health }) => health.checkAll()))),
+    discovery.sync().then(() => {
+      predecessor?.backends.goOn(pools.all());
+      return Promise.all(pools.all().map(({ health }) => health.checkAll()));
+    }),
     sleep(FIRST_CHECKS_MS, undefined, { ref: false }),
   ]);
+  if (predecessor !== undefined) await takeUpKnown(predecessor, all);
   const listeners = await threads.listen().catch((error: unknown) => {
     throw listenerFailed(error, settings);
   });
@@ -250,9 +259,12 @@ class Running implements ControlledFairlead {
       kept,
       keptState: () => registry.keptState,
       generation: () => registry.generation,
-      sockets: () => ({
+      parting: () => ({
         listeners: threads.toHandOn(Math.max(availableParallelism(), LEAST_COPIES)),
         admin: this.#adminToHandOn(),
+        backends: describeBackends(all.pools.all()),
+        clientsOrigin: describeOrigin(threads.clientTables),
+        clients: () => describeClients(threads.clientTables, registry.pools()),
       }),
       whyNot: () => {
         if (!canBeUpgraded) return 'Fairlead is a part of another program';

@@ -23,6 +23,13 @@ export interface WantedBackend
   readonly address: BackendAddress;
 }
 
+/** What was found out about a backend elsewhere. */
+export type KnownHealth = Pick<
+  Backend,
+  'health' | 'isUnreachable' | 'isCheckFailing' | 'lastCheck' | 'lastChange' | 'lastReason' | 'hint'
+> &
+  Partial<Pick<Backend, 'adminState' | 'ejection' | 'breaker'>>;
+
 export class LiveBackends {
   /** The circuit breaker of all of them together. */
   poolBreaker: BreakerStatus = CLOSED;
@@ -52,7 +59,7 @@ export class LiveBackends {
   }
 
   /** What checks have found out about another backend holds for this one, until it is checked itself. */
-  takeOver(id: number, known: Backend): void {
+  takeOver(id: number, known: KnownHealth): void {
     const backend = this.#backends.get(id);
     if (backend === undefined) return;
     backend.health = known.health;
@@ -62,7 +69,8 @@ export class LiveBackends {
     backend.lastReason = known.lastReason;
     backend.hint = known.hint;
     // Who has served all the while needs no slow start.
-    if (isAlive(backend) === isAlive(known)) backend.lastChange = known.lastChange;
+    if (isAlive(backend) === isAlive({ ...backend, ...known }))
+      backend.lastChange = known.lastChange;
   }
 
   /** A check decided. True when health changed. */

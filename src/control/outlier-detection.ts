@@ -43,6 +43,17 @@ interface Track {
   readonly counts: Record<EjectionReason, number>;
 }
 
+/** An ejection as it goes from one process to the next. */
+export interface EjectionRecord {
+  readonly sinceMs: number;
+  readonly remainingMs: number;
+  readonly reason: string;
+  /** What the base time was multiplied with. */
+  readonly times: number;
+  /** A health check that passes may end it. */
+  readonly mayCheckEnd: boolean;
+}
+
 export interface OutlierDetectionOptions {
   readonly registry: PoolRegistry;
   readonly log: Logger;
@@ -74,6 +85,27 @@ export class OutlierDetection {
   /** Of one backend so far. */
   counts(id: number): EjectionCounts {
     return this.#tracks.get(id)?.counts ?? NONE;
+  }
+
+  /** Undefined: the backend is not ejected. */
+  record({ id, ejection }: Backend): EjectionRecord | undefined {
+    if (ejection === undefined) return undefined;
+    const now = this.#registry.now();
+    const { times, mayCheckEnd } = this.#track(id);
+    const { since, until, reason } = ejection;
+    return { sinceMs: now - since, remainingMs: until - now, reason, times, mayCheckEnd };
+  }
+
+  /** The process before this one has ejected it. */
+  takeUp(id: number, { sinceMs, remainingMs, reason, times, mayCheckEnd }: EjectionRecord): void {
+    const { outlier } = this.#registry.settings;
+    if (outlier === null || remainingMs <= 0) return;
+    const track = this.#track(id);
+    track.times = times;
+    track.mayCheckEnd = mayCheckEnd;
+    const now = this.#registry.now();
+    const until = now + Math.min(remainingMs, outlier.maxEjectionMs);
+    this.#registry.live.setEjection(id, { since: now - sinceMs, until, reason });
   }
 
   /** Fits it to the registry: gone backends are forgotten, and without settings everybody is back. */

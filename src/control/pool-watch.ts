@@ -6,11 +6,19 @@ import { isSame } from '../config/same.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { FaultsInARowMessage } from '../snapshot/messages.ts';
 import type { Eligibility } from '../snapshot/snapshot.ts';
+import type { Backend } from './backend.ts';
+import type { BreakerRecord } from './circuit-breaker.ts';
 import { CircuitBreakers } from './circuit-breakers.ts';
 import type { Decision } from './eligibility.ts';
 import { FaultCounts } from './fault-counts.ts';
-import { type EjectionCounts, OutlierDetection } from './outlier-detection.ts';
+import { type EjectionCounts, type EjectionRecord, OutlierDetection } from './outlier-detection.ts';
 import type { PoolRegistry } from './pool-registry.ts';
+
+/** What requests have brought upon a backend, as it goes from one process to the next. */
+export interface FaultRecord {
+  readonly ejection?: EjectionRecord | undefined;
+  readonly breaker?: BreakerRecord | undefined;
+}
 
 export interface PoolWatchOptions {
   readonly registry: PoolRegistry;
@@ -94,6 +102,28 @@ export class PoolWatch {
   /** Ejections of one backend so far. */
   ejections(id: number): EjectionCounts {
     return this.#outliers.counts(id);
+  }
+
+  record(backend: Backend): FaultRecord {
+    return {
+      ejection: this.#outliers.record(backend),
+      breaker: this.#breakers.record(backend.id),
+    };
+  }
+
+  /** Of the breaker of the pool. */
+  recordOfPool(): BreakerRecord | undefined {
+    return this.#breakers.recordOfPool();
+  }
+
+  /** So it was in the process before this one. Shown by what comes next, `sync` or `refresh`. */
+  takeUp(id: number, { ejection, breaker }: FaultRecord): void {
+    if (ejection !== undefined) this.#outliers.takeUp(id, ejection);
+    if (breaker !== undefined) this.#breakers.takeUp(id, breaker);
+  }
+
+  takeUpOfPool(breaker: BreakerRecord): void {
+    this.#breakers.takeUpOfPool(breaker);
   }
 
   stop(): void {

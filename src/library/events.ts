@@ -86,6 +86,7 @@ export const EVENT_NAMES = [
   'upgrade.failed',
   'upgrade.handed_over',
   'upgrade.refused',
+  'upgrade.taken_up',
 ] as const;
 
 export type ProxyEventName = (typeof EVENT_NAMES)[number];

@@ -68,30 +68,51 @@ export interface ClientTableShape {
   readonly values: number;
   /** The moment on the process clock that the table counts from: no operation may be before it. */
   readonly epochMs: number;
+  /** Left out: drawn at random. */
+  readonly seeds?: TableSeeds;
+}
+
+export type TableSeeds = readonly [a: number, b: number];
+
+/**
+ * What the tables of another process have to share with those of this one, so that entries mean the same in both. Not to be shown to
+ * anybody: who knows the seeds can choose keys that all lie in one bucket.
+ */
+export interface ClientTablesOrigin {
+  /** Processes of one machine have one process clock. */
+  readonly epochMs: number;
+  readonly sessions: TableSeeds;
+  readonly rates: TableSeeds;
 }
 
 export function createClientTable({
   buckets,
   values,
   epochMs,
+  seeds,
 }: ClientTableShape): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(4 * (HEADER_CELLS + buckets * bucketCells(values)));
   const header = new Int32Array(memory, 0, HEADER_CELLS);
   header[H_BUCKETS] = buckets;
   header[H_VALUES] = values;
-  header.set(crypto.getRandomValues(new Int32Array(2)), H_SEED_A);
+  header.set(seeds ?? crypto.getRandomValues(new Int32Array(2)), H_SEED_A);
   new Float64Array(memory, EPOCH_OFFSET, 1)[0] = epochMs;
   return memory;
 }
 
-/** The tables of one process: made once, and handed to every data thread, to replacements too. */
-export function createClientTables(threadCount: number): ClientTables {
-  const epochMs = performance.now() + processClockOffsetMs();
+/**
+ * The tables of one process: made once, and handed to every data thread, to replacements too.
+ *
+ * @param origin of the tables of a process that this one takes the place of.
+ */
+export function createClientTables(threadCount: number, origin?: ClientTablesOrigin): ClientTables {
+  const epochMs = origin?.epochMs ?? performance.now() + processClockOffsetMs();
+  const { sessions, rates } = origin ?? {};
   return {
     // The backend's id.
-    sessions: createClientTable({ buckets: BUCKETS, values: 1, epochMs }),
+    sessions: createClientTable({ buckets: BUCKETS, values: 1, epochMs, ...seeded(sessions) }),
     // Seconds and nanoseconds.
-    rates: createClientTable({ buckets: BUCKETS, values: 2, epochMs }),
+    rates: createClientTable({ buckets: BUCKETS, values: 2, epochMs, ...seeded(rates) }),
     // Each thread's share, so that the share of a thread that died can be given back.
     connections: createClientTable({ buckets: BUCKETS, values: threadCount, epochMs }),
   };
@@ -104,6 +125,10 @@ export function giveBackClientShare(tables: ClientTables, threadIndex: number): 
     table.set(entry, threadIndex, 0);
     if (table.sum(entry) === 0) table.free(entry);
   });
+}
+
+function seeded(seeds: TableSeeds | undefined): Pick<ClientTableShape, 'seeds'> {
+  return seeds === undefined ? {} : { seeds };
 }
 
 function bucketCells(values: number): number {
@@ -213,6 +238,32 @@ export class ClientTable {
 
   release(): void {
     Atomics.compareExchange(this.#cells, this.#lock, this.#ticket, UNLOCKED);
+  }
+
+  /** All of an entry, for `putCopy` of another table with the same seeds and epoch: as many numbers for each. Empty: it has expired. */
+  copy(entry: number, nowMs: number): readonly number[] {
+    const cells = this.#cells.subarray(entry, entry + this.#slotCells);
+    return (cells[S_EXPIRES] as number) > this.#unitAt(nowMs) ? [...cells] : [];
+  }
+
+  /** How many numbers a copy has: the last ones are the values. */
+  get copyLength(): number {
+    return this.#slotCells;
+  }
+
+  /** What is known here of the same key is newer, and stays. One that has expired is left out. */
+  putCopy(copy: ArrayLike<number>, nowMs: number): void {
+    const expires = copy[S_EXPIRES] as number;
+    if (expires <= this.#unitAt(nowMs)) return;
+    const entry = this.acquire(copy[S_KEY_A] as number, copy[S_KEY_B] as number, nowMs);
+    if (entry === NO_ENTRY) return;
+    if (this.isNew) {
+      for (let value = 0; value < this.#values; value++) {
+        this.set(entry, value, copy[S_VALUES + value] as number);
+      }
+      this.#cells[entry + S_EXPIRES] = expires;
+    }
+    this.release();
   }
 
   /** Shows the entries that are kept when it comes to them, each while its bucket is locked. Walks through all of the table. */

@@ -36,7 +36,7 @@ class Process {
   table(): SessionTable<SessionBackend> {
     const now = () => this.nowMs;
     return new SessionTable(
-      { memory: this.memory, poolId: 0, ttlMs: TTL_MS },
+      { memory: this.memory, owner: 'default', ttlMs: TTL_MS },
       now,
       () => this.evicted++,
     );

@@ -50,7 +50,7 @@ function upgradeTo(
     },
     keptState: () => NO_OPERATOR_STATE,
     generation: () => 1,
-    sockets: () => ({ listeners: [], admin: null }),
+    parting: () => ({ listeners: [], admin: null, clients: () => '' }),
     whyNot: () => undefined,
     onHandedOver: () => void did.push('drained'),
     readyMs,

@@ -21,10 +21,22 @@ export interface Handover {
   readonly admin: HandedListener | null;
   /** What operators have changed, as in the state file. */
   readonly state: string;
+  /** What was found out about backends, as known-backends.ts has it. Older versions say nothing of it. */
+  readonly backends?: string;
+  /** What the tables of clients count from, as known-clients.ts has it: who says so can be asked for what is in them. Secret. */
+  readonly clientsOrigin?: string;
 }
 
-/** It listens, and has all that it wants; or it can't. */
+/** The answer to `clients?`. */
+export interface HandedClients {
+  readonly kind: 'clients';
+  /** As known-clients.ts has them. */
+  readonly clients: string;
+}
+
+/** It is about to listen, and wants to know of the clients; it listens, and has all that it wants; or it can't. */
 export type FromSuccessor =
+  | { readonly kind: 'clients?' }
   | { readonly kind: 'ready' }
   | { readonly kind: 'failed'; readonly reason: string };
 

@@ -1,23 +1,39 @@
 /** The process that this one is to take the place of, seen from the new one. */
+
+import type { ClientTablesOrigin } from '../../snapshot/client-table.ts';
 import type { OperatorState } from '../operator-state.ts';
 import { decodeState } from '../state-format.ts';
 import { HandedSockets } from './handed-sockets.ts';
-import { type FromSuccessor, type Handover, UPGRADE_VARIABLE } from './handover.ts';
+import {
+  type FromSuccessor,
+  type HandedClients,
+  type Handover,
+  UPGRADE_VARIABLE,
+} from './handover.ts';
+import { KnownBackends } from './known-backends.ts';
+import { readOrigin } from './known-clients.ts';
 
 /** Whoever starts us says what it has to say at once. */
 const HANDOVER_MS = 10_000;
+/** To be without what it knows of clients is better than not to be there. */
+const CLIENTS_MS = 2_000;
 
 export class Predecessor {
   readonly sockets: HandedSockets;
   readonly admin: HandedSockets;
   /** What operators have changed; undefined: this version can't read it. */
   readonly state: OperatorState | undefined;
+  readonly backends: KnownBackends;
+  /** Undefined: its tables of clients are not known. */
+  readonly clientsOrigin: ClientTablesOrigin | undefined;
 
-  private constructor({ listeners, admin, state }: Handover) {
+  private constructor({ listeners, admin, state, backends, clientsOrigin }: Handover) {
     this.sockets = new HandedSockets(listeners);
     this.admin = new HandedSockets(admin === null ? [] : [admin]);
     const decoded = decodeState(state);
     this.state = decoded.kind === 'read' ? decoded.state : undefined;
+    this.backends = new KnownBackends(backends);
+    this.clientsOrigin = readOrigin(clientsOrigin);
   }
 
   /** Undefined: we were not started by one. */
@@ -36,6 +52,24 @@ export class Predecessor {
       });
     });
     return new Predecessor(handover);
+  }
+
+  /** What it knows of clients by now; undefined: nothing of which this version can make use. */
+  async clients(): Promise<string | undefined> {
+    if (this.clientsOrigin === undefined || !process.connected) return undefined;
+    const answer = new Promise<string | undefined>((resolve) => {
+      const timer = setTimeout(resolve, CLIENTS_MS, undefined);
+      const settle = (clients: string | undefined): void => {
+        clearTimeout(timer);
+        process.off('disconnect', gone);
+        resolve(clients);
+      };
+      const gone = (): void => settle(undefined);
+      process.once('disconnect', gone);
+      process.once('message', ({ clients }: HandedClients) => settle(clients));
+    });
+    await say({ kind: 'clients?' });
+    return answer;
   }
 
   /** What nobody wanted: whoever comes by it must not think that somebody is there. */

@@ -1,12 +1,20 @@
 /** The process that is to take our place: the program that is on the disk now, started as this one was. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { type FromSuccessor, type Handover, UPGRADE_VARIABLE } from './handover.ts';
+import {
+  type FromSuccessor,
+  type HandedClients,
+  type Handover,
+  UPGRADE_VARIABLE,
+} from './handover.ts';
 
 /** Standard input, output and error, and the channel to it. */
 const FIRST_DESCRIPTOR = 4;
 
 /** What it is handed, with the descriptors that they have here. */
-export type Parting = Omit<Handover, 'kind'>;
+export interface Parting extends Omit<Handover, 'kind'> {
+  /** What is known of clients when it asks. */
+  readonly clients: () => string;
+}
 
 export type Outcome =
   | { readonly kind: 'ready' }
@@ -21,7 +29,8 @@ export class Successor {
   constructor(parting: Parting, command: readonly string[] = ownCommand()) {
     const descriptors: number[] = [];
     // The new process has them in the order in which they are given here.
-    const renumbered = renumber(parting, (descriptor) => {
+    const { clients, ...told } = parting;
+    const renumbered = renumber(told, (descriptor) => {
       return FIRST_DESCRIPTOR + descriptors.push(descriptor) - 1;
     });
     const [program = process.execPath, ...args] = command;
@@ -38,7 +47,8 @@ export class Successor {
       const failed = (why: string): void => resolve({ kind: 'failed', why });
       child.on('message', (message: FromSuccessor) => {
         if (message.kind === 'ready') resolve({ kind: 'ready' });
-        else failed(message.reason);
+        else if (message.kind === 'failed') failed(message.reason);
+        else child.send({ kind: 'clients', clients: clients() } satisfies HandedClients, () => {});
       });
       child.on('error', (error) => failed(`it can't be started: ${error.message}`));
       child.once('exit', (code, signal) => {
@@ -77,10 +87,13 @@ function ownCommand(): readonly string[] {
   return [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
 }
 
-function renumber(parting: Parting, give: (descriptor: number) => number): Parting {
+function renumber(
+  parting: Omit<Handover, 'kind'>,
+  give: (descriptor: number) => number,
+): Omit<Handover, 'kind'> {
   const listeners = [...parting.listeners, ...(parting.admin === null ? [] : [parting.admin])].map(
     (one) => ({ ...one, descriptors: one.descriptors.map(give) }),
   );
   const admin = parting.admin === null ? null : (listeners.pop() ?? null);
-  return { listeners, admin, state: parting.state };
+  return { ...parting, listeners, admin };
 }

@@ -10,9 +10,8 @@ import type { KeptState } from '../kept-state.ts';
 import type { Operator, Precondition } from '../operator.ts';
 import type { OperatorState } from '../operator-state.ts';
 import { encodeState } from '../state-format.ts';
-import type { HandedListener } from './handover.ts';
 import { tellMainPid, whyNotFollowed } from './service-manager.ts';
-import { Successor } from './successor.ts';
+import { type Parting, Successor } from './successor.ts';
 
 const READY_MS = 30_000;
 
@@ -38,10 +37,8 @@ export interface UpgradeOptions {
   readonly kept: Pick<KeptState, 'close' | 'takeBack' | 'handOver'>;
   readonly keptState: () => OperatorState;
   readonly generation: () => number;
-  readonly sockets: () => {
-    readonly listeners: readonly HandedListener[];
-    readonly admin: HandedListener | null;
-  };
+  /** But for what operators have changed. */
+  readonly parting: () => Omit<Parting, 'state'>;
   /** Why nothing can be upgraded now; undefined: it can. */
   readonly whyNot: () => string | undefined;
   /** The new one has all: this one drains. */
@@ -108,10 +105,10 @@ export class Upgrade {
   }
 
   async #run(ending: AbortSignal, asked: object): Promise<number> {
-    const { log, kept, keptState, sockets, command, onHandedOver, operator } = this.#options;
+    const { log, kept, keptState, parting, command, onHandedOver, operator } = this.#options;
     await kept.close();
     const state = keptState();
-    const successor = new Successor({ ...sockets(), state: encodeState(state) }, command);
+    const successor = new Successor({ ...parting(), state: encodeState(state) }, command);
     try {
       const { pid } = successor;
       log.info('upgrade.begun', `an upgrade: process ${pid} starts, to take over`, {

@@ -4,7 +4,8 @@ import { hashText } from './hash.ts';
 
 export interface SessionTableOptions {
   readonly memory: SharedArrayBuffer;
-  readonly poolId: number;
+  /** Of the pool: under another name, nobody has a session. */
+  readonly owner: string;
   readonly ttlMs: number;
 }
 
@@ -25,13 +26,13 @@ export class SessionTable<B extends { readonly id: number }> {
    * @param onEvicted a session was forgotten before its time, for want of room.
    */
   constructor(
-    { memory, poolId, ttlMs }: SessionTableOptions,
+    { memory, owner, ttlMs }: SessionTableOptions,
     now: () => number,
     onEvicted: () => void,
   ) {
     this.#table = new ClientTable(memory);
-    this.#seedA = hashText(String(poolId), this.#table.seedA);
-    this.#seedB = hashText(String(poolId), this.#table.seedB);
+    this.#seedA = hashText(owner, this.#table.seedA);
+    this.#seedB = hashText(owner, this.#table.seedB);
     this.#ttlMs = ttlMs;
     this.#now = now;
     this.#onEvicted = onEvicted;

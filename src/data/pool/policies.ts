@@ -30,12 +30,12 @@ export function poolPolicies(
   bodyBytes: number,
   allowances: Allowances,
 ): Policies {
-  const { id, timeouts, retries, rateLimit } = spec;
+  const { name, timeouts, retries, rateLimit } = spec;
   return {
     timeouts,
     retries,
     bodyBytes,
-    rateLimiter: limiterOf(rateLimit, String(id), allowances),
+    rateLimiter: limiterOf(rateLimit, `pool ${name}`, allowances),
     needsKeys: needsKeys(spec, rateLimit),
   };
 }
@@ -54,7 +54,9 @@ export function routePolicies(
     retries: { ...ofPool.retries, ...own.retries },
     bodyBytes: own.bodyBytes ?? ofPool.bodyBytes,
     rateLimiter:
-      rateLimit === undefined ? ofPool.rateLimiter : limiterOf(rateLimit, name, allowances),
+      rateLimit === undefined
+        ? ofPool.rateLimiter
+        : limiterOf(rateLimit, `route ${name}`, allowances),
     needsKeys: rateLimit === undefined ? ofPool.needsKeys : needsKeys(spec, rateLimit),
   };
 }

@@ -115,7 +115,7 @@ export function createPoolView(
     keepers: [],
     draining: [],
     hint: '',
-    sessions: spec.sticky === null ? null : createSessions(spec.sticky, pool, parts),
+    sessions: spec.sticky === null ? null : createSessions(spec.sticky, spec.name, pool, parts),
     policies: poolPolicies(spec, snapshot.limits.bodyBytes, {
       memory: parts.clientTables.rates,
       onEvicted: () => counters.rateEvicted(),
@@ -156,11 +156,16 @@ function backendsOf({ backends }: PoolView, ids: readonly number[]): readonly Ba
   return ids.flatMap((id) => backends.get(id) ?? []);
 }
 
-function createSessions(sticky: Sticky, pool: LivePool, parts: PoolViewParts): Sessions<Backend> {
+function createSessions(
+  sticky: Sticky,
+  owner: string,
+  pool: LivePool,
+  parts: PoolViewParts,
+): Sessions<Backend> {
   if (sticky.cookie !== null) return new CookieSessions(sticky, sticky.cookie);
   const { clientTables, processNowMs } = parts;
   const table = new SessionTable<Backend>(
-    { memory: clientTables.sessions, poolId: pool.id, ttlMs: sticky.ttlMs },
+    { memory: clientTables.sessions, owner, ttlMs: sticky.ttlMs },
     processNowMs,
     () => pool.counters.sessionEvicted(),
   );
