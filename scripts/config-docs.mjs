@@ -289,6 +289,8 @@ const TEXTS = {
   'ssl.cert_file': 'path',
   'ssl.key_file': 'path',
   'discover.dns': 'URL with a host name',
+  'discover.srv': 'URL with the name of a service',
+  'discover.file': 'path',
   'backend_tls.ca_file': 'path',
   'backend_tls.cert_file': 'path',
   'backend_tls.key_file': 'path',

@@ -1,9 +1,10 @@
 /** From `tls` of a pool to its settings: files read, known to fit together; what has no effect. */
 import path from 'node:path';
 import { readBackendTls } from './backend-tls-files.ts';
+import type { DiscoverySettings } from './discovery-settings.ts';
 import type { Report } from './policy-report.ts';
 import type { PoolView } from './pool-view.ts';
-import type { BackendTlsSettings, DiscoverySettings, ValueOrigin } from './settings.ts';
+import type { BackendTlsSettings, ValueOrigin } from './settings.ts';
 
 /** What relative paths from there are relative to. */
 export type FolderOf = (origin: ValueOrigin) => string;
@@ -41,21 +42,31 @@ export function compileBackendTls(
   return settings;
 }
 
-/** What is found by a name is an address, and its certificate names the name. */
+/** What is found is an address, and its certificate names the name that it was found by. */
 function nameOfFound(
   { config: { backends, backend_tls: given } }: PoolView,
   discovery: DiscoverySettings | null,
   report: Report,
 ): string {
-  if (discovery === null || !discovery.dns.tls || !given.verify) return '';
+  if (discovery === null || !discovery.mayBeTls || !given.verify) return '';
+  const { serverName, source } = discovery;
+  if (serverName === '') return '';
+  if (serverName === null) {
+    report.problem(
+      ['backend_tls', 'server_name'],
+      'is missing: discover finds addresses, and it has to be said which name their certificates have',
+      ['discover', source.kind],
+    );
+    return '';
+  }
   if (backends.some(({ tls }) => tls)) {
     report.problem(
       ['backend_tls', 'server_name'],
       `is missing: what discover finds is asked for one name, and each of backends for another`,
-      ['discover', 'dns'],
+      ['discover', source.kind],
     );
   }
-  return discovery.dns.host;
+  return serverName;
 }
 
 function isWholePair({ config: { backend_tls: given } }: PoolView, report: Report): boolean {
@@ -82,8 +93,8 @@ function noteOn(
   report: Report,
 ): void {
   const section = keyOf(['backend_tls']);
-  const all = [...backends, ...(discovery === null ? [] : [discovery.dns])];
-  if (all.length > 0 && !all.some(({ tls }) => tls)) {
+  const mayBeTls = discovery?.mayBeTls === true || backends.some(({ tls }) => tls);
+  if ((discovery !== null || backends.length > 0) && !mayBeTls) {
     report.note(`${section} has no effect: no backend has https in its URL`);
   } else if (!verifies) {
     report.note(

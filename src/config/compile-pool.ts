@@ -1,5 +1,6 @@
 /** From a pool as it is written to `PoolSettings`; what is wrong with its backends, and what has no effect. */
 import { compileBackendTls, type FolderOf } from './compile-backend-tls.ts';
+import { compileDiscovery } from './compile-discovery.ts';
 import { compileHealthCheck } from './compile-health-check.ts';
 import { compilePolicies } from './compile-policies.ts';
 import { type Report, reportOn } from './policy-report.ts';
@@ -28,9 +29,9 @@ export function compilePool(
   }
   noteOnBackends(view, report);
   noteOnTimeouts(view, report);
-  noteOnProtocol(view, report);
   const { timeouts } = config;
-  const discovery = compileDiscovery(view);
+  const discovery = compileDiscovery(view, folderOf, report);
+  noteOnProtocol(view, discovery, report);
   const tls = compileBackendTls(view, folderOf, discovery, report);
   return {
     name: view.name,
@@ -55,12 +56,6 @@ export function compilePool(
     hostHeader: config.host_header,
     proxyVersion: config.send_proxy_protocol || null,
   };
-}
-
-function compileDiscovery({ config, isSound }: PoolView): PoolSettings['discovery'] {
-  const { discover } = config;
-  if (discover === false || !isSound('discover')) return null;
-  return { dns: discover.dns, everyMs: discover.every ?? 0 };
 }
 
 function refuseDuplicates({ config, prefix, placeOf }: PoolView, report: Report): void {
@@ -96,9 +91,13 @@ function noteOnTimeouts({ config, isGiven }: PoolView, report: Report): void {
   report.note('timeouts.response has no effect beside timeouts.total, which is no longer');
 }
 
-function noteOnProtocol({ config }: PoolView, report: Report): void {
-  const { protocol, backends, discover, lenient_responses: isLenient } = config;
-  const isTls = backends.some(({ tls }) => tls) || (discover !== false && discover.dns.tls);
+function noteOnProtocol(
+  { config }: PoolView,
+  discovery: PoolSettings['discovery'],
+  report: Report,
+): void {
+  const { protocol, backends, lenient_responses: isLenient } = config;
+  const isTls = backends.some(({ tls }) => tls) || discovery?.mayBeTls === true;
   if (protocol === 'auto' && !isTls && backends.length > 0) {
     report.note(
       'protocol is auto, and no backend has https in its URL: they are spoken to in HTTP/1.1. For HTTP/2 without TLS, say h2',

@@ -159,7 +159,7 @@ function notesOnPaths(
 ): readonly string[] {
   const haveBasePaths = pools.some(
     ({ backends, discovery }) =>
-      (discovery !== null && discovery.dns.basePath !== '') ||
+      (discovery !== null && discovery.basePath !== '') ||
       backends.some(({ basePath }) => basePath !== ''),
   );
   if (haveBasePaths || routes.some(readsPath)) {

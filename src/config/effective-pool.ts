@@ -6,6 +6,7 @@ import type { SessionCookie, Sticky } from '../snapshot/snapshot.ts';
 import { formatStatuses } from './compile-health-check.ts';
 import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
+import { discoverOf } from './effective-discovery.ts';
 import { isSecretField } from './secret-field.ts';
 import type {
   BackendSettings,
@@ -18,12 +19,8 @@ import { formatSize } from './size.ts';
 /** Long enough for the check of the config that it stands in. */
 const HIDDEN_SECRET = '*'.repeat(16);
 
-function discoverOf({ discovery }: PoolSettings) {
-  if (discovery === null) return {};
-  const { dns, everyMs } = discovery;
-  return {
-    discover: { dns: dns.url, ...(everyMs === 0 ? {} : { every: formatDuration(everyMs) }) },
-  };
+function foundBy({ discovery }: PoolSettings) {
+  return discovery === null ? {} : { discover: discoverOf(discovery) };
 }
 
 /**
@@ -35,7 +32,7 @@ export function shortFormOf(pool: PoolSettings, hasBackends: boolean) {
     strategy: pool.strategy,
     hash: keyOf(pool.hashKey),
     ...(hasBackends ? { backends: pool.backends.map(backendOf) } : {}),
-    ...discoverOf(pool),
+    ...foundBy(pool),
     ...Object.fromEntries(
       Object.entries(healthCheckOf(pool)).map(([key, value]) => [`health_check_${key}`, value]),
     ),
@@ -47,7 +44,7 @@ export function longFormOf(pool: PoolSettings): Readonly<Record<string, unknown>
     strategy: pool.strategy,
     hash: keyOf(pool.hashKey),
     backends: pool.backends.map(backendOf),
-    ...discoverOf(pool),
+    ...foundBy(pool),
     health_check: healthCheckOf(pool),
     timeouts: poolTimeoutsOf(pool),
     ...policiesOf(pool),

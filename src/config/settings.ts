@@ -31,6 +31,7 @@ import type {
 import type { Template } from '../snapshot/template.ts';
 import { type AdminToken } from './admin-token.ts';
 import type { Certificate, CertificateFacts, CertificateSource } from './certificate-facts.ts';
+import type { DiscoverySettings } from './discovery-settings.ts';
 
 export type HealthCheckMethod = 'http' | 'tcp' | 'grpc' | 'auto';
 
@@ -92,6 +93,8 @@ export interface BackendAddress {
 
 /** Weights are whole numbers from 0 (no new clients) to this. */
 export const MAX_WEIGHT = 1000;
+/** So many backends of a pool are found at most. */
+export const MOST_FOUND = 1000;
 
 export interface BackendSettings extends BackendAddress {
   readonly weight: number;
@@ -199,14 +202,6 @@ export interface PoolSettings {
   /** See `PoolSnapshot`. */
   readonly proxyVersion: 'v1' | 'v2' | null;
   readonly timeouts: PoolTimeouts;
-}
-
-/** Backends that are found by a name. */
-export interface DiscoverySettings {
-  /** Of the name: scheme, port and path are those of each backend. */
-  readonly dns: BackendAddress;
-  /** Between two lookups; 0: as the answers hold. */
-  readonly everyMs: number;
 }
 
 /** What is done with the requests of a route: as in the snapshot, but pools go by their names, and they exist. */

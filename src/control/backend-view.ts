@@ -34,6 +34,8 @@ export interface BackendView {
   /** There only where something is known that would help. */
   readonly hint?: string;
   readonly source: string;
+  /** There only where it was found: by which source. */
+  readonly found_by?: string;
   /** There only where it is so: what operators made of it ends with the process. */
   readonly kept?: false;
 }
@@ -89,8 +91,13 @@ function view(
     reason: backend.lastReason ?? null,
     ...(backend.hint !== '' && { hint: backend.hint }),
     source: backend.source,
+    ...foundBy(backend, registry),
     ...(!registry.isKept(backend.address.url) && { kept: false as const }),
   };
+}
+
+function foundBy({ source }: Backend, { settings: { discovery } }: PoolRegistry): object {
+  return source === 'discovery' && discovery !== null ? { found_by: discovery.source.kind } : {};
 }
 
 function timeOrNull(ms: number | undefined): string | null {

@@ -99,7 +99,7 @@ export function buildPoolSnapshot(parts: PoolSnapshotParts): PoolSnapshot {
 }
 
 function hasBasePaths({ discovery }: PoolSettings, backends: readonly Backend[]): boolean {
-  if (discovery !== null && discovery.dns.basePath !== '') return true;
+  if (discovery !== null && discovery.basePath !== '') return true;
   return backends.some(({ address }) => address.basePath !== '');
 }
 

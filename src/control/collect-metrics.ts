@@ -2,6 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { BackendMetrics } from '../observe/backend-metrics.ts';
 import type { CertificateMetrics } from '../observe/certificate-metrics.ts';
+import type { DiscoveryMetrics } from '../observe/discovery-metrics.ts';
 import type { Metrics, PoolMetrics } from '../observe/prometheus.ts';
 import type { RouteMetrics } from '../observe/route-metrics.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
@@ -13,10 +14,12 @@ import { readRouteCounters } from '../snapshot/route-counters.ts';
 import { isAlive } from './backend.ts';
 import type { Certificates } from './certificates/certificates.ts';
 import type { DataThreads } from './data-threads.ts';
+import type { PoolSearch } from './discovery/discovery.ts';
 import { type ShownPool, withinBounds } from './metrics-bounds.ts';
 import { maxDescriptors, openDescriptors } from './open-files.ts';
 import type { Pools, RunningPool } from './pools.ts';
 import type { RouteCounts } from './route-counts.ts';
+import { wallTime } from './steady-time.ts';
 
 export interface ReloadCounts {
   succeeded: number;
@@ -31,6 +34,7 @@ export interface MetricsSources {
   readonly threads: DataThreads;
   readonly reloads: Readonly<ReloadCounts>;
   readonly certificates: Certificates;
+  readonly search: (pool: string) => PoolSearch | undefined;
   readonly droppedLogLines: () => number;
   readonly version: string;
 }
@@ -61,6 +65,9 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
         dataThreadDelays: readLoopDelays(threads.counters, threads.threadCount, nowMs),
         dataThreadHeaps: readHeaps(threads.counters, threads.threadCount),
         certificates: certificateMetrics(sources.certificates),
+        searches: pools
+          .all()
+          .flatMap(({ registry: { name } }) => searchMetrics(name, sources.search(name))),
         control: {
           version,
           nodeVersion: process.version,
@@ -97,6 +104,15 @@ function certificateMetrics(certificates: Certificates): CertificateMetrics {
     taken,
     refused,
   };
+}
+
+function searchMetrics(pool: string, search: PoolSearch | undefined): DiscoveryMetrics[] {
+  if (search === undefined) return [];
+  const { kind, status } = search;
+  const { lastSuccess, isFailing, found, successes, faults } = status;
+  const lastSuccessSeconds =
+    lastSuccess === undefined ? undefined : wallTime(lastSuccess).getTime() / 1000;
+  return [{ pool, source: kind, isFailing, found, successes, faults, lastSuccessSeconds }];
 }
 
 function routeMetrics(counts: RouteCounts, threadCount: number): RouteMetrics[] {

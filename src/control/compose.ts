@@ -23,7 +23,7 @@ import { ConfigWatch } from './config-watch.ts';
 import type { FairleadContext } from './context.ts';
 import { DataThreads } from './data-threads.ts';
 import { Discovery } from './discovery/discovery.ts';
-import { resolveName } from './discovery/dns-answers.ts';
+import { createSource } from './discovery/sources.ts';
 import { Drains } from './drains.ts';
 import { EventFollowers } from './events/event-followers.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';
@@ -163,7 +163,7 @@ export function compose(options: ComposeOptions): Parts {
     operator,
     drains,
     log,
-    resolve: resolveName,
+    createSource,
     checkNow: async (id) => pools.of(id)?.health.checkNow(id),
   });
   const certificates = new Certificates({
@@ -195,6 +195,7 @@ export function compose(options: ComposeOptions): Parts {
     threads,
     reloads: reloads.counts,
     certificates,
+    search: (pool) => discovery.search(pool),
     droppedLogLines: () => logs.droppedLines(),
     version: VERSION,
   });
@@ -219,7 +220,7 @@ export function compose(options: ComposeOptions): Parts {
       threadCount,
       settled: () => threads.settled(),
     }),
-    ...poolRoutes({ registry, threadCount }),
+    ...poolRoutes({ registry, threadCount, search: (pool) => discovery.search(pool) }),
     ...routeRoutes(registry),
     ...listenerRoutes({ registry, listeners: () => threads.listeners }),
     ...certificateRoutes({ registry, certificates }),

@@ -67,7 +67,7 @@ export class PoolRegistry {
     return this.#settings;
   }
 
-  /** By name, as far as the settings have one. */
+  /** As far as the settings have a source. */
   get found(): readonly FoundBackend[] {
     return this.#found;
   }

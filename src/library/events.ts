@@ -49,6 +49,7 @@ export const EVENT_NAMES = [
   'data_thread.not_started',
   'data_thread.stuck',
   'discovery.failed',
+  'discovery.left_out',
   'discovery.not_applied',
   'discovery.recovered',
   'discovery.too_many',

@@ -19,6 +19,7 @@ import {
   writePassiveHealth,
 } from './backend-metrics.ts';
 import { type CertificateMetrics, writeCertificates } from './certificate-metrics.ts';
+import { type DiscoveryMetrics, writeDiscovery } from './discovery-metrics.ts';
 import { Page } from './metrics-page.ts';
 import { type RouteMetrics, writeRoutes } from './route-metrics.ts';
 
@@ -70,6 +71,8 @@ export interface Metrics {
   readonly dataThreadDelays: readonly DelaySeconds[];
   readonly dataThreadHeaps: readonly number[];
   readonly certificates: CertificateMetrics;
+  /** Of pools whose backends are found. */
+  readonly searches: readonly DiscoveryMetrics[];
   readonly control: ControlMetrics;
 }
 
@@ -83,6 +86,7 @@ export function renderPrometheus(metrics: Metrics): string {
   writePools(page, metrics.pools);
   writeClients(page, metrics);
   writeCertificates(page, metrics.certificates);
+  writeDiscovery(page, metrics.searches);
   writeControl(page, metrics);
   return page.text();
 }

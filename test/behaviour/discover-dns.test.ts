@@ -1,74 +1,24 @@
 /** A pool whose backends are the addresses of a name: who comes is checked first, who goes drains, and no answer changes nothing. */
-
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { afterTest } from '../support/after-test.ts';
 import { type DnsServer, dnsServer } from '../support/dns-server.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { configOf as configOfFound, listen, untilThere, viewsOf } from './discovery-stage.ts';
 
 const WITH_SERVER = new URL('../support/dns-servers.mjs', import.meta.url).href;
 const NAME = 'app.test';
 
-interface View {
-  readonly id: number;
-  readonly url: string;
-  readonly state: string;
-  readonly source: string;
-  readonly health: string;
-  readonly weight: number;
-}
-
-/** @returns the port, which is the same on the other addresses. */
-async function listen(host: string, port: number, handler: RequestListener): Promise<number> {
-  const server = createServer(handler);
-  server.listen(port, host);
-  await once(server, 'listening');
-  afterTest(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
 function configOf(port: number, pool: object = {}): Record<string, unknown> {
-  return {
-    timeouts: { drain: '1m' },
-    pools: {
-      app: {
-        discover: { dns: `http://${NAME}:${port}`, every: '1s' },
-        health_check: { frequency: '1h', down_frequency: '100ms', timeout: '10s' },
-        ...pool,
-      },
-    },
-    routes: [{ pool: 'app' }],
-  };
+  return configOfFound({ dns: `http://${NAME}:${port}`, every: '1s' }, pool);
 }
 
 function start(config: Record<string, unknown>, { address }: DnsServer): Promise<Fairlead> {
   return startFairlead({
     config,
     env: { NODE_OPTIONS: `--import ${WITH_SERVER}`, TEST_DNS: address },
-  });
-}
-
-async function viewsOf(fairlead: Fairlead): Promise<View[]> {
-  return (await (await fetch(`${fairlead.adminUrl}/pools/app/backends`)).json()) as View[];
-}
-
-/** Waits until the backends are these, by the last part of their address. */
-function untilThere(fairlead: Fairlead, ...wanted: readonly string[]): Promise<View[]> {
-  return waitFor(async () => {
-    const views = await viewsOf(fairlead);
-    const there = views.filter(({ health }) => health === 'healthy').map(({ url }) => url);
-    const isIt = there.length === views.length && there.length === wanted.length;
-    return isIt && wanted.every((one, index) => there[index]?.includes(`127.0.0.${one}:`))
-      ? views
-      : undefined;
   });
 }
 

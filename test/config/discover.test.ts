@@ -10,16 +10,40 @@ test.each([
     'discover: true',
     '1:11: discover: must be false or a mapping, such as { dns: "http://app.service:8080" }, not true',
   ],
-  ['discover: {}', '1:11: discover.dns: is missing'],
+  ['discover: {}', '1:11: discover: must name its source: one of dns, srv, file'],
+  [
+    'discover: { dns: "http://a", srv: "http://_b._tcp.c" }',
+    '1:35: discover.srv: must not stand beside dns: a pool has one source, and there may be several pools',
+  ],
+  [
+    'discover: { srv: "http://_b._tcp.c:81" }',
+    '1:18: discover.srv: http://_b._tcp.c:81 must not have a port: each record names one',
+  ],
+  [
+    'discover: { srv: "http://[::1]" }',
+    '1:18: discover.srv: must be a URL with the name of a service in DNS, such as http://_http._tcp.app.service, not "http://[::1]"',
+  ],
+  [
+    'discover: { dns: "http://a", min_backends: 0 }',
+    '1:44: discover.min_backends: must be at least 1: DNS has no empty answer',
+  ],
   ['discover: { dns: "http://10.0.0.1" }', `1:18: discover.dns: ${NAMED}, not "http://10.0.0.1"`],
   ['discover: { dns: "unix:/run/a.sock" }', `1:18: discover.dns: ${NAMED}, not "unix:/run/a.sock"`],
   ['discover: { dns: "app" }', '1:18: discover.dns: "app" has no scheme (write http://app)'],
+  [
+    'discover: { file: a, every: 1s }',
+    '1:29: discover.every: is for dns and srv: file tells by itself',
+  ],
+  ['discover: { file: "" }', '1:19: discover.file: must not be empty'],
   ['discover: { dns: "http://app", every: 10ms }', '1:39: discover.every: must be at least 1s'],
   [
     'discover: { dns: "http://u:SECRETPW@h" }',
     '1:18: discover.dns: "http://***@h" must not hold a user name or password',
   ],
-  ['discover: { dns: "http://a", srv: a }', '1:30: discover.srv: unknown key'],
+  [
+    'discover: { dns: "http://a", nds: a }',
+    '1:30: discover.nds: unknown key (did you mean "dns"?)',
+  ],
 ])('%s', (text, problem) => {
   expect(problemsOf(text)[0]).toContain(`c.yaml:${problem}`);
 });
@@ -43,6 +67,8 @@ test('certificates must have the name, unless another one is said', () => {
   expect(nameOf(found)).toBe('app.test');
   expect(nameOf(`${found}\nbackend_tls: { server_name: other.test }`)).toBe('other.test');
   expect(nameOf('discover: { dns: "http://app.test" }')).toBeUndefined();
+  // Of a service, its own: what DNS says of its targets is no proof.
+  expect(nameOf('discover: { srv: "https://_https._tcp.app.test." }')).toBe('app.test');
   expect(problemsOf(`${found}\nbackends: ["https://a.test"]`)).toEqual([
     'c.yaml:1:13: backend_tls.server_name: is missing: what discover finds is asked for one name, and each of backends for another',
   ]);

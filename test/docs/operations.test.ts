@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificate.ts';
@@ -9,6 +10,7 @@ import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { http2Backend } from '../support/http2-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { codeRows, readPage, sectionOf } from './markdown.ts';
 
@@ -47,6 +49,8 @@ async function runningWithTraffic(): Promise<Fairlead> {
     stream.respond();
     stream.end('ok');
   });
+  const file = join(temporaryFolder('found'), 'backends.txt');
+  writeFileSync(file, 'http://127.0.0.1:1\n');
   let tlsPort = 0;
   const fairlead = await onFreePorts(1, ([port = 0]) => {
     tlsPort = port;
@@ -56,7 +60,10 @@ async function runningWithTraffic(): Promise<Fairlead> {
         listeners: [{ port, tls: { certificates: [makeCertificate()] } }],
         max_requests: 1,
         queue: {},
-        pools: { other: { backends: [other.url], protocol: 'h2' } },
+        pools: {
+          other: { backends: [other.url], protocol: 'h2' },
+          found: { discover: { file } },
+        },
         routes: [{ path: '/other', split: [{ pool: 'other' }] }],
       },
     });

@@ -177,6 +177,17 @@ function metrics(): Metrics {
       taken: 2,
       refused: 3,
     },
+    searches: [
+      {
+        pool: 'default',
+        source: 'srv',
+        isFailing: true,
+        found: 3,
+        successes: 7,
+        faults: 2,
+        lastSuccessSeconds: 2_000_000_000,
+      },
+    ],
     control: {
       version: '0.1.0',
       nodeVersion: 'v20.20.0',

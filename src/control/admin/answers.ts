@@ -1,5 +1,6 @@
 /** What calls answer. That they do is tested by calling them: test/behaviour/openapi.test.ts. */
 import { z } from 'zod';
+import { SOURCE_KINDS } from '../../config/discovery-settings.ts';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import { SESSIONS_WHILE_DRAINING } from '../drains.ts';
 import { ADMIN_STATES } from '../operator-state.ts';
@@ -50,6 +51,10 @@ export const backend = form('Backend', () =>
     reason: z.string().nullable(),
     hint: z.string().optional(),
     source: z.enum(['config', 'api', 'discovery']),
+    found_by: z
+      .enum(SOURCE_KINDS)
+      .optional()
+      .describe('Where `source` is `discovery`: the source.'),
     kept: z.literal(false).optional().describe('The next start makes something else of it.'),
     drained: z.boolean().optional(),
     draining: draining().optional(),
@@ -91,6 +96,22 @@ export const strategyInForce = form('Strategy', () =>
   z.object({ strategy: strategy(), source: source(), kept: z.literal(false).optional() }),
 );
 
+const discovery = form('Discovery', () =>
+  z.object({
+    source: z.enum(SOURCE_KINDS),
+    asks: z.string().describe('What is asked, in words.'),
+    failing: z.boolean().describe('The last answer was none: the one before holds.'),
+    found: count().describe('Backends in the last good answer.'),
+    last_success: time().nullable(),
+    age_seconds: z.number().min(0).nullable().describe('Since the last good answer.'),
+    last_fault: time().nullable(),
+    fault: z.string().nullable().describe('What the last fault was.'),
+    left_out: z
+      .array(z.string())
+      .describe('What can’t be a backend as it is, and what would help.'),
+  }),
+);
+
 export const pool = form('Pool', () =>
   z.object({
     name: z.string(),
@@ -102,6 +123,7 @@ export const pool = form('Pool', () =>
     panic: z.boolean(),
     breaker: breaker(),
     queued: count(),
+    discovery: discovery().nullable().describe('Null: its backends are listed.'),
   }),
 );
 
@@ -264,4 +286,4 @@ export const problem = form('Problem', () =>
 );
 
 /** All of them, with those that are parts of others: what stands beside each other in the document. */
-export const PARTS = [draining, leaving, override, fault] as const;
+export const PARTS = [discovery, draining, leaving, override, fault] as const;

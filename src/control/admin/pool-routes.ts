@@ -1,8 +1,10 @@
 /** `/pools`: which there are, and how they are. What is of one pool stands under `/pools/{pool}`: see `Route.isOfPool`. */
 import { readPoolCounters } from '../../snapshot/pool-counters.ts';
 import { isAlive } from '../backend.ts';
+import type { PoolSearch } from '../discovery/discovery.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';
+import { wallTime } from '../steady-time.ts';
 import { pool as poolForm, pools as poolsForm } from './answers.ts';
 import { clip } from './body.ts';
 import { etagOf } from './etag.ts';
@@ -13,10 +15,15 @@ import type { AdminCall, Route } from './router.ts';
 export interface PoolRoutesOptions {
   readonly registry: Registry;
   readonly threadCount: number;
+  /** Undefined: the pool has a list of backends, and no source of them. */
+  readonly search: (pool: string) => PoolSearch | undefined;
 }
 
-export function poolRoutes({ registry, threadCount }: PoolRoutesOptions): Route[] {
-  const view = (pool: PoolRegistry): object => viewPool(pool, registry, threadCount);
+export function poolRoutes({ registry, threadCount, search }: PoolRoutesOptions): Route[] {
+  const view = (pool: PoolRegistry): object => ({
+    ...viewPool(pool, registry, threadCount),
+    discovery: viewSearch(search(pool.name), pool.now()),
+  });
   return [
     {
       path: '/pools',
@@ -77,4 +84,27 @@ function viewPool(pool: PoolRegistry, { settings }: Registry, threadCount: numbe
     breaker: pool.live.poolBreaker.state,
     queued: readPoolCounters(pool.counters, threadCount).queued,
   };
+}
+
+/** Where its backends are found, and how that goes. */
+function viewSearch(search: PoolSearch | undefined, now: number): object | null {
+  if (search === undefined) return null;
+  const { kind, shown, status } = search;
+  const { lastSuccess, lastFault } = status;
+  return {
+    source: kind,
+    asks: shown,
+    failing: status.isFailing,
+    found: status.found,
+    last_success: timeOrNull(lastSuccess),
+    age_seconds:
+      lastSuccess === undefined ? null : Math.max(0, Math.round(now - lastSuccess)) / 1000,
+    last_fault: timeOrNull(lastFault),
+    fault: lastFault === undefined ? null : status.reason,
+    left_out: status.leftOut,
+  };
+}
+
+function timeOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : wallTime(ms).toISOString();
 }

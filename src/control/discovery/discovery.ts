@@ -1,24 +1,26 @@
 /**
- * The backends that are found for the pools by name. An answer changes a pool in two steps: who comes is there first, and checked;
- * then those that are gone from the answer drain. So a name that moves as a whole leaves nobody without a backend.
+ * The backends that are found for the pools, by whichever source. An answer changes a pool in two steps: who comes is there first, and
+ * checked; then those that are gone from the answer drain. So a service that moves as a whole leaves nobody without a backend.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { DiscoverySettings } from '../../config/settings.ts';
+import type { DiscoverySettings, SourceKind } from '../../config/discovery-settings.ts';
+import type { BackendSettings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { Drains } from '../drains.ts';
 import type { Operator } from '../operator.ts';
 import { poolLog } from '../pool-log.ts';
 import type { Registry } from '../registry.ts';
-import type { ResolveName } from './dns-answers.ts';
-import { backendAt, changeTo, type FoundBackend } from './found-backends.ts';
-import { NameLookups } from './name-lookups.ts';
+import { Findings, type SearchStatus } from './findings.ts';
+import { changeTo, type FoundBackend } from './found-backends.ts';
+import type { DiscoverySource } from './source.ts';
+import { type CreateSource, shownSource } from './sources.ts';
 
 export interface DiscoveryOptions {
   readonly registry: Registry;
   readonly operator: Pick<Operator, 'found'>;
   readonly drains: Drains;
   readonly log: Logger;
-  readonly resolve: ResolveName;
+  readonly createSource: CreateSource;
   /** Checks a backend; resolves with the result there. */
   readonly checkNow: (id: number) => Promise<void>;
 }
@@ -26,9 +28,18 @@ export interface DiscoveryOptions {
 /** Of one pool. */
 interface Search {
   readonly settings: DiscoverySettings;
-  readonly lookups: NameLookups;
+  readonly findings: Findings;
+  readonly source: DiscoverySource;
   /** Looks whether those on their way out are done. */
   poll: NodeJS.Timeout | undefined;
+}
+
+/** How the search for the backends of a pool goes. */
+export interface PoolSearch {
+  readonly kind: SourceKind;
+  /** What is asked, for people. */
+  readonly shown: string;
+  readonly status: SearchStatus;
 }
 
 /** Who goes waits so long at most for the first checks of who comes. */
@@ -44,7 +55,7 @@ export class Discovery {
     this.#options = options;
   }
 
-  /** Fits the searches to the settings of the pools. Resolves when the first lookups of the new ones are over. */
+  /** Fits the searches to the settings of the pools. Resolves when the first answers of the new ones are in force. */
   async sync(): Promise<void> {
     if (this.#isStopped) return;
     const begun: Promise<void>[] = [];
@@ -56,9 +67,7 @@ export class Discovery {
     }
     for (const [name, settings] of wanted) {
       if (settings === null || settings === undefined || this.#searches.has(name)) continue;
-      const lookups = this.#lookups(name, settings);
-      this.#searches.set(name, { settings, lookups, poll: undefined });
-      begun.push(lookups.start());
+      begun.push(this.#begin(name, settings));
     }
     await Promise.all(begun);
   }
@@ -68,33 +77,42 @@ export class Discovery {
     for (const name of this.#searches.keys()) this.#end(name);
   }
 
-  #lookups(pool: string, { dns, everyMs }: DiscoverySettings): NameLookups {
-    const { resolve } = this.#options;
-    return new NameLookups({
-      host: dns.host,
-      everyMs,
-      resolve,
+  /** Undefined: its backends are listed. */
+  search(pool: string): PoolSearch | undefined {
+    const search = this.#searches.get(pool);
+    if (search === undefined) return undefined;
+    const { settings, findings } = search;
+    return { kind: settings.source.kind, shown: shownSource(settings), status: findings.status };
+  }
+
+  async #begin(pool: string, settings: DiscoverySettings): Promise<void> {
+    const { registry, createSource } = this.#options;
+    const findings = new Findings({
+      settings,
+      shown: shownSource(settings),
       log: this.#logOf(pool),
-      onAddresses: (addresses) =>
-        this.#take(
-          pool,
-          addresses.map((address) => backendAt(address, dns)),
-        ),
+      now: () => registry.now(),
+      apply: (list) => this.#take(pool, list),
     });
+    const source = createSource(settings, findings, pool);
+    this.#searches.set(pool, { settings, findings, source, poll: undefined });
+    source.start();
+    await findings.first;
   }
 
   #end(pool: string): void {
     const search = this.#searches.get(pool);
-    search?.lookups.stop();
+    search?.findings.stop();
+    search?.source.stop();
     clearInterval(search?.poll);
     this.#searches.delete(pool);
   }
 
-  async #take(pool: string, found: readonly FoundBackend[]): Promise<void> {
+  async #take(pool: string, list: readonly BackendSettings[]): Promise<void> {
     const search = this.#searches.get(pool);
-    const change = changeTo(found, this.#found(pool));
-    if (change.came.length > 0) {
-      await this.#set(pool, () => changeTo(found, this.#found(pool)).all);
+    const change = changeTo(list, this.#found(pool));
+    if (change.came.length > 0 || change.areOther) {
+      await this.#set(pool, () => changeTo(list, this.#found(pool)).all);
       for (const url of change.came) this.#comes(pool, url);
       await this.#checked(pool, change.came);
     }
@@ -118,7 +136,7 @@ export class Discovery {
     try {
       await operator.found(() => registry.setFound(pool, next()));
     } catch (error) {
-      const message = 'what was found by name could not be put in force everywhere';
+      const message = 'what was found could not be put in force everywhere';
       const log = this.#logOf(pool);
       log.error('discovery.not_applied', message, { error });
     }
@@ -163,7 +181,7 @@ export class Discovery {
     const { drainMs } = registry.settings;
     if (!drains.has(id)) void drains.start(id, drainMs);
     const log = this.#logOf(pool);
-    log.info('backend.draining', `${url} is draining: its name does not lead there any more`, {
+    log.info('backend.draining', `${url} is draining: it is not to be found any more`, {
       backend: url,
       id,
       drain_ms: drainMs,
@@ -216,7 +234,7 @@ export class Discovery {
     const log = this.#logOf(pool);
     for (const url of gone) {
       deadlines.delete(url);
-      log.info('backend.removed', `${url} is gone from its name, and removed`, {
+      log.info('backend.removed', `${url} is not to be found any more, and removed`, {
         backend: url,
         by: 'discovery',
       });
