@@ -16,16 +16,20 @@ import { codeRows, readPage, sectionOf } from './markdown.ts';
 
 const page = readPage('docs/operations.md');
 
-/** Name and labels of every metric on the page, in the form of the documented table. */
+/** Name, type and labels of every metric on the page, in the form of the documented table. */
 function metricsOf(text: string): string[] {
+  const types = new Map<string, string>();
   const labels = new Map<string, string>();
-  for (const [, name = ''] of text.matchAll(/^# TYPE (\S+) /gm)) labels.set(name, '');
+  for (const [, name = '', type = ''] of text.matchAll(/^# TYPE (\S+) (\w+)$/gm)) {
+    types.set(name, type);
+    labels.set(name, '');
+  }
   for (const [, name = '', pairs] of text.matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)) {
     const family = labels.has(name) ? name : name.replace(/_(bucket|sum|count)$/, '');
     const names = Array.from((pairs ?? '').matchAll(/(\w+)="/g), ([, label]) => label);
     labels.set(family, names.filter((label) => label !== 'le').join(', '));
   }
-  return Array.from(labels, ([name, names]) => `${name} {${names}}`).toSorted();
+  return Array.from(labels, ([name, of]) => `${types.get(name)} ${name} {${of}}`).toSorted();
 }
 
 /** A call of gRPC, whatever it is answered. */
@@ -97,8 +101,8 @@ async function runningWithTraffic(): Promise<Fairlead> {
 test('metrics and access-log fields are those of a running proxy, both ways', async () => {
   const fairlead = await runningWithTraffic();
   const metrics = await (await fetch(`${fairlead.adminUrl}/metrics`)).text();
-  const documented = codeRows(sectionOf(page, '## Metrics')).map(
-    ([name, labels]) => `${name} {${labels}}`,
+  const documented = codeRows(readPage('docs/metrics.md')).map(
+    ([name, type, labels]) => `${type} ${name} {${labels}}`,
   );
   expect(documented.toSorted()).toEqual(metricsOf(metrics));
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { startProxy } from '../../behaviour/stage.ts';
+import { codeBlocks, readPage } from '../../docs/markdown.ts';
 import { makeCertificate } from '../../support/certificate.ts';
 import type { Fairlead } from '../../support/fairlead.ts';
 import { freePort } from '../../support/free-port.ts';
@@ -137,6 +138,18 @@ describe.skipIf(!hasTool('prometheus') || !hasTool('promtool'))('Prometheus', ()
     );
     expect(checked.stdout).toContain(`${alerts.length} rules found`);
     expect([checked.stderr, checked.status]).toEqual(['', 0]);
+  });
+
+  test('the queries of docs/metrics.md are understood, and ask for metrics that there are', async () => {
+    const queries = codeBlocks(readPage('docs/metrics.md'))
+      .filter(({ language }) => language === 'promql')
+      .map(({ code }) => code.trim());
+    expect(queries.length).toBeGreaterThan(5);
+    for (const query of queries) {
+      expect([query, (await ask(query)).status]).toEqual([query, 'success']);
+      const families = namesIn(query).map((name) => name.replace(/_(bucket|sum|count)$/, ''));
+      expect(families.filter((name) => !page.includes(`# TYPE ${name} `))).toEqual([]);
+    }
   });
 
   test('it has scraped what the page says', async () => {
