@@ -53,6 +53,7 @@ const SYSTEM_TOOLS = {
   curl: 'curl',
   script: 'bsdutils',
   git: 'git',
+  man: 'man-db',
   h2load: 'nghttp2-client',
   chromium: 'chromium',
   nginx: 'nginx',

@@ -1,7 +1,7 @@
 /** The command `fairlead`: finds the command, loads its module and no other, and exits with its code. */
 import { didYouMean, type Synonyms } from '../config/nearest.ts';
 import { VERSION } from '../control/version.ts';
-import type { ListedCommand } from './command-spec.ts';
+import { EXIT_CODES, type ListedCommand, ORDER } from './command-spec.ts';
 import { COMMANDS, listCommands } from './commands.ts';
 import { EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
@@ -54,8 +54,8 @@ Options:
 ${describeSettingFlags()}  --help                          this text; fairlead COMMAND --help for a command
   --version                       the version
 
-Order: defaults < config file < environment (FAIRLEAD_PORT, TARGET_BACKEND_URLS, …) < flags.
-Exit codes: 0 fine, 1 failed while running, 2 bad config or arguments, 3 address in use.
+Order: ${ORDER}
+Exit codes: ${EXIT_CODES}
 `;
 
 async function main(args: readonly string[], held: HeldSignals): Promise<number> {

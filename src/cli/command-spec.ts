@@ -55,6 +55,13 @@ export const HELP_FLAG = {
   help: { type: 'boolean', short: 'h', help: 'this text' },
 } as const satisfies CommandSpec['flags'];
 
+/** Of all commands, where one does not say more. */
+export const EXIT_CODES =
+  '0 fine, 1 failed while running, 2 bad config or arguments, 3 address in use.';
+/** Which value counts. */
+export const ORDER =
+  'defaults < config file < environment (FAIRLEAD_PORT, TARGET_BACKEND_URLS, …) < flags.';
+
 /** Where the help of a flag begins, at most, and where it does beside flags that set something. */
 const WIDEST = 30;
 
@@ -72,11 +79,14 @@ export function helpOf(spec: CommandSpec): string {
   return `${parts.map((part) => part.trimEnd()).join('\n\n')}\n`;
 }
 
+interface ShownFlag {
+  readonly short?: string;
+  readonly value?: string;
+  readonly isValueOptional?: boolean;
+}
+
 /** `--access-log[=FILE]`, `-n, --requests N`. */
-function shownFlag(
-  name: string,
-  { short, value, isValueOptional }: Pick<FlagSpec, 'short' | 'value' | 'isValueOptional'>,
-): string {
+export function shownFlag(name: string, { short, value, isValueOptional }: ShownFlag): string {
   const shown = value === undefined ? '' : isValueOptional === true ? `[=${value}]` : ` ${value}`;
   return `${short === undefined ? '' : `-${short}, `}--${name}${shown}`;
 }

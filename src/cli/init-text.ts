@@ -109,7 +109,7 @@ export function initText(choices: InitChoices, format: InitFormat, shown: string
     return `${[header, ...entries].map((block) => block.join('\n')).join('\n\n')}\n`;
   const body = entries.map((lines) => lines.map((line) => `  ${line}`).join('\n'));
   return `${header.join('\n')}
-import { defineConfig } from 'fairlead';
+import { defineConfig } from ${literal('fairlead')};
 
 export default defineConfig({
 ${body.join('\n\n')}

@@ -7,7 +7,7 @@ import { handleSignals } from '../control/lifecycle.ts';
 import { contextOf } from '../control/loaded-config.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { Predecessor } from '../control/upgrade/predecessor.ts';
-import { type CommandSpec, HELP_FLAG } from './command-spec.ts';
+import { type CommandSpec, EXIT_CODES, HELP_FLAG } from './command-spec.ts';
 import { complain, EXIT_FAILED, EXIT_USAGE } from './exit.ts';
 import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
 import { parseSettingFlags } from './settings-flags.ts';
@@ -21,7 +21,7 @@ export const RUN = {
   flags: HELP_FLAG,
   takesSettings: true,
   examples: ['fairlead http://:3001 http://:3002', 'fairlead --config fairlead.yaml --port 80'],
-  exitCodes: '0 fine, 1 failed while running, 2 bad config or arguments, 3 address in use.',
+  exitCodes: EXIT_CODES,
 } as const satisfies CommandSpec;
 
 export function runProxy(args: readonly string[], held: HeldSignals): Promise<number> {

@@ -9,6 +9,7 @@ type Tool =
   | 'curl'
   | 'script'
   | 'git'
+  | 'man'
   | 'h2load'
   | 'nginx'
   | 'go'
