@@ -4,10 +4,19 @@
  * process.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { build as buildPage } from 'vite';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -65,6 +74,34 @@ function copyTypes(name, copied = new Set()) {
     copyTypes(posix.join(posix.dirname(name), path), copied);
 }
 
+/** The dashboard as one file, with its style and its script inside: nothing else has to be found, whatever is in front of it. */
+async function dashboard() {
+  const { output } = await buildPage({
+    root: `${root}src/dashboard`,
+    configFile: false,
+    logLevel: 'warn',
+    build: { write: false, modulePreload: false, target: 'es2023' },
+  });
+  const ofKind = (ending) => output.filter(({ fileName }) => fileName.endsWith(ending));
+  const [[page], [script, ...scripts], [style, ...styles]] = ['.html', '.js', '.css'].map(ofKind);
+  if (scripts.length > 0 || styles.length > 0) throw new Error('the dashboard is in pieces');
+  const inside = { script: script.code, style: String(style.source) };
+  for (const [tag, text] of Object.entries(inside))
+    if (text.includes(`</${tag}`)) throw new Error(`the dashboard has </${tag} in it`);
+  const html = String(page.source)
+    .replaceAll(/^\s+/gm, '')
+    .replace(
+      /<script type="module"[^>]*><\/script>/,
+      () => `<script type="module">${inside.script}</script>`,
+    )
+    .replace(/<link rel="stylesheet"[^>]*>/, () => `<style>${inside.style}</style>`);
+  for (const folder of ['build', 'dist']) {
+    mkdirSync(`${root}${folder}/dashboard`, { recursive: true });
+    writeFileSync(`${root}${folder}/dashboard/index.html`, html);
+  }
+  return output;
+}
+
 /** What the licences of bundled packages ask for. */
 function licences(output) {
   const modules = output.flatMap(({ moduleIds = [] }) => moduleIds).join('\n');
@@ -82,7 +119,7 @@ if (!process.argv.includes('--keep')) {
     rmSync(`${root}${folder}`, { recursive: true, force: true });
 }
 process.exitCode = compile();
-const output = await bundle();
+const output = [...(await bundle()), ...(await dashboard())];
 checkPlaces(output);
 writeFileSync(`${root}dist/THIRD_PARTY_LICENSES.txt`, licences(output).join('\n\n'));
 // Without the executable bit, `npx fairlead` in this folder would not run it.

@@ -64,7 +64,7 @@ test('what the program loads comes with it or is installed with it, and what com
   expect(others.filter((name) => dependencies[name] === undefined)).toEqual([]);
   const licences = readFileSync(new URL('dist/THIRD_PARTY_LICENSES.txt', root), 'utf8');
   const titles = Array.from(licences.matchAll(/^(\S+) \d+\.\d+\.\d+$/gm), ([, name]) => name);
-  expect(titles).toEqual(['yaml', 'zod']);
+  expect(titles).toEqual(['preact', 'uplot', 'yaml', 'zod']);
   expect(licences).toMatch(
     /^yaml[^]+Copyright Eemeli Aro[^]+^zod[^]+Copyright \(c\) 2025 Colin McDonnell/m,
   );

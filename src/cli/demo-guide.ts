@@ -42,7 +42,7 @@ export function demoGuide(ports: DemoPorts, backends: readonly DemoBackend[]): s
   );
   return `
 The proxy  http://localhost:${ports.proxy}/
-The admin  http://localhost:${ports.admin}/
+The admin  http://localhost:${ports.admin}/  (in a browser: the dashboard)
 ${rows.join('')}
 Open another terminal in this folder and go step by step. What happens to the backends is logged here, below.
 

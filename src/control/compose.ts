@@ -16,11 +16,13 @@ import { requestRoutes } from './admin/request-routes.ts';
 import { routeRoutes } from './admin/route-routes.ts';
 import type { Route } from './admin/router.ts';
 import { statusRoutes } from './admin/status-routes.ts';
+import { totalsRoutes } from './admin/totals-routes.ts';
 import { type Upgrading, upgradeRoute } from './admin/upgrade-route.ts';
 import { Certificates } from './certificates/certificates.ts';
 import { createMetricsCollector, type MetricsCollector } from './collect-metrics.ts';
 import { ConfigWatch } from './config-watch.ts';
 import type { FairleadContext } from './context.ts';
+import { dashboardPage } from './dashboard-page.ts';
 import { DataThreads } from './data-threads.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { createSource } from './discovery/sources.ts';
@@ -201,13 +203,14 @@ export function compose(options: ComposeOptions): Parts {
   });
   const tokens = new TokenFile({ registry, operator, log });
   const followers = new EventFollowers(logs.events);
+  const uptimeSeconds = (): number => (performance.now() - startedAt) / 1000;
   const routes = [
     ...statusRoutes({
       registry,
       operator,
       threadCount,
       leaving: () => leavers.view(),
-      uptimeSeconds: () => (performance.now() - startedAt) / 1000,
+      uptimeSeconds,
       listeners: () => threads.listeners,
       metrics: () => renderPrometheus(metrics.collect()),
       notReady: () => (phase.now === 'running' ? undefined : `Fairlead is ${phase.now}.`),
@@ -219,6 +222,14 @@ export function compose(options: ComposeOptions): Parts {
       checkNow: async (id) => pools.of(id)?.health.checkNow(id),
       threadCount,
       settled: () => threads.settled(),
+    }),
+    ...totalsRoutes({
+      registry,
+      threads,
+      drains,
+      leaving: () => leavers.view(),
+      uptimeSeconds,
+      version: VERSION,
     }),
     ...poolRoutes({ registry, threadCount, search: (pool) => discovery.search(pool) }),
     ...routeRoutes(registry),
@@ -242,7 +253,7 @@ export function compose(options: ComposeOptions): Parts {
     }),
   ];
   const listed: readonly Route[] = [...routes, openApiRoute(() => all)];
-  const all: readonly Route[] = [...listed, indexRoute(listed)];
+  const all: readonly Route[] = [...listed, indexRoute(listed, dashboardPage())];
   return {
     registry,
     threads,

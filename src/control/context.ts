@@ -12,6 +12,8 @@ export type SourceState = 'same' | 'changed' | 'cut off' | 'unreadable';
 export interface FairleadContext {
   /** Reads the same sources as at the start, anew. @param inUse see `LoadInput.certificatesInUse` */
   reload(inUse: readonly Certificate[]): LoadResult | Promise<LoadResult>;
+  /** What `reload` would give now; nothing comes of it. @param inUse as for `reload` */
+  look(inUse: readonly Certificate[]): LoadResult | Promise<LoadResult>;
   /** What `reload` gave is in force from now on. What this process can't go on with never is. */
   taken(loaded: Extract<LoadResult, { ok: true }>): void;
   /** What `reload` would say if the config file held this text. */

@@ -30,6 +30,7 @@ export function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
       lastSource = result.source;
       return result;
     },
+    look: (certificatesInUse) => loadSettings({ ...input, certificatesInUse }),
     taken: (taken) => {
       inForce = taken;
     },

@@ -32,6 +32,7 @@ export class SpareMemory {
     return {
       ...context,
       reload: (inUse) => this.#afterwards(context.reload(inUse)),
+      look: (inUse) => this.#afterwards(context.look(inUse)),
       validate: (text, type, inUse) => this.#afterwards(context.validate(text, type, inUse)),
       effectiveConfig: () => this.#afterwards(context.effectiveConfig()),
     };

@@ -115,8 +115,9 @@ async function checked(
     expect([what, status, name, response.headers.has(name)]).toEqual([what, status, name, true]);
   }
   const [type = '', ...others] = Object.keys(declared?.content ?? {});
+  const isPage = path === '/' && status === 200 && method === 'GET';
   const came = method === 'HEAD' ? '' : response.headers.get('content-type');
-  expect([what, others, came]).toEqual([what, [], type]);
+  expect([what, others, came]).toEqual([what, isPage ? ['text/html; charset=utf-8'] : [], type]);
   if (type === 'text/event-stream') {
     stop.abort();
     return status;
@@ -183,6 +184,8 @@ function callsOfPool(prefix: string, first: number): Call[] {
 const CALLS: readonly Call[] = [
   ...[
     '/',
+    '/totals',
+    '/whoami',
     '/pools',
     '/routes',
     '/listeners',
@@ -190,6 +193,7 @@ const CALLS: readonly Call[] = [
     '/events',
     '/metrics',
     '/config',
+    '/config:changes',
     '/schema.json',
     '/openapi.json',
   ].map((path) => ({ method: 'GET', path, to: path })),

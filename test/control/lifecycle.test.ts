@@ -149,6 +149,7 @@ describe('the lifecycle', () => {
     ]) {
       const context = {
         reload: () => loaded(the),
+        look: () => loaded(the),
         validate: () => loaded(the),
         taken: () => {},
         effectiveConfig: () => ({ config: {}, origins: {} }),

@@ -51,6 +51,7 @@ export async function running(
       the,
       {
         reload: () => self.next,
+        look: () => self.next,
         taken: () => {},
         validate: (text) =>
           text === 'good'

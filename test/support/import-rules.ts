@@ -50,6 +50,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'config/': [...TABLES, 'snapshot/', 'node:', 'npm'],
   'observe/': [...TABLES, 'snapshot/', 'node:', 'npm'],
   'control/': [...TABLES, 'snapshot/', 'net/', 'config/', 'observe/', ...DATA_PATH, 'node:', 'npm'],
+  // A page, which runs in a browser: what it knows of the rest, it asks the admin API.
+  'dashboard/': ['npm'],
   'cli/': [...TABLES, 'snapshot/', 'config/', 'observe/', 'control/', 'node:', 'npm'],
   'library/': [
     ...TABLES,
@@ -77,7 +79,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 export function violations(sourceFolder: string): string[] {
   const files = readdirSync(sourceFolder, { recursive: true, encoding: 'utf8' })
     .map((name) => name.replaceAll('\\', '/'))
-    .filter((name) => /\.tsx?$/.test(name))
+    .filter((name) => /\.(tsx?|css)$/.test(name))
     .toSorted();
   const imports = new Map<string, string[]>();
   const found: string[] = [];
@@ -95,7 +97,8 @@ function misnamed(file: string): string[] {
   if (name === 'utils.ts') return [`${file}: a file is named after the one thing it holds`];
   if (name === 'index.ts' && file !== 'index.ts')
     return [`${file}: src/index.ts is the only barrel`];
-  if (!/^[a-z0-9]+(-[a-z0-9]+)*\.tsx?$/.test(name)) return [`${file}: file names are kebab-case`];
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*\.(tsx?|css)$/.test(name))
+    return [`${file}: file names are kebab-case`];
   return [];
 }
 

@@ -185,6 +185,53 @@ export const certificates = form('Certificates', () =>
   }),
 );
 
+const totalsOfBackend = form('BackendTotals', () =>
+  backend().extend({
+    server_errors: count().describe('Its answers of 500 and above.'),
+    open_connections: count(),
+  }),
+);
+
+/** By status; 600 stands for everything above 599. */
+const statuses = () => z.record(z.string(), count());
+
+export const totals = form('Totals', () =>
+  z.object({
+    version: z.string(),
+    pid: count(),
+    uptime_seconds: z.number().min(0).describe('Where it goes back, counters have begun anew.'),
+    generation: count(),
+    client_connections: count(),
+    duration_bounds_seconds: z.array(z.number()),
+    statuses: statuses().describe('Of requests that were for no pool.'),
+    errors: z.record(z.string(), count()).describe('By code, of all pools.'),
+    pools: z.array(
+      z.object({
+        name: z.string(),
+        routed: z.boolean(),
+        strategy: strategy(),
+        strategy_source: source(),
+        panic: z.boolean(),
+        breaker: breaker(),
+        queued: count(),
+        statuses: statuses(),
+        durations: z.array(count()).describe('Requests up to each bound, and above the last one.'),
+        backends: z.array(totalsOfBackend()),
+      }),
+    ),
+    left_out: z.object({ pools: count(), backends: count() }),
+    leaving: z.array(leaving()),
+  }),
+);
+
+export const whoami = form('Whoami', () =>
+  z.object({
+    role: z.enum(['viewer', 'operator']),
+    token: z.string().nullable().describe('Its name; null: none was asked for.'),
+    version: z.string(),
+  }),
+);
+
 export const config = form('Config', () =>
   z.object({
     config: values(),
@@ -286,4 +333,4 @@ export const problem = form('Problem', () =>
 );
 
 /** All of them, with those that are parts of others: what stands beside each other in the document. */
-export const PARTS = [discovery, draining, leaving, override, fault] as const;
+export const PARTS = [discovery, draining, leaving, override, fault, totalsOfBackend] as const;

@@ -1,9 +1,11 @@
 /** `/config`, `/schema.json`, `/reload`, `/config:validate`, and the index of all calls. */
 import { setImmediate } from 'node:timers/promises';
+import type { LoadResult } from '../../config/load.ts';
 import { didYouMean } from '../../config/nearest.ts';
 import { certificatesOf, notesOnFaults } from '../certificates/read-again.ts';
 import { configDifference } from '../config-difference.ts';
 import type { FairleadContext } from '../context.ts';
+import type { ReadDashboard } from '../dashboard-page.ts';
 import { withApiChanges } from '../effective-config.ts';
 import type { Operator } from '../operator.ts';
 import { countChanges } from '../operator-state.ts';
@@ -21,6 +23,7 @@ import {
   validated,
 } from './answers.ts';
 import { clip } from './body.ts';
+import { PAGE_TYPE, pageAnswer, wantsPage } from './dashboard-answer.ts';
 import { etagOf, preconditionOf } from './etag.ts';
 import { answer, plainAnswer } from './form.ts';
 import { ID, PERSIST } from './parameters.ts';
@@ -53,6 +56,18 @@ export function configRoutes({
   reload,
 }: ConfigRoutesOptions): Route[] {
   const inTurn = turns();
+
+  /** @throws ConfigRefused */
+  function differenceOf(result: LoadResult): object {
+    if (!result.ok) throw new ConfigRefused(result.problems);
+    return {
+      valid: true,
+      ...configDifference(registry.settings, result),
+      overrides: registry.overrides(),
+      notes: [...notesOnFaults(result.faults ?? []), ...result.notes],
+    };
+  }
+
   return [
     {
       path: '/config',
@@ -142,6 +157,22 @@ export function configRoutes({
       },
     },
     {
+      path: '/config:changes',
+      summary: 'what POST /reload would change now',
+      methods: {
+        GET: {
+          says: 'reads the config without running it',
+          answers: { 200: plainAnswer('What a reload would change.', validated) },
+          problems: [422],
+          handle: async () => {
+            const inUse = certificatesOf(registry.settings);
+            const result = await inTurn(() => context.look(inUse));
+            return { status: 200, body: differenceOf(result) };
+          },
+        },
+      },
+    },
+    {
       path: '/config:validate',
       summary: 'check a config (YAML or JSON in the body), and what it would change',
       methods: {
@@ -156,17 +187,7 @@ export function configRoutes({
             const type = request.headers['content-type'];
             const inUse = certificatesOf(registry.settings);
             const result = await inTurn(() => context.validate(text, type, inUse));
-            if (!result.ok) throw new ConfigRefused(result.problems);
-            const { settings } = registry;
-            return {
-              status: 200,
-              body: {
-                valid: true,
-                ...configDifference(settings, result),
-                overrides: registry.overrides(),
-                notes: [...notesOnFaults(result.faults ?? []), ...result.notes],
-              },
-            };
+            return { status: 200, body: differenceOf(result) };
           },
         },
       },
@@ -174,8 +195,8 @@ export function configRoutes({
   ];
 }
 
-/** `GET /`: what can be called. */
-export function indexRoute(routes: readonly Route[]): Route {
+/** `GET /`: what can be called; for a browser, the dashboard. */
+export function indexRoute(routes: readonly Route[], dashboard: ReadDashboard): Route {
   const calls = routes.flatMap(({ path, methods, summary }) => ({
     path,
     methods: Object.keys(methods),
@@ -183,12 +204,23 @@ export function indexRoute(routes: readonly Route[]): Route {
   }));
   return {
     path: '/',
-    summary: 'this list',
+    summary: 'this list; for a browser, the dashboard',
+    isOpenTo: wantsPage,
     methods: {
       GET: {
-        says: 'this list',
-        answers: { 200: plainAnswer('What can be called.', indexForm) },
-        handle: () => ({ status: 200, body: { name: 'fairlead', calls } }),
+        says: 'this list; for a browser, the dashboard',
+        answers: {
+          200: { ...plainAnswer('What can be called.', indexForm), otherTypes: [PAGE_TYPE] },
+        },
+        handle: async ({ request: { headers } }) => {
+          const page = wantsPage(headers) ? await dashboard() : undefined;
+          if (page !== undefined) return pageAnswer(page, headers);
+          return {
+            status: 200,
+            body: { name: 'fairlead', calls },
+            headers: { Vary: 'Accept, Accept-Encoding' },
+          };
+        },
       },
     },
   };

@@ -32,6 +32,8 @@ export interface AnswerForm {
   readonly form?: Form;
   /** Default: `application/json`. */
   readonly contentType?: string;
+  /** What it may be as well, for whoever accepts that. */
+  readonly otherTypes?: readonly string[];
   readonly hasEtag?: boolean;
   readonly hasLocation?: boolean;
 }

@@ -24,7 +24,14 @@ export async function callLocally(
   const bytes = Buffer.from(body === undefined ? '' : JSON.stringify(body));
   try {
     const request = { method, headers: {} };
-    const answer = await handle({ request, actor: PROGRAM, params, query, body: bytes });
+    const answer = await handle({
+      request,
+      actor: PROGRAM,
+      role: 'operator',
+      params,
+      query,
+      body: bytes,
+    });
     return answer.body;
   } catch (error) {
     if (error instanceof ProblemError) throw error;

@@ -145,7 +145,7 @@ function describe(
 }
 
 function response(
-  { says, form, contentType = JSON_TYPE, hasEtag, hasLocation }: AnswerForm,
+  { says, form, contentType = JSON_TYPE, otherTypes = [], hasEtag, hasLocation }: AnswerForm,
   forms: Map<string, Form>,
 ): Json {
   const text = { schema: { type: 'string' } };
@@ -156,7 +156,10 @@ function response(
   return {
     description: says,
     ...(Object.keys(headers).length > 0 && { headers }),
-    content: { [contentType]: form === undefined ? text : { schema: reference(form, forms) } },
+    content: {
+      [contentType]: form === undefined ? text : { schema: reference(form, forms) },
+      ...Object.fromEntries(otherTypes.map((type) => [type, text])),
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 /** The route table of the admin API: which call is which handler. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { AdminRole } from '../../config/admin-token.ts';
 import { didYouMean } from '../../config/nearest.ts';
 import { DEFAULT_POOL } from '../../config/settings.ts';
 import type { Actor } from '../audit.ts';
@@ -11,6 +12,7 @@ export interface AdminCall {
   /** Of a call from within the process there is no more than this: see local-call.ts. */
   readonly request: Pick<IncomingMessage, 'method' | 'headers'>;
   readonly actor: Actor;
+  readonly role: AdminRole;
   /** What stood for `{name}` in the pattern. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
@@ -20,7 +22,7 @@ export interface AdminCall {
 
 export interface AdminAnswer {
   readonly status: number;
-  /** Sent as JSON unless `contentType` says otherwise. Undefined: no body. */
+  /** Sent as JSON unless `contentType` says otherwise, or it is bytes. Undefined: no body. */
   readonly body?: unknown;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -60,6 +62,8 @@ export interface Route {
   readonly isOfPool?: boolean;
   /** Says nothing that anybody may not know, and is asked by machines that hold no token. */
   readonly isOpen?: boolean;
+  /** The same, of what it answers to these. */
+  readonly isOpenTo?: (headers: IncomingHttpHeaders) => boolean;
 }
 
 export interface Match {

@@ -65,10 +65,10 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
 
   async function answer(request: http.IncomingMessage): Promise<AdminAnswer> {
     const { segments, query } = parseTarget(request.url ?? '');
-    const isOpen = routes.some(
-      ({ isOpen: open, path }) => open === true && path === `/${segments.join('/')}`,
-    );
     const method = request.method ?? '';
+    const isOpen = routes.some(
+      (route) => route.path === `/${segments.join('/')}` && isFree(route, request),
+    );
     const caller = isOpen ? undefined : guard(request);
     if (caller !== undefined) {
       rates.take(caller.token ?? blockOf(request.socket.remoteAddress ?? ''), !isReading(method));
@@ -82,7 +82,8 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     connections.begin(socket);
     try {
       const actor = actorOf(request, caller?.token);
-      const result = await handle({ request, actor, params, query, body });
+      const role = caller?.role ?? 'viewer';
+      const result = await handle({ request, actor, role, params, query, body });
       return result.stream === undefined || caller === undefined
         ? result
         : { ...result, stream: whileGood(result.stream, caller) };
@@ -187,6 +188,11 @@ function pathOf({ url = '' }: http.IncomingMessage): string {
   return url.split('?', 1).join('');
 }
 
+/** Whoever asks need not say who that is. */
+function isFree({ isOpen, isOpenTo }: Route, { method = '', headers }: http.IncomingMessage) {
+  return isOpen === true || (isReading(method) && isOpenTo?.(headers) === true);
+}
+
 function isReading(method: string): boolean {
   return method === 'GET' || method === 'HEAD';
 }
@@ -271,15 +277,15 @@ function send(
 ): void {
   if (response.destroyed) return;
   const { body, contentType } = answer;
-  const isText = typeof body === 'string' && contentType !== undefined;
-  const text = body === undefined ? '' : isText ? body : `${JSON.stringify(body, null, 2)}\n`;
+  const isRaw = (typeof body === 'string' && contentType !== undefined) || Buffer.isBuffer(body);
+  const sent = body === undefined ? '' : isRaw ? body : `${JSON.stringify(body, null, 2)}\n`;
   // Whatever of the request was not read (an unknown path was answered before its body) ends the connection.
   if (!request.complete) response.setHeader('Connection', 'close');
   response.writeHead(answer.status, {
     ...headOf(answer),
-    'Content-Length': Buffer.byteLength(text),
+    ...(answer.status !== 304 && { 'Content-Length': Buffer.byteLength(sent) }),
   });
-  response.end(request.method === 'HEAD' ? undefined : text);
+  response.end(request.method === 'HEAD' ? undefined : sent);
 }
 
 function headOf({ body, contentType, headers }: AdminAnswer): http.OutgoingHttpHeaders {

@@ -2,29 +2,20 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { afterTest } from '../../support/after-test.ts';
 import type { LogLine } from '../../support/fairlead.ts';
 import { httpBackend } from '../../support/http-backend.ts';
-import { hasTool, pathOf } from '../../support/tools.ts';
+import { hasTool } from '../../support/tools.ts';
 import { LONG_MS, waitFor } from '../../support/wait-for.ts';
 import { type Front, startFront, untilNothingIsLeft } from '../front.ts';
+import { launchBrowser } from './browser.ts';
 
 const MIB = 1024 * 1024;
 const RESOURCES = 200;
 const SCRIPT = readFileSync(new URL('site/page.js', import.meta.url));
-
-/** It asks nobody but us for anything. */
-const QUIET = [
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 /** Every other one says how long it is; some are longer than a window of HTTP/2. */
 function resource(index: number): Buffer {
@@ -64,17 +55,6 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
 let front: Front;
 let context: BrowserContext;
 
-async function launch(): Promise<Browser> {
-  const browser = await chromium.launch({
-    executablePath: pathOf('chromium') ?? '',
-    chromiumSandbox: false,
-    args: QUIET,
-    timeout: 50_000,
-  });
-  afterTest(() => browser.close());
-  return browser;
-}
-
 function logged(path: string): Promise<LogLine> {
   return waitFor(
     () => front.fairlead.accessLines().find((line) => line['path'] === path),
@@ -93,7 +73,7 @@ describe.runIf(hasTool('chromium') && hasTool('openssl'))('Chromium', () => {
     });
     const [started, browser] = await Promise.all([
       startFront({ site: { backends: [backend.url] } }),
-      launch(),
+      launchBrowser(),
     ]);
     front = started;
     context = await browser.newContext({ ignoreHTTPSErrors: true });

@@ -1,0 +1,172 @@
+/** Every backend of every pool: how it is, why, and what can be done about it. */
+import { useMemo, useState } from 'preact/hooks';
+import { ask } from '../data/ask.ts';
+import { add, changeStrategy } from '../data/deeds.ts';
+import { go, place } from '../data/place.ts';
+import type { Row } from '../data/rows.ts';
+import { live, mayChange } from '../data/session.ts';
+import type { Leaving, PoolTotals } from '../data/shapes.ts';
+import { useStore } from '../data/store.ts';
+import { Badge, Scrolled } from '../parts/facts.tsx';
+import { RowView } from '../parts/row-view.tsx';
+import { BackendDialog } from './backend-dialog.tsx';
+
+export function Backends() {
+  const look = useStore(live.look);
+  const { detail } = useStore(place);
+  const [filter, setFilter] = useState('');
+  const [state, setState] = useState('all');
+  if (look === undefined) return <p class="empty">Waiting for the first look…</p>;
+  const { totals, rows } = look;
+  const names = totals.pools.map(({ name }) => name);
+  const left = totals.left_out.backends;
+  const chosen = (row: Row): boolean =>
+    row.cells.url.includes(filter) &&
+    (state === 'all' || (state === 'up') === (row.cells.tone === 'good'));
+  return (
+    <>
+      <div class="bar">
+        <input
+          type="search"
+          aria-label="Filter by URL"
+          placeholder="Filter by URL  /"
+          value={filter}
+          onInput={(event) => setFilter(event.currentTarget.value)}
+        />
+        <select
+          aria-label="Filter by state"
+          value={state}
+          onChange={(event) => setState(event.currentTarget.value)}
+        >
+          <option value="all">all states</option>
+          <option value="up">up</option>
+          <option value="else">not up</option>
+        </select>
+        {mayChange() && (
+          <button type="button" class="main" onClick={() => ask(add(names, names[0] ?? 'default'))}>
+            Add a backend
+          </button>
+        )}
+      </div>
+      {totals.pools.map((pool) => (
+        <Pool
+          key={pool.name}
+          pool={pool}
+          names={names}
+          rows={rows.get(pool.name) ?? []}
+          chosen={chosen}
+        />
+      ))}
+      {left > 0 && (
+        <p class="empty">{left} more backends are not shown: only the first thousand.</p>
+      )}
+      <LeavingList leaving={totals.leaving} />
+      {detail !== '' && <BackendDialog id={Number(detail)} onClose={() => go('backends')} />}
+    </>
+  );
+}
+
+interface PoolProps {
+  readonly pool: PoolTotals;
+  readonly names: readonly string[];
+  readonly rows: readonly Row[];
+  readonly chosen: (row: Row) => boolean;
+}
+
+function Pool({ pool, names, rows, chosen }: PoolProps) {
+  const { name, strategy, strategy_source: source, panic, breaker, queued, routed } = pool;
+  const shown = rows.filter(chosen);
+  const title = useMemo(() => `Backends of the pool ${name}`, [name]);
+  if (rows.length > 0 && shown.length === 0) return null;
+  return (
+    <section class="pool">
+      <h2>
+        {name}
+        <span class="aside">
+          {strategy}
+          {source === 'api' && ' (set here)'}
+          {queued > 0 && ` · ${queued} queued`}
+        </span>
+        {!routed && <Badge tone="off">no route leads there</Badge>}
+        {panic && <Badge tone="bad">panic: too few are left</Badge>}
+        {breaker !== 'closed' && <Badge tone="bad">{`circuit breaker ${breaker}`}</Badge>}
+        {mayChange() && (
+          <span class="actions">
+            <button
+              type="button"
+              aria-label={`Change the strategy of ${name}`}
+              onClick={() => ask(changeStrategy(name, strategy))}
+            >
+              Strategy…
+            </button>
+            <button
+              type="button"
+              aria-label={`Add a backend to ${name}`}
+              onClick={() => ask(add(names, name))}
+            >
+              Add…
+            </button>
+          </span>
+        )}
+      </h2>
+      {rows.length === 0 ? (
+        <p class="empty">No backends: requests for this pool are answered 503.</p>
+      ) : (
+        <Scrolled label={title}>
+          <table class="backends" aria-label={title}>
+            <thead>
+              <tr>
+                <th scope="col">backend</th>
+                <th scope="col">state</th>
+                <th scope="col">why</th>
+                <th scope="col" class="number">
+                  weight
+                </th>
+                <th scope="col" class="number">
+                  in flight
+                </th>
+                <th scope="col" class="number">
+                  req/s
+                </th>
+                <th scope="col">last minute</th>
+                <th scope="col" class="number">
+                  failed/s
+                </th>
+                <th scope="col" class="number">
+                  5xx/s
+                </th>
+                <th scope="col" class="number">
+                  latency
+                </th>
+                <th scope="col" class="number">
+                  checked
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {shown.map((row) => (
+                <RowView key={row.id} row={row} />
+              ))}
+            </tbody>
+          </table>
+        </Scrolled>
+      )}
+    </section>
+  );
+}
+
+function LeavingList({ leaving }: { readonly leaving: readonly Leaving[] }) {
+  if (leaving.length === 0) return null;
+  return (
+    <section>
+      <h2>Removed, with requests in flight</h2>
+      <ul>
+        {leaving.map(({ id, url, pool, in_flight: inFlight }) => (
+          <li key={id}>
+            {url} of {pool}: {inFlight} in flight
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

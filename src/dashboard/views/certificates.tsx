@@ -1,0 +1,58 @@
+/** What clients are served with over TLS, and until when. */
+import type { Tone } from '../data/rows.ts';
+import { live } from '../data/session.ts';
+import type { Certificates as Answer, CertificateView } from '../data/shapes.ts';
+import { useStore } from '../data/store.ts';
+import { day } from '../data/words.ts';
+import { Badge, Facts, Trouble, useAnswer } from '../parts/facts.tsx';
+
+const EVERY_MS = 60_000;
+
+export function Certificates() {
+  const generation = useStore(live.look)?.totals.generation;
+  const { body, trouble } = useAnswer<Answer>('certificates', generation, EVERY_MS);
+  return (
+    <section>
+      <h2>Certificates</h2>
+      <Trouble text={trouble} />
+      {body?.faults.map(({ file, message }) => (
+        <p key={file} class="trouble">
+          {file}: {message}
+        </p>
+      ))}
+      {body?.certificates.length === 0 && <p class="empty">No listener speaks TLS.</p>}
+      <ul class="cards">
+        {body?.certificates.map((one) => (
+          <Card key={`${one.listener} ${one.fingerprint_sha256}`} one={one} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function toneOf(daysLeft: number): Tone {
+  if (daysLeft < 7) return 'bad';
+  return daysLeft < 21 ? 'warn' : 'good';
+}
+
+function Card({ one }: { readonly one: CertificateView }) {
+  const left = one.days_left < 0 ? 'expired' : `${one.days_left} days left`;
+  return (
+    <li>
+      <strong>{one.names.join(', ') || one.subject}</strong>{' '}
+      <Badge tone={toneOf(one.days_left)}>{left}</Badge>
+      {one.default && <Badge tone="off">default</Badge>}
+      <Facts
+        all={{
+          good: `${day(one.not_before)} to ${day(one.not_after)}`,
+          'served for': one.served_names.join(', ') || null,
+          issuer: one.issuer,
+          key: one.key_type,
+          listener: one.listener,
+          file: one.cert_file,
+          OCSP: one.stapled ? 'an answer goes with it' : null,
+        }}
+      />
+    </li>
+  );
+}
