@@ -57,6 +57,8 @@ const SYSTEM_TOOLS = {
   h2load: 'nghttp2-client',
   chromium: 'chromium',
   nginx: 'nginx',
+  haproxy: 'haproxy',
+  caddy: 'caddy',
   go: 'golang-go',
   prometheus: 'prometheus',
   promtool: 'prometheus',

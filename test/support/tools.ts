@@ -12,6 +12,8 @@ type Tool =
   | 'man'
   | 'h2load'
   | 'nginx'
+  | 'haproxy'
+  | 'caddy'
   | 'go'
   | 'prometheus'
   | 'promtool'
