@@ -62,6 +62,8 @@ const SYSTEM_TOOLS = {
   go: 'golang-go',
   prometheus: 'prometheus',
   promtool: 'prometheus',
+  etcd: 'etcd-server',
+  etcdctl: 'etcd-client',
 };
 
 function say(line) {

@@ -17,7 +17,9 @@ type Tool =
   | 'go'
   | 'prometheus'
   | 'promtool'
-  | 'chromium';
+  | 'chromium'
+  | 'etcd'
+  | 'etcdctl';
 
 /** Servers are where the PATH of a user may not lead. */
 const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin'];
