@@ -161,6 +161,11 @@ access_log_sampling: { percent: 10, slow: 500ms }
 log_level: warn`,
   },
   {
+    title: 'Traces',
+    keys: ['tracing'],
+    example: `tracing: { endpoint: http://localhost:4318, sample: 0.1 }`,
+  },
+  {
     title: 'Reload and state',
     keys: ['watch', 'state_file'],
     example: `watch: false
@@ -296,6 +301,10 @@ const TEXTS = {
   'backend_tls.key_file': 'path',
   'backend_tls.server_name': 'host name or IP address',
   'backends[].url': 'URL',
+  'tracing.endpoint': 'URL of http or https',
+  'tracing.headers': 'mapping of header fields',
+  'tracing.sample': 'number, 0 to 1',
+  'tracing.service_name': 'text',
   backends: 'list of URLs and mappings',
   health_check_path: 'path and query that start with a slash, in visible ASCII',
   health_check_host: 'host name with or without a port',

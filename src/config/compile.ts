@@ -7,6 +7,7 @@ import { compileListeners } from './compile-listeners.ts';
 import { compilePools } from './compile-pools.ts';
 import { compileRoutes } from './compile-routes.ts';
 import type { Resolve } from './compile-tls.ts';
+import { compileTracing } from './compile-tracing.ts';
 import { ErrorPageReader } from './error-pages.ts';
 import { distinct, type FileFault } from './kept-certificates.ts';
 import type { MergedConfig } from './merge.ts';
@@ -97,6 +98,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
       mergesSlashes: config.merge_slashes,
     },
     accessLog,
+    tracing: compileTracing(merged, problems),
     logLevel: config.log_level,
     isWatched: config.watch,
     stateFile: stateFile(merged, context, resolve),

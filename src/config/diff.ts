@@ -42,6 +42,7 @@ function hiddenValues({
   listeners,
   pools,
   routes,
+  tracing,
   defaultForm,
 }: Settings): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
@@ -64,6 +65,7 @@ function hiddenValues({
     }
     if (sticky?.secret !== undefined) values.set(`${prefix}sticky.secret`, sticky.secret);
   }
+  for (const [name, value] of tracing?.headers ?? []) values.set(`tracing.headers.${name}`, value);
   for (const route of routes) {
     const login = route.access?.basicAuth ?? null;
     const hidden = hiddenOf(route.rewriting);

@@ -129,6 +129,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     ...pathRulesOf(settings, routes.length > 0),
     ...(isShort ? { lenient_responses: pool.hasLenientResponses } : {}),
     ...accessLogOf(accessLog),
+    ...tracingOf(settings),
     log_level: settings.logLevel,
     watch: settings.isWatched,
     state_file: settings.stateFile ?? false,
@@ -177,6 +178,19 @@ function pathRulesOf({ paths }: Settings, hasRoutes: boolean) {
   return {
     ...(hasRoutes || keeps ? { encoded_slashes: keeps ? 'keep' : 'reject' } : {}),
     ...(hasRoutes || !merges ? { merge_slashes: merges } : {}),
+  };
+}
+
+function tracingOf({ tracing }: Settings) {
+  if (tracing === null) return { tracing: false };
+  const { endpoint, headers, sample, serviceName } = tracing;
+  return {
+    tracing: {
+      ...(endpoint !== undefined && { endpoint }),
+      headers: Object.fromEntries(headers.map(([name]) => [name, HIDDEN])),
+      sample,
+      ...(serviceName !== undefined && { service_name: serviceName }),
+    },
   };
 }
 

@@ -92,6 +92,7 @@ function unreadNames({ value, place }: Layer): Finding[] {
     ['pools'],
     ['error_pages'],
     ['health_check_headers'],
+    ['tracing', 'headers'],
     ...pools.map((name) => ['pools', name, 'health_check', 'headers']),
     ...routes.flatMap((_, index) => [
       ['routes', index, 'headers'],

@@ -26,6 +26,7 @@ import {
   upgradeProtocol,
   wholeNumber,
 } from './schema-types.ts';
+import { tracing } from './tracing-schema.ts';
 
 const timeouts = z.strictObject(
   {
@@ -240,6 +241,12 @@ export const configSchema = z.strictObject(
       .default(true),
     lenient_responses: poolKeys.lenient_responses,
     ...accessLogKeys,
+    tracing: tracing
+      .describe(
+        'Spans for OpenTelemetry, of requests and of their attempts: see [operations.md](operations.md#traces). Needs the package ' +
+          '`@opentelemetry/exporter-trace-otlp-http`.',
+      )
+      .prefault(false),
     log_level: oneOf(['debug', 'info', 'warn', 'error'])
       .describe('The least important log lines to write.')
       .default('info'),

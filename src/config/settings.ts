@@ -290,6 +290,17 @@ export interface AccessLogSettings {
   readonly redactedHeaders: readonly string[];
 }
 
+export interface TracingSettings {
+  /** The whole URL; undefined: what the environment says, as OpenTelemetry has it. */
+  readonly endpoint: string | undefined;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** From 0 to 1. */
+  readonly sample: number;
+  readonly serviceName: string | undefined;
+  /** Of the query, those whose values are in no span. In lower case. */
+  readonly redactedParameters: readonly string[];
+}
+
 export interface Settings {
   /** At least one, that of `port` first. No two have the same address. */
   readonly listeners: readonly [ListenerSettings, ...ListenerSettings[]];
@@ -313,6 +324,8 @@ export interface Settings {
   readonly errorPages: readonly ErrorPageSettings[];
   /** `false`: off. */
   readonly accessLog: false | AccessLogSettings;
+  /** Null: off. */
+  readonly tracing: TracingSettings | null;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Reload when the config file has changed. */
   readonly isWatched: boolean;

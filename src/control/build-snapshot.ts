@@ -1,5 +1,6 @@
 /** Puts together what the data plane runs on. Pure: the same input gives an equal snapshot. */
-import type { PoolSettings, Settings } from '../config/settings.ts';
+import type { PoolSettings, Settings, TracingSettings } from '../config/settings.ts';
+import { ALL } from '../snapshot/access-log-rules.ts';
 import type {
   BackendSnapshot,
   BackendTls,
@@ -10,6 +11,7 @@ import type {
   Sticky,
   StrategyName,
 } from '../snapshot/snapshot.ts';
+import type { TracingRules } from '../snapshot/traced-exchange.ts';
 import { accessLogRules } from './access-log-rules.ts';
 import type { Backend } from './backend.ts';
 import type { RouteCounts } from './route-counts.ts';
@@ -36,7 +38,7 @@ export function buildSnapshot({
   pools,
   routeCounts,
 }: SnapshotParts): Snapshot {
-  const { timeouts, limits, forwarding, paths, accessLog } = settings;
+  const { timeouts, limits, forwarding, paths, accessLog, tracing } = settings;
   const poolIds = new Map(pools.map(({ name, id }) => [name, id]));
   const errorPages = errorPagesOf(settings.errorPages);
   return {
@@ -52,7 +54,12 @@ export function buildSnapshot({
     limits,
     forwarding,
     accessLog: accessLogRules(accessLog),
+    tracing: tracing && tracingRules(tracing),
   };
+}
+
+function tracingRules({ sample, redactedParameters }: TracingSettings): TracingRules {
+  return { share: Math.round(sample * ALL), redactedParameters };
 }
 
 export interface PoolSnapshotParts {

@@ -20,6 +20,7 @@ import { maxDescriptors, openDescriptors } from './open-files.ts';
 import type { Pools, RunningPool } from './pools.ts';
 import type { RouteCounts } from './route-counts.ts';
 import { wallTime } from './steady-time.ts';
+import type { SpanCounts } from './tracing/span-queue.ts';
 
 export interface ReloadCounts {
   succeeded: number;
@@ -36,6 +37,7 @@ export interface MetricsSources {
   readonly certificates: Certificates;
   readonly search: (pool: string) => PoolSearch | undefined;
   readonly droppedLogLines: () => number;
+  readonly spans: Readonly<SpanCounts>;
   readonly version: string;
 }
 
@@ -85,6 +87,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
           lastReloadSeconds:
             reloads.lastSuccess === undefined ? undefined : reloads.lastSuccess / 1000,
           logLinesDropped: sources.droppedLogLines(),
+          spans: sources.spans,
         },
       };
     },

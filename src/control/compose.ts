@@ -41,6 +41,7 @@ import { Reloads } from './reloads.ts';
 import { SpareMemory } from './spare-memory.ts';
 import { steadyTime } from './steady-time.ts';
 import { TokenFile } from './token-file.ts';
+import { Tracing } from './tracing/tracing.ts';
 import type { HandedSockets } from './upgrade/handed-sockets.ts';
 import { VERSION } from './version.ts';
 
@@ -85,6 +86,7 @@ export interface Parts {
   readonly metrics: MetricsCollector;
   readonly followers: EventFollowers;
   readonly tokens: TokenFile;
+  readonly tracing: Tracing;
   readonly routes: readonly Route[];
 }
 
@@ -107,6 +109,7 @@ export function compose(options: ComposeOptions): Parts {
     onTunnelsCut: ({ backendId, count }) => drains.tunnelsCut(backendId, count),
     onRequestsCut: ({ backendId, count }) => drains.requestsCut(backendId, count),
     onListenerLost: options.onListenerLost,
+    onTraced: (exchanges) => tracing.take(exchanges),
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(workerUrl && { workerUrl }),
     functions: options.functions,
@@ -114,6 +117,8 @@ export function compose(options: ComposeOptions): Parts {
     clientTablesOrigin: options.clientTablesOrigin,
   });
   const { threadCount } = threads;
+  const tracing = new Tracing(log);
+  tracing.sync(settings);
   const registry = new Registry({
     settings,
     threadCount,
@@ -155,6 +160,7 @@ export function compose(options: ComposeOptions): Parts {
       pools.sync(snapshot);
       certificates.sync();
       tokens.sync();
+      tracing.sync(registry.settings);
       // Lookups that a reload begins are nothing that it waits for.
       void discovery.sync();
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
@@ -199,6 +205,7 @@ export function compose(options: ComposeOptions): Parts {
     certificates,
     search: (pool) => discovery.search(pool),
     droppedLogLines: () => logs.droppedLines(),
+    spans: tracing.counts,
     version: VERSION,
   });
   const tokens = new TokenFile({ registry, operator, log });
@@ -267,6 +274,7 @@ export function compose(options: ComposeOptions): Parts {
     metrics,
     followers,
     tokens,
+    tracing,
     routes: all,
   };
 }

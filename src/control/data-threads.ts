@@ -39,6 +39,7 @@ import {
   type ListenerSnapshot,
   type Snapshot,
 } from '../snapshot/snapshot.ts';
+import type { TracedExchange } from '../snapshot/traced-exchange.ts';
 import { EligibilityFlips, type Flips } from './eligibility-flips.ts';
 import { http2FaultLog, proxyFaultLog } from './listener-faults.ts';
 import { Listening } from './listening.ts';
@@ -69,6 +70,7 @@ export interface DataThreadsOptions {
   readonly onListenerLost: (listener: ListenerSnapshot) => void;
   /** The lines are shared memory: they may be read until `release` is called. */
   readonly onAccessLog: (lines: Uint8Array, count: number, release: () => void) => void;
+  readonly onTraced: (exchanges: readonly TracedExchange[]) => void;
   /** Another entry file than `data/worker`, for tests. */
   readonly workerUrl?: URL;
   readonly functions?: Functions | null;
@@ -337,6 +339,10 @@ export class DataThreads {
         this.#options.onAccessLog(ring.bytes(message.block, message.length), message.count, () =>
           ring.release(message.block),
         );
+        break;
+      case 'traced':
+        this.#options.onTraced(message.exchanges);
+        this.#places[index]?.post({ kind: 'taken' });
         break;
       case 'log':
         this.#options.log[message.level](message.event, message.message, {

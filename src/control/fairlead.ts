@@ -35,6 +35,7 @@ import { type Asked, Upgrade, UpgradeRefused } from './upgrade/upgrade.ts';
 const FIRST_CHECKS_MS = 1000;
 const ADMIN_GRACE_MS = 500;
 const LOG_FLUSH_MS = 2000;
+const SPAN_FLUSH_MS = 2000;
 const EXIT_FAILED = 1;
 /** Of a socket that is for as many data threads as the next process may have, whatever the machine has for them. */
 const LEAST_COPIES = 16;
@@ -230,6 +231,7 @@ async function end(all: Ending, adminGraceMs: number): Promise<void> {
   await operator.stop();
   all.followers.close();
   await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
+  await all.tracing.close(SPAN_FLUSH_MS);
   await kept.close();
 }
 

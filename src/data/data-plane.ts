@@ -123,6 +123,9 @@ class Plane implements DataPlane, Relief {
       case 'show-kept':
         this.#showKept(message.sequence, message.id);
         break;
+      case 'taken':
+        this.#context.traces.taken();
+        break;
       case 'stop':
         this.#stop();
         break;
@@ -219,6 +222,7 @@ class Plane implements DataPlane, Relief {
       isDone = true;
       if (deadline !== undefined) deadlines.callOff(deadline);
       this.#context.accessLog.flush();
+      this.#context.traces.flush(true);
       post({ kind: 'drained', resetConnections });
     };
     const listeners = this.#listeners;
@@ -246,6 +250,7 @@ class Plane implements DataPlane, Relief {
     this.#context.mirrors.stop();
     for (const backend of this.#context.view.backends.values()) backend.closeIdle();
     this.#context.accessLog.flush();
+    this.#context.traces.flush(true);
   }
 
   #showLife(): void {
@@ -258,7 +263,7 @@ class Plane implements DataPlane, Relief {
 
   /** @param nowMs what is due by then is late: see deadlines.ts */
   #tick(nowMs: number): void {
-    const { barrier, descriptors, io, tunnels, mirrors, accessLog, view } = this.#context;
+    const { barrier, descriptors, io, tunnels, mirrors, accessLog, traces, view } = this.#context;
     this.#showLife();
     this.#listeners.tick(nowMs);
     barrier.run('the tick of descriptors', () => descriptors.tick(nowMs));
@@ -277,5 +282,6 @@ class Plane implements DataPlane, Relief {
       barrier.run('the tick of the retry budget', () => pool.retryBudget.advance());
     }
     barrier.run('the hand-over of the access log', () => accessLog.flush());
+    barrier.run('the hand-over of traces', () => traces.flush());
   }
 }

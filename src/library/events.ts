@@ -83,6 +83,7 @@ export const EVENT_NAMES = [
   'tokens.changed',
   'tokens.failed',
   'tokens.refused',
+  'tracing.failed',
   'upgrade.begun',
   'upgrade.failed',
   'upgrade.handed_over',

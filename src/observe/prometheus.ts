@@ -44,6 +44,8 @@ export interface ControlMetrics {
   /** Undefined: none yet. */
   readonly lastReloadSeconds: number | undefined;
   /** Lines that the log writers dropped; those that data threads dropped are in the process totals. */
+  /** Of tracing. */
+  readonly spans: { readonly exported: number; readonly failed: number; readonly dropped: number };
   readonly logLinesDropped: number;
 }
 
@@ -290,6 +292,11 @@ function writeClients(page: Page, { process, control }: Metrics): void {
     'Log lines dropped because writing them was too slow or failed.',
     process.logLinesDropped + control.logLinesDropped,
   );
+  page.family('fairlead_spans_total', 'counter', 'Spans by what became of them.');
+  const { exported, failed, dropped } = control.spans;
+  page.sample({ result: 'exported' }, exported);
+  page.sample({ result: 'failed' }, failed);
+  page.sample({ result: 'dropped' }, dropped + process.spansDropped);
 }
 
 function writeControl(

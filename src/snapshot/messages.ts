@@ -8,6 +8,7 @@ import type { ErrorCode } from '../errors.ts';
 import type { Explanation, Question } from './explanation.ts';
 import type { KeptRequest } from './kept-request.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from './snapshot.ts';
+import type { TracedExchange } from './traced-exchange.ts';
 
 export interface DataThreadInit {
   /** 0 … threadCount − 1: which cells of the shared counters are this thread's. A replacement takes the same index. */
@@ -118,6 +119,11 @@ export interface ShowKeptMessage {
   readonly id: string | null;
 }
 
+/** The exchanges of a `traced` have arrived: the next may come. */
+export interface TakenMessage {
+  readonly kind: 'taken';
+}
+
 /** Destroy every socket now and end. The thread exits by itself afterwards. */
 export interface StopMessage {
   readonly kind: 'stop';
@@ -135,6 +141,7 @@ export type ToDataThread =
   | DrainMessage
   | ExplainMessage
   | ShowKeptMessage
+  | TakenMessage
   | StopMessage;
 
 /** How opening listeners went; a sequence of 0: of those that a thread opened by itself. */
@@ -268,6 +275,12 @@ export interface AccessLogMessage {
   readonly count: number;
 }
 
+/** Exchanges that are over and whose trace is recorded. Answered by `taken`. */
+export interface TracedMessage {
+  readonly kind: 'traced';
+  readonly exchanges: readonly TracedExchange[];
+}
+
 /** Something an operator should read in the log. */
 export interface LogMessage {
   readonly kind: 'log';
@@ -291,6 +304,7 @@ export type FromDataThread =
   | NoProxyHeaderMessage
   | Http2FaultMessage
   | AccessLogMessage
+  | TracedMessage
   | LogMessage;
 
 /** How a data thread hands a message to the control plane. */

@@ -25,6 +25,7 @@ import {
   PF_IDLE_CLOSED,
   PF_LOG_LINES_DROPPED,
   PF_REFUSED,
+  PF_SPANS_DROPPED,
   PF_STATUS,
   PS_BEATS,
   PS_CLIENTS,
@@ -221,5 +222,9 @@ export class ProcessCounters {
 
   logLinesDropped(count: number): void {
     (this.#totals[PF_LOG_LINES_DROPPED] as number) += count;
+  }
+
+  spansDropped(count: number): void {
+    (this.#totals[PF_SPANS_DROPPED] as number) += count;
   }
 }

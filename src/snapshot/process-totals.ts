@@ -22,6 +22,7 @@ import {
   PF_IDLE_CLOSED,
   PF_LOG_LINES_DROPPED,
   PF_REFUSED,
+  PF_SPANS_DROPPED,
   PF_STATUS,
   PS_BEATS,
   PS_CLIENTS,
@@ -46,6 +47,8 @@ export interface ProcessTotals {
   /** Clients that the system could not give us, as far as Node says so. */
   readonly acceptsFailed: number;
   readonly logLinesDropped: number;
+  /** Spans that the control plane did not take in time. */
+  readonly spansDropped: number;
   /** Client connections that an exception has cost, and exceptions that belong to none. */
   readonly connectionsCrashed: number;
   readonly exceptions: number;
@@ -88,6 +91,7 @@ export function readProcessCounters(buffer: SharedArrayBuffer, threadCount: numb
     },
     acceptsFailed: cells[PF_ACCEPTS_FAILED] as number,
     logLinesDropped: cells[PF_LOG_LINES_DROPPED] as number,
+    spansDropped: cells[PF_SPANS_DROPPED] as number,
     statuses: readStatuses(cells, PF_STATUS),
     errors: Array.from(cells.subarray(PF_ERROR, PF_CUT)),
     cutOff: Array.from(cells.subarray(PF_CUT, PF_CALLS)),

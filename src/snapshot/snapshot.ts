@@ -11,6 +11,7 @@ import type { PoolTimeouts, RateLimit, RequestKey, Retries } from './policies.ts
 import type { RouteSnapshot } from './route.ts';
 import type { ErrorPages } from './route-answer.ts';
 import type { TlsSnapshot } from './tls.ts';
+import type { TracingRules } from './traced-exchange.ts';
 
 /** The balancing algorithms that exist, by their one canonical name. */
 export const STRATEGY_NAMES = [
@@ -297,4 +298,6 @@ export interface Snapshot {
   readonly limits: Limits;
   readonly forwarding: Forwarding;
   readonly accessLog: AccessLogRules;
+  /** Null: no trace is recorded, and what clients say of theirs goes on as it came. */
+  readonly tracing: TracingRules | null;
 }

@@ -52,6 +52,23 @@ test.each([
     '1:17: admin.token: must be visible ASCII characters without spaces',
   ],
   ['admin: { token: 4711 }', '1:17: admin.token: must be a text'],
+  [
+    'tracing: true',
+    '1:10: tracing: must be false or a mapping, such as { endpoint: "http://localhost:4318" }, not true',
+  ],
+  [
+    'tracing: { endpoint: localhost:4318 }',
+    '1:22: tracing.endpoint: must be a URL that begins with http:// or https://, not "localhost:4318"',
+  ],
+  [
+    'tracing: { endpoint: "http://me:secret@c:4318" }',
+    '1:22: tracing.endpoint: must not hold a name or a password (a token goes into tracing.headers)',
+  ],
+  ['tracing: { sample: 10 }', '1:20: tracing.sample: must be a number from 0 to 1, not 10'],
+  [
+    'tracing: { headers: { a b: c } }',
+    '1:23: tracing.headers.a b: must be the name of a header field',
+  ],
   ['threads: 0', '1:10: threads: must be auto or 1 to 64, not 0'],
   ['threads: 65', '1:10: threads: must be auto or 1 to 64, not 65'],
   ['threads: many', '1:10: threads: must be auto or a whole number from 1 to 64, not "many"'],

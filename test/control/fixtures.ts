@@ -109,6 +109,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
       tls: undefined,
     },
     threads: 1,
+    tracing: null,
     tls: undefined,
     strategy: 'round-robin',
     backends: [],

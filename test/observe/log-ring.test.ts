@@ -35,6 +35,7 @@ function entry(path: string): AccessLogEntry {
     requestId: 'id',
     error: null,
     errorDetail: '',
+    trace: null,
     userAgent: null,
     referer: null,
     headers: NO_HEADERS,

@@ -99,6 +99,7 @@ function metrics(): Metrics {
     writer.callEnded(16);
     writer.failed(ERROR_CODES.indexOf('ERR_NO_BACKEND'));
     writer.logLinesDropped(3);
+    writer.spansDropped(1);
     writer.loopIsLate({ p50: 0.001, p99: 0.01 + thread, max: 0.02 + thread }, 5_000 - thread * 900);
     writer.clientRefused('limit');
     writer.clientRefused('descriptors');
@@ -204,6 +205,7 @@ function metrics(): Metrics {
       reloadsFailed: 0,
       lastReloadSeconds: undefined,
       logLinesDropped: 4,
+      spans: { exported: 5, failed: 1, dropped: 2 },
     },
   };
 }
@@ -236,6 +238,7 @@ describe('the metrics page', () => {
     expect(value('fairlead_errors_total', { code: 'ERR_NO_BACKEND' })).toBe(2);
     expect(value('fairlead_errors_total', { code: 'ERR_BAD_HOST' })).toBe(0);
     expect(value('fairlead_log_lines_dropped_total')).toBe(10);
+    expect(value('fairlead_spans_total', { result: 'dropped' })).toBe(4);
   });
 
   it('has the event-loop delay of each thread, of one as well that does not get to tell', () => {

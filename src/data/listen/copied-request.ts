@@ -52,6 +52,7 @@ export function copyOf(
     clientOrigin: '',
     pin: new BackendPin(request.pin),
     call: request.call === null ? null : request.call.copy(),
+    trace: request.trace === null ? null : context.traces.forCopy(request.trace),
     isCopy: true,
   };
   return context.mirrors.copyOf(copy, request.policies.retries.replayBufferBytes);

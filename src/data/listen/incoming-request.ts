@@ -112,6 +112,12 @@ function made(
   const isCombined = accessLog.isEnabled && accessLog.format === 'combined';
   const dropsHost = view.spec.hostHeader.kind !== 'client';
   const { path } = facts;
+  const { tracing } = snapshot;
+  const trace =
+    tracing === null || isPreview
+      ? null
+      : context.traces.begin(head, tracing.share, forwardContext.scheme);
+  if (trace !== null) facts = { ...facts, nominated: trace.dropped(facts.nominated) };
   let changes: FieldChanges | null = null;
   let answerChanges: FieldChanges | null = null;
   if (rewriting !== null) {
@@ -129,6 +135,7 @@ function made(
     };
   }
   if (call !== null && changes !== null) call.heed(changes);
+  if (trace !== null) trace.target = facts.path;
   const forwarded = forwardRequest(head, facts, forwardContext, requestId, {
     dropsHost,
     dropsAuthorization,
@@ -155,6 +162,7 @@ function made(
     pin,
     asked: seen,
     call,
+    trace,
     mirror: null,
     isCopy: false,
     headBytes,

@@ -2,6 +2,7 @@
 import type { Ending } from '../../snapshot/endings.ts';
 import type { KeptAttempt, RequestRecord } from '../../snapshot/kept-request.ts';
 import type { Chosen } from './chosen.ts';
+import type { Trace } from './trace.ts';
 
 export interface AttemptRecord extends KeptAttempt {
   readonly chosen: Chosen;
@@ -24,6 +25,8 @@ export interface AccessLogEntry extends RequestRecord {
   /** The URL of the backend of the last attempt. */
   readonly backendUrl: string | null;
   readonly attempts: readonly AttemptRecord[];
+  /** Null: it is in none. */
+  readonly trace: Trace | null;
   readonly userAgent: string | null;
   readonly referer: string | null;
   /** Of the request, those that are wanted and came. */

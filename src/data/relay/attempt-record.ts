@@ -5,6 +5,7 @@ import type { BackendStream } from '../backend/backend-stream.ts';
 import type { AttemptRecord } from './access-log-entry.ts';
 import type { Chosen } from './chosen.ts';
 import type { Judgement } from './judgement.ts';
+import type { AttemptSpan } from './trace.ts';
 
 interface EndedAttempt {
   readonly backend: Backend;
@@ -12,18 +13,20 @@ interface EndedAttempt {
   readonly chosen: Chosen;
   readonly connectMs: number;
   readonly isSent: boolean;
+  /** Null: nobody records it. */
+  readonly span: AttemptSpan | null;
 }
 
 /** @param bodyBytes of the request’s body that were sent. @param now on the precise clock */
 export function recordOf(
-  { backend, judgement: { status }, chosen, connectMs, isSent }: EndedAttempt,
+  { backend, judgement: { status }, chosen, connectMs, isSent, span }: EndedAttempt,
   { isHttp2, isReused, openedAtMs }: BackendStream,
   failure: ErrorCode | null,
   durationMs: number,
   bodyBytes: number,
   now: number,
 ): AttemptRecord {
-  return {
+  const record: AttemptRecord = {
     backendUrl: backend.spec.url,
     isHttp2,
     isReused,
@@ -43,4 +46,6 @@ export function recordOf(
             noRetry: null,
           },
   };
+  if (span !== null) span.end(record);
+  return record;
 }

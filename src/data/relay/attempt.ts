@@ -30,6 +30,7 @@ import { Judgement } from './judgement.ts';
 import { describeRefused } from './refused-answers.ts';
 import { startFor } from './request-start.ts';
 import { silentConnect } from './silence.ts';
+import type { AttemptSpan } from './trace.ts';
 import type { Upload } from './upload.ts';
 
 /** The exchange, as its attempt sees it. */
@@ -75,6 +76,7 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
   chosen: Chosen = 'strategy';
   /** Time to the open connection in ms; −1 for a pooled one. */
   connectMs = -1;
+  span: AttemptSpan | null = null;
 
   readonly #owner: AttemptOwner;
   /** On the precise clock, for the log; and on the awake one, for the judgement. */
@@ -112,7 +114,7 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
    */
   begin(
     needsFresh: boolean,
-    request: Pick<IncomingRequest, 'facts' | 'pin'>,
+    request: Pick<IncomingRequest, 'facts' | 'pin' | 'trace'>,
     pinned: BackendConnection | null = null,
   ): 'ERR_BACKENDS_FULL' | 'ERR_CIRCUIT_OPEN' | null {
     const { backend, view } = this;
@@ -138,6 +140,7 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
         return 'ERR_BACKENDS_FULL';
       }
       this.judgement.begin();
+      if (request.trace !== null) this.span = request.trace.attempt(now);
     } catch (error) {
       counters.returnPass(pass);
       this.giveUp();
@@ -221,7 +224,7 @@ export class Attempt implements BackendStreamUser, ConnectionHolder {
     const stream = this.#open();
     this.#pin = request.pin;
     this.#isSent = true;
-    const start = startFor(request, this.backend, this.view, this.#owner.context);
+    const start = startFor(request, this.backend, this.view, this.#owner.context, this.span);
     stream.sendHead(start, this.#host(request.facts.host), upload?.lengthToSend() ?? 0);
     upload?.sendTo(stream);
     stream.flush();

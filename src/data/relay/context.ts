@@ -23,6 +23,7 @@ import { type Functions, Hooks } from './hooks.ts';
 import { LastRequests } from './last-requests.ts';
 import { Mirrors } from './mirrors.ts';
 import { OpenTunnels } from './open-tunnels.ts';
+import { Traces } from './traces.ts';
 
 const MAX_SPARE_PARSERS = 64;
 
@@ -43,6 +44,7 @@ export class DataContext {
   readonly descriptors = new Descriptors();
   readonly accessLog: AccessLog;
   readonly lastRequests = new LastRequests();
+  readonly traces: Traces;
   readonly failures: FailureLog;
   readonly tunnels: OpenTunnels;
   readonly mirrors = new Mirrors();
@@ -80,6 +82,7 @@ export class DataContext {
     this.deadlines = new Deadlines(undefined, (error) => this.barrier.crashed('a timer', error));
     this.io = new ThreadIo(this.deadlines);
     this.accessLog = new AccessLog(init.logRing, post, this.counters, Math.random);
+    this.traces = new Traces(post, this.counters, Math.random);
     this.clientTables = init.clientTables;
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
     this.heldMemory = new HeldMemory(this.counters, init.threadCount, post);

@@ -11,6 +11,7 @@ import type { BackendPin } from './backend-pin.ts';
 import type { GrpcCall } from './grpc-call.ts';
 import type { AskedRequest } from './hooks.ts';
 import type { RequestCopy } from './request-copy.ts';
+import type { Trace } from './trace.ts';
 
 /** A request as it came in, checked and ready to be forwarded. */
 export interface IncomingRequest {
@@ -48,6 +49,8 @@ export interface IncomingRequest {
   readonly asked: AskedRequest | null;
   /** What there is to know of a call of gRPC; null: it is none. */
   readonly call: GrpcCall | null;
+  /** Its place in a trace; null: what its client says of one goes on as it came. */
+  readonly trace: Trace | null;
   /** Set: it goes to another pool as well. */
   mirror: RequestCopy | null;
   /** It is such a copy itself: nobody gets the answer, and no log line tells of it. */

@@ -125,6 +125,7 @@ function keep(entry: AccessLogEntry): Kept {
       path,
       errorDetail,
       requestId,
+      trace: null,
       userAgent: null,
       referer: null,
       headers: [],

@@ -119,6 +119,7 @@ export function recordExchange(
     requestId: request.requestId,
     error: outcome.error,
     errorDetail: outcome.errorDetail,
+    trace: request.trace,
     userAgent: request.userAgent,
     referer: request.referer,
     headers: request.loggedHeaders,
@@ -196,6 +197,7 @@ function recordAlone(
     attempts: [],
     error,
     errorDetail,
+    trace: null,
     userAgent: null,
     referer: null,
     headers: NO_HEADERS,
@@ -209,8 +211,9 @@ function countAt(
   counters.requestCompleted(status, durationMs / 1000, bytesIn, bytesOut);
 }
 
-function recordEnd(context: DataContext, { accessLog }: Snapshot, entry: AccessLogEntry): void {
-  const { error, ended } = entry;
+function recordEnd(context: DataContext, snapshot: Snapshot, entry: AccessLogEntry): void {
+  const { accessLog } = snapshot;
+  const { error, ended, trace } = entry;
   if (error !== null) {
     context.countError(error);
     context.failures.note(error, entry, context.nowMs);
@@ -218,4 +221,5 @@ function recordEnd(context: DataContext, { accessLog }: Snapshot, entry: AccessL
   if (ended !== null) context.counters.cutOff(ended);
   context.lastRequests.note(entry, context.nowMs);
   if (accessLog.isEnabled) context.accessLog.record(entry, accessLog);
+  if (trace?.isRecorded === true) context.traces.record(entry, trace, snapshot);
 }
