@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { CallFailed } from '../data/calls.ts';
 import type { Field, Values } from '../data/deeds.ts';
 import { messageOf } from '../data/desk.ts';
+import { go, place } from '../data/place.ts';
 import { desk, live } from '../data/session.ts';
 import { useStore } from '../data/store.ts';
 import { Modal } from './modal.tsx';
@@ -30,6 +31,8 @@ function Question({ deed, etag }: QuestionProps) {
     try {
       await desk.perform(deed, values, seen);
       close();
+      // A dialog that is left open would keep Undo out of reach.
+      if (place.now.view === 'backends') go('backends');
     } catch (error) {
       const isLate = error instanceof CallFailed && error.status === 412;
       // What is seen from here on is what is asked about the next time.

@@ -1,5 +1,5 @@
 /** Every backend of every pool: how it is, why, and what can be done about it. */
-import { useMemo, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { ask } from '../data/ask.ts';
 import { add, changeStrategy } from '../data/deeds.ts';
 import { go, place } from '../data/place.ts';
@@ -8,6 +8,7 @@ import { live, mayChange } from '../data/session.ts';
 import type { Leaving, PoolTotals } from '../data/shapes.ts';
 import { useStore } from '../data/store.ts';
 import { Badge, Scrolled } from '../parts/facts.tsx';
+import { InSight } from '../parts/in-sight.tsx';
 import { RowView } from '../parts/row-view.tsx';
 import { BackendDialog } from './backend-dialog.tsx';
 
@@ -55,6 +56,7 @@ export function Backends() {
           names={names}
           rows={rows.get(pool.name) ?? []}
           chosen={chosen}
+          of={`${state} ${filter}`}
         />
       ))}
       {left > 0 && (
@@ -71,15 +73,24 @@ interface PoolProps {
   readonly names: readonly string[];
   readonly rows: readonly Row[];
   readonly chosen: (row: Row) => boolean;
+  /** What `chosen` goes by. */
+  readonly of: string;
 }
 
-function Pool({ pool, names, rows, chosen }: PoolProps) {
-  const { name, strategy, strategy_source: source, panic, breaker, queued, routed } = pool;
+function Pool(props: PoolProps) {
+  const { pool, rows, chosen, of } = props;
   const shown = rows.filter(chosen);
-  const title = useMemo(() => `Backends of the pool ${name}`, [name]);
   if (rows.length > 0 && shown.length === 0) return null;
+  // Those that are there, in their order, and what they are filtered by: a pool that is not in sight is drawn for these only.
+  const ids = `${of} ${pool.name} ${shown.map(({ id }) => id).join(' ')}`;
+  return <InSight class="pool" of={ids} draw={() => <PoolTable {...props} rows={shown} />} />;
+}
+
+function PoolTable({ pool, names, rows: shown }: PoolProps) {
+  const { name, strategy, strategy_source: source, panic, breaker, queued, routed } = pool;
+  const title = `Backends of the pool ${name}`;
   return (
-    <section class="pool">
+    <>
       <h2>
         {name}
         <span class="aside">
@@ -109,7 +120,7 @@ function Pool({ pool, names, rows, chosen }: PoolProps) {
           </span>
         )}
       </h2>
-      {rows.length === 0 ? (
+      {shown.length === 0 ? (
         <p class="empty">No backends: requests for this pool are answered 503.</p>
       ) : (
         <Scrolled label={title}>
@@ -151,7 +162,7 @@ function Pool({ pool, names, rows, chosen }: PoolProps) {
           </table>
         </Scrolled>
       )}
-    </section>
+    </>
   );
 }
 
