@@ -296,6 +296,34 @@ const TEXTS = {
   'discover.dns': 'URL with a host name',
   'discover.srv': 'URL with the name of a service',
   'discover.file': 'path',
+  'discover.docker': 'a mapping:',
+  'discover.docker.endpoint': 'URL',
+  'discover.docker.labels': 'mapping of labels to texts',
+  'discover.docker.network': 'name of a network',
+  'discover.consul': 'a mapping:',
+  'discover.consul.service': 'name',
+  'discover.consul.endpoint': 'URL',
+  'discover.consul.datacenter': 'name',
+  'discover.consul.tags': 'list of tags',
+  'discover.consul.token': 'visible ASCII without spaces',
+  'discover.kubernetes': 'a mapping:',
+  'discover.kubernetes.service': 'name',
+  'discover.kubernetes.namespace': 'name',
+  'discover.kubernetes.port': 'name or number',
+  'discover.kubernetes.api_server': 'URL',
+  'discover.kubernetes.token_file': 'the path of a file',
+  'discover.docker.ca_file': 'the path of a PEM file',
+  'discover.docker.cert_file': 'the path of a PEM file',
+  'discover.docker.key_file': 'the path of a PEM file',
+  'discover.consul.ca_file': 'the path of a PEM file',
+  'discover.consul.cert_file': 'the path of a PEM file',
+  'discover.consul.key_file': 'the path of a PEM file',
+  'discover.kubernetes.ca_file': 'the path of a PEM file',
+  'discover.kubernetes.cert_file': 'the path of a PEM file',
+  'discover.kubernetes.key_file': 'the path of a PEM file',
+  'discover.docker.path': 'path that starts with a slash',
+  'discover.consul.path': 'path that starts with a slash',
+  'discover.kubernetes.path': 'path that starts with a slash',
   'backend_tls.ca_file': 'path',
   'backend_tls.cert_file': 'path',
   'backend_tls.key_file': 'path',
@@ -580,7 +608,9 @@ function rowsOf(node, path) {
     const value = ofPool ?? (saysDefault(below) ? 'see right' : describeDefault(below));
     const row = `| ${code(own)} | ${type} | ${value} | ${escapeCell(does)} |`;
     if (item?.properties !== undefined) return [row, ...rowsOf(item, `${own}[]`)];
-    const hasRows = mapping?.properties !== undefined && (path.includes('[]') || path === 'admin');
+    const hasRows =
+      mapping?.properties !== undefined &&
+      (path.includes('[]') || path === 'admin' || path === 'discover');
     return hasRows ? [row, ...rowsOf(mapping, own)] : [row];
   });
 }

@@ -29,6 +29,15 @@ test.each(configs)('examples/%s is valid', (name) => {
   expect(Math.max(...counts)).toBeGreaterThan(1);
 });
 
+const discovery = readdirSync(new URL('discovery/', examples));
+
+test.each(discovery)('examples/discovery/%s is valid', (name) => {
+  const result = load(fileURLToPath(new URL(`discovery/${name}`, examples)));
+  expect(result).toMatchObject({ ok: true, notes: [] });
+  const found = result.ok ? result.settings.pools.filter((pool) => pool.discovery !== null) : [];
+  expect(found.length).toBeGreaterThan(0);
+});
+
 test('examples/two-sites: each name has its certificate and its backends', async () => {
   const folder = temporaryFolder('two-sites');
   const env = { XDG_DATA_HOME: folder };

@@ -71,7 +71,7 @@ function linesOf(text: string, file: string): ConfigDocument {
   const lines: number[] = [];
   for (const [index, line] of text
     .replace(/^\uFEFF/, '')
-    .split('\n')
+    .split(/\r?\n/)
     .entries()) {
     const [url, ...more] = line
       .replace(/(^|\s)#.*$/, '')

@@ -1,5 +1,6 @@
 /** From `discover` of a pool to its settings: one source, and nothing beside it that would have no effect. */
 import path from 'node:path';
+import { compileApiSource } from './compile-api-source.ts';
 import type { FolderOf } from './compile-backend-tls.ts';
 import { type DiscoverySettings, SOURCE_KINDS } from './discovery-settings.ts';
 import type { Report } from './policy-report.ts';
@@ -32,6 +33,13 @@ export function compileDiscovery(
   }
   if (discover.every !== undefined && first !== 'dns' && first !== 'srv') {
     report.problem(['discover', 'every'], `is for dns and srv: ${first} tells by itself`);
+  }
+  const api = compileApiSource(view, discover, folderOf, report);
+  if (api !== undefined) {
+    const { source, basePath } = api;
+    const { tls: mayBeTls } = source;
+    const { min_backends: minBackends } = discover;
+    return { source, minBackends, mayBeTls, basePath, serverName: null };
   }
   const { file } = discover;
   if (file === undefined) return settingsOf(discover);

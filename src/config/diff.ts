@@ -56,12 +56,15 @@ function hiddenValues({
     const place = path === 'port' ? 'ssl' : `listeners[${nameOfListener(address)}].tls`;
     if (tls !== undefined) values.set(place, JSON.stringify(tls));
   }
-  for (const [index, { name, sticky, healthCheck }] of pools.entries()) {
+  for (const [index, { name, sticky, healthCheck, discovery }] of pools.entries()) {
     const isShort = index === 0 && defaultForm === 'short';
     const prefix = isShort ? '' : `pools.${name}.`;
     const headers = isShort ? 'health_check_headers' : `${prefix}health_check.headers`;
     for (const [field, value] of healthCheck.headers) {
       if (isSecretField(field)) values.set(`${headers}.${field}`, value);
+    }
+    if (discovery?.source.kind === 'consul' && discovery.source.token !== '') {
+      values.set(`${prefix}discover.consul.token`, discovery.source.token);
     }
     if (sticky?.secret !== undefined) values.set(`${prefix}sticky.secret`, sticky.secret);
   }

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseBackendUrl, shownUrl } from './backend-url.ts';
+import { consul, docker, kubernetes } from './discover-api-schema.ts';
 import { duration, fail, nonEmptyText, orFalse, wholeNumber } from './schema-types.ts';
 import { MOST_FOUND } from './settings.ts';
 
@@ -44,6 +45,9 @@ export const discover = orFalse(
             'with the port and the weight of its record. Those with another priority than the first one are backups.',
         )
         .optional(),
+      docker,
+      consul,
+      kubernetes,
       file: nonEmptyText('the path of a file')
         .describe(
           'A file that lists backends, as `backends` does, in JSON or YAML; or, with another ending, a text with a URL on each line. ' +

@@ -12,11 +12,24 @@ export interface DiscoverySettings {
   readonly serverName: string | null;
 }
 
-export type SourceSettings = DnsSettings | SrvSettings | FileSettings;
+export type SourceSettings =
+  | DnsSettings
+  | SrvSettings
+  | DockerSettings
+  | ConsulSettings
+  | KubernetesSettings
+  | FileSettings;
 
 export type SourceKind = SourceSettings['kind'];
 
-export const SOURCE_KINDS = ['dns', 'srv', 'file'] as const satisfies readonly SourceKind[];
+export const SOURCE_KINDS = [
+  'dns',
+  'srv',
+  'docker',
+  'consul',
+  'kubernetes',
+  'file',
+] as const satisfies readonly SourceKind[];
 
 /** Each address of a name. */
 export interface DnsSettings {
@@ -49,4 +62,61 @@ export interface FileSettings {
   readonly kind: 'file';
   /** Absolute. */
   readonly file: string;
+}
+
+/** Where an API is asked. */
+export interface ApiEndpoint {
+  /** As in the config; empty: it does not say it. */
+  readonly url: string;
+  readonly tls: boolean;
+  readonly host: string;
+  readonly port: number;
+  /** In the place of host and port; empty: those. */
+  readonly socketPath: string;
+  /** Of TLS: absolute, or empty. Read whenever a connection is opened. */
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** Those of a service in Consul that pass its checks. */
+export interface ConsulSettings {
+  readonly kind: 'consul';
+  readonly endpoint: ApiEndpoint;
+  readonly service: string;
+  /** Empty: that of the agent. */
+  readonly datacenter: string;
+  /** All of which an instance has to have. */
+  readonly tags: readonly string[];
+  /** A secret; empty: none. */
+  readonly token: string;
+  readonly tls: boolean;
+}
+
+/** The endpoints of a service of Kubernetes. */
+export interface KubernetesSettings {
+  readonly kind: 'kubernetes';
+  /** Null: that of the cluster that this process is a pod of. */
+  readonly endpoint: ApiEndpoint | null;
+  readonly service: string;
+  /** Empty: that of this pod. */
+  readonly namespace: string;
+  /** Its name or its number; 0: the only one. */
+  readonly port: string | number;
+  /** Absolute; empty: that of this pod, or none where `endpoint` is given. */
+  readonly tokenFile: string;
+  readonly tls: boolean;
+}
+
+/** The containers of Docker that have some labels. */
+export interface DockerSettings {
+  readonly kind: 'docker';
+  readonly endpoint: ApiEndpoint;
+  /** An empty value: whatever it is. */
+  readonly labels: readonly (readonly [name: string, value: string])[];
+  /** Empty: the only one. */
+  readonly network: string;
+  /** 0: the only one. */
+  readonly port: number;
+  readonly tls: boolean;
 }

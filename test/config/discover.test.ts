@@ -10,7 +10,10 @@ test.each([
     'discover: true',
     '1:11: discover: must be false or a mapping, such as { dns: "http://app.service:8080" }, not true',
   ],
-  ['discover: {}', '1:11: discover: must name its source: one of dns, srv, file'],
+  [
+    'discover: {}',
+    '1:11: discover: must name its source: one of dns, srv, docker, consul, kubernetes, file',
+  ],
   [
     'discover: { dns: "http://a", srv: "http://_b._tcp.c" }',
     '1:35: discover.srv: must not stand beside dns: a pool has one source, and there may be several pools',
@@ -46,6 +49,58 @@ test.each([
   ],
 ])('%s', (text, problem) => {
   expect(problemsOf(text)[0]).toContain(`c.yaml:${problem}`);
+});
+
+const FOUND = [
+  'docker: {}',
+  'docker: { endpoint: "https://d.test:2376", labels: { a: b, c: "" }, network: n, port: 80, ca_file: /a.pem, cert_file: /c.pem, key_file: /k.pem, path: /x }',
+  'consul: { service: web, datacenter: dc1, tags: [a, b] }',
+  'kubernetes: { service: web, port: http }',
+  'kubernetes: { service: web, namespace: n, port: 8080, api_server: "https://k.test:6443", token_file: /t, scheme: http }',
+];
+
+test.each(FOUND)('%s: a printed config says the same', (source) => {
+  const loaded = loadText(`discover: { ${source}, min_backends: 2 }`);
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded));
+  const { config } = effectiveConfig(loaded);
+  const again = settingsOf(JSON.stringify(config), { name: 'c.json' });
+  expect(again.discovery).toEqual(loaded.settings.pools[0].discovery);
+});
+
+test.each([
+  ['docker: { labels: {} }', 'discover.docker.labels: must not be empty'],
+  [
+    'docker: { ca_file: a }',
+    'discover.docker.ca_file: has no effect: the API is not asked over https',
+  ],
+  ['docker: { path: a }', 'discover.docker.path: must be a path, such as /base'],
+  ['docker: { endpoint: "http://a/b" }', 'discover.docker.endpoint: must be where the server is'],
+  ['consul: {}', 'discover.consul.service: is missing'],
+  [
+    'consul: { service: a, scheme: https }',
+    'backend_tls.server_name: is missing: discover finds addresses',
+  ],
+  [
+    'consul: { service: a, endpoint: "https://c", cert_file: a }',
+    'discover.consul.key_file: is missing: a certificate and its key go together',
+  ],
+  [
+    'kubernetes: { service: a, token_file: t }',
+    'discover.kubernetes.token_file: is for api_server',
+  ],
+  [
+    'kubernetes: { service: a, api_server: "https://k" }',
+    'discover.kubernetes.namespace: is missing',
+  ],
+  ['kubernetes: { service: a, port: 70000 }', 'discover.kubernetes.port: must be'],
+])('%s is refused', (source, problem) => {
+  expect(problemsOf(`discover: { ${source} }`)[0]).toContain(problem);
+});
+
+test('a token of Consul is shown to nobody', () => {
+  const loaded = loadText('discover: { consul: { service: a, token: SECRETTOKEN } }');
+  if (!loaded.ok) throw new Error('not read');
+  expect(JSON.stringify(effectiveConfig(loaded).config)).not.toContain('SECRETTOKEN');
 });
 
 test('it stands for backends: what no route is for goes there, and a printed config says the same', () => {

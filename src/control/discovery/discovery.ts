@@ -94,7 +94,7 @@ export class Discovery {
       now: () => registry.now(),
       apply: (list) => this.#take(pool, list),
     });
-    const source = createSource(settings, findings, pool);
+    const source = createSource(settings, findings);
     this.#searches.set(pool, { settings, findings, source, poll: undefined });
     source.start();
     await findings.first;
