@@ -35,6 +35,14 @@ export const COMMANDS: Commands = {
       return { spec: INIT, run: runInit };
     },
   },
+  import: {
+    shown: 'import nginx FILE',
+    summary: 'a config from one of nginx, and what was left out',
+    load: async () => {
+      const { IMPORT, runImport } = await import('./import.ts');
+      return { spec: IMPORT, run: runImport };
+    },
+  },
   check: {
     shown: 'check --config FILE',
     summary: 'validate a config',
