@@ -64,6 +64,9 @@ const SYSTEM_TOOLS = {
   promtool: 'prometheus',
   etcd: 'etcd-server',
   etcdctl: 'etcd-client',
+  perl: 'perl',
+  'systemd-notify': 'systemd',
+  'systemd-analyze': 'systemd',
 };
 
 function say(line) {

@@ -49,10 +49,12 @@ export function runProxy(args: readonly string[], held: HeldSignals): Promise<nu
             : InheritedSockets.handedOn(predecessor.sockets.inherited),
         predecessor,
         canBeUpgraded: true,
+        serviceEnv: process.env,
       });
       handleSignals(running, hasHungUp);
       held.handOn(CARE_SIGNALS);
       stop.govern(running);
+      running.serviceIsReady();
       await predecessor?.ready();
       return await running.exited;
     } catch (error) {

@@ -86,7 +86,7 @@ export class DataThreads {
   readonly #options: DataThreadsOptions;
   readonly clientTables: ClientTables;
   readonly #ticketKeys = new TicketKeys((keys) => this.#broadcast({ kind: 'ticket-keys', keys }));
-  readonly #pulse: Pulse;
+  readonly pulse: Pulse;
   readonly #places: readonly ThreadPlace[];
   readonly #listening: Listening;
   readonly #proxyFaults: OnceAMinute<NoProxyHeaderMessage>;
@@ -113,7 +113,7 @@ export class DataThreads {
     this.threadCount = Math.max(1, options.count);
     this.counters = createProcessCounters(this.threadCount);
     this.clientTables = createClientTables(this.threadCount, options.clientTablesOrigin);
-    this.#pulse = new Pulse({
+    this.pulse = new Pulse({
       counters: this.counters,
       threadCount: this.threadCount,
       log: options.log,
@@ -153,7 +153,7 @@ export class DataThreads {
     this.#hold(snapshot);
     for (const place of this.#places) await place.start();
     // The caller's own thread could not hear that it is stuck itself.
-    if (this.#options.count > 0) this.#pulse.start();
+    if (this.#options.count > 0) this.pulse.start();
   }
 
   /** Opens all listeners. @throws ListenError; the threads go on without listening. */
@@ -266,7 +266,7 @@ export class DataThreads {
   async stop(): Promise<void> {
     this.#isEnding = true;
     this.#ticketKeys.stop();
-    this.#pulse.stop();
+    this.pulse.stop();
     await Promise.all(this.#places.map((place) => place.stop(STOP_GRACE_MS)));
     this.#proxyFaults.stop();
     this.#http2Faults.stop();

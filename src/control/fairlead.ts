@@ -22,6 +22,7 @@ import type { Precondition } from './operator.ts';
 import { planThreads } from './plan-threads.ts';
 import type { ReloadOutcome } from './reload.ts';
 import type { ReloadRequest } from './reloads.ts';
+import { ServiceManager } from './service-manager.ts';
 import { adminFailed, listenerFailed, openAllLogs } from './start-failed.ts';
 import { type Addresses, firstPort, tellConfig, tellStart, urlsOf } from './told-at-start.ts';
 import { HandedSockets } from './upgrade/handed-sockets.ts';
@@ -65,6 +66,8 @@ export interface ControlledFairlead extends RunningFairlead {
   poolNames(): string[];
   /** Another process takes over: its id. Logged, whatever comes of it. @throws UpgradeRefused, UpgradeFailed */
   upgrade(asked: Asked, precondition?: Precondition): Promise<number>;
+  /** Everything that is to hear signals does: the service manager may know that it is ready. */
+  serviceIsReady(): void;
   /** Reads the config again. Logged, whatever comes of it; what is refused is thrown as well. */
   reload(request?: ReloadRequest): Promise<ReloadOutcome>;
 }
@@ -84,6 +87,8 @@ export interface FairleadOptions extends LogsOptions {
   readonly inherited?: InheritedSockets;
   /** The process that this one takes the place of. */
   readonly predecessor?: Predecessor | undefined;
+  /** The environment of a process that is a service of its own: systemd is told of it. Undefined: nobody is. */
+  readonly serviceEnv?: NodeJS.ProcessEnv;
   /** Another process of the same command line may take the place of this one. */
   readonly canBeUpgraded?: boolean;
 }
@@ -153,7 +158,13 @@ export async function startFairlead(
   all.configWatch.follow(settings);
   if (threadCount > 0) all.spareMemory.configRead();
   predecessor?.closeLeft();
-  running = new Running(all, phase, addresses, options.canBeUpgraded ?? false);
+  const service = new ServiceManager({
+    env: options.serviceEnv ?? {},
+    pid: process.pid,
+    log,
+    isSuccessor: predecessor !== undefined,
+  });
+  running = new Running(all, phase, addresses, options.canBeUpgraded ?? false, service);
   return running;
 }
 
@@ -243,12 +254,20 @@ class Running implements ControlledFairlead {
   readonly #all: Ending;
   readonly #phase: Phase;
   readonly #upgrade: Upgrade;
+  readonly #service: ServiceManager;
   #resolveExited: (exitCode: number) => void = () => {};
   #shuttingDown: Promise<number> | undefined;
   #ending: Promise<void> | undefined;
   #exitCode = 0;
 
-  constructor(all: Ending, phase: Phase, { adminPort }: Addresses, canBeUpgraded: boolean) {
+  constructor(
+    all: Ending,
+    phase: Phase,
+    { adminPort }: Addresses,
+    canBeUpgraded: boolean,
+    service: ServiceManager,
+  ) {
+    this.#service = service;
     this.#all = all;
     this.#phase = phase;
     this.adminPort = adminPort;
@@ -292,8 +311,15 @@ class Running implements ControlledFairlead {
     return this.#all.registry.pools().map(({ name }) => name);
   }
 
+  serviceIsReady(): void {
+    const { threads } = this.#all;
+    this.#service.begin(() => threads.pulse.areAllAlive);
+  }
+
   reload(request?: ReloadRequest): Promise<ReloadOutcome> {
-    return this.#all.reloads.reload(request);
+    const reload = (): Promise<ReloadOutcome> => this.#all.reloads.reload(request);
+    // Others are not the service manager's.
+    return request?.by === 'signal' ? this.#service.whileReloading(reload) : reload();
   }
 
   upgrade(asked: Asked, precondition?: Precondition): Promise<number> {
@@ -332,6 +358,7 @@ class Running implements ControlledFairlead {
     await this.#upgrade.cancel();
     const isHandedOn = this.#upgrade.isHandedOver;
     if (isHandedOn) this.#leaveAdmin();
+    else this.#service.stopping();
     const { log } = this.logs;
     const drainMs = wantedMs ?? registry.settings.drainMs;
     this.#phase.now = 'ending';
@@ -352,6 +379,7 @@ class Running implements ControlledFairlead {
   /** Whoever calls from now on gets to the new process. */
   #leaveAdmin(): void {
     const { admin, certificates, discovery, tokens } = this.#all;
+    void this.#service.leave();
     // What they find can't be put in force here any more.
     discovery.stop();
     certificates.stop();
@@ -362,7 +390,7 @@ class Running implements ControlledFairlead {
 
   async #end(adminGraceMs: number): Promise<void> {
     this.#phase.now = 'ending';
-    await end(this.#all, adminGraceMs);
+    await Promise.all([this.#service.leave(), end(this.#all, adminGraceMs)]);
     this.logs.log.info('stopped', 'Fairlead has stopped');
     await this.logs.close(LOG_FLUSH_MS);
     this.#resolveExited(this.#exitCode);

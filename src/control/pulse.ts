@@ -58,6 +58,11 @@ export class Pulse {
     clearInterval(this.#timer);
   }
 
+  /** None of them is silent for so long that it would be said. */
+  get areAllAlive(): boolean {
+    return this.#heard.every(({ isReported }) => !isReported);
+  }
+
   look(): void {
     const nowMs = this.#clock.awake(this.#now(), LOOK_MS);
     for (const [index, heard] of this.#heard.entries()) {

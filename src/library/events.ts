@@ -69,6 +69,7 @@ export const EVENT_NAMES = [
   'pool.panic_over',
   'request.failed',
   'routes.changed',
+  'service_manager.not_told',
   'state_file.behind',
   'state_file.damaged',
   'state_file.in_place',

@@ -2,8 +2,8 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import { NO_OPERATOR_STATE } from '../../src/control/operator-state.ts';
+import { whyNotFollowed } from '../../src/control/service-manager.ts';
 import { HandedSockets } from '../../src/control/upgrade/handed-sockets.ts';
-import { whyNotFollowed } from '../../src/control/upgrade/service-manager.ts';
 import { Upgrade, UpgradeFailed, UpgradeRefused } from '../../src/control/upgrade/upgrade.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import type { ListenerSnapshot } from '../../src/snapshot/snapshot.ts';

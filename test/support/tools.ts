@@ -19,7 +19,9 @@ type Tool =
   | 'promtool'
   | 'chromium'
   | 'etcd'
-  | 'etcdctl';
+  | 'etcdctl'
+  | 'perl'
+  | 'systemd-notify';
 
 /** Servers are where the PATH of a user may not lead. */
 const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin'];

@@ -9,8 +9,8 @@ import type { Actor } from '../audit.ts';
 import type { KeptState } from '../kept-state.ts';
 import type { Operator, Precondition } from '../operator.ts';
 import type { OperatorState } from '../operator-state.ts';
+import { tellMainPid, whyNotFollowed } from '../service-manager.ts';
 import { encodeState } from '../state-format.ts';
-import { tellMainPid, whyNotFollowed } from './service-manager.ts';
 import { type Parting, Successor } from './successor.ts';
 
 const READY_MS = 30_000;
