@@ -33,14 +33,10 @@ import type {
 import { giveBackPoolShare, readPoolCounters } from '../snapshot/pool-counters.ts';
 import { createProcessCounters } from '../snapshot/process-cells.ts';
 import { giveBackProcessShare } from '../snapshot/process-totals.ts';
-import {
-  type Eligibility,
-  isOpenedBy,
-  type ListenerSnapshot,
-  type Snapshot,
-} from '../snapshot/snapshot.ts';
+import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { TracedExchange } from '../snapshot/traced-exchange.ts';
 import { EligibilityFlips, type Flips } from './eligibility-flips.ts';
+import { holdCounters } from './hold-counters.ts';
 import { http2FaultLog, proxyFaultLog } from './listener-faults.ts';
 import { Listening } from './listening.ts';
 import type { OnceAMinute } from './once-a-minute.ts';
@@ -133,13 +129,21 @@ export class DataThreads {
         snapshot: this.#current(),
       }),
       onMessage: (index, message, ring) => this.#receive(index, message, ring),
+      listenAgain: (index) => void this.#listening.listenAgain(index),
       onDied: (index, reason) => this.#died(index, reason),
     };
     this.#places = Array.from(
       { length: this.threadCount },
       (_, index) => new ThreadPlace(index, placeOptions),
     );
-    this.#listening = new Listening(() => this.#places, options.log, options.handedOn);
+    this.#listening = new Listening({
+      places: () => this.#places,
+      listeners: () => this.listeners,
+      areWorkers: options.count > 0,
+      log: options.log,
+      handedOn: options.handedOn,
+      onLost: (listener) => this.#loseListener(listener),
+    });
     this.#proxyFaults = proxyFaultLog(options.log);
     this.#http2Faults = http2FaultLog(options.log);
   }
@@ -241,6 +245,7 @@ export class DataThreads {
    */
   async drain(deadlineMs: number, isHandedOn = false): Promise<number> {
     this.#isEnding = true;
+    this.#listening.keepOnly([]);
     for (const place of this.#places) place.close();
     const counts = await Promise.all(
       this.#places.map(
@@ -265,6 +270,7 @@ export class DataThreads {
   /** Ends all threads; one that does not end by itself is terminated. */
   async stop(): Promise<void> {
     this.#isEnding = true;
+    this.#listening.keepOnly([]);
     this.#ticketKeys.stop();
     this.pulse.stop();
     await Promise.all(this.#places.map((place) => place.stop(STOP_GRACE_MS)));
@@ -279,6 +285,7 @@ export class DataThreads {
 
   #hold(snapshot: Snapshot): void {
     this.#snapshot = { ...snapshot, listeners: this.#listening.withPorts(snapshot.listeners) };
+    this.#listening.keepOnly(snapshot.listeners);
     // It knows of them.
     this.#flips.clear();
     const { threadCount } = this;
@@ -301,7 +308,13 @@ export class DataThreads {
   #receive(index: number, message: FromDataThread, ring: LogRing): void {
     switch (message.kind) {
       case 'listening':
-        this.#listening.receive(index, message);
+        void this.#listening.receive(index, message);
+        break;
+      case 'standing-in':
+        this.#listening.standingIn(message);
+        break;
+      case 'retiring':
+        if (!this.#isEnding) this.#listening.retiring(index);
         break;
       case 'applied':
         this.#applied(index, message.sequence);
@@ -377,27 +390,11 @@ export class DataThreads {
     });
     const cause = reason.error instanceof Error ? `: ${reason.error.message}` : '';
     this.#listening.died(index, `data thread ${index} died${cause}`);
-    this.#loseListeners(index);
   }
 
-  /** A descriptor that was handed to us is closed with the thread that had it. */
-  #loseListeners(index: number): void {
+  #loseListener(lost: ListenerSnapshot): void {
     const snapshot = this.#current();
-    const isLost = (one: ListenerSnapshot): boolean =>
-      one.descriptor !== -1 && isOpenedBy(one, index, this.threadCount);
-    const lost = snapshot.listeners.filter(isLost);
-    this.#snapshot = { ...snapshot, listeners: snapshot.listeners.filter((one) => !isLost(one)) };
-    for (const listener of lost) this.#options.onListenerLost(listener);
+    this.#snapshot = { ...snapshot, listeners: snapshot.listeners.filter((one) => one !== lost) };
+    this.#options.onListenerLost(lost);
   }
-}
-
-/** Those of `current`, and of what has left as long as something is under way there. */
-function holdCounters(
-  held: Map<number, SharedArrayBuffer>,
-  current: readonly { readonly id: number; readonly counters: SharedArrayBuffer }[],
-  isInUse: (buffer: SharedArrayBuffer) => boolean,
-): void {
-  const ids = new Set(current.map(({ id }) => id));
-  for (const [id, buffer] of held) if (!ids.has(id) && !isInUse(buffer)) held.delete(id);
-  for (const { id, counters } of current) held.set(id, counters);
 }

@@ -2,7 +2,8 @@
  * Sockets that were open before this process, and are handed to it: by systemd, or whoever speaks as it does
  * (sd_listen_fds(3)). Each can be used once: Node closes it with whoever has it.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { socketInode } from '../net/socket-inode.ts';
 import type { ListenerAddress } from '../snapshot/snapshot.ts';
 
 const FIRST_DESCRIPTOR = 3;
@@ -44,7 +45,7 @@ export class InheritedSockets {
     return new InheritedSockets(
       Array.from({ length: count }, (_, index) => {
         const descriptor = FIRST_DESCRIPTOR + index;
-        const bound = addresses.get(inodeOf(descriptor)) ?? null;
+        const bound = addresses.get(socketInode(descriptor)) ?? null;
         return { descriptor, name: names[index] ?? NO_NAME, bound };
       }),
     );
@@ -58,7 +59,7 @@ export class InheritedSockets {
     return new InheritedSockets(
       sockets.map((socket) => ({
         ...socket,
-        bound: addresses.get(inodeOf(socket.descriptor)) ?? null,
+        bound: addresses.get(socketInode(socket.descriptor)) ?? null,
       })),
     );
   }
@@ -91,14 +92,6 @@ function isFor({ name, bound }: Inherited, address: ListenerAddress): boolean {
   if (bound.kind !== 'tcp' || bound.port !== address.port) return false;
   // All addresses of IPv6 are those of IPv4, too.
   return bound.host === (address.host ?? '::');
-}
-
-function inodeOf(descriptor: number): string {
-  try {
-    return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${descriptor}`))?.[1] ?? '';
-  } catch {
-    return '';
-  }
 }
 
 /** By inode, as proc(5) has them. Elsewhere than on Linux nothing is known. */

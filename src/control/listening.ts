@@ -1,9 +1,13 @@
 /** Opens listeners on all data threads, or on none of them. */
 import { overlap } from '../config/listener-overlap.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { ListeningMessage } from '../snapshot/messages.ts';
-import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
+import type { ListeningMessage, StandingInMessage } from '../snapshot/messages.ts';
+import { isOpenedBy, type ListenerSnapshot } from '../snapshot/snapshot.ts';
+import { KeptSockets } from './kept-sockets.ts';
+import { LentSockets } from './lent-sockets.ts';
 import { probeAddress } from './probe-address.ts';
+import type { SocketCopy } from './socket-copies.ts';
+import { StandIns } from './stand-ins.ts';
 import type { ThreadPlace } from './thread-place.ts';
 import { HandedSockets } from './upgrade/handed-sockets.ts';
 import type { HandedListener } from './upgrade/handover.ts';
@@ -45,33 +49,62 @@ interface Waiting {
   readonly reject: (error: ListenError) => void;
 }
 
+export interface ListeningOptions {
+  readonly places: () => readonly ThreadPlace[];
+  /** Those in force. */
+  readonly listeners: () => readonly ListenerSnapshot[];
+  /** Threads have sockets of their own, which go with them. */
+  readonly areWorkers: boolean;
+  readonly log: Logger;
+  readonly handedOn: HandedSockets | undefined;
+  /** The socket that was handed to the process for it is gone. */
+  readonly onLost: (listener: ListenerSnapshot) => void;
+}
+
 export class Listening {
-  readonly #places: () => readonly ThreadPlace[];
-  readonly #log: Logger;
+  readonly #options: ListeningOptions;
   readonly #waiting = new Map<number, Waiting>();
+  /** By message, the replacement that was asked to listen. */
+  readonly #returning = new Map<number, number>();
   #sequence = 0;
   /** Port 0 is whatever the system gave the first thread. */
   readonly #ports = new Map<number, number>();
   /** By listener and thread: what is listened on. */
   readonly #descriptors = new Map<number, Map<number, readonly number[]>>();
   readonly #handedOn: HandedSockets;
+  readonly #kept: KeptSockets;
+  readonly #lent = new LentSockets();
+  readonly #standIns: StandIns;
 
-  constructor(
-    places: () => readonly ThreadPlace[],
-    log: Logger,
-    handedOn: HandedSockets = new HandedSockets(),
-  ) {
-    this.#places = places;
-    this.#log = log;
+  constructor(options: ListeningOptions) {
+    const { places, listeners, log, handedOn = new HandedSockets() } = options;
+    this.#options = options;
     this.#handedOn = handedOn;
+    this.#kept = new KeptSockets(log);
+    this.#standIns = new StandIns({
+      places,
+      listeners,
+      kept: this.#kept,
+      lent: this.#lent,
+      nextSequence: () => ++this.#sequence,
+    });
+  }
+
+  get #places(): readonly ThreadPlace[] {
+    return this.#options.places();
   }
 
   /** @param copies of a socket that others can't be opened beside, for as many threads as another process may have. */
   toHandOn(listeners: readonly ListenerSnapshot[], copies: number): HandedListener[] {
-    const isShared = this.#places().length > 1;
+    const isShared = this.#places.length > 1;
     return listeners.flatMap((listener) => {
       const { id, name, address, descriptor } = listener;
-      const descriptors = Array.from(this.#descriptors.get(id)?.values() ?? []).flat();
+      // A thread may be gone, and what is kept of it may not.
+      const byThread = new Map([
+        ...(this.#descriptors.get(id) ?? []),
+        ...this.#kept.descriptorsOf(id),
+      ]);
+      const descriptors = Array.from(byThread.values()).flat();
       const [first] = descriptors;
       if (first === undefined) return [];
       const isInherited = descriptor !== -1;
@@ -100,11 +133,11 @@ export class Listening {
     listeners: readonly ListenerSnapshot[],
     besides: readonly ListenerSnapshot[],
   ): Promise<void> {
-    const [first, ...others] = this.#places() as [ThreadPlace, ...ThreadPlace[]];
+    const [first, ...others] = this.#places as [ThreadPlace, ...ThreadPlace[]];
     const handed: ListenerSnapshot[] = [];
     const own: ListenerSnapshot[] = [];
     for (const listener of listeners) {
-      const handedOn = this.#handedOn.take(listener, this.#places().length);
+      const handedOn = this.#handedOn.take(listener, this.#places.length);
       if (handedOn !== undefined) handed.push({ ...listener, handedOn });
       else if (listener.descriptor !== -1) handed.push(listener);
       else own.push(listener);
@@ -118,7 +151,7 @@ export class Listening {
       await this.#openOnAll(others, this.withPorts(own));
       // Those that are gone when they are closed come last: nothing else can fail by then.
       areSpared = false;
-      await this.#openOnAll(this.#places(), handed);
+      await this.#openOnAll(this.#places, handed);
     } catch (error) {
       this.#abandon(listeners);
       if (error instanceof ListenError) error.areSocketsSpared = areSpared;
@@ -135,7 +168,8 @@ export class Listening {
 
   #abandon(listeners: readonly ListenerSnapshot[]): void {
     const ids = listeners.map(({ id }) => id);
-    for (const place of this.#places()) place.post({ kind: 'unlisten', ids });
+    for (const id of ids) this.#kept.close(id);
+    for (const place of this.#places) place.post({ kind: 'unlisten', ids });
     for (const id of ids) this.#ports.delete(id);
   }
 
@@ -150,39 +184,106 @@ export class Listening {
     });
   }
 
-  receive(index: number, { sequence, opened, failed }: ListeningMessage): void {
+  async receive(index: number, { sequence, opened, failed }: ListeningMessage): Promise<void> {
     const waiting = this.#waiting.get(sequence);
     this.#waiting.delete(sequence);
-    for (const { id, port, descriptors } of opened) {
+    const isReturning = this.#returning.delete(sequence);
+    for (const { id, port, sockets } of opened) {
       this.#ports.set(id, port);
       const byThread = this.#descriptors.get(id) ?? new Map<number, readonly number[]>();
+      const descriptors = sockets.map(({ descriptor }) => descriptor);
       this.#descriptors.set(id, byThread.set(index, descriptors));
     }
+    const descriptors = opened.flatMap(({ sockets }) => sockets.map((one) => one.descriptor));
+    this.#lent.answered(sequence, descriptors);
     const [failure] = failed;
     if (waiting === undefined) {
       // A replacement: somebody took an address in the moment that it was free.
       for (const { code, message } of failed) {
         const text = `data thread ${index} can't listen: ${message}`;
-        this.#log.error('data_thread.listen_failed', text, { thread: index, code });
+        this.#options.log.error('data_thread.listen_failed', text, { thread: index, code });
       }
-      if (failure !== undefined) this.#places()[index]?.listenLater();
-    } else if (failure === undefined) {
-      waiting.resolve();
-    } else {
+      if (failure !== undefined) this.#places[index]?.listenLater();
+      else if (isReturning) this.#standIns.returned(index);
+    }
+    if (this.#options.areWorkers) {
+      await Promise.all(opened.map(({ id, sockets }) => this.#kept.keep(id, index, sockets)));
+    }
+    if (failure === undefined) {
+      waiting?.resolve();
+    } else if (waiting !== undefined) {
       const { id, code, message } = failure;
       const listener = waiting.listeners.find((one) => one.id === id) as ListenerSnapshot;
       waiting.reject(new ListenError(code, message, listener));
     }
   }
 
+  /** A replacement listens where the thread before it did: on the same sockets, as far as they are kept. */
+  async listenAgain(index: number): Promise<void> {
+    const place = this.#places[index] as ThreadPlace;
+    const { restarts } = place;
+    const copies = new Map<number, readonly SocketCopy[]>();
+    for (const { id } of this.#options.listeners()) {
+      const some = await this.#kept.copiesOf(id, index);
+      if (some !== undefined) copies.set(id, some);
+    }
+    const all = Array.from(copies.values()).flat();
+    if (place.isEmpty || place.restarts !== restarts) {
+      // It has died meanwhile, and another one asks for itself.
+      for (const copy of all) copy.close();
+      return;
+    }
+    const sequence = ++this.#sequence;
+    this.#lent.lend(sequence, index, all);
+    this.#returning.set(sequence, index);
+    this.#lose(index, (id) => copies.has(id));
+    const handedOn = (id: number): readonly (readonly number[])[] =>
+      this.#places.map((one) =>
+        one === place ? (copies.get(id) ?? []).map(({ descriptor }) => descriptor) : [],
+      );
+    const listeners = this.#options
+      .listeners()
+      .map((listener) => ({ ...listener, handedOn: handedOn(listener.id) }));
+    place.post({ kind: 'listen', sequence, listeners });
+  }
+
+  standingIn({ sequence, descriptors }: StandingInMessage): void {
+    this.#lent.answered(sequence, descriptors);
+  }
+
+  /** It accepts nobody any more, and finishes what it has. */
+  retiring(index: number): void {
+    this.#standIns.left(index);
+  }
+
   /** Who waits for an answer of this thread gets none. */
   died(index: number, message: string): void {
+    this.#lent.died(index);
+    for (const [sequence, thread] of this.#returning) {
+      if (thread === index) this.#returning.delete(sequence);
+    }
     for (const byThread of this.#descriptors.values()) byThread.delete(index);
     for (const [sequence, waiting] of this.#waiting) {
       if (waiting.index !== index) continue;
       this.#waiting.delete(sequence);
       const [listener] = waiting.listeners as [ListenerSnapshot];
       waiting.reject(new ListenError('ERR_DATA_THREAD', message, listener));
+    }
+    this.#lose(index, (id) => this.#kept.has(id, index));
+    this.#standIns.died(index);
+  }
+
+  /** Those that no snapshot has any more are closed by the threads. */
+  keepOnly(listeners: readonly ListenerSnapshot[]): void {
+    this.#kept.closeAllBut(listeners);
+  }
+
+  /** A descriptor that was handed to us is closed with the thread that had it: without a copy there is no other one. */
+  #lose(index: number, hasCopy: (listenerId: number) => boolean): void {
+    for (const listener of this.#options.listeners()) {
+      const isTheirs =
+        listener.descriptor !== -1 && isOpenedBy(listener, index, this.#places.length);
+      if (isTheirs && !hasCopy(listener.id)) this.#options.onLost(listener);
     }
   }
 }

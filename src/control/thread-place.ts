@@ -27,6 +27,8 @@ export interface PlaceOptions {
   readonly init: () => Omit<DataThreadInit, 'threadIndex' | 'logRing'>;
   /** `ring` holds what a message of the access log speaks of. */
   readonly onMessage: (index: number, message: FromDataThread, ring: LogRing) => void;
+  /** The thread of a place has to listen where the one before it did. */
+  readonly listenAgain: (index: number) => void;
   /** A thread has died, and its place is empty. */
   readonly onDied: (
     index: number,
@@ -91,7 +93,7 @@ export class ThreadPlace {
 
   /** The port of a replacement was taken in the moment that it was free. */
   listenLater(): void {
-    this.#later(() => this.#listen());
+    this.#later(() => this.#options.listenAgain(this.index));
   }
 
   terminate(reason: Error): void {
@@ -128,12 +130,7 @@ export class ThreadPlace {
       });
       this.#replace();
     });
-    if (this.#hasListened) this.#listen();
-  }
-
-  #listen(): void {
-    const { listeners } = this.#options.init().snapshot;
-    this.post({ kind: 'listen', sequence: 0, listeners });
+    if (this.#hasListened) this.#options.listenAgain(this.index);
   }
 
   #later(action: () => void): void {

@@ -7,7 +7,12 @@ import { getHeapStatistics } from 'node:v8';
 import type { Explanation, Question } from '../snapshot/explanation.ts';
 import type { KeptRequest } from '../snapshot/kept-request.ts';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
-import type { DataThreadInit, PostToControl, ToDataThread } from '../snapshot/messages.ts';
+import type {
+  DataThreadInit,
+  PostToControl,
+  StandInMessage,
+  ToDataThread,
+} from '../snapshot/messages.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import { Backend, type ThreadParts } from './backend/backend.ts';
 import type { Deadline } from './deadlines.ts';
@@ -105,6 +110,12 @@ class Plane implements DataPlane, Relief {
       case 'unlisten':
         this.#listeners.close(message.ids);
         break;
+      case 'stand-in':
+        void this.#standIn(message);
+        break;
+      case 'stand-in-over':
+        this.#listeners.endStandIn(message.forThread);
+        break;
       case 'drain-backend':
         this.#drainBackend(message.backendId, message.deadlineMs);
         break;
@@ -177,6 +188,11 @@ class Plane implements DataPlane, Relief {
   async #listen(sequence: number, listeners: readonly ListenerSnapshot[]): Promise<void> {
     const result = await this.#listeners.open(listeners);
     this.#context.post({ kind: 'listening', sequence, ...result });
+  }
+
+  async #standIn(message: StandInMessage): Promise<void> {
+    const descriptors = await this.#listeners.standIn(message);
+    this.#context.post({ kind: 'standing-in', sequence: message.sequence, descriptors });
   }
 
   #drainBackend(id: number, deadlineMs: number): void {

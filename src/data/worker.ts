@@ -43,12 +43,16 @@ process.on('uncaughtException', (error) => {
   if (now - (uncaughtAt.shift() as number) < UNCAUGHT_WINDOW_MS) retire();
 });
 
-/** Leaves in order: accepts nobody, finishes what it has, ends. The control plane replaces a thread that has ended. */
+/**
+ * Leaves in order: accepts nobody, finishes what it has, ends. The control plane keeps its sockets, has another thread accept
+ * there meanwhile, and replaces a thread that has ended.
+ */
 function retire(): void {
   if (isRetiring) return;
   isRetiring = true;
+  post({ kind: 'retiring' });
   try {
-    plane.receive({ kind: 'drain', deadlineMs: RETIREMENT_MS, isHandedOn: false });
+    plane.receive({ kind: 'drain', deadlineMs: RETIREMENT_MS, isHandedOn: true });
   } catch (error) {
     plane.crashed('the drain', error);
     end();

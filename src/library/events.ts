@@ -47,6 +47,7 @@ export const EVENT_NAMES = [
   'data_thread.exception',
   'data_thread.listen_failed',
   'data_thread.not_started',
+  'data_thread.sockets_not_kept',
   'data_thread.stuck',
   'discovery.failed',
   'discovery.left_out',

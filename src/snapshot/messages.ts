@@ -72,6 +72,26 @@ export interface UnlistenMessage {
 }
 
 /**
+ * Accept on these sockets of another data thread as well, which can't at the moment: in all ways as on one's own. Answered
+ * by `standing-in` with the same sequence.
+ */
+export interface StandInMessage {
+  readonly kind: 'stand-in';
+  readonly sequence: number;
+  readonly forThread: number;
+  readonly sockets: readonly {
+    readonly listenerId: number;
+    readonly descriptors: readonly number[];
+  }[];
+}
+
+/** That thread is there again: its sockets are let go. Whoever was accepted stays. */
+export interface StandInOverMessage {
+  readonly kind: 'stand-in-over';
+  readonly forThread: number;
+}
+
+/**
  * Tunnels to this backend end within `deadlineMs`: their clients are told to go, spread over that time, and what is left
  * then is cut (`tunnels-cut`). Requests finish. Sent again, the new time counts. A thread that starts later has no tunnel
  * from before, so it is not told.
@@ -101,7 +121,7 @@ export interface CutBackendMessage {
 export interface DrainMessage {
   readonly kind: 'drain';
   readonly deadlineMs: number;
-  /** Another process listens on the same sockets by now: their files are its. */
+  /** Another process or thread listens on the same sockets by now, or soon: their files are its. */
   readonly isHandedOn: boolean;
 }
 
@@ -135,6 +155,8 @@ export type ToDataThread =
   | TicketKeysMessage
   | ListenMessage
   | UnlistenMessage
+  | StandInMessage
+  | StandInOverMessage
   | DrainBackendMessage
   | KeepBackendMessage
   | CutBackendMessage
@@ -157,8 +179,14 @@ export interface OpenedListener {
   /** As the system says it; of a unix socket its path, and 0. */
   readonly host: string;
   readonly port: number;
-  /** Of the sockets that it listens on; empty where they are not known. */
-  readonly descriptors: readonly number[];
+  /** That it listens on; empty where they are not known. */
+  readonly sockets: readonly ListeningSocket[];
+}
+
+export interface ListeningSocket {
+  readonly descriptor: number;
+  /** As the system knows it, whichever descriptors lead to it; empty: it does not say. */
+  readonly inode: string;
 }
 
 export interface FailedListener {
@@ -166,6 +194,18 @@ export interface FailedListener {
   /** The system's code: EADDRINUSE, EACCES, EADDRNOTAVAIL, or a TLS error's code. */
   readonly code: string;
   readonly message: string;
+}
+
+/** Which descriptors of `stand-in` are open in this thread now; the others are whoever's who has sent them. */
+export interface StandingInMessage {
+  readonly kind: 'standing-in';
+  readonly sequence: number;
+  readonly descriptors: readonly number[];
+}
+
+/** This thread is not trusted any more: it accepts nobody, finishes what it has, and ends. */
+export interface RetiringMessage {
+  readonly kind: 'retiring';
 }
 
 /** What came with this sequence is in force: every request that arrives from now on runs on it. */
@@ -292,6 +332,8 @@ export interface LogMessage {
 
 export type FromDataThread =
   | ListeningMessage
+  | StandingInMessage
+  | RetiringMessage
   | AppliedMessage
   | DrainedMessage
   | ExplainedMessage

@@ -248,8 +248,8 @@ export interface ListenerSnapshot {
   /** Of the socket that was open before this process, which is to be listened on; −1: one is opened. */
   readonly descriptor: number;
   /**
-   * By data thread, the descriptors of sockets on which the process before this one has listened here: they are opened, and no
-   * others. A thread for which there is none opens its own. Only said when it is opened; undefined: there are none.
+   * By data thread, the descriptors of sockets on which the process before this one, or the thread before that one, has listened
+   * here: they are opened, and no others. A thread for which there is none opens its own. Only said when it is opened; undefined: there are none.
    */
   readonly handedOn?: readonly (readonly number[])[];
   readonly tls: TlsSnapshot | undefined;

@@ -102,6 +102,9 @@ async function start(
   return { child, adminUrl: `http://127.0.0.1:${adminPort}`, output: () => text, configure };
 }
 
+const THROWING = new URL('../support/patches/throwing.mjs', import.meta.url).href;
+const WITHOUT_PIPES = new URL('../support/without-pipe-handles.mjs', import.meta.url).href;
+
 async function answerOf(port: number): Promise<string> {
   return (await fetch(`http://127.0.0.1:${port}/`)).text();
 }
@@ -170,15 +173,32 @@ test('a reload that is refused takes no socket along', async () => {
   expect(await answerOf(port)).toBe('ok');
 });
 
-test('a data thread that ends takes its socket along: so does the process, in order, for the next one to get it', async () => {
+test('a socket stays when the data thread that has it ends, and goes to the next one', async () => {
   const port = await freePort();
-  const THROWING = new URL('../support/patches/throwing.mjs', import.meta.url).href;
+  const listeners = [{ fd: 'web' }, { port: await freePort() }];
+  const { output } = await start(
+    [await socketAt(port, '127.0.0.1')],
+    'web',
+    { listeners },
+    { NODE_OPTIONS: `--import ${THROWING}` },
+  );
+  for (let round = 1; round <= 2; round++) {
+    const client = await rawClient(port);
+    await client.write('GET / HTTP/1.1\r\nHost: a\r\nX-Throw: next-uncaught\r\n\r\n');
+    await waitFor(() => output().split('"event":"data_thread.died"').length === round + 1);
+    expect(await answerOf(port)).toBe('ok');
+  }
+  expect(output()).not.toContain('listener.lost');
+});
+
+test('a data thread that ends takes its socket along where none can be kept: so does the process, in order, for the next one to get it', async () => {
+  const port = await freePort();
   const listeners = [{ fd: 'web' }, { port: await freePort() }];
   const { child, output } = await start(
     [await socketAt(port, '127.0.0.1')],
     'web',
     { listeners },
-    { NODE_OPTIONS: `--import ${THROWING}` },
+    { NODE_OPTIONS: `--import ${WITHOUT_PIPES} --import ${THROWING}` },
   );
   const exited = once(child, 'exit');
   const client = await rawClient(port);

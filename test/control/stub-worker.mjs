@@ -72,7 +72,12 @@ parentPort.on('message', (message) => {
       const [{ id, address }] = message.listeners;
       server.listen({ host: address.host, port: address.port }, () => {
         const { address: host, port } = server.address();
-        post({ kind: 'listening', sequence, opened: [{ id, host, port }], failed: [] });
+        post({
+          kind: 'listening',
+          sequence,
+          opened: [{ id, host, port, sockets: [] }],
+          failed: [],
+        });
       });
       break;
     }

@@ -16,7 +16,7 @@ function notThere(name: string): Error {
   return Object.assign(new Error(message), { code: 'EBADF' });
 }
 
-type OpenedAddress = Omit<OpenedListener, 'descriptors'>;
+type OpenedAddress = Omit<OpenedListener, 'sockets'>;
 
 interface ListenOptions extends net.ListenOptions {
   /** SO_REUSEPORT; Node ≥ 22.12 on Linux. The types of the oldest Node we run on do not know it. */

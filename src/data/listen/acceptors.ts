@@ -1,4 +1,8 @@
-/** The open sockets of a listener in this thread: one, or several that a process with more threads has listened on. */
+/**
+ * The open sockets of a listener in this thread: one, or several that a process with more threads has listened on. And those of
+ * other threads, as long as these can't accept.
+ */
+import { socketInode } from '../../net/socket-inode.ts';
 import type { OpenedListener } from '../../snapshot/messages.ts';
 import type { ListenerSnapshot } from '../../snapshot/snapshot.ts';
 import type { TcpHandle } from '../stream/tcp-handles.ts';
@@ -8,6 +12,9 @@ export class Acceptors {
   readonly #user: AcceptorUser;
   readonly #first: Acceptor;
   readonly #more: Acceptor[] = [];
+  /** By the thread whose they are. */
+  readonly #standIns = new Map<number, Acceptor[]>();
+  #spec: ListenerSnapshot | undefined;
 
   constructor(user: AcceptorUser) {
     this.#user = user;
@@ -24,6 +31,7 @@ export class Acceptors {
     reusePort: boolean,
     sockets: readonly number[],
   ): Promise<OpenedListener> {
+    this.#spec = spec;
     const [first = NO_SOCKET, ...more] = sockets;
     const opened = await this.#first.listen(spec, reusePort, first);
     for (const socket of more) {
@@ -32,7 +40,39 @@ export class Acceptors {
       await acceptor.listen(spec, reusePort, socket);
     }
     const all = [this.#first, ...this.#more].map(({ descriptor }) => descriptor);
-    return { ...opened, descriptors: all.filter((descriptor) => descriptor !== NO_SOCKET) };
+    const known = all.filter((descriptor) => descriptor !== NO_SOCKET);
+    return {
+      ...opened,
+      sockets: known.map((descriptor) => ({ descriptor, inode: socketInode(descriptor) })),
+    };
+  }
+
+  /** @returns those of them that are open now */
+  async standIn(thread: number, sockets: readonly number[]): Promise<number[]> {
+    this.endStandIn(thread);
+    const spec = this.#spec;
+    if (spec === undefined) return [];
+    const open: number[] = [];
+    const acceptors: Acceptor[] = [];
+    this.#standIns.set(thread, acceptors);
+    for (const socket of sockets) {
+      // It has ended meanwhile.
+      if (this.#standIns.get(thread) !== acceptors) break;
+      const acceptor = new Acceptor(this.#user);
+      acceptors.push(acceptor);
+      // Whoever waits there waits on, until that thread is back.
+      const isOpen = await acceptor.listen(spec, false, socket).then(
+        () => true,
+        () => false,
+      );
+      if (isOpen) open.push(socket);
+    }
+    return open;
+  }
+
+  endStandIn(thread: number): void {
+    for (const acceptor of this.#standIns.get(thread) ?? []) acceptor.close();
+    this.#standIns.delete(thread);
   }
 
   /** Makes the handle a socket, and tells of it within the call. */
@@ -51,5 +91,6 @@ export class Acceptors {
   close(): void {
     this.#first.close();
     for (const acceptor of this.#more) acceptor.close();
+    for (const thread of this.#standIns.keys()) this.endStandIn(thread);
   }
 }

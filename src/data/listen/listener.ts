@@ -39,10 +39,10 @@ export interface ListenerHost {
 
 export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUser {
   readonly id: number;
+  readonly acceptors: Acceptors;
   readonly #host: ListenerHost;
   readonly #context: DataContext;
   readonly #places: Places;
-  readonly #acceptor: Acceptors;
   readonly #arrivals: ProxyArrivals;
   readonly #http2Faults = new Http2FaultCount();
   #spec: ListenerSnapshot;
@@ -65,7 +65,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     this.#ticketKeys = ticketKeys;
     this.#tls = this.#makeTls();
     this.#arrivals = new ProxyArrivals(this, host.context.io);
-    this.#acceptor = new Acceptors(this);
+    this.acceptors = new Acceptors(this);
   }
 
   #makeTls(): TlsAcceptor | null {
@@ -77,7 +77,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
 
   /** @param sockets that are handed to this thread; empty: one is opened. @throws what the system says */
   listen(reusePort: boolean, sockets: readonly number[]): Promise<OpenedListener> {
-    return this.#acceptor.listen(this.#spec, reusePort, sockets);
+    return this.acceptors.listen(this.#spec, reusePort, sockets);
   }
 
   /** What is said of it now. Whoever is connected stays connected. */
@@ -90,7 +90,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     }
     this.#spec = spec;
     this.#proxies = proxyPeers(spec.proxyProtocol);
-    if (address.kind === 'unix') this.#acceptor.setMode(address.mode);
+    if (address.kind === 'unix') this.acceptors.setMode(address.mode);
     if (tls !== undefined && this.#tls !== null) {
       this.#tls.set(tls);
     } else if (tls !== undefined || this.#tls !== null) {
@@ -119,7 +119,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     const { id: listenerId, name: listener } = this.#spec;
     const proxies = this.#arrivals.faults.take();
     if (proxies !== null) {
-      const peer = this.#acceptor.isUnix ? '' : proxies.peer;
+      const peer = this.acceptors.isUnix ? '' : proxies.peer;
       this.#context.post({ kind: 'no-proxy-header', listenerId, listener, ...proxies, peer });
     }
     const http2 = this.#http2Faults.take();
@@ -150,14 +150,10 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     return isNobodyArriving && this.#connections.size === 0;
   }
 
-  leaveFile(): void {
-    this.#acceptor.leaveFile();
-  }
-
   /** Accepts nobody any more. */
   close(): void {
     this.#isClosed = true;
-    this.#acceptor.close();
+    this.acceptors.close();
   }
 
   /** Idle clients go; requests that are under way are answered. */
@@ -201,7 +197,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
 
   onSocket(socket: net.Socket): void {
     if (this.#tls?.acceptWrapped(socket) === true) return;
-    const { isUnix } = this.#acceptor;
+    const { isUnix } = this.acceptors;
     this.#take(socket, descriptorOf(socket), () => (isUnix ? '' : socket.remoteAddress));
   }
 
@@ -341,7 +337,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   // ── What becomes of those that were accepted for TLS ────────────────────────────────────────────────────────────
 
   wrap(handle: TcpHandle): void {
-    this.#acceptor.wrap(handle);
+    this.acceptors.wrap(handle);
   }
 
   onSecure(secure: Secure, client: Client, isCarried: boolean): void {

@@ -1,5 +1,10 @@
 /** All listeners of a thread, and what they share: the places of clients, and who of these makes room or leaves. */
-import type { FailedListener, ListeningMessage, OpenedListener } from '../../snapshot/messages.ts';
+import type {
+  FailedListener,
+  ListeningMessage,
+  OpenedListener,
+  StandInMessage,
+} from '../../snapshot/messages.ts';
 import { isOpenedBy, type ListenerSnapshot } from '../../snapshot/snapshot.ts';
 import { guarded } from '../barrier.ts';
 import type { DataContext } from '../relay/context.ts';
@@ -98,6 +103,23 @@ export class Listeners implements ListenerHost {
     listener.sendAway();
   }
 
+  /** @returns the descriptors that are open now, of those that another thread listens on */
+  async standIn({ forThread, sockets }: StandInMessage): Promise<number[]> {
+    const open: number[] = [];
+    if (this.context.isDraining) return open;
+    for (const { listenerId, descriptors } of sockets) {
+      const listener = this.#open.get(listenerId);
+      if (listener !== undefined) {
+        open.push(...(await listener.acceptors.standIn(forThread, descriptors)));
+      }
+    }
+    return open;
+  }
+
+  endStandIn(forThread: number): void {
+    for (const listener of this.#open.values()) listener.acceptors.endStandIn(forThread);
+  }
+
   setTicketKeys(keys: Uint8Array): void {
     this.#ticketKeys = keys;
     for (const listener of this.#all()) listener.setTicketKeys(keys);
@@ -111,9 +133,9 @@ export class Listeners implements ListenerHost {
     barrier.run('the weighing of memory', () => heldMemory.weigh());
   }
 
-  /** Another process listens on the same sockets: what files they have is for it to remove. */
+  /** Another process or thread listens on the same sockets: what files they have is for it to remove. */
   leaveFiles(): void {
-    for (const listener of this.#open.values()) listener.leaveFile();
+    for (const listener of this.#open.values()) listener.acceptors.leaveFile();
   }
 
   /** Makes room for something else that needs a descriptor. @returns whether a client was idle */
