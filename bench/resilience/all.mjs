@@ -6,6 +6,7 @@ import { http2Mix } from './http2-mix.mjs';
 import { keepAliveRace } from './keep-alive-race.mjs';
 import { rateLimit } from './rate-limit.mjs';
 import { reloads } from './reloads.mjs';
+import { replacedThreads } from './replaced-threads.mjs';
 import { retryStorm } from './retry-storm.mjs';
 import { sigkillGet, sigkillPost } from './sigkill.mjs';
 import { slowUnderLeastConnections, slowUnderPeakEwma } from './slow-backend.mjs';
@@ -24,6 +25,7 @@ export const EXPERIMENTS = [
   rateLimit,
   reloads,
   upgrades,
+  replacedThreads,
   crashes,
   http2Attacks,
   http2Mix,

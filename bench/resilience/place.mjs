@@ -74,8 +74,8 @@ export class Place {
    * check of a backend. Ports that somebody else took meanwhile are replaced by others.
    * @param {readonly number[]} backends ports
    * @param {object} config beside what all experiments have in common
-   * @param {{ isH2c?: boolean, tls?: { cert_file: string, key_file: string } }} options `isH2c`: clients may speak HTTP/2 in the
-   *   clear; `tls`: there is a second listener, for TLS
+   * @param {{ isH2c?: boolean, tls?: { cert_file: string, key_file: string }, preload?: string }} options `isH2c`: clients may speak
+   *   HTTP/2 in the clear; `tls`: there is a second listener, for TLS; `preload`: a module for it and its threads
    */
   async fairlead(backends, config = {}, options = {}) {
     for (let tries = 1; ; tries++) {
@@ -86,7 +86,7 @@ export class Place {
   }
 
   /** The same, without that it waits for anything. */
-  async beginFairlead(backends, config = {}, { isH2c = false, tls } = {}) {
+  async beginFairlead(backends, config = {}, { isH2c = false, tls, preload } = {}) {
     const [port, adminPort, tlsPort] = await freePorts(3);
     const accessLog = this.path(`${port}.access.log`);
     const file = this.path(`${port}.json`);
@@ -108,7 +108,8 @@ export class Place {
       ...config,
     };
     writeFileSync(file, JSON.stringify(settings));
-    const child = this.#spawn(this.#node, [COMMAND, '--config', file], {
+    const imported = preload === undefined ? [] : ['--import', preload];
+    const child = this.#spawn(this.#node, [...imported, COMMAND, '--config', file], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     return new Fairlead(child, { port, tlsPort, adminPort, accessLog, file, settings });
@@ -278,6 +279,11 @@ class Fairlead {
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${init.method ?? 'GET'} ${path}: ${answer.status} ${text}`);
     return text.startsWith('{') ? JSON.parse(text) : text;
+  }
+
+  /** @param {NodeJS.Signals} name */
+  signal(name) {
+    this.#child.kill(name);
   }
 
   /** Its log so far, without the access log. */
