@@ -17,3 +17,13 @@ export const SYSTEM_TIMING: Timing = {
   },
   random: Math.random,
 };
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 2_000;
+
+/** How long to wait after so many failures in a row: 100 ms, twice as long each time, 2 s at most; half of it by chance. */
+export function backOffMs(failures: number, random: number): number {
+  const doublings = Math.min(Math.max(failures, 1) - 1, 10);
+  const ms = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** doublings);
+  return ms * (0.5 + 0.5 * random);
+}
