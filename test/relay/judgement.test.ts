@@ -29,7 +29,9 @@ test('an attempt that an exception has ended is waited for no more', () => {
   const owner = { context: { deadlines: { at: () => 0 } } } as unknown as AttemptOwner;
   const attempt = new Attempt(owner, view, backend, {} as Policies, 0);
   attempt.giveUp();
-  expect(attempt.begin(false, { facts: {}, pin: { ends: null } } as IncomingRequest)).toBeNull();
+  expect(
+    attempt.begin(false, { facts: {}, pin: { ends: null }, trace: null } as IncomingRequest),
+  ).toBeNull();
   attempt.giveUp();
   attempt.giveUp();
   expect(said).toEqual(['start', 'called off']);

@@ -95,6 +95,7 @@ function setUp(count: number, { spares = 0, sessions = null as Sessions<Backend>
       keys: { hash: 'client', session: 'client' },
       facts: { upgrade: '' },
       pin: { take: () => pinned, drop: () => (pinned = null) },
+      trace: null,
     },
     tries: null,
     current: null,
