@@ -78,6 +78,8 @@ test('the package has the program, its types and the texts about it, and is no l
     'LICENSE',
     'README.md',
     'dist/THIRD_PARTY_LICENSES.txt',
+    'dist/dashboard/index.html',
+    'dist/fairlead.1',
     'dist/fairlead.schema.json',
     'package.json',
   ]);
