@@ -1,13 +1,26 @@
 /** Backends that drain, and the end of the process, as the clients of their WebSockets see it. */
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { afterTest } from '../support/after-test.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import type { Fairlead } from '../support/fairlead.ts';
+import { onFreePorts } from '../support/free-ports.ts';
 import { okResponse } from '../support/raw-backend.ts';
-import { SOON_MS, waitFor, within } from '../support/wait-for.ts';
-import { get, HANDSHAKE, SWITCHED, silent, startProxy, startStage } from './stage.ts';
+import { rawClient } from '../support/raw-client.ts';
+import { LONG_MS, SOON_MS, waitFor, within } from '../support/wait-for.ts';
+import {
+  get,
+  HANDSHAKE,
+  metrics,
+  SWITCHED,
+  scriptedBackend,
+  silent,
+  startProxy,
+  startStage,
+} from './stage.ts';
 
 const GOING_AWAY = '\x88\x02\x03\xe9';
 
@@ -295,7 +308,70 @@ describe('a backend that drains', () => {
   });
 });
 
+/** A way to `port` on which the last part of what a client says first waits for `release`. */
+async function halfSaid(port: number) {
+  let release!: () => void;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const server = createServer((client) => {
+    const upstream = connect({ port, host: '127.0.0.1', noDelay: true });
+    upstream.pipe(client);
+    for (const socket of [client, upstream]) socket.on('error', () => client.destroy());
+    client.once('data', async (first: Buffer) => {
+      client.pause();
+      upstream.write(first.subarray(0, 15));
+      await released;
+      upstream.write(first.subarray(15));
+      client.pipe(upstream);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  afterTest(() => void server.close());
+  return { port: (server.address() as AddressInfo).port, release };
+}
+
 describe('SIGTERM', () => {
+  test.each([
+    ['a TLS handshake', { tls: { certificates: [makeCertificate()] } }, ''],
+    [
+      'a PROXY header',
+      { proxy_protocol: { from: ['127.0.0.1'] } },
+      'PROXY TCP4 192.0.2.1 192.0.2.2 4711 443\r\n',
+    ],
+  ])(
+    'hears %s that has begun to its end, and waits for nobody who is silent',
+    async (_name, how, said) => {
+      const backend = await scriptedBackend();
+      const { fairlead, port } = await onFreePorts(1, async ([free = 0]) => {
+        const listeners = [{ port: free, host: '127.0.0.1', ...how }];
+        const config = { listeners, timeouts: { head: '60s', drain: '60s' } };
+        return { fairlead: await startProxy([backend.url], config), port: free };
+      });
+      const way = await halfSaid(port);
+      const isTls = said === '';
+      const answered = (async () => {
+        const client = await rawClient(way.port, { tls: isTls });
+        await client.write(said + get('/'));
+        return client.readResponse();
+      })();
+      answered.catch(() => {});
+      await rawClient(port);
+      await waitFor(async () => (await metrics(fairlead)).get('fairlead_client_connections') === 2);
+
+      const isOver = fairlead.stop('SIGTERM', LONG_MS);
+      await fairlead.waitForLog(({ event }) => event === 'stopping');
+      // Long enough for who would not wait to have ended, and not for a handshake to take too long.
+      await sleep(300);
+      way.release();
+      const { status, fields } = await within(answered, SOON_MS, 'the answer');
+      expect([status, fields.get('connection')]).toEqual([200, ['close']]);
+      expect(await isOver).toBe(0);
+      expect(fairlead.logs().some(({ event }) => event === 'drain.cut_off')).toBe(false);
+    },
+  );
+
   test.each([1, 2])(
     'sends WebSockets away with 1001, spread over the time (threads: %i)',
     async (threads) => {

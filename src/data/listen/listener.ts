@@ -163,6 +163,11 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     }
   }
 
+  endSilent(): void {
+    this.#arrivals.endSilent();
+    this.#tls?.endSilent();
+  }
+
   /** Cuts every connection. @returns how many clients have lost something by it. */
   destroy(): number {
     this.close();

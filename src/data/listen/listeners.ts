@@ -8,8 +8,8 @@ import type {
 import { isOpenedBy, type ListenerSnapshot } from '../../snapshot/snapshot.ts';
 import { guarded } from '../barrier.ts';
 import type { DataContext } from '../relay/context.ts';
-import { drainTurns } from './drain-turns.ts';
-import { IdleClients, type MayBeIdle } from './idle-clients.ts';
+import { DRAIN_IDLE_MS, drainTurns } from './drain-turns.ts';
+import { IdleClients, type MayBeIdle, NEVER } from './idle-clients.ts';
 import { Listener, type ListenerHost } from './listener.ts';
 import type { OpenClient } from './open-client.ts';
 import { Places } from './places.ts';
@@ -25,6 +25,8 @@ export class Listeners implements ListenerHost {
   /** It has been told to listen: what a snapshot has more is opened without being asked for. */
   #hasBegun = false;
   #onEmpty: (() => void) | null = null;
+  /** While it drains: when those who have said nothing by then go. */
+  #silentUntilMs = NEVER;
 
   constructor(context: DataContext, reusePort: boolean, ticketKeys: Uint8Array) {
     this.context = context;
@@ -129,6 +131,7 @@ export class Listeners implements ListenerHost {
     const { barrier, heldMemory } = this.context;
     for (const listener of this.#all()) listener.tick(nowMs);
     for (const listener of this.#leaving) if (listener.isEmpty) this.#leaving.delete(listener);
+    barrier.run('the end of a drain', () => this.#tickDrain(nowMs));
     barrier.run('the tick of places', () => this.places.tick(nowMs));
     barrier.run('the weighing of memory', () => heldMemory.weigh());
   }
@@ -145,17 +148,17 @@ export class Listeners implements ListenerHost {
 
   /**
    * Accepts nobody any more; idle connections are closed one after the other in the first half of the time; calls back
-   * once the last connection is gone.
+   * once the last connection is gone. Who is in the middle of a handshake or a PROXY header is heard to its end.
    */
   drain(durationMs: number, onEmpty: () => void): void {
     for (const listener of this.#open.values()) listener.close();
-    const count = this.#connectionCount;
-    if (count === 0) {
+    if (this.#isEmpty) {
       onEmpty();
       return;
     }
     this.#onEmpty = onEmpty;
-    const { firstMs, stepMs } = drainTurns(durationMs, count);
+    this.#silentUntilMs = this.context.nowMs + Math.min(DRAIN_IDLE_MS, durationMs / 2);
+    const { firstMs, stepMs } = drainTurns(durationMs, this.#connectionCount);
     let turnMs = firstMs;
     for (const connection of this.#connections()) {
       guarded(connection, () => {
@@ -171,8 +174,15 @@ export class Listeners implements ListenerHost {
     return cut;
   }
 
+  /** Of those on their way nobody says that they are gone. */
+  #tickDrain(nowMs: number): void {
+    if (this.#onEmpty === null) return;
+    if (this.#silentUntilMs <= nowMs) for (const listener of this.#all()) listener.endSilent();
+    this.onForgotten();
+  }
+
   onForgotten(): void {
-    if (this.#onEmpty === null || this.#connectionCount > 0) return;
+    if (this.#onEmpty === null || !this.#isEmpty) return;
     const onEmpty = this.#onEmpty;
     this.#onEmpty = null;
     onEmpty();
@@ -189,6 +199,12 @@ export class Listeners implements ListenerHost {
 
   *#connections(): Generator<OpenClient> {
     for (const listener of this.#all()) yield* listener.connections();
+  }
+
+  /** Nobody is connected, nor on the way. */
+  get #isEmpty(): boolean {
+    for (const listener of this.#all()) if (!listener.isEmpty) return false;
+    return true;
   }
 
   get #connectionCount(): number {

@@ -138,6 +138,10 @@ export class ProxyArrivals {
     this.#user.onUnproxied(isBad);
   }
 
+  endSilent(): void {
+    for (const arrival of this.arriving) if (arrival.input.length === 0) this.end(arrival, false);
+  }
+
   destroy(): void {
     for (const arrival of this.arriving) this.end(arrival, false);
   }

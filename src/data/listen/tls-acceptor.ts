@@ -320,6 +320,11 @@ export class TlsAcceptor {
     }
   }
 
+  endSilent(): void {
+    const silent = Array.from(this.arriving).filter(({ hello, site }) => (hello ?? site) === null);
+    for (const arrival of silent) this.end(arrival);
+  }
+
   end(arrival: Arrival): void {
     arrival.close();
     this.onGone(arrival);
