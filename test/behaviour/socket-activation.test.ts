@@ -1,7 +1,7 @@
 /** Sockets that were open before Fairlead: as systemd hands them over (sd_listen_fds(3)). */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -15,6 +15,7 @@ import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { CLIENTS, reconnecting, upgrade } from './upgrade-stage.ts';
 
 interface Example {
   readonly listeners: readonly Readonly<Record<string, unknown>>[];
@@ -219,6 +220,67 @@ test('a data thread that ends takes its socket along where none can be kept: so 
   expect(lines).toContainEqual(
     expect.objectContaining({ event: 'stopping', reason: 'fd:web is lost' }),
   );
+});
+
+/** What the system calls a socket that this process has open. */
+function inodeOf(server: Server): string {
+  return readlinkSync(`/proc/self/fd/${descriptorOf(server)}`);
+}
+
+/** Those that a process has open. */
+function inodesOf(pid: number): string[] {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).map((descriptor) => {
+    try {
+      return readlinkSync(join(folder, descriptor));
+    } catch {
+      return 'closed meanwhile';
+    }
+  });
+}
+
+test('an upgrade hands them on, and so does the next one: nobody is refused', async () => {
+  const [named, found] = [await freePort(), await freePort()];
+  const { socket, file } = await socketOfFile();
+  const used = [await socketAt(named, '127.0.0.1'), await socketAt(found, '127.0.0.1'), socket];
+  const unused = await socketAt(await freePort(), '127.0.0.1');
+  const [inodes, idle] = [used.map(inodeOf), inodeOf(unused)];
+  const listeners = [{ fd: 'web' }, { host: '127.0.0.1', port: found }, { fd: 'file' }];
+  const { child, adminUrl, output } = await start([...used, unused], 'web:other:file:idle', {
+    listeners,
+    threads: 2,
+  });
+  const faults: string[] = [];
+  const regulars = [
+    reconnecting(() => connect(named, '127.0.0.1'), faults),
+    reconnecting(() => connect(found, '127.0.0.1'), faults),
+    reconnecting(() => connect(file), faults),
+  ];
+  const hasEnded = (times: number) => output().split('"event":"stopped"').length === times + 1;
+  let pid = child.pid;
+  for (const round of [1, 2]) {
+    const before = pid;
+    pid = await upgrade({ adminUrl });
+    expect(pid).not.toBe(before);
+    await waitFor(() => hasEnded(round));
+    // They are the same sockets, and who comes now comes to this process.
+    expect(inodesOf(pid)).toEqual(expect.arrayContaining(inodes));
+    expect(inodesOf(pid)).not.toContain(idle);
+    expect(await (await fetch(`${adminUrl}/listeners`)).json()).toMatchObject([
+      { name: 'fd:web', inherited: true },
+      { name: `127.0.0.1:${found}`, inherited: true },
+      { name: 'fd:file', inherited: true },
+    ]);
+    const answered = regulars.map((one) => one.answered());
+    await waitFor(() =>
+      regulars.every((one, index) => one.answered() > (answered[index] ?? 0) + CLIENTS),
+    );
+  }
+  for (const { stop } of regulars) await stop();
+  expect(faults).toEqual([]);
+  expect(child.exitCode).toBe(0);
+  process.kill(pid as number, 'SIGTERM');
+  await waitFor(() => hasEnded(3));
 });
 
 test('where no socket is handed over, the start says so, and check that it can’t know', async () => {

@@ -2,55 +2,15 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import { connect, type NetConnectOpts } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { afterTest } from '../support/after-test.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
-
-const CLIENTS = 12;
-/** So that the system does not run out of ports. */
-const PAUSE_MS = 10;
-const GET = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
-
-/** One after the other, each on a connection of its own: what was not answered with 200, and how many were. */
-function reconnecting(to: NetConnectOpts, faults: string[]): { stop: () => Promise<number> } {
-  const run = { isOver: false };
-  let answered = 0;
-  const one = async (): Promise<void> => {
-    while (!run.isOver) {
-      const outcome = await answerTo(to);
-      if (outcome === '200') answered++;
-      else faults.push(outcome);
-      await sleep(PAUSE_MS);
-    }
-  };
-  const all = Promise.all(Array.from({ length: CLIENTS }, one));
-  const stop = async (): Promise<number> => {
-    run.isOver = true;
-    await all;
-    return answered;
-  };
-  afterTest(async () => void (await stop()));
-  return { stop };
-}
-
-function answerTo(to: NetConnectOpts): Promise<string> {
-  return new Promise((resolve) => {
-    let text = '';
-    const socket = connect(to, () => socket.write(GET)).setEncoding('latin1');
-    socket.on('data', (more: string) => {
-      text += more;
-    });
-    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    socket.on('close', () => resolve(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? `cut off: ${text}`));
-  });
-}
+import { CLIENTS, ended, reconnecting } from './upgrade-stage.ts';
 
 async function call(
   { adminUrl }: Fairlead,
@@ -66,11 +26,6 @@ async function call(
     }),
   });
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
-}
-
-/** Of the processes, one after the other. */
-function ended(fairlead: Fairlead): number {
-  return fairlead.logs().filter(({ event }) => event === 'stopped').length;
 }
 
 test('an upgrade loses nobody: not by a port, not by a unix socket, not what is under way', async () => {
@@ -96,8 +51,8 @@ test('an upgrade loses nobody: not by a port, not by a unix socket, not what is 
   const fairlead = await startFairlead({ cwd: folder, config });
   expect((await call(fairlead, 'PATCH', '/backends/0', { weight: 7 })).status).toBe(200);
   const faults: string[] = [];
-  const byPort = reconnecting({ port: fairlead.port, host: '127.0.0.1' }, faults);
-  const byFile = reconnecting({ path: file }, faults);
+  const byPort = reconnecting(() => connect(fairlead.port, '127.0.0.1'), faults);
+  const byFile = reconnecting(() => connect(file), faults);
   const slow = await rawClient(fairlead.port);
   await slow.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n');
   const tunnel = await rawClient(fairlead.port);

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { beforeAll, expect, test, vi } from 'vitest';
@@ -110,17 +111,43 @@ function fairlead(...args: readonly string[]): string[] {
   return ['--yes', `--package=${tarball}`, 'fairlead', ...args];
 }
 
-function spawnNpx(args: readonly string[], cwd: string): ChildProcess {
+interface Npx {
+  readonly npx: ChildProcess;
+  /** All that it and what it has started have said. */
+  readonly output: () => string;
+  /** Of the log. */
+  readonly lines: (event: string) => Record<string, unknown>[];
+}
+
+function runNpx(args: readonly string[], cwd: string): Npx {
   const options: SpawnOptions = { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true };
-  const child = spawn('npx', fairlead(...args), options);
+  const npx = spawn('npx', fairlead(...args), options);
   afterTest(() => {
     try {
-      process.kill(-(child.pid as number), 'SIGKILL');
+      process.kill(-(npx.pid as number), 'SIGKILL');
     } catch {
       // Nobody of the group is left.
     }
   });
-  return child;
+  let text = '';
+  for (const stream of [npx.stdout, npx.stderr]) {
+    stream?.setEncoding('utf8').on('data', (more: string) => (text += more));
+  }
+  const lines = (event: string): Record<string, unknown>[] =>
+    text
+      .slice(0, text.lastIndexOf('\n') + 1)
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.includes(`"event":"${event}"`))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  return { npx, output: () => text, lines };
+}
+
+async function listening(output: () => string): Promise<void> {
+  try {
+    await waitFor(() => output().includes('"listening"'), LONGEST_MS, 'the log line "listening"');
+  } catch (error) {
+    throw new Error(output(), { cause: error });
+  }
 }
 
 test('npx runs it from an empty folder: it serves, tells its state and ends', async () => {
@@ -128,26 +155,46 @@ test('npx runs it from an empty folder: it serves, tells its state and ends', as
   const backend = await httpBackend((_request, response) => void response.end('hello'));
   const [port, admin] = [await freePort(), await freePort()];
   const ports = ['--port', String(port), '--admin-port', String(admin)];
-  const proxy = spawnNpx([`http://:${backend.port}`, ...ports], folder);
-  let output = '';
-  for (const stream of [proxy.stdout, proxy.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
-  }
-  const ended = once(proxy, 'close');
-  await waitFor(() => output.includes('"listening"'), LONGEST_MS, 'the log line "listening"').catch(
-    (error: unknown) => {
-      throw new Error(output, { cause: error });
-    },
-  );
+  const { npx, output, lines } = runNpx([`http://:${backend.port}`, ...ports], folder);
+  const ended = once(npx, 'close');
+  await listening(output);
   expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('hello');
 
   const url = `http://127.0.0.1:${admin}`;
   const status = await run('npx', fairlead('status', '--admin', url), folder);
   expect(status.stdout).toMatch(new RegExp(`localhost:${backend.port}\\b.* yes .*healthy`));
 
-  proxy.kill('SIGTERM');
-  await within(ended, LONG_MS, `the end of npx:\n${output}`);
-  expect(output).toContain('"stopped"');
+  npx.kill('SIGTERM');
+  await within(ended, LONG_MS, `the end of npx:\n${output()}`);
+  expect(lines('stopped')).toHaveLength(1);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('an upgrade of what npx has started lives on when npx has ended', async () => {
+  const folder = temporaryFolder('upgraded');
+  const backend = await httpBackend((_request, response) => void response.end('hello'));
+  const [port, admin] = [await freePort(), await freePort()];
+  const settings = ['--port', String(port), '--admin-port', String(admin), '--threads', '2'];
+  const { npx, output, lines } = runNpx([`http://:${backend.port}`, ...settings], folder);
+  const ended = once(npx, 'exit');
+  await listening(output);
+  const answer = async () => (await fetch(`http://127.0.0.1:${port}/`)).text();
+  expect(await answer()).toBe('hello');
+
+  const url = `http://127.0.0.1:${admin}`;
+  const upgraded = await run('npx', fairlead('upgrade', '--admin', url), folder);
+  const successor = Number(lines('upgrade.handed_over')[0]?.['successor']);
+  expect(upgraded.stdout).toContain(String(successor));
+  expect(await within(ended, LONG_MS, `the end of npx:\n${output()}`)).toEqual([0, null]);
+  expect(lines('stopped')).toHaveLength(1);
+  // It looks after its parent four times a second, where that is what ends it.
+  await sleep(1_000);
+  expect(await answer()).toBe('hello');
+  const status = await run('npx', fairlead('status', '--admin', url), folder);
+  expect(status.stdout).toMatch(new RegExp(`localhost:${backend.port}\\b.* yes .*healthy`));
+
+  process.kill(successor, 'SIGTERM');
+  await waitFor(() => lines('stopped').length === 2, LONG_MS, 'the end of the new process');
   expect(readdirSync(folder)).toEqual([]);
 });
 
