@@ -1,6 +1,7 @@
 /** `fairlead events`: what happens in the running instance, as it happens, for as long as somebody wants to see it. */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { EVENT_NAMES } from '../observe/event-names.ts';
 import { prettyLine } from '../observe/pretty-line.ts';
 import { type AdminClient, AdminError } from './admin-client.ts';
 import { ADMIN_EXIT_CODES, ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
@@ -16,11 +17,24 @@ const NO_ROOM = 503;
 
 export const EVENTS = {
   name: 'events',
-  usage: '[--since ID] [options]',
+  usage: '[--type NAME] [--pool NAME] [--since ID] [options]',
   about: `Shows what happens in the running instance: backends that go down and come back, ejections, circuit breakers, reloads,
 certificates, and what operators change, with who it was. Ends with Ctrl-C; a connection that is lost is made again, and
 nothing is missing then, or it is said that it is.`,
   flags: {
+    type: {
+      type: 'string',
+      multiple: true,
+      value: 'NAME',
+      values: EVENT_NAMES,
+      help: "only these events: backend.down, or all of a kind ('breaker.*');\nseveral with commas, or once more",
+    },
+    pool: {
+      type: 'string',
+      multiple: true,
+      value: 'NAME',
+      help: 'only what is about this pool; several with commas, or once more',
+    },
     since: {
       type: 'string',
       value: 'ID',
@@ -30,6 +44,7 @@ nothing is missing then, or it is said that it is.`,
   },
   examples: [
     'fairlead events --since 0',
+    "fairlead events --type 'backend.*,breaker.*' --pool api",
     `fairlead events --json | jq 'select(.event == "backend.down")'`,
   ],
   exitCodes: ADMIN_EXIT_CODES,
@@ -42,13 +57,15 @@ export function runEvents(args: readonly string[]): Promise<number> {
     const since = values.since === undefined ? undefined : idOf(values.since);
     const hasColours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
     const show = values.json === true ? asJson : (event: ReadEvent) => asText(event, hasColours);
-    await follow(client, since, show);
+    const path = pathOf(values.type, values.pool);
+    await follow(client, path, since, show);
   });
 }
 
 /** Never ends well. @throws AdminError where the first try fails, or a later one is refused. */
 async function follow(
   client: AdminClient,
+  path: string,
   since: number | undefined,
   show: (event: ReadEvent) => string,
 ): Promise<never> {
@@ -58,7 +75,7 @@ async function follow(
   for (;;) {
     const reader = new EventReader();
     try {
-      for await (const bytes of piecesOf(client, lastId)) {
+      for await (const bytes of piecesOf(client, path, lastId)) {
         if (!isFirst && !isConnected) process.stderr.write('connected again\n');
         isConnected = true;
         isFirst = false;
@@ -87,11 +104,12 @@ function isPassing({ status }: AdminError): boolean {
 /** Ends with the connection, also one that nothing comes on any more. @throws AdminError */
 async function* piecesOf(
   client: AdminClient,
+  path: string,
   lastId: number | undefined,
 ): AsyncGenerator<Uint8Array> {
   const silence = new AbortController();
   const headers = lastId === undefined ? {} : { 'Last-Event-ID': String(lastId) };
-  const body = await client.open('/events', headers, silence.signal);
+  const body = await client.open(path, headers, silence.signal);
   let timer: NodeJS.Timeout | undefined;
   try {
     const again = (): void => {
@@ -117,6 +135,14 @@ function asJson({ id, data }: ReadEvent): string {
 
 function asText({ data }: ReadEvent, hasColours: boolean): string {
   return prettyLine(data, hasColours);
+}
+
+/** What there is to filter by is for the instance to say. */
+function pathOf(types: readonly string[] = [], pools: readonly string[] = []): string {
+  const query = new URLSearchParams();
+  for (const type of types) query.append('type', type);
+  for (const pool of pools) query.append('pool', pool);
+  return query.size === 0 ? '/events' : `/events?${query}`;
 }
 
 /** Throws `UsageError`. */

@@ -250,7 +250,7 @@ export function compose(options: ComposeOptions): Parts {
     ...requestRoutes({
       kept: (id) => threads.questions.kept(id),
     }),
-    ...eventRoutes(followers),
+    ...eventRoutes({ followers, hasPool: (name) => registry.pool(name) !== undefined }),
     upgradeRoute(options.upgrade),
     ...configRoutes({
       registry,

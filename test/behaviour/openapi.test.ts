@@ -202,6 +202,9 @@ const CALLS: readonly Call[] = [
   { method: 'GET', path: '/pools/{pool}', to: '/pools/web' },
   { method: 'GET', path: '/pools/{pool}', to: '/pools/none' },
   { method: 'GET', path: '/events', to: '/events?since=monday' },
+  { method: 'GET', path: '/events', to: '/events?type=backend.*,killed&pool=web' },
+  { method: 'GET', path: '/events', to: '/events?type=backend' },
+  { method: 'GET', path: '/events', to: '/events?pool=nobody' },
   {
     method: 'POST',
     path: '/config:validate',

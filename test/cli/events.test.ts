@@ -81,6 +81,41 @@ test('events are followed for people and for machines, over a restart', async ()
   });
 });
 
+test('only what is wanted of one pool is followed, and what there is not is refused', async () => {
+  const fairlead = await startFairlead({
+    config: { backends: [], pools: { api: { backends: [] } }, routes: [{ pool: 'api' }] },
+  });
+  const follow = ['events', '--admin', fairlead.adminUrl, '--since', '0', '--json'];
+  const wanted = [
+    '--type',
+    'strategy.changed,breaker.*',
+    '--type',
+    'backend.added',
+    '--pool',
+    'api',
+  ];
+  const { out } = following(process.execPath, [COMMAND, ...follow, ...wanted]);
+  const call = (path: string, body: object) =>
+    fetch(fairlead.adminUrl + path, { method: 'POST', body: JSON.stringify(body) });
+  expect((await call('/strategy', { strategy: 'ip-hash' })).status).toBe(200);
+  const added = await call('/pools/api/backends', { url: 'http://127.0.0.1:1' });
+  expect(added.status).toBe(201);
+  expect((await call('/pools/api/strategy', { strategy: 'random-two' })).status).toBe(200);
+  await waitFor(() => out().includes('"strategy":"random-two"'));
+  const lines = out().trimEnd().split('\n');
+  expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+    { event: 'backend.added', pool: 'api' },
+    { event: 'strategy.changed', pool: 'api' },
+  ]);
+  const mistyped = await runFairlead([...follow, '--type', 'breaker.opend']);
+  expect(mistyped).toMatchObject({ code: 2, stdout: '' });
+  expect(mistyped.stderr).toContain(
+    'There is no event "breaker.opend". (did you mean "breaker.opened"?)',
+  );
+  const unknown = await runFairlead([...follow, '--pool', 'web']);
+  expect(unknown.stderr).toContain('There is no pool "web". (fairlead status lists them)');
+});
+
 test('what can not be followed is an error, and no waiting', async () => {
   const closed = `http://127.0.0.1:${await freePort()}`;
   const nobody = await runFairlead(['events', '--admin', closed]);

@@ -19,7 +19,7 @@ test('ids go up by one, and above those of a process that ran before', () => {
 test('an event is its line of the log', () => {
   const ring = new EventRing({ startedAtMs: 1 });
   ring.record('backend.up', line('backend.up', { msg: 'is UP' }));
-  expect(String(ring.get(1001))).toBe(
+  expect(String(ring.get(1001)?.bytes)).toBe(
     'id: 1001\nevent: backend.up\ndata: {"level":"info","time":"then","event":"backend.up","msg":"is UP"}\n\n',
   );
   expect(ring.get(1000)).toBeUndefined();
@@ -30,7 +30,7 @@ test('it keeps so many, and so many bytes', () => {
   const few = new EventRing({ startedAtMs: 0, mostEvents: 3 });
   for (let count = 0; count < 10; count++) few.record('a.b', line('a.b', { count }));
   expect([few.oldest, few.last]).toEqual([8, 10]);
-  expect(String(few.get(8))).toContain('"count":7');
+  expect(String(few.get(8)?.bytes)).toContain('"count":7');
   expect(few.get(7)).toBeUndefined();
 
   const small = new EventRing({ startedAtMs: 0, mostBytes: 1000 });
@@ -46,7 +46,7 @@ test('of one that says more than anybody reads, the beginning is kept', () => {
     'config.refused',
     line('config.refused', { msg: 'é'.repeat(5000), by: 'watch', problems }),
   );
-  const bytes = ring.get(1) ?? Buffer.alloc(0);
+  const bytes = ring.get(1)?.bytes ?? Buffer.alloc(0);
   expect(bytes.length).toBeLessThan(4000);
   const data = JSON.parse(/^data: (.*)$/m.exec(String(bytes))?.[1] ?? '') as object;
   expect(data).toEqual({

@@ -1,7 +1,7 @@
 /** `GET /events` over real sockets, with events as many and as large as the test wants them. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventRoutes } from '../../src/control/admin/event-routes.ts';
 import { startAdminServer } from '../../src/control/admin/server.ts';
 import { EventFollowers, MOST_FOLLOWERS } from '../../src/control/events/event-followers.ts';
@@ -18,6 +18,8 @@ interface Stage {
   readonly url: string;
   /** Makes so many, and gives the id of the last. */
   happen(count?: number, size?: number): number;
+  /** Makes one of this name, with these fields. */
+  tell(event: string, fields?: object): void;
 }
 
 async function stage(ring = new EventRing(), token?: string, tickMs?: number): Promise<Stage> {
@@ -34,7 +36,7 @@ async function stage(ring = new EventRing(), token?: string, tickMs?: number): P
       isOff: false,
       unix: null,
     }),
-    routes: eventRoutes(followers),
+    routes: eventRoutes({ followers, hasPool: (name) => ['default', 'api', 'web'].includes(name) }),
     log: recordLog(),
     explain: () => undefined,
   });
@@ -53,6 +55,9 @@ async function stage(ring = new EventRing(), token?: string, tickMs?: number): P
         ring.record('a.b', JSON.stringify({ event: 'a.b', n: ring.last - ring.zero + 1, padding }));
       }
       return ring.last;
+    },
+    tell(event, fields) {
+      ring.record(event, JSON.stringify({ event, n: ring.last - ring.zero + 1, ...fields }));
     },
   };
 }
@@ -138,6 +143,101 @@ async function lazyClient(port: number, path: string): Promise<{ socket: Socket;
   await once(socket, 'readable');
   return { socket, begun: (socket.read() as Buffer).length };
 }
+
+describe('only what is wanted', () => {
+  test('names and kinds, by commas or more than once, with the ids that they have for all', async () => {
+    const { url, ring, tell } = await stage();
+    for (const event of ['backend.down', 'backend.up', 'breaker.opened', 'listening']) tell(event);
+    const seen = async (query: string, count: number): Promise<unknown[]> => {
+      const stream = await eventStream(url, `/events?since=0&${query}`);
+      await waitFor(() => stream.lastId() === ring.last && stream.events.length >= count);
+      expect(stream.events.map(({ id }) => id - ring.zero)).toEqual(numbers(stream.events));
+      return numbers(stream.events);
+    };
+    // So that each of them has gone past all before, at an event that everybody gets.
+    tell('stopped');
+    expect(await seen('type=stopped', 1)).toEqual([5]);
+    expect(await seen('type=backend.down,stopped', 2)).toEqual([1, 5]);
+    expect(await seen('type=backend.down&type=breaker.*,stopped', 3)).toEqual([1, 3, 5]);
+    expect(await seen('type=backend.*,%20backend.up,listening,stopped', 4)).toEqual([1, 2, 4, 5]);
+  });
+
+  test('what is about a pool: default goes without saying, and what is about none is left out', async () => {
+    const { url, tell } = await stage();
+    tell('backend.down', { pool: 'api' });
+    tell('backend.down');
+    tell('pool.panic', { pool: 'web' });
+    tell('config.reloaded');
+    tell('backend.moved', { host: 'shared.test' });
+    tell('strategy.changed');
+    for (const pool of ['api', 'web', 'default']) {
+      tell('breaker.opened', { pool, ...(pool === 'default' && { pool: undefined }) });
+    }
+    const seen = async (query: string, last: number): Promise<unknown[]> => {
+      const stream = await eventStream(url, `/events?since=0&${query}`);
+      await waitFor(() => numbers(stream.events).includes(last));
+      return numbers(stream.events);
+    };
+    expect(await seen('pool=api', 7)).toEqual([1, 7]);
+    expect(await seen('pool=api,web', 8)).toEqual([1, 3, 7, 8]);
+    expect(await seen('pool=default', 9)).toEqual([2, 6, 9]);
+    expect(await seen('pool=web&type=breaker.*', 8)).toEqual([8]);
+  });
+
+  test('it comes back to where it was, also after much that was not for it', async () => {
+    const { url, ring, happen, tell } = await stage(new EventRing({ mostEvents: 300 }));
+    const filter = '/events?type=killed';
+    const first = await eventStream(url, filter);
+    await waitFor(() => first.lastId() === ring.zero);
+    // More than are kept: its own last event would be gone long ago.
+    happen(1000);
+    await waitFor(() => ring.last - first.lastId() < 100);
+    first.close();
+    happen(50);
+    tell('killed');
+    const again = await eventStream(url, filter, { 'Last-Event-ID': String(first.lastId()) });
+    await waitFor(() => again.events.length === 1);
+    expect(again.events[0]).toMatchObject({ id: ring.last, event: 'killed' });
+  });
+
+  test('signs of life say where it is', async () => {
+    const { url, ring, happen } = await stage(undefined, undefined, 10);
+    const stream = await eventStream(url, '/events?type=killed');
+    await waitFor(() => stream.lastId() === ring.zero);
+    const last = happen(3);
+    await waitFor(() => stream.lastId() === last);
+    expect(stream.events).toEqual([]);
+  });
+
+  test('a gap is told whatever is wanted', async () => {
+    const { url, happen, tell } = await stage(new EventRing({ mostEvents: 4 }));
+    const seen = happen(1);
+    happen(7);
+    tell('killed');
+    const late = await eventStream(url, `/events?type=killed&pool=api&since=${seen}`);
+    const all = await eventStream(url, `/events?type=killed&since=${seen}`);
+    await waitFor(() => late.events.length === 1 && all.events.length === 2);
+    const gap = { event: 'gap', data: { reason: 'overflow', since: seen, lost: 4 } };
+    expect(late.events).toMatchObject([gap]);
+    expect(all.events).toMatchObject([gap, { event: 'killed' }]);
+  });
+
+  test.each([
+    ['type=backend.dwn', 422, 'ERR_UNKNOWN_EVENT', 'did you mean "backend.down"?'],
+    ['type=backend.up,breakers.*', 422, 'ERR_UNKNOWN_EVENT', 'did you mean "breaker.*"?'],
+    ['type=killed&type=', 422, 'ERR_UNKNOWN_EVENT', expect.stringContaining('backend.*')],
+    ['type=back*', 422, 'ERR_UNKNOWN_EVENT', expect.stringContaining('backend.')],
+    ['type=.*', 422, 'ERR_UNKNOWN_EVENT', expect.stringContaining('backend.*')],
+    ['pool=api,other', 404, 'ERR_UNKNOWN_POOL', 'GET /pools lists them'],
+    ['pool=', 404, 'ERR_UNKNOWN_POOL', 'GET /pools lists them'],
+  ])('%s is refused', async (query, status, code, hint) => {
+    const { url } = await stage();
+    const refused = await fetch(`${url}/events?${query}`);
+    expect(refused.status).toBe(status);
+    expect(await refused.json()).toMatchObject({ code, hint });
+    expect((await fetch(`${url}/events?${query}`, { method: 'HEAD' })).status).toBe(status);
+  });
+});
 
 test('who does not read is cut off when the ring overtakes it; nothing is kept for it beside the ring', async () => {
   const { port, ring, happen, url } = await stage(new EventRing({ mostBytes: 1_000_000 }));

@@ -13,7 +13,7 @@ import {
   type ProxyEvent,
   type ProxyEventName,
 } from '../../src/index.ts';
-import { EVENT_NAMES } from '../../src/library/events.ts';
+import { EVENT_NAMES } from '../../src/observe/event-names.ts';
 import { codeRows, readPage, sectionOf } from '../docs/markdown.ts';
 import { afterTest } from '../support/after-test.ts';
 import { eventStream } from '../support/event-stream.ts';

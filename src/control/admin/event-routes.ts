@@ -1,5 +1,10 @@
 /** `GET /events`: what happens, as it happens. */
+import { didYouMean } from '../../config/nearest.ts';
+import { EVENT_KINDS, EVENT_NAMES } from '../../observe/event-names.ts';
+import type { EventFilter } from '../events/event-filter.ts';
 import { type EventFollowers, MOST_FOLLOWERS } from '../events/event-followers.ts';
+import { clip } from './body.ts';
+import { unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
 
@@ -10,11 +15,28 @@ const SINCE = {
   schema: { type: 'string', pattern: '^[0-9]{1,16}$' },
 };
 
-export function eventRoutes(followers: EventFollowers): Route[] {
+const LIST = { type: 'array', items: { type: 'string' } };
+const TYPE = {
+  says: 'Only those of these names, and of these kinds (`backend.*`): several with commas, or once more.',
+  schema: LIST,
+};
+const POOL = {
+  says: 'Only those that are about these pools: several with commas, or once more.',
+  schema: LIST,
+};
+
+export interface EventRoutesOptions {
+  readonly followers: EventFollowers;
+  /** Whether there is a pool of this name. */
+  readonly hasPool: (name: string) => boolean;
+}
+
+export function eventRoutes({ followers, hasPool }: EventRoutesOptions): Route[] {
   function follow({ request, query }: AdminCall): AdminAnswer {
     const since = readSince(request, query);
+    const filter = { names: readNames(query), pools: readPools(query, hasPool) };
     if (request.method === 'HEAD') return { status: 200, contentType: EVENT_STREAM, body: '' };
-    const follower = followers.admit(since);
+    const follower = followers.admit(since, filter);
     if (follower === undefined) {
       throw new ProblemError(
         503,
@@ -39,7 +61,7 @@ export function eventRoutes(followers: EventFollowers): Route[] {
       methods: {
         GET: {
           says: 'what happens, as it happens',
-          query: { since: SINCE },
+          query: { since: SINCE, type: TYPE, pool: POOL },
           fields: { 'Last-Event-ID': SINCE },
           answers: {
             200: {
@@ -47,7 +69,7 @@ export function eventRoutes(followers: EventFollowers): Route[] {
               contentType: EVENT_STREAM,
             },
           },
-          problems: [422, 503],
+          problems: [404, 422, 503],
           handle: follow,
         },
       },
@@ -69,4 +91,48 @@ function readSince({ headers }: AdminCall['request'], query: URLSearchParams): n
     'ERR_INVALID_VALUE',
     'Last-Event-ID and "since" are the id of an event, or 0 for all that are kept.',
   );
+}
+
+/** Undefined: nothing is said of it. */
+function listOf(query: URLSearchParams, name: string): string[] | undefined {
+  if (!query.has(name)) return undefined;
+  return query
+    .getAll(name)
+    .flatMap((text) => text.split(','))
+    .map((one) => one.trim());
+}
+
+/** @throws ProblemError 422 */
+function readNames(query: URLSearchParams): EventFilter['names'] {
+  const wanted = listOf(query, 'type');
+  return wanted === undefined ? null : new Set(wanted.flatMap(namesOf));
+}
+
+/** @param wanted a name, or a kind. @throws ProblemError 422 */
+function namesOf(wanted: string): readonly string[] {
+  const names = EVENT_KINDS.includes(wanted)
+    ? EVENT_NAMES.filter((name) => name.startsWith(wanted.slice(0, -1)))
+    : EVENT_NAMES.filter((name) => name === wanted);
+  if (names.length > 0) return names;
+  throw new ProblemError(
+    422,
+    'ERR_UNKNOWN_EVENT',
+    `There is no event ${JSON.stringify(clip(wanted))}.`,
+    {
+      hint: 'a name such as backend.down, or all of a kind: backend.*',
+      ...didYouMean(wanted, [...EVENT_NAMES, ...EVENT_KINDS]),
+    },
+  );
+}
+
+/** @throws ProblemError 404 */
+function readPools(
+  query: URLSearchParams,
+  hasPool: EventRoutesOptions['hasPool'],
+): EventFilter['pools'] {
+  const wanted = listOf(query, 'pool');
+  if (wanted === undefined) return null;
+  const unknown = wanted.find((name) => !hasPool(name));
+  if (unknown === undefined) return new Set(wanted);
+  throw unknownPool(`There is no pool ${JSON.stringify(clip(unknown))}.`);
 }

@@ -3,6 +3,7 @@
  * does not read for long, or is overtaken by the ring, is cut off; with Last-Event-ID it comes back to where it was.
  */
 import type { ServerResponse } from 'node:http';
+import { type EventFilter, isWanted } from './event-filter.ts';
 import { type EventRing, eventBlock } from './event-ring.ts';
 
 /** After so many ticks without a byte read, its connection is given up. */
@@ -11,18 +12,28 @@ const MOST_STALLED_TICKS = 2;
 /** How long a browser waits before it connects again. */
 const RETRY_MS = 1000;
 
+/**
+ * After so many events that it does not want, it is told where it is: else it would come back to a place that the ring has left
+ * long ago, and hear of a gap in which nothing was for it.
+ */
+const MOST_UNTOLD = 100;
+
 export class EventFollower {
   readonly #ring: EventRing;
+  readonly #filter: EventFilter;
   readonly #onGone: () => void;
   #response: ServerResponse | undefined;
   #next: number;
+  /** The last id that was written. */
+  #told = 0;
   /** What was written last has not been read yet. */
   #isStalled = false;
   #stalledTicks = 0;
 
   /** @param since the last event that it has seen; 0: none, and it wants all that are kept; undefined: only what comes now. */
-  constructor(ring: EventRing, since: number | undefined, onGone: () => void) {
+  constructor(ring: EventRing, filter: EventFilter, since: number | undefined, onGone: () => void) {
     this.#ring = ring;
+    this.#filter = filter;
     this.#onGone = onGone;
     this.#next = (since ?? ring.last) + 1;
   }
@@ -41,8 +52,7 @@ export class EventFollower {
       this.pump();
     });
     const gap = this.#catchUp();
-    // An id without data is remembered by the client, and is no event.
-    this.#write(Buffer.from(`retry: ${RETRY_MS}\nid: ${this.#next - 1}\n\n`));
+    this.#tellPlace(`retry: ${RETRY_MS}\n`);
     if (gap !== undefined) this.#write(gap);
     this.pump();
   }
@@ -57,15 +67,24 @@ export class EventFollower {
     while (!this.#isStalled) {
       const event = this.#ring.get(this.#next);
       if (event === undefined) return;
-      this.#next++;
-      this.#write(event);
+      const id = this.#next++;
+      if (isWanted(event, this.#filter)) {
+        this.#told = id;
+        this.#write(event.bytes);
+      } else if (id - this.#told >= MOST_UNTOLD) {
+        this.#tellPlace();
+      }
     }
   }
 
   /** Every few seconds: shows both sides whether the other is still there. */
   tick(): void {
-    if (!this.#isStalled) this.#write(Buffer.from(': alive\n\n'));
-    else if (++this.#stalledTicks >= MOST_STALLED_TICKS) this.cut();
+    if (this.#isStalled) {
+      if (++this.#stalledTicks >= MOST_STALLED_TICKS) this.cut();
+      return;
+    }
+    if (this.#told < this.#next - 1) this.#tellPlace();
+    this.#write(Buffer.from(': alive\n\n'));
   }
 
   cut(): void {
@@ -74,6 +93,12 @@ export class EventFollower {
 
   end(): void {
     this.#response?.end();
+  }
+
+  /** An id without data is remembered by the client, and is no event. */
+  #tellPlace(more = ''): void {
+    this.#told = this.#next - 1;
+    this.#write(Buffer.from(`${more}id: ${this.#told}\n\n`));
   }
 
   #write(bytes: Buffer): void {

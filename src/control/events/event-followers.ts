@@ -1,4 +1,5 @@
 /** All readers of the events: not more than a few, and none for whom memory grows. */
+import type { EventFilter } from './event-filter.ts';
 import { EventFollower } from './event-follower.ts';
 import type { EventRing } from './event-ring.ts';
 
@@ -20,9 +21,9 @@ export class EventFollowers {
   }
 
   /** Has a place from now on, and `begin` is to be called whatever becomes of its connection. Undefined: there is no room. */
-  admit(since: number | undefined): EventFollower | undefined {
+  admit(since: number | undefined, filter: EventFilter): EventFollower | undefined {
     if (this.#isClosed || this.#followers.size >= MOST_FOLLOWERS) return undefined;
-    const follower = new EventFollower(this.#ring, since, () => this.#forget(follower));
+    const follower = new EventFollower(this.#ring, filter, since, () => this.#forget(follower));
     this.#followers.add(follower);
     this.#stopListening ??= this.#ring.listen(() => {
       for (const one of this.#followers) one.pump();

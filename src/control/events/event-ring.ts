@@ -2,6 +2,8 @@
  * The last events, in bounded memory. They are the lines of the log, whatever level that is written at, each made ready to be
  * sent as a server-sent event. Ids go up by one from event to event, and go on above those of any process before this one.
  */
+import { DEFAULT_POOL } from '../../config/settings.ts';
+import { isOfPool } from '../../observe/event-names.ts';
 
 const MOST_EVENTS = 1000;
 const MOST_BYTES = 1024 * 1024;
@@ -11,6 +13,14 @@ const MOST_MESSAGE_LENGTH = 1000;
 
 /** An id is the millisecond of the start and a count: no process makes a thousand events in each millisecond that it runs. */
 const IDS_PER_MS = 1000;
+
+export interface KeptEvent {
+  readonly event: string;
+  /** The one that it is about; null: it is about none, or about more. */
+  readonly pool: string | null;
+  /** As they are sent. */
+  readonly bytes: Buffer;
+}
 
 /** @param line of the log, as it is sent: JSON. */
 export type EventListener = (event: string, line: string) => void;
@@ -27,7 +37,7 @@ export class EventRing {
   readonly #mostEvents: number;
   readonly #mostBytes: number;
   /** With consecutive ids; the newest last. */
-  readonly #events: Buffer[] = [];
+  readonly #events: KeptEvent[] = [];
   readonly #listeners = new Set<EventListener>();
   #last: number;
   #bytes = 0;
@@ -50,8 +60,8 @@ export class EventRing {
     return this.#last + 1 - this.#events.length;
   }
 
-  /** What is sent for an event; undefined for one that is not kept any more, or has not happened yet. */
-  get(id: number): Buffer | undefined {
+  /** Undefined for one that is not kept any more, or has not happened yet. */
+  get(id: number): KeptEvent | undefined {
     return this.#events[id - this.oldest];
   }
 
@@ -60,10 +70,10 @@ export class EventRing {
     const id = ++this.#last;
     const data = clipped(line.trimEnd());
     const bytes = eventBlock(id, event, data);
-    this.#events.push(bytes);
+    this.#events.push({ event, pool: poolOf(event, data), bytes });
     this.#bytes += bytes.length;
     while (this.#events.length > this.#mostEvents || this.#bytes > this.#mostBytes) {
-      this.#bytes -= this.#events.shift()?.length ?? 0;
+      this.#bytes -= this.#events.shift()?.bytes.length ?? 0;
     }
     for (const listener of this.#listeners) listener(event, data);
   }
@@ -78,6 +88,12 @@ export class EventRing {
 /** One event in the format of the HTML Standard, section 9.2.5. */
 export function eventBlock(id: number, event: string, data: string): Buffer {
   return Buffer.from(`id: ${id}\nevent: ${event}\ndata: ${data}\n\n`);
+}
+
+function poolOf(event: string, line: string): string | null {
+  if (!isOfPool(event)) return null;
+  const { pool } = JSON.parse(line) as { readonly pool?: unknown };
+  return typeof pool === 'string' ? pool : DEFAULT_POOL;
 }
 
 function clipped(line: string): string {
