@@ -1,39 +1,11 @@
 /** `fairlead import nginx`: what it makes is a config, and what it does not make is said. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { makeCertificate } from '../support/certificate.ts';
-import { type FinishedRun, runFairlead } from '../support/fairlead.ts';
-import { temporaryFolder } from '../support/temporary-folder.ts';
-
-interface Made {
-  readonly listeners: readonly object[];
-  readonly pools: Record<string, object>;
-  readonly routes: readonly Record<string, unknown>[];
-  readonly [key: string]: unknown;
-}
-
-function folderWith(files: Readonly<Record<string, string>>): string {
-  const folder = temporaryFolder('import');
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    writeFileSync(join(folder, name), text);
-  }
-  return folder;
-}
-
-function imported(text: string, ...more: readonly string[]): Promise<FinishedRun> {
-  const cwd = folderWith({ 'a.conf': text });
-  return runFairlead(['import', 'nginx', 'a.conf', ...more], { cwd });
-}
-
-/** What is made of it, which is a config; and what is said. */
-async function made(text: string): Promise<{ config: Made; said: string[] }> {
-  const { code, stdout, stderr } = await imported(text);
-  expect({ code, stderr: stderr.includes('error:') }).toEqual({ code: 0, stderr: false });
-  return { config: parse(stdout) as Made, said: stderr.trimEnd().split('\n') };
-}
+import { runFairlead } from '../support/fairlead.ts';
+import { folderWith, imported, made } from './nginx/made.ts';
 
 const UP = 'upstream app { server 10.0.0.1:80; }';
 
@@ -100,7 +72,10 @@ test.each([
   ['location /a/ { proxy_pass http://app$request_uri; }', { path: '/a/' }],
 ])('%s', async (location, terms) => {
   const { config } = await made(`http { ${UP} server { ${location} } }`);
-  expect(config.routes).toEqual([{ ...terms, pool: 'app' }]);
+  const [first, ...others] = config.routes;
+  expect(first).toEqual({ ...terms, pool: 'app' });
+  const isSlashed = /location (\^~ )?\/\w+\/ /.test(location);
+  expect(others.map(({ path }) => path)).toEqual(isSlashed ? [`=${terms.path.slice(0, -1)}`] : []);
 });
 
 test.each([
@@ -221,7 +196,7 @@ test.each([
   ],
   ['location /v { proxy_pass http://$backend; }', 'left out: where it leads is found at run time'],
   ['location /s/ { root /srv; }', 'left out: Fairlead serves no files'],
-  ['if ($host = a) { return 403; }', 'left out: conditions are routes'],
+  ['if ($host = a) { return 301 /a; }', 'left out: conditions are routes'],
   ['location /v1 { proxy_pass http://app; }', 'differs: nginx takes all that begins'],
   ['rewrite ^/a$ /b;', 'left out: regular expressions are not carried over'],
 ])('it is said: %s', async (directive, why) => {

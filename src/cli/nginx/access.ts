@@ -5,10 +5,25 @@ import type { Yaml } from './upstreams.ts';
 
 const ALL = ['0.0.0.0/0', '::/0'];
 
+/** Of a route that nobody may ask: laid over its terms, it takes away what is allowed. */
+export const CLOSED: Yaml = { allow: undefined, deny: ALL };
+
 /** They ask for something that Fairlead has no way to check. */
 const CHECKS = ['auth_basic', 'auth_request', 'auth_jwt', 'secure_link', 'valid_referers'];
 
-export function accessOf(scope: Scope, report: Report): Yaml {
+/** @param scopes all that a request goes through: who may not pass one of them may not ask. */
+export function accessOf(scopes: readonly Scope[], report: Report): Yaml {
+  const all = scopes.map((scope) => accessIn(scope, report));
+  const texts = new Set(all.map((one) => JSON.stringify(one)));
+  texts.delete('{}');
+  if (texts.size < 2) return all.find((one) => Object.keys(one).length > 0) ?? {};
+  const rule = scopes.at(-1)?.all('allow', 'deny')[0];
+  if (rule !== undefined)
+    report.closed(rule, 'rules of two locations, one behind the other: write them anew');
+  return CLOSED;
+}
+
+function accessIn(scope: Scope, report: Report): Yaml {
   for (const name of CHECKS) {
     const check = scope.find(name);
     if (check === undefined || check.args[0] === 'off') continue;

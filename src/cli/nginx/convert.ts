@@ -32,17 +32,17 @@ export function importNginx({ folder, directives }: NginxTree): Imported {
   const upstreams = new Map(
     http.own('upstream').map(({ args: [name = ''], block }) => [name, new Scope(block ?? [])]),
   );
-  tellOfOthers(directives, report);
   const routes = new Routes({ upstreams, folder, report }, http.own('limit_req_zone'));
   const all = listenersOf(servers, report);
   const redirecting = onlyToHttps(all);
   const serving = servers.filter((server) => !redirecting.has(server));
   tellOfPorts(all, redirecting, report);
   addRoutes(all, serving, routes, report);
+  tellOfOthers(directives, report);
   const isRedirecting = ({ servers: its }: { readonly servers: readonly Server[] }): boolean =>
     its.every((server) => redirecting.has(server));
   return {
-    top: topOf(http, servers, report),
+    top: topOf(http, servers, routes.redirects, report),
     listeners: [...all.values()].map((one) =>
       listenerConfig(one, isRedirecting(one), folder, report),
     ),
@@ -124,7 +124,12 @@ function tellOfPorts(all: Listeners, redirecting: ReadonlySet<Server>, report: R
   }
 }
 
-function topOf(http: Scope, servers: readonly Server[], report: Report): Yaml {
+function topOf(
+  http: Scope,
+  servers: readonly Server[],
+  redirects: readonly (Directive | undefined)[],
+  report: Report,
+): Yaml {
   const time = (name: string): string | undefined => {
     const directive = http.find(name);
     for (const { scope } of servers)
@@ -141,17 +146,56 @@ function topOf(http: Scope, servers: readonly Server[], report: Report): Yaml {
     ...(head !== undefined && { head }),
     ...(idle !== undefined && { idle }),
   };
-  const proxies = http.all('set_real_ip_from').map(({ args: [block = ''] }) => block);
-  const byField = /^x-forwarded-for$/i.test(http.text('real_ip_header') ?? '');
+  const trusted = trustedProxiesOf(http, servers, report);
   const isQuiet = http.text('access_log') === 'off';
   return {
     limits: { body: sizeOf(NGINX_BODY) },
     ...(Object.keys(timeouts).length > 0 && { timeouts }),
-    ...(byField &&
-      proxies.length > 0 && { trusted_proxies: proxies.filter((one) => one !== 'unix:') }),
-    ...(http.text('proxy_redirect') !== 'off' && { location: 'rewrite' }),
+    ...(trusted.length > 0 && { trusted_proxies: trusted }),
+    ...(isLocationRewritten(http, redirects, report) && { location: 'rewrite' }),
     ...(isQuiet && { access_log: false }),
   };
+}
+
+function trustedProxiesOf(http: Scope, servers: readonly Server[], report: Report): string[] {
+  for (const { scope } of servers) {
+    if (scope.own('listen').some(({ args }) => args.includes('proxy_protocol'))) continue;
+    for (const own of scope.own('set_real_ip_from'))
+      report.leftOut(own, 'trusted_proxies is for all servers: put it there if all may believe it');
+  }
+  const proxies = http.own('set_real_ip_from');
+  const field = http.text('real_ip_header') ?? 'X-Real-IP';
+  if (/^x-forwarded-for$/i.test(field))
+    return proxies.map(({ args: [block = ''] }) => block).filter((block) => block !== 'unix:');
+  if (field !== 'proxy_protocol')
+    for (const one of proxies)
+      report.leftOut(one, `trusted_proxies say their client in X-Forwarded-For, not in ${field}`);
+  return [];
+}
+
+function isOff(directive: Directive | undefined): boolean {
+  return directive?.args[0] === 'off';
+}
+
+/** It is one for all here: where some have it and others not, all have it, as is usual there. */
+function isLocationRewritten(
+  http: Scope,
+  redirects: readonly (Directive | undefined)[],
+  report: Report,
+): boolean {
+  const all = redirects.length === 0 ? [http.find('proxy_redirect')] : redirects;
+  if (all.every(isOff)) return false;
+  for (const one of all) {
+    if (one === undefined || one.args[0] === 'default') continue;
+    if (isOff(one))
+      report.differs(one, 'location: rewrite is for all routes: others have no "off"');
+    else
+      report.leftOut(
+        one,
+        'location: rewrite puts the address of the client in the place of that of the backend, no other',
+      );
+  }
+  return true;
 }
 
 /** Nothing is passed over without a word. */
@@ -162,6 +206,7 @@ function tellOfOthers(directives: readonly Directive[], report: Report): void {
     if (name === 'http' || name === 'server' || name === 'location') tellOfOthers(block, report);
     else if (
       !READ_DIRECTIVES.has(name) &&
+      !report.isDone(directive) &&
       !NEEDLESS_DIRECTIVES.has(name) &&
       !isUpgradeMap(directive)
     ) {

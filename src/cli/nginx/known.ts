@@ -6,7 +6,7 @@ grpc_connect_timeout grpc_read_timeout grpc_send_timeout proxy_next_upstream pro
 proxy_ssl_name proxy_ssl_server_name proxy_ssl_trusted_certificate proxy_ssl_certificate proxy_ssl_certificate_key proxy_ssl_verify
 proxy_redirect proxy_hide_header add_header return client_max_body_size limit_req limit_req_zone location server upstream listen
 server_name ssl_certificate ssl_certificate_key ssl_protocols ssl_client_certificate ssl_verify_client http2 set_real_ip_from
-real_ip_header keepalive_timeout client_header_timeout client_body_timeout try_files root alias index access_log`;
+real_ip_header keepalive_timeout client_header_timeout client_body_timeout try_files root alias index access_log internal`;
 
 /** What Fairlead does by itself, has no need of, or what is about nginx’s own way of working. */
 const NEEDLESS = `user worker_processes worker_connections worker_rlimit_nofile worker_shutdown_timeout worker_priority worker_cpu_affinity

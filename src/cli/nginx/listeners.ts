@@ -85,17 +85,39 @@ export function listenerConfig(
   return {
     ...where,
     ...(isRedirect && { redirect_to_https: true }),
-    ...(flags.has('proxy_protocol') && { proxy_protocol: { from: trustedIn(servers) } }),
+    ...(flags.has('proxy_protocol') && { proxy_protocol: { from: trustedIn(servers, report) } }),
     ...(isTls ? { tls: tlsOf(servers, folder, report) } : flags.has('http2') && { h2c: true }),
   };
 }
 
-/** `set_real_ip_from` says whose PROXY header nginx believes; who else connects has none to be believed. */
-function trustedIn(servers: readonly Server[]): string[] {
-  const from = servers.flatMap(({ scope }) =>
-    scope.all('set_real_ip_from').map(({ args: [block = ''] }) => block),
+/**
+ * nginx takes the header of anyone, and the address in it for that of the client where `set_real_ip_from` has who sent it. Here one goes
+ * with the other, so nobody from outside is believed until somebody says who may be.
+ */
+function trustedIn(servers: readonly Server[], report: Report): string[] {
+  const listens = servers.flatMap(({ scope }) =>
+    scope.own('listen').filter(({ args }) => args.includes('proxy_protocol')),
   );
-  return from.length === 0 ? ['0.0.0.0/0', '::/0'] : [...new Set(from)];
+  const from = servers.flatMap(({ scope }) =>
+    scope
+      .all('set_real_ip_from')
+      .map(({ args: [block = ''] }) => (block === 'unix:' ? 'unix' : block)),
+  );
+  for (const listen of listens) {
+    if (from.length === 0) {
+      report.closed(
+        listen,
+        'nobody says whose address in the header is to be believed (set_real_ip_from), so only headers from loopback are taken: put the ' +
+          'addresses of your load balancers into proxy_protocol.from',
+      );
+    } else if (servers.some(({ scope }) => scope.text('real_ip_header') !== 'proxy_protocol')) {
+      report.differs(
+        listen,
+        'the address in the header is the client’s, without real_ip_header proxy_protocol as well',
+      );
+    }
+  }
+  return from.length === 0 ? ['127.0.0.1', '::1'] : [...new Set(from)];
 }
 
 function tlsOf(servers: readonly Server[], folder: string, report: Report): Yaml {

@@ -14,6 +14,17 @@ export interface Finding {
 export class Report {
   readonly findings: Finding[] = [];
   readonly #seen = new Set<string>();
+  readonly #done = new Set<Directive>();
+
+  /** Of directives that are carried over where they can be: this one is. */
+  carriedOver(directive: Directive): void {
+    this.#done.add(directive);
+  }
+
+  /** It is carried over, or told of as closed. */
+  isDone(directive: Directive): boolean {
+    return this.#done.has(directive);
+  }
 
   leftOut(directive: Directive, why: string): void {
     this.#add(directive, 'left-out', why);
@@ -24,6 +35,7 @@ export class Report {
   }
 
   closed(directive: Directive, why: string): void {
+    this.#done.add(directive);
     this.#add(directive, 'closed', why);
   }
 

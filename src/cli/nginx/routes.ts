@@ -1,11 +1,15 @@
 /** The servers of nginx as routes, with the pools that they lead to. */
-import { accessOf } from './access.ts';
+import { accessOf, CLOSED } from './access.ts';
+import { answerOf, responseFields } from './answers.ts';
 import { type LocationPath, pathOfLocation } from './location-path.ts';
 import type { Directive } from './nginx-syntax.ts';
+import { asNginxPrefers, pathKey } from './precedence.ts';
 import { proxied, type Surroundings } from './proxying.ts';
+import { refusalOf, routesBeside } from './refusals.ts';
+import type { Report } from './report.ts';
 import { Scope } from './scope.ts';
 import type { Yaml } from './upstreams.ts';
-import { sizeOf, templateOf } from './values.ts';
+import { sizeOf } from './values.ts';
 
 export interface CommentedRoute {
   readonly comment: string;
@@ -18,6 +22,8 @@ export const NGINX_BODY = '1m';
 export class Routes {
   readonly routes: CommentedRoute[] = [];
   readonly pools = new Map<string, Yaml>();
+  /** The `proxy_redirect` of each location that leads to backends, where it has one. */
+  readonly redirects: (Directive | undefined)[] = [];
   readonly #around: Surroundings;
   readonly #zones: ReadonlyMap<string, Directive>;
 
@@ -30,57 +36,81 @@ export class Routes {
 
   /** @param hosts none: any host. */
   add(server: Directive, scope: Scope, hosts: readonly string[]): void {
+    const { report } = this.#around;
     const locations = locationsIn(server.block ?? [], scope);
     const named = new Map(locations.map((one) => [one.directive.args[0] ?? '', one.scope]));
-    const root = { path: '/', prefix: '/', isExact: false };
+    const root: LocationPath = { path: '/', prefix: '/', isExact: false, kind: '' };
     const hasRoot = locations.some(
       ({ directive: { args } }) => args.at(-1) === '/' && args[0] !== '=',
     );
-    const answer = scope.own('return')[0];
+    const places = locations.flatMap(({ directive, scope: inner }) => {
+      const where = pathOfLocation(directive, inner, report);
+      const isTop = (server.block ?? []).includes(directive);
+      return where === undefined ? [] : [{ directive, scope: inner, where, isTop }];
+    });
+    const around = { scope, hosts, named, paths: new Set(places.map(({ where }) => where.path)) };
     // It is answered before any location is looked for.
-    if (answer !== undefined) this.#route(server, scope, root, hosts, named);
+    if (scope.own('return').length > 0)
+      this.#route({ directive: server, scope, where: root }, around);
     else {
-      for (const { directive, scope: inner } of locations) {
-        const where = pathOfLocation(directive, this.#around.report);
-        if (where !== undefined) this.#route(directive, inner, where, hosts, named);
-      }
+      for (const place of asNginxPrefers(places, report)) this.#route(place, around);
       if (!hasRoot && scope.own('root').length > 0) this.#noFiles(server, root, hosts);
     }
   }
 
-  #route(
-    block: Directive,
-    scope: Scope,
-    where: LocationPath,
-    hosts: readonly string[],
-    named: ReadonlyMap<string, Scope>,
-  ): void {
+  /** @param before of the location that has sent its requests on to this scope. */
+  #route(place: Place, around: ServerAround, before?: Scope): void {
+    const { directive: block, scope, where } = place;
     const { report } = this.#around;
+    const { hosts } = around;
     const [answer] = scope.own('return');
     const [pass] = [...scope.own('proxy_pass'), ...scope.own('grpc_pass')];
     const fallback = scope.own('try_files')[0];
+    if (scope.own('internal').length > 0) {
+      this.#push(block, hosts, where.path, { respond: { status: 404 } });
+      return;
+    }
     if (answer === undefined && pass === undefined) {
-      const other = named.get(fallback?.args.at(-1) ?? '');
+      const other = around.named.get(fallback?.args.at(-1) ?? '');
       if (fallback !== undefined && other !== undefined) {
         report.differs(fallback, 'no files are looked for: all requests take the last way');
-        this.#route(block, other, where, hosts, new Map());
+        const onlyThis = { ...around, named: new Map() };
+        this.#route({ directive: block, scope: other, where }, onlyThis, scope);
       } else if (this.#isFiles(block, scope)) this.#noFiles(block, where, hosts);
       return;
     }
-    const common = { ...this.#commonTerms(scope), ...responseFields(scope, report) };
+    const scopes = [...new Set([around.scope, ...(before === undefined ? [] : [before]), scope])];
+    const refusal = refusalOf(scopes, report);
+    const push = (path: string, terms: Yaml, refused = refusal): void => {
+      if (refused.kind === 'closed') this.#push(block, hosts, path, { ...terms, ...CLOSED });
+      else for (const one of routesBeside(terms, refused)) this.#push(block, hosts, path, one);
+    };
+    const common = { ...this.#commonTerms(scope, before), ...responseFields(scope, report) };
     if (answer !== undefined) {
       const action = answerOf(answer, scope, report);
       // It takes no body.
       const { limits: _, ...others } = common;
-      if (action !== undefined) this.#push(block, hosts, where.path, { ...action, ...others });
+      if (action === undefined) this.#notSaid(block, where, hosts);
+      else push(where.path, { ...action, ...others });
+      tellOfSlash(place, around, report);
       return;
     }
     const way = proxied(pass as Directive, scope, where, this.#around);
-    if (way === undefined) return;
+    if (way === undefined) {
+      this.#notSaid(block, where, hosts);
+      return;
+    }
+    if (pass?.name === 'proxy_pass') this.redirects.push(scope.find('proxy_redirect'));
     const pool = this.#poolNamed(way.name, way.pool);
-    this.#push(block, hosts, where.path, { pool, ...way.terms, ...common });
+    push(where.path, { pool, ...way.terms, ...common });
     if (way.exactTerms !== undefined) {
-      this.#push(block, hosts, `=${where.path}`, { pool, ...way.exactTerms, ...common });
+      push(`=${where.path}`, { pool, ...way.exactTerms, ...common });
+    }
+    if (!isSentToSlash(place, before)) tellOfSlash(place, around, report);
+    else if (!hasOwnWay(where, around)) {
+      const redirect = { to: where.path, status: 301 };
+      const terms = { redirect, ...responseFields(scope, report) };
+      push(`=${where.path.slice(0, -1)}`, terms, refusalOf([around.scope], report));
     }
   }
 
@@ -101,7 +131,13 @@ export class Routes {
     this.#push(block, hosts, path, { respond: { status: 404 } });
   }
 
-  #commonTerms(scope: Scope): Yaml {
+  /** As with files: nothing of it may get elsewhere. */
+  #notSaid(block: Directive, { path }: LocationPath, hosts: readonly string[]): void {
+    this.#around.report.leftOut(block, 'it answers 404 here until it is written anew');
+    this.#push(block, hosts, path, { respond: { status: 404 } });
+  }
+
+  #commonTerms(scope: Scope, before: Scope | undefined): Yaml {
     const { report } = this.#around;
     const size = scope.find('client_max_body_size');
     const body = sizeOf(size?.args[0] ?? NGINX_BODY);
@@ -110,7 +146,7 @@ export class Routes {
     return {
       ...(body !== undefined && body !== usual && { limits: { body } }),
       ...this.#rateLimit(scope),
-      ...accessOf(scope, report),
+      ...accessOf(before === undefined ? [scope] : [before, scope], report),
     };
   }
 
@@ -165,11 +201,7 @@ export class Routes {
     const { name, args, file, line } = block;
     const host = hosts.length === 0 ? {} : { host: hosts.length === 1 ? hosts[0] : hosts };
     const route = { ...host, path, ...terms };
-    const isTwice = this.routes.some(
-      (other) =>
-        JSON.stringify([other.route['host'], other.route['path']]) ===
-        JSON.stringify([route.host, path]),
-    );
+    const isTwice = this.routes.some((other) => matchText(other.route) === matchText(route));
     if (isTwice) this.#around.report.leftOut(block, 'another block is for the same host and path');
     else this.routes.push({ comment: ` ${file}:${line}: ${[name, ...args].join(' ')}`, route });
   }
@@ -180,6 +212,43 @@ interface Location {
   readonly scope: Scope;
 }
 
+interface Place extends Location {
+  readonly where: LocationPath;
+}
+
+/** What is the same for all locations of a server. */
+interface ServerAround {
+  readonly scope: Scope;
+  readonly hosts: readonly string[];
+  readonly named: ReadonlyMap<string, Scope>;
+  readonly paths: ReadonlySet<string>;
+}
+
+/** The same for two routes for the same requests: a slash at the end of a prefix means nothing. */
+function matchText({ host, path, method, headers }: Yaml): string {
+  return JSON.stringify([host, pathKey(String(path)), method, headers]);
+}
+
+/** nginx sends `/x` to `/x/` where that leads to backends, before it looks at anything else. */
+function isSentToSlash({ where: { kind, path } }: Place, before: Scope | undefined): boolean {
+  return before === undefined && (kind === '' || kind === '^~') && !path.includes('${');
+}
+
+/** `/x` is not for `/x/` to care about. */
+function hasOwnWay({ path, isExact }: LocationPath, { paths }: ServerAround): boolean {
+  const bare = path.slice(0, -1);
+  return isExact || bare === '' || !path.endsWith('/') || paths.has(bare) || paths.has(`=${bare}`);
+}
+
+function tellOfSlash({ directive, where }: Place, around: ServerAround, report: Report): void {
+  if (hasOwnWay(where, around)) return;
+  const bare = where.path.slice(0, -1);
+  report.differs(
+    directive,
+    `a route for ${where.path} is for ${bare}, too, which another location has in nginx`,
+  );
+}
+
 /** Those within others, too. */
 function locationsIn(directives: readonly Directive[], outer: Scope): Location[] {
   return directives
@@ -188,61 +257,4 @@ function locationsIn(directives: readonly Directive[], outer: Scope): Location[]
       const scope = new Scope(directive.block ?? [], outer);
       return [{ directive, scope }, ...locationsIn(directive.block ?? [], scope)];
     });
-}
-
-function responseFields(scope: Scope, report: Surroundings['report']): Yaml {
-  const add: Record<string, string> = {};
-  for (const directive of scope.all('add_header')) {
-    const [name = '', value = '', always] = directive.args;
-    const text = templateOf(value);
-    if (text === undefined) report.leftOut(directive, 'a variable that there is none for');
-    else if (value !== '') add[name.toLowerCase()] = text;
-    if (always === undefined && text !== undefined) {
-      report.differs(directive, 'Fairlead adds it to every answer, as with "always"');
-    }
-  }
-  const remove = scope.all('proxy_hide_header').map(({ args: [name = ''] }) => name.toLowerCase());
-  const fields = {
-    ...(Object.keys(add).length > 0 && { add }),
-    ...(remove.length > 0 && { remove }),
-  };
-  return Object.keys(fields).length === 0 ? {} : { response_headers: fields };
-}
-
-/** `return 301 URL`, `return URL`, `return 200 text`, `return 404`. */
-function answerOf(
-  directive: Directive,
-  scope: Scope,
-  report: Surroundings['report'],
-): Yaml | undefined {
-  const [first = '', second] = directive.args;
-  const status = /^\d{3}$/.test(first) ? Number(first) : 302;
-  const text = /^\d{3}$/.test(first) ? second : first;
-  if ([301, 302, 303, 307, 308].includes(status) && text !== undefined) {
-    // The query stays by itself.
-    const plain = text.replace(/\$request_uri$|\$uri(\$is_args\$args)?$/, '${path}');
-    const to = templateOf(
-      plain,
-      new Map([
-        ['path', '${path}'],
-        ['server_name', scope.text('server_name') ?? ''],
-      ]),
-    );
-    if (to !== undefined && /^(\/|https?:\/\/|\$\{(path|scheme)\})/.test(to))
-      return { redirect: { to, status } };
-    report.leftOut(directive, 'a target that can not be said');
-    return undefined;
-  }
-  if (status < 200 || status > 599 || status === 444) {
-    report.leftOut(directive, 'a status that no answer has');
-    return undefined;
-  }
-  if (text?.includes('$')) {
-    report.leftOut(directive, 'a text with variables');
-    return undefined;
-  }
-  const type = scope.text('default_type') ?? 'text/plain';
-  const body =
-    text === undefined || text === '' ? {} : { body: text, headers: { 'content-type': type } };
-  return { respond: { status, ...body } };
 }
