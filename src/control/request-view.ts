@@ -2,9 +2,7 @@
 import { ERRORS } from '../errors.ts';
 import { hintFor, whyNoRetry } from '../snapshot/error-hints.ts';
 import type { KeptAttempt, KeptRequest } from '../snapshot/kept-request.ts';
-
-/** How far it has come when it ended. */
-type Phase = 'request' | 'queue' | 'connect' | 'wait' | 'response' | 'done';
+import { phaseOf } from '../snapshot/phase.ts';
 
 export function viewRequest(request: KeptRequest): object {
   const { error, attempts } = request;
@@ -45,14 +43,6 @@ export function summaryOf(request: KeptRequest): object {
     pool: request.pool,
     backend: attempts.at(-1)?.backendUrl ?? null,
   };
-}
-
-function phaseOf({ error, ended, attempts, queueMs, firstByteMs }: KeptRequest): Phase {
-  if (error === null && ended === null) return 'done';
-  const last = attempts.at(-1);
-  if (last === undefined) return queueMs >= 0 ? 'queue' : 'request';
-  if (firstByteMs >= 0) return 'response';
-  return last.failure === null || last.failure.isSent ? 'wait' : 'connect';
 }
 
 function viewAttempt(attempt: KeptAttempt): object {

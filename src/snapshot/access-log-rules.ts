@@ -27,6 +27,8 @@ export const LOG_FIELDS = [
   'error',
   'error_source',
   'error_detail',
+  'phase',
+  'hint',
 ] as const;
 export type LogField = (typeof LOG_FIELDS)[number];
 

@@ -45,9 +45,14 @@ const NO_RETRY: Readonly<Record<string, string>> = {
   'budget is spent': 'too many retries of late (retries.budget_percent)',
 };
 
+/** Undefined: nothing that the page does not say. */
+export function ownHintOf(code: ErrorCode): string | undefined {
+  return HINTS[code];
+}
+
 export function hintFor(code: ErrorCode): string {
-  const known = HINTS[code];
-  if (known !== undefined) return known;
+  const own = ownHintOf(code);
+  if (own !== undefined) return own;
   return ERRORS[code].source === 'client'
     ? 'the client has to send something else: docs/errors.md'
     : 'docs/errors.md';

@@ -75,6 +75,27 @@ describe('after a reload', () => {
     expect(await stage.logged('/chosen-again')).toEqual({ path: '/chosen-again', status: 200 });
   });
 
+  test('of a failure, its phase and its hint may be chosen like all else', async () => {
+    for (const path of ['/garbage', '/garbage-again']) stage.on(path, answer('garbage\r\n\r\n'));
+    await reloadWith(stage, { access_log_fields: ['hint', 'path', 'status'] });
+    await ask('/garbage');
+    expect(await stage.logged('/garbage')).toEqual({
+      path: '/garbage',
+      status: 502,
+      hint: expect.stringContaining('error_detail'),
+    });
+    await reloadWith(stage, { access_log_fields: ['phase', 'path', 'status'] });
+    await ask('/garbage-again');
+    expect(await stage.logged('/garbage-again')).toEqual({
+      path: '/garbage-again',
+      status: 502,
+      phase: 'wait',
+    });
+    await reloadWith(stage, {
+      access_log_fields: ['path', 'status', 'header.X-Tenant', 'header.cookie'],
+    });
+  });
+
   test('what is a secret is as the config says', async () => {
     await reloadWith(stage, { access_log_redact: { query: ['Key'], headers: ['x-tenant'] } });
     await ask('/secrets?token=a&key=b', ['X-Tenant: c', 'Cookie: d']);

@@ -121,6 +121,8 @@ describe('a backend that refuses the connection', () => {
       error: 'ERR_BACKEND_REFUSED',
       error_source: 'backend',
       error_detail: expect.stringContaining(`127.0.0.1:${gone.port}`),
+      phase: 'connect',
+      hint: expect.stringContaining('is it running'),
     });
     await waitFor(async () => (await statusOf(fairlead))[0]?.alive === false);
     const second = await fetch(`${fairlead.url}/second`);

@@ -108,6 +108,41 @@ test('of a request that Fairlead refuses, there is no attempt', async () => {
   });
 });
 
+test('the line of the access log says as much; that of a request that went well says nothing of it', async () => {
+  stage.on('/ends-early', (connection) => connection.end());
+  stage.on('/never', silent);
+  stage.on('/half', async (connection) => {
+    await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf');
+    connection.end();
+  });
+  const large = { method: 'POST', body: 'x'.repeat(2_000) };
+  for (const [path, init] of [['/ends-early'], ['/never'], ['/too-large', large]] as const) {
+    const { phase, hint } = await failed(path, init);
+    expect(hint).toMatch(/./);
+    const line = await stage.logged(path);
+    expect(line).toMatchObject({ phase, hint });
+    // They stand behind all else.
+    expect(Object.keys(line).slice(-2)).toEqual(['phase', 'hint']);
+  }
+  await expect((await fetch(`${stage.fairlead.url}/half`)).text()).rejects.toThrow();
+  expect(await stage.logged('/half')).toMatchObject({
+    error: 'ERR_BACKEND_TRUNCATED',
+    phase: 'response',
+    hint: expect.stringContaining('crash'),
+  });
+  // What the code says already is not said again.
+  const client = await stage.client();
+  await client.write('GET /two-hosts HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n');
+  await client.readResponse();
+  const refused = await stage.logged('/two-hosts');
+  expect(refused).toMatchObject({ error: 'ERR_DUPLICATE_HOST', phase: 'request' });
+  expect(refused).not.toHaveProperty('hint');
+
+  await (await fetch(`${stage.fairlead.url}/well`)).text();
+  const well = await stage.logged('/well');
+  for (const field of ['phase', 'hint']) expect(well).not.toHaveProperty(field);
+});
+
 test('the list has them all, the newest first, and what went well too', async () => {
   await failed('/again', { method: 'POST', body: 'x'.repeat(2_000) });
   const list = (await kept()) as unknown as { path: string; phase: string; time: string }[];

@@ -108,7 +108,11 @@ test('the deadline of the queue: 503 that says so, and the place is free again',
   expect(String(refused.body)).toContain('ERR_QUEUE_TIMEOUT');
   expect(await queued(stage)).toBe(0);
   const line = await stage.logged('/2');
-  expect(line).toMatchObject({ error: 'ERR_QUEUE_TIMEOUT' });
+  expect(line).toMatchObject({
+    error: 'ERR_QUEUE_TIMEOUT',
+    phase: 'queue',
+    hint: expect.stringContaining('queue.timeout'),
+  });
   expect(line).not.toHaveProperty('attempts');
   expect(line).not.toHaveProperty('backend');
   expect(line['queue_ms']).toBeGreaterThanOrEqual(200);

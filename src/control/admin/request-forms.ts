@@ -1,5 +1,6 @@
 /** What `/requests` answers, as schemas. */
 import { z } from 'zod';
+import { PHASES } from '../../snapshot/phase.ts';
 import { form } from './form.ts';
 
 const ms = () => z.number().min(0);
@@ -15,9 +16,7 @@ const shape = () => ({
   status: z.int(),
   ended: text(),
   error: text(),
-  phase: z
-    .enum(['request', 'queue', 'connect', 'wait', 'response', 'done'])
-    .describe('How far it has come.'),
+  phase: z.enum(PHASES).describe('How far it has come.'),
   duration_ms: ms(),
   pool: z.string(),
   backend: text(),

@@ -1,7 +1,9 @@
 /** A line of the access log in JSON. Fields that say nothing are left out: docs/operations.md, "Access log". */
 import { ERRORS } from '../../errors.ts';
 import { type AccessLogRules, bitOf } from '../../snapshot/access-log-rules.ts';
+import { ownHintOf } from '../../snapshot/error-hints.ts';
 import type { AttemptFailure } from '../../snapshot/kept-request.ts';
+import { phaseOf } from '../../snapshot/phase.ts';
 import type { AccessLogEntry, AttemptRecord, HeaderValue } from './access-log-entry.ts';
 import { asciiBytes, type LineWriter } from './line-writer.ts';
 import type { Redaction } from './redaction.ts';
@@ -41,6 +43,8 @@ const HAS_REQUEST_ID = bitOf('request_id');
 const HAS_ERROR = bitOf('error');
 const HAS_ERROR_SOURCE = bitOf('error_source');
 const HAS_ERROR_DETAIL = bitOf('error_detail');
+const HAS_PHASE = bitOf('phase');
+const HAS_HINT = bitOf('hint');
 
 const TIME_END = asciiBytes('Z"');
 const CLIENT = asciiBytes(',"client":"');
@@ -80,6 +84,8 @@ const TEXT_END = asciiBytes('"');
 const ERROR = asciiBytes(',"error":"');
 const ERROR_SOURCE = asciiBytes(',"error_source":"');
 const ERROR_DETAIL = asciiBytes(',"error_detail":');
+const PHASE = asciiBytes(',"phase":"');
+const HINT = asciiBytes(',"hint":');
 const HEADER = asciiBytes(',"header.');
 const HEADER_END = asciiBytes('":');
 const LINE_END = asciiBytes('}\n');
@@ -261,7 +267,8 @@ export class JsonLine {
     return bytes;
   }
 
-  #writeError({ error, errorDetail }: AccessLogEntry): void {
+  #writeError(entry: AccessLogEntry): void {
+    const { error, errorDetail } = entry;
     if (error === null) return;
     const line = this.#line;
     const fields = this.#fields;
@@ -276,6 +283,13 @@ export class JsonLine {
       line.constant(TEXT_END);
     }
     if ((fields & HAS_ERROR_DETAIL) !== 0) this.#writeText(ERROR_DETAIL, errorDetail);
+    if ((fields & HAS_PHASE) !== 0) {
+      line.constant(PHASE);
+      line.plain(phaseOf(entry));
+      line.constant(TEXT_END);
+    }
+    const hint = (fields & HAS_HINT) === 0 ? undefined : ownHintOf(error);
+    if (hint !== undefined) this.#writeText(HINT, hint);
   }
 
   #writeHeader({ headers }: AccessLogEntry, index: number): void {
