@@ -124,7 +124,7 @@ test('the line of the access log says as much; that of a request that went well 
     // They stand behind all else.
     expect(Object.keys(line).slice(-2)).toEqual(['phase', 'hint']);
   }
-  await expect((await fetch(`${stage.fairlead.url}/half`)).text()).rejects.toThrow();
+  await expect((await fetch(`${stage.fairlead.url}/half`)).text()).rejects.toThrow('terminated');
   expect(await stage.logged('/half')).toMatchObject({
     error: 'ERR_BACKEND_TRUNCATED',
     phase: 'response',
