@@ -166,6 +166,12 @@ log_level: warn`,
     example: `tracing: { endpoint: http://localhost:4318, sample: 0.1 }`,
   },
   {
+    title: 'Several instances',
+    keys: ['cluster'],
+    example: `cluster: { instances: 3 }
+rate_limit: { rate: 300, scope: shared }`,
+  },
+  {
     title: 'Reload and state',
     keys: ['watch', 'state_file'],
     example: `watch: false

@@ -153,12 +153,13 @@ export function rateLimitOf(
   limit: Exclude<PoolView['config']['rate_limit'], false>,
 ): RateLimit | null {
   const key = compileKey(view, report, 'rate_limit', limit);
-  const { rate, per: perMs } = limit;
+  const { rate, per: perMs, scope } = limit;
   if (rate === undefined) {
     report.problem(['rate_limit', 'rate'], 'is missing: how many requests?', ['rate_limit']);
     return null;
   }
-  return { key, rate, perMs, burst: limit.burst ?? rate };
+  const burst = limit.burst ?? rate;
+  return { key, rate, perMs, burst, ...(scope !== 'local' && { scope }) };
 }
 
 function compileOutlier(view: PoolView, report: Report): OutlierSettings | null {

@@ -6,6 +6,7 @@ import { compileAdmin } from './compile-admin.ts';
 import { compileListeners } from './compile-listeners.ts';
 import { compilePools } from './compile-pools.ts';
 import { compileRoutes } from './compile-routes.ts';
+import { compileSharing } from './compile-sharing.ts';
 import type { Resolve } from './compile-tls.ts';
 import { compileTracing } from './compile-tracing.ts';
 import { ErrorPageReader } from './error-pages.ts';
@@ -99,6 +100,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     },
     accessLog,
     tracing: compileTracing(merged, problems),
+    ...compileSharing(merged, notes),
     logLevel: config.log_level,
     isWatched: config.watch,
     stateFile: stateFile(merged, context, resolve),

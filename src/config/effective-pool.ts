@@ -182,6 +182,7 @@ export function rateLimitOf(limit: RateLimit | null) {
       per: formatDuration(limit.perMs),
       burst: limit.burst,
       ...keyOf(limit.key),
+      ...(limit.scope !== undefined && { scope: limit.scope }),
     }
   );
 }

@@ -130,6 +130,7 @@ export function configOf(settings: Settings): Readonly<Record<string, unknown>> 
     ...(isShort ? { lenient_responses: pool.hasLenientResponses } : {}),
     ...accessLogOf(accessLog),
     ...tracingOf(settings),
+    ...clusterOf(settings),
     log_level: settings.logLevel,
     watch: settings.isWatched,
     state_file: settings.stateFile ?? false,
@@ -192,6 +193,10 @@ function tracingOf({ tracing }: Settings) {
       ...(serviceName !== undefined && { service_name: serviceName }),
     },
   };
+}
+
+function clusterOf({ instances }: Settings) {
+  return { cluster: instances > 1 && { instances } };
 }
 
 function timeoutsOf({ timeouts: ofClients, drainMs, defaultForm, pools: [pool] }: Settings) {

@@ -256,6 +256,11 @@ export const rateLimit = z.strictObject(
       )
       .default('ip'),
     name: keyName('Of the header field or the cookie. Not for `ip`.'),
+    scope: oneOf(['local', 'shared'])
+      .describe(
+        'Of several instances: `local`: each allows as much as this says; `shared`: each allows its part of it, one of `cluster.instances`.',
+      )
+      .default('local'),
   },
   { error: 'must be a mapping' },
 );

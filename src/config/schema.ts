@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { accessLogKeys } from './access-log-schema.ts';
 import { admin } from './admin-schema.ts';
 import { backendTls } from './backend-tls-schema.ts';
+import { cluster } from './cluster-schema.ts';
 import { errorPages } from './error-page-schema.ts';
 import { healthCheck } from './health-check-schema.ts';
 import { http2Limits } from './http2-limits-schema.ts';
@@ -246,6 +247,9 @@ export const configSchema = z.strictObject(
         'Spans for OpenTelemetry, of requests and of their attempts: see [operations.md](operations.md#traces). Needs the package ' +
           '`@opentelemetry/exporter-trace-otlp-http`.',
       )
+      .prefault(false),
+    cluster: cluster
+      .describe('What several instances have in common. false: this one is alone.')
       .prefault(false),
     log_level: oneOf(['debug', 'info', 'warn', 'error'])
       .describe('The least important log lines to write.')

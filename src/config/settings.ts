@@ -326,6 +326,8 @@ export interface Settings {
   readonly accessLog: false | AccessLogSettings;
   /** Null: off. */
   readonly tracing: TracingSettings | null;
+  /** Of a cluster, this one among them; 1: it is alone, or nobody has said. */
+  readonly instances: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Reload when the config file has changed. */
   readonly isWatched: boolean;

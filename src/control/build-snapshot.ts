@@ -27,6 +27,8 @@ export interface SnapshotParts {
   readonly listeners: readonly ListenerSnapshot[];
   readonly pools: readonly PoolSnapshot[];
   readonly routeCounts: RouteCounts;
+  /** See `Snapshot`. */
+  readonly instances: number;
 }
 
 export function buildSnapshot({
@@ -37,6 +39,7 @@ export function buildSnapshot({
   listeners,
   pools,
   routeCounts,
+  instances,
 }: SnapshotParts): Snapshot {
   const { timeouts, limits, forwarding, paths, accessLog, tracing } = settings;
   const poolIds = new Map(pools.map(({ name, id }) => [name, id]));
@@ -55,6 +58,7 @@ export function buildSnapshot({
     forwarding,
     accessLog: accessLogRules(accessLog),
     tracing: tracing && tracingRules(tracing),
+    instances,
   };
 }
 

@@ -48,6 +48,8 @@ export class Registry implements PoolHost {
   readonly routeCounts: RouteCounts;
   /** They come and go without an operator. */
   staples: Staples = NO_STAPLES;
+  /** Instances that are alive, by who counts them, or the last number that was known; null: nobody counts, and the config says it. */
+  instancesAlive: number | null = null;
   readonly #now: () => number;
   #settings: Settings;
   #state: OperatorState;
@@ -141,7 +143,13 @@ export class Registry implements PoolHost {
       listeners: this.listenersOf(this.#settings),
       pools: this.pools().map((pool) => pool.snapshot()),
       routeCounts: this.routeCounts,
+      instances: this.instances,
     });
+  }
+
+  /** That share limits, this one among them. */
+  get instances(): number {
+    return this.instancesAlive ?? this.#settings.instances;
   }
 
   /** As they would be with these settings. */

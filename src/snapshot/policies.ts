@@ -36,6 +36,8 @@ export interface RateLimit {
   readonly rate: number;
   readonly perMs: number;
   readonly burst: number;
+  /** Who keeps to it. Undefined: each instance by itself; `shared`: each to its part of it. */
+  readonly scope?: 'shared';
 }
 
 /** Of the exchanges of a pool. */

@@ -300,4 +300,6 @@ export interface Snapshot {
   readonly accessLog: AccessLogRules;
   /** Null: no trace is recorded, and what clients say of theirs goes on as it came. */
   readonly tracing: TracingRules | null;
+  /** That share limits, this one among them; 1 where there are no others. */
+  readonly instances: number;
 }

@@ -35,7 +35,8 @@ retries: { attempts: 2, per_try_timeout: 2s, on_status: [503, 502], budget_perce
 outlier_detection: { consecutive_failures: false, consecutive_5xx: 8, failure_percent: 90, min_requests: 2, interval: 3s,
   base_ejection: 4s, max_ejection: 5s, max_ejection_percent: 100, slow_call: 1.5s }
 circuit_breaker: { failure_percent: 1, min_requests: 2, interval: 3s, open: 4s, half_open_requests: 6 }
-rate_limit: { rate: 10, per: 1m, burst: 3, by: header, name: X-Api-Key }
+rate_limit: { rate: 10, per: 1m, burst: 3, by: header, name: X-Api-Key, scope: shared }
+cluster: { instances: 3 }
 slow_start: 30s
 panic_threshold_percent: 0
 protocol: auto

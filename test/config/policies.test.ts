@@ -91,6 +91,12 @@ test.each([
     'rate_limit: { rate: 1, by: cookie, name: Id }',
     { rateLimit: { key: { by: 'cookie', name: 'Id' } } },
   ],
+  ['rate_limit: { rate: 9, scope: local }', { rateLimit: { rate: 9 } }],
+  [
+    'cluster: { instances: 3 }\nrate_limit: { rate: 9, scope: shared }',
+    { instances: 3, rateLimit: { rate: 9, burst: 9, scope: 'shared' } },
+  ],
+  ['cluster: false', { instances: 1 }],
   ['hash: { by: header, name: X-User }', { hashKey: { by: 'header', name: 'x-user' } }],
   ['hash: { by: path }', { hashKey: { by: 'path', name: '' } }],
   ['hash: { by: query, name: "a[b]" }', { hashKey: { by: 'query', name: 'a[b]' } }],

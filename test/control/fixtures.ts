@@ -110,6 +110,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
     },
     threads: 1,
     tracing: null,
+    instances: 1,
     tls: undefined,
     strategy: 'round-robin',
     backends: [],

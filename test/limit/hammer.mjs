@@ -26,7 +26,7 @@ const TASKS = {
 
   /** Asks for more at every step of a clock that all threads move on together, as fast as it can. */
   rateByTicks({ limit, clock, ticks, tickMs }) {
-    const limiter = new RateLimiter(limit, '0', memory, () => {});
+    const limiter = new RateLimiter(limit, '0', memory, 1, () => {});
     let accepted = 0;
     for (;;) {
       const tick = Atomics.add(clock, 0, 1);
@@ -37,7 +37,7 @@ const TASKS = {
 
   /** Asks for more each millisecond of real time, and until it is refused at the end. */
   rateByClock({ limit, forMs }) {
-    const limiter = new RateLimiter(limit, '0', memory, () => {});
+    const limiter = new RateLimiter(limit, '0', memory, 1, () => {});
     const offset = processClockOffsetMs();
     const sleeper = new Int32Array(new SharedArrayBuffer(4));
     const firstMs = performance.now() + offset;

@@ -17,7 +17,7 @@ function memoryOf(buckets = 16, epochMs = 0): SharedArrayBuffer {
 }
 
 function limiterOf(limit: RateLimit, memory: SharedArrayBuffer, onEvicted = () => {}): RateLimiter {
-  return new RateLimiter(limit, '0', memory, onEvicted);
+  return new RateLimiter(limit, '0', memory, 1, onEvicted);
 }
 
 /** How many of `count` requests at once conform. */
@@ -26,6 +26,36 @@ function burstAt(limiter: RateLimiter, nowMs: number, count: number, key = 'clie
   for (let index = 0; index < count; index++) if (limiter.take(key, nowMs) === 0) accepted++;
   return accepted;
 }
+
+describe('of a limit that instances share', () => {
+  const limit = { ...limitOf(12, 1_000, 6), scope: 'shared' } as const;
+  const partOf = (instances: number, memory = memoryOf()): RateLimiter =>
+    new RateLimiter(limit, '0', memory, instances, () => {});
+
+  test('each allows its part, of the burst too', () => {
+    const limiter = partOf(3);
+    expect(burstAt(limiter, 0, 20)).toBe(2);
+    expect(burstAt(limiter, 1_000, 20)).toBe(2);
+    // Four a second.
+    for (let ms = 1_250; ms < 3_000; ms += 250) expect(burstAt(limiter, ms, 20)).toBe(1);
+  });
+
+  test('each allows one at a time, however many there are', () => {
+    const limiter = partOf(100);
+    expect(burstAt(limiter, 0, 20)).toBe(1);
+    expect(burstAt(limiter, 8_000, 20)).toBe(0);
+    expect(burstAt(limiter, 8_400, 20)).toBe(1);
+  });
+
+  test('clients keep what they have used when instances come and go', () => {
+    const memory = memoryOf();
+    expect(burstAt(partOf(1, memory), 0, 20)).toBe(6);
+    const ofTwo = partOf(2, memory);
+    expect(burstAt(ofTwo, 0, 20)).toBe(0);
+    expect(burstAt(ofTwo, 10_000, 20)).toBe(3);
+    expect(burstAt(partOf(1, memory), 10_000, 20)).toBe(0);
+  });
+});
 
 describe('a client', () => {
   test('may send its burst at once, and then one each interval', () => {

@@ -114,6 +114,19 @@ test('equal rate limits of two pools are two allowances', () => {
   expect([allowed(one), allowed(two)]).toEqual([3, 3]);
 });
 
+test('a limit that instances share is divided by those that are alive, or by what the config says', () => {
+  const key = { by: 'ip', name: '' } as const;
+  const limit = { key, rate: 1, perMs: 60_000, burst: 12, scope: 'shared' } as const;
+  const registry = new Registry({
+    settings: { ...settings({ rateLimit: limit }), instances: 3 },
+    threadCount: 1,
+  });
+  const allowedNow = () => allowed(createView(registry.snapshot(), null, partsOf()).defaultPool);
+  expect(allowedNow()).toBe(4);
+  registry.instancesAlive = 2;
+  expect(allowedNow()).toBe(6);
+});
+
 test('gates, queues and retry budgets are of one pool', () => {
   const [one, two] = setUp({});
   expect(one.counters.tryEnqueue(1, true)).toBe(true);

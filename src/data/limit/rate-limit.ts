@@ -46,17 +46,25 @@ export class RateLimiter {
   /**
    * @param owner for whom it is counted: under another name, nobody has used anything.
    * @param memory of the table, which all pools share.
+   * @param instances that share the limit, each of which allows its part, and one request at least.
    * @param onEvicted a client was forgotten before its time, for want of room.
    */
-  constructor(limit: RateLimit, owner: string, memory: SharedArrayBuffer, onEvicted: () => void) {
+  constructor(
+    limit: RateLimit,
+    owner: string,
+    memory: SharedArrayBuffer,
+    instances: number,
+    onEvicted: () => void,
+  ) {
     this.limit = limit;
     this.#onEvicted = onEvicted;
     this.#table = new ClientTable(memory);
     const text = `${owner} ${JSON.stringify(limit)}`;
     this.#seedA = hashText(text, this.#table.seedA);
     this.#seedB = hashText(text, this.#table.seedB);
-    this.#intervalNs = Math.max(1, Math.round((limit.perMs * MS_NS) / limit.rate));
-    this.#burstNs = Math.min((limit.burst - 1) * this.#intervalNs, MOST_BURST_NS);
+    this.#intervalNs = Math.max(1, Math.round((limit.perMs * MS_NS * instances) / limit.rate));
+    const burst = Math.max(1, Math.floor(limit.burst / instances));
+    this.#burstNs = Math.min((burst - 1) * this.#intervalNs, MOST_BURST_NS);
   }
 
   /**

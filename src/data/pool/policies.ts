@@ -21,6 +21,8 @@ export interface Policies {
 export interface Allowances {
   /** The table that all limits share. */
   readonly memory: SharedArrayBuffer;
+  /** That share the limits whose scope says so. */
+  readonly instances: number;
   /** A client was forgotten before its time, for want of room. */
   readonly onEvicted: () => void;
 }
@@ -64,7 +66,9 @@ export function routePolicies(
 function limiterOf(
   limit: RateLimit | null,
   owner: string,
-  { memory, onEvicted }: Allowances,
+  { memory, instances, onEvicted }: Allowances,
 ): RateLimiter | null {
-  return limit === null ? null : new RateLimiter(limit, owner, memory, onEvicted);
+  if (limit === null) return null;
+  const sharing = limit.scope === undefined ? 1 : instances;
+  return new RateLimiter(limit, owner, memory, sharing, onEvicted);
 }

@@ -118,6 +118,7 @@ export function createPoolView(
     sessions: spec.sticky === null ? null : createSessions(spec.sticky, spec.name, pool, parts),
     policies: poolPolicies(spec, snapshot.limits.bodyBytes, {
       memory: parts.clientTables.rates,
+      instances: snapshot.instances,
       onEvicted: () => counters.rateEvicted(),
     }),
     panicLine: '',

@@ -38,6 +38,8 @@ export interface TargetParts {
   readonly views: ReadonlyMap<number, PoolView>;
   /** The table that all rate limits share. */
   readonly rates: SharedArrayBuffer;
+  /** See `Snapshot`. */
+  readonly instances: number;
   readonly threadIndex: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -83,12 +85,12 @@ export function targetOf(route: RouteSnapshot, parts: TargetParts): Target {
 function policiesIn(
   { match, policies: own }: RouteSnapshot,
   poolId: number,
-  { pools, views, rates: memory }: TargetParts,
+  { pools, views, rates: memory, instances }: TargetParts,
 ): Policies {
   const { spec, policies } = views.get(poolId) as PoolView;
   if (own === null) return policies;
   const { counters } = pools.get(poolId) as Pool;
-  const allowances = { memory, onEvicted: () => counters.rateEvicted() };
+  const allowances = { memory, instances, onEvicted: () => counters.rateEvicted() };
   // By what it is for: its place in the config may become another one.
   const owner = `route ${JSON.stringify(match)}`;
   return routePolicies(own, owner, spec, policies, allowances);

@@ -62,6 +62,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     pools,
     views: poolViews,
     rates: parts.clientTables.rates,
+    instances: snapshot.instances,
     threadIndex: parts.threadIndex,
     random: parts.strategyContext.random,
     pathRules: snapshot.paths,
