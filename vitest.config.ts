@@ -12,7 +12,7 @@ const LEFT_OUT =
 export default defineConfig({
   test: {
     globalSetup: ['test/support/build-first.ts'],
-    setupFiles: ['test/support/after-test.ts', 'test/support/fetch-once.ts'],
+    setupFiles: ['test/support/end-of-file.ts', 'test/support/fetch-once.ts'],
     // Tests start processes and measure time: separate processes, and few of them. They wait for a quarter of their time,
     // so a machine of two cores has work for three.
     pool: 'forks',

@@ -5,8 +5,11 @@
  */
 const plainFetch = globalThis.fetch;
 
-globalThis.fetch = (input, init = {}) => {
+function fetchOnce(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers ?? (input instanceof Request ? input.headers : {}));
   if (!headers.has('connection')) headers.set('connection', 'close');
   return plainFetch(input, { ...init, headers });
-};
+}
+
+// Files that share a process need one around it.
+if (plainFetch.name !== fetchOnce.name) globalThis.fetch = fetchOnce;
