@@ -311,7 +311,7 @@ describe('interim responses', () => {
   });
 
   test('but they show it a backend at work as well: its answer is waited for as long', async () => {
-    const the = await severalBackends(1, { timeouts: { response: '1500ms' } });
+    const the = await severalBackends(1, { timeouts: { response: '1500ms' } }, { isAlone: true });
     the.everywhere('/slow', async (connection) => {
       for (let round = 0; round < 4; round++) {
         await sleep(600);

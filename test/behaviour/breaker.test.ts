@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
+import type { PartOptions } from '../support/shared-fairlead.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type NamedPool, startPool, status } from './named-pool.ts';
 
@@ -136,8 +137,8 @@ describe('of a backend', () => {
   });
 });
 
-async function poolOpened(open = '1s'): Promise<NamedPool> {
-  const the = await startPool(2, { ...ALONE, circuit_breaker: { ...BREAKER, open } });
+async function poolOpened(open = '1s', options?: PartOptions): Promise<NamedPool> {
+  const the = await startPool(2, { ...ALONE, circuit_breaker: { ...BREAKER, open } }, options);
   for (const backend of the.backends) backend.answer = status(500);
   await waitFor(async () => {
     await the.names(5);
@@ -190,7 +191,7 @@ describe('of the pool', () => {
   });
 
   test('a reload that turns it off lets everything through again', async () => {
-    const the = await poolOpened('1m');
+    const the = await poolOpened('1m', { isAlone: true });
     const file = `${the.fairlead.cwd}/fairlead.config.json`;
     const config = JSON.parse(await readFile(file, 'utf8')) as object;
     await writeFile(file, JSON.stringify({ ...config, circuit_breaker: false }));

@@ -182,12 +182,13 @@ test('what an operator does is told with who it was, before and after, as in the
 });
 
 test('backends that go down and come back, and the panic over it', async () => {
-  const the = await startPool(4, {
+  const config = {
     health_check_method: 'http',
     health_check_frequency: '50ms',
     health_check_fall: 1,
     health_check_rise: 1,
-  });
+  };
+  const the = await startPool(4, config, { isAlone: true });
   const stream = await eventStream(the.fairlead.adminUrl);
   const sick = [1, 2, 3].map((index) => the.backend(index));
   for (const backend of sick) backend.isHealthy = false;
@@ -207,12 +208,13 @@ test('backends that go down and come back, and the panic over it', async () => {
 });
 
 test('an ejection, and a circuit breaker that opens', async () => {
-  const the = await startPool(4, {
+  const config = {
     retries: false,
     panic_threshold_percent: false,
     outlier_detection: { consecutive_failures: 5, base_ejection: '5m' },
     circuit_breaker: { min_requests: 10, interval: '10s', open: '1h' },
-  });
+  };
+  const the = await startPool(4, config, { isAlone: true });
   const stream = await eventStream(the.fairlead.adminUrl);
   the.backend(0).answer = reset;
   const seen = async (event: string): Promise<void> => {

@@ -181,7 +181,7 @@ test('a session of a backend that fails goes on with another, which may begin a 
 });
 
 test('a reload from sessions by address to learned ones, and back', async () => {
-  const the = await startPool(2, { sticky: { by: 'ip' } }, THREADS);
+  const the = await startPool(2, { sticky: { by: 'ip' } }, { ...THREADS, isAlone: true });
   isApp(the);
   const reload = async (sticky: unknown) => {
     const config = { ...QUIET_HEALTH, backends: the.backends.map(({ url }) => url), sticky };

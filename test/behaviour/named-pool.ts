@@ -3,9 +3,10 @@
  * `B`, `C`, …; the ids are 0, 1, 2, ….
  */
 import type { RequestListener } from 'node:http';
-import { type Fairlead, type FairleadOptions, startFairlead } from '../support/fairlead.ts';
+import type { Fairlead } from '../support/fairlead.ts';
 import { type HttpBackend, httpBackend } from '../support/http-backend.ts';
 import { type RawClient, type RawResponse, rawClient } from '../support/raw-client.ts';
+import { type Part, type PartOptions, startPart, wholeOf } from '../support/shared-fairlead.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { get, metrics, QUIET_HEALTH } from './stage.ts';
 
@@ -104,13 +105,18 @@ export interface Ask {
 }
 
 export class NamedPool {
-  readonly fairlead: Fairlead;
+  readonly fairlead: Part;
   readonly backends: readonly NamedBackend[];
   #client: RawClient | undefined;
 
-  constructor(fairlead: Fairlead, backends: readonly NamedBackend[]) {
-    this.fairlead = fairlead;
+  constructor(fairlead: Fairlead | Part, backends: readonly NamedBackend[]) {
+    this.fairlead = 'pool' in fairlead ? fairlead : wholeOf(fairlead);
     this.backends = backends;
+  }
+
+  /** The head of a request for this pool. */
+  get(path: string, fields?: readonly string[], method?: string): string {
+    return get(path, fields, method, this.fairlead.host);
   }
 
   backend(index: number): NamedBackend {
@@ -129,7 +135,7 @@ export class NamedPool {
   }: Ask = {}): Promise<RawResponse> {
     const client = await rawClient(this.fairlead.port, { tls });
     try {
-      await client.write(`${get(path, fields, method)}${body}`);
+      await client.write(`${this.get(path, fields, method)}${body}`);
       return await client.readResponse({ hasBody: method !== 'HEAD' });
     } finally {
       client.socket.destroy();
@@ -143,15 +149,17 @@ export class NamedPool {
       if (this.#client === undefined || this.#client.isEnded) {
         this.#client = await rawClient(this.fairlead.port);
       }
-      await this.#client.write(get('/', fields));
+      await this.#client.write(this.get('/', fields));
       const { status: code, body } = await this.#client.readResponse();
       names.push(code === 200 ? String(body) : String(code));
     }
     return names;
   }
 
+  /** With ids that begin at 0. */
   async views(): Promise<View[]> {
-    return (await this.#read('/backends')) as View[];
+    const views = (await this.#read('/backends')) as View[];
+    return views.map((view) => ({ ...view, id: view.id - this.fairlead.firstId }));
   }
 
   /** What the admin API says of one backend, once it is so. */
@@ -166,9 +174,12 @@ export class NamedPool {
     return (await this.#read('/status')) as Readonly<Record<string, unknown>>;
   }
 
-  /** A call of the admin API. */
+  /** A call of the admin API, with ids that begin at 0. */
   async call(method: string, path: string, body?: unknown) {
-    const response = await fetch(`${this.fairlead.adminUrl}${path}`, {
+    const own = path.replace(/(?<=^\/backends\/)\d+/, (id) =>
+      String(Number(id) + this.fairlead.firstId),
+    );
+    const response = await fetch(`${this.fairlead.adminUrl}${own}`, {
       method,
       ...(body === undefined
         ? {}
@@ -183,8 +194,10 @@ export class NamedPool {
     };
   }
 
+  /** @param series as it is of the pool `default` */
   metric(series: string): Promise<number | undefined> {
-    return metrics(this.fairlead).then((samples) => samples.get(series));
+    const own = series.replace('pool="default"', `pool="${this.fairlead.pool}"`);
+    return metrics(this.fairlead).then((samples) => samples.get(own));
   }
 
   async #read(path: string): Promise<unknown> {
@@ -202,7 +215,7 @@ export interface Entry {
 export async function startPool(
   entries: number | readonly Entry[],
   config: Readonly<Record<string, unknown>> = {},
-  options: Pick<FairleadOptions, 'args'> = {},
+  options: PartOptions = {},
 ): Promise<NamedPool> {
   const list = typeof entries === 'number' ? Array.from({ length: entries }, () => ({})) : entries;
   const backends = await namedBackends(list.length);
@@ -217,14 +230,13 @@ export async function startPool(
 export async function startPoolOf(
   backends: readonly NamedBackend[],
   config: Readonly<Record<string, unknown>>,
-  { args = ['--threads', '1'], cwd }: Pick<FairleadOptions, 'args' | 'cwd'> = {},
+  { args = ['--threads', '1'], ...options }: PartOptions = {},
 ): Promise<NamedPool> {
-  const fairlead = await startFairlead({
-    args,
-    config: { ...QUIET_HEALTH, backends: backends.map(({ url }) => url), ...config },
-    ...(cwd === undefined ? {} : { cwd }),
-  });
-  const pool = new NamedPool(fairlead, backends);
+  const part = await startPart(
+    { ...QUIET_HEALTH, backends: backends.map(({ url }) => url), ...config },
+    { args, ...options },
+  );
+  const pool = new NamedPool(part, backends);
   await waitFor(async () => (await pool.views()).every(({ alive }) => alive));
   return pool;
 }

@@ -26,7 +26,7 @@ async function isPanic(the: NamedPool, wanted: boolean): Promise<void> {
 }
 
 test('one of four is eligible: all are used, and everything says so, until it is over', async () => {
-  const the = await startPool(4, QUICK);
+  const the = await startPool(4, QUICK, { isAlone: true });
   expect(await proxyStatus(the)).toEqual([]);
   the.backend(1).isHealthy = false;
   the.backend(2).isHealthy = false;

@@ -1,6 +1,6 @@
 /** Values of the policies that are out of range: the admin API refuses each with 422, and says which and why. */
-import { expect, test } from 'vitest';
-import { startPool } from './named-pool.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { type NamedPool, startPool } from './named-pool.ts';
 
 /** Where it stands, and values that can not stand there. */
 const BAD: Readonly<Record<string, readonly unknown[]>> = {
@@ -61,8 +61,12 @@ const BESIDE: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   rate_limit: { rate: 10 },
 };
 
+let the: NamedPool;
+beforeAll(async () => {
+  the = await startPool(1, {}, { isAlone: true });
+});
+
 test('each of them', async () => {
-  const the = await startPool(1);
   for (const [path, values] of Object.entries(BAD)) {
     const [section = '', key] = path.split('.');
     for (const value of values) {
@@ -85,7 +89,6 @@ test('each of them', async () => {
 });
 
 test('names that a key needs, or has no use for', async () => {
-  const the = await startPool(1);
   for (const config of [
     { sticky: {} },
     { sticky: { by: 'header' } },
@@ -115,7 +118,6 @@ test('names that a key needs, or has no use for', async () => {
 });
 
 test('of backends', async () => {
-  const the = await startPool(1);
   const url = 'http://127.0.0.1:1';
   for (const [method, path, body] of [
     ['POST', '/backends', { url, weight: -1 }],

@@ -56,10 +56,10 @@ test('in JSON for who accepts that, and without a body for a HEAD', async () => 
     source: 'client',
   });
   const client = await rawClient(the.fairlead.port);
-  await client.write(get('/', [], 'HEAD'));
+  await client.write(the.get('/', [], 'HEAD'));
   expect((await client.readResponse({ hasBody: false })).status).toBe(429);
   // The connection goes on right behind the head.
-  await client.write(get('/'));
+  await client.write(the.get('/'));
   expect((await client.readResponse()).status).toBe(429);
 });
 
@@ -74,7 +74,7 @@ test('the time that it names is the time after which one more is let through', a
 });
 
 test('is in the access log and in the metrics', async () => {
-  const the = await startPool(1, { rate_limit: THREE });
+  const the = await startPool(1, { rate_limit: THREE }, { isAlone: true });
   await overLimit(the, 3);
   const line = await waitFor(() => the.fairlead.accessLines().find((one) => one['status'] === 429));
   expect(line).toMatchObject({
@@ -99,7 +99,7 @@ describe('a refused request with a body does not poison its connection', () => {
       `${inside.length.toString(16)}\r\n${inside}\r\n0\r\n\r\n`,
     ],
   ])('%s', async (_name, field, body) => {
-    const the = await startPool(1, { rate_limit: THREE });
+    const the = await startPool(1, { rate_limit: THREE }, { isAlone: true });
     await overLimit(the, 3);
     for (const parts of [
       [get('/post', [field], 'POST') + body],
@@ -126,7 +126,7 @@ describe('a refused request with a body does not poison its connection', () => {
     const the = await startPool(1, { rate_limit: THREE });
     await overLimit(the, 3);
     const client = await rawClient(the.fairlead.port);
-    await client.write(get('/', ['Content-Length: 5', 'Expect: 100-continue'], 'PUT'));
+    await client.write(the.get('/', ['Content-Length: 5', 'Expect: 100-continue'], 'PUT'));
     expect((await client.readResponse()).status).toBe(429);
     expect(client.text).not.toContain('100 Continue');
   });
@@ -190,14 +190,14 @@ async function reload(the: NamedPool, change: Readonly<Record<string, unknown>>)
 
 describe('a reload', () => {
   test('that leaves the limit as it was forgets nobody', async () => {
-    const the = await startPool(1, { rate_limit: THREE });
+    const the = await startPool(1, { rate_limit: THREE }, { isAlone: true });
     await overLimit(the, 3);
     await reload(the, { strategy: 'random-two' });
     expect((await the.ask()).status).toBe(429);
   });
 
   test('with another limit: that one holds', async () => {
-    const the = await startPool(1, { rate_limit: THREE });
+    const the = await startPool(1, { rate_limit: THREE }, { isAlone: true });
     await overLimit(the, 3);
     await reload(the, { rate_limit: { rate: 1000, per: '1s' } });
     await waitFor(async () => (await the.ask()).status === 200);
@@ -217,7 +217,7 @@ test('a limit is no business of backends: their health checks are not counted', 
   await waitFor(
     async () =>
       ((await metrics(the.fairlead)).get(
-        `fairlead_health_checks_total{pool="default",backend="${the.backend(0).url}",result="pass"}`,
+        `fairlead_health_checks_total{pool="${the.fairlead.pool}",backend="${the.backend(0).url}",result="pass"}`,
       ) ?? 0) > 5,
   );
   expect((await the.ask()).status).toBe(200);

@@ -4,7 +4,7 @@ import type { LogLine } from '../support/fairlead.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { OK, severalBackends } from './several-backends.ts';
-import { answer, type Connection, get, leftover, metrics, NOTHING, silent } from './stage.ts';
+import { answer, type Connection, leftover, NOTHING, silent } from './stage.ts';
 
 const BUSY = 'HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nRetry-After: 7\r\n\r\nbusy';
 
@@ -52,7 +52,7 @@ test('a listed status is tried at another backend, and the client sees only the 
   the.everywhere('/flaky', firstThen(BUSY, OK));
   const script = firstThen(BUSY, OK);
   for (const backend of the.backends) backend.on('/flaky', script);
-  const response = await the.send(get('/flaky'));
+  const response = await the.send(the.get('/flaky'));
   expect([response.status, String(response.body)]).toEqual([200, 'ok']);
   expect(the.backends.map((backend) => backend.served('/flaky').length)).toEqual([1, 1]);
   expect(await the.line('/flaky')).toMatchObject({
@@ -68,7 +68,7 @@ test('a listed status is tried at another backend, and the client sees only the 
 test('when all backends answer with a listed status, the last answer is the client’s, whole', async () => {
   const the = await setUp(2, { retries: { on_status: [503] } });
   the.everywhere('/busy', answer(BUSY));
-  const response = await the.send(get('/busy'));
+  const response = await the.send(the.get('/busy'));
   expect([response.status, String(response.body)]).toEqual([503, 'busy']);
   expect(response.fields.get('retry-after')).toEqual(['7']);
   expect(the.served('/busy')).toBe(2);
@@ -81,7 +81,7 @@ test('a POST that was answered with a listed status is not sent again', async ()
     await connection.readBytes(4);
     await connection.write(BUSY);
   });
-  const response = await the.send(`${get('/post', ['Content-Length: 4'], 'POST')}body`);
+  const response = await the.send(`${the.get('/post', ['Content-Length: 4'], 'POST')}body`);
   expect(response.status).toBe(503);
   expect(the.served('/post')).toBe(1);
   await the.leftNothing();
@@ -95,7 +95,7 @@ test('non_idempotent: it is, with its body', async () => {
     bodies.push(String(await connection.readBytes(4)));
     await next(connection);
   });
-  const response = await the.send(`${get('/post', ['Content-Length: 4'], 'POST')}body`);
+  const response = await the.send(`${the.get('/post', ['Content-Length: 4'], 'POST')}body`);
   expect(response.status).toBe(200);
   expect(bodies).toEqual(['body', 'body']);
   await the.leftNothing();
@@ -107,7 +107,7 @@ test('a body over the replay buffer forfeits the retry, not the request', async 
     await connection.readBytes(2_000);
     await connection.write(BUSY);
   });
-  const request = `${get('/put', ['Content-Length: 2000'], 'PUT')}${'x'.repeat(2_000)}`;
+  const request = `${the.get('/put', ['Content-Length: 2000'], 'PUT')}${'x'.repeat(2_000)}`;
   expect((await the.send(request)).status).toBe(503);
   expect(the.served('/put')).toBe(1);
   await the.leftNothing();
@@ -117,7 +117,7 @@ test('per_try_timeout: a silent backend costs one attempt, not the request', asy
   const the = await setUp(2, { retries: { per_try_timeout: '200ms' } });
   the.backends[0]?.on('/slow', silent);
   for (let round = 0; round < 2; round++) {
-    expect((await the.send(get('/slow'))).status).toBe(200);
+    expect((await the.send(the.get('/slow'))).status).toBe(200);
   }
   const [slow] = await the.linesOfSecondAttempts();
   expect(slow).toMatchObject({
@@ -129,7 +129,7 @@ test('per_try_timeout: a silent backend costs one attempt, not the request', asy
 test('per_try_timeout everywhere: 504 that says so', async () => {
   const the = await setUp(2, { retries: { per_try_timeout: '400ms' } });
   the.everywhere('/silent', silent);
-  const response = await the.send(get('/silent'));
+  const response = await the.send(the.get('/silent'));
   expect(response.status).toBe(504);
   expect(String(response.body)).toContain('ERR_BACKEND_TRY_TIMEOUT');
   expect(the.served('/silent')).toBe(2);
@@ -142,7 +142,7 @@ test('timeouts.total counts all attempts together', async () => {
     retries: { per_try_timeout: '1500ms' },
   });
   the.everywhere('/silent', silent);
-  const response = await the.send(get('/silent'));
+  const response = await the.send(the.get('/silent'));
   expect(response.status).toBe(504);
   expect(String(response.body)).toContain('ERR_TOTAL_TIMEOUT');
   expect(the.served('/silent')).toBe(2);
@@ -159,7 +159,7 @@ test('timeouts.total in the middle of a body: the client is reset', async () => 
     await connection.closed;
     connection.end();
   });
-  await the.client.write(get('/drip'));
+  await the.client.write(the.get('/drip'));
   await expect(the.client.readResponse()).rejects.toThrow('did not come before the end');
   expect(await the.line('/drip')).toMatchObject({ status: 200, error: 'ERR_TOTAL_TIMEOUT' });
   await the.leftNothing();
@@ -169,7 +169,7 @@ test('a hedge answers for a slow backend, and the slow attempt is called off', a
   const the = await setUp(2, { retries: { hedge_after: '1s' } });
   the.backends[0]?.on('/read', silent);
   for (let round = 0; round < 2; round++) {
-    const response = await the.send(get('/read'));
+    const response = await the.send(the.get('/read'));
     expect([response.status, String(response.body)]).toEqual([200, 'ok']);
   }
   const hedged = await the.linesOfSecondAttempts();
@@ -188,7 +188,7 @@ test('the first attempt wins over its hedge when it is quicker after all', async
     await waitFor(() => the.served('/race') === 2);
     return connection.write(OK);
   });
-  expect((await the.send(get('/race'))).status).toBe(200);
+  expect((await the.send(the.get('/race'))).status).toBe(200);
   expect(await the.line('/race')).toMatchObject({
     attempts: [{ outcome: 'called_off' }, { outcome: 'ok' }],
   });
@@ -209,14 +209,14 @@ test('a first attempt that fails leaves the answer to its hedge', async () => {
     );
     await connection.write(OK);
   });
-  expect((await the.send(get('/fails'))).status).toBe(200);
+  expect((await the.send(the.get('/fails'))).status).toBe(200);
   await the.leftNothing();
 });
 
 test('a POST is not hedged', async () => {
   const the = await setUp(2, { retries: { hedge_after: '50ms' }, timeouts: { response: '300ms' } });
   the.everywhere('/post', silent);
-  expect((await the.send(get('/post', [], 'POST'))).status).toBe(504);
+  expect((await the.send(the.get('/post', [], 'POST'))).status).toBe(504);
   expect(the.served('/post')).toBe(1);
   await the.leftNothing();
 });
@@ -225,13 +225,11 @@ test('the budget: when everything fails, retries are few', async () => {
   const the = await setUp(3, { retries: { budget_percent: 10 }, outlier_detection: false });
   the.everywhere('/fails', (connection) => connection.end());
   for (let round = 0; round < 200; round++) {
-    expect((await the.send(get('/fails'))).status).toBe(502);
+    expect((await the.send(the.get('/fails'))).status).toBe(502);
   }
   // 200 requests, 10 %, and a reserve of 30.
   expect(the.served('/fails')).toBeLessThanOrEqual(200 + 20 + 30);
   expect(the.served('/fails')).toBeGreaterThan(200 + 20);
-  expect(
-    (await metrics(the.fairlead)).get('fairlead_retries_refused_total{pool="default"}'),
-  ).toBeGreaterThan(100);
+  expect(await the.metric('fairlead_retries_refused_total')).toBeGreaterThan(100);
   await the.leftNothing();
 });

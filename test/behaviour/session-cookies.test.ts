@@ -23,11 +23,11 @@ async function pairOf(the: NamedPool, name: string): Promise<string> {
 test('of several cookies of its name, left over from other paths, the one that is ours counts', async () => {
   const the = await startPool(3, { sticky: { by: 'cookie' } });
   const pair = await pairOf(the, 'B');
-  const stale = 'fairlead=left-over-from-some-path';
+  const stale = `fairlead-${the.fairlead.pool}=left-over-from-some-path`;
   for (const fields of [
     [`Cookie: ${stale}; ${pair}`],
     [`Cookie: ${pair}; ${stale}`],
-    [`Cookie: a=b; ${stale}; fairlead=; ${pair}; c=d`],
+    [`Cookie: a=b; ${stale}; fairlead-${the.fairlead.pool}=; ${pair}; c=d`],
     [`Cookie: ${stale}`, `Cookie: ${pair}`],
     [`Cookie: ${pair}`, `Cookie: ${stale}`],
   ]) {
@@ -50,7 +50,7 @@ test('of two that are ours, the one goes on whose backend keeps its sessions', a
 
 test('the attributes are those of the config, and a reload changes them', async () => {
   const sticky = { by: 'cookie', name: 's', same_site: 'strict', domain: 'a.example', path: '/p' };
-  const the = await startPool(1, { sticky });
+  const the = await startPool(1, { sticky }, { isAlone: true });
   const line = 'Path=/p; Domain=a.example; Max-Age=3600; HttpOnly; SameSite=Strict';
   expect(cookies(await the.ask())[0]).toMatch(new RegExp(`^s=[\\w-]{22}; ${line}$`));
   const config = {
@@ -91,11 +91,12 @@ test('a peer that is not trusted says what it likes', async () => {
 test.runIf(hasTool('openssl'))(
   'a trusted proxy that comes by TLS for a client that does not says so',
   async () => {
-    const the = await startPool(1, {
+    const config = {
       sticky: { by: 'cookie' },
       trusted_proxies: ['127.0.0.1'],
       ssl: makeCertificate(),
-    });
+    };
+    const the = await startPool(1, config, { isAlone: true });
     const lineOf = async (...fields: string[]) =>
       cookies(await the.ask({ tls: true, fields }))[0] ?? '';
     expect(await lineOf()).toMatch(/; Secure$/);

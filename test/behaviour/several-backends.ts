@@ -1,37 +1,54 @@
 /** One proxy and a few raw backends, whose scripts are the same at all of them where the test does not say which is asked. */
 import { rawClient } from '../support/raw-client.ts';
+import { type PartOptions, startPart } from '../support/shared-fairlead.ts';
 import { waitFor } from '../support/wait-for.ts';
 import {
-  get,
+  get as headFor,
   metrics,
+  QUIET_HEALTH,
   type Script,
   type ScriptedBackend,
   scriptedBackend,
   silent,
-  startProxy,
 } from './stage.ts';
 
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 export const BUSY = 'HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy';
 
+/** @param of how many, or the weight of each */
 export async function severalBackends(
-  count: number,
+  of: number | readonly number[],
   config: Readonly<Record<string, unknown>>,
-  env: Readonly<Record<string, string>> = {},
+  options: PartOptions = {},
 ) {
   const backends: ScriptedBackend[] = [];
-  for (let index = 0; index < count; index++) backends.push(await scriptedBackend());
-  const fairlead = await startProxy(
-    backends.map(({ url }) => url),
-    { outlier_detection: false, ...config },
-    { env },
+  const weights = typeof of === 'number' ? Array.from({ length: of }, () => 1) : of;
+  for (const _ of weights) backends.push(await scriptedBackend());
+  const urls = backends.map(({ url }) => url);
+  const fairlead = await startPart(
+    {
+      ...QUIET_HEALTH,
+      backends: urls.map((url, index) => ({ url, weight: weights[index] })),
+      outlier_detection: false,
+      ...config,
+    },
+    { args: ['--threads', '1'], ...options },
   );
+  for (const url of urls) {
+    await fairlead.waitForLog(({ event, backend }) => event === 'backend.up' && backend === url);
+  }
+  /** The head of a request for them. */
+  const get = (path: string, fields?: readonly string[], method?: string): string =>
+    headFor(path, fields, method, fairlead.host);
   const served = (path: string): number =>
     backends.reduce((sum, backend) => sum + backend.served(path).length, 0);
   return {
     fairlead,
     backends,
     served,
+    get,
+    /** The id of a backend. */
+    id: (index: number): number => fairlead.firstId + index,
     everywhere(path: string, script: Script): void {
       for (const backend of backends) backend.on(path, script);
     },
@@ -50,11 +67,13 @@ export async function severalBackends(
       return response;
     },
     metric: async (name: string): Promise<number> =>
-      (await metrics(fairlead)).get(`${name}{pool="default"}`) ?? -1,
+      (await metrics(fairlead)).get(`${name}{pool="${fairlead.pool}"}`) ?? -1,
     /** Waits until the circuit breaker of a backend is half open now: the log only says that it was at some time. */
     halfOpen: (index: number): Promise<boolean> =>
       waitFor(async () => {
-        const view = await (await fetch(`${fairlead.adminUrl}/backends/${index}`)).json();
+        const view = await (
+          await fetch(`${fairlead.adminUrl}/backends/${fairlead.firstId + index}`)
+        ).json();
         return (view as { breaker: string }).breaker === 'half-open';
       }),
     line: (path: string) =>

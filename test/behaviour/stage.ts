@@ -161,7 +161,8 @@ export async function startProxy(
 
 /** Prometheus samples as a map from name and labels to the value. */
 export async function metrics(fairlead: Fairlead): Promise<Map<string, number>> {
-  const page = await (await fetch(`${fairlead.adminUrl}/metrics`)).text();
+  // Also of a part (shared-fairlead.ts), whose own calls stand below a path.
+  const page = await (await fetch(new URL('/metrics', fairlead.adminUrl))).text();
   const samples = page
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
@@ -210,6 +211,11 @@ export const SWITCHED =
   'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 
 /** A request head without a body. */
-export function get(path: string, fields: readonly string[] = [], method = 'GET'): string {
-  return `${[`${method} ${path} HTTP/1.1`, 'Host: test', ...fields, '', ''].join('\r\n')}`;
+export function get(
+  path: string,
+  fields: readonly string[] = [],
+  method = 'GET',
+  host = 'test',
+): string {
+  return `${[`${method} ${path} HTTP/1.1`, `Host: ${host}`, ...fields, '', ''].join('\r\n')}`;
 }

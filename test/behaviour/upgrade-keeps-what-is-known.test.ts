@@ -4,7 +4,7 @@ import type { LogLine } from '../support/fairlead.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type NamedPool, startPool, status } from './named-pool.ts';
 
-const THREADS = { args: ['--threads', '2'] } as const;
+const THREADS = { args: ['--threads', '2'], isAlone: true } as const;
 const CALM = { panic_threshold_percent: false, retries: false } as const;
 /** After the first check, none but that of the new process. */
 const ONE_CHECK = {
@@ -43,7 +43,7 @@ async function homes(the: NamedPool, fieldOf: (client: string) => string): Promi
 const forwardedFor = (client: string): string => `X-Forwarded-For: ${client}`;
 
 test('a backend that was down gets nothing until it has passed as many checks as any other', async () => {
-  const the = await startPool(2, { ...CALM, ...ONE_CHECK });
+  const the = await startPool(2, { ...CALM, ...ONE_CHECK }, { isAlone: true });
   // A connection that is refused takes it out at once; the check comes to it when it is there again.
   await the.backend(0).stop();
   await waitFor(async () => {

@@ -6,15 +6,18 @@ import { describe, expect, test } from 'vitest';
 import {
   get,
   NOTHING,
+  QUIET_HEALTH,
   type Script,
-  Stage,
+  type ScriptedBackend,
+  type Stage,
   scriptedBackend,
-  startProxy,
   startStage,
 } from '../behaviour/stage.ts';
+import { afterFile } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { okResponse } from '../support/raw-backend.ts';
 import { type RawClient, type RawResponse, rawClient } from '../support/raw-client.ts';
+import { type Part, startPart } from '../support/shared-fairlead.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** Who has proved to be who on which connection; the handshake is a challenge and its answer, as with NTLM. */
@@ -47,13 +50,13 @@ function loggedIn(name: string): string[] {
 
 /** A client that sends the cookies back that it was given. */
 class Browser {
-  readonly #port: number;
+  readonly #part: Part;
   readonly #tls: boolean;
   readonly #cookies = new Map<string, string>();
-  #client: RawClient | null = null;
+  #client: Client | null = null;
 
-  constructor(port: number, tls: boolean) {
-    this.#port = port;
+  constructor(part: Part, tls: boolean) {
+    this.#part = part;
     this.#tls = tls;
   }
 
@@ -81,7 +84,7 @@ class Browser {
   }
 
   async #ask(token: string): Promise<RawResponse> {
-    this.#client ??= await rawClient(this.#port, { tls: this.#tls });
+    this.#client ??= await clientOf(this.#part, this.#tls);
     const pairs = [...this.#cookies].map(([name, value]) => `${name}=${value}`);
     const response = await ask(this.#client, '/', [
       ...(pairs.length > 0 ? [`Cookie: ${pairs.join('; ')}`] : []),
@@ -95,12 +98,26 @@ class Browser {
   }
 }
 
-async function ask(client: RawClient, path: string, fields: string[] = []): Promise<RawResponse> {
-  await client.write(get(path, fields));
-  return client.readResponse();
+/** A connection, and the host that its requests ask for. */
+interface Client {
+  readonly raw: RawClient;
+  readonly host: string;
 }
 
-async function logIn(client: RawClient, path: string, scheme: string, name: string): Promise<void> {
+async function clientOf({ port, host }: Part, tls = false): Promise<Client> {
+  return { raw: await rawClient(port, { tls }), host };
+}
+
+async function ask(
+  { raw, host }: Client,
+  path: string,
+  fields: string[] = [],
+): Promise<RawResponse> {
+  await raw.write(get(path, fields, 'GET', host));
+  return raw.readResponse();
+}
+
+async function logIn(client: Client, path: string, scheme: string, name: string): Promise<void> {
   expect((await ask(client, path)).status).toBe(401);
   expect((await ask(client, path, [`Authorization: ${scheme} hello`])).status).toBe(401);
   const third = await ask(client, path, [`Authorization: ${scheme} ${name}`]);
@@ -115,20 +132,38 @@ const WAYS = [
 ] as const;
 
 interface Scene {
-  readonly stage: Stage;
-  readonly client: () => Promise<RawClient>;
+  readonly part: Part;
+  readonly backend: ScriptedBackend;
+  readonly client: () => Promise<Client>;
 }
+
+/** In the proxy of all tests with so many threads, with TLS or without. */
+async function startScene(
+  backends: readonly ScriptedBackend[],
+  threads: string,
+  tls: boolean,
+  config: Readonly<Record<string, unknown>> = {},
+): Promise<Part> {
+  certificate ??= makeCertificate('localhost', afterFile);
+  const urls = backends.map(({ url }) => url);
+  const part = await startPart(
+    { ...QUIET_HEALTH, backends: urls, ...(tls && { ssl: certificate }), ...config },
+    { args: ['--threads', threads] },
+  );
+  for (const url of urls) {
+    await part.waitForLog(({ event, backend }) => event === 'backend.up' && backend === url);
+  }
+  return part;
+}
+
+let certificate: ReturnType<typeof makeCertificate> | undefined;
 
 describe.each(WAYS)('%s', (_way, threads, tls) => {
   async function start(path = '/', scheme = 'NTLM'): Promise<Scene> {
     const backend = await scriptedBackend();
     backend.on(path, authenticating(scheme));
-    const config = tls ? { ssl: makeCertificate() } : {};
-    const fairlead = await startProxy([backend.url], config, { args: ['--threads', threads] });
-    return {
-      stage: new Stage(fairlead, backend),
-      client: () => rawClient(fairlead.port, { tls }),
-    };
+    const part = await startScene([backend], threads, tls);
+    return { part, backend, client: () => clientOf(part, tls) };
   }
 
   test.each(['NTLM', 'Negotiate', 'negotiate'])(
@@ -158,34 +193,31 @@ describe.each(WAYS)('%s', (_way, threads, tls) => {
   });
 
   test('credentials that a backend takes without a challenge count as well', async () => {
-    const { stage, ...the } = await start();
+    const { backend, ...the } = await start();
     const first = await the.client();
     expect((await ask(first, '/silent', ['Authorization: Negotiate token'])).status).toBe(200);
     const second = await the.client();
     expect((await ask(second, '/silent')).status).toBe(200);
     expect((await ask(first, '/silent')).status).toBe(200);
-    const [one, other, again] = stage.backend.served('/silent');
+    const [one, other, again] = backend.served('/silent');
     expect(other).not.toBe(one);
     expect(again).toBe(one);
   });
 
   test('the connection is closed when its client goes, and when its backend is removed', async () => {
-    const { stage, ...the } = await start('/gone', 'NTLM');
+    const { part, backend, ...the } = await start('/gone', 'NTLM');
     const first = await the.client();
     await logIn(first, '/gone', 'NTLM', 'alice');
-    const connection = stage.backend.served('/gone')[0];
+    const connection = backend.served('/gone')[0];
     expect(connection?.isEnded).toBe(false);
-    first.end();
+    first.raw.end();
     await waitFor(() => connection?.isEnded);
 
     const second = await the.client();
     await logIn(second, '/gone', 'NTLM', 'bob');
-    const [id] = (await stage.backends()).map((backend) => backend['id']);
-    const answer = await fetch(`${stage.fairlead.adminUrl}/backends/${String(id)}`, {
-      method: 'DELETE',
-    });
-    expect(answer.ok).toBe(true);
-    await waitFor(() => stage.backend.served('/gone').at(-1)?.isEnded);
+    const own = `${part.adminUrl}/backends/${part.firstId}`;
+    expect((await fetch(own, { method: 'DELETE' })).ok).toBe(true);
+    await waitFor(() => backend.served('/gone').at(-1)?.isEnded);
     expect((await ask(second, '/gone')).status).toBe(503);
   });
 });
@@ -204,20 +236,16 @@ describe.each([
     for (const [index, backend] of backends.entries()) {
       backend.on('/', authenticating('NTLM', `Set-Cookie: app=of-${index}\r\n`));
     }
-    const fairlead = await startProxy(
-      backends.map(({ url }) => url),
-      { ...sticky, ...(tls ? { ssl: makeCertificate() } : {}) },
-      { args: ['--threads', '2'] },
-    );
+    const part = await startScene(backends, '2', tls, sticky);
     const change = async (index: number, query: string, body: unknown) => {
-      const answer = await fetch(`${fairlead.adminUrl}/backends/${index}${query}`, {
+      const answer = await fetch(`${part.adminUrl}/backends/${part.firstId + index}${query}`, {
         method: 'PATCH',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
       });
       expect(answer.status).toBe(200);
     };
-    return { fairlead, change, browser: () => new Browser(fairlead.port, tls) };
+    return { change, browser: () => new Browser(part, tls) };
   }
 
   test('a client is itself on its connection, and stays where it has logged in', async () => {
@@ -267,18 +295,22 @@ describe.each([
   });
 });
 
+async function clientOn(stage: Stage): Promise<Client> {
+  return { raw: await stage.client(), host: 'test' };
+}
+
 test('a challenge among others counts, and other schemes share connections', async () => {
   const stage = await startStage();
   stage.on('/list', (connection) => connection.write(challenge('Basic realm="x", NTLM')));
   stage.on('/basic', (connection) => connection.write(challenge('Basic realm="NTLM"')));
   for (const path of ['/list', '/basic']) {
-    const [first, second] = [await stage.client(), await stage.client()];
+    const [first, second] = [await clientOn(stage), await clientOn(stage)];
     const fields = ['Authorization: Basic YTpi'];
     expect((await ask(first, path, fields)).status).toBe(401);
     expect((await ask(second, path, fields)).status).toBe(401);
     const [one, other] = stage.backend.served(path);
     expect(other === one).toBe(path === '/basic');
-    for (const client of [first, second]) client.reset();
+    for (const { raw } of [first, second]) raw.reset();
     expect(await stage.leftover()).toEqual(NOTHING);
   }
 });
@@ -286,7 +318,7 @@ test('a challenge among others counts, and other schemes share connections', asy
 test('connections that wait for their clients give way where connections are few', async () => {
   const stage = await startStage({ max_connections: 1 });
   stage.on('/few', authenticating('NTLM'));
-  const [first, second] = [await stage.client(), await stage.client()];
+  const [first, second] = [await clientOn(stage), await clientOn(stage)];
   await logIn(first, '/few', 'NTLM', 'alice');
   await logIn(second, '/few', 'NTLM', 'bob');
   expect((await ask(first, '/few')).status).toBe(401);

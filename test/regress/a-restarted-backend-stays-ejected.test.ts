@@ -7,12 +7,13 @@ import { reset, startPool } from '../behaviour/named-pool.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 test('a backend that is restarted twice is back as soon as it passes its checks', async () => {
-  const the = await startPool(2, {
+  const config = {
     health_check_method: 'http',
     health_check_frequency: '100ms',
     panic_threshold_percent: false,
     outlier_detection: { base_ejection: '2m' },
-  });
+  };
+  const the = await startPool(2, config, { isAlone: true });
   const backend = the.backend(0);
   const count = (name: string): number =>
     the.fairlead.logs().filter(({ event }) => event === name).length;

@@ -188,10 +188,8 @@ test('a connection that was made while it was stopped', async () => {
 });
 
 test('a place in the queue whose turn came while it was stopped', async () => {
-  const the = await severalBackends(1, {
-    max_requests: 1,
-    queue: { timeout: '2s' },
-  });
+  const config = { max_requests: 1, queue: { timeout: '2s' } };
+  const the = await severalBackends(1, config, { isAlone: true });
   const answers: (() => void)[] = [];
   the.everywhere('/first', async (connection) => {
     await new Promise<void>((resolve) => answers.push(resolve));

@@ -32,7 +32,7 @@ async function setUp(config: Readonly<Record<string, unknown>> = {}) {
   const the = await severalBackends(
     2,
     { timeouts: { backend_keep_alive: '5m' }, ...config },
-    { NODE_OPTIONS: `--import ${BETWEEN_TICKS}` },
+    { env: { NODE_OPTIONS: `--import ${BETWEEN_TICKS}` } },
   );
   const [away, idle] = the.backends as [ScriptedBackend, ScriptedBackend];
   const client = await rawClient(the.fairlead.port);

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { BUSY, severalBackends } from '../behaviour/several-backends.ts';
-import { get, type Script, silent } from '../behaviour/stage.ts';
+import { type Script, silent } from '../behaviour/stage.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -84,7 +84,7 @@ test('streams without events eject nobody', async () => {
   await Promise.all(
     Array.from({ length: 50 }, async () => {
       const client = await rawClient(the.fairlead.port);
-      await client.write(get('/events'));
+      await client.write(the.get('/events'));
       await client.readUntil('hi!\r\n');
       await client.closed;
     }),

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { BUSY, OK, severalBackends } from '../behaviour/several-backends.ts';
-import { answer, get, scriptedBackend, silent, startProxy } from '../behaviour/stage.ts';
+import { answer, silent } from '../behaviour/stage.ts';
 import type { Fairlead, LogLine } from '../support/fairlead.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -36,12 +36,10 @@ describe.each([
   test.each([1, 8])(
     'one backend fails them all, %i at once: first attempts are spread by weight, exactly',
     async (concurrency) => {
-      const backends = await Promise.all(weights.map(() => scriptedBackend()));
+      const { fairlead, backends } = await severalBackends(weights, {
+        retries: { ...NO_LIMIT, on_status: [503] },
+      });
       backends[0]?.on('/work', answer(BUSY));
-      const fairlead = await startProxy(
-        backends.map(({ url }, index) => ({ url, weight: weights[index] ?? 1 })),
-        { retries: { ...NO_LIMIT, on_status: [503] }, outlier_detection: false },
-      );
       let left = requests;
       const work = async (): Promise<void> => {
         while (left-- > 0) {
@@ -69,7 +67,7 @@ test('the retries of one backend go to all others', async () => {
   the.backends[0]?.on('/work', answer(BUSY));
   const client = await rawClient(the.fairlead.port);
   for (let round = 0; round < 60; round++) {
-    await client.write(get('/work'));
+    await client.write(the.get('/work'));
     expect((await client.readResponse()).status).toBe(200);
   }
   // One connection is one thread, and there its retries take turns of their own.
@@ -101,7 +99,7 @@ test('a keep-alive race takes no turn', async () => {
     await connection.write(OK);
   });
   for (let round = 0; round < 12; round++) {
-    await client.write(get('/race'));
+    await client.write(the.get('/race'));
     expect((await client.readResponse()).status).toBe(200);
   }
   const firsts = await firstsOf(the.fairlead, '/race', 12);
@@ -117,14 +115,11 @@ test('a keep-alive race takes no turn', async () => {
 });
 
 test('a request that waits in the queue takes one turn, however often it is tried', async () => {
-  const backends = [await scriptedBackend(), await scriptedBackend()] as const;
-  const fairlead = await startProxy(
-    backends.map(({ url }, index) => ({ url, weight: 3 - 2 * index })),
-    { max_requests: 1, queue: { size: 10, timeout: '30s' }, outlier_detection: false },
-  );
-  for (const backend of backends) backend.on('/held', silent);
-  const served = (path: string): number =>
-    backends.reduce((sum, backend) => sum + backend.served(path).length, 0);
+  const { fairlead, backends, served, get, everywhere } = await severalBackends([3, 1], {
+    max_requests: 1,
+    queue: { size: 10, timeout: '30s' },
+  });
+  everywhere('/held', silent);
   for (let round = 0; round < 4; round++) {
     // Two that stay, and one that waits for 20 looks or so. With the five behind them it is eight turns, two cycles.
     const held = [await rawClient(fairlead.port), await rawClient(fairlead.port)];
@@ -148,7 +143,7 @@ test('a request that waits in the queue takes one turn, however often it is trie
     }
     expect(backends.map((backend) => backend.served(path).length)).toEqual([4, 1]);
     expect(await firstsOf(fairlead, path, 5)).toEqual(
-      [0, 0, 0, 1, 0].map((index) => backends[index as 0 | 1].url),
+      [0, 0, 0, 1, 0].map((index) => backends[index]?.url),
     );
   }
 });

@@ -8,7 +8,6 @@ import { BUSY, OK, severalBackends } from '../behaviour/several-backends.ts';
 import {
   answer,
   type Connection,
-  get,
   leftover,
   metrics,
   NOTHING,
@@ -27,7 +26,7 @@ test('a retry that waits for one backend held up those that could go to another'
   the.everywhere('/dies', dies);
   await the.occupy();
   const failing = await rawClient(the.fairlead.port);
-  await failing.write(get('/dies'));
+  await failing.write(the.get('/dies'));
   await waitFor(async () => (await the.metric('fairlead_queue_depth')) === 1);
   expect((await the.ask('/next')).status).toBe(200);
   // It still waits.
@@ -78,7 +77,7 @@ test('a hedge went to a backend that had been removed, by a strategy that had be
   const the = await severalBackends(2, { retries: { hedge_after: '1s' } });
   the.everywhere('/slow', silent);
   const client = await rawClient(the.fairlead.port);
-  await client.write(get('/slow'));
+  await client.write(the.get('/slow'));
   await waitFor(() => the.served('/slow') === 1);
   const removed = the.backends.find((backend) => backend.served('/slow').length === 0);
   const added = await scriptedBackend();
@@ -215,7 +214,7 @@ test('the keep-alive race counted as a retry and as a failure of the backend', a
   for (let round = 0; round < 2; round++) expect((await the.ask('/race')).status).toBe(200);
   expect(turn).toBe(3);
   const page = await metrics(the.fairlead);
-  const labels = `{pool="default",backend="${the.backends[0]?.url}"}`;
+  const labels = `{pool="${the.fairlead.pool}",backend="${the.backends[0]?.url}"}`;
   const retries = [...page].filter(([name]) => name.startsWith('fairlead_retries_total{'));
   expect(retries.length).toBeGreaterThan(0);
   expect(retries.filter(([, count]) => count !== 0)).toEqual([]);
@@ -233,7 +232,7 @@ test('the pool’s breaker spent its probes while there was no backend to send t
   const errorOf = async (): Promise<string> =>
     /ERR_\w+/.exec(String((await the.ask('/')).body))?.[0] ?? '';
   const setAlive = async (alive: boolean): Promise<void> => {
-    await fetch(`${the.fairlead.adminUrl}/backends/0/status`, {
+    await fetch(`${the.fairlead.adminUrl}/backends/${the.id(0)}/status`, {
       method: 'PUT',
       body: JSON.stringify({ alive }),
     });
@@ -266,7 +265,7 @@ test('a status that is tried again was lost when the others had no connection le
     retries: { on_status: [503] },
     strategy: 'least-connections',
   });
-  await fetch(`${spare.fairlead.adminUrl}/backends/2`, {
+  await fetch(`${spare.fairlead.adminUrl}/backends/${spare.id(2)}`, {
     method: 'PATCH',
     body: JSON.stringify({ weight: 0 }),
   });
@@ -381,7 +380,7 @@ test('interim responses gave one try more than its time', async () => {
     }
   });
   const client = await rawClient(the.fairlead.port);
-  await client.write(get('/hints'));
+  await client.write(the.get('/hints'));
   const line = await the.line('/hints');
   expect(line['error']).toBe('ERR_BACKEND_TRY_TIMEOUT');
   expect(line['duration_ms']).toBeLessThan(6_000);
@@ -391,7 +390,7 @@ test('a client that waited for 100 was to blame for a backend that said nothing'
   const the = await severalBackends(1, { timeouts: { response: '200ms', idle: '300ms' } });
   the.everywhere('/put', silent);
   const client = await rawClient(the.fairlead.port);
-  await client.write(get('/put', ['Content-Length: 4', 'Expect: 100-continue'], 'PUT'));
+  await client.write(the.get('/put', ['Content-Length: 4', 'Expect: 100-continue'], 'PUT'));
   expect((await client.readResponse()).status).toBe(504);
   expect(await the.line('/put')).toMatchObject({
     error: 'ERR_BACKEND_RESPONSE_TIMEOUT',
@@ -411,7 +410,7 @@ test('a client that sent its body though no 100 had come was too late for the ti
     await connection.write(OK);
   });
   const client = await rawClient(the.fairlead.port);
-  await client.write(get('/post', ['Content-Length: 4', 'Expect: 100-continue'], 'POST'));
+  await client.write(the.get('/post', ['Content-Length: 4', 'Expect: 100-continue'], 'POST'));
   await sleep(600);
   await client.write('body');
   expect((await client.readResponse()).status).toBe(200);
@@ -427,7 +426,7 @@ test('a client was blamed for waiting for 100 after a 103', async () => {
     await connection.write(OK);
   });
   const client = await rawClient(the.fairlead.port);
-  await client.write(get('/put', ['Content-Length: 4', 'Expect: 100-continue'], 'PUT'));
+  await client.write(the.get('/put', ['Content-Length: 4', 'Expect: 100-continue'], 'PUT'));
   expect(await client.readUntil('\r\n\r\n')).toContain(' 103 ');
   expect(await client.readUntil('\r\n\r\n')).toContain(' 100 ');
   await client.write('body');
@@ -475,14 +474,14 @@ test('a backend that was being tried out was called full', async () => {
     await the.ask('/bad');
     return hasLogged('breaker.opened');
   });
-  await fetch(`${the.fairlead.adminUrl}/backends/1/status`, {
+  await fetch(`${the.fairlead.adminUrl}/backends/${the.id(1)}/status`, {
     method: 'PUT',
     body: JSON.stringify({ alive: false }),
   });
   the.everywhere('/try', silent);
   const client = await rawClient(the.fairlead.port);
   await the.halfOpen(0);
-  await client.write(get('/try'));
+  await client.write(the.get('/try'));
   await waitFor(() => the.served('/try') === 1);
   const response = await the.ask('/next');
   expect(response.status).toBe(503);

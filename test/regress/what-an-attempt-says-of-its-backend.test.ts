@@ -2,14 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { OK, severalBackends } from '../behaviour/several-backends.ts';
-import {
-  type Connection,
-  get,
-  HANDSHAKE,
-  type Script,
-  SWITCHED,
-  silent,
-} from '../behaviour/stage.ts';
+import { type Connection, HANDSHAKE, type Script, SWITCHED, silent } from '../behaviour/stage.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -33,16 +26,16 @@ function events({ fairlead }: Stage): (string | undefined)[] {
 }
 
 /** The status of a WebSocket's handshake; a tunnel stays open. */
-async function upgrade({ fairlead }: Stage, path: string, fields: readonly string[] = []) {
-  const client = await rawClient(fairlead.port);
-  await client.write(get(path, [...HANDSHAKE, ...fields]));
+async function upgrade(the: Stage, path: string, fields: readonly string[] = []) {
+  const client = await rawClient(the.fairlead.port);
+  await client.write(the.get(path, [...HANDSHAKE, ...fields]));
   return Number((await client.readUntil('\r\n\r\n')).split(' ')[1]);
 }
 
 /** A body of 12 bytes in pieces, with the whole of `ms` between the first and the last. */
-async function upload({ fairlead }: Stage, path: string, ms: number): Promise<number> {
-  const client = await rawClient(fairlead.port);
-  await client.write(`POST ${path} HTTP/1.1\r\nHost: test\r\nContent-Length: 12\r\n\r\nhead`);
+async function upload(the: Stage, path: string, ms: number): Promise<number> {
+  const client = await rawClient(the.fairlead.port);
+  await client.write(`${the.get(path, ['Content-Length: 12'], 'POST')}head`);
   await sleep(ms / 2);
   await client.write('body');
   await sleep(ms / 2);
@@ -101,7 +94,7 @@ test('answers that were still under way counted for nothing between failures in 
   );
   for (let round = 0; round < 2; round++) await the.ask('/bad', fields);
   const client = await rawClient(the.fairlead.port);
-  await client.write(get('/stream', fields));
+  await client.write(the.get('/stream', fields));
   await client.readUntil('\r\n\r\n');
   await client.readUntil('b\r\n');
   for (let round = 0; round < 2; round++) await the.ask('/bad', fields);
@@ -118,7 +111,7 @@ test('a backend that broke off all of its answers failed each time', async () =>
   });
   await waitFor(async () => {
     const client = await rawClient(the.fairlead.port);
-    await client.write(get('/', ['Connection: close']));
+    await client.write(the.get('/', ['Connection: close']));
     await client.closed;
     return events(the).includes('backend.ejected');
   });
@@ -219,7 +212,7 @@ test('what broke long after its request had come counted as the race for an idle
   await waitFor(
     async () => {
       const client = await rawClient(the.fairlead.port);
-      await client.write(get('/', ['Content-Length: 0'], 'POST'));
+      await client.write(the.get('/', ['Content-Length: 0'], 'POST'));
       await client.readResponse();
       return events(the).includes('backend.ejected');
     },
@@ -235,7 +228,7 @@ test('a drain sent WebSockets away, and their sessions brought them back', async
   const fields = ['X-User: somebody'];
   await the.ask('/first', fields);
   const home = the.backends.findIndex((backend) => backend.served('/first').length === 1);
-  const response = await fetch(`${the.fairlead.adminUrl}/backends/${home}?drain=30s`, {
+  const response = await fetch(`${the.fairlead.adminUrl}/backends/${the.id(home)}?drain=30s`, {
     method: 'PATCH',
     body: JSON.stringify({ state: 'draining' }),
   });
@@ -257,7 +250,7 @@ test('a WebSocket went nowhere when only the backend that drained had room', asy
   const fields = ['X-User: somebody'];
   await the.ask('/first', fields);
   const home = the.backends.findIndex((backend) => backend.served('/first').length === 1);
-  await fetch(`${the.fairlead.adminUrl}/backends/${home}?drain=30s`, {
+  await fetch(`${the.fairlead.adminUrl}/backends/${the.id(home)}?drain=30s`, {
     method: 'PATCH',
     body: JSON.stringify({ state: 'draining' }),
   });
@@ -298,9 +291,7 @@ test('a keep-alive race was a fault when the body had been held before', async (
   });
   for (let round = 0; round < 4; round++) {
     const client = await rawClient(the.fairlead.port);
-    await client.write(
-      'PUT /put HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n',
-    );
+    await client.write(`${the.get('/put', ['Transfer-Encoding: chunked'], 'PUT')}4\r\nbody\r\n`);
     await sleep(70);
     await client.write('0\r\n\r\n');
     expect((await client.readResponse()).status).toBe(200);

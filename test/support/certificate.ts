@@ -1,13 +1,20 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+import type { afterTest } from './after-test.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** A certificate that signs itself, for this machine, as `ssl` in a config takes it. */
-export function makeCertificate(commonName = 'localhost'): {
+/**
+ * A certificate that signs itself, for this machine, as `ssl` in a config takes it.
+ * @param whenOver when its files go: after the test, or after the file
+ */
+export function makeCertificate(
+  commonName = 'localhost',
+  whenOver?: typeof afterTest,
+): {
   readonly cert_file: string;
   readonly key_file: string;
 } {
-  const folder = temporaryFolder('certificate');
+  const folder = temporaryFolder('certificate', whenOver);
   const files = { cert_file: join(folder, 'a.crt'), key_file: join(folder, 'a.key') };
   const request =
     'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 ' +

@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterTest } from './after-test.ts';
+import { afterFile, afterTest } from './after-test.ts';
 import { freePort } from './free-port.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 import { waitFor, within } from './wait-for.ts';
@@ -33,6 +33,8 @@ export interface FairleadOptions {
   readonly isWatched?: boolean;
   /** `ulimit -n`. */
   readonly descriptors?: number;
+  /** Whether the tests behind the one that starts it use it as well: it is ended after the last of the file. */
+  readonly isShared?: boolean;
   /**
    * Who chooses the ports. `harness` (default): free ports, passed as flags. `test`: the test has put them into
    * arguments, environment or file, and gives them here.
@@ -80,6 +82,7 @@ interface RunOptions {
   readonly env: FairleadOptions['env'];
   readonly cwd: string;
   readonly descriptors?: number | undefined;
+  readonly whenOver?: typeof afterTest;
 }
 
 class Run {
@@ -87,6 +90,9 @@ class Run {
   readonly exited: Promise<number | null>;
   stdout = '';
   stderr = '';
+  readonly #lines: LogLine[] = [];
+  /** Where in `stdout` the lines begin that have not been looked at. */
+  #readTo = 0;
 
   constructor(args: readonly string[], options: RunOptions) {
     const command = [process.execPath, programFor(options.env), ...args];
@@ -117,7 +123,7 @@ class Run {
     };
     process.on('exit', killNow);
     this.child.on('close', () => process.off('exit', killNow));
-    afterTest(() => this.kill());
+    (options.whenOver ?? afterTest)(() => this.kill());
   }
 
   async kill(): Promise<void> {
@@ -138,11 +144,15 @@ class Run {
     }
   }
 
-  lines(): LogLine[] {
-    return this.stdout
-      .slice(0, this.stdout.lastIndexOf('\n') + 1)
-      .split('\n')
-      .flatMap((line) => parsed(line));
+  /** Those that are JSON, so far. Tests ask again and again: each is parsed once. */
+  lines(): readonly LogLine[] {
+    const end = this.stdout.lastIndexOf('\n') + 1;
+    for (const line of this.stdout.slice(this.#readTo, end).split('\n')) {
+      const read = parsed(line);
+      if (read !== null) this.#lines.push(read);
+    }
+    this.#readTo = end;
+    return this.#lines;
   }
 
   output(): string {
@@ -162,18 +172,13 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !strange.test(name)));
 }
 
-function parsed(line: string): LogLine[] {
-  if (!line.startsWith('{')) return [];
+function parsed(line: string): LogLine | null {
+  if (!line.startsWith('{')) return null;
   try {
-    return [JSON.parse(line) as LogLine];
+    return JSON.parse(line) as LogLine;
   } catch {
-    return [];
+    return null;
   }
-}
-
-async function workingFolder(): Promise<string> {
-  const folder = temporaryFolder('test');
-  return folder;
 }
 
 /** Runs a command that ends by itself (`check`, a refused start), for at most `ms`. */
@@ -181,7 +186,7 @@ export async function runFairlead(
   args: readonly string[],
   options: Pick<FairleadOptions, 'env' | 'cwd'> & { readonly ms?: number } = {},
 ): Promise<FinishedRun> {
-  const run = new Run(args, { env: options.env, cwd: options.cwd ?? (await workingFolder()) });
+  const run = new Run(args, { env: options.env, cwd: options.cwd ?? temporaryFolder() });
   const code = await within(
     run.exited,
     options.ms ?? START_MS,
@@ -195,7 +200,8 @@ export async function runFairlead(
  * replaced by others, up to five times.
  */
 export async function startFairlead(options: FairleadOptions = {}): Promise<Fairlead> {
-  const cwd = options.cwd ?? (await workingFolder());
+  const whenOver = options.isShared === true ? afterFile : afterTest;
+  const cwd = options.cwd ?? temporaryFolder('test', whenOver);
   const args = [...(options.args ?? [])];
   if (options.config !== undefined) {
     const file = join(cwd, 'fairlead.config.json');
@@ -212,7 +218,7 @@ export async function startFairlead(options: FairleadOptions = {}): Promise<Fair
       : [];
     const { descriptors } = options;
     const env = { ...(options.isWatched !== true && { FAIRLEAD_WATCH: 'false' }), ...options.env };
-    const run = new Run([...args, ...flags], { env, cwd, descriptors });
+    const run = new Run([...args, ...flags], { env, cwd, descriptors, whenOver });
     const outcome = await outcomeOf(run);
     if (outcome === 'listening') return running(run, ports, cwd);
     if (outcome === EXIT_ADDRESS_IN_USE && isOurChoice && tries < 5) continue;
