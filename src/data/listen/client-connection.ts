@@ -15,7 +15,7 @@ import type { HeadParser } from '../wire/head-parser.ts';
 import { readRequest } from '../wire/request.ts';
 import { ClientReading } from './client-reading.ts';
 import { type Carried, ConnectionContext } from './connection-context.ts';
-import { DRAIN_IDLE_MS } from './drain-turns.ts';
+import { DRAIN_IDLE_MS, leavesAtMs } from './drain-turns.ts';
 import { bodyOf, type Http1Body, handOver } from './http1-body.ts';
 import { Http1Responder, type ResponderOwner } from './http1-responder.ts';
 import { NEVER } from './idle-clients.ts';
@@ -164,7 +164,7 @@ export class ClientConnection implements OpenClient, ResponderOwner {
   beginDrain(idleMs: number = DRAIN_IDLE_MS): boolean {
     this.isLeaving = true;
     if (this.idleSinceMs === NEVER) return false;
-    this.deadlineMs = Math.min(this.deadlineMs, this.#context.nowMs + idleMs);
+    this.deadlineMs = Math.min(this.deadlineMs, leavesAtMs(this, this.#context.nowMs + idleMs));
     return true;
   }
 

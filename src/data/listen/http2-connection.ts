@@ -16,7 +16,7 @@ import { MAX_STREAM_ID } from '../wire/http2/frame-types.ts';
 import { HeadLines } from '../wire/http2/head-lines.ts';
 import { ClientReading } from './client-reading.ts';
 import { type Carried, ConnectionContext } from './connection-context.ts';
-import { DRAIN_IDLE_MS } from './drain-turns.ts';
+import { DRAIN_IDLE_MS, leavesAtMs } from './drain-turns.ts';
 import type { Http2Bodies } from './http2-bodies.ts';
 import type { Http2FaultCount } from './http2-faults.ts';
 import { type FramesOwner, Http2Frames } from './http2-frames.ts';
@@ -159,7 +159,8 @@ export class Http2Connection implements FramesOwner, OpenClient, StreamOwner {
     if (this.#state !== IS_OPEN) return false;
     if (!this.#isLeaving) this.output.goaway(MAX_STREAM_ID, NO_ERROR, '');
     this.#isLeaving = true;
-    this.#goawayAtMs = Math.min(this.#goawayAtMs, this.context.nowMs + idleMs);
+    const leavesMs = leavesAtMs(this, this.context.nowMs + idleMs);
+    this.#goawayAtMs = Math.min(this.#goawayAtMs, leavesMs);
     return this.idleSinceMs !== NEVER;
   }
 

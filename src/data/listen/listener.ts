@@ -163,9 +163,9 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     }
   }
 
-  endSilent(): void {
-    this.#arrivals.endSilent();
-    this.#tls?.endSilent();
+  endSilent(nowMs: number): void {
+    this.#arrivals.endSilent(nowMs);
+    this.#tls?.endSilent(nowMs);
   }
 
   /** Cuts every connection. @returns how many clients have lost something by it. */

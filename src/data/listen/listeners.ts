@@ -177,7 +177,7 @@ export class Listeners implements ListenerHost {
   /** Of those on their way nobody says that they are gone. */
   #tickDrain(nowMs: number): void {
     if (this.#onEmpty === null) return;
-    if (this.#silentUntilMs <= nowMs) for (const listener of this.#all()) listener.endSilent();
+    if (this.#silentUntilMs <= nowMs) for (const listener of this.#all()) listener.endSilent(nowMs);
     this.onForgotten();
   }
 

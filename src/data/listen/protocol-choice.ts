@@ -9,7 +9,7 @@ import type { ByteStream, StreamUser } from '../stream/byte-stream.ts';
 import { matchPreface, PREFACE_PART, PREFACE_YES } from '../wire/http2/preface.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { Carried } from './connection-context.ts';
-import { DRAIN_IDLE_MS } from './drain-turns.ts';
+import { DRAIN_IDLE_MS, leavesAtMs } from './drain-turns.ts';
 import { Http2Connection } from './http2-connection.ts';
 import type { OpenClient } from './open-client.ts';
 import { PendingInput } from './pending-input.ts';
@@ -146,7 +146,7 @@ export class ProtocolChoice implements OpenClient {
 
   beginDrain(idleMs: number = DRAIN_IDLE_MS): boolean {
     if (this.#chosen !== null) return this.#chosen.beginDrain(idleMs);
-    this.#deadlineMs = Math.min(this.#deadlineMs, this.#context.nowMs + idleMs);
+    this.#deadlineMs = Math.min(this.#deadlineMs, leavesAtMs(this, this.#context.nowMs + idleMs));
     this.#isLeaving = true;
     return true;
   }

@@ -12,6 +12,7 @@ import {
   type ProxiedClient,
   readProxyHeader,
 } from '../wire/proxy-protocol.ts';
+import { leavesAtMs } from './drain-turns.ts';
 import type { MayBeIdle } from './idle-clients.ts';
 import { PendingInput } from './pending-input.ts';
 import { ProxyFaultCount } from './proxy-faults.ts';
@@ -138,8 +139,12 @@ export class ProxyArrivals {
     this.#user.onUnproxied(isBad);
   }
 
-  endSilent(): void {
-    for (const arrival of this.arriving) if (arrival.input.length === 0) this.end(arrival, false);
+  /** Those that have had their time to speak. */
+  endSilent(nowMs: number): void {
+    for (const arrival of this.arriving) {
+      const isSilent = arrival.input.length === 0;
+      if (isSilent && leavesAtMs(arrival, nowMs) <= nowMs) this.end(arrival, false);
+    }
   }
 
   destroy(): void {

@@ -30,6 +30,7 @@ import { TlsStream } from '../stream/tls-stream.ts';
 import { ClientHello } from '../wire/client-hello.ts';
 import type { ProxiedClient } from '../wire/proxy-protocol.ts';
 import { identityOf } from './client-certificate.ts';
+import { leavesAtMs } from './drain-turns.ts';
 import type { MayBeIdle } from './idle-clients.ts';
 import type { Secure } from './secure.ts';
 import { type TlsSite, TlsSites } from './tls-sites.ts';
@@ -248,8 +249,7 @@ export class TlsAcceptor {
     this.#carriers.set(carrier, client);
     this.arriving.delete(arrival);
     carrier.once('close', () => {
-      if (!this.#carriers.delete(carrier)) return;
-      this.#guard(carrier, () => this.#user.onGone(client));
+      if (this.#carriers.delete(carrier)) this.#guard(carrier, () => this.#user.onGone(client));
     });
     site.server ??= this.#makeServer(site);
     site.server.emit('connection', carrier);
@@ -320,9 +320,9 @@ export class TlsAcceptor {
     }
   }
 
-  endSilent(): void {
+  endSilent(nowMs: number): void {
     const silent = Array.from(this.arriving).filter(({ hello, site }) => (hello ?? site) === null);
-    for (const arrival of silent) this.end(arrival);
+    for (const arrival of silent) if (leavesAtMs(arrival, nowMs) <= nowMs) this.end(arrival);
   }
 
   end(arrival: Arrival): void {
