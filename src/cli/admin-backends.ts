@@ -39,6 +39,7 @@ export const WEIGHT = {
   usage: 'ID|URL N [options]',
   about: 'Sets the weight of a backend: its share beside the weights of the others.',
   flags: BACKEND_FLAGS,
+  takesBackend: true,
   examples: ['fairlead weight 0 3', 'fairlead weight http://:3001 0'],
   exitCodes: ADMIN_EXIT_CODES,
 } as const satisfies CommandSpec;
@@ -49,6 +50,7 @@ export const ENABLE = {
   about:
     'Puts a backend back that was drained or disabled; a drain or a removal under way is called off.',
   flags: BACKEND_FLAGS,
+  takesBackend: true,
   examples: ['fairlead enable 0', 'fairlead enable http://:3001 --pool api'],
   exitCodes: ADMIN_EXIT_CODES,
 } as const satisfies CommandSpec;
@@ -59,6 +61,7 @@ export const DISABLE = {
   about:
     'Takes a backend out until it is enabled again: no new requests; those in flight finish, WebSockets stay.',
   flags: BACKEND_FLAGS,
+  takesBackend: true,
   examples: ['fairlead disable 0', 'fairlead disable http://:3001 --not-kept'],
   exitCodes: ADMIN_EXIT_CODES,
 } as const satisfies CommandSpec;

@@ -38,6 +38,7 @@ a session stay until the deadline, and go to another backend then.`,
     },
     ...BACKEND_FLAGS,
   },
+  takesBackend: true,
   examples: ['fairlead drain 0 --wait', 'fairlead drain http://:3001 --deadline 2m --cut --wait'],
   exitCodes: ADMIN_EXIT_CODES,
 } as const satisfies CommandSpec;
@@ -63,6 +64,7 @@ export const REMOVE = {
     },
     ...BACKEND_FLAGS,
   },
+  takesBackend: true,
   examples: ['fairlead remove 0', 'fairlead remove http://:3001 --drain 30s --wait'],
   exitCodes: ADMIN_EXIT_CODES,
 } as const satisfies CommandSpec;

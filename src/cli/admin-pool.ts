@@ -19,6 +19,7 @@ import {
 } from './admin-command.ts';
 import { findBackend, folderOf, poolFor } from './admin-pools.ts';
 import type { CommandSpec } from './command-spec.ts';
+import { Progress } from './progress.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
 
 export const STRATEGY = {
@@ -69,6 +70,7 @@ were added, removed, drained or disabled stay so: see add, remove and enable.`,
     pool: { ...CHANGE_FLAGS.pool, help: 'only those of this pool (of all)' },
   },
   words: OVERRIDABLE,
+  takesBackend: true,
   examples: ['fairlead reset', 'fairlead reset weight --pool api', 'fairlead reset 0'],
   exitCodes: ADMIN_EXIT_CODES,
 } as const satisfies CommandSpec;
@@ -114,7 +116,10 @@ export function runUpgrade(args: readonly string[]): Promise<number> {
     parse,
     async (client, { positionals }, show) => {
       noArguments(positionals);
-      const answer = await client.callForObject('POST', '/upgrade');
+      const progress = new Progress();
+      progress.follow((seconds) => `the new process starts, checks its backends: ${seconds} s`);
+      const answered = client.callForObject('POST', '/upgrade');
+      const answer = await answered.finally(() => progress.end());
       show(answer, `process ${String(answer['pid'])} has taken over`);
     },
     UPGRADE_MS,

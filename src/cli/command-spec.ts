@@ -30,6 +30,8 @@ export interface CommandSpec {
   readonly takesSettings?: true;
   /** What its first argument may be, where that can be listed. */
   readonly words?: readonly string[];
+  /** Its first argument is a backend of the running instance. */
+  readonly takesBackend?: true;
   /** Each begins with `fairlead`, or leads to it. */
   readonly examples: readonly string[];
   readonly exitCodes?: string;

@@ -24,13 +24,16 @@ export interface Completable {
   readonly flags: readonly CompletableFlag[];
   /** What its first argument may be. */
   readonly words: readonly string[];
+  /** Its first argument may be one of the backends that run, which `fairlead completion backends` lists. */
+  readonly takesBackend: boolean;
 }
 
 export function completables(commands: Commands): Promise<Completable[]> {
   return Promise.all(
     Object.entries(commands).map(async ([name, { summary, load }]) => {
       const { spec } = await load();
-      return { name, summary, flags: flagsOf(spec), words: spec.words ?? [] };
+      const { words = [], takesBackend = false } = spec;
+      return { name, summary, flags: flagsOf(spec), words, takesBackend };
     }),
   );
 }

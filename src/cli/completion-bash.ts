@@ -7,8 +7,15 @@ import type { Completable, CompletableFlag, Completion } from './completable.ts'
 export function bashScript(commands: readonly Completable[]): string {
   const names = commands.map(({ name }) => name);
   return `# Completion for bash, made by: fairlead completion bash
+# The words of the line are split anew: readline has split URLs at their colons.
+_fairlead_backends() {
+  local line=\${COMP_LINE:0:COMP_POINT}
+  local -a before
+  read -ra before <<< "\${line%"$2"}"
+  "$1" completion backends -- "\${before[@]:1}" 2>/dev/null </dev/null | cut -f 1
+}
 _fairlead() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} equals= command=run first=1 flags= words= value=
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} equals= command=run first=1 flags= words= backends= value=
   COMPREPLY=()
   if [[ $cur == '=' ]]; then
     cur= equals==
@@ -34,7 +41,9 @@ ${commands.map(armOf).join('\n')}
   fi
   if [[ -z $value ]]; then
     if [[ $cur == -* ]]; then value=$flags
-    elif (( COMP_CWORD == first )); then value=$words
+    else
+      if (( COMP_CWORD == first )); then value=$words; fi
+      if [[ -n $backends ]]; then value+=" $(_fairlead_backends "$1" "$cur")"; fi
     fi
   fi
   COMPREPLY=($(compgen -W "$value" -- "$cur"))
@@ -43,11 +52,11 @@ complete -F _fairlead fairlead
 `;
 }
 
-function armOf({ name, flags, words }: Completable): string {
+function armOf({ name, flags, words, takesBackend }: Completable): string {
   const values = flags.filter(({ takes }) => takes !== 'none').map(valueOf);
   return [
     `    ${name})`,
-    `      flags='${flags.map((flag) => `--${flag.name}`).join(' ')}' words='${words.join(' ')}'`,
+    `      flags='${flags.map((flag) => `--${flag.name}`).join(' ')}' words='${words.join(' ')}'${takesBackend ? ' backends=yes' : ''}`,
     ...(values.length === 0
       ? []
       : ['      case $prev$equals in', ...values.map((line) => `        ${line}`), '      esac']),

@@ -18,6 +18,11 @@ end
 function __fairlead_at
     test (count (commandline -opc)) -eq $argv[1]
 end
+
+function __fairlead_backends
+    set -l words (commandline -opc)
+    $words[1] completion backends -- $words[2..] 2>/dev/null </dev/null
+end
 `;
 
 export function fishScript(commands: readonly Completable[]): string {
@@ -38,11 +43,12 @@ export function fishScript(commands: readonly Completable[]): string {
   ].join('\n');
 }
 
-function linesOf({ name, flags, words }: Completable): string[] {
+function linesOf({ name, flags, words, takesBackend }: Completable): string[] {
   const own = `complete -c fairlead -n '__fairlead_is ${name}`;
+  const backends = takesBackend ? [`${own}' -k -a '(__fairlead_backends)'`] : [];
   const argument =
     words.length === 0 ? [] : [`${own}; and __fairlead_at 2' -a ${quote(words.join(' '))}`];
-  return [...argument, ...flags.map((flag) => `${own}' ${optionOf(flag)}`)];
+  return [...argument, ...backends, ...flags.map((flag) => `${own}' ${optionOf(flag)}`)];
 }
 
 function optionOf({ name, short, help, takes, value }: CompletableFlag): string {

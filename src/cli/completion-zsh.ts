@@ -8,8 +8,16 @@ export function zshScript(commands: readonly Completable[]): string {
   );
   return `#compdef fairlead
 # Completion for zsh, made by: fairlead completion zsh
+_fairlead_backends() {
+  local id what
+  local -a found=("$@")
+  while IFS=$'\\t' read -r id what; do
+    found+=("$id:\${what//:/\\\\:}")
+  done < <($fairlead completion backends -- "\${(@Q)words[1,CURRENT-1]}" 2>/dev/null </dev/null)
+  _describe -V backend found
+}
 _fairlead() {
-  local command=run
+  local command=run fairlead=\${(Q)words[1]}
   local -a commands=(
 ${described.join('\n')}
   )
@@ -36,8 +44,11 @@ fi
 `;
 }
 
-function armOf({ name, flags, words }: Completable): string {
-  const rest = words.length === 0 ? "'*: :'" : `'1: :(${words.join(' ')})' '*: :'`;
+function armOf({ name, flags, words, takesBackend }: Completable): string {
+  const listed = words.length === 0 ? '' : `(${words.join(' ')})`;
+  // With the space, it is called with these words and nothing else.
+  const first = takesBackend ? ` _fairlead_backends ${words.join(' ')}`.trimEnd() : listed;
+  const rest = first === '' ? "'*: :'" : `'1: :${first}' '*: :'`;
   const specs = [...flags.map(specOf), rest].map((spec) => `        ${spec}`);
   return `    ${name})\n      _arguments -s \\\n${specs.join(' \\\n')}\n      ;;`;
 }

@@ -1,6 +1,7 @@
 /** `fairlead completion bash|zsh|fish`: what makes a shell complete commands, flags, and those values that can be listed. */
 import { type CommandSpec, type Commands, HELP_FLAG, helpOf } from './command-spec.ts';
 import { completables } from './completable.ts';
+import { backendLines } from './completion-backends.ts';
 import { bashScript } from './completion-bash.ts';
 import { fishScript } from './completion-fish.ts';
 import { zshScript } from './completion-zsh.ts';
@@ -13,7 +14,8 @@ export const COMPLETION = {
   name: 'completion',
   usage: 'bash|zsh|fish',
   about: `Prints what makes that shell complete the commands of Fairlead, their flags, and values such as strategies and files. It knows
-the commands of this version: print it again after an update.`,
+the commands of this version: print it again after an update. Ids of backends are asked of the running instance, for a second at
+most.`,
   flags: HELP_FLAG,
   words: Object.keys(SHELLS),
   examples: [
@@ -32,6 +34,11 @@ export function runCompletion(args: readonly string[], commands: Commands): Prom
       return EXIT_FINE;
     }
     const [shell = '', ...more] = positionals;
+    // What those scripts call.
+    if (shell === 'backends') {
+      process.stdout.write(await backendLines(more, commands));
+      return EXIT_FINE;
+    }
     if (more.length > 0) throw new UsageError(`Unexpected argument "${more[0]}"`);
     if (!Object.hasOwn(SHELLS, shell)) {
       const what = shell === '' ? 'say for which shell' : `"${shell}" is not one of its shells`;

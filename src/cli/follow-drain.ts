@@ -1,14 +1,13 @@
-/** Watches a backend drain until that has ended one way or another, and shows on standard error how far it is. */
+/** Watches a backend drain until that has ended one way or another, and shows on a terminal how far it is. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import { type AdminClient, AdminError } from './admin-client.ts';
 import type { ShownBackend } from './admin-pools.ts';
+import { Progress } from './progress.ts';
 
 const POLL_MS = 200;
 /** What the deadline cuts takes a moment to be gone, and the last requests of its sessions want an answer. */
 const GRACE_MS = 10_000;
-/** Where standard error is no terminal, a line at most this often. */
-const LINE_MS = 1_000;
 
 export interface DrainingBackend extends ShownBackend {
   readonly drained?: boolean;
@@ -46,7 +45,7 @@ export async function followDrain(
   try {
     let backend = begun;
     for (;;) {
-      progress.show(backend, endMs - performance.now());
+      progress.show(howFar(backend, endMs - performance.now()));
       await sleep(POLL_MS);
       const seen = await look(client, path);
       if (seen === undefined) return { how: 'removed', backend };
@@ -70,25 +69,8 @@ async function look(client: AdminClient, path: string): Promise<DrainingBackend 
   }
 }
 
-class Progress {
-  readonly #isTerminal = process.stderr.isTTY;
-  #lastText = '';
-  #lastAtMs = Number.NEGATIVE_INFINITY;
-
-  show({ draining }: DrainingBackend, leftMs: number): void {
-    if (draining === undefined) return;
-    const { in_flight: inFlight, tunnels } = draining;
-    const text = `${inFlight} in flight, ${tunnels} of them WebSockets`;
-    const left = formatDuration(Math.max(0, Math.ceil(leftMs / 1000)) * 1000);
-    if (this.#isTerminal) process.stderr.write(`\r\u001B[K${text}; ${left} left`);
-    else if (text !== this.#lastText && performance.now() - this.#lastAtMs >= LINE_MS) {
-      process.stderr.write(`${text}; ${left} left\n`);
-      this.#lastText = text;
-      this.#lastAtMs = performance.now();
-    }
-  }
-
-  end(): void {
-    if (this.#isTerminal) process.stderr.write('\r\u001B[K');
-  }
+function howFar({ draining }: DrainingBackend, leftMs: number): string {
+  const { in_flight: inFlight = 0, tunnels = 0 } = draining ?? {};
+  const left = formatDuration(Math.max(0, Math.ceil(leftMs / 1000)) * 1000);
+  return `${inFlight} in flight, ${tunnels} of them WebSockets; ${left} left`;
 }

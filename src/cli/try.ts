@@ -5,6 +5,7 @@ import { parseDuration } from '../config/duration.ts';
 import { AdminError } from './admin-client.ts';
 import { ADMIN_FLAGS, readPems } from './admin-command.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
+import { Progress } from './progress.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 import type { TlsTerms } from './try-clients.ts';
 import { jsonReport, textReport } from './try-report.ts';
@@ -200,22 +201,20 @@ async function runWithProgress(options: TryOptions): Promise<TryResult> {
   const interruption = new AbortController();
   const interrupt = (): void => interruption.abort();
   process.once('SIGINT', interrupt);
-  const timer = process.stderr.isTTY ? setInterval(showProgress, 100, options, result) : undefined;
+  const progress = new Progress();
+  progress.follow(() => howFar(options, result), 100);
   try {
     await runRequests(options, result, interruption.signal);
   } finally {
     process.off('SIGINT', interrupt);
-    if (timer !== undefined) {
-      clearInterval(timer);
-      process.stderr.write('\r\u001B[K');
-    }
+    progress.end();
   }
   return result;
 }
 
-function showProgress(options: TryOptions, result: TryResult): void {
+function howFar(options: TryOptions, result: TryResult): string {
   const done = result.completed + result.failed;
   const percent = Math.floor((100 * done) / options.requests);
   const failures = result.failed > 0 ? `, ${result.failed} failed` : '';
-  process.stderr.write(`\r\u001B[K${done} of ${options.requests} (${percent} %)${failures}`);
+  return `${done} of ${options.requests} (${percent} %)${failures}`;
 }

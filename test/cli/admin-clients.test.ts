@@ -85,7 +85,7 @@ test('an instance is managed from its start to its end', async () => {
   expect(await run('drain', '0', '--deadline', '1h', '--wait')).toEqual({
     code: 0,
     stdout: `${url} (backend 0) is drained\n`,
-    stderr: expect.stringMatching(/^0 in flight, 0 of them WebSockets; 1h left\n$/),
+    stderr: '',
   });
   expect(await run('drain', '0', '--json').then(({ stdout }) => JSON.parse(stdout))).toMatchObject({
     state: 'draining',
@@ -283,12 +283,12 @@ async function withWebSocket() {
 }
 
 describe('--wait', () => {
-  test('shows how far a drain is, and returns when it is done', async () => {
+  test('returns when a drain is done, with nothing but the result where nobody looks', async () => {
     const { url, socket, run } = await withWebSocket();
     const closed = once(socket, 'close');
-    const { code, stdout, stderr } = await run('drain', url, '--deadline', '2s', '--wait');
-    expect({ code, stdout }).toEqual({ code: 0, stdout: `${url} (backend 0) is drained\n` });
-    expect(stderr).toMatch(/^1 in flight, 1 of them WebSockets; 2s left\n/);
+    expect(await run('drain', url, '--deadline', '2s', '--wait')).toEqual(
+      fine(`${url} (backend 0) is drained`),
+    );
     expect((await closed)[0]).toBe(1001);
   });
 

@@ -1,11 +1,13 @@
 /** Completions, from the same table as the help; in a bash that has nothing but them. */
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { helpOf } from '../../src/cli/command-spec.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { type Completable, completables } from '../../src/cli/completable.ts';
+import { backendLines } from '../../src/cli/completion-backends.ts';
 import { bashScript } from '../../src/cli/completion-bash.ts';
 import { fishScript } from '../../src/cli/completion-fish.ts';
 import { zshScript } from '../../src/cli/completion-zsh.ts';
@@ -13,7 +15,12 @@ import { parseSettingFlags } from '../../src/cli/settings-flags.ts';
 import { loadSettings } from '../../src/config/load.ts';
 import { STRATEGY_NAMES } from '../../src/snapshot/snapshot.ts';
 import { runFairlead } from '../support/fairlead.ts';
+import { freePort } from '../support/free-port.ts';
+import { httpBackend } from '../support/http-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { SOON_MS, within } from '../support/wait-for.ts';
+
+const MAIN = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 
 let all: readonly Completable[] = [];
 beforeAll(async () => {
@@ -32,7 +39,8 @@ function inBash(lines: readonly string[][]): string[][] {
     'entry=$(complete -p fairlead) && entry=${entry#* -F } && entry=${entry%% *}',
     ...lines.map((words) => {
       const quoted = words.map((word) => `'${word}'`).join(' ');
-      return `COMP_WORDS=(${quoted}); COMP_CWORD=${words.length - 1}; $entry; (IFS='|'; echo "\${COMPREPLY[*]-}")`;
+      const line = `COMP_LINE='${words.join(' ')}'; COMP_POINT=\${#COMP_LINE}`;
+      return `${line}; COMP_WORDS=(${quoted}); COMP_CWORD=${words.length - 1}; $entry fairlead; (IFS='|'; echo "\${COMPREPLY[*]-}")`;
     }),
   ];
   const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', script.join('\n')], {
@@ -92,6 +100,59 @@ describe('in bash', () => {
     expect(offered[0]).toEqual([...names, 'help']);
     const flags = all.map((command) => command.flags.map(({ name }) => `--${name}`));
     expect(offered.slice(1)).toEqual(flags);
+  });
+});
+
+/** An admin API with a backend in each of two pools. */
+async function twoPools(): Promise<string> {
+  const { url } = await httpBackend(({ url: path }, response) => {
+    const pool = { '/backends': 'default', '/pools/api/backends': 'api' }[path ?? ''];
+    const backend = { id: pool === 'api' ? 12 : 3, url: `http://${pool}:80`, state: 'enabled' };
+    const pools = [{ name: 'default' }, { name: 'api' }];
+    response.end(JSON.stringify(pool === undefined ? pools : [backend]));
+  });
+  return url;
+}
+
+describe('the backends that run', () => {
+  const lines = (...words: string[]) => backendLines(words, COMMANDS);
+
+  test('are listed, of all pools or of one, where one may stand', async () => {
+    const admin = await twoPools();
+    const api = '12\thttp://api:80 of api, enabled\n';
+    const both = `3\thttp://default:80 of default, enabled\n${api}`;
+    for (const command of ['drain', 'remove', 'enable', 'disable', 'weight', 'reset']) {
+      expect([command, await lines(command, '--admin', admin)]).toEqual([command, both]);
+    }
+    const one = api.replace(' of api', '');
+    expect(await lines('drain', `--admin=${admin}`, '--pool', 'api', '--wait')).toBe(one);
+    // The first argument is there, it is a flag's turn, no backend goes there.
+    expect(await lines('weight', '3', '--admin', admin)).toBe('');
+    expect(await lines('drain', '--admin', admin, '--pool')).toBe('');
+    expect(await lines('add', '--admin', admin)).toBe('');
+    expect(await lines('toString', '--admin', admin)).toBe('');
+  });
+
+  test('are none where nobody answers, without a word and without waiting for long', async () => {
+    const mute = await httpBackend(() => {});
+    const refused = `http://127.0.0.1:${await freePort()}`;
+    for (const admin of [mute.url, refused, 'no:url', 'unix:/nowhere']) {
+      const answer = lines('drain', '--admin', admin);
+      expect(await within(answer, SOON_MS, `an answer about ${admin}`)).toBe('');
+    }
+  });
+
+  test('are offered in bash, by the program that is on the line', async () => {
+    const folder = temporaryFolder('completion-backends');
+    writeFileSync(join(folder, 'fairlead.bash'), bashScript(all));
+    const admin = await twoPools();
+    const script = `source ./fairlead.bash
+ours() { ${process.execPath} ${MAIN} "$@"; }
+COMP_LINE='ours reset --admin=${admin} 1'; COMP_POINT=\${#COMP_LINE}
+COMP_WORDS=(ours reset --admin = http : //x : 1 1); COMP_CWORD=9; _fairlead ours 1 1
+echo "\${COMPREPLY[*]}"`;
+    const run = promisify(execFile)('bash', ['--norc', '-c', script], { cwd: folder });
+    expect(await run).toEqual({ stdout: '12\n', stderr: '' });
   });
 });
 
