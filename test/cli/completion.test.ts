@@ -114,30 +114,32 @@ async function twoPools(): Promise<string> {
   return url;
 }
 
-describe('the backends that run', () => {
-  const lines = (...words: string[]) => backendLines(words, COMMANDS);
+function listed(...words: string[]): Promise<string> {
+  return backendLines(words, COMMANDS);
+}
 
+describe('the backends that run', () => {
   test('are listed, of all pools or of one, where one may stand', async () => {
     const admin = await twoPools();
     const api = '12\thttp://api:80 of api, enabled\n';
     const both = `3\thttp://default:80 of default, enabled\n${api}`;
     for (const command of ['drain', 'remove', 'enable', 'disable', 'weight', 'reset']) {
-      expect([command, await lines(command, '--admin', admin)]).toEqual([command, both]);
+      expect([command, await listed(command, '--admin', admin)]).toEqual([command, both]);
     }
     const one = api.replace(' of api', '');
-    expect(await lines('drain', `--admin=${admin}`, '--pool', 'api', '--wait')).toBe(one);
+    expect(await listed('drain', `--admin=${admin}`, '--pool', 'api', '--wait')).toBe(one);
     // The first argument is there, it is a flag's turn, no backend goes there.
-    expect(await lines('weight', '3', '--admin', admin)).toBe('');
-    expect(await lines('drain', '--admin', admin, '--pool')).toBe('');
-    expect(await lines('add', '--admin', admin)).toBe('');
-    expect(await lines('toString', '--admin', admin)).toBe('');
+    expect(await listed('weight', '3', '--admin', admin)).toBe('');
+    expect(await listed('drain', '--admin', admin, '--pool')).toBe('');
+    expect(await listed('add', '--admin', admin)).toBe('');
+    expect(await listed('toString', '--admin', admin)).toBe('');
   });
 
   test('are none where nobody answers, without a word and without waiting for long', async () => {
     const mute = await httpBackend(() => {});
     const refused = `http://127.0.0.1:${await freePort()}`;
     for (const admin of [mute.url, refused, 'no:url', 'unix:/nowhere']) {
-      const answer = lines('drain', '--admin', admin);
+      const answer = listed('drain', '--admin', admin);
       expect(await within(answer, SOON_MS, `an answer about ${admin}`)).toBe('');
     }
   });
