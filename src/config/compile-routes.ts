@@ -1,4 +1,5 @@
 /** The routes of a configuration: to pools that exist, none of them twice, and what is said of those that can never match. */
+import { isSpanField } from '../snapshot/rewriting.ts';
 import { looksAtPath, MATCHES_ALL, readsPath } from '../snapshot/route.ts';
 import { type DeadRoute, deadRoutes } from '../snapshot/route-order.ts';
 import { compileCors } from './compile-cors.ts';
@@ -64,6 +65,7 @@ export function compileRoutes(
     });
     const { action } = done;
     const report = reportOn(merged, index, problems, notes);
+    if (config.tracing !== false) noteOnSpans(rewriting, report);
     if (action.kind === 'split') checkSplit(action.parts, route.split ?? [], known, report);
     const reached = poolsBehind(action).flatMap((name) => known.get(name) ?? []);
     const policies = compileRoutePolicies(merged, route, index, reached, report);
@@ -100,6 +102,15 @@ export function compileRoutes(
     notes.push(...firstOf(notesOnIdleKeys(merged, pools[0]), 'keys have no effect'));
   }
   return { routes, routedPools: living };
+}
+
+function noteOnSpans(rewriting: RouteSettings['rewriting'], { note }: Report): void {
+  const { set = [], add = [] } = rewriting?.requestFields ?? {};
+  for (const { name } of [...set, ...add].filter((field) => isSpanField(field.name))) {
+    note(
+      `request_headers: ${name} has no effect: with tracing, backends are told of our spans in it`,
+    );
+  }
 }
 
 function mirrorOf(

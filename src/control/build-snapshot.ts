@@ -49,7 +49,7 @@ export function buildSnapshot({
     generation,
     listeners,
     pools,
-    routes: routeSnapshots(settings.routes, errorPages, poolIds, routeCounts),
+    routes: routeSnapshots(settings, errorPages, poolIds, routeCounts),
     matching,
     errorPages,
     paths,

@@ -1,13 +1,14 @@
 /** The routes of the settings, as the data plane runs on them. */
-import type { ErrorPageSettings, RouteSettings } from '../config/settings.ts';
+import type { ErrorPageSettings, RouteSettings, Settings } from '../config/settings.ts';
 import { ERRORS } from '../errors.ts';
+import { isSpanField, type NamedTemplate, type Rewriting } from '../snapshot/rewriting.ts';
 import type { RouteAction, RouteSnapshot } from '../snapshot/route.ts';
 import type { ErrorPage, ErrorPages } from '../snapshot/route-answer.ts';
 import type { RouteCounts } from './route-counts.ts';
 
 /** @param pages of all that routes have none of their own for. @param poolIds by name @param counts of which theirs are */
 export function routeSnapshots(
-  routes: readonly RouteSettings[],
+  { routes, tracing }: Pick<Settings, 'routes' | 'tracing'>,
   pages: ErrorPages,
   poolIds: ReadonlyMap<string, number>,
   counts: RouteCounts,
@@ -16,7 +17,7 @@ export function routeSnapshots(
     name: route.name,
     counters: counts.of(route.name),
     match: route.match,
-    rewriting: route.rewriting,
+    rewriting: tracing === null ? route.rewriting : besideTracing(route.rewriting),
     policies: route.policies,
     mirror: route.mirror && {
       poolId: poolIds.get(route.mirror.pool) as number,
@@ -27,6 +28,18 @@ export function routeSnapshots(
     cors: route.cors,
     errorPages: route.errorPages.length === 0 ? null : errorPagesOf(route.errorPages, pages),
   }));
+}
+
+/** The span of an attempt is ours to tell: beside it, another one would make both worthless (W3C Trace Context §3.2). */
+function besideTracing(rewriting: Rewriting | null): Rewriting | null {
+  if (rewriting === null || rewriting.requestFields === null) return rewriting;
+  const { set, add, remove } = rewriting.requestFields;
+  const requestFields = { set: set.filter(isNoSpan), add: add.filter(isNoSpan), remove };
+  return { ...rewriting, requestFields };
+}
+
+function isNoSpan({ name }: NamedTemplate): boolean {
+  return !isSpanField(name);
 }
 
 function actionOf(

@@ -16,6 +16,11 @@ export interface FieldRules {
   readonly remove: readonly string[];
 }
 
+/** Where tracing is on, what backends are told in it is the span of their attempt. */
+export function isSpanField(name: string): boolean {
+  return name.toLowerCase() === 'traceparent';
+}
+
 export type TargetRule =
   /** So many segments are taken off, which are those that the path of the route begins with: written out, `prefix`. */
   | { readonly kind: 'strip'; readonly prefix: string; readonly segments: number }

@@ -459,3 +459,15 @@ describe('where a redirect may lead', () => {
     expect(redirectFault(to)).toBe(fault);
   });
 });
+
+test('traceparent of a route has no effect beside tracing, which is said', () => {
+  const route = 'request_headers: { set: { TraceParent: "00-a" }, add: { tracestate: "a=1" } }';
+  const notes = (around: string): readonly string[] => {
+    const result = loadText(`${around}\n${text(route)}`);
+    return result.ok ? result.notes : ['bad'];
+  };
+  expect(notes('tracing: false')).toEqual([]);
+  expect(notes('tracing: {}')).toEqual([
+    'routes.0: request_headers: TraceParent has no effect: with tracing, backends are told of our spans in it',
+  ]);
+});
