@@ -385,6 +385,19 @@ const TEXTS = {
   'listeners[].tls.certificates[].cert_file': 'path',
   'listeners[].tls.certificates[].key_file': 'path',
   'listeners[].tls.certificates[].folder': 'path',
+  'listeners[].tls.acme': 'mapping',
+  'listeners[].tls.acme.email': 'e-mail address',
+  'listeners[].tls.acme.names': 'list of host names',
+  'listeners[].tls.acme.ca': 'URL',
+  'listeners[].tls.acme.ca_file': 'path',
+  'listeners[].tls.acme.dns_hook': 'mapping',
+  'listeners[].tls.acme.dns_hook.command': 'list of texts',
+  'listeners[].tls.acme.external_account': 'mapping',
+  'listeners[].tls.acme.external_account.key_id': 'text',
+  'listeners[].tls.acme.external_account.key': 'text',
+  'listeners[].tls.acme.store_file': 'path',
+  'listeners[].tls.acme.store_key_file': 'path',
+  'listeners[].tls.acme.store_key': 'text',
   'listeners[].tls.client_certificates': 'mapping',
   'listeners[].tls.client_certificates.ca_file': 'path',
   'listeners[].tls.min_version': '`"1.2"` or `"1.3"`',
@@ -514,7 +527,13 @@ function leastDuration(path) {
   const result = configSchema.safeParse(value);
   if (result.success) return '`0s` or longer';
   const least = /at least (\S+)/.exec(messagesOf(result.error.issues).join(' '))?.[1];
-  if (least === undefined) throw new Error(`${path.join('.')}: no least duration`);
+  if (least === undefined) {
+    // What stands around it lacks other keys.
+    const place = path.join('.').replaceAll('[]', '.0');
+    const isRefused = result.error.issues.some((issue) => issue.path.join('.') === place);
+    if (!isRefused) return '`0s` or longer';
+    throw new Error(`${path.join('.')}: no least duration`);
+  }
   return `at least ${code(least)}`;
 }
 

@@ -65,6 +65,8 @@ const SYSTEM_TOOLS = {
   etcd: 'etcd-server',
   etcdctl: 'etcd-client',
   perl: 'perl',
+  pebble: 'pebble',
+  'pebble-challtestsrv': 'pebble',
   'systemd-notify': 'systemd',
   'systemd-analyze': 'systemd',
 };

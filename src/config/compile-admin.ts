@@ -1,7 +1,8 @@
 /** The admin API of a merged configuration. */
 import { type AdminToken } from './admin-token.ts';
 import { readTokensFile } from './admin-tokens.ts';
-import { type Resolve, readAuthorities } from './compile-tls.ts';
+import { readAuthorities } from './authorities-file.ts';
+import type { Resolve } from './compile-tls.ts';
 import { lengthFault } from './listener-schema.ts';
 import type { MergedConfig } from './merge.ts';
 import { isLoopback } from './network-address.ts';
@@ -112,6 +113,7 @@ function tlsOf(
   return {
     sources: [source],
     certificates,
+    acme: null,
     refusesUnknownNames: false,
     clientCertificates:
       ca === undefined ? null : authoritiesOf(resolve('client_ca_file', ca), refuse),

@@ -9,6 +9,7 @@ import type { MergedConfig } from './merge.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import type { Config } from './schema.ts';
 import type { ListenerSettings, Settings } from './settings.ts';
+import { speaksTls } from './tls-files.ts';
 
 const DEFAULT_MODE = 0o660;
 const UNIX = 'unix';
@@ -17,13 +18,20 @@ const HTTPS_PORT = 443;
 type Written = NonNullable<Config['listeners']>[number];
 
 /** Reads the certificates and keys of each. */
-export function compileListeners(merged: MergedConfig, reading: Reading): Settings['listeners'] {
-  const { config, isGiven } = merged;
+export function compileListeners(
+  merged: MergedConfig,
+  reading: Reading,
+  storeFolder: string | undefined,
+): Settings['listeners'] {
+  const { config, isGiven, isSound } = merged;
   const { resolve, problems } = reading;
   const written = config.listeners ?? [];
+  const hasPlainListener =
+    written.some(({ tls }) => tls === undefined) ||
+    (isGiven(['port']) && isSound('ssl') && !speaksTls(config.ssl));
+  const outcome = { ...reading, placeOf: merged.placeOf, storeFolder, hasPlainListener };
   const listeners: ListenerSettings[] = written.map((one, index) => {
-    const keys = ['listeners', index, 'tls'];
-    const tls = one.tls && compileTls(one.tls, keys, { ...reading, placeOf: merged.placeOf });
+    const tls = one.tls && compileTls(one.tls, ['listeners', index, 'tls'], outcome);
     return {
       path: `listeners.${index}`,
       address: addressOf(one, index, resolve),

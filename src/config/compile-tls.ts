@@ -1,10 +1,11 @@
 /** TLS towards clients, of the short form and in full: files found and read, and what is said of them. */
-import { X509Certificate } from 'node:crypto';
+import { readAuthorities } from './authorities-file.ts';
 import type { Certificate, CertificateSource } from './certificate-facts.ts';
+import { type AcmeReading, compileAcme } from './compile-acme.ts';
 import { type FileFault, isFrom, withKept } from './kept-certificates.ts';
 import type { Path } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
-import { readPem, type TlsFault } from './pem.ts';
+import type { TlsFault } from './pem.ts';
 import type { Problem } from './problem.ts';
 import type { TlsSettings } from './settings.ts';
 import { notesOnChain, notesOnExpiry, readCertificates, speaksTls } from './tls-files.ts';
@@ -56,6 +57,7 @@ export function compileSsl(
   return {
     sources: [source],
     certificates,
+    acme: null,
     refusesUnknownNames: false,
     clientCertificates: null,
     minVersion: '1.2',
@@ -63,12 +65,17 @@ export function compileSsl(
 }
 
 /** @param at where it stands in the config. */
-export function compileTls(config: TlsConfig, at: Path, outcome: Outcome): TlsSettings {
+export function compileTls(
+  config: TlsConfig,
+  at: Path,
+  outcome: Outcome & Pick<AcmeReading, 'storeFolder' | 'hasPlainListener'>,
+): TlsSettings {
   const { placeOf, resolve, problems, notes, faults } = outcome;
   const sources: CertificateSource[] = [];
   const certificates: Certificate[] = [];
   const spared: Located[] = [];
-  config.certificates.forEach((one, index) => {
+  const written = config.certificates ?? [];
+  written.forEach((one, index) => {
     const place = [...at, 'certificates', index];
     const source = sourceOf(one, place, outcome);
     if (source === undefined) return;
@@ -102,9 +109,12 @@ export function compileTls(config: TlsConfig, at: Path, outcome: Outcome): TlsSe
       else clientCertificates = { mode, caFile: file, ca: read.text };
     }
   }
+  const acme =
+    config.acme === undefined ? null : compileAcme(config.acme, [...at, 'acme'], outcome);
   return {
     sources,
     certificates,
+    acme,
     refusesUnknownNames: config.unknown_name === 'refuse',
     clientCertificates,
     minVersion: config.min_version,
@@ -112,7 +122,7 @@ export function compileTls(config: TlsConfig, at: Path, outcome: Outcome): TlsSe
 }
 
 function sourceOf(
-  one: TlsConfig['certificates'][number],
+  one: NonNullable<TlsConfig['certificates']>[number],
   at: Path,
   { placeOf, resolve, problems }: Outcome,
 ): CertificateSource | undefined {
@@ -179,26 +189,4 @@ function notesOn(certificates: readonly Certificate[]): string[] {
     }
     return notes;
   });
-}
-
-/** PEM with one certificate or more, all of them sound. */
-export function readAuthorities(
-  file: string,
-): { readonly text: string } | Pick<TlsFault, 'message'> {
-  const read = readPem('cert_file', file);
-  if ('fault' in read) return read.fault;
-  const { text } = read;
-  const blocks = text.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]*-----END [^-]*-----/g);
-  if (blocks === null) return { message: `${file} holds no certificate in PEM form` };
-  return blocks.every(isCertificate)
-    ? { text }
-    : { message: `${file} holds a certificate that can't be read` };
-}
-
-function isCertificate(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).raw.length > 0;
-  } catch {
-    return false;
-  }
 }

@@ -1,5 +1,6 @@
 /** From a merged configuration to `Settings`: what depends on several keys, on where a value stands, or on other files. */
 import path from 'node:path';
+import { acmeProblems, notesOnAcme } from './acme-notes.ts';
 import type { Certificate } from './certificate-facts.ts';
 import { compileAccessLog } from './compile-access-log.ts';
 import { compileAdmin } from './compile-admin.ts';
@@ -49,14 +50,17 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
 
   const { certificatesInUse: inUse } = context;
   const faults: FileFault[] = [];
-  const listeners = compileListeners(merged, { resolve, problems, notes, inUse, faults });
-  problems.push(...contradictingLimits(merged));
+  const kept = stateFile(merged, context, resolve);
+  const reading = { resolve, problems, notes, inUse, faults };
+  const listeners = compileListeners(merged, reading, storeFolder(kept, context));
+  problems.push(...acmeProblems(listeners, merged), ...contradictingLimits(merged));
   const admin = compileAdmin(merged, { resolve, problems, notes, listeners });
   const pools = compilePools(merged, { listeners, admin }, folderOf, problems, notes);
   const pages = new ErrorPageReader(merged, resolve, problems, notes);
   const errorPages = pages.read(config.error_pages, ['error_pages']);
   const { routes, routedPools } = compileRoutes(merged, pools, problems, notes, pages);
 
+  notes.push(...notesOnAcme(listeners, routes));
   const accessLog = compileAccessLog(merged, resolve, problems);
   const { timeouts, limits } = config;
   const settings: Settings = {
@@ -103,7 +107,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     ...compileSharing(merged, notes),
     logLevel: config.log_level,
     isWatched: config.watch,
-    stateFile: stateFile(merged, context, resolve),
+    stateFile: kept,
     configFile: context.configFile,
   };
   return problems.length > 0
@@ -118,6 +122,12 @@ function stateFile(merged: MergedConfig, context: CompileContext, resolve: Resol
   return context.configFile === undefined
     ? undefined
     : path.join(context.configFolder, STATE_FILE_NAME);
+}
+
+/** Of what is to outlive the process. */
+function storeFolder(kept: string | undefined, { configFile, configFolder }: CompileContext) {
+  if (kept !== undefined) return path.dirname(kept);
+  return configFile === undefined ? undefined : configFolder;
 }
 
 function contradictingLimits({ config, placeOf, isGiven, isSound }: MergedConfig): Problem[] {

@@ -1,7 +1,11 @@
 /** TLS towards clients as a config file says it. */
 
+import type { AcmeSettings } from './acme-settings.ts';
 import type { CertificateSource } from './certificate-facts.ts';
+import { formatDuration } from './duration.ts';
 import type { ListenerSettings, TlsSettings } from './settings.ts';
+
+const HIDDEN_SECRET = '*'.repeat(16);
 
 /** The short form. */
 export function sslOf({ tls, http2 }: ListenerSettings) {
@@ -11,12 +15,14 @@ export function sslOf({ tls, http2 }: ListenerSettings) {
 
 export function tlsOf({
   sources,
+  acme,
   refusesUnknownNames,
   clientCertificates,
   minVersion,
 }: TlsSettings) {
   return {
-    certificates: sources.map(sourceOf),
+    ...((acme === null || sources.length > 0) && { certificates: sources.map(sourceOf) }),
+    ...(acme !== null && { acme: acmeOf(acme) }),
     unknown_name: refusesUnknownNames ? 'refuse' : 'default',
     client_certificates:
       clientCertificates === null
@@ -30,4 +36,28 @@ function sourceOf(source: CertificateSource) {
   return source.kind === 'folder'
     ? { folder: source.folder }
     : { cert_file: source.certFile, key_file: source.keyFile };
+}
+
+function acmeOf({ names, email, directoryUrl, caFile, challenge, ...more }: AcmeSettings) {
+  const { dnsHook, externalAccount, store } = more;
+  return {
+    ...(email !== '' && { email }),
+    names,
+    ca: directoryUrl,
+    ...(caFile !== '' && { ca_file: caFile }),
+    challenge,
+    ...(dnsHook !== null && {
+      dns_hook: {
+        command: dnsHook.command,
+        timeout: formatDuration(dnsHook.timeoutMs),
+        wait: formatDuration(dnsHook.waitMs),
+      },
+    }),
+    ...(externalAccount !== null && {
+      external_account: { key_id: externalAccount.keyId, key: HIDDEN_SECRET },
+    }),
+    store_file: store.file,
+    ...(store.keyFile !== '' && { store_key_file: store.keyFile }),
+    ...(store.key !== '' && { store_key: HIDDEN_SECRET }),
+  };
 }

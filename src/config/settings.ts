@@ -29,6 +29,7 @@ import type {
   StrategyName,
 } from '../snapshot/snapshot.ts';
 import type { Template } from '../snapshot/template.ts';
+import type { AcmeSettings } from './acme-settings.ts';
 import { type AdminToken } from './admin-token.ts';
 import type { Certificate, CertificateFacts, CertificateSource } from './certificate-facts.ts';
 import type { DiscoverySettings } from './discovery-settings.ts';
@@ -155,6 +156,8 @@ export interface TlsSettings {
   readonly sources: readonly CertificateSource[];
   /** What was found there, in their order; the first is the default. */
   readonly certificates: readonly Certificate[];
+  /** Null: none is fetched. */
+  readonly acme: AcmeSettings | null;
   /** Clients that ask for a name that no certificate is for, or for none, are refused. */
   readonly refusesUnknownNames: boolean;
   /** Null: clients are not asked for any. `ca`: PEM. */

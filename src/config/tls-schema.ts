@@ -1,5 +1,6 @@
 /** TLS towards clients, in full: what `ssl` is the short form of. */
 import { z } from 'zod';
+import { acme } from './acme-schema.ts';
 import { nonEmptyText, oneOf } from './schema-types.ts';
 
 const pemFile = () => nonEmptyText('the path of a PEM file');
@@ -45,14 +46,21 @@ const clientCertificates = z.strictObject(
   { error: 'must be a mapping with mode and ca_file' },
 );
 
-export const tlsOfListener = z.strictObject(
+const tls = z.strictObject(
   {
     certificates: z
       .array(certificate, { error: 'must be a list of certificates' })
       .refine((list) => list.length > 0, { error: 'must not be empty: TLS needs a certificate' })
       .describe(
-        'The certificates, chosen by the name that a client asks for (SNI). The first is the default.',
-      ),
+        'The certificates, chosen by the name that a client asks for (SNI). The first is the default. Needed unless there is `acme`.',
+      )
+      .optional(),
+    acme: acme
+      .describe(
+        'Certificates that are fetched from an authority such as Let’s Encrypt, and renewed, over ACME (RFC 8555). For a name that `certificates` ' +
+          'has one for, that one is served. See [certificates that renew themselves](operations.md#certificates-that-renew-themselves).',
+      )
+      .optional(),
     unknown_name: oneOf(['default', 'refuse'])
       .describe(
         'A client that asks for a name that no certificate is for, or for none: it gets the first one; or it is refused.',
@@ -65,5 +73,11 @@ export const tlsOfListener = z.strictObject(
   },
   { error: 'must be a mapping with certificates' },
 );
+
+export const tlsOfListener = tls.superRefine((one, context) => {
+  if (one.certificates !== undefined || one.acme !== undefined) return;
+  const message = 'is missing: TLS needs a certificate, or acme to fetch one';
+  context.addIssue({ code: 'custom', message, path: ['certificates'] });
+});
 
 export type TlsConfig = z.output<typeof tlsOfListener>;

@@ -1,6 +1,7 @@
 /** Puts together what the data plane runs on. Pure: the same input gives an equal snapshot. */
 import type { PoolSettings, Settings, TracingSettings } from '../config/settings.ts';
 import { ALL } from '../snapshot/access-log-rules.ts';
+import type { HttpChallenges } from '../snapshot/challenges.ts';
 import type {
   BackendSnapshot,
   BackendTls,
@@ -29,6 +30,7 @@ export interface SnapshotParts {
   readonly routeCounts: RouteCounts;
   /** See `Snapshot`. */
   readonly instances: number;
+  readonly challenges: HttpChallenges;
 }
 
 export function buildSnapshot({
@@ -40,6 +42,7 @@ export function buildSnapshot({
   pools,
   routeCounts,
   instances,
+  challenges,
 }: SnapshotParts): Snapshot {
   const { timeouts, limits, forwarding, paths, accessLog, tracing } = settings;
   const poolIds = new Map(pools.map(({ name, id }) => [name, id]));
@@ -59,6 +62,7 @@ export function buildSnapshot({
     accessLog: accessLogRules(accessLog),
     tracing: tracing && tracingRules(tracing),
     instances,
+    challenges: challenges.size === 0 ? null : challenges,
   };
 }
 

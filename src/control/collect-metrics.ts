@@ -11,6 +11,7 @@ import { readPoolCounters } from '../snapshot/pool-counters.ts';
 import { processClockOffsetMs } from '../snapshot/process-clock.ts';
 import { readHeaps, readLoopDelays, readProcessCounters } from '../snapshot/process-totals.ts';
 import { readRouteCounters } from '../snapshot/route-counters.ts';
+import type { AcmePlace } from './acme/acme-place.ts';
 import { isAlive } from './backend.ts';
 import type { Certificates } from './certificates/certificates.ts';
 import type { DataThreads } from './data-threads.ts';
@@ -35,6 +36,7 @@ export interface MetricsSources {
   readonly threads: DataThreads;
   readonly reloads: Readonly<ReloadCounts>;
   readonly certificates: Certificates;
+  readonly acme: AcmePlace;
   readonly search: (pool: string) => PoolSearch | undefined;
   readonly droppedLogLines: () => number;
   readonly spans: Readonly<SpanCounts>;
@@ -66,7 +68,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
         process: readProcessCounters(threads.counters, threads.threadCount),
         dataThreadDelays: readLoopDelays(threads.counters, threads.threadCount, nowMs),
         dataThreadHeaps: readHeaps(threads.counters, threads.threadCount),
-        certificates: certificateMetrics(sources.certificates),
+        certificates: certificateMetrics(sources),
         searches: pools
           .all()
           .flatMap(({ registry: { name } }) => searchMetrics(name, sources.search(name))),
@@ -95,7 +97,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
   };
 }
 
-function certificateMetrics(certificates: Certificates): CertificateMetrics {
+function certificateMetrics({ certificates, acme }: MetricsSources): CertificateMetrics {
   const { taken, refused } = certificates.counts;
   return {
     own: certificates.own().map(({ certFile, facts }) => ({
@@ -106,7 +108,16 @@ function certificateMetrics(certificates: Certificates): CertificateMetrics {
     broken: certificates.faults.length,
     taken,
     refused,
+    acme: acmeMetrics(acme),
   };
+}
+
+function acmeMetrics(acme: AcmePlace): CertificateMetrics['acme'] {
+  const states = acme.states();
+  const { issued, failed } = acme.counts;
+  const awaited = states.filter(({ certificate }) => certificate === undefined).length;
+  const failing = states.filter(({ failure }) => failure !== undefined).length;
+  return { issued, failed, awaited, failing };
 }
 
 function searchMetrics(pool: string, search: PoolSearch | undefined): DiscoveryMetrics[] {

@@ -4,6 +4,7 @@ import type { Functions } from '../data/relay/hooks.ts';
 import { renderPrometheus } from '../observe/prometheus.ts';
 import type { ClientTablesOrigin } from '../snapshot/client-table.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
+import { AcmePlace } from './acme/acme-place.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { certificateRoutes } from './admin/certificate-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
@@ -83,6 +84,7 @@ export interface Parts {
   readonly configWatch: ConfigWatch;
   readonly spareMemory: SpareMemory;
   readonly certificates: Certificates;
+  readonly acme: AcmePlace;
   readonly metrics: MetricsCollector;
   readonly followers: EventFollowers;
   readonly tokens: TokenFile;
@@ -159,6 +161,8 @@ export function compose(options: ComposeOptions): Parts {
       const applied = threads.apply(snapshot);
       pools.sync(snapshot);
       certificates.sync();
+      // Nor is what is fetched for it.
+      void acme.sync(registry.settings);
       tokens.sync();
       tracing.sync(registry.settings);
       // Lookups that a reload begins are nothing that it waits for.
@@ -179,6 +183,19 @@ export function compose(options: ComposeOptions): Parts {
     operator,
     log,
     publish: () => void threads.apply(registry.snapshot()),
+  });
+  const acme = new AcmePlace({
+    log,
+    holder: `${registry.instanceName} (process ${process.pid})`,
+    onIssued: (issued) => {
+      registry.issued = issued;
+      void threads.apply(registry.snapshot());
+      certificates.sync();
+    },
+    async onChallenges(challenges) {
+      registry.challenges = challenges;
+      await threads.apply(registry.snapshot());
+    },
   });
   const reloads = new Reloads({
     context,
@@ -203,6 +220,7 @@ export function compose(options: ComposeOptions): Parts {
     threads,
     reloads: reloads.counts,
     certificates,
+    acme,
     search: (pool) => discovery.search(pool),
     droppedLogLines: () => logs.droppedLines(),
     spans: tracing.counts,
@@ -241,7 +259,7 @@ export function compose(options: ComposeOptions): Parts {
     ...poolRoutes({ registry, threadCount, search: (pool) => discovery.search(pool) }),
     ...routeRoutes(registry),
     ...listenerRoutes({ registry, listeners: () => threads.listeners }),
-    ...certificateRoutes({ registry, certificates }),
+    ...certificateRoutes({ registry, certificates, acme }),
     ...explainRoutes({
       registry,
       threadCount,
@@ -271,6 +289,7 @@ export function compose(options: ComposeOptions): Parts {
     configWatch,
     spareMemory,
     certificates,
+    acme,
     metrics,
     followers,
     tokens,

@@ -144,6 +144,7 @@ export async function startFairlead(
   try {
     addresses = await open(all, settings, options);
     all.certificates.begin(faults);
+    all.acme.listening();
   } catch (error) {
     await end(all, 0);
     await logs.close(LOG_FLUSH_MS);
@@ -185,6 +186,7 @@ async function open(
   if (predecessor === undefined) await beginAdmin();
   all.tokens.sync();
   pools.begin();
+  await all.acme.sync(settings);
   await Promise.race([
     discovery.sync().then(() => {
       predecessor?.backends.goOn(pools.all());
@@ -231,7 +233,7 @@ function adminName({ host, port, unix }: Settings['admin']): string {
 
 /** Ends all but the logs, which are to tell of it. */
 async function end(all: Ending, adminGraceMs: number): Promise<void> {
-  const { pools, certificates, metrics, operator, admin, threads, kept } = all;
+  const { pools, certificates, acme, metrics, operator, admin, threads, kept } = all;
   all.configWatch.stop();
   all.spareMemory.stop();
   all.tokens.stop();
@@ -239,7 +241,7 @@ async function end(all: Ending, adminGraceMs: number): Promise<void> {
   pools.stop();
   certificates.stop();
   metrics.stop();
-  await operator.stop();
+  await Promise.all([acme.stop(), operator.stop()]);
   all.followers.close();
   await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
   await all.tracing.close(SPAN_FLUSH_MS);
@@ -378,12 +380,10 @@ class Running implements ControlledFairlead {
 
   /** Whoever calls from now on gets to the new process. */
   #leaveAdmin(): void {
-    const { admin, certificates, discovery, tokens } = this.#all;
+    const { admin, certificates, acme, discovery, tokens } = this.#all;
     void this.#service.leave();
     // What they find can't be put in force here any more.
-    discovery.stop();
-    certificates.stop();
-    tokens.stop();
+    for (const part of [discovery, certificates, acme, tokens]) void part.stop();
     admin?.leaveFile();
     void admin?.close(ADMIN_GRACE_MS);
   }

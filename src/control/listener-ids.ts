@@ -2,7 +2,7 @@
 import { nameOfListener } from '../config/listener-name.ts';
 import type { ListenerSettings } from '../config/settings.ts';
 import type { ListenerAddress, ListenerSnapshot } from '../snapshot/snapshot.ts';
-import { buildTlsSnapshot, type Staples } from './certificates/tls-snapshot.ts';
+import { buildTlsSnapshot, type TlsExtras } from './certificates/tls-snapshot.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';
 
 export class ListenerIds {
@@ -16,7 +16,7 @@ export class ListenerIds {
   }
 
   /** Those that are new get an id, and have it once they are in force. */
-  snapshotsOf(listeners: readonly ListenerSettings[], staples: Staples): ListenerSnapshot[] {
+  snapshotsOf(listeners: readonly ListenerSettings[], extras: TlsExtras): ListenerSnapshot[] {
     return listeners.map((listener) => {
       const { address, tls, proxyProtocol, httpsPort, http2, h2c } = listener;
       const name = nameOfListener(address);
@@ -25,7 +25,7 @@ export class ListenerIds {
         name,
         address,
         descriptor: this.#descriptorOf(name, address),
-        tls: tls && buildTlsSnapshot(tls, http2, staples),
+        tls: tls && buildTlsSnapshot(tls, http2, extras),
         proxyProtocol,
         httpsPort,
         h2c,

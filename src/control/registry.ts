@@ -8,11 +8,12 @@ import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { isSame } from '../config/same.ts';
 import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settings.ts';
+import type { HttpChallenges, TlsChallenge } from '../snapshot/challenges.ts';
 import type { RouteMatch } from '../snapshot/route.ts';
 import type { ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
-import { NO_STAPLES, type Staples } from './certificates/tls-snapshot.ts';
+import { type Issued, NO_STAPLES, NONE_ISSUED, type Staples } from './certificates/tls-snapshot.ts';
 import type { FoundBackend } from './discovery/found-backends.ts';
 import { HealthHandover } from './health-handover.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
@@ -41,6 +42,14 @@ export interface RegistryOptions {
   readonly now?: () => number;
 }
 
+/** What certificate authorities ask for at the moment. */
+export interface Challenges {
+  readonly http: HttpChallenges;
+  readonly tls: readonly TlsChallenge[];
+}
+
+const NO_CHALLENGES: Challenges = { http: new Map(), tls: [] };
+
 export class Registry implements PoolHost {
   /** Of this process, and of no other: see `Snapshot.instanceName`. */
   readonly instanceName = `fairlead-${randomBytes(6).toString('hex')}`;
@@ -50,6 +59,8 @@ export class Registry implements PoolHost {
   staples: Staples = NO_STAPLES;
   /** Instances that are alive, by who counts them, or the last number that was known; null: nobody counts, and the config says it. */
   instancesAlive: number | null = null;
+  issued: Issued = NONE_ISSUED;
+  challenges: Challenges = NO_CHALLENGES;
   readonly #now: () => number;
   #settings: Settings;
   #state: OperatorState;
@@ -144,6 +155,7 @@ export class Registry implements PoolHost {
       pools: this.pools().map((pool) => pool.snapshot()),
       routeCounts: this.routeCounts,
       instances: this.instances,
+      challenges: this.challenges.http,
     });
   }
 
@@ -154,7 +166,12 @@ export class Registry implements PoolHost {
 
   /** As they would be with these settings. */
   listenersOf({ listeners }: Settings): ListenerSnapshot[] {
-    return this.#listenerIds.snapshotsOf(listeners, this.staples);
+    const { staples, issued, challenges } = this;
+    return this.#listenerIds.snapshotsOf(listeners, {
+      staples,
+      issued,
+      challenges: challenges.tls,
+    });
   }
 
   /**

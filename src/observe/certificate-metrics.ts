@@ -12,6 +12,15 @@ export interface CertificateMetrics {
   readonly broken: number;
   readonly taken: number;
   readonly refused: number;
+  /** Of those that are fetched. */
+  readonly acme: {
+    readonly issued: number;
+    readonly failed: number;
+    /** Names that have none yet. */
+    readonly awaited: number;
+    /** Names whose last order has failed. */
+    readonly failing: number;
+  };
 }
 
 export function writeCertificates(page: Page, metrics: CertificateMetrics): void {
@@ -36,4 +45,24 @@ export function writeCertificates(page: Page, metrics: CertificateMetrics): void
   );
   page.sample({ result: 'success' }, metrics.taken);
   page.sample({ result: 'failure' }, metrics.refused);
+  const { issued, failed, awaited, failing } = metrics.acme;
+  page.family(
+    'fairlead_acme_orders_total',
+    'counter',
+    'Certificates that this instance has ordered over ACME, by what became of that.',
+  );
+  page.sample({ result: 'success' }, issued);
+  page.sample({ result: 'failure' }, failed);
+  page.single(
+    'fairlead_acme_names_awaited',
+    'gauge',
+    'Names whose certificate is still to come: clients that ask for them are refused.',
+    awaited,
+  );
+  page.single(
+    'fairlead_acme_names_failing',
+    'gauge',
+    'Names whose last order has failed.',
+    failing,
+  );
 }

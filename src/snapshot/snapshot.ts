@@ -7,6 +7,7 @@
  */
 
 import type { AccessLogRules } from './access-log-rules.ts';
+import type { HttpChallenges } from './challenges.ts';
 import type { PoolTimeouts, RateLimit, RequestKey, Retries } from './policies.ts';
 import type { RouteSnapshot } from './route.ts';
 import type { ErrorPages } from './route-answer.ts';
@@ -302,4 +303,6 @@ export interface Snapshot {
   readonly tracing: TracingRules | null;
   /** That share limits, this one among them; 1 where there are no others. */
   readonly instances: number;
+  /** Answered by every listener, before anything else is done with a request. Null: there are none. */
+  readonly challenges: HttpChallenges | null;
 }

@@ -1,4 +1,5 @@
 /** The contract between the planes: TLS towards clients. PEM throughout; everything is known to work. */
+import type { TlsChallenge } from './challenges.ts';
 
 export interface TlsMaterial {
   readonly cert: string;
@@ -15,10 +16,14 @@ export interface CertificateGroup {
 }
 
 export interface TlsSnapshot {
-  /** At least one: the first is the default. */
+  /** The first is the default. None: there are only names whose certificates are still to come, and everybody is refused. */
   readonly groups: readonly CertificateGroup[];
   /** Clients that ask for a name of no group, or for none, are refused. */
   readonly refusesUnknownNames: boolean;
+  /** Names whose certificates are still to come: who asks for one is refused, and does not get the default. */
+  readonly awaitedNames: readonly string[];
+  /** Of all listeners. */
+  readonly challenges: readonly TlsChallenge[];
   /** Null: clients are not asked for certificates. */
   readonly clientCertificates: {
     readonly mode: 'request' | 'require';

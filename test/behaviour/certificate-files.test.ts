@@ -242,6 +242,7 @@ describe.runIf(hasTool('openssl'))('what is told', () => {
         },
       ],
       faults: [],
+      acme: [],
     });
     for (const line of signed.key.split('\n').slice(1, -2)) expect(text).not.toContain(line);
     expect(await admin(fairlead, '/metrics')).toContain(

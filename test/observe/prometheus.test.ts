@@ -177,6 +177,7 @@ function metrics(): Metrics {
       broken: 1,
       taken: 2,
       refused: 3,
+      acme: { issued: 4, failed: 5, awaited: 1, failing: 2 },
     },
     searches: [
       {

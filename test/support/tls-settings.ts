@@ -15,6 +15,7 @@ export function tlsSettings(pair: {
   return {
     sources: [source],
     certificates: readCertificates(source).certificates,
+    acme: null,
     refusesUnknownNames: false,
     clientCertificates: null,
     minVersion: '1.2',

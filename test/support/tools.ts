@@ -21,6 +21,8 @@ type Tool =
   | 'etcd'
   | 'etcdctl'
   | 'perl'
+  | 'pebble'
+  | 'pebble-challtestsrv'
   | 'systemd-notify';
 
 /** Servers are where the PATH of a user may not lead. */

@@ -182,6 +182,32 @@ export const certificates = form('Certificates', () =>
       }),
     ),
     faults: z.array(z.object({ file: z.string(), message: z.string() })),
+    acme: z
+      .array(
+        z.object({
+          name: z.string(),
+          ca: z.string().describe('The directory of the authority.'),
+          challenge: z.string(),
+          state: z.enum(['good', 'awaited', 'ordering', 'failing']),
+          not_after: time().nullable().describe('Of the certificate that there is.'),
+          renew_at: time().nullable(),
+          renewal_explanation: z
+            .string()
+            .nullable()
+            .describe('A page of the authority that says why it is to be renewed then.'),
+          next_try: time().nullable(),
+          failures: count().describe('In a row.'),
+          problem: z
+            .object({
+              time: time(),
+              type: z.string().nullable().describe('As RFC 8555 §6.7 calls it.'),
+              detail: z.string(),
+              hint: z.string().nullable().describe('What to change.'),
+            })
+            .nullable(),
+        }),
+      )
+      .describe('Certificates that are fetched, and how that goes.'),
   }),
 );
 

@@ -1,9 +1,11 @@
 /** `/certificates`: what is served over TLS, for which names and until when. Keys are never shown. */
 
 import type { Certificate } from '../../config/certificate-facts.ts';
-import type { Settings } from '../../config/settings.ts';
+import type { AcmeState } from '../acme/acme.ts';
+import type { AcmePlace } from '../acme/acme-place.ts';
+import type { FailureRecord } from '../acme/acme-records.ts';
 import type { Certificates } from '../certificates/certificates.ts';
-import { type Group, groupsOf, type Staples } from '../certificates/tls-snapshot.ts';
+import { type Group, groupsOf, servedUnder } from '../certificates/tls-snapshot.ts';
 import type { Registry } from '../registry.ts';
 import { certificates as certificatesForm } from './answers.ts';
 import { etagOf } from './etag.ts';
@@ -15,9 +17,14 @@ const DAY_MS = 24 * 3_600_000;
 export interface CertificateRoutesOptions {
   readonly registry: Registry;
   readonly certificates: Certificates;
+  readonly acme: AcmePlace;
 }
 
-export function certificateRoutes({ registry, certificates }: CertificateRoutesOptions): Route[] {
+export function certificateRoutes({
+  registry,
+  certificates,
+  acme,
+}: CertificateRoutesOptions): Route[] {
   return [
     {
       path: '/certificates',
@@ -29,7 +36,8 @@ export function certificateRoutes({ registry, certificates }: CertificateRoutesO
           handle: () => ({
             status: 200,
             body: {
-              certificates: viewsOf(registry.settings, registry.staples),
+              certificates: viewsOf(registry),
+              acme: acme.states().map(acmeView),
               faults: certificates.faults.map(({ file, message }) => ({ file, message })),
             },
             headers: { ETag: etagOf(registry.generation) },
@@ -41,11 +49,12 @@ export function certificateRoutes({ registry, certificates }: CertificateRoutesO
 }
 
 /** The field names are an interface: see docs. */
-function viewsOf({ listeners }: Settings, staples: Staples): object[] {
-  return listeners.flatMap(({ path, tls }) => {
+function viewsOf({ settings, staples, issued }: Registry): object[] {
+  return settings.listeners.flatMap(({ path, tls }) => {
     if (tls === undefined) return [];
-    const groups = groupsOf(tls.certificates);
-    return tls.certificates.map((one) => ({
+    const served = servedUnder(tls, issued);
+    const groups = groupsOf(served);
+    return served.map((one) => ({
       listener: path,
       ...viewOf(one, groups),
       must_staple: one.facts.mustStaple,
@@ -55,7 +64,11 @@ function viewsOf({ listeners }: Settings, staples: Staples): object[] {
 }
 
 /** Not where another one is served for the same names: see `buildTlsSnapshot`. */
-function isStapled(one: Certificate, groups: readonly Group[], staples: Staples): boolean {
+function isStapled(
+  one: Certificate,
+  groups: readonly Group[],
+  staples: Registry['staples'],
+): boolean {
   const own = groups.filter(({ certificates }) => certificates.includes(one));
   const isAlone = own.length > 0 && own.every(({ certificates }) => certificates.length === 1);
   return isAlone && staples.has(one.facts.fingerprint);
@@ -80,4 +93,40 @@ function viewOf(one: Certificate, groups: readonly Group[]): object {
     cert_file: certFile,
     key_file: keyFile,
   };
+}
+
+/** What is fetched, and how that goes. */
+function acmeView(state: AcmeState): object {
+  const { wanted, certificate, failure, isOrdering, renewAtMs, dueAtMs, explanation } = state;
+  const { name, settings } = wanted;
+  return {
+    name,
+    ca: settings.directoryUrl,
+    challenge: settings.challenge,
+    state: isOrdering ? 'ordering' : stateOf(certificate, failure),
+    not_after: timeOf(certificate?.facts.notAfterMs),
+    renew_at: timeOf(renewAtMs),
+    renewal_explanation: explanation === '' ? null : explanation,
+    next_try: failure === undefined ? null : timeOf(dueAtMs),
+    failures: failure?.failures ?? 0,
+    problem: failure === undefined ? null : problemView(failure),
+  };
+}
+
+function stateOf(certificate: Certificate | undefined, failure: FailureRecord | undefined): string {
+  if (failure !== undefined) return 'failing';
+  return certificate === undefined ? 'awaited' : 'good';
+}
+
+function problemView({ atMs, kind, message, hint }: FailureRecord): object {
+  return {
+    time: timeOf(atMs),
+    type: kind === '' ? null : kind,
+    detail: message,
+    hint: hint === '' ? null : hint,
+  };
+}
+
+function timeOf(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
 }

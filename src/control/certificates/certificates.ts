@@ -97,7 +97,7 @@ export class Certificates {
 
   /** What is served now. */
   all(): readonly Certificate[] {
-    const all = certificatesOf(this.#registry.settings);
+    const all = [...certificatesOf(this.#registry.settings), ...this.#registry.issued.values()];
     return [...new Map(all.map((one) => [keyOf(one), one])).values()];
   }
 

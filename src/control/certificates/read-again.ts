@@ -1,9 +1,9 @@
 /** Reads all files of certificates and keys again: what is good is taken, what is not stays as it was. */
 
 import path from 'node:path';
+import { readAuthorities } from '../../config/authorities-file.ts';
 import { type BackendTlsRead, readBackendTls } from '../../config/backend-tls-files.ts';
 import type { Certificate } from '../../config/certificate-facts.ts';
-import { readAuthorities } from '../../config/compile-tls.ts';
 import { distinct, type FileFault, isFrom, withKept } from '../../config/kept-certificates.ts';
 import { isSame } from '../../config/same.ts';
 import type {

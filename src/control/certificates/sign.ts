@@ -33,6 +33,17 @@ export function makeAuthority(name: string, days: number, nowMs = Date.now()): S
   return { ...own, certificate: certificateOf(own, own, extensions, days, nowMs) };
 }
 
+/** @param extensions in DER, beside the one with its key. */
+export function selfSigned(
+  name: string,
+  extensions: readonly Buffer[],
+  days: number,
+  nowMs: number,
+): Signed {
+  const own = { name, ...generateKeyPairSync('ec', { namedCurve: 'P-256' }) };
+  return { ...own, certificate: certificateOf(own, own, extensions, days, nowMs) };
+}
+
 /** @param names hosts, `*.example.test` and addresses among them; of a client: the one that it is called. */
 export function makeCertificate(
   names: readonly string[],

@@ -1,7 +1,9 @@
 /** From the certificates of a listener to what data threads serve: which of them are for which name. */
 
+import { type AcmeSettings, issueKey } from '../../config/acme-settings.ts';
 import type { Certificate } from '../../config/certificate-facts.ts';
 import type { TlsSettings } from '../../config/settings.ts';
+import type { TlsChallenge } from '../../snapshot/challenges.ts';
 import type { CertificateGroup, TlsSnapshot } from '../../snapshot/tls.ts';
 
 /** OCSP answers, by the fingerprint of the certificate that they are for. */
@@ -9,15 +11,51 @@ export type Staples = ReadonlyMap<string, Uint8Array>;
 
 export const NO_STAPLES: Staples = new Map();
 
+/** Certificates that were issued to us over ACME, by `issueKey`. */
+export type Issued = ReadonlyMap<string, Certificate>;
+
+export const NONE_ISSUED: Issued = new Map();
+
+/** What is served beside what the settings say, and comes and goes by itself. */
+export interface TlsExtras {
+  readonly staples: Staples;
+  readonly issued: Issued;
+  readonly challenges: readonly TlsChallenge[];
+}
+
+/** What is served under these settings: what the config names comes first. */
+export function servedUnder({ certificates, acme }: TlsSettings, issued: Issued): Certificate[] {
+  return acme === null ? [...certificates] : [...certificates, ...issuedTo(acme, issued)];
+}
+
+function issuedTo(acme: AcmeSettings, issued: Issued): Certificate[] {
+  return acme.names.flatMap((name) => issued.get(issueKey(acme, name)) ?? []);
+}
+
+/** Names of these settings that no certificate is for yet. */
+function awaitedNames({ acme }: TlsSettings, served: readonly Certificate[]): string[] {
+  if (acme === null) return [];
+  const names = new Set(served.flatMap(({ facts }) => facts.names));
+  return acme.names.filter((name) => !names.has(name) && !names.has(wildcardFor(name)));
+}
+
+/** RFC 6125 §6.4.3: one label. */
+function wildcardFor(name: string): string {
+  return `*${name.slice(name.indexOf('.'))}`;
+}
+
 export function buildTlsSnapshot(
   settings: TlsSettings,
   http2: boolean,
-  staples: Staples,
+  { staples, issued, challenges }: TlsExtras,
 ): TlsSnapshot {
-  const { certificates, refusesUnknownNames, clientCertificates, minVersion } = settings;
+  const { refusesUnknownNames, clientCertificates, minVersion } = settings;
+  const served = servedUnder(settings, issued);
   return {
-    groups: groupsOf(certificates).map((group) => groupSnapshot(group, staples)),
+    groups: groupsOf(served).map((group) => groupSnapshot(group, staples)),
     refusesUnknownNames,
+    awaitedNames: awaitedNames(settings, served),
+    challenges,
     clientCertificates: clientCertificates && {
       mode: clientCertificates.mode,
       ca: clientCertificates.ca,

@@ -53,7 +53,7 @@ export async function openFileTable(path: string): Promise<FileTable> {
   }
 }
 
-async function readTable(path: string): Promise<TableContent | undefined> {
+export async function readTable(path: string): Promise<TableContent | undefined> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');

@@ -335,9 +335,9 @@ export class ClientConnection implements OpenClient, ResponderOwner {
       return end;
     }
     const peer = this.#peer.under(context.view);
-    const redirect = this.#peer.redirect(context, facts, parser, parser.length);
-    if (redirect !== null) {
-      this.#stream.writeText(redirect);
+    const alone = this.#peer.answeredAlone(context, facts, parser, parser.length);
+    if (alone !== null) {
+      this.#stream.writeText(alone.head + alone.body);
       this.#linger();
       return end;
     }

@@ -9,6 +9,7 @@ import { ForwardContext } from '../wire/forward-request.ts';
 import type { RequestHead } from '../wire/head.ts';
 import type { ProxiedClient } from '../wire/proxy-protocol.ts';
 import type { RequestFacts } from '../wire/request.ts';
+import { challengeAnswer, type LoneAnswer } from './challenge-answer.ts';
 import { isTrusted, normalizeAddress } from './client-address.ts';
 import type { Http2FaultCount } from './http2-faults.ts';
 import { httpsRedirect } from './https-redirect.ts';
@@ -71,16 +72,25 @@ export class ConnectionContext implements EndsSource {
     return this.#current;
   }
 
-  /** The last that is sent to a client that has to go to https; null: its requests are served. */
-  redirect(
+  /**
+   * What is answered without an exchange, behind which nothing follows: to a certificate authority that asks whether a name leads
+   * here, and to a client that has to go to https. Null: it is served.
+   */
+  answeredAlone(
     context: DataContext,
     facts: RequestFacts,
     head: RequestHead,
     bytesIn: number,
-  ): string | null {
+  ): LoneAnswer | null {
+    const { challenges } = this.#view.snapshot;
+    if (challenges !== null) {
+      const answer = challengeAnswer(context, challenges, facts, this.#current, bytesIn);
+      if (answer !== null) return answer;
+    }
     const { httpsPort } = this.#carried;
     if (httpsPort === 0) return null;
-    return httpsRedirect(context, facts, head, this.#current, httpsPort, bytesIn);
+    const redirect = httpsRedirect(context, facts, head, this.#current, httpsPort, bytesIn);
+    return redirect === null ? null : { head: redirect, body: '' };
   }
 
   #under(view: View): ForwardContext {

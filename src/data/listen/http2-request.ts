@@ -89,10 +89,10 @@ export function beginRequest(
     refuse('ERR_MISDIRECTED', `${facts.host} is not what the certificate is for`);
     return false;
   }
-  const redirect = peer.redirect(context, facts, head, headBytes);
-  if (redirect !== null) {
+  const alone = peer.answeredAlone(context, facts, head, headBytes);
+  if (alone !== null) {
     stream.begin(facts, null);
-    stream.answerAlone(redirect, '');
+    stream.answerAlone(alone.head, alone.body);
     return false;
   }
   const call = head.isCall ? new GrpcCall(fieldNamed(head, TIMEOUT)) : null;

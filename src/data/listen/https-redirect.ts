@@ -1,7 +1,7 @@
 /** The answer of a listener that speaks in the clear only to send its clients to the one that speaks TLS. */
 import { STATUS_CODES } from 'node:http';
 import type { DataContext } from '../relay/context.ts';
-import { recordRedirect } from '../relay/ledger.ts';
+import { recordAnswered } from '../relay/ledger.ts';
 import { FIELD_FORWARDED_PROTO } from '../wire/fields.ts';
 import { type ForwardContext, isSecureScheme } from '../wire/forward-request.ts';
 import { findField, type RequestHead } from '../wire/head.ts';
@@ -42,7 +42,7 @@ export function httpsRedirect(
   const path = facts.path === '*' ? '/' : facts.path;
   const requestId = facts.requestId ?? context.nextRequestId();
   const text = `HTTP/1.1 ${STATUS} ${STATUS_CODES[STATUS]}\r\nLocation: https://${authority}${path}\r\nContent-Length: 0\r\nX-Request-Id: ${requestId}\r\n${context.dateLine}Connection: close\r\n\r\n`;
-  recordRedirect(context, STATUS, facts, {
+  recordAnswered(context, STATUS, facts, {
     clientAddress,
     requestId,
     method: facts.method,

@@ -26,13 +26,12 @@ import {
   type HandshakeUser,
   refuseTls,
 } from '../stream/tls-handshake.ts';
-import { TlsStream } from '../stream/tls-stream.ts';
 import { ClientHello } from '../wire/client-hello.ts';
 import type { ProxiedClient } from '../wire/proxy-protocol.ts';
 import { identityOf } from './client-certificate.ts';
 import { leavesAtMs } from './drain-turns.ts';
 import type { MayBeIdle } from './idle-clients.ts';
-import type { Secure } from './secure.ts';
+import { type Secure, secureOnHandle } from './secure.ts';
 import { type TlsSite, TlsSites } from './tls-sites.ts';
 
 /** 10 s in all: from the accept to the first byte, which an honest client sends at once, and from there to the end. */
@@ -162,13 +161,13 @@ export class TlsAcceptor {
   /** @returns null: that can't be said yet. A number: the alert to refuse it with. */
   #siteFor(arrival: Arrival, bytes: Buffer): TlsSite | number | null {
     const sites = this.#sites;
-    if (arrival.hello === null && !sites.needsName) return sites.default;
+    if (arrival.hello === null && !sites.needsName && sites.default !== null) return sites.default;
     arrival.hello ??= new ClientHello();
     const { hello } = arrival;
     hello.read(bytes);
     if (hello.state === 'begun') return null;
     if (hello.state === 'unfit') return ALERT_ILLEGAL_PARAMETER;
-    return sites.of(hello.name) ?? ALERT_UNRECOGNIZED_NAME;
+    return sites.chosenBy(hello) ?? ALERT_UNRECOGNIZED_NAME;
   }
 
   #awaitMore(arrival: Arrival): void {
@@ -211,18 +210,13 @@ export class TlsAcceptor {
 
   onSecure(arrival: Arrival, handle: TlsHandle): void {
     const site = arrival.site as TlsSite;
-    const { clientCertificates } = site.terms;
-    const secure: Secure = {
-      identity:
-        clientCertificates === 'none'
-          ? null
-          : identityOf(handle.getPeerCertificate(false), handle.verifyError()),
-      needsCertificate: clientCertificates === 'require',
-      isHttp2: handle.getALPNNegotiatedProtocol() === ALPN_HTTP2,
-      serves: (host) => this.#sites.serves(site, host),
-      open: (user) => new TlsStream(handle, user, this.#io),
-      close: () => closeTls(handle),
-    };
+    if (site.isForValidation) {
+      closeTls(handle);
+      this.onGone(arrival);
+      return;
+    }
+    const serves = (host: string): boolean => this.#sites.serves(site, host);
+    const secure = secureOnHandle(handle, site, this.#io, serves);
     this.#user.onSecure(secure, arrival.client, false);
     this.arriving.delete(arrival);
   }
@@ -271,6 +265,10 @@ export class TlsAcceptor {
       );
     }
     server.on('secureConnection', (socket) => {
+      if (site.isForValidation) {
+        socket.end();
+        return;
+      }
       socket.allowHalfOpen = true;
       const { authorizationError: error = null } = socket as { authorizationError?: unknown };
       const fault = error === null ? null : Object.assign(new Error(), { code: String(error) });

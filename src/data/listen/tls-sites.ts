@@ -9,16 +9,18 @@
  */
 import { constants, createHash } from 'node:crypto';
 import tls from 'node:tls';
+import type { TlsChallenge } from '../../snapshot/challenges.ts';
 import type { CertificateGroup, TlsSnapshot } from '../../snapshot/tls.ts';
 import { ALPN_HTTP1, ALPN_HTTP2 } from '../stream/client-terms.ts';
 import { type AcceptTerms, encodeProtocols } from '../stream/tls-handshake.ts';
 import { renewTickets } from '../stream/tls-tickets.ts';
+import type { ClientHello } from '../wire/client-hello.ts';
 
 /** What is offered and accepted of ALPN (RFC 7301), the first that both have. */
 const HTTP1: readonly string[] = [ALPN_HTTP1];
 const HTTP2: readonly string[] = [ALPN_HTTP2, ALPN_HTTP1];
-const HTTP1_LIST = encodeProtocols(HTTP1);
-const HTTP2_LIST = encodeProtocols(HTTP2);
+/** RFC 8737 §3 */
+const ACME: readonly string[] = ['acme-tls/1'];
 
 /**
  * Mozilla's intermediate profile: forward secrecy and authenticated encryption only. AES-128 before AES-256, which costs more and is as
@@ -44,14 +46,24 @@ const NONE = { names: [] };
 /** One group of certificates under the settings of its listener. */
 export class TlsSite {
   readonly group: CertificateGroup;
+  /** It is for who asks whether a name leads here: nothing is said on its connections but the handshake. */
+  readonly isForValidation: boolean;
+  readonly #protocols: readonly string[];
   readonly #tls: TlsSnapshot;
   #ticketKeys: Buffer;
   #terms: AcceptTerms | null = null;
   /** For handshakes on sockets; whoever makes it looks after it. */
   server: tls.Server | null = null;
 
-  constructor(group: CertificateGroup, settings: TlsSnapshot, ticketKeys: Buffer) {
+  constructor(
+    group: CertificateGroup,
+    settings: TlsSnapshot,
+    ticketKeys: Buffer,
+    isForValidation = false,
+  ) {
     this.group = group;
+    this.isForValidation = isForValidation;
+    this.#protocols = isForValidation ? ACME : settings.http2 ? HTTP2 : HTTP1;
     this.#tls = settings;
     this.#ticketKeys = ticketKeys;
   }
@@ -62,10 +74,10 @@ export class TlsSite {
       const context = tls.createSecureContext(this.contextOptions());
       renewTickets(context, this.#ticketKeys);
       const { staple } = this.group;
-      const { clientCertificates, http2 } = this.#tls;
+      const { clientCertificates } = this.#tls;
       this.#terms = {
         context,
-        protocols: http2 ? HTTP2_LIST : HTTP1_LIST,
+        protocols: encodeProtocols(this.#protocols),
         clientCertificates: clientCertificates?.mode ?? 'none',
         staple: staple === null ? null : Buffer.from(staple),
       };
@@ -81,7 +93,7 @@ export class TlsSite {
 
   contextOptions(): tls.SecureContextOptions & { ticketKeys: Buffer; ALPNProtocols: string[] } {
     const { pairs } = this.group;
-    const { clientCertificates, minVersion, http2 } = this.#tls;
+    const { clientCertificates, minVersion } = this.#tls;
     return {
       cert: pairs.map(({ cert }) => cert),
       key: pairs.map(({ key }) => key),
@@ -94,7 +106,7 @@ export class TlsSite {
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA,
       ticketKeys: this.#ticketKeys,
       sessionIdContext: sessionContext(this.#tls, this.group),
-      ALPNProtocols: [...(http2 ? HTTP2 : HTTP1)],
+      ALPNProtocols: [...this.#protocols],
     };
   }
 
@@ -114,9 +126,11 @@ export class TlsSites {
   #tls: TlsSnapshot;
   #ticketKeys: Buffer;
   #all: TlsSite[] = [];
-  readonly #byName = new Map<string, TlsSite>();
+  /** Null: its certificate is still to come. */
+  readonly #byName = new Map<string, TlsSite | null>();
   /** By what stands behind `*.`. */
-  readonly #byWildcard = new Map<string, TlsSite>();
+  readonly #byWildcard = new Map<string, TlsSite | null>();
+  readonly #challenges = new Map<string, TlsSite>();
 
   constructor(settings: TlsSnapshot, ticketKeys: Uint8Array) {
     this.#tls = settings;
@@ -126,11 +140,20 @@ export class TlsSites {
 
   /** Whether it matters which name a client asks for. */
   get needsName(): boolean {
-    return this.#all.length > 1 || this.#tls.refusesUnknownNames;
+    const { refusesUnknownNames, awaitedNames } = this.#tls;
+    const isPlain = this.#all.length === 1 && this.#challenges.size === 0;
+    return !isPlain || refusesUnknownNames || awaitedNames.length > 0;
   }
 
-  get default(): TlsSite {
-    return this.#all[0] as TlsSite;
+  /** Null: there is no certificate yet. */
+  get default(): TlsSite | null {
+    return this.#all[0] ?? null;
+  }
+
+  /** @returns null: the client is refused. */
+  chosenBy({ name, isValidation }: ClientHello): TlsSite | null {
+    const challenge = isValidation ? this.#challenges.get(name) : undefined;
+    return challenge ?? this.of(name);
   }
 
   /** @param name in lower case, empty for none. @returns null: the client is refused. */
@@ -167,18 +190,35 @@ export class TlsSites {
     });
     this.#byName.clear();
     this.#byWildcard.clear();
+    for (const name of settings.awaitedNames) this.#setName(name, null);
     for (const site of this.#all) {
-      for (const name of site.group.names) {
-        if (name.startsWith('*.')) this.#byWildcard.set(name.slice(2), site);
-        else this.#byName.set(name, site);
-      }
+      for (const name of site.group.names) this.#setName(name, site);
     }
+    this.#challenges.clear();
+    for (const one of settings.challenges) {
+      this.#challenges.set(one.name, validationSite(one, settings, this.#ticketKeys));
+    }
+  }
+
+  #setName(name: string, site: TlsSite | null): void {
+    if (name.startsWith('*.')) this.#byWildcard.set(name.slice(2), site);
+    else this.#byName.set(name, site);
   }
 
   setTicketKeys(keys: Uint8Array): void {
     this.#ticketKeys = Buffer.from(keys);
     for (const site of this.#all) site.setTicketKeys(this.#ticketKeys);
   }
+}
+
+function validationSite(
+  { name, cert, key }: TlsChallenge,
+  settings: TlsSnapshot,
+  ticketKeys: Buffer,
+): TlsSite {
+  // Its name is nobody's, so that no session of it is resumed elsewhere.
+  const group = { names: [`${ACME[0]} ${name}`], pairs: [{ cert, key }], staple: null };
+  return new TlsSite(group, { ...settings, clientCertificates: null }, ticketKeys, true);
 }
 
 function isSameGroup(one: CertificateGroup, other: CertificateGroup): boolean {

@@ -161,13 +161,13 @@ export function recordRefusal(
 }
 
 /** One that was answered without being an exchange, though nothing is wrong with it. */
-export function recordRedirect(
+export function recordAnswered(
   context: DataContext,
   status: number,
   { host }: RequestFacts,
-  redirected: Refused,
+  known: Refused,
 ): void {
-  recordAlone(context, status, NO_STATUS, host, null, '', redirected);
+  recordAlone(context, status, NO_STATUS, host, null, '', known);
 }
 
 function recordAlone(

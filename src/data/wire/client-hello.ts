@@ -11,6 +11,9 @@ const MESSAGE_HEAD_BYTES = 4;
 const CLIENT_HELLO = 1;
 const VERSION_AND_RANDOM_BYTES = 34;
 const EXTENSION_SERVER_NAME = 0;
+const EXTENSION_PROTOCOLS = 16;
+/** RFC 8737 §3: the list of ALPN with `acme-tls/1` and nothing else. */
+const ONLY_ACME = Buffer.from('\0\x0b\x0aacme-tls/1', 'latin1');
 const NAME_TYPE_HOST = 0;
 const MOST_NAME_BYTES = 255;
 /** With the large key shares and tickets of today it has 2 to 6 KiB. */
@@ -27,6 +30,8 @@ export class ClientHello {
   state: HelloState = 'begun';
   /** In lower case; '' for none. */
   name = '';
+  /** A certificate authority asks whether the name leads here: TLS-ALPN-01. */
+  isValidation = false;
   /** All that has come, of which the part up to `#position` has been judged. */
   readonly #raw = new Pieces();
   #position = 0;
@@ -101,12 +106,38 @@ export class ClientHello {
         return;
       }
       if (message.length >= whole) {
-        this.name = nameIn(message.subarray(MESSAGE_HEAD_BYTES, whole));
+        this.#readExtensions(message.subarray(MESSAGE_HEAD_BYTES, whole));
         this.state = 'read';
         return;
       }
     }
     if (isFirst) this.#message.add(fragment);
+  }
+
+  #readExtensions(hello: Buffer): void {
+    // Session id, cipher suites, compression methods: each with its length before it.
+    let at = VERSION_AND_RANDOM_BYTES;
+    for (const lengthBytes of [1, 2, 1]) {
+      if (at + lengthBytes > hello.length) return;
+      at += lengthBytes + hello.readUIntBE(at, lengthBytes);
+    }
+    if (at + 2 > hello.length) return;
+    const end = Math.min(hello.length, at + 2 + hello.readUInt16BE(at));
+    at += 2;
+    let hasName = false;
+    while (at + 4 <= end) {
+      const type = hello.readUInt16BE(at);
+      const length = hello.readUInt16BE(at + 2);
+      at += 4;
+      if (at + length > end) return;
+      if (type === EXTENSION_SERVER_NAME && !hasName) {
+        hasName = true;
+        this.name = hostName(hello, at, length);
+      } else if (type === EXTENSION_PROTOCOLS) {
+        this.isValidation = ONLY_ACME.compare(hello, at, at + length) === 0;
+      }
+      at += length;
+    }
   }
 }
 
@@ -141,27 +172,6 @@ class Pieces {
     this.#room.copy(room, 0, 0, this.length);
     this.#room = room;
   }
-}
-
-function nameIn(hello: Buffer): string {
-  // Session id, cipher suites, compression methods: each with its length before it.
-  let at = VERSION_AND_RANDOM_BYTES;
-  for (const lengthBytes of [1, 2, 1]) {
-    if (at + lengthBytes > hello.length) return '';
-    at += lengthBytes + hello.readUIntBE(at, lengthBytes);
-  }
-  if (at + 2 > hello.length) return '';
-  const end = Math.min(hello.length, at + 2 + hello.readUInt16BE(at));
-  at += 2;
-  while (at + 4 <= end) {
-    const type = hello.readUInt16BE(at);
-    const length = hello.readUInt16BE(at + 2);
-    at += 4;
-    if (type === EXTENSION_SERVER_NAME)
-      return at + length <= end ? hostName(hello, at, length) : '';
-    at += length;
-  }
-  return '';
 }
 
 /** Of its list: there is one entry, and it is a host name. */

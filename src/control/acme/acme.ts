@@ -1,0 +1,364 @@
+/**
+ * Certificates that fetch and renew themselves (RFC 8555). Loaded only where a listener asks for it.
+ *
+ * What there is stands in a store, and is followed from there: certificates are served and challenges answered by every instance that
+ * shares it, whichever of them has put them there. Something is fetched under a lock, which one instance has at a time, and only after it
+ * has looked again whether it is still due. What has failed is kept as well, so that neither a restart nor another instance tries again
+ * before its time.
+ */
+import type { AcmeStoreSettings } from '../../config/acme-settings.ts';
+import type { Certificate } from '../../config/certificate-facts.ts';
+import { isSame } from '../../config/same.ts';
+import type { Settings } from '../../config/settings.ts';
+import type { Logger } from '../../observe/logger.ts';
+import type { Issued } from '../certificates/tls-snapshot.ts';
+import type { RegistryStore, StoredObject } from '../cluster/registry-store.ts';
+import { SYSTEM_TIMING, type Timing } from '../cluster/timing.ts';
+import type { Challenges } from '../registry.ts';
+import {
+  CERTIFICATE,
+  CERTIFICATES,
+  CHALLENGE_OUT,
+  CHALLENGES,
+  FAILURE,
+  FAILURES,
+  type FailureRecord,
+  PREFIX,
+} from './acme-records.ts';
+import { AcmeVault } from './acme-vault.ts';
+import { type AcmeCounts, IssuanceRound } from './issuance-round.ts';
+import { issuedCertificate } from './issued-certificate.ts';
+import { lookIntoAcmeFile, type OpenedStore, openAcmeFile } from './opened-store.ts';
+import { RenewalPlans } from './renewal-plans.ts';
+import { StoreCopy } from './store-copy.ts';
+import { dueAtMs, type Wanted, wantedBy } from './wanted.ts';
+
+const LONGEST_SLEEP_MS = 3_600_000;
+/** Another process may have the file: that one ends (an upgrade), or it does not. */
+const OPEN_AGAIN_MS = 2_000;
+const LONGEST_OPEN_AGAIN_MS = 30_000;
+/** Another instance is at it. */
+const LOOK_AGAIN_MS = 15_000;
+
+export interface AcmeOptions {
+  readonly log: Logger;
+  /** Who we are, for people who read of the lock. */
+  readonly holder: string;
+  readonly counts: AcmeCounts;
+  readonly onIssued: (issued: Issued) => void;
+  /** Resolves once they are answered. */
+  readonly onChallenges: (challenges: Challenges) => Promise<void>;
+  readonly openStore?: (settings: AcmeStoreSettings) => Promise<OpenedStore>;
+  readonly timing?: Timing;
+  /** Of the calendar. */
+  readonly nowMs?: () => number;
+}
+
+/** What is known of one certificate. */
+export interface AcmeState {
+  readonly wanted: Wanted;
+  readonly certificate: Certificate | undefined;
+  readonly failure: FailureRecord | undefined;
+  readonly isOrdering: boolean;
+  readonly renewAtMs: number | undefined;
+  readonly dueAtMs: number;
+  readonly explanation: string;
+}
+
+export class Acme {
+  readonly #options: AcmeOptions;
+  readonly #timing: Timing;
+  readonly #nowMs: () => number;
+  readonly #stopping = new AbortController();
+  readonly #plans: RenewalPlans;
+  #wanted: readonly Wanted[] = [];
+  #storeSettings: AcmeStoreSettings | undefined;
+  #opened: OpenedStore | undefined;
+  #vault: AcmeVault | undefined;
+  #copy: StoreCopy | undefined;
+  #round: IssuanceRound | undefined;
+  #served = new Map<Wanted, Certificate>();
+  readonly #read = new Map<
+    string,
+    { readonly revision: number; readonly value: Certificate | FailureRecord | null }
+  >();
+  #answered: { readonly keys: ReadonlySet<string>; readonly inForce: Promise<void> } = {
+    keys: new Set(),
+    inForce: Promise.resolve(),
+  };
+  readonly #waiting = new Set<() => void>();
+  readonly #pauses = new Set<() => void>();
+  #callOff: () => void = () => {};
+  #isWorking: Promise<void> | undefined;
+  /** By `Wanted.id`. */
+  #ordering: string | undefined;
+  #isListening = false;
+
+  constructor(options: AcmeOptions) {
+    const { log, timing = SYSTEM_TIMING, nowMs = Date.now } = options;
+    this.#options = options;
+    this.#timing = timing;
+    this.#nowMs = nowMs;
+    this.#plans = new RenewalPlans({
+      log,
+      signal: this.#stopping.signal,
+      nowMs,
+      random: () => timing.random(),
+    });
+  }
+
+  /** Resolves when what is kept is known, or can't be. Never rejects. */
+  async begin(settings: Settings): Promise<void> {
+    this.#wanted = wantedBy(settings);
+    this.#storeSettings = this.#wanted[0]?.settings.store;
+    await this.#open();
+  }
+
+  /** Clients can connect: from now on an authority can ask us something. */
+  listening(): void {
+    this.#isListening = true;
+    this.#plan();
+  }
+
+  /** The settings may have become others; never where the store is. */
+  sync(settings: Settings): void {
+    const wanted = wantedBy(settings);
+    if (isSame(wanted, this.#wanted)) return;
+    this.#wanted = wanted;
+    this.#take();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#callOff();
+    for (const wake of [...this.#waiting, ...this.#pauses]) wake();
+    await this.#isWorking;
+    this.#copy?.close();
+    await this.#opened?.close();
+  }
+
+  states(): AcmeState[] {
+    return this.#wanted.map((wanted) => {
+      const certificate = this.#certificateOf(wanted);
+      const renewAtMs = certificate && this.#plans.renewAtMs(wanted, certificate);
+      const failure = this.#failureOf(wanted);
+      return {
+        wanted,
+        certificate,
+        failure,
+        isOrdering: this.#ordering === wanted.id,
+        renewAtMs,
+        dueAtMs: dueAtMs(wanted, renewAtMs, failure, this.#nowMs()),
+        explanation: this.#plans.explanationOf(wanted),
+      };
+    });
+  }
+
+  // ── The store ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #open(failures = 0): Promise<void> {
+    const settings = this.#storeSettings;
+    if (settings === undefined || this.#stopping.signal.aborted) return;
+    const { openStore = ({ file }) => openAcmeFile(file), log } = this.#options;
+    try {
+      this.#vault ??= await AcmeVault.open(settings);
+      const opened = await openStore(settings);
+      if (this.#stopping.signal.aborted) {
+        await opened.close();
+        return;
+      }
+      this.#opened = opened;
+      await this.#follow(opened.store);
+      this.#round = new IssuanceRound({
+        opened,
+        vault: this.#vault,
+        plans: this.#plans,
+        log,
+        holder: this.#options.holder,
+        counts: this.#options.counts,
+        signal: this.#stopping.signal,
+        random: () => this.#timing.random(),
+        nowMs: this.#nowMs,
+        pause: (ms) => this.#pause(ms),
+        inForce: (key) => this.#inForce(key),
+        onOrdering: (id) => {
+          this.#ordering = id;
+        },
+      });
+      this.#plan();
+    } catch (error) {
+      await this.#openLater(error, failures);
+    }
+  }
+
+  async #openLater(error: unknown, failures: number): Promise<void> {
+    const reason = error instanceof Error ? error.message : String(error);
+    const { log } = this.#options;
+    // The process that this one takes the place of still has it.
+    if (failures === 0) await this.#lookInto();
+    if (failures === 1) {
+      const message = `certificates are not renewed until it is: ${reason}`;
+      log.error('certificate.store_failed', message);
+    }
+    const ms = Math.min(LONGEST_OPEN_AGAIN_MS, OPEN_AGAIN_MS * 2 ** failures);
+    this.#callOff = this.#timing.after(ms, () => void this.#open(failures + 1));
+  }
+
+  async #lookInto(): Promise<void> {
+    const file = this.#storeSettings?.file;
+    if (file === undefined || this.#vault === undefined) return;
+    try {
+      const store = await lookIntoAcmeFile(file);
+      await this.#follow(store);
+    } catch {
+      // It is said where it can't be opened either.
+    }
+  }
+
+  async #follow(store: RegistryStore): Promise<void> {
+    this.#copy?.close();
+    this.#copy = new StoreCopy(store, PREFIX, () => this.#take(), this.#timing);
+    await this.#copy.begin();
+  }
+
+  // ── What is in it ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  #take(): void {
+    const copy = this.#copy;
+    if (copy === undefined) return;
+    const served = new Map<Wanted, Certificate>();
+    for (const one of this.#wanted) {
+      const certificate = this.#certificateOf(one);
+      if (certificate !== undefined) served.set(one, certificate);
+    }
+    const hasChanged = !hasSame(served, this.#served);
+    this.#served = served;
+    this.#plans.sync(served);
+    if (hasChanged) {
+      this.#options.onIssued(new Map(Array.from(served, ([{ key }, one]) => [key, one])));
+    }
+    this.#takeChallenges(copy.objects);
+    for (const key of this.#read.keys()) if (!copy.objects.has(key)) this.#read.delete(key);
+    this.#plan();
+  }
+
+  #takeChallenges(objects: ReadonlyMap<string, StoredObject>): void {
+    const out = [...objects.values()].filter(({ key }) => key.startsWith(CHALLENGES));
+    const keys = new Set(out.map(({ key }) => key));
+    const { keys: before } = this.#answered;
+    if (keys.size === before.size && [...keys].every((key) => before.has(key))) return;
+    const all = out.flatMap(({ value }) => CHALLENGE_OUT.safeParse(JSON.parse(value)).data ?? []);
+    const inForce = this.#options.onChallenges({
+      http: new Map(all.flatMap((one) => (one.kind === 'http-01' ? [[one.token, one.text]] : []))),
+      tls: all.flatMap((one) => (one.kind === 'tls-alpn-01' ? [one] : [])),
+    });
+    this.#answered = { keys, inForce };
+    for (const wake of this.#waiting) wake();
+  }
+
+  #certificateOf({ id, name }: Wanted): Certificate | undefined {
+    return this.#kept(`${CERTIFICATES}${id}`, (object, vault) =>
+      issuedCertificate(name, vault.read(object, CERTIFICATE)),
+    );
+  }
+
+  #failureOf({ id }: Wanted): FailureRecord | undefined {
+    return this.#kept(`${FAILURES}${id}`, (object, vault) => vault.read(object, FAILURE));
+  }
+
+  /** Each is read once. What can't be read is told once, and is not there. */
+  #kept<Value extends Certificate | FailureRecord>(
+    key: string,
+    read: (object: StoredObject, vault: AcmeVault) => Value,
+  ): Value | undefined {
+    const object = this.#copy?.objects.get(key);
+    const vault = this.#vault;
+    if (object === undefined || vault === undefined) return undefined;
+    const known = this.#read.get(key);
+    if (known?.revision === object.revision) return (known.value ?? undefined) as Value | undefined;
+    let value: Value | null = null;
+    try {
+      value = read(object, vault);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.log.error('certificate.store_failed', `what is kept can't be used: ${reason}`);
+    }
+    this.#read.set(key, { revision: object.revision, value });
+    return value ?? undefined;
+  }
+
+  // ── What is to be done ──────────────────────────────────────────────────────────────────────────────────────────
+
+  #plan(): void {
+    const round = this.#round;
+    if (round === undefined || !this.#isListening || this.#stopping.signal.aborted) return;
+    if (this.#isWorking !== undefined) return;
+    const nowMs = this.#nowMs();
+    const due = Math.min(...this.states().map((one) => one.dueAtMs), this.#plans.nextMs());
+    this.#callOff();
+    const ms = Math.min(LONGEST_SLEEP_MS, Math.max(0, due - nowMs));
+    this.#callOff = this.#timing.after(ms, () => this.#work(round));
+  }
+
+  #work(round: IssuanceRound): void {
+    const work = async (): Promise<void> => {
+      const pauseMs = await this.#doWork(round);
+      this.#isWorking = undefined;
+      if (this.#stopping.signal.aborted) return;
+      if (pauseMs === 0) this.#plan();
+      else this.#callOff = this.#timing.after(pauseMs, () => this.#plan());
+    };
+    this.#isWorking = work();
+  }
+
+  /** @returns how long to wait before anything is done again; 0: until something is due. Never rejects. */
+  async #doWork(round: IssuanceRound): Promise<number> {
+    await this.#plans.ask(this.#wanted);
+    const nowMs = this.#nowMs();
+    const due = this.states().filter((one) => one.dueAtMs <= nowMs);
+    if (due.length === 0) return 0;
+    const isDone = await round.run(due.map(({ wanted }) => wanted));
+    return isDone ? 0 : LOOK_AGAIN_MS * (1 + this.#timing.random());
+  }
+
+  /** Resolves once what stands under this key is answered by this instance. */
+  async #inForce(key: string): Promise<void> {
+    while (!this.#answered.keys.has(key) && !this.#stopping.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#waiting.delete(wake);
+          resolve();
+        };
+        this.#waiting.add(wake);
+      });
+    }
+    await this.#answered.inForce;
+    const spreadMs = this.#opened?.spreadMs ?? 0;
+    if (spreadMs > 0) await this.#pause(spreadMs);
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#stopping.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        callOff();
+        this.#pauses.delete(wake);
+        resolve();
+      };
+      const callOff = this.#timing.after(ms, wake);
+      this.#pauses.add(wake);
+    });
+  }
+}
+
+function hasSame(
+  one: ReadonlyMap<Wanted, Certificate>,
+  other: ReadonlyMap<Wanted, Certificate>,
+): boolean {
+  return (
+    one.size === other.size &&
+    [...one].every(
+      ([wanted, { facts }]) => other.get(wanted)?.facts.fingerprint === facts.fingerprint,
+    )
+  );
+}

@@ -1,0 +1,44 @@
+/** Which certificates are wanted, and when something is to be done for one. Pure. */
+import { type AcmeSettings, issueKey } from '../../config/acme-settings.ts';
+import type { Settings } from '../../config/settings.ts';
+import { digestOf, type FailureRecord, issueIdOf } from './acme-records.ts';
+
+/** Whatever a clock says that was wrong once. */
+const LONGEST_WAIT_MS = 8 * 24 * 3_600_000;
+
+export interface Wanted {
+  readonly name: string;
+  readonly settings: AcmeSettings;
+  /** See `issueKey`. */
+  readonly key: string;
+  /** See `issueIdOf`. */
+  readonly id: string;
+}
+
+/** Each once, though several listeners may want it. */
+export function wantedBy({ listeners }: Settings): Wanted[] {
+  const all = listeners.flatMap(({ tls }) => {
+    const settings = tls?.acme ?? null;
+    return settings === null ? [] : settings.names.map((name) => wantedOf(settings, name));
+  });
+  return [...new Map(all.map((one) => [one.key, one])).values()];
+}
+
+function wantedOf(settings: AcmeSettings, name: string): Wanted {
+  return { name, settings, key: issueKey(settings, name), id: issueIdOf(settings, name) };
+}
+
+/**
+ * @param renewAtMs of the certificate that there is; undefined: there is none.
+ * @param failure the last one, since when nothing was good.
+ */
+export function dueAtMs(
+  { settings }: Wanted,
+  renewAtMs: number | undefined,
+  failure: FailureRecord | undefined,
+  nowMs: number,
+): number {
+  const wantedAtMs = renewAtMs ?? 0;
+  if (failure === undefined || failure.settings !== digestOf(settings)) return wantedAtMs;
+  return Math.max(wantedAtMs, Math.min(failure.retryAtMs, nowMs + LONGEST_WAIT_MS));
+}

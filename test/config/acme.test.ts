@@ -1,0 +1,108 @@
+/** `listeners[].tls.acme`: what it means, what can't work, and what `fairlead check` says of what may not. */
+import { expect, test } from 'vitest';
+import { effectiveConfig } from '../../src/config/effective.ts';
+import { validateConfigText } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+
+const NAMES = { names: ['Shop.Example.com'] };
+
+function load(listeners: readonly object[], more: object = {}, configFile = '/conf/c.json') {
+  const input = { flags: { values: [] }, env: {}, cwd: '/nowhere', configFile };
+  const config = { backends: [':1'], listeners, ...more };
+  return validateConfigText(JSON.stringify(config), 'c.json', input);
+}
+
+function acmeAt(port: number, acme: object): object {
+  return { port, tls: { acme } };
+}
+
+/** Of the settings that are good; their notes. */
+function loaded(listeners: readonly object[], more?: object) {
+  const result = load(listeners, more);
+  if (!result.ok) throw new Error(result.problems.map(formatProblem).join('\n'));
+  return result;
+}
+
+test('names are enough where a listener is at port 80', () => {
+  const { settings, notes } = loaded([{ port: 80 }, acmeAt(443, NAMES)]);
+  expect(settings.listeners[1]?.tls).toMatchObject({ sources: [], certificates: [] });
+  expect(settings.listeners[1]?.tls?.acme).toEqual({
+    names: ['shop.example.com'],
+    email: '',
+    directoryUrl: 'https://acme-v02.api.letsencrypt.org/directory',
+    caFile: '',
+    challenge: 'http-01',
+    dnsHook: null,
+    externalAccount: null,
+    store: { file: '/conf/fairlead.acme.json', keyFile: '', key: '' },
+  });
+  expect(notes).toEqual([]);
+});
+
+test('what is in force, read back, means the same, without its secrets', () => {
+  const acme = {
+    email: 'ops@example.com',
+    names: ['*.example.com'],
+    ca: 'https://ca.test/dir',
+    challenge: 'dns-01',
+    dns_hook: { command: ['/bin/dns', '-v'], timeout: '1m', wait: '5s' },
+    store_file: '/var/acme.json',
+  };
+  const result = loaded([acmeAt(443, acme)]);
+  const { config } = effectiveConfig(result);
+  const [shown] = config['listeners'] as { tls: object }[];
+  expect(shown?.tls).toMatchObject({ acme });
+  const again = loaded([{ port: 443, tls: shown?.tls }]);
+  expect(again.settings.listeners).toEqual(result.settings.listeners);
+  const secrets = { external_account: { key_id: 'me', key: 'c2VjcmV0' }, store_key: 'hush-hush' };
+  const hidden = loaded([acmeAt(443, { ...NAMES, ...secrets })]);
+  expect(JSON.stringify(effectiveConfig(hidden).config)).not.toMatch(/c2VjcmV0|hush/);
+});
+
+test.each([
+  [acmeAt(443, { names: ['*.example.com'] }), /names\.0: \*\.example\.com needs dns-01/],
+  [acmeAt(443, { names: ['10.0.0.1'] }), /must be a host name, and 10\.0\.0\.1 is an address/],
+  [acmeAt(443, { names: ['bücher.example'] }), /must be in ASCII.*write xn--bcher-kva\.example/s],
+  [acmeAt(443, { names: ['localhost'] }), /must be a host name with a dot/],
+  [acmeAt(443, { names: ['a.test', 'A.test'] }), /names\.1: a\.test is there twice/],
+  [acmeAt(443, { ...NAMES, ca: 'http://ca.test/dir' }), /ca: must be the URL of a directory/],
+  [acmeAt(443, { ...NAMES, ca_file: 'none.pem' }), /ca_file: cannot read \/conf\/none\.pem/],
+  [acmeAt(443, { ...NAMES, challenge: 'dns-01' }), /challenge: needs dns_hook/],
+  [acmeAt(443, { ...NAMES, challenge: 'http-01' }), /http-01 needs a listener without tls/],
+  [
+    acmeAt(443, { ...NAMES, challenge: 'tls-alpn-01', dns_hook: { command: ['x'] } }),
+    /dns_hook: is of dns-01, and challenge is tls-alpn-01/,
+  ],
+  [
+    acmeAt(443, { ...NAMES, store_key: 'x', store_key_file: 'y' }),
+    /store_key: must not stand beside store_key_file/,
+  ],
+])('refused: %j', (listener, message) => {
+  const result = load([listener]);
+  expect(result.ok ? 'ok' : result.problems.map(formatProblem).join('\n')).toMatch(message);
+});
+
+test('two listeners have one store', () => {
+  const result = load([acmeAt(443, NAMES), acmeAt(8443, { ...NAMES, store_file: 'other.json' })]);
+  expect(result.ok ? '' : result.problems.map(formatProblem).join('\n')).toMatch(
+    /listeners\.1\.tls\.acme\.store_file: and its key must be the same as in listeners\.0/,
+  );
+});
+
+test('ports that authorities do not ask at, and names that no route is for, are worth a note', () => {
+  const routes = [{ host: ['www.example.com', '*.api.example.com'], pool: 'web' }];
+  const pools = { web: { backends: [':1'] } };
+  const names = ['www.example.com', 'v1.api.example.com', 'old.example.com'];
+  const { notes } = loaded([{ port: 8080 }, acmeAt(443, { names })], {
+    routes,
+    pools,
+    backends: undefined,
+  });
+  expect(notes).toEqual([
+    expect.stringMatching(/port 80 \(http-01\)/),
+    'acme: there is a certificate for old.example.com, and no route: its requests get 404',
+  ]);
+  expect(loaded([acmeAt(8443, NAMES)]).notes).toEqual([
+    expect.stringMatching(/port 443 \(tls-alpn-01\)/),
+  ]);
+});
