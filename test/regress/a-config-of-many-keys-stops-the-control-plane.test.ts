@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { parseConfigDocument } from '../../src/config/document.ts';
+import { leastCostMs } from '../support/machine-speed.ts';
 
 function keys(count: number): string {
   return Array.from({ length: count }, (_, index) => `k${index}: 1\n`).join('');
@@ -14,14 +15,15 @@ test.each(['c.yaml', 'c.json'])('%s with 60,000 keys is refused at once', (file)
     file === 'c.yaml'
       ? keys(60_000)
       : `{${keys(60_000).replaceAll(/(k\d+): 1\n/g, '"$1":1,')}"z":1}`;
-  const startedAt = performance.now();
+  // It cost 86 s.
+  const cost = leastCostMs(() => void parseConfigDocument(text, file), 5_000);
+  expect(cost).toBeLessThan(5_000);
   const result = parseConfigDocument(text, file);
   expect(result.ok ? [] : result.problems.map(({ message }) => message)).toEqual([
     file === 'c.yaml'
       ? 'is too long: it has more than 20000 lines, keys and values'
       : 'has too many keys',
   ]);
-  expect(performance.now() - startedAt).toBeLessThan(5000);
 });
 
 test('a thousand keys and 2,000 backends are not too many', () => {

@@ -5,28 +5,27 @@
 import { expect, test } from 'vitest';
 import { fill, fillJson, JSON_SHAPES, YAML_SHAPES } from '../config/costly-texts.ts';
 import { loadText } from '../config/load-text.ts';
+import { leastCostMs } from '../support/machine-speed.ts';
 
 /** What the parser may be given: a little under its bound of 20,000 lines, keys and values. */
 const PASSES = 19_900;
 
-/** Of processor time, so that a busy machine fails nothing; the best of three, so that a collection doesn't either. */
+/** What a text may cost, on a machine as those were: three times what the dearest of them does, a fifth of what the bug did. */
+const MOST_MS = 1_000;
+
 function costMs(text: string, name: string): number {
-  const costs = [1, 2, 3].map(() => {
-    const before = process.cpuUsage();
-    loadText(text, { name });
-    const { user, system } = process.cpuUsage(before);
-    return (user + system) / 1000;
-  });
-  return Math.min(...costs);
+  return leastCostMs(() => void loadText(text, { name }), MOST_MS);
 }
 
 test.each(YAML_SHAPES)('%s: 1 MiB, and as many as are parsed', (_what, prefix, part, marks) => {
-  expect(costMs(fill(prefix, part), 'c.yaml')).toBeLessThan(500);
-  expect(costMs(prefix + part.repeat(Math.floor(PASSES / marks) - 10), 'c.yaml')).toBeLessThan(500);
+  expect(costMs(fill(prefix, part), 'c.yaml')).toBeLessThan(MOST_MS);
+  expect(costMs(prefix + part.repeat(Math.floor(PASSES / marks) - 10), 'c.yaml')).toBeLessThan(
+    MOST_MS,
+  );
 });
 
 test.each(JSON_SHAPES)('JSON, %s', (_what, prefix, part, end) => {
-  expect(costMs(fillJson(prefix, part, end), 'c.json')).toBeLessThan(500);
+  expect(costMs(fillJson(prefix, part, end), 'c.json')).toBeLessThan(MOST_MS);
 });
 
 test('what a list of 20 KB repeats through its aliases is counted before it is resolved', () => {
@@ -51,7 +50,7 @@ test.each([
   ['routes to nowhere', '{"routes":[', '{"pool":"x"},', 9_999, '{"pool":"x"}]}'],
   ['the same route', '{"routes":[', '{"pool":"default"},', 9_999, '{"pool":"default"}]}'],
 ])('JSON, as many as are read, %s', (_what, prefix, part, count, end) => {
-  expect(costMs(prefix + part.repeat(count) + end, 'c.json')).toBeLessThan(500);
+  expect(costMs(prefix + part.repeat(count) + end, 'c.json')).toBeLessThan(MOST_MS);
 });
 
 function url(index: number): string {
@@ -61,8 +60,8 @@ function url(index: number): string {
 test.each([
   ['30,000 URLs', 30_000, url],
   ['20,000 URLs with weights', 20_000, (index: number) => ({ url: url(index), weight: 1 })],
-])('%s in JSON are no more than half a second', (_what, count, backend) => {
+])('%s in JSON are read at once', (_what, count, backend) => {
   const text = JSON.stringify({ backends: Array.from({ length: count }, (_, at) => backend(at)) });
   expect(loadText(text, { name: 'c.json' }).ok).toBe(true);
-  expect(costMs(text, 'c.json')).toBeLessThan(500);
+  expect(costMs(text, 'c.json')).toBeLessThan(MOST_MS);
 });

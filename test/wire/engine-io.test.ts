@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { asksForHandshake, sessionOfHandshake } from '../../src/data/wire/engine-io.ts';
+import { leastCostMs } from '../support/machine-speed.ts';
 
 const REST =
   '"upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000';
@@ -42,9 +43,10 @@ test('a body of which a part has come names its session or none, and never anoth
 
 test('a KiB of anything is looked through at once', () => {
   for (const body of ['0{'.repeat(512), `0{${'"sid'.repeat(255)}`, '0{"sid":"'.repeat(113)]) {
-    const startedAt = performance.now();
-    for (let round = 0; round < 100; round++) sessionOfHandshake(body);
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    const looks = () => {
+      for (let round = 0; round < 100; round++) sessionOfHandshake(body);
+    };
+    expect(leastCostMs(looks, 1_000)).toBeLessThan(1_000);
   }
 });
 
