@@ -1,6 +1,7 @@
 /** The commands that are clients of the admin API, against an instance with several pools, and with none that is called default. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
+import { runHere } from '../support/command-here.ts';
+import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 
 const [A, B, C, D] = [1, 2, 3, 4].map((port) => `http://127.0.0.1:${port}`) as [
   string,
@@ -16,7 +17,7 @@ const ROUTES = [
 const POOLS = { web: { backends: [A, B] }, api: { backends: [B, C], strategy: 'ip-hash' } };
 
 function commandOf({ adminUrl }: Fairlead) {
-  return (...args: string[]) => runFairlead([...args, '--admin', adminUrl]);
+  return (...args: string[]) => runHere([...args, '--admin', adminUrl]);
 }
 
 const fine = (stdout: string) => ({ code: 0, stdout: `${stdout}\n`, stderr: '' });
@@ -191,6 +192,6 @@ test('a route that can never match leads nowhere', async () => {
 test.each(['add', 'remove', 'drain', 'enable', 'disable', 'weight', 'strategy', 'status', 'reset'])(
   'fairlead %s --help names --pool',
   async (command) => {
-    expect((await runFairlead([command, '--help'])).stdout).toContain('--pool NAME');
+    expect((await runHere([command, '--help'])).stdout).toContain('--pool NAME');
   },
 );

@@ -9,6 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { VERSION } from '../../src/control/version.ts';
 import { afterTest } from '../support/after-test.ts';
+import { runHere } from '../support/command-here.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
@@ -39,7 +40,7 @@ test.each([
   'events',
   'top',
 ])('fairlead %s --help', async (command) => {
-  const { code, stdout, stderr } = await runFairlead([command, '--help']);
+  const { code, stdout, stderr } = await runHere([command, '--help']);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toContain(`Usage: fairlead ${command}`);
   expect(stdout).toContain('--admin URL');
@@ -101,7 +102,7 @@ test('an instance is managed from its start to its end', async () => {
   expect(await run('enable', url)).toEqual(
     refused(`error: There is no backend ${url}. (fairlead status lists them)`),
   );
-}, 60_000);
+}, 180_000);
 
 test('what add is told goes to the API', async () => {
   const bodies: unknown[] = [];
@@ -147,7 +148,7 @@ test.each([
     'fairlead reload: --config: cannot read none.yaml: no such file',
   ],
 ])('fairlead %j ends with 2', async (args, line) => {
-  expect(await runFairlead(args)).toEqual(refused(line, 2));
+  expect(await runHere(args)).toEqual(refused(line, 2));
 });
 
 test('what the API refuses as a value ends with 2, and shows its hint', async () => {

@@ -1,4 +1,4 @@
-/** The short commands, as users run them: the compiled program in a process of its own. */
+/** The short commands, as users run them: the compiled program in a process of its own, but for tables of arguments. */
 import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { COMMANDS } from '../../src/cli/commands.ts';
+import { runHere } from '../support/command-here.ts';
 import { runFairlead } from '../support/fairlead.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -19,7 +20,7 @@ describe('help and version', () => {
   test.each([['--help'], ['-h'], ['help'], [':3001', '--help'], ['run', '--help']])(
     'fairlead %s',
     async (...args) => {
-      const { code, stdout, stderr } = await runFairlead(args);
+      const { code, stdout, stderr } = await runHere(args);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       expect(stdout).toMatch(/^Usage: fairlead \[URL…\]/);
       expect(stdout).toContain('--health-check-frequency TIME');
@@ -33,7 +34,7 @@ describe('help and version', () => {
   test.each(['check', 'print-config', 'state', 'demo', 'backend', 'try'])(
     'fairlead %s --help',
     async (command) => {
-      const { code, stdout } = await runFairlead([command, '--help']);
+      const { code, stdout } = await runHere([command, '--help']);
       expect(code).toBe(0);
       expect(stdout).toContain(`fairlead ${command}`);
     },
@@ -115,7 +116,7 @@ test.each([
   ],
   [['--ssl-cert', 'a.crt'], '--ssl-cert: ssl.key_file: is missing: TLS needs a private key'],
 ])('fairlead %j ends with 2', async (args, line) => {
-  expect(await runFairlead(args)).toEqual({ code: 2, stdout: '', stderr: `${line}\n` });
+  expect(await runHere(args)).toEqual({ code: 2, stdout: '', stderr: `${line}\n` });
 });
 
 describe('check', () => {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { makeCertificate } from '../support/certificate.ts';
 import { runFairlead } from '../support/fairlead.ts';
-import { folderWith, imported, made } from './nginx/made.ts';
+import { converted, folderWith, imported } from './nginx/made.ts';
 
 const UP = 'upstream app { server 10.0.0.1:80; }';
 
@@ -70,8 +70,8 @@ test.each([
   ['location ^~ /a/ { proxy_pass http://app; }', { path: '/a/' }],
   ['location ~ ^/users(/|$) { proxy_pass http://app; }', { path: '/users' }],
   ['location /a/ { proxy_pass http://app$request_uri; }', { path: '/a/' }],
-])('%s', async (location, terms) => {
-  const { config } = await made(`http { ${UP} server { ${location} } }`);
+])('%s', (location, terms) => {
+  const { config } = converted(`http { ${UP} server { ${location} } }`);
   const [first, ...others] = config.routes;
   expect(first).toEqual({ ...terms, pool: 'app' });
   const isSlashed = /location (\^~ )?\/\w+\/ /.test(location);
@@ -90,8 +90,8 @@ test.each([
   ],
   ['return 404;', { respond: { status: 404 } }],
   ['root /srv; try_files $uri =404;', { respond: { status: 404 } }],
-])('location /x/ { %s }', async (body, terms) => {
-  const { config } = await made(`http { server { location /x/ { ${body} } } }`);
+])('location /x/ { %s }', (body, terms) => {
+  const { config } = converted(`http { server { location /x/ { ${body} } } }`);
   expect(config.routes).toEqual([{ path: '/x/', ...terms }]);
 });
 
@@ -107,13 +107,13 @@ test.each([
   ['proxy_hide_header Server;', { response_headers: { remove: ['server'] } }],
   ['proxy_set_header Accept-Encoding "";', { request_headers: { remove: ['accept-encoding'] } }],
   ['proxy_set_header X-B $http_x_a;', { request_headers: { set: { 'x-b': '${header.x-a}' } } }],
-])('of a route: %s', async (directives, terms) => {
-  const { config, said } = await made(
+])('of a route: %s', (directives, terms) => {
+  const { config, said } = converted(
     `http { limit_req_zone $binary_remote_addr zone=one:1m rate=10r/s; ${UP}
       server { location / { proxy_pass http://app; ${directives} } } }`,
   );
   expect(config.routes).toEqual([{ path: '/', pool: 'app', ...terms }]);
-  expect(said).toEqual(['']);
+  expect(said).toEqual([]);
 });
 
 test.each([
@@ -127,8 +127,8 @@ test.each([
     { retries: { attempts: 2, on_status: [502], non_idempotent: true } },
   ],
   ['proxy_set_header Host static.test;', { host_header: 'static.test' }],
-])('of a pool: %s', async (directives, terms) => {
-  const { config } = await made(
+])('of a pool: %s', (directives, terms) => {
+  const { config } = converted(
     `http { ${UP} server { location / { proxy_pass http://app; ${directives} } } }`,
   );
   expect(config.pools['app']).toMatchObject(terms);
@@ -139,8 +139,8 @@ test.each([
   ['hash $cookie_user;', { strategy: 'consistent-hash', hash: { by: 'cookie', name: 'user' } }],
   ['ip_hash;', { strategy: 'ip-hash' }],
   ['random two least_conn;', { strategy: 'random-two' }],
-])('of an upstream: %s', async (directives, terms) => {
-  const { config } = await made(
+])('of an upstream: %s', (directives, terms) => {
+  const { config } = converted(
     `http { upstream app { ${directives} server 10.0.0.1:80 max_fails=4 fail_timeout=20s max_conns=9; server unix:/run/a.sock max_fails=4 fail_timeout=20s max_conns=9; }
       server { location / { proxy_pass http://app; } } }`,
   );
@@ -152,8 +152,8 @@ test.each([
   });
 });
 
-test('TLS to backends, as lenient as it was; and gRPC', async () => {
-  const { config } = await made(`http { server {
+test('TLS to backends, as lenient as it was; and gRPC', () => {
+  const { config } = converted(`http { server {
     location / { proxy_pass https://10.0.0.1:8443; proxy_ssl_name app.test; proxy_ssl_server_name on; }
     location /g/ { grpc_pass grpc://10.0.0.2:50051; } } }`);
   expect(Object.values(config.pools)).toMatchObject([
@@ -162,9 +162,9 @@ test('TLS to backends, as lenient as it was; and gRPC', async () => {
   ]);
 });
 
-test('names: of the default server none, those of the others as they are', async () => {
+test('names: of the default server none, those of the others as they are', () => {
   const { config } =
-    await made(`http { server { listen 80; server_name b.test *.b.test; location / { return 202; } }
+    converted(`http { server { listen 80; server_name b.test *.b.test; location / { return 202; } }
     server { listen 80 default_server; server_name _; location / { return 404; } }
     server { listen 80; server_name .c.test; location / { return 204; } } }`);
   expect(config.listeners).toEqual([{ port: 80 }]);
@@ -179,8 +179,8 @@ test.each([
   ['auth_basic on;', 'CLOSED: the hashes'],
   ['auth_request /a;', 'CLOSED: has no counterpart'],
   ['allow 10.0.0.1; deny 10.0.0.0/8; allow all;', 'CLOSED: rules in this order'],
-])('what can not be checked is closed: %s', async (directives, why) => {
-  const { config, said } = await made(
+])('what can not be checked is closed: %s', (directives, why) => {
+  const { config, said } = converted(
     `http { ${UP} server { location / { proxy_pass http://app; ${directives} } } }`,
   );
   expect(config.routes).toEqual([{ path: '/', pool: 'app', deny: ['0.0.0.0/0', '::/0'] }]);
@@ -199,8 +199,8 @@ test.each([
   ['if ($host = a) { return 301 /a; }', 'left out: conditions are routes'],
   ['location /v1 { proxy_pass http://app; }', 'differs: nginx takes all that begins'],
   ['rewrite ^/a$ /b;', 'left out: regular expressions are not carried over'],
-])('it is said: %s', async (directive, why) => {
-  const { said } = await made(
+])('it is said: %s', (directive, why) => {
+  const { said } = converted(
     `http { ${UP} server {\n location / { proxy_pass http://app; }\n ${directive}\n } }`,
   );
   expect(said.join('\n')).toContain(why);

@@ -9,7 +9,7 @@ import { AdminClient } from '../../src/cli/admin-client.ts';
 import { backend } from '../control/fixtures.ts';
 import { running } from '../control/running.ts';
 import { afterTest } from '../support/after-test.ts';
-import { runFairlead } from '../support/fairlead.ts';
+import { runHere } from '../support/command-here.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const ADMIN = new URL('../../src/control/admin/', import.meta.url);
@@ -105,16 +105,16 @@ test('on a full disk, each command that changes something takes the flag that it
     ['add', 'http://127.0.0.1:2'],
     ['remove', '0'],
   ]) {
-    const refused = await runFairlead([...change, ...admin]);
+    const refused = await runHere([...change, ...admin]);
     expect(refused).toMatchObject({ code: 1, stdout: '' });
     expect(refused.stderr).toMatch(/\(with --not-kept the change is made, and not kept\)\n$/);
-    const made = await runFairlead([...change, '--not-kept', ...admin]);
+    const made = await runHere([...change, '--not-kept', ...admin]);
     expect(made).toMatchObject({ code: 0, stderr: '' });
   }
 }, 120_000);
 
 test('reset says what it can reset', async () => {
-  expect(await runFairlead(['reset', 'weigth', '--admin', 'http://127.0.0.1:1'])).toMatchObject({
+  expect(await runHere(['reset', 'weigth', '--admin', 'http://127.0.0.1:1'])).toMatchObject({
     code: 2,
     stderr:
       'fairlead reset: "weigth" is no value that can be reset: strategy, weight, backup, or the id or URL of a backend\n',

@@ -31,14 +31,7 @@ export function imported(text: string, ...more: readonly string[]): Promise<Fini
   return runFairlead(['import', 'nginx', 'a.conf', ...more], { cwd });
 }
 
-/** What is made of it, which is a config; and what is said. */
-export async function made(text: string): Promise<{ config: Made; said: string[] }> {
-  const { code, stdout, stderr } = await imported(text);
-  expect({ code, stderr: stderr.includes('error:') }).toEqual({ code: 0, stderr: false });
-  return { config: parse(stdout) as Made, said: stderr.trimEnd().split('\n') };
-}
-
-/** The same without a process, for tables of many configs. */
+/** What is made of it, which is a config; and what is said: without a process. */
 export function converted(text: string): { config: Made; said: string[] } {
   const done = importNginx({ folder: '/etc/nginx', directives: parseNginx(text, 'a.conf') });
   const config = importedText(done, 'a.conf');
