@@ -19,7 +19,7 @@ function work(): void {
     for (const { url, weight } of JSON.parse(text) as typeof WORDS) {
       seen.set(url.replace(/^http:\/\/([\d.]+):(\d+)$/, '$2 $1'), weight);
     }
-    [...seen.keys()].sort().join('\n').split(/\d/);
+    [...seen.keys()].toSorted().join('\n').split(/\d/);
   }
 }
 
