@@ -62,14 +62,19 @@ export class Stage {
 
   /**
    * Starts a program of the proxy's side.
-   * @param {{ cores?: number, env?: NodeJS.ProcessEnv, output?: string }} options `output`: the file that standard
-   *   output goes to
+   * @param {{ cores?: number, isUnbound?: boolean, env?: NodeJS.ProcessEnv, output?: string }} options `isUnbound`: it
+   *   may run on all cores, beside the load; `output`: the file that standard output goes to
    */
-  startProxy(command, commandArguments, { cores = 1, env = {}, output = '/dev/null' } = {}) {
+  startProxy(
+    command,
+    commandArguments,
+    { cores = 1, isUnbound = false, env = {}, output = '/dev/null' } = {},
+  ) {
     const complaints = this.path(`complaints-${++this.#started}`);
     const files = [openSync(output, 'a'), openSync(complaints, 'a')];
     const stdio = ['ignore', ...files];
-    const child = this.#spawn(proxyCores(cores).join(','), command, commandArguments, env, stdio);
+    const own = isUnbound ? `0-${cpus().length - 1}` : proxyCores(cores).join(',');
+    const child = this.#spawn(own, command, commandArguments, env, stdio);
     for (const file of files) closeSync(file);
     this.#complaints.set(child, complaints);
     return child;

@@ -117,6 +117,14 @@ const TARGETS = [
     most: 0,
     unit: 'requests',
   },
+  ...['followers', 'flood'].map((name) => ({
+    scenario: 'admin-floods',
+    rows: named(name),
+    key: 'ratio',
+    what: '{}: p99 ÷ alone',
+    most: 1.1,
+    unit: '×',
+  })),
   {
     scenario: 'certificates',
     rows: named('fairlead'),

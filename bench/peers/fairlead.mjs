@@ -26,7 +26,7 @@ export const fairlead = {
 
   async start({ stage, options }, task) {
     const { backends, threads = 1, tls, hasAccessLog = true, dist = DIST, isRouted = false } = task;
-    const { isH2c = false, hasHttp2Backends = false } = task;
+    const { isH2c = false, hasHttp2Backends = false, isUnbound = false, adminToken } = task;
     const [port, adminPort] = await freePorts(2);
     const name = `fairlead-${++starts}`;
     const config = {
@@ -34,6 +34,7 @@ export const fairlead = {
         ? { listeners: [{ port, host: '127.0.0.1', h2c: true }] }
         : { port, host: '127.0.0.1' }),
       admin_port: adminPort,
+      ...(adminToken !== undefined && { admin: { token: adminToken } }),
       threads,
       access_log: hasAccessLog && stage.path(`${name}.access.log`),
       log_level: 'warn',
@@ -44,7 +45,7 @@ export const fairlead = {
     };
     const file = stage.write(`${name}.json`, JSON.stringify(config));
     const command = [commandOf(dist), '--config', file];
-    const child = stage.startProxy(options.node, command, { cores: threads });
+    const child = stage.startProxy(options.node, command, { cores: threads, isUnbound });
     return { child, port, adminPort, configFile: file };
   },
 };

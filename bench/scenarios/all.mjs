@@ -1,5 +1,6 @@
 /** Every scenario, in the order in which they run. A new one joins here. */
 
+import { adminFloods } from './admin-floods.mjs';
 import { builds } from './builds.mjs';
 import { certificates } from './certificates.mjs';
 import { changes } from './changes.mjs';
@@ -56,6 +57,7 @@ export const SCENARIOS = [
   tail,
   latency,
   changes,
+  adminFloods,
   manyPools,
   builds,
 ];

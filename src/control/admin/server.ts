@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TlsSettings } from '../../config/settings.ts';
 import { SocketFile } from '../../data/listen/socket-file.ts';
 import type { Actor } from '../audit.ts';
@@ -14,6 +15,7 @@ import { CallRates } from './call-rates.ts';
 import { AdminConnections } from './connections.ts';
 import { type AccessRules, type Caller, createGuard, type GuardOptions } from './guard.ts';
 import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
+import { RefusalTurns } from './refusal-turns.ts';
 import {
   type AdminAnswer,
   checkParameters,
@@ -62,6 +64,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   const { log, routes, explain, requestTimeoutMs = 10_000 } = options;
   const rates = new CallRates({ rates: () => options.access().rates });
   const connections = new AdminConnections({ log });
+  const turns = new RefusalTurns();
 
   async function answer(request: http.IncomingMessage): Promise<AdminAnswer> {
     const { segments, query } = parseTarget(request.url ?? '');
@@ -100,6 +103,12 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     return new ProblemError(500, 'ERR_INTERNAL', 'The call failed; the log says more.');
   }
 
+  async function refusal(problem: ProblemError): Promise<AdminAnswer> {
+    const waitMs = turns.waitMs(problem.status);
+    if (waitMs > 0) await sleep(waitMs);
+    return problemAnswer(problem);
+  }
+
   /** Its client asks for no more, and yet it does not wait for its client. */
   function beginStream(socket: Socket, response: http.ServerResponse, begun: AdminAnswer): void {
     if (!response.destroyed) {
@@ -122,7 +131,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     (request, response) => {
       response.on('error', () => {});
       answer(request)
-        .catch((error: unknown) => problemAnswer(asProblem(error, request)))
+        .catch((error: unknown) => refusal(asProblem(error, request)))
         .then((result) => {
           return result.stream === undefined
             ? send(request, response, result)
