@@ -45,9 +45,9 @@ export function runPrintConfig(args: readonly string[]): Promise<number> {
 async function keptOverrides(settings: Settings): Promise<Override[]> {
   if (settings.stateFile === undefined) return [];
   const result = await readStateFile(settings.stateFile);
-  return result.kind === 'damaged' || result.kind === 'absent'
-    ? []
-    : settings.pools.flatMap((pool) => overridesOf(changesOf(result.state, pool.name), pool));
+  return result.kind === 'read'
+    ? settings.pools.flatMap((pool) => overridesOf(changesOf(result.state, pool.name), pool))
+    : [];
 }
 
 function asComments(overrides: readonly Override[]): string {

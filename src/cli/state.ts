@@ -72,6 +72,10 @@ async function show(file: string, write: Write): Promise<number> {
     process.stderr.write(`${file} is damaged: ${result.reason}\n`);
     return EXIT_FAILED;
   }
+  if (result.kind === 'unreadable') {
+    process.stderr.write(`${file} can't be read: ${result.reason}\n`);
+    return EXIT_FAILED;
+  }
   const state = result.kind === 'absent' ? NO_OPERATOR_STATE : result.state;
   const faults = result.kind === 'absent' ? [] : result.faults;
   const changes = countChanges(state);
@@ -136,6 +140,9 @@ async function clear(file: string, write: Write): Promise<number> {
     const what = cleared ? 'cleared' : 'there was nothing to clear';
     write({ file, cleared }, [`${file}: ${what}`]);
     return EXIT_FINE;
+  } catch (error) {
+    process.stderr.write(`${file} can't be cleared: ${(error as Error).message}\n`);
+    return EXIT_FAILED;
   } finally {
     if (lock.kind === 'held') await lock.release();
   }

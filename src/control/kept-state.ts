@@ -63,7 +63,7 @@ export class KeptState {
         await this.store.save(state);
         this.#secret = state.sessionSecret;
       } else await access(dirname(await resolveLinks(path)), constants.W_OK);
-      if (lock.kind === 'impossible') {
+      if (lock.kind === 'impossible' && this.store.isOurs) {
         const message = `another Fairlead with the state file ${path} would not be noticed: ${lock.reason}`;
         this.#log.warn('state_file.not_locked', message, { file: path, reason: lock.reason });
       }
@@ -144,6 +144,7 @@ export class KeptState {
     const result = await readStateFile(path);
     if (result.kind === 'absent') return;
     this.#isThere = true;
+    if (result.kind === 'unreadable') return this.#leave(path, result.reason);
     if (result.kind === 'damaged') return this.#setAside(path, result.reason);
     const { state, faults, copy } = result;
     this.found = settleLeaving(state);
@@ -166,6 +167,13 @@ export class KeptState {
         ...(aside !== undefined && { kept_as: aside }),
       },
     );
+  }
+
+  /** What it says is not known, so nothing may be written over it. */
+  #leave(path: string, reason: string): void {
+    this.store = new StateStore(path, false);
+    const message = `the state file ${path} can't be read (${reason}): the start goes on without it, and no change made here is kept; it is read again at the next start`;
+    this.#log.error('state_file.not_readable', message, { file: path, reason });
   }
 
   async #setAside(path: string, reason: string): Promise<void> {

@@ -19,6 +19,8 @@ type Read = Extract<DecodedState, { readonly kind: 'read' }>;
 
 export type StateFileResult =
   | { readonly kind: 'absent' }
+  /** What it says nobody knows: it may be as good as ever. */
+  | { readonly kind: 'unreadable'; readonly reason: string }
   | Damaged
   | (Read & {
       /** The file itself is damaged: this is what its copy says. */
@@ -32,7 +34,7 @@ export async function readStateFile(path: string): Promise<StateFileResult> {
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return { kind: 'absent' };
-    return { kind: 'damaged', reason: messageOf(error) };
+    return { kind: 'unreadable', reason: messageOf(error) };
   }
   const result = decodeState(text);
   return result.kind === 'read' ? result : readCopy(path, result);
@@ -57,6 +59,7 @@ async function readCopy(path: string, damaged: Damaged): Promise<StateFileResult
 export async function clearStateFile(path: string): Promise<boolean> {
   const result = await readStateFile(path);
   if (result.kind === 'absent') return false;
+  if (result.kind === 'unreadable') throw new Error(result.reason);
   if (result.kind === 'read' && result.state.sessionSecret !== undefined) {
     const { sessionSecret } = result.state;
     await new StateStore(path).save({ ...NO_OPERATOR_STATE, sessionSecret });

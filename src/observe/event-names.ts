@@ -82,6 +82,7 @@ export const EVENT_NAMES = [
   'state_file.in_place',
   'state_file.in_use',
   'state_file.not_locked',
+  'state_file.not_readable',
   'state_file.not_saved',
   'state_file.not_writable',
   'stopped',

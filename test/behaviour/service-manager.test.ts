@@ -11,6 +11,8 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { ServiceManager } from '../../src/control/service-manager.ts';
+import { recordLog } from '../control/fixtures.ts';
 import { afterTest } from '../support/after-test.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
@@ -80,6 +82,75 @@ test('systemd hears of the start and of reloads, and by its watchdog that Fairle
   process.kill(fairlead.pid, 'SIGHUP');
   await waitFor(() => others().length === 5);
   expect(others().at(-1)).toBe('READY=1');
+});
+
+test('while a data thread is stuck, the watchdog hears nothing; once it is replaced, it does again', async () => {
+  const { socket, heard } = await manager();
+  const log = recordLog();
+  const env = { ...process.env, NOTIFY_SOCKET: socket, WATCHDOG_USEC: '150000' };
+  const told = new ServiceManager({ env, pid: process.pid, log, isSuccessor: false });
+  afterTest(() => told.leave());
+  let isWell = true;
+  let asked = 0;
+  told.begin(() => {
+    asked++;
+    return isWell;
+  });
+  const pings = (): number => heard().filter((line) => line === 'WATCHDOG=1').length;
+  await waitFor(() => pings() > 1);
+  isWell = false;
+  const before = asked;
+  // Those that were on their way have been heard by then.
+  await waitFor(() => asked > before + 3);
+  await told.leave();
+  const silentFrom = pings();
+  told.begin(() => {
+    asked++;
+    return isWell;
+  });
+  const again = asked;
+  await waitFor(() => asked > again + 5);
+  expect(pings()).toBe(silentFrom);
+  isWell = true;
+  await waitFor(() => pings() > silentFrom);
+  expect(log.lines).toEqual([]);
+});
+
+test('with Type=notify-reload, systemd hears when a reload has begun, by its own clock, before it hears that it is over', async () => {
+  const { socket, heard } = await manager();
+  const env = { ...process.env, NOTIFY_SOCKET: socket };
+  const log = recordLog();
+  const told = new ServiceManager({ env, pid: process.pid, log, isSuccessor: true });
+  let end!: () => void;
+  const signalledAt = process.hrtime.bigint();
+  const reloading = told.whileReloading(
+    () =>
+      new Promise<void>((resolve) => {
+        end = resolve;
+      }),
+  );
+  const begunAt = process.hrtime.bigint();
+  await waitFor(() => heard().length === 1);
+  const [, microseconds = ''] = /^RELOADING=1 MONOTONIC_USEC=(\d+)$/.exec(heard()[0] ?? '') ?? [];
+  // systemd takes no READY=1 for the end of a reload that it does not know to have begun after its signal.
+  expect(BigInt(microseconds)).toBeGreaterThanOrEqual(signalledAt / 1_000n);
+  expect(BigInt(microseconds)).toBeLessThanOrEqual(begunAt / 1_000n);
+  end();
+  await reloading;
+  await told.leave();
+  await waitFor(() => heard().length === 2);
+  expect(heard()[1]).toBe('READY=1');
+  // One that has failed is over as well.
+  const failed = told.whileReloading(() => Promise.reject(new Error('no')));
+  await expect(failed).rejects.toThrow('no');
+  await told.leave();
+  await waitFor(() => heard().length === 4);
+  expect(heard().map((line) => line.split(' ')[0])).toEqual([
+    'RELOADING=1',
+    'READY=1',
+    'RELOADING=1',
+    'READY=1',
+  ]);
 });
 
 test('an upgrade tells which process is the main one; only that one stops the unit', async () => {

@@ -255,4 +255,15 @@ describe('state', () => {
     expect(code).toBe(1);
     expect(stderr).toContain('fairlead.state.json is damaged: not JSON');
   });
+
+  test('one that can’t be read is another', async () => {
+    const config = JSON.stringify({ state_file: 'file/state.json' });
+    const cwd = await folderWith({ 'fairlead.config.json': config, file: '' });
+    for (const action of ['show', 'clear']) {
+      const { code, stderr } = await runFairlead(['state', action], { cwd });
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/state\.json.*ENOTDIR/);
+      expect(stderr).not.toContain('damaged');
+    }
+  });
 });

@@ -253,4 +253,17 @@ describe('the admin API: backends', () => {
     expect((await call('GET', '/status')).json).toMatchObject({ total_backends: 1 });
     await waitFor(async () => (await log()).includes('state_file.damaged'));
   });
+
+  it('goes on without a state file that can’t be read, keeps nothing, and does not call it damaged', async () => {
+    const blocked = join(temporaryFolder(), 'file');
+    await writeFile(blocked, '');
+    const stateFile = join(blocked, 'state.json');
+    const { call, log } = await running({ stateFile, backends: [backend('http://127.0.0.1:1')] });
+    expect((await call('PATCH', '/backends/0', { weight: 3 })).json).toMatchObject({
+      weight: 3,
+      kept: false,
+    });
+    await waitFor(async () => (await log()).includes('state_file.not_readable'));
+    expect(await log()).not.toMatch(/state_file\.(damaged|not_locked|not_writable)/);
+  });
 });

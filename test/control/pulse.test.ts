@@ -32,6 +32,7 @@ function listening() {
       }
     },
     look: () => pulse.look(),
+    areAllAlive: () => pulse.areAllAlive,
   };
 }
 
@@ -75,4 +76,19 @@ test('the time in which the control plane did not run counts for nobody', () => 
     the.beat(1);
   }
   expect(the.heard).toEqual([]);
+});
+
+test('systemd is told that all is well as long as no thread has been reported, and when it beats again', () => {
+  const the = listening();
+  expect(the.areAllAlive()).toBe(true);
+  the.run(1_000, 0, 1);
+  the.run(1_250, 0);
+  expect(the.areAllAlive()).toBe(true);
+  the.run(250, 0);
+  expect(the.areAllAlive()).toBe(false);
+  // It is lost, and its replacement has yet to begin.
+  the.run(3_000, 0);
+  expect(the.areAllAlive()).toBe(false);
+  the.run(250, 0, 1);
+  expect(the.areAllAlive()).toBe(true);
 });

@@ -118,7 +118,7 @@ describe('the state file', () => {
 
   it('leaves a folder where it is', async () => {
     const path = await folder();
-    expect(await readStateFile(path)).toMatchObject({ kind: 'damaged' });
+    expect(await readStateFile(path)).toMatchObject({ kind: 'unreadable' });
     await expect(setAsideStateFile(path, new Date(0))).rejects.toThrow('is a folder');
   });
 
