@@ -166,16 +166,18 @@ log_level: warn`,
     example: `tracing: { endpoint: http://localhost:4318, sample: 0.1 }`,
   },
   {
-    title: 'Several instances',
-    keys: ['cluster'],
-    example: `cluster: { instances: 3 }
-rate_limit: { rate: 300, scope: shared }`,
-  },
-  {
     title: 'Reload and state',
     keys: ['watch', 'state_file'],
     example: `watch: false
 state_file: ./state/fairlead.json`,
+  },
+  {
+    title: 'Many instances',
+    keys: ['cluster'],
+    example: `cluster:
+  name: shop
+  instances: 3
+  etcd: { endpoints: ["http://10.0.0.5:2379", "http://10.0.0.6:2379", "http://10.0.0.7:2379"] }`,
   },
   { title: 'Editors', keys: ['$schema'] },
 ];
@@ -335,6 +337,23 @@ const TEXTS = {
   'backend_tls.key_file': 'path',
   'backend_tls.server_name': 'host name or IP address',
   'backends[].url': 'URL',
+  'cluster.name': 'name',
+  'cluster.instance': 'name',
+  'cluster.address': 'URL of http or https',
+  'cluster.etcd': 'mapping',
+  'cluster.etcd.endpoints': 'list of URLs of http or https',
+  'cluster.etcd.tls': 'mapping',
+  'cluster.etcd.tls.ca_file': 'path',
+  'cluster.etcd.tls.cert_file': 'path',
+  'cluster.etcd.tls.key_file': 'path',
+  'cluster.etcd.tls.server_name': 'host name',
+  'cluster.etcd.user': 'text',
+  'cluster.etcd.password_file': 'path',
+  'cluster.etcd.prefix': 'text that begins and ends with a slash',
+  'cluster.key': 'text',
+  'cluster.etcd.password': 'text',
+  'cluster.key_file': 'path',
+  'cluster.snapshot_file': 'path, or `false`',
   'tracing.endpoint': 'URL of http or https',
   'tracing.headers': 'mapping of header fields',
   'tracing.sample': 'number, 0 to 1',
@@ -635,7 +654,7 @@ function rowsOf(node, path) {
     if (item?.properties !== undefined) return [row, ...rowsOf(item, `${own}[]`)];
     const hasRows =
       mapping?.properties !== undefined &&
-      (path.includes('[]') || path === 'admin' || path === 'discover');
+      (path.includes('[]') || ['admin', 'discover', 'cluster', 'cluster.etcd'].includes(path));
     return hasRows ? [row, ...rowsOf(mapping, own)] : [row];
   });
 }

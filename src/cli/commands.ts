@@ -83,6 +83,14 @@ export const COMMANDS: Commands = {
       return { spec: STATE, run: runState };
     },
   },
+  cluster: {
+    shown: 'cluster init|status|import|…',
+    summary: 'what several instances share, in etcd',
+    load: async () => {
+      const { CLUSTER, runCluster } = await import('./cluster.ts');
+      return { spec: CLUSTER, run: runCluster };
+    },
+  },
   cert: {
     shown: 'cert dev NAME…',
     summary: 'certificates for development, from an authority of your own',

@@ -1,6 +1,7 @@
 /** `fairlead`: the proxy itself. */
 import { type LoadInput, loadSettings } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
+import { NOTHING_SHARED } from '../config/shared-config.ts';
 import { startFairlead } from '../control/fairlead.ts';
 import { InheritedSockets } from '../control/inherited-sockets.ts';
 import { handleSignals } from '../control/lifecycle.ts';
@@ -28,7 +29,12 @@ export function runProxy(args: readonly string[], held: HeldSignals): Promise<nu
   return withUsageErrors('run', async () => {
     const predecessor = await Predecessor.find(process.env);
     const { flags } = parseSettingFlags(args);
-    const input: LoadInput = { flags, env: { ...process.env }, cwd: process.cwd() };
+    const input: LoadInput = {
+      flags,
+      env: { ...process.env },
+      cwd: process.cwd(),
+      shared: NOTHING_SHARED,
+    };
     const hasHungUp = watchTerminal();
     const stop = new StopSignals();
     held.handOn(STOP_SIGNALS);

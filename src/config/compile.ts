@@ -4,6 +4,7 @@ import { acmeProblems, notesOnAcme } from './acme-notes.ts';
 import type { Certificate } from './certificate-facts.ts';
 import { compileAccessLog } from './compile-access-log.ts';
 import { compileAdmin } from './compile-admin.ts';
+import { compileCluster } from './compile-cluster.ts';
 import { compileListeners } from './compile-listeners.ts';
 import { compilePools } from './compile-pools.ts';
 import { compileRoutes } from './compile-routes.ts';
@@ -45,7 +46,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
   const problems = [...merged.problems];
   const notes: string[] = [];
   const folderOf = (origin: ValueOrigin): string =>
-    origin === 'file' ? context.configFolder : context.cwd;
+    origin === 'file' || origin === 'store' ? context.configFolder : context.cwd;
   const resolve: Resolve = (text, keys) => path.resolve(folderOf(placeOf(keys).origin), text);
 
   const { certificatesInUse: inUse } = context;
@@ -105,6 +106,13 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     accessLog,
     tracing: compileTracing(merged, problems),
     ...compileSharing(merged, notes),
+    cluster: compileCluster(merged, {
+      admin,
+      configFile: context.configFile,
+      resolve,
+      problems,
+      notes,
+    }),
     logLevel: config.log_level,
     isWatched: config.watch,
     stateFile: kept,

@@ -43,6 +43,7 @@ function hiddenValues({
   pools,
   routes,
   tracing,
+  cluster,
   defaultForm,
 }: Settings): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
@@ -69,6 +70,7 @@ function hiddenValues({
     if (sticky?.secret !== undefined) values.set(`${prefix}sticky.secret`, sticky.secret);
   }
   for (const [name, value] of tracing?.headers ?? []) values.set(`tracing.headers.${name}`, value);
+  if (cluster !== null) values.set('cluster', JSON.stringify(cluster));
   for (const route of routes) {
     const login = route.access?.basicAuth ?? null;
     const hidden = hiddenOf(route.rewriting);

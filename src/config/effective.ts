@@ -195,8 +195,28 @@ function tracingOf({ tracing }: Settings) {
   };
 }
 
-function clusterOf({ instances }: Settings) {
-  return { cluster: instances > 1 && { instances } };
+function clusterOf({ cluster, instances }: Settings) {
+  const shared = instances > 1 ? { instances } : {};
+  if (cluster === null) return { cluster: instances > 1 && shared };
+  const { name, instance, address, etcd, key, keyFile, snapshotFile } = cluster;
+  const { endpoints, prefix, files, login } = etcd;
+  return {
+    cluster: {
+      ...shared,
+      name,
+      instance,
+      ...(address !== null && { address }),
+      etcd: {
+        endpoints,
+        ...(files !== null && { tls: files }),
+        ...(login !== null && { user: login.user, password: HIDDEN }),
+        prefix,
+      },
+      ...(keyFile !== undefined && { key_file: keyFile }),
+      ...(key !== undefined && keyFile === undefined && { key: HIDDEN }),
+      snapshot_file: snapshotFile ?? false,
+    },
+  };
 }
 
 function timeoutsOf({ timeouts: ofClients, drainMs, defaultForm, pools: [pool] }: Settings) {

@@ -28,6 +28,7 @@ import { type MergedConfig, mergeLayers } from './merge.ts';
 import { formatPlace, type Problem } from './problem.ts';
 import { CONFIG_NODE, configSchema, type JsonSchemaNode } from './schema.ts';
 import type { Settings } from './settings.ts';
+import { isInCluster, type SharedConfig, withoutShared } from './shared-config.ts';
 import { type Environment, fillInReferences, schemaBelow, valueOfText } from './text-value.ts';
 
 export interface Flags {
@@ -44,6 +45,8 @@ export interface LoadInput {
   readonly cwd: string;
   /** To run with it: what is broken in a folder of certificates costs no more than these, or none, can make up for: see `Reading`. */
   readonly certificatesInUse?: readonly Certificate[];
+  /** In a cluster: the pools and routes that hold in the place of those of the sources. Undefined: those hold, as for a look at them. */
+  readonly shared?: SharedConfig;
   /** In the place of a config file: what the program has made that Fairlead is a part of. */
   readonly given?: { readonly data: unknown };
 }
@@ -61,6 +64,11 @@ export type LoadResult =
       /** Broken files in folders of certificates, where that is no problem. */
       readonly faults?: readonly FileFault[];
       readonly source?: SourceMark;
+      /** In a cluster: what the same sources say, as they were read, with other pools and routes. */
+      readonly withShared?: (
+        shared: SharedConfig,
+        certificatesInUse: readonly Certificate[],
+      ) => LoadResult;
       /** Of the config file, if there is one. */
       readonly text?: string | undefined;
       /** What may be told of it, where that is not all; null: which keys differ. */
@@ -141,6 +149,16 @@ export function valueOfFile(input: LoadInput): unknown {
   return parsed.ok ? parsed.document.value : undefined;
 }
 
+/** The same, also where it is made by code. */
+export function writtenConfig(input: LoadInput): unknown {
+  const result = input.given === undefined ? readFile(input) : undefined;
+  if (result?.ok !== true || result.file === undefined || !isCode(result.file.absolute)) {
+    return valueOfFile(input);
+  }
+  const made = runCode(result.file.absolute, result.file.shown);
+  return made.ok ? made.data : undefined;
+}
+
 type Edit = (value: unknown) => unknown;
 
 /**
@@ -166,7 +184,7 @@ function load(
 ): LoadResult {
   const read = readLayers(file, input);
   if (!read.ok) return { ...read, source };
-  const { merged, environmentNotes } = read;
+  const { merged, readingNotes } = read;
   const compiled = compile(merged, {
     configFile: file?.absolute,
     configFolder: file?.folder ?? input.cwd,
@@ -185,9 +203,13 @@ function load(
       origins ??= originsOf(settings, file, input);
       return origins;
     },
-    notes: fewNotes([...fileNotes, ...environmentNotes, ...compiled.notes]),
+    notes: fewNotes([...fileNotes, ...readingNotes, ...compiled.notes]),
     faults,
     source,
+    ...(settings.cluster !== null && {
+      withShared: (shared, certificatesInUse) =>
+        load(file, { ...input, shared, certificatesInUse }, [], source),
+    }),
     text: file?.text,
   };
 }
@@ -196,7 +218,7 @@ type LayersRead =
   | {
       readonly ok: true;
       readonly merged: MergedConfig;
-      readonly environmentNotes: readonly string[];
+      readonly readingNotes: readonly string[];
     }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
@@ -228,8 +250,38 @@ function readLayers(file: ConfigText | undefined, input: LoadInput): LayersRead 
   layers.push(layerOfNamedValues('flag', flags));
 
   const schema = input.given === undefined ? configSchema : embeddedSchema;
-  const merged = mergeLayers(layers, [...findings, ...environment.findings], schema);
-  return { ok: true, merged, environmentNotes: environment.notes };
+  const notes = [...environment.notes];
+  const used = isInCluster(layers) ? inCluster(layers, input, findings, notes) : layers;
+  const merged = mergeLayers(used, [...findings, ...environment.findings], schema);
+  return { ok: true, merged, readingNotes: notes };
+}
+
+/** What the instance says of pools and routes gives way to what is shared, where that is known. */
+function inCluster(
+  layers: readonly Layer[],
+  { shared, env }: LoadInput,
+  findings: Finding[],
+  notes: string[],
+): readonly Layer[] {
+  const stripped = layers.map(withoutShared);
+  const left = stripped.flatMap(({ left: keys }) => keys);
+  if (left.length > 0) notes.push(noteOnLeft([...new Set(left)]));
+  if (shared === undefined) return layers;
+  const value = fillInReferences(shared.value, CONFIG_NODE, env, (at, message, hint) => {
+    const more = hint === undefined ? {} : { hint };
+    const problem = { ...shared.place(at, 'value'), path: formatPath(at), message, ...more };
+    findings.push({ spoils: spoiltBy(at), problem });
+  });
+  const { place } = shared;
+  const [first, ...others] = stripped.map(({ layer }) => layer);
+  const store: Layer = { origin: 'store', value: value as Layer['value'], place };
+  return first === undefined ? [store] : [first, store, ...others];
+}
+
+function noteOnLeft(keys: readonly string[]): string {
+  const shown =
+    keys.slice(0, 5).join(', ') + (keys.length > 5 ? ` and ${keys.length - 5} more` : '');
+  return `${shown}: not used, since pools and routes are those of the cluster (fairlead cluster init and import write them)`;
 }
 
 function documentOf({ text = '', made, shown }: ConfigText): DocumentResult {
@@ -324,7 +376,13 @@ function clip(text: string): string {
   return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
 }
 
-const ORIGIN_ORDER: readonly Problem['origin'][] = ['file', 'environment', 'flag', 'default'];
+const ORIGIN_ORDER: readonly Problem['origin'][] = [
+  'file',
+  'store',
+  'environment',
+  'flag',
+  'default',
+];
 
 /** The file from top to bottom, then the environment, then the flags. */
 function inReadingOrder(problems: readonly Problem[]): Problem[] {

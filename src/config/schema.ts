@@ -249,7 +249,10 @@ export const configSchema = z.strictObject(
       )
       .prefault(false),
     cluster: cluster
-      .describe('What several instances have in common. false: this one is alone.')
+      .describe(
+        'What several instances have in common. With `etcd` they share their pools and routes, and what operators change about them; those of this ' +
+          'config are not used then, but for `fairlead cluster init`: see [operations.md](operations.md#many-instances). false: this one is alone.',
+      )
       .prefault(false),
     log_level: oneOf(['debug', 'info', 'warn', 'error'])
       .describe('The least important log lines to write.')

@@ -304,6 +304,36 @@ export interface TracingSettings {
   readonly redactedParameters: readonly string[];
 }
 
+/** This process is one of several with the same pools and routes. */
+export interface ClusterSettings {
+  readonly name: string;
+  /** Of this process, and of no other in the cluster. */
+  readonly instance: string;
+  /** Where others reach the admin API of this one; null: nowhere. */
+  readonly address: string | null;
+  readonly etcd: {
+    readonly endpoints: readonly string[];
+    /** All keys begin with it. */
+    readonly prefix: string;
+    /** What the files hold. */
+    readonly tls: {
+      readonly ca?: string;
+      readonly cert?: string;
+      readonly key?: string;
+      readonly serverName?: string;
+    };
+    /** As they are written. */
+    readonly files: Readonly<Record<string, string | undefined>> | null;
+    readonly login: { readonly user: string; readonly password: string } | null;
+  };
+  /** The text of the key that secrets are sealed under: see sealed.ts. Undefined: none are shared. */
+  readonly key: string | undefined;
+  /** Absolute. */
+  readonly keyFile: string | undefined;
+  /** Absolute; undefined: there is none. */
+  readonly snapshotFile: string | undefined;
+}
+
 export interface Settings {
   /** At least one, that of `port` first. No two have the same address. */
   readonly listeners: readonly [ListenerSettings, ...ListenerSettings[]];
@@ -331,6 +361,8 @@ export interface Settings {
   readonly tracing: TracingSettings | null;
   /** Of a cluster, this one among them; 1: it is alone, or nobody has said. */
   readonly instances: number;
+  /** Null: the process is alone. */
+  readonly cluster: ClusterSettings | null;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Reload when the config file has changed. */
   readonly isWatched: boolean;
@@ -340,4 +372,5 @@ export interface Settings {
   readonly configFile: string | undefined;
 }
 
-export type ValueOrigin = 'default' | 'file' | 'environment' | 'flag';
+/** `store`: what the instances of a cluster share. */
+export type ValueOrigin = 'default' | 'file' | 'store' | 'environment' | 'flag';

@@ -14,6 +14,7 @@ import { readRouteCounters } from '../snapshot/route-counters.ts';
 import type { AcmePlace } from './acme/acme-place.ts';
 import { isAlive } from './backend.ts';
 import type { Certificates } from './certificates/certificates.ts';
+import type { ClusterFigures } from './cluster-port.ts';
 import type { DataThreads } from './data-threads.ts';
 import type { PoolSearch } from './discovery/discovery.ts';
 import { type ShownPool, withinBounds } from './metrics-bounds.ts';
@@ -40,6 +41,7 @@ export interface MetricsSources {
   readonly search: (pool: string) => PoolSearch | undefined;
   readonly droppedLogLines: () => number;
   readonly spans: Readonly<SpanCounts>;
+  readonly cluster: () => ClusterFigures | undefined;
   readonly version: string;
 }
 
@@ -72,6 +74,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
         searches: pools
           .all()
           .flatMap(({ registry: { name } }) => searchMetrics(name, sources.search(name))),
+        cluster: sources.cluster(),
         control: {
           version,
           nodeVersion: process.version,

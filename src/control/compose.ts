@@ -7,6 +7,7 @@ import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { AcmePlace } from './acme/acme-place.ts';
 import { backendRoutes } from './admin/backend-routes.ts';
 import { certificateRoutes } from './admin/certificate-routes.ts';
+import { clusterRoutes } from './admin/cluster-routes.ts';
 import { configRoutes, indexRoute } from './admin/config-routes.ts';
 import { eventRoutes } from './admin/event-routes.ts';
 import { explainRoutes } from './admin/explain-routes.ts';
@@ -20,6 +21,8 @@ import { statusRoutes } from './admin/status-routes.ts';
 import { totalsRoutes } from './admin/totals-routes.ts';
 import { type Upgrading, upgradeRoute } from './admin/upgrade-route.ts';
 import { Certificates } from './certificates/certificates.ts';
+import { certificatesOf } from './certificates/read-again.ts';
+import type { ClusterPort } from './cluster-port.ts';
 import { createMetricsCollector, type MetricsCollector } from './collect-metrics.ts';
 import { ConfigWatch } from './config-watch.ts';
 import type { FairleadContext } from './context.ts';
@@ -30,11 +33,13 @@ import { createSource } from './discovery/sources.ts';
 import { Drains } from './drains.ts';
 import { EventFollowers } from './events/event-followers.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';
+import { LOCAL_IDS } from './kept-changes.ts';
 import type { KeptState } from './kept-state.ts';
 import { Leavers } from './leavers.ts';
 import type { Logs } from './logs.ts';
 import { openListeners } from './open-listeners.ts';
 import { Operator } from './operator.ts';
+import { NO_OPERATOR_STATE } from './operator-state.ts';
 import { Pools } from './pools.ts';
 import { probe } from './probe.ts';
 import { Registry } from './registry.ts';
@@ -56,6 +61,8 @@ export interface ComposeOptions {
   readonly context: FairleadContext;
   readonly logs: Logs;
   readonly kept: KeptState;
+  /** Undefined: this process is alone. */
+  readonly cluster: ClusterPort | undefined;
   /** Of data threads; 0: one data plane in this thread. */
   readonly threadCount: number;
   readonly phase: Phase;
@@ -89,11 +96,14 @@ export interface Parts {
   readonly followers: EventFollowers;
   readonly tokens: TokenFile;
   readonly tracing: Tracing;
+  readonly cluster: ClusterPort | undefined;
+  /** Resolves when what the cluster is known to share is in force. */
+  readonly beginCluster: () => Promise<void>;
   readonly routes: readonly Route[];
 }
 
 export function compose(options: ComposeOptions): Parts {
-  const { settings, logs, kept, phase, workerUrl, notes } = options;
+  const { settings, logs, kept, phase, workerUrl, notes, cluster } = options;
   const { log } = logs;
   const spareMemory = new SpareMemory();
   // Where the data plane runs in this thread, a collection would hold up requests.
@@ -124,7 +134,7 @@ export function compose(options: ComposeOptions): Parts {
   const registry = new Registry({
     settings,
     threadCount,
-    operatorState: kept.found,
+    operatorState: cluster === undefined ? kept.found : { ...NO_OPERATOR_STATE, nextId: LOCAL_IDS },
     inherited: options.inherited,
     now: steadyTime,
   });
@@ -155,6 +165,7 @@ export function compose(options: ComposeOptions): Parts {
     store: kept.store,
     log,
     drains,
+    shared: cluster?.changes,
     async publish() {
       const snapshot = registry.snapshot();
       leavers.sync(registry.pools());
@@ -224,6 +235,7 @@ export function compose(options: ComposeOptions): Parts {
     search: (pool) => discovery.search(pool),
     droppedLogLines: () => logs.droppedLines(),
     spans: tracing.counts,
+    cluster: () => cluster?.figures,
     version: VERSION,
   });
   const tokens = new TokenFile({ registry, operator, log });
@@ -238,7 +250,9 @@ export function compose(options: ComposeOptions): Parts {
       uptimeSeconds,
       listeners: () => threads.listeners,
       metrics: () => renderPrometheus(metrics.collect()),
-      notReady: () => (phase.now === 'running' ? undefined : `Fairlead is ${phase.now}.`),
+      notReady: () =>
+        phase.now === 'running' ? cluster?.readiness.notReady : `Fairlead is ${phase.now}.`,
+      degraded: () => cluster?.readiness.degraded,
     }),
     ...backendRoutes({
       registry,
@@ -260,6 +274,7 @@ export function compose(options: ComposeOptions): Parts {
     ...routeRoutes(registry),
     ...listenerRoutes({ registry, listeners: () => threads.listeners }),
     ...certificateRoutes({ registry, certificates, acme }),
+    ...clusterRoutes(cluster),
     ...explainRoutes({
       registry,
       threadCount,
@@ -294,6 +309,27 @@ export function compose(options: ComposeOptions): Parts {
     followers,
     tokens,
     tracing,
+    cluster,
+    async beginCluster() {
+      const { shared } = options.context;
+      if (cluster === undefined || shared === undefined) return;
+      await cluster.begin({
+        registry,
+        sharedChanged: () => operator.sharedChanged(),
+        load: (wanted) => shared.load(wanted, certificatesOf(registry.settings)),
+        taken: (wanted, loaded) => shared.taken(wanted, loaded),
+        instancesAre(count) {
+          registry.instancesAlive = count;
+          void operator.inTurn(() => threads.apply(registry.snapshot())).catch(() => {});
+        },
+        checkNow(pool, url) {
+          const id = registry.pool(pool)?.findByUrl(url)?.id;
+          if (id !== undefined) void pools.of(id)?.health.checkNow(id);
+        },
+        ticketKeysAre: (keys) => threads.ticketKeys.take(keys),
+        token: () => registry.settings.admin.token,
+      });
+    },
     routes: all,
   };
 }

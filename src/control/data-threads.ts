@@ -81,7 +81,7 @@ export class DataThreads {
   readonly threadCount: number;
   readonly #options: DataThreadsOptions;
   readonly clientTables: ClientTables;
-  readonly #ticketKeys = new TicketKeys((keys) => this.#broadcast({ kind: 'ticket-keys', keys }));
+  readonly ticketKeys = new TicketKeys((keys) => this.#broadcast({ kind: 'ticket-keys', keys }));
   readonly pulse: Pulse;
   readonly #places: readonly ThreadPlace[];
   readonly #listening: Listening;
@@ -125,7 +125,7 @@ export class DataThreads {
         counters: this.counters,
         clientTables: this.clientTables,
         reusePort: this.threadCount > 1,
-        ticketKeys: this.#ticketKeys.current,
+        ticketKeys: this.ticketKeys.current,
         snapshot: this.#current(),
       }),
       onMessage: (index, message, ring) => this.#receive(index, message, ring),
@@ -271,7 +271,7 @@ export class DataThreads {
   async stop(): Promise<void> {
     this.#isEnding = true;
     this.#listening.keepOnly([]);
-    this.#ticketKeys.stop();
+    this.ticketKeys.stop();
     this.pulse.stop();
     await Promise.all(this.#places.map((place) => place.stop(STOP_GRACE_MS)));
     this.#proxyFaults.stop();

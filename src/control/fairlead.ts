@@ -6,24 +6,24 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../config/duration.ts';
 import type { FileFault } from '../config/kept-certificates.ts';
-import { nameOfListener } from '../config/listener-name.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Functions } from '../data/relay/hooks.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { explainError } from './admin/explain.ts';
 import type { Route } from './admin/router.ts';
 import { type AdminServer, startAdminServer } from './admin/server.ts';
+import type { Precondition } from './change-terms.ts';
+import { openCluster } from './cluster-start.ts';
 import { compose, type Parts, type Phase } from './compose.ts';
 import type { FairleadContext } from './context.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { KeptState } from './kept-state.ts';
 import type { Logs, LogsOptions } from './logs.ts';
-import type { Precondition } from './operator.ts';
 import { planThreads } from './plan-threads.ts';
 import type { ReloadOutcome } from './reload.ts';
 import type { ReloadRequest } from './reloads.ts';
 import { ServiceManager } from './service-manager.ts';
-import { adminFailed, listenerFailed, openAllLogs } from './start-failed.ts';
+import { adminFailed, adminName, listenerFailed, openAllLogs } from './start-failed.ts';
 import { type Addresses, firstPort, tellConfig, tellStart, urlsOf } from './told-at-start.ts';
 import { HandedSockets } from './upgrade/handed-sockets.ts';
 import type { HandedListener } from './upgrade/handover.ts';
@@ -111,8 +111,9 @@ export async function startFairlead(
   const logs = openAllLogs(settings, options);
   const { log } = logs;
   tellConfig(log, settings, notes);
+  const cluster = await openCluster(settings.cluster, log);
   const kept = await KeptState.open({
-    path: settings.stateFile,
+    path: cluster === undefined ? settings.stateFile : undefined,
     log,
     handedOn: predecessor?.state,
   });
@@ -125,6 +126,7 @@ export async function startFairlead(
     context,
     logs,
     kept,
+    cluster,
     threadCount,
     phase,
     inherited,
@@ -184,6 +186,7 @@ async function open(
   };
   // A change that is made here must not be lost where the old process stays after all.
   if (predecessor === undefined) await beginAdmin();
+  await all.beginCluster();
   all.tokens.sync();
   pools.begin();
   await all.acme.sync(settings);
@@ -226,11 +229,6 @@ function openAdmin(
   });
 }
 
-/** Two processes with the same one have the same address. */
-function adminName({ host, port, unix }: Settings['admin']): string {
-  return nameOfListener(unix === null ? { kind: 'tcp', host, port } : { kind: 'unix', ...unix });
-}
-
 /** Ends all but the logs, which are to tell of it. */
 async function end(all: Ending, adminGraceMs: number): Promise<void> {
   const { pools, certificates, acme, metrics, operator, admin, threads, kept } = all;
@@ -242,6 +240,7 @@ async function end(all: Ending, adminGraceMs: number): Promise<void> {
   certificates.stop();
   metrics.stop();
   await Promise.all([acme.stop(), operator.stop()]);
+  await all.cluster?.close();
   all.followers.close();
   await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
   await all.tracing.close(SPAN_FLUSH_MS);
@@ -281,7 +280,7 @@ class Running implements ControlledFairlead {
       operator,
       kept,
       keptState: () => registry.keptState,
-      generation: () => registry.generation,
+      version: () => registry,
       parting: () => ({
         listeners: threads.toHandOn(Math.max(availableParallelism(), LEAST_COPIES)),
         admin: this.#adminToHandOn(),
@@ -384,6 +383,7 @@ class Running implements ControlledFairlead {
     void this.#service.leave();
     // What they find can't be put in force here any more.
     for (const part of [discovery, certificates, acme, tokens]) void part.stop();
+    void this.#all.cluster?.close();
     admin?.leaveFile();
     void admin?.close(ADMIN_GRACE_MS);
   }

@@ -14,6 +14,9 @@ import {
   type PoolChanges,
 } from './operator-state.ts';
 
+/** In a cluster, ids below are given by the store, and mean the same backend at all instances; the others are of one process. */
+export const LOCAL_IDS = 1_000_000;
+
 export interface Changes {
   readonly inForce: OperatorState;
   readonly kept: OperatorState;
@@ -56,4 +59,67 @@ export function isKept({ inForce, kept }: Changes, pool: string, url: string): b
   if (now === then) return true;
   if (now === undefined || then === undefined) return false;
   return isDeepStrictEqual({ ...now, id: 0 }, { ...then, id: 0 });
+}
+
+/**
+ * What is kept is that of a store now. What was not kept stays in force where it still is about a backend that is there, or a
+ * strategy; backends that are found keep their ids, which are this process's.
+ */
+export function withShared({ inForce, kept }: Changes, shared: OperatorState): Changes {
+  const nextId = Math.max(inForce.nextId, kept.nextId, shared.nextId);
+  const next = { ...shared, nextId, pools: withKnownIds(shared, kept) };
+  if (inForce === kept) return { inForce: next, kept: next };
+  const pools = new Map<string, PoolChanges>();
+  for (const [name, changes] of next.pools) {
+    const mine = changesOf(inForce, name);
+    const before = changesOf(kept, name);
+    const entries = new Map(changes.entries);
+    for (const [url, entry] of mine.entries) {
+      if (isDeepStrictEqual(entry, before.entries.get(url))) continue;
+      const now = entries.get(url);
+      if (now !== undefined)
+        entries.set(url, entry.isRemoved ? entry : { ...now, ...wishesIn(entry) });
+      else if (entry.source === 'api' && !before.entries.has(url)) entries.set(url, entry);
+    }
+    for (const url of before.entries.keys()) if (!mine.entries.has(url)) entries.delete(url);
+    const strategy = mine.strategy === before.strategy ? changes.strategy : mine.strategy;
+    pools.set(name, { strategy, entries });
+  }
+  return { inForce: { ...next, pools }, kept: next };
+}
+
+function wishesIn({ weight, isBackup, state, isLeaving }: OperatorEntry): Partial<OperatorEntry> {
+  return { weight, isBackup, state, isLeaving };
+}
+
+/** Of backends that no store gives an id. */
+function withKnownIds(shared: OperatorState, kept: OperatorState): OperatorState['pools'] {
+  const pools = new Map(shared.pools);
+  for (const [name, { strategy, entries: all }] of pools) {
+    const entries = new Map(all);
+    for (const [url, known] of changesOf(kept, name).entries) {
+      if (known.id === undefined || known.id < LOCAL_IDS) continue;
+      const entry = entries.get(url);
+      if (entry === undefined) entries.set(url, asFound(known));
+      else if (entry.id === undefined && !entry.isRemoved)
+        entries.set(url, { ...entry, id: known.id });
+    }
+    pools.set(name, { strategy, entries });
+  }
+  return pools;
+}
+
+/** Nothing is changed about it. Where it is found no more, fitting forgets it. */
+function asFound({ url, id }: OperatorEntry): OperatorEntry {
+  return {
+    url,
+    id,
+    source: 'config',
+    address: undefined,
+    weight: undefined,
+    isBackup: undefined,
+    state: undefined,
+    isRemoved: false,
+    isLeaving: false,
+  };
 }

@@ -10,36 +10,51 @@ import {
   looksCutOff,
 } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
+import { NOTHING_SHARED, type SharedConfig } from '../config/shared-config.ts';
 import type { FairleadContext } from './context.ts';
 
 type Loaded = Extract<LoadResult, { ok: true }>;
 
 /** How the control plane reaches the config that this command line, this environment and this file make. */
-export function contextOf(input: LoadInput, loaded: Loaded): FairleadContext {
+export function contextOf(given: LoadInput, loaded: Loaded): FairleadContext {
   let inForce = loaded;
+  let shared: SharedConfig = NOTHING_SHARED;
+  // What is given may become another object meanwhile.
+  const withShared = (): LoadInput => ({ ...given, shared });
   let lastSource = loaded.source;
   return {
     lookAtSource: () => {
-      const { source, isReadable, text } = lookAtSource(input);
+      const { source, isReadable, text } = lookAtSource(given);
       if (source === lastSource) return 'same';
       if (!isReadable) return 'unreadable';
       return looksCutOff(text, inForce.text) ? 'cut off' : 'changed';
     },
     reload: (certificatesInUse) => {
-      const result = loadSettings({ ...input, certificatesInUse });
+      const result = loadSettings({ ...withShared(), certificatesInUse });
       lastSource = result.source;
       return result;
     },
-    look: (certificatesInUse) => loadSettings({ ...input, certificatesInUse }),
+    look: (certificatesInUse) => loadSettings({ ...withShared(), certificatesInUse }),
     taken: (taken) => {
       inForce = taken;
     },
     validate: (text, contentType, certificatesInUse) => {
       const { configFile } = inForce.settings;
       const name = nameOf(contentType, configFile);
-      return dryRun(text, name, { ...input, configFile, certificatesInUse });
+      return dryRun(text, name, { ...withShared(), configFile, certificatesInUse });
     },
     effectiveConfig: () => effectiveConfig(inForce),
+    shared: {
+      load: (wanted, certificatesInUse) => {
+        const { withShared: again } = inForce;
+        if (again === undefined) throw new Error('the config in force is of no cluster');
+        return again(wanted, certificatesInUse);
+      },
+      taken: (wanted, taken) => {
+        shared = wanted;
+        inForce = taken;
+      },
+    },
     jsonSchema,
   };
 }

@@ -4,44 +4,25 @@
  * A change is planned, saved, committed, published, in this order. If saving fails, nothing happened. One that is not to be
  * kept is not saved, now or later: it is made whatever the disk says.
  */
-
 import { type BackendAddress, DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';
 import { type Actor, beforeAndAfter, type Values } from './audit.ts';
 import type { Backend } from './backend.ts';
+import { removalFailed, wishesFor } from './backend-log.ts';
+import { type ChangeTerms, KEPT, type Precondition, type Terms } from './change-terms.ts';
+import type { SharedChanges } from './cluster-port.ts';
 import type { Drains, SessionsWhileDraining } from './drains.ts';
 import type { AdminState } from './operator-state.ts';
 import type { Override, OverrideChoice } from './overrides.ts';
-import { type BackendUpdate, ChangeRefused, type Plan } from './plan.ts';
+import { type BackendUpdate, ChangeRefused, type Plan, SaveFailed } from './plan.ts';
 import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
 import type { RestingChange } from './resting-changes.ts';
+import { Sharing } from './sharing.ts';
 import type { StateStore } from './state-file.ts';
 import { HandedOver } from './upgrade/handover.ts';
-
-/** The state file could not be written; the change was not made. */
-export class SaveFailed extends Error {
-  constructor(cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
-    this.name = 'SaveFailed';
-  }
-}
-
-/** Checked when the change's turn comes; throws to refuse it. */
-export type Precondition = (generation: number) => void;
-
-/** What goes with any change. */
-export interface Terms {
-  readonly precondition: Precondition | undefined;
-  /** Whether it outlives a restart. */
-  readonly isToBeKept: boolean;
-  /** Who wants it. */
-  readonly actor?: Actor;
-}
-
-const KEPT: Terms = { precondition: undefined, isToBeKept: true };
 
 export interface OperatorOptions {
   readonly registry: Registry;
@@ -50,6 +31,8 @@ export interface OperatorOptions {
   readonly drains: Drains;
   /** Makes the planes see the registry as it is now; resolves when they do. */
   readonly publish: () => Promise<void>;
+  /** Undefined: this process is in no cluster. */
+  readonly shared?: SharedChanges | undefined;
 }
 
 const DRAIN_POLL_MS = 50;
@@ -60,6 +43,7 @@ export class Operator {
   readonly #log: Logger;
   readonly #drains: Drains;
   readonly #publish: () => Promise<void>;
+  readonly #sharing: Sharing | undefined;
   /** Backends on their way out: what looks whether nothing is in flight there any more. */
   readonly #leaving = new Map<number, NodeJS.Timeout>();
   #last: Promise<unknown> = Promise.resolve();
@@ -71,6 +55,18 @@ export class Operator {
     this.#log = options.log;
     this.#drains = options.drains;
     this.#publish = options.publish;
+    const { shared } = options;
+    this.#sharing =
+      shared &&
+      new Sharing({
+        ...options,
+        shared,
+        onGone: (pool, backend) => this.#wentByReload(pool, backend, 'cluster'),
+        onState: async ({ id, adminState }) => {
+          this.#stopLeaving(id);
+          await this.#drainAs(id, adminState, undefined, undefined, undefined);
+        },
+      });
   }
 
   async add(
@@ -80,7 +76,7 @@ export class Operator {
     terms: Terms = KEPT,
   ): Promise<Backend> {
     const backend = await this.#change(
-      () => this.#pool(pool).planAdd(address, weight, isBackup),
+      () => this.#pool(pool).planAdd(address, weight, isBackup, this.#idFor(terms)),
       terms,
     );
     const log = poolLog(this.#log, pool);
@@ -117,7 +113,8 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests = false,
   ): Promise<Backend> {
-    const { backend, log, was } = await this.#changeOne(id, (pool) => pool.planLeave(id), terms);
+    const leaving = { ...terms, leavesAt: Date.now() + drainMs };
+    const { backend, log, was } = await this.#changeOne(id, (pool) => pool.planLeave(id), leaving);
     log.info('backend.draining', `${backend.address.url} is draining before its removal`, {
       backend: backend.address.url,
       id,
@@ -233,7 +230,7 @@ export class Operator {
    */
   async reload(load: () => Promise<Settings>, precondition?: Precondition): Promise<boolean> {
     return this.inTurn(async () => {
-      precondition?.(this.#registry.generation);
+      precondition?.(this.#registry);
       const settings = await load();
       const before = this.#registry.pools().map(({ name, live }) => [name, live.all()] as const);
       const hasChanged = this.#registry.applyConfig(settings);
@@ -267,12 +264,16 @@ export class Operator {
   }
 
   /** Who had been told that it drains hears that this is over. */
-  #wentByReload(pool: string, { id, address: { url } }: Backend): void {
+  #wentByReload(
+    pool: string,
+    { id, address: { url } }: Backend,
+    by: 'reload' | 'cluster' = 'reload',
+  ): void {
     this.#stopLeaving(id);
     if (!this.#drains.endWithBackend(id)) return;
     const message = `${url} was draining, and is removed by the config`;
     const log = poolLog(this.#log, pool);
-    log.info('backend.removed', message, { backend: url, id, by: 'reload' });
+    log.info('backend.removed', message, { backend: url, id, by });
   }
 
   /** Leaves backends that are on their way out as they are: they are gone after a restart. */
@@ -287,7 +288,7 @@ export class Operator {
   async #changeOne(
     id: number,
     makePlan: (pool: PoolRegistry) => Plan<Backend>,
-    terms: Terms,
+    terms: ChangeTerms,
   ): Promise<{ readonly backend: Backend; readonly log: Logger; readonly was: Values }> {
     let log = this.#log;
     let was: Values = {};
@@ -301,9 +302,16 @@ export class Operator {
     return { backend, log, was };
   }
 
-  #change<T>(makePlan: () => Plan<T>, { precondition, isToBeKept }: Terms): Promise<T> {
+  async #change<T>(makePlan: () => Plan<T>, terms: ChangeTerms): Promise<T> {
+    const { precondition, isToBeKept } = terms;
+    const sharing = isToBeKept ? this.#sharing : undefined;
+    if (sharing !== undefined) {
+      const { result, revision } = await this.inTurn(() => sharing.change(makePlan, terms));
+      if (terms.waitsForAll) await sharing.appliedByAll(revision);
+      return result;
+    }
     return this.inTurn(async () => {
-      precondition?.(this.#registry.generation);
+      precondition?.(this.#registry);
       const plan = makePlan();
       const isKept = isToBeKept && this.#store.isOurs;
       if (isKept && !plan.isSaved) {
@@ -315,6 +323,17 @@ export class Operator {
       if (!plan.isEmpty) await this.#publish();
       return result;
     });
+  }
+
+  /** In a cluster: what all instances share has changed. */
+  async sharedChanged(): Promise<void> {
+    const sharing = this.#sharing;
+    if (sharing !== undefined) await this.inTurn(() => sharing.take());
+  }
+
+  /** In a cluster it is the same at all instances. */
+  #idFor({ isToBeKept }: Terms): number | undefined {
+    return isToBeKept ? this.#sharing?.nextId : undefined;
   }
 
   /** What its log line says more about a change. */
@@ -378,16 +397,4 @@ export class Operator {
     if (this.#registry.poolOf(id)?.isLeaving(id) === true) return;
     throw new ChangeRefused('unknown-backend', `The backend ${id} is not on its way out any more.`);
   }
-}
-
-/** In the words of the admin API. */
-function wishesFor({ adminState: state, weight, isBackup: backup }: Backend): Values {
-  return { state, weight, backup };
-}
-
-function removalFailed(log: Logger, backend: Backend, error: unknown): void {
-  // Removed by somebody else meanwhile, or wanted back: either is what was asked for.
-  if (error instanceof ChangeRefused) return;
-  const { url } = backend.address;
-  log.error('backend.removal_failed', `${url} could not be removed`, { backend: url, error });
 }

@@ -13,6 +13,14 @@ export class ChangeRefused extends Error {
   }
 }
 
+/** The state file could not be written; the change was not made. */
+export class SaveFailed extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = 'SaveFailed';
+  }
+}
+
 /**
  * A change that is checked but not made. Save `state`, then `commit`; drop the plan to drop the change.
  * One plan at a time: committing after another plan was committed throws.

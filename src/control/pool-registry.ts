@@ -145,14 +145,18 @@ export class PoolRegistry {
     });
   }
 
-  /** @throws ChangeRefused `duplicate` when the (normalised) URL is there already. */
-  planAdd(address: BackendAddress, weight: number, isBackup = false): Plan<Backend> {
+  /** @throws ChangeRefused `duplicate` when the (normalised) URL is there already. @param id in a cluster, the store gives it. */
+  planAdd(
+    address: BackendAddress,
+    weight: number,
+    isBackup = false,
+    id = this.#host.operatorState.nextId,
+  ): Plan<Backend> {
     const { url } = address;
     const existing = this.findByUrl(url);
     if (existing !== undefined) {
       throw new ChangeRefused('duplicate', `${url} is backend ${existing.id} already.`);
     }
-    const id = this.#host.operatorState.nextId;
     const entry: OperatorEntry = {
       url,
       id,
@@ -166,7 +170,7 @@ export class PoolRegistry {
     };
     return this.#host.plan(
       (state) =>
-        inPool({ ...state, nextId: id + 1 }, this.name, (changes) =>
+        inPool({ ...state, nextId: Math.max(state.nextId, id + 1) }, this.name, (changes) =>
           withEntry(changes, url, entry),
         ),
       () => this.#expect(id),

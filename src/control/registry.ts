@@ -14,10 +14,11 @@ import type { ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
 import { buildSnapshot } from './build-snapshot.ts';
 import { type Issued, NO_STAPLES, NONE_ISSUED, type Staples } from './certificates/tls-snapshot.ts';
+import type { Versioned } from './change-terms.ts';
 import type { FoundBackend } from './discovery/found-backends.ts';
 import { HealthHandover } from './health-handover.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
-import { type Changes, fitChanges, isKept, makeChange } from './kept-changes.ts';
+import { type Changes, fitChanges, isKept, makeChange, withShared } from './kept-changes.ts';
 import { ListenerIds } from './listener-ids.ts';
 import { changesOf, NO_OPERATOR_STATE, type OperatorState } from './operator-state.ts';
 import { isChosen, type Override, type OverrideChoice, withoutOverrides } from './overrides.ts';
@@ -50,7 +51,15 @@ export interface Challenges {
 
 const NO_CHALLENGES: Challenges = { http: new Map(), tls: [] };
 
-export class Registry implements PoolHost {
+/** What the instances of a cluster share, as this one understands it. */
+export interface SharedRegistry {
+  readonly settings: Settings;
+  /** What operators have changed, and the ids of all backends that are not found. */
+  readonly state: OperatorState;
+  readonly revision: number;
+}
+
+export class Registry implements PoolHost, Versioned {
   /** Of this process, and of no other: see `Snapshot.instanceName`. */
   readonly instanceName = `fairlead-${randomBytes(6).toString('hex')}`;
   readonly threadCount: number;
@@ -67,6 +76,7 @@ export class Registry implements PoolHost {
   /** What of it outlives a restart: see kept-changes.ts. */
   #kept: OperatorState;
   #generation = 1;
+  #sharedRevision: number | undefined;
   /** By the name of the pool. */
   #found: ReadonlyMap<string, readonly FoundBackend[]> = new Map();
   /** Counts changes of what routes match. */
@@ -94,6 +104,10 @@ export class Registry implements PoolHost {
   /** Counts changes that came from an operator; health flips do not count. */
   get generation(): number {
     return this.#generation;
+  }
+
+  get sharedRevision(): number | undefined {
+    return this.#sharedRevision;
   }
 
   get settings(): Settings {
@@ -218,6 +232,35 @@ export class Registry implements PoolHost {
     this.#rebuild();
     handover.finish(this.pools());
     return true;
+  }
+
+  /**
+   * In a cluster: what all instances share is this from now on. What was changed here alone stays changed, as far as it is about what
+   * is still there. False when nothing is different.
+   */
+  applyShared({ settings, state, revision }: SharedRegistry): boolean {
+    this.#sharedRevision = revision;
+    const isOther = !isSame(settings, this.#settings);
+    const before: Changes = { inForce: this.#state, kept: this.#kept };
+    const shared = { ...state, sessionSecret: state.sessionSecret ?? before.kept.sessionSecret };
+    const wanted = withShared(before, shared);
+    if (isOther && !isSame(matchesOf(settings), matchesOf(this.#settings))) this.#matching++;
+    this.#settings = settings;
+    if (isOther) this.#forgetFound();
+    const fitted = this.#fit(wanted);
+    const isChanged = isOther || !isDeepStrictEqual(fitted, before);
+    ({ inForce: this.#state, kept: this.#kept } = fitted);
+    if (!isChanged) return false;
+    this.#generation++;
+    const handover = isOther ? new HealthHandover(this.pools()) : undefined;
+    this.#rebuild();
+    handover?.finish(this.pools());
+    return true;
+  }
+
+  /** A change that was made here has this revision in the store. */
+  wroteShared(revision: number): void {
+    this.#sharedRevision = revision;
   }
 
   /** In the place of what was found for this pool before. False when it is the same: then nothing happened. */

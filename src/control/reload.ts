@@ -145,6 +145,7 @@ export function restartKeys(running: Settings, wanted: Settings): string[] {
   compare('admin.mode', ({ admin }) => admin.unix?.mode);
   compare('admin_port', ({ admin }) => (admin.isOff || admin.unix !== null ? 0 : admin.port));
   compare('threads', ({ threads }) => threads);
+  compare('cluster', ({ cluster }) => JSON.stringify(cluster));
   compare('state_file', ({ stateFile }) => stateFile);
   return keys;
 }

@@ -71,3 +71,8 @@ function messageOf(error: unknown): string {
   if (error instanceof ListenError) return error.reason;
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Two processes with the same one have the same address. */
+export function adminName({ host, port, unix }: Settings['admin']): string {
+  return nameOfListener(unix === null ? { kind: 'tcp', host, port } : { kind: 'unix', ...unix });
+}

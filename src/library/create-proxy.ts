@@ -2,6 +2,7 @@
 import { documentOfData } from '../config/data-document.ts';
 import { parseDuration } from '../config/duration.ts';
 import { type LoadInput, type LoadResult, loadSettings } from '../config/load.ts';
+import { NOTHING_SHARED } from '../config/shared-config.ts';
 import { callLocally } from '../control/admin/local-call.ts';
 import { type ControlledFairlead, startFairlead } from '../control/fairlead.ts';
 import { contextOf } from '../control/loaded-config.ts';
@@ -86,14 +87,15 @@ class EmbeddedProxy implements Proxy {
   constructor(config: ProxyConfig, options: ProxyOptions) {
     this.#options = options;
     const { env = {}, cwd = process.cwd() } = options;
-    this.#input = { flags: { values: [] }, env, cwd, given: givenOf(config) };
+    const given = givenOf(config);
+    this.#input = { flags: { values: [] }, env, cwd, given, shared: NOTHING_SHARED };
     const loaded = loadSettings({ ...this.#input, certificatesInUse: [] });
     if (!loaded.ok) throw new ConfigError(loaded.problems);
     this.#loaded = loaded;
     if (loaded.settings.threads === 0) return;
-    const given = (['pick', 'request'] as const).find((name) => options[name] !== undefined);
-    if (given === undefined) return;
-    const message = `${given}: a function can be called only in the thread of the caller`;
+    const named = (['pick', 'request'] as const).find((name) => options[name] !== undefined);
+    if (named === undefined) return;
+    const message = `${named}: a function can be called only in the thread of the caller`;
     throw new ConfigError([{ origin: 'file', path: '', message, hint: 'threads: 0' }]);
   }
 

@@ -19,6 +19,7 @@ import {
   writePassiveHealth,
 } from './backend-metrics.ts';
 import { type CertificateMetrics, writeCertificates } from './certificate-metrics.ts';
+import { type ClusterMetrics, writeCluster } from './cluster-metrics.ts';
 import { type DiscoveryMetrics, writeDiscovery } from './discovery-metrics.ts';
 import { Page } from './metrics-page.ts';
 import { type RouteMetrics, writeRoutes } from './route-metrics.ts';
@@ -66,6 +67,8 @@ export interface Metrics {
   readonly pools: readonly PoolMetrics[];
   /** Those that have had requests. */
   readonly routes: readonly RouteMetrics[];
+  /** Undefined: the process is in none. */
+  readonly cluster?: ClusterMetrics | undefined;
   /** What has no series, since there is too much of it. */
   readonly leftOut: LeftOut;
   readonly process: ProcessTotals;
@@ -89,6 +92,7 @@ export function renderPrometheus(metrics: Metrics): string {
   writeClients(page, metrics);
   writeCertificates(page, metrics.certificates);
   writeDiscovery(page, metrics.searches);
+  if (metrics.cluster !== undefined) writeCluster(page, metrics.cluster);
   writeControl(page, metrics);
   return page.text();
 }

@@ -111,6 +111,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
     threads: 1,
     tracing: null,
     instances: 1,
+    cluster: null,
     tls: undefined,
     strategy: 'round-robin',
     backends: [],

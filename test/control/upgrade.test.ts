@@ -49,7 +49,7 @@ function upgradeTo(
       handOver: () => void did.push('state file given up'),
     },
     keptState: () => NO_OPERATOR_STATE,
-    generation: () => 1,
+    version: () => ({ generation: 1, sharedRevision: undefined }),
     parting: () => ({ listeners: [], admin: null, clients: () => '' }),
     whyNot: () => undefined,
     onHandedOver: () => void did.push('drained'),

@@ -9,7 +9,12 @@ import type { Timing } from '../../src/control/cluster/timing.ts';
 import { afterTest } from './after-test.ts';
 import { waitFor } from './wait-for.ts';
 
-const PLACE = { prefix: 'cfg/', headKey: 'cfg/head', epochKey: 'cfg/epoch' };
+const PLACE = {
+  prefix: 'cfg/',
+  headKey: 'cfg/head',
+  epochKey: 'cfg/epoch',
+  succeedsKey: 'cfg/succeeds',
+};
 
 export interface FollowedInTest {
   readonly followed: FollowedStore;

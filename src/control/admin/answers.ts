@@ -296,7 +296,7 @@ export const reloaded = form('Reloaded', () =>
 /** Of a config: with the place where it stands. */
 const fault = form('ConfigProblem', () =>
   z.object({
-    origin: z.enum(['default', 'file', 'environment', 'flag']),
+    origin: z.enum(['default', 'file', 'store', 'environment', 'flag']),
     file: z.string().optional(),
     line: z.int().optional(),
     column: z.int().optional(),
@@ -338,7 +338,14 @@ export const index = form('Index', () =>
 );
 
 export const live = form('Live', () => z.object({ status: z.literal('live') }));
-export const ready = form('Ready', () => z.object({ status: z.literal('ready') }));
+export const ready = form('Ready', () =>
+  z.object({
+    status: z.literal('ready'),
+    degraded: z.literal(true).optional().describe('In a cluster: what is served may be old.'),
+    why: z.string().optional(),
+  }),
+);
+
 /** Documents of other standards. */
 export const document = form('Document', () => values());
 

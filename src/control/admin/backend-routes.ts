@@ -19,7 +19,7 @@ import { backendChange, backendStatus, backendUrl, newBackend } from './bodies.t
 import { clip, parseObject, requireText } from './body.ts';
 import { etagOf } from './etag.ts';
 import { answer, jsonBody } from './form.ts';
-import { DRAINING, ID, PERSIST } from './parameters.ts';
+import { DRAINING, ID, KEEPING } from './parameters.ts';
 import { poolOf, unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
@@ -64,7 +64,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
     return {
       status,
       body: { ...viewBackend(backend, pool, threadCount), ...drains.view(backend) },
-      headers: { ETag: etagOf(registry.generation), ...headers },
+      headers: { ETag: etagOf(registry), ...headers },
     };
   }
 
@@ -144,12 +144,12 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
           handle: (call) => ({
             status: 200,
             body: viewAll(poolOf(call, registry)),
-            headers: { ETag: etagOf(registry.generation) },
+            headers: { ETag: etagOf(registry) },
           }),
         },
         POST: {
           says: 'adds a backend',
-          query: { persist: PERSIST },
+          query: { ...KEEPING },
           body: jsonBody(newBackend),
           answers: {
             201: { ...answer('Added, and checked once.', backendForm), hasLocation: true },
@@ -159,7 +159,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
         },
         DELETE: {
           says: 'removes a backend by its URL',
-          query: { ...DRAINING, persist: PERSIST },
+          query: { ...DRAINING, ...KEEPING },
           body: jsonBody(backendUrl),
           answers: REMOVED,
           handle: (call) => {
@@ -189,7 +189,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
         },
         PATCH: {
           says: 'changes its weight or its state; drains it',
-          query: { ...DRAINING, persist: PERSIST },
+          query: { ...DRAINING, ...KEEPING },
           body: jsonBody(backendChange),
           answers: { 200: answer('It, as it is now.', backendForm) },
           handle: async (call) => {
@@ -217,7 +217,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
         },
         DELETE: {
           says: 'removes it',
-          query: { ...DRAINING, persist: PERSIST },
+          query: { ...DRAINING, ...KEEPING },
           answers: REMOVED,
           handle: (call) => remove(call, named(call)),
         },
@@ -231,7 +231,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       methods: {
         PUT: {
           says: 'takes it out, puts it back',
-          query: { persist: PERSIST },
+          query: { ...KEEPING },
           body: jsonBody(backendStatus),
           answers: { 200: answer('It, as it is now.', backendForm) },
           handle: async (call) => {

@@ -40,7 +40,7 @@ export function certificateRoutes({
               acme: acme.states().map(acmeView),
               faults: certificates.faults.map(({ file, message }) => ({ file, message })),
             },
-            headers: { ETag: etagOf(registry.generation) },
+            headers: { ETag: etagOf(registry) },
           }),
         },
       },

@@ -26,7 +26,7 @@ import { clip } from './body.ts';
 import { PAGE_TYPE, pageAnswer, wantsPage } from './dashboard-answer.ts';
 import { etagOf, preconditionOf } from './etag.ts';
 import { answer, plainAnswer } from './form.ts';
-import { ID, PERSIST } from './parameters.ts';
+import { ID, KEEPING } from './parameters.ts';
 import { unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { Route } from './router.ts';
@@ -39,7 +39,7 @@ const CHOICE = {
   pool: { says: 'Those of this pool.', schema: { type: 'string' } },
   value: { says: 'Those of this value.', schema: { type: 'string', enum: OVERRIDABLE } },
   backend: { says: 'Those of the backend with this id.', schema: ID.schema },
-  persist: PERSIST,
+  ...KEEPING,
 };
 
 export interface ConfigRoutesOptions {
@@ -79,7 +79,7 @@ export function configRoutes({
           handle: () => ({
             status: 200,
             body: withApiChanges(context.effectiveConfig(), registry),
-            headers: { ETag: etagOf(registry.generation) },
+            headers: { ETag: etagOf(registry) },
           }),
         },
       },
@@ -121,7 +121,7 @@ export function configRoutes({
                 overrides: registry.overrides(),
                 notes,
               },
-              headers: { ETag: etagOf(registry.generation) },
+              headers: { ETag: etagOf(registry) },
             };
           },
         },
@@ -137,7 +137,7 @@ export function configRoutes({
           handle: () => ({
             status: 200,
             body: [...registry.overrides(), ...registry.resting()],
-            headers: { ETag: etagOf(registry.generation) },
+            headers: { ETag: etagOf(registry) },
           }),
         },
         DELETE: {
@@ -150,7 +150,7 @@ export function configRoutes({
             return {
               status: 200,
               body: { dropped },
-              headers: { ETag: etagOf(registry.generation) },
+              headers: { ETag: etagOf(registry) },
             };
           },
         },

@@ -1,7 +1,7 @@
 /** What errors of the control plane mean in HTTP. */
 
-import { SaveFailed } from '../operator.ts';
-import { ChangeRefused } from '../plan.ts';
+import { NotEverywhere, NotShared } from '../cluster-port.ts';
+import { ChangeRefused, SaveFailed } from '../plan.ts';
 import { ConfigRefused, RestartNeeded } from '../reload.ts';
 import { HandedOver } from '../upgrade/handover.ts';
 import { UpgradeFailed, UpgradeRefused } from '../upgrade/upgrade.ts';
@@ -29,6 +29,14 @@ export function explainError(error: unknown): ProblemError | undefined {
       },
     );
   }
+  if (error instanceof NotShared) return notShared(error);
+  if (error instanceof NotEverywhere) {
+    const { message, revision, instances } = error;
+    return new ProblemError(504, 'ERR_NOT_EVERYWHERE', message, {
+      hint: 'GET /cluster shows how far each is',
+      members: { revision, instances },
+    });
+  }
   if (error instanceof ConfigRefused) {
     return new ProblemError(422, 'ERR_BAD_CONFIG', error.message, {
       members: { problems: error.problems },
@@ -54,4 +62,31 @@ export function explainError(error: unknown): ProblemError | undefined {
     });
   }
   return undefined;
+}
+
+const RETRY_AFTER_SECONDS = '2';
+
+function notShared({ kind, message, writeId }: NotShared): ProblemError {
+  const headers = { 'Retry-After': RETRY_AFTER_SECONDS };
+  if (kind === 'unknown') {
+    return new ProblemError(
+      504,
+      'ERR_OUTCOME_UNKNOWN',
+      `It is not known whether the change was made: ${message}`,
+      {
+        hint: 'GET /cluster/writes/{write} tells, once the store is back',
+        members: { write: writeId },
+      },
+    );
+  }
+  if (kind === 'full') {
+    return new ProblemError(507, 'ERR_STORE_FULL', `The change was not made: ${message}`, {
+      hint: 'compact and defragment etcd, or raise its quota; what is served is not touched',
+    });
+  }
+  if (kind === 'busy') return new ProblemError(503, 'ERR_STORE_BUSY', message, { headers });
+  return new ProblemError(503, 'ERR_STORE_UNAVAILABLE', `The change was not made. ${message}`, {
+    hint: 'with ?persist=false (--not-kept) it is made at this instance alone',
+    headers,
+  });
 }

@@ -27,7 +27,7 @@ export function listenerRoutes({ registry, listeners }: ListenerRoutesOptions): 
           handle: () => ({
             status: 200,
             body: listeners().map(viewListener),
-            headers: { ETag: etagOf(registry.generation) },
+            headers: { ETag: etagOf(registry) },
           }),
         },
       },

@@ -7,9 +7,15 @@ export const ID: Parameter = {
   schema: { type: 'integer', minimum: 0 },
 };
 
-export const PERSIST: Parameter = {
-  says: 'false: the change is made, and nothing is written for it.',
-  schema: { type: 'boolean', default: true },
+export const KEEPING: Readonly<Record<string, Parameter>> = {
+  persist: {
+    says: 'false: the change is made, and nothing is written for it. In a cluster: it is made at this instance alone.',
+    schema: { type: 'boolean', default: true },
+  },
+  wait: {
+    says: 'all: in a cluster, the answer comes when all instances run on the change.',
+    schema: { type: 'string', enum: ['all'] },
+  },
 };
 
 export const DRAINING: Readonly<Record<string, Parameter>> = {

@@ -35,7 +35,7 @@ export function poolRoutes({ registry, threadCount, search }: PoolRoutesOptions)
           handle: () => ({
             status: 200,
             body: registry.pools().map(view),
-            headers: { ETag: etagOf(registry.generation) },
+            headers: { ETag: etagOf(registry) },
           }),
         },
       },
@@ -50,7 +50,7 @@ export function poolRoutes({ registry, threadCount, search }: PoolRoutesOptions)
           handle: (call) => ({
             status: 200,
             body: view(poolOf(call, registry)),
-            headers: { ETag: etagOf(registry.generation) },
+            headers: { ETag: etagOf(registry) },
           }),
         },
       },

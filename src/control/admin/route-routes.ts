@@ -20,7 +20,7 @@ export function routeRoutes(registry: Registry): Route[] {
           handle: () => ({
             status: 200,
             body: registry.settings.routes.map(viewRoute),
-            headers: { ETag: etagOf(registry.generation) },
+            headers: { ETag: etagOf(registry) },
           }),
         },
       },

@@ -14,7 +14,7 @@ import { strategyChoice } from './bodies.ts';
 import { clip, parseObject, requireText } from './body.ts';
 import { etagOf } from './etag.ts';
 import { answer, jsonBody, plainAnswer } from './form.ts';
-import { PERSIST } from './parameters.ts';
+import { KEEPING } from './parameters.ts';
 import { poolOf } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Operation, Route } from './router.ts';
@@ -33,13 +33,15 @@ export interface StatusRoutesOptions {
   readonly metrics: () => string;
   /** Undefined: ready. Else why not. */
   readonly notReady: () => string | undefined;
+  /** Undefined: all is well. Else what is not, though requests are served. */
+  readonly degraded: () => string | undefined;
 }
 
 const STRATEGY = answer('The one in force.', strategyInForce);
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
   const { registry, operator, threadCount, uptimeSeconds, listeners } = options;
-  const { leaving, metrics, notReady } = options;
+  const { leaving, metrics, notReady, degraded } = options;
 
   /** Those of a pool that is gone as well have to be shown somewhere. */
   function isShownWith(leaver: LeaverView, { name }: PoolRegistry): boolean {
@@ -56,7 +58,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
         source: pool.strategySource,
         ...(!pool.isStrategyKept && { kept: false }),
       },
-      headers: { ETag: etagOf(registry.generation) },
+      headers: { ETag: etagOf(registry) },
     };
   }
 
@@ -79,7 +81,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
 
   const changing: Operation = {
     says: 'changes the strategy',
-    query: { persist: PERSIST },
+    query: { ...KEEPING },
     body: jsonBody(strategyChoice),
     answers: { 200: STRATEGY },
     handle: setStrategy,
@@ -102,7 +104,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
                 ...viewStatus(pool, threadCount, uptimeSeconds(), registry.generation, listeners()),
                 leaving: leaving().filter((one) => isShownWith(one, pool)),
               },
-              headers: { ETag: etagOf(registry.generation) },
+              headers: { ETag: etagOf(registry) },
             };
           },
         },
@@ -157,7 +159,9 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
           problems: [503],
           handle: () => {
             const reason = notReady();
-            if (reason === undefined) return { status: 200, body: { status: 'ready' } };
+            const why = degraded();
+            const body = { status: 'ready', ...(why !== undefined && { degraded: true, why }) };
+            if (reason === undefined) return { status: 200, body };
             throw new ProblemError(503, 'ERR_NOT_READY', reason);
           },
         },

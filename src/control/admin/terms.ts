@@ -1,5 +1,5 @@
 /** What a call says about the change that it asks for, whichever that is. */
-import type { Terms } from '../operator.ts';
+import type { Terms } from '../change-terms.ts';
 import { preconditionOf } from './etag.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminCall } from './router.ts';
@@ -10,5 +10,14 @@ export function termsOf({ request, actor, query }: AdminCall): Terms {
   if (persist !== 'true' && persist !== 'false') {
     throw new ProblemError(422, 'ERR_INVALID_VALUE', '"persist" must be true or false.');
   }
-  return { precondition: preconditionOf(request), isToBeKept: persist === 'true', actor };
+  const wait = query.get('wait') ?? '';
+  if (wait !== '' && wait !== 'all') {
+    throw new ProblemError(422, 'ERR_INVALID_VALUE', '"wait" must be all.');
+  }
+  return {
+    precondition: preconditionOf(request),
+    isToBeKept: persist === 'true',
+    waitsForAll: wait === 'all',
+    actor,
+  };
 }

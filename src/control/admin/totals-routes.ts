@@ -18,7 +18,7 @@ export function totalsRoutes(sources: TotalsSources): Route[] {
           handle: () => ({
             status: 200,
             body: viewTotals(sources),
-            headers: { ETag: etagOf(registry.generation) },
+            headers: { ETag: etagOf(registry) },
           }),
         },
       },

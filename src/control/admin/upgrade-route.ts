@@ -1,6 +1,6 @@
 /** `POST /upgrade`: another process takes the place of this one. */
 import type { Actor } from '../audit.ts';
-import type { Precondition } from '../operator.ts';
+import type { Precondition } from '../change-terms.ts';
 import { upgraded } from './answers.ts';
 import { preconditionOf } from './etag.ts';
 import { plainAnswer } from './form.ts';

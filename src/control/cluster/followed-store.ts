@@ -34,6 +34,8 @@ export interface FollowedStoreOptions {
   readonly prefix: string;
   readonly headKey: string;
   readonly epochKey: string;
+  /** A list of epochs in JSON: whoever knows the store by one of them takes it as it is now. Written by whoever has accepted it for all. */
+  readonly succeedsKey?: string;
   /** What is known from before. Without it, the first epoch that is found is accepted. */
   readonly known?: FollowedCopy;
   /** Told when something in it has changed. An object that has not changed is the same one as before. */
@@ -110,7 +112,8 @@ export class FollowedStore {
     const before = this.#copy;
     const epoch = objects.find(({ key }) => key === this.#options.epochKey)?.value;
     if (epoch === undefined) return this.#hold(epoch, 'the store is empty');
-    const held = this.#whyHeld(epoch, revision);
+    const succeeded = objects.find(({ key }) => key === this.#options.succeedsKey)?.value;
+    const held = this.#whyHeld(epoch, revision, epochsIn(succeeded));
     if (held !== undefined) return this.#hold(epoch, held);
     this.#accepted = undefined;
     const old = before?.epoch === epoch ? before.objects : new Map<string, StoredObject>();
@@ -124,10 +127,12 @@ export class FollowedStore {
     return true;
   }
 
-  #whyHeld(epoch: string, revision: number): string | undefined {
+  #whyHeld(epoch: string, revision: number, succeeded: readonly unknown[]): string | undefined {
     const before = this.#copy;
     if (before === undefined || epoch === this.#accepted) return undefined;
-    if (epoch !== before.epoch) return 'the store was begun anew';
+    if (epoch !== before.epoch) {
+      return succeeded.includes(before.epoch) ? undefined : 'the store was begun anew';
+    }
     if (revision >= before.revision) return undefined;
     return `the store was restored: it is at revision ${revision}, and ${before.revision} was read`;
   }
@@ -268,6 +273,15 @@ export class FollowedStore {
 
   #between(least: number, most: number): number {
     return least + (most - least) * this.#timing.random();
+  }
+}
+
+function epochsIn(text: string | undefined): readonly unknown[] {
+  try {
+    const list: unknown = JSON.parse(text ?? '[]');
+    return Array.isArray(list) ? list : [];
+  } catch {
+    return [];
   }
 }
 

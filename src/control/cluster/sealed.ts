@@ -6,14 +6,12 @@
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { readSealingKey, SEALING_KEY, sealingKeysIn } from '../../config/sealing-key.ts';
 
-const KEY_BYTES = 32;
 /** NIST SP 800-38D §8.2.2: by chance, 96 bits, good for 2^32 of them under one key. */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const SCHEME = 'sealed1';
-const KEY_AS_HEX = /^[0-9a-f]{64}$/i;
-const KEY_AS_BASE64 = /^[\w+/-]{43}=?$/;
 
 /** It can't be read or opened. Says nothing of what is inside. */
 export class SealError extends Error {
@@ -38,8 +36,7 @@ export class Seal {
    * @throws SealError
    */
   static of(text: string): Seal {
-    const lines = text.split('\n').map((line) => line.trim());
-    const [first, ...others] = lines.filter((line) => line !== '' && !line.startsWith('#'));
+    const [first, ...others] = sealingKeysIn(text);
     if (first === undefined) throw new SealError('there is no key');
     return new Seal([keyOf(first), ...others.map(keyOf)]);
   }
@@ -103,12 +100,8 @@ export class Seal {
 }
 
 function keyOf(text: string): SealingKey {
-  const isHex = KEY_AS_HEX.test(text);
-  if (!isHex && !KEY_AS_BASE64.test(text)) {
-    throw new SealError('a key is 32 bytes, in hex or base64: one of `openssl rand -base64 32`');
-  }
-  const key = Buffer.from(text, isHex ? 'hex' : 'base64');
-  if (key.length !== KEY_BYTES) throw new SealError('a key is 32 bytes, in hex or base64');
+  const key = readSealingKey(text);
+  if (key === undefined) throw new SealError(SEALING_KEY);
   const id = createHash('sha256').update('fairlead sealing key').update(key).digest('hex');
   return { id: id.slice(0, 12), key };
 }

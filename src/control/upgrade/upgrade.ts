@@ -6,8 +6,9 @@
  */
 import type { Logger } from '../../observe/logger.ts';
 import type { Actor } from '../audit.ts';
+import type { Precondition, Versioned } from '../change-terms.ts';
 import type { KeptState } from '../kept-state.ts';
-import type { Operator, Precondition } from '../operator.ts';
+import type { Operator } from '../operator.ts';
 import type { OperatorState } from '../operator-state.ts';
 import { tellMainPid, whyNotFollowed } from '../service-manager.ts';
 import { encodeState } from '../state-format.ts';
@@ -36,7 +37,7 @@ export interface UpgradeOptions {
   readonly operator: Pick<Operator, 'inTurn' | 'handOver'>;
   readonly kept: Pick<KeptState, 'close' | 'takeBack' | 'handOver'>;
   readonly keptState: () => OperatorState;
-  readonly generation: () => number;
+  readonly version: () => Versioned;
   /** But for what operators have changed. */
   readonly parting: () => Omit<Parting, 'state'>;
   /** Why nothing can be upgraded now; undefined: it can. */
@@ -62,8 +63,8 @@ export class Upgrade {
 
   /** Resolves with the id of the process that has taken over. Logged, whatever comes of it. @throws UpgradeRefused, UpgradeFailed */
   async run(asked: Asked, precondition?: Precondition): Promise<number> {
-    const { log, operator, generation } = this.#options;
-    precondition?.(generation());
+    const { log, operator, version } = this.#options;
+    precondition?.(version());
     const why = this.#whyNot();
     if (why !== undefined) {
       log.warn('upgrade.refused', `no upgrade: ${why}`, { ...asked });
@@ -72,7 +73,7 @@ export class Upgrade {
     let hasBegun = false;
     const ending = new AbortController();
     const running = operator.inTurn(() => {
-      precondition?.(generation());
+      precondition?.(version());
       hasBegun = true;
       return this.#run(ending.signal, asked);
     });

@@ -126,3 +126,24 @@ function deafAfterStart(store: RegistryStore): RegistryStore {
       }),
   };
 }
+
+test('a store that was begun anew is taken where it says that it takes the place of the one before', async () => {
+  const old = new TableStore(new StoreTable());
+  await begin(old, 'first');
+  for (const value of ['1', '2', '3']) await write(old, 'a', value);
+  const before = followStore(old);
+  await before.has({ a: '3' });
+  const known = before.followed.copy;
+
+  const anew = new TableStore(new StoreTable());
+  await begin(anew, 'second');
+  const follower = followStore(anew, { timing: FAST, ...(known && { known }) });
+  await follower.becomes('held');
+  await anew.commit({
+    conditions: [],
+    writes: [{ put: 'cfg/succeeds', value: '["other","first"]' }],
+  });
+  await follower.has({ succeeds: '["other","first"]' });
+  await follower.becomes('current');
+  expect(follower.copies.map(({ epoch }) => epoch)).toEqual(['second']);
+});

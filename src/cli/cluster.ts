@@ -1,0 +1,184 @@
+/** `fairlead cluster init|status|import|export|accept-epoch`: what the instances of a cluster share, in etcd. */
+import { stringify } from 'yaml';
+import { isMapping } from '../config/layer.ts';
+import { writtenConfig } from '../config/load.ts';
+import type { ClusterSettings } from '../config/settings.ts';
+import { sharedIn } from '../config/shared-config.ts';
+import { openStore } from '../control/cluster/follow-cluster.ts';
+import { memberOf } from '../control/cluster/members.ts';
+import { type RegistryStore, StoreError } from '../control/cluster/registry-store.ts';
+import {
+  acceptStore,
+  beginStore,
+  ContentRefused,
+  exportFrom,
+  importInto,
+} from '../control/cluster/store-content.ts';
+import { StoreKeys } from '../control/cluster/store-keys.ts';
+import { AdminClient, AdminError } from './admin-client.ts';
+import { adminTarget } from './admin-command.ts';
+import { showCluster } from './cluster-status.ts';
+import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
+import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
+import { writeJson } from './json-output.ts';
+import { UsageError, withUsageErrors } from './tool-flags.ts';
+import { type WithSettings, withSettings } from './with-settings.ts';
+
+const ACTIONS = ['init', 'status', 'import', 'export', 'accept-epoch'] as const;
+
+export const CLUSTER = {
+  name: 'cluster',
+  usage: 'init|status|import|export|accept-epoch [--config FILE]',
+  about: `init          write the pools and routes of the config to the etcd that its key "cluster" names, which has none of this cluster yet
+status        who is in it, what each instance runs on, and where they disagree: asked of a running instance
+import        make the pools and routes of the cluster those of the config; what operators changed about them stays
+export        print the pools and routes of the cluster as a config
+accept-epoch  the store is the one from now on, for the instances that hold on to what was there before (after a restore)`,
+  flags: {
+    admin: { type: 'string', value: 'URL', help: 'status: where a running instance is' },
+    token: { type: 'string', value: 'TOKEN', help: 'status: its token' },
+    json: {
+      type: 'boolean',
+      help: `as JSON: init { epoch, pools, backends, routes }, status what GET /cluster answers,
+import { pools, backends, routes, written, removed }, export { pools, routes },
+accept-epoch { epoch, succeeds }`,
+    },
+    ...HELP_FLAG,
+  },
+  takesSettings: true,
+  words: ACTIONS,
+  examples: [
+    'fairlead cluster init --config fairlead.yaml',
+    'fairlead cluster status --admin http://10.0.0.5:9000',
+    'fairlead cluster export --config fairlead.yaml > pools.yaml',
+  ],
+  exitCodes:
+    '0 fine, 1 refused, or etcd or the instance was not reachable, 2 a bad config or argument.',
+} as const satisfies CommandSpec;
+
+export function runCluster(args: readonly string[]): Promise<number> {
+  return withUsageErrors('cluster', async () => {
+    const [word, ...rest] = args;
+    if (word === '--help' || word === '-h') {
+      process.stdout.write(helpOf(CLUSTER));
+      return EXIT_FINE;
+    }
+    const action = ACTIONS.find((one) => one === word);
+    if (action === undefined) {
+      throw new UsageError(`say what to do: fairlead cluster ${ACTIONS.join('|')}`);
+    }
+    return withSettings(rest, CLUSTER, action === 'status' ? status : inStore(action));
+  });
+}
+
+const status: WithSettings = async (_loaded, switches, { input, values }) => {
+  const { config } = input.flags;
+  const flags = {
+    admin: values.get('admin'),
+    token: values.get('token'),
+    ...(typeof config === 'string' && { config }),
+  };
+  const client = new AdminClient(adminTarget(flags, input.env, input.cwd));
+  try {
+    const answer = await client.callForObject('GET', '/cluster');
+    if (switches.has('json')) writeJson(answer);
+    else process.stdout.write(showCluster(answer));
+    return EXIT_FINE;
+  } catch (error) {
+    if (!(error instanceof AdminError)) throw error;
+    process.stderr.write(`error: ${error.message}\n`);
+    return error.exitCode;
+  }
+};
+
+/** What it has done, for machines and for people. */
+interface Done {
+  readonly answer: object;
+  readonly text: string;
+}
+
+type Action = Exclude<(typeof ACTIONS)[number], 'status'>;
+type InStore = (
+  store: RegistryStore,
+  keys: StoreKeys,
+  ...of: Parameters<WithSettings>
+) => Promise<Done>;
+
+function inStore(action: Action): WithSettings {
+  return async (loaded, switches, given) => {
+    const { cluster } = loaded.settings;
+    if (cluster === null) throw new UsageError('the config has no key "cluster"');
+    const store = openStore(cluster);
+    try {
+      const keys = new StoreKeys(cluster.etcd.prefix, cluster.name);
+      const { answer, text } = await DO[action](store, keys, loaded, switches, given);
+      if (switches.has('json')) writeJson(answer);
+      else process.stdout.write(text);
+      return EXIT_FINE;
+    } catch (error) {
+      if (!(error instanceof StoreError || error instanceof ContentRefused)) throw error;
+      process.stderr.write(`error: ${error.message}\n`);
+      return EXIT_FAILED;
+    } finally {
+      await store.close();
+    }
+  };
+}
+
+const DO: Readonly<Record<Action, InStore>> = {
+  async init(store, keys, loaded, _switches, { input }) {
+    const content = { shared: writtenShared(input), settings: loaded.settings };
+    const begun = await beginStore(store, keys, content);
+    const text = `${countsOf(begun)} written to ${whereIs(loaded.settings.cluster, keys)}\n`;
+    return { answer: begun, text };
+  },
+  async import(store, keys, loaded, _switches, { input }) {
+    const content = { shared: writtenShared(input), settings: loaded.settings };
+    const done = await importInto(store, keys, content);
+    const { written, removed } = done;
+    const what =
+      written + removed === 0
+        ? 'nothing differs'
+        : `${written} objects written, ${removed} removed`;
+    return { answer: done, text: `${countsOf(done)}: ${what}\n` };
+  },
+  async export(store, keys) {
+    const config = await exportFrom(store, keys);
+    return { answer: config, text: stringify(config) };
+  },
+  async 'accept-epoch'(store, keys) {
+    const { objects } = await store.list(keys.members);
+    const known = objects.flatMap(memberOf).flatMap(({ epoch }) => epoch ?? []);
+    const epoch = await acceptStore(store, keys, known);
+    return {
+      answer: { epoch, succeeds: known },
+      text: `the store is the one from now on, for the instances that are running; its epoch is ${epoch}\n`,
+    };
+  },
+};
+
+function writtenShared(input: Parameters<typeof writtenConfig>[0]) {
+  const written = writtenConfig(input);
+  if (!isMapping(written)) throw new UsageError('needs a config file: --config FILE');
+  return sharedIn(written);
+}
+
+function countsOf({
+  pools,
+  backends,
+  routes,
+}: {
+  readonly pools: number;
+  readonly backends: number;
+  readonly routes: number;
+}): string {
+  return `${count(pools, 'pool')}, ${count(backends, 'backend')}, ${count(routes, 'route')}`;
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+function whereIs(cluster: ClusterSettings | null, keys: StoreKeys): string {
+  return `${cluster?.etcd.endpoints.join(', ')} below ${keys.root}`;
+}

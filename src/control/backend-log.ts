@@ -1,0 +1,17 @@
+/** What lines of the log say of a backend that is changed. */
+import type { Logger } from '../observe/logger.ts';
+import type { Values } from './audit.ts';
+import type { Backend } from './backend.ts';
+import { ChangeRefused } from './plan.ts';
+
+/** In the words of the admin API. */
+export function wishesFor({ adminState: state, weight, isBackup: backup }: Backend): Values {
+  return { state, weight, backup };
+}
+
+export function removalFailed(log: Logger, backend: Backend, error: unknown): void {
+  // Removed by somebody else meanwhile, or wanted back: either is what was asked for.
+  if (error instanceof ChangeRefused) return;
+  const { url } = backend.address;
+  log.error('backend.removal_failed', `${url} could not be removed`, { backend: url, error });
+}

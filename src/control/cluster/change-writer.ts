@@ -1,0 +1,152 @@
+/** Writes what operators change, as one transaction that rests on what this instance runs on. */
+import { randomUUID } from 'node:crypto';
+import { NotShared, type SharedWrite } from '../cluster-port.ts';
+import type { OperatorState } from '../operator-state.ts';
+import type { FollowedCopy } from './followed-store.ts';
+import { keyOf, type RegistryStore, StoreError, type Write } from './registry-store.ts';
+import { understand, valueOf } from './shared-objects.ts';
+import { writesFor } from './shared-state.ts';
+import type { StoreKeys } from './store-keys.ts';
+
+const HEAD_MS = 1_000;
+/** Of one transaction, with what each change brings along. */
+const MOST_WRITES = 120;
+
+export interface ChangeWriterOptions {
+  readonly store: RegistryStore;
+  readonly keys: StoreKeys;
+  readonly instance: string;
+}
+
+/** As far as it is newer than the copy. */
+interface Written {
+  /** Undefined: it was removed. */
+  readonly value: string | undefined;
+  readonly revision: number;
+}
+
+export class ChangeWriter {
+  readonly #options: ChangeWriterOptions;
+  #base: FollowedCopy | undefined;
+  #written = new Map<string, Written>();
+  #wroteAt = 0;
+
+  constructor(options: ChangeWriterOptions) {
+    this.#options = options;
+  }
+
+  /** What is run on; what was written here before is in it. */
+  set base(copy: FollowedCopy) {
+    this.#base = copy;
+    this.#written = new Map();
+  }
+
+  /** False: it was read before something was written here that is run on already. */
+  isUpTo({ epoch, revision }: FollowedCopy): boolean {
+    return revision >= this.#wroteAt || epoch !== this.#base?.epoch;
+  }
+
+  /** Of the next backend that is added. */
+  get nextId(): number {
+    const value = this.#valueOf(this.#options.keys.ids);
+    if (value === undefined) return 0;
+    const { next } = JSON.parse(value) as { next: number };
+    return next;
+  }
+
+  /**
+   * @param whyNot undefined: the store is followed.
+   * @param reached resolves when the copy has come so far, or after a while.
+   * @returns its revision; undefined: what it rests on has changed. @throws NotShared
+   */
+  async write(
+    before: OperatorState,
+    next: OperatorState,
+    { at, actor, leavesAt }: SharedWrite,
+    whyNot: string | undefined,
+    reached: (revision: number) => Promise<void>,
+  ): Promise<number | undefined> {
+    const base = this.#base;
+    if (whyNot !== undefined || base === undefined) {
+      throw new NotShared('unavailable', whyNot ?? 'Nothing is known of the store yet.');
+    }
+    const { store, keys, instance } = this.#options;
+    const writeId = randomUUID();
+    const { conditions, writes } = writesFor(before, next, {
+      keys,
+      revisionOf: (key) => this.#revisionOf(key),
+      writtenUrl: (pool, id) => this.#writtenUrl(keys.backend(pool, id)),
+      nextId: this.nextId,
+      writeId,
+      by: actor,
+      leavesAt,
+    });
+    if (writes.length > MOST_WRITES) {
+      throw new NotShared(
+        'unavailable',
+        `Too many changes at once: ${writes.length}; choose fewer.`,
+      );
+    }
+    const head = valueOf({ write: writeId, instance });
+    const all = [...writes, { put: keys.head, value: head }];
+    const commit = await store
+      .commit({
+        conditions: [
+          ...conditions,
+          { key: keys.epoch, value: base.epoch },
+          ...(at === undefined ? [] : [{ key: keys.head, revision: at }]),
+        ],
+        writes: all,
+      })
+      .catch((error: unknown) => {
+        throw notShared(error, writeId);
+      });
+    if (!commit.isDone) {
+      const { object } = await store.read(keys.head, HEAD_MS).catch((error: unknown) => {
+        throw notShared(error, writeId);
+      });
+      if (object !== undefined) await reached(object.revision);
+      return undefined;
+    }
+    this.#note(all, commit.revision);
+    return commit.revision;
+  }
+
+  #note(writes: readonly Write[], revision: number): void {
+    this.#wroteAt = revision;
+    for (const write of writes) {
+      const value = 'put' in write ? write.value : undefined;
+      this.#written.set(keyOf(write), { value, revision });
+    }
+  }
+
+  #revisionOf(key: string): number | undefined {
+    const written = this.#written.get(key);
+    if (written !== undefined) return written.value === undefined ? undefined : written.revision;
+    return this.#base?.objects.get(key)?.revision;
+  }
+
+  #valueOf(key: string): string | undefined {
+    const written = this.#written.get(key);
+    return written === undefined ? this.#base?.objects.get(key)?.value : written.value;
+  }
+
+  #writtenUrl(key: string): string | undefined {
+    const value = this.#valueOf(key);
+    if (value === undefined) return undefined;
+    const stored = { key, value, revision: 0, createdAt: 0 };
+    try {
+      const understood = understand(stored, this.#options.keys);
+      return understood.kind === 'backend' ? understood.object.url : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function notShared(error: unknown, writeId: string): unknown {
+  if (!(error instanceof StoreError)) return error;
+  const { kind, message } = error;
+  if (kind === 'outcome-unknown') return new NotShared('unknown', message, writeId);
+  return new NotShared(kind === 'full' ? 'full' : 'unavailable', message);
+}

@@ -1,0 +1,389 @@
+/**
+ * This process as one of several that run on what the store holds. What comes from it takes the way of a reloaded config; what operators
+ * change goes to it first. Without it, what was known last is run on, for ever, and said to be old.
+ */
+import type { ClusterSettings } from '../../config/settings.ts';
+import type { Logger } from '../../observe/logger.ts';
+import {
+  type ClusterFigures,
+  type ClusterPort,
+  type ClusterReadiness,
+  type ClusterSurroundings,
+  NotEverywhere,
+  type SharedChanges,
+} from '../cluster-port.ts';
+import { type Accepted, accept } from './accepted-objects.ts';
+import { ChangeWriter } from './change-writer.ts';
+import { askPeers, describeCluster, showHealth } from './cluster-view.ts';
+import { type FollowedCopy, type FollowedState, FollowedStore } from './followed-store.ts';
+import { KeptCopy } from './kept-copy.ts';
+import { type Member, Members } from './members.ts';
+import { PeerVerdicts } from './peer-verdicts.ts';
+import { RefusalLog } from './refusal-log.ts';
+import type { RegistryStore } from './registry-store.ts';
+import { Seal } from './sealed.ts';
+import { valueIn } from './shared-objects.ts';
+import { SharedSecrets } from './shared-secrets.ts';
+import { stateOf } from './shared-state.ts';
+import { StoreKeys } from './store-keys.ts';
+import { SYSTEM_TIMING } from './timing.ts';
+
+/** A start waits so long for the store. */
+const FIRST_COPY_MS = 1_500;
+const EVERYWHERE_MS = 5_000;
+const LOOK_AGAIN_MS = 50;
+const MAINTENANCE_MS = 60_000;
+
+export interface ClusterInstanceOptions {
+  readonly settings: ClusterSettings;
+  readonly store: RegistryStore;
+  readonly log: Logger;
+  readonly version: string;
+}
+
+export class ClusterInstance implements ClusterPort, SharedChanges {
+  readonly settings: ClusterSettings;
+  readonly store: RegistryStore;
+  readonly keys: StoreKeys;
+  readonly members: Members;
+  readonly #log: Logger;
+  /** Undefined: there is no key to share them by. */
+  readonly seal: Seal | undefined;
+  readonly #secrets: SharedSecrets | undefined;
+  readonly #kept: KeptCopy | undefined;
+  readonly #writer: ChangeWriter;
+  readonly #refusalLog: RefusalLog;
+  #around: ClusterSurroundings | undefined;
+  #followed: FollowedStore | undefined;
+  /** From the disk. */
+  #known: FollowedCopy | undefined;
+  #state: FollowedState = 'connecting';
+  #reason: string | undefined = 'the store has not answered yet';
+  /** When it was last known to be current, in ms since the epoch. */
+  #currentAt: number | undefined;
+  #isFirstOver = false;
+  #accepted: Accepted | undefined;
+  #applied: FollowedCopy | undefined;
+  #isTaking = false;
+  #isTakeDue = false;
+  #maintenance: NodeJS.Timeout | undefined;
+  #verdicts: PeerVerdicts | undefined;
+  #onChange: () => void = () => {};
+
+  private constructor({ settings, store, log, version }: ClusterInstanceOptions) {
+    this.settings = settings;
+    this.store = store;
+    this.#log = log;
+    this.#refusalLog = new RefusalLog(log);
+    const { name, instance, address, etcd, snapshotFile } = settings;
+    this.keys = new StoreKeys(etcd.prefix, name);
+    this.#kept =
+      snapshotFile === undefined ? undefined : new KeptCopy(snapshotFile, this.keys.root, log);
+    this.seal = settings.key === undefined ? undefined : Seal.of(settings.key);
+    this.#secrets =
+      this.seal &&
+      new SharedSecrets({
+        store,
+        keys: this.keys,
+        seal: this.seal,
+        instance,
+        onTicketKeys: (bytes) => this.#around?.ticketKeysAre(bytes),
+      });
+    this.members = new Members({
+      store,
+      keys: this.keys,
+      timing: SYSTEM_TIMING,
+      self: { instance, address, version },
+      onCount: (count) => this.#around?.instancesAre(count),
+      onRival: () => {
+        const message = `another instance is called ${instance} as well: set cluster.instance`;
+        log.error('cluster.same_name', message, { instance });
+      },
+    });
+    this.#writer = new ChangeWriter({ store, keys: this.keys, instance });
+  }
+
+  /** Begins to follow the store. */
+  static async open(options: ClusterInstanceOptions): Promise<ClusterInstance> {
+    const instance = new ClusterInstance(options);
+    const found = await instance.#kept?.load();
+    instance.#known = found?.copy;
+    instance.#currentAt = found?.savedAt;
+    instance.#follow();
+    return instance;
+  }
+
+  get changes(): SharedChanges {
+    return this;
+  }
+
+  get readiness(): ClusterReadiness {
+    const isRunning = this.#accepted !== undefined;
+    const why = this.#state === 'current' ? undefined : `${this.#state}: ${this.#reason}`;
+    return {
+      notReady: isRunning
+        ? undefined
+        : `Nothing is known of what the cluster runs on (${why ?? 'what is stored is not valid'}).`,
+      degraded:
+        isRunning && why !== undefined
+          ? `The configuration may be old: the store is ${why}.`
+          : undefined,
+    };
+  }
+
+  get figures(): ClusterFigures {
+    return {
+      state: this.#state,
+      revision: this.#revision,
+      configAgeSeconds: this.#ageSeconds,
+      members: this.members.known.length,
+      refusedObjects: this.#accepted?.refusals.length ?? 0,
+    };
+  }
+
+  get nextId(): number {
+    return this.#writer.nextId;
+  }
+
+  async begin(around: ClusterSurroundings): Promise<void> {
+    this.#around = around;
+    this.members.begin();
+    await this.#firstCopy();
+    this.#isFirstOver = true;
+    if (this.#state !== 'current' && this.#known !== undefined) {
+      const message = `the store can't be reached yet (${this.#reason}): running on what was known last`;
+      this.#log.warn('cluster.from_disk', message, { file: this.settings.snapshotFile });
+    } else if (this.#state !== 'current') {
+      const message = `the store can't be used (${this.#reason}), and nothing is known from before: trying on, and not ready`;
+      this.#log.error('cluster.nothing_known', message);
+    }
+    await this.#takeSoon();
+    this.#verdicts = new PeerVerdicts({
+      timing: SYSTEM_TIMING,
+      compare: () => {
+        const { registry, token } = around;
+        const { settings } = this;
+        return askPeers({ settings, registry, token: token() }, this.members.known);
+      },
+      checkNow: (pool, url) => around.checkNow(pool, url),
+    });
+    this.#maintenance = setInterval(() => this.#maintainSecrets(), MAINTENANCE_MS);
+    this.#maintenance.unref();
+  }
+
+  /** Runs on the newest copy. False: nothing is different. */
+  take(): boolean {
+    const around = this.#around;
+    const copy = this.#copy;
+    if (around === undefined || copy === undefined || !this.#writer.isUpTo(copy)) return false;
+    const before = this.#accepted;
+    const accepted = accept(copy.objects, before, this.keys, around.load);
+    if (accepted === undefined) return false;
+    this.#accepted = accepted;
+    this.#applied = copy;
+    this.#writer.base = copy;
+    const sealed = this.#secrets?.take(copy) ?? [];
+    this.#refusalLog.tell([...accepted.refusals, ...sealed]);
+    const { registry } = around;
+    let { settings } = registry;
+    if (accepted.loaded !== before?.loaded) {
+      around.taken(accepted.document.config, accepted.loaded);
+      const { pools, routes, routedPools, defaultForm } = accepted.loaded.settings;
+      settings = { ...settings, pools, routes, routedPools, defaultForm };
+    }
+    const state = {
+      ...stateOf(accepted.understood, accepted.document, settings),
+      sessionSecret: this.#secrets?.sessionSecret,
+    };
+    const isChanged = registry.applyShared({ settings, state, revision: this.#revision });
+    this.#kept?.save({ ...copy, objects: accepted.objects });
+    return isChanged;
+  }
+
+  write(...[before, next, terms]: Parameters<SharedChanges['write']>): Promise<number | undefined> {
+    const { whyNot } = this;
+    return this.#writer.write(before, next, terms, whyNot, (revision) => this.#reached(revision));
+  }
+
+  async appliedByAll(revision: number): Promise<void> {
+    const until = performance.now() + EVERYWHERE_MS;
+    for (;;) {
+      // Who is gone is waited for until its lease is over, or the time is.
+      const members = await this.members.list().catch((): readonly Member[] => this.members.known);
+      const late = members.filter(
+        ({ instance, applied }) => instance !== this.settings.instance && applied < revision,
+      );
+      if (late.length === 0) return;
+      if (performance.now() > until) {
+        throw new NotEverywhere(
+          revision,
+          late.map(({ instance }) => instance),
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    }
+  }
+
+  findWrite(id: string): { readonly revision: number } | undefined {
+    for (const object of this.#copy?.objects.values() ?? []) {
+      if (valueIn(object, 'write') === id) return { revision: object.revision };
+    }
+    return undefined;
+  }
+
+  ownHealth(): object {
+    return showHealth(this.settings, this.#around?.registry);
+  }
+
+  describe(): Promise<object> {
+    const { registry, token } = this.#around ?? {};
+    return describeCluster({
+      settings: this.settings,
+      members: this.members,
+      registry,
+      token: token?.(),
+      facts: {
+        state: this.#state,
+        reason: this.#reason ?? null,
+        epoch: this.#applied?.epoch ?? null,
+        found_epoch: this.#followed?.foundEpoch ?? null,
+        revision: this.#revision,
+        config_age_seconds: Math.round(this.#ageSeconds * 10) / 10,
+        refused: this.#accepted?.refusals ?? [],
+      },
+    });
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#maintenance);
+    this.#verdicts?.close();
+    this.#followed?.close();
+    await this.members.close();
+    await this.#kept?.close();
+    await this.store.close();
+  }
+
+  /** Why a change can't be written now; undefined: it can be tried. */
+  get whyNot(): string | undefined {
+    if (this.#state === 'current') return undefined;
+    return `The store that the instances share is ${this.#state}: ${this.#reason}.`;
+  }
+
+  get #copy(): FollowedCopy | undefined {
+    if (this.#state === 'current' || this.#applied !== undefined) return this.#followed?.copy;
+    return this.#isFirstOver ? (this.#followed?.copy ?? this.#known) : undefined;
+  }
+
+  get #revision(): number {
+    return this.#applied?.objects.get(this.keys.head)?.revision ?? 0;
+  }
+
+  get #ageSeconds(): number {
+    if (this.#state === 'current') return 0;
+    return this.#currentAt === undefined ? 0 : (Date.now() - this.#currentAt) / 1000;
+  }
+
+  #follow(): void {
+    this.#followed = new FollowedStore({
+      store: this.store,
+      prefix: this.keys.cfg,
+      headKey: this.keys.head,
+      epochKey: this.keys.epoch,
+      succeedsKey: this.keys.succeeds,
+      ...(this.#known && { known: this.#known }),
+      onCopy: () => {
+        this.#onChange();
+        void this.#takeSoon();
+      },
+      onState: (state, reason) => this.#become(state, reason),
+    });
+  }
+
+  #become(state: FollowedState, reason: string | undefined): void {
+    const before = this.#state;
+    if (before === 'current') this.#currentAt = Date.now();
+    this.#state = state;
+    this.#reason = reason;
+    this.#onChange();
+    const fields = { state, ...(reason !== undefined && { reason }) };
+    if (state === 'current') {
+      this.#log.info('cluster.current', 'the store is followed', fields);
+      // What is on the disk may be what the store has: then no copy is told.
+      void this.#takeSoon();
+    } else if (state === 'held') {
+      const message = `the store is not the one that was followed (${reason}): it is not run on, until fairlead cluster accept-epoch says so`;
+      this.#log.error('cluster.held', message, fields);
+    } else if (this.#isFirstOver) {
+      const message = `the store can't be followed (${reason}): running on what was known last`;
+      this.#log.warn('cluster.stale', message, fields);
+    }
+  }
+
+  /** One at a time; what comes meanwhile is taken together afterwards. */
+  async #takeSoon(): Promise<void> {
+    const around = this.#around;
+    if (around === undefined) return;
+    if (this.#isTaking) {
+      this.#isTakeDue = true;
+      return;
+    }
+    this.#isTaking = true;
+    const begunAt = performance.now();
+    try {
+      await around.sharedChanged();
+      const { epoch } = this.#applied ?? {};
+      if (epoch !== undefined) {
+        this.members.runsOn(epoch, this.#revision, this.#accepted?.refusals ?? []);
+      }
+      this.#maintainSecrets();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.error('cluster.not_applied', `what the store holds is not run on: ${reason}`, {
+        error,
+      });
+    }
+    // Under a stream of changes, most of the time of this thread is for others.
+    const restMs = this.#isTakeDue ? 2 * (performance.now() - begunAt) : 0;
+    if (restMs > 1) await new Promise((resolve) => setTimeout(resolve, restMs));
+    this.#isTaking = false;
+    if (!this.#isTakeDue) return;
+    this.#isTakeDue = false;
+    await this.#takeSoon();
+  }
+
+  /** Who can't write now does so later; who is not the only one has others that do. */
+  #maintainSecrets(): void {
+    const copy = this.#applied;
+    if (this.#state !== 'current' || copy === undefined) return;
+    void this.#secrets?.maintain(copy).catch(() => {});
+  }
+
+  async #firstCopy(): Promise<void> {
+    const until = performance.now() + FIRST_COPY_MS;
+    while (this.#state !== 'current' && this.#state !== 'held' && performance.now() < until) {
+      await this.#change(until - performance.now());
+    }
+  }
+
+  /** Resolves when the copy has come so far, or after a while. */
+  async #reached(revision: number): Promise<void> {
+    const until = performance.now() + 1_000;
+    while ((this.#followed?.copy?.revision ?? 0) < revision && performance.now() < until) {
+      await this.#change(until - performance.now());
+    }
+  }
+
+  /** Of copy or state; or after so long. */
+  #change(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      const before = this.#onChange;
+      this.#onChange = () => {
+        clearTimeout(timer);
+        this.#onChange = before;
+        before();
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,71 @@
+/** Keeps the copy on the disk up with what is run on: soon after each change, one writing at a time. */
+import { stat } from 'node:fs/promises';
+import type { Logger } from '../../observe/logger.ts';
+import type { FollowedCopy } from './followed-store.ts';
+import { LastKnownGood } from './last-known-good.ts';
+
+const SOON_MS = 50;
+
+export class KeptCopy {
+  readonly #path: string;
+  readonly #file: LastKnownGood;
+  readonly #log: Logger;
+  #waiting: FollowedCopy | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #saving: Promise<void> = Promise.resolve();
+  #isFailing = false;
+
+  /** @param of which store, and what in it. */
+  constructor(path: string, of: string, log: Logger) {
+    this.#path = path;
+    this.#file = new LastKnownGood(path, of);
+    this.#log = log;
+  }
+
+  /** With when it was written, in ms since the epoch. Never rejects. */
+  async load(): Promise<{ readonly copy: FollowedCopy; readonly savedAt: number } | undefined> {
+    const copy = await this.#file.load();
+    if (copy === undefined) return undefined;
+    const { mtimeMs } = await stat(this.#path).catch(() => ({ mtimeMs: Date.now() }));
+    return { copy, savedAt: mtimeMs };
+  }
+
+  save(copy: FollowedCopy): void {
+    this.#waiting = copy;
+    this.#timer ??= setTimeout(() => this.#saveNow(), SOON_MS);
+    this.#timer.unref();
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#saveNow();
+    await this.#saving;
+  }
+
+  #saveNow(): void {
+    this.#timer = undefined;
+    const copy = this.#waiting;
+    this.#waiting = undefined;
+    if (copy === undefined) return;
+    this.#saving = this.#saveAfter(this.#saving, copy);
+  }
+
+  async #saveAfter(before: Promise<void>, copy: FollowedCopy): Promise<void> {
+    await before;
+    try {
+      await this.#file.save(copy);
+      this.#isFailing = false;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Once, not for every change. */
+  #fail(error: unknown): void {
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `${this.#path} can't be written (${reason}): this instance would not start without the store as it is now`;
+    this.#log.error('cluster.not_kept', message, { file: this.#path, error });
+  }
+}

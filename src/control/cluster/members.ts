@@ -1,0 +1,158 @@
+/** Who is in the cluster: each instance has a key that goes with its lease, and says there what it runs on. */
+import { z } from 'zod';
+import type { Refusal } from './accepted-objects.ts';
+import type { Lease, RegistryStore, StoredObject } from './registry-store.ts';
+import type { StoreKeys } from './store-keys.ts';
+import { backOffMs, type Timing } from './timing.ts';
+
+const LEASE_MS = 10_000;
+/** Changes of what an instance runs on are told no oftener. */
+const TELL_MS = 200;
+const LOOK_MS = 5_000;
+/** What a member tells is bounded. */
+const MOST_REFUSALS = 20;
+
+const REFUSAL = z.object({ key: z.string(), reason: z.string() });
+const MEMBER = z.object({
+  instance: z.string(),
+  address: z.string().nullable(),
+  version: z.string(),
+  epoch: z.string().nullable(),
+  applied: z.number(),
+  refused: z.array(REFUSAL),
+  since: z.string(),
+});
+
+/** `applied`: the revision of the last change that it runs on. */
+export type Member = z.output<typeof MEMBER>;
+
+export interface MembersOptions {
+  readonly store: RegistryStore;
+  readonly keys: StoreKeys;
+  readonly timing: Timing;
+  readonly self: Pick<Member, 'instance' | 'address' | 'version'>;
+  /** Another process says that it is this instance. */
+  readonly onRival: () => void;
+  /** As many members as there are, where that is another number; this one counts. */
+  readonly onCount: (count: number) => void;
+}
+
+export class Members {
+  readonly #options: MembersOptions;
+  readonly #since = new Date().toISOString();
+  #told: Pick<Member, 'epoch' | 'applied' | 'refused'> = { epoch: null, applied: 0, refused: [] };
+  #isTold = false;
+  #isTelling = false;
+  #lastTold = Number.NEGATIVE_INFINITY;
+  #lease: Lease | undefined;
+  #failures = 0;
+  #members: readonly Member[] = [];
+  #isClosed = false;
+  #callOffLook: () => void = () => {};
+  #callOffTell: () => void = () => {};
+
+  constructor(options: MembersOptions) {
+    this.#options = options;
+  }
+
+  begin(): void {
+    void this.#tell();
+    void this.#look();
+  }
+
+  /** As of the last look. */
+  get known(): readonly Member[] {
+    return this.#members;
+  }
+
+  get #value(): string {
+    const { instance, address, version } = this.#options.self;
+    return JSON.stringify({ instance, address, version, ...this.#told, since: this.#since });
+  }
+
+  runsOn(epoch: string, applied: number, refused: readonly Refusal[]): void {
+    this.#told = { epoch, applied, refused: refused.slice(0, MOST_REFUSALS) };
+    this.#isTold = false;
+    void this.#tell();
+  }
+
+  /** @throws StoreError */
+  async list(): Promise<readonly Member[]> {
+    const { store, keys } = this.#options;
+    const { objects } = await store.list(keys.members);
+    const { self, onCount } = this.#options;
+    const before = this.#members.length;
+    this.#members = objects.flatMap(memberOf);
+    const isSelfThere = this.#members.some(({ instance }) => instance === self.instance);
+    if (isSelfThere && this.#members.length !== before) onCount(this.#members.length);
+    return this.#members;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#callOffLook();
+    this.#callOffTell();
+    await this.#lease?.release();
+  }
+
+  async #look(): Promise<void> {
+    // Nobody is known to have gone while nobody can be asked.
+    await this.list().catch(() => {});
+    if (this.#isClosed) return;
+    this.#callOffLook = this.#options.timing.after(LOOK_MS, () => void this.#look());
+  }
+
+  async #tell(): Promise<void> {
+    const { timing } = this.#options;
+    if (this.#isTelling || this.#isClosed) return;
+    this.#callOffTell();
+    const waitMs = this.#lastTold + TELL_MS - timing.now();
+    if (waitMs > 0) {
+      this.#callOffTell = timing.after(waitMs, () => void this.#tell());
+      return;
+    }
+    this.#isTelling = true;
+    this.#lastTold = timing.now();
+    this.#isTold = true;
+    try {
+      await this.#write();
+      this.#failures = 0;
+    } catch {
+      this.#isTold = false;
+      this.#failures++;
+    }
+    this.#isTelling = false;
+    if (this.#isClosed || this.#isTold) return;
+    const pauseMs = this.#failures === 0 ? TELL_MS : backOffMs(this.#failures, timing.random());
+    this.#callOffTell = timing.after(pauseMs, () => void this.#tell());
+  }
+
+  async #write(): Promise<void> {
+    const { store, keys, self, onRival } = this.#options;
+    const key = keys.member(self.instance);
+    if (this.#lease?.isHeld() !== true) {
+      const lease = await store.lease({ ttlMs: LEASE_MS, onLost: () => this.#lost() });
+      this.#lease = lease;
+      const { object } = await store.read(key);
+      const [other] = object === undefined ? [] : memberOf(object);
+      if (other !== undefined && other.since > this.#since) onRival();
+    }
+    await store.commit({
+      conditions: [],
+      writes: [{ put: key, value: this.#value, lease: this.#lease.id }],
+    });
+  }
+
+  #lost(): void {
+    this.#isTold = false;
+    void this.#tell();
+  }
+}
+
+export function memberOf({ value }: StoredObject): Member[] {
+  try {
+    return [MEMBER.parse(JSON.parse(value))];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,127 @@
+/** Changes that are for all instances of a cluster: written to the store, then made here as everywhere; and those that others have made. */
+import type { Logger } from '../observe/logger.ts';
+import { beforeAndAfter } from './audit.ts';
+import type { Backend } from './backend.ts';
+import { wishesFor } from './backend-log.ts';
+import type { ChangeTerms } from './change-terms.ts';
+import { NotShared, type SharedChanges } from './cluster-port.ts';
+import type { Plan } from './plan.ts';
+import { poolLog } from './pool-log.ts';
+import type { Registry } from './registry.ts';
+
+/** Of a change that others get in the way of. */
+const TRIES = 5;
+/** More are told in one line. */
+const MOST_TOLD = 20;
+
+export interface SharingOptions {
+  readonly shared: SharedChanges;
+  readonly registry: Registry;
+  readonly log: Logger;
+  readonly publish: () => Promise<void>;
+  readonly onGone: (pool: string, backend: Backend) => void;
+  /** Enabled, draining or disabled from now on. */
+  readonly onState: (backend: Backend) => Promise<void>;
+}
+
+export interface SharedChange<T> {
+  readonly result: T;
+  readonly revision: number;
+}
+
+/** Nothing of this takes turns: whoever calls has its own. */
+export class Sharing {
+  readonly #options: SharingOptions;
+
+  constructor(options: SharingOptions) {
+    this.#options = options;
+  }
+
+  /** Of the next backend that is added. */
+  get nextId(): number {
+    return this.#options.shared.nextId;
+  }
+
+  /** Who has lost a race looks again. @throws NotShared, and what the plan and the precondition throw */
+  async change<T>(
+    makePlan: () => Plan<T>,
+    { precondition, actor, leavesAt }: ChangeTerms,
+  ): Promise<SharedChange<T>> {
+    const { shared, registry, publish } = this.#options;
+    for (let tries = 1; tries <= TRIES; tries++) {
+      precondition?.(registry);
+      const plan = makePlan();
+      const { sharedRevision: at = 0 } = registry;
+      if (plan.isSaved) return { result: plan.commit(), revision: at };
+      const revision = await shared.write(registry.keptState, plan.state, {
+        at: precondition === undefined ? undefined : at,
+        actor,
+        leavesAt,
+      });
+      if (revision === undefined) {
+        await this.take();
+        continue;
+      }
+      const result = plan.commit();
+      registry.wroteShared(revision);
+      if (!plan.isEmpty) await publish();
+      return { result, revision };
+    }
+    throw new NotShared('busy', `Others change the same: given up after ${TRIES} tries.`);
+  }
+
+  /** @throws NotEverywhere */
+  appliedByAll(revision: number): Promise<void> {
+    return this.#options.shared.appliedByAll(revision);
+  }
+
+  /** Runs on what the store is known to hold. */
+  async take(): Promise<void> {
+    const { shared, registry, publish, onGone } = this.#options;
+    const before = new Map(
+      registry
+        .pools()
+        .flatMap(({ name, live }) =>
+          live
+            .all()
+            .map((backend) => [backend.id, { pool: name, backend, was: wishesFor(backend) }]),
+        ),
+    );
+    if (!shared.take()) return;
+    for (const [id, { pool, backend }] of before) {
+      if (registry.backend(id) === undefined) onGone(pool, backend);
+    }
+    await publish();
+    const changed = registry.pools().flatMap(({ name, live }) =>
+      live.all().flatMap((backend) => {
+        const was = before.get(backend.id)?.was;
+        const values = was && beforeAndAfter(was, wishesFor(backend));
+        return values?.after === undefined ? [] : [{ pool: name, backend, values }];
+      }),
+    );
+    for (const { pool, backend, values } of changed.slice(0, MOST_TOLD)) {
+      this.#tell(pool, backend, values);
+    }
+    if (changed.length > MOST_TOLD) {
+      const count = changed.length - MOST_TOLD;
+      const message = `${count} more backends were changed by other instances`;
+      this.#options.log.info('backend.updated', message, { count, by: 'cluster' });
+    }
+    for (const { backend, values } of changed) {
+      if (values.after?.['state'] !== undefined) await this.#options.onState(backend);
+    }
+  }
+
+  /** An operator has changed it at another instance. */
+  #tell(pool: string, backend: Backend, values: ReturnType<typeof beforeAndAfter>): void {
+    const { id, adminState, weight, address } = backend;
+    const message = `${address.url} is ${adminState}, weight ${weight}`;
+    poolLog(this.#options.log, pool).info('backend.updated', message, {
+      backend: address.url,
+      id,
+      ...wishesFor(backend),
+      ...values,
+      by: 'cluster',
+    });
+  }
+}

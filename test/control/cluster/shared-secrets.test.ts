@@ -1,0 +1,98 @@
+/** Secrets that instances share, on a store in memory: made by one of them, opened by all. */
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { FollowedCopy } from '../../../src/control/cluster/followed-store.ts';
+import type { RegistryStore } from '../../../src/control/cluster/registry-store.ts';
+import { Seal } from '../../../src/control/cluster/sealed.ts';
+import { SharedSecrets } from '../../../src/control/cluster/shared-secrets.ts';
+import { TICKET_KEYS_ROTATION_MS } from '../../../src/control/ticket-keys.ts';
+import { KEYS, objectsIn, storeWith } from './made.ts';
+
+const KEY = randomBytes(32).toString('hex');
+const NEXT_KEY = randomBytes(32).toString('hex');
+
+async function copyOf(store: RegistryStore): Promise<FollowedCopy> {
+  const objects = await objectsIn(store);
+  return { epoch: objects.get(KEYS.epoch)?.value ?? '', revision: 1, objects };
+}
+
+function instanceWith(store: RegistryStore, keyText: string, now = () => 1_000) {
+  const tickets: string[] = [];
+  const secrets = new SharedSecrets({
+    store,
+    keys: KEYS,
+    seal: Seal.of(keyText),
+    instance: 'a',
+    now,
+    onTicketKeys: (keys) => tickets.push(Buffer.from(keys).toString('hex')),
+  });
+  return { secrets, tickets };
+}
+
+test('one makes them, the others have the same, and nobody can read them in the store', async () => {
+  const store = await storeWith({});
+  const [a, b] = [instanceWith(store, KEY), instanceWith(store, KEY)];
+  const empty = await copyOf(store);
+  await Promise.all([a.secrets.maintain(empty), b.secrets.maintain(empty)]);
+  const copy = await copyOf(store);
+  expect([a, b].map(({ secrets }) => secrets.take(copy))).toEqual([[], []]);
+  expect(a.secrets.sessionSecret).toMatch(/^[\w-]{43}$/);
+  expect(b.secrets.sessionSecret).toBe(a.secrets.sessionSecret);
+  expect(a.tickets).toHaveLength(1);
+  expect(a.tickets[0]).toHaveLength(96);
+  expect(b.tickets).toEqual(a.tickets);
+  const stored = JSON.stringify([...copy.objects]);
+  expect(stored).not.toContain(a.secrets.sessionSecret);
+  expect(stored).not.toContain(Buffer.from(a.tickets[0] ?? '', 'hex').toString('base64url'));
+  // What is there is not made again, and nobody is told of the same twice.
+  await a.secrets.maintain(copy);
+  expect(await objectsIn(store)).toEqual(copy.objects);
+  a.secrets.take(copy);
+  expect(a.tickets).toHaveLength(1);
+});
+
+test('ticket keys are new when their time is over; the secret of cookies stays', async () => {
+  const store = await storeWith({});
+  let now = 1_000;
+  const a = instanceWith(store, KEY, () => now);
+  await a.secrets.maintain(await copyOf(store));
+  a.secrets.take(await copyOf(store));
+  const secret = a.secrets.sessionSecret;
+  now += TICKET_KEYS_ROTATION_MS + 1;
+  await a.secrets.maintain(await copyOf(store));
+  a.secrets.take(await copyOf(store));
+  expect(new Set(a.tickets).size).toBe(2);
+  expect(a.secrets.sessionSecret).toBe(secret);
+});
+
+test('with a new key before the old one, what is there is sealed anew, and stays what it is', async () => {
+  const store = await storeWith({});
+  const before = instanceWith(store, KEY);
+  await before.secrets.maintain(await copyOf(store));
+  before.secrets.take(await copyOf(store));
+  const both = instanceWith(store, `${NEXT_KEY}\n${KEY}`);
+  await both.secrets.maintain(await copyOf(store));
+  const after = instanceWith(store, NEXT_KEY);
+  expect(after.secrets.take(await copyOf(store))).toEqual([]);
+  expect(after.secrets.sessionSecret).toBe(before.secrets.sessionSecret);
+  expect(after.tickets).toEqual(before.tickets);
+});
+
+test('what can’t be opened is said, is not replaced, and what was known stays', async () => {
+  const store = await storeWith({});
+  const a = instanceWith(store, KEY);
+  await a.secrets.maintain(await copyOf(store));
+  a.secrets.take(await copyOf(store));
+  const secret = a.secrets.sessionSecret;
+  const copy = await copyOf(store);
+  const stranger = instanceWith(store, NEXT_KEY);
+  expect(stranger.secrets.take(copy).map(({ key }) => key)).toEqual([
+    KEYS.secret('cookies'),
+    KEYS.secret('tickets'),
+  ]);
+  await stranger.secrets.maintain(copy);
+  expect(await objectsIn(store)).toEqual(copy.objects);
+  await store.commit({ conditions: [], writes: [{ put: KEYS.secret('cookies'), value: '{}' }] });
+  expect(a.secrets.take(await copyOf(store))).toHaveLength(1);
+  expect(a.secrets.sessionSecret).toBe(secret);
+});

@@ -1,0 +1,112 @@
+/** A store as a whole, in memory: begun, changed to another file, printed, and accepted anew. */
+import { expect, test } from 'vitest';
+import {
+  acceptStore,
+  beginStore,
+  ContentRefused,
+  exportFrom,
+  importInto,
+} from '../../../src/control/cluster/store-content.ts';
+import { contentOf, KEYS, loadFile, objectsIn, storeWith } from './made.ts';
+
+const SHOP = {
+  pools: {
+    web: { strategy: 'random-two', backends: ['http://a', { url: 'http://b', weight: 3 }] },
+  },
+  routes: [{ path: '/', pool: 'web' }],
+};
+
+test('a store is begun once', async () => {
+  const store = await storeWith(SHOP);
+  const before = await objectsIn(store);
+  await expect(beginStore(store, KEYS, contentOf(SHOP))).rejects.toThrow(ContentRefused);
+  expect(await objectsIn(store)).toEqual(before);
+});
+
+test('what is printed makes the same config, with what operators have changed', async () => {
+  const store = await storeWith(SHOP);
+  const same = loadFile(await exportFrom(store, KEYS)).settings;
+  expect(same.pools).toEqual(loadFile(SHOP).settings.pools);
+  expect(same.routes).toEqual(loadFile(SHOP).settings.routes);
+  await store.commit({
+    conditions: [],
+    writes: [
+      { put: KEYS.poolControl('web'), value: '{"v":1,"strategy":"ip-hash"}' },
+      { put: KEYS.control('web', 'http://a'), value: '{"v":1,"url":"http://a","weight":9}' },
+      {
+        put: KEYS.backend('web', 2),
+        value: '{"v":1,"url":"http://c","weight":1,"backup":true,"source":"api"}',
+      },
+    ],
+  });
+  expect(await exportFrom(store, KEYS)).toEqual({
+    pools: {
+      web: {
+        strategy: 'ip-hash',
+        backends: [
+          { url: 'http://a', weight: 9 },
+          { url: 'http://b', weight: 3 },
+          { url: 'http://c', weight: 1, backup: true },
+        ],
+      },
+    },
+    routes: SHOP.routes,
+  });
+});
+
+test('an import leaves what stays its id and what operators made of it, and gives new ones', async () => {
+  const store = await storeWith(SHOP);
+  const control = KEYS.control('web', 'http://b');
+  const added = KEYS.backend('web', 2);
+  await store.commit({
+    conditions: [],
+    writes: [
+      { put: control, value: '{"v":1,"url":"http://b","state":"draining"}' },
+      { put: KEYS.ids, value: '{"v":1,"next":3}' },
+      { put: added, value: '{"v":1,"url":"http://x","weight":1,"backup":false,"source":"api"}' },
+    ],
+  });
+  const next = {
+    pools: { web: { backends: ['http://b', 'http://c'] }, more: { backends: ['http://a'] } },
+    routes: [
+      { path: '/', pool: 'web' },
+      { path: '/more/', pool: 'more' },
+    ],
+  };
+  const done = await importInto(store, KEYS, contentOf(next));
+  expect(done).toMatchObject({ pools: 2, backends: 3, routes: 2 });
+  const objects = await objectsIn(store);
+  const backends = [...objects.keys()].filter((key) => key.startsWith(`${KEYS.cfg}backends/`));
+  expect(backends.toSorted()).toEqual([
+    KEYS.backend('more', 4),
+    KEYS.backend('web', 1),
+    added,
+    KEYS.backend('web', 3),
+  ]);
+  expect(objects.has(control)).toBe(true);
+  expect(objects.get(KEYS.ids)?.value).toBe('{"v":1,"next":5}');
+  expect(await importInto(store, KEYS, contentOf(next))).toMatchObject({ written: 0, removed: 0 });
+});
+
+test('more than fits into one transaction is written, and nobody runs on a part of it', async () => {
+  const backends = Array.from({ length: 300 }, (_, index) => `http://h${index}`);
+  const store = await storeWith({
+    pools: { web: { backends } },
+    routes: [{ path: '/', pool: 'web' }],
+  });
+  const objects = await objectsIn(store);
+  const epoch = objects.get(KEYS.epoch);
+  expect([...objects.values()].every(({ revision }) => revision <= (epoch?.revision ?? 0))).toBe(
+    true,
+  );
+  expect([...objects.keys()].filter((key) => key.includes('/backends/'))).toHaveLength(300);
+});
+
+test('a store that is accepted names the epochs that it takes the place of', async () => {
+  const store = await storeWith(SHOP);
+  const before = (await objectsIn(store)).get(KEYS.epoch)?.value ?? '';
+  const epoch = await acceptStore(store, KEYS, ['of a member']);
+  const objects = await objectsIn(store);
+  expect(objects.get(KEYS.epoch)?.value).toBe(epoch);
+  expect(JSON.parse(objects.get(KEYS.succeeds)?.value ?? '')).toEqual([before, 'of a member']);
+});
