@@ -17,6 +17,8 @@ export interface AcmeRequest {
   /** Empty: the authorities that Node trusts. */
   readonly caFile: string;
   readonly signal: AbortSignal;
+  /** Of all of it. */
+  readonly timeoutMs?: number;
 }
 
 export interface AcmeAnswer {
@@ -27,14 +29,14 @@ export interface AcmeAnswer {
 
 /** @throws Error, with a reason for people */
 export async function ask(request: AcmeRequest): Promise<AcmeAnswer> {
-  const { method, url, signal } = request;
+  const { method, url, signal, timeoutMs = TIMEOUT_MS } = request;
   const own = new AbortController();
   const onAbort = (): void => own.abort();
   let isLate = false;
   const timer = setTimeout(() => {
     isLate = true;
     own.abort();
-  }, TIMEOUT_MS);
+  }, timeoutMs);
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) own.abort();
   try {
@@ -45,7 +47,7 @@ export async function ask(request: AcmeRequest): Promise<AcmeAnswer> {
       text: await textOf(response),
     };
   } catch (error) {
-    const reason = isLate ? `no answer within ${TIMEOUT_MS / 1000} s` : (error as Error).message;
+    const reason = isLate ? `no answer within ${timeoutMs / 1000} s` : (error as Error).message;
     throw new Error(`${method} ${url}: ${reason}`, { cause: error });
   } finally {
     clearTimeout(timer);

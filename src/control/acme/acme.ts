@@ -70,6 +70,9 @@ export class Acme {
   readonly #timing: Timing;
   readonly #nowMs: () => number;
   readonly #stopping = new AbortController();
+  readonly #stopped = new Promise<void>((resolve) => {
+    this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
   readonly #plans: RenewalPlans;
   #wanted: readonly Wanted[] = [];
   #storeSettings: AcmeStoreSettings | undefined;
@@ -332,7 +335,8 @@ export class Acme {
         this.#waiting.add(wake);
       });
     }
-    await this.#answered.inForce;
+    // A stop does not wait for it.
+    await Promise.race([this.#answered.inForce, this.#stopped]);
     const spreadMs = this.#opened?.spreadMs ?? 0;
     if (spreadMs > 0) await this.#pause(spreadMs);
   }
