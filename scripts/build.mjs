@@ -35,13 +35,46 @@ function compile() {
   return spawnSync(process.execPath, tsc, { stdio: 'inherit' }).status ?? 1;
 }
 
-/** Names and comments stay: stack traces and the code are for reading. */
+/**
+ * An import of a module of Node reads everything that the module exports, to be able to name it, and that loads what was to be loaded when
+ * somebody asks for it: node:http has `WebSocket`, and fetch behind it, in every thread. Asked for as a value, it is only what is named.
+ */
+const plainBuiltins = {
+  name: 'plain-builtins',
+  renderChunk(code) {
+    // From the last to the first, so that places stay true.
+    for (const { type, start, end, source, specifiers } of this.parse(code).body.toReversed()) {
+      if (type !== 'ImportDeclaration' || !source.value.startsWith('node:')) continue;
+      const module = `process.getBuiltinModule(${JSON.stringify(source.value)})`;
+      const named = specifiers.filter(isNamed);
+      const constants = specifiers
+        .filter((specifier) => !isNamed(specifier))
+        .map(({ type: kind, local }) => {
+          if (kind === 'ImportNamespaceSpecifier') throw new Error(code.slice(start, end));
+          return `const ${local.name} = ${module};`;
+        });
+      if (named.length > 0) {
+        const names = named.map(({ imported, local }) => `${imported.name}: ${local.name}`);
+        constants.push(`const { ${names.join(', ')} } = ${module};`);
+      }
+      code = code.slice(0, start) + constants.join('\n') + code.slice(end);
+    }
+    return { code };
+  },
+};
+
+function isNamed({ type, imported }) {
+  return type === 'ImportSpecifier' && imported.name !== 'default';
+}
+
+/** Names stay: stack traces and the code are for reading. */
 async function bundle() {
   const bundled = await rolldown({
     cwd: root,
     input: ENTRIES,
     platform: 'node',
     external: NOT_BUNDLED,
+    plugins: [plainBuiltins],
     onLog(level, { message }) {
       if (level === 'warn') throw new Error(message);
     },

@@ -70,6 +70,11 @@ test('what the program loads comes with it or is installed with it, and what com
   );
 });
 
+test('of a module of Node, nothing is loaded but what is named', () => {
+  const whole = sourcesIn('dist', '.js').filter(({ text }) => /^import\b.*"node:/m.test(text));
+  expect(whole.map(({ file }) => file)).toEqual([]);
+});
+
 test('a start reads few files: hundreds of modules are in dozens of them', () => {
   const loaded = new Set<string>();
   const load = (url: URL): void => {
