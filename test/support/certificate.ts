@@ -10,6 +10,7 @@ import { temporaryFolder } from './temporary-folder.ts';
 export function makeCertificate(
   commonName = 'localhost',
   whenOver?: typeof afterTest,
+  names: readonly string[] = ['localhost'],
 ): {
   readonly cert_file: string;
   readonly key_file: string;
@@ -18,7 +19,7 @@ export function makeCertificate(
   const files = { cert_file: join(folder, 'a.crt'), key_file: join(folder, 'a.key') };
   const request =
     'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 ' +
-    '-addext subjectAltName=DNS:localhost,IP:127.0.0.1';
+    `-addext subjectAltName=${names.map((name) => `DNS:${name},`).join('')}IP:127.0.0.1`;
   const named = ['-subj', `/CN=${commonName}`, '-keyout', files.key_file, '-out', files.cert_file];
   execFileSync('openssl', request.split(' ').concat(named), { stdio: 'ignore' });
   return files;

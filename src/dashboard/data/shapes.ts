@@ -173,6 +173,19 @@ export interface CertificateView {
 export interface Certificates {
   readonly certificates: readonly CertificateView[];
   readonly faults: readonly { readonly file: string; readonly message: string }[];
+  readonly acme: readonly FetchedView[];
+}
+
+/** A certificate that is fetched from an authority. */
+export interface FetchedView {
+  readonly name: string;
+  readonly ca: string;
+  readonly challenge: string;
+  readonly state: 'good' | 'awaited' | 'ordering' | 'failing';
+  readonly renew_at: string | null;
+  readonly next_try: string | null;
+  readonly failures: number;
+  readonly problem: { readonly detail: string; readonly hint: string | null } | null;
 }
 
 export interface ConfigInForce {

@@ -1,9 +1,9 @@
 /** What clients are served with over TLS, and until when. */
 import type { Tone } from '../data/rows.ts';
 import { live } from '../data/session.ts';
-import type { Certificates as Answer, CertificateView } from '../data/shapes.ts';
+import type { Certificates as Answer, CertificateView, FetchedView } from '../data/shapes.ts';
 import { useStore } from '../data/store.ts';
-import { day } from '../data/words.ts';
+import { clock, day } from '../data/words.ts';
 import { Badge, Facts, Trouble, useAnswer } from '../parts/facts.tsx';
 
 const EVERY_MS = 60_000;
@@ -26,6 +26,16 @@ export function Certificates() {
           <Card key={`${one.listener} ${one.fingerprint_sha256}`} one={one} />
         ))}
       </ul>
+      {body !== null && body !== undefined && body.acme.length > 0 && (
+        <>
+          <h3>Fetched over ACME</h3>
+          <ul class="cards">
+            {body.acme.map((one) => (
+              <Fetched key={`${one.ca} ${one.name}`} one={one} />
+            ))}
+          </ul>
+        </>
+      )}
     </section>
   );
 }
@@ -51,6 +61,37 @@ function Card({ one }: { readonly one: CertificateView }) {
           listener: one.listener,
           file: one.cert_file,
           OCSP: one.stapled ? 'an answer goes with it' : null,
+        }}
+      />
+    </li>
+  );
+}
+
+const TONES: Readonly<Record<FetchedView['state'], Tone>> = {
+  good: 'good',
+  awaited: 'warn',
+  ordering: 'warn',
+  failing: 'bad',
+};
+
+function Fetched({ one }: { readonly one: FetchedView }) {
+  const { problem, next_try: next } = one;
+  return (
+    <li>
+      <strong>{one.name}</strong> <Badge tone={TONES[one.state]}>{one.state}</Badge>
+      {problem !== null && (
+        <p class="trouble">
+          {problem.detail}
+          {problem.hint !== null && `: ${problem.hint}`}
+        </p>
+      )}
+      <Facts
+        all={{
+          renewal: one.renew_at === null ? null : day(one.renew_at),
+          'next try':
+            next === null ? null : `${day(next)} ${clock(next)}, after ${one.failures} failed`,
+          challenge: one.challenge,
+          authority: one.ca,
         }}
       />
     </li>

@@ -211,7 +211,8 @@ export class TlsAcceptor {
   onSecure(arrival: Arrival, handle: TlsHandle): void {
     const site = arrival.site as TlsSite;
     if (site.isForValidation) {
-      closeTls(handle);
+      // With TLS 1.2 the last word is ours, and still has to leave.
+      setImmediate(() => closeTls(handle));
       this.onGone(arrival);
       return;
     }
