@@ -1,0 +1,163 @@
+/**
+ * 1,000 backends in 100 pools from etcd: how long a start takes, and what 100 changes a second cost requests.
+ * `node examples/cluster/many.mjs [seconds of changes]`, in a checkout that is built, on a machine that has etcd.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const SECONDS = Number(process.argv[2] ?? 60);
+const POOLS = 100;
+const BACKENDS = 10;
+const CHANGES_PER_SECOND = 100;
+const REQUESTS_PER_SECOND = 500;
+
+const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'fairlead-many-'));
+const children = [];
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+async function until(what, probe) {
+  const deadline = Date.now() + 30_000;
+  while (!(await probe().catch(() => false))) {
+    if (Date.now() > deadline) throw new Error(`not within 30 s: ${what}`);
+    await sleep(5);
+  }
+}
+
+function start(command, args) {
+  const child = spawn(command, args.map(String), { stdio: ['ignore', 'ignore', 'inherit'] });
+  children.push(child);
+  return child;
+}
+
+const [etcdPort, peerPort, port, adminPort] = await Promise.all(
+  Array.from({ length: 4 }, freePort),
+);
+const etcdUrl = `http://127.0.0.1:${etcdPort}`;
+const peer = `http://127.0.0.1:${peerPort}`;
+start('etcd', [
+  '--name=one',
+  `--data-dir=${join(folder, 'etcd')}`,
+  `--listen-client-urls=${etcdUrl}`,
+  `--advertise-client-urls=${etcdUrl}`,
+  `--listen-peer-urls=${peer}`,
+  `--initial-advertise-peer-urls=${peer}`,
+  `--initial-cluster=one=${peer}`,
+  '--log-level=error',
+]);
+await until('etcd', async () => (await fetch(`${etcdUrl}/health`)).ok);
+
+/** All backends are one server, under addresses of their own. */
+const backend = http.createServer((_request, response) => response.end('ok'));
+const backendPort = await freePort();
+backend.listen(backendPort, '0.0.0.0');
+const urlOf = (pool, index) => `http://127.0.${pool + 1}.${index + 1}:${backendPort}`;
+
+const pools = Object.fromEntries(
+  Array.from(Array(POOLS).keys(), (pool) => [
+    `p${pool}`,
+    {
+      health_check: { method: 'tcp', frequency: '30s' },
+      backends: Array.from(Array(BACKENDS).keys(), (index) => urlOf(pool, index)),
+    },
+  ]),
+);
+const routes = Object.keys(pools).map((pool) => ({ path: `/${pool}/`, pool }));
+const cluster = { instance: 'one', etcd: { endpoints: [etcdUrl] } };
+const file = join(folder, 'shop.json');
+writeFileSync(file, JSON.stringify({ cluster, pools, routes, access_log: false }));
+const init = spawnSync(process.execPath, [program, 'cluster', 'init', '--config', file], {
+  encoding: 'utf8',
+});
+console.log((init.stdout + init.stderr).trim());
+writeFileSync(file, JSON.stringify({ cluster, access_log: false }));
+
+const startedAt = performance.now();
+start(process.execPath, [program, '--config', file, '--port', port, '--admin-port', adminPort]);
+await until('it serves', async () => (await fetch(`http://127.0.0.1:${port}/p99/`)).status === 200);
+console.log(`a start takes ${Math.round(performance.now() - startedAt)} ms to the first answer`);
+
+const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+let failed = 0;
+
+function request(path) {
+  const begun = performance.now();
+  return new Promise((resolve) => {
+    const done = (isFine) => {
+      if (!isFine) failed++;
+      resolve(performance.now() - begun);
+    };
+    const asked = http.get({ host: '127.0.0.1', port, path, agent }, (response) => {
+      response.resume();
+      response.on('end', () => done(response.statusCode === 200));
+    });
+    asked.on('error', () => done(false));
+  });
+}
+
+/** At a steady rate, whatever answers take. */
+async function load(seconds) {
+  const latencies = [];
+  const begun = performance.now();
+  for (let sent = 0; sent < seconds * REQUESTS_PER_SECOND; sent++) {
+    const dueMs = begun + (sent * 1000) / REQUESTS_PER_SECOND - performance.now();
+    if (dueMs > 1) await sleep(dueMs);
+    latencies.push(request(`/p${sent % POOLS}/`));
+  }
+  const sorted = (await Promise.all(latencies)).toSorted((a, b) => a - b);
+  const at = (share) => (sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(2);
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, ${failed} failed`;
+}
+
+function base64(text) {
+  return Buffer.from(text).toString('base64');
+}
+
+function put(key, value) {
+  return {
+    request_put: { key: base64(`/fairlead/fairlead/cfg/${key}`), value: base64(value) },
+  };
+}
+
+/** Straight to etcd, as another instance would write: weights, which an operator sets. */
+async function change(seconds) {
+  const begun = performance.now();
+  let count = 0;
+  while (performance.now() < begun + seconds * 1000) {
+    const [pool, weight] = [count % POOLS, 1 + (count % 50)];
+    const object = { v: 1, url: urlOf(pool, 0), weight };
+    const success = [
+      put(`ctl/p${pool}/by-hand`, JSON.stringify(object)),
+      put('meta/head', JSON.stringify({ v: 1, write: String(count), instance: 'other' })),
+    ];
+    await fetch(`${etcdUrl}/v3/kv/txn`, { method: 'POST', body: JSON.stringify({ success }) });
+    count++;
+    const dueMs = begun + (count * 1000) / CHANGES_PER_SECOND - performance.now();
+    if (dueMs > 1) await sleep(dueMs);
+  }
+  return count;
+}
+
+await load(3);
+console.log(`without changes: ${await load(Math.min(SECONDS, 20))}`);
+const [seen, count] = await Promise.all([load(SECONDS), change(SECONDS)]);
+console.log(`with ${count} changes in ${SECONDS} s: ${seen}`);
+process.exit(failed === 0 ? 0 : 1);
