@@ -38,6 +38,17 @@ test.each(discovery)('examples/discovery/%s is valid', (name) => {
   expect(found.length).toBeGreaterThan(0);
 });
 
+test.each(['shop.yaml', 'in-containers.yaml', 'instance.yaml'])(
+  'examples/cluster/%s is the config of a cluster',
+  (name) => {
+    const result = load(fileURLToPath(new URL(`cluster/${name}`, examples)), { INSTANCE: 'one' });
+    expect(result).toMatchObject({ ok: true, settings: { cluster: { name: 'shop' } } });
+    const pools = result.ok ? result.settings.pools.map((pool) => pool.name) : [];
+    // What an instance runs on is not in its file.
+    expect(pools).toEqual(name === 'instance.yaml' ? ['default'] : ['default', 'web']);
+  },
+);
+
 test('examples/two-sites: each name has its certificate and its backends', async () => {
   const folder = temporaryFolder('two-sites');
   const env = { XDG_DATA_HOME: folder };

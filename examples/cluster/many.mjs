@@ -42,8 +42,8 @@ async function until(what, probe) {
   }
 }
 
-function start(command, args) {
-  const child = spawn(command, args.map(String), { stdio: ['ignore', 'ignore', 'inherit'] });
+function start(command, args, stderr = 'inherit') {
+  const child = spawn(command, args.map(String), { stdio: ['ignore', 'ignore', stderr] });
   children.push(child);
   return child;
 }
@@ -53,16 +53,19 @@ const [etcdPort, peerPort, port, adminPort] = await Promise.all(
 );
 const etcdUrl = `http://127.0.0.1:${etcdPort}`;
 const peer = `http://127.0.0.1:${peerPort}`;
-start('etcd', [
-  '--name=one',
-  `--data-dir=${join(folder, 'etcd')}`,
-  `--listen-client-urls=${etcdUrl}`,
-  `--advertise-client-urls=${etcdUrl}`,
-  `--listen-peer-urls=${peer}`,
-  `--initial-advertise-peer-urls=${peer}`,
-  `--initial-cluster=one=${peer}`,
-  '--log-level=error',
-]);
+start(
+  'etcd',
+  [
+    '--name=one',
+    `--data-dir=${join(folder, 'etcd')}`,
+    `--listen-client-urls=${etcdUrl}`,
+    `--advertise-client-urls=${etcdUrl}`,
+    `--listen-peer-urls=${peer}`,
+    `--initial-advertise-peer-urls=${peer}`,
+    `--initial-cluster=one=${peer}`,
+  ],
+  'ignore',
+);
 await until('etcd', async () => (await fetch(`${etcdUrl}/health`)).ok);
 
 /** All backends are one server, under addresses of their own. */

@@ -33,6 +33,8 @@ const FIRST_COPY_MS = 1_500;
 const EVERYWHERE_MS = 5_000;
 const LOOK_AGAIN_MS = 50;
 const MAINTENANCE_MS = 60_000;
+/** So many times as long as a change has taken, the next one waits where there is one already. */
+const RESTS = 10;
 
 export interface ClusterInstanceOptions {
   readonly settings: ClusterSettings;
@@ -342,8 +344,8 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
         error,
       });
     }
-    // Under a stream of changes, most of the time of this thread is for others.
-    const restMs = this.#isTakeDue ? 2 * (performance.now() - begunAt) : 0;
+    // Under a stream of changes, most of the time of this thread is for others, and of the data threads for requests.
+    const restMs = this.#isTakeDue ? RESTS * (performance.now() - begunAt) : 0;
     if (restMs > 1) await new Promise((resolve) => setTimeout(resolve, restMs));
     this.#isTaking = false;
     if (!this.#isTakeDue) return;
