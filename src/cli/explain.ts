@@ -128,7 +128,7 @@ function describe(explained: Explained): string {
 function routesIn({ routes, routes_left_out: leftOut, route }: Explained): string[] {
   if (routes.length === 0) return [];
   const rows = routes.map(({ name, matches, why }) => [
-    name === route ? '→' : ' ',
+    matches && (route === null || name === route) ? '→' : ' ',
     name,
     matches ? 'yes' : 'no',
     why,

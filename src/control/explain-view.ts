@@ -33,7 +33,7 @@ export function viewExplanation(
     routes: explanation.trials.map(({ route, why }) => ({
       name: route,
       matches: why === null,
-      why: why ?? (route === explanation.route ? 'it gets the request' : 'another comes before it'),
+      why: why ?? (gets(route, explanation) ? 'it gets the request' : 'another comes before it'),
     })),
     routes_left_out: explanation.trialsLeftOut,
     answer: viewAnswer(refused ?? refusedByRoute ?? pick?.unserved ?? null, answer),
@@ -56,6 +56,11 @@ export function viewExplanation(
           },
     pool: pick === null || pool === undefined ? null : viewPick(pick, pool, threadCount),
   };
+}
+
+/** Without routes in the config there is none to name: all goes to the pool that stands alone among the trials. */
+function gets(trial: string, { route }: Explanation): boolean {
+  return route === null || route === trial;
 }
 
 function poolOf(registry: Registry, id: number): PoolRegistry | undefined {
