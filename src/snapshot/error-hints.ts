@@ -13,6 +13,12 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_LOOP: 'the backend leads back to Fairlead: look at its URL',
   ERR_NO_ROUTE: 'fairlead explain says why no route matches',
   ERR_MAINTENANCE: 'the route has maintenance set',
+  ERR_OUT_OF_SOCKETS: 'more file descriptors (ulimit -n, LimitNOFILE), or fewer connections',
+  ERR_RESOLVER: 'does the name server answer (/etc/resolv.conf)?',
+  ERR_LOGINS_BUSY: 'somebody guesses passwords: a rate_limit for the route',
+  ERR_FUNCTION_FAILED: 'function.failed in the log says what your function has thrown',
+  ERR_CUT_AT_SHUTDOWN: 'Fairlead has ended before the request: a longer timeouts.drain',
+  ERR_INTERNAL: 'a bug: please report the line connection.crashed of the log',
   ERR_CUT_BY_DRAIN: 'an operator has drained the backend with cut',
   ERR_BODY_TOO_LARGE: 'a larger limits.body',
   ERR_BACKEND_DNS: 'is the name of the backend right, and does the resolver answer?',
@@ -22,14 +28,21 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_BACKEND_CONNECT_TIMEOUT:
     'a firewall that drops, a full backlog, or a longer timeouts.connect',
   ERR_BACKEND_CLOSED:
-    'did it crash or restart? does it close idle connections early (timeouts.backend_keep_alive)?',
-  ERR_BACKEND_RESPONSE_TIMEOUT: 'it is slow: a longer timeouts.response, or find out what it does',
+    'did it crash or restart? if the connection was reused: does it close idle ones early (timeouts.backend_keep_alive)?',
+  ERR_BACKEND_RESPONSE_TIMEOUT:
+    'it is slow: a longer timeouts.response; or it hangs: fairlead disable takes it out',
   ERR_BACKEND_TRY_TIMEOUT: 'it is slow: a longer retries.per_try_timeout',
   ERR_BACKEND_BODY_TIMEOUT: 'it has stopped in the middle of its answer: a longer timeouts.idle',
   ERR_BACKEND_BAD_RESPONSE: 'its answer is no HTTP that is safe to pass on; error_detail says what',
   ERR_BACKEND_HEAD_TOO_LARGE: 'a larger limits.head',
   ERR_BACKEND_TRUNCATED: 'it has ended in the middle of its answer: did it crash?',
   ERR_BACKEND_NOT_HTTP2: 'it speaks no HTTP/2: protocol: http1, or auto',
+  ERR_BACKEND_GOAWAY: 'does it restart, or end its connections after few requests?',
+  ERR_BACKEND_REFUSED_STREAM: 'it has as many requests as it takes: more backends, or max_requests',
+  ERR_BACKEND_RESET: 'it has broken the request off; error_detail has its reason',
+  ERR_BACKEND_UPGRADE: 'it switches to a protocol that was not asked for, or is not in upgrade',
+  ERR_BACKEND_STATUS: 'it answers with a status of retries.on_status: look at its log',
+  ERR_BACKEND_GRPC_STATUS: 'it ends calls with a status of retries.on_grpc_status: look at its log',
   ERR_BACKEND_NO_WEBSOCKET: 'it takes no WebSockets over HTTP/2: protocol: http1, or auto',
 };
 
