@@ -42,7 +42,7 @@ export const RELOAD = {
     'Makes the running instance read its config again. A config with problems changes nothing, and all of them are shown.',
   flags: ADMIN_FLAGS,
   examples: ['fairlead reload', 'fairlead check --config fairlead.yaml --diff && fairlead reload'],
-  exitCodes: ADMIN_EXIT_CODES,
+  exitCodes: '0 fine, 1 refused or not reachable, 2 a bad config or argument.',
 } as const satisfies CommandSpec;
 
 export const UPGRADE = {

@@ -26,7 +26,7 @@ export const SETTING_FLAGS: Readonly<Record<string, SettingFlag>> = {
   config: {
     value: 'FILE',
     sets: [],
-    help: 'the config file (default: FAIRLEAD_CONFIG, then fairlead.config.{json,yaml,yml} or config.json here)',
+    help: 'the config file (default: FAIRLEAD_CONFIG, then fairlead.config.{ts,mts,js,mjs,json,yaml,yml} or config.json here)',
   },
   'no-config': { sets: [], help: 'no config file, whatever lies here' },
   port: { value: 'PORT', sets: [{ path: ['port'] }], help: 'where clients connect (8080)' },
