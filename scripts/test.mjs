@@ -4,8 +4,8 @@
  *
  *   --fast                   types, lint, build, and of the tests those in `FAST`; installs nothing
  *   --suite-only             only the tests, on what was built before (CI runs them on several versions of Node)
- *   --fewer-peers            without test/peers/on-one-version: what a browser, curl, nginx and Go do depends little on our version
- *                            of Node, so CI has them on the first one only
+ *   --fewer-peers            without what depends little on our version of Node, which CI has on the first one only: what a browser, curl,
+ *                            nginx and Go do, the docs, the image, the architecture (`ON_ONE_VERSION` of vitest.config.ts)
  *   FAIRLEAD_TEST_NODE=path  the node binary that runs the tests and the processes they start
  *   FAIRLEAD_TEST_COUNTS=file  a line `passed failed` is appended to this file
  *   FAIRLEAD_TEST_SECOND_LOOK=file  few failures are looked at again (docs/decisions/0019-second-look.md), and what came of it is
