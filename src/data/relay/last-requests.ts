@@ -8,12 +8,11 @@ import { ERRORS } from '../../errors.ts';
 import type { KeptRequest } from '../../snapshot/kept-request.ts';
 import type { AccessLogEntry } from './access-log-entry.ts';
 import { Redaction } from './redaction.ts';
+import { MOST_LENGTH, recordOf } from './request-record.ts';
 
 /** In so long, one that went well is kept, and so many of each other kind: in a flood, more would push out each other. */
 const SAMPLE_MS = 100;
 const MOST_A_SAMPLE = 50;
-/** Of a text that a client has chosen. */
-const MOST_LENGTH = 2048;
 const ENTRY_BYTES = 1024;
 const ATTEMPT_BYTES = 512;
 /** In one answer. */
@@ -138,28 +137,5 @@ function own(text: string | null): string | null {
 }
 
 function shown({ atMs, entry }: Kept, thread: number, redaction: Redaction): KeptRequest {
-  return {
-    thread,
-    atMs,
-    requestId: entry.requestId,
-    clientAddress: entry.clientAddress,
-    method: entry.method,
-    host: entry.host,
-    path: entry.path === null ? null : redaction.of(entry.path),
-    protocol: entry.protocol,
-    status: entry.status,
-    ended: entry.ended,
-    error: entry.error,
-    errorDetail: entry.errorDetail,
-    bytesIn: entry.bytesIn,
-    bytesOut: entry.bytesOut,
-    durationMs: entry.durationMs,
-    queueMs: entry.queueMs,
-    connectMs: entry.connectMs,
-    firstByteMs: entry.firstByteMs,
-    route: entry.route,
-    part: entry.split,
-    pool: entry.pool,
-    attempts: entry.attempts,
-  };
+  return { ...recordOf(entry, redaction), thread, atMs, part: entry.split };
 }

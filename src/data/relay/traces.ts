@@ -17,13 +17,12 @@ import { parseTraceParent, SAMPLED } from '../wire/trace-context.ts';
 import type { AccessLogEntry } from './access-log-entry.ts';
 import { RandomIds } from './random-ids.ts';
 import { Redaction } from './redaction.ts';
+import { MOST_LENGTH, recordOf } from './request-record.ts';
 import { Trace } from './trace.ts';
 
 /** As many as wait here, at most; and so many are handed over at once, before the next tick. */
 const MOST_WAITING = 1024;
 const BATCH = 256;
-/** Of a text that a client has chosen. */
-const MOST_LENGTH = 2048;
 /** W3C Trace Context §3.3.1.1: what has to pass at least. */
 const MOST_STATE = 512;
 const NONE: readonly string[] = [];
@@ -147,27 +146,8 @@ function traced(entry: AccessLogEntry, trace: Trace, redaction: Redaction): Trac
     target: redaction.of(trace.target.slice(0, MOST_LENGTH)),
     startedAtMs: offsetMs + origin.startedAt,
     grpcStatus: entry.grpcStatus,
-    request: {
-      requestId: entry.requestId,
-      clientAddress: entry.clientAddress,
-      method: entry.method,
-      host: entry.host,
-      path: entry.path === null ? null : redaction.of(entry.path.slice(0, MOST_LENGTH)),
-      protocol: entry.protocol,
-      status: entry.status,
-      ended: entry.ended,
-      bytesIn: entry.bytesIn,
-      bytesOut: entry.bytesOut,
-      durationMs: entry.durationMs,
-      queueMs: entry.queueMs,
-      connectMs: entry.connectMs,
-      firstByteMs: entry.firstByteMs,
-      route: entry.route,
-      pool: entry.pool,
-      attempts: [],
-      error: entry.error,
-      errorDetail: entry.errorDetail,
-    },
+    // Its attempts stand beside it, each with its span.
+    request: { ...recordOf(entry, redaction), attempts: [] },
     attempts,
   };
 }
