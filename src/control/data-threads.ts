@@ -378,8 +378,7 @@ export class DataThreads {
     for (const buffer of this.#backendCounters.values()) giveBackBackendShare(buffer, index);
     for (const buffer of this.#poolCounters.values()) giveBackPoolShare(buffer, index);
     giveBackProcessShare(this.counters, index);
-    // It looks through all of a table; and nobody comes any more who would be told that a client has too many connections.
-    if (!this.#isEnding) giveBackClientShare(this.clientTables, index);
+    if (!this.#isEnding) giveBackClientShare(this.clientTables, index); // It looks through all of a table.
     for (const sequence of this.#applying.keys()) this.#applied(index, sequence);
     this.#draining.get(index)?.(0);
     this.#draining.delete(index);
