@@ -40,7 +40,8 @@ function optionsOf({ unit, lines }: ChartProps, width: number): uPlot.Options {
     height: HEIGHT,
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    // Half of the last time below it.
+    padding: [8, 30, 0, 0],
     scales: {
       x: { range: (_plot, first, last) => [Math.min(first, last - LEAST_SECONDS), last] },
       y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] },

@@ -100,7 +100,9 @@ function Tile({ name, value, tone = '' }: { name: string; value: string; tone?: 
 function PoolLine({ pool }: { readonly pool: PoolTotals }) {
   const { name, strategy, backends, panic, breaker, queued } = pool;
   const alive = backends.filter(({ alive: isAlive }) => isAlive).length;
-  const tone = alive === backends.length ? 'good' : alive === 0 ? 'bad' : 'warn';
+  const some = alive === 0 ? 'bad' : 'warn';
+  // Of none, nothing is well.
+  const tone = backends.length === 0 ? 'off' : alive === backends.length ? 'good' : some;
   return (
     <tr>
       <th scope="row">
