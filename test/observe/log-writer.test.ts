@@ -174,7 +174,7 @@ describe('the logger', () => {
     });
     setLevel('debug');
     logger.debug('shown', 'but this');
-    await writer.close(1000);
+    await writer.close(SOON_MS);
     const lines = (await readFile(path, 'utf8'))
       .trimEnd()
       .split('\n')
