@@ -64,6 +64,7 @@ const SYSTEM_TOOLS = {
   promtool: 'prometheus',
   etcd: 'etcd-server',
   etcdctl: 'etcd-client',
+  'redis-server': 'redis-server',
   perl: 'perl',
   pebble: 'pebble',
   'pebble-challtestsrv': 'pebble',

@@ -360,6 +360,13 @@ export const ERRORS = {
     'http_response_incomplete',
     'The backend ended the call with a status that is tried again.',
   ),
+
+  // Of limits that all instances count together.
+  ERR_NOT_COUNTED: proxy(
+    503,
+    'destination_unavailable',
+    'Whether the client has sent too many requests could not be found out.',
+  ),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

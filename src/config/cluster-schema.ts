@@ -1,5 +1,6 @@
 /** What several instances have in common: the key `cluster` of the schema in schema.ts. */
 import { z } from 'zod';
+import { redis } from './redis-schema.ts';
 import { fail, nonEmptyText, orFalse, secret, wholeNumber } from './schema-types.ts';
 
 const MOST_INSTANCES = 1000;
@@ -71,8 +72,8 @@ const mapping = z.strictObject(
   {
     instances: wholeNumber(1, MOST_INSTANCES)
       .describe(
-        'How many instances there are, this one among them: what `rate_limit` has with `scope: shared` is divided by it. With `etcd` they are counted, and this holds until ' +
-          'they are.',
+        'How many instances there are, this one among them: what `rate_limit` has with `scope: shared` is divided by it, and with ' +
+          '`scope: global` as long as it can’t be counted together. With `etcd` they are counted, and this holds until they are.',
       )
       .default(1),
     name: z
@@ -111,6 +112,11 @@ const mapping = z.strictObject(
           '`fairlead.cluster-INSTANCE.json` beside the config file; none without a config file.',
       )
       .optional(),
+    redis: redis
+      .describe(
+        'What counts for `rate_limit` with `scope: global`. Needs the package `ioredis`. false: nothing.',
+      )
+      .prefault(false),
   },
   { error: MAPPING },
 );

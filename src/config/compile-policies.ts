@@ -159,7 +159,21 @@ export function rateLimitOf(
     return null;
   }
   const burst = limit.burst ?? rate;
-  return { key, rate, perMs, burst, ...(scope !== 'local' && { scope }) };
+  if (limit.on_engine_down !== undefined && scope !== 'global') {
+    report.problem(['rate_limit', 'on_engine_down'], 'is for scope: global alone', [
+      'rate_limit',
+      'on_engine_down',
+    ]);
+  }
+  const onEngineDown = limit.on_engine_down ?? 'local';
+  return {
+    key,
+    rate,
+    perMs,
+    burst,
+    ...(scope !== 'local' && { scope }),
+    ...(scope === 'global' && { onEngineDown }),
+  };
 }
 
 function compileOutlier(view: PoolView, report: Report): OutlierSettings | null {

@@ -105,7 +105,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     },
     accessLog,
     tracing: compileTracing(merged, problems),
-    ...compileSharing(merged, notes),
+    ...compileSharing(merged, resolve, problems, notes),
     cluster: compileCluster(merged, {
       admin,
       configFile: context.configFile,

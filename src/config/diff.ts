@@ -44,6 +44,7 @@ function hiddenValues({
   routes,
   tracing,
   cluster,
+  redis,
   defaultForm,
 }: Settings): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
@@ -71,6 +72,11 @@ function hiddenValues({
   }
   for (const [name, value] of tracing?.headers ?? []) values.set(`tracing.headers.${name}`, value);
   if (cluster !== null) values.set('cluster', JSON.stringify(cluster));
+  if (redis !== null) {
+    // What its files hold, too.
+    values.set('cluster.redis.password', redis.password ?? '');
+    values.set('cluster.redis.tls', JSON.stringify(redis.tls));
+  }
   for (const route of routes) {
     const login = route.access?.basicAuth ?? null;
     const hidden = hiddenOf(route.rewriting);

@@ -183,6 +183,7 @@ export function rateLimitOf(limit: RateLimit | null) {
       burst: limit.burst,
       ...keyOf(limit.key),
       ...(limit.scope !== undefined && { scope: limit.scope }),
+      ...(limit.onEngineDown !== undefined && { on_engine_down: limit.onEngineDown }),
     }
   );
 }

@@ -15,6 +15,7 @@ import { isLeftOut, routeOf } from './effective-route.ts';
 import { errorPagesOf } from './effective-route-action.ts';
 import { sslOf } from './effective-tls.ts';
 import { isMapping } from './layer.ts';
+import type { RedisSettings } from './redis-settings.ts';
 import { isSame } from './same.ts';
 import type { Settings, TlsSettings, ValueOrigin } from './settings.ts';
 import { formatSize } from './size.ts';
@@ -195,9 +196,12 @@ function tracingOf({ tracing }: Settings) {
   };
 }
 
-function clusterOf({ cluster, instances }: Settings) {
-  const shared = instances > 1 ? { instances } : {};
-  if (cluster === null) return { cluster: instances > 1 && shared };
+function clusterOf({ cluster, instances, redis }: Settings) {
+  const shared = {
+    ...(instances > 1 && { instances }),
+    ...(redis !== null && { redis: redisOf(redis) }),
+  };
+  if (cluster === null) return { cluster: Object.keys(shared).length > 0 && shared };
   const { name, instance, address, etcd, key, keyFile, snapshotFile } = cluster;
   const { endpoints, prefix, files, login } = etcd;
   return {
@@ -216,6 +220,19 @@ function clusterOf({ cluster, instances }: Settings) {
       ...(key !== undefined && keyFile === undefined && { key: HIDDEN }),
       snapshot_file: snapshotFile ?? false,
     },
+  };
+}
+
+function redisOf({ url, username, password, passwordFile, prefix, tls, files }: RedisSettings) {
+  const serverName = tls.servername;
+  const ofTls = { ...files, ...(serverName !== undefined && { server_name: serverName }) };
+  return {
+    url,
+    ...(username !== undefined && { username }),
+    ...(passwordFile !== undefined && { password_file: passwordFile }),
+    ...(passwordFile === undefined && password !== undefined && { password: HIDDEN }),
+    prefix,
+    ...(Object.keys(ofTls).length > 0 && { tls: ofTls }),
   };
 }
 

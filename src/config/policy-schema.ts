@@ -256,11 +256,18 @@ export const rateLimit = z.strictObject(
       )
       .default('ip'),
     name: keyName('Of the header field or the cookie. Not for `ip`.'),
-    scope: oneOf(['local', 'shared'])
+    scope: oneOf(['local', 'shared', 'global'])
       .describe(
-        'Of several instances: `local`: each allows as much as this says; `shared`: each allows its part of it, one of `cluster.instances`.',
+        'Of several instances: `local`: each allows as much as this says; `shared`: each allows its part of it, one of `cluster.instances`; ' +
+          '`global`: all of them together, counted by `cluster.redis`. See [operations.md](operations.md#limits-over-several-instances).',
       )
       .default('local'),
+    on_engine_down: oneOf(['local', 'open', 'closed'])
+      .describe(
+        'Where a global limit can’t be counted: `local`: each instance allows its part, as with `shared`; `open`: there is no limit; ' +
+          '`closed`: requests are answered 503. Default: `local`.',
+      )
+      .optional(),
   },
   { error: 'must be a mapping' },
 );

@@ -33,6 +33,7 @@ import type { AcmeSettings } from './acme-settings.ts';
 import { type AdminToken } from './admin-token.ts';
 import type { Certificate, CertificateFacts, CertificateSource } from './certificate-facts.ts';
 import type { DiscoverySettings } from './discovery-settings.ts';
+import type { RedisSettings } from './redis-settings.ts';
 
 export type HealthCheckMethod = 'http' | 'tcp' | 'grpc' | 'auto';
 
@@ -363,6 +364,8 @@ export interface Settings {
   readonly instances: number;
   /** Null: the process is alone. */
   readonly cluster: ClusterSettings | null;
+  /** Null: nothing counts for all of them. */
+  readonly redis: RedisSettings | null;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Reload when the config file has changed. */
   readonly isWatched: boolean;

@@ -42,6 +42,7 @@ import { Operator } from './operator.ts';
 import { NO_OPERATOR_STATE } from './operator-state.ts';
 import { Pools } from './pools.ts';
 import { probe } from './probe.ts';
+import { RateEngine } from './rate-engine/rate-engine.ts';
 import { Registry } from './registry.ts';
 import { Reloads } from './reloads.ts';
 import { SpareMemory } from './spare-memory.ts';
@@ -99,6 +100,7 @@ export interface Parts {
   readonly cluster: ClusterPort | undefined;
   /** Resolves when what the cluster is known to share is in force. */
   readonly beginCluster: () => Promise<void>;
+  readonly rateEngine: RateEngine;
   readonly routes: readonly Route[];
 }
 
@@ -122,6 +124,7 @@ export function compose(options: ComposeOptions): Parts {
     onRequestsCut: ({ backendId, count }) => drains.requestsCut(backendId, count),
     onListenerLost: options.onListenerLost,
     onTraced: (exchanges) => tracing.take(exchanges),
+    onRateAsk: (message, reply) => rateEngine.ask(message, reply),
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(workerUrl && { workerUrl }),
     functions: options.functions,
@@ -138,6 +141,12 @@ export function compose(options: ComposeOptions): Parts {
     inherited: options.inherited,
     now: steadyTime,
   });
+  const rateEngine = new RateEngine({
+    log,
+    instances: () => registry.instances,
+    tellThreads: (message) => threads.tell(message),
+  });
+  rateEngine.sync(settings);
   const pools = new Pools({
     registry,
     log,
@@ -148,7 +157,7 @@ export function compose(options: ComposeOptions): Parts {
   const drains = new Drains({
     log,
     threadCount,
-    tell: (message) => threads.drainBackend(message),
+    tell: (message) => threads.tell(message),
     poolOf: (id) => leavers.poolOf(id),
     hasSessions: (id) => (registry.poolOf(id)?.settings.sticky ?? null) !== null,
     async moveSessions(id, areMoved) {
@@ -176,6 +185,7 @@ export function compose(options: ComposeOptions): Parts {
       void acme.sync(registry.settings);
       tokens.sync();
       tracing.sync(registry.settings);
+      rateEngine.sync(registry.settings);
       // Lookups that a reload begins are nothing that it waits for.
       void discovery.sync();
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
@@ -236,6 +246,7 @@ export function compose(options: ComposeOptions): Parts {
     droppedLogLines: () => logs.droppedLines(),
     spans: tracing.counts,
     cluster: () => cluster?.figures,
+    rateEngine: () => rateEngine.view,
     version: VERSION,
   });
   const tokens = new TokenFile({ registry, operator, log });
@@ -249,6 +260,7 @@ export function compose(options: ComposeOptions): Parts {
       leaving: () => leavers.view(),
       uptimeSeconds,
       listeners: () => threads.listeners,
+      rateEngine: () => rateEngine.view,
       metrics: () => renderPrometheus(metrics.collect()),
       notReady: () =>
         phase.now === 'running' ? cluster?.readiness.notReady : `Fairlead is ${phase.now}.`,
@@ -330,6 +342,7 @@ export function compose(options: ComposeOptions): Parts {
         token: () => registry.settings.admin.token,
       });
     },
+    rateEngine,
     routes: all,
   };
 }

@@ -33,8 +33,10 @@ import type {
 import { giveBackPoolShare, readPoolCounters } from '../snapshot/pool-counters.ts';
 import { createProcessCounters } from '../snapshot/process-cells.ts';
 import { giveBackProcessShare } from '../snapshot/process-totals.ts';
+import type { RateEngineMessage } from '../snapshot/rate-engine.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { TracedExchange } from '../snapshot/traced-exchange.ts';
+import { Announcements } from './announcements.ts';
 import { EligibilityFlips, type Flips } from './eligibility-flips.ts';
 import { holdCounters } from './hold-counters.ts';
 import { http2FaultLog, proxyFaultLog } from './listener-faults.ts';
@@ -42,6 +44,7 @@ import { Listening } from './listening.ts';
 import type { OnceAMinute } from './once-a-minute.ts';
 import { Pulse } from './pulse.ts';
 import { Questions } from './questions.ts';
+import type { RateCalls } from './rate-engine/rate-calls.ts';
 import { type PlaceOptions, ThreadPlace } from './thread-place.ts';
 import { TicketKeys } from './ticket-keys.ts';
 import type { HandedSockets } from './upgrade/handed-sockets.ts';
@@ -50,8 +53,6 @@ import type { HandedListener } from './upgrade/handover.ts';
 /** How long a data thread may stay silent past a drain's deadline before it is given up. */
 const DRAIN_GRACE_MS = 2000;
 const STOP_GRACE_MS = 1000;
-/** A thread that has not applied a snapshot by then is too busy to wait for; it will, in order, before anything else. */
-const APPLY_WAIT_MS = 1000;
 
 export interface DataThreadsOptions {
   /** 0: one data plane in this thread. */
@@ -67,6 +68,8 @@ export interface DataThreadsOptions {
   /** The lines are shared memory: they may be read until `release` is called. */
   readonly onAccessLog: (lines: Uint8Array, count: number, release: () => void) => void;
   readonly onTraced: (exchanges: readonly TracedExchange[]) => void;
+  /** A thread asks, and is to be answered. */
+  readonly onRateAsk: RateCalls['ask'];
   /** Another entry file than `data/worker`, for tests. */
   readonly workerUrl?: URL;
   readonly functions?: Functions | null;
@@ -87,12 +90,7 @@ export class DataThreads {
   readonly #listening: Listening;
   readonly #proxyFaults: OnceAMinute<NoProxyHeaderMessage>;
   readonly #http2Faults: OnceAMinute<Http2FaultMessage>;
-  /** Snapshots on their way: which threads have not applied them yet. */
-  readonly #applying = new Map<
-    number,
-    { readonly waitedFor: Set<number>; readonly resolve: () => void }
-  >();
-  #sequence = 0;
+  readonly #announcements = new Announcements();
   #lastApplied: Promise<void> = Promise.resolve();
   readonly questions = new Questions(() => this.#places);
   readonly #draining = new Map<number, (resetConnections: number) => void>();
@@ -199,21 +197,9 @@ export class DataThreads {
     await Promise.all([this.#lastApplied, this.#flips.applied()]);
   }
 
-  async #announce(make: (sequence: number) => SnapshotMessage | EligibilityMessage): Promise<void> {
-    const sequence = ++this.#sequence;
-    const waitedFor = new Set(
-      this.#places.filter(({ isEmpty }) => !isEmpty).map(({ index }) => index),
-    );
-    if (waitedFor.size === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    const applied = new Promise<void>((resolve) => {
-      this.#applying.set(sequence, { waitedFor, resolve });
-      timer = setTimeout(resolve, APPLY_WAIT_MS);
-    });
-    this.#broadcast(make(sequence));
-    await applied;
-    clearTimeout(timer);
-    this.#applying.delete(sequence);
+  #announce(make: (sequence: number) => SnapshotMessage | EligibilityMessage): Promise<void> {
+    const there = this.#places.filter(({ isEmpty }) => !isEmpty).map(({ index }) => index);
+    return this.#announcements.announce(there, (sequence) => this.#broadcast(make(sequence)));
   }
 
   setEligible(poolId: number, eligibility: Eligibility): void {
@@ -229,8 +215,10 @@ export class DataThreads {
     await Promise.all(sent);
   }
 
-  /** A thread that starts later has no tunnel from before the drain: it needs not know. */
-  drainBackend(message: DrainBackendMessage | KeepBackendMessage | CutBackendMessage): void {
+  /** A thread that starts later has no tunnel from before a drain, and finds out about the engine by asking it. */
+  tell(
+    message: DrainBackendMessage | KeepBackendMessage | CutBackendMessage | RateEngineMessage,
+  ): void {
     this.#broadcast(message);
   }
 
@@ -317,7 +305,7 @@ export class DataThreads {
         if (!this.#isEnding) this.#listening.retiring(index);
         break;
       case 'applied':
-        this.#applied(index, message.sequence);
+        this.#announcements.applied(index, message.sequence);
         break;
       case 'explained':
       case 'kept':
@@ -357,6 +345,9 @@ export class DataThreads {
         this.#options.onTraced(message.exchanges);
         this.#places[index]?.post({ kind: 'taken' });
         break;
+      case 'rate-ask':
+        this.#options.onRateAsk(message, (answer) => this.#places[index]?.post(answer));
+        break;
       case 'log':
         this.#options.log[message.level](message.event, message.message, {
           ...message.fields,
@@ -368,18 +359,13 @@ export class DataThreads {
     }
   }
 
-  #applied(index: number, sequence: number): void {
-    const applying = this.#applying.get(sequence);
-    applying?.waitedFor.delete(index);
-    if (applying?.waitedFor.size === 0) applying.resolve();
-  }
-
   #died(index: number, reason: { readonly error?: unknown; readonly exitCode: number }): void {
     for (const buffer of this.#backendCounters.values()) giveBackBackendShare(buffer, index);
     for (const buffer of this.#poolCounters.values()) giveBackPoolShare(buffer, index);
     giveBackProcessShare(this.counters, index);
-    if (!this.#isEnding) giveBackClientShare(this.clientTables, index); // It looks through all of a table.
-    for (const sequence of this.#applying.keys()) this.#applied(index, sequence);
+    // It looks through all of a table; and nobody comes any more who would be told that a client has too many connections.
+    if (!this.#isEnding) giveBackClientShare(this.clientTables, index);
+    this.#announcements.died(index);
     this.#draining.get(index)?.(0);
     this.#draining.delete(index);
     if (this.#isEnding) return;

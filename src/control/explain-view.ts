@@ -90,8 +90,9 @@ function timeoutsOf(timeouts: PoolTimeouts): Record<string, string | false> {
 
 function rateLimitOf(limit: RateLimit | null): object | null {
   if (limit === null) return null;
-  const { key, rate, perMs, burst } = limit;
+  const { key, rate, perMs, burst, scope = 'local' } = limit;
   return {
+    scope,
     rate,
     per: durationOf(perMs),
     burst,

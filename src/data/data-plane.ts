@@ -71,6 +71,11 @@ class Plane implements DataPlane, Relief {
       createPool: (spec) => new Pool(spec, context),
       createBackend: (spec, headLimits, terms) => new Backend(spec, headLimits, threadParts, terms),
       clientTables: init.clientTables,
+      rates: {
+        memory: init.clientTables.rates,
+        reserves: init.clientTables.reserves,
+        asks: context.rateAsks,
+      },
       processNowMs: () => context.processNowMs(),
       threadIndex: context.threadIndex,
     };
@@ -136,6 +141,12 @@ class Plane implements DataPlane, Relief {
         break;
       case 'taken':
         this.#context.traces.taken();
+        break;
+      case 'rate-answer':
+        this.#context.rateAsks.answered(message);
+        break;
+      case 'rate-engine':
+        this.#context.rateAsks.isEngineDown = message.isDown;
         break;
       case 'stop':
         this.#stop();

@@ -22,6 +22,7 @@ import { type CertificateMetrics, writeCertificates } from './certificate-metric
 import { type ClusterMetrics, writeCluster } from './cluster-metrics.ts';
 import { type DiscoveryMetrics, writeDiscovery } from './discovery-metrics.ts';
 import { Page } from './metrics-page.ts';
+import { type RateEngineMetrics, writeRateEngine } from './rate-engine-metrics.ts';
 import { type RouteMetrics, writeRoutes } from './route-metrics.ts';
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -78,6 +79,8 @@ export interface Metrics {
   readonly certificates: CertificateMetrics;
   /** Of pools whose backends are found. */
   readonly searches: readonly DiscoveryMetrics[];
+  /** Null: no limit is counted for all instances. */
+  readonly rateEngine: RateEngineMetrics | null;
   readonly control: ControlMetrics;
 }
 
@@ -93,6 +96,7 @@ export function renderPrometheus(metrics: Metrics): string {
   writeCertificates(page, metrics.certificates);
   writeDiscovery(page, metrics.searches);
   if (metrics.cluster !== undefined) writeCluster(page, metrics.cluster);
+  writeRateEngine(page, metrics.rateEngine);
   writeControl(page, metrics);
   return page.text();
 }
@@ -221,6 +225,12 @@ function writePools(page: Page, pools: readonly PoolMetrics[]): void {
     'counter',
     'Clients whose rate limit was forgotten before its time, for want of room.',
     ({ totals }) => totals.ratesEvicted,
+  );
+  ofPool(
+    'fairlead_rate_limit_engine_fallbacks_total',
+    'counter',
+    'Requests whose global rate limit was decided about without the server that counts it.',
+    ({ totals }) => totals.ratesAlone,
   );
   ofPool(
     'fairlead_mirrored_requests_total',

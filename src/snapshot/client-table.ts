@@ -113,6 +113,8 @@ export function createClientTables(threadCount: number, origin?: ClientTablesOri
     sessions: createClientTable({ buckets: BUCKETS, values: 1, epochMs, ...seeded(sessions) }),
     // Seconds and nanoseconds.
     rates: createClientTable({ buckets: BUCKETS, values: 2, epochMs, ...seeded(rates) }),
+    // Seconds and nanoseconds, how many are reserved, and three moments: see global-rate-limit.ts.
+    reserves: createClientTable({ buckets: BUCKETS, values: 6, epochMs }),
     // Each thread's share, so that the share of a thread that died can be given back.
     connections: createClientTable({ buckets: BUCKETS, values: threadCount, epochMs }),
   };

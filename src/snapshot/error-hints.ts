@@ -9,6 +9,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_CIRCUIT_OPEN: 'too much has failed here: look at the failures before, and at circuit_breaker',
   ERR_TOTAL_TIMEOUT: 'a longer timeouts.total, or fewer retries.attempts',
   ERR_RATE_LIMITED: 'the client sends more than rate_limit allows',
+  ERR_NOT_COUNTED:
+    'is the server of cluster.redis there? rate_limit.on_engine_down says what holds without',
   ERR_BUFFERS_FULL: 'clients read slowly: limits.buffered',
   ERR_LOOP: 'the backend leads back to Fairlead: look at its URL',
   ERR_NO_ROUTE: 'fairlead explain says why no route matches',

@@ -7,6 +7,7 @@
 import type { ErrorCode } from '../errors.ts';
 import type { Explanation, Question } from './explanation.ts';
 import type { KeptRequest } from './kept-request.ts';
+import type { RateAnswerMessage, RateAskMessage, RateEngineMessage } from './rate-engine.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from './snapshot.ts';
 import type { TracedExchange } from './traced-exchange.ts';
 
@@ -31,6 +32,8 @@ export interface DataThreadInit {
 export interface ClientTables {
   readonly sessions: SharedArrayBuffer;
   readonly rates: SharedArrayBuffer;
+  /** Of limits that are counted for all instances together. */
+  readonly reserves: SharedArrayBuffer;
   readonly connections: SharedArrayBuffer;
 }
 
@@ -164,6 +167,8 @@ export type ToDataThread =
   | ExplainMessage
   | ShowKeptMessage
   | TakenMessage
+  | RateAnswerMessage
+  | RateEngineMessage
   | StopMessage;
 
 /** How opening listeners went; a sequence of 0: of those that a thread opened by itself. */
@@ -347,6 +352,7 @@ export type FromDataThread =
   | Http2FaultMessage
   | AccessLogMessage
   | TracedMessage
+  | RateAskMessage
   | LogMessage;
 
 /** How a data thread hands a message to the control plane. */

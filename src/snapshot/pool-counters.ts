@@ -32,7 +32,8 @@ const T_MIRRORED = 6;
 const T_UNMIRRORED_BODY = 7;
 const T_UNMIRRORED_BUSY = 8;
 const T_RATE_LIMITED = 9;
-const T_STATUS = 10;
+const T_RATES_ALONE = 10;
+const T_STATUS = 11;
 const T_CALLS = T_STATUS + STATUS_CELLS;
 const T_COUNT = T_CALLS + GRPC_CELLS;
 
@@ -158,6 +159,11 @@ export class PoolCounters {
     (this.#totals[T_RATE_LIMITED] as number)++;
   }
 
+  /** Whether a request was over its global limit was decided without the engine that counts for all instances. */
+  rateDecidedAlone(): void {
+    (this.#totals[T_RATES_ALONE] as number)++;
+  }
+
   /** The copy of a request of another pool has come. */
   mirrored(): void {
     (this.#totals[T_MIRRORED] as number)++;
@@ -191,6 +197,8 @@ export interface PoolTotals {
   readonly ratesEvicted: number;
   /** Requests that were refused for the rate limit. */
   readonly rateLimited: number;
+  /** Requests whose global limit was decided about without the engine that counts for all instances. */
+  readonly ratesAlone: number;
   /** Requests mirrored to it, and those that were not, because of their bodies, and because there were too many. */
   readonly mirrored: number;
   readonly unmirroredBody: number;
@@ -220,6 +228,7 @@ export function readPoolCounters(buffer: SharedArrayBuffer, threadCount: number)
     sessionsEvicted: sums[T_SESSIONS_EVICTED] as number,
     ratesEvicted: sums[T_RATES_EVICTED] as number,
     rateLimited: sums[T_RATE_LIMITED] as number,
+    ratesAlone: sums[T_RATES_ALONE] as number,
     mirrored: sums[T_MIRRORED] as number,
     unmirroredBody: sums[T_UNMIRRORED_BODY] as number,
     unmirroredBusy: sums[T_UNMIRRORED_BUSY] as number,

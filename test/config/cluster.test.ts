@@ -1,5 +1,7 @@
 /** The key `cluster`, and what rate limits want of it. */
 import { expect, test } from 'vitest';
+import { effectiveConfig } from '../../src/config/effective.ts';
+import { formatProblem } from '../../src/config/problem.ts';
 import { loadText } from './load-text.ts';
 
 test.each([
@@ -15,4 +17,82 @@ test.each([
   expect(of('')).toBe(1);
   expect(of('cluster: { instances: 1 }')).toBe(1);
   expect(of('cluster: { instances: 2 }')).toBe(0);
+});
+
+const URL_OF = 'cluster: { redis: { url: "redis://a" } }';
+
+test.each([
+  [URL_OF, { url: 'redis://a', prefix: 'fairlead:', password: undefined, tls: {} }],
+  [
+    'cluster: { redis: { url: "redis://[::1]:7000/3", username: u, password: p, prefix: "a:" } }',
+    { url: 'redis://[::1]:7000/3', username: 'u', password: 'p', prefix: 'a:' },
+  ],
+  [
+    'cluster: { redis: { url: "rediss://a", tls: { server_name: b } } }',
+    { tls: { servername: 'b' } },
+  ],
+])('%s', (text, redis) => {
+  const limit = 'rate_limit: { rate: 9, scope: global, on_engine_down: closed }';
+  const loaded = loadText(`${text}\n${limit}`);
+  expect(loaded).toMatchObject({
+    ok: true,
+    notes: [],
+    settings: { redis, pools: [{ rateLimit: { scope: 'global', onEngineDown: 'closed' } }] },
+  });
+  if (!loaded.ok) return;
+  // Read back, it means the same, but for what is secret.
+  const { config } = effectiveConfig(loaded);
+  expect(JSON.stringify(config)).not.toContain('"password":"p"');
+  const back = loadText(JSON.stringify(config), { name: 'c.json' });
+  const { password: _, ...others } = redis as { readonly password?: string };
+  expect(back).toMatchObject({ ok: true, notes: [], settings: { redis: others } });
+});
+
+test.each([
+  ['cluster: { redis: { url: "http://a" } }', 'cluster.redis.url: must be redis:// or rediss://'],
+  ['cluster: { redis: { url: "redis://:p@a" } }', 'must not hold a name or a password'],
+  ['cluster: { redis: { url: "redis://a/b" } }', 'cluster.redis.url: must be redis://'],
+  ['cluster: { redis: {} }', 'cluster.redis.url'],
+  [
+    'cluster: { redis: { url: "redis://a", tls: { server_name: a } } }',
+    'cluster.redis.tls: needs a URL that begins with rediss://',
+  ],
+  [
+    'cluster: { redis: { url: "rediss://a", tls: { cert_file: a.pem } } }',
+    'cluster.redis.tls: needs cert_file and key_file together',
+  ],
+  [
+    'cluster: { redis: { url: "redis://a", username: u } }',
+    'cluster.redis.username: needs a password',
+  ],
+  [
+    'cluster: { redis: { url: "redis://a", password: a, password_file: b } }',
+    'cluster.redis.password: stands beside password_file',
+  ],
+  [
+    'cluster: { redis: { url: "redis://a", password_file: nowhere } }',
+    "cluster.redis.password_file: can't be read",
+  ],
+  [
+    'rate_limit: { rate: 9, scope: global }',
+    'rate_limit.scope: global needs cluster.redis, which counts for all instances',
+  ],
+  [
+    'cluster: { redis: false }\npools: { web: { rate_limit: { rate: 9, scope: global } } }',
+    'pools.web.rate_limit.scope: global needs cluster.redis',
+  ],
+  [
+    'rate_limit: { rate: 9, on_engine_down: open }',
+    'rate_limit.on_engine_down: is for scope: global alone',
+  ],
+])('%s is refused', (text, problem) => {
+  const loaded = loadText(text);
+  expect(loaded.ok ? [] : loaded.problems.map(formatProblem).join('\n')).toContain(problem);
+});
+
+test('a server that counts nothing is told of', () => {
+  expect(loadText(URL_OF)).toMatchObject({
+    ok: true,
+    notes: ['cluster.redis has no effect: no rate_limit has scope: global'],
+  });
 });

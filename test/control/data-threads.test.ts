@@ -26,6 +26,7 @@ function setUp({ count = 1, host = '127.0.0.1', port = 0 } = {}) {
     onRequestsCut: () => {},
     onListenerLost: () => {},
     onTraced: () => {},
+    onRateAsk: () => {},
     onAccessLog: (lines, _count, release) => {
       accessed.push(Buffer.from(lines).toString());
       release();

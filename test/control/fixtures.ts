@@ -112,6 +112,7 @@ export function flatSettings(changes: Partial<FlatSettings> = {}): FlatSettings 
     tracing: null,
     instances: 1,
     cluster: null,
+    redis: null,
     tls: undefined,
     strategy: 'round-robin',
     backends: [],

@@ -170,6 +170,10 @@ function metrics(): Metrics {
     routes: [{ name: 'routes.0', totals: readRouteCounters(route, 2) }],
     leftOut: { pools: 0, backends: 7 },
     process: readProcessCounters(process, 2),
+    rateEngine: {
+      isUp: true,
+      counts: { granted: 7, refused: 2, timedOut: 3, failed: 1, seconds: 0.5, timesDown: 4 },
+    },
     dataThreadDelays: readLoopDelays(process, 2, 5_100),
     dataThreadHeaps: readHeaps(process, 2),
     certificates: {

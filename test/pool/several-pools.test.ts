@@ -7,6 +7,7 @@ import type { RouteSettings, Settings } from '../../src/config/settings.ts';
 import { Registry } from '../../src/control/registry.ts';
 import type { Backend } from '../../src/data/backend/backend.ts';
 import { Deadlines } from '../../src/data/deadlines.ts';
+import { RateAsks } from '../../src/data/limit/rate-asks.ts';
 import { Pool } from '../../src/data/pool/pool.ts';
 import type { Target } from '../../src/data/pool/target.ts';
 import type { View, ViewParts } from '../../src/data/pool/view.ts';
@@ -18,6 +19,12 @@ import { matchOf } from '../support/routes.ts';
 import { getWith, goodFactsOf, held } from '../wire/parse.ts';
 
 const URLS = [1, 2, 3, 4].map((port) => `http://127.0.0.1:${port}`);
+
+const NO_ENGINE = new RateAsks(
+  new Deadlines(),
+  () => 0,
+  () => {},
+);
 
 /** Two pools with the same policies, each with two of four backends, all of them healthy. */
 function snapshotOf(policies: Partial<FlatSettings>, names = ['web']): Snapshot {
@@ -42,6 +49,7 @@ function partsOf(): ViewParts {
     deadlines: new Deadlines(),
     random: () => 0,
   };
+  const clientTables = createClientTables(1);
   return {
     strategyContext: { random: () => 0, now: () => 0 },
     createPool: (spec: PoolSnapshot) => new Pool(spec, thread),
@@ -55,7 +63,8 @@ function partsOf(): ViewParts {
         inFlightCell: new Int32Array(1),
         update: () => {},
       }) as unknown as Backend,
-    clientTables: createClientTables(1),
+    clientTables,
+    rates: { memory: clientTables.rates, reserves: clientTables.reserves, asks: NO_ENGINE },
     threadIndex: 0,
     processNowMs: () => 1000,
   };

@@ -23,6 +23,7 @@ type Tool =
   | 'perl'
   | 'pebble'
   | 'pebble-challtestsrv'
+  | 'redis-server'
   | 'systemd-notify';
 
 /** Servers are where the PATH of a user may not lead. */

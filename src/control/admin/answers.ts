@@ -88,6 +88,16 @@ export const status = form('Status', () =>
     client_protocols: z.array(z.enum(['HTTP/1.1', 'HTTP/2.0'])),
     backend_protocol: z.enum(['http1', 'h2', 'auto']),
     leaving: z.array(leaving()),
+    rate_limit_engine: z
+      .object({
+        url: z.string(),
+        state: z.enum(['up', 'down']),
+        last_error: z.string().nullable(),
+        calls: count(),
+        failed_calls: count(),
+      })
+      .optional()
+      .describe('What counts for all instances: `cluster.redis`.'),
     backends: backends(),
   }),
 );

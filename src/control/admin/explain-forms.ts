@@ -80,7 +80,13 @@ const policies = form('RequestPolicies', () =>
     hedge_after: z.union([z.string(), z.literal(false)]),
     body_bytes: count().nullable(),
     rate_limit: z
-      .object({ rate: z.number(), per: z.string(), burst: z.number(), by: z.string() })
+      .object({
+        scope: z.enum(['local', 'shared', 'global']),
+        rate: z.number(),
+        per: z.string(),
+        burst: z.number(),
+        by: z.string(),
+      })
       .nullable(),
   }),
 );

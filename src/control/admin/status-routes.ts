@@ -8,6 +8,7 @@ import { viewStatus } from '../backend-view.ts';
 import type { LeaverView } from '../leavers.ts';
 import type { Operator } from '../operator.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
+import type { RateEngineView } from '../rate-engine/rate-engine.ts';
 import type { Registry } from '../registry.ts';
 import { live, ready, status as statusForm, strategyInForce } from './answers.ts';
 import { strategyChoice } from './bodies.ts';
@@ -29,6 +30,8 @@ export interface StatusRoutesOptions {
   readonly listeners: () => readonly ListenerSnapshot[];
   /** Backends that are removed, and requests in flight there. */
   readonly leaving: () => readonly LeaverView[];
+  /** Null: no limit is counted for all instances. */
+  readonly rateEngine: () => RateEngineView | null;
   /** The Prometheus page. */
   readonly metrics: () => string;
   /** Undefined: ready. Else why not. */
@@ -41,7 +44,7 @@ const STRATEGY = answer('The one in force.', strategyInForce);
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
   const { registry, operator, threadCount, uptimeSeconds, listeners } = options;
-  const { leaving, metrics, notReady, degraded } = options;
+  const { leaving, metrics, notReady, degraded, rateEngine } = options;
 
   /** Those of a pool that is gone as well have to be shown somewhere. */
   function isShownWith(leaver: LeaverView, { name }: PoolRegistry): boolean {
@@ -103,6 +106,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
               body: {
                 ...viewStatus(pool, threadCount, uptimeSeconds(), registry.generation, listeners()),
                 leaving: leaving().filter((one) => isShownWith(one, pool)),
+                ...rateEngineOf(rateEngine()),
               },
               headers: { ETag: etagOf(registry) },
             };
@@ -168,4 +172,18 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
       },
     },
   ];
+}
+
+function rateEngineOf(engine: RateEngineView | null): object {
+  if (engine === null) return {};
+  const { url, isUp, lastError, counts } = engine;
+  return {
+    rate_limit_engine: {
+      url,
+      state: isUp ? 'up' : 'down',
+      last_error: lastError,
+      calls: counts.granted + counts.refused,
+      failed_calls: counts.timedOut + counts.failed,
+    },
+  };
 }

@@ -13,7 +13,7 @@ import type { FieldRules } from '../../snapshot/rewriting.ts';
 import { isTrusted } from '../listen/client-address.ts';
 import { previewRequest } from '../listen/incoming-request.ts';
 import type { View } from '../pool/view.ts';
-import { refusedAtOnce, refusedByRate } from '../relay/admission.ts';
+import { foreseenRefusal, refusedAtOnce } from '../relay/admission.ts';
 import { BackendPin } from '../relay/backend-pin.ts';
 import type { DataContext } from '../relay/context.ts';
 import type { IncomingRequest } from '../relay/incoming-request.ts';
@@ -76,7 +76,7 @@ function explained(context: DataContext, question: Question, parser: HeadParser)
   const target = router === null ? null : router.find(read, parser, trusted);
   const mirror = target === null || typeof target === 'string' ? null : target.mirror;
   const rewriting = snapshot.routes.find(({ name }) => name === route)?.rewriting;
-  const refusedByRoute = refusedAtOnce(request) ?? refusedByRate(context, request, true);
+  const refusedByRoute = refusedAtOnce(request) ?? foreseenRefusal(context, request);
   const answer = refusedByRoute === null ? ownAnswer(context, request) : null;
   const isServed = refusedByRoute === null && answer === null;
   const { timeouts, retries, bodyBytes, rateLimiter } = policies;

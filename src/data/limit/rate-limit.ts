@@ -18,6 +18,8 @@ import { hashText } from '../balance/hash.ts';
 // The theoretical arrival time, since the table's epoch.
 const V_SECONDS = 0;
 const V_NANOSECONDS = 1;
+/** So many values of an entry it takes, from the first on. */
+export const V_ARRIVAL_CELLS = 2;
 
 const SECOND_NS = 1e9;
 const MS_NS = 1e6;
@@ -30,10 +32,10 @@ const MOST_BURST_NS = 6 * 365 * 86_400 * SECOND_NS;
 
 export class RateLimiter {
   readonly limit: RateLimit;
-  readonly #table: ClientTable;
   /** Of the hashes of keys. What was kept under another limit, or for somebody else, says nothing about this one, and is not found. */
-  readonly #seedA: number;
-  readonly #seedB: number;
+  readonly seedA: number;
+  readonly seedB: number;
+  readonly #table: ClientTable;
   /**
    * Between two requests that come evenly. Whole, so that sums of it are exact however many there are: at a million requests
    * a second that is off by 1/2000 at most.
@@ -60,8 +62,8 @@ export class RateLimiter {
     this.#onEvicted = onEvicted;
     this.#table = new ClientTable(memory);
     const text = `${owner} ${JSON.stringify(limit)}`;
-    this.#seedA = hashText(text, this.#table.seedA);
-    this.#seedB = hashText(text, this.#table.seedB);
+    this.seedA = hashText(text, this.#table.seedA);
+    this.seedB = hashText(text, this.#table.seedB);
     this.#intervalNs = Math.max(1, Math.round((limit.perMs * MS_NS * instances) / limit.rate));
     const burst = Math.max(1, Math.floor(limit.burst / instances));
     this.#burstNs = Math.min((burst - 1) * this.#intervalNs, MOST_BURST_NS);
@@ -74,7 +76,7 @@ export class RateLimiter {
    */
   take(key: string, nowMs: number): number {
     const table = this.#table;
-    const entry = table.acquire(hashText(key, this.#seedA), hashText(key, this.#seedB), nowMs);
+    const entry = table.acquire(hashText(key, this.seedA), hashText(key, this.seedB), nowMs);
     // All entries of this table expire, so there always is one.
     if (entry === NO_ENTRY) return 0;
     const { hasEvicted } = table;
@@ -87,7 +89,7 @@ export class RateLimiter {
   /** What `take` would answer. */
   foresee(key: string, nowMs: number): number {
     const table = this.#table;
-    const entry = table.find(hashText(key, this.#seedA), hashText(key, this.#seedB), nowMs);
+    const entry = table.find(hashText(key, this.seedA), hashText(key, this.seedB), nowMs);
     if (entry === NO_ENTRY) return 0;
     const waitNs = this.#takeFrom(entry, nowMs - table.epochMs, false);
     table.release();
@@ -109,12 +111,30 @@ export class RateLimiter {
     if (waitNs > TOLERANCE_NS) return waitNs;
     if (!isTaken) return 0;
     const nextNs = arrivalNs + this.#intervalNs;
-    const seconds = Math.floor(nextNs / SECOND_NS);
-    table.set(entry, V_SECONDS, second + seconds);
-    table.set(entry, V_NANOSECONDS, nextNs - seconds * SECOND_NS);
+    set(table, entry, second, nextNs);
     table.keepUntil(entry, table.epochMs + second * 1_000 + nextNs / MS_NS);
     return 0;
   }
+}
+
+/** The theoretical arrival time that an entry has; that of a new one is past. On the process clock. */
+export function arrivalMs(table: ClientTable, entry: number): number {
+  const sinceMs = table.get(entry, V_SECONDS) * 1_000 + table.get(entry, V_NANOSECONDS) / MS_NS;
+  return table.epochMs + sinceMs;
+}
+
+/** @param atMs on the process clock. */
+export function setArrival(table: ClientTable, entry: number, atMs: number): void {
+  const sinceEpochMs = Math.min(atMs - table.epochMs, MOST_BURST_NS / MS_NS);
+  const second = Math.floor(sinceEpochMs / 1_000);
+  set(table, entry, second, Math.round((sinceEpochMs - second * 1_000) * MS_NS));
+}
+
+/** @param ns whole, after the start of that second. */
+function set(table: ClientTable, entry: number, second: number, ns: number): void {
+  const seconds = Math.floor(ns / SECOND_NS);
+  table.set(entry, V_SECONDS, second + seconds);
+  table.set(entry, V_NANOSECONDS, ns - seconds * SECOND_NS);
 }
 
 /**

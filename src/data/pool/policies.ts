@@ -4,6 +4,8 @@
  */
 import type { PoolTimeouts, RateLimit, Retries, RoutePolicies } from '../../snapshot/policies.ts';
 import type { PoolSnapshot } from '../../snapshot/snapshot.ts';
+import { GlobalRateLimiter } from '../limit/global-rate-limit.ts';
+import type { RateAsks } from '../limit/rate-asks.ts';
 import { RateLimiter } from '../limit/rate-limit.ts';
 import { needsKeys } from './request-keys.ts';
 
@@ -12,20 +14,27 @@ export interface Policies {
   readonly retries: Retries;
   /** See `Limits`. */
   readonly bodyBytes: number;
-  readonly rateLimiter: RateLimiter | null;
+  readonly rateLimiter: RateLimiter | GlobalRateLimiter | null;
   /** What the policies go by has to be read from each request. */
   readonly needsKeys: boolean;
 }
 
 /** Where what clients have used of a rate limit is kept. */
 export interface Allowances {
-  /** The table that all limits share. */
+  /** The table that all limits share; the other one is for those that are counted by an engine. */
   readonly memory: SharedArrayBuffer;
+  readonly reserves: SharedArrayBuffer;
+  readonly asks: RateAsks;
   /** That share the limits whose scope says so. */
   readonly instances: number;
   /** A client was forgotten before its time, for want of room. */
   readonly onEvicted: () => void;
+  /** A request was decided about without the engine that counts for all. */
+  readonly onAlone: () => void;
 }
+
+/** What all allowances of a thread have in common. */
+export type RateParts = Omit<Allowances, 'onEvicted' | 'onAlone' | 'instances'>;
 
 export function poolPolicies(
   spec: PoolSnapshot,
@@ -66,9 +75,14 @@ export function routePolicies(
 function limiterOf(
   limit: RateLimit | null,
   owner: string,
-  { memory, instances, onEvicted }: Allowances,
-): RateLimiter | null {
+  allowances: Allowances,
+): RateLimiter | GlobalRateLimiter | null {
   if (limit === null) return null;
+  const { memory, reserves, instances, asks, onEvicted, onAlone } = allowances;
+  if (limit.scope === 'global') {
+    const parts = { limit, owner, instances, memory: reserves, asks, onEvicted, onAlone };
+    return new GlobalRateLimiter(parts);
+  }
   const sharing = limit.scope === undefined ? 1 : instances;
   return new RateLimiter(limit, owner, memory, sharing, onEvicted);
 }

@@ -20,7 +20,7 @@ import { createStrategy } from '../balance/strategies.ts';
 import type { Strategy, StrategyContext } from '../balance/strategy.ts';
 import { type ClientTerms, clientTerms } from '../stream/client-terms.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
-import { type Policies, poolPolicies } from './policies.ts';
+import { type Policies, poolPolicies, type RateParts } from './policies.ts';
 
 export interface PoolView {
   readonly snapshot: Snapshot;
@@ -64,6 +64,7 @@ export interface PoolViewParts {
     terms: ClientTerms,
   ) => Backend;
   readonly clientTables: ClientTables;
+  readonly rates: RateParts;
   /** The clock that all threads share, in ms. */
   readonly processNowMs: () => number;
 }
@@ -117,9 +118,10 @@ export function createPoolView(
     hint: '',
     sessions: spec.sticky === null ? null : createSessions(spec.sticky, spec.name, pool, parts),
     policies: poolPolicies(spec, snapshot.limits.bodyBytes, {
-      memory: parts.clientTables.rates,
+      ...parts.rates,
       instances: snapshot.instances,
       onEvicted: () => counters.rateEvicted(),
+      onAlone: () => counters.rateDecidedAlone(),
     }),
     panicLine: '',
   };

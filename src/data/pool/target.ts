@@ -5,7 +5,7 @@ import { rewritingBesideCors } from '../route/cors.ts';
 import { RouteRewriting } from '../route/rewriting.ts';
 import type { PathRules } from '../wire/path.ts';
 import { MirrorRule } from './mirror-rule.ts';
-import { type Policies, routePolicies } from './policies.ts';
+import { type Policies, type RateParts, routePolicies } from './policies.ts';
 import type { Pool } from './pool.ts';
 import type { PoolView } from './pool-view.ts';
 import { Split } from './split.ts';
@@ -36,8 +36,7 @@ export interface TargetParts {
   readonly pools: ReadonlyMap<number, Pool>;
   /** By pool; not in force yet. */
   readonly views: ReadonlyMap<number, PoolView>;
-  /** The table that all rate limits share. */
-  readonly rates: SharedArrayBuffer;
+  readonly rates: RateParts;
   /** See `Snapshot`. */
   readonly instances: number;
   readonly threadIndex: number;
@@ -85,12 +84,17 @@ export function targetOf(route: RouteSnapshot, parts: TargetParts): Target {
 function policiesIn(
   { match, policies: own }: RouteSnapshot,
   poolId: number,
-  { pools, views, rates: memory, instances }: TargetParts,
+  { pools, views, rates, instances }: TargetParts,
 ): Policies {
   const { spec, policies } = views.get(poolId) as PoolView;
   if (own === null) return policies;
   const { counters } = pools.get(poolId) as Pool;
-  const allowances = { memory, instances, onEvicted: () => counters.rateEvicted() };
+  const allowances = {
+    ...rates,
+    instances,
+    onEvicted: () => counters.rateEvicted(),
+    onAlone: () => counters.rateDecidedAlone(),
+  };
   // By what it is for: its place in the config may become another one.
   const owner = `route ${JSON.stringify(match)}`;
   return routePolicies(own, owner, spec, policies, allowances);

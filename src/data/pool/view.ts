@@ -61,7 +61,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
   const targetParts: TargetParts = {
     pools,
     views: poolViews,
-    rates: parts.clientTables.rates,
+    rates: parts.rates,
     instances: snapshot.instances,
     threadIndex: parts.threadIndex,
     random: parts.strategyContext.random,

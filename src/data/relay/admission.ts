@@ -1,30 +1,48 @@
 /** Whether a request may begin at all: the checks before a backend is picked, cheapest first. */
+import type { Victim } from '../barrier.ts';
 import type { Login } from '../limit/basic-auth.ts';
 import { clientNetwork } from '../limit/client-network.ts';
+import { ASK_ENGINE, type GlobalRateLimiter, NOT_COUNTED } from '../limit/global-rate-limit.ts';
 import type { LoginWaiter } from '../limit/logins.ts';
+import type { RateWaiter } from '../limit/rate-asks.ts';
 import { rateLimitFields } from '../limit/rate-limit.ts';
 import { notLoggedIn } from '../pool/terms.ts';
 import type { DataContext } from './context.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import type { Failure } from './silence.ts';
 
-/** Its password is being checked. */
+/** It is being found out. */
 export const CHECKING = 'checking';
 
-/**
- * @param waiter hears of the password, where it is being checked; `refusalOfLogin` says then what follows.
- * @returns why it may not; null when it may.
- */
+/** Whose request it is. */
+export interface Applicant extends Victim {
+  /** False: nobody waits for the answer any more. */
+  readonly awaitsAdmission: boolean;
+  /** @param refused why it may not begin; null: it may. */
+  onAdmission(refused: Failure | null): void;
+}
+
+/** @returns why it may not begin; null when it may; `CHECKING`: the applicant hears of it. */
 export function refusal(
   context: DataContext,
   request: IncomingRequest,
-  waiter: LoginWaiter,
+  applicant: Applicant,
 ): Failure | typeof CHECKING | null {
-  const { terms } = request;
-  const refused = refusedAtOnce(request) ?? refusedByRate(context, request, false);
+  const refused = refusedAtOnce(request);
   if (refused !== null) return refused;
+  const { rateLimiter } = request.policies;
+  if (rateLimiter !== null && request.keys !== null) {
+    const waitMs = rateLimiter.take(request.keys.rate, context.processNowMs());
+    if (waitMs > 0) {
+      if (waitMs !== ASK_ENGINE) return refusalOfRate(request, waitMs);
+      const inquiry = new Inquiry(context, request, applicant);
+      context.rateAsks.wait(rateLimiter as GlobalRateLimiter, request.keys.rate, inquiry);
+      return CHECKING;
+    }
+  }
+  const { terms } = request;
   if (terms === null || terms.login === null) return null;
-  return refusalOfUser(context, terms.login, request.clientAddress, waiter);
+  return refusalOfUser(context, terms.login, request, applicant);
 }
 
 /** By what its head says alone. */
@@ -38,20 +56,28 @@ export function refusedAtOnce({ facts, policies, terms }: IncomingRequest): Fail
   return null;
 }
 
-/** @param isPreview it is only asked whether it would be, and counts for nothing. */
-export function refusedByRate(
+/** Whether its client would be refused now; it counts for nothing. */
+export function foreseenRefusal(
   context: DataContext,
-  { keys, pool, policies: { rateLimiter } }: IncomingRequest,
-  isPreview: boolean,
+  { keys, policies: { rateLimiter } }: IncomingRequest,
 ): Failure | null {
   if (rateLimiter === null || keys === null) return null;
-  const nowMs = context.processNowMs();
-  const waitMs = isPreview
-    ? rateLimiter.foresee(keys.rate, nowMs)
-    : rateLimiter.take(keys.rate, nowMs);
-  if (waitMs <= 0) return null;
-  if (!isPreview) pool.counters.rateLimited();
-  const { limit } = rateLimiter;
+  const waitMs = rateLimiter.foresee(keys.rate, context.processNowMs());
+  return waitMs <= 0 ? null : failureOfRate(rateLimiter, waitMs);
+}
+
+function refusalOfRate({ pool, policies }: IncomingRequest, waitMs: number): Failure {
+  if (waitMs !== NOT_COUNTED) pool.counters.rateLimited();
+  return failureOfRate(policies.rateLimiter as RateLimiters, waitMs);
+}
+
+type RateLimiters = NonNullable<IncomingRequest['policies']['rateLimiter']>;
+
+function failureOfRate({ limit }: RateLimiters, waitMs: number): Failure {
+  if (waitMs === NOT_COUNTED) {
+    const detail = 'rate_limit.on_engine_down is closed, and the engine that counts is not there';
+    return { code: 'ERR_NOT_COUNTED', detail, fields: 'Retry-After: 1\r\n' };
+  }
   return {
     code: 'ERR_RATE_LIMITED',
     detail: `over ${limit.rate} requests in ${limit.perMs} ms`,
@@ -59,20 +85,67 @@ export function refusedByRate(
   };
 }
 
+/** What takes time: first its client's requests are counted, then its password is checked, where they have to be. */
+class Inquiry implements LoginWaiter, RateWaiter {
+  readonly #context: DataContext;
+  readonly #request: IncomingRequest;
+  readonly #applicant: Applicant;
+
+  constructor(context: DataContext, request: IncomingRequest, applicant: Applicant) {
+    this.#context = context;
+    this.#request = request;
+    this.#applicant = applicant;
+  }
+
+  get awaitsCount(): boolean {
+    return this.#applicant.awaitsAdmission;
+  }
+
+  get awaitsLogin(): boolean {
+    return this.#applicant.awaitsAdmission;
+  }
+
+  onCounted(waitMs: number): void {
+    if (!this.awaitsCount) return;
+    const login = this.#request.terms?.login ?? null;
+    if (waitMs > 0) {
+      this.#applicant.onAdmission(refusalOfRate(this.#request, waitMs));
+    } else if (login === null) {
+      this.#applicant.onAdmission(null);
+    } else {
+      const refused = refusalOfUser(this.#context, login, this.#request, this);
+      if (refused !== CHECKING) this.#applicant.onAdmission(refused);
+    }
+  }
+
+  onLoginChecked(isRight: boolean | null): void {
+    if (!this.awaitsLogin) return;
+    this.#applicant.onAdmission(refusalOfLogin(this.#request.terms?.login as Login, isRight));
+  }
+
+  onCrashed(error: unknown): void {
+    this.#applicant.onCrashed(error);
+  }
+}
+
+/** @param applicant or who asks for one. */
 function refusalOfUser(
-  { logins }: DataContext,
+  context: DataContext,
   login: Login,
-  clientAddress: string,
-  waiter: LoginWaiter,
+  request: IncomingRequest,
+  applicant: Applicant | Inquiry,
 ): Failure | typeof CHECKING | null {
+  const { logins } = context;
   const isRight = logins.isRight(login);
   if (isRight !== null) return refusalOfLogin(login, isRight);
-  if (logins.check(login, clientNetwork(clientAddress), waiter)) return CHECKING;
+  const waiter =
+    applicant instanceof Inquiry ? applicant : new Inquiry(context, request, applicant);
+  if (logins.check(login, clientNetwork(request.clientAddress), waiter)) return CHECKING;
   return { code: 'ERR_LOGINS_BUSY', detail: 'too many passwords of this client, or of all' };
 }
 
 /** @param isRight as `LoginWaiter` hears it. */
-export function refusalOfLogin({ challenge }: Login, isRight: boolean | null): Failure | null {
+function refusalOfLogin({ challenge }: Login, isRight: boolean | null): Failure | null {
   if (isRight === true) return null;
   if (isRight === false) return notLoggedIn(challenge, 'no user has this name and this password');
   return { code: 'ERR_LOGINS_BUSY', detail: 'the password could not be checked' };

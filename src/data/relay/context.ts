@@ -14,6 +14,7 @@ import { Descriptors } from '../descriptors.ts';
 import { ClientConnections } from '../limit/client-connections.ts';
 import { HeldMemory } from '../limit/held-memory.ts';
 import { Logins } from '../limit/logins.ts';
+import { RateAsks } from '../limit/rate-asks.ts';
 import type { View } from '../pool/view.ts';
 import { ThreadIo } from '../stream/thread-io.ts';
 import { type HeadLimits, HeadParser } from '../wire/head-parser.ts';
@@ -53,6 +54,7 @@ export class DataContext {
   readonly clientConnections: ClientConnections;
   readonly heldMemory: HeldMemory;
   readonly logins: Logins;
+  readonly rateAsks: RateAsks;
   /** Null as a rule: no program has given functions. */
   readonly hooks: Hooks | null;
   /** Uniform in [0, 1). */
@@ -87,6 +89,7 @@ export class DataContext {
     this.clientConnections = new ClientConnections(init.clientTables.connections, init.threadIndex);
     this.heldMemory = new HeldMemory(this.counters, init.threadCount, post);
     this.logins = new Logins(this.deadlines);
+    this.rateAsks = new RateAsks(this.deadlines, () => this.processNowMs(), post);
     this.hooks = functions === null ? null : new Hooks(functions, post);
     this.tunnels = new OpenTunnels(Math.random, (backendId, count) =>
       post({ kind: 'tunnels-cut', backendId, count }),

@@ -1,6 +1,6 @@
 /** Where an exchange is. In order: what comes later is greater. */
 export const Phase = {
-  /** Whether it is from who it says is being checked. */
+  /** Whether it may begin is being found out: see admission.ts. */
   CHECKING: 0,
   /** A body of unknown length gathers before anything is sent. */
   HOLDING: 1,

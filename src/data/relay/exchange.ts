@@ -9,11 +9,9 @@ import { type Ending, endingOf } from '../../snapshot/endings.ts';
 import type { ResponseStart } from '../backend/backend-stream.ts';
 import type { BodyLearner, ObservedBody } from '../balance/stickiness.ts';
 import { letGo } from '../barrier.ts';
-import type { Login } from '../limit/basic-auth.ts';
-import type { LoginWaiter } from '../limit/logins.ts';
 import { redirectRule } from '../wire/location.ts';
 import { NOTHING_SENT } from './access-log-entry.ts';
-import { CHECKING, refusal, refusalOfLogin } from './admission.ts';
+import { type Applicant, CHECKING, refusal } from './admission.ts';
 import type { Attempt } from './attempt.ts';
 import { Attempts, type AttemptsOwner } from './attempts.ts';
 import type { DataContext } from './context.ts';
@@ -29,7 +27,7 @@ import { createUpload, HOLD_MS, type Upload } from './upload.ts';
 
 const CONTINUE = 100;
 
-export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, TunnelOwner {
+export class Exchange implements Applicant, AttemptsOwner, ObservedBody, TunnelOwner {
   readonly context: DataContext;
   learner: BodyLearner | null = null;
   /** What the client's side tells the request's body, up to `onBodyFlush`; null: it has none. */
@@ -84,14 +82,13 @@ export class Exchange implements AttemptsOwner, LoginWaiter, ObservedBody, Tunne
     }
   }
 
-  get awaitsLogin(): boolean {
+  get awaitsAdmission(): boolean {
     return this.#phase === Phase.CHECKING;
   }
 
-  onLoginChecked(isRight: boolean | null): void {
-    if (!this.awaitsLogin) return;
+  onAdmission(refused: Failure | null): void {
     this.#phase = Phase.HOLDING;
-    this.#proceed(refusalOfLogin(this.#request.terms?.login as Login, isRight));
+    this.#proceed(refused);
     // What has come of the body meanwhile may be enough.
     this.onBodyFlush();
   }

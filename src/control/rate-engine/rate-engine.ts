@@ -1,0 +1,200 @@
+/**
+ * The limits that all instances count together: data threads ask, and this asks the engine that the settings name. Where the engine does not answer,
+ * data threads are told, decide alone, and ask again when it does (docs/decisions/0050-global-rate-limits.md).
+ */
+import { REDIS_PACKAGE } from '../../config/compile-redis.ts';
+import type { RedisSettings } from '../../config/redis-settings.ts';
+import { isSame } from '../../config/same.ts';
+import type { Settings } from '../../config/settings.ts';
+import type { Logger } from '../../observe/logger.ts';
+import type { RateAskMessage, RateEngineMessage } from '../../snapshot/rate-engine.ts';
+import type { CounterStore, Take, Taken } from './counter-store.ts';
+import { EngineBreaker } from './engine-breaker.ts';
+import { RateCalls, type Reply } from './rate-calls.ts';
+import { CallTimeout, type RedisModule, RedisStore } from './redis-store.ts';
+
+const PROBE_EVERY_MS = 1000;
+/** An engine that comes and goes is told of once in so long. */
+const TELL_EVERY_MS = 30_000;
+
+const PROBE: Take = {
+  owner: 'probe',
+  key: '',
+  limit: { key: { by: 'ip', name: '' }, rate: 1000, perMs: 1000, burst: 1000 },
+  want: 1,
+  debtMs: 0,
+};
+
+/** Since the start. */
+export interface RateEngineCounts {
+  granted: number;
+  refused: number;
+  timedOut: number;
+  failed: number;
+  /** How long calls that were answered have taken, altogether. */
+  seconds: number;
+  timesDown: number;
+}
+
+export interface RateEngineView {
+  /** Without what is secret. */
+  readonly url: string;
+  readonly isUp: boolean;
+  /** Why not, or why last. */
+  readonly lastError: string | null;
+  readonly counts: Readonly<RateEngineCounts>;
+}
+
+export interface RateEngineOptions {
+  readonly log: Logger;
+  readonly instances: () => number;
+  readonly tellThreads: (message: RateEngineMessage) => void;
+  readonly createStore?: (
+    settings: RedisSettings,
+    events: { readonly onReady: () => void; readonly onError: (error: Error) => void },
+  ) => Promise<CounterStore>;
+}
+
+export class RateEngine {
+  readonly #options: RateEngineOptions;
+  readonly #breaker = new EngineBreaker();
+  readonly #calls: RateCalls;
+  readonly #counts: RateEngineCounts = {
+    granted: 0,
+    refused: 0,
+    timedOut: 0,
+    failed: 0,
+    seconds: 0,
+    timesDown: 0,
+  };
+  #settings: RedisSettings | null = null;
+  #store: CounterStore | null = null;
+  #probe: NodeJS.Timeout | undefined;
+  #lastError: string | null = null;
+  #downSinceMs = 0;
+  #toldMs = Number.NEGATIVE_INFINITY;
+  #isTold = false;
+
+  constructor(options: RateEngineOptions) {
+    this.#options = options;
+    this.#calls = new RateCalls({
+      take: (asked) => (this.#breaker.isOpen ? null : this.#take(asked)),
+      instances: options.instances,
+    });
+  }
+
+  /** Null: none is configured. */
+  get view(): RateEngineView | null {
+    if (this.#settings === null) return null;
+    const isUp = !this.#breaker.isOpen && this.#store !== null;
+    const { url } = this.#settings;
+    return { url, isUp, lastError: this.#lastError, counts: this.#counts };
+  }
+
+  ask(message: RateAskMessage, reply: Reply): void {
+    this.#calls.ask(message, reply);
+  }
+
+  /** The settings may have become others. The package is loaded only where they ask for it. */
+  sync({ redis }: Settings): void {
+    if (isSame(redis, this.#settings)) return;
+    this.stop();
+    this.#settings = redis;
+    if (redis !== null) void this.#open(redis);
+  }
+
+  stop(): void {
+    clearTimeout(this.#probe);
+    this.#store?.close();
+    this.#store = null;
+    this.#settings = null;
+    if (!this.#breaker.isOpen) return;
+    this.#breaker.close();
+    this.#options.tellThreads({ kind: 'rate-engine', isDown: false });
+  }
+
+  async #open(settings: RedisSettings): Promise<void> {
+    const { log, createStore = createRedisStore } = this.#options;
+    const isCurrent = (): boolean => this.#settings === settings;
+    try {
+      const store = await createStore(settings, {
+        onReady: () => {
+          if (isCurrent() && this.#breaker.isOpen) void this.#lookWhether();
+        },
+        onError: (error) => {
+          if (isCurrent()) this.#lastError = error.message;
+        },
+      });
+      if (isCurrent()) this.#store = store;
+      else store.close();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error(
+        'rate_engine.failed',
+        `no global limits: ${REDIS_PACKAGE} can't be loaded: ${reason}`,
+      );
+    }
+  }
+
+  async #take(asked: Take): Promise<Taken> {
+    const counts = this.#counts;
+    const startedAt = performance.now();
+    try {
+      if (this.#store === null) throw new Error('there is no connection yet');
+      const taken = await this.#store.take(asked);
+      counts.seconds += (performance.now() - startedAt) / 1000;
+      if (taken.granted > 0) counts.granted++;
+      else counts.refused++;
+      this.#breaker.succeeded();
+      return taken;
+    } catch (error) {
+      if (error instanceof CallTimeout) counts.timedOut++;
+      else counts.failed++;
+      this.#lastError = error instanceof Error ? error.message : String(error);
+      if (this.#breaker.failed()) this.#wentDown();
+      throw error;
+    }
+  }
+
+  #wentDown(): void {
+    const { log, tellThreads } = this.#options;
+    this.#counts.timesDown++;
+    const nowMs = performance.now();
+    this.#downSinceMs = nowMs;
+    tellThreads({ kind: 'rate-engine', isDown: true });
+    this.#lookLater();
+    this.#isTold = nowMs - this.#toldMs >= TELL_EVERY_MS;
+    if (!this.#isTold) return;
+    this.#toldMs = nowMs;
+    log.warn(
+      'rate_engine.down',
+      `global limits are decided about without ${this.#settings?.url}: ${this.#lastError}`,
+    );
+  }
+
+  #lookLater(): void {
+    clearTimeout(this.#probe);
+    this.#probe = setTimeout(() => void this.#lookWhether(), PROBE_EVERY_MS);
+    this.#probe.unref();
+  }
+
+  /** One call, to find out whether the engine answers again. */
+  async #lookWhether(): Promise<void> {
+    clearTimeout(this.#probe);
+    try {
+      await this.#take(PROBE);
+    } catch {
+      if (this.#breaker.isOpen) this.#lookLater();
+      return;
+    }
+    if (!this.#breaker.isOpen) return;
+    this.#breaker.close();
+    this.#options.tellThreads({ kind: 'rate-engine', isDown: false });
+    if (!this.#isTold) return;
+    const seconds = ((performance.now() - this.#downSinceMs) / 1000).toFixed(1);
+    this.#options.log.info('rate_engine.up', `global limits are counted again, after ${seconds} s`);
+  }
+}
+
+const createRedisStore: NonNullable<RateEngineOptions['createStore']> = async (settings, events) =>
+  new RedisStore((await import(REDIS_PACKAGE)) as RedisModule, settings, events);

@@ -1,0 +1,128 @@
+/**
+ * Counting on Redis or Valkey, by the package `ioredis`. Nothing waits here for a connection: without one a call fails at once, and
+ * one that gets no answer fails after `CALL_MS`. What was sent and not answered is never sent again.
+ */
+import { createHash } from 'node:crypto';
+import type { RedisSettings } from '../../config/redis-settings.ts';
+import type { CounterStore, Take, Taken } from './counter-store.ts';
+import { GCRA_SCRIPT, GCRA_SHA } from './gcra-script.ts';
+
+/** Of the package: what is used of it. */
+export interface RedisModule {
+  readonly Redis: new (options: Readonly<Record<string, unknown>>) => RedisClient;
+}
+
+interface RedisClient {
+  connect(): Promise<void>;
+  disconnect(): void;
+  evalsha(sha: string, keys: 1, key: string, ...values: readonly number[]): Promise<unknown>;
+  eval(script: string, keys: 1, key: string, ...values: readonly number[]): Promise<unknown>;
+  on(event: 'ready', listener: () => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+export interface RedisStoreEvents {
+  /** There is a connection. */
+  readonly onReady: () => void;
+  /** Of the connection. */
+  readonly onError: (error: Error) => void;
+}
+
+/** Less than a request waits: most of these know by then that there is no answer. */
+const CALL_MS = 20;
+const CONNECT_MS = 1000;
+/** Nothing has come on a connection where an answer is due: it is taken for dead. */
+const SILENT_MS = 3000;
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 1000;
+const US = 1000;
+
+export class CallTimeout extends Error {}
+
+export class RedisStore implements CounterStore {
+  readonly #redis: RedisClient;
+  readonly #prefix: string;
+
+  constructor({ Redis }: RedisModule, settings: RedisSettings, events: RedisStoreEvents) {
+    this.#prefix = settings.prefix;
+    this.#redis = new Redis({
+      ...addressOf(settings),
+      lazyConnect: true,
+      connectionName: 'fairlead',
+      // What users of older servers may not be allowed to say.
+      disableClientInfo: true,
+      connectTimeout: CONNECT_MS,
+      socketTimeout: SILENT_MS,
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: (times: number) =>
+        Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(times, 8)) *
+        (0.5 + Math.random() / 2),
+    });
+    this.#redis.on('ready', events.onReady);
+    // Without a listener it would write to the console.
+    this.#redis.on('error', events.onError);
+    this.#redis.connect().catch(events.onError);
+  }
+
+  async take({ owner, key, limit, want, debtMs }: Take): Promise<Taken> {
+    const { rate, perMs, burst } = limit;
+    const name = this.#nameOf(owner, key, limit);
+    const values = [perMs * US, rate, burst, want, Math.round(debtMs * US)] as const;
+    const sentAtMs = performance.now();
+    let reply: unknown;
+    try {
+      reply = await withinMs(CALL_MS, this.#redis.evalsha(GCRA_SHA, 1, name, ...values));
+    } catch (error) {
+      // It does not know the script: it has restarted, or its scripts were flushed.
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+      reply = await withinMs(CALL_MS, this.#redis.eval(GCRA_SCRIPT, 1, name, ...values));
+    }
+    return takenOf(reply, performance.now() - sentAtMs);
+  }
+
+  close(): void {
+    this.#redis.disconnect();
+  }
+
+  /** A client may be known by what nobody else should read, or by something long. A limit that has changed begins anew. */
+  #nameOf(owner: string, key: string, { rate, perMs, burst }: Take['limit']): string {
+    const digest = createHash('sha256').update(`${owner}\0${key}`).digest('base64url');
+    return `${this.#prefix}rl:{${digest.slice(0, 22)}}:${rate}/${perMs}/${burst}`;
+  }
+}
+
+function addressOf({ url, username, password, tls }: RedisSettings): Record<string, unknown> {
+  const { protocol, hostname, port, pathname } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return {
+    host,
+    port: port === '' ? 6379 : Number(port),
+    db: pathname.length > 1 ? Number(pathname.slice(1)) : 0,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(protocol === 'rediss:' && { tls: { servername: host, ...tls } }),
+  };
+}
+
+/** @param ageMs of the answer, at most. */
+function takenOf(reply: unknown, ageMs: number): Taken {
+  const [granted, wait, debt] = Array.isArray(reply) ? reply.map(Number) : [];
+  if (granted === undefined || wait === undefined || debt === undefined) {
+    throw new Error(`an answer that is none: ${JSON.stringify(reply)}`);
+  }
+  return { granted, waitMs: wait / US, debtMs: Math.max(0, debt / US - ageMs) };
+}
+
+async function withinMs<T>(ms: number, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new CallTimeout(`no answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,50 @@
+/** How the server is asked that counts limits for all instances, on the metrics page. */
+import type { Page } from './metrics-page.ts';
+
+export interface RateEngineMetrics {
+  readonly isUp: boolean;
+  readonly counts: {
+    /** Calls by what came of them. */
+    readonly granted: number;
+    readonly refused: number;
+    readonly timedOut: number;
+    readonly failed: number;
+    /** That those have taken which were answered. */
+    readonly seconds: number;
+    readonly timesDown: number;
+  };
+}
+
+/** @param engine null: there is none. */
+export function writeRateEngine(page: Page, engine: RateEngineMetrics | null): void {
+  page.family(
+    'fairlead_rate_limit_engine_up',
+    'gauge',
+    'Whether the server that counts global rate limits is asked.',
+  );
+  if (engine !== null) page.sample({}, engine.isUp ? 1 : 0);
+  page.family(
+    'fairlead_rate_limit_engine_calls_total',
+    'counter',
+    'Round trips to it, by what came of them.',
+  );
+  if (engine !== null) {
+    const { granted, refused, timedOut, failed } = engine.counts;
+    page.sample({ result: 'granted' }, granted);
+    page.sample({ result: 'refused' }, refused);
+    page.sample({ result: 'timeout' }, timedOut);
+    page.sample({ result: 'error' }, failed);
+  }
+  page.family(
+    'fairlead_rate_limit_engine_call_seconds_total',
+    'counter',
+    'What the answered ones have taken.',
+  );
+  if (engine !== null) page.sample({}, engine.counts.seconds);
+  page.family(
+    'fairlead_rate_limit_engine_down_total',
+    'counter',
+    'Times that it was given up until it answers again.',
+  );
+  if (engine !== null) page.sample({}, engine.counts.timesDown);
+}

@@ -1,0 +1,199 @@
+/** Counting for all instances, as the control thread does it: few calls, and none where nobody answers. The engine is the test's. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { RedisSettings } from '../../src/config/redis-settings.ts';
+import type { CounterStore, Take, Taken } from '../../src/control/rate-engine/counter-store.ts';
+import { RateEngine } from '../../src/control/rate-engine/rate-engine.ts';
+import { CallTimeout } from '../../src/control/rate-engine/redis-store.ts';
+import type { RateLimit } from '../../src/snapshot/policies.ts';
+import type { RateAnswerMessage, RateEngineMessage } from '../../src/snapshot/rate-engine.ts';
+import { recordLog, settings } from './fixtures.ts';
+
+const LIMIT: RateLimit = {
+  key: { by: 'ip', name: '' },
+  rate: 1000,
+  perMs: 1000,
+  burst: 1000,
+  scope: 'global',
+  onEngineDown: 'local',
+};
+
+const REDIS: RedisSettings = {
+  url: 'redis://redis.test',
+  username: undefined,
+  password: undefined,
+  passwordFile: undefined,
+  prefix: 'fairlead:',
+  tls: {},
+  files: {},
+};
+
+interface Call {
+  readonly asked: Take;
+  readonly resolve: (taken: Taken) => void;
+  readonly reject: (error: Error) => void;
+}
+
+async function setUp() {
+  const calls: Call[] = [];
+  const told: RateEngineMessage[] = [];
+  const log = recordLog();
+  let events: { readonly onReady: () => void } = { onReady: () => {} };
+  const store: CounterStore = {
+    take: (asked) =>
+      new Promise((resolve, reject) => {
+        calls.push({ asked, resolve, reject });
+      }),
+    close: () => {},
+  };
+  const createStore = vi.fn((_: RedisSettings, of: typeof events) => {
+    events = of;
+    return Promise.resolve(store);
+  });
+  const engine = new RateEngine({
+    log,
+    instances: () => 2,
+    tellThreads: (message) => told.push(message),
+    createStore,
+  });
+  const ask = (key: string, waiting: number, debtMs = 0): RateAnswerMessage[] => {
+    const answers: RateAnswerMessage[] = [];
+    const message = { kind: 'rate-ask', owner: 'a', limit: LIMIT, key, waiting, debtMs } as const;
+    engine.ask(message, (answer) => answers.push(answer));
+    return answers;
+  };
+  const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
+  const begin = async (): Promise<void> => {
+    engine.sync({ ...settings({}), redis: REDIS });
+    await settle();
+  };
+  const failAll = async (error = new CallTimeout('late')): Promise<void> => {
+    for (const { reject } of calls.splice(0)) reject(error);
+    await settle();
+  };
+  return {
+    engine,
+    calls,
+    told,
+    log,
+    ask,
+    settle,
+    begin,
+    failAll,
+    createStore,
+    ready: () => events.onReady(),
+  };
+}
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => void vi.useRealTimers());
+
+test('where nothing is configured, nothing is made, and no timer runs', async () => {
+  const { engine, createStore, settle, told } = await setUp();
+  engine.sync(settings({}));
+  await settle();
+  engine.stop();
+  expect([createStore.mock.calls.length, vi.getTimerCount(), engine.view]).toEqual([0, 0, null]);
+  expect(told).toEqual([]);
+});
+
+describe('questions', () => {
+  test('of one key are one call at a time, and its answer is for all that have come', async () => {
+    const { ask, begin, calls, settle } = await setUp();
+    await begin();
+    const first = ask('k', 1, 105);
+    const [second, third, other] = [ask('k', 4), ask('k', 1), ask('other', 1)];
+    // A fiftieth of a second's worth.
+    expect(calls.map(({ asked }) => [asked.key, asked.want, asked.debtMs])).toEqual([
+      ['k', 20, 80],
+      ['other', 20, 0],
+    ]);
+    calls[0]?.resolve({ granted: 20, waitMs: 0, debtMs: 20 });
+    await settle();
+    const granted = [first, second, third].map(([answer]) => answer?.granted);
+    expect([granted, other]).toEqual([[15, 4, 1], []]);
+  });
+
+  test('that an answer has nothing for are asked together, once more; where all is used up they are told until when', async () => {
+    const { ask, begin, calls, settle } = await setUp();
+    await begin();
+    const first = ask('k', 20);
+    const others = [ask('k', 30), ask('k', 10, 107)];
+    calls.shift()?.resolve({ granted: 20, waitMs: 0, debtMs: 1 });
+    await settle();
+    expect([first[0]?.granted, ...others]).toEqual([20, [], []]);
+    expect(calls[0]?.asked).toMatchObject({ want: 40, debtMs: 82 });
+    calls.shift()?.resolve({ granted: 5, waitMs: 3, debtMs: 1000 });
+    await settle();
+    expect(others.flat()).toMatchObject([
+      { granted: 5, waitMs: 3, debtMs: 1000, outcome: 'counted' },
+      { granted: 0, waitMs: 3 },
+    ]);
+    expect(calls).toEqual([]);
+  });
+
+  test('wait for no connection: the first ones fail', async () => {
+    const { ask, engine, settle } = await setUp();
+    engine.sync({ ...settings({}), redis: REDIS });
+    const answers = ask('k', 1);
+    await settle();
+    expect(answers).toMatchObject([{ outcome: 'failed' }]);
+  });
+});
+
+describe('an engine that does not answer', () => {
+  test('is asked five times, then once a second, and again by all when it has answered', async () => {
+    const { ask, begin, calls, engine, failAll, log, settle, told } = await setUp();
+    await begin();
+    for (let index = 0; index < 4; index++) {
+      ask('k', 1);
+      await failAll();
+    }
+    expect(told).toEqual([]);
+    ask('k', 1);
+    await failAll();
+    expect(told).toEqual([{ kind: 'rate-engine', isDown: true }]);
+    expect(ask('k', 1)).toMatchObject([{ outcome: 'down' }]);
+    expect([calls.length, engine.view?.isUp, engine.view?.lastError]).toEqual([0, false, 'late']);
+
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(calls.map(({ asked }) => asked.owner)).toEqual(['probe']);
+    await failAll();
+    expect(ask('k', 1)).toMatchObject([{ outcome: 'down' }]);
+    await vi.advanceTimersByTimeAsync(1000);
+    calls.shift()?.resolve({ granted: 1, waitMs: 0, debtMs: 1 });
+    await settle();
+    expect(told.at(-1)).toEqual({ kind: 'rate-engine', isDown: false });
+    ask('k', 1);
+    expect(calls).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(log.lines.map(({ event }) => event)).toEqual(['rate_engine.down', 'rate_engine.up']);
+    expect(engine.view?.counts).toMatchObject({ timedOut: 6, granted: 1, timesDown: 1 });
+  });
+
+  test('is looked at when there is a connection, and told of once, however often it comes and goes', async () => {
+    const { ask, begin, calls, failAll, log, ready, settle } = await setUp();
+    await begin();
+    for (let time = 0; time < 3; time++) {
+      for (let index = 0; index < 5; index++) {
+        ask('k', 1);
+        await failAll(new Error('refused'));
+      }
+      ready();
+      calls.shift()?.resolve({ granted: 1, waitMs: 0, debtMs: 1 });
+      await settle();
+    }
+    expect(log.lines.map(({ event }) => event)).toEqual(['rate_engine.down', 'rate_engine.up']);
+  });
+
+  test('counts for nothing once another one is configured', async () => {
+    const { ask, begin, engine, failAll, told } = await setUp();
+    await begin();
+    for (let index = 0; index < 5; index++) {
+      ask('k', 1);
+      await failAll();
+    }
+    engine.sync(settings({}));
+    expect(told.at(-1)).toEqual({ kind: 'rate-engine', isDown: false });
+    expect([engine.view, vi.getTimerCount()]).toEqual([null, 0]);
+  });
+});
