@@ -665,7 +665,8 @@ function rowsOf(node, path) {
     if (item?.properties !== undefined) return [row, ...rowsOf(item, `${own}[]`)];
     const hasRows =
       mapping?.properties !== undefined &&
-      (path.includes('[]') || ['admin', 'discover', 'cluster', 'cluster.etcd'].includes(path));
+      (path.includes('[]') ||
+        ['admin', 'discover', 'cluster', 'cluster.etcd', 'cluster.redis'].includes(path));
     return hasRows ? [row, ...rowsOf(mapping, own)] : [row];
   });
 }

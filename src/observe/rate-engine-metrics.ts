@@ -15,6 +15,8 @@ export interface RateEngineMetrics {
   };
 }
 
+const NO_CALLS = { granted: 0, refused: 0, timedOut: 0, failed: 0 };
+
 /** @param engine null: there is none. */
 export function writeRateEngine(page: Page, engine: RateEngineMetrics | null): void {
   page.family(
@@ -28,13 +30,11 @@ export function writeRateEngine(page: Page, engine: RateEngineMetrics | null): v
     'counter',
     'Round trips to it, by what came of them.',
   );
-  if (engine !== null) {
-    const { granted, refused, timedOut, failed } = engine.counts;
-    page.sample({ result: 'granted' }, granted);
-    page.sample({ result: 'refused' }, refused);
-    page.sample({ result: 'timeout' }, timedOut);
-    page.sample({ result: 'error' }, failed);
-  }
+  const { granted, refused, timedOut, failed } = engine?.counts ?? NO_CALLS;
+  page.sample({ result: 'granted' }, granted);
+  page.sample({ result: 'refused' }, refused);
+  page.sample({ result: 'timeout' }, timedOut);
+  page.sample({ result: 'error' }, failed);
   page.family(
     'fairlead_rate_limit_engine_call_seconds_total',
     'counter',

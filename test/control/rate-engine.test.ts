@@ -33,6 +33,8 @@ interface Call {
   readonly reject: (error: Error) => void;
 }
 
+const passRound = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
+
 async function setUp() {
   const calls: Call[] = [];
   const told: RateEngineMessage[] = [];
@@ -45,10 +47,12 @@ async function setUp() {
       }),
     close: () => {},
   };
-  const createStore = vi.fn((_: RedisSettings, of: typeof events) => {
-    events = of;
-    return Promise.resolve(store);
-  });
+  const createStore = vi.fn<(settings: RedisSettings, of: typeof events) => Promise<CounterStore>>(
+    (_, of) => {
+      events = of;
+      return Promise.resolve(store);
+    },
+  );
   const engine = new RateEngine({
     log,
     instances: () => 2,
@@ -61,14 +65,13 @@ async function setUp() {
     engine.ask(message, (answer) => answers.push(answer));
     return answers;
   };
-  const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
   const begin = async (): Promise<void> => {
     engine.sync({ ...settings({}), redis: REDIS });
-    await settle();
+    await passRound();
   };
   const failAll = async (error = new CallTimeout('late')): Promise<void> => {
     for (const { reject } of calls.splice(0)) reject(error);
-    await settle();
+    await passRound();
   };
   return {
     engine,
@@ -76,7 +79,7 @@ async function setUp() {
     told,
     log,
     ask,
-    settle,
+    settle: passRound,
     begin,
     failAll,
     createStore,

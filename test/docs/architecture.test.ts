@@ -3,11 +3,10 @@ import { expect, test } from 'vitest';
 import { codeRows, readPage, sectionOf } from './markdown.ts';
 
 test('the tables of messages name every message between the planes', () => {
-  const source = readFileSync(new URL('../../src/snapshot/messages.ts', import.meta.url), 'utf8');
-  const kinds = Array.from(
-    source.matchAll(/readonly kind: '([a-z-]+)'/g),
-    ([, kind]) => kind ?? '',
-  );
+  const kinds = ['messages.ts', 'rate-engine.ts'].flatMap((file) => {
+    const source = readFileSync(new URL(`../../src/snapshot/${file}`, import.meta.url), 'utf8');
+    return Array.from(source.matchAll(/readonly kind: '([a-z-]+)'/g), ([, kind]) => kind ?? '');
+  });
   const contract = sectionOf(readPage('docs/architecture.md'), '### The contract: `src/snapshot/`');
   const documented = codeRows(contract).flatMap(([names = '']) => names.split(', '));
   expect(documented.toSorted()).toEqual(kinds.toSorted());

@@ -11,7 +11,7 @@ import { ClientTable, NO_ENTRY } from '../../snapshot/client-table.ts';
 import type { RateLimit } from '../../snapshot/policies.ts';
 import { RESERVE_MS, reserveOf } from '../../snapshot/rate-engine.ts';
 import { hashText } from '../balance/hash.ts';
-import type { RateAsks } from './rate-asks.ts';
+import type { AskingLimiter, Counted, RateAsks } from './rate-asks.ts';
 import { arrivalMs, RateLimiter, setArrival, V_ARRIVAL_CELLS } from './rate-limit.ts';
 
 /** What `take` answers beside a wait: the engine has to be asked, by `RateAsks.wait`. */
@@ -30,14 +30,6 @@ const MOST_REFUSED_MS = 60_000;
 /** A thread has asked for more: the others leave it to that one. */
 const ASKED_MS = 50;
 
-/** What an engine has answered for a key. */
-export interface Counted {
-  /** What is left of it, for those who come next. */
-  readonly left: number;
-  readonly waitMs: number;
-  readonly debtMs: number;
-}
-
 export interface GlobalRateLimiterParts {
   readonly limit: RateLimit;
   /** As in `RateLimiter`. */
@@ -51,10 +43,9 @@ export interface GlobalRateLimiterParts {
   readonly onAlone: () => void;
 }
 
-export class GlobalRateLimiter {
+export class GlobalRateLimiter implements AskingLimiter {
   readonly limit: RateLimit;
   readonly owner: string;
-  /** One and the same for all limiters of this limit and owner, of earlier snapshots too. */
   readonly id: string;
   readonly #table: ClientTable;
   /** Of this instance alone: on the same table, with the same keys. */

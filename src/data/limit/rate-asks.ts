@@ -4,10 +4,30 @@
  * control thread do: then this instance decides alone.
  */
 import type { PostToControl } from '../../snapshot/messages.ts';
+import type { RateLimit } from '../../snapshot/policies.ts';
 import { ENGINE_PATIENCE_MS, type RateAnswerMessage } from '../../snapshot/rate-engine.ts';
 import { guarded, type Victim } from '../barrier.ts';
 import type { Deadline, Deadlines, Waiting } from '../deadlines.ts';
-import type { GlobalRateLimiter } from './global-rate-limit.ts';
+
+/** What an engine has answered for a key. */
+export interface Counted {
+  /** What is left of it, for those who come next. */
+  readonly left: number;
+  readonly waitMs: number;
+  readonly debtMs: number;
+}
+
+/** A limit that is asked for: `GlobalRateLimiter`. */
+export interface AskingLimiter {
+  readonly limit: RateLimit;
+  readonly owner: string;
+  /** One and the same for all limiters of this limit and owner, of earlier snapshots too. */
+  readonly id: string;
+  takeAlone(key: string, nowMs: number): number;
+  /** How far ahead of its rate a key is, as far as is known here. */
+  debtMs(key: string, nowMs: number): number;
+  note(key: string, counted: Counted, nowMs: number): void;
+}
 
 /** Whoever waits for the answer. */
 export interface RateWaiter extends Victim {
@@ -23,14 +43,14 @@ const DECIDE_AFTER_MS = ENGINE_PATIENCE_MS - 2;
 const LOST_AFTER_MS = 1000;
 
 class Pending {
-  readonly limiter: GlobalRateLimiter;
+  readonly limiter: AskingLimiter;
   readonly key: string;
   readonly waiters: { readonly waiter: RateWaiter; readonly sinceMs: number }[] = [];
   /** When it was; −Infinity: nothing is under way. */
   askedMs = Number.NEGATIVE_INFINITY;
   deadline: Deadline | null = null;
 
-  constructor(limiter: GlobalRateLimiter, key: string) {
+  constructor(limiter: AskingLimiter, key: string) {
     this.limiter = limiter;
     this.key = key;
   }
@@ -55,7 +75,7 @@ export class RateAsks {
   }
 
   /** Tells `waiter` later, and within `ENGINE_PATIENCE_MS`. */
-  wait(limiter: GlobalRateLimiter, key: string, waiter: RateWaiter): void {
+  wait(limiter: AskingLimiter, key: string, waiter: RateWaiter): void {
     const pending = this.#of(limiter, key);
     pending.waiters.push({ waiter, sinceMs: this.#deadlines.now() });
     if (pending.deadline === null) this.#setDeadline(pending);
@@ -63,7 +83,7 @@ export class RateAsks {
   }
 
   /** Nobody waits yet, but there is little left. */
-  askAhead(limiter: GlobalRateLimiter, key: string): void {
+  askAhead(limiter: AskingLimiter, key: string): void {
     this.#ask(this.#of(limiter, key));
   }
 
@@ -93,7 +113,7 @@ export class RateAsks {
     for (const { waiter } of refused) tell(waiter, waitMs);
   }
 
-  #of(limiter: GlobalRateLimiter, key: string): Pending {
+  #of(limiter: AskingLimiter, key: string): Pending {
     const id = idOf(limiter.id, key);
     const known = this.#pending.get(id);
     if (known !== undefined) return known;
