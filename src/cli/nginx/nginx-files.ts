@@ -42,7 +42,12 @@ function readFile(
   if (++bounds.files > MOST_FILES) throw new NginxSyntaxError(from, 'more than 1,000 files');
   let text: string;
   try {
-    bounds.bytes += statSync(file).size;
+    const stat = statSync(file);
+    // A device never ends, and a pipe never begins. Whoever names one as the main file has their reasons.
+    if (open.length > 0 && !stat.isFile()) {
+      throw new NginxSyntaxError(from, `${shown} is no file`);
+    }
+    bounds.bytes += stat.size;
     if (bounds.bytes > MOST_BYTES) throw new NginxSyntaxError(from, 'more than 16 MiB of config');
     text = readFileSync(file, 'utf8');
   } catch (error) {
@@ -94,7 +99,12 @@ function expressionOf(part: string): RegExp {
     if (/^\[[^\]]+\]$/.test(piece)) return piece.replace(/^\[!/, '[^').replaceAll('\\', '\\\\');
     return piece.replaceAll(/[\\^$.|+()[\]{}]/g, '\\$&');
   });
-  return new RegExp(`^${source}$`);
+  try {
+    return new RegExp(`^${source}$`);
+  } catch {
+    // `[z-a]` stands for no character, as in glob(3).
+    return /(?!)/;
+  }
 }
 
 function namesIn(folder: string): string[] {
