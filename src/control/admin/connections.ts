@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Logger } from '../../observe/logger.ts';
+import { blockOf } from './address-block.ts';
 
 const MOST_CONNECTIONS = 512;
 const MOST_PER_ADDRESS = 32;
@@ -41,7 +42,7 @@ export class AdminConnections {
 
   /** Makes room for it; where there is none, because all others are worked for, it is closed. */
   admit(socket: Socket): void {
-    const address = socket.remoteAddress ?? '';
+    const address = blockOf(socket.remoteAddress ?? '');
     const connection = { socket, address, waitsSince: this.#now(), calls: 0 };
     this.#connections.set(socket, connection);
     this.#perAddress.set(address, this.#countOf(address) + 1);
