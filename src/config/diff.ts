@@ -2,13 +2,14 @@
  * What differs between two configs, in their own words: pools by name, backends by URL, routes by what they match. Of secrets and of
  * what stands in files it is told that they differ, and nothing more.
  */
+
+import { isSecretField } from '../snapshot/secret-field.ts';
 import { configOf } from './effective.ts';
 import { hiddenOf } from './effective-rewriting.ts';
-import { routeOf } from './effective-route.ts';
+import { hiddenDemands, routeOf } from './effective-route.ts';
 import { isMapping, type RawConfig } from './layer.ts';
 import { nameOfListener } from './listener-name.ts';
 import { isSame } from './same.ts';
-import { isSecretField } from './secret-field.ts';
 import type { Settings } from './settings.ts';
 
 export interface ConfigChange {
@@ -79,11 +80,15 @@ function hiddenValues({
   }
   for (const route of routes) {
     const login = route.access?.basicAuth ?? null;
-    const hidden = hiddenOf(route.rewriting);
+    const hidden = [...hiddenOf(route.rewriting), ...hiddenDemands(route.match)];
     if (login === null && hidden.length === 0) continue;
     const place = `routes[${keyOfRoute(routeOf(route))}]`;
     if (login !== null) values.set(`${place}.basic_auth.users`, JSON.stringify(login.users));
-    for (const [below, value] of hidden) values.set(`${place}.${below}`, value);
+    for (const [below, value] of hidden) {
+      // Routes that differ only in what is hidden look alike.
+      const path = `${place}.${below}`;
+      values.set(path, `${values.get(path) ?? ''}${value}`);
+    }
   }
   return values;
 }

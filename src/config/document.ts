@@ -156,6 +156,13 @@ export function parseConfigDocument(input: string, file: string): DocumentResult
       const offset = surplus.range?.[0] ?? 0;
       return { ok: false, problems: [problem(offset, `has more than ${MOST_ALIASES} aliases`)] };
     }
+    const lost = aliases.find((alias) => alias.resolve(document) === undefined);
+    if (lost !== undefined) {
+      // Without its name: a password may begin with that sign.
+      const what =
+        'an alias (*) must stand behind what it names (&); a text that begins with * stands in quotes';
+      return { ok: false, problems: [problem(lost.range?.[0] ?? 0, what)] };
+    }
     const circle = aliases.length > 0 ? findCircle(document) : undefined;
     if (circle !== undefined) {
       return {

@@ -2,12 +2,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { GRPC_STATUSES } from '../grpc-status.ts';
 import type { RateLimit, RequestKey, Retries } from '../snapshot/policies.ts';
+import { isSecretField } from '../snapshot/secret-field.ts';
 import type { SessionCookie, Sticky } from '../snapshot/snapshot.ts';
 import { formatStatuses } from './compile-health-check.ts';
 import { RETRIES_OFF } from './compile-policies.ts';
 import { formatDuration } from './duration.ts';
 import { discoverOf } from './effective-discovery.ts';
-import { isSecretField } from './secret-field.ts';
 import type {
   BackendSettings,
   BackendTlsSettings,

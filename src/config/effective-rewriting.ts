@@ -1,6 +1,6 @@
 /** What a route changes on the way, in the words of a config file. */
 import type { FieldRules, NamedTemplate, Rewriting, TargetRule } from '../snapshot/rewriting.ts';
-import { isSecretField } from './secret-field.ts';
+import { isSecretField } from '../snapshot/secret-field.ts';
 import { templateText } from './template-text.ts';
 
 export function rewritingOf(rewriting: Rewriting | null): Readonly<Record<string, unknown>> {

@@ -1,11 +1,19 @@
 /** A route, in the words of a config file: only what it demands. */
-import { type FieldMatch, looksAtPath, type TextMatch } from '../snapshot/route.ts';
+import {
+  type FieldMatch,
+  looksAtPath,
+  type RouteMatch,
+  type TextMatch,
+} from '../snapshot/route.ts';
+import { isSecretField } from '../snapshot/secret-field.ts';
 import { corsOf } from './compile-cors.ts';
 import { rewritingOf } from './effective-rewriting.ts';
 import { poolsOf, routeActionOf } from './effective-route-action.ts';
 import { routePoliciesOf } from './effective-route-policies.ts';
 import { pathOf } from './path-text.ts';
 import { DEFAULT_POOL, type RouteSettings, type Settings } from './settings.ts';
+
+const HIDDEN = '***';
 
 /** The one that needs not be written: all else to the pool `default`. */
 export function isLeftOut({ name }: RouteSettings): boolean {
@@ -39,7 +47,22 @@ function oneOrMore(texts: readonly string[]): string | readonly string[] {
 }
 
 function fieldsOf(fields: readonly FieldMatch[]): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(fields.map(({ name, value }) => [name, textOf(value)]));
+  return Object.fromEntries(
+    fields.map((field) => [field.name, isHidden(field) ? HIDDEN : textOf(field.value)]),
+  );
+}
+
+/** What is not shown of what a route demands, by its place below the route: whoever knows it gets in there. */
+export function hiddenDemands({ headers, query }: RouteMatch): [place: string, value: string][] {
+  return Object.entries({ headers, query }).flatMap(([key, fields]) =>
+    fields
+      .filter(isHidden)
+      .map(({ name, value }): [string, string] => [`${key}.${name}`, JSON.stringify(value)]),
+  );
+}
+
+function isHidden({ name, value }: FieldMatch): boolean {
+  return value.kind !== 'present' && isSecretField(name);
 }
 
 function textOf(value: TextMatch): unknown {

@@ -23,6 +23,14 @@ export interface Problem {
 /** Where a value stands: the part of a problem that does not depend on what is wrong. */
 export type Place = Pick<Problem, 'origin' | 'file' | 'line' | 'column' | 'name'>;
 
+/**
+ * For whoever may not read the config: the line that can't be read may hold a secret, and nobody can tell where that begins in a text
+ * that is not understood.
+ */
+export function withoutExcerpts(problems: readonly Problem[]): Problem[] {
+  return problems.map(({ excerpt: _excerpt, ...problem }) => problem);
+}
+
 /** `fairlead.config.yaml:3`, `PROXY_LISTEN_ADDR`, `--port`, or `default`. */
 export function formatPlace(place: Place): string {
   if (place.name !== undefined) return place.name;

@@ -3,7 +3,7 @@ import { type ConfigChange, configChanges } from '../config/diff.ts';
 import { changedPaths } from '../config/effective.ts';
 import type { FileFault } from '../config/kept-certificates.ts';
 import type { LoadResult } from '../config/load.ts';
-import { formatProblem } from '../config/problem.ts';
+import { formatProblem, withoutExcerpts } from '../config/problem.ts';
 import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import { type Actor, beforeAndAfter } from './audit.ts';
@@ -127,7 +127,7 @@ export class Reloads {
     } catch (error) {
       counts.failed++;
       log.error('config.refused', `the reload was refused: ${whatIsWrong(error)}`, {
-        ...(error instanceof ConfigRefused && { problems: error.problems }),
+        ...(error instanceof ConfigRefused && { problems: withoutExcerpts(error.problems) }),
         ...asked,
       });
       throw error;

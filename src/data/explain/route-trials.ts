@@ -11,6 +11,7 @@ import {
   type RouteSnapshot,
 } from '../../snapshot/route.ts';
 import { compareUnderHost } from '../../snapshot/route-order.ts';
+import { isSecretField } from '../../snapshot/secret-field.ts';
 import { Conditions, HOLD, METHOD } from '../route/conditions.ts';
 import { NO_ROUTE, RouteTable } from '../route/route-table.ts';
 import type { Head } from '../wire/head.ts';
@@ -102,6 +103,8 @@ function inWords({ kind, segments }: PathMatch): string {
 function demanded({ name, value }: FieldMatch): string {
   const what = clipped(name);
   if (value.kind === 'present') return `${what} is not there`;
+  // Whoever may ask need not know what lets clients in.
+  if (isSecretField(name)) return `${what} is not what the route wants, which is not shown`;
   if (value.kind === 'exact') return `${what} is not ${JSON.stringify(clipped(value.text))}`;
   const { prefix, suffix, contains } = value;
   const demands = [
