@@ -4,6 +4,7 @@ import type { EffectiveConfig } from '../../src/config/effective.ts';
 import { effectiveConfig } from '../../src/config/effective.ts';
 import { TOP_LEVEL_KEYS } from '../../src/config/schema.ts';
 import { GRPC_STATUSES } from '../../src/grpc-status.ts';
+import { isSecretField } from '../../src/snapshot/secret-field.ts';
 import { type Around, type FlatSettings, flat, loadText, settingsOf } from './load-text.ts';
 
 /** Nearly every key, none at its default. */
@@ -287,6 +288,9 @@ const texts = (text: fc.Arbitrary<string>) =>
 const headerTexts = texts(fc.stringMatching(/^([!-~]([ -~]{0,5}[!-~])?)?$/));
 const queryTexts = texts(fc.string({ unit: 'grapheme', maxLength: 5 }));
 
+/** What is demanded of a secret is not printed. */
+const parameter = fc.string({ minLength: 1, maxLength: 5 }).filter((name) => !isSecretField(name));
+
 /** Each has a method of its own, so that no two are for the same requests. */
 const routes = fc
   .array(
@@ -294,11 +298,14 @@ const routes = fc
       host: fc.oneof(host, fc.uniqueArray(host, { minLength: 1, maxLength: 3 })),
       path: routePath,
       headers: fc.dictionary(
-        fc.stringMatching(/^x-[\w!#$%&'*+.^`|~-]{1,9}$/).map((one) => one.toLowerCase()),
+        fc
+          .stringMatching(/^x-[\w!#$%&'*+.^`|~-]{1,9}$/)
+          .map((one) => one.toLowerCase())
+          .filter((name) => !isSecretField(name)),
         headerTexts,
         { maxKeys: 3 },
       ),
-      query: fc.dictionary(fc.string({ minLength: 1, maxLength: 5 }), queryTexts, { maxKeys: 3 }),
+      query: fc.dictionary(parameter, queryTexts, { maxKeys: 3 }),
     }),
     { maxLength: 4 },
   )
