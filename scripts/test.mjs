@@ -60,6 +60,7 @@ const SYSTEM_TOOLS = {
   haproxy: 'haproxy',
   caddy: 'caddy',
   go: 'golang-go',
+  ip: 'iproute2',
   prometheus: 'prometheus',
   promtool: 'prometheus',
   etcd: 'etcd-server',
