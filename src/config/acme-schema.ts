@@ -14,8 +14,7 @@ const name = z
     if (/^[\d.]+$|:/.test(lower)) {
       return fail(context, `must be a host name, and ${text} is an address`);
     }
-    // eslint-disable-next-line no-control-regex
-    if (/[^\x00-\x7f]/.test(lower)) {
+    if (/\P{ASCII}/u.test(lower)) {
       const ascii = URL.canParse(`http://${lower}`) ? new URL(`http://${lower}`).hostname : '';
       return fail(context, 'must be in ASCII', ascii === '' ? undefined : `write ${ascii}`);
     }
