@@ -7,6 +7,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   changesOf,
+  configEntry,
   fitToConfig,
   type ListedPool,
   type OperatorEntry,
@@ -111,15 +112,5 @@ function withKnownIds(shared: OperatorState, kept: OperatorState): OperatorState
 
 /** Nothing is changed about it. Where it is found no more, fitting forgets it. */
 function asFound({ url, id }: OperatorEntry): OperatorEntry {
-  return {
-    url,
-    id,
-    source: 'config',
-    address: undefined,
-    weight: undefined,
-    isBackup: undefined,
-    state: undefined,
-    isRemoved: false,
-    isLeaving: false,
-  };
+  return configEntry(url, id);
 }

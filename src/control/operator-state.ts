@@ -194,7 +194,8 @@ function isLasting(entry: OperatorEntry): boolean {
   return isChange(entry) && !(entry.isRemoved || entry.isLeaving);
 }
 
-function configEntry(url: string, id: number): OperatorEntry {
+/** Of a backend that the config lists, and about which nothing is changed. */
+export function configEntry(url: string, id: number | undefined): OperatorEntry {
   return {
     url,
     id,
@@ -210,7 +211,7 @@ function configEntry(url: string, id: number): OperatorEntry {
 
 /** A backend taken away by an operator, though the config lists it. */
 export function removedEntry(url: string): OperatorEntry {
-  return { ...configEntry(url, 0), id: undefined, isRemoved: true };
+  return { ...configEntry(url, undefined), isRemoved: true };
 }
 
 /** What a restart makes of backends that were on their way out: they are gone. */

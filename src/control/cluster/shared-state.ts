@@ -2,7 +2,12 @@
 import { parseBackendUrl } from '../../config/backend-url.ts';
 import type { Settings } from '../../config/settings.ts';
 import { LOCAL_IDS } from '../kept-changes.ts';
-import { changesOf, type OperatorEntry, type OperatorState } from '../operator-state.ts';
+import {
+  changesOf,
+  configEntry,
+  type OperatorEntry,
+  type OperatorState,
+} from '../operator-state.ts';
 import type { Condition, Write } from './registry-store.ts';
 import type { SharedDocument } from './shared-document.ts';
 import { type ControlObject, type Understood, valueOf } from './shared-objects.ts';
@@ -39,7 +44,7 @@ export function stateOf(
   };
   for (const { name, backends } of settings.pools) {
     for (const [index, { url }] of backends.entries()) {
-      put(name, entryOf(url, document.listed.get(name)?.[index]?.id));
+      put(name, configEntry(url, document.listed.get(name)?.[index]?.id));
     }
   }
   for (const one of understood) {
@@ -49,13 +54,13 @@ export function stateOf(
     const isListed = inPool(pools, one.pool).entries.has(url);
     if (!parsed.ok || isListed) continue;
     const { address } = parsed;
-    put(one.pool, { ...entryOf(url, one.id), source: 'api', address, weight, isBackup });
+    put(one.pool, { ...configEntry(url, one.id), source: 'api', address, weight, isBackup });
   }
   // Of those that are found, and of those that are not there for now.
   for (const [place, control] of controls) {
     const pool = place.slice(0, place.indexOf(' '));
     const { entries } = inPool(pools, pool);
-    entries.set(control.url, controlled(entryOf(control.url, undefined), control));
+    entries.set(control.url, controlled(configEntry(control.url, undefined), control));
   }
   return { nextId: LOCAL_IDS, pools, sessionSecret: undefined };
 }
@@ -64,20 +69,6 @@ function inPool(pools: Map<string, PoolInStore>, name: string): PoolInStore {
   const pool = pools.get(name) ?? { strategy: undefined, entries: new Map() };
   pools.set(name, pool);
   return pool;
-}
-
-function entryOf(url: string, id: number | undefined): OperatorEntry {
-  return {
-    url,
-    id,
-    source: 'config',
-    address: undefined,
-    weight: undefined,
-    isBackup: undefined,
-    state: undefined,
-    isRemoved: false,
-    isLeaving: false,
-  };
 }
 
 function controlled(entry: OperatorEntry, control: ControlObject): OperatorEntry {
