@@ -26,7 +26,13 @@ export const fairlead = {
 
   async start({ stage, options }, task) {
     const { backends, threads = 1, tls, hasAccessLog = true, dist = DIST, isRouted = false } = task;
-    const { isH2c = false, hasHttp2Backends = false, isUnbound = false, adminToken } = task;
+    const {
+      isH2c = false,
+      hasHttp2Backends = false,
+      isUnbound = false,
+      adminToken,
+      tracing,
+    } = task;
     const [port, adminPort] = await freePorts(2);
     const name = `fairlead-${++starts}`;
     const config = {
@@ -36,6 +42,7 @@ export const fairlead = {
       admin_port: adminPort,
       ...(adminToken !== undefined && { admin: { token: adminToken } }),
       threads,
+      ...(tracing !== undefined && { tracing }),
       access_log: hasAccessLog && stage.path(`${name}.access.log`),
       log_level: 'warn',
       state_file: false,

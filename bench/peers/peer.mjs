@@ -10,6 +10,7 @@
  * @property {boolean} [isRouted] of Fairlead: its config has a route for everything, to a pool with a name
  * @property {boolean} [isUnbound] of Fairlead: it may run on all cores, beside the load
  * @property {string} [adminToken] of Fairlead: its admin API asks for it
+ * @property {{ endpoint: string, sample: number }} [tracing] of Fairlead: where its spans go, and of which share of the requests
  * @property {Certificate} [tls] speak TLS to clients, and HTTP/2 where the proxy has it
  * @property {boolean} [isH2c] clients speak HTTP/2 in the clear, by prior knowledge
  * @property {boolean} [hasHttp2Backends] backends are spoken to in HTTP/2, in the clear

@@ -24,6 +24,7 @@ import { routes } from './routes.mjs';
 import { tail } from './tail.mjs';
 import { threads } from './threads.mjs';
 import { tlsGet, tlsNew, tlsResumed } from './tls.mjs';
+import { tracing } from './tracing.mjs';
 import { webSocket } from './websocket.mjs';
 
 /** @type {readonly import('../bench.mjs').Scenario[]} */
@@ -58,6 +59,7 @@ export const SCENARIOS = [
   latency,
   changes,
   adminFloods,
+  tracing,
   manyPools,
   builds,
 ];
