@@ -1,5 +1,6 @@
 /** What certificates over ACME need of the rest of a config: what can't work is a problem, what may not work is worth a note. */
 import type { AcmeSettings } from './acme-settings.ts';
+import type { Path } from './layer.ts';
 import type { MergedConfig } from './merge.ts';
 import type { Problem } from './problem.ts';
 import { isSame } from './same.ts';
@@ -11,7 +12,7 @@ const HTTPS_PORT = 443;
 /** One store for all, and somebody who answers. */
 export function acmeProblems(
   listeners: readonly ListenerSettings[],
-  { placeOf }: MergedConfig,
+  { config: { cluster }, placeOf }: MergedConfig,
 ): Problem[] {
   const problems: Problem[] = [];
   const all = withAcme(listeners);
@@ -19,7 +20,7 @@ export function acmeProblems(
   const hasPlain = listeners.some(({ tls }) => tls === undefined);
   for (const { listener, acme } of all) {
     const report = (key: string, message: string): void => {
-      const keys = ['listeners', Number(listener.path.split('.')[1]), 'tls', 'acme'];
+      const keys = keysOf(listener);
       const isThere = placeOf([...keys, key]).origin !== 'default';
       const place = isThere ? placeOf([...keys, key]) : placeOf(keys, 'key');
       problems.push({ ...place, path: [...keys, key].join('.'), message });
@@ -29,6 +30,16 @@ export function acmeProblems(
         'store_file',
         `and its key must be the same as in ${first.listener.path}: there is one store`,
       );
+    }
+    const hasKey = cluster !== false && (cluster.key ?? cluster.key_file) !== undefined;
+    if (acme.store === null && !hasKey) {
+      const message =
+        'needs cluster.key_file: private keys lie in etcd sealed (openssl rand -base64 32 makes one)';
+      problems.push({
+        ...placeOf(keysOf(listener), 'key'),
+        path: keysOf(listener).join('.'),
+        message,
+      });
     }
     if (acme.challenge === 'http-01' && !hasPlain) {
       report('challenge', 'http-01 needs a listener without tls, and there is none');
@@ -70,6 +81,10 @@ export function notesOnAcme(
     notes.push(`acme: there is a certificate for ${name}, and no route: its requests get 404`);
   }
   return notes;
+}
+
+function keysOf({ path }: ListenerSettings): Path {
+  return ['listeners', Number(path.split('.')[1]), 'tls', 'acme'];
 }
 
 function withAcme(listeners: readonly ListenerSettings[]) {

@@ -105,7 +105,7 @@ export const acme = z.strictObject(
     store_file: nonEmptyText('the path of a file')
       .describe(
         'Where accounts, keys and certificates are kept (mode 0600), relative to the config file; the same for all listeners. Default: ' +
-          '`fairlead.acme.json` beside the state file or the config file.',
+          '`fairlead.acme.json` beside the state file or the config file. Not with `cluster.etcd`: there it is kept in etcd, sealed under `cluster.key_file`.',
       )
       .optional(),
     store_key_file: nonEmptyText('the path of a file')

@@ -29,10 +29,11 @@ export interface AcmeSettings {
   readonly challenge: ChallengeKind;
   readonly dnsHook: DnsHook | null;
   readonly externalAccount: ExternalAccount | null;
-  readonly store: AcmeStoreSettings;
+  /** Null: that of the cluster. */
+  readonly store: AcmeStoreSettings | null;
 }
 
-/** Where accounts and certificates are kept: the same for all listeners. */
+/** Where one instance keeps accounts and certificates: the same for all listeners. */
 export interface AcmeStoreSettings {
   /** Absolute. */
   readonly file: string;

@@ -8,6 +8,7 @@ import type { MergedConfig } from './merge.ts';
 import type { Problem } from './problem.ts';
 
 const STORE_NAME = 'fairlead.acme.json';
+const OF_ONE_INSTANCE = ['store_file', 'store_key_file', 'store_key'] as const;
 
 export interface AcmeReading {
   readonly placeOf: MergedConfig['placeOf'];
@@ -15,6 +16,8 @@ export interface AcmeReading {
   readonly problems: Problem[];
   /** Where the store is if nobody says so; undefined: nowhere. */
   readonly storeFolder: string | undefined;
+  /** What is kept lies in the store of the cluster, sealed under its key. */
+  readonly isInCluster: boolean;
   /** A listener speaks in the clear. */
   readonly hasPlainListener: boolean;
 }
@@ -57,10 +60,15 @@ export function compileAcme(config: AcmeConfig, at: Path, reading: AcmeReading):
     const read = readAuthorities(caFile);
     if ('message' in read) report('ca_file', read.message);
   }
-  if (config.store_key !== undefined && config.store_key_file !== undefined) {
+  const { isInCluster } = reading;
+  if (isInCluster) {
+    for (const key of OF_ONE_INSTANCE.filter((one) => config[one] !== undefined)) {
+      const hint = 'take it out; cluster.key_file is the key';
+      report(key, 'is for an instance that is alone: with cluster.etcd it is kept there', hint);
+    }
+  } else if (config.store_key !== undefined && config.store_key_file !== undefined) {
     report('store_key', 'must not stand beside store_key_file');
-  }
-  if (config.store_file === undefined && storeFolder === undefined) {
+  } else if (config.store_file === undefined && storeFolder === undefined) {
     report(null, 'needs store_file: there is no config file for it to lie beside');
   }
   const { dns_hook: hook, external_account: external } = config;
@@ -75,11 +83,13 @@ export function compileAcme(config: AcmeConfig, at: Path, reading: AcmeReading):
         ? null
         : { command: hook.command, timeoutMs: hook.timeout, waitMs: hook.wait },
     externalAccount: external === undefined ? null : { keyId: external.key_id, key: external.key },
-    store: {
-      file: resolved('store_file') || path.join(storeFolder ?? '', STORE_NAME),
-      keyFile: resolved('store_key_file'),
-      key: config.store_key ?? '',
-    },
+    store: isInCluster
+      ? null
+      : {
+          file: resolved('store_file') || path.join(storeFolder ?? '', STORE_NAME),
+          keyFile: resolved('store_key_file'),
+          key: config.store_key ?? '',
+        },
   };
 }
 

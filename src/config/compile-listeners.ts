@@ -29,7 +29,9 @@ export function compileListeners(
   const hasPlainListener =
     written.some(({ tls }) => tls === undefined) ||
     (isGiven(['port']) && isSound('ssl') && !speaksTls(config.ssl));
-  const outcome = { ...reading, placeOf: merged.placeOf, storeFolder, hasPlainListener };
+  const isInCluster = config.cluster !== false && config.cluster.etcd !== undefined;
+  const { placeOf } = merged;
+  const outcome = { ...reading, placeOf, storeFolder, isInCluster, hasPlainListener };
   const listeners: ListenerSettings[] = written.map((one, index) => {
     const tls = one.tls && compileTls(one.tls, ['listeners', index, 'tls'], outcome);
     return {

@@ -68,7 +68,7 @@ export function compileSsl(
 export function compileTls(
   config: TlsConfig,
   at: Path,
-  outcome: Outcome & Pick<AcmeReading, 'storeFolder' | 'hasPlainListener'>,
+  outcome: Outcome & Pick<AcmeReading, 'storeFolder' | 'isInCluster' | 'hasPlainListener'>,
 ): TlsSettings {
   const { placeOf, resolve, problems, notes, faults } = outcome;
   const sources: CertificateSource[] = [];

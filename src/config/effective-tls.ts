@@ -56,8 +56,10 @@ function acmeOf({ names, email, directoryUrl, caFile, challenge, ...more }: Acme
     ...(externalAccount !== null && {
       external_account: { key_id: externalAccount.keyId, key: HIDDEN_SECRET },
     }),
-    store_file: store.file,
-    ...(store.keyFile !== '' && { store_key_file: store.keyFile }),
-    ...(store.key !== '' && { store_key: HIDDEN_SECRET }),
+    ...(store !== null && {
+      store_file: store.file,
+      ...(store.keyFile !== '' && { store_key_file: store.keyFile }),
+      ...(store.key !== '' && { store_key: HIDDEN_SECRET }),
+    }),
   };
 }

@@ -2,6 +2,7 @@
 import type { LoadResult } from '../config/load.ts';
 import type { SharedConfig } from '../config/shared-config.ts';
 import type { Actor } from './audit.ts';
+import type { PartTerms, SharedPart } from './cluster/shared-part.ts';
 import type { OperatorState } from './operator-state.ts';
 import type { Registry } from './registry.ts';
 
@@ -106,6 +107,8 @@ export interface ClusterPort {
   readonly changes: SharedChanges;
   readonly readiness: ClusterReadiness;
   readonly figures: ClusterFigures;
+  /** What the instances share besides. Each prefix is used by one at a time. */
+  part(terms: PartTerms): SharedPart;
   /** What `GET /cluster` answers; asks the other instances. */
   describe(): Promise<object>;
   /** What `GET /cluster/health` answers. */

@@ -207,6 +207,7 @@ export function compose(options: ComposeOptions): Parts {
   });
   const acme = new AcmePlace({
     log,
+    cluster,
     holder: `${registry.instanceName} (process ${process.pid})`,
     onIssued: (issued) => {
       registry.issued = issued;

@@ -383,8 +383,9 @@ class Running implements ControlledFairlead {
     const { admin, certificates, acme, discovery, tokens } = this.#all;
     void this.#service.leave();
     // What they find can't be put in force here any more.
-    for (const part of [discovery, certificates, acme, tokens]) void part.stop();
-    void this.#all.cluster?.close();
+    for (const part of [discovery, certificates, tokens]) void part.stop();
+    // Gives its lock back first.
+    void acme.stop().then(() => this.#all.cluster?.close());
     admin?.leaveFile();
     void admin?.close(ADMIN_GRACE_MS);
   }

@@ -106,3 +106,20 @@ test('ports that authorities do not ask at, and names that no route is for, are 
     expect.stringMatching(/port 443 \(tls-alpn-01\)/),
   ]);
 });
+
+test('in a cluster the store is etcd, sealed under the key of the cluster', () => {
+  const etcd = { endpoints: ['http://127.0.0.1:2379'] };
+  const cluster = { instance: 'one', etcd, key: 'ab'.repeat(32) };
+  const { settings } = loaded([{ port: 80 }, acmeAt(443, NAMES)], { cluster });
+  expect(settings.listeners[1]?.tls?.acme?.store).toBeNull();
+  const said = (acme: object, more: object): string => {
+    const result = load([{ port: 80 }, acmeAt(443, acme)], more);
+    return result.ok ? 'ok' : result.problems.map(formatProblem).join('\n');
+  };
+  expect(said(NAMES, { cluster: { ...cluster, key: undefined } })).toMatch(
+    /listeners\.1\.tls\.acme: needs cluster\.key_file: private keys lie in etcd sealed/,
+  );
+  expect(said({ ...NAMES, store_file: 'a.json' }, { cluster })).toMatch(
+    /store_file: is for an instance that is alone.*take it out; cluster\.key_file is the key/s,
+  );
+});

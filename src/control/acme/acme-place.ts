@@ -3,15 +3,23 @@
 import type { AcmeStoreSettings } from '../../config/acme-settings.ts';
 import { isSame } from '../../config/same.ts';
 import type { Settings } from '../../config/settings.ts';
+import type { ClusterPort } from '../cluster-port.ts';
 import type { Acme, AcmeOptions, AcmeState } from './acme.ts';
+import type { AcmeHome } from './acme-home.ts';
 
-type Options = Omit<AcmeOptions, 'counts'>;
+type Options = Omit<AcmeOptions, 'counts' | 'home'> & {
+  /** Undefined: this instance is alone. */
+  readonly cluster: Pick<ClusterPort, 'part'> | undefined;
+};
+
+/** Null: that of the cluster. */
+type Store = AcmeStoreSettings | null;
 
 export class AcmePlace {
   readonly counts = { issued: 0, failed: 0 };
   readonly #options: Options;
   #acme: Acme | null = null;
-  #store: AcmeStoreSettings | null = null;
+  #store: Store | undefined;
   #last: Promise<void> = Promise.resolve();
   #isListening = false;
   #isStopped = false;
@@ -22,7 +30,7 @@ export class AcmePlace {
 
   /** The settings may have become others. Resolves when what is kept is known. Never rejects. */
   sync(settings: Settings): Promise<void> {
-    if (this.#acme === null && storeOf(settings) === null) return this.#last;
+    if (this.#acme === null && storeOf(settings) === undefined) return this.#last;
     this.#last = this.#last.then(() => this.#sync(settings));
     return this.#last;
   }
@@ -55,20 +63,25 @@ export class AcmePlace {
     await this.#acme?.stop();
     this.#acme = null;
     this.#store = store;
-    if (store === null) {
+    if (store === undefined) {
       this.#options.onIssued(new Map());
       return;
     }
-    const loaded = await import('./acme.ts');
-    this.#acme = new loaded.Acme({ ...this.#options, counts: this.counts });
+    const [{ Acme }, homes] = await Promise.all([import('./acme.ts'), import('./acme-home.ts')]);
+    const { cluster, ...options } = this.#options;
+    let home: AcmeHome;
+    if (store !== null) home = homes.homeInFile(store);
+    else if (cluster !== undefined) home = homes.homeInCluster(cluster);
+    // A reload that brings a cluster is refused.
+    else return;
+    this.#acme = new Acme({ ...options, home, counts: this.counts });
     await this.#acme.begin(settings);
     if (this.#isListening) this.#acme.listening();
   }
 }
 
-/** The same for all listeners; null: none asks for certificates. */
-function storeOf({ listeners }: Settings): AcmeStoreSettings | null {
-  for (const { tls } of listeners)
-    if ((tls?.acme ?? null) !== null) return tls?.acme?.store ?? null;
-  return null;
+/** The same for all listeners; undefined: none asks for certificates. */
+function storeOf({ listeners }: Settings): Store | undefined {
+  for (const { tls } of listeners) if (tls?.acme) return tls.acme.store;
+  return undefined;
 }

@@ -19,6 +19,10 @@ export class AcmeVault {
     return new AcmeVault(key === '' ? null : Seal.of(key));
   }
 
+  static of(seal: Seal): AcmeVault {
+    return new AcmeVault(seal);
+  }
+
   written(key: string, record: object): string {
     const text = JSON.stringify(record);
     return this.#seal === null ? text : this.#seal.seal(key, text);

@@ -6,7 +6,6 @@
  * has looked again whether it is still due. What has failed is kept as well, so that neither a restart nor another instance tries again
  * before its time.
  */
-import type { AcmeStoreSettings } from '../../config/acme-settings.ts';
 import type { Certificate } from '../../config/certificate-facts.ts';
 import { isSame } from '../../config/same.ts';
 import type { Settings } from '../../config/settings.ts';
@@ -15,20 +14,22 @@ import type { Issued } from '../certificates/tls-snapshot.ts';
 import type { RegistryStore, StoredObject } from '../cluster/registry-store.ts';
 import { SYSTEM_TIMING, type Timing } from '../cluster/timing.ts';
 import type { Challenges } from '../registry.ts';
+import type { AcmeHome, OpenedStore } from './acme-home.ts';
 import {
   CERTIFICATE,
   CERTIFICATES,
   CHALLENGE_OUT,
   CHALLENGES,
+  type ChallengeOut,
   FAILURE,
   FAILURES,
   type FailureRecord,
+  LOCK_KEY,
   PREFIX,
 } from './acme-records.ts';
-import { AcmeVault } from './acme-vault.ts';
+import type { AcmeVault } from './acme-vault.ts';
 import { type AcmeCounts, IssuanceRound } from './issuance-round.ts';
 import { issuedCertificate } from './issued-certificate.ts';
-import { lookIntoAcmeFile, type OpenedStore, openAcmeFile } from './opened-store.ts';
 import { RenewalPlans } from './renewal-plans.ts';
 import { StoreCopy } from './store-copy.ts';
 import { dueAtMs, type Wanted, wantedBy } from './wanted.ts';
@@ -36,7 +37,6 @@ import { dueAtMs, type Wanted, wantedBy } from './wanted.ts';
 const LONGEST_SLEEP_MS = 3_600_000;
 /** Another process may have the file: that one ends (an upgrade), or it does not. */
 const OPEN_AGAIN_MS = 2_000;
-const LONGEST_OPEN_AGAIN_MS = 30_000;
 /** Another instance is at it. */
 const LOOK_AGAIN_MS = 15_000;
 
@@ -44,11 +44,11 @@ export interface AcmeOptions {
   readonly log: Logger;
   /** Who we are, for people who read of the lock. */
   readonly holder: string;
+  readonly home: AcmeHome;
   readonly counts: AcmeCounts;
   readonly onIssued: (issued: Issued) => void;
   /** Resolves once they are answered. */
   readonly onChallenges: (challenges: Challenges) => Promise<void>;
-  readonly openStore?: (settings: AcmeStoreSettings) => Promise<OpenedStore>;
   readonly timing?: Timing;
   /** Of the calendar. */
   readonly nowMs?: () => number;
@@ -75,7 +75,6 @@ export class Acme {
   });
   readonly #plans: RenewalPlans;
   #wanted: readonly Wanted[] = [];
-  #storeSettings: AcmeStoreSettings | undefined;
   #opened: OpenedStore | undefined;
   #vault: AcmeVault | undefined;
   #copy: StoreCopy | undefined;
@@ -113,7 +112,6 @@ export class Acme {
   /** Resolves when what is kept is known, or can't be. Never rejects. */
   async begin(settings: Settings): Promise<void> {
     this.#wanted = wantedBy(settings);
-    this.#storeSettings = this.#wanted[0]?.settings.store;
     await this.#open();
   }
 
@@ -160,12 +158,11 @@ export class Acme {
   // ── The store ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #open(failures = 0): Promise<void> {
-    const settings = this.#storeSettings;
-    if (settings === undefined || this.#stopping.signal.aborted) return;
-    const { openStore = ({ file }) => openAcmeFile(file), log } = this.#options;
+    if (this.#stopping.signal.aborted) return;
+    const { home, log } = this.#options;
     try {
-      this.#vault ??= await AcmeVault.open(settings);
-      const opened = await openStore(settings);
+      this.#vault ??= await home.vault();
+      const opened = await home.open();
       if (this.#stopping.signal.aborted) {
         await opened.close();
         return;
@@ -196,32 +193,36 @@ export class Acme {
 
   async #openLater(error: unknown, failures: number): Promise<void> {
     const reason = error instanceof Error ? error.message : String(error);
-    const { log } = this.#options;
+    const { home, log } = this.#options;
     // The process that this one takes the place of still has it.
     if (failures === 0) await this.#lookInto();
     if (failures === 1) {
       const message = `certificates are not renewed until it is: ${reason}`;
       log.error('certificate.store_failed', message);
     }
-    const ms = Math.min(LONGEST_OPEN_AGAIN_MS, OPEN_AGAIN_MS * 2 ** failures);
+    const ms = Math.min(home.longestPauseMs, OPEN_AGAIN_MS * 2 ** failures);
     this.#callOff = this.#timing.after(ms, () => void this.#open(failures + 1));
   }
 
   async #lookInto(): Promise<void> {
-    const file = this.#storeSettings?.file;
-    if (file === undefined || this.#vault === undefined) return;
+    if (this.#vault === undefined) return;
     try {
-      const store = await lookIntoAcmeFile(file);
-      await this.#follow(store);
+      const store = await this.#options.home.lookInto();
+      if (store !== undefined) await this.#follow(store);
     } catch {
       // It is said where it can't be opened either.
     }
   }
 
   async #follow(store: RegistryStore): Promise<void> {
+    const isCurrent = (): boolean => this.#copy === copy;
+    const onChange = (): void => void (isCurrent() && this.#take());
+    const copy = new StoreCopy(store, PREFIX, onChange, this.#timing);
+    await copy.begin();
+    // What there was before is gone only now: this one may not have been readable.
     this.#copy?.close();
-    this.#copy = new StoreCopy(store, PREFIX, () => this.#take(), this.#timing);
-    await this.#copy.begin();
+    this.#copy = copy;
+    this.#take();
   }
 
   // ── What is in it ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,13 +251,22 @@ export class Acme {
     const keys = new Set(out.map(({ key }) => key));
     const { keys: before } = this.#answered;
     if (keys.size === before.size && [...keys].every((key) => before.has(key))) return;
-    const all = out.flatMap(({ value }) => CHALLENGE_OUT.safeParse(JSON.parse(value)).data ?? []);
+    const all = out.flatMap((object) => this.#challengeIn(object) ?? []);
     const inForce = this.#options.onChallenges({
       http: new Map(all.flatMap((one) => (one.kind === 'http-01' ? [[one.token, one.text]] : []))),
       tls: all.flatMap((one) => (one.kind === 'tls-alpn-01' ? [one] : [])),
     });
     this.#answered = { keys, inForce };
     for (const wake of this.#waiting) wake();
+  }
+
+  #challengeIn(object: StoredObject): ChallengeOut | undefined {
+    try {
+      return this.#vault?.read(object, CHALLENGE_OUT);
+    } catch {
+      // Another version of Fairlead, or another key: it answers itself.
+      return undefined;
+    }
   }
 
   #certificateOf({ id, name }: Wanted): Certificate | undefined {
@@ -299,7 +309,10 @@ export class Acme {
     const nowMs = this.#nowMs();
     const due = Math.min(...this.states().map((one) => one.dueAtMs), this.#plans.nextMs());
     this.#callOff();
-    const ms = Math.min(LONGEST_SLEEP_MS, Math.max(0, due - nowMs));
+    // When its lease is over or it has done, the store says so.
+    const isLocked = this.#copy?.objects.has(LOCK_KEY) === true;
+    const leastMs = isLocked ? LOOK_AGAIN_MS * (1 + this.#timing.random()) : 0;
+    const ms = Math.min(LONGEST_SLEEP_MS, Math.max(leastMs, due - nowMs));
     this.#callOff = this.#timing.after(ms, () => this.#work(round));
   }
 

@@ -3,6 +3,7 @@ import type { Certificate } from '../../config/certificate-facts.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { type FencedLock, tryLock } from '../cluster/fenced-lock.ts';
 import { type Listing, StoreError } from '../cluster/registry-store.ts';
+import type { OpenedStore } from './acme-home.ts';
 import { AcmeProblem } from './acme-problem.ts';
 import {
   CERTIFICATE,
@@ -17,13 +18,13 @@ import {
 import type { AcmeVault } from './acme-vault.ts';
 import { Issuance, LockLost } from './issuance.ts';
 import { issuedCertificate } from './issued-certificate.ts';
-import type { OpenedStore } from './opened-store.ts';
 import type { RenewalPlans } from './renewal-plans.ts';
 import { retryMs } from './renewal-time.ts';
 import { proverFor } from './store-prover.ts';
 import { dueAtMs, type Wanted } from './wanted.ts';
 
-const LOCK_MS = 30_000;
+/** So long nobody orders anything when its holder dies. */
+const LOCK_MS = 10_000;
 
 export interface AcmeCounts {
   issued: number;
@@ -94,7 +95,7 @@ export class IssuanceRound {
     if (dueAtMs(wanted, renewAtMs, this.#failureIn(found, wanted), nowMs()) > nowMs()) return;
     onOrdering(wanted.id);
     const { name, settings } = wanted;
-    const prover = proverFor(wanted, { store, log, inForce, pause, nowMs });
+    const prover = proverFor(wanted, { store, vault, log, inForce, pause, nowMs });
     const issuance = new Issuance(wanted, prover, {
       store,
       vault,

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from '../../observe/logger.ts';
 import type { RegistryStore } from '../cluster/registry-store.ts';
 import { CHALLENGES, type ChallengeOut } from './acme-records.ts';
+import type { AcmeVault } from './acme-vault.ts';
 import { validationCertificate } from './certificate-request.ts';
 import { recordNameOf, recordTextOf, runHook } from './dns-hook.ts';
 import type { Prover } from './order.ts';
@@ -15,6 +16,7 @@ const LEASE_MS = 60_000;
 
 export interface StoreProverOptions {
   readonly store: RegistryStore;
+  readonly vault: AcmeVault;
   readonly log: Logger;
   /** Resolves once what stands under this key is answered. */
   readonly inForce: (key: string) => Promise<void>;
@@ -55,14 +57,14 @@ export function proverFor({ name, settings }: Wanted, options: StoreProverOption
 }
 
 async function putOut(
-  { store, inForce }: StoreProverOptions,
+  { store, vault, inForce }: StoreProverOptions,
   challenge: ChallengeOut,
 ): Promise<() => Promise<void>> {
   const key = `${CHALLENGES}${randomBytes(16).toString('hex')}`;
   const lease = await store.lease({ ttlMs: LEASE_MS });
   const takeAway = (): Promise<void> => lease.release();
   try {
-    const value = JSON.stringify(challenge);
+    const value = vault.written(key, challenge);
     await store.commit({ conditions: [], writes: [{ put: key, value, lease: lease.id }] });
     await inForce(key);
   } catch (error) {

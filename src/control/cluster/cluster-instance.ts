@@ -23,6 +23,7 @@ import { RefusalLog } from './refusal-log.ts';
 import type { RegistryStore } from './registry-store.ts';
 import { Seal } from './sealed.ts';
 import { valueIn } from './shared-objects.ts';
+import { type PartTerms, SharedPart } from './shared-part.ts';
 import { SharedSecrets } from './shared-secrets.ts';
 import { stateOf } from './shared-state.ts';
 import { StoreKeys } from './store-keys.ts';
@@ -70,6 +71,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   #isTakeDue = false;
   #maintenance: NodeJS.Timeout | undefined;
   #verdicts: PeerVerdicts | undefined;
+  readonly #parts = new Set<SharedPart>();
   #onChange: () => void = () => {};
 
   private constructor({ settings, store, log, version }: ClusterInstanceOptions) {
@@ -184,8 +186,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     this.#accepted = accepted;
     this.#applied = copy;
     this.#writer.base = copy;
-    const sealed = this.#secrets?.take(copy) ?? [];
-    this.#refusalLog.tell([...accepted.refusals, ...sealed]);
+    this.#refusalLog.tell([...accepted.refusals, ...(this.#secrets?.take(copy) ?? [])]);
     const { registry } = around;
     let { settings } = registry;
     if (accepted.loaded !== before?.loaded) {
@@ -256,6 +257,14 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     });
   }
 
+  part(terms: PartTerms): SharedPart {
+    const { settings, store, keys, seal } = this;
+    const place = () => ({ epoch: this.#applied?.epoch, whyNot: this.whyNot });
+    const part = new SharedPart({ ...terms, settings, store, keys, seal, log: this.#log, place });
+    this.#parts.add(part);
+    return part;
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#maintenance);
     this.#verdicts?.close();
@@ -302,10 +311,10 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   }
 
   #become(state: FollowedState, reason: string | undefined): void {
-    const before = this.#state;
-    if (before === 'current') this.#currentAt = Date.now();
+    if (this.#state === 'current') this.#currentAt = Date.now();
     this.#state = state;
     this.#reason = reason;
+    if (reason !== undefined) for (const part of this.#parts) part.doubted(reason);
     this.#onChange();
     const fields = { state, ...(reason !== undefined && { reason }) };
     if (state === 'current') {

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { validateConfigText } from '../../../src/config/load.ts';
 import { Acme, type AcmeOptions } from '../../../src/control/acme/acme.ts';
+import { homeInFile } from '../../../src/control/acme/acme-home.ts';
 import { CERTIFICATES, issueIdOf } from '../../../src/control/acme/acme-records.ts';
 import { ask } from '../../../src/control/acme/acme-request.ts';
 import { readDirectory } from '../../../src/control/acme/authority.ts';
-import { openAcmeFile } from '../../../src/control/acme/opened-store.ts';
 import { readRenewalInfo } from '../../../src/control/acme/renewal-info.ts';
 import { SYSTEM_TIMING } from '../../../src/control/cluster/timing.ts';
 import { afterTest } from '../../support/after-test.ts';
@@ -77,7 +77,6 @@ test('an authority that takes connections and says nothing is given up', async (
 
 test('a process that takes over serves what is in the file, and has it once the old one has ended', async () => {
   const folder = temporaryFolder('acme-file');
-  const file = join(folder, 'fairlead.acme.json');
   const acme = {
     names: ['localhost.test'],
     ca: 'https://127.0.0.1:1/dir',
@@ -89,9 +88,10 @@ test('a process that takes over serves what is in the file, and has it once the 
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   const { settings } = result;
   const issuing = settings.listeners[0].tls?.acme;
-  if (issuing === null || issuing === undefined) throw new Error('no acme');
+  if (!issuing?.store) throw new Error('no acme');
+  const { store } = issuing;
   // As an older process without a key has left it.
-  const opened = await openAcmeFile(file);
+  const opened = await homeInFile(store).open();
   const { cert_file, key_file } = makeCertificate('localhost', afterTest, ['localhost.test']);
   const record = {
     version: 1,
@@ -114,6 +114,7 @@ test('a process that takes over serves what is in the file, and has it once the 
     const options: AcmeOptions = {
       log: { debug: hear, info: hear, warn: hear, error: hear, fatal: hear },
       holder: 'test',
+      home: homeInFile(store),
       counts: { issued: 0, failed: 0 },
       onIssued: (all) => {
         issued = all.size;
@@ -134,7 +135,9 @@ test('a process that takes over serves what is in the file, and has it once the 
   await old.acme.stop();
   // Nobody else can have it now but who takes over.
   await waitFor(async () => {
-    const free = await openAcmeFile(file).catch(() => undefined);
+    const free = await homeInFile(store)
+      .open()
+      .catch(() => undefined);
     await free?.close();
     return free === undefined;
   });

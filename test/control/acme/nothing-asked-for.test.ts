@@ -29,7 +29,8 @@ function timers(): number {
 
 test('nothing is loaded and no timer is set', async () => {
   const log = { debug: fail, info: fail, warn: fail, error: fail, fatal: fail };
-  const place = new AcmePlace({ log, holder: '', onIssued: fail, onChallenges: fail });
+  const cluster = undefined;
+  const place = new AcmePlace({ log, cluster, holder: '', onIssued: fail, onChallenges: fail });
   const input = { flags: { values: [] }, env: {}, cwd: '/', configFile: '/nowhere/c.json' };
   const result = validateConfigText('{"backends":[":1"]}', 'c.json', input);
   if (!result.ok) throw new Error('a config without a fault');

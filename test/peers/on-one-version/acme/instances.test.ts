@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { validateConfigText } from '../../../../src/config/load.ts';
 import type { Settings } from '../../../../src/config/settings.ts';
 import { Acme, type AcmeOptions } from '../../../../src/control/acme/acme.ts';
+import { AcmeVault } from '../../../../src/control/acme/acme-vault.ts';
 import type { Issued } from '../../../../src/control/certificates/tls-snapshot.ts';
 import { StoreTable } from '../../../../src/control/cluster/store-table.ts';
 import { TableStore } from '../../../../src/control/cluster/table-store.ts';
@@ -61,9 +62,14 @@ class Instance {
       onChallenges: async (challenges) => {
         this.challenges = challenges;
       },
-      openStore: async () => {
-        const store = new TableStore(table);
-        return { store, spreadMs: 0, close: () => store.close() };
+      home: {
+        vault: () => AcmeVault.open({ key: '', keyFile: '' }),
+        open: async () => {
+          const store = new TableStore(table);
+          return { store, spreadMs: 0, close: () => store.close() };
+        },
+        lookInto: async () => undefined,
+        longestPauseMs: 1_000,
       },
       ...more,
     });
