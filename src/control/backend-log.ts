@@ -15,3 +15,17 @@ export function removalFailed(log: Logger, backend: Backend, error: unknown): vo
   const { url } = backend.address;
   log.error('backend.removal_failed', `${url} could not be removed`, { backend: url, error });
 }
+
+/** @param fate whether it is kept, and who has added it. */
+export function tellAdded(log: Logger, backend: Backend, fate: object): void {
+  const { id, weight, isBackup, adminState: state } = backend;
+  const { url } = backend.address;
+  log.info('backend.added', `${url} added as backend ${id}`, {
+    backend: url,
+    id,
+    weight,
+    backup: isBackup,
+    ...(state !== 'enabled' && { state }),
+    ...fate,
+  });
+}

@@ -1,6 +1,6 @@
 /** One backend as the control plane sees it. */
 import type { BackendAddress } from '../config/settings.ts';
-import { createBackendCounters } from '../snapshot/counters.ts';
+import { createBackendCounters, type FaultTotals, readFaultTotals } from '../snapshot/counters.ts';
 import type { AdminState, BackendOrigin } from './operator-state.ts';
 
 export type Health = 'unknown' | 'healthy' | 'unhealthy';
@@ -54,6 +54,15 @@ export interface Backend {
   /** What would help; empty when nothing is known. */
   readonly hint: string;
   readonly counters: SharedArrayBuffer;
+  /** What its counters held when it came back; undefined: it has come once. */
+  readonly pastFaults?: FaultTotals | undefined;
+}
+
+export interface NewBackendParts {
+  readonly now: number;
+  readonly threadCount: number;
+  /** It was there before, with this id: its counters go on, in which requests of then may be under way. */
+  readonly former?: Backend | undefined;
 }
 
 /** One that nothing is known about yet. */
@@ -61,7 +70,7 @@ export function newBackend(
   id: number,
   address: BackendAddress,
   { source, adminState }: Pick<Backend, 'source' | 'adminState'>,
-  { now, threadCount }: { readonly now: number; readonly threadCount: number },
+  { now, threadCount, former }: NewBackendParts,
 ): Backend {
   return {
     id,
@@ -81,7 +90,8 @@ export function newBackend(
     lastChange: now,
     lastReason: undefined,
     hint: '',
-    counters: createBackendCounters(threadCount),
+    counters: former?.counters ?? createBackendCounters(threadCount),
+    pastFaults: former && readFaultTotals(former.counters, threadCount),
   };
 }
 

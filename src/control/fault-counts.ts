@@ -38,7 +38,7 @@ export class FaultCounts {
     const seen = new Map<number, FaultTotals>();
     const counts = this.#registry.backends().map((backend) => {
       const totals = readFaultTotals(backend.counters, this.#threadCount);
-      const before = this.#seen.get(backend.id) ?? NOTHING;
+      const before = this.#seen.get(backend.id) ?? backend.pastFaults ?? NOTHING;
       seen.set(backend.id, totals);
       const news = {
         judged: totals.judged - before.judged,

@@ -15,6 +15,9 @@ import {
   newBackend,
 } from './backend.ts';
 
+/** Of those that are gone, the last so many may come back as what they were. */
+const MOST_GONE = 64;
+
 type MutableBackend = { -readonly [Key in keyof Backend]: Backend[Key] };
 
 /** What config and operators want of a backend. */
@@ -36,6 +39,8 @@ export class LiveBackends {
   readonly #threadCount: number;
   readonly #now: () => number;
   #backends: ReadonlyMap<number, MutableBackend> = new Map();
+  /** In the order in which they went. */
+  readonly #gone = new Map<number, Backend>();
 
   /** @param threadCount data threads: the shared counters have room for so many. */
   constructor(threadCount: number, now: () => number) {
@@ -52,10 +57,22 @@ export class LiveBackends {
     return this.#backends.get(id);
   }
 
+  /** A backend with this URL had this id, and is gone: nobody else has got it. */
+  mayReturn(id: number, url: string): boolean {
+    return this.#gone.get(id)?.address.url === url;
+  }
+
   /** These exist from now on, and no others. */
   sync(wanted: readonly WantedBackend[]): void {
+    const before = this.#backends;
     const inOrder = wanted.toSorted((a, b) => a.id - b.id);
     this.#backends = new Map(inOrder.map((one) => [one.id, this.#derive(one)]));
+    for (const id of this.#backends.keys()) this.#gone.delete(id);
+    for (const [id, backend] of before) if (!this.#backends.has(id)) this.#gone.set(id, backend);
+    for (const id of this.#gone.keys()) {
+      if (this.#gone.size <= MOST_GONE) break;
+      this.#gone.delete(id);
+    }
   }
 
   /** What checks have found out about another backend holds for this one, until it is checked itself. */
@@ -135,7 +152,11 @@ export class LiveBackends {
     const { id, address } = wanted;
     const backend: MutableBackend =
       this.#backends.get(id) ??
-      newBackend(id, address, wanted, { now: this.#now(), threadCount: this.#threadCount });
+      newBackend(id, address, wanted, {
+        now: this.#now(),
+        threadCount: this.#threadCount,
+        former: this.#gone.get(id),
+      });
     this.#alter(backend, () => {
       backend.weight = wanted.weight;
       backend.isBackup = wanted.isBackup;

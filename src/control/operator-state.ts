@@ -5,7 +5,7 @@
  * makes "save first, then apply" simple: a change that could not be saved is a value that nobody ever used.
  *
  * An entry's `id` is defined exactly while the backend is in the registry. A URL that left and comes back gets a new
- * id, because the data plane may still be finishing requests of the old one.
+ * id, unless an operator wants it back as what it was: then the requests that the data plane may still be finishing there are its own.
  */
 import type { BackendAddress } from '../config/settings.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';

@@ -9,13 +9,19 @@ import type { Logger } from '../observe/logger.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';
 import { type Actor, beforeAndAfter, type Values } from './audit.ts';
 import type { Backend } from './backend.ts';
-import { removalFailed, wishesFor } from './backend-log.ts';
+import { removalFailed, tellAdded, wishesFor } from './backend-log.ts';
 import { type ChangeTerms, KEPT, type Precondition, type Terms } from './change-terms.ts';
 import type { SharedChanges } from './cluster-port.ts';
 import type { Drains, SessionsWhileDraining } from './drains.ts';
 import type { AdminState } from './operator-state.ts';
 import type { Override, OverrideChoice } from './overrides.ts';
-import { type BackendUpdate, ChangeRefused, type Plan, SaveFailed } from './plan.ts';
+import {
+  type BackendUpdate,
+  ChangeRefused,
+  type NewBackend,
+  type Plan,
+  SaveFailed,
+} from './plan.ts';
 import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
@@ -64,7 +70,7 @@ export class Operator {
         onGone: (pool, backend) => this.#wentByReload(pool, backend, 'cluster'),
         onState: async ({ id, adminState }) => {
           this.#stopLeaving(id);
-          await this.#drainAs(id, adminState, undefined, undefined, undefined);
+          await this.#drainAs(id, adminState);
         },
       });
   }
@@ -72,21 +78,13 @@ export class Operator {
   async add(
     pool: string,
     address: BackendAddress,
-    { weight, isBackup }: { readonly weight: number; readonly isBackup: boolean },
+    wanted: NewBackend,
     terms: Terms = KEPT,
   ): Promise<Backend> {
-    const backend = await this.#change(
-      () => this.#pool(pool).planAdd(address, weight, isBackup, this.#idFor(terms)),
-      terms,
-    );
-    const log = poolLog(this.#log, pool);
-    log.info('backend.added', `${address.url} added as backend ${backend.id}`, {
-      backend: address.url,
-      id: backend.id,
-      weight,
-      backup: isBackup,
-      ...this.#fate(terms),
-    });
+    const plan = (): Plan<Backend> => this.#pool(pool).planNew(address, wanted, this.#idFor(terms));
+    const backend = await this.#change(plan, terms);
+    tellAdded(poolLog(this.#log, pool), backend, this.#fate(terms));
+    await this.#drainAs(backend.id, wanted.state);
     return backend;
   }
 
@@ -361,9 +359,9 @@ export class Operator {
   async #drainAs(
     id: number,
     state: AdminState,
-    drainMs: number | undefined,
-    sessions: SessionsWhileDraining | undefined,
-    cutsRequests: boolean | undefined,
+    drainMs?: number,
+    sessions?: SessionsWhileDraining,
+    cutsRequests?: boolean,
   ): Promise<void> {
     const isAnew = drainMs !== undefined || sessions !== undefined || cutsRequests === true;
     if (state !== 'draining') this.#drains.cancel(id);

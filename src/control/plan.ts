@@ -4,7 +4,7 @@ import type { AdminState, OperatorEntry, OperatorState } from './operator-state.
 
 /** A change that the registry can't make. */
 export class ChangeRefused extends Error {
-  readonly reason: 'duplicate' | 'unknown-backend' | 'unknown-pool';
+  readonly reason: 'duplicate' | 'id-not-free' | 'unknown-backend' | 'unknown-pool';
 
   constructor(reason: ChangeRefused['reason'], message: string) {
     super(message);
@@ -34,6 +34,15 @@ export interface Plan<T> {
   readonly isEmpty: boolean;
   /** @param isToBeKept false: `state` was not saved, and nothing of this change ever will be. */
   commit(isToBeKept?: boolean): T;
+}
+
+/** What is wanted of a backend that is added. */
+export interface NewBackend {
+  readonly weight: number;
+  readonly isBackup: boolean;
+  readonly state: AdminState;
+  /** Of a backend with the same URL that was removed a while ago: it comes back as the same. Undefined: the next one. */
+  readonly id: number | undefined;
 }
 
 /** What operators may set of a backend. */

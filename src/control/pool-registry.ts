@@ -11,9 +11,11 @@ import type { FoundBackend } from './discovery/found-backends.ts';
 import { type Decision, decideEligibility } from './eligibility.ts';
 import { LiveBackends, type WantedBackend } from './live-backends.ts';
 import {
+  type AdminState,
   type BackendOrigin,
   type BackendSource,
   changesOf,
+  configEntry,
   inPool,
   type OperatorEntry,
   type OperatorState,
@@ -22,7 +24,7 @@ import {
   withEntry,
 } from './operator-state.ts';
 import { type Override, overridesOf } from './overrides.ts';
-import { type BackendUpdate, ChangeRefused, changeOf, type Plan } from './plan.ts';
+import { type BackendUpdate, ChangeRefused, changeOf, type NewBackend, type Plan } from './plan.ts';
 
 /** What a pool needs of the registry that it is in. */
 export interface PoolHost {
@@ -145,18 +147,41 @@ export class PoolRegistry {
     });
   }
 
+  /** @param nextId in a cluster, the store gives it. @throws ChangeRefused `duplicate`, `id-not-free` */
+  planNew(
+    address: BackendAddress,
+    { weight, isBackup, state, id }: NewBackend,
+    nextId: number | undefined,
+  ): Plan<Backend> {
+    const { url } = address;
+    this.#expectNone(url);
+    if (id === undefined) return this.planAdd(address, weight, isBackup, nextId, state);
+    if (!this.live.mayReturn(id, url)) {
+      throw new ChangeRefused(
+        'id-not-free',
+        `The id ${id} is not that of a backend ${url} that was removed here a while ago.`,
+      );
+    }
+    // A cluster's store has removed it from what the config lists.
+    const configured = nextId === undefined ? this.#configBackend(url) : undefined;
+    if (configured === undefined) return this.planAdd(address, weight, isBackup, id, state);
+    const entry = { ...configEntry(url, id), ...changeOf({ weight, isBackup, state }, configured) };
+    return this.#plan(
+      (changes) => withEntry(changes, url, entry),
+      () => this.#expect(id),
+    );
+  }
+
   /** @throws ChangeRefused `duplicate` when the (normalised) URL is there already. @param id in a cluster, the store gives it. */
   planAdd(
     address: BackendAddress,
     weight: number,
     isBackup = false,
     id = this.#host.operatorState.nextId,
+    adminState: AdminState = 'enabled',
   ): Plan<Backend> {
     const { url } = address;
-    const existing = this.findByUrl(url);
-    if (existing !== undefined) {
-      throw new ChangeRefused('duplicate', `${url} is backend ${existing.id} already.`);
-    }
+    this.#expectNone(url);
     const entry: OperatorEntry = {
       url,
       id,
@@ -164,7 +189,7 @@ export class PoolRegistry {
       address,
       weight,
       isBackup,
-      state: undefined,
+      state: adminState === 'enabled' ? undefined : adminState,
       isRemoved: false,
       isLeaving: false,
     };
@@ -243,6 +268,12 @@ export class PoolRegistry {
       throw new ChangeRefused('unknown-backend', `There is no backend ${id}.`);
     }
     return backend;
+  }
+
+  #expectNone(url: string): void {
+    const existing = this.findByUrl(url);
+    if (existing === undefined) return;
+    throw new ChangeRefused('duplicate', `${url} is backend ${existing.id} already.`);
   }
 
   #configBackend(url: string): BackendSettings | undefined {

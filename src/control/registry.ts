@@ -1,8 +1,8 @@
 /**
  * The one owner of truth: the settings in force, what operators have changed, and the pools that follow from both.
  *
- * Invariants: ids of backends are small integers given in order over all pools, and never reused; so are those of pools. No I/O,
- * no timers; the clock is injected. Changes are planned, saved by the caller, then committed: see `Plan`.
+ * Invariants: ids of backends are small integers given in order over all pools, and no id is ever another backend's; so are those of
+ * pools. No I/O, no timers; the clock is injected. Changes are planned, saved by the caller, then committed: see `Plan`.
  */
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';

@@ -48,7 +48,7 @@ class Plane implements DataPlane, Relief {
   readonly #viewParts: ViewParts;
   readonly #listeners: Listeners;
   /** Backends that have left the snapshot: with connections in use, or lately; who waited for them may have one yet. */
-  readonly #removed = new Map<number, Backend>();
+  #removed: Backend[] = [];
   readonly #loopDelay: LoopDelay;
   #isStopped = false;
 
@@ -176,13 +176,11 @@ class Plane implements DataPlane, Relief {
     const context = this.#context;
     const view = createView(snapshot, previous, this.#viewParts);
     context.swapView(view);
-    for (const [id, backend] of this.#removed) {
-      if (!backend.isConnected) this.#removed.delete(id);
-    }
+    this.#removed = this.#removed.filter(({ isConnected }) => isConnected);
     for (const [id, backend] of previous?.backends ?? []) {
       if (view.backends.has(id)) continue;
       backend.remove();
-      this.#removed.set(id, backend);
+      this.#removed.push(backend);
     }
     const hosts = snapshot.pools.flatMap(({ backends }) => backends.map(({ host }) => host));
     context.io.lookups.keepOnly(new Set(hosts));
@@ -214,8 +212,11 @@ class Plane implements DataPlane, Relief {
   #cutBackend(id: number): void {
     const { post, tunnels, view } = this.#context;
     tunnels.cut(id);
-    const backend = view.backends.get(id) ?? this.#removed.get(id);
-    const count = backend?.cutOff() ?? 0;
+    // One that has come back is there twice.
+    const those = this.#removed.filter((backend) => backend.id === id);
+    const present = view.backends.get(id);
+    if (present !== undefined) those.push(present);
+    const count = those.reduce((sum, backend) => sum + backend.cutOff(), 0);
     if (count > 0) post({ kind: 'requests-cut', backendId: id, count });
   }
 

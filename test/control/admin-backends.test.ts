@@ -46,6 +46,27 @@ describe('the admin API: backends', () => {
     expect((await call('GET', '/backends/0')).status).toBe(404);
   });
 
+  it('brings one back as the one that it was, and nobody in its place', async () => {
+    const { call } = await running();
+    const [one, other] = [await httpBackend(), await httpBackend()];
+    const { json: first } = await call('POST', '/backends', { url: one.url, state: 'disabled' });
+    expect(first).toMatchObject({ id: 0, state: 'disabled', alive: false });
+    await call('DELETE', '/backends/0');
+    const taken = await call('POST', '/backends', { url: other.url, id: 0 });
+    expect([taken.status, taken.json]).toMatchObject([409, { code: 'ERR_ID_NOT_FREE' }]);
+    const back = { url: one.url, weight: 3, state: 'disabled', id: 0 };
+    expect(await call('POST', '/backends', back)).toMatchObject({
+      status: 201,
+      json: { id: 0, weight: 3, state: 'disabled' },
+      headers: { location: '/backends/0' },
+    });
+    expect((await call('POST', '/backends', { url: other.url })).json).toMatchObject({ id: 1 });
+    for (const id of [-1, 1.5, '0', null]) {
+      const refused = await call('POST', '/backends', { url: 'http://localhost:1', id });
+      expect([refused.status, refused.json]).toMatchObject([422, { code: 'ERR_INVALID_VALUE' }]);
+    }
+  });
+
   it('says truthfully whether a new backend lives, and does not wait for ever', async () => {
     const { call } = await running();
     const dead = await call('POST', '/backends', { url: `http://127.0.0.1:${await freePort()}` });

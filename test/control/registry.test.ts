@@ -43,6 +43,35 @@ describe('registry', () => {
     expect(ids(the)).toEqual([0, 1, 4]);
   });
 
+  it('gives an id back to the URL that had it, with its counters, and to no other', () => {
+    const the = registry();
+    const { defaultPool } = the;
+    const back = (url: string, id: number) =>
+      defaultPool.planNew(
+        address(url),
+        { weight: 5, isBackup: false, state: 'disabled', id },
+        undefined,
+      );
+    const counters = the.backend(2)?.counters;
+    defaultPool.planRemove(2).commit();
+    expect(() => back('http://localhost:9', 2)).toThrow(/id 2 is not that of a backend/);
+    expect(() => back(C, 1)).toThrow(/id 1 is not that of a backend/);
+    expect(() => back(C, 7)).toThrow(/id 7 is not that of a backend/);
+    expect(back(C, 2).commit()).toMatchObject({
+      id: 2,
+      weight: 5,
+      adminState: 'disabled',
+      source: 'config',
+    });
+    expect(the.backend(2)?.counters).toBe(counters);
+    expect(() => back(C, 2)).toThrow(/backend 2 already/);
+    defaultPool.planRemove(2).commit();
+    // The config's own values are not kept as somebody's wish.
+    const asBefore = { weight: 1, isBackup: false, state: 'enabled', id: 2 } as const;
+    defaultPool.planNew(address(C), asBefore, undefined).commit();
+    expect(countChanges(the.operatorState)).toBe(0);
+  });
+
   it('refuses the same URL in another spelling', () => {
     const the = registry();
     expect(() => the.defaultPool.planAdd(address('HTTP://LOCALHOST:8081/'), 1)).toThrow(

@@ -10,8 +10,8 @@ import type { Backend } from '../backend.ts';
 import { viewBackend, viewBackends } from '../backend-view.ts';
 import { type Drains, SESSIONS_WHILE_DRAINING, type SessionsWhileDraining } from '../drains.ts';
 import type { Operator } from '../operator.ts';
-import { ADMIN_STATES } from '../operator-state.ts';
-import type { BackendUpdate } from '../plan.ts';
+import { ADMIN_STATES, type AdminState } from '../operator-state.ts';
+import type { BackendUpdate, NewBackend } from '../plan.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';
 import { backend as backendForm, backends as backendsForm } from './answers.ts';
@@ -84,10 +84,14 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
     const own = describeOwnAddress(address, registry.settings);
     if (own !== undefined) throw new ProblemError(422, 'ERR_INVALID_VALUE', `${own}.`);
     // Only what is left out has a default: null is a mistake.
-    const { weight: wanted = 1, backup = false } = body;
-    const weight = readWeight(wanted);
-    const isBackup = readBackup(backup);
-    const backend = await operator.add(pool.name, address, { weight, isBackup }, termsOf(call));
+    const { weight = 1, backup = false, state = 'enabled', id } = body;
+    const wanted: NewBackend = {
+      weight: readWeight(weight),
+      isBackup: readBackup(backup),
+      state: readState(state),
+      id: id === undefined ? undefined : readId(id),
+    };
+    const backend = await operator.add(pool.name, address, wanted, termsOf(call));
     await Promise.race([checkNow(backend.id), sleep(FIRST_CHECK_MS, undefined, { ref: false })]);
     // "alive" in the answer means that the next request may go there.
     await settled();
@@ -324,23 +328,28 @@ function readBackup(value: unknown): boolean {
   throw new ProblemError(422, 'ERR_INVALID_VALUE', '"backup" must be true or false.');
 }
 
+function readState(value: unknown): AdminState {
+  const state = ADMIN_STATES.find((name) => name === value);
+  if (state !== undefined) return state;
+  throw new ProblemError(
+    422,
+    'ERR_INVALID_VALUE',
+    `"state" must be one of ${ADMIN_STATES.join(', ')}.`,
+    typeof value === 'string' ? didYouMean(value, ADMIN_STATES) : {},
+  );
+}
+
+function readId(value: unknown): number {
+  if (Number.isSafeInteger(value) && Number(value) >= 0) return Number(value);
+  throw new ProblemError(422, 'ERR_INVALID_VALUE', '"id" must be a whole number, such as 3.');
+}
+
 function readUpdate(body: Buffer): BackendUpdate {
   const object = parseObject(body, backendChange);
   const update: { -readonly [Key in keyof BackendUpdate]: BackendUpdate[Key] } = {};
   if (object['weight'] !== undefined) update.weight = readWeight(object['weight']);
   if (object['backup'] !== undefined) update.isBackup = readBackup(object['backup']);
-  if (object['state'] !== undefined) {
-    const state = ADMIN_STATES.find((name) => name === object['state']);
-    if (state === undefined) {
-      throw new ProblemError(
-        422,
-        'ERR_INVALID_VALUE',
-        `"state" must be one of ${ADMIN_STATES.join(', ')}.`,
-        typeof object['state'] === 'string' ? didYouMean(object['state'], ADMIN_STATES) : {},
-      );
-    }
-    update.state = state;
-  }
+  if (object['state'] !== undefined) update.state = readState(object['state']);
   if (Object.keys(update).length > 0) return update;
   throw new ProblemError(
     422,

@@ -17,7 +17,19 @@ const url = () =>
   z.string().describe('`http://localhost:3001`, `https://…`, or `unix:/run/app.sock`.');
 
 export const newBackend = form('NewBackend', () =>
-  z.strictObject({ url: url(), weight: weight().default(1), backup: backup().default(false) }),
+  z.strictObject({
+    url: url(),
+    weight: weight().default(1),
+    backup: backup().default(false),
+    state: z.enum(ADMIN_STATES).default('enabled'),
+    id: z
+      .int()
+      .min(0)
+      .optional()
+      .describe(
+        'Of the backend with this URL that was removed a while ago: it comes back as the same one, with its counters and sessions.',
+      ),
+  }),
 );
 
 export const backendUrl = form('BackendUrl', () => z.strictObject({ url: url() }));

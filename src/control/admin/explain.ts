@@ -11,6 +11,11 @@ import { ProblemError } from './problem.ts';
 export function explainError(error: unknown): ProblemError | undefined {
   if (error instanceof ChangeRefused) {
     if (error.reason === 'unknown-pool') return unknownPool(error.message);
+    if (error.reason === 'id-not-free') {
+      return new ProblemError(409, 'ERR_ID_NOT_FREE', error.message, {
+        hint: 'without "id" it is added as a new backend',
+      });
+    }
     return error.reason === 'duplicate'
       ? new ProblemError(409, 'ERR_DUPLICATE_BACKEND', error.message, {
           hint: 'change it with PATCH /backends/{id}',

@@ -147,16 +147,20 @@ class StateChange implements StateWrites {
     else if (was !== undefined) this.#remove(this.#terms.keys.control(pool, was.url));
   }
 
-  #added(pool: string, { url, weight, isBackup }: OperatorEntry): void {
-    const { keys, writeId } = this.#terms;
-    const id = this.#nextId++;
+  #added(pool: string, { url, id: wanted, weight, isBackup, state }: OperatorEntry): void {
+    const { keys, writeId, by } = this.#terms;
+    // One that comes back has the id that it had.
+    const isBack = wanted !== undefined && wanted < this.#nextId;
+    const id = isBack ? wanted : this.#nextId++;
     this.#put(keys.ids, { next: this.#nextId });
     const unique = keys.unique(pool, url);
     this.conditions.push({ key: unique, isAbsent: true });
     this.writes.push({ put: unique, value: valueOf({ id }) });
     const object = { url, weight: weight ?? 1, backup: isBackup ?? false, source: 'api' };
     this.#put(keys.backend(pool, id), { ...object, write: writeId });
-    this.#remove(keys.control(pool, url));
+    const control = keys.control(pool, url);
+    if (state === undefined) this.#remove(control);
+    else this.#put(control, { url, state, ...(by && { by }), write: writeId });
     // A pool that is taken away meanwhile must not get one.
     this.#rest(keys.pool(pool));
   }

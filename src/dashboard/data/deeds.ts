@@ -1,5 +1,5 @@
 /** What an operator can do to backends and pools, each with what it means, the call, and the calls that take it back. */
-import type { Answer, Call } from './calls.ts';
+import { type Answer, type Call, CallFailed } from './calls.ts';
 import type { BackendTotals } from './shapes.ts';
 
 /** Makes a call on behalf of an undo: one after the other, each on what the one before has left. */
@@ -134,10 +134,15 @@ export function remove(pool: string, backend: BackendTotals): Deed {
       call: { method: 'DELETE', path: at(pool, `backends/${backend.id}`) },
       done: `Removed ${url}`,
       undo: async (_answer, run) => {
-        const body = { url, weight, backup };
-        const added = await run({ method: 'POST', path: at(pool, 'backends'), body });
-        if (state === 'enabled') return;
-        await run(setState(pool, added.body as BackendTotals, state));
+        const call = { method: 'POST', path: at(pool, 'backends') } as const;
+        const body = { url, weight, backup, state };
+        try {
+          await run({ ...call, body: { ...body, id: backend.id } });
+        } catch (error) {
+          // Nobody remembers it any more: after an upgrade, or among very many.
+          if (!(error instanceof CallFailed && error.code === 'ERR_ID_NOT_FREE')) throw error;
+          await run({ ...call, body });
+        }
       },
     }),
   };

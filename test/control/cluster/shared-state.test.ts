@@ -87,6 +87,19 @@ test.each<[string, (state: OperatorState) => OperatorState]>([
   expect((await readFrom(store)).state).toEqual(first.state);
 });
 
+test('one that was removed comes back with its id and its state', async () => {
+  const store = await storeWith(SHOP);
+  const before = added((await readFrom(store)).state, 'http://c', 2);
+  await (await instance(store)).write(before);
+  const first = await instance(store);
+  await first.write(inPool(before, 'web', (changes) => withEntry(changes, 'http://c', undefined)));
+  const second = await instance(store);
+  const next = changed(added(second.state, 'http://c', 2), 'http://c', { state: 'disabled' });
+  expect(await second.write(next)).toBeGreaterThan(0);
+  expect((await readFrom(store)).state).toEqual(next);
+  expect((await instance(store)).writer.nextId).toBe(3);
+});
+
 test('of two that change the same, one is told to look again; of others, both are made', async () => {
   const store = await storeWith(SHOP);
   const [one, other] = [await instance(store), await instance(store)];

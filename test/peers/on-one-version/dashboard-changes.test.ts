@@ -128,7 +128,10 @@ describe.runIf(hasTool('chromium'))('changes in the dashboard', { timeout: 180_0
     await confirm(/^Remove/, 'Remove');
     expect((await backends()).map(({ url }) => url)).toEqual([urls[1]]);
     await undo(`Removed ${urls[0]}`);
-    expect((await backends()).find(({ url }) => url === urls[0])).toMatchObject({
+    expect((await backends())[0]).toMatchObject({
+      id: 0,
+      url: urls[0],
+      source: 'config',
       weight: 2,
       state: 'disabled',
     });
