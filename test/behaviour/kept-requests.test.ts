@@ -61,6 +61,9 @@ test('of a backend that closes, it says what was sent, on which connection, and 
   });
   const told = await stage.fairlead.waitForLog(({ event }) => event === 'request.failed');
   expect(told).toMatchObject({
+    msg: expect.stringContaining(
+      `a request has failed at ${stage.backend.url} with ERR_BACKEND_CLOSED`,
+    ),
     code: 'ERR_BACKEND_CLOSED',
     backend: stage.backend.url,
     sent: true,

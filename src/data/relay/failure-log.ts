@@ -63,6 +63,7 @@ export class FailureLog {
       warn: (event: string, message: string): void =>
         this.#post({ kind: 'log', level: 'warn', event, message, fields }),
     };
-    log.warn('request.failed', `a request has failed with ${code}: ${what} (${hint})`);
+    const where = backendUrl === null || what.includes(backendUrl) ? '' : ` at ${backendUrl}`;
+    log.warn('request.failed', `a request has failed${where} with ${code}: ${what} (${hint})`);
   }
 }
