@@ -27,14 +27,51 @@ export function prettyLine(line: string, hasColours: boolean): string {
   } else if (event !== undefined) {
     parts.push(printable(show(event)));
   }
+  const { before, after, actor } = fields;
+  const change = changeInWords(before, after);
+  if (change !== '') parts.push(printable(`(${change})`));
+  const who = actorInWords(actor);
+  if (who !== '') parts.push(printable(`by ${who}`));
+  const isInWords = (key: string): boolean =>
+    (change !== '' && (key === 'before' || key === 'after')) ||
+    (who !== '' && key === 'actor') ||
+    (isObject(after) && key in after);
   // What the message says already is not said again; a number in it may mean something else.
   const rest = Object.entries(fields).filter(
-    ([, value]) =>
-      typeof msg !== 'string' || typeof value !== 'string' || value === '' || !msg.includes(value),
+    ([key, value]) =>
+      !isInWords(key) &&
+      (typeof msg !== 'string' ||
+        typeof value !== 'string' ||
+        value === '' ||
+        !msg.includes(value)),
   );
   const details = rest.map(([key, value]) => `${key}=${printable(show(value))}`).join(' ');
   if (details !== '') parts.push(paint(details, DIM));
   return `${parts.join(' ')}\n`;
+}
+
+/** What somebody has changed: `weight 1 → 3, state enabled → draining`; of what is gone, how it was. */
+function changeInWords(before: unknown, after: unknown): string {
+  if (!isObject(before)) return '';
+  const pairs = Object.entries(before);
+  if (!isObject(after)) return `was ${pairs.map(([key, was]) => `${key} ${show(was)}`).join(', ')}`;
+  return pairs.map(([key, was]) => `${key} ${show(was)} → ${show(after[key])}`).join(', ');
+}
+
+/** Who that was: `token ops from 10.0.0.7`. */
+function actorInWords(actor: unknown): string {
+  if (!isObject(actor)) return '';
+  const { token, address, program, agent } = actor;
+  return [
+    ...(program === true ? ['the program'] : []),
+    ...(token === undefined ? [] : [`token ${show(token)}`]),
+    ...(agent === undefined ? [] : [show(agent)]),
+    ...(address === undefined ? [] : [`from ${show(address)}`]),
+  ].join(' ');
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The access log on a terminal: `12:03:04.567 GET /path 200 3 ms http://localhost:3001`, and what went wrong. */

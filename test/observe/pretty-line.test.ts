@@ -3,6 +3,12 @@ import { prettyAccessLine, prettyLine } from '../../src/observe/pretty-line.ts';
 
 const time = new Date(2026, 0, 2, 3, 4, 5, 6).toISOString();
 
+/** What a line of the log says after its time and its level. */
+function saidOf(more: object): string {
+  const line = JSON.stringify({ level: 'info', time, backend: 'http://a', id: 7, ...more });
+  return prettyLine(line, false).trimEnd().replace('03:04:05.006 INFO  ', '');
+}
+
 describe('log lines for eyes', () => {
   it('say when, how bad, what, and what else', () => {
     const line = JSON.stringify({
@@ -43,6 +49,31 @@ describe('log lines for eyes', () => {
     expect(prettyAccessLine(line, false)).toBe(
       '03:04:05.006 GET / 503 0.3 ms ERR_NO_BACKEND the pool has 1 backend; http://a: unhealthy\n',
     );
+  });
+
+  it('say in words who has changed what', () => {
+    const changed = {
+      msg: 'http://a is draining, weight 3',
+      state: 'draining',
+      weight: 3,
+      backup: false,
+      before: { state: 'enabled', weight: 1 },
+      after: { state: 'draining', weight: 3 },
+      actor: { token: 'ops', address: '10.0.0.7' },
+    };
+    expect(saidOf(changed)).toBe(
+      'http://a is draining, weight 3 (state enabled → draining, weight 1 → 3) by token ops from 10.0.0.7 id=7 backup=false',
+    );
+    const removed = {
+      msg: 'http://a removed',
+      before: { state: 'enabled', weight: 1 },
+      actor: { program: true },
+    };
+    expect(saidOf(removed)).toBe(
+      'http://a removed (was state enabled, weight 1) by the program id=7',
+    );
+    // Of others, they are fields like any.
+    expect(saidOf({ msg: 'x', before: 'y' })).toBe('x backend=http://a id=7 before=y');
   });
 
   it('leave what is no JSON as it is', () => {
