@@ -54,6 +54,13 @@ Options:
 ${describeSettingFlags()}  --help                          this text; fairlead COMMAND --help for a command
   --version                       the version
 
+Examples:
+  fairlead http://:3001 http://:3002      two backends: clients at :8080, the admin API and the dashboard at localhost:9000
+  fairlead init && fairlead               writes a config with comments, and runs on it
+  fairlead status --watch                 how the running instance is, again every second
+  fairlead drain http://:3001 --wait      takes a backend out of use without hurting a client
+  fairlead explain http://localhost:8080/ where a request would go, and why
+
 Order: ${ORDER}
 Exit codes: ${EXIT_CODES}
 `;

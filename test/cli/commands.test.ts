@@ -24,7 +24,9 @@ describe('help and version', () => {
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       expect(stdout).toMatch(/^Usage: fairlead \[URL…\]/);
       expect(stdout).toContain('--health-check-frequency TIME');
-      const listed = stdout
+      const [before = '', examples = ''] = stdout.split('\nExamples:\n');
+      expect(examples).toMatch(/^ {2}fairlead http:/);
+      const listed = before
         .split('\n')
         .flatMap((line) => /^ {2}([a-z][a-z-]+) /.exec(line)?.[1] ?? []);
       expect(listed.toSorted()).toEqual(Object.keys(COMMANDS).toSorted());
