@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { expect, test } from 'vitest';
+import { PAGES, readPage } from './docs/markdown.ts';
 import { COMMAND, COMMAND_IN_MODULES } from './support/fairlead.ts';
 import { importsOf } from './support/import-rules.ts';
 
@@ -68,6 +70,21 @@ test('what the program loads comes with it or is installed with it, and what com
   expect(licences).toMatch(
     /^yaml[^]+Copyright Eemeli Aro[^]+^zod[^]+Copyright \(c\) 2025 Colin McDonnell/m,
   );
+});
+
+test('the links of the README and of the documentation lead to files of the package', () => {
+  const { files } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
+    files: string[];
+  };
+  const isPacked = (path: string): boolean =>
+    files.some((one) => path === one || path.startsWith(`${one}/`));
+  const links = PAGES.filter(isPacked).flatMap((page) =>
+    Array.from(readPage(page).matchAll(/\]\(([^)\s#]+)/g), ([, link = '']) => link)
+      .filter((link) => !/^https?:/.test(link))
+      .map((link) => ({ page, to: posix.join(posix.dirname(page), link) })),
+  );
+  expect(links.filter(({ page }) => page === 'README.md').length).toBeGreaterThan(20);
+  expect(links.filter(({ to }) => !isPacked(to))).toEqual([]);
 });
 
 test('of a module of Node, nothing is loaded but what is named', () => {
