@@ -11,6 +11,8 @@ export interface Ejection {
   readonly until: number;
   /** `5 failures in a row, the last: …` */
   readonly reason: string;
+  /** It is over earlier, if a health check passes. */
+  readonly mayCheckEnd: boolean;
 }
 
 export type BreakerState = 'closed' | 'open' | 'half-open';

@@ -60,7 +60,9 @@ function obstacleOf(backend: Backend, decision: Decision, now: number): string |
     if (health === 'unknown') return 'not checked yet';
     if (health === 'unhealthy') return `unhealthy${checkedOf(backend, now)}: ${lastReason}`;
     if (ejection !== undefined) {
-      return `ejected for ${secondsIn(ejection.until - now)} more: ${ejection.reason}`;
+      const { until, reason, mayCheckEnd } = ejection;
+      const orSooner = mayCheckEnd ? ', or until a check passes' : '';
+      return `ejected for ${secondsIn(until - now)} more${orSooner}: ${reason}`;
     }
     if (breaker.state !== 'open') return undefined;
     return `circuit breaker open for ${secondsIn((breaker.until ?? now) - now)} more: ${breaker.reason}`;

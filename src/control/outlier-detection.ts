@@ -39,7 +39,6 @@ interface Track {
   /** What the base time is multiplied with; as of `returnedAt`. */
   times: number;
   returnedAt: number;
-  mayCheckEnd: boolean;
   readonly counts: Record<EjectionReason, number>;
 }
 
@@ -91,8 +90,8 @@ export class OutlierDetection {
   record({ id, ejection }: Backend): EjectionRecord | undefined {
     if (ejection === undefined) return undefined;
     const now = this.#registry.now();
-    const { times, mayCheckEnd } = this.#track(id);
-    const { since, until, reason } = ejection;
+    const { times } = this.#track(id);
+    const { since, until, reason, mayCheckEnd } = ejection;
     return { sinceMs: now - since, remainingMs: until - now, reason, times, mayCheckEnd };
   }
 
@@ -102,10 +101,9 @@ export class OutlierDetection {
     if (outlier === null || remainingMs <= 0) return;
     const track = this.#track(id);
     track.times = times;
-    track.mayCheckEnd = mayCheckEnd;
     const now = this.#registry.now();
     const until = now + Math.min(remainingMs, outlier.maxEjectionMs);
-    this.#registry.live.setEjection(id, { since: now - sinceMs, until, reason });
+    this.#registry.live.setEjection(id, { since: now - sinceMs, until, reason, mayCheckEnd });
   }
 
   /** Fits it to the registry: gone backends are forgotten, and without settings everybody is back. */
@@ -154,7 +152,7 @@ export class OutlierDetection {
   /** A health check passed that began at this time. */
   checkPassed(id: number, startedAt: number): void {
     const backend = this.#registry.backend(id);
-    if (backend?.ejection === undefined || !this.#track(id).mayCheckEnd) return;
+    if (backend?.ejection?.mayCheckEnd !== true) return;
     if (startedAt < backend.ejection.since + CHECK_WAIT_MS) return;
     this.#return(backend, 'a health check passed');
   }
@@ -187,7 +185,6 @@ export class OutlierDetection {
         window: new FaultWindow(),
         times: 0,
         returnedAt: 0,
-        mayCheckEnd: false,
         counts: { ...NONE },
       };
       this.#tracks.set(id, track);
@@ -203,13 +200,15 @@ export class OutlierDetection {
     // More would only make the way back longer.
     const mostTimes = Math.ceil(settings.maxEjectionMs / settings.baseEjectionMs);
     track.times = Math.min(mostTimes, Math.max(0, track.times - calmIntervals) + 1);
-    track.mayCheckEnd = kind !== 'failure_percent' && track.times === 1;
+    const mayCheckEnd = kind !== 'failure_percent' && track.times === 1;
     track.counts[kind]++;
     track.window.clear();
     const ms = Math.min(settings.maxEjectionMs, settings.baseEjectionMs * track.times);
-    this.#registry.live.setEjection(backend.id, { since: now, until: now + ms, reason });
+    const until = now + ms;
+    this.#registry.live.setEjection(backend.id, { since: now, until, reason, mayCheckEnd });
     const { url } = backend.address;
-    this.#log.warn('backend.ejected', `${url} is ejected for ${formatDuration(ms)}: ${reason}`, {
+    const howLong = `${formatDuration(ms)}${mayCheckEnd ? ', or until a check passes' : ''}`;
+    this.#log.warn('backend.ejected', `${url} is ejected for ${howLong}: ${reason}`, {
       backend: url,
       id: backend.id,
       ejection_ms: ms,

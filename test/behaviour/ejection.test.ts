@@ -29,7 +29,7 @@ test('five failures in a row: out, with the reason, and back when the time is ov
   const out = await the.viewWhere(0, ({ alive }) => !alive);
   expect(out).toMatchObject({ alive: false, eligible: false, effective_weight: 0 });
   expect(out.why).toMatch(
-    /^ejected for [1-5] s more: 5 failures in a row, the last: ERR_BACKEND_CLOSED$/,
+    /^ejected for [1-5] s more, or until a check passes: 5 failures in a row, the last: ERR_BACKEND_CLOSED$/,
   );
   const leftMs = Date.parse(String(out.ejected_until)) - Date.now();
   expect(leftMs).toBeGreaterThan(500);

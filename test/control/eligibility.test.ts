@@ -33,7 +33,12 @@ function one(id: number, change: Partial<Backend> = {}): Backend {
   };
 }
 
-const ejection = { since: NOW - 3000, until: NOW + 26_500, reason: '5 failures in a row' };
+const ejection = {
+  since: NOW - 3000,
+  until: NOW + 26_500,
+  reason: '5 failures in a row',
+  mayCheckEnd: false,
+};
 const open = { state: 'open', until: NOW + 12_000, reason: '55 % of 40 requests failed' } as const;
 const halfOpen = { ...open, state: 'half-open', until: undefined } as const;
 
@@ -261,6 +266,10 @@ describe('eligibility', () => {
       'draining; circuit breaker open for 12 s more: 55 % of 40 requests failed',
     ],
     [{ ejection }, 'ejected for 27 s more: 5 failures in a row'],
+    [
+      { ejection: { ...ejection, mayCheckEnd: true } },
+      'ejected for 27 s more, or until a check passes: 5 failures in a row',
+    ],
     [{ breaker: open }, 'circuit breaker open for 12 s more: 55 % of 40 requests failed'],
     [
       { breaker: halfOpen },

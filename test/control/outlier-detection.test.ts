@@ -68,7 +68,7 @@ describe('outlier detection', () => {
     expect(log.lines.map(({ event, message }) => [event, message])).toEqual([
       [
         'backend.ejected',
-        'http://localhost:8000 is ejected for 30s: 5 failures in a row, the last: reset',
+        'http://localhost:8000 is ejected for 30s, or until a check passes: 5 failures in a row, the last: reset',
       ],
       ['backend.returned', 'http://localhost:8000 is back: the ejection is over'],
     ]);

@@ -44,7 +44,7 @@ describe('passive health', () => {
       effective_weight: 0,
     });
     expect(ejected?.['why']).toMatch(
-      /^ejected for (30|29) s more: 5 failures in a row, the last: reset$/,
+      /^ejected for (30|29) s more, or until a check passes: 5 failures in a row, the last: reset$/,
     );
     const outMs = Date.parse(String(ejected?.['ejected_until'])) - Date.now();
     expect(outMs > 20_000 && outMs <= 30_100).toBe(true);
