@@ -110,7 +110,7 @@ function describe(status: PoolStatus, pool?: ShownPool): string {
     backend.url,
     String(backend.weight),
     backend.alive ? 'yes' : 'no',
-    backend.state,
+    backend.drained === true ? 'drained' : backend.state,
     backend.health,
     String(backend.conns),
     String(backend.requests),
@@ -130,7 +130,7 @@ const HEADINGS = [
   'HEALTH',
   'IN FLIGHT',
   'REQUESTS',
-  'ERRORS',
+  'ATTEMPTS FAILED',
   'LATENCY',
   'WHY',
 ];

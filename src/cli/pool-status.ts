@@ -11,6 +11,8 @@ export interface BackendStatus extends ShownBackend {
   readonly reason: string | null;
   /** Why it gets requests or not, in words. */
   readonly why?: string;
+  /** There only while it drains. */
+  readonly drained?: boolean;
   readonly breaker?: string;
   readonly ejected_until?: string | null;
 }

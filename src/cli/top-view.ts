@@ -23,9 +23,9 @@ const HEADINGS = [
   'WEIGHT',
   'IN FLIGHT',
   'REQ/S',
-  'ERR/S',
+  'FAILED/S',
   'REQUESTS',
-  'ERRORS',
+  'ATTEMPTS FAILED',
   'LATENCY',
   'WHY',
 ];
@@ -50,7 +50,7 @@ export function viewOf(now: Sample, before: Sample | undefined, size?: Size): st
   const upMs = Math.floor(now.pools[0]?.status.uptime_seconds ?? 0) * 1000;
   const total = sumOf(all.map(({ id }) => rates.get(id)));
   const lines = [
-    `${alive} of ${all.length} backends alive, ${rate(total.requests)} requests/s, ${rate(total.errors)} errors/s, ${inFlight} in flight, up ${formatDuration(upMs)}`,
+    `${alive} of ${all.length} backends alive, ${rate(total.requests)} requests/s, ${rate(total.errors)} failed attempts/s, ${inFlight} in flight, up ${formatDuration(upMs)}`,
   ];
   for (const seen of now.pools) {
     lines.push('', poolLine(seen));
@@ -126,7 +126,9 @@ function rowOf(backend: BackendStatus, rates: Rates | undefined): string[] {
 }
 
 /** In one word, the one that matters most. */
-function stateOf({ state, health, breaker, ejected_until: ejected }: BackendStatus): string {
+function stateOf(backend: BackendStatus): string {
+  const { state, health, breaker, ejected_until: ejected, drained } = backend;
+  if (drained === true) return 'drained';
   if (state !== 'enabled') return state;
   if (health === 'unhealthy') return 'down';
   if ((ejected ?? null) !== null) return 'ejected';

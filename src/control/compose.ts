@@ -255,6 +255,7 @@ export function compose(options: ComposeOptions): Parts {
   const uptimeSeconds = (): number => (performance.now() - startedAt) / 1000;
   const routes = [
     ...statusRoutes({
+      drains,
       registry,
       operator,
       threadCount,

@@ -10,12 +10,15 @@ import type {
   DrainBackendMessage,
   KeepBackendMessage,
 } from '../snapshot/messages.ts';
-import type { Backend } from './backend.ts';
+import { type Backend, isFit } from './backend.ts';
 import { poolLog } from './pool-log.ts';
 
 /** Whether sessions stay with a backend that drains until its deadline, or leave it at once. */
 export const SESSIONS_WHILE_DRAINING = ['keep', 'move'] as const;
 export type SessionsWhileDraining = (typeof SESSIONS_WHILE_DRAINING)[number];
+
+/** In the place of why it gets no new clients. */
+const DRAINED = 'drained: nothing is in flight there, and nothing comes any more';
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -178,6 +181,13 @@ export class Drains {
     const mayGetMore =
       this.#hasSessions(backend.id) && !(drain?.isOver ?? backend.hasMovedSessions);
     return !mayGetMore && readBackendCounters(backend.counters, this.#threadCount).inFlight === 0;
+  }
+
+  /** A view of a backend, with what there is to say of its drain. */
+  shown<View extends { readonly why: string }>(view: View, backend: Backend): View {
+    const drain = this.view(backend);
+    const isDone = drain?.drained === true && isFit(backend);
+    return { ...view, ...drain, ...(isDone && { why: DRAINED }) };
   }
 
   /** Undefined for a backend that is not draining. */

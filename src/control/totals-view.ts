@@ -64,8 +64,7 @@ function viewPool(
       durations[bucket] = (durations[bucket] ?? 0) + count;
     }
     return {
-      ...viewBackend(backend, pool, threadCount),
-      ...drains.view(backend),
+      ...drains.shown(viewBackend(backend, pool, threadCount), backend),
       server_errors: serverErrors,
       open_connections: totals.openConnections,
     };

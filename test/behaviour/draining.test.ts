@@ -125,10 +125,9 @@ describe('a backend that drains', () => {
     expect((times[count - 1] as number) - (times[0] as number)).toBeGreaterThan(1_000);
     expect((times[8] as number) - (times[2] as number)).toBeGreaterThan(400);
     await waitFor(async () => (await call(fairlead, 'GET', '/backends/0')).json.drained);
-    expect((await call(fairlead, 'GET', '/backends/0')).json.draining).toMatchObject({
-      in_flight: 0,
-      tunnels: 0,
-      cut: 0,
+    expect((await call(fairlead, 'GET', '/backends/0')).json).toMatchObject({
+      why: 'drained: nothing is in flight there, and nothing comes any more',
+      draining: { in_flight: 0, tunnels: 0, cut: 0 },
     });
     // The backend has heard it from the clients themselves.
     await waitFor(() => backendCodes.length === count);

@@ -46,7 +46,7 @@ test('rates come from the difference to what was seen before', () => {
   ]);
   const lines = viewOf(now, before);
   expect(lines[0]).toBe(
-    '3 of 3 backends alive, 151 requests/s, 2.5 errors/s, 6 in flight, up 1m1s',
+    '3 of 3 backends alive, 151 requests/s, 2.5 failed attempts/s, 6 in flight, up 1m1s',
   );
   const cells = lines.slice(4).map((line) => line.split(/ {2,}/).slice(4, 8));
   expect(cells).toEqual([
@@ -65,6 +65,7 @@ test.each([
   [{ health: 'unhealthy', alive: false }, 'down'],
   [{ health: 'unknown' }, 'unknown'],
   [{ state: 'draining' }, 'draining'],
+  [{ state: 'draining', drained: true }, 'drained'],
   [{ state: 'disabled', health: 'unhealthy' }, 'disabled'],
   [{ ejected_until: '2026-01-01T00:00:00.000Z' }, 'ejected'],
   [{ breaker: 'open' }, 'open'],

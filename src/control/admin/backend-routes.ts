@@ -49,10 +49,9 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
 
   function viewAll(pool: PoolRegistry): object[] {
     const backends = pool.backends();
-    return viewBackends(pool, threadCount).map((one, index) => ({
-      ...one,
-      ...drains.view(backends[index] as Backend),
-    }));
+    return viewBackends(pool, threadCount).map((one, index) =>
+      drains.shown(one, backends[index] as Backend),
+    );
   }
 
   function view(
@@ -63,7 +62,7 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   ): AdminAnswer {
     return {
       status,
-      body: { ...viewBackend(backend, pool, threadCount), ...drains.view(backend) },
+      body: drains.shown(viewBackend(backend, pool, threadCount), backend),
       headers: { ETag: etagOf(registry), ...headers },
     };
   }

@@ -4,7 +4,9 @@ import { DEFAULT_POOL } from '../../config/settings.ts';
 import { canonicalStrategy, STRATEGY_ALIASES } from '../../config/strategy-name.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../../observe/prometheus.ts';
 import { type ListenerSnapshot, STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
+import type { Backend } from '../backend.ts';
 import { viewStatus } from '../backend-view.ts';
+import type { Drains } from '../drains.ts';
 import type { LeaverView } from '../leavers.ts';
 import type { Operator } from '../operator.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
@@ -24,6 +26,7 @@ import { termsOf } from './terms.ts';
 export interface StatusRoutesOptions {
   readonly registry: Registry;
   readonly operator: Operator;
+  readonly drains: Drains;
   readonly threadCount: number;
   readonly uptimeSeconds: () => number;
   /** Those that are open. */
@@ -43,7 +46,7 @@ export interface StatusRoutesOptions {
 const STRATEGY = answer('The one in force.', strategyInForce);
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
-  const { registry, operator, threadCount, uptimeSeconds, listeners } = options;
+  const { registry, operator, drains, threadCount, uptimeSeconds, listeners } = options;
   const { leaving, metrics, notReady, degraded, rateEngine } = options;
 
   /** Those of a pool that is gone as well have to be shown somewhere. */
@@ -101,10 +104,16 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
           answers: { 200: answer('Of one pool.', statusForm) },
           handle: (call) => {
             const pool = poolOf(call, registry);
+            const { generation } = registry;
+            const view = viewStatus(pool, threadCount, uptimeSeconds(), generation, listeners());
+            const backends = pool.backends();
             return {
               status: 200,
               body: {
-                ...viewStatus(pool, threadCount, uptimeSeconds(), registry.generation, listeners()),
+                ...view,
+                backends: view.backends.map((one, index) =>
+                  drains.shown(one, backends[index] as Backend),
+                ),
                 leaving: leaving().filter((one) => isShownWith(one, pool)),
                 ...rateEngineOf(rateEngine()),
               },
