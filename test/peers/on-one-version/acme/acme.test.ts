@@ -10,6 +10,8 @@ import { refusalOf, visit } from '../../../support/tls-client.ts';
 import { hasTool } from '../../../support/tools.ts';
 
 const LONG_MS = 30_000;
+const WITHOUT_TLS_HANDLES = new URL('../../../support/without-tls-handles.mjs', import.meta.url)
+  .href;
 const STORE_KEY = '7'.repeat(64);
 
 async function servedAt(port: number, servername: string): Promise<string | undefined> {
@@ -17,7 +19,7 @@ async function servedAt(port: number, servername: string): Promise<string | unde
 }
 
 describe.skipIf(!hasTool('pebble') || !hasTool('pebble-challtestsrv'))('with pebble', () => {
-  test('each kind of challenge gets its certificate, which outlives a restart', async () => {
+  test('each kind of challenge gets its certificate, which outlives a restart and an upgrade', async () => {
     const ports: number[] = [];
     for (let count = 0; count < 5; count++) ports.push(await freePort());
     const [httpPort = 0, adminPort = 0, first = 0, alpn = 0, dns = 0] = ports;
@@ -108,11 +110,42 @@ describe.skipIf(!hasTool('pebble') || !hasTool('pebble-challtestsrv'))('with peb
     expect(readFileSync(store, 'utf8')).not.toMatch(/PRIVATE|pebble|http\.test/);
     expect(await fairlead.stop()).toBe(0);
     const { orders, accounts } = pebble;
-    const again = await startFairlead(options);
+    const again = await startFairlead({
+      ...options,
+      env: { NODE_OPTIONS: `--import ${WITHOUT_TLS_HANDLES}` },
+    });
     expect(await servedAt(first, 'http.test')).toBe('HTTP/1.1 403 Forbidden');
     expect(await servedAt(dns, 'www.dns.test')).toBe('HTTP/1.1 403 Forbidden');
     expect(again.logs().filter(({ event }) => event?.startsWith('certificate.'))).toEqual([]);
     expect([pebble.orders, pebble.accounts]).toEqual([orders, accounts]);
     expect([orders, accounts]).toEqual([3, 1]);
+
+    // With TLS on sockets, and then by a process that takes the place of this one.
+    const issuedFor = (name: string) =>
+      again.waitForLog(
+        (line) => line.event === 'certificate.issued' && line['name'] === name,
+        LONG_MS,
+      );
+    const want = async (port: number, names: readonly string[]): Promise<void> => {
+      const one = options.config.listeners.find((it) => it.port === port);
+      if (one === undefined || !('tls' in one)) throw new Error('no such listener');
+      Object.assign(one.tls.acme, { names });
+      writeFileSync(join(cwd, 'fairlead.config.json'), JSON.stringify(options.config));
+      const { status } = await fetch(`${again.adminUrl}/reload`, { method: 'POST' });
+      if (status !== 200) throw new Error(`reload: ${status}`);
+    };
+    await want(alpn, ['alpn.test', 'sockets.test']);
+    await issuedFor('sockets.test');
+    expect(await servedAt(alpn, 'sockets.test')).toBe('HTTP/1.1 403 Forbidden');
+    const upgrade = await fetch(`${again.adminUrl}/upgrade`, { method: 'POST' });
+    expect(upgrade.status).toBe(200);
+    for (const name of ['alpn.test', 'sockets.test']) {
+      expect(await servedAt(alpn, name)).toBe('HTTP/1.1 403 Forbidden');
+    }
+    // It has the store as soon as the one before has ended.
+    await want(alpn, ['alpn.test', 'sockets.test', 'upgraded.test']);
+    await issuedFor('upgraded.test');
+    expect(await servedAt(alpn, 'upgraded.test')).toBe('HTTP/1.1 403 Forbidden');
+    expect([pebble.orders, pebble.accounts]).toEqual([5, 1]);
   });
 });
