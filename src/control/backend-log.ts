@@ -1,12 +1,49 @@
 /** What lines of the log say of a backend that is changed. */
 import type { Logger } from '../observe/logger.ts';
-import type { Values } from './audit.ts';
+import { beforeAndAfter, type Values } from './audit.ts';
 import type { Backend } from './backend.ts';
 import { ChangeRefused } from './plan.ts';
 
 /** In the words of the admin API. */
 export function wishesFor({ adminState: state, weight, isBackup: backup }: Backend): Values {
   return { state, weight, backup };
+}
+
+/** @param fate what else there is to say of the change. */
+export function tellUpdated(log: Logger, backend: Backend, was: Values, fate: object): void {
+  const { id, adminState, weight, isBackup } = backend;
+  const { url } = backend.address;
+  log.info(
+    'backend.updated',
+    `${url} is ${adminState}, weight ${weight}${isBackup ? ', a backup' : ''}`,
+    {
+      backend: url,
+      id,
+      ...wishesFor(backend),
+      ...beforeAndAfter(was, wishesFor(backend)),
+      ...fate,
+    },
+  );
+}
+
+export function tellLeaving(log: Logger, backend: Backend, was: Values, more: object): void {
+  const { url } = backend.address;
+  log.info('backend.draining', `${url} is draining before its removal`, {
+    backend: url,
+    id: backend.id,
+    ...beforeAndAfter(was, wishesFor(backend)),
+    ...more,
+  });
+}
+
+export function tellRemoved(
+  log: Logger,
+  { id, address }: Backend,
+  was: Values,
+  fate: object,
+): void {
+  const { url } = address;
+  log.info('backend.removed', `${url} removed`, { backend: url, id, before: was, ...fate });
 }
 
 export function removalFailed(log: Logger, backend: Backend, error: unknown): void {

@@ -1,5 +1,6 @@
 /** What goes with a change, whichever it is. */
 import type { Actor } from './audit.ts';
+import type { SessionsWhileDraining } from './drains.ts';
 
 /** What a reader has seen. */
 export interface Versioned {
@@ -22,7 +23,24 @@ export interface Terms {
   readonly actor?: Actor;
 }
 
-/** When it is over, in ms since the epoch, where a backend drains before it is removed. */
-export type ChangeTerms = Terms & { readonly leavesAt?: number };
+/** How a backend drains, at whichever instance. */
+export interface DrainTerms {
+  readonly ms: number;
+  readonly sessions: SessionsWhileDraining;
+  readonly cutsRequests: boolean;
+  /** In ms since the epoch, by the clock of whoever began it. */
+  readonly begunAt: number;
+}
+
+/** `drain` goes with a change after which a backend drains. */
+export type ChangeTerms = Terms & { readonly drain?: DrainTerms };
+
+export function drainTerms(
+  ms: number,
+  sessions: SessionsWhileDraining = 'keep',
+  cutsRequests = false,
+): DrainTerms {
+  return { ms, sessions, cutsRequests, begunAt: Date.now() };
+}
 
 export const KEPT: Terms = { precondition: undefined, isToBeKept: true };

@@ -2,6 +2,7 @@
 import type { LoadResult } from '../config/load.ts';
 import type { SharedConfig } from '../config/shared-config.ts';
 import type { Actor } from './audit.ts';
+import type { DrainTerms } from './change-terms.ts';
 import type { PartTerms, SharedPart } from './cluster/shared-part.ts';
 import type { OperatorState } from './operator-state.ts';
 import type { Registry } from './registry.ts';
@@ -41,8 +42,8 @@ export interface SharedWrite {
   /** Nothing else may have changed since this revision; undefined: only what it is about. */
   readonly at: number | undefined;
   readonly actor: Actor | undefined;
-  /** When a drain before a removal is over, in ms since the epoch. */
-  readonly leavesAt: number | undefined;
+  /** Of the backend that drains from then on. */
+  readonly drain: DrainTerms | undefined;
 }
 
 /** How changes of operators get to all instances. */
@@ -60,6 +61,8 @@ export interface SharedChanges {
   ): Promise<number | undefined>;
   /** Makes the registry run on what is known now. False: it did. */
   take(): boolean;
+  /** How another instance has begun to drain this backend. Undefined: nothing is known of it, or it was this one. */
+  drainOf(pool: string, url: string): DrainTerms | undefined;
   /** Resolves when all instances run on it. @throws NotEverywhere */
   appliedByAll(revision: number): Promise<void>;
 }
@@ -95,6 +98,8 @@ export interface ClusterSurroundings {
   readonly instancesAre: (count: number) => void;
   /** Checks a backend now, whatever comes of it. */
   readonly checkNow: (pool: string, url: string) => void;
+  /** Removes a backend that is on its way out still, and that nothing here sees to. @throws what a change throws */
+  readonly finishRemoval: (pool: string, url: string) => Promise<void>;
   /** Session tickets of TLS are sealed with these from now on. */
   readonly ticketKeysAre: (keys: Uint8Array) => void;
   /** What callers of the admin API show. */

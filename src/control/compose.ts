@@ -340,6 +340,7 @@ export function compose(options: ComposeOptions): Parts {
           const id = registry.pool(pool)?.findByUrl(url)?.id;
           if (id !== undefined) void pools.of(id)?.health.checkNow(id);
         },
+        finishRemoval: (pool, url) => operator.finishRemoval(pool, url),
         ticketKeysAre: (keys) => threads.ticketKeys.take(keys),
         token: () => registry.settings.admin.token,
       });

@@ -9,8 +9,21 @@ import type { Logger } from '../observe/logger.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';
 import { type Actor, beforeAndAfter, type Values } from './audit.ts';
 import type { Backend } from './backend.ts';
-import { removalFailed, tellAdded, wishesFor } from './backend-log.ts';
-import { type ChangeTerms, KEPT, type Precondition, type Terms } from './change-terms.ts';
+import {
+  removalFailed,
+  tellAdded,
+  tellLeaving,
+  tellRemoved,
+  tellUpdated,
+  wishesFor,
+} from './backend-log.ts';
+import {
+  type ChangeTerms,
+  drainTerms,
+  KEPT,
+  type Precondition,
+  type Terms,
+} from './change-terms.ts';
 import type { SharedChanges } from './cluster-port.ts';
 import type { Drains, SessionsWhileDraining } from './drains.ts';
 import type { AdminState } from './operator-state.ts';
@@ -68,9 +81,9 @@ export class Operator {
         ...options,
         shared,
         onGone: (pool, backend) => this.#wentByReload(pool, backend, 'cluster'),
-        onState: async ({ id, adminState }) => {
+        onState: async ({ id, adminState }, drain) => {
           this.#stopLeaving(id);
-          await this.#drainAs(id, adminState);
+          await this.#drainAs(id, adminState, drain?.ms, drain?.sessions, drain?.cutsRequests);
         },
       });
   }
@@ -94,12 +107,7 @@ export class Operator {
     this.#stopLeaving(id);
     this.#drains.forget(id);
     if (cutsRequests) this.#drains.cutOff(id);
-    log.info('backend.removed', `${backend.address.url} removed`, {
-      backend: backend.address.url,
-      id,
-      before: was,
-      ...this.#fate(terms),
-    });
+    tellRemoved(log, backend, was, this.#fate(terms));
     return backend;
   }
 
@@ -111,15 +119,9 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests = false,
   ): Promise<Backend> {
-    const leaving = { ...terms, leavesAt: Date.now() + drainMs };
+    const leaving = { ...terms, drain: drainTerms(drainMs, sessions, cutsRequests) };
     const { backend, log, was } = await this.#changeOne(id, (pool) => pool.planLeave(id), leaving);
-    log.info('backend.draining', `${backend.address.url} is draining before its removal`, {
-      backend: backend.address.url,
-      id,
-      drain_ms: drainMs,
-      ...beforeAndAfter(was, wishesFor(backend)),
-      ...this.#fate(terms),
-    });
+    tellLeaving(log, backend, was, { drain_ms: drainMs, ...this.#fate(terms) });
     this.#stopLeaving(id);
     const inForce = this.#drains.start(id, drainMs, sessions, cutsRequests);
     const deadline = performance.now() + drainMs;
@@ -147,24 +149,24 @@ export class Operator {
     cutsRequests?: boolean,
   ): Promise<Backend> {
     const plan = (pool: PoolRegistry): Plan<Backend> => pool.planUpdate(id, update);
-    const { backend, log, was } = await this.#changeOne(id, plan, terms);
+    const drain = drainTerms(drainMs ?? this.#registry.settings.drainMs, sessions, cutsRequests);
+    const drains = update.state === 'draining' ? { ...terms, drain } : terms;
+    const { backend, log, was } = await this.#changeOne(id, plan, drains);
     // Before anything that comes of it is told.
-    const { url } = backend.address;
-    const role = backend.isBackup ? ', a backup' : '';
-    const now = `${backend.adminState}, weight ${backend.weight}${role}`;
-    log.info('backend.updated', `${url} is ${now}`, {
-      backend: url,
-      id,
-      ...wishesFor(backend),
-      ...beforeAndAfter(was, wishesFor(backend)),
-      ...this.#fate(terms),
-    });
+    tellUpdated(log, backend, was, this.#fate(terms));
     if (update.state !== undefined) {
       this.#stopLeaving(id);
       await this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
       if (update.state === 'draining') this.#tellDrained(backend, log);
     }
     return backend;
+  }
+
+  /** In a cluster: what another instance has begun, or this one before it was started, or could not write. */
+  async finishRemoval(pool: string, url: string): Promise<void> {
+    const id = this.#registry.pool(pool)?.findByUrl(url)?.id;
+    if (id === undefined || this.#leaving.has(id)) return;
+    await this.remove(id, { ...KEPT, precondition: () => this.#expectLeaving(id) });
   }
 
   /** Once nothing is in flight there and nothing comes any more, unless something else becomes of it before. */
@@ -303,11 +305,7 @@ export class Operator {
   async #change<T>(makePlan: () => Plan<T>, terms: ChangeTerms): Promise<T> {
     const { precondition, isToBeKept } = terms;
     const sharing = isToBeKept ? this.#sharing : undefined;
-    if (sharing !== undefined) {
-      const { result, revision } = await this.inTurn(() => sharing.change(makePlan, terms));
-      if (terms.waitsForAll) await sharing.appliedByAll(revision);
-      return result;
-    }
+    if (sharing !== undefined) return this.inTurn(() => sharing.change(makePlan, terms));
     return this.inTurn(async () => {
       precondition?.(this.#registry);
       const plan = makePlan();
@@ -321,6 +319,11 @@ export class Operator {
       if (!plan.isEmpty) await this.#publish();
       return result;
     });
+  }
+
+  /** In a cluster: resolves when all instances run on a change that was made here, if it waits for that. @throws NotEverywhere */
+  async everywhere({ isToBeKept, waitsForAll }: Terms): Promise<void> {
+    if (isToBeKept && waitsForAll) await this.#sharing?.appliedByAll();
   }
 
   /** In a cluster: what all instances share has changed. */

@@ -3,7 +3,7 @@ import type { Logger } from '../observe/logger.ts';
 import { beforeAndAfter } from './audit.ts';
 import type { Backend } from './backend.ts';
 import { wishesFor } from './backend-log.ts';
-import type { ChangeTerms } from './change-terms.ts';
+import type { ChangeTerms, DrainTerms } from './change-terms.ts';
 import { NotShared, type SharedChanges } from './cluster-port.ts';
 import type { Plan } from './plan.ts';
 import { poolLog } from './pool-log.ts';
@@ -20,13 +20,8 @@ export interface SharingOptions {
   readonly log: Logger;
   readonly publish: () => Promise<void>;
   readonly onGone: (pool: string, backend: Backend) => void;
-  /** Enabled, draining or disabled from now on. */
-  readonly onState: (backend: Backend) => Promise<void>;
-}
-
-export interface SharedChange<T> {
-  readonly result: T;
-  readonly revision: number;
+  /** Enabled, draining or disabled from now on; draining like this, where that is known. */
+  readonly onState: (backend: Backend, drain: DrainTerms | undefined) => Promise<void>;
 }
 
 /** Nothing of this takes turns: whoever calls has its own. */
@@ -45,18 +40,18 @@ export class Sharing {
   /** Who has lost a race looks again. @throws NotShared, and what the plan and the precondition throw */
   async change<T>(
     makePlan: () => Plan<T>,
-    { precondition, actor, leavesAt }: ChangeTerms,
-  ): Promise<SharedChange<T>> {
+    { precondition, actor, drain }: ChangeTerms,
+  ): Promise<T> {
     const { shared, registry, publish } = this.#options;
     for (let tries = 1; tries <= TRIES; tries++) {
       precondition?.(registry);
       const plan = makePlan();
       const { sharedRevision: at = 0 } = registry;
-      if (plan.isSaved) return { result: plan.commit(), revision: at };
+      if (plan.isSaved) return plan.commit();
       const revision = await shared.write(registry.keptState, plan.state, {
         at: precondition === undefined ? undefined : at,
         actor,
-        leavesAt,
+        drain,
       });
       if (revision === undefined) {
         await this.take();
@@ -65,26 +60,31 @@ export class Sharing {
       const result = plan.commit();
       registry.wroteShared(revision);
       if (!plan.isEmpty) await publish();
-      return { result, revision };
+      return result;
     }
     throw new NotShared('busy', `Others change the same: given up after ${TRIES} tries.`);
   }
 
-  /** @throws NotEverywhere */
-  appliedByAll(revision: number): Promise<void> {
-    return this.#options.shared.appliedByAll(revision);
+  /** What is run on here. @throws NotEverywhere */
+  appliedByAll(): Promise<void> {
+    const { shared, registry } = this.#options;
+    return shared.appliedByAll(registry.sharedRevision ?? 0);
   }
 
   /** Runs on what the store is known to hold. */
   async take(): Promise<void> {
-    const { shared, registry, publish, onGone } = this.#options;
+    const { shared, registry, publish, onGone, onState } = this.#options;
+    const drainOf = (pool: string, { address }: Backend) => shared.drainOf(pool, address.url);
     const before = new Map(
       registry
         .pools()
         .flatMap(({ name, live }) =>
           live
             .all()
-            .map((backend) => [backend.id, { pool: name, backend, was: wishesFor(backend) }]),
+            .map((backend) => [
+              backend.id,
+              { pool: name, backend, was: wishesFor(backend), drain: drainOf(name, backend) },
+            ]),
         ),
     );
     if (!shared.take()) return;
@@ -107,8 +107,15 @@ export class Sharing {
       const message = `${count} more backends were changed by other instances`;
       this.#options.log.info('backend.updated', message, { count, by: 'cluster' });
     }
-    for (const { backend, values } of changed) {
-      if (values.after?.['state'] !== undefined) await this.#options.onState(backend);
+    for (const { name, live } of registry.pools()) {
+      for (const backend of live.all()) {
+        const known = before.get(backend.id);
+        if (known === undefined) continue;
+        const drain = drainOf(name, backend);
+        const isBegun = drain !== undefined && drain.begunAt !== known.drain?.begunAt;
+        const hasOtherState = known.was['state'] !== backend.adminState;
+        if (isBegun || hasOtherState) await onState(backend, drain);
+      }
     }
   }
 

@@ -23,7 +23,7 @@ import { DRAINING, ID, KEEPING } from './parameters.ts';
 import { poolOf, unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Route } from './router.ts';
-import { termsOf } from './terms.ts';
+import { inForce } from './terms.ts';
 
 /** How long an answer waits for the first check of the backend that it tells about. */
 const FIRST_CHECK_MS = 1000;
@@ -90,7 +90,9 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
       state: readState(state),
       id: id === undefined ? undefined : readId(id),
     };
-    const backend = await operator.add(pool.name, address, wanted, termsOf(call));
+    const backend = await inForce(operator, call, (terms) =>
+      operator.add(pool.name, address, wanted, terms),
+    );
     await Promise.race([checkNow(backend.id), sleep(FIRST_CHECK_MS, undefined, { ref: false })]);
     // "alive" in the answer means that the next request may go there.
     await settled();
@@ -116,15 +118,20 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
     call: AdminCall,
     { pool, backend }: ReturnType<typeof named>,
   ): Promise<AdminAnswer> {
-    const terms = termsOf(call);
     const drainMs = readDrain(call.query, registry.settings.drainMs) ?? 0;
     const cuts = readCut(call.query);
     if (drainMs > 0) {
       const sessions = readSessions(call.query);
-      const leaving = await operator.leave(backend.id, drainMs, terms, sessions, cuts);
+      const leaving = await inForce(operator, call, (terms) =>
+        operator.leave(backend.id, drainMs, terms, sessions, cuts),
+      );
       return view(202, pool, leaving);
     }
-    const removed = view(200, pool, await operator.remove(backend.id, terms, cuts));
+    const removed = view(
+      200,
+      pool,
+      await inForce(operator, call, (terms) => operator.remove(backend.id, terms, cuts)),
+    );
     return {
       ...removed,
       body: {
@@ -214,7 +221,9 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
             return view(
               200,
               pool,
-              await operator.update(id, update, termsOf(call), drainMs, sessions, cuts),
+              await inForce(operator, call, (terms) =>
+                operator.update(id, update, terms, drainMs, sessions, cuts),
+              ),
             );
           },
         },
@@ -247,7 +256,11 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
               throw new ProblemError(422, 'ERR_INVALID_VALUE', '"alive" must be true or false.');
             }
             const state = alive ? 'enabled' : 'disabled';
-            return view(200, pool, await operator.update(id, { state }, termsOf(call)));
+            return view(
+              200,
+              pool,
+              await inForce(operator, call, (terms) => operator.update(id, { state }, terms)),
+            );
           },
         },
       },

@@ -31,7 +31,7 @@ import { ID, KEEPING } from './parameters.ts';
 import { unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { Route } from './router.ts';
-import { termsOf } from './terms.ts';
+import { inForce } from './terms.ts';
 
 const SCHEMA_TYPE = 'application/schema+json';
 
@@ -147,7 +147,8 @@ export function configRoutes({
           answers: { 200: answer('What was dropped.', droppedForm) },
           problems: [404, 422],
           handle: async (call) => {
-            const dropped = await operator.reset(readChoice(call.query, registry), termsOf(call));
+            const choice = readChoice(call.query, registry);
+            const dropped = await inForce(operator, call, (terms) => operator.reset(choice, terms));
             return {
               status: 200,
               body: { dropped },

@@ -21,7 +21,7 @@ import { KEEPING } from './parameters.ts';
 import { poolOf } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
 import type { AdminAnswer, AdminCall, Operation, Route } from './router.ts';
-import { termsOf } from './terms.ts';
+import { inForce } from './terms.ts';
 
 export interface StatusRoutesOptions {
   readonly registry: Registry;
@@ -81,7 +81,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
         { ...didYouMean(name, names), members: { strategies: STRATEGY_NAMES } },
       );
     }
-    await operator.setStrategy(pool, strategy, termsOf(call));
+    await inForce(operator, call, (terms) => operator.setStrategy(pool, strategy, terms));
     return showStrategy(call);
   }
 

@@ -4,7 +4,7 @@ import { NotShared, type SharedWrite } from '../cluster-port.ts';
 import type { OperatorState } from '../operator-state.ts';
 import type { FollowedCopy } from './followed-store.ts';
 import { keyOf, type RegistryStore, StoreError, type Write } from './registry-store.ts';
-import { understand, valueOf } from './shared-objects.ts';
+import { type ControlObject, type Understood, understand, valueOf } from './shared-objects.ts';
 import { writesFor } from './shared-state.ts';
 import type { StoreKeys } from './store-keys.ts';
 
@@ -62,7 +62,7 @@ export class ChangeWriter {
   async write(
     before: OperatorState,
     next: OperatorState,
-    { at, actor, leavesAt }: SharedWrite,
+    { at, actor, drain }: SharedWrite,
     whyNot: string | undefined,
     reached: (revision: number) => Promise<void>,
   ): Promise<number | undefined> {
@@ -79,7 +79,14 @@ export class ChangeWriter {
       nextId: this.nextId,
       writeId,
       by: actor,
-      leavesAt,
+      writtenControl: (pool, url) => this.#writtenControl(keys.control(pool, url)),
+      drain: drain && {
+        ms: drain.ms,
+        sessions: drain.sessions,
+        cut: drain.cutsRequests,
+        since: drain.begunAt,
+        instance,
+      },
     });
     if (writes.length > MOST_WRITES) {
       throw new NotShared(
@@ -132,12 +139,21 @@ export class ChangeWriter {
   }
 
   #writtenUrl(key: string): string | undefined {
+    const understood = this.#understood(key);
+    return understood?.kind === 'backend' ? understood.object.url : undefined;
+  }
+
+  #writtenControl(key: string): ControlObject | undefined {
+    const understood = this.#understood(key);
+    return understood?.kind === 'control' ? understood.object : undefined;
+  }
+
+  #understood(key: string): Understood | undefined {
     const value = this.#valueOf(key);
     if (value === undefined) return undefined;
     const stored = { key, value, revision: 0, createdAt: 0 };
     try {
-      const understood = understand(stored, this.#options.keys);
-      return understood.kind === 'backend' ? understood.object.url : undefined;
+      return understand(stored, this.#options.keys);
     } catch {
       return undefined;
     }

@@ -4,12 +4,12 @@
  */
 import type { ClusterSettings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
+import type { DrainTerms } from '../change-terms.ts';
 import {
   type ClusterFigures,
   type ClusterPort,
   type ClusterReadiness,
   type ClusterSurroundings,
-  NotEverywhere,
   type SharedChanges,
 } from '../cluster-port.ts';
 import { type Accepted, accept } from './accepted-objects.ts';
@@ -17,11 +17,13 @@ import { ChangeWriter } from './change-writer.ts';
 import { askPeers, describeCluster, showHealth } from './cluster-view.ts';
 import { type FollowedCopy, type FollowedState, FollowedStore } from './followed-store.ts';
 import { KeptCopy } from './kept-copy.ts';
-import { type Member, Members } from './members.ts';
+import { Members } from './members.ts';
+import { NextChange } from './next-change.ts';
 import { PeerVerdicts } from './peer-verdicts.ts';
 import { RefusalLog } from './refusal-log.ts';
 import type { RegistryStore } from './registry-store.ts';
 import { Seal } from './sealed.ts';
+import { drainBegunElsewhere, removalsIn } from './shared-drains.ts';
 import { valueIn } from './shared-objects.ts';
 import { type PartTerms, SharedPart } from './shared-part.ts';
 import { SharedSecrets } from './shared-secrets.ts';
@@ -29,10 +31,12 @@ import { stateOf } from './shared-state.ts';
 import { StoreKeys } from './store-keys.ts';
 import { SYSTEM_TIMING } from './timing.ts';
 
+import { UnfinishedRemovals } from './unfinished-removals.ts';
+import { waitForAll } from './wait-for-all.ts';
+
 /** A start waits so long for the store. */
 const FIRST_COPY_MS = 1_500;
-const EVERYWHERE_MS = 5_000;
-const LOOK_AGAIN_MS = 50;
+const REACHED_MS = 1_000;
 const MAINTENANCE_MS = 60_000;
 /** So many times as long as a change has taken, the next one waits where there is one already. */
 const RESTS = 10;
@@ -72,7 +76,9 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   #maintenance: NodeJS.Timeout | undefined;
   #verdicts: PeerVerdicts | undefined;
   readonly #parts = new Set<SharedPart>();
-  #onChange: () => void = () => {};
+  /** Of a copy, or a state. */
+  readonly #told = new NextChange();
+  readonly #unfinished: UnfinishedRemovals;
 
   private constructor({ settings, store, log, version }: ClusterInstanceOptions) {
     this.settings = settings;
@@ -108,6 +114,11 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   }
 
   /** Begins to follow the store. */
+    this.#unfinished = new UnfinishedRemovals({
+      timing: SYSTEM_TIMING,
+      now: Date.now,
+      finish: async (pool, url) => this.#around?.finishRemoval(pool, url),
+    });
   static async open(options: ClusterInstanceOptions): Promise<ClusterInstance> {
     const instance = new ClusterInstance(options);
     const found = await instance.#kept?.load();
@@ -190,6 +201,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     const { registry } = around;
     let { settings } = registry;
     if (accepted.loaded !== before?.loaded) {
+    this.#unfinished.sync(removalsIn(accepted.understood));
       around.taken(accepted.document.config, accepted.loaded);
       const { pools, routes, routedPools, defaultForm } = accepted.loaded.settings;
       settings = { ...settings, pools, routes, routedPools, defaultForm };
@@ -208,23 +220,14 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     return this.#writer.write(before, next, terms, whyNot, (revision) => this.#reached(revision));
   }
 
-  async appliedByAll(revision: number): Promise<void> {
-    const until = performance.now() + EVERYWHERE_MS;
-    for (;;) {
-      // Who is gone is waited for until its lease is over, or the time is.
-      const members = await this.members.list().catch((): readonly Member[] => this.members.known);
-      const late = members.filter(
-        ({ instance, applied }) => instance !== this.settings.instance && applied < revision,
-      );
-      if (late.length === 0) return;
-      if (performance.now() > until) {
-        throw new NotEverywhere(
-          revision,
-          late.map(({ instance }) => instance),
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-    }
+  drainOf(pool: string, url: string): DrainTerms | undefined {
+    const { instance: self } = this.settings;
+    const { objects } = this.#accepted ?? {};
+    return objects && drainBegunElsewhere(objects, this.keys, { pool, url, self });
+  }
+
+  appliedByAll(revision: number): Promise<void> {
+    return waitForAll(this.members, this.settings.instance, revision);
   }
 
   findWrite(id: string): { readonly revision: number } | undefined {
@@ -272,6 +275,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     await this.members.close();
     await this.#kept?.close();
     await this.store.close();
+    this.#unfinished.close();
   }
 
   /** Why a change can't be written now; undefined: it can be tried. */
@@ -303,7 +307,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       succeedsKey: this.keys.succeeds,
       ...(this.#known && { known: this.#known }),
       onCopy: () => {
-        this.#onChange();
+        this.#told.tell();
         void this.#takeSoon();
       },
       onState: (state, reason) => this.#become(state, reason),
@@ -315,7 +319,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     this.#state = state;
     this.#reason = reason;
     if (reason !== undefined) for (const part of this.#parts) part.doubted(reason);
-    this.#onChange();
+    this.#told.tell();
     const fields = { state, ...(reason !== undefined && { reason }) };
     if (state === 'current') {
       this.#log.info('cluster.current', 'the store is followed', fields);
@@ -369,32 +373,14 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     void this.#secrets?.maintain(copy).catch(() => {});
   }
 
-  async #firstCopy(): Promise<void> {
-    const until = performance.now() + FIRST_COPY_MS;
-    while (this.#state !== 'current' && this.#state !== 'held' && performance.now() < until) {
-      await this.#change(until - performance.now());
-    }
+  #firstCopy(): Promise<void> {
+    const isThere = () => this.#state === 'current' || this.#state === 'held';
+    return this.#told.until(isThere, FIRST_COPY_MS);
   }
 
   /** Resolves when the copy has come so far, or after a while. */
-  async #reached(revision: number): Promise<void> {
-    const until = performance.now() + 1_000;
-    while ((this.#followed?.copy?.revision ?? 0) < revision && performance.now() < until) {
-      await this.#change(until - performance.now());
-    }
-  }
-
-  /** Of copy or state; or after so long. */
-  #change(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      const before = this.#onChange;
-      this.#onChange = () => {
-        clearTimeout(timer);
-        this.#onChange = before;
-        before();
-        resolve();
-      };
-    });
+  #reached(revision: number): Promise<void> {
+    const hasCome = () => (this.#followed?.copy?.revision ?? 0) >= revision;
+    return this.#told.until(hasCome, REACHED_MS);
   }
 }

@@ -1,6 +1,7 @@
 /** What lies below `cfg/`, by the kinds of keys in store-keys.ts. Each object says which version of its form it has. */
 import { z } from 'zod';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
+import { SESSIONS_WHILE_DRAINING } from '../drains.ts';
 import { ADMIN_STATES } from '../operator-state.ts';
 import type { StoredObject } from './registry-store.ts';
 import type { StoreKeys } from './store-keys.ts';
@@ -32,6 +33,16 @@ const CONTROL = z.object({
   state: z.enum(ADMIN_STATES).optional(),
   /** It is found, and an operator does not want it. */
   removed: z.literal(true).optional(),
+  /** How it drains: at all instances alike. `since` is in ms since the epoch, by the clock of the instance that began it. */
+  drain: z
+    .object({
+      ms: z.number(),
+      sessions: z.enum(SESSIONS_WHILE_DRAINING),
+      cut: z.boolean(),
+      since: z.number(),
+      instance: z.string(),
+    })
+    .optional(),
   /** It drains before it is removed, until then, in ms since the epoch. */
   leaves_at: z.number().optional(),
   /** Who wants it. */

@@ -99,7 +99,10 @@ export interface WriteTerms {
   readonly nextId: number;
   readonly writeId: string;
   readonly by: object | undefined;
-  readonly leavesAt: number | undefined;
+  /** Of the backend that drains from now on. */
+  readonly drain: ControlObject['drain'];
+  /** What an operator wants of a backend, as its object has it. */
+  readonly writtenControl: (pool: string, url: string) => ControlObject | undefined;
 }
 
 /** What differs. Each thing that is written rests on what it was before. */
@@ -180,7 +183,7 @@ class StateChange implements StateWrites {
   }
 
   #changed(pool: string, was: OperatorEntry | undefined, is: OperatorEntry): void {
-    const { keys, writeId, by, leavesAt } = this.#terms;
+    const { keys, writeId, by, writtenControl, drain: begun } = this.#terms;
     const { url, id, weight, isBackup, state, isLeaving, source } = is;
     const isOwn = source === 'api' && id !== undefined && id < LOCAL_IDS;
     if (isOwn && (was?.weight !== weight || was?.isBackup !== isBackup)) {
@@ -189,11 +192,16 @@ class StateChange implements StateWrites {
     } else if (id !== undefined && id < LOCAL_IDS) {
       this.#rest(keys.backend(pool, id));
     }
+    const written = writtenControl(pool, url);
+    const drain = begun ?? written?.drain;
+    const begunOver = begun && begun.since + begun.ms;
+    const leavesAt = begunOver ?? written?.leaves_at ?? Date.now();
     const wishes = {
       ...(!isOwn && weight !== undefined && { weight }),
       ...(!isOwn && isBackup !== undefined && { backup: isBackup }),
       ...(state !== undefined && { state }),
-      ...(isLeaving && { leaves_at: leavesAt ?? Date.now() }),
+      ...(state === 'draining' && drain && { drain }),
+      ...(isLeaving && { leaves_at: leavesAt }),
     };
     const key = keys.control(pool, url);
     if (Object.keys(wishes).length === 0) this.#remove(key);

@@ -4,6 +4,8 @@ import { parseBackendUrl } from '../../../src/config/backend-url.ts';
 import { accept } from '../../../src/control/cluster/accepted-objects.ts';
 import { ChangeWriter } from '../../../src/control/cluster/change-writer.ts';
 import type { RegistryStore } from '../../../src/control/cluster/registry-store.ts';
+import { drainBegunElsewhere, removalsIn } from '../../../src/control/cluster/shared-drains.ts';
+import { understand } from '../../../src/control/cluster/shared-objects.ts';
 import { stateOf } from '../../../src/control/cluster/shared-state.ts';
 import { LOCAL_IDS, withShared } from '../../../src/control/kept-changes.ts';
 import {
@@ -19,7 +21,7 @@ const SHOP = {
   pools: { web: { backends: ['http://a', 'http://b'] } },
   routes: [{ path: '/', pool: 'web' }],
 };
-const TERMS = { at: undefined, actor: { token: 'me' }, leavesAt: undefined };
+const TERMS = { at: undefined, actor: { token: 'me' }, drain: undefined };
 
 async function readFrom(store: RegistryStore) {
   const objects = await objectsIn(store);
@@ -143,6 +145,29 @@ test('a backend that is removed is gone with all that was said of it, and may be
   expect(left).not.toContain(KEYS.control('web', 'http://b'));
   const three = await instance(store);
   expect(await three.write(added(three.state, 'http://b', three.writer.nextId))).toBeDefined();
+});
+
+test('how a backend drains is for all, and neither a new weight nor another clock ends it', async () => {
+  const store = await storeWith(SHOP);
+  const one = await instance(store);
+  const drain = { ms: 60_000, sessions: 'move', cutsRequests: true, begunAt: 5_000 } as const;
+  const leaving = changed(one.state, 'http://a', { state: 'draining', isLeaving: true });
+  await one.writer.write(one.state, leaving, { ...TERMS, drain }, undefined, async () => {});
+  const two = await instance(store);
+  await two.write(changed(two.state, 'http://a', { weight: 3 }));
+  const objects = await objectsIn(store);
+  const place = { pool: 'web', url: 'http://a' };
+  expect(drainBegunElsewhere(objects, KEYS, { ...place, self: 'other' })).toEqual(drain);
+  // Who has begun it sees to it already.
+  expect(drainBegunElsewhere(objects, KEYS, { ...place, self: 'one' })).toBeUndefined();
+  const understood = [...objects.values()].map((object) => understand(object, KEYS));
+  expect(removalsIn(understood)).toEqual([{ ...place, leavesAt: 65_000, drainMs: 60_000 }]);
+  // Wanted back, nothing of it is left.
+  const three = await instance(store);
+  await three.write(changed(three.state, 'http://a', { state: undefined, isLeaving: false }));
+  expect((await objectsIn(store)).get(KEYS.control('web', 'http://a'))?.value).not.toContain(
+    'drain',
+  );
 });
 
 test('a backend that is found keeps the id of the process, and what is wanted of it is for all', async () => {
