@@ -1,4 +1,4 @@
-/** `fairlead cluster init|status|import|export|accept-epoch`: what the instances of a cluster share, in etcd. */
+/** `fairlead cluster init|status|import|export|accept-epoch|rotate-secret`: what the instances of a cluster share, in etcd. */
 import { stringify } from 'yaml';
 import { isMapping } from '../config/layer.ts';
 import { writtenConfig } from '../config/load.ts';
@@ -7,6 +7,8 @@ import { sharedIn } from '../config/shared-config.ts';
 import { openStore } from '../control/cluster/follow-cluster.ts';
 import { memberOf } from '../control/cluster/members.ts';
 import { type RegistryStore, StoreError } from '../control/cluster/registry-store.ts';
+import { Seal } from '../control/cluster/sealed.ts';
+import { beginRotation } from '../control/cluster/shared-secrets.ts';
 import {
   acceptStore,
   beginStore,
@@ -24,16 +26,17 @@ import { writeJson } from './json-output.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
 import { type WithSettings, withSettings } from './with-settings.ts';
 
-const ACTIONS = ['init', 'status', 'import', 'export', 'accept-epoch'] as const;
+const ACTIONS = ['init', 'status', 'import', 'export', 'accept-epoch', 'rotate-secret'] as const;
 
 export const CLUSTER = {
   name: 'cluster',
-  usage: 'init|status|import|export|accept-epoch [--config FILE]',
+  usage: 'init|status|import|export|accept-epoch|rotate-secret [--config FILE]',
   about: `init          write the pools and routes of the config to the etcd that its key "cluster" names, which has none of this cluster yet
 status        who is in it, what each instance runs on, and where they disagree: asked of a running instance
 import        make the pools and routes of the cluster those of the config; what operators changed about them stays
 export        print the pools and routes of the cluster as a config
-accept-epoch  the store is the one from now on, for the instances that hold on to what was there before (after a restore)`,
+accept-epoch  the store is the one from now on, for the instances that hold on to what was there before (after a restore)
+rotate-secret a new secret that signs session cookies; the instances go over to it without ending a session`,
   flags: {
     admin: { type: 'string', value: 'URL', help: 'status: where a running instance is' },
     token: { type: 'string', value: 'TOKEN', help: 'status: its token' },
@@ -41,7 +44,7 @@ accept-epoch  the store is the one from now on, for the instances that hold on t
       type: 'boolean',
       help: `as JSON: init { epoch, pools, backends, routes }, status what GET /cluster answers,
 import { pools, backends, routes, written, removed }, export { pools, routes },
-accept-epoch { epoch, succeeds }`,
+accept-epoch { epoch, succeeds }, rotate-secret { rotating }`,
     },
     ...HELP_FLAG,
   },
@@ -154,6 +157,16 @@ const DO: Readonly<Record<Action, InStore>> = {
       answer: { epoch, succeeds: known },
       text: `the store is the one from now on, for the instances that are running; its epoch is ${epoch}\n`,
     };
+  },
+  async 'rotate-secret'(store, keys, { settings }) {
+    const key = settings.cluster?.key;
+    if (key === undefined) {
+      throw new UsageError('the config has no cluster.key_file: the instances share no secret');
+    }
+    await beginRotation(store, keys, Seal.of(key));
+    const text =
+      'a new secret of session cookies is in the store: the instances sign with it as soon as all of them have it, and take the one before as long as a cookie may live\n';
+    return { answer: { rotating: 'cookies' }, text };
   },
 };
 

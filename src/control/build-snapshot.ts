@@ -79,6 +79,8 @@ export interface PoolSnapshotParts {
   readonly eligibility: Eligibility;
   /** Signs session cookies; undefined where there are none. */
   readonly sessionSecret: string | undefined;
+  /** What such cookies may be signed with as well. */
+  readonly otherSecrets: readonly string[];
 }
 
 export function buildPoolSnapshot(parts: PoolSnapshotParts): PoolSnapshot {
@@ -89,7 +91,7 @@ export function buildPoolSnapshot(parts: PoolSnapshotParts): PoolSnapshot {
     name: settings.name,
     counters: parts.counters,
     strategy: parts.strategy,
-    backends: parts.backends.map((backend) => backendSnapshot(backend, secret)),
+    backends: parts.backends.map((backend) => backendSnapshot(backend, secret, parts.otherSecrets)),
     eligibility: parts.eligibility,
     maxConnections: settings.maxConnections,
     maxRequests: settings.maxRequests,
@@ -126,7 +128,11 @@ function withoutSecret({ key, ttlMs, cookie, learns }: Sticky): Sticky {
   return { key, ttlMs, cookie, learns };
 }
 
-function backendSnapshot(backend: Backend, secret: string | undefined): BackendSnapshot {
+function backendSnapshot(
+  backend: Backend,
+  secret: string | undefined,
+  others: readonly string[],
+): BackendSnapshot {
   const { url, tls, host, port, authority, socketPath, basePath } = backend.address;
   return {
     id: backend.id,
@@ -139,6 +145,7 @@ function backendSnapshot(backend: Backend, secret: string | undefined): BackendS
     basePath,
     weight: backend.weight,
     sessionToken: secret === undefined ? '' : sessionToken(secret, url),
+    otherTokens: secret === undefined ? [] : others.map((other) => sessionToken(other, url)),
     counters: backend.counters,
   };
 }

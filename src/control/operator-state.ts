@@ -53,6 +53,8 @@ export interface OperatorState {
   readonly pools: ReadonlyMap<string, PoolChanges>;
   /** Signs session cookies where the config names no secret; undefined while none is needed. No operator's change. */
   readonly sessionSecret: string | undefined;
+  /** Session cookies are good under these as well: while instances change from one secret to the next. Kept in no file. */
+  readonly otherSecrets: readonly string[];
 }
 
 const NO_POOL_CHANGES: PoolChanges = { strategy: undefined, entries: new Map() };
@@ -61,6 +63,7 @@ export const NO_OPERATOR_STATE: OperatorState = {
   nextId: 0,
   pools: new Map(),
   sessionSecret: undefined,
+  otherSecrets: [],
 };
 
 /** Whether the entry says anything beyond "this config backend has this id". */

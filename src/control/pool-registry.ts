@@ -136,6 +136,7 @@ export class PoolRegistry {
 
   snapshot(): PoolSnapshot {
     const { sticky } = this.#settings;
+    const { operatorState } = this.#host;
     return buildPoolSnapshot({
       id: this.id,
       counters: this.counters,
@@ -143,7 +144,8 @@ export class PoolRegistry {
       strategy: this.strategy,
       backends: this.backends(),
       eligibility: this.eligibility(),
-      sessionSecret: sticky?.secret ?? this.#host.operatorState.sessionSecret,
+      sessionSecret: sticky?.secret ?? operatorState.sessionSecret,
+      otherSecrets: sticky?.secret === undefined ? operatorState.otherSecrets : [],
     });
   }
 

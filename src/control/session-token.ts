@@ -2,6 +2,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { PoolSettings } from '../config/settings.ts';
 
+const HOUR_MS = 3600 * 1000;
 const SECRET_BYTES = 32;
 /** Of base64url: more than 128 bits, RFC 2104 §5 for the cutting. */
 const TOKEN_LENGTH = 22;
@@ -14,6 +15,12 @@ export function sessionToken(secret: string, url: string): string {
 /** Sessions go by cookie, and the config names no secret to sign them with. */
 export function needsSessionSecret({ sticky }: PoolSettings): boolean {
   return sticky !== null && sticky.cookie !== null && sticky.secret === undefined;
+}
+
+/** How long a cookie lives at most that is signed with the secret of the state; an hour where none is in use. */
+export function longestCookieMs(pools: readonly PoolSettings[]): number {
+  const lifetimes = pools.filter(needsSessionSecret).map(({ sticky }) => sticky?.ttlMs ?? 0);
+  return lifetimes.length === 0 ? HOUR_MS : Math.max(...lifetimes);
 }
 
 export function makeSessionSecret(): string {

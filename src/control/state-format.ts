@@ -202,7 +202,7 @@ class StateReader {
       }
       pools.set(name, { strategy, entries: whole });
     }
-    return { nextId, pools, sessionSecret };
+    return { nextId, pools, sessionSecret, otherSecrets: [] };
   }
 
   #ownId({ url, id }: AddedEntry | ConfiguredEntry): number | undefined {

@@ -47,6 +47,8 @@ export interface BackendSnapshot {
   readonly weight: number;
   /** What a session cookie says to mean this backend: opaque, signed. Empty where sessions go by something else. */
   readonly sessionToken: string;
+  /** The same in words of before or of soon: taken, and not given any more, or not yet. */
+  readonly otherTokens: readonly string[];
   /** This backend's shared counters: see counters.ts. The same buffer in every snapshot that holds this id. */
   readonly counters: SharedArrayBuffer;
 }

@@ -18,7 +18,7 @@ const STICKY: Sticky = {
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
 
 const [first, second] = candidates(1, 1).map((candidate) =>
-  Object.assign(candidate, { spec: { sessionToken: '' } }),
+  Object.assign(candidate, { spec: { sessionToken: '', otherTokens: new Array<string>() } }),
 ) as [SessionBackend, SessionBackend];
 
 class Process {

@@ -19,7 +19,9 @@ const BY_COOKIE: Sticky = {
 
 function backends(...weights: readonly number[]): SessionBackend[] {
   return candidates(...weights).map((candidate) =>
-    Object.assign(candidate, { spec: { sessionToken: `token-${candidate.id}` } }),
+    Object.assign(candidate, {
+      spec: { sessionToken: `token-${candidate.id}`, otherTokens: [`former-${candidate.id}`] },
+    }),
   );
 }
 
@@ -198,6 +200,13 @@ describe('a session in a cookie', () => {
     const all = backends(1, 1, 1);
     const sessions = byCookie(all);
     for (const backend of all) expect(sessions.lookup(backend.spec.sessionToken)).toBe(backend);
+  });
+
+  test('is the same by a token of before', () => {
+    const [first, second] = backends(1, 1) as [SessionBackend, SessionBackend];
+    const sessions = byCookie([first, second]);
+    expect(sessions.lookup('former-1')).toBe(second);
+    expect(sessions.isKnown('former-1')).toBe(true);
   });
 
   test.each(['', 'token', 'token-9', 'TOKEN-1', '"token-1"', '__proto__', '1'])(

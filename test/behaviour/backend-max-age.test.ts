@@ -84,6 +84,7 @@ test('what was opened together ends within a tenth around it, apart from each ot
     basePath: '',
     weight: 1,
     sessionToken: '',
+    otherTokens: [],
     counters: createBackendCounters(1),
   };
   const backend = new Backend(spec, HEAD_LIMITS, {

@@ -72,6 +72,7 @@ export function liveBackends(port: number, tls = false, terms?: ClientTerms): Li
     basePath: '',
     weight: 1,
     sessionToken: '',
+    otherTokens: [],
     counters,
   };
   const thread = (threadIndex: number): Backend => {

@@ -12,6 +12,7 @@ import {
   type ClusterSurroundings,
   type SharedChanges,
 } from '../cluster-port.ts';
+import { longestCookieMs } from '../session-token.ts';
 import { type Accepted, accept } from './accepted-objects.ts';
 import { ChangeWriter } from './change-writer.ts';
 import { askPeers, describeCluster, showHealth } from './cluster-view.ts';
@@ -30,14 +31,13 @@ import { SharedSecrets } from './shared-secrets.ts';
 import { stateOf } from './shared-state.ts';
 import { StoreKeys } from './store-keys.ts';
 import { SYSTEM_TIMING } from './timing.ts';
-
 import { UnfinishedRemovals } from './unfinished-removals.ts';
 import { waitForAll } from './wait-for-all.ts';
 
 /** A start waits so long for the store. */
 const FIRST_COPY_MS = 1_500;
 const REACHED_MS = 1_000;
-const MAINTENANCE_MS = 60_000;
+const MAINTENANCE_MS = 5_000;
 /** So many times as long as a change has taken, the next one waits where there is one already. */
 const RESTS = 10;
 
@@ -98,6 +98,8 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
         seal: this.seal,
         instance,
         onTicketKeys: (bytes) => this.#around?.ticketKeysAre(bytes),
+        isEverywhere: (revision) => this.members.allRunOn(revision),
+        longestCookieMs: () => longestCookieMs(this.#around?.registry.settings.pools ?? []),
       });
     this.members = new Members({
       store,
@@ -111,14 +113,14 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       },
     });
     this.#writer = new ChangeWriter({ store, keys: this.keys, instance });
-  }
-
-  /** Begins to follow the store. */
     this.#unfinished = new UnfinishedRemovals({
       timing: SYSTEM_TIMING,
       now: Date.now,
       finish: async (pool, url) => this.#around?.finishRemoval(pool, url),
     });
+  }
+
+  /** Begins to follow the store. */
   static async open(options: ClusterInstanceOptions): Promise<ClusterInstance> {
     const instance = new ClusterInstance(options);
     const found = await instance.#kept?.load();
@@ -198,10 +200,10 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     this.#applied = copy;
     this.#writer.base = copy;
     this.#refusalLog.tell([...accepted.refusals, ...(this.#secrets?.take(copy) ?? [])]);
+    this.#unfinished.sync(removalsIn(accepted.understood));
     const { registry } = around;
     let { settings } = registry;
     if (accepted.loaded !== before?.loaded) {
-    this.#unfinished.sync(removalsIn(accepted.understood));
       around.taken(accepted.document.config, accepted.loaded);
       const { pools, routes, routedPools, defaultForm } = accepted.loaded.settings;
       settings = { ...settings, pools, routes, routedPools, defaultForm };
@@ -209,6 +211,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     const state = {
       ...stateOf(accepted.understood, accepted.document, settings),
       sessionSecret: this.#secrets?.sessionSecret,
+      otherSecrets: this.#secrets?.otherSecrets ?? [],
     };
     const isChanged = registry.applyShared({ settings, state, revision: this.#revision });
     this.#kept?.save({ ...copy, objects: accepted.objects });
@@ -271,11 +274,11 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   async close(): Promise<void> {
     clearInterval(this.#maintenance);
     this.#verdicts?.close();
+    this.#unfinished.close();
     this.#followed?.close();
     await this.members.close();
     await this.#kept?.close();
     await this.store.close();
-    this.#unfinished.close();
   }
 
   /** Why a change can't be written now; undefined: it can be tried. */

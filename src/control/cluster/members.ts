@@ -65,6 +65,11 @@ export class Members {
     return this.#members;
   }
 
+  /** As of the last look. */
+  allRunOn(revision: number): boolean {
+    return this.#members.length > 0 && this.#members.every(({ applied }) => applied >= revision);
+  }
+
   get #value(): string {
     const { instance, address, version } = this.#options.self;
     return JSON.stringify({ instance, address, version, ...this.#told, since: this.#since });

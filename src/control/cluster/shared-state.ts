@@ -62,7 +62,7 @@ export function stateOf(
     const { entries } = inPool(pools, pool);
     entries.set(control.url, controlled(configEntry(control.url, undefined), control));
   }
-  return { nextId: LOCAL_IDS, pools, sessionSecret: undefined };
+  return { nextId: LOCAL_IDS, pools, sessionSecret: undefined, otherSecrets: [] };
 }
 
 function inPool(pools: Map<string, PoolInStore>, name: string): PoolInStore {

@@ -19,7 +19,7 @@ import type { Candidate } from './strategy.ts';
 
 /** What sessions may know of a backend. */
 export interface SessionBackend extends Candidate {
-  readonly spec: { readonly sessionToken: string };
+  readonly spec: { readonly sessionToken: string; readonly otherTokens: readonly string[] };
 }
 
 /** Reads the first bytes of an answer's body. */
@@ -137,7 +137,12 @@ export class CookieSessions<C extends SessionBackend> implements Sessions<C> {
   }
 
   rebuild(_eligible: readonly C[], keepers: readonly C[]): void {
-    this.#keepers = new Map(keepers.map((keeper) => [keeper.spec.sessionToken, keeper]));
+    this.#keepers = new Map(
+      keepers.flatMap((keeper) => {
+        const { sessionToken, otherTokens } = keeper.spec;
+        return [...otherTokens, sessionToken].map((token) => [token, keeper] as const);
+      }),
+    );
     this.#lines = new Map();
     this.#secureLines = new Map();
   }

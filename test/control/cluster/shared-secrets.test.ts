@@ -4,11 +4,16 @@ import { expect, test } from 'vitest';
 import type { FollowedCopy } from '../../../src/control/cluster/followed-store.ts';
 import type { RegistryStore } from '../../../src/control/cluster/registry-store.ts';
 import { Seal } from '../../../src/control/cluster/sealed.ts';
-import { SharedSecrets } from '../../../src/control/cluster/shared-secrets.ts';
+import {
+  beginRotation,
+  COOKIES_ROTATION_MS,
+  SharedSecrets,
+} from '../../../src/control/cluster/shared-secrets.ts';
 import { TICKET_KEYS_ROTATION_MS } from '../../../src/control/ticket-keys.ts';
 import { KEYS, objectsIn, storeWith } from './made.ts';
 
 const KEY = randomBytes(32).toString('hex');
+const COOKIE_MS = 3_600_000;
 const NEXT_KEY = randomBytes(32).toString('hex');
 
 async function copyOf(store: RegistryStore): Promise<FollowedCopy> {
@@ -18,6 +23,7 @@ async function copyOf(store: RegistryStore): Promise<FollowedCopy> {
 
 function instanceWith(store: RegistryStore, keyText: string, now = () => 1_000) {
   const tickets: string[] = [];
+  const others = { runOn: Number.POSITIVE_INFINITY };
   const secrets = new SharedSecrets({
     store,
     keys: KEYS,
@@ -25,8 +31,17 @@ function instanceWith(store: RegistryStore, keyText: string, now = () => 1_000) 
     instance: 'a',
     now,
     onTicketKeys: (keys) => tickets.push(Buffer.from(keys).toString('hex')),
+    isEverywhere: (revision) => revision <= others.runOn,
+    longestCookieMs: () => COOKIE_MS,
   });
-  return { secrets, tickets };
+  /** A look at the store, what is due, and a look at what came of it. */
+  const goOn = async (): Promise<void> => {
+    const copy = await copyOf(store);
+    secrets.take(copy);
+    await secrets.maintain(copy);
+    secrets.take(await copyOf(store));
+  };
+  return { secrets, tickets, others, goOn };
 }
 
 test('one makes them, the others have the same, and nobody can read them in the store', async () => {
@@ -55,14 +70,74 @@ test('ticket keys are new when their time is over; the secret of cookies stays',
   const store = await storeWith({});
   let now = 1_000;
   const a = instanceWith(store, KEY, () => now);
-  await a.secrets.maintain(await copyOf(store));
-  a.secrets.take(await copyOf(store));
+  await a.goOn();
   const secret = a.secrets.sessionSecret;
   now += TICKET_KEYS_ROTATION_MS + 1;
-  await a.secrets.maintain(await copyOf(store));
-  a.secrets.take(await copyOf(store));
+  await a.goOn();
   expect(new Set(a.tickets).size).toBe(2);
   expect(a.secrets.sessionSecret).toBe(secret);
+});
+
+test.each(['asked for', 'old'])(
+  'a secret of cookies that is %s gives way to one that all have, and is good until its last cookie is over',
+  async (why) => {
+    const store = await storeWith({});
+    let now = 1_000;
+    const [a, b] = [0, 1].map(() => instanceWith(store, KEY, () => now)) as [
+      ReturnType<typeof instanceWith>,
+      ReturnType<typeof instanceWith>,
+    ];
+    await a.goOn();
+    await b.goOn();
+    const before = a.secrets.sessionSecret ?? '';
+    a.others.runOn = b.others.runOn = 0;
+    if (why === 'old') now += COOKIES_ROTATION_MS + 1;
+    else await beginRotation(store, KEYS, Seal.of(KEY));
+    await a.goOn();
+    await b.goOn();
+    // Good already, and signed with by nobody.
+    expect([a, b].map(({ secrets }) => secrets.sessionSecret)).toEqual([before, before]);
+    const [next = ''] = a.secrets.otherSecrets;
+    expect(next).toMatch(/^[\w-]{43}$/);
+    expect(next).not.toBe(before);
+    expect(b.secrets.otherSecrets).toEqual([next]);
+    await expect(beginRotation(store, KEYS, Seal.of(KEY))).rejects.toThrow('already');
+
+    b.others.runOn = Number.POSITIVE_INFINITY;
+    await b.goOn();
+    a.secrets.take(await copyOf(store));
+    for (const { secrets } of [a, b]) {
+      expect(secrets.sessionSecret).toBe(next);
+      expect(secrets.otherSecrets).toEqual([before]);
+    }
+    now += COOKIE_MS;
+    await a.goOn();
+    expect(a.secrets.otherSecrets).toEqual([before]);
+    now += 60_001;
+    await a.goOn();
+    expect(a.secrets.otherSecrets).toEqual([]);
+    expect(a.secrets.sessionSecret).toBe(next);
+  },
+);
+
+test('who never takes the next secret is not waited for longer than an hour', async () => {
+  const store = await storeWith({});
+  let now = Date.now();
+  const a = instanceWith(store, KEY, () => now);
+  await a.goOn();
+  const before = a.secrets.sessionSecret;
+  a.others.runOn = 0;
+  await beginRotation(store, KEYS, Seal.of(KEY));
+  await a.goOn();
+  expect(a.secrets.sessionSecret).toBe(before);
+  now += 3_700_000;
+  await a.goOn();
+  expect(a.secrets.sessionSecret).not.toBe(before);
+});
+
+test('there is nothing to rotate before an instance has made it', async () => {
+  const store = await storeWith({});
+  await expect(beginRotation(store, KEYS, Seal.of(KEY))).rejects.toThrow('nothing to rotate');
 });
 
 test('with a new key before the old one, what is there is sealed anew, and stays what it is', async () => {
