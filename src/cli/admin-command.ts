@@ -55,6 +55,7 @@ export const CHANGE_FLAGS = {
     type: 'boolean',
     help: 'make the change and write nothing: for a full disk, and for what ends with the next start',
   },
+  wait: { type: 'boolean', help: 'in a cluster: return when all instances run on it' },
   ...ADMIN_FLAGS,
 } as const satisfies CommandSpec['flags'];
 
@@ -70,10 +71,14 @@ export const BACKEND_FLAGS = {
 /** The path of a call that changes something. */
 export function changePath(
   path: string,
-  { 'not-kept': isNotKept = false }: { readonly 'not-kept'?: boolean | undefined },
+  {
+    'not-kept': isNotKept = false,
+    wait: waitsForAll = false,
+  }: { readonly 'not-kept'?: boolean | undefined; readonly wait?: boolean | undefined },
 ): string {
-  if (!isNotKept) return path;
-  return `${path}${path.includes('?') ? '&' : '?'}persist=false`;
+  const more = [...(isNotKept ? ['persist=false'] : []), ...(waitsForAll ? ['wait=all'] : [])];
+  if (more.length === 0) return path;
+  return `${path}${path.includes('?') ? '&' : '?'}${more.join('&')}`;
 }
 
 export interface AdminFlags {
