@@ -11,6 +11,15 @@ import type { SourceUser } from './source.ts';
 
 /** Where a pod finds who it is (kubernetes.io/docs/tasks/run-application/access-api-from-pod). */
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+/** What a pod knows of the cluster that it is in. */
+export interface PodSurroundings {
+  readonly env: NodeJS.ProcessEnv;
+  /** The folder of its account: `token`, `ca.crt`, `namespace`. */
+  readonly account: string;
+}
+
+const OF_THIS_PROCESS: PodSurroundings = { env: process.env, account: ACCOUNT };
 const TIMEOUT_MS = 10_000;
 /** The server ends a watch by itself after so long. */
 const WATCH_S = 290;
@@ -31,7 +40,7 @@ class Gone extends Error {}
 export function kubernetesSource(
   settings: KubernetesSettings & { readonly basePath: string },
   user: SourceUser,
-  env: NodeJS.ProcessEnv = process.env,
+  pod: PodSurroundings = OF_THIS_PROCESS,
 ): ApiSource {
   /** By name. */
   const slices = new Map<string, EndpointSlice>();
@@ -43,7 +52,7 @@ export function kubernetesSource(
   };
 
   const list = async (signal: AbortSignal): Promise<void> => {
-    const { text } = await askApi(requestOf(settings, '', env, signal));
+    const { text } = await askApi(requestOf(settings, '', pod, signal));
     const { metadata, items } = parsedAs(text, listed);
     slices.clear();
     for (const slice of items) slices.set(slice.metadata.name, slice);
@@ -71,7 +80,7 @@ export function kubernetesSource(
     try {
       if (version === '') await list(signal);
       const more = `&watch=1&allowWatchBookmarks=true&timeoutSeconds=${WATCH_S}&resourceVersion=${encodeURIComponent(version)}`;
-      await followApi(requestOf(settings, more, env, signal), {
+      await followApi(requestOf(settings, more, pod, signal), {
         longestMs: WATCH_S * 1000 + TIMEOUT_MS,
         onOpen() {
           // That nothing has changed is good news, too.
@@ -93,22 +102,22 @@ export function kubernetesSource(
 function requestOf(
   settings: KubernetesSettings,
   more: string,
-  env: NodeJS.ProcessEnv,
+  pod: PodSurroundings,
   signal: AbortSignal,
 ): ApiRequest {
   const { service, tokenFile } = settings;
   const isInside = settings.endpoint === null;
-  const endpoint = settings.endpoint ?? ownEndpoint(env);
-  const token = tokenFile === '' && isInside ? `${ACCOUNT}/token` : tokenFile;
+  const endpoint = settings.endpoint ?? ownEndpoint(pod);
+  const token = tokenFile === '' && isInside ? `${pod.account}/token` : tokenFile;
   const headers = token === '' ? {} : { Authorization: `Bearer ${textOfFile(token).trim()}` };
   const namespace =
-    settings.namespace === '' ? textOfFile(`${ACCOUNT}/namespace`).trim() : settings.namespace;
+    settings.namespace === '' ? textOfFile(`${pod.account}/namespace`).trim() : settings.namespace;
   const selector = encodeURIComponent(`kubernetes.io/service-name=${service}`);
   const path = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices?labelSelector=${selector}${more}`;
   return { endpoint, path, headers, timeoutMs: TIMEOUT_MS, signal };
 }
 
-function ownEndpoint(env: NodeJS.ProcessEnv): ApiEndpoint {
+function ownEndpoint({ env, account }: PodSurroundings): ApiEndpoint {
   const host = env['KUBERNETES_SERVICE_HOST'];
   const port = Number(env['KUBERNETES_SERVICE_PORT'] ?? 443);
   if (host === undefined) {
@@ -116,6 +125,6 @@ function ownEndpoint(env: NodeJS.ProcessEnv): ApiEndpoint {
       'this is no pod of Kubernetes (KUBERNETES_SERVICE_HOST is not set): name its server in api_server',
     );
   }
-  const caFile = `${ACCOUNT}/ca.crt`;
+  const caFile = `${account}/ca.crt`;
   return { url: '', tls: true, host, port, socketPath: '', caFile, certFile: '', keyFile: '' };
 }
