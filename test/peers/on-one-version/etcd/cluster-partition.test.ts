@@ -6,7 +6,7 @@ import { COMMAND } from '../../../support/fairlead.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 import { hasTool, pathOf } from '../../../support/tools.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { canMakeNamespaces, type Machine, machinesOn } from './namespaces.ts';
+import { type Machine, machinesOn, whyNoNamespaces } from './namespaces.ts';
 
 const BACKEND = 'http://127.0.0.1:9301';
 
@@ -55,7 +55,18 @@ function stateAt(machine: Machine): string {
   return (JSON.parse(body) as { state: string }).state;
 }
 
-test.skipIf(!hasTool('etcd') || !hasTool('curl') || !canMakeNamespaces())(
+const missing = ['etcd', 'curl'].filter((tool) => !hasTool(tool as 'etcd' | 'curl'));
+const whyNot = missing.length > 0 ? `missing: ${missing.join(', ')}` : whyNoNamespaces();
+
+// In CI nothing is left out: whoever runs it learns what it is that this machine does not let us do.
+test.runIf(whyNot !== undefined && process.env['CI'] === 'true')(
+  'has what a partition needs',
+  () => {
+    expect.fail(whyNot);
+  },
+);
+
+test.skipIf(whyNot !== undefined)(
   'who is cut off with a member of etcd serves, and what it is asked to change is never made; the others go on',
   async () => {
     const folder = temporaryFolder('partition');
@@ -77,7 +88,7 @@ test.skipIf(!hasTool('etcd') || !hasTool('curl') || !canMakeNamespaces())(
     for (const machine of machines) {
       const config = join(folder, `${machine.name}.json`);
       const { name: instance } = machine;
-      writeFileSync(config, JSON.stringify({ threads: 1, cluster: { ...cluster, instance } }));
+      writeFileSync(config, JSON.stringify({ threads: 2, cluster: { ...cluster, instance } }));
       machine.start(process.execPath, [COMMAND, 'backend', '--port', '9301'], folder);
       machine.start(process.execPath, [COMMAND, '--config', config], folder);
     }

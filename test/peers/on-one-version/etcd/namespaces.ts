@@ -9,14 +9,23 @@ function ip(...words: readonly string[]): void {
   execFileSync('ip', words, { stdio: 'pipe' });
 }
 
-export function canMakeNamespaces(): boolean {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+/** Undefined: they can be made, by a process that may make a bridge and what hangs on it. */
+export function whyNoNamespaces(): string | undefined {
+  if (process.platform !== 'linux') return 'network namespaces are of Linux';
+  if (process.getuid?.() !== 0) return 'only root may make network namespaces';
+  const name = `flprobe${process.pid}`;
   try {
-    ip('netns', 'add', 'flprobe');
-    ip('netns', 'delete', 'flprobe');
-    return true;
-  } catch {
-    return false;
+    ip('netns', 'add', name);
+  } catch (error) {
+    return `network namespaces can't be made: ${(error as Error).message}`;
+  }
+  try {
+    ip('netns', 'delete', name);
+    ip('link', 'add', name, 'type', 'bridge');
+    ip('link', 'delete', name);
+    return undefined;
+  } catch (error) {
+    return `bridges can't be made: ${(error as Error).message}`;
   }
 }
 
