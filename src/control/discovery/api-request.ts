@@ -181,8 +181,11 @@ async function eachLine(response: IncomingMessage, onLine: (line: string) => voi
   let fault: Error | undefined;
   try {
     for await (const part of response as AsyncIterable<Buffer>) {
-      const lines = (held + decoder.write(part)).split('\n');
-      held = lines.pop() ?? '';
+      const text = decoder.write(part);
+      // What was looked at before has no end of a line: to look again would cost more with each part.
+      const end = text.lastIndexOf('\n');
+      const lines = end === -1 ? [] : (held + text.slice(0, end)).split('\n');
+      held = end === -1 ? held + text : text.slice(end + 1);
       if (held.length > LARGEST_ANSWER_BYTES) fault = tooLarge();
       for (const line of lines) if (line.trim() !== '') onLine(line);
       if (fault !== undefined) throw fault;
