@@ -40,6 +40,8 @@ const REACHED_MS = 1_000;
 const MAINTENANCE_MS = 5_000;
 /** So many times as long as a change has taken, the next one waits where there is one already. */
 const RESTS = 10;
+/** One that has had to wait for its turn, or for the start, says little of what changes cost. */
+const LONGEST_REST_MS = 1_000;
 
 export interface ClusterInstanceOptions {
   readonly settings: ClusterSettings;
@@ -361,7 +363,8 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       });
     }
     // Under a stream of changes, most of the time of this thread is for others, and of the data threads for requests.
-    const restMs = this.#isTakeDue ? RESTS * (performance.now() - begunAt) : 0;
+    const tookMs = performance.now() - begunAt;
+    const restMs = this.#isTakeDue ? Math.min(LONGEST_REST_MS, RESTS * tookMs) : 0;
     if (restMs > 1) await new Promise((resolve) => setTimeout(resolve, restMs));
     this.#isTaking = false;
     if (!this.#isTakeDue) return;
