@@ -7,8 +7,10 @@
 const DEEPEST = 64;
 
 const SPACE = /[ \t\n\r]*/y;
-// oxlint-disable-next-line no-control-regex -- RFC 8259 §7 names them
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+// What needs no escape is taken as a run: character by character, a mebibyte takes ten times as long.
+const STRING =
+  // oxlint-disable-next-line no-control-regex -- RFC 8259 §7 names them
+  /"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*"/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /true|false|null/y;
 

@@ -4,7 +4,11 @@ import { connect, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { eventRoutes } from '../../src/control/admin/event-routes.ts';
 import { startAdminServer } from '../../src/control/admin/server.ts';
-import { EventFollowers, MOST_FOLLOWERS } from '../../src/control/events/event-followers.ts';
+import {
+  EventFollowers,
+  MOST_FOLLOWERS,
+  MOST_OF_A_VIEWER,
+} from '../../src/control/events/event-followers.ts';
 import { EventRing } from '../../src/control/events/event-ring.ts';
 import { afterTest } from '../support/after-test.ts';
 import { eventStream } from '../support/event-stream.ts';
@@ -339,4 +343,20 @@ test('at the end what was said is read, and the answer is over', async () => {
   expect(await stream.ended).toBe(true);
   expect(numbers(stream.events)).toEqual([1, 2, 3]);
   expect((await fetch(`${url}/events`)).status).toBe(503);
+});
+
+test('a viewer takes a quarter of the places, and gives one to an operator', () => {
+  const followers = new EventFollowers(new EventRing());
+  const all = { names: null, pools: null };
+  afterTest(() => followers.close());
+  const places = (count: number, viewer?: string) =>
+    Array.from({ length: count }, () => followers.admit(undefined, all, viewer)).filter(
+      (one) => one !== undefined,
+    ).length;
+  expect(places(20, 'eve')).toBe(MOST_OF_A_VIEWER);
+  expect(places(1, 'dashboard')).toBe(1);
+  // Operators have all the others, and those of viewers as well.
+  expect(places(MOST_FOLLOWERS)).toBe(MOST_FOLLOWERS);
+  expect(places(1)).toBe(0);
+  expect(places(1, 'dashboard')).toBe(0);
 });

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { didYouMean } from '../../config/nearest.ts';
 import { findDuplicateKey } from '../../config/strict-json.ts';
 import type { Form } from './form.ts';
+import { excessOf } from './json-bounds.ts';
 import { ProblemError } from './problem.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -57,6 +58,10 @@ function parseJson(body: Buffer): unknown {
       'ERR_BAD_JSON',
       'The body is empty; this call needs a JSON object.',
     );
+  }
+  const excess = excessOf(body);
+  if (excess !== undefined) {
+    throw new ProblemError(400, 'ERR_BAD_JSON', `The body is no JSON that a call takes. ${excess}`);
   }
   let text: string;
   let value: unknown;

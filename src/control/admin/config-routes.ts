@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { LoadResult } from '../../config/load.ts';
 import { didYouMean } from '../../config/nearest.ts';
 import { withoutExcerpts } from '../../config/problem.ts';
+import type { Settings } from '../../config/settings.ts';
 import { certificatesOf, notesOnFaults } from '../certificates/read-again.ts';
 import { configDifference } from '../config-difference.ts';
 import type { FairleadContext } from '../context.ts';
@@ -26,10 +27,11 @@ import {
 import { clip } from './body.ts';
 import { PAGE_TYPE, pageAnswer, wantsPage } from './dashboard-answer.ts';
 import { etagOf, preconditionOf } from './etag.ts';
-import { answer, plainAnswer } from './form.ts';
+import { answer, MOST_BODY_BYTES, plainAnswer } from './form.ts';
 import { ID, KEEPING } from './parameters.ts';
 import { unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
+import { RestedLook } from './rested-look.ts';
 import type { Route } from './router.ts';
 import { inForce } from './terms.ts';
 
@@ -57,6 +59,8 @@ export function configRoutes({
   reload,
 }: ConfigRoutesOptions): Route[] {
   const inTurn = turns();
+  // Without the time that it waited for its turn.
+  const forViewers = new RestedLook((settings: Settings) => context.look(certificatesOf(settings)));
 
   /** @throws ConfigRefused */
   function differenceOf(result: LoadResult): object {
@@ -167,8 +171,12 @@ export function configRoutes({
           answers: { 200: plainAnswer('What a reload would change.', validated) },
           problems: [422],
           handle: async ({ role }) => {
-            const inUse = certificatesOf(registry.settings);
-            const result = await inTurn(() => context.look(inUse));
+            const { settings } = registry;
+            const result = await inTurn(() =>
+              role === 'operator'
+                ? context.look(certificatesOf(settings))
+                : forViewers.take(settings),
+            );
             const isTold = result.ok || role === 'operator';
             const told = isTold
               ? result
@@ -184,7 +192,10 @@ export function configRoutes({
       methods: {
         POST: {
           says: 'checks a config without running it',
-          body: { contentTypes: ['application/yaml', 'application/json'] },
+          body: {
+            contentTypes: ['application/yaml', 'application/json'],
+            mostBytes: MOST_BODY_BYTES,
+          },
           answers: { 200: plainAnswer('What it would change.', validated) },
           problems: [422],
           isOnlyAsking: true,

@@ -2,7 +2,11 @@
 import { didYouMean } from '../../config/nearest.ts';
 import { EVENT_KINDS, EVENT_NAMES } from '../../observe/event-names.ts';
 import type { EventFilter } from '../events/event-filter.ts';
-import { type EventFollowers, MOST_FOLLOWERS } from '../events/event-followers.ts';
+import {
+  type EventFollowers,
+  MOST_FOLLOWERS,
+  MOST_OF_A_VIEWER,
+} from '../events/event-followers.ts';
 import { clip } from './body.ts';
 import { unknownPool } from './pool-routes.ts';
 import { ProblemError } from './problem.ts';
@@ -32,16 +36,17 @@ export interface EventRoutesOptions {
 }
 
 export function eventRoutes({ followers, hasPool }: EventRoutesOptions): Route[] {
-  function follow({ request, query }: AdminCall): AdminAnswer {
+  function follow({ request, query, role, actor }: AdminCall): AdminAnswer {
     const since = readSince(request, query);
     const filter = { names: readNames(query), pools: readPools(query, hasPool) };
     if (request.method === 'HEAD') return { status: 200, contentType: EVENT_STREAM, body: '' };
-    const follower = followers.admit(since, filter);
+    const viewer = role === 'viewer' ? (actor.token ?? '') : undefined;
+    const follower = followers.admit(since, filter, viewer);
     if (follower === undefined) {
       throw new ProblemError(
         503,
         'ERR_TOO_MANY_FOLLOWERS',
-        `${MOST_FOLLOWERS} follow the events already, or Fairlead is ending.`,
+        `${MOST_FOLLOWERS} follow the events already, or ${MOST_OF_A_VIEWER} with this token, or Fairlead is ending.`,
         { headers: { 'Retry-After': '10' } },
       );
     }

@@ -8,6 +8,8 @@ import { ProblemError } from './problem.ts';
 /** More than any limit of heads lets through, and less than a thread would feel. */
 const MOST_BYTES = 256 * 1024;
 const MOST_FIELDS = 1_000;
+/** Such a request as JSON, with some escapes. */
+export const MOST_QUESTION_BYTES = MOST_BYTES + 64 * 1024;
 
 /** @throws ProblemError 400, 422 */
 export function readQuestion(body: Buffer): Question {

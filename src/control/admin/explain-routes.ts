@@ -4,7 +4,7 @@ import { viewExplanation } from '../explain-view.ts';
 import { NoExplanation } from '../questions.ts';
 import type { Registry } from '../registry.ts';
 import { explanation as explanationForm, question as questionForm } from './explain-forms.ts';
-import { readQuestion } from './explain-question.ts';
+import { MOST_QUESTION_BYTES, readQuestion } from './explain-question.ts';
 import { jsonBody, plainAnswer } from './form.ts';
 import { ProblemError } from './problem.ts';
 import type { Route } from './router.ts';
@@ -24,7 +24,7 @@ export function explainRoutes({ registry, threadCount, explain }: ExplainRoutesO
       methods: {
         POST: {
           says: 'tells what would become of a request, and why',
-          body: jsonBody(questionForm),
+          body: jsonBody(questionForm, MOST_QUESTION_BYTES),
           answers: { 200: plainAnswer('By what is in force now.', explanationForm) },
           problems: [422, 503],
           isOnlyAsking: true,

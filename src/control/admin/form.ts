@@ -42,7 +42,13 @@ export interface BodyForm {
   /** Undefined: a text. */
   readonly form?: Form;
   readonly contentTypes: readonly string[];
+  readonly mostBytes: number;
 }
+
+/** A config of many backends. */
+export const MOST_BODY_BYTES = 1024 * 1024;
+/** Of all other calls, also those that take none: enough for the longest URL there is. */
+export const MOST_JSON_BYTES = 64 * 1024;
 
 export const JSON_TYPE = 'application/json';
 
@@ -56,6 +62,6 @@ export function plainAnswer(says: string, its: Form): AnswerForm {
   return { says, form: its };
 }
 
-export function jsonBody(its: Form): BodyForm {
-  return { form: its, contentTypes: [JSON_TYPE] };
+export function jsonBody(its: Form, mostBytes = MOST_JSON_BYTES): BodyForm {
+  return { form: its, contentTypes: [JSON_TYPE], mostBytes };
 }

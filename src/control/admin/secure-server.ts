@@ -3,9 +3,10 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
 import type { TlsSettings } from '../../config/settings.ts';
+import { blockOf } from './address-block.ts';
 
 const HANDSHAKE_MS = 10_000;
-/** Beyond that, the one that has taken longest goes: it has asked for nothing yet. */
+/** Beyond that, the one that has taken longest goes, of the address that has the most: it has asked for nothing yet. */
 const MOST_HANDSHAKES = 128;
 
 /** @param onReady with the socket that requests will come on. */
@@ -33,15 +34,26 @@ export function createAdminServer(
       if (shaking.get(key) === socket) shaking.delete(key);
     });
     if (shaking.size <= MOST_HANDSHAKES) return;
-    for (const oldest of shaking.values()) {
-      oldest.destroy();
-      break;
-    }
+    oldestOfMost(shaking.values())?.destroy();
   });
   return server.on('secureConnection', (socket) => {
     shaking.delete(keyOf(socket));
     onReady(socket);
   });
+}
+
+/** @param sockets the oldest first */
+function oldestOfMost(sockets: Iterable<Socket>): Socket | undefined {
+  const open = [...sockets].filter((socket) => !socket.destroyed);
+  const of = new Map<string, Socket[]>();
+  for (const socket of open) {
+    const block = blockOf(socket.remoteAddress ?? '');
+    const its = of.get(block);
+    if (its === undefined) of.set(block, [socket]);
+    else its.push(socket);
+  }
+  const [most] = [...of.values()].toSorted((a, b) => b.length - a.length);
+  return most?.[0];
 }
 
 function contextOf({ certificates: [certificate], clientCertificates, minVersion }: TlsSettings) {

@@ -13,6 +13,7 @@ import type { Actor } from '../audit.ts';
 import { blockOf } from './address-block.ts';
 import { CallRates } from './call-rates.ts';
 import { AdminConnections } from './connections.ts';
+import { MOST_JSON_BYTES } from './form.ts';
 import { type AccessRules, type Caller, createGuard, type GuardOptions } from './guard.ts';
 import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
 import { RefusalTurns } from './refusal-turns.ts';
@@ -26,7 +27,6 @@ import {
 } from './router.ts';
 import { createAdminServer } from './secure-server.ts';
 
-const MAX_BODY_BYTES = 1024 * 1024;
 const MOST_AGENT_LENGTH = 200;
 const LOOK_AT_TOKEN_MS = 500;
 
@@ -77,11 +77,12 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       rates.take(caller.token ?? blockOf(request.socket.remoteAddress ?? ''), !isReading(method));
     }
     const { route, params } = findRoute(routes, segments);
-    const { handle } = findOperation(route, method);
+    const { handle, body: form } = findOperation(route, method);
     if (caller !== undefined) checkRole(caller, method, route);
     checkParameters(route, method, query);
     // Of whoever has shown no token, nothing is kept: calls that are open to all take no body.
-    const body = isOpen ? Buffer.alloc(0) : await readBody(request);
+    const most = form?.mostBytes ?? MOST_JSON_BYTES;
+    const body = isOpen ? Buffer.alloc(0) : await readBody(request, most);
     const { socket } = request;
     connections.begin(socket);
     try {
@@ -243,22 +244,22 @@ function actorOf({ socket, headers }: http.IncomingMessage, token: string | unde
 }
 
 /** @throws ProblemError 413 */
-async function readBody(request: http.IncomingMessage): Promise<Buffer> {
+async function readBody(request: http.IncomingMessage, most: number): Promise<Buffer> {
   const tooLarge = new ProblemError(
     413,
     'ERR_BODY_TOO_LARGE',
-    `The body is larger than ${MAX_BODY_BYTES} bytes.`,
+    `The body is larger than ${most} bytes.`,
     // What is left of the body is not read: the connection can't be used any more.
     { headers: { Connection: 'close' } },
   );
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge;
+  if (Number(request.headers['content-length'] ?? 0) > most) throw tooLarge;
   const chunks: Buffer[] = [];
   let length = 0;
   try {
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       const bytes = chunk as Buffer;
       length += bytes.length;
-      if (length > MAX_BODY_BYTES) throw tooLarge;
+      if (length > most) throw tooLarge;
       chunks.push(bytes);
     }
   } catch (error) {

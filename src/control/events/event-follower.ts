@@ -29,6 +29,7 @@ export class EventFollower {
   /** What was written last has not been read yet. */
   #isStalled = false;
   #stalledTicks = 0;
+  #isCut = false;
 
   /** @param since the last event that it has seen; 0: none, and it wants all that are kept; undefined: only what comes now. */
   constructor(ring: EventRing, filter: EventFilter, since: number | undefined, onGone: () => void) {
@@ -45,6 +46,10 @@ export class EventFollower {
       return;
     }
     this.#response = response;
+    if (this.#isCut) {
+      this.cut();
+      return;
+    }
     response.once('close', this.#onGone);
     response.on('drain', () => {
       this.#isStalled = false;
@@ -88,6 +93,7 @@ export class EventFollower {
   }
 
   cut(): void {
+    this.#isCut = true;
     this.#response?.destroy();
   }
 

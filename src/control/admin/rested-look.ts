@@ -1,0 +1,43 @@
+/**
+ * A look at the config for those who may only read. It may be dear: a large file takes a good part of a second, and one that is
+ * code is run, with this thread waiting for it. So a look stands for as long as it took twenty times over: however many ask,
+ * they have a twentieth of the thread.
+ */
+const TIMES_ITS_COST = 20;
+
+interface Look<Result, Base> {
+  readonly base: Base;
+  readonly result: Promise<Result>;
+  untilMs: number;
+}
+
+export class RestedLook<Result, Base> {
+  readonly #look: (base: Base) => Result | Promise<Result>;
+  readonly #now: () => number;
+  #last: Look<Result, Base> | undefined;
+
+  /** @param now in ms; never goes back */
+  constructor(
+    look: (base: Base) => Result | Promise<Result>,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#look = look;
+    this.#now = now;
+  }
+
+  /** @param base what the result is about: for another one the look is taken anew. */
+  async take(base: Base): Promise<Result> {
+    const last = this.#last;
+    if (last !== undefined && last.base === base && this.#now() < last.untilMs) return last.result;
+    const begunMs = this.#now();
+    const result = (async () => this.#look(base))();
+    const next = { base, result, untilMs: Number.POSITIVE_INFINITY };
+    this.#last = next;
+    try {
+      return await result;
+    } finally {
+      const endMs = this.#now();
+      next.untilMs = endMs + TIMES_ITS_COST * (endMs - begunMs);
+    }
+  }
+}
