@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { type ConfigDocument, parseConfigDocument } from './document.ts';
-import { validateLayer } from './issues.ts';
+import { LINE_HELP, validateLayer } from './issues.ts';
 import { formatProblem, type Problem } from './problem.ts';
 import { configSchema } from './schema.ts';
 import type { BackendSettings } from './settings.ts';
@@ -16,8 +16,6 @@ export type BackendsFile =
 const STRUCTURED = new Set(['.json', '.yaml', '.yml']);
 /** Lines, before the first item of a list. */
 const MOST_COMMENTS = 1000;
-/** Of a line of text, behind the URL. */
-const LINE_HELP = 'a line is a URL, perhaps with weight=N and backup behind it';
 
 /** @param file its name, for messages; its ending says what it holds. Never throws. */
 export function parseBackendsFile(text: string, file: string): BackendsFile {

@@ -77,7 +77,7 @@ export function validateLayer(layer: Layer, schema: ConfigParser): Validation {
     spoilt.add(part);
     for (const { spoils, problem } of settleUnion(one, []).flatMap((it) => describe(it, layer))) {
       // A number out of range and not whole breaks two rules with one message.
-      const key = JSON.stringify([spoils, problem.path, problem.message]);
+      const key = JSON.stringify([spoils, problem.path, problem.message, problem.excerpt]);
       findings.set(key, { spoils: isOneTooMany && whole.length > 0 ? whole : spoils, problem });
     }
   }
@@ -112,6 +112,29 @@ function unreadNames({ value, place }: Layer): Finding[] {
     const problem = { ...place(path, 'key'), path: formatPath(path), message: NO_NAME };
     return [{ spoils: spoiltBy(path), problem }];
   });
+}
+
+/**
+ * A secret may stand where a key does: `token:geheim`, for want of a space, or pasted a line too low. What is not written as keys
+ * are is told where whole lines are, to those who may read the config.
+ */
+function withheld({ spoils, problem }: Finding, mapping: Path, key: string): Finding {
+  return {
+    spoils,
+    problem: { ...problem, path: formatPath([...mapping, '***']), excerpt: show(key) },
+  };
+}
+
+/** Of a line of text, behind the URL of a backend: what is no option becomes a key that ends so. */
+export const LINE_HELP = 'a line is a URL, perhaps with weight=N and backup behind it';
+
+/** Shorter is no secret. */
+const LEAST_SECRET = 6;
+
+/** Words, as in all keys there are, here and elsewhere. */
+function looksLikeKey(key: string): boolean {
+  if (key.length < LEAST_SECRET || key.endsWith(LINE_HELP)) return true;
+  return key.length <= 40 && /^_*[a-z]+\d?(?:[._-][a-z]+\d?)*_*$/i.test(key);
 }
 
 const NO_NAME = 'must not be a name here';
@@ -152,7 +175,8 @@ function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
     return issue.keys.map((key) => {
       const nearest = didYouMean(key, knownKeys(schemaAt(issue.path)), KEY_SYNONYMS);
       const hint = nearest.hint === undefined && issue.path.length === 0 ? homeOf(key) : nearest;
-      return found([...issue.path, key], 'key', 'unknown key', hint);
+      const one = found([...issue.path, key], 'key', 'unknown key', hint);
+      return looksLikeKey(key) ? one : withheld(one, issue.path, key);
     });
   }
   if (issue.code === 'invalid_key') {

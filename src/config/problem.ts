@@ -16,7 +16,7 @@ export interface Problem {
   readonly message: string;
   /** A nearest name, or how to write it right. */
   readonly hint?: string;
-  /** The line where a text can't be read, and a caret beneath the place. */
+  /** The line where a text can't be read, and a caret beneath the place; a key that is written like none. */
   readonly excerpt?: string;
 }
 
@@ -25,7 +25,7 @@ export type Place = Pick<Problem, 'origin' | 'file' | 'line' | 'column' | 'name'
 
 /**
  * For whoever may not read the config: the line that can't be read may hold a secret, and nobody can tell where that begins in a text
- * that is not understood.
+ * that is not understood. Nor is a key shown that may be one.
  */
 export function withoutExcerpts(problems: readonly Problem[]): Problem[] {
   return problems.map(({ excerpt: _excerpt, ...problem }) => problem);
