@@ -210,8 +210,17 @@ function checked(given: unknown): CheckedAnswer {
   return { status, fields, body: mayHaveBody ? bytes.toString('latin1') : '' };
 }
 
-/** Whatever was thrown: there are things that have no text. */
+/** Whatever was thrown: there are things that have no text, and things that throw when they are asked for it. */
 function messageOf(error: unknown): string {
+  try {
+    return textOf(error);
+  } catch {
+    return 'something that can not be looked at was thrown';
+  }
+}
+
+/** @throws whatever what was thrown throws */
+function textOf(error: unknown): string {
   const text: unknown = error instanceof Error ? error.message : error;
   const isPlain = typeof text !== 'object' && typeof text !== 'function';
   return isPlain ? String(text).slice(0, MOST_MESSAGE_LENGTH) : `a thrown ${typeof text}`;
