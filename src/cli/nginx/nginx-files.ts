@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describeFileError } from '../../config/config-file.ts';
+import { filePattern } from './file-pattern.ts';
 import { type Directive, type NginxPlace, NginxSyntaxError, parseNginx } from './nginx-syntax.ts';
 
 const MOST_FILES = 1_000;
@@ -82,29 +83,14 @@ function filesOf(pattern: string): string[] {
       found = found.map((folder) => path.join(folder, part)).filter(isThere);
       continue;
     }
-    const expression = expressionOf(part);
+    const isMeant = filePattern(part);
     found = found.flatMap((folder) =>
       namesIn(folder)
-        .filter((name) => expression.test(name) && (part.startsWith('.') || !name.startsWith('.')))
+        .filter((name) => isMeant(name) && (part.startsWith('.') || !name.startsWith('.')))
         .map((name) => path.join(folder, name)),
     );
   }
   return found;
-}
-
-function expressionOf(part: string): RegExp {
-  const source = part.replaceAll(/[*?]|\[[^\]]*\]|[^*?[]+|\[/g, (piece) => {
-    if (piece === '*') return '.*';
-    if (piece === '?') return '.';
-    if (/^\[[^\]]+\]$/.test(piece)) return piece.replace(/^\[!/, '[^').replaceAll('\\', '\\\\');
-    return piece.replaceAll(/[\\^$.|+()[\]{}]/g, '\\$&');
-  });
-  try {
-    return new RegExp(`^${source}$`);
-  } catch {
-    // `[z-a]` stands for no character, as in glob(3).
-    return /(?!)/;
-  }
 }
 
 function namesIn(folder: string): string[] {
