@@ -2,6 +2,7 @@
 import { userInfo } from 'node:os';
 import { formatProblem, type Problem } from '../config/problem.ts';
 import { VERSION } from '../control/version.ts';
+import { printable } from '../observe/pretty-line.ts';
 import { type AdminAnswer, type AdminTls, adminFetch } from './admin-fetch.ts';
 import { commandHint } from './command-hints.ts';
 import { EXIT_FAILED, EXIT_USAGE } from './exit.ts';
@@ -19,7 +20,8 @@ export class AdminError extends Error {
   readonly status: number;
 
   constructor(message: string, exitCode: number, status: number, cause?: unknown) {
-    super(message, { cause });
+    // It repeats what others have written, and is shown on a terminal.
+    super(message.split('\n').map(printable).join('\n'), { cause });
     this.exitCode = exitCode;
     this.status = status;
   }

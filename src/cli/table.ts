@@ -1,7 +1,9 @@
 /** Columns for eyes. */
+import { printable } from '../observe/pretty-line.ts';
 
-/** The first row has the headings. @param numbers the columns whose cells stand at the right. */
-export function table(rows: readonly (readonly string[])[], numbers: ReadonlySet<number>): string {
+/** The first row has the headings; whatever a cell holds is safe on a terminal. @param numbers the columns whose cells stand at the right. */
+export function table(given: readonly (readonly string[])[], numbers: ReadonlySet<number>): string {
+  const rows = given.map((row) => row.map(printable));
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => (row[column] ?? '').length)),
   );

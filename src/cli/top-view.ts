@@ -122,7 +122,7 @@ function rowOf(backend: BackendStatus, rates: Rates | undefined): string[] {
     String(backend.errors),
     `${backend.latency_ms.toFixed(1)} ms`,
     backend.why ?? backend.reason ?? '',
-  ].map(printable);
+  ];
 }
 
 /** In one word, the one that matters most. */

@@ -9,8 +9,11 @@ const LEVELS: Readonly<Record<string, { readonly label: string; readonly colour:
 };
 const DIM = 2;
 
-/** Control characters could move the cursor or hide text: they are shown, never sent to the terminal. */
-const CONTROL = /[\p{Cc}\u2028\u2029]/gu;
+/**
+ * Control characters could move the cursor or hide text; those that have no width make two names look alike, and those of writing
+ * from right to left let a text stand in another order than it has. They are shown, never sent to the terminal.
+ */
+const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029\u115f\u1160\u3164\uffa0]/gu;
 
 /** A line that is no JSON object comes back as it is, made safe. */
 export function prettyLine(line: string, hasColours: boolean): string {
@@ -45,7 +48,9 @@ export function prettyLine(line: string, hasColours: boolean): string {
         value === '' ||
         !msg.includes(value)),
   );
-  const details = rest.map(([key, value]) => `${key}=${printable(show(value))}`).join(' ');
+  const details = rest
+    .map(([key, value]) => `${printable(key)}=${printable(show(value))}`)
+    .join(' ');
   if (details !== '') parts.push(paint(details, DIM));
   return `${parts.join(' ')}\n`;
 }
@@ -122,8 +127,8 @@ function show(value: unknown): string {
 
 /** Safe on a terminal. */
 export function printable(text: string): string {
-  return text.replaceAll(
-    CONTROL,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return text.replaceAll(CONTROL, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16);
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`;
+  });
 }
