@@ -1,14 +1,13 @@
 /** A real etcd on loopback, which can be killed, frozen, wiped and started again under the same address. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { get } from 'node:http';
 import { get as getOverTls } from 'node:https';
 import { join } from 'node:path';
 import { afterTest } from './after-test.ts';
 import { freePort } from './free-port.ts';
+import { ServerProcess } from './server-process.ts';
 import { pathOf } from './tools.ts';
-import { waitFor } from './wait-for.ts';
 
 export interface EtcdOptions {
   /** Everything that it stores lies in it. */
@@ -23,8 +22,7 @@ export class Etcd {
   readonly url: string;
   readonly #peerPort: number;
   readonly #options: EtcdOptions;
-  #child: ChildProcess | undefined;
-  readonly #killNow = (): void => void this.#child?.kill('SIGKILL');
+  readonly #process = new ServerProcess('etcd');
 
   constructor(port: number, peerPort: number, options: EtcdOptions) {
     this.port = port;
@@ -36,8 +34,7 @@ export class Etcd {
   async start(): Promise<void> {
     const { flags = [], tls } = this.#options;
     const peer = `http://127.0.0.1:${this.#peerPort}`;
-    const child = spawn(
-      pathOf('etcd') ?? 'etcd',
+    await this.#process.start(
       [
         '--name=one',
         `--data-dir=${this.#data}`,
@@ -49,26 +46,16 @@ export class Etcd {
         ...(tls ? [`--cert-file=${tls.certFile}`, `--key-file=${tls.keyFile}`] : []),
         ...flags,
       ],
-      { stdio: 'ignore' },
+      () => this.#isReady(),
     );
-    this.#child = child;
-    process.on('exit', this.#killNow);
-    await waitFor(() => child.exitCode !== null || this.#isReady(), undefined, 'etcd to answer');
-    if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}`);
   }
 
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {
-    this.#child?.kill(name);
+    this.#process.signal(name);
   }
 
-  async kill(): Promise<void> {
-    const child = this.#child;
-    process.off('exit', this.#killNow);
-    this.#child = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exited;
+  kill(): Promise<void> {
+    return this.#process.kill();
   }
 
   /** Everything that it has stored is gone. Only while it is not running. */

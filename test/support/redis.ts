@@ -1,18 +1,16 @@
 /** A real redis-server on loopback, which can be killed, frozen and started again, empty, under the same address. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterTest } from './after-test.ts';
 import { freePort } from './free-port.ts';
-import { pathOf } from './tools.ts';
-import { waitFor, within } from './wait-for.ts';
+import { ServerProcess } from './server-process.ts';
+import { within } from './wait-for.ts';
 
 export class RedisServer {
   readonly port: number;
   readonly url: string;
   readonly #flags: readonly string[];
-  #child: ChildProcess | undefined;
-  readonly #killNow = (): void => void this.#child?.kill('SIGKILL');
+  readonly #process = new ServerProcess('redis-server');
 
   constructor(port: number, flags: readonly string[]) {
     this.port = port;
@@ -21,29 +19,18 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
-    const program = pathOf('redis-server') ?? 'redis-server';
     const own = [`--port ${this.port}`, '--bind 127.0.0.1', '--appendonly no'];
     const args = ['--save', '', ...[...own, ...this.#flags].flatMap((flag) => flag.split(' '))];
-    const child = spawn(program, args, { stdio: 'ignore' });
-    this.#child = child;
-    process.on('exit', this.#killNow);
-    await waitFor(async () => child.exitCode !== null || (await this.command('PING')) !== '');
-    if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
+    await this.#process.start(args, async () => (await this.command('PING')) !== '');
   }
 
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {
-    this.#child?.kill(name);
+    this.#process.signal(name);
   }
 
   /** Nothing is kept: it starts empty. */
-  async kill(): Promise<void> {
-    const child = this.#child;
-    process.off('exit', this.#killNow);
-    this.#child = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exited;
+  kill(): Promise<void> {
+    return this.#process.kill();
   }
 
   /** One inline command. @returns what comes first of the answer. */

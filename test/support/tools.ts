@@ -2,7 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-type Tool =
+export type Tool =
   | 'ab'
   | 'hey'
   | 'openssl'
