@@ -1,5 +1,6 @@
 /** What several instances have in common: the key `cluster` of the schema in schema.ts. */
 import { z } from 'zod';
+import { passwordKeys } from './password-keys.ts';
 import { redis } from './redis-schema.ts';
 import { fail, nonEmptyText, orFalse, secret, wholeNumber } from './schema-types.ts';
 
@@ -50,12 +51,7 @@ const etcd = z.strictObject(
     user: nonEmptyText('a name')
       .describe('Who Fairlead is in etcd, where etcd has users.')
       .optional(),
-    password: secret().describe('Its password. Shown to nobody.').optional(),
-    password_file: nonEmptyText('the path of a file')
-      .describe(
-        'A file with the password, relative to the config file, in the place of `password`.',
-      )
-      .optional(),
+    ...passwordKeys,
     prefix: z
       .string({ error: 'must be a text' })
       .regex(/^\/([!-.0-~]+\/)*$/, { error: 'must begin and end with a slash, such as /fairlead/' })

@@ -1,6 +1,7 @@
 /** The server that counts for all instances: the key `cluster.redis` of the schema in cluster-schema.ts. */
 import { z } from 'zod';
-import { fail, nonEmptyText, orFalse, secret } from './schema-types.ts';
+import { passwordKeys } from './password-keys.ts';
+import { fail, nonEmptyText, orFalse } from './schema-types.ts';
 
 const MAPPING = 'must be false or a mapping, such as { url: "redis://10.0.0.5:6379" }';
 const URL_OF_SERVER =
@@ -34,12 +35,7 @@ const mapping = z.strictObject(
     username: nonEmptyText('a name')
       .describe('Who Fairlead is there, where there are users.')
       .optional(),
-    password: secret().describe('Its password. Shown to nobody.').optional(),
-    password_file: nonEmptyText('the path of a file')
-      .describe(
-        'A file with the password, relative to the config file, in the place of `password`.',
-      )
-      .optional(),
+    ...passwordKeys,
     prefix: z
       .string({ error: 'must be a text' })
       .regex(/^[\w:.-]{0,64}$/, {
