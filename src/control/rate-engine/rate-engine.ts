@@ -13,7 +13,8 @@ import { EngineBreaker } from './engine-breaker.ts';
 import { RateCalls, type Reply } from './rate-calls.ts';
 import { CallTimeout, type RedisModule, RedisStore } from './redis-store.ts';
 
-const PROBE_EVERY_MS = 1000;
+/** As soon as one instance counts with the engine again, all should: see `LAST_RETRY_MS` of redis-store.ts. */
+const PROBE_EVERY_MS = 200;
 /** An engine that comes and goes is told of once in so long. */
 const TELL_EVERY_MS = 30_000;
 

@@ -34,7 +34,8 @@ const CONNECT_MS = 1000;
 /** Nothing has come on a connection where an answer is due: it is taken for dead. */
 const SILENT_MS = 3000;
 const FIRST_RETRY_MS = 50;
-const LAST_RETRY_MS = 1000;
+/** An instance that is back counts with the engine, while those that are not yet allow their parts beside it: so it is not to be long. */
+const LAST_RETRY_MS = 200;
 const US = 1000;
 
 export class CallTimeout extends Error {}
