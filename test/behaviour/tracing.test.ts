@@ -333,7 +333,7 @@ test('a collector that hangs holds up neither requests nor the end, and what wai
   expect(await fairlead.stop()).toBe(0);
 });
 
-test('without the package, the config is refused, with what to install', async () => {
+test('without a package that a part of the config needs, it is refused, with what to install', async () => {
   const folder = temporaryFolder('no-package');
   const preload = join(folder, 'preload.mjs');
   writeFileSync(
@@ -341,12 +341,15 @@ test('without the package, the config is refused, with what to install', async (
     `import Module from 'node:module';
 const { _resolveFilename: resolve } = Module;
 Module._resolveFilename = function (name, ...rest) {
-  if (name.startsWith('@opentelemetry/')) throw new Error('not here');
+  if (name.startsWith('@opentelemetry/') || name === 'ioredis') throw new Error('not here');
   return resolve.call(this, name, ...rest);
 };
 `,
   );
-  writeFileSync(join(folder, 'fairlead.config.yaml'), 'tracing: {}\n');
+  writeFileSync(
+    join(folder, 'fairlead.config.yaml'),
+    'tracing: {}\ncluster: { redis: { url: "redis://127.0.0.1" } }\n',
+  );
   const { code, stdout, stderr } = await runFairlead(
     ['check', '--config', 'fairlead.config.yaml'],
     {
@@ -357,5 +360,8 @@ Module._resolveFilename = function (name, ...rest) {
   expect(code).not.toBe(0);
   expect(stdout + stderr).toContain(
     'tracing: needs the package @opentelemetry/exporter-trace-otlp-http, which is not installed beside Fairlead (npm install @opentelemetry/exporter-trace-otlp-http)',
+  );
+  expect(stdout + stderr).toContain(
+    'cluster.redis: needs the package ioredis, which is not installed beside Fairlead (npm install ioredis)',
   );
 });
