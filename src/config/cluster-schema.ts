@@ -110,7 +110,7 @@ const mapping = z.strictObject(
       .optional(),
     redis: redis
       .describe(
-        'What counts for `rate_limit` with `scope: global`. Needs the package `ioredis`. false: nothing.',
+        'What counts for `rate_limit` with `scope: global`, and keeps sessions for `sticky` with `scope: global`. Needs the package `ioredis`. false: nothing.',
       )
       .prefault(false),
   },

@@ -1,4 +1,4 @@
-/** Of the key `cluster`: what instances share of their limits. */
+/** Of the key `cluster`: what instances share of their limits and sessions. */
 import { compileRedis } from './compile-redis.ts';
 import type { Resolve } from './compile-tls.ts';
 import { formatPath, type Path } from './layer.ts';
@@ -23,17 +23,18 @@ export function compileSharing(
     );
   }
   const global = limits.filter(({ limit }) => limit.scope === 'global');
+  const shared = sharedSessionsOf(config);
   if (cluster === false || cluster.redis === false) {
-    for (const { path } of global) {
+    const lacks = (path: Path, what: string): void => {
       const at: Path = [...path, 'scope'];
-      problems.push({
-        ...merged.placeOf(at, 'key'),
-        path: formatPath(at),
-        message: 'global needs cluster.redis, which counts for all instances',
-      });
-    }
-  } else if (global.length === 0) {
-    notes.push('cluster.redis has no effect: no rate_limit has scope: global');
+      const message = `global needs cluster.redis, which ${what} for all instances`;
+      problems.push({ ...merged.placeOf(at, 'key'), path: formatPath(at), message });
+    };
+    for (const { path } of global) lacks(path, 'counts');
+    for (const path of shared) lacks(path, 'keeps sessions');
+  } else if (global.length + shared.length === 0 && cluster.etcd === undefined) {
+    // Where there is a store, it has the pools and routes that may want it.
+    notes.push('cluster.redis has no effect: no rate_limit and no sticky has scope: global');
   }
   return { instances, redis: compileRedis(merged, resolve, problems) };
 }
@@ -52,4 +53,15 @@ function rateLimitsOf({ rate_limit: own, pools, routes }: MergedConfig['config']
     })),
   ];
   return all.flatMap(({ path, limit }) => (limit ? [{ path, limit }] : []));
+}
+
+/** Where pools say that theirs are. */
+function sharedSessionsOf({ sticky: own, pools }: MergedConfig['config']): Path[] {
+  const all: readonly (readonly [Path, typeof own | undefined])[] = [
+    [['sticky'], own],
+    ...Object.entries(pools).map(
+      ([name, pool]) => [['pools', name, 'sticky'] as const, pool.sticky as typeof own] as const,
+    ),
+  ];
+  return all.flatMap(([path, sticky]) => (sticky && sticky.scope === 'global' ? [path] : []));
 }

@@ -46,18 +46,25 @@ export function compileSticky(view: PoolView, report: Report): PoolSettings['sti
       name: sticky.name ?? defaultCookieName(view.name),
     });
     const cookie = compileCookie(view, report, key.name, sticky);
-    return { key, ttlMs, secret, cookie, learns: null };
+    if (sticky.scope === 'global') {
+      report.problem(
+        ['sticky', 'scope'],
+        'has no meaning by cookie: clients carry it to all instances',
+      );
+    }
+    return { key, ttlMs, secret, cookie, learns: null, isShared: false };
   }
+  const isShared = sticky.scope === 'global';
   for (const [option, what] of OF_THE_COOKIE) {
     if (sticky[option] === undefined) continue;
     report.problem(['sticky', option], `has no meaning by ${by}: ${what}`);
   }
   if (by === 'learn' || by === 'socket.io') {
     const key = compileLearned(view, report, by, sticky);
-    return { key, ttlMs, secret, cookie: null, learns: by === 'learn' ? 'cookie' : by };
+    return { key, ttlMs, secret, cookie: null, learns: by === 'learn' ? 'cookie' : by, isShared };
   }
   const key = compileKey(view, report, 'sticky', { by, name: sticky.name });
-  return { key, ttlMs, secret, cookie: null, learns: null };
+  return { key, ttlMs, secret, cookie: null, learns: null, isShared };
 }
 
 /** What requests are known by once the answers have said it. */

@@ -128,6 +128,7 @@ export function policiesOf(pool: PoolSettings): Readonly<Record<string, unknown>
     sticky: sticky !== null && {
       ...stickyKeyOf(sticky),
       ttl: formatDuration(sticky.ttlMs),
+      ...(sticky.isShared && { scope: 'global' }),
       ...(sticky.secret === undefined ? {} : { secret: HIDDEN_SECRET }),
       ...cookieOf(sticky.cookie),
     },

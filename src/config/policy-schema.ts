@@ -72,6 +72,12 @@ const stickyKeys = {
         'when it was set, which clients keep to and nobody checks. Default: `sticky_session_ttl`.',
     )
     .optional(),
+  scope: oneOf(['local', 'global'])
+    .describe(
+      'Of several instances: `local`: each knows the sessions that it has seen; `global`: all of them know all, by `cluster.redis`. ' +
+        'Not for `cookie`, which clients carry to any of them. See [operations.md](operations.md#sessions-over-several-instances). Default: `local`.',
+    )
+    .optional(),
   secret: secret(SHORTEST_SECRET)
     .describe(
       'Signs the cookie. Default: one that is made and kept in `state_file`; without that file, a new one at every ' +

@@ -124,8 +124,8 @@ function withoutFiles({ ca, cert, key, serverName, verifies }: BackendTls): Back
   return { ca, cert, key, serverName, verifies };
 }
 
-function withoutSecret({ key, ttlMs, cookie, learns }: Sticky): Sticky {
-  return { key, ttlMs, cookie, learns };
+function withoutSecret({ key, ttlMs, cookie, learns, isShared }: Sticky): Sticky {
+  return { key, ttlMs, cookie, learns, isShared };
 }
 
 function backendSnapshot(

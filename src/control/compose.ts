@@ -125,6 +125,7 @@ export function compose(options: ComposeOptions): Parts {
     onListenerLost: options.onListenerLost,
     onTraced: (exchanges) => tracing.take(exchanges),
     onRateAsk: (message, reply) => rateEngine.ask(message, reply),
+    onSessionAsk: (message, reply) => rateEngine.askForSession(message, reply),
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(workerUrl && { workerUrl }),
     functions: options.functions,

@@ -45,6 +45,7 @@ import type { OnceAMinute } from './once-a-minute.ts';
 import { Pulse } from './pulse.ts';
 import { Questions } from './questions.ts';
 import type { RateCalls } from './rate-engine/rate-calls.ts';
+import type { RateEngine } from './rate-engine/rate-engine.ts';
 import { type PlaceOptions, ThreadPlace } from './thread-place.ts';
 import { TicketKeys } from './ticket-keys.ts';
 import type { HandedSockets } from './upgrade/handed-sockets.ts';
@@ -70,6 +71,8 @@ export interface DataThreadsOptions {
   readonly onTraced: (exchanges: readonly TracedExchange[]) => void;
   /** A thread asks, and is to be answered. */
   readonly onRateAsk: RateCalls['ask'];
+  /** The same. */
+  readonly onSessionAsk: RateEngine['askForSession'];
   /** Another entry file than `data/worker`, for tests. */
   readonly workerUrl?: URL;
   readonly functions?: Functions | null;
@@ -347,6 +350,9 @@ export class DataThreads {
         break;
       case 'rate-ask':
         this.#options.onRateAsk(message, (answer) => this.#places[index]?.post(answer));
+        break;
+      case 'session-ask':
+        this.#options.onSessionAsk(message, (answer) => this.#places[index]?.post(answer));
         break;
       case 'log':
         this.#options.log[message.level](message.event, message.message, {

@@ -71,6 +71,7 @@ class Plane implements DataPlane, Relief {
       createPool: (spec) => new Pool(spec, context),
       createBackend: (spec, headLimits, terms) => new Backend(spec, headLimits, threadParts, terms),
       clientTables: init.clientTables,
+      sessionAsks: context.sessionAsks,
       rates: {
         memory: init.clientTables.rates,
         reserves: init.clientTables.reserves,
@@ -145,8 +146,12 @@ class Plane implements DataPlane, Relief {
       case 'rate-answer':
         this.#context.rateAsks.answered(message);
         break;
+      case 'session-answer':
+        this.#context.sessionAsks.answered(message);
+        break;
       case 'rate-engine':
         this.#context.rateAsks.isEngineDown = message.isDown;
+        this.#context.sessionAsks.isEngineDown = message.isDown;
         break;
       case 'stop':
         this.#stop();

@@ -7,6 +7,8 @@ export interface RateEngineMetrics {
     /** Calls by what came of them. */
     readonly granted: number;
     readonly refused: number;
+    readonly found: number;
+    readonly unknown: number;
     readonly timedOut: number;
     readonly failed: number;
     /** That those have taken which were answered. */
@@ -15,14 +17,14 @@ export interface RateEngineMetrics {
   };
 }
 
-const NO_CALLS = { granted: 0, refused: 0, timedOut: 0, failed: 0 };
+const NO_CALLS = { granted: 0, refused: 0, found: 0, unknown: 0, timedOut: 0, failed: 0 };
 
 /** @param engine null: there is none. */
 export function writeRateEngine(page: Page, engine: RateEngineMetrics | null): void {
   page.family(
     'fairlead_rate_limit_engine_up',
     'gauge',
-    'Whether the server that counts global rate limits is asked.',
+    'Whether the server is asked that counts global rate limits and keeps shared sessions.',
   );
   if (engine !== null) page.sample({}, engine.isUp ? 1 : 0);
   page.family(
@@ -30,9 +32,11 @@ export function writeRateEngine(page: Page, engine: RateEngineMetrics | null): v
     'counter',
     'Round trips to it, by what came of them.',
   );
-  const { granted, refused, timedOut, failed } = engine?.counts ?? NO_CALLS;
+  const { granted, refused, found, unknown, timedOut, failed } = engine?.counts ?? NO_CALLS;
   page.sample({ result: 'granted' }, granted);
   page.sample({ result: 'refused' }, refused);
+  page.sample({ result: 'session' }, found);
+  page.sample({ result: 'no-session' }, unknown);
   page.sample({ result: 'timeout' }, timedOut);
   page.sample({ result: 'error' }, failed);
   page.family(

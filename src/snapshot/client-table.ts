@@ -229,6 +229,11 @@ export class ClientTable {
     this.#cells[entry + S_EXPIRES] = Math.min(unit, NEVER - 1);
   }
 
+  /** Up to when an entry is kept, at most: see `keepUntil`. */
+  keptUntilMs(entry: number): number {
+    return this.epochMs + ((this.#cells[entry + S_EXPIRES] as number) - 1) * UNIT_MS;
+  }
+
   /** Keeps an entry until it is freed. */
   keep(entry: number): void {
     this.#cells[entry + S_EXPIRES] = NEVER;

@@ -8,6 +8,7 @@ import type { ErrorCode } from '../errors.ts';
 import type { Explanation, Question } from './explanation.ts';
 import type { KeptRequest } from './kept-request.ts';
 import type { RateAnswerMessage, RateAskMessage, RateEngineMessage } from './rate-engine.ts';
+import type { SessionAnswerMessage, SessionAskMessage } from './shared-sessions.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from './snapshot.ts';
 import type { TracedExchange } from './traced-exchange.ts';
 
@@ -168,6 +169,7 @@ export type ToDataThread =
   | ShowKeptMessage
   | TakenMessage
   | RateAnswerMessage
+  | SessionAnswerMessage
   | RateEngineMessage
   | StopMessage;
 
@@ -353,6 +355,7 @@ export type FromDataThread =
   | AccessLogMessage
   | TracedMessage
   | RateAskMessage
+  | SessionAskMessage
   | LogMessage;
 
 /** How a data thread hands a message to the control plane. */

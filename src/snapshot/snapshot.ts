@@ -87,6 +87,8 @@ export interface Sticky {
   readonly cookie: SessionCookie | null;
   /** Sessions are the backends' own, and learned from their answers: from the cookie `key`, or as socket.io has them. */
   readonly learns: 'cookie' | 'socket.io' | null;
+  /** All instances know them: see shared-sessions.ts. */
+  readonly isShared: boolean;
 }
 
 export interface Queue {

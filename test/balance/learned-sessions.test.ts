@@ -14,6 +14,7 @@ const STICKY: Sticky = {
   ttlMs: TTL_MS,
   cookie: null,
   learns: 'cookie',
+  isShared: false,
 };
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
 
@@ -84,7 +85,7 @@ describe('by a cookie of the backends', () => {
     for (let index = 0; index < 1_000; index++) {
       const chosen = sessions.choose(`made-up-${index}`, null) as SessionBackend;
       expect(process.byCookie().choose(`made-up-${index}`, null)).toBe(chosen);
-      sessions.bind(`made-up-${index}`, chosen);
+      sessions.bind(`made-up-${index}`, chosen, null);
       expect(sessions.lookup(`made-up-${index}`)).toBeNull();
     }
     expect([sessions.lookup('a'), process.evicted]).toEqual([first, 0]);
@@ -93,7 +94,7 @@ describe('by a cookie of the backends', () => {
   test('a session that is known moves with its client', () => {
     const sessions = new Process().byCookie();
     sessions.learn(null, '/', setting('a'), first);
-    sessions.bind('a', second);
+    sessions.bind('a', second, null);
     expect(sessions.lookup('a')).toBe(second);
     sessions.rebuild([first], [first]);
     expect(sessions.lookup('a')).toBeNull();

@@ -15,6 +15,7 @@ const BY_COOKIE: Sticky = {
   ttlMs: TTL_MS,
   cookie: { sameSite: 'lax', secure: 'auto', domain: '', path: '/' },
   learns: null,
+  isShared: false,
 };
 
 function backends(...weights: readonly number[]): SessionBackend[] {
@@ -64,7 +65,7 @@ function request(
   if (known !== null && !avoid?.includes(known)) return known.id;
   const chosen = sessions.choose(key, avoid);
   if (chosen === null) return -1;
-  sessions.bind(key, chosen);
+  sessions.bind(key, chosen, null);
   return chosen.id;
 }
 
@@ -100,7 +101,7 @@ describe('a session in the table', () => {
     const [first, second] = [process.thread(all), process.thread(all)];
     const bound = all[1] as SessionBackend;
     for (const client of clients(50)) {
-      first.bind(client, bound);
+      first.bind(client, bound, null);
       expect(second.lookup(client)).toBe(bound);
     }
   });
@@ -124,7 +125,7 @@ describe('a session in the table', () => {
     const sessions = process.thread(all);
     // Not the first choice, so that the table's word and the hash can be told apart.
     const other = all.find((backend) => backend !== sessions.choose('a', null)) as SessionBackend;
-    sessions.bind('a', other);
+    sessions.bind('a', other, null);
     for (let index = 0; index < 5; index++) {
       process.nowMs += TTL_MS - 1;
       expect(sessions.lookup('a')).toBe(other);

@@ -1,4 +1,4 @@
-/** The key `cluster`, and what rate limits want of it. */
+/** The key `cluster`, and what rate limits and sessions want of it. */
 import { expect, test } from 'vitest';
 import { effectiveConfig } from '../../src/config/effective.ts';
 import { formatProblem } from '../../src/config/problem.ts';
@@ -82,6 +82,18 @@ test.each([
     'pools.web.rate_limit.scope: global needs cluster.redis',
   ],
   [
+    'sticky: { by: header, name: x-user, scope: global }',
+    'sticky.scope: global needs cluster.redis, which keeps sessions for all instances',
+  ],
+  [
+    'pools: { web: { sticky: { by: learn, cookie: sid, scope: global } } }',
+    'pools.web.sticky.scope: global needs cluster.redis',
+  ],
+  [
+    `${URL_OF}\nsticky: { by: cookie, scope: global }`,
+    'sticky.scope: has no meaning by cookie: clients carry it to all instances',
+  ],
+  [
     'rate_limit: { rate: 9, on_engine_down: open }',
     'rate_limit.on_engine_down: is for scope: global alone',
   ],
@@ -90,9 +102,24 @@ test.each([
   expect(loaded.ok ? [] : loaded.problems.map(formatProblem).join('\n')).toContain(problem);
 });
 
+test.each([
+  ['by: ip', { isShared: true, learns: null }],
+  ['by: learn, cookie: sid', { isShared: true, learns: 'cookie' }],
+  ['by: socket.io', { isShared: true, learns: 'socket.io' }],
+])('sessions by "%s" may be those of all instances', (by, sticky) => {
+  const loaded = loadText(`${URL_OF}\nsticky: { ${by}, scope: global }`);
+  expect(loaded).toMatchObject({ ok: true, notes: [], settings: { pools: [{ sticky }] } });
+  if (!loaded.ok) return;
+  const back = loadText(JSON.stringify(effectiveConfig(loaded).config), { name: 'c.json' });
+  expect(back).toMatchObject({ ok: true, notes: [], settings: { pools: [{ sticky }] } });
+});
+
 test('a server that counts nothing is told of', () => {
   expect(loadText(URL_OF)).toMatchObject({
     ok: true,
-    notes: ['cluster.redis has no effect: no rate_limit has scope: global'],
+    notes: ['cluster.redis has no effect: no rate_limit and no sticky has scope: global'],
   });
+  const instance = 'cluster: { etcd: { endpoints: ["http://a:1"] }, redis: { url: "redis://a" } }';
+  const { notes } = loadText(instance) as { readonly notes: readonly string[] };
+  expect(notes.filter((note) => note.includes('redis'))).toEqual([]);
 });

@@ -131,6 +131,7 @@ describe('sticky sessions', () => {
     secret: undefined,
     cookie: null,
     learns: null,
+    isShared: false,
   };
   const cookie = { sameSite: 'lax', secure: 'auto', domain: '', path: '/' };
 
@@ -155,6 +156,7 @@ describe('sticky sessions', () => {
         secret: '0123456789abcdef',
         cookie,
         learns: null,
+        isShared: false,
       },
     ],
     [

@@ -27,6 +27,7 @@ function setUp({ count = 1, host = '127.0.0.1', port = 0 } = {}) {
     onListenerLost: () => {},
     onTraced: () => {},
     onRateAsk: () => {},
+    onSessionAsk: () => {},
     onAccessLog: (lines, _count, release) => {
       accessed.push(Buffer.from(lines).toString());
       release();

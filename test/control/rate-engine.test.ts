@@ -1,11 +1,17 @@
 /** Counting for all instances, as the control thread does it: few calls, and none where nobody answers. The engine is the test's. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RedisSettings } from '../../src/config/redis-settings.ts';
-import type { CounterStore, Take, Taken } from '../../src/control/rate-engine/counter-store.ts';
+import type {
+  Claim,
+  CounterStore,
+  Take,
+  Taken,
+} from '../../src/control/rate-engine/counter-store.ts';
 import { RateEngine } from '../../src/control/rate-engine/rate-engine.ts';
 import { CallTimeout } from '../../src/control/rate-engine/redis-store.ts';
 import type { RateLimit } from '../../src/snapshot/policies.ts';
 import type { RateAnswerMessage, RateEngineMessage } from '../../src/snapshot/rate-engine.ts';
+import type { SessionAnswerMessage } from '../../src/snapshot/shared-sessions.ts';
 import { recordLog, settings } from './fixtures.ts';
 
 const LIMIT: RateLimit = {
@@ -33,10 +39,17 @@ interface Call {
   readonly reject: (error: Error) => void;
 }
 
+interface ClaimCall {
+  readonly asked: Claim;
+  readonly resolve: (whose: string) => void;
+  readonly reject: (error: Error) => void;
+}
+
 const passRound = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 
 async function setUp() {
   const calls: Call[] = [];
+  const claims: ClaimCall[] = [];
   const told: RateEngineMessage[] = [];
   const log = recordLog();
   let events: { readonly onReady: () => void } = { onReady: () => {} };
@@ -44,6 +57,10 @@ async function setUp() {
     take: (asked) =>
       new Promise((resolve, reject) => {
         calls.push({ asked, resolve, reject });
+      }),
+    claim: (asked) =>
+      new Promise((resolve, reject) => {
+        claims.push({ asked, resolve, reject });
       }),
     close: () => {},
   };
@@ -65,6 +82,12 @@ async function setUp() {
     engine.ask(message, (answer) => answers.push(answer));
     return answers;
   };
+  const askForSession = (id: number): SessionAnswerMessage[] => {
+    const answers: SessionAnswerMessage[] = [];
+    const claim = { owner: 'web', key: 'k', value: 'http://a', instead: '', ttlMs: 1000 };
+    engine.askForSession({ kind: 'session-ask', id, ...claim }, (answer) => answers.push(answer));
+    return answers;
+  };
   const begin = async (): Promise<void> => {
     engine.sync({ ...settings({}), redis: REDIS });
     await passRound();
@@ -76,6 +99,8 @@ async function setUp() {
   return {
     engine,
     calls,
+    claims,
+    askForSession,
     told,
     log,
     ask,
@@ -198,5 +223,42 @@ describe('an engine that does not answer', () => {
     engine.sync(settings({}));
     expect(told.at(-1)).toEqual({ kind: 'rate-engine', isDown: false });
     expect([engine.view, vi.getTimerCount()]).toEqual([null, 0]);
+  });
+});
+
+describe('whose a session is', () => {
+  test('is answered each time, by what the engine has', async () => {
+    const { askForSession, begin, claims, engine, settle } = await setUp();
+    await begin();
+    const [first, second] = [askForSession(1), askForSession(2)];
+    claims[1]?.resolve('');
+    claims[0]?.resolve('http://b');
+    await settle();
+    expect([...first, ...second]).toEqual([
+      { kind: 'session-answer', id: 1, outcome: 'answered', value: 'http://b' },
+      { kind: 'session-answer', id: 2, outcome: 'answered', value: '' },
+    ]);
+    expect(claims[0]?.asked).toEqual({
+      owner: 'web',
+      key: 'k',
+      value: 'http://a',
+      instead: '',
+      ttlMs: 1000,
+    });
+    expect(engine.view?.counts).toMatchObject({ found: 1, unknown: 1 });
+  });
+
+  test('is not asked where limits have found nobody, nor limits where sessions have', async () => {
+    const { ask, askForSession, begin, calls, claims, settle, told } = await setUp();
+    await begin();
+    for (let id = 0; id < 5; id++) {
+      expect(askForSession(id)).toEqual([]);
+      claims.shift()?.reject(new CallTimeout('late'));
+      await settle();
+    }
+    expect(told).toEqual([{ kind: 'rate-engine', isDown: true }]);
+    expect(askForSession(9)).toMatchObject([{ outcome: 'down', value: '' }]);
+    expect(ask('k', 1)).toMatchObject([{ outcome: 'down' }]);
+    expect([calls.length, claims.length]).toEqual([0, 0]);
   });
 });

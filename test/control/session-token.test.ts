@@ -19,6 +19,7 @@ function sticky(by: 'cookie' | 'ip', secret?: string): FlatSettings['sticky'] {
     secret,
     cookie: isCookie ? { sameSite: 'lax', secure: 'auto', domain: '', path: '/' } : null,
     learns: null,
+    isShared: false,
   };
 }
 

@@ -172,7 +172,16 @@ function metrics(): Metrics {
     process: readProcessCounters(process, 2),
     rateEngine: {
       isUp: true,
-      counts: { granted: 7, refused: 2, timedOut: 3, failed: 1, seconds: 0.5, timesDown: 4 },
+      counts: {
+        granted: 7,
+        refused: 2,
+        found: 6,
+        unknown: 5,
+        timedOut: 3,
+        failed: 1,
+        seconds: 0.5,
+        timesDown: 4,
+      },
     },
     dataThreadDelays: readLoopDelays(process, 2, 5_100),
     dataThreadHeaps: readHeaps(process, 2),

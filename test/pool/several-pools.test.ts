@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import type { RouteSettings, Settings } from '../../src/config/settings.ts';
 import { Registry } from '../../src/control/registry.ts';
 import type { Backend } from '../../src/data/backend/backend.ts';
+import { SessionAsks } from '../../src/data/balance/session-asks.ts';
 import { Deadlines } from '../../src/data/deadlines.ts';
 import { RateAsks } from '../../src/data/limit/rate-asks.ts';
 import { Pool } from '../../src/data/pool/pool.ts';
@@ -25,6 +26,7 @@ const NO_ENGINE = new RateAsks(
   () => 0,
   () => {},
 );
+const NO_SESSIONS = new SessionAsks(new Deadlines(), () => {});
 
 /** Two pools with the same policies, each with two of four backends, all of them healthy. */
 function snapshotOf(policies: Partial<FlatSettings>, names = ['web']): Snapshot {
@@ -64,6 +66,7 @@ function partsOf(): ViewParts {
         update: () => {},
       }) as unknown as Backend,
     clientTables,
+    sessionAsks: NO_SESSIONS,
     rates: { memory: clientTables.rates, reserves: clientTables.reserves, asks: NO_ENGINE },
     threadIndex: 0,
     processNowMs: () => 1000,
@@ -82,7 +85,7 @@ function setUp(policies: Partial<FlatSettings>): [Pool, Pool] {
 }
 
 function bind({ view }: Pool, id: number): void {
-  view.sessions?.bind('client', view.backends.get(id) as Backend);
+  view.sessions?.bind('client', view.backends.get(id) as Backend, null);
 }
 
 /** How many requests of a client conform at once. */
@@ -109,6 +112,7 @@ test('a client has a session in each of two pools', () => {
       secret: undefined,
       cookie: null,
       learns: null,
+      isShared: false,
     },
   });
   bind(one, 1);

@@ -8,7 +8,13 @@ import { getWith, held } from '../wire/parse.ts';
 
 const NO_LOGINS = { hasAny: false, isIn: () => false };
 const NO_FIELDS = held('request', getWith());
-const BY_IP: Sticky = { key: { by: 'ip', name: '' }, ttlMs: 1000, cookie: null, learns: null };
+const BY_IP: Sticky = {
+  key: { by: 'ip', name: '' },
+  ttlMs: 1000,
+  cookie: null,
+  learns: null,
+  isShared: false,
+};
 const COOKIE = { sameSite: 'lax', secure: false, domain: '', path: '/' } as const;
 
 interface Written {

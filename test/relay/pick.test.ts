@@ -100,6 +100,7 @@ function setUp(count: number, { spares = 0, sessions = null as Sessions<Backend>
     tries: null,
     current: null,
     drainingKeeper: null,
+    keeper: null,
     bindsSession: false,
     hasTurn: false,
     isAnyFull: false,

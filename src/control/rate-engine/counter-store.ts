@@ -1,9 +1,15 @@
-/** What counts for all instances together: the one thing that is asked of an engine. The embedded one is data/limit/rate-limit.ts. */
+/**
+ * What counts for all instances together, and knows whose sessions are whose: all that is asked of an engine. What is embedded instead
+ * of one is data/limit/rate-limit.ts, and data/balance/session-table.ts.
+ */
 import type { RateLimit } from '../../snapshot/policies.ts';
+import type { SessionAskMessage } from '../../snapshot/shared-sessions.ts';
 
 export interface CounterStore {
   /** Rejects when there is no answer within the patience of whoever made it. */
   take(asked: Take): Promise<Taken>;
+  /** Get, set, or compare and set, in one step. @returns whose the session is now; empty: nobody's. Rejects as `take` does. */
+  claim(asked: Claim): Promise<string>;
   /** For good. */
   close(): void;
 }
@@ -18,6 +24,9 @@ export interface Take {
   /** The key is so far ahead of its rate at least, whatever the engine knows of it. */
   readonly debtMs: number;
 }
+
+/** As `SessionAskMessage`. */
+export type Claim = Omit<SessionAskMessage, 'kind' | 'id'>;
 
 export interface Taken {
   readonly granted: number;

@@ -1,6 +1,7 @@
 /**
- * The limits that all instances count together: data threads ask, and this asks the engine that the settings name. Where the engine does not answer,
- * data threads are told, decide alone, and ask again when it does (docs/decisions/0050-global-rate-limits.md).
+ * The limits that all instances count together, and the sessions that all of them know: data threads ask, and this asks the engine that the
+ * settings name. Where the engine does not answer, data threads are told, decide alone, and ask again when it does
+ * (docs/decisions/0050-global-rate-limits.md, 0057-shared-sessions.md).
  */
 import { REDIS_PACKAGE } from '../../config/compile-redis.ts';
 import type { RedisSettings } from '../../config/redis-settings.ts';
@@ -8,7 +9,8 @@ import { isSame } from '../../config/same.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { RateAskMessage, RateEngineMessage } from '../../snapshot/rate-engine.ts';
-import type { CounterStore, Take, Taken } from './counter-store.ts';
+import type { SessionAnswerMessage, SessionAskMessage } from '../../snapshot/shared-sessions.ts';
+import type { Claim, CounterStore, Take, Taken } from './counter-store.ts';
 import { EngineBreaker } from './engine-breaker.ts';
 import { RateCalls, type Reply } from './rate-calls.ts';
 import { CallTimeout, type RedisModule, RedisStore } from './redis-store.ts';
@@ -17,6 +19,9 @@ import { CallTimeout, type RedisModule, RedisStore } from './redis-store.ts';
 const PROBE_EVERY_MS = 200;
 /** An engine that comes and goes is told of once in so long. */
 const TELL_EVERY_MS = 30_000;
+
+/** More are not asked for at once: this thread has other work. */
+const MOST_CLAIMS = 512;
 
 const PROBE: Take = {
   owner: 'probe',
@@ -30,6 +35,9 @@ const PROBE: Take = {
 export interface RateEngineCounts {
   granted: number;
   refused: number;
+  /** Sessions that somebody has, by then, and that nobody has. */
+  found: number;
+  unknown: number;
   timedOut: number;
   failed: number;
   /** How long calls that were answered have taken, altogether. */
@@ -63,6 +71,8 @@ export class RateEngine {
   readonly #counts: RateEngineCounts = {
     granted: 0,
     refused: 0,
+    found: 0,
+    unknown: 0,
     timedOut: 0,
     failed: 0,
     seconds: 0,
@@ -75,6 +85,8 @@ export class RateEngine {
   #downSinceMs = 0;
   #toldMs = Number.NEGATIVE_INFINITY;
   #isTold = false;
+  /** Under way. */
+  #claims = 0;
 
   constructor(options: RateEngineOptions) {
     this.#options = options;
@@ -94,6 +106,35 @@ export class RateEngine {
 
   ask(message: RateAskMessage, reply: Reply): void {
     this.#calls.ask(message, reply);
+  }
+
+  /** Answered as soon as the engine has answered, or has not. */
+  askForSession(message: SessionAskMessage, reply: (answer: SessionAnswerMessage) => void): void {
+    const { id, owner, key, value, instead, ttlMs } = message;
+    const answer = (outcome: SessionAnswerMessage['outcome'], whose = ''): void =>
+      reply({ kind: 'session-answer', id, outcome, value: whose });
+    if (this.#breaker.isOpen) {
+      answer('down');
+    } else if (this.#claims >= MOST_CLAIMS) {
+      answer('failed');
+    } else {
+      void this.#claim({ owner, key, value, instead, ttlMs }).then(
+        (whose) => void answer('answered', whose),
+        () => void answer('failed'),
+      );
+    }
+  }
+
+  async #claim(asked: Claim): Promise<string> {
+    this.#claims++;
+    try {
+      const whose = await this.#call((store) => store.claim(asked));
+      if (whose === '') this.#counts.unknown++;
+      else this.#counts.found++;
+      return whose;
+    } finally {
+      this.#claims--;
+    }
   }
 
   /** The settings may have become others. The package is loaded only where they ask for it. */
@@ -132,22 +173,27 @@ export class RateEngine {
       const reason = error instanceof Error ? error.message : String(error);
       log.error(
         'rate_engine.failed',
-        `no global limits: ${REDIS_PACKAGE} can't be loaded: ${reason}`,
+        `no global limits and sessions: ${REDIS_PACKAGE} can't be loaded: ${reason}`,
       );
     }
   }
 
   async #take(asked: Take): Promise<Taken> {
+    const taken = await this.#call((store) => store.take(asked));
+    if (taken.granted > 0) this.#counts.granted++;
+    else this.#counts.refused++;
+    return taken;
+  }
+
+  async #call<T>(ask: (store: CounterStore) => Promise<T>): Promise<T> {
     const counts = this.#counts;
     const startedAt = performance.now();
     try {
       if (this.#store === null) throw new Error('there is no connection yet');
-      const taken = await this.#store.take(asked);
+      const answer = await ask(this.#store);
       counts.seconds += (performance.now() - startedAt) / 1000;
-      if (taken.granted > 0) counts.granted++;
-      else counts.refused++;
       this.#breaker.succeeded();
-      return taken;
+      return answer;
     } catch (error) {
       if (error instanceof CallTimeout) counts.timedOut++;
       else counts.failed++;
@@ -169,7 +215,7 @@ export class RateEngine {
     this.#toldMs = nowMs;
     log.warn(
       'rate_engine.down',
-      `global limits are decided about without ${this.#settings?.url}: ${this.#lastError}`,
+      `global limits and sessions are decided about without ${this.#settings?.url}: ${this.#lastError}`,
     );
   }
 
@@ -193,7 +239,10 @@ export class RateEngine {
     this.#options.tellThreads({ kind: 'rate-engine', isDown: false });
     if (!this.#isTold) return;
     const seconds = ((performance.now() - this.#downSinceMs) / 1000).toFixed(1);
-    this.#options.log.info('rate_engine.up', `global limits are counted again, after ${seconds} s`);
+    this.#options.log.info(
+      'rate_engine.up',
+      `global limits are counted again, and sessions shared, after ${seconds} s`,
+    );
   }
 }
 

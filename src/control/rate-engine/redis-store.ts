@@ -4,19 +4,22 @@
  */
 import { createHash } from 'node:crypto';
 import type { RedisSettings } from '../../config/redis-settings.ts';
-import type { CounterStore, Take, Taken } from './counter-store.ts';
+import type { Claim, CounterStore, Take, Taken } from './counter-store.ts';
 import { GCRA_SCRIPT, GCRA_SHA } from './gcra-script.ts';
+import { SESSION_SCRIPT, SESSION_SHA } from './session-script.ts';
 
 /** Of the package: what is used of it. */
 export interface RedisModule {
   readonly Redis: new (options: Readonly<Record<string, unknown>>) => RedisClient;
 }
 
+type Values = readonly (number | string)[];
+
 interface RedisClient {
   connect(): Promise<void>;
   disconnect(): void;
-  evalsha(sha: string, keys: 1, key: string, ...values: readonly number[]): Promise<unknown>;
-  eval(script: string, keys: 1, key: string, ...values: readonly number[]): Promise<unknown>;
+  evalsha(sha: string, keys: 1, key: string, ...values: Values): Promise<unknown>;
+  eval(script: string, keys: 1, key: string, ...values: Values): Promise<unknown>;
   on(event: 'ready', listener: () => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
@@ -72,26 +75,41 @@ export class RedisStore implements CounterStore {
     const name = this.#nameOf(owner, key, limit);
     const values = [perMs * US, rate, burst, want, Math.round(debtMs * US)] as const;
     const sentAtMs = performance.now();
-    let reply: unknown;
+    const reply = await this.#run(GCRA_SHA, GCRA_SCRIPT, name, values);
+    return takenOf(reply, performance.now() - sentAtMs);
+  }
+
+  async claim({ owner, key, value, instead, ttlMs }: Claim): Promise<string> {
+    const name = `${this.#prefix}st:{${digestOf(owner, key)}}`;
+    const values = [value, instead, Math.ceil(ttlMs)] as const;
+    const reply = await this.#run(SESSION_SHA, SESSION_SCRIPT, name, values);
+    if (typeof reply !== 'string') throw noAnswer(reply);
+    return reply;
+  }
+
+  async #run(sha: string, script: string, name: string, values: Values): Promise<unknown> {
     try {
-      reply = await withinMs(CALL_MS, this.#redis.evalsha(GCRA_SHA, 1, name, ...values));
+      return await withinMs(CALL_MS, this.#redis.evalsha(sha, 1, name, ...values));
     } catch (error) {
       // It does not know the script: it has restarted, or its scripts were flushed.
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      reply = await withinMs(CALL_MS, this.#redis.eval(GCRA_SCRIPT, 1, name, ...values));
+      return withinMs(CALL_MS, this.#redis.eval(script, 1, name, ...values));
     }
-    return takenOf(reply, performance.now() - sentAtMs);
   }
 
   close(): void {
     this.#redis.disconnect();
   }
 
-  /** A client may be known by what nobody else should read, or by something long. A limit that has changed begins anew. */
+  /** A limit that has changed begins anew. */
   #nameOf(owner: string, key: string, { rate, perMs, burst }: Take['limit']): string {
-    const digest = createHash('sha256').update(`${owner}\0${key}`).digest('base64url');
-    return `${this.#prefix}rl:{${digest.slice(0, 22)}}:${rate}/${perMs}/${burst}`;
+    return `${this.#prefix}rl:{${digestOf(owner, key)}}:${rate}/${perMs}/${burst}`;
   }
+}
+
+/** A client may be known by what nobody else should read, or by something long. */
+function digestOf(owner: string, key: string): string {
+  return createHash('sha256').update(`${owner}\0${key}`).digest('base64url').slice(0, 22);
 }
 
 function addressOf({ url, username, password, tls }: RedisSettings): Record<string, unknown> {
@@ -111,9 +129,13 @@ function addressOf({ url, username, password, tls }: RedisSettings): Record<stri
 function takenOf(reply: unknown, ageMs: number): Taken {
   const [granted, wait, debt] = Array.isArray(reply) ? reply.map(Number) : [];
   if (granted === undefined || wait === undefined || debt === undefined) {
-    throw new Error(`an answer that is none: ${JSON.stringify(reply)}`);
+    throw noAnswer(reply);
   }
   return { granted, waitMs: wait / US, debtMs: Math.max(0, debt / US - ageMs) };
+}
+
+function noAnswer(reply: unknown): Error {
+  return new Error(`an answer that is none: ${JSON.stringify(reply)}`);
 }
 
 async function withinMs<T>(ms: number, answer: Promise<T>): Promise<T> {

@@ -11,6 +11,7 @@ import { FIELD_SET_COOKIE } from '../wire/fields.ts';
 import type { ResponseHead } from '../wire/head.ts';
 import { DELETED, setCookieValue, withoutQuotes } from '../wire/set-cookie.ts';
 import { IpHash } from './ip-hash.ts';
+import type { AskedSession } from './session-asks.ts';
 import type { SessionTable } from './session-table.ts';
 import type { BodyLearner, SessionBackend, Sessions } from './stickiness.ts';
 
@@ -33,6 +34,10 @@ abstract class LearnedSessions<C extends SessionBackend> implements Sessions<C> 
     return key === null ? null : this.table.lookup(withoutQuotes(key));
   }
 
+  question(key: string | null): AskedSession | null {
+    return key === null ? null : this.table.question(withoutQuotes(key));
+  }
+
   peek(key: string | null): C | null {
     return key === null ? null : this.table.peek(withoutQuotes(key));
   }
@@ -45,8 +50,8 @@ abstract class LearnedSessions<C extends SessionBackend> implements Sessions<C> 
     return key === null ? null : this.#firstChoice.pick(withoutQuotes(key), avoid);
   }
 
-  bind(key: string | null, backend: C): void {
-    if (key !== null) this.table.move(withoutQuotes(key), backend);
+  bind(key: string | null, backend: C, former: C | null): void {
+    if (key !== null) this.table.move(withoutQuotes(key), backend, former);
   }
 
   cookieLine(): string {

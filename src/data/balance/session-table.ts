@@ -1,6 +1,7 @@
 /** Who is with which backend, as all data threads know it: the sessions that clients do not carry themselves. */
 import { ClientTable, NO_ENTRY } from '../../snapshot/client-table.ts';
 import { hashText } from './hash.ts';
+import type { AskedSession } from './session-asks.ts';
 
 export interface SessionTableOptions {
   readonly memory: SharedArrayBuffer;
@@ -44,7 +45,7 @@ export class SessionTable<B extends { readonly id: number }> {
 
   /** The backend that keeps this session. */
   lookup(key: string): B | null {
-    return this.#read(key, true);
+    return this.#read(key, this.isKeptByUse);
   }
 
   /** The same, without that it counts as a use. */
@@ -62,7 +63,27 @@ export class SessionTable<B extends { readonly id: number }> {
     return backend;
   }
 
+  /** What has to be found out elsewhere before this session is looked up; null: nothing. */
+  question(_key: string): AskedSession | null {
+    return null;
+  }
+
+  /** Each use makes a session last longer. */
+  protected get isKeptByUse(): boolean {
+    return true;
+  }
+
   put(key: string, { id }: B): void {
+    this.putId(key, id);
+  }
+
+  /** A client has got this backend, for want of the one that it had. */
+  bind(key: string, backend: B, _former: B | null): void {
+    this.put(key, backend);
+  }
+
+  /** @param id of a backend that keeps sessions, or of none. */
+  protected putId(key: string, id: number, ttlMs = this.#ttlMs): void {
     const table = this.#table;
     const nowMs = this.#now();
     const entry = table.acquire(hashText(key, this.#seedA), hashText(key, this.#seedB), nowMs);
@@ -70,13 +91,13 @@ export class SessionTable<B extends { readonly id: number }> {
     if (entry === NO_ENTRY) return;
     const { hasEvicted } = table;
     table.set(entry, 0, id);
-    table.keepUntil(entry, nowMs + this.#ttlMs);
+    table.keepUntil(entry, nowMs + ttlMs);
     table.release();
     if (hasEvicted) this.#onEvicted();
   }
 
   /** A session that is there goes on with this backend; whoever makes up keys makes no entries. */
-  move(key: string, { id }: B): void {
+  move(key: string, { id }: B, _former: B | null): void {
     const entry = this.#find(key);
     if (entry === NO_ENTRY) return;
     this.#table.set(entry, 0, id);
@@ -89,6 +110,28 @@ export class SessionTable<B extends { readonly id: number }> {
     if (entry === NO_ENTRY) return;
     this.#table.free(entry);
     this.#table.release();
+  }
+
+  /** The id that an entry has, whether such a backend keeps sessions or not; null: there is no entry. */
+  protected idOf(key: string): number | null {
+    const entry = this.#find(key);
+    if (entry === NO_ENTRY) return null;
+    const id = this.#table.get(entry, 0);
+    this.#table.release();
+    return id;
+  }
+
+  protected keeper(id: number): B | undefined {
+    return this.#keepers.get(id);
+  }
+
+  /** How long it is kept yet, to a tenth of a second; 0: it is not there. */
+  protected leftMs(key: string): number {
+    const entry = this.#find(key);
+    if (entry === NO_ENTRY) return 0;
+    const leftMs = this.#table.keptUntilMs(entry) - this.#now();
+    this.#table.release();
+    return leftMs;
   }
 
   /** Its bucket is locked if it is there. */

@@ -14,6 +14,7 @@
 import type { SessionCookie, Sticky } from '../../snapshot/snapshot.ts';
 import type { ResponseHead } from '../wire/head.ts';
 import { IpHash } from './ip-hash.ts';
+import type { AskedSession } from './session-asks.ts';
 import type { SessionTable } from './session-table.ts';
 import type { Candidate } from './strategy.ts';
 
@@ -51,6 +52,8 @@ export interface Sessions<C extends SessionBackend> {
   lookup(key: string | null): C | null;
   /** Whether a session that goes on is at this key: of several that a request has, the first such counts. */
   isKnown(key: string): boolean;
+  /** What has to be found out before `lookup`, where other instances may know more; null: nothing. */
+  question?(key: string | null): AskedSession | null;
   /** What `lookup` would say, without that it counts as a use. */
   peek(key: string | null): C | null;
   /**
@@ -58,8 +61,11 @@ export interface Sessions<C extends SessionBackend> {
    * @param avoid as in `Strategy.pick`.
    */
   choose(key: string | null, avoid: readonly C[] | null): C | null;
-  /** The client got this backend, which is not the one that `lookup` gave: it stays there from now on. */
-  bind(key: string | null, backend: C): void;
+  /**
+   * The client got this backend: it stays there from now on.
+   * @param former that `lookup` gave, which is another one; null: none.
+   */
+  bind(key: string | null, backend: C, former: C | null): void;
   /**
    * The field line by which a response from this backend tells its client where it is from now on, ended by CR LF; empty
    * when the request's cookie said so already, and where sessions don't go by cookie.
@@ -93,6 +99,10 @@ export class TableSessions<C extends SessionBackend> implements Sessions<C> {
     return key === null ? null : this.#table.lookup(key);
   }
 
+  question(key: string | null): AskedSession | null {
+    return key === null ? null : this.#table.question(key);
+  }
+
   peek(key: string | null): C | null {
     return key === null ? null : this.#table.peek(key);
   }
@@ -105,8 +115,8 @@ export class TableSessions<C extends SessionBackend> implements Sessions<C> {
     return key === null ? null : this.#firstChoice.pick(key, avoid);
   }
 
-  bind(key: string | null, backend: C): void {
-    if (key !== null) this.#table.put(key, backend);
+  bind(key: string | null, backend: C, former: C | null): void {
+    if (key !== null) this.#table.bind(key, backend, former);
   }
 
   cookieLine(): string {

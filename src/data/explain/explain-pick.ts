@@ -26,6 +26,7 @@ export function explainPick(request: IncomingRequest, nowMs: number): ExplainedP
     current: null,
     beginning: null,
     drainingKeeper: null,
+    keeper: null,
     bindsSession: false,
     hasTurn: false,
     isAnyFull: false,

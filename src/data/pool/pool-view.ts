@@ -14,7 +14,9 @@ import type {
 } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
 import { CookieLearner, EngineIoLearner } from '../balance/learned-sessions.ts';
+import type { SessionAsks } from '../balance/session-asks.ts';
 import { SessionTable } from '../balance/session-table.ts';
+import { SharedSessionTable } from '../balance/shared-session-table.ts';
 import { CookieSessions, type Sessions, TableSessions } from '../balance/stickiness.ts';
 import { createStrategy } from '../balance/strategies.ts';
 import type { Strategy, StrategyContext } from '../balance/strategy.ts';
@@ -64,6 +66,7 @@ export interface PoolViewParts {
     terms: ClientTerms,
   ) => Backend;
   readonly clientTables: ClientTables;
+  readonly sessionAsks: SessionAsks;
   readonly rates: RateParts;
   /** The clock that all threads share, in ms. */
   readonly processNowMs: () => number;
@@ -166,12 +169,21 @@ function createSessions(
   parts: PoolViewParts,
 ): Sessions<Backend> {
   if (sticky.cookie !== null) return new CookieSessions(sticky, sticky.cookie);
-  const { clientTables, processNowMs } = parts;
-  const table = new SessionTable<Backend>(
-    { memory: clientTables.sessions, owner, ttlMs: sticky.ttlMs },
-    processNowMs,
-    () => pool.counters.sessionEvicted(),
-  );
+  const table = createTable(sticky, owner, pool, parts);
   if (sticky.learns === 'cookie') return new CookieLearner(sticky, table, Date.now);
   return sticky.learns === 'socket.io' ? new EngineIoLearner(table) : new TableSessions(table);
+}
+
+function createTable(
+  { key, ttlMs, isShared }: Sticky,
+  name: string,
+  { counters }: LivePool,
+  { clientTables, processNowMs, sessionAsks }: PoolViewParts,
+): SessionTable<Backend> {
+  const onEvicted = (): void => counters.sessionEvicted();
+  const options = { memory: clientTables.sessions, owner: name, ttlMs };
+  if (!isShared) return new SessionTable(options, processNowMs, onEvicted);
+  // For all instances: what clients were known by before says nothing.
+  const owner = `${name} ${JSON.stringify(key)}`;
+  return new SharedSessionTable({ ...options, owner }, processNowMs, onEvicted, sessionAsks);
 }

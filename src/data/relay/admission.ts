@@ -1,4 +1,5 @@
 /** Whether a request may begin at all: the checks before a backend is picked, cheapest first. */
+import type { SessionWaiter } from '../balance/session-asks.ts';
 import type { Victim } from '../barrier.ts';
 import type { Login } from '../limit/basic-auth.ts';
 import { clientNetwork } from '../limit/client-network.ts';
@@ -40,9 +41,28 @@ export function refusal(
       return CHECKING;
     }
   }
-  const { terms } = request;
-  if (terms === null || terms.login === null) return null;
-  return refusalOfUser(context, terms.login, request, applicant);
+  const login = request.terms?.login ?? null;
+  const unlike = login === null ? null : refusalOfUser(context, login, request, applicant);
+  return unlike ?? sessionToFind(context, request, applicant, 0);
+}
+
+/**
+ * The last step: where its session is, as far as other instances know that.
+ * @param waitedMs for the same engine already.
+ */
+function sessionToFind(
+  context: DataContext,
+  request: IncomingRequest,
+  applicant: Applicant | Inquiry,
+  waitedMs: number,
+): typeof CHECKING | null {
+  const { keys, pool, terms } = request;
+  if (keys === null || (terms !== null && terms.answer !== null)) return null;
+  const question = pool.view.sessions?.question?.(keys.session) ?? null;
+  if (question === null) return null;
+  const waiter =
+    applicant instanceof Inquiry ? applicant : new Inquiry(context, request, applicant);
+  return context.sessionAsks.wait(question, waiter, waitedMs) ? CHECKING : null;
 }
 
 /** By what its head says alone. */
@@ -85,16 +105,20 @@ function failureOfRate({ limit }: RateLimiters, waitMs: number): Failure {
   };
 }
 
-/** What takes time: first its client's requests are counted, then its password is checked, where they have to be. */
-class Inquiry implements LoginWaiter, RateWaiter {
+/** What takes time: first its client's requests are counted, then its password is checked, then its session is looked for, where they have to be. */
+class Inquiry implements LoginWaiter, RateWaiter, SessionWaiter {
   readonly #context: DataContext;
   readonly #request: IncomingRequest;
   readonly #applicant: Applicant;
+  readonly #sinceMs: number;
+  /** For the engine, to be counted. */
+  #waitedMs = 0;
 
   constructor(context: DataContext, request: IncomingRequest, applicant: Applicant) {
     this.#context = context;
     this.#request = request;
     this.#applicant = applicant;
+    this.#sinceMs = context.deadlines.now();
   }
 
   get awaitsCount(): boolean {
@@ -105,22 +129,35 @@ class Inquiry implements LoginWaiter, RateWaiter {
     return this.#applicant.awaitsAdmission;
   }
 
+  get awaitsSession(): boolean {
+    return this.#applicant.awaitsAdmission;
+  }
+
   onCounted(waitMs: number): void {
     if (!this.awaitsCount) return;
+    this.#waitedMs = this.#context.deadlines.now() - this.#sinceMs;
     const login = this.#request.terms?.login ?? null;
     if (waitMs > 0) {
       this.#applicant.onAdmission(refusalOfRate(this.#request, waitMs));
     } else if (login === null) {
-      this.#applicant.onAdmission(null);
+      this.#goOn(null);
     } else {
-      const refused = refusalOfUser(this.#context, login, this.#request, this);
-      if (refused !== CHECKING) this.#applicant.onAdmission(refused);
+      this.#goOn(refusalOfUser(this.#context, login, this.#request, this));
     }
   }
 
   onLoginChecked(isRight: boolean | null): void {
     if (!this.awaitsLogin) return;
-    this.#applicant.onAdmission(refusalOfLogin(this.#request.terms?.login as Login, isRight));
+    this.#goOn(refusalOfLogin(this.#request.terms?.login as Login, isRight));
+  }
+
+  onSessionKnown(): void {
+    this.#applicant.onAdmission(null);
+  }
+
+  #goOn(refused: Failure | typeof CHECKING | null): void {
+    const next = refused ?? sessionToFind(this.#context, this.#request, this, this.#waitedMs);
+    if (next !== CHECKING) this.#applicant.onAdmission(next);
   }
 
   onCrashed(error: unknown): void {

@@ -61,6 +61,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
   readonly request: IncomingRequest;
   tries: Tries | null = null;
   drainingKeeper: Backend | null = null;
+  keeper: Backend | null = null;
   bindsSession = false;
   hasTurn = false;
   isAnyFull = false;
@@ -90,8 +91,7 @@ export class Attempts implements HedgeOwner, Picker, Waiter, Waiting {
     // The keep-alive race: its room has become free just now, and was its own.
     const hasHadItsTurn = this.tries?.isRace === true;
     // Nobody else overtakes those who wait, unless a reload has done away with waiting: then they are about to go as well.
-    const hasNoQueue = view.spec.queue.size === 0;
-    const mayOvertake = isForIdle || hasHadItsTurn || this.isPicky || hasNoQueue;
+    const mayOvertake = isForIdle || hasHadItsTurn || this.isPicky || view.spec.queue.size === 0;
     const error = !mayOvertake && queue.hasLine ? 'ERR_BACKENDS_FULL' : this.#begin();
     if (error === null) this.#owner.onAttemptBegun();
     else if (error === 'ERR_BACKENDS_FULL' && !isForIdle) this.#enqueue();

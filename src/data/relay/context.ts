@@ -8,6 +8,7 @@ import { ERROR_CODES, type ErrorCode } from '../../errors.ts';
 import type { ClientTables, DataThreadInit, PostToControl } from '../../snapshot/messages.ts';
 import { processClockOffsetMs } from '../../snapshot/process-clock.ts';
 import { ProcessCounters } from '../../snapshot/process-counters.ts';
+import { SessionAsks } from '../balance/session-asks.ts';
 import { Barrier } from '../barrier.ts';
 import { Deadlines } from '../deadlines.ts';
 import { Descriptors } from '../descriptors.ts';
@@ -55,6 +56,7 @@ export class DataContext {
   readonly heldMemory: HeldMemory;
   readonly logins: Logins;
   readonly rateAsks: RateAsks;
+  readonly sessionAsks: SessionAsks;
   /** Null as a rule: no program has given functions. */
   readonly hooks: Hooks | null;
   /** Uniform in [0, 1). */
@@ -90,6 +92,7 @@ export class DataContext {
     this.heldMemory = new HeldMemory(this.counters, init.threadCount, post);
     this.logins = new Logins(this.deadlines);
     this.rateAsks = new RateAsks(this.deadlines, () => this.processNowMs(), post);
+    this.sessionAsks = new SessionAsks(this.deadlines, post);
     this.hooks = functions === null ? null : new Hooks(functions, post);
     this.tunnels = new OpenTunnels(Math.random, (backendId, count) =>
       post({ kind: 'tunnels-cut', backendId, count }),

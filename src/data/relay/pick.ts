@@ -26,6 +26,8 @@ export interface Picker {
   beginning: Attempt | null;
   /** Set: a draining backend that the session was with, and that serves the request if nobody else does. */
   drainingKeeper: Backend | null;
+  /** Where the session was found last. What is learned after that is not this request's to move. */
+  keeper: Backend | null;
   /** Set: the attempt begins a session, or moves it. */
   bindsSession: boolean;
   /** Set: the strategy has been asked for this request. What it is asked after that takes no turn: see `Strategy.pick`. */
@@ -260,6 +262,7 @@ function pickForSession(
   const found = picker.draws === undefined ? sessions.lookup(key) : sessions.peek(key);
   const takesItAlong = !sessions.isTied && request.facts.upgrade !== '';
   const kept = found !== null && takesItAlong && mustMove(found, view, avoid) ? null : found;
+  picker.keeper = found;
   picker.drainingKeeper = kept === null ? found : null;
   // A full backend sends its client elsewhere for this once; one that has failed it loses its session.
   picker.bindsSession = kept === null || triedBy(picker)?.includes(kept) === true;

@@ -16,7 +16,7 @@ export function addedFields(
   if (sessions === null) return panicLine;
   const { keys, path } = picker.request;
   const key = keys?.session ?? null;
-  if (picker.bindsSession) sessions.bind(key, backend);
+  if (picker.bindsSession) sessions.bind(key, backend, picker.keeper);
   if (sessions.learn !== undefined) body.learner = sessions.learn(key, path, head, backend);
   if (!picker.bindsSession) return panicLine;
   return panicLine + sessions.cookieLine(key, backend, keys?.isSecure ?? isTls);
