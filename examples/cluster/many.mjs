@@ -2,14 +2,12 @@
  * 1,000 backends in 100 pools from etcd: how long a start takes, and what 100 changes a second cost requests.
  * `node examples/cluster/many.mjs [seconds of changes]`, in a checkout that is built, on a machine that has etcd.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import http from 'node:http';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { folder, freePorts, program, start, startEtcd, until } from './parts.mjs';
 
 const SECONDS = Number(process.argv[2] ?? 60);
 const POOLS = 100;
@@ -17,60 +15,12 @@ const BACKENDS = 10;
 const CHANGES_PER_SECOND = 100;
 const REQUESTS_PER_SECOND = 500;
 
-const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'fairlead-many-'));
-const children = [];
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-});
-
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-async function until(what, probe) {
-  const deadline = Date.now() + 30_000;
-  while (!(await probe().catch(() => false))) {
-    if (Date.now() > deadline) throw new Error(`not within 30 s: ${what}`);
-    await sleep(5);
-  }
-}
-
-function start(command, args, stderr = 'inherit') {
-  const child = spawn(command, args.map(String), { stdio: ['ignore', 'ignore', stderr] });
-  children.push(child);
-  return child;
-}
-
-const [etcdPort, peerPort, port, adminPort] = await Promise.all(
-  Array.from({ length: 4 }, freePort),
-);
+const [etcdPort, peerPort, port, adminPort, backendPort] = await freePorts(5);
 const etcdUrl = `http://127.0.0.1:${etcdPort}`;
-const peer = `http://127.0.0.1:${peerPort}`;
-start(
-  'etcd',
-  [
-    '--name=one',
-    `--data-dir=${join(folder, 'etcd')}`,
-    `--listen-client-urls=${etcdUrl}`,
-    `--advertise-client-urls=${etcdUrl}`,
-    `--listen-peer-urls=${peer}`,
-    `--initial-advertise-peer-urls=${peer}`,
-    `--initial-cluster=one=${peer}`,
-  ],
-  'ignore',
-);
-await until('etcd', async () => (await fetch(`${etcdUrl}/health`)).ok);
+await startEtcd(etcdPort, peerPort);
 
 /** All backends are one server, under addresses of their own. */
 const backend = http.createServer((_request, response) => response.end('ok'));
-const backendPort = await freePort();
 backend.listen(backendPort, '0.0.0.0');
 const urlOf = (pool, index) => `http://127.0.${pool + 1}.${index + 1}:${backendPort}`;
 

@@ -1,69 +1,20 @@
 /**
- * Three instances, an etcd, three backends and a load on one machine: kills one part after the other, and prints what clients saw.
- * `node examples/cluster/run.mjs [seconds that etcd is away]`, in a checkout that is built, on a machine that has etcd.
+ * Three instances, an etcd, a Redis, three backends and a load on one machine: kills one part after the other, and prints what clients saw.
+ * `node examples/cluster/run.mjs [seconds that etcd is away]`, in a checkout that is built, on a machine that has etcd and redis-server.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { end, folder, freePorts, program, start, startEtcd, startRedis, until } from './parts.mjs';
 
+/** Of /quota, at all instances together. */
+const LIMIT = 200;
 const ETCD_AWAY_S = Number(process.argv[2] ?? 5);
 const here = fileURLToPath(new URL('.', import.meta.url));
-const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'fairlead-cluster-'));
-const children = new Set();
-
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-});
-
-/** etcd says much of itself. */
-function start(command, args, env = {}, stderr = 'inherit') {
-  const child = spawn(command, args, {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', stderr],
-    env: { ...process.env, ...env },
-  });
-  child.stdout.resume();
-  child.on('error', (error) => {
-    console.error(`${command}: ${error.message}`);
-    process.exit(1);
-  });
-  children.add(child);
-  return child;
-}
-
-function end(child, signal = 'SIGKILL') {
-  children.delete(child);
-  return new Promise((resolve) => {
-    child.on('exit', resolve);
-    child.kill(signal);
-  });
-}
-
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-async function until(what, probe) {
-  const deadline = Date.now() + 20_000;
-  while (!(await probe().catch(() => false))) {
-    if (Date.now() > deadline) throw new Error(`not within 20 s: ${what}`);
-    await sleep(5);
-  }
-}
-
-const [etcdPort, peerPort, ...ports] = await Promise.all(Array.from({ length: 11 }, freePort));
+const [etcdPort, peerPort, redisPort, ...ports] = await freePorts(12);
 const backendPorts = ports.slice(0, 3);
 const instances = ports.slice(3, 6).map((port, index) => ({
   name: `i${index + 1}`,
@@ -71,33 +22,15 @@ const instances = ports.slice(3, 6).map((port, index) => ({
   adminPort: ports[6 + index],
 }));
 
-function startEtcd() {
-  const url = `http://127.0.0.1:${etcdPort}`;
-  const peer = `http://127.0.0.1:${peerPort}`;
-  return start(
-    'etcd',
-    [
-      '--name=one',
-      `--data-dir=${join(folder, 'etcd')}`,
-      `--listen-client-urls=${url}`,
-      `--advertise-client-urls=${url}`,
-      `--listen-peer-urls=${peer}`,
-      `--initial-advertise-peer-urls=${peer}`,
-      `--initial-cluster=one=${peer}`,
-      '--auto-compaction-retention=1h',
-    ],
-    {},
-    'ignore',
-  );
-}
-
 function startInstance({ name, port, adminPort }) {
   const config = ['--config', join(folder, 'instance.yaml')];
   const args = [program, ...config, '--port', port, '--admin-port', adminPort];
-  return start(process.execPath, args.map(String), {
+  const env = {
     INSTANCE: name,
     ETCD: `http://127.0.0.1:${etcdPort}`,
-  });
+    REDIS: `redis://127.0.0.1:${redisPort}`,
+  };
+  return start(process.execPath, args, { env });
 }
 
 async function api({ adminPort }, method, path, body) {
@@ -115,9 +48,9 @@ const over = new AbortController();
 const agent = new http.Agent({ keepAlive: true });
 
 /** A client asks the next instance where one refuses it, as a balancer before them would. */
-function get(port) {
+function get(port, path = '/') {
   return new Promise((resolve) => {
-    const asked = http.get({ port, host: '127.0.0.1', path: '/', agent }, (response) => {
+    const asked = http.get({ port, host: '127.0.0.1', path, agent }, (response) => {
       response.resume();
       response.on('end', () => resolve(String(response.statusCode)));
     });
@@ -141,6 +74,22 @@ async function client(index) {
   }
 }
 
+/** Asks all instances for more of /quota than all of them together allow. @returns what they did allow. */
+async function overTheLimit(seconds) {
+  const begun = performance.now();
+  const asked = [];
+  for (let sent = 0; performance.now() < begun + seconds * 1000; sent++) {
+    asked.push(get(instances[sent % instances.length].port, '/quota'));
+    const dueMs = begun + (sent * 1000) / (3 * LIMIT) - performance.now();
+    if (dueMs > 1) await sleep(dueMs);
+  }
+  const results = await Promise.all(asked);
+  const per = (results.filter((result) => result === '200').length / seconds).toFixed(0);
+  const odd = results.filter((result) => result !== '200' && result !== '429').length;
+  seen.failed += odd;
+  return `${per} a second allowed, where the limit is ${LIMIT}; ${odd} neither allowed nor refused`;
+}
+
 async function act(title, work) {
   const before = { sent: seen.sent, failed: seen.failed };
   seen.latencies.length = 0;
@@ -152,13 +101,15 @@ async function act(title, work) {
 }
 
 writeFileSync(join(folder, 'instance.yaml'), readFileSync(join(here, 'instance.yaml')));
-let shop = readFileSync(join(here, 'shop.yaml'), 'utf8').replace('2379', String(etcdPort));
+let shop = readFileSync(join(here, 'shop.yaml'), 'utf8')
+  .replace('2379', String(etcdPort))
+  .replace('6379', String(redisPort));
 for (const [index, port] of backendPorts.entries())
   shop = shop.replace(`808${index + 1}`, String(port));
 writeFileSync(join(folder, 'shop.yaml'), shop);
 
-let etcd = startEtcd();
-await until('etcd', async () => (await fetch(`http://127.0.0.1:${etcdPort}/health`)).ok);
+let etcd = await startEtcd(etcdPort, peerPort);
+let redis = startRedis(redisPort);
 const begun = spawnSync(process.execPath, [program, 'cluster', 'init', '--config', 'shop.yaml'], {
   cwd: folder,
   encoding: 'utf8',
@@ -193,6 +144,23 @@ await act('a weight changes ten times at i1', async () => {
 const clients = Array.from({ length: 6 }, (_, index) => client(index));
 
 await act('all is well', () => sleep(2000));
+await act('a limit of all instances', () => overTheLimit(2));
+await act('Redis is frozen', async () => {
+  redis.kill('SIGSTOP');
+  return overTheLimit(2);
+});
+await act('Redis goes on', async () => {
+  redis.kill('SIGCONT');
+  return overTheLimit(2);
+});
+await act('Redis is killed', async () => {
+  await end(redis);
+  return overTheLimit(2);
+});
+await act('Redis comes back, empty', () => {
+  redis = startRedis(redisPort);
+  return overTheLimit(2);
+});
 await act('a backend is drained at i2, and killed', async () => {
   await api(second, 'PATCH', '/pools/web/backends/2?wait=all', { state: 'draining' });
   await sleep(300);
@@ -224,8 +192,8 @@ await act('i3 is killed and started while etcd is away', async () => {
   return `it serves from its disk after ${ms.toFixed(0)} ms, and says "degraded": ${answer.degraded}`;
 });
 await act('etcd comes back', async () => {
-  etcd = startEtcd();
   const at = performance.now();
+  etcd = await startEtcd(etcdPort, peerPort);
   await until(
     'a change at i3',
     async () =>
