@@ -1,7 +1,14 @@
-/** Puts together what the data plane runs on. Pure: the same input gives an equal snapshot. */
+/**
+ * Puts together what the data plane runs on. Pure: the same input gives an equal snapshot. Of the one before, whatever has not changed is
+ * the same object, and not made again where that would take its time.
+ */
+
+import { isSame } from '../config/same.ts';
 import type { PoolSettings, Settings, TracingSettings } from '../config/settings.ts';
 import { ALL } from '../snapshot/access-log-rules.ts';
 import type { HttpChallenges } from '../snapshot/challenges.ts';
+import type { RouteSnapshot } from '../snapshot/route.ts';
+import type { ErrorPages } from '../snapshot/route-answer.ts';
 import type {
   BackendSnapshot,
   BackendTls,
@@ -14,6 +21,7 @@ import type {
 } from '../snapshot/snapshot.ts';
 import type { TracingRules } from '../snapshot/traced-exchange.ts';
 import { accessLogRules } from './access-log-rules.ts';
+import { asBefore, fieldsAsBefore, listAsBefore } from './as-before.ts';
 import type { Backend } from './backend.ts';
 import type { RouteCounts } from './route-counts.ts';
 import { errorPagesOf, routeSnapshots } from './route-snapshots.ts';
@@ -33,26 +41,30 @@ export interface SnapshotParts {
   readonly challenges: HttpChallenges;
 }
 
-export function buildSnapshot({
-  instanceName,
-  generation,
-  matching,
-  settings,
-  listeners,
-  pools,
-  routeCounts,
-  instances,
-  challenges,
-}: SnapshotParts): Snapshot {
+/** A snapshot, and what it was made of. */
+export interface BuiltSnapshot {
+  readonly settings: Settings;
+  readonly snapshot: Snapshot;
+}
+
+export function buildSnapshot(parts: SnapshotParts, before?: BuiltSnapshot): BuiltSnapshot {
+  const { instanceName, generation, matching, settings, listeners, pools } = parts;
+  const { instances, challenges } = parts;
   const { timeouts, limits, forwarding, paths, accessLog, tracing } = settings;
-  const poolIds = new Map(pools.map(({ name, id }) => [name, id]));
+  const areRoutesAsBefore =
+    before?.settings.routes === settings.routes &&
+    before.settings.errorPages === settings.errorPages &&
+    before.settings.tracing === tracing &&
+    isSame(idsOf(before.snapshot.pools), idsOf(pools));
   const errorPages = errorPagesOf(settings.errorPages);
-  return {
+  const snapshot: Snapshot = {
     instanceName,
     generation,
     listeners,
     pools,
-    routes: routeSnapshots(settings, errorPages, poolIds, routeCounts),
+    routes: areRoutesAsBefore
+      ? before.snapshot.routes
+      : listAsBefore(before?.snapshot.routes, routesOf(parts, errorPages)),
     matching,
     errorPages,
     paths,
@@ -64,6 +76,20 @@ export function buildSnapshot({
     instances,
     challenges: challenges.size === 0 ? null : challenges,
   };
+  return { settings, snapshot: fieldsAsBefore(before?.snapshot, snapshot) };
+}
+
+function routesOf(
+  { settings, pools, routeCounts }: SnapshotParts,
+  errorPages: ErrorPages,
+): readonly RouteSnapshot[] {
+  const poolIds = new Map(pools.map(({ name, id }) => [name, id]));
+  return routeSnapshots(settings, errorPages, poolIds, routeCounts);
+}
+
+/** A name is the same as long as the id is. */
+function idsOf(pools: readonly PoolSnapshot[]): readonly number[] {
+  return pools.map(({ id }) => id);
 }
 
 function tracingRules({ sample, redactedParameters }: TracingSettings): TracingRules {
@@ -83,15 +109,39 @@ export interface PoolSnapshotParts {
   readonly otherSecrets: readonly string[];
 }
 
-export function buildPoolSnapshot(parts: PoolSnapshotParts): PoolSnapshot {
+/** The snapshot of a pool, and what it was made of. */
+export interface BuiltPool {
+  readonly settings: PoolSettings;
+  readonly secrets: CookieSecrets;
+  readonly snapshot: PoolSnapshot;
+}
+
+interface CookieSecrets {
+  /** Undefined where there are no such cookies. */
+  readonly signing: string | undefined;
+  readonly others: readonly string[];
+}
+
+export function buildPoolSnapshot(parts: PoolSnapshotParts, before?: BuiltPool): BuiltPool {
   const { settings } = parts;
-  const secret = settings.sticky?.cookie ? parts.sessionSecret : undefined;
-  return {
+  const secrets = asBefore(before?.secrets, {
+    signing: settings.sticky?.cookie ? parts.sessionSecret : undefined,
+    others: parts.otherSecrets,
+  });
+  const backends = backendSnapshots(parts.backends, secrets, before);
+  const isAllAsBefore =
+    before?.settings === settings &&
+    before.secrets === secrets &&
+    before.snapshot.backends === backends &&
+    before.snapshot.eligibility === parts.eligibility &&
+    before.snapshot.strategy === parts.strategy;
+  if (isAllAsBefore) return before;
+  const snapshot: PoolSnapshot = {
     id: parts.id,
     name: settings.name,
     counters: parts.counters,
     strategy: parts.strategy,
-    backends: parts.backends.map((backend) => backendSnapshot(backend, secret, parts.otherSecrets)),
+    backends,
     eligibility: parts.eligibility,
     maxConnections: settings.maxConnections,
     maxRequests: settings.maxRequests,
@@ -113,6 +163,24 @@ export function buildPoolSnapshot(parts: PoolSnapshotParts): PoolSnapshot {
     hasLenientResponses: settings.hasLenientResponses,
     hasBasePaths: hasBasePaths(settings, parts.backends),
   };
+  return { settings, secrets, snapshot: fieldsAsBefore(before?.snapshot, snapshot) };
+}
+
+function backendSnapshots(
+  backends: readonly Backend[],
+  secrets: CookieSecrets,
+  before: BuiltPool | undefined,
+): readonly BackendSnapshot[] {
+  const areTokensAsBefore = before !== undefined && before.secrets === secrets;
+  const list = areTokensAsBefore ? before.snapshot.backends : [];
+  const known = new Map(list.map((backend) => [backend.id, backend]));
+  const now = backends.map((backend) => {
+    const one = known.get(backend.id);
+    // The rest of a backend is the same as long as its id is.
+    return one?.weight === backend.weight ? one : backendSnapshot(backend, secrets);
+  });
+  const isSameList = now.length === list.length && now.every((one, place) => one === list[place]);
+  return isSameList ? list : now;
 }
 
 function hasBasePaths({ discovery }: PoolSettings, backends: readonly Backend[]): boolean {
@@ -128,11 +196,7 @@ function withoutSecret({ key, ttlMs, cookie, learns, isShared }: Sticky): Sticky
   return { key, ttlMs, cookie, learns, isShared };
 }
 
-function backendSnapshot(
-  backend: Backend,
-  secret: string | undefined,
-  others: readonly string[],
-): BackendSnapshot {
+function backendSnapshot(backend: Backend, { signing, others }: CookieSecrets): BackendSnapshot {
   const { url, tls, host, port, authority, socketPath, basePath } = backend.address;
   return {
     id: backend.id,
@@ -144,8 +208,8 @@ function backendSnapshot(
     socketPath,
     basePath,
     weight: backend.weight,
-    sessionToken: secret === undefined ? '' : sessionToken(secret, url),
-    otherTokens: secret === undefined ? [] : others.map((other) => sessionToken(other, url)),
+    sessionToken: signing === undefined ? '' : sessionToken(signing, url),
+    otherTokens: signing === undefined ? [] : others.map((other) => sessionToken(other, url)),
     counters: backend.counters,
   };
 }

@@ -18,7 +18,6 @@ import type {
   ConnectFailedMessage,
   CutBackendMessage,
   DrainBackendMessage,
-  EligibilityMessage,
   FaultsInARowMessage,
   FromDataThread,
   Http2FaultMessage,
@@ -26,7 +25,6 @@ import type {
   NoAnswerMessage,
   NoProxyHeaderMessage,
   RequestsCutMessage,
-  SnapshotMessage,
   ToDataThread,
   TunnelsCutMessage,
 } from '../snapshot/messages.ts';
@@ -37,6 +35,7 @@ import type { RateEngineMessage } from '../snapshot/rate-engine.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { TracedExchange } from '../snapshot/traced-exchange.ts';
 import { Announcements } from './announcements.ts';
+import { asBefore } from './as-before.ts';
 import { EligibilityFlips, type Flips } from './eligibility-flips.ts';
 import { holdCounters } from './hold-counters.ts';
 import { http2FaultLog, proxyFaultLog } from './listener-faults.ts';
@@ -187,11 +186,8 @@ export class DataThreads {
   /** Resolves when every thread runs on it, so that an operator who was told "done" can rely on it. */
   async apply(snapshot: Snapshot): Promise<void> {
     this.#hold(snapshot);
-    this.#lastApplied = this.#announce((sequence) => ({
-      kind: 'snapshot',
-      sequence,
-      snapshot: this.#current(),
-    }));
+    const current = this.#current();
+    this.#lastApplied = this.#announce((place, sequence) => place.postSnapshot(sequence, current));
     await this.#lastApplied;
   }
 
@@ -200,9 +196,11 @@ export class DataThreads {
     await Promise.all([this.#lastApplied, this.#flips.applied()]);
   }
 
-  #announce(make: (sequence: number) => SnapshotMessage | EligibilityMessage): Promise<void> {
+  #announce(post: (place: ThreadPlace, sequence: number) => void): Promise<void> {
     const there = this.#places.filter(({ isEmpty }) => !isEmpty).map(({ index }) => index);
-    return this.#announcements.announce(there, (sequence) => this.#broadcast(make(sequence)));
+    return this.#announcements.announce(there, (sequence) => {
+      for (const place of this.#places) post(place, sequence);
+    });
   }
 
   setEligible(poolId: number, eligibility: Eligibility): void {
@@ -213,7 +211,7 @@ export class DataThreads {
     // A replacement starts from the held snapshot: it has to know as much as those that hear these messages.
     this.#snapshot = this.#current();
     const sent = flips.map(([poolId, eligibility]) =>
-      this.#announce((sequence) => ({ kind: 'eligibility', sequence, poolId, eligibility })),
+      this.#announce((place, sequence) => place.postEligibility(sequence, poolId, eligibility)),
     );
     await Promise.all(sent);
   }
@@ -275,7 +273,8 @@ export class DataThreads {
   }
 
   #hold(snapshot: Snapshot): void {
-    this.#snapshot = { ...snapshot, listeners: this.#listening.withPorts(snapshot.listeners) };
+    const listeners = this.#listening.withPorts(snapshot.listeners);
+    this.#snapshot = { ...snapshot, listeners: asBefore(this.#snapshot?.listeners, listeners) };
     this.#listening.keepOnly(snapshot.listeners);
     // It knows of them.
     this.#flips.clear();

@@ -5,8 +5,9 @@
 import type { BackendAddress, BackendSettings, PoolSettings } from '../config/settings.ts';
 import { createPoolCounters } from '../snapshot/pool-counters.ts';
 import type { Eligibility, PoolSnapshot, StrategyName } from '../snapshot/snapshot.ts';
+import { asBefore } from './as-before.ts';
 import type { Backend } from './backend.ts';
-import { buildPoolSnapshot } from './build-snapshot.ts';
+import { type BuiltPool, buildPoolSnapshot, type PoolSnapshotParts } from './build-snapshot.ts';
 import type { FoundBackend } from './discovery/found-backends.ts';
 import { type Decision, decideEligibility } from './eligibility.ts';
 import { LiveBackends, type WantedBackend } from './live-backends.ts';
@@ -49,6 +50,8 @@ export class PoolRegistry {
   readonly #host: PoolHost;
   #settings: PoolSettings;
   #found: readonly FoundBackend[] = [];
+  #eligibility: Eligibility | undefined;
+  #built: BuiltPool | undefined;
 
   /** Knows no backend before `rebuild`. */
   constructor(id: number, settings: PoolSettings, host: PoolHost) {
@@ -124,9 +127,12 @@ export class PoolRegistry {
     return this.decision().eligibility;
   }
 
-  /** The same, with what it came from. */
+  /** The same, with what it came from. An eligibility that says the same is the same object. */
   decision(): Decision {
-    return decideEligibility(this.backends(), this.#settings, this.now());
+    const decision = decideEligibility(this.backends(), this.#settings, this.now());
+    const eligibility = asBefore(this.#eligibility, decision.eligibility);
+    this.#eligibility = eligibility;
+    return { ...decision, eligibility };
   }
 
   /** What operators have set otherwise than the config. */
@@ -134,10 +140,11 @@ export class PoolRegistry {
     return overridesOf(this.#changes, this.#settings);
   }
 
+  /** The same object as long as nothing of it changes. */
   snapshot(): PoolSnapshot {
     const { sticky } = this.#settings;
     const { operatorState } = this.#host;
-    return buildPoolSnapshot({
+    const parts: PoolSnapshotParts = {
       id: this.id,
       counters: this.counters,
       settings: this.#settings,
@@ -146,7 +153,9 @@ export class PoolRegistry {
       eligibility: this.eligibility(),
       sessionSecret: sticky?.secret ?? operatorState.sessionSecret,
       otherSecrets: sticky?.secret === undefined ? operatorState.otherSecrets : [],
-    });
+    };
+    this.#built = buildPoolSnapshot(parts, this.#built);
+    return this.#built.snapshot;
   }
 
   /** @param nextId in a cluster, the store gives it. @throws ChangeRefused `duplicate`, `id-not-free` */

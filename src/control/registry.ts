@@ -12,7 +12,7 @@ import type { HttpChallenges, TlsChallenge } from '../snapshot/challenges.ts';
 import type { RouteMatch } from '../snapshot/route.ts';
 import type { ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
 import type { Backend } from './backend.ts';
-import { buildSnapshot } from './build-snapshot.ts';
+import { type BuiltSnapshot, buildSnapshot, type SnapshotParts } from './build-snapshot.ts';
 import { type Issued, NO_STAPLES, NONE_ISSUED, type Staples } from './certificates/tls-snapshot.ts';
 import type { Versioned } from './change-terms.ts';
 import type { FoundBackend } from './discovery/found-backends.ts';
@@ -84,6 +84,7 @@ export class Registry implements PoolHost, Versioned {
   /** By name, in the order of the config. */
   #pools: ReadonlyMap<string, PoolRegistry> = new Map();
   #nextPoolId = 0;
+  #built: BuiltSnapshot | undefined;
   readonly #listenerIds: ListenerIds;
 
   constructor(options: RegistryOptions) {
@@ -158,9 +159,9 @@ export class Registry implements PoolHost, Versioned {
     return this.poolOf(id)?.backend(id);
   }
 
-  /** Everything the data plane needs, as it is now. */
+  /** Everything the data plane needs, as it is now. What has not changed is the same object as in the one before. */
   snapshot(): Snapshot {
-    return buildSnapshot({
+    const parts: SnapshotParts = {
       instanceName: this.instanceName,
       generation: this.#generation,
       matching: this.#matching,
@@ -170,7 +171,9 @@ export class Registry implements PoolHost, Versioned {
       routeCounts: this.routeCounts,
       instances: this.instances,
       challenges: this.challenges.http,
-    });
+    };
+    this.#built = buildSnapshot(parts, this.#built);
+    return this.#built.snapshot;
   }
 
   /** That share limits, this one among them. */

@@ -8,6 +8,8 @@ import type { Functions } from '../data/relay/hooks.ts';
 import type { Logger } from '../observe/logger.ts';
 import { createLogRing, LogRing } from '../snapshot/log-ring.ts';
 import type { DataThreadInit, FromDataThread, ToDataThread } from '../snapshot/messages.ts';
+import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
+import { changeBetween, withEligibility } from '../snapshot/snapshot-change.ts';
 import { type DataThread, startInThisThread, startWorker } from './data-thread.ts';
 
 /** A thread that dies sooner than this after its start died quickly. */
@@ -41,6 +43,8 @@ export class ThreadPlace {
   restarts = 0;
   readonly #options: PlaceOptions;
   #thread: DataThread | undefined;
+  /** What the thread runs on, once it has read all that it was sent. */
+  #told: Snapshot | undefined;
   /** A replacement has to listen again. */
   #hasListened = false;
   #isClosed = false;
@@ -63,6 +67,7 @@ export class ThreadPlace {
     const logRing = createLogRing();
     const ring = new LogRing(logRing);
     const whole: DataThreadInit = { ...init(), threadIndex: this.index, logRing };
+    this.#told = whole.snapshot;
     const receive = (message: FromDataThread): void => {
       if (message.kind === 'listening') this.#hasListened = true;
       onMessage(this.index, message, ring);
@@ -89,6 +94,20 @@ export class ThreadPlace {
   /** Lost where nobody is in the place: a replacement is born with what matters. */
   post(message: ToDataThread): void {
     this.#thread?.post(message);
+  }
+
+  /** To be run on from now on: only what is different is sent. */
+  postSnapshot(sequence: number, snapshot: Snapshot): void {
+    const before = this.#told;
+    if (this.#thread === undefined || before === undefined) return;
+    this.#told = snapshot;
+    this.post({ kind: 'snapshot', sequence, change: changeBetween(before, snapshot) });
+  }
+
+  postEligibility(sequence: number, poolId: number, eligibility: Eligibility): void {
+    if (this.#thread === undefined || this.#told === undefined) return;
+    this.#told = withEligibility(this.#told, poolId, eligibility);
+    this.post({ kind: 'eligibility', sequence, poolId, eligibility });
   }
 
   /** The port of a replacement was taken in the moment that it was free. */

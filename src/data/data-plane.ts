@@ -14,6 +14,7 @@ import type {
   ToDataThread,
 } from '../snapshot/messages.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
+import { applyChange, withEligibility } from '../snapshot/snapshot-change.ts';
 import { Backend, type ThreadParts } from './backend/backend.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Relief } from './descriptors.ts';
@@ -50,6 +51,8 @@ class Plane implements DataPlane, Relief {
   /** Backends that have left the snapshot: with connections in use, or lately; who waited for them may have one yet. */
   #removed: Backend[] = [];
   readonly #loopDelay: LoopDelay;
+  /** What the control plane knows this thread to run on: the snapshot in force, with what was said of pools since. */
+  #told: Snapshot;
   #isStopped = false;
 
   constructor(init: DataThreadInit, post: PostToControl, functions: Functions | null) {
@@ -87,7 +90,8 @@ class Plane implements DataPlane, Relief {
       context.counters.silentSeconds(bornMs),
     );
     this.#listeners = new Listeners(context, init.reusePort, init.ticketKeys);
-    this.#swap(init.snapshot, null);
+    this.#told = init.snapshot;
+    this.#swap(this.#told, null);
     context.descriptors.relief = this;
     context.mirrors.createShadow = (request, onOver) =>
       new ShadowExchange(context, request, onOver);
@@ -100,7 +104,8 @@ class Plane implements DataPlane, Relief {
   receive(message: ToDataThread): void {
     switch (message.kind) {
       case 'snapshot':
-        this.#swap(message.snapshot, this.#context.view);
+        this.#told = applyChange(this.#told, message.change);
+        this.#swap(this.#told, this.#context.view);
         this.#context.post({ kind: 'applied', sequence: message.sequence });
         break;
       case 'eligibility':
@@ -187,14 +192,17 @@ class Plane implements DataPlane, Relief {
       backend.remove();
       this.#removed.push(backend);
     }
-    const hosts = snapshot.pools.flatMap(({ backends }) => backends.map(({ host }) => host));
-    context.io.lookups.keepOnly(new Set(hosts));
+    if (snapshot.pools !== previous?.snapshot.pools) {
+      const hosts = snapshot.pools.flatMap(({ backends }) => backends.map(({ host }) => host));
+      context.io.lookups.keepOnly(new Set(hosts));
+    }
     const isMissingSome = this.#listeners.update(snapshot.listeners);
     // The thread that had opened them for a reload has died before that was in force.
     if (isMissingSome) void this.#listen(0, snapshot.listeners);
   }
 
   #setEligible(poolId: number, eligibility: Eligibility): void {
+    this.#told = withEligibility(this.#told, poolId, eligibility);
     const pool = this.#context.view.pools.get(poolId);
     if (pool !== undefined) setEligible(pool.view, eligibility);
   }

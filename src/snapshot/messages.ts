@@ -10,6 +10,7 @@ import type { KeptRequest } from './kept-request.ts';
 import type { RateAnswerMessage, RateAskMessage, RateEngineMessage } from './rate-engine.ts';
 import type { SessionAnswerMessage, SessionAskMessage } from './shared-sessions.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from './snapshot.ts';
+import type { SnapshotChange } from './snapshot-change.ts';
 import type { TracedExchange } from './traced-exchange.ts';
 
 export interface DataThreadInit {
@@ -38,11 +39,14 @@ export interface ClientTables {
   readonly connections: SharedArrayBuffer;
 }
 
-/** Run on this snapshot from now on. Answered by `applied` with the same sequence. */
+/**
+ * Run from now on the snapshot that this makes of the one in force, with what `eligibility` has said since. Answered by `applied` with
+ * the same sequence.
+ */
 export interface SnapshotMessage {
   readonly kind: 'snapshot';
   readonly sequence: number;
-  readonly snapshot: Snapshot;
+  readonly change: SnapshotChange;
 }
 
 /** Which backends of a pool may be picked has become this (ids of the current snapshot). Answered by `applied`, same sequence. */

@@ -6,7 +6,7 @@ import type { SessionBackend } from '../../src/data/balance/stickiness.ts';
 import { createClientTable } from '../../src/snapshot/client-table.ts';
 import type { Sticky } from '../../src/snapshot/snapshot.ts';
 import { held, latin1 } from '../wire/parse.ts';
-import { candidates } from './strategy-cases.ts';
+import { candidate } from './strategy-cases.ts';
 
 const TTL_MS = 60_000;
 const STICKY: Sticky = {
@@ -18,9 +18,9 @@ const STICKY: Sticky = {
 };
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
 
-const [first, second] = candidates(1, 1).map((candidate) =>
-  Object.assign(candidate, { spec: { sessionToken: '', otherTokens: new Array<string>() } }),
-) as [SessionBackend, SessionBackend];
+const backend = (id: number): SessionBackend =>
+  Object.assign(candidate(id, 1), { spec: { sessionToken: '', otherTokens: [] } });
+const [first, second] = [backend(0), backend(1)];
 
 class Process {
   nowMs = 0;

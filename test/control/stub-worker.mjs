@@ -5,6 +5,7 @@
  */
 import net from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
+import { applyChange, withEligibility } from '../../build/snapshot/snapshot-change.js';
 
 let { snapshot } = workerData;
 let sequence = 0;
@@ -82,7 +83,7 @@ parentPort.on('message', (message) => {
       break;
     }
     case 'snapshot':
-      ({ snapshot } = message);
+      snapshot = applyChange(snapshot, message.change);
       post({ kind: 'applied', sequence: message.sequence });
       told({
         generation: snapshot.generation,
@@ -90,6 +91,7 @@ parentPort.on('message', (message) => {
       });
       break;
     case 'eligibility':
+      snapshot = withEligibility(snapshot, message.poolId, message.eligibility);
       post({ kind: 'applied', sequence: message.sequence });
       told(message);
       break;

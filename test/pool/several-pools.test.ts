@@ -6,27 +6,17 @@ import { expect, test } from 'vitest';
 import type { RouteSettings, Settings } from '../../src/config/settings.ts';
 import { Registry } from '../../src/control/registry.ts';
 import type { Backend } from '../../src/data/backend/backend.ts';
-import { SessionAsks } from '../../src/data/balance/session-asks.ts';
-import { Deadlines } from '../../src/data/deadlines.ts';
-import { RateAsks } from '../../src/data/limit/rate-asks.ts';
 import { Pool } from '../../src/data/pool/pool.ts';
 import type { Target } from '../../src/data/pool/target.ts';
-import type { View, ViewParts } from '../../src/data/pool/view.ts';
+import type { View } from '../../src/data/pool/view.ts';
 import { createView } from '../../src/data/pool/view.ts';
-import { createClientTables } from '../../src/snapshot/client-table.ts';
-import type { BackendSnapshot, PoolSnapshot, Snapshot } from '../../src/snapshot/snapshot.ts';
+import type { Snapshot } from '../../src/snapshot/snapshot.ts';
 import { backend, type FlatSettings, poolSettings, settings } from '../control/fixtures.ts';
 import { matchOf } from '../support/routes.ts';
 import { getWith, goodFactsOf, held } from '../wire/parse.ts';
+import { viewParts } from './view-parts.ts';
 
 const URLS = [1, 2, 3, 4].map((port) => `http://127.0.0.1:${port}`);
-
-const NO_ENGINE = new RateAsks(
-  new Deadlines(),
-  () => 0,
-  () => {},
-);
-const NO_SESSIONS = new SessionAsks(new Deadlines(), () => {});
 
 /** Two pools with the same policies, each with two of four backends, all of them healthy. */
 function snapshotOf(policies: Partial<FlatSettings>, names = ['web']): Snapshot {
@@ -44,41 +34,12 @@ function snapshotOf(policies: Partial<FlatSettings>, names = ['web']): Snapshot 
   return registry.snapshot();
 }
 
-function partsOf(): ViewParts {
-  const thread = {
-    threadIndex: 0,
-    threadCount: 1,
-    deadlines: new Deadlines(),
-    random: () => 0,
-  };
-  const clientTables = createClientTables(1);
-  return {
-    strategyContext: { random: () => 0, now: () => 0 },
-    createPool: (spec: PoolSnapshot) => new Pool(spec, thread),
-    createBackend: (spec: BackendSnapshot) =>
-      ({
-        id: spec.id,
-        key: spec.url,
-        spec,
-        weight: spec.weight,
-        inFlight: 0,
-        inFlightCell: new Int32Array(1),
-        update: () => {},
-      }) as unknown as Backend,
-    clientTables,
-    sessionAsks: NO_SESSIONS,
-    rates: { memory: clientTables.rates, reserves: clientTables.reserves, asks: NO_ENGINE },
-    threadIndex: 0,
-    processNowMs: () => 1000,
-  };
-}
-
 function poolsOf(view: View): Pool[] {
   return [...view.pools.values()];
 }
 
 function setUp(policies: Partial<FlatSettings>): [Pool, Pool] {
-  const view = createView(snapshotOf(policies), null, partsOf());
+  const view = createView(snapshotOf(policies), null, viewParts());
   expect(view.pools.size).toBe(2);
   expect(poolsOf(view)[0]).toBe(view.defaultPool);
   return poolsOf(view) as [Pool, Pool];
@@ -134,7 +95,7 @@ test('a limit that instances share is divided by those that are alive, or by wha
     settings: { ...settings({ rateLimit: limit }), instances: 3 },
     threadCount: 1,
   });
-  const allowedNow = () => allowed(createView(registry.snapshot(), null, partsOf()).defaultPool);
+  const allowedNow = () => allowed(createView(registry.snapshot(), null, viewParts()).defaultPool);
   expect(allowedNow()).toBe(4);
   registry.instancesAlive = 2;
   expect(allowedNow()).toBe(6);
@@ -151,7 +112,7 @@ test('gates, queues and retry budgets are of one pool', () => {
 });
 
 test('a pool that stays keeps what lives in it, and one that has left serves who is there', () => {
-  const parts = partsOf();
+  const parts = viewParts();
   const before = createView(snapshotOf({}, ['web', 'api']), null, parts);
   const [first, web] = poolsOf(before) as [Pool, Pool];
   const { snapshot } = before;
@@ -178,7 +139,7 @@ test('policies of a route are merged once for each of its pools, and those of a 
     action: { kind: 'pool', poolId: second?.id ?? -1 },
     policies: { timeouts: { totalMs: 7 }, retries: { attempts: 9 }, bodyBytes: 5, rateLimit: null },
   } as const;
-  const view = createView({ ...snapshot, routes: [plain, own] }, null, partsOf());
+  const view = createView({ ...snapshot, routes: [plain, own] }, null, viewParts());
   const found = (path: string): Target => {
     const text = getWith().replace('/', path);
     return view.router?.find(goodFactsOf(text), held('request', text), false) as Target;
@@ -207,12 +168,12 @@ test.each([
   const own = key === 'mirror' ? { ...value, poolId } : value;
   const [route] = snapshot.routes;
   const routes = [{ ...route, [key]: own }] as unknown as Snapshot['routes'];
-  expect(createView(snapshot, null, partsOf()).router).toBeNull();
-  expect(createView({ ...snapshot, routes }, null, partsOf()).router).not.toBeNull();
+  expect(createView(snapshot, null, viewParts()).router).toBeNull();
+  expect(createView({ ...snapshot, routes }, null, viewParts()).router).not.toBeNull();
 });
 
 test('routes are compiled anew only where what they match has changed', () => {
-  const parts = partsOf();
+  const parts = viewParts();
   const [route] = settings().routes as [RouteSettings];
   const routesOf = (...hosts: string[]): Settings['routes'] =>
     hosts.map((host) => ({ ...route, match: matchOf({ host }) }));

@@ -9,7 +9,6 @@ import type {
   BackendSnapshot,
   Eligibility,
   PoolSnapshot,
-  Snapshot,
   Sticky,
 } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
@@ -22,11 +21,12 @@ import { createStrategy } from '../balance/strategies.ts';
 import type { Strategy, StrategyContext } from '../balance/strategy.ts';
 import { type ClientTerms, clientTerms } from '../stream/client-terms.ts';
 import type { HeadLimits } from '../wire/head-parser.ts';
+import type { CommonRules } from './common-rules.ts';
 import { type Policies, poolPolicies, type RateParts } from './policies.ts';
 
 export interface PoolView {
-  readonly snapshot: Snapshot;
-  /** This pool's part of it. */
+  readonly rules: CommonRules;
+  /** This pool's part of the snapshot. */
   readonly spec: PoolSnapshot;
   /** Of TLS to its backends, and what is spoken there. */
   readonly terms: ClientTerms;
@@ -72,25 +72,24 @@ export interface PoolViewParts {
   readonly processNowMs: () => number;
 }
 
-/** Of the heads of requests and of answers, the latter as strict as those or as old devices need them. */
-export interface AllHeadLimits {
-  readonly request: HeadLimits;
-  readonly response: HeadLimits;
-  readonly lenientResponse: HeadLimits;
-}
-
 const PANIC_LINE = 'Proxy-Status: fairlead; details="panic: too few backends are eligible"\r\n';
 
-/** Builds the view of a pool, taking over the backends of `previous` that are still in it. */
+/**
+ * The view of a pool, taking over the backends of `previous` that are still in it; that very view, if nothing is different. What
+ * messages have said of its eligibility is in `spec`.
+ */
 export function createPoolView(
-  snapshot: Snapshot,
+  rules: CommonRules,
   spec: PoolSnapshot,
   pool: LivePool,
-  limits: AllHeadLimits,
   previous: PoolView | null,
   parts: PoolViewParts,
 ): PoolView {
-  const responseLimits = spec.hasLenientResponses ? limits.lenientResponse : limits.response;
+  if (previous?.spec === spec && previous.rules === rules) return previous;
+  const { headLimits, limits, instances } = rules;
+  const responseLimits = spec.hasLenientResponses
+    ? headLimits.lenientResponse
+    : headLimits.response;
   const terms = termsOf(spec, previous);
   const backends = new Map<number, Backend>();
   for (const backendSpec of spec.backends) {
@@ -109,7 +108,7 @@ export function createPoolView(
           comingTurn: () => counters.comingTurn(),
         });
   const view: PoolView = {
-    snapshot,
+    rules,
     spec,
     terms,
     backends,
@@ -120,9 +119,9 @@ export function createPoolView(
     draining: [],
     hint: '',
     sessions: spec.sticky === null ? null : createSessions(spec.sticky, spec.name, pool, parts),
-    policies: poolPolicies(spec, snapshot.limits.bodyBytes, {
+    policies: poolPolicies(spec, limits.bodyBytes, {
       ...parts.rates,
-      instances: snapshot.instances,
+      instances,
       onEvicted: () => counters.rateEvicted(),
       onAlone: () => counters.rateDecidedAlone(),
     }),

@@ -6,7 +6,7 @@ import { NO_ROUTE, RouteTable } from '../route/route-table.ts';
 import type { Head } from '../wire/head.ts';
 import { normalPath, type PathRules } from '../wire/path.ts';
 import type { RequestFacts } from '../wire/request.ts';
-import { type Target, type TargetParts, targetOf } from './target.ts';
+import { leadsToTheSame, type Target, type TargetParts, targetOf } from './target.ts';
 import { hasTerms } from './terms.ts';
 
 export class Router {
@@ -16,13 +16,34 @@ export class Router {
   /** By the index of a route. */
   readonly #targets: readonly Target[];
   readonly #pathRules: PathRules;
+  readonly #routes: readonly RouteSnapshot[];
+  readonly #parts: TargetParts;
 
-  constructor(routes: readonly RouteSnapshot[], parts: TargetParts, table: RouteTable | null) {
+  constructor(
+    routes: readonly RouteSnapshot[],
+    parts: TargetParts,
+    previous: Router | null,
+    matchTheSame: boolean,
+  ) {
     const { pathRules } = parts;
     this.#readsPaths = parts.haveBasePaths || routes.some(readsPath);
-    this.table = table ?? RouteTable.compile(routes);
-    this.#targets = routes.map((route) => targetOf(route, parts));
+    const known = matchTheSame ? previous?.table : undefined;
+    this.table = known ?? RouteTable.compile(routes);
+    const before = previous === null ? undefined : previous.#targetsThatHold(parts);
+    this.#targets = routes.map((route) => before?.get(route) ?? targetOf(route, parts));
     this.#pathRules = pathRules;
+    this.#routes = routes;
+    this.#parts = parts;
+  }
+
+  /** Those that would be made again. */
+  #targetsThatHold(parts: TargetParts): Map<RouteSnapshot, Target> {
+    const held = new Map<RouteSnapshot, Target>();
+    for (const [index, route] of this.#routes.entries()) {
+      if (!leadsToTheSame(route, this.#parts, parts)) continue;
+      held.set(route, this.#targets[index] as Target);
+    }
+    return held;
   }
 
   /**
@@ -48,18 +69,19 @@ export class Router {
 
 /**
  * Null where all requests go to the first pool: then none of them is looked at.
- * @param table of routes that match the same, if there is one.
+ * @param previous what of it holds is taken over. @param matchTheSame its routes match what these match.
  */
 export function createRouter(
   routes: readonly RouteSnapshot[],
   parts: TargetParts,
-  table: RouteTable | null,
+  previous: Router | null,
+  matchTheSame: boolean,
 ): Router | null {
   const [only] = routes;
   const [first] = parts.pools.keys();
   const isPlain = only !== undefined && isPlainRouteTo(only, first);
   if (routes.length === 1 && isPlain && !parts.haveBasePaths) return null;
-  return new Router(routes, parts, table);
+  return new Router(routes, parts, previous, matchTheSame);
 }
 
 function isPlainRouteTo(route: RouteSnapshot, poolId: number | undefined): boolean {

@@ -49,6 +49,26 @@ export interface TargetParts {
   readonly haveBasePaths: boolean;
 }
 
+/** Whether this route would be compiled to what it was compiled to before. */
+export function leadsToTheSame(
+  { action, mirror }: RouteSnapshot,
+  before: TargetParts,
+  now: TargetParts,
+): boolean {
+  const isAllTheSame =
+    before.instances === now.instances &&
+    before.pathRules === now.pathRules &&
+    before.sendsXForwarded === now.sendsXForwarded;
+  if (!isAllTheSame) return false;
+  const isSame = (poolId: number): boolean => before.views.get(poolId) === now.views.get(poolId);
+  if (mirror !== null && !isSame(mirror.poolId)) return false;
+  if (action.kind === 'split') return action.parts.every(({ poolId }) => isSame(poolId));
+  if (action.kind === 'pool') return isSame(action.poolId);
+  const [first] = before.pools.keys();
+  const [firstNow] = now.pools.keys();
+  return firstNow !== undefined && first === firstNow && isSame(first);
+}
+
 export function targetOf(route: RouteSnapshot, parts: TargetParts): Target {
   const { action, cors } = route;
   const written = cors === null ? route.rewriting : rewritingBesideCors(route.rewriting);

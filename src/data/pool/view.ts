@@ -6,14 +6,9 @@ import net from 'node:net';
 import type { PoolSnapshot, Snapshot } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { ForwardRules } from '../wire/forward-request.ts';
-import type { HeadLimits } from '../wire/head-parser.ts';
+import { type AllHeadLimits, type CommonRules, commonRules } from './common-rules.ts';
 import type { Pool } from './pool.ts';
-import {
-  type AllHeadLimits,
-  createPoolView,
-  type PoolView,
-  type PoolViewParts,
-} from './pool-view.ts';
+import { createPoolView, type PoolView, type PoolViewParts } from './pool-view.ts';
 import { createRouter, type Router } from './router.ts';
 import type { TargetParts } from './target.ts';
 
@@ -26,6 +21,7 @@ export interface View {
   /** Of all pools. */
   readonly backends: ReadonlyMap<number, Backend>;
   readonly trustedProxies: net.BlockList | null;
+  readonly rules: CommonRules;
   readonly headLimits: AllHeadLimits;
   readonly forwardRules: ForwardRules;
 }
@@ -37,27 +33,26 @@ export interface ViewParts extends PoolViewParts {
 }
 
 /**
- * Builds the view of `snapshot`, taking over pools and backends of `previous` that are still in it, and puts the views of its pools
- * in force. Backends that are gone are told so by the caller, once the new view is in use. Pools that are gone stay as they were:
+ * Builds the view of `snapshot`, taking over pools and backends of `previous` that are still in it, and all that has not changed, which
+ * is the same object in both snapshots; and puts the views of its pools in force. Backends that are gone are told so by the caller, once the new view is in use. Pools that are gone stay as they were:
  * what waits or is under way there is still for their backends, and nothing new comes.
  */
 export function createView(snapshot: Snapshot, previous: View | null, parts: ViewParts): View {
   const { forwarding } = snapshot;
-  const headLimits = headLimitsOf(snapshot);
+  const rules = commonRules(snapshot, previous?.rules ?? null);
   const pools = new Map<number, Pool>();
   const backends = new Map<number, Backend>();
   const poolViews = new Map<number, PoolView>();
   for (const spec of snapshot.pools) {
     const known = previous?.pools.get(spec.id);
     const pool = known ?? parts.createPool(spec);
-    const view = createPoolView(snapshot, spec, pool, headLimits, known?.view ?? null, parts);
+    const view = createPoolView(rules, spec, pool, known?.view ?? null, parts);
     pools.set(spec.id, pool);
     poolViews.set(spec.id, view);
     for (const [id, backend] of view.backends) backends.set(id, backend);
   }
   const [first] = pools.values();
   if (first === undefined) throw new Error('a snapshot without a pool');
-  const matchTheSame = previous?.snapshot.matching === snapshot.matching;
   const targetParts: TargetParts = {
     pools,
     views: poolViews,
@@ -69,8 +64,9 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     sendsXForwarded: forwarding.sendXForwarded,
     haveBasePaths: snapshot.pools.some(({ hasBasePaths }) => hasBasePaths),
   };
-  const table = matchTheSame ? (previous?.router?.table ?? null) : null;
-  const router = createRouter(snapshot.routes, targetParts, table);
+  const matchTheSame = previous?.snapshot.matching === snapshot.matching;
+  const router = createRouter(snapshot.routes, targetParts, previous?.router ?? null, matchTheSame);
+  const isForwardedTheSame = previous?.snapshot.forwarding === forwarding;
   // Nothing can fail from here on.
   for (const pool of pools.values()) pool.swapView(poolViews.get(pool.id) as PoolView);
   return {
@@ -79,25 +75,22 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     defaultPool: first,
     router,
     backends,
-    trustedProxies: compileBlocks(forwarding.trustedProxies),
-    headLimits,
-    forwardRules: {
-      sendsXForwarded: forwarding.sendXForwarded,
-      sendsForwarded: forwarding.sendForwarded,
-      viaName: forwarding.sendVia ? snapshot.instanceName : '',
-      upgrades: forwarding.upgrades,
-      rewritesLocation: forwarding.rewritesLocation,
-    },
+    rules,
+    headLimits: rules.headLimits,
+    trustedProxies: isForwardedTheSame
+      ? previous.trustedProxies
+      : compileBlocks(forwarding.trustedProxies),
+    forwardRules: isForwardedTheSame ? previous.forwardRules : forwardRulesOf(snapshot),
   };
 }
 
-function headLimitsOf({ limits }: Snapshot): AllHeadLimits {
-  const { requestLineBytes, headBytes, fields } = limits;
-  const strict = (): HeadLimits => ({ requestLineBytes, headBytes, fields, isLenient: false });
+function forwardRulesOf({ forwarding, instanceName }: Snapshot): ForwardRules {
   return {
-    request: strict(),
-    response: strict(),
-    lenientResponse: { ...strict(), isLenient: true },
+    sendsXForwarded: forwarding.sendXForwarded,
+    sendsForwarded: forwarding.sendForwarded,
+    viaName: forwarding.sendVia ? instanceName : '',
+    upgrades: forwarding.upgrades,
+    rewritesLocation: forwarding.rewritesLocation,
   };
 }
 

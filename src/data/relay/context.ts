@@ -111,9 +111,11 @@ export class DataContext {
 
   /** The one assignment by which a snapshot takes effect. */
   swapView(view: View): void {
+    const areHeadsAsBefore = this.#view?.headLimits === view.headLimits;
     this.#view = view;
     this.heldMemory.setLimit(view.snapshot.limits.bufferedBytes);
     this.lastRequests.setLimit(view.snapshot.limits.keptRequestsBytes);
+    if (areHeadsAsBefore) return;
     this.#spareRequestParsers = [];
     this.#spareResponseParsers = [];
     this.#spareLenientParsers = [];

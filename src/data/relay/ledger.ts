@@ -2,8 +2,8 @@
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { grpcNumber } from '../../grpc-status.ts';
 import { type Ending, endingOf } from '../../snapshot/endings.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
+import type { CommonRules } from '../pool/common-rules.ts';
 import type { PoolView } from '../pool/pool-view.ts';
 import { NO_STATUS } from '../wire/grpc.ts';
 import type { RequestFacts } from '../wire/request.ts';
@@ -48,17 +48,17 @@ export interface Leaving {
  */
 export class Settlement {
   readonly #context: DataContext;
-  readonly #snapshot: Snapshot;
+  readonly #rules: CommonRules;
   readonly #entry: AccessLogEntry;
 
-  constructor(context: DataContext, snapshot: Snapshot, entry: AccessLogEntry) {
+  constructor(context: DataContext, rules: CommonRules, entry: AccessLogEntry) {
     this.#context = context;
-    this.#snapshot = snapshot;
+    this.#rules = rules;
     this.#entry = entry;
   }
 
   allHasLeft(): void {
-    recordEnd(this.#context, this.#snapshot, this.#entry);
+    recordEnd(this.#context, this.#rules, this.#entry);
   }
 
   /** @param bytes of those that were counted as sent */
@@ -67,7 +67,7 @@ export class Settlement {
     // An answer of ours has an error already, which says more.
     const why = known.error === null ? { error, errorDetail } : {};
     const entry = { ...known, ...why, bytesOut: bytesOut - bytes, ended: endingOf(error) };
-    recordEnd(this.#context, this.#snapshot, entry);
+    recordEnd(this.#context, this.#rules, entry);
   }
 }
 
@@ -126,8 +126,8 @@ export function recordExchange(
   };
   if (backend !== null) countAt(backend, entry);
   request.routeCounters?.requestCompleted(entry.status, entry.durationMs / 1000);
-  if (leaving === null) recordEnd(context, view.snapshot, entry);
-  else leaving.settleLater(new Settlement(context, view.snapshot, entry));
+  if (leaving === null) recordEnd(context, view.rules, entry);
+  else leaving.settleLater(new Settlement(context, view.rules, entry));
 }
 
 /** What is known of a request that never became an exchange. */
@@ -180,7 +180,7 @@ function recordAlone(
   known: Refused,
 ): void {
   context.counters.answeredAlone(status);
-  recordEnd(context, context.view.snapshot, {
+  recordEnd(context, context.view.rules, {
     ...known,
     host,
     status,
@@ -211,8 +211,8 @@ function countAt(
   counters.requestCompleted(status, durationMs / 1000, bytesIn, bytesOut);
 }
 
-function recordEnd(context: DataContext, snapshot: Snapshot, entry: AccessLogEntry): void {
-  const { accessLog } = snapshot;
+function recordEnd(context: DataContext, rules: CommonRules, entry: AccessLogEntry): void {
+  const { accessLog } = rules;
   const { error, ended, trace } = entry;
   if (error !== null) {
     context.countError(error);
@@ -221,5 +221,5 @@ function recordEnd(context: DataContext, snapshot: Snapshot, entry: AccessLogEnt
   if (ended !== null) context.counters.cutOff(ended);
   context.lastRequests.note(entry, context.nowMs);
   if (accessLog.isEnabled) context.accessLog.record(entry, accessLog);
-  if (trace?.isRecorded === true) context.traces.record(entry, trace, snapshot);
+  if (trace?.isRecorded === true) context.traces.record(entry, trace, rules);
 }

@@ -85,8 +85,8 @@ export function pickHedge(
  * The request came when nobody looked at its path, and has waited; since then a backend has a path, and it could lead out of that.
  * Those that come now are refused as well, whoever would serve them.
  */
-function isUnclear({ request }: Picker, { spec, snapshot }: PoolView): boolean {
-  return spec.hasBasePaths && normalPath(request.facts.path, snapshot.paths) === null;
+function isUnclear({ request }: Picker, { spec, rules }: PoolView): boolean {
+  return spec.hasBasePaths && normalPath(request.facts.path, rules.paths) === null;
 }
 
 /** On the connection that the request's client has for itself; null when there is none, or no room. */

@@ -26,9 +26,9 @@ export function startFor(
 function startBelow(
   { facts, forwarded }: IncomingRequest,
   basePath: string,
-  { snapshot }: PoolView,
+  { rules }: PoolView,
 ): RequestStart {
-  const path = normalPath(facts.path, snapshot.paths);
+  const path = normalPath(facts.path, rules.paths);
   if (path === null) throw new Error('a backend was picked for a path that leads out of its own');
   return { facts, forwarded: below(basePath, path, forwarded) };
 }

@@ -8,9 +8,9 @@ import { performance } from 'node:perf_hooks';
 import { ALL } from '../../snapshot/access-log-rules.ts';
 import type { PostToControl } from '../../snapshot/messages.ts';
 import type { ProcessCounters } from '../../snapshot/process-counters.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { TracedExchange } from '../../snapshot/traced-exchange.ts';
 import { Chance } from '../balance/chance.ts';
+import type { CommonRules } from '../pool/common-rules.ts';
 import { FIELD_USER_AGENT } from '../wire/fields.ts';
 import { findField, type RequestHead } from '../wire/head.ts';
 import { parseTraceParent, SAMPLED } from '../wire/trace-context.ts';
@@ -74,7 +74,7 @@ export class Traces {
   }
 
   /** @param trace that is recorded */
-  record(entry: AccessLogEntry, trace: Trace, { tracing }: Snapshot): void {
+  record(entry: AccessLogEntry, trace: Trace, { tracing }: Pick<CommonRules, 'tracing'>): void {
     if (this.#waiting.length === MOST_WAITING) {
       this.#counters.spansDropped(1 + trace.attempts.length);
       return;
