@@ -1,5 +1,9 @@
-/** Leaves what has not changed the same object, which is what data threads are not sent again: see snapshot/snapshot-change.ts. */
+/**
+ * Leaves what has not changed the same object: what data threads are not sent again (snapshot/snapshot-change.ts), and what nothing is derived
+ * from again.
+ */
 import { isSame } from '../config/same.ts';
+import type { PoolSettings, Settings } from '../config/settings.ts';
 
 /** What was before, if this says the same. */
 export function asBefore<T>(before: T | undefined, now: T): T {
@@ -24,4 +28,14 @@ export function fieldsAsBefore<T extends object>(before: T | undefined, now: T):
     isAll &&= kept[key] === before[key];
   }
   return isAll ? before : kept;
+}
+
+/** Pools by their names, routes by their places. */
+export function settingsAsBefore(before: Settings, now: Settings): Settings {
+  const known = new Map(before.pools.map((pool) => [pool.name, pool]));
+  const [first, ...others] = now.pools;
+  const poolAsBefore = (pool: PoolSettings): PoolSettings => asBefore(known.get(pool.name), pool);
+  const pools = [poolAsBefore(first), ...others.map(poolAsBefore)] as const;
+  const routes = listAsBefore(before.routes, now.routes);
+  return fieldsAsBefore(before, { ...now, pools, routes });
 }

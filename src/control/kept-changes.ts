@@ -13,6 +13,7 @@ import {
   type OperatorEntry,
   type OperatorState,
   type PoolChanges,
+  stateAsBefore,
 } from './operator-state.ts';
 
 /** In a cluster, ids below are given by the store, and mean the same backend at all instances; the others are of one process. */
@@ -60,6 +61,13 @@ export function isKept({ inForce, kept }: Changes, pool: string, url: string): b
   if (now === then) return true;
   if (now === undefined || then === undefined) return false;
   return isDeepStrictEqual({ ...now, id: 0 }, { ...then, id: 0 });
+}
+
+/** Both as they are; what says the same as before is the same object. */
+export function changesAsBefore(before: Changes, now: Changes): Changes {
+  const inForce = stateAsBefore(before.inForce, now.inForce);
+  const kept = now.kept === now.inForce ? inForce : stateAsBefore(before.kept, now.kept);
+  return { inForce, kept };
 }
 
 /**

@@ -7,6 +7,7 @@
  * An entry's `id` is defined exactly while the backend is in the registry. A URL that left and comes back gets a new
  * id, unless an operator wants it back as what it was: then the requests that the data plane may still be finishing there are its own.
  */
+import { isSame } from '../config/same.ts';
 import type { BackendAddress } from '../config/settings.ts';
 import type { StrategyName } from '../snapshot/snapshot.ts';
 
@@ -128,6 +129,26 @@ export function withEntry(
   if (entry === undefined) entries.delete(url);
   else entries.set(url, entry);
   return { ...changes, entries };
+}
+
+/** The same state. What it says as the one before does, of a pool or of all, is the same object. */
+export function stateAsBefore(before: OperatorState, now: OperatorState): OperatorState {
+  const pools = new Map<string, PoolChanges>();
+  let isAll = before.pools.size === now.pools.size;
+  for (const [name, changes] of now.pools) {
+    const was = before.pools.get(name);
+    const isSameOfPool = was !== undefined && isSameOf(was, changes);
+    pools.set(name, isSameOfPool ? was : changes);
+    isAll &&= isSameOfPool;
+  }
+  isAll &&= before.nextId === now.nextId && before.sessionSecret === now.sessionSecret;
+  return isAll ? before : { ...now, pools };
+}
+
+function isSameOf(before: PoolChanges, now: PoolChanges): boolean {
+  if (before.strategy !== now.strategy || before.entries.size !== now.entries.size) return false;
+  for (const [url, entry] of now.entries) if (!isSame(before.entries.get(url), entry)) return false;
+  return true;
 }
 
 /** A pool of the config, and the URLs that it lists. */

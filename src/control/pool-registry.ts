@@ -50,6 +50,8 @@ export class PoolRegistry {
   readonly #host: PoolHost;
   #settings: PoolSettings;
   #found: readonly FoundBackend[] = [];
+  #derivedFrom: PoolChanges | undefined;
+  #version = 0;
   #eligibility: Eligibility | undefined;
   #built: BuiltPool | undefined;
 
@@ -61,6 +63,11 @@ export class PoolRegistry {
     this.counters = createPoolCounters(host.threadCount);
     this.#host = host;
     this.#settings = settings;
+  }
+
+  /** Another one when settings, what was found, or what operators want have become others. */
+  get version(): number {
+    return this.#version;
   }
 
   /** The clock of every time that is kept here, in ms. */
@@ -249,10 +256,16 @@ export class PoolRegistry {
 
   /** Derives the backends from settings, what was found, and operator state, which have become others. */
   rebuild(settings: PoolSettings, found: readonly FoundBackend[] = []): void {
+    const changes = this.#changes;
+    const isAsBefore =
+      settings === this.#settings && found === this.#found && changes === this.#derivedFrom;
+    if (isAsBefore) return;
     this.#settings = settings;
     this.#found = found;
+    this.#derivedFrom = changes;
+    this.#version++;
     const wanted: WantedBackend[] = [];
-    for (const entry of this.#changes.entries.values()) {
+    for (const entry of changes.entries.values()) {
       if (entry.id === undefined) continue;
       const configured = this.#configBackend(entry.url);
       const address = entry.address ?? configured;

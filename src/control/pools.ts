@@ -31,6 +31,11 @@ export class Pools {
   /** So many checks at a time, of all pools together. */
   readonly #gate = new CheckGate();
   #running: ReadonlyMap<number, RunningPool>;
+  /** What the watch and the checks of a pool were told last. */
+  readonly #synced = new Map<
+    number,
+    { readonly version: number; readonly eligibility: Eligibility }
+  >();
   #isStopped = false;
 
   /** The data threads run on the registry's snapshot of this moment, or are about to. No check begins before `sync`. */
@@ -48,7 +53,8 @@ export class Pools {
 
   /** That of a backend; undefined for one that is gone. */
   of(backendId: number): RunningPool | undefined {
-    return this.all().find(({ registry }) => registry.backend(backendId) !== undefined);
+    const pool = this.#options.registry.poolOf(backendId);
+    return pool && this.#running.get(pool.id);
   }
 
   /** The checks that are due begin. */
@@ -65,11 +71,26 @@ export class Pools {
         .pools()
         .map((pool) => [pool.id, before.get(pool.id) ?? this.#run(pool)] as const),
     );
-    for (const [id, pool] of before) if (!this.#running.has(id)) stop(pool);
-    for (const { id, eligibility } of snapshot.pools) {
-      this.#running.get(id)?.watch.sync(eligibility);
+    for (const [id, pool] of before) {
+      if (this.#running.has(id)) continue;
+      stop(pool);
+      this.#synced.delete(id);
     }
-    this.begin();
+    for (const { id, eligibility } of snapshot.pools) {
+      const pool = this.#running.get(id);
+      if (pool !== undefined && this.#isNews(pool, eligibility)) {
+        pool.watch.sync(eligibility);
+        pool.health.sync();
+      }
+    }
+  }
+
+  /** Whether anything of a pool has changed since it was told so. */
+  #isNews({ registry: { id, version } }: RunningPool, eligibility: Eligibility): boolean {
+    const known = this.#synced.get(id);
+    if (known?.version === version && known.eligibility === eligibility) return false;
+    this.#synced.set(id, { version, eligibility });
+    return true;
   }
 
   /** The process drains: see `HealthChecker.drain`. */

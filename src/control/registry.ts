@@ -11,6 +11,7 @@ import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settin
 import type { HttpChallenges, TlsChallenge } from '../snapshot/challenges.ts';
 import type { RouteMatch } from '../snapshot/route.ts';
 import type { ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';
+import { settingsAsBefore } from './as-before.ts';
 import type { Backend } from './backend.ts';
 import { type BuiltSnapshot, buildSnapshot, type SnapshotParts } from './build-snapshot.ts';
 import { type Issued, NO_STAPLES, NONE_ISSUED, type Staples } from './certificates/tls-snapshot.ts';
@@ -18,7 +19,14 @@ import type { Versioned } from './change-terms.ts';
 import type { FoundBackend } from './discovery/found-backends.ts';
 import { HealthHandover } from './health-handover.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
-import { type Changes, fitChanges, isKept, makeChange, withShared } from './kept-changes.ts';
+import {
+  type Changes,
+  changesAsBefore,
+  fitChanges,
+  isKept,
+  makeChange,
+  withShared,
+} from './kept-changes.ts';
 import { ListenerIds } from './listener-ids.ts';
 import { changesOf, NO_OPERATOR_STATE, type OperatorState } from './operator-state.ts';
 import { isChosen, type Override, type OverrideChoice, withoutOverrides } from './overrides.ts';
@@ -48,6 +56,8 @@ export interface Challenges {
   readonly http: HttpChallenges;
   readonly tls: readonly TlsChallenge[];
 }
+
+const NONE_FOUND: readonly FoundBackend[] = [];
 
 const NO_CHALLENGES: Challenges = { http: new Map(), tls: [] };
 
@@ -83,6 +93,8 @@ export class Registry implements PoolHost, Versioned {
   #matching = 1;
   /** By name, in the order of the config. */
   #pools: ReadonlyMap<string, PoolRegistry> = new Map();
+  /** By the id of a backend; undefined: to be made again. */
+  #poolsOfBackends: ReadonlyMap<number, PoolRegistry> | undefined;
   #nextPoolId = 0;
   #built: BuiltSnapshot | undefined;
   readonly #listenerIds: ListenerIds;
@@ -147,7 +159,10 @@ export class Registry implements PoolHost, Versioned {
 
   /** The pool that this backend is in. */
   poolOf(backendId: number): PoolRegistry | undefined {
-    return this.pools().find((pool) => pool.backend(backendId) !== undefined);
+    this.#poolsOfBackends ??= new Map(
+      this.pools().flatMap((pool) => pool.backends().map(({ id }) => [id, pool] as const)),
+    );
+    return this.#poolsOfBackends.get(backendId);
   }
 
   /** Of all pools. */
@@ -225,9 +240,7 @@ export class Registry implements PoolHost, Versioned {
    * settings. False when the settings are the same: then nothing happened.
    */
   applyConfig(settings: Settings): boolean {
-    if (isSame(settings, this.#settings)) return false;
-    if (!isSame(matchesOf(settings), matchesOf(this.#settings))) this.#matching++;
-    this.#settings = settings;
+    if (!this.#takeSettings(settings)) return false;
     this.#forgetFound();
     this.#refit();
     this.#generation++;
@@ -243,17 +256,15 @@ export class Registry implements PoolHost, Versioned {
    */
   applyShared({ settings, state, revision }: SharedRegistry): boolean {
     this.#sharedRevision = revision;
-    const isOther = !isSame(settings, this.#settings);
     const before: Changes = { inForce: this.#state, kept: this.#kept };
     const shared = { ...state, sessionSecret: state.sessionSecret ?? before.kept.sessionSecret };
     const wanted = withShared(before, shared);
-    if (isOther && !isSame(matchesOf(settings), matchesOf(this.#settings))) this.#matching++;
-    this.#settings = settings;
+    const isOther = this.#takeSettings(settings);
     if (isOther) this.#forgetFound();
-    const fitted = this.#fit(wanted);
-    const isChanged = isOther || !isDeepStrictEqual(fitted, before);
-    ({ inForce: this.#state, kept: this.#kept } = fitted);
-    if (!isChanged) return false;
+    const { inForce, kept } = changesAsBefore(before, this.#fit(wanted));
+    this.#state = inForce;
+    this.#kept = kept;
+    if (!isOther && inForce === before.inForce && kept === before.kept) return false;
     this.#generation++;
     const handover = isOther ? new HealthHandover(this.pools()) : undefined;
     this.#rebuild();
@@ -264,6 +275,16 @@ export class Registry implements PoolHost, Versioned {
   /** A change that was made here has this revision in the store. */
   wroteShared(revision: number): void {
     this.#sharedRevision = revision;
+  }
+
+  /** False: they say what those in force say. */
+  #takeSettings(wanted: Settings): boolean {
+    const before = this.#settings;
+    const settings = settingsAsBefore(before, wanted);
+    if (settings === before) return false;
+    if (!isSame(matchesOf(settings), matchesOf(before))) this.#matching++;
+    this.#settings = settings;
+    return true;
   }
 
   /** In the place of what was found for this pool before. False when it is the same: then nothing happened. */
@@ -310,8 +331,8 @@ export class Registry implements PoolHost, Versioned {
   }
 
   #refit(): void {
-    const fitted = this.#fit({ inForce: this.#state, kept: this.#kept });
-    ({ inForce: this.#state, kept: this.#kept } = fitted);
+    const before: Changes = { inForce: this.#state, kept: this.#kept };
+    ({ inForce: this.#state, kept: this.#kept } = changesAsBefore(before, this.#fit(before)));
   }
 
   #fit(changes: Changes): Changes {
@@ -332,11 +353,12 @@ export class Registry implements PoolHost, Versioned {
 
   /** What was found before stays in use until another name is looked up. */
   #foundFor({ name }: PoolSettings): readonly FoundBackend[] {
-    return this.#found.get(name) ?? [];
+    return this.#found.get(name) ?? NONE_FOUND;
   }
 
   #rebuild(): void {
     this.#listenerIds.keepOnly(this.#settings.listeners);
+    this.#poolsOfBackends = undefined;
     this.#pools = new Map(
       this.#settings.pools.map((settings) => [settings.name, this.#rebuilt(settings)]),
     );

@@ -74,7 +74,10 @@ export class Sharing {
   /** Runs on what the store is known to hold. */
   async take(): Promise<void> {
     const { shared, registry, publish, onGone, onState } = this.#options;
-    const drainOf = (pool: string, { address }: Backend) => shared.drainOf(pool, address.url);
+    // What is stored is read for it: nobody else drains.
+    const drainOf = (pool: string, { adminState, address }: Backend) =>
+      adminState === 'draining' ? shared.drainOf(pool, address.url) : undefined;
+    const versions = new Map(registry.pools().map((pool) => [pool, pool.version]));
     const before = new Map(
       registry
         .pools()
@@ -92,7 +95,8 @@ export class Sharing {
       if (registry.backend(id) === undefined) onGone(pool, backend);
     }
     await publish();
-    const changed = registry.pools().flatMap(({ name, live }) =>
+    const others = registry.pools().filter((pool) => versions.get(pool) !== pool.version);
+    const changed = others.flatMap(({ name, live }) =>
       live.all().flatMap((backend) => {
         const was = before.get(backend.id)?.was;
         const values = was && beforeAndAfter(was, wishesFor(backend));
