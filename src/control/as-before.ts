@@ -22,8 +22,9 @@ export function listAsBefore<T>(before: readonly T[] | undefined, now: readonly 
 export function fieldsAsBefore<T extends object>(before: T | undefined, now: T): T {
   if (before === undefined) return now;
   const kept = { ...now };
-  let isAll = true;
-  for (const key of Object.keys(now) as (keyof T)[]) {
+  const keys = Object.keys(now) as (keyof T)[];
+  let isAll = keys.length === Object.keys(before).length;
+  for (const key of keys) {
     kept[key] = asBefore(before[key], now[key]);
     isAll &&= kept[key] === before[key];
   }
