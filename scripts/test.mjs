@@ -1,11 +1,12 @@
 /**
- * `npm test`: system tools, types, lint, build, tests, in this order; stops at the first stage that fails.
+ * `npm test`: system tools; types, lint and build beside each other; then the tests. Stops where one of these fails.
  * The last line of its output is `N passed, N failed`.
  *
  *   --fast                   types, lint, build, and of the tests those in `FAST`; installs nothing
  *   --suite-only             only the tests, on what was built before (CI runs them on several versions of Node)
  *   --fewer-peers            without what depends little on our version of Node, which CI has on the first one only: what a browser, curl,
- *                            nginx and Go do, the docs, the image, the architecture (`ON_ONE_VERSION` of vitest.config.ts)
+ *                            nginx and Go do, the docs, the image, what is decided by texts and values (`ON_ONE_VERSION` of
+ *                            vitest.config.ts)
  *   FAIRLEAD_TEST_NODE=path  the node binary that runs the tests and the processes they start
  *   FAIRLEAD_TEST_COUNTS=file  a line `passed failed` is appended to this file
  *   FAIRLEAD_TEST_SECOND_LOOK=file  few failures are looked at again (docs/decisions/0019-second-look.md), and what came of it is
@@ -14,7 +15,7 @@
  *
  * Other arguments go to Vitest: `npm test -- test/behaviour`.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
@@ -156,7 +157,8 @@ function runVitest(...vitestArgs) {
     if (!existsSync(report)) return null;
     return { isGreen, ...JSON.parse(readFileSync(report, 'utf8')) };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    // What was started last may still write what it has compiled.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }
 
@@ -234,23 +236,61 @@ function finish({ passed, failed }) {
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
-function main() {
-  const stages = {
-    ...(!isFast && { 'system tools': systemTools }),
-    types: () => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit']),
-    lint: () => run('npm', ['run', '--silent', 'lint']),
-    build: () => run(process.execPath, [join(root, 'scripts/build.mjs')]),
-  };
-  for (const [name, stage] of isSuiteOnly ? [] : Object.entries(stages)) {
-    say(`• ${name}`);
-    if (!stage()) {
-      say(`The stage "${name}" failed; what comes after it was not run.`);
-      finish({ passed: 0, failed: 1 });
-      return;
+/**
+ * All at once: each has times in which it keeps one core busy or none. What they say stands together all the same.
+ * @returns the first of them, in their order, that failed
+ */
+async function runStages(stages) {
+  const results = await Promise.all(
+    Object.entries(stages).map(async ([name, command]) => ({ name, ...(await outputOf(command)) })),
+  );
+  for (const { name, output } of results) say(`• ${name}\n${output}`.trimEnd());
+  return results.find(({ isFine }) => !isFine)?.name;
+}
+
+function outputOf([command, ...commandArguments]) {
+  return new Promise((resolve) => {
+    const child = spawn(command, commandArguments, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output += text;
+      });
     }
+    child.on('error', (error) =>
+      resolve({ isFine: false, output: `${command}: ${error.message}` }),
+    );
+    child.on('close', (code) => resolve({ isFine: code === 0, output }));
+  });
+}
+
+const STAGES = {
+  types: [process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '--noEmit'],
+  lint: ['npm', 'run', '--silent', 'lint'],
+  build: [process.execPath, join(root, 'scripts/build.mjs')],
+};
+
+async function failedStage() {
+  if (isSuiteOnly) return undefined;
+  if (!isFast) {
+    say('• system tools');
+    if (!systemTools()) return 'system tools';
+  }
+  return runStages(STAGES);
+}
+
+async function main() {
+  const failed = await failedStage();
+  if (failed !== undefined) {
+    say(`The stage "${failed}" failed; what comes after it was not run.`);
+    finish({ passed: 0, failed: 1 });
+    return;
   }
   say('• tests');
   finish(runSuite());
 }
 
-main();
+await main();

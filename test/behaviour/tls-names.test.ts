@@ -1,9 +1,9 @@
 /** Certificates by the name that a client asks for: `listeners[].tls.certificates`. */
 import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Authority, type Signed, type SignOptions } from '../support/authority.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
@@ -65,14 +65,29 @@ async function start(
   });
 }
 
+/** The same proxy at the same port, with other certificates. */
+async function changed({ fairlead, port }: Site, tls: object): Promise<Site> {
+  const file = join(fairlead.cwd, 'fairlead.config.json');
+  const config = JSON.parse(readFileSync(file, 'utf8')) as object;
+  writeFileSync(file, JSON.stringify({ ...config, listeners: [{ port, tls }] }));
+  const answer = await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' });
+  expect([answer.status, await answer.text()]).toEqual([200, expect.anything()]);
+  return { fairlead, port };
+}
+
 describe.runIf(hasTool('openssl')).each(WAYS)('%s', (_way, env) => {
+  let site: Site;
+  beforeAll(async () => {
+    site = await start({ certificates: pairs(['before.test']) }, env);
+  });
+
   test('a client gets the certificate of the name that it asks for, or else the first', async () => {
     const certificates = pairs(
       ['default.test', { names: ['default.test', 'www.default.test'] }],
       ['wild.test', { names: ['*.wild.test'] }],
       ['exact.test', { names: ['one.wild.test'] }],
     );
-    const { port } = await start({ certificates }, env);
+    const { port } = await changed(site, { certificates });
     const served: Record<string, string> = {};
     const asked = ['www.default.test', 'two.wild.test', 'one.wild.test', 'TWO.Wild.Test'];
     for (const servername of [...asked, 'a.b.wild.test', 'wild.test', 'else.test', '']) {
@@ -93,7 +108,7 @@ describe.runIf(hasTool('openssl')).each(WAYS)('%s', (_way, env) => {
 
   test('however its first message is cut up', async () => {
     const certificates = pairs(['one.test'], ['two.test']);
-    const { port } = await start({ certificates }, env);
+    const { port } = await changed(site, { certificates });
     for (const bytes of [1, 100]) {
       const through = await inPieces(port, bytes);
       const { name, answer } = await visit(through, { servername: 'two.test' });
@@ -108,7 +123,7 @@ describe.runIf(hasTool('openssl')).each(WAYS)('%s', (_way, env) => {
       ['both.test', { isRsa: true }],
       ['other.test', { isRsa: true }],
     );
-    const { port } = await start({ certificates }, env);
+    const { port } = await changed(site, { certificates });
     const keyTypes = async (servername: string): Promise<(string | undefined)[]> => [
       (await visit(port, { servername })).keyType,
       (await visit(port, { servername, sigalgs: 'RSA-PSS+SHA256' })).keyType,
@@ -121,7 +136,7 @@ describe.runIf(hasTool('openssl')).each(WAYS)('%s', (_way, env) => {
 
   test('unknown_name: refuse is an alert, and nobody else is hurt', async () => {
     const certificates = pairs(['one.test']);
-    const { port } = await start({ certificates, unknown_name: 'refuse' }, env);
+    const { port } = await changed(site, { certificates, unknown_name: 'refuse' });
     for (const servername of ['two.test', '']) {
       expect(await refusalOf(port, { servername })).toBe('ERR_SSL_TLSV1_UNRECOGNIZED_NAME');
     }
@@ -132,7 +147,7 @@ describe.runIf(hasTool('openssl')).each(WAYS)('%s', (_way, env) => {
     'a session over %s is resumed in every thread, but not under another name',
     async (maxVersion) => {
       const certificates = pairs(['one.test'], ['two.test']);
-      const { port } = await start({ certificates }, env);
+      const { port } = await changed(site, { certificates });
       const first = await visit(port, { servername: 'one.test', maxVersion });
       const reused: boolean[] = [];
       for (let round = 0; round < 20; round++) {
@@ -149,10 +164,10 @@ describe.runIf(hasTool('openssl')).each(WAYS)('%s', (_way, env) => {
 
   test('min_version, and no ciphers without forward secrecy and authentication', async () => {
     const certificates = pairs(['one.test']);
-    const { port } = await start({ certificates, min_version: 1.3 }, env);
+    const { port } = await changed(site, { certificates, min_version: 1.3 });
     expect((await visit(port)).protocol).toBe('TLSv1.3');
     expect(await refusalOf(port, { maxVersion: 'TLSv1.2' })).toMatch(/PROTOCOL_VERSION/);
-    const { port: other } = await start({ certificates }, env);
+    const { port: other } = await changed(site, { certificates });
     const weak = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' } as const;
     expect(await refusalOf(other, weak)).toMatch(/HANDSHAKE_FAILURE/);
   });

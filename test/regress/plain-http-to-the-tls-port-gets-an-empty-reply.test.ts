@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import https from 'node:https';
 import { text } from 'node:stream/consumers';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { metrics, startProxy } from '../behaviour/stage.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
-import { httpBackend } from '../support/http-backend.ts';
+import { type HttpBackend, httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -40,26 +40,34 @@ const WAYS: readonly Way[] = [
 ];
 
 describe.each(WAYS)('a request in the clear to the TLS port, %s,', (_name, start) => {
+  let backend: HttpBackend;
+  let fairlead: Fairlead;
+  beforeAll(async () => {
+    backend = await httpBackend();
+    fairlead = await start(backend.url);
+  });
+
+  const connections = async () => (await metrics(fairlead)).get('fairlead_client_connections');
+
   test.each(['GET', 'POST', 'OPTIONS'])('%s, is answered with the reason', async (method) => {
-    const backend = await httpBackend();
-    const fairlead = await start(backend.url);
     const sent = request(fairlead.url, { method, agent: false });
     sent.end(method === 'POST' ? Buffer.alloc(500_000) : undefined);
     const [response] = await once(sent, 'response');
     expect(response.statusCode).toBe(400);
     expect(response.headers.connection).toBe('close');
     expect(await text(response)).toContain('This port speaks TLS: ask for https://');
-    const line = await waitFor(() => fairlead.accessLines()[0]);
-    expect(line).toMatchObject({ status: 400, method, error: 'ERR_CLIENT_PLAIN_HTTP' });
+    const line = await waitFor(() =>
+      fairlead.accessLines().find((one) => one['method'] === method),
+    );
+    expect(line).toMatchObject({ status: 400, error: 'ERR_CLIENT_PLAIN_HTTP' });
     expect(backend.requests).toEqual([]);
-    await waitFor(async () => (await metrics(fairlead)).get('fairlead_client_connections') === 0);
+    await waitFor(async () => (await connections()) === 0);
   });
 
   test('is told so by its first byte, however slowly it comes, and others are served', async () => {
-    const backend = await httpBackend();
-    const fairlead = await start(backend.url);
+    await waitFor(async () => (await connections()) === 0);
     const slow = await rawClient(fairlead.port);
-    await waitFor(async () => (await metrics(fairlead)).get('fairlead_client_connections') === 1);
+    await waitFor(async () => (await connections()) === 1);
     expect(await status(fairlead.port)).toBe(200);
     await slow.write('G');
     expect((await slow.readResponse()).status).toBe(400);
@@ -70,8 +78,6 @@ describe.each(WAYS)('a request in the clear to the TLS port, %s,', (_name, start
   });
 
   test('and a TLS hello that trickles in byte by byte is one', async () => {
-    const backend = await httpBackend();
-    const fairlead = await start(backend.url);
     const slow = await rawClient(fairlead.port);
     for (const byte of '\x16\x03\x01\x00\x05hello') await slow.write(byte);
     // An alert, and not a sentence.

@@ -6,8 +6,12 @@ export const LONG_MS = 15_000;
 /** The same of what has to end before the default timeouts (10 s) would end it. */
 export const SOON_MS = 8_000;
 
+const SHORTEST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 50;
+
 /**
- * Polls until `probe` gives something other than false, null or undefined, and returns that.
+ * Polls until `probe` gives something other than false, null or undefined, and returns that. Most probes ask the admin API, which costs
+ * two processes some milliseconds each time: what takes long is asked for less often.
  * Throws after `ms`, naming what was waited for, with the probe's last error if it threw.
  */
 export async function waitFor<T>(
@@ -15,7 +19,7 @@ export async function waitFor<T>(
   ms = LONG_MS,
   what = probe.toString(),
 ): Promise<NonNullable<T>> {
-  const deadline = performance.now() + ms;
+  const startedAt = performance.now();
   let lastError: unknown;
   for (;;) {
     try {
@@ -25,10 +29,11 @@ export async function waitFor<T>(
     } catch (error) {
       lastError = error;
     }
-    if (performance.now() >= deadline) {
+    const passed = performance.now() - startedAt;
+    if (passed >= ms) {
       throw new Error(`Not within ${ms} ms: ${what}`, { cause: lastError });
     }
-    await sleep(10);
+    await sleep(Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, passed / 10)));
   }
 }
 
