@@ -141,7 +141,10 @@ export function stateAsBefore(before: OperatorState, now: OperatorState): Operat
     pools.set(name, isSameOfPool ? was : changes);
     isAll &&= isSameOfPool;
   }
-  isAll &&= before.nextId === now.nextId && before.sessionSecret === now.sessionSecret;
+  isAll &&=
+    before.nextId === now.nextId &&
+    before.sessionSecret === now.sessionSecret &&
+    isSame(before.otherSecrets, now.otherSecrets);
   return isAll ? before : { ...now, pools };
 }
 
