@@ -3,14 +3,21 @@ import { randomUUID } from 'node:crypto';
 import { NotShared, type SharedWrite } from '../cluster-port.ts';
 import type { OperatorState } from '../operator-state.ts';
 import type { FollowedCopy } from './followed-store.ts';
-import { keyOf, type RegistryStore, StoreError, type Write } from './registry-store.ts';
+import {
+  keyOf,
+  type RegistryStore,
+  StoreError,
+  type Transaction,
+  type Write,
+} from './registry-store.ts';
 import { type ControlObject, type Understood, understand, valueOf } from './shared-objects.ts';
 import { writesFor } from './shared-state.ts';
+import { commitStaged, type StagedChange, StageLost } from './staged-commit.ts';
 import type { StoreKeys } from './store-keys.ts';
 
 const HEAD_MS = 1_000;
-/** Of one transaction, with what each change brings along. */
-const MOST_WRITES = 120;
+/** Of one transaction: etcd takes 128, and each brings some along. */
+const MOST_OPERATIONS = 120;
 
 export interface ChangeWriterOptions {
   readonly store: RegistryStore;
@@ -88,35 +95,50 @@ export class ChangeWriter {
         instance,
       },
     });
-    if (writes.length > MOST_WRITES) {
-      throw new NotShared(
-        'unavailable',
-        `Too many changes at once: ${writes.length}; choose fewer.`,
-      );
-    }
-    const head = valueOf({ write: writeId, instance });
-    const all = [...writes, { put: keys.head, value: head }];
-    const commit = await store
-      .commit({
-        conditions: [
-          ...conditions,
-          { key: keys.epoch, value: base.epoch },
-          ...(at === undefined ? [] : [{ key: keys.head, revision: at }]),
-        ],
-        writes: all,
-      })
-      .catch((error: unknown) => {
-        throw notShared(error, writeId);
-      });
-    if (!commit.isDone) {
+    const head: Write = { put: keys.head, value: valueOf({ write: writeId, instance }) };
+    const all = [...writes, head];
+    const isMuch = Math.max(writes.length, conditions.length) > MOST_OPERATIONS;
+    const { epoch } = base;
+    const revision = await (isMuch
+      ? // Then nothing else may have changed: the head alone says so.
+        this.#commitMany({
+          writes,
+          epoch,
+          instance,
+          writeId,
+          head: this.#revisionOf(keys.head) ?? 0,
+        })
+      : this.#commit({
+          conditions: [
+            ...conditions,
+            { key: keys.epoch, value: epoch },
+            { key: keys.staged, isAbsent: true },
+            ...(at === undefined ? [] : [{ key: keys.head, revision: at }]),
+          ],
+          writes: all,
+        })
+    ).catch((error: unknown) => {
+      throw notShared(error, writeId);
+    });
+    if (revision === undefined) {
       const { object } = await store.read(keys.head, HEAD_MS).catch((error: unknown) => {
         throw notShared(error, writeId);
       });
       if (object !== undefined) await reached(object.revision);
       return undefined;
     }
-    this.#note(all, commit.revision);
-    return commit.revision;
+    this.#note(all, revision);
+    return revision;
+  }
+
+  async #commit(transaction: Transaction): Promise<number | undefined> {
+    const commit = await this.#options.store.commit(transaction);
+    return commit.isDone ? commit.revision : undefined;
+  }
+
+  #commitMany(change: StagedChange): Promise<number | undefined> {
+    const { store, keys } = this.#options;
+    return commitStaged(store, keys, change);
   }
 
   #note(writes: readonly Write[], revision: number): void {
@@ -161,6 +183,7 @@ export class ChangeWriter {
 }
 
 function notShared(error: unknown, writeId: string): unknown {
+  if (error instanceof StageLost) return new NotShared('unknown', error.message, writeId);
   if (!(error instanceof StoreError)) return error;
   const { kind, message } = error;
   if (kind === 'outcome-unknown') return new NotShared('unknown', message, writeId);

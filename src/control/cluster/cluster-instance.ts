@@ -193,9 +193,13 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   /** Runs on the newest copy. False: nothing is different. */
   take(): boolean {
     const around = this.#around;
-    const copy = this.#copy;
-    if (around === undefined || copy === undefined || !this.#writer.isUpTo(copy)) return false;
     const before = this.#accepted;
+    const newest = this.#copy;
+    // A change is on its way: what was there before is run on until all of it is there.
+    const isWhole = newest?.objects.has(this.keys.staged) !== true;
+    const copy = isWhole || before !== undefined ? newest : this.#known;
+    if (around === undefined || copy === undefined || !this.#writer.isUpTo(copy)) return false;
+    if (!isWhole && before !== undefined) return false;
     const accepted = accept(copy.objects, before, this.keys, around.load);
     if (accepted === undefined) return false;
     this.#accepted = accepted;

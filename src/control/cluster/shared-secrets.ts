@@ -115,6 +115,7 @@ export class SharedSecrets {
   /** Makes what is due, if nobody else does. @throws StoreError */
   async maintain(copy: FollowedCopy): Promise<void> {
     if (this.#isMaking || this.#due(copy).length === 0) return;
+    if (copy.objects.has(this.#options.keys.staged)) return;
     this.#isMaking = true;
     try {
       await this.#makeDue(copy);
@@ -136,6 +137,7 @@ export class SharedSecrets {
         conditions: [
           lock.fence(),
           { key: keys.epoch, value: copy.epoch },
+          { key: keys.staged, isAbsent: true },
           // Who has had the lock before may have made them since.
           ...due.map((write) => sameAs(copy, keyOf(write))),
         ],
@@ -252,6 +254,7 @@ export async function beginRotation(
     conditions: [
       { key: keys.epoch, value: epoch },
       { key: next, isAbsent: true },
+      { key: keys.staged, isAbsent: true },
     ],
     writes: [
       { put: next, value: valueOf({ sealed, made_at: Date.now() }) },

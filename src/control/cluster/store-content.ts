@@ -5,10 +5,10 @@ import type { Settings } from '../../config/settings.ts';
 import type { Condition, Listing, RegistryStore, Write } from './registry-store.ts';
 import { documentOf } from './shared-document.ts';
 import { type BackendObject, type Understood, understand, valueOf } from './shared-objects.ts';
+import { commitStaged, MOST_WRITES, StageLost } from './staged-commit.ts';
 import type { StoreKeys } from './store-keys.ts';
 
-/** Of one transaction, beside the head. */
-const MOST_WRITES = 100;
+const DO_AGAIN = 'look at it, and do it again';
 /** So that there is room between two routes. */
 const ORDER_STEP = 10;
 
@@ -106,13 +106,13 @@ export async function importInto(
     if (wanted.nextId !== nextId) {
       writes.unshift({ put: keys.ids, value: valueOf({ next: wanted.nextId }) });
     }
-    let at = head;
-    for (const some of batches(writes)) {
-      const same: Condition[] = [
-        { key: keys.epoch, value: epoch },
-        { key: keys.head, revision: at },
-      ];
-      at = await commitAll(store, same, [...some, headOf(keys)]);
+    const change = { writes, epoch, head, instance: 'fairlead cluster' };
+    const revision = await commitStaged(store, keys, change).catch((error: unknown) => {
+      if (error instanceof StageLost) throw new ContentRefused(`${error.message}: ${DO_AGAIN}`);
+      throw error;
+    });
+    if (revision === undefined) {
+      throw new ContentRefused(`somebody else has changed the store meanwhile: ${DO_AGAIN}`);
     }
   }
   return { ...wanted.counts, written: puts.length, removed: removed.length };
@@ -223,6 +223,9 @@ function readStore({ objects }: Listing, keys: StoreKeys) {
       `there is no cluster at ${keys.root}: fairlead cluster init begins one`,
     );
   }
+  if (objects.some(({ key }) => key === keys.staged)) {
+    throw new ContentRefused('a change of many objects is being written: do it again in a moment');
+  }
   const understood = objects.flatMap((object): Understood[] => {
     try {
       return [understand(object, keys)];
@@ -284,7 +287,5 @@ async function commitAll(
   const commit = await store.commit({ conditions, writes });
   if (commit.isDone) return commit.revision;
   const keys = conditions.map(({ key }) => key).join(', ');
-  throw new ContentRefused(
-    `somebody else has changed the store meanwhile (${keys}): look at it, and do it again`,
-  );
+  throw new ContentRefused(`somebody else has changed the store meanwhile (${keys}): ${DO_AGAIN}`);
 }

@@ -14,6 +14,8 @@ export class StoreKeys {
   readonly succeeds: string;
   /** Written with every change below `cfg/`: its revision is that of the configuration. */
   readonly head: string;
+  /** There while a change is written that takes several transactions: see staged-commit.ts. */
+  readonly staged: string;
   /** The id that the next backend gets. */
   readonly ids: string;
   readonly members: string;
@@ -26,6 +28,7 @@ export class StoreKeys {
     this.epoch = `${this.cfg}meta/epoch`;
     this.succeeds = `${this.cfg}meta/succeeds`;
     this.head = `${this.cfg}meta/head`;
+    this.staged = `${this.cfg}meta/staged`;
     this.ids = `${this.cfg}meta/ids`;
     this.members = `${this.root}rt/members/`;
     this.locks = `${this.root}rt/locks/`;

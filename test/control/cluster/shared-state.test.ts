@@ -102,6 +102,27 @@ test('one that was removed comes back with its id and its state', async () => {
   expect((await instance(store)).writer.nextId).toBe(3);
 });
 
+test('a change of 200 backends at once is one change, unless somebody else has changed something', async () => {
+  const urls = Array.from({ length: 200 }, (_, index) => `http://10.0.0.${index}`);
+  const large = { pools: { web: { backends: urls } }, routes: [{ path: '/', pool: 'web' }] };
+  const store = await storeWith(large);
+  const [one, other] = [await instance(store), await instance(store)];
+  const next = urls.reduce((state, url) => changed(state, url, { weight: 7 }), one.state);
+  expect(await one.write(next)).toBeGreaterThan(0);
+  expect((await readFrom(store)).state).toEqual(next);
+  expect((await objectsIn(store)).has(KEYS.staged)).toBe(false);
+  const late = urls.reduce((state, url) => changed(state, url, { weight: 8 }), other.state);
+  expect(await other.write(late)).toBeUndefined();
+  expect((await readFrom(store)).state).toEqual(next);
+});
+
+test('while a change of many objects is on its way, no other one is made', async () => {
+  const store = await storeWith(SHOP);
+  const one = await instance(store);
+  await store.commit({ conditions: [], writes: [{ put: KEYS.staged, value: 'x' }] });
+  expect(await one.write(changed(one.state, 'http://a', { weight: 2 }))).toBeUndefined();
+});
+
 test('of two that change the same, one is told to look again; of others, both are made', async () => {
   const store = await storeWith(SHOP);
   const [one, other] = [await instance(store), await instance(store)];

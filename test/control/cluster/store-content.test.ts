@@ -1,5 +1,6 @@
 /** A store as a whole, in memory: begun, changed to another file, printed, and accepted anew. */
 import { expect, test } from 'vitest';
+import type { RegistryStore } from '../../../src/control/cluster/registry-store.ts';
 import {
   acceptStore,
   beginStore,
@@ -7,6 +8,7 @@ import {
   exportFrom,
   importInto,
 } from '../../../src/control/cluster/store-content.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { contentOf, KEYS, loadFile, objectsIn, storeWith } from './made.ts';
 
 const SHOP = {
@@ -109,4 +111,66 @@ test('a store that is accepted names the epochs that it takes the place of', asy
   const objects = await objectsIn(store);
   expect(objects.get(KEYS.epoch)?.value).toBe(epoch);
   expect(JSON.parse(objects.get(KEYS.succeeds)?.value ?? '')).toEqual([before, 'of a member']);
+});
+
+/** 250 backends: more than one transaction has room for. */
+const LARGE = {
+  pools: { web: { backends: Array.from({ length: 250 }, (_, index) => `http://10.0.0.${index}`) } },
+  routes: [{ path: '/', pool: 'web' }],
+};
+
+/** The store as those see it who follow it: whether a change is on its way, at each commit. */
+function watched(store: RegistryStore, after: number) {
+  const stages: boolean[] = [];
+  let isStaged = false;
+  store.watch(KEYS.cfg, after, {
+    started() {},
+    ended() {},
+    changed(changes) {
+      for (const { key, object } of changes)
+        if (key === KEYS.staged) isStaged = object !== undefined;
+      stages.push(isStaged);
+    },
+  });
+  return stages;
+}
+
+test('an import of any size is whole before anybody runs on it', async () => {
+  const store = await storeWith(SHOP);
+  const stages = watched(store, (await store.list(KEYS.cfg)).revision);
+  const done = await importInto(store, KEYS, contentOf(LARGE));
+  expect(done).toMatchObject({ backends: 250 });
+  expect(loadFile(await exportFrom(store, KEYS)).settings.pools).toEqual(
+    loadFile(LARGE).settings.pools,
+  );
+  await waitFor(() => stages.at(-1) === false);
+  expect(stages.length).toBeGreaterThan(4);
+  expect(stages.slice(0, -1)).not.toContain(false);
+});
+
+test('an import that somebody else gets in the way of says so, and holds up nobody', async () => {
+  const store = await storeWith(SHOP);
+  let commits = 0;
+  const disturbed: RegistryStore = {
+    list: (prefix) => store.list(prefix),
+    read: (key) => store.read(key),
+    watch: (prefix, after, watcher) => store.watch(prefix, after, watcher),
+    lease: (options) => store.lease(options),
+    close: () => store.close(),
+    async commit(transaction) {
+      if (++commits === 3) {
+        await store.commit({ conditions: [], writes: [{ put: KEYS.head, value: 'by hand' }] });
+      }
+      return store.commit(transaction);
+    },
+  };
+  await expect(importInto(disturbed, KEYS, contentOf(LARGE))).rejects.toThrow(ContentRefused);
+  expect((await objectsIn(store)).has(KEYS.staged)).toBe(false);
+});
+
+test('while another change is on its way, nothing is imported or printed', async () => {
+  const store = await storeWith(SHOP);
+  await store.commit({ conditions: [], writes: [{ put: KEYS.staged, value: 'x' }] });
+  await expect(importInto(store, KEYS, contentOf(LARGE))).rejects.toThrow('in a moment');
+  await expect(exportFrom(store, KEYS)).rejects.toThrow('in a moment');
 });

@@ -78,6 +78,19 @@ test.skipIf(!hasTool('etcd') || !hasTool('etcdctl'))(
     expect(weighed).toMatchObject({ code: 0, stderr: '' });
     expect((await backendsOf(b, 'web'))[0]).toMatch(/ 9$/);
 
+    // A change of many objects is on its way: nobody runs on half of it, and nobody else changes anything.
+    const cfg = '/fairlead/shop/cfg';
+    const strategyAt = async () =>
+      ((await call(b, 'GET', '/pools/web/strategy')).body as { strategy: string }).strategy;
+    etcd.control('put', `${cfg}/meta/staged`, 'x');
+    etcd.control('put', `${cfg}/ctl/web`, '{"v":1,"strategy":"random-two"}');
+    etcd.control('put', `${cfg}/meta/head`, '{"v":1,"write":"by hand","instance":"etcdctl"}');
+    const busy = await call(b, 'PATCH', '/pools/web/backends/0', { weight: 3 });
+    expect(busy).toMatchObject({ status: 503, body: { code: 'ERR_STORE_BUSY' } });
+    expect(await strategyAt()).toBe('round-robin');
+    etcd.control('del', `${cfg}/meta/staged`);
+    await waitFor(async () => (await strategyAt()) === 'random-two');
+
     // A removal that waits for a request: whoever was asked for it dies before its deadline.
     const lost = fetch(`${a.url}/slow`).catch(() => 'lost');
     await waitFor(() => held.requests.length > 0);

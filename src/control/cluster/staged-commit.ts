@@ -1,0 +1,81 @@
+/**
+ * A change that one transaction has no room for. It is written in several, and run on at once: while the key `staged` is there, instances see that a change
+ * is on its way, and go on with what they have; the last transaction takes it away.
+ *
+ * Whoever writes it may die in between. So the key goes with a lease, and what is there by then is run on: each object of it is valid by itself,
+ * and what it lacks can be written again. Each transaction rests on the head that the one before has written, so that
+ * nobody else writes in between.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Condition, RegistryStore, Write } from './registry-store.ts';
+import { valueOf } from './shared-objects.ts';
+import type { StoreKeys } from './store-keys.ts';
+
+/** Of one transaction, beside what goes with each. */
+export const MOST_WRITES = 100;
+const LEASE_MS = 10_000;
+
+export interface StagedChange {
+  /** What others need comes before them, and goes after them. */
+  readonly writes: readonly Write[];
+  readonly epoch: string;
+  /** The revision of the head that it was made from. */
+  readonly head: number;
+  /** Who writes it, and by what it can be asked for. */
+  readonly instance: string;
+  readonly writeId?: string;
+}
+
+/** What a stage is written under is gone: somebody else has written meanwhile, by hand, or it took too long. */
+export class StageLost extends Error {
+  override readonly name = 'StageLost';
+}
+
+/**
+ * In one transaction where there is room.
+ * @returns its last revision; undefined: it rests on what is not so any more, and nothing was written.
+ * @throws StageLost, StoreError: as much as was written by then is run on soon
+ */
+export async function commitStaged(
+  store: RegistryStore,
+  keys: StoreKeys,
+  { writes, epoch, head, instance, writeId = randomUUID() }: StagedChange,
+): Promise<number | undefined> {
+  const headWrite: Write = { put: keys.head, value: valueOf({ write: writeId, instance }) };
+  const same: Condition = { key: keys.epoch, value: epoch };
+  const notStaged: Condition = { key: keys.staged, isAbsent: true };
+  if (writes.length <= MOST_WRITES) {
+    const conditions = [same, notStaged, { key: keys.head, revision: head }];
+    const commit = await store.commit({ conditions, writes: [...writes, headWrite] });
+    return commit.isDone ? commit.revision : undefined;
+  }
+  const lease = await store.lease({ ttlMs: LEASE_MS });
+  try {
+    const staged: Write = { put: keys.staged, value: writeId, lease: lease.id };
+    let at = head;
+    for (let from = 0; from < writes.length; from += MOST_WRITES) {
+      const isFirst = from === 0;
+      const isLast = from + MOST_WRITES >= writes.length;
+      const commit = await store.commit({
+        conditions: [
+          same,
+          isFirst ? notStaged : { key: keys.staged, value: writeId },
+          { key: keys.head, revision: at },
+        ],
+        writes: [
+          ...writes.slice(from, from + MOST_WRITES),
+          headWrite,
+          ...(isFirst ? [staged] : []),
+          ...(isLast ? [{ remove: keys.staged }] : []),
+        ],
+      });
+      if (!commit.isDone && isFirst) return undefined;
+      if (!commit.isDone) throw new StageLost('somebody else has changed the store meanwhile');
+      at = commit.revision;
+    }
+    return at;
+  } finally {
+    // Where it was not done: nobody waits for the rest of it.
+    await lease.release();
+  }
+}
