@@ -4,6 +4,7 @@ import { clip } from './body.ts';
 import { cluster as clusterForm, clusterHealth, clusterWrite } from './cluster-answers.ts';
 import { plainAnswer } from './form.ts';
 import { ProblemError } from './problem.ts';
+import { RestedLook } from './rested-look.ts';
 import type { Route } from './router.ts';
 
 export function clusterRoutes(cluster: ClusterPort | undefined): Route[] {
@@ -12,6 +13,9 @@ export function clusterRoutes(cluster: ClusterPort | undefined): Route[] {
     if (cluster !== undefined) return cluster;
     throw new ProblemError(404, 'ERR_NO_CLUSTER', 'This instance is in no cluster.');
   }
+
+  /** It asks the store and all peers: what comes of one call of a viewer is not to be a flood of others. */
+  const forViewers = new RestedLook((port: ClusterPort) => port.describe());
 
   return [
     {
@@ -22,7 +26,11 @@ export function clusterRoutes(cluster: ClusterPort | undefined): Route[] {
           says: 'the instances, their revisions, and where they disagree about the health of backends',
           answers: { 200: plainAnswer('As this instance sees it.', clusterForm) },
           problems: [404],
-          handle: async () => ({ status: 200, body: await expected().describe() }),
+          handle: async ({ role }) => {
+            const port = expected();
+            const body = role === 'viewer' ? forViewers.take(port) : port.describe();
+            return { status: 200, body: await body };
+          },
         },
       },
     },

@@ -1,6 +1,6 @@
 /**
- * A look at the config for those who may only read. It may be dear: a large file takes a good part of a second, and one that is
- * code is run, with this thread waiting for it. So a look stands for as long as it took twenty times over: however many ask,
+ * A look for those who may only read. It may be dear: a large config takes a good part of a second, one that is code is run, with
+ * this thread waiting for it, and the instances of a cluster are asked one and all. So a look stands for as long as it took twenty times over: however many ask,
  * they have a twentieth of the thread.
  */
 const TIMES_ITS_COST = 20;
