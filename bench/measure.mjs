@@ -52,6 +52,15 @@ export function cpuTime(root) {
 }
 
 /**
+ * CPU time that the first thread of a program has used so far, in microseconds: in Fairlead, the control plane.
+ * @param {number} pid
+ */
+export function mainThreadTime(pid) {
+  const { user, system } = statOf(`${pid}/task/${pid}`) ?? { user: 0, system: 0 };
+  return ((user + system) * 1e6) / TICKS_PER_SECOND;
+}
+
+/**
  * What programs have had of a core since the system started, in microseconds, and what a hypervisor took away. Without
  * the time of interrupts: the network's are partly in the programs' own time, partly in nobody's.
  * @param {string} core

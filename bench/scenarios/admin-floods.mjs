@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Skipped } from '../bench.mjs';
 import { atRate, wrk } from '../load.mjs';
-import { cpuTime } from '../measure.mjs';
+import { cpuTime, mainThreadTime } from '../measure.mjs';
 import { latencies } from '../parse.mjs';
 import { isInstalled } from '../stage.mjs';
 import { median, pairedRatio } from '../statistics.mjs';
@@ -21,10 +21,12 @@ const LEAST_SECONDS = 8;
 const TOKEN = 'admin-floods';
 const NAME = 'fairlead';
 const ALONE = 'alone';
+/** The same once more: what its ratio is away from 1 is the machine's doing, and no other ratio says more than that. */
+const AGAIN = 'alone, again';
 const FOLLOWED = 'followers';
 const FLOODED = 'flood';
 /** Windows of a round, each time beginning with another one. */
-const WINDOWS = [ALONE, FOLLOWED, FLOODED];
+const WINDOWS = [ALONE, FOLLOWED, AGAIN, FLOODED];
 
 const secondsOf = ({ seconds }) => Math.max(LEAST_SECONDS, seconds);
 
@@ -37,18 +39,30 @@ const COLUMNS = [
   { key: 'ratio', title: 'p99 ÷ alone', digits: 2 },
   { key: 'ratioLow', title: 'lowest', digits: 2 },
   { key: 'ratioHigh', title: 'highest', digits: 2 },
-  { key: 'corePercent', title: 'core %', digits: 0 },
+  { key: 'core', title: 'proxy, core %', digits: 0 },
+  { key: 'control', title: 'control thread, core %', digits: 0 },
+  { key: 'callers', title: 'callers, core %', digits: 0 },
   { key: 'calls', title: 'calls/s', digits: 0 },
   { key: 'events', title: 'events/s', digits: 0 },
   { key: 'errors', title: 'errors', digits: 0 },
 ];
-const MEDIANS = ['perSecond', 'p50Ms', 'p99Ms', 'p999Ms', 'corePercent', 'calls', 'events'];
+const MEDIANS = [
+  'perSecond',
+  'p50Ms',
+  'p99Ms',
+  'p999Ms',
+  'core',
+  'control',
+  'callers',
+  'calls',
+  'events',
+];
 
 /** @satisfies {import('../bench.mjs').Scenario} */
 export const adminFloods = {
   name: 'admin-floods',
   title: 'Floods of the admin API',
-  about: `${CLIENTS * PER_CLIENT} small GET a second from ${CLIENTS} clients, in windows of one process: "${ALONE}" nobody calls the admin API, "${FOLLOWED}" 64 follow the events while a weight changes five times a second, "${FLOODED}" there are besides wrong tokens, foreign origins and hosts, bodies that are too large, too deep or never end, each as fast as it is answered, and 20 scrapes a second. The proxy may run on all cores, beside the load.`,
+  about: `${CLIENTS * PER_CLIENT} small GET a second from ${CLIENTS} clients, in windows of one process: "${ALONE}" and "${AGAIN}" nobody calls the admin API, "${FOLLOWED}" 64 follow the events while a weight changes five times a second, "${FLOODED}" there are besides wrong tokens, foreign origins and hosts, bodies that are too large, too deep or never end, each as fast as it is answered, and 20 scrapes a second. The proxy may run on all cores, beside the load.`,
   peers: [],
   estimate: ({ options }) =>
     5 + options.rounds * WINDOWS.length * (secondsOf(options) + AROUND_SECONDS),
@@ -81,33 +95,54 @@ export const adminFloods = {
 
 async function measureOne({ stage, options }, { child, port, adminPort }, window) {
   const seconds = secondsOf(options);
-  const flood = window === ALONE ? null : await beginFlood(stage, adminPort, window);
-  const [before, begun] = [cpuTime(child.pid), performance.now()];
+  const flood =
+    window === ALONE || window === AGAIN ? null : await beginFlood(stage, adminPort, window);
+  const used = () => [
+    allOf(child.pid),
+    mainThreadTime(child.pid),
+    flood === null ? 0 : allOf(flood.pid),
+  ];
+  const [before, begun] = [used(), performance.now()];
   let loaded;
   let counts;
+  let spent;
+  let took;
   try {
     loaded = await atRate(stage, { port, seconds, clients: CLIENTS, perClient: PER_CLIENT });
+    spent = used().map((us, one) => us - before[one]);
+    took = (performance.now() - begun) / 1000;
   } finally {
     counts = await flood?.end();
   }
-  const [after, took] = [cpuTime(child.pid), (performance.now() - begun) / 1000];
-  const cpuUs = after.userUs + after.systemUs - before.userUs - before.systemUs;
+  const [core, control, callers] = spent.map((us) => us / 1e4 / took);
   const { requests, errors } = loaded;
   return {
     ...latencies(requests),
     requests: requests.length,
     perSecond: requests.length / seconds,
-    corePercent: cpuUs / 1e4 / took,
+    core,
+    control,
+    callers,
     calls: (counts?.calls ?? 0) / took,
     events: (counts?.events ?? 0) / took,
     errors,
   };
 }
 
-/** On the core of the load, behind all else there: whoever asks as fast as it can would keep the load from being on time. */
+/** In microseconds. */
+function allOf(pid) {
+  const { userUs, systemUs } = cpuTime(pid);
+  return userUs + systemUs;
+}
+
+/**
+ * On the core of the load, and only while nobody else wants it: this is about what Fairlead's answers cost, not about what whoever
+ * asks as fast as it can takes from the load beside it. `nice` is not enough: what it makes less of is the share, and whoever
+ * wakes up still waits for the slice under way, some milliseconds; SCHED_IDLE is set aside at once (sched(7)).
+ */
 async function beginFlood(stage, adminPort, kind) {
-  const command = ['-n', '19', process.execPath, FLOOD, String(adminPort), TOKEN, kind];
-  const child = stage.startLoad('nice', command);
+  const command = ['--idle', '0', process.execPath, FLOOD, String(adminPort), TOKEN, kind];
+  const child = stage.startLoad('chrt', command);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {
     const { value, done } = await lines.next();
@@ -116,6 +151,7 @@ async function beginFlood(stage, adminPort, kind) {
   };
   await next();
   return {
+    pid: child.pid,
     async end() {
       child.stdin.end();
       const counts = await next();
