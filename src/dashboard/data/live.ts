@@ -1,6 +1,7 @@
 /** Looks at the instance once a second, and says how old that is. */
 import { CallFailed, call } from './calls.ts';
 import { History } from './history.ts';
+import { nextTurn } from './next-turn.ts';
 import { goesOn, type Rates, ratesOf } from './rates.ts';
 import { type Row, Rows } from './rows.ts';
 import type { Totals } from './shapes.ts';
@@ -87,7 +88,11 @@ export class Live {
     this.#isAsking = true;
     try {
       const { body, etag } = await call<Totals>({ method: 'GET', path: 'totals' }, { signal });
-      if (!signal.aborted) this.take(body, etag);
+      await nextTurn();
+      if (signal.aborted) return;
+      const look = this.#take(body, etag);
+      await nextTurn();
+      if (look !== undefined && !signal.aborted) this.#show(look);
     } catch (error) {
       if (signal.aborted) return;
       const why = error instanceof CallFailed ? error.message : String(error);
@@ -99,7 +104,8 @@ export class Live {
     }
   }
 
-  take(totals: Totals, etag: string | undefined): void {
+  /** Undefined: there is nothing new. */
+  #take(totals: Totals, etag: string | undefined): Look | undefined {
     const nowMs = Date.now();
     const before = this.look.now?.totals;
     const isNext = before !== undefined && goesOn(before, totals);
@@ -108,7 +114,7 @@ export class Live {
     this.#lastAt = performance.now();
     if (!isNext) this.#rows = new Rows();
     // Asked twice within one turn of the server: nothing can have been counted in between.
-    if (was !== undefined && seconds <= 0.05) return;
+    if (was !== undefined && seconds <= 0.05) return undefined;
     const rates = ratesOf(was, totals);
     const rows = this.#rows.take(totals, seconds, nowMs);
     if (was !== undefined) {
@@ -116,7 +122,11 @@ export class Live {
       const inMs = [p50, p95, p99].map((one) => (one === null ? null : one * 1000));
       this.history.push([nowMs / 1000, ...classes, ...inMs, inFlight, queued]);
     }
-    this.connection.set({ isLive: true, lastMs: nowMs, why: '' });
-    this.look.set({ totals, etag, rates, rows });
+    return { totals, etag, rates, rows };
+  }
+
+  #show(look: Look): void {
+    this.connection.set({ isLive: true, lastMs: Date.now(), why: '' });
+    this.look.set(look);
   }
 }

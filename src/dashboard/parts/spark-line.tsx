@@ -5,6 +5,7 @@ import { live } from '../data/session.ts';
 
 const WIDTH = 90;
 const HEIGHT = 20;
+const PER_FRAME = 12;
 
 interface Place {
   readonly canvas: HTMLCanvasElement;
@@ -33,13 +34,25 @@ function readColor(): void {
 }
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', readColor);
 live.look.watch(() => {
-  if (document.hidden) return;
-  for (const place of places.values()) draw(place);
+  if (!document.hidden) drawSome([...places.values()].filter(isBehind));
 });
 
+function isBehind({ isInSight, drawn, spark }: Place): boolean {
+  return isInSight && drawn !== spark.version;
+}
+
+/** Some in each frame: all at once would be seen as a halt. */
+function drawSome(behind: readonly Place[]): void {
+  if (behind.length === 0) return;
+  requestAnimationFrame(() => {
+    for (const place of behind.slice(0, PER_FRAME)) draw(place);
+    drawSome(behind.slice(PER_FRAME));
+  });
+}
+
 function draw(place: Place): void {
-  const { canvas, spark, isInSight, drawn } = place;
-  if (!isInSight || drawn === spark.version) return;
+  if (!isBehind(place)) return;
+  const { canvas, spark } = place;
   place.drawn = spark.version;
   const context = canvas.getContext('2d');
   if (context === null) return;
