@@ -88,7 +88,8 @@ describe('an upgrade', () => {
     const { upgrade, did, told } = upgradeTo(NEVER_READY);
     const running = upgrade.run({}).catch((error: unknown) => String(error));
     await upgrade.cancel();
-    expect(await running).toContain('this process ends');
+    expect(await running).toContain('is called off: this process ends');
+    expect(told.map(({ line }) => line).join('\n')).not.toContain('goes on');
     expect(did).toEqual(['state file released', 'state file taken back']);
     const pid = /process (\d+) starts/.exec(told.map(({ line }) => line).join('\n'))?.[1];
     expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');

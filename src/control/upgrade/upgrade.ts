@@ -83,10 +83,11 @@ export class Upgrade {
     } catch (error) {
       if (!hasBegun) throw error;
       const reason = error instanceof Error ? error.message : String(error);
-      log.error('upgrade.failed', `the upgrade failed, and this process goes on: ${reason}`, {
-        reason,
-        ...asked,
-      });
+      const fate = ending.signal.aborted
+        ? `the upgrade is called off: ${reason}`
+        : `the upgrade failed, and this process goes on: ${reason}`;
+      log.error('upgrade.failed', fate, { reason, ...asked });
+      if (ending.signal.aborted) throw new UpgradeFailed(`The upgrade is called off: ${reason}`);
       throw new UpgradeFailed(`The upgrade failed, and the old process goes on: ${reason}`);
     } finally {
       this.#current = undefined;
