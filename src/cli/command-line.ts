@@ -118,7 +118,11 @@ export async function runCommandLine(args: readonly string[], held: HeldSignals)
     process.exitCode = code;
     if (process.stdout.writableLength === 0 && process.stderr.writableLength === 0) process.exit();
   } catch (error) {
-    process.stderr.write(`fairlead: ${(error as Error).stack ?? String(error)}\n`);
+    const { code, message, stack } = error as NodeJS.ErrnoException;
+    // Modules are loaded when they are needed: there may be no descriptor left for them.
+    const isShort = code === 'EMFILE' || code === 'ENFILE';
+    const said = isShort ? `${message} (ulimit -n or LimitNOFILE allows more)` : stack;
+    process.stderr.write(`fairlead: ${said ?? String(error)}\n`);
     process.exitCode = EXIT_FAILED;
   }
 }
