@@ -418,6 +418,8 @@ const TEXTS = {
   'listeners[].tls.acme': 'mapping',
   'listeners[].tls.acme.email': 'e-mail address',
   'listeners[].tls.acme.names': 'list of host names',
+  'listeners[].tls.acme.on_demand': 'mapping',
+  'listeners[].tls.acme.on_demand.ask': 'URL',
   'listeners[].tls.acme.ca': 'URL',
   'listeners[].tls.acme.ca_file': 'path',
   'listeners[].tls.acme.dns_hook': 'mapping',

@@ -1,9 +1,10 @@
 /** Certificates over ACME: the key `acme` of `tls`, part of tls-schema.ts. */
 import { z } from 'zod';
-import { duration, fail, nonEmptyText, oneOf, secret } from './schema-types.ts';
+import { duration, fail, nonEmptyText, oneOf, secret, wholeNumber } from './schema-types.ts';
 
 const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
 const MOST_NAMES = 100;
+const MOST_ON_DEMAND = 10_000;
 const NAME =
   /^(?=.{1,253}$)(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -67,6 +68,33 @@ const externalAccount = z.strictObject(
   { error: 'must be a mapping with key_id and key' },
 );
 
+const askUrl = z
+  .string({ error: 'must be an http:// or https:// URL' })
+  .transform((text, context) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (url !== undefined && /^https?:$/.test(url.protocol)) return url.href;
+    return fail(context, `must be an http:// or https:// URL, not ${JSON.stringify(text)}`);
+  });
+
+const onDemand = z.strictObject(
+  {
+    ask: askUrl
+      .describe(
+        'Who decides: it is asked with GET and `domain=NAME` added to its query. 200 allows the name, anything else refuses it. Needed: else ' +
+          'whoever connects could have certificates ordered for any name.',
+      )
+      .optional(),
+    timeout: duration().describe('How long an answer may take.').prefault('5s'),
+    max_names: wholeNumber(1, MOST_ON_DEMAND)
+      .describe('So many names have a certificate on demand at most.')
+      .default(1000),
+    max_orders_per_hour: wholeNumber(1, MOST_ON_DEMAND)
+      .describe('So many new names are ordered for in an hour at most, by each instance.')
+      .default(60),
+  },
+  { error: 'must be a mapping, such as { ask: "http://127.0.0.1:8080/allowed" }' },
+);
+
 export const acme = z.strictObject(
   {
     email: z
@@ -79,8 +107,15 @@ export const acme = z.strictObject(
       .min(1, { error: 'must not be empty' })
       .max(MOST_NAMES, { error: `must not have more than ${MOST_NAMES} names` })
       .describe(
-        'The host names. Each gets a certificate of its own. `*.example.com` needs `dns_hook`.',
-      ),
+        'The host names. Each gets a certificate of its own. `*.example.com` needs `dns_hook`. Needed unless there is `on_demand`.',
+      )
+      .optional(),
+    on_demand: onDemand
+      .describe(
+        'Certificates for names that are not in `names`, once a client asks for one of them and who is asked allows it. See ' +
+          '[certificates on demand](operations.md#certificates-on-demand).',
+      )
+      .optional(),
     ca: directory
       .describe(
         'The directory of the authority. Whoever names one agrees to its terms of service. Default: Let’s Encrypt; for trying it out, its ' +

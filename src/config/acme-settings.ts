@@ -29,8 +29,23 @@ export interface AcmeSettings {
   readonly challenge: ChallengeKind;
   readonly dnsHook: DnsHook | null;
   readonly externalAccount: ExternalAccount | null;
+  /** Null: only for `names`. */
+  readonly onDemand: OnDemandSettings | null;
   /** Null: that of the cluster. */
   readonly store: AcmeStoreSettings | null;
+}
+
+/** Certificates for names that clients ask for, if somebody allows it. */
+export interface OnDemandSettings {
+  readonly askUrl: string;
+  readonly timeoutMs: number;
+  readonly mostNames: number;
+  readonly mostOrdersPerHour: number;
+}
+
+/** Listeners with the same one share what is fetched on demand; null: nothing is. */
+export function onDemandGroup({ directoryUrl, onDemand }: AcmeSettings): string | null {
+  return onDemand === null ? null : `${directoryUrl} ${onDemand.askUrl}`;
 }
 
 /** Where one instance keeps accounts and certificates: the same for all listeners. */

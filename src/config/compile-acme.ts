@@ -45,12 +45,24 @@ export function compileAcme(config: AcmeConfig, at: Path, reading: AcmeReading):
   if (challenge !== 'dns-01' && config.dns_hook !== undefined) {
     report('dns_hook', `is of dns-01, and challenge is ${challenge}`);
   }
-  config.names.forEach((name, index) => {
+  const { names = [], on_demand: onDemand } = config;
+  if (names.length === 0 && onDemand === undefined) {
+    report(null, 'needs names, or on_demand with the URL of who decides (ask)');
+  }
+  if (onDemand !== undefined && onDemand.ask === undefined) {
+    const message = 'needs ask: whoever connects could have certificates ordered for any name';
+    report(
+      'on_demand',
+      message,
+      'set ask to the URL of who decides: http://127.0.0.1:8080/allowed',
+    );
+  }
+  names.forEach((name, index) => {
     const refuse = (message: string): void => {
       const keys = [...at, 'names', index];
       problems.push({ ...placeOf(keys), path: keys.join('.'), message });
     };
-    if (config.names.indexOf(name) < index) refuse(`${name} is there twice`);
+    if (names.indexOf(name) < index) refuse(`${name} is there twice`);
     if (name.startsWith('*.') && challenge !== 'dns-01') {
       refuse(`${name} needs dns-01: authorities sign wildcards by a record in DNS only (dns_hook)`);
     }
@@ -73,7 +85,7 @@ export function compileAcme(config: AcmeConfig, at: Path, reading: AcmeReading):
   }
   const { dns_hook: hook, external_account: external } = config;
   return {
-    names: config.names,
+    names,
     email: config.email ?? '',
     directoryUrl: config.ca,
     caFile,
@@ -82,6 +94,15 @@ export function compileAcme(config: AcmeConfig, at: Path, reading: AcmeReading):
       hook === undefined
         ? null
         : { command: hook.command, timeoutMs: hook.timeout, waitMs: hook.wait },
+    onDemand:
+      onDemand === undefined
+        ? null
+        : {
+            askUrl: onDemand.ask ?? '',
+            timeoutMs: onDemand.timeout,
+            mostNames: onDemand.max_names,
+            mostOrdersPerHour: onDemand.max_orders_per_hour,
+          },
     externalAccount: external === undefined ? null : { keyId: external.key_id, key: external.key },
     store: isInCluster
       ? null

@@ -1,6 +1,6 @@
 /** TLS towards clients as a config file says it. */
 
-import type { AcmeSettings } from './acme-settings.ts';
+import type { AcmeSettings, OnDemandSettings } from './acme-settings.ts';
 import type { CertificateSource } from './certificate-facts.ts';
 import { formatDuration } from './duration.ts';
 import type { ListenerSettings, TlsSettings } from './settings.ts';
@@ -39,10 +39,11 @@ function sourceOf(source: CertificateSource) {
 }
 
 function acmeOf({ names, email, directoryUrl, caFile, challenge, ...more }: AcmeSettings) {
-  const { dnsHook, externalAccount, store } = more;
+  const { dnsHook, externalAccount, onDemand, store } = more;
   return {
     ...(email !== '' && { email }),
-    names,
+    ...(names.length > 0 && { names }),
+    ...(onDemand !== null && { on_demand: onDemandOf(onDemand) }),
     ca: directoryUrl,
     ...(caFile !== '' && { ca_file: caFile }),
     challenge,
@@ -61,5 +62,14 @@ function acmeOf({ names, email, directoryUrl, caFile, challenge, ...more }: Acme
       ...(store.keyFile !== '' && { store_key_file: store.keyFile }),
       ...(store.key !== '' && { store_key: HIDDEN_SECRET }),
     }),
+  };
+}
+
+function onDemandOf({ askUrl, timeoutMs, mostNames, mostOrdersPerHour }: OnDemandSettings) {
+  return {
+    ask: askUrl,
+    timeout: formatDuration(timeoutMs),
+    max_names: mostNames,
+    max_orders_per_hour: mostOrdersPerHour,
   };
 }

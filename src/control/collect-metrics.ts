@@ -123,7 +123,7 @@ function acmeMetrics(acme: AcmePlace): CertificateMetrics['acme'] {
   const { issued, failed } = acme.counts;
   const awaited = states.filter(({ certificate }) => certificate === undefined).length;
   const failing = states.filter(({ failure }) => failure !== undefined).length;
-  return { issued, failed, awaited, failing };
+  return { issued, failed, awaited, failing, asks: acme.asks };
 }
 
 function searchMetrics(pool: string, search: PoolSearch | undefined): DiscoveryMetrics[] {

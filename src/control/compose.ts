@@ -120,6 +120,7 @@ export function compose(options: ComposeOptions): Parts {
         ?.health.connectFailed(backendId, `a request could not connect: ${detail} (${code})`),
     onNoAnswer: ({ backendId }) => pools.of(backendId)?.health.answerMissing(backendId),
     onFaultsInARow: (message) => pools.of(message.backendId)?.watch.faultsInARow(message),
+    onNamesAsked: ({ group, names }) => acme.asked(group, names),
     onTunnelsCut: ({ backendId, count }) => drains.tunnelsCut(backendId, count),
     onRequestsCut: ({ backendId, count }) => drains.requestsCut(backendId, count),
     onListenerLost: options.onListenerLost,

@@ -22,6 +22,7 @@ import type {
   FromDataThread,
   Http2FaultMessage,
   KeepBackendMessage,
+  NamesAskedMessage,
   NoAnswerMessage,
   NoProxyHeaderMessage,
   RequestsCutMessage,
@@ -61,6 +62,7 @@ export interface DataThreadsOptions {
   readonly onConnectFailed: (message: ConnectFailedMessage) => void;
   readonly onNoAnswer: (message: NoAnswerMessage) => void;
   readonly onFaultsInARow: (message: FaultsInARowMessage) => void;
+  readonly onNamesAsked: (message: NamesAskedMessage) => void;
   readonly onTunnelsCut: (message: TunnelsCutMessage) => void;
   readonly onRequestsCut: (message: RequestsCutMessage) => void;
   /** It can't be opened again in this process. */
@@ -328,6 +330,9 @@ export class DataThreads {
         break;
       case 'no-answer':
         this.#options.onNoAnswer(message);
+        break;
+      case 'names-asked':
+        this.#options.onNamesAsked(message);
         break;
       case 'faults-in-a-row':
         this.#options.onFaultsInARow(message);

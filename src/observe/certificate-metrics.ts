@@ -20,6 +20,8 @@ export interface CertificateMetrics {
     readonly awaited: number;
     /** Names whose last order has failed. */
     readonly failing: number;
+    /** What was said of names that clients have asked for. */
+    readonly asks: Readonly<Record<'allowed' | 'refused' | 'failed' | 'dropped', number>>;
   };
 }
 
@@ -45,7 +47,7 @@ export function writeCertificates(page: Page, metrics: CertificateMetrics): void
   );
   page.sample({ result: 'success' }, metrics.taken);
   page.sample({ result: 'failure' }, metrics.refused);
-  const { issued, failed, awaited, failing } = metrics.acme;
+  const { issued, failed, awaited, failing, asks } = metrics.acme;
   page.family(
     'fairlead_acme_orders_total',
     'counter',
@@ -65,4 +67,10 @@ export function writeCertificates(page: Page, metrics: CertificateMetrics): void
     'Names whose last order has failed.',
     failing,
   );
+  page.family(
+    'fairlead_acme_asks_total',
+    'counter',
+    'Names that certificates were asked for on demand, by what became of that.',
+  );
+  for (const [result, count] of Object.entries(asks)) page.sample({ result }, count);
 }

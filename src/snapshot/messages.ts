@@ -305,6 +305,15 @@ export interface Http2FaultMessage {
   readonly rule: string;
 }
 
+/** Clients have asked over TLS for names that nothing is known of, where some may get a certificate. One message for all of a tick. */
+export interface NamesAskedMessage {
+  readonly kind: 'names-asked';
+  /** See `TlsSnapshot.onDemand`. */
+  readonly group: string;
+  /** At most 64; others ask again. */
+  readonly names: readonly string[];
+}
+
 /** A backend has failed as often in a row as one of the `FaultRules` says, in all threads together. */
 export interface FaultsInARowMessage {
   readonly kind: 'faults-in-a-row';
@@ -354,6 +363,7 @@ export type FromDataThread =
   | ConnectFailedMessage
   | NoAnswerMessage
   | FaultsInARowMessage
+  | NamesAskedMessage
   | NoProxyHeaderMessage
   | Http2FaultMessage
   | AccessLogMessage

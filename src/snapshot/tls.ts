@@ -22,6 +22,8 @@ export interface TlsSnapshot {
   readonly refusesUnknownNames: boolean;
   /** Names whose certificates are still to come: who asks for one is refused, and does not get the default. */
   readonly awaitedNames: readonly string[];
+  /** Names that no group is for may get one: who asks for one is refused, and told of with this. Null: none may. */
+  readonly onDemand: string | null;
   /** Of all listeners. */
   readonly challenges: readonly TlsChallenge[];
   /** Null: clients are not asked for certificates. */

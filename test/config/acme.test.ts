@@ -34,6 +34,7 @@ test('names are enough where a listener is at port 80', () => {
     challenge: 'http-01',
     dnsHook: null,
     externalAccount: null,
+    onDemand: null,
     store: { file: '/conf/fairlead.acme.json', keyFile: '', key: '' },
   });
   expect(notes).toEqual([]);
@@ -121,5 +122,33 @@ test('in a cluster the store is etcd, sealed under the key of the cluster', () =
   );
   expect(said({ ...NAMES, store_file: 'a.json' }, { cluster })).toMatch(
     /store_file: is for an instance that is alone.*take it out; cluster\.key_file is the key/s,
+  );
+});
+
+test('on demand needs somebody who decides, and no names', () => {
+  const acme = { on_demand: { ask: 'http://127.0.0.1:8080/allowed?key=1' } };
+  const result = loaded([acmeAt(443, acme)]);
+  const { settings } = result;
+  const issuing = settings.listeners[0].tls?.acme;
+  expect(issuing?.names).toEqual([]);
+  expect(issuing?.onDemand).toEqual({
+    askUrl: 'http://127.0.0.1:8080/allowed?key=1',
+    timeoutMs: 5_000,
+    mostNames: 1_000,
+    mostOrdersPerHour: 60,
+  });
+  const { config } = effectiveConfig(result);
+  const [shown] = config['listeners'] as { tls: object }[];
+  expect(loaded([{ port: 443, tls: shown?.tls }]).settings.listeners).toEqual(settings.listeners);
+  const said = (one: object): string => {
+    const refused = load([acmeAt(443, one)]);
+    return refused.ok ? 'ok' : refused.problems.map(formatProblem).join('\n');
+  };
+  expect(said({})).toMatch(/acme: needs names, or on_demand with the URL of who decides \(ask\)/);
+  expect(said({ on_demand: {} })).toMatch(
+    /acme\.on_demand: needs ask: whoever connects could.*set ask to the URL of who decides/s,
+  );
+  expect(said({ on_demand: { ask: 'yes' } })).toMatch(
+    /ask: must be an http:\/\/ or https:\/\/ URL/,
   );
 });

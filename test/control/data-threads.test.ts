@@ -22,6 +22,7 @@ function setUp({ count = 1, host = '127.0.0.1', port = 0 } = {}) {
     onConnectFailed: (message) => failed.push(message),
     onNoAnswer: () => {},
     onFaultsInARow: () => {},
+    onNamesAsked: () => {},
     onTunnelsCut: () => {},
     onRequestsCut: () => {},
     onListenerLost: () => {},

@@ -190,7 +190,13 @@ function metrics(): Metrics {
       broken: 1,
       taken: 2,
       refused: 3,
-      acme: { issued: 4, failed: 5, awaited: 1, failing: 2 },
+      acme: {
+        issued: 4,
+        failed: 5,
+        awaited: 1,
+        failing: 2,
+        asks: { allowed: 6, refused: 7, failed: 8, dropped: 9 },
+      },
     },
     searches: [
       {

@@ -7,7 +7,7 @@ import type { ClusterPort } from '../cluster-port.ts';
 import type { Acme, AcmeOptions, AcmeState } from './acme.ts';
 import type { AcmeHome } from './acme-home.ts';
 
-type Options = Omit<AcmeOptions, 'counts' | 'home'> & {
+type Options = Omit<AcmeOptions, 'counts' | 'asks' | 'home'> & {
   /** Undefined: this instance is alone. */
   readonly cluster: Pick<ClusterPort, 'part'> | undefined;
 };
@@ -17,6 +17,7 @@ type Store = AcmeStoreSettings | null;
 
 export class AcmePlace {
   readonly counts = { issued: 0, failed: 0 };
+  readonly asks = { allowed: 0, refused: 0, failed: 0, dropped: 0 };
   readonly #options: Options;
   #acme: Acme | null = null;
   #store: Store | undefined;
@@ -39,6 +40,11 @@ export class AcmePlace {
   listening(): void {
     this.#isListening = true;
     this.#acme?.listening();
+  }
+
+  /** Clients have asked for names that nothing is known of: see on-demand.ts. */
+  asked(group: string, names: readonly string[]): void {
+    this.#acme?.onDemand.asked(group, names);
   }
 
   states(): AcmeState[] {
@@ -74,7 +80,7 @@ export class AcmePlace {
     else if (cluster !== undefined) home = homes.homeInCluster(cluster);
     // A reload that brings a cluster is refused.
     else return;
-    this.#acme = new Acme({ ...options, home, counts: this.counts });
+    this.#acme = new Acme({ ...options, home, counts: this.counts, asks: this.asks });
     await this.#acme.begin(settings);
     if (this.#isListening) this.#acme.listening();
   }

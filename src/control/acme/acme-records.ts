@@ -26,7 +26,7 @@ export function orderKeyOf(issueId: string): string {
 
 /** What may be wrong with an order, apart from the world: with other settings, it is worth a try at once. */
 export function digestOf(settings: AcmeSettings): string {
-  const { names: _names, store: _store, ...others } = settings;
+  const { names: _names, store: _store, onDemand: _onDemand, ...others } = settings;
   return hash([JSON.stringify(others)]);
 }
 

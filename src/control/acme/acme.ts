@@ -7,7 +7,6 @@
  * before its time.
  */
 import type { Certificate } from '../../config/certificate-facts.ts';
-import { isSame } from '../../config/same.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { Issued } from '../certificates/tls-snapshot.ts';
@@ -28,8 +27,10 @@ import {
   PREFIX,
 } from './acme-records.ts';
 import type { AcmeVault } from './acme-vault.ts';
+import { allWanted, hasSame } from './all-wanted.ts';
 import { type AcmeCounts, IssuanceRound } from './issuance-round.ts';
 import { issuedCertificate } from './issued-certificate.ts';
+import { type AskCounts, OnDemand } from './on-demand.ts';
 import { RenewalPlans } from './renewal-plans.ts';
 import { StoreCopy } from './store-copy.ts';
 import { dueAtMs, type Wanted, wantedBy } from './wanted.ts';
@@ -39,6 +40,7 @@ const LONGEST_SLEEP_MS = 3_600_000;
 const OPEN_AGAIN_MS = 2_000;
 /** Another instance is at it. */
 const LOOK_AGAIN_MS = 15_000;
+const FREE_AGAIN_MS = 2_000;
 
 export interface AcmeOptions {
   readonly log: Logger;
@@ -46,6 +48,7 @@ export interface AcmeOptions {
   readonly holder: string;
   readonly home: AcmeHome;
   readonly counts: AcmeCounts;
+  readonly asks: AskCounts;
   readonly onIssued: (issued: Issued) => void;
   /** Resolves once they are answered. */
   readonly onChallenges: (challenges: Challenges) => Promise<void>;
@@ -74,6 +77,9 @@ export class Acme {
     this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true });
   });
   readonly #plans: RenewalPlans;
+  readonly onDemand: OnDemand;
+  #listed: readonly Wanted[] = [];
+  /** With those on demand. */
   #wanted: readonly Wanted[] = [];
   #opened: OpenedStore | undefined;
   #vault: AcmeVault | undefined;
@@ -97,21 +103,27 @@ export class Acme {
   #isListening = false;
 
   constructor(options: AcmeOptions) {
-    const { log, timing = SYSTEM_TIMING, nowMs = Date.now } = options;
+    const { log, asks: counts, timing = SYSTEM_TIMING, nowMs = Date.now } = options;
+    const { signal } = this.#stopping;
     this.#options = options;
     this.#timing = timing;
     this.#nowMs = nowMs;
     this.#plans = new RenewalPlans({
       log,
-      signal: this.#stopping.signal,
+      signal,
       nowMs,
       random: () => timing.random(),
     });
+    const pause = (ms: number): Promise<void> => this.#pause(ms);
+    const onAllowed = (): void => this.#take();
+    this.onDemand = new OnDemand({ log, counts, signal, nowMs, pause, onAllowed });
   }
 
   /** Resolves when what is kept is known, or can't be. Never rejects. */
   async begin(settings: Settings): Promise<void> {
-    this.#wanted = wantedBy(settings);
+    this.#listed = wantedBy(settings);
+    this.#wanted = this.#listed;
+    this.onDemand.sync(settings);
     await this.#open();
   }
 
@@ -123,9 +135,8 @@ export class Acme {
 
   /** The settings may have become others; never where the store is. */
   sync(settings: Settings): void {
-    const wanted = wantedBy(settings);
-    if (isSame(wanted, this.#wanted)) return;
-    this.#wanted = wanted;
+    this.#listed = wantedBy(settings);
+    this.onDemand.sync(settings);
     this.#take();
   }
 
@@ -180,6 +191,7 @@ export class Acme {
         random: () => this.#timing.random(),
         nowMs: this.#nowMs,
         pause: (ms) => this.#pause(ms),
+        allowed: (one) => this.onDemand.stillAllowed(one),
         inForce: (key) => this.#inForce(key),
         onOrdering: (id) => {
           this.#ordering = id;
@@ -230,6 +242,12 @@ export class Acme {
   #take(): void {
     const copy = this.#copy;
     if (copy === undefined) return;
+    this.#wanted = allWanted(this.#listed, this.onDemand, {
+      keys: copy.objects.keys(),
+      certificateAt: (key) => this.#certificateAt(key),
+      failureOf: (one) => this.#failureOf(one),
+      nowMs: this.#nowMs(),
+    });
     const served = new Map<Wanted, Certificate>();
     for (const one of this.#wanted) {
       const certificate = this.#certificateOf(one);
@@ -269,10 +287,15 @@ export class Acme {
     }
   }
 
-  #certificateOf({ id, name }: Wanted): Certificate | undefined {
-    return this.#kept(`${CERTIFICATES}${id}`, (object, vault) =>
-      issuedCertificate(name, vault.read(object, CERTIFICATE)),
-    );
+  #certificateOf({ id }: Wanted): Certificate | undefined {
+    return this.#certificateAt(CERTIFICATES + id);
+  }
+
+  #certificateAt(key: string): Certificate | undefined {
+    return this.#kept(key, (object, vault) => {
+      const record = vault.read(object, CERTIFICATE);
+      return issuedCertificate(record.name, record);
+    });
   }
 
   #failureOf({ id }: Wanted): FailureRecord | undefined {
@@ -322,9 +345,16 @@ export class Acme {
       this.#isWorking = undefined;
       if (this.#stopping.signal.aborted) return;
       if (pauseMs === 0) this.#plan();
-      else this.#callOff = this.#timing.after(pauseMs, () => this.#plan());
+      else this.#planLater(pauseMs);
     };
     this.#isWorking = work();
+  }
+
+  #planLater(ms: number): void {
+    // The store may have said meanwhile that the lock is free, and does not say it again.
+    const isLocked = this.#copy?.objects.has(LOCK_KEY) === true;
+    const pauseMs = isLocked ? ms : Math.min(ms, FREE_AGAIN_MS * (1 + this.#timing.random()));
+    this.#callOff = this.#timing.after(pauseMs, () => this.#plan());
   }
 
   /** @returns how long to wait before anything is done again; 0: until something is due. Never rejects. */
@@ -366,16 +396,4 @@ export class Acme {
       this.#pauses.add(wake);
     });
   }
-}
-
-function hasSame(
-  one: ReadonlyMap<Wanted, Certificate>,
-  other: ReadonlyMap<Wanted, Certificate>,
-): boolean {
-  return (
-    one.size === other.size &&
-    [...one].every(
-      ([wanted, { facts }]) => other.get(wanted)?.facts.fingerprint === facts.fingerprint,
-    )
-  );
 }

@@ -43,6 +43,8 @@ export interface IssuanceRoundOptions {
   readonly nowMs: () => number;
   readonly pause: (ms: number) => Promise<void>;
   readonly inForce: (key: string) => Promise<void>;
+  /** Resolves if it may be ordered. @throws Error */
+  readonly allowed: (wanted: Wanted) => Promise<void>;
   /** @param id of what is ordered now; undefined: nothing is. */
   readonly onOrdering: (id: string | undefined) => void;
 }
@@ -109,6 +111,7 @@ export class IssuanceRound {
         }),
     });
     try {
+      await this.#options.allowed(wanted);
       const replaces = before && plans.renewalIdOf(wanted, before);
       const { facts } = await issuance.run(found, replaces);
       counts.issued++;

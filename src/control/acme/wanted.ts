@@ -24,7 +24,7 @@ export function wantedBy({ listeners }: Settings): Wanted[] {
   return [...new Map(all.map((one) => [one.key, one])).values()];
 }
 
-function wantedOf(settings: AcmeSettings, name: string): Wanted {
+export function wantedOf(settings: AcmeSettings, name: string): Wanted {
   return { name, settings, key: issueKey(settings, name), id: issueIdOf(settings, name) };
 }
 

@@ -1,6 +1,6 @@
 /** From the certificates of a listener to what data threads serve: which of them are for which name. */
 
-import { type AcmeSettings, issueKey } from '../../config/acme-settings.ts';
+import { type AcmeSettings, issueKey, onDemandGroup } from '../../config/acme-settings.ts';
 import type { Certificate } from '../../config/certificate-facts.ts';
 import type { TlsSettings } from '../../config/settings.ts';
 import type { TlsChallenge } from '../../snapshot/challenges.ts';
@@ -29,7 +29,13 @@ export function servedUnder({ certificates, acme }: TlsSettings, issued: Issued)
 }
 
 function issuedTo(acme: AcmeSettings, issued: Issued): Certificate[] {
-  return acme.names.flatMap((name) => issued.get(issueKey(acme, name)) ?? []);
+  const listed = acme.names.flatMap((name) => issued.get(issueKey(acme, name)) ?? []);
+  if (acme.onDemand === null) return listed;
+  const ofAuthority = issueKey(acme, '');
+  const others = [...issued].filter(
+    ([key, one]) => key.startsWith(ofAuthority) && !listed.includes(one),
+  );
+  return [...listed, ...others.map(([, one]) => one)];
 }
 
 /** Names of these settings that no certificate is for yet. */
@@ -51,9 +57,14 @@ export function buildTlsSnapshot(
 ): TlsSnapshot {
   const { refusesUnknownNames, clientCertificates, minVersion } = settings;
   const served = servedUnder(settings, issued);
+  const { acme, certificates } = settings;
+  const onDemand = acme && onDemandGroup(acme);
+  const hasOwn = certificates.length > 0 || (acme !== null && acme.names.length > 0);
   return {
     groups: groupsOf(served).map((group) => groupSnapshot(group, staples)),
-    refusesUnknownNames,
+    // One that is there for a single name is nobody else's default.
+    refusesUnknownNames: refusesUnknownNames || (onDemand !== null && !hasOwn),
+    onDemand,
     awaitedNames: awaitedNames(settings, served),
     challenges,
     clientCertificates: clientCertificates && {

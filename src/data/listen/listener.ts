@@ -122,6 +122,8 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
       const peer = this.acceptors.isUnix ? '' : proxies.peer;
       this.#context.post({ kind: 'no-proxy-header', listenerId, listener, ...proxies, peer });
     }
+    const asked = this.#tls?.sites.takeAsked() ?? null;
+    if (asked !== null) this.#context.post({ kind: 'names-asked', ...asked });
     const http2 = this.#http2Faults.take();
     if (http2 === null) return;
     // By a unix socket, only what a proxy says of it is an address.
@@ -215,7 +217,7 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
     const isProxy = this.#proxies?.includes(addressOf()) === true;
     // Over TLS too it counts from its accept: a client that never ends its handshake must not get past the limit. Which client
     // a proxy is there for is known later.
-    const network = this.#places.admit(descriptor, isProxy ? noAddress : addressOf);
+    const network = this.#places.admit(descriptor, isProxy ? () => '' : addressOf);
     if (network === null) {
       close(connection);
       return;
@@ -384,10 +386,6 @@ export class Listener implements AcceptorUser, TlsAcceptorUser, ProxyArrivalsUse
   onCrashed(error: unknown): void {
     this.#context.barrier.connectionCrashed(error);
   }
-}
-
-function noAddress(): string {
-  return '';
 }
 
 function close(connection: TcpHandle | net.Socket): void {

@@ -72,7 +72,7 @@ export class TlsAcceptor {
   readonly arriving = new Set<Arrival>();
   /** The sockets that TLS runs over where it does not run on handles, each with the client that it counts for. */
   readonly #carriers = new Map<net.Socket, Client>();
-  readonly #sites: TlsSites;
+  readonly sites: TlsSites;
   /** Of the handle that is being made a socket. */
   #wrapping: {
     readonly arrival: Arrival;
@@ -83,7 +83,7 @@ export class TlsAcceptor {
   constructor(settings: TlsSnapshot, ticketKeys: Uint8Array, io: ThreadIo, user: TlsAcceptorUser) {
     this.#user = user;
     this.#io = io;
-    this.#sites = new TlsSites(settings, ticketKeys);
+    this.sites = new TlsSites(settings, ticketKeys);
   }
 
   /** Nobody is on the way. */
@@ -93,11 +93,11 @@ export class TlsAcceptor {
 
   /** For handshakes from now on. */
   set(settings: TlsSnapshot): void {
-    this.#sites.set(settings);
+    this.sites.set(settings);
   }
 
   setTicketKeys(keys: Uint8Array): void {
-    this.#sites.setTicketKeys(keys);
+    this.sites.setTicketKeys(keys);
   }
 
   /**
@@ -160,7 +160,7 @@ export class TlsAcceptor {
 
   /** @returns null: that can't be said yet. A number: the alert to refuse it with. */
   #siteFor(arrival: Arrival, bytes: Buffer): TlsSite | number | null {
-    const sites = this.#sites;
+    const sites = this.sites;
     if (arrival.hello === null && !sites.needsName && sites.default !== null) return sites.default;
     arrival.hello ??= new ClientHello();
     const { hello } = arrival;
@@ -216,7 +216,7 @@ export class TlsAcceptor {
       this.onGone(arrival);
       return;
     }
-    const serves = (host: string): boolean => this.#sites.serves(site, host);
+    const serves = (host: string): boolean => this.sites.serves(site, host);
     const secure = secureOnHandle(handle, site, this.#io, serves);
     this.#user.onSecure(secure, arrival.client, false);
     this.arriving.delete(arrival);
@@ -278,7 +278,7 @@ export class TlsAcceptor {
           clientCertificates === 'none' ? null : identityOf(socket.getPeerCertificate(), fault),
         needsCertificate: false,
         isHttp2: socket.alpnProtocol === ALPN_HTTP2,
-        serves: (host) => this.#sites.serves(site, host),
+        serves: (host) => this.sites.serves(site, host),
         open: (user) => new SocketStream(socket, user, false),
         close: () => void socket.destroy(),
       };

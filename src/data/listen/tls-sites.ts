@@ -15,6 +15,7 @@ import { ALPN_HTTP1, ALPN_HTTP2 } from '../stream/client-terms.ts';
 import { type AcceptTerms, encodeProtocols } from '../stream/tls-handshake.ts';
 import { renewTickets } from '../stream/tls-tickets.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
+import { AskedNames } from './asked-names.ts';
 
 /** What is offered and accepted of ALPN (RFC 7301), the first that both have. */
 const HTTP1: readonly string[] = [ALPN_HTTP1];
@@ -131,6 +132,7 @@ export class TlsSites {
   /** By what stands behind `*.`. */
   readonly #byWildcard = new Map<string, TlsSite | null>();
   readonly #challenges = new Map<string, TlsSite>();
+  readonly #asked = new AskedNames();
 
   constructor(settings: TlsSnapshot, ticketKeys: Uint8Array) {
     this.#tls = settings;
@@ -140,9 +142,9 @@ export class TlsSites {
 
   /** Whether it matters which name a client asks for. */
   get needsName(): boolean {
-    const { refusesUnknownNames, awaitedNames } = this.#tls;
+    const { refusesUnknownNames, onDemand, awaitedNames } = this.#tls;
     const isPlain = this.#all.length === 1 && this.#challenges.size === 0;
-    return !isPlain || refusesUnknownNames || awaitedNames.length > 0;
+    return !isPlain || refusesUnknownNames || onDemand !== null || awaitedNames.length > 0;
   }
 
   /** Null: there is no certificate yet. */
@@ -153,7 +155,16 @@ export class TlsSites {
   /** @returns null: the client is refused. */
   chosenBy({ name, isValidation }: ClientHello): TlsSite | null {
     const challenge = isValidation ? this.#challenges.get(name) : undefined;
-    return challenge ?? this.of(name);
+    const site = challenge ?? this.of(name);
+    if (site === null && this.#tls.onDemand !== null) this.#asked.add(name);
+    return site;
+  }
+
+  /** Names that were asked for in vain since the last call, and whom to tell them to; null: none. */
+  takeAsked(): { readonly group: string; readonly names: readonly string[] } | null {
+    const names = this.#asked.take();
+    const { onDemand: group } = this.#tls;
+    return group === null || names.length === 0 ? null : { group, names };
   }
 
   /** @param name in lower case, empty for none. @returns null: the client is refused. */
@@ -164,7 +175,8 @@ export class TlsSites {
     const dot = name.indexOf('.');
     const wildcard = dot > 0 ? this.#byWildcard.get(name.slice(dot + 1)) : undefined;
     if (wildcard !== undefined) return wildcard;
-    return this.#tls.refusesUnknownNames ? null : this.default;
+    const { refusesUnknownNames, onDemand } = this.#tls;
+    return refusesUnknownNames || (onDemand !== null && name !== '') ? null : this.default;
   }
 
   /**

@@ -116,6 +116,7 @@ test('a process that takes over serves what is in the file, and has it once the 
       holder: 'test',
       home: homeInFile(store),
       counts: { issued: 0, failed: 0 },
+      asks: { allowed: 0, refused: 0, failed: 0, dropped: 0 },
       onIssued: (all) => {
         issued = all.size;
       },

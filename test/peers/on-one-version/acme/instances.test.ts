@@ -56,6 +56,7 @@ class Instance {
       log: { debug: hear, info: hear, warn: hear, error: hear, fatal: hear },
       holder: 'test',
       counts: { issued: 0, failed: 0 },
+      asks: { allowed: 0, refused: 0, failed: 0, dropped: 0 },
       onIssued: (issued) => {
         this.issued = issued;
       },
