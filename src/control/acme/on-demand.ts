@@ -136,7 +136,7 @@ export class OnDemand {
   }
 
   async #decide(key: string, wanted: Wanted): Promise<void> {
-    const { counts, pause } = this.#options;
+    const { counts, log, pause } = this.#options;
     const isOver = pause(SHORTEST_ASK_MS);
     try {
       const status = await this.#ask(wanted);
@@ -149,7 +149,8 @@ export class OnDemand {
       counts.failed++;
       this.#refuse(key, FAILED_MS);
       const reason = error instanceof Error ? error.message : String(error);
-      this.#tell('certificate.ask_failed', `who decides can't be asked: ${reason}`, wanted);
+      const message = `who decides can't be asked: ${reason}`;
+      if (this.#mayTell()) log.warn('certificate.ask_failed', message, { name: wanted.name });
     }
     await isOver;
   }
@@ -169,7 +170,8 @@ export class OnDemand {
       const limit = isFull
         ? `max_names (${mostNames})`
         : `max_orders_per_hour (${mostOrdersPerHour})`;
-      this.#tell('certificate.on_demand_limited', `none for ${name}: ${limit} is reached`, wanted);
+      const message = `none for ${name}: ${limit} is reached`;
+      if (this.#mayTell()) log.warn('certificate.on_demand_limited', message, { name });
       return;
     }
     counts.allowed++;
@@ -200,11 +202,11 @@ export class OnDemand {
   }
 
   /** Once a minute, whatever it is. */
-  #tell(event: string, message: string, { name }: Wanted): void {
+  #mayTell(): boolean {
     const nowMs = this.#options.nowMs();
-    if (nowMs < this.#toldAtMs + TELL_EVERY_MS) return;
+    if (nowMs < this.#toldAtMs + TELL_EVERY_MS) return false;
     this.#toldAtMs = nowMs;
-    this.#options.log.warn(event, message, { name });
+    return true;
   }
 }
 
