@@ -13,6 +13,7 @@ import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import type { Fairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { slowness } from '../support/machine-speed.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
 import { hasTool } from '../support/tools.ts';
 import { awaitedLater, SOON_MS, waitFor } from '../support/wait-for.ts';
@@ -20,8 +21,11 @@ import { awaitedLater, SOON_MS, waitFor } from '../support/wait-for.ts';
 const DESCRIPTORS = 256;
 const SILENT_CLIENTS = 400;
 const CROWDED_MS = 4_000;
-/** Two threads in a circle use twice the time that passes; what there is to do here takes a tenth of it. */
-const MOST_CPU_SHARE = 0.6;
+/** Two threads in a circle use twice the time that passes; what there is to do here takes a tenth of it, where the machine is quick. */
+function mostCpuShare(): number {
+  return Math.min(1.2, 0.6 * slowness());
+}
+
 const TICKS_PER_SECOND = 100;
 
 function cpuMs(pid: number): number {
@@ -135,7 +139,7 @@ describe.runIf(process.platform === 'linux')('more silent clients than descripto
       isOver = true;
       await Promise.all(running);
       expect(statuses.filter((status) => status !== 200)).toEqual([]);
-      expect(cpuShare).toBeLessThan(MOST_CPU_SHARE);
+      expect(cpuShare).toBeLessThan(mostCpuShare());
       const events = fairlead.logs().map(({ event }) => event);
       expect(events).not.toContain('backend.down');
       expect(events.filter((event) => event === 'clients.refused')).toHaveLength(1);
@@ -186,7 +190,7 @@ test.runIf(process.platform === 'linux')(
     // What is held back for the requests of those who are here.
     expect(counts.get(200)).toBeGreaterThan(3);
     expect(counts.get('closed')).toBeGreaterThan(50);
-    expect(cpuShare).toBeLessThan(MOST_CPU_SHARE);
+    expect(cpuShare).toBeLessThan(mostCpuShare());
     await waitFor(() => served(fairlead, false), SOON_MS);
     expect(fairlead.logs().map(({ event }) => event)).not.toContain('backend.down');
     const errors = await metrics(fairlead);

@@ -305,7 +305,7 @@ test('a hedge that failed did not count as a try', async () => {
 
 test('a hedge that took over was waited for twice as long', async () => {
   const the = await severalBackends(2, {
-    timeouts: { response: '1s' },
+    timeouts: { response: '2s' },
     retries: { hedge_after: '50ms' },
   });
   let round = 0;
@@ -315,7 +315,7 @@ test('a hedge that took over was waited for twice as long', async () => {
     expect((await the.ask(path)).status).toBe(504);
     return Number((await the.line(path))['duration_ms']);
   };
-  expect(await leastOf(waitedMs, 1_700)).toBeLessThan(1_700);
+  expect(await leastOf(waitedMs, 3_700)).toBeLessThan(3_700);
 });
 
 test('a hedge won with a status that is tried again', async () => {
