@@ -1,5 +1,6 @@
 /**
- * 1,000 backends in 100 pools from etcd: how long a start takes, and what 100 changes a second cost requests.
+ * 1,000 backends in 100 pools from etcd: how long a start takes, when a change is in force at another instance, and what 100 changes a second
+ * cost requests.
  * `node examples/cluster/many.mjs [seconds of changes]`, in a checkout that is built, on a machine that has etcd.
  */
 import { spawnSync } from 'node:child_process';
@@ -15,7 +16,8 @@ const BACKENDS = 10;
 const CHANGES_PER_SECOND = 100;
 const REQUESTS_PER_SECOND = 500;
 
-const [etcdPort, peerPort, port, adminPort, backendPort] = await freePorts(5);
+const [etcdPort, peerPort, port, adminPort, backendPort, otherPort, otherAdminPort] =
+  await freePorts(7);
 const etcdUrl = `http://127.0.0.1:${etcdPort}`;
 await startEtcd(etcdPort, peerPort);
 
@@ -34,17 +36,26 @@ const pools = Object.fromEntries(
   ]),
 );
 const routes = Object.keys(pools).map((pool) => ({ path: `/${pool}/`, pool }));
-const cluster = { instance: 'one', etcd: { endpoints: [etcdUrl] } };
+const cluster = { etcd: { endpoints: [etcdUrl] } };
 const file = join(folder, 'shop.json');
 writeFileSync(file, JSON.stringify({ cluster, pools, routes, access_log: false }));
 const init = spawnSync(process.execPath, [program, 'cluster', 'init', '--config', file], {
   encoding: 'utf8',
 });
 console.log((init.stdout + init.stderr).trim());
-writeFileSync(file, JSON.stringify({ cluster, access_log: false }));
+for (const instance of ['one', 'other']) {
+  const own = { cluster: { ...cluster, instance }, access_log: false };
+  writeFileSync(join(folder, `${instance}.json`), JSON.stringify(own));
+}
+
+function startInstance(name, itsPort, itsAdminPort) {
+  const config = join(folder, `${name}.json`);
+  const ports = ['--port', itsPort, '--admin-port', itsAdminPort];
+  return start(process.execPath, [program, '--config', config, ...ports]);
+}
 
 const startedAt = performance.now();
-start(process.execPath, [program, '--config', file, '--port', port, '--admin-port', adminPort]);
+startInstance('one', port, adminPort);
 await until('it serves', async () => (await fetch(`http://127.0.0.1:${port}/p99/`)).status === 200);
 console.log(`a start takes ${Math.round(performance.now() - startedAt)} ms to the first answer`);
 
@@ -109,6 +120,52 @@ async function change(seconds) {
   return count;
 }
 
+/** How long after it was asked for a change is in force in all data threads of another instance, which then tells of it. */
+async function visible(changes) {
+  const other = startInstance('other', otherPort, otherAdminPort);
+  const ready = `http://127.0.0.1:${otherAdminPort}/readyz`;
+  await until('the other instance', async () => (await fetch(ready)).ok);
+  const heard = new Map();
+  const stop = new AbortController();
+  const events = `http://127.0.0.1:${otherAdminPort}/events?type=backend.updated`;
+  const { body } = await fetch(events, { signal: stop.signal });
+  const follow = async () => {
+    const text = new TextDecoder();
+    let rest = '';
+    for await (const bytes of body) {
+      const lines = (rest + text.decode(bytes, { stream: true })).split('\n');
+      rest = lines.pop();
+      for (const line of lines) {
+        if (!line.startsWith('data: ')) continue;
+        const { id, weight } = JSON.parse(line.slice('data: '.length));
+        heard.get(`${id} ${weight}`)?.(performance.now());
+      }
+    }
+  };
+  follow().catch(() => {});
+  const admin = `http://127.0.0.1:${adminPort}`;
+  const backends = await (await fetch(`${admin}/pools/p7/backends`)).json();
+  const taken = [];
+  for (let count = 0; count < changes; count++) {
+    const { id } = backends[count % backends.length];
+    const weight = 2 + count;
+    const is = new Promise((resolve) => heard.set(`${id} ${weight}`, resolve));
+    const asked = performance.now();
+    const call = { method: 'PATCH', headers: { 'content-type': 'application/json' } };
+    const url = `${admin}/pools/p7/backends/${id}`;
+    const { status } = await fetch(url, { ...call, body: JSON.stringify({ weight }) });
+    if (status !== 200) throw new Error(`a change was answered ${status}`);
+    taken.push((await is) - asked);
+    await sleep(50);
+  }
+  stop.abort();
+  other.kill();
+  const sorted = taken.toSorted((a, b) => a - b);
+  const at = (share) => (sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(1);
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`;
+}
+
+console.log(`a change is in force at the other instance: ${await visible(100)}`);
 await load(3);
 console.log(`without changes: ${await load(Math.min(SECONDS, 20))}`);
 const [seen, count] = await Promise.all([load(SECONDS), change(SECONDS)]);
