@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import type { RouteSettings, Settings } from '../../src/config/settings.ts';
 import { Registry } from '../../src/control/registry.ts';
 import type { Backend } from '../../src/data/backend/backend.ts';
-import { Pool } from '../../src/data/pool/pool.ts';
+import type { Pool } from '../../src/data/pool/pool.ts';
 import type { Target } from '../../src/data/pool/target.ts';
 import type { View } from '../../src/data/pool/view.ts';
 import { createView } from '../../src/data/pool/view.ts';

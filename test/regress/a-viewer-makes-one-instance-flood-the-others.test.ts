@@ -5,8 +5,8 @@ import type { AdminCall } from '../../src/control/admin/router.ts';
 import type { ClusterPort } from '../../src/control/cluster-port.ts';
 
 test('for viewers the peers are asked once, for an operator each time', async () => {
-  let release = (_answer: object): void => {};
-  const answered = new Promise<object>((resolve) => (release = resolve));
+  const waiting: ((answer: object) => void)[] = [];
+  const answered = new Promise<object>((resolve) => void waiting.push(resolve));
   let asked = 0;
   const describe = (): Promise<object> => {
     asked++;
@@ -20,7 +20,7 @@ test('for viewers the peers are asked once, for an operator each time', async ()
   expect(asked).toBe(1);
   const operators = [call('operator'), call('operator')];
   expect(asked).toBe(3);
-  release({ name: 'a' });
+  waiting[0]?.({ name: 'a' });
   for (const answer of await Promise.all([...viewers, ...operators])) {
     expect(answer).toEqual({ status: 200, body: { name: 'a' } });
   }
