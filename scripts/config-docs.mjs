@@ -541,11 +541,12 @@ function flagsByPath() {
   return byPath;
 }
 
-/** The keys whose change is refused by a reload, as control/reload.ts compares them. */
+/** The keys whose change is refused by a reload, as control/reload/reload.ts compares them. */
 function restartKeys() {
-  const text = readFileSync(new URL('build/control/reload.js', root), 'utf8');
+  const text = readFileSync(new URL('build/control/reload/reload.js', root), 'utf8');
   const keys = Array.from(text.matchAll(/compare\('([\w.]+)'/g), ([, key]) => key);
-  if (keys.length < 4) throw new Error('control/reload.ts no longer says which keys it compares');
+  if (keys.length < 4)
+    throw new Error('control/reload/reload.ts no longer says which keys it compares');
   return new Set(keys);
 }
 

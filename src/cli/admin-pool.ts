@@ -1,11 +1,12 @@
 /** `fairlead strategy`, `fairlead reload` and `fairlead reset`: what the running instance goes by. */
+
+import { describeReload } from '../control/reload/reload.ts';
 import {
   describeOverride,
   nameOverride,
   OVERRIDABLE,
   type Override,
-} from '../control/overrides.ts';
-import { describeReload } from '../control/reload.ts';
+} from '../control/state/overrides.ts';
 import { STRATEGY_NAMES } from '../snapshot/snapshot.ts';
 import type { AdminClient } from './admin-client.ts';
 import {

@@ -3,7 +3,7 @@ import { readConfigFile } from '../config/config-file.ts';
 import type { ConfigChange } from '../config/diff.ts';
 import { type LoadInput, type LoadResult, loadSettings } from '../config/load.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
-import { type ConfigDifference, configDifference } from '../control/config-difference.ts';
+import { type ConfigDifference, configDifference } from '../control/reload/config-difference.ts';
 import { AdminClient, AdminError } from './admin-client.ts';
 import { type AdminFlags, adminTarget } from './admin-command.ts';
 import { complain, EXIT_USAGE } from './exit.ts';

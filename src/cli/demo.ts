@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { type LoadInput, loadSettings } from '../config/load.ts';
 import { startFairlead } from '../control/fairlead.ts';
-import { contextOf } from '../control/loaded-config.ts';
+import { contextOf } from '../control/reload/loaded-config.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { type DemoBackend, DemoBackends } from './demo-backends.ts';

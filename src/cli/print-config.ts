@@ -2,9 +2,9 @@
 import { Document, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
 import { type EffectiveConfig, effectiveConfig } from '../config/effective.ts';
 import type { Settings } from '../config/settings.ts';
-import { changesOf } from '../control/operator-state.ts';
-import { describeOverride, type Override, overridesOf } from '../control/overrides.ts';
-import { readStateFile } from '../control/state-file.ts';
+import { changesOf } from '../control/state/operator-state.ts';
+import { describeOverride, type Override, overridesOf } from '../control/state/overrides.ts';
+import { readStateFile } from '../control/state/state-file.ts';
 import { type CommandSpec, HELP_FLAG } from './command-spec.ts';
 import { EXIT_FINE } from './exit.ts';
 import { withUsageErrors } from './tool-flags.ts';

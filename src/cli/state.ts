@@ -6,9 +6,9 @@ import {
   isChange,
   NO_OPERATOR_STATE,
   type PoolChanges,
-} from '../control/operator-state.ts';
-import { clearStateFile, readStateFile } from '../control/state-file.ts';
-import { lockStateFile } from '../control/state-lock.ts';
+} from '../control/state/operator-state.ts';
+import { clearStateFile, readStateFile } from '../control/state/state-file.ts';
+import { lockStateFile } from '../control/state/state-lock.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { writeJson } from './json-output.ts';

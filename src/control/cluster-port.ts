@@ -4,8 +4,8 @@ import type { SharedConfig } from '../config/shared-config.ts';
 import type { Actor } from './audit.ts';
 import type { DrainTerms } from './change-terms.ts';
 import type { PartTerms, SharedPart } from './cluster/shared-part.ts';
-import type { OperatorState } from './operator-state.ts';
 import type { Registry } from './registry.ts';
+import type { OperatorState } from './state/operator-state.ts';
 
 /** A change that all instances are to share was not made, or it is not known whether it was. */
 export class NotShared extends Error {

@@ -16,13 +16,13 @@ import type { AcmePlace } from './acme/acme-place.ts';
 import { isAlive } from './backend.ts';
 import type { Certificates } from './certificates/certificates.ts';
 import type { ClusterFigures } from './cluster-port.ts';
-import type { DataThreads } from './data-threads.ts';
 import type { PoolSearch } from './discovery/discovery.ts';
 import { type ShownPool, withinBounds } from './metrics-bounds.ts';
 import { maxDescriptors, openDescriptors } from './open-files.ts';
 import type { Pools, RunningPool } from './pools.ts';
 import type { RouteCounts } from './route-counts.ts';
 import { wallTime } from './steady-time.ts';
+import type { DataThreads } from './threads/data-threads.ts';
 import type { SpanCounts } from './tracing/span-queue.ts';
 
 export interface ReloadCounts {

@@ -26,8 +26,6 @@ import {
 } from './change-terms.ts';
 import type { SharedChanges } from './cluster-port.ts';
 import type { Drains, SessionsWhileDraining } from './drains.ts';
-import type { AdminState } from './operator-state.ts';
-import type { Override, OverrideChoice } from './overrides.ts';
 import {
   type BackendUpdate,
   ChangeRefused,
@@ -38,9 +36,11 @@ import {
 import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
-import type { RestingChange } from './resting-changes.ts';
 import { Sharing } from './sharing.ts';
-import type { StateStore } from './state-file.ts';
+import type { AdminState } from './state/operator-state.ts';
+import type { Override, OverrideChoice } from './state/overrides.ts';
+import type { RestingChange } from './state/resting-changes.ts';
+import type { StateStore } from './state/state-file.ts';
 import { HandedOver } from './upgrade/handover.ts';
 
 export interface OperatorOptions {
@@ -328,8 +328,7 @@ export class Operator {
 
   /** In a cluster: what all instances share has changed. */
   async sharedChanged(): Promise<void> {
-    const sharing = this.#sharing;
-    if (sharing !== undefined) await this.inTurn(() => sharing.take());
+    await this.inTurn(async () => this.#sharing?.take());
   }
 
   /** In a cluster it is the same at all instances. */

@@ -1,6 +1,6 @@
 /** Changes that are checked and not made yet. */
 import type { BackendSettings } from '../config/settings.ts';
-import type { AdminState, OperatorEntry, OperatorState } from './operator-state.ts';
+import type { AdminState, OperatorEntry, OperatorState } from './state/operator-state.ts';
 
 /** A change that the registry can't make. */
 export class ChangeRefused extends Error {

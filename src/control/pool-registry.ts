@@ -11,6 +11,7 @@ import { type BuiltPool, buildPoolSnapshot, type PoolSnapshotParts } from './bui
 import type { FoundBackend } from './discovery/found-backends.ts';
 import { type Decision, decideEligibility } from './eligibility.ts';
 import { LiveBackends, type WantedBackend } from './live-backends.ts';
+import { type BackendUpdate, ChangeRefused, changeOf, type NewBackend, type Plan } from './plan.ts';
 import {
   type AdminState,
   type BackendOrigin,
@@ -23,9 +24,8 @@ import {
   type PoolChanges,
   removedEntry,
   withEntry,
-} from './operator-state.ts';
-import { type Override, overridesOf } from './overrides.ts';
-import { type BackendUpdate, ChangeRefused, changeOf, type NewBackend, type Plan } from './plan.ts';
+} from './state/operator-state.ts';
+import { type Override, overridesOf } from './state/overrides.ts';
 
 /** What a pool needs of the registry that it is in. */
 export interface PoolHost {

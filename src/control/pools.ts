@@ -1,13 +1,13 @@
 /** What runs for each pool: the checks of its backends, and the watch over what requests have met there. */
 import type { Logger } from '../observe/logger.ts';
 import type { Eligibility, Snapshot } from '../snapshot/snapshot.ts';
-import { CheckGate } from './check-gate.ts';
-import { HealthChecker } from './health.ts';
+import { PoolWatch } from './faults/pool-watch.ts';
+import { CheckGate } from './health/check-gate.ts';
+import { HealthChecker } from './health/health.ts';
+import type { Probe } from './health/probe.ts';
 import { mayRetry } from './may-retry.ts';
 import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
-import { PoolWatch } from './pool-watch.ts';
-import type { Probe } from './probe.ts';
 import type { Registry } from './registry.ts';
 
 export interface PoolsOptions {

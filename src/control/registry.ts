@@ -17,8 +17,13 @@ import { type BuiltSnapshot, buildSnapshot, type SnapshotParts } from './build-s
 import { type Issued, NO_STAPLES, NONE_ISSUED, type Staples } from './certificates/tls-snapshot.ts';
 import type { Versioned } from './change-terms.ts';
 import type { FoundBackend } from './discovery/found-backends.ts';
-import { HealthHandover } from './health-handover.ts';
-import { InheritedSockets } from './inherited-sockets.ts';
+import { HealthHandover } from './health/health-handover.ts';
+import { InheritedSockets } from './listeners/inherited-sockets.ts';
+import { ListenerIds } from './listeners/listener-ids.ts';
+import type { Plan } from './plan.ts';
+import { type PoolHost, PoolRegistry } from './pool-registry.ts';
+import { RouteCounts } from './route-counts.ts';
+import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
 import {
   type Changes,
   changesAsBefore,
@@ -26,20 +31,20 @@ import {
   isKept,
   makeChange,
   withShared,
-} from './kept-changes.ts';
-import { ListenerIds } from './listener-ids.ts';
-import { changesOf, NO_OPERATOR_STATE, type OperatorState } from './operator-state.ts';
-import { isChosen, type Override, type OverrideChoice, withoutOverrides } from './overrides.ts';
-import type { Plan } from './plan.ts';
-import { type PoolHost, PoolRegistry } from './pool-registry.ts';
+} from './state/kept-changes.ts';
+import { changesOf, NO_OPERATOR_STATE, type OperatorState } from './state/operator-state.ts';
+import {
+  isChosen,
+  type Override,
+  type OverrideChoice,
+  withoutOverrides,
+} from './state/overrides.ts';
 import {
   isRestingChosen,
   type RestingChange,
   restingChanges,
   withoutResting,
-} from './resting-changes.ts';
-import { RouteCounts } from './route-counts.ts';
-import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
+} from './state/resting-changes.ts';
 
 export interface RegistryOptions {
   readonly settings: Settings;

@@ -4,9 +4,9 @@ import { urlOfListener } from '../config/listener-name.ts';
 import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
-import { countChanges } from './operator-state.ts';
 import type { Registry } from './registry.ts';
-import { tellNotes, tellOverrides } from './reloads.ts';
+import { tellNotes, tellOverrides } from './reload/reloads.ts';
+import { countChanges } from './state/operator-state.ts';
 import { VERSION } from './version.ts';
 
 /** Where it listens. */

@@ -5,12 +5,12 @@ import { DURATION_BUCKETS_SECONDS } from '../snapshot/durations.ts';
 import { readPoolCounters } from '../snapshot/pool-counters.ts';
 import { readProcessCounters } from '../snapshot/process-totals.ts';
 import { viewBackend } from './backend-view.ts';
-import type { DataThreads } from './data-threads.ts';
 import type { Drains } from './drains.ts';
 import type { LeaverView } from './leavers.ts';
 import { type ShownPool, withinBounds } from './metrics-bounds.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
+import type { DataThreads } from './threads/data-threads.ts';
 
 export interface TotalsSources {
   readonly registry: Registry;

@@ -5,8 +5,8 @@ import { type LoadInput, type LoadResult, loadSettings } from '../config/load.ts
 import { NOTHING_SHARED } from '../config/shared-config.ts';
 import { callLocally } from '../control/admin/local-call.ts';
 import { type ControlledFairlead, startFairlead } from '../control/fairlead.ts';
-import { contextOf } from '../control/loaded-config.ts';
-import { RestartNeeded } from '../control/reload.ts';
+import { contextOf } from '../control/reload/loaded-config.ts';
+import { RestartNeeded } from '../control/reload/reload.ts';
 import type { Functions } from '../data/relay/hooks.ts';
 import type { ProxyConfig } from './config.ts';
 import { asLibraryError, ConfigError, ProxyError } from './errors.ts';

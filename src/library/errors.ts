@@ -1,8 +1,8 @@
 /** What the library throws. */
 import { formatProblem, type Problem } from '../config/problem.ts';
 import { ProblemError } from '../control/admin/problem.ts';
-import { ListenError } from '../control/listening.ts';
-import { ConfigRefused } from '../control/reload.ts';
+import { ListenError } from '../control/listeners/listening.ts';
+import { ConfigRefused } from '../control/reload/reload.ts';
 import { StartFailed } from '../control/start-failed.ts';
 
 /** A config that is wrong. Its message says all that is, one line each, as `fairlead check` does. */

@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { planThreads } from '../../src/control/plan-threads.ts';
+import { planThreads } from '../../src/control/threads/plan-threads.ts';
 import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';

@@ -4,7 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import net from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { hintFor } from '../../src/control/health-hints.ts';
+import { hintFor } from '../../src/control/health/health-hints.ts';
 import { address } from '../control/fixtures.ts';
 import { afterTest } from '../support/after-test.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BreakerState } from '../../src/control/backend.ts';
-import { CircuitBreaker } from '../../src/control/circuit-breaker.ts';
+import { CircuitBreaker } from '../../src/control/faults/circuit-breaker.ts';
 import { GATE_OPEN_WIDE } from '../../src/snapshot/counter-cells.ts';
 
 const SETTINGS = {

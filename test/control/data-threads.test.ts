@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { DataThreads } from '../../src/control/data-threads.ts';
-import { ListenError } from '../../src/control/listening.ts';
-import { planThreads } from '../../src/control/plan-threads.ts';
+import { ListenError } from '../../src/control/listeners/listening.ts';
 import { Registry } from '../../src/control/registry.ts';
+import { DataThreads } from '../../src/control/threads/data-threads.ts';
+import { planThreads } from '../../src/control/threads/plan-threads.ts';
 import { readBackendCounters } from '../../src/snapshot/counters.ts';
 import type { ConnectFailedMessage } from '../../src/snapshot/messages.ts';
 import type { ListenerSnapshot } from '../../src/snapshot/snapshot.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FaultCounts } from '../../src/control/fault-counts.ts';
+import { FaultCounts } from '../../src/control/faults/fault-counts.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
 import { backend, poolRegistry, settings } from './fixtures.ts';
 

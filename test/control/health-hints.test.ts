@@ -1,7 +1,7 @@
 /** What is said to help, for the failures of TLS to backends. */
 import { expect, test } from 'vitest';
 import type { BackendTlsSettings } from '../../src/config/settings.ts';
-import { hintFor } from '../../src/control/health-hints.ts';
+import { hintFor } from '../../src/control/health/health-hints.ts';
 import { address } from './fixtures.ts';
 
 const OWN: BackendTlsSettings = {

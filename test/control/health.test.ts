@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { HealthCheckSettings } from '../../src/config/settings.ts';
-import type { ProbeRequest } from '../../src/control/check-request.ts';
-import { HealthChecker } from '../../src/control/health.ts';
-import type { ProbeResult } from '../../src/control/probe.ts';
+import type { ProbeRequest } from '../../src/control/health/check-request.ts';
+import { HealthChecker } from '../../src/control/health/health.ts';
+import type { ProbeResult } from '../../src/control/health/probe.ts';
 import {
   address,
   backend,

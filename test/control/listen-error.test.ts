@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ListenError } from '../../src/control/listening.ts';
+import { ListenError } from '../../src/control/listeners/listening.ts';
 import type { ListenerAddress, ListenerSnapshot } from '../../src/snapshot/snapshot.ts';
 
 function reasonOf(code: string, address: ListenerAddress): string {

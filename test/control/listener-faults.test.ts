@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { http2FaultLog, proxyFaultLog } from '../../src/control/listener-faults.ts';
+import { http2FaultLog, proxyFaultLog } from '../../src/control/listeners/listener-faults.ts';
 import type { Http2FaultMessage, NoProxyHeaderMessage } from '../../src/snapshot/messages.ts';
 import { recordLog } from './fixtures.ts';
 

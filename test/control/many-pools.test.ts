@@ -1,8 +1,8 @@
 /** Several pools in one process: each has its own backends, strategy and changes, and none knows of the others. */
 import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
-import { changesOf, countChanges } from '../../src/control/operator-state.ts';
 import { Registry } from '../../src/control/registry.ts';
+import { changesOf, countChanges } from '../../src/control/state/operator-state.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { address, backend, poolSettings, settings } from './fixtures.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { OutlierSettings } from '../../src/config/settings.ts';
-import { OutlierDetection } from '../../src/control/outlier-detection.ts';
+import { OutlierDetection } from '../../src/control/faults/outlier-detection.ts';
 import { BackendCounters, readBackendCounters } from '../../src/snapshot/counters.ts';
 import { backend, pickedIds, poolRegistry, recordLog, settings } from './fixtures.ts';
 

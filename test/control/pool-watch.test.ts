@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { PoolWatch } from '../../src/control/pool-watch.ts';
+import { PoolWatch } from '../../src/control/faults/pool-watch.ts';
 import { NO_PASS } from '../../src/snapshot/counter-cells.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
 import type { FaultsInARowMessage } from '../../src/snapshot/messages.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Pulse } from '../../src/control/pulse.ts';
+import { Pulse } from '../../src/control/threads/pulse.ts';
 import { createProcessCounters } from '../../src/snapshot/process-cells.ts';
 import { ProcessCounters } from '../../src/snapshot/process-counters.ts';
 

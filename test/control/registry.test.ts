@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isAlive } from '../../src/control/backend.ts';
-import { changesOf, countChanges, settleLeaving } from '../../src/control/operator-state.ts';
 import { Registry } from '../../src/control/registry.ts';
+import { changesOf, countChanges, settleLeaving } from '../../src/control/state/operator-state.ts';
 import { BackendCounters } from '../../src/snapshot/counters.ts';
 import { address, backend, pickedIds, settings } from './fixtures.ts';
 

@@ -2,7 +2,7 @@ import { chmod, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Registry } from '../../src/control/registry.ts';
-import { readStateFile } from '../../src/control/state-file.ts';
+import { readStateFile } from '../../src/control/state/state-file.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { address, backend, type FlatSettings, settings } from './fixtures.ts';

@@ -1,14 +1,14 @@
 import { readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { KeptState } from '../../src/control/kept-state.ts';
 import { Registry } from '../../src/control/registry.ts';
+import { KeptState } from '../../src/control/state/kept-state.ts';
 import {
   clearStateFile,
   readStateFile,
   StateStore,
   setAsideStateFile,
-} from '../../src/control/state-file.ts';
+} from '../../src/control/state/state-file.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { address, backend, settings } from './fixtures.ts';

@@ -1,8 +1,8 @@
 /** What the old process does, whatever becomes of the new one: here a few lines of script. */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
-import { NO_OPERATOR_STATE } from '../../src/control/operator-state.ts';
 import { whyNotFollowed } from '../../src/control/service-manager.ts';
+import { NO_OPERATOR_STATE } from '../../src/control/state/operator-state.ts';
 import { HandedSockets } from '../../src/control/upgrade/handed-sockets.ts';
 import { Upgrade, UpgradeFailed, UpgradeRefused } from '../../src/control/upgrade/upgrade.ts';
 import { createLogger } from '../../src/observe/logger.ts';

@@ -131,7 +131,10 @@ test('the table of log events is what the source logs', () => {
 });
 
 test('the keys that need a restart are those that a reload refuses', () => {
-  const source = readFileSync(new URL('../../src/control/reload.ts', import.meta.url), 'utf8');
+  const source = readFileSync(
+    new URL('../../src/control/reload/reload.ts', import.meta.url),
+    'utf8',
+  );
   const keys = Array.from(source.matchAll(/compare\('([\w.]+)'/g), ([, key]) => key ?? '');
   const line = /\*\*Needs a restart\*\*:([^]*?)\. A/.exec(page)?.[1] ?? '';
   const documented = Array.from(line.matchAll(/`([\w.]+)`/g), ([, key]) => key ?? '');

@@ -9,7 +9,7 @@ import { connect, type NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { expect, test } from 'vitest';
-import { planThreads } from '../../src/control/plan-threads.ts';
+import { planThreads } from '../../src/control/threads/plan-threads.ts';
 import { get, metrics } from '../behaviour/stage.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { Drains } from '../../src/control/drains.ts';
 import { Operator } from '../../src/control/operator.ts';
 import { Registry } from '../../src/control/registry.ts';
-import { StateStore } from '../../src/control/state-file.ts';
+import { StateStore } from '../../src/control/state/state-file.ts';
 import { backend, recordLog, settings } from '../control/fixtures.ts';
 import { waitFor } from '../support/wait-for.ts';
 

@@ -7,7 +7,7 @@ import dns from 'node:dns';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { probe } from '../../src/control/probe.ts';
+import { probe } from '../../src/control/health/probe.ts';
 import type { Address } from '../../src/net/addresses.ts';
 import { address, PLAIN_CHECK } from '../control/fixtures.ts';
 import { afterTest } from '../support/after-test.ts';

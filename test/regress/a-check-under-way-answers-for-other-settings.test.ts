@@ -3,9 +3,9 @@
  * the new: a 404 of the old path settled `auto` on TCP, and the new path was never asked for.
  */
 import { expect, test } from 'vitest';
-import type { ProbeRequest } from '../../src/control/check-request.ts';
-import { HealthChecker } from '../../src/control/health.ts';
-import type { ProbeResult } from '../../src/control/probe.ts';
+import type { ProbeRequest } from '../../src/control/health/check-request.ts';
+import { HealthChecker } from '../../src/control/health/health.ts';
+import type { ProbeResult } from '../../src/control/health/probe.ts';
 import { backend, flatSettings, poolRegistry, recordLog, settings } from '../control/fixtures.ts';
 
 test('a check that a reload overtakes is made again with the new settings', async () => {

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Drains, type DrainsOptions } from '../../src/control/drains.ts';
 import { Operator } from '../../src/control/operator.ts';
 import { Registry } from '../../src/control/registry.ts';
-import { StateStore } from '../../src/control/state-file.ts';
+import { StateStore } from '../../src/control/state/state-file.ts';
 import { backend, recordLog, settings } from '../control/fixtures.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';

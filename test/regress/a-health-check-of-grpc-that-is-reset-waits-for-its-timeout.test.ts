@@ -3,8 +3,8 @@
  * any other code it was told that it speaks no HTTP/2. And what a server said of its failure stood in the log at whatever length.
  */
 import { expect, test } from 'vitest';
-import type { ProbeRequest } from '../../src/control/check-request.ts';
-import { type ProbeResult, probe } from '../../src/control/probe.ts';
+import type { ProbeRequest } from '../../src/control/health/check-request.ts';
+import { type ProbeResult, probe } from '../../src/control/health/probe.ts';
 import { address, PLAIN_CHECK } from '../control/fixtures.ts';
 import { frame, GOAWAY, RST_STREAM, uint32 } from '../support/http2-frames.ts';
 import { headers, rawHttp2Backend } from '../support/raw-http2-backend.ts';

@@ -6,7 +6,11 @@ import { lstat, mkdir, readFile, readlink, symlink, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { DurableFile, resolveLinks } from '../../src/control/durable-file.ts';
-import { clearStateFile, readStateFile, setAsideStateFile } from '../../src/control/state-file.ts';
+import {
+  clearStateFile,
+  readStateFile,
+  setAsideStateFile,
+} from '../../src/control/state/state-file.ts';
 import { backend } from '../control/fixtures.ts';
 import { running } from '../control/running.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';

@@ -7,7 +7,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DurableFile } from '../../src/control/durable-file.ts';
-import { clearStateFile, readStateFile } from '../../src/control/state-file.ts';
+import { clearStateFile, readStateFile } from '../../src/control/state/state-file.ts';
 import { backend } from '../control/fixtures.ts';
 import { running } from '../control/running.ts';
 import { afterTest } from '../support/after-test.ts';

@@ -5,8 +5,8 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { changesOf } from '../../src/control/operator-state.ts';
-import { decodeState } from '../../src/control/state-format.ts';
+import { changesOf } from '../../src/control/state/operator-state.ts';
+import { decodeState } from '../../src/control/state/state-format.ts';
 import { backend } from '../control/fixtures.ts';
 import { running } from '../control/running.ts';
 import { runFairlead } from '../support/fairlead.ts';

@@ -6,7 +6,7 @@
 import { readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { lockStateFile } from '../../src/control/state-lock.ts';
+import { lockStateFile } from '../../src/control/state/state-lock.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { SOURCE_KINDS } from '../../config/discovery-settings.ts';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import { SESSIONS_WHILE_DRAINING } from '../drains.ts';
-import { ADMIN_STATES } from '../operator-state.ts';
-import { OVERRIDABLE } from '../overrides.ts';
+import { ADMIN_STATES } from '../state/operator-state.ts';
+import { OVERRIDABLE } from '../state/overrides.ts';
 import { form } from './form.ts';
 
 const count = () => z.int().min(0);

@@ -5,16 +5,16 @@ import { didYouMean } from '../../config/nearest.ts';
 import { withoutExcerpts } from '../../config/problem.ts';
 import type { Settings } from '../../config/settings.ts';
 import { certificatesOf, notesOnFaults } from '../certificates/read-again.ts';
-import { configDifference } from '../config-difference.ts';
 import type { FairleadContext } from '../context.ts';
 import type { ReadDashboard } from '../dashboard-page.ts';
-import { withApiChanges } from '../effective-config.ts';
 import type { Operator } from '../operator.ts';
-import { countChanges } from '../operator-state.ts';
-import { OVERRIDABLE, type OverrideChoice } from '../overrides.ts';
 import type { Registry } from '../registry.ts';
-import { ConfigRefused, type ReloadOutcome } from '../reload.ts';
-import type { ReloadRequest } from '../reloads.ts';
+import { configDifference } from '../reload/config-difference.ts';
+import { withApiChanges } from '../reload/effective-config.ts';
+import { ConfigRefused, type ReloadOutcome } from '../reload/reload.ts';
+import type { ReloadRequest } from '../reload/reloads.ts';
+import { countChanges } from '../state/operator-state.ts';
+import { OVERRIDABLE, type OverrideChoice } from '../state/overrides.ts';
 import {
   config as configForm,
   document,

@@ -1,8 +1,8 @@
 /** `/explain`: what would become of a request. */
 import type { Explanation, Question } from '../../snapshot/explanation.ts';
 import { viewExplanation } from '../explain-view.ts';
-import { NoExplanation } from '../questions.ts';
 import type { Registry } from '../registry.ts';
+import { NoExplanation } from '../threads/questions.ts';
 import { explanation as explanationForm, question as questionForm } from './explain-forms.ts';
 import { MOST_QUESTION_BYTES, readQuestion } from './explain-question.ts';
 import { jsonBody, plainAnswer } from './form.ts';

@@ -2,7 +2,7 @@
 
 import { NotEverywhere, NotShared } from '../cluster-port.ts';
 import { ChangeRefused, SaveFailed } from '../plan.ts';
-import { ConfigRefused, RestartNeeded } from '../reload.ts';
+import { ConfigRefused, RestartNeeded } from '../reload/reload.ts';
 import { HandedOver } from '../upgrade/handover.ts';
 import { UpgradeFailed, UpgradeRefused } from '../upgrade/upgrade.ts';
 import { unknownPool } from './pool-routes.ts';

@@ -1,7 +1,7 @@
 /** `/requests`: the last requests, and what became of one of them. */
 import type { KeptRequest } from '../../snapshot/kept-request.ts';
-import { NoExplanation } from '../questions.ts';
 import { summaryOf, viewRequest } from '../request-view.ts';
+import { NoExplanation } from '../threads/questions.ts';
 import { clip } from './body.ts';
 import { plainAnswer } from './form.ts';
 import { ProblemError } from './problem.ts';

@@ -1,7 +1,7 @@
 /** Writes what operators change, as one transaction that rests on what this instance runs on. */
 import { randomUUID } from 'node:crypto';
 import { NotShared, type SharedWrite } from '../cluster-port.ts';
-import type { OperatorState } from '../operator-state.ts';
+import type { OperatorState } from '../state/operator-state.ts';
 import type { FollowedCopy } from './followed-store.ts';
 import {
   keyOf,

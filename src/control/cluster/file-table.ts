@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { DurableFile, removeUnfinished } from '../durable-file.ts';
-import { lockStateFile } from '../state-lock.ts';
+import { lockStateFile } from '../state/state-lock.ts';
 import { StoreError } from './registry-store.ts';
 import { StoreTable, type TableContent } from './store-table.ts';
 

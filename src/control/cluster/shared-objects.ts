@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import { SESSIONS_WHILE_DRAINING } from '../drains.ts';
-import { ADMIN_STATES } from '../operator-state.ts';
+import { ADMIN_STATES } from '../state/operator-state.ts';
 import type { StoredObject } from './registry-store.ts';
 import type { StoreKeys } from './store-keys.ts';
 

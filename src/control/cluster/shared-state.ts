@@ -1,13 +1,13 @@
 /** What operators have changed, as the store has it: read as one value, and written as what differs between two. */
 import { parseBackendUrl } from '../../config/backend-url.ts';
 import type { Settings } from '../../config/settings.ts';
-import { LOCAL_IDS } from '../kept-changes.ts';
+import { LOCAL_IDS } from '../state/kept-changes.ts';
 import {
   changesOf,
   configEntry,
   type OperatorEntry,
   type OperatorState,
-} from '../operator-state.ts';
+} from '../state/operator-state.ts';
 import type { Condition, Write } from './registry-store.ts';
 import type { SharedDocument } from './shared-document.ts';
 import { type ControlObject, type Understood, valueOf } from './shared-objects.ts';

@@ -1,8 +1,8 @@
 /** The process that this one is to take the place of, seen from the new one. */
 
 import type { ClientTablesOrigin } from '../../snapshot/client-table.ts';
-import type { OperatorState } from '../operator-state.ts';
-import { decodeState } from '../state-format.ts';
+import type { OperatorState } from '../state/operator-state.ts';
+import { decodeState } from '../state/state-format.ts';
 import { HandedSockets } from './handed-sockets.ts';
 import {
   type FromSuccessor,

@@ -1,7 +1,8 @@
 /** Before a new process listens: what the one before it knows of clients becomes its own, and what it has known is told. */
-import type { DataThreads } from '../data-threads.ts';
+
 import type { Logs } from '../logs.ts';
 import type { Registry } from '../registry.ts';
+import type { DataThreads } from '../threads/data-threads.ts';
 import { takeUpClients } from './known-clients.ts';
 import type { Predecessor } from './predecessor.ts';
 

@@ -7,11 +7,11 @@
 import type { Logger } from '../../observe/logger.ts';
 import type { Actor } from '../audit.ts';
 import type { Precondition, Versioned } from '../change-terms.ts';
-import type { KeptState } from '../kept-state.ts';
 import type { Operator } from '../operator.ts';
-import type { OperatorState } from '../operator-state.ts';
 import { tellMainPid, whyNotFollowed } from '../service-manager.ts';
-import { encodeState } from '../state-format.ts';
+import type { KeptState } from '../state/kept-state.ts';
+import type { OperatorState } from '../state/operator-state.ts';
+import { encodeState } from '../state/state-format.ts';
 import { type Parting, Successor } from './successor.ts';
 
 const READY_MS = 30_000;

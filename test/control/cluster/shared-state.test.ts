@@ -7,14 +7,14 @@ import type { RegistryStore } from '../../../src/control/cluster/registry-store.
 import { drainBegunElsewhere, removalsIn } from '../../../src/control/cluster/shared-drains.ts';
 import { understand } from '../../../src/control/cluster/shared-objects.ts';
 import { stateOf } from '../../../src/control/cluster/shared-state.ts';
-import { LOCAL_IDS, withShared } from '../../../src/control/kept-changes.ts';
+import { LOCAL_IDS, withShared } from '../../../src/control/state/kept-changes.ts';
 import {
   changesOf,
   inPool,
   type OperatorEntry,
   type OperatorState,
   withEntry,
-} from '../../../src/control/operator-state.ts';
+} from '../../../src/control/state/operator-state.ts';
 import { instanceLoad, KEYS, objectsIn, storeWith } from './made.ts';
 
 const SHOP = {
