@@ -131,10 +131,14 @@ export const LINE_HELP = 'a line is a URL, perhaps with weight=N and backup behi
 /** Shorter is no secret. */
 const LEAST_SECRET = 6;
 
+/** A word of a key: `http2`, `5xx`. */
+const WORD = String.raw`(?:[a-z]+\d?|\d[a-z]{1,3})`;
+const WORDS = new RegExp(`^_*${WORD}(?:[._-]${WORD})*_*$`, 'i');
+
 /** Words, as in all keys there are, here and elsewhere. */
 function looksLikeKey(key: string): boolean {
   if (key.length < LEAST_SECRET || key.endsWith(LINE_HELP)) return true;
-  return key.length <= 40 && /^_*[a-z]+\d?(?:[._-][a-z]+\d?)*_*$/i.test(key);
+  return key.length <= 40 && WORDS.test(key);
 }
 
 const NO_NAME = 'must not be a name here';

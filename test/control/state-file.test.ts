@@ -199,7 +199,7 @@ describe('the state file', () => {
     expect(await clearStateFile(path)).toBe(true);
     expect(await readStateFile(path)).toEqual({
       kind: 'read',
-      state: { nextId: 0, pools: new Map(), sessionSecret: 'a'.repeat(16) },
+      state: { nextId: 0, pools: new Map(), otherSecrets: [], sessionSecret: 'a'.repeat(16) },
       faults: [],
     });
     expect((await stat(path)).mode & 0o777).toBe(0o600);

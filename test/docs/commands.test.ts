@@ -85,6 +85,6 @@ test('what docs/getting-started.md says works, from the top to the bottom', asyn
   }
   expect(lines.length).toBeGreaterThan(8);
   expect(said.get('npx fairlead check')).toContain(`port ${ports.get('8080')}`);
-  expect(said.get('npx fairlead status')).toMatch(/2 of 2 backends alive|draining/);
+  expect(said.get('npx fairlead status')).toMatch(/2 of 2 backends alive|draining|drained/);
   expect(said.get('npx fairlead try http://localhost:8080/ -n 40')).toMatch(/\b30\b/);
 }, 180_000);
