@@ -38,10 +38,9 @@ import { waitForAll } from './wait-for-all.ts';
 const FIRST_COPY_MS = 1_500;
 const REACHED_MS = 1_000;
 const MAINTENANCE_MS = 5_000;
-/** So many times as long as a change has taken, the next one waits where there is one already. */
+/** After a change, the next one waits so many times as long as that has taken: the first of a stream goes at once, and no two in a row. */
 const RESTS = 10;
-/** One that has had to wait for its turn, or for the start, says little of what changes cost. */
-const LONGEST_REST_MS = 1_000;
+const LONGEST_REST_MS = 100;
 
 export interface ClusterInstanceOptions {
   readonly settings: ClusterSettings;
@@ -352,6 +351,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       return;
     }
     this.#isTaking = true;
+    this.#isTakeDue = false;
     const begunAt = performance.now();
     try {
       await around.sharedChanged();
@@ -362,18 +362,15 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       this.#maintainSecrets();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#log.error('cluster.not_applied', `what the store holds is not run on: ${reason}`, {
-        error,
-      });
+      const message = `what the store holds is not run on: ${reason}`;
+      this.#log.error('cluster.not_applied', message, { error });
     }
     // Under a stream of changes, most of the time of this thread is for others, and of the data threads for requests.
-    const tookMs = performance.now() - begunAt;
-    const restMs = this.#isTakeDue ? Math.min(LONGEST_REST_MS, RESTS * tookMs) : 0;
-    if (restMs > 1) await new Promise((resolve) => setTimeout(resolve, restMs));
-    this.#isTaking = false;
-    if (!this.#isTakeDue) return;
-    this.#isTakeDue = false;
-    await this.#takeSoon();
+    const restMs = Math.min(LONGEST_REST_MS, RESTS * (performance.now() - begunAt));
+    setTimeout(() => {
+      this.#isTaking = false;
+      if (this.#isTakeDue) void this.#takeSoon();
+    }, restMs).unref();
   }
 
   /** Who can't write now does so later; who is not the only one has others that do. */
