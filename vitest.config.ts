@@ -55,27 +55,6 @@ const CONFIG_REGRESSIONS = [
   'the-last-of-two-equal-keys-wins',
 ].map((name) => `test/regress/${name}.test.ts`);
 
-/** Regressions of who gets which request, and what an outcome says of a backend: decided by values, whatever brought them. */
-const POLICY_REGRESSIONS = [
-  'a-503-does-not-say-what-would-help',
-  'a-client-chooses-its-route-by-a-field-that-nobody-believes',
-  'a-drained-backend-gets-more-requests',
-  'a-fixed-answer-with-cors-is-cached-for-all-origins',
-  'a-login-in-one-pool-is-lost-by-a-request-to-another',
-  'a-pass-given-back-late-opens-a-shut-gate',
-  'a-pool-that-is-renamed-is-down-until-it-is-checked',
-  'a-refused-backend-gets-in-by-its-ticket',
-  'a-restart-of-a-second-costs-half-a-minute',
-  'a-restarted-backend-stays-ejected',
-  'long-polls-eject-a-healthy-backend',
-  'posts-that-claim-to-be-grpc-eject-a-web-site',
-  'requests-of-a-pool-that-is-gone-are-shown-nowhere',
-  'retries-take-the-turns-of-first-attempts',
-  'uneven-weights-stall-a-thread-when-health-flips',
-  'what-a-second-attempt-may-cost',
-  'what-an-attempt-says-of-its-backend',
-].map((name) => `test/regress/${name}.test.ts`);
-
 /** Commands that write or explain text; those that serve, connect or watch are run on every version. */
 const TEXT_COMMANDS = [
   'check-diff',
@@ -107,7 +86,6 @@ const ON_ONE_VERSION = [
   'test/peers/on-one-version/**',
   'test/route/**',
   ...CONFIG_REGRESSIONS,
-  ...POLICY_REGRESSIONS,
   ...TEXT_COMMANDS,
 ];
 const LEFT_OUT = process.env['TESTS_FEWER_PEERS'] === undefined ? [] : ON_ONE_VERSION;
