@@ -23,6 +23,7 @@ import { NextChange } from './next-change.ts';
 import { PeerVerdicts } from './peer-verdicts.ts';
 import { RefusalLog } from './refusal-log.ts';
 import type { RegistryStore } from './registry-store.ts';
+import { Rests } from './rests.ts';
 import { Seal } from './sealed.ts';
 import { drainBegunElsewhere, removalsIn } from './shared-drains.ts';
 import { valueIn } from './shared-objects.ts';
@@ -38,9 +39,8 @@ import { waitForAll } from './wait-for-all.ts';
 const FIRST_COPY_MS = 1_500;
 const REACHED_MS = 1_000;
 const MAINTENANCE_MS = 5_000;
-/** After a change, the next one waits so many times as long as that has taken: the first of a stream goes at once, and no two in a row. */
-const RESTS = 10;
-const LONGEST_REST_MS = 100;
+/** Between changes. Those of an operator go at once; of a stream, what has come meanwhile is taken together. */
+const RESTS = { times: 10, owedMs: 100, longestMs: 100 };
 
 export interface ClusterInstanceOptions {
   readonly settings: ClusterSettings;
@@ -74,6 +74,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   #applied: FollowedCopy | undefined;
   #isTaking = false;
   #isTakeDue = false;
+  readonly #rests = new Rests(RESTS);
   #maintenance: NodeJS.Timeout | undefined;
   #verdicts: PeerVerdicts | undefined;
   readonly #parts = new Set<SharedPart>();
@@ -366,7 +367,8 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       this.#log.error('cluster.not_applied', message, { error });
     }
     // Under a stream of changes, most of the time of this thread is for others, and of the data threads for requests.
-    const restMs = Math.min(LONGEST_REST_MS, RESTS * (performance.now() - begunAt));
+    const now = performance.now();
+    const restMs = this.#rests.after(now - begunAt, now);
     setTimeout(() => {
       this.#isTaking = false;
       if (this.#isTakeDue) void this.#takeSoon();
