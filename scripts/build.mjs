@@ -75,6 +75,8 @@ async function bundle() {
     platform: 'node',
     external: NOT_BUNDLED,
     plugins: [plainBuiltins],
+    // How long a plugin takes says something of the machine, and nothing of the build.
+    checks: { bundlerTimings: false },
     onLog(level, { message }) {
       if (level === 'warn') throw new Error(message);
     },

@@ -1,6 +1,6 @@
 /** `fairlead`: the proxy itself. */
 import { type LoadInput, loadSettings } from '../config/load.ts';
-import { formatProblem } from '../config/problem.ts';
+import { formatProblem, withoutExcerpts } from '../config/problem.ts';
 import { NOTHING_SHARED } from '../config/shared-config.ts';
 import { startFairlead } from '../control/fairlead.ts';
 import { handleSignals } from '../control/lifecycle.ts';
@@ -41,8 +41,11 @@ export function runProxy(args: readonly string[], held: HeldSignals): Promise<nu
     try {
       const loaded = loadSettings({ ...input, certificatesInUse: [] });
       if (!loaded.ok) {
-        complain(loaded.problems);
-        const said = loaded.problems.map(formatProblem).join('; ').replaceAll(/\s+/g, ' ');
+        // The old process tells its log, which viewers may read, and this one's standard error is that of the old one.
+        const problems =
+          predecessor === undefined ? loaded.problems : withoutExcerpts(loaded.problems);
+        complain(problems);
+        const said = problems.map(formatProblem).join('; ').replaceAll(/\s+/g, ' ');
         await predecessor?.failed(`its config has problems: ${said}`);
         return EXIT_USAGE;
       }

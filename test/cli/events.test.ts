@@ -53,7 +53,7 @@ test('events are followed for people and for machines, over a restart', async ()
     expect((await setStrategy(first.adminUrl, 'ip-hash')).status).toBe(200);
     await waitFor(() => people.out().includes('the strategy is ip-hash'));
     expect(people.out()).toMatch(
-      /^\d\d:\d\d:\d\d\.\d{3} INFO {2}the strategy is ip-hash before=\{"strategy":"round-robin"\} after=/m,
+      /^\d\d:\d\d:\d\d\.\d{3} INFO {2}the strategy is ip-hash \(strategy round-robin → ip-hash\) by \S+ from 127\.0\.0\.1/m,
     );
     await waitFor(() => machines.out().includes('"event":"strategy.changed"'));
     expect(await first.stop()).toBe(0);
@@ -141,7 +141,7 @@ describe('top', () => {
     const { code, stdout, stderr } = await run();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(
-      /^1 of 1 backends alive, 0\.0 requests\/s, 0\.0 errors\/s, 0 in flight, up \S+\n\nround-robin, 1 of 1 alive\nID +BACKEND +STATE +WEIGHT .*\n0 +http:\S+ +up +1 +0 +0\.0 .*\n$/,
+      /^1 of 1 backends alive, 0\.0 requests\/s, 0\.0 failed attempts\/s, 0 in flight, up \S+\n\nround-robin, 1 of 1 alive\nID +BACKEND +STATE +WEIGHT .*\n0 +http:\S+ +up +1 +0 +0\.0 .*\n$/,
     );
     const json = JSON.parse((await run('--json')).stdout) as object;
     expect(json).toMatchObject({ pools: [{ strategy: 'round-robin', backends: [{ url }] }] });

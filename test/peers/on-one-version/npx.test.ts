@@ -72,9 +72,10 @@ beforeAll(async () => {
 
 test('the package has the program, its types and the texts about it, and is no larger than that', () => {
   const paths = packed.files.map(({ path }) => path);
-  const atTheTop = paths.filter((path) => !path.startsWith('dist/'));
-  expect(atTheTop.toSorted()).toEqual(['LICENSE', 'README.md', 'package.json']);
-  const others = paths.filter((path) => !/\.(js|d\.ts)$/.test(path));
+  // Where README leads to; what else the package has is what a program needs.
+  const texts = /^(?:docs|examples|bench)\//;
+  const program = paths.filter((path) => !texts.test(path));
+  const others = program.filter((path) => !/^dist\/.*\.(js|d\.ts)$/.test(path));
   expect(others.toSorted()).toEqual([
     'LICENSE',
     'README.md',
@@ -85,8 +86,8 @@ test('the package has the program, its types and the texts about it, and is no l
     'package.json',
   ]);
   expect(paths.filter((path) => /\btests?\b|\.map$|\.tsbuildinfo$/.test(path))).toEqual([]);
-  expect(packed.size).toBeLessThan(1024 * KIB);
-  expect(packed.unpackedSize).toBeLessThan(4096 * KIB);
+  expect(packed.size).toBeLessThan(1536 * KIB);
+  expect(packed.unpackedSize).toBeLessThan(5120 * KIB);
 });
 
 test('nothing in it tells where it was built, or asks for a map that is not there', () => {
