@@ -25,14 +25,14 @@ export class Desk {
     undefined,
   );
   #keys = 0;
-  /** Told after each change. */
-  onChange: () => void = () => {};
+  /** Told after each change, with the state that it was about and the one that it has left; undefined: not known. */
+  onChange: (seen: string | undefined, left: string | undefined) => void = () => {};
 
   /** @throws CallFailed; 412: somebody else has changed something since. */
   async perform(deed: Deed, values: Values, etag: string | undefined): Promise<void> {
     const plan = deed.plan(values);
     const answer = await call(plan.call, { etag });
-    this.onChange();
+    this.onChange(etag, answer.etag);
     this.#note(plan, answer.body, answer.etag);
   }
 
@@ -49,7 +49,7 @@ export class Desk {
       (async (isForced: boolean): Promise<void> => {
         this.#set(key, { state: 'undoing' });
         // On what this change has left, unless others may be written over.
-        const run = chained(isForced ? undefined : etag);
+        const run = chained(isForced ? undefined : etag, this.onChange);
         try {
           await undo(answer, run);
           this.#set(key, { state: 'undone' });
@@ -59,8 +59,8 @@ export class Desk {
             ? 'Something else was changed since. Undo all the same?'
             : `Not undone: ${messageOf(error)}`;
           this.#set(key, { state: 'failed', trouble, mayForce: isLate });
+          this.onChange(undefined, undefined);
         }
-        this.onChange();
       });
     const entry: Done = { key, at, text: done, state: 'done', ...(takeBack && { undo: takeBack }) };
     this.done.set([entry, ...this.done.now].slice(0, MOST_KEPT));
@@ -71,12 +71,14 @@ export class Desk {
   }
 }
 
-/** Each call on what the one before has left. */
-function chained(first: string | undefined): Run {
+/** Each call on what the one before has left, which is told. */
+function chained(first: string | undefined, tell: Desk['onChange']): Run {
   let etag = first;
   return async (one: Call) => {
+    const seen = etag;
     const answer = await call(one, { etag });
     etag = first === undefined ? undefined : answer.etag;
+    tell(seen, answer.etag);
     return answer;
   };
 }

@@ -46,6 +46,8 @@ export class Live {
   #timer: number | undefined;
   #running: AbortController | undefined;
   #isAsking = false;
+  /** Changes that were made from here: what was asked before one is old. */
+  #changes = 0;
   /** When the last answer came, by a clock that nobody sets. */
   #lastAt = 0;
 
@@ -61,6 +63,14 @@ export class Live {
     this.#running?.abort();
     this.#running = undefined;
     this.#isAsking = false;
+  }
+
+  /** This tab has changed what it has seen: nobody else has in between, so the next change may rest on what this one has left. */
+  changed(seen: string | undefined, left: string | undefined): void {
+    this.#changes++;
+    const { now } = this.look;
+    if (now !== undefined && now.etag === seen) this.look.set({ ...now, etag: left });
+    this.soon();
   }
 
   /** Something happened: it is looked at before its time. */
@@ -86,13 +96,15 @@ export class Live {
   async #ask(signal: AbortSignal): Promise<void> {
     if (this.#isAsking) return;
     this.#isAsking = true;
+    const changes = this.#changes;
+    const isOld = (): boolean => signal.aborted || changes !== this.#changes;
     try {
       const { body, etag } = await call<Totals>({ method: 'GET', path: 'totals' }, { signal });
       await nextTurn();
-      if (signal.aborted) return;
+      if (isOld()) return;
       const look = this.#take(body, etag);
       await nextTurn();
-      if (look !== undefined && !signal.aborted) this.#show(look);
+      if (look !== undefined && !isOld()) this.#show(look);
     } catch (error) {
       if (signal.aborted) return;
       const why = error instanceof CallFailed ? error.message : String(error);
@@ -100,7 +112,10 @@ export class Live {
       const { lastMs } = this.connection.now;
       this.connection.set({ isLive: false, lastMs, why });
     } finally {
-      if (!signal.aborted) this.#isAsking = false;
+      if (!signal.aborted) {
+        this.#isAsking = false;
+        if (isOld()) void this.#ask(signal);
+      }
     }
   }
 

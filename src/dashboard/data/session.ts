@@ -19,7 +19,7 @@ export const happenings = new Happenings();
 export const desk = new Desk();
 
 happenings.onNew = () => live.soon();
-desk.onChange = () => live.soon();
+desk.onChange = (seen, left) => live.changed(seen, left);
 
 /** Changes of the instance are for operators. */
 export function mayChange(): boolean {
