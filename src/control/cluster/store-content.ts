@@ -93,9 +93,9 @@ export async function importInto(
   }
   const before = new Map(listing.objects.map(({ key, value }) => [key, value]));
   const puts = [...wanted.objects].filter(([key, value]) => before.get(key) !== value);
+  const isKept = keptControls(understood, added, wanted);
   const removed = understood.filter(
-    (one) =>
-      isContent(one, keys) && !wanted.objects.has(one.key) && !isKeptControl(one, wanted.pools),
+    (one) => isContent(one, keys) && !wanted.objects.has(one.key) && !isKept(one),
   );
   // What others need comes before them, and goes after them.
   const writes: Write[] = [
@@ -166,6 +166,8 @@ interface Wanted {
   /** Values by key, pools first, then backends, then routes. */
   readonly objects: Map<string, string>;
   readonly pools: ReadonlySet<string>;
+  /** Backends by pool and URL, with the environment filled in; true: it was there before. */
+  readonly places: ReadonlyMap<string, boolean>;
   readonly nextId: number;
   readonly counts: ContentCounts;
 }
@@ -185,6 +187,7 @@ function wantedObjects(
     lists.set(name, backends);
     objects.set(keys.pool(name), valueOf({ pool: rest }));
   }
+  const places = new Map<string, boolean>();
   let nextId = firstId;
   let count = 0;
   for (const { name, backends } of settings.pools) {
@@ -195,7 +198,9 @@ function wantedObjects(
       const text = String(isMapping(item) ? item['url'] : item);
       // A reference is for each instance to fill in.
       const url = text.includes('${') ? text : plain;
-      const id = ids.get(`${name} ${url}`) ?? nextId++;
+      const known = ids.get(`${name} ${url}`);
+      const id = known ?? nextId++;
+      places.set(`${name} ${plain}`, known !== undefined);
       objects.set(keys.backend(name, id), valueOf({ url, weight, backup, source: 'config' }));
       objects.set(keys.unique(name, url), valueOf({ id }));
       count++;
@@ -210,6 +215,7 @@ function wantedObjects(
   return {
     objects,
     pools: new Set(Object.keys(pools)),
+    places,
     nextId,
     counts: { pools: Object.keys(pools).length, backends: count, routes: routes.length },
   };
@@ -244,9 +250,27 @@ function isContent({ kind, key }: Understood, keys: StoreKeys): boolean {
   return key.startsWith(`${keys.cfg}uniq/`);
 }
 
-/** Of what is found or not there, too: it rests until it is. */
-function isKeptControl(one: Understood, pools: ReadonlySet<string>): boolean {
-  return (one.kind === 'control' || one.kind === 'pool-control') && pools.has(one.pool);
+/**
+ * Those of what is found or not there stay, too: they rest until it is. But a removal is over when its backend is no longer listed, and who
+ * lists it again wants it back, as `fitToConfig` has it: it stays with a backend that does, or that is in no list at all.
+ * @param added by operators.
+ */
+function keptControls(
+  understood: readonly Understood[],
+  added: readonly Understood[],
+  { pools, places }: Wanted,
+): (one: Understood) => boolean {
+  const placesOf = (all: readonly Understood[]): string[] =>
+    all.flatMap((one) => (one.kind === 'backend' ? [`${one.pool} ${one.object.url}`] : []));
+  const stays = new Set([...placesOf(added), ...places.keys()]);
+  const before = new Set(placesOf(understood));
+  for (const [place, wasThere] of places) if (wasThere) before.add(place);
+  return (one) => {
+    if (one.kind === 'pool-control') return pools.has(one.pool);
+    if (one.kind !== 'control' || !pools.has(one.pool)) return false;
+    const place = `${one.pool} ${one.object.url}`;
+    return one.object.leaves_at === undefined || before.has(place) === stays.has(place);
+  };
 }
 
 function withControl(one: Understood, all: readonly Understood[]): Understood {

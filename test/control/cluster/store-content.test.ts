@@ -90,6 +90,26 @@ test('an import leaves what stays its id and what operators made of it, and give
   expect(await importInto(store, KEYS, contentOf(next))).toMatchObject({ written: 0, removed: 0 });
 });
 
+test('an import ends removals of backends that it no longer lists, and who lists one again has it', async () => {
+  const store = await storeWith(SHOP);
+  const leaving = (url: string) => ({
+    put: KEYS.control('web', url),
+    value: JSON.stringify({ v: 1, url, state: 'draining', leaves_at: 1 }),
+  });
+  const urls = ['http://a', 'http://b', 'http://found', 'http://new'];
+  await store.commit({ conditions: [], writes: urls.map(leaving) });
+  const next = { ...SHOP, pools: { web: { backends: ['http://a', 'http://new'] } } };
+  await importInto(store, KEYS, contentOf(next));
+  const kept = async (): Promise<string[]> => {
+    const objects = await objectsIn(store);
+    return urls.filter((url) => objects.has(KEYS.control('web', url)));
+  };
+  // That of `new` was of one that was found.
+  expect(await kept()).toEqual(['http://a', 'http://found']);
+  await importInto(store, KEYS, contentOf(SHOP));
+  expect(await kept()).toEqual(['http://a', 'http://found']);
+});
+
 test('more than fits into one transaction is written, and nobody runs on a part of it', async () => {
   const backends = Array.from({ length: 300 }, (_, index) => `http://h${index}`);
   const store = await storeWith({
