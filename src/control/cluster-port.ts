@@ -10,10 +10,10 @@ import type { OperatorState } from './state/operator-state.ts';
 /** A change that all instances are to share was not made, or it is not known whether it was. */
 export class NotShared extends Error {
   /**
-   * `unavailable`: the store can't be reached, or does not take it now. `unknown`: it was asked for, and no answer came. `full`: the
-   * store has no room. `busy`: others change the same again and again.
+   * `unavailable`: the store can't be reached, or does not take it now. `unknown`: it was asked for, and no answer came. `partly`: a part of
+   * it was made. `full`: the store has no room. `busy`: others change the same again and again.
    */
-  readonly kind: 'unavailable' | 'unknown' | 'full' | 'busy';
+  readonly kind: 'unavailable' | 'unknown' | 'partly' | 'full' | 'busy';
   /** By which it can be asked for later. */
   readonly writeId: string | undefined;
 

@@ -84,6 +84,17 @@ function notShared({ kind, message, writeId }: NotShared): ProblemError {
       },
     );
   }
+  if (kind === 'partly') {
+    return new ProblemError(
+      504,
+      'ERR_OUTCOME_UNKNOWN',
+      `The change is not known to be made as a whole: ${message}`,
+      {
+        hint: 'GET /backends shows what is in force: ask for what is missing again; GET /cluster/writes/{write} tells whether all of it was made',
+        members: { write: writeId },
+      },
+    );
+  }
   if (kind === 'full') {
     return new ProblemError(507, 'ERR_STORE_FULL', `The change was not made: ${message}`, {
       hint: 'compact and defragment etcd, or raise its quota; what is served is not touched',

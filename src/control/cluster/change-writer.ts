@@ -183,7 +183,7 @@ export class ChangeWriter {
 }
 
 function notShared(error: unknown, writeId: string): unknown {
-  if (error instanceof StageLost) return new NotShared('unknown', error.message, writeId);
+  if (error instanceof StageLost) return new NotShared('partly', error.message, writeId);
   if (!(error instanceof StoreError)) return error;
   const { kind, message } = error;
   if (kind === 'outcome-unknown') return new NotShared('unknown', message, writeId);

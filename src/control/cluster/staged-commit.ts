@@ -7,7 +7,7 @@
  * nobody else writes in between.
  */
 import { randomUUID } from 'node:crypto';
-import type { Condition, RegistryStore, Write } from './registry-store.ts';
+import { type Condition, type RegistryStore, StoreError, type Write } from './registry-store.ts';
 import { valueOf } from './shared-objects.ts';
 import type { StoreKeys } from './store-keys.ts';
 
@@ -26,15 +26,23 @@ export interface StagedChange {
   readonly writeId?: string;
 }
 
-/** What a stage is written under is gone: somebody else has written meanwhile, by hand, or it took too long. */
+/** A part of the change is in force, and the rest was not written, or may not have been. */
 export class StageLost extends Error {
   override readonly name = 'StageLost';
+
+  /** @param isRestUnknown the last part was asked for, and no answer came. */
+  constructor(why: string, isRestUnknown = false) {
+    const what = isRestUnknown
+      ? 'a part of it was written, and maybe the rest'
+      : 'only a part of it was written';
+    super(`${what} (${why}); it is run on`);
+  }
 }
 
 /**
  * In one transaction where there is room.
  * @returns its last revision; undefined: it rests on what is not so any more, and nothing was written.
- * @throws StageLost, StoreError: as much as was written by then is run on soon
+ * @throws StageLost: as much as was written by then is run on soon. StoreError: nothing was written, or that is not known of the first part
  */
 export async function commitStaged(
   store: RegistryStore,
@@ -42,6 +50,9 @@ export async function commitStaged(
   { writes, epoch, head, instance, writeId = randomUUID() }: StagedChange,
 ): Promise<number | undefined> {
   const headWrite: Write = { put: keys.head, value: valueOf({ write: writeId, instance }) };
+  // Only the last part is what can be asked for: a half is not "made".
+  const asPart = (one: Write): Write =>
+    'put' in one ? { ...one, value: one.value.replaceAll(writeId, `${writeId}/parts`) } : one;
   const same: Condition = { key: keys.epoch, value: epoch };
   const notStaged: Condition = { key: keys.staged, isAbsent: true };
   if (writes.length <= MOST_WRITES) {
@@ -56,21 +67,28 @@ export async function commitStaged(
     for (let from = 0; from < writes.length; from += MOST_WRITES) {
       const isFirst = from === 0;
       const isLast = from + MOST_WRITES >= writes.length;
-      const commit = await store.commit({
+      const part = [...writes.slice(from, from + MOST_WRITES), headWrite];
+      const transaction = {
         conditions: [
           same,
           isFirst ? notStaged : { key: keys.staged, value: writeId },
           { key: keys.head, revision: at },
         ],
         writes: [
-          ...writes.slice(from, from + MOST_WRITES),
-          headWrite,
+          ...(isLast ? part : part.map(asPart)),
           ...(isFirst ? [staged] : []),
           ...(isLast ? [{ remove: keys.staged }] : []),
         ],
+      };
+      const commit = await store.commit(transaction).catch((error: unknown) => {
+        if (isFirst || !(error instanceof StoreError)) throw error;
+        throw new StageLost(error.message, isLast && error.kind === 'outcome-unknown');
       });
       if (!commit.isDone && isFirst) return undefined;
-      if (!commit.isDone) throw new StageLost('somebody else has changed the store meanwhile');
+      if (!commit.isDone) {
+        const isStaged = lease.isHeld() && commit.found.some(({ key }) => key === keys.staged);
+        throw new StageLost(isStaged ? 'somebody else has changed the store' : 'it took too long');
+      }
       at = commit.revision;
     }
     return at;

@@ -3,7 +3,11 @@
 import type { RawConfig } from '../../../src/config/layer.ts';
 import { type LoadResult, loadSettings } from '../../../src/config/load.ts';
 import { NOTHING_SHARED, type SharedConfig, sharedIn } from '../../../src/config/shared-config.ts';
-import type { RegistryStore, StoredObject } from '../../../src/control/cluster/registry-store.ts';
+import type {
+  RegistryStore,
+  StoredObject,
+  Transaction,
+} from '../../../src/control/cluster/registry-store.ts';
 import { beginStore, type FileContent } from '../../../src/control/cluster/store-content.ts';
 import { StoreKeys } from '../../../src/control/cluster/store-keys.ts';
 import { StoreTable } from '../../../src/control/cluster/store-table.ts';
@@ -48,4 +52,23 @@ export async function storeWith(config: RawConfig): Promise<RegistryStore> {
 export async function objectsIn(store: RegistryStore): Promise<Map<string, StoredObject>> {
   const { objects } = await store.list(KEYS.cfg);
   return new Map(objects.map((object) => [object.key, object]));
+}
+
+/** The same store, where something happens before each commit; the first is 1. */
+export function disturbed(
+  store: RegistryStore,
+  before: (count: number, transaction: Transaction) => Promise<unknown> | undefined,
+): RegistryStore {
+  let commits = 0;
+  return {
+    list: (prefix) => store.list(prefix),
+    read: (key) => store.read(key),
+    watch: (prefix, after, watcher) => store.watch(prefix, after, watcher),
+    lease: (options) => store.lease(options),
+    close: () => store.close(),
+    async commit(transaction) {
+      await before(++commits, transaction);
+      return store.commit(transaction);
+    },
+  };
 }

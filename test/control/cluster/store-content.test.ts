@@ -9,7 +9,7 @@ import {
   importInto,
 } from '../../../src/control/cluster/store-content.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { contentOf, KEYS, loadFile, objectsIn, storeWith } from './made.ts';
+import { contentOf, disturbed, KEYS, loadFile, objectsIn, storeWith } from './made.ts';
 
 const SHOP = {
   pools: {
@@ -170,21 +170,12 @@ test('an import of any size is whole before anybody runs on it', async () => {
 
 test('an import that somebody else gets in the way of says so, and holds up nobody', async () => {
   const store = await storeWith(SHOP);
-  let commits = 0;
-  const disturbed: RegistryStore = {
-    list: (prefix) => store.list(prefix),
-    read: (key) => store.read(key),
-    watch: (prefix, after, watcher) => store.watch(prefix, after, watcher),
-    lease: (options) => store.lease(options),
-    close: () => store.close(),
-    async commit(transaction) {
-      if (++commits === 3) {
-        await store.commit({ conditions: [], writes: [{ put: KEYS.head, value: 'by hand' }] });
-      }
-      return store.commit(transaction);
-    },
-  };
-  await expect(importInto(disturbed, KEYS, contentOf(LARGE))).rejects.toThrow(ContentRefused);
+  const byHand = { conditions: [], writes: [{ put: KEYS.head, value: 'by hand' }] };
+  const busy = disturbed(store, (count) => (count === 3 ? store.commit(byHand) : undefined));
+  const why = 'only a part of it was written (somebody else has changed the store); it is run on';
+  const refused = importInto(busy, KEYS, contentOf(LARGE));
+  await expect(refused).rejects.toThrow(ContentRefused);
+  await expect(refused).rejects.toThrow(why);
   expect((await objectsIn(store)).has(KEYS.staged)).toBe(false);
 });
 
