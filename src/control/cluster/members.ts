@@ -47,6 +47,8 @@ export class Members {
   #lease: Lease | undefined;
   #failures = 0;
   #members: readonly Member[] = [];
+  /** As many as were told. */
+  #counted = 0;
   #isClosed = false;
   #callOffLook: () => void = () => {};
   #callOffTell: () => void = () => {};
@@ -67,7 +69,15 @@ export class Members {
 
   /** As of the last look. */
   allRunOn(revision: number): boolean {
-    return this.#members.length > 0 && this.#members.every(({ applied }) => applied >= revision);
+    return this.#members.length > 0 && this.#members.every((one) => this.isOn(one, revision));
+  }
+
+  /** Revisions of another store say nothing of ours, and who has refused what is there as a whole runs on what was before. */
+  isOn({ epoch, applied, refused }: Member, revision: number): boolean {
+    const { cfg } = this.#options.keys;
+    return (
+      epoch === this.#told.epoch && applied >= revision && !refused.some(({ key }) => key === cfg)
+    );
   }
 
   get #value(): string {
@@ -76,7 +86,11 @@ export class Members {
   }
 
   runsOn(epoch: string, applied: number, refused: readonly Refusal[]): void {
-    this.#told = { epoch, applied, refused: refused.slice(0, MOST_REFUSALS) };
+    // Before all: that of everything.
+    const { cfg } = this.#options.keys;
+    const whole = refused.filter(({ key }) => key === cfg);
+    const others = refused.filter(({ key }) => key !== cfg);
+    this.#told = { epoch, applied, refused: [...whole, ...others].slice(0, MOST_REFUSALS) };
     this.#isTold = false;
     void this.#tell();
   }
@@ -86,10 +100,15 @@ export class Members {
     const { store, keys } = this.#options;
     const { objects } = await store.list(keys.members);
     const { self, onCount } = this.#options;
-    const before = this.#members.length;
     this.#members = objects.flatMap(memberOf);
+    const count = this.#members.length;
     const isSelfThere = this.#members.some(({ instance }) => instance === self.instance);
-    if (isSelfThere && this.#members.length !== before) onCount(this.#members.length);
+    if (isSelfThere && count !== this.#counted) {
+      this.#counted = count;
+      onCount(count);
+    }
+    // Taken away by hand, or with the lease of another process of this name, as after an upgrade.
+    if (!isSelfThere && this.#isTold && !this.#isTelling) this.#lost();
     return this.#members;
   }
 

@@ -1,22 +1,28 @@
 /** A change that is for all instances is done when all of them run on it. */
 import { NotEverywhere } from '../cluster-port.ts';
 import type { Member, Members } from './members.ts';
+import { SYSTEM_TIMING } from './timing.ts';
 
 const EVERYWHERE_MS = 5_000;
 const LOOK_AGAIN_MS = 50;
 
 /** @param self runs on it already. @throws NotEverywhere */
-export async function waitForAll(members: Members, self: string, revision: number): Promise<void> {
-  const until = performance.now() + EVERYWHERE_MS;
+export async function waitForAll(
+  members: Pick<Members, 'list' | 'known' | 'isOn'>,
+  self: string,
+  revision: number,
+  timing = SYSTEM_TIMING,
+): Promise<void> {
+  const until = timing.now() + EVERYWHERE_MS;
   for (;;) {
     // Who is gone is waited for until its lease is over, or the time is.
     const all = await members.list().catch((): readonly Member[] => members.known);
-    const late = all.filter(({ instance, applied }) => instance !== self && applied < revision);
+    const late = all.filter((one) => one.instance !== self && !members.isOn(one, revision));
     if (late.length === 0) return;
-    if (performance.now() > until) {
+    if (timing.now() > until) {
       const names = late.map(({ instance }) => instance);
       throw new NotEverywhere(revision, names);
     }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    await new Promise<void>((resolve) => void timing.after(LOOK_AGAIN_MS, resolve));
   }
 }

@@ -1,37 +1,20 @@
 /** Removals whose instance is gone: whoever is left makes them, by a clock of its own. */
 import { expect, test } from 'vitest';
-import type { Timing } from '../../../src/control/cluster/timing.ts';
 import { UnfinishedRemovals } from '../../../src/control/cluster/unfinished-removals.ts';
+import { madeTiming } from './made-timing.ts';
 
 /** A clock that goes on when it is told to, 5 s ahead of the one of whoever begins drains. */
 function made(finish: () => Promise<void> = async () => {}) {
-  let nowMs = 0;
-  const timers = new Set<{ readonly at: number; readonly run: () => void }>();
-  const timing: Timing = {
-    now: () => nowMs,
-    random: () => 0.5,
-    after(ms, run) {
-      const timer = { at: nowMs + ms, run };
-      timers.add(timer);
-      return () => timers.delete(timer);
-    },
-  };
+  const { timing, goTo, timers } = madeTiming();
   const finished: string[] = [];
   const removals = new UnfinishedRemovals({
     timing,
-    now: () => nowMs + 5_000,
+    now: () => timing.now() + 5_000,
     finish(pool, url) {
-      finished.push(`${pool} ${url} at ${nowMs}`);
+      finished.push(`${pool} ${url} at ${timing.now()}`);
       return finish();
     },
   });
-  const goTo = async (ms: number): Promise<void> => {
-    nowMs = ms;
-    for (const timer of timers) {
-      if (timer.at <= nowMs && timers.delete(timer)) timer.run();
-    }
-    await new Promise((resolve) => setImmediate(resolve));
-  };
   return { removals, finished, goTo, timers };
 }
 

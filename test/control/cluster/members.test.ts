@@ -1,0 +1,106 @@
+/** Who is in a cluster, on a store in memory and by a clock of the test. */
+import { expect, test } from 'vitest';
+import { type Member, Members } from '../../../src/control/cluster/members.ts';
+import { StoreTable } from '../../../src/control/cluster/store-table.ts';
+import { TableStore } from '../../../src/control/cluster/table-store.ts';
+import { waitForAll } from '../../../src/control/cluster/wait-for-all.ts';
+import { NotEverywhere } from '../../../src/control/cluster-port.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { KEYS } from './made.ts';
+import { madeTiming } from './made-timing.ts';
+
+async function made() {
+  const store = new TableStore(new StoreTable());
+  const { timing, goTo } = madeTiming();
+  const counts: number[] = [];
+  const members = new Members({
+    store,
+    keys: KEYS,
+    timing,
+    self: { instance: 'a', address: null, version: '1' },
+    onRival: () => {},
+    onCount: (count) => counts.push(count),
+  });
+  const put = (of: Partial<Member>) => {
+    const b = { instance: 'b', address: null, version: '1', epoch: 'e', applied: 9, since: '' };
+    const value = JSON.stringify({ refused: [], ...b, ...of });
+    return store.commit({ conditions: [], writes: [{ put: KEYS.member('b'), value }] });
+  };
+  const isThere = async () => (await store.read(KEYS.member('a'))).object !== undefined;
+  return { store, timing, goTo, counts, members, put, isThere };
+}
+
+test('how many there are is told once, when this one is among them', async () => {
+  const { members, counts, put, isThere } = await made();
+  await put({});
+  // A look before this one is there.
+  await members.list();
+  expect(counts).toEqual([]);
+  members.runsOn('e', 9, []);
+  await waitFor(isThere);
+  // And once only.
+  await members.list();
+  await members.list();
+  expect(counts).toEqual([2]);
+});
+
+test('as many as at a look without this one are told as well', async () => {
+  const { store, members, counts, put, isThere } = await made();
+  await put({});
+  await members.list();
+  await store.commit({ conditions: [], writes: [{ remove: KEYS.member('b') }] });
+  members.runsOn('e', 9, []);
+  await waitFor(isThere);
+  await members.list();
+  expect(counts).toEqual([1]);
+});
+
+test('a key that is taken away is written again', async () => {
+  const { store, goTo, members, isThere } = await made();
+  members.runsOn('e', 9, []);
+  await waitFor(isThere);
+  await members.list();
+  await store.commit({ conditions: [], writes: [{ remove: KEYS.member('a') }] });
+  await members.list();
+  // No oftener than it tells anything.
+  expect(await isThere()).toBe(false);
+  await goTo(200);
+  await waitFor(isThere);
+});
+
+test.each<[string, Partial<Member>]>([
+  ['is behind', { applied: 4 }],
+  ['follows another store', { epoch: 'other', applied: 900 }],
+  ['knows nothing yet', { epoch: null, applied: 900 }],
+  ['has refused all of it', { refused: [{ key: KEYS.cfg, reason: 'wrong' }] }],
+])('who %s does not run on a change', async (_, of) => {
+  const { timing, goTo, members, put, isThere } = await made();
+  members.runsOn('e', 5, []);
+  await waitFor(isThere);
+  await put(of);
+  await members.list();
+  expect(members.allRunOn(5)).toBe(false);
+  let error: unknown;
+  const waiting = waitForAll(members, 'a', 5, timing).catch((thrown: unknown) => {
+    error = thrown;
+  });
+  for (let ms = 100; error === undefined && ms < 6_000; ms += 100) await goTo(ms);
+  await waiting;
+  expect(error).toBeInstanceOf(NotEverywhere);
+  expect(error).toMatchObject({ revision: 5, instances: ['b'] });
+  // One object that it has refused is no reason.
+  await put({ applied: 5, refused: [{ key: KEYS.route('1'), reason: 'wrong' }] });
+  await waitForAll(members, 'a', 5, timing);
+  expect(members.allRunOn(5)).toBe(true);
+});
+
+test('that all of it is refused is told before all else', async () => {
+  const { store, members, isThere } = await made();
+  const refused = Array.from({ length: 30 }, (_, index) => ({ key: `${index}`, reason: '' }));
+  members.runsOn('e', 9, [...refused, { key: KEYS.cfg, reason: 'wrong' }]);
+  await waitFor(isThere);
+  const [self] = await members.list();
+  expect(self?.refused).toHaveLength(20);
+  expect(self?.refused[0]).toEqual({ key: KEYS.cfg, reason: 'wrong' });
+  await store.close();
+});
