@@ -2,9 +2,9 @@
 import type { Certificate } from '../../config/certificate-facts.ts';
 import { CERTIFICATES, type FailureRecord } from './acme-records.ts';
 import type { OnDemand } from './on-demand.ts';
-import { type Wanted, wantedOf } from './wanted.ts';
+import { dueAtMs, type Wanted, wantedOf } from './wanted.ts';
 
-/** Of an order on demand, in a row. */
+/** Of an order on demand, in a row: from then on, it is tried again only when somebody connects. */
 const MOST_FAILURES = 3;
 
 export interface Stored {
@@ -28,7 +28,11 @@ export function allWanted(
     key.startsWith(CERTIFICATES) ? wantedAt(key, onDemand, stored).filter(isNew) : [],
   );
   for (const one of onDemand.pending) {
-    if ((stored.failureOf(one)?.failures ?? 0) >= MOST_FAILURES) onDemand.giveUp(one);
+    const failure = stored.failureOf(one);
+    // With other settings, or once it is time, the record of before says nothing.
+    const untilMs = dueAtMs(one, undefined, failure, stored.nowMs);
+    const isOften = (failure?.failures ?? 0) >= MOST_FAILURES;
+    if (isOften && untilMs > stored.nowMs) onDemand.giveUp(one, untilMs);
   }
   for (const { key } of served) known.add(key);
   const all = [...listed, ...served, ...onDemand.pending.filter(isNew)];

@@ -7,6 +7,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { type AcmeSettings, issueKey, onDemandGroup } from '../../config/acme-settings.ts';
+import { isSame } from '../../config/same.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { AcmeProblem } from './acme-problem.ts';
@@ -71,15 +72,27 @@ export class OnDemand {
   }
 
   sync({ listeners }: Settings): void {
+    const before = this.groups;
     const all = listeners.flatMap(({ tls }) => {
       const group = tls?.acme && onDemandGroup(tls.acme);
       return group ? [[group, tls?.acme as AcmeSettings] as const] : [];
     });
     this.#groups = new Map(all);
-    for (const [key, { settings }] of this.#pending) {
-      const group = onDemandGroup(settings);
-      if (group === null || !this.#groups.has(group)) this.#pending.delete(key);
+    // What was in the way may be gone.
+    if (!isSame(before, this.groups)) this.#refusedUntil.clear();
+    for (const names of [this.#pending, this.#waiting]) {
+      for (const [key, one] of names) {
+        const now = this.#asOfNow(one);
+        if (now === undefined) names.delete(key);
+        else names.set(key, now);
+      }
     }
+  }
+
+  /** Under the settings of now; undefined: nothing is fetched for its group any more. */
+  #asOfNow({ settings, name }: Wanted): Wanted | undefined {
+    const now = this.#groups.get(onDemandGroup(settings) ?? '');
+    return now && wantedOf(now, name);
   }
 
   /** @param wanted all of it. @param served those of them that are there, and in no config. */
@@ -89,9 +102,10 @@ export class OnDemand {
     for (const { key } of served) this.#pending.delete(key);
   }
 
-  /** Nothing comes of it: the next client may ask anew. */
-  giveUp({ key }: Wanted): void {
+  /** Nothing comes of it: a client may ask anew once this time is over, and not before, as it would be ordered for at once. */
+  giveUp({ key }: Wanted, untilMs: number): void {
     this.#pending.delete(key);
+    this.#refuse(key, untilMs - this.#options.nowMs());
   }
 
   /** Clients of this group of listeners have asked for these names. */
@@ -116,7 +130,8 @@ export class OnDemand {
     if (this.#pending.has(key)) return;
     const status = await this.#ask(wanted);
     if (status !== 200) {
-      const message = `${settings.onDemand.askUrl} does not allow it any more: ${status}`;
+      const { origin } = new URL(settings.onDemand.askUrl);
+      const message = `${origin} does not allow it any more: ${status}`;
       throw new AcmeProblem(message, '');
     }
   }
@@ -136,7 +151,7 @@ export class OnDemand {
   }
 
   async #decide(key: string, wanted: Wanted): Promise<void> {
-    const { counts, log, pause } = this.#options;
+    const { counts, log, pause, signal } = this.#options;
     const isOver = pause(SHORTEST_ASK_MS);
     try {
       const status = await this.#ask(wanted);
@@ -146,6 +161,7 @@ export class OnDemand {
         this.#refuse(key, REFUSED_MS);
       }
     } catch (error) {
+      if (signal.aborted) return;
       counts.failed++;
       this.#refuse(key, FAILED_MS);
       const reason = error instanceof Error ? error.message : String(error);
@@ -155,8 +171,11 @@ export class OnDemand {
     await isOver;
   }
 
-  #allow(key: string, wanted: Wanted): void {
+  #allow(key: string, asked: Wanted): void {
     const { counts, log, nowMs, onAllowed } = this.#options;
+    // The settings may have become others since it was asked.
+    const wanted = this.#asOfNow(asked);
+    if (wanted === undefined) return;
     const { settings, name } = wanted;
     const { mostNames, mostOrdersPerHour } = settings.onDemand ?? {
       mostNames: 0,
@@ -213,6 +232,8 @@ export class OnDemand {
 /** Its body is not waited for; a redirect is no yes. */
 function statusOf(url: string, timeoutMs: number, signal: AbortSignal): Promise<number> {
   const { request } = url.startsWith('https:') ? https : http;
+  // What stands behind it may be a secret.
+  const { origin } = new URL(url);
   return new Promise((resolve, reject) => {
     const late = AbortSignal.timeout(timeoutMs);
     const asked = request(url, { agent: false, signal: AbortSignal.any([signal, late]) });
@@ -221,7 +242,7 @@ function statusOf(url: string, timeoutMs: number, signal: AbortSignal): Promise<
       response.destroy();
     });
     asked.on('error', (error) =>
-      reject(late.aborted ? new Error(`${url}: no answer within ${timeoutMs / 1000} s`) : error),
+      reject(late.aborted ? new Error(`${origin}: no answer within ${timeoutMs / 1000} s`) : error),
     );
     asked.end();
   });

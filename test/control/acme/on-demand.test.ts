@@ -2,21 +2,29 @@
 import { expect, test } from 'vitest';
 import { onDemandGroup } from '../../../src/config/acme-settings.ts';
 import { validateConfigText } from '../../../src/config/load.ts';
+import { digestOf, type FailureRecord } from '../../../src/control/acme/acme-records.ts';
+import { allWanted } from '../../../src/control/acme/all-wanted.ts';
 import { OnDemand } from '../../../src/control/acme/on-demand.ts';
 import { AskedNames } from '../../../src/data/listen/asked-names.ts';
 
 const MINUTE_MS = 60_000;
+
+function settingsWith(acme: object) {
+  const config = { backends: [], listeners: [{ port: 443, tls: { acme } }] };
+  const input = { flags: { values: [] }, env: {}, cwd: '/', configFile: '/nowhere/c.json' };
+  const result = validateConfigText(JSON.stringify(config), 'c.json', input);
+  const issuing = result.ok ? result.settings.listeners[0].tls?.acme : undefined;
+  if (!result.ok || !issuing) throw new Error('a config without a fault');
+  return { settings: result.settings, issuing };
+}
 
 function setUp(limits: object = {}) {
   const acme = {
     on_demand: { ask: 'http://ask.test/a?key=1', ...limits },
     challenge: 'tls-alpn-01',
   };
-  const config = { backends: [], listeners: [{ port: 443, tls: { acme } }] };
-  const input = { flags: { values: [] }, env: {}, cwd: '/', configFile: '/nowhere/c.json' };
-  const result = validateConfigText(JSON.stringify(config), 'c.json', input);
-  const issuing = result.ok ? result.settings.listeners[0].tls?.acme : undefined;
-  if (!result.ok || !issuing) throw new Error('a config without a fault');
+  const { settings, issuing } = settingsWith(acme);
+  const stopping = new AbortController();
   const asked: string[] = [];
   const answers: ((status: number | Error) => void)[] = [];
   const events: string[] = [];
@@ -26,7 +34,7 @@ function setUp(limits: object = {}) {
   const onDemand = new OnDemand({
     log: { debug: hear, info: hear, warn: hear, error: hear, fatal: hear },
     counts,
-    signal: new AbortController().signal,
+    signal: stopping.signal,
     nowMs: () => time.nowMs,
     pause: async () => {},
     onAllowed: () => {},
@@ -37,14 +45,14 @@ function setUp(limits: object = {}) {
       });
     },
   });
-  onDemand.sync(result.settings);
+  onDemand.sync(settings);
   const group = onDemandGroup(issuing) ?? '';
   const answer = async (status: number | Error): Promise<void> => {
     answers.shift()?.(status);
     await new Promise((resolve) => setImmediate(resolve));
   };
   const ask = (...names: string[]): void => onDemand.asked(group, names);
-  return { onDemand, ask, asked, answer, events, time, counts, settings: result.settings };
+  return { onDemand, ask, asked, answer, events, time, counts, acme, stopping };
 }
 
 test('a name is asked for once, and a refusal is remembered', async () => {
@@ -108,12 +116,71 @@ test('before a renewal it is asked again, and not for what the config names', as
   onDemand.isWanted([wanted], [wanted]);
   const renewal = onDemand.stillAllowed(wanted);
   await Promise.all([
-    expect(renewal).rejects.toThrow('does not allow it any more: 403'),
+    expect(renewal).rejects.toThrow(/^http:\/\/ask\.test does not allow it any more: 403$/),
     answer(403),
   ]);
   const { settings } = wanted;
   await onDemand.stillAllowed({ ...wanted, settings: { ...settings, names: ['a.test'] } });
   expect(asked).toHaveLength(2);
+});
+
+test('a name that fails three times is tried again when somebody connects, and it is time', async () => {
+  const { onDemand, ask, asked, answer, time } = setUp();
+  ask('a.test');
+  await answer(200);
+  const [wanted] = onDemand.pending;
+  if (wanted === undefined) throw new Error('not allowed');
+  const record = { version: 1, atMs: 0, message: '', kind: '', hint: '' } as const;
+  const failure = (more: Partial<FailureRecord>): FailureRecord => ({
+    ...record,
+    failures: 3,
+    retryAtMs: time.nowMs + 30 * MINUTE_MS,
+    settings: digestOf(wanted.settings),
+    ...more,
+  });
+  const wantedWith = (failed: FailureRecord): string[] => {
+    const stored = { keys: [], certificateAt: () => undefined, nowMs: time.nowMs };
+    return allWanted([], onDemand, { ...stored, failureOf: () => failed }).map(({ name }) => name);
+  };
+  expect(wantedWith(failure({ failures: 2 }))).toEqual(['a.test']);
+  expect(wantedWith(failure({ settings: 'of before' }))).toEqual(['a.test']);
+  const third = failure({});
+  expect(wantedWith(third)).toEqual([]);
+  // Whoever connects before the time of the next try costs no question, and no order of this hour.
+  ask('a.test');
+  expect(asked).toHaveLength(1);
+  time.nowMs += 31 * MINUTE_MS;
+  expect(wantedWith(third)).toEqual([]);
+  ask('a.test');
+  await answer(200);
+  expect(wantedWith(third)).toEqual(['a.test']);
+  expect(wantedWith(failure({ failures: 4 }))).toEqual([]);
+});
+
+test('names that are asked about or ordered for are those of the settings of now', async () => {
+  const { onDemand, ask, asked, answer, acme, counts } = setUp();
+  ask(...Array.from({ length: 12 }, (_, index) => `n${index}.test`));
+  await answer(200);
+  onDemand.sync(settingsWith({ ...acme, email: 'new@a.test' }).settings);
+  await answer(200);
+  expect(onDemand.pending.map(({ settings: { email } }) => email)).toEqual(
+    Array(2).fill('new@a.test'),
+  );
+  expect(asked).toHaveLength(10);
+  onDemand.sync(settingsWith({ names: ['b.test'], challenge: 'tls-alpn-01' }).settings);
+  await answer(200);
+  expect(onDemand.pending).toEqual([]);
+  expect(asked).toHaveLength(10);
+  expect(counts.allowed).toBe(2);
+});
+
+test('at a stop nobody is blamed for questions without an answer', async () => {
+  const { ask, answer, counts, events, stopping } = setUp();
+  ask('a.test');
+  stopping.abort();
+  await answer(new Error('aborted'));
+  expect(events).toEqual([]);
+  expect(counts.failed).toBe(0);
 });
 
 test('what is told of is a host name, and not too much of it', () => {
