@@ -17,9 +17,6 @@ import type { AcmeHome, OpenedStore } from './acme-home.ts';
 import {
   CERTIFICATE,
   CERTIFICATES,
-  CHALLENGE_OUT,
-  CHALLENGES,
-  type ChallengeOut,
   FAILURE,
   FAILURES,
   type FailureRecord,
@@ -28,6 +25,7 @@ import {
 } from './acme-records.ts';
 import type { AcmeVault } from './acme-vault.ts';
 import { allWanted, hasSame } from './all-wanted.ts';
+import { ChallengeAnswers } from './challenge-answers.ts';
 import { type AcmeCounts, IssuanceRound } from './issuance-round.ts';
 import { issuedCertificate } from './issued-certificate.ts';
 import { type AskCounts, OnDemand } from './on-demand.ts';
@@ -73,9 +71,6 @@ export class Acme {
   readonly #timing: Timing;
   readonly #nowMs: () => number;
   readonly #stopping = new AbortController();
-  readonly #stopped = new Promise<void>((resolve) => {
-    this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true });
-  });
   readonly #plans: RenewalPlans;
   readonly onDemand: OnDemand;
   #listed: readonly Wanted[] = [];
@@ -90,11 +85,7 @@ export class Acme {
     string,
     { readonly revision: number; readonly value: Certificate | FailureRecord | null }
   >();
-  #answered: { readonly keys: ReadonlySet<string>; readonly inForce: Promise<void> } = {
-    keys: new Set(),
-    inForce: Promise.resolve(),
-  };
-  readonly #waiting = new Set<() => void>();
+  readonly #answers: ChallengeAnswers;
   readonly #pauses = new Set<() => void>();
   #callOff: () => void = () => {};
   #isWorking: Promise<void> | undefined;
@@ -114,6 +105,7 @@ export class Acme {
       nowMs,
       random: () => timing.random(),
     });
+    this.#answers = new ChallengeAnswers(options.onChallenges);
     const pause = (ms: number): Promise<void> => this.#pause(ms);
     const onAllowed = (): void => this.#take();
     this.onDemand = new OnDemand({ log, counts, signal, nowMs, pause, onAllowed });
@@ -143,7 +135,7 @@ export class Acme {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#callOff();
-    for (const wake of [...this.#waiting, ...this.#pauses]) wake();
+    for (const wake of this.#pauses) wake();
     await this.#isWorking;
     this.#copy?.close();
     await this.#opened?.close();
@@ -192,7 +184,10 @@ export class Acme {
         nowMs: this.#nowMs,
         pause: (ms) => this.#pause(ms),
         allowed: (one) => this.onDemand.stillAllowed(one),
-        inForce: (key) => this.#inForce(key),
+        inForce: async (key, signal) => {
+          await this.#answers.inForce(key, signal);
+          if (opened.spreadMs > 0) await this.#pause(opened.spreadMs);
+        },
         onOrdering: (id) => {
           this.#ordering = id;
         },
@@ -259,32 +254,9 @@ export class Acme {
     if (hasChanged) {
       this.#options.onIssued(new Map(Array.from(served, ([{ key }, one]) => [key, one])));
     }
-    this.#takeChallenges(copy.objects);
+    this.#answers.take(copy.objects, this.#vault);
     for (const key of this.#read.keys()) if (!copy.objects.has(key)) this.#read.delete(key);
     this.#plan();
-  }
-
-  #takeChallenges(objects: ReadonlyMap<string, StoredObject>): void {
-    const out = [...objects.values()].filter(({ key }) => key.startsWith(CHALLENGES));
-    const keys = new Set(out.map(({ key }) => key));
-    const { keys: before } = this.#answered;
-    if (keys.size === before.size && [...keys].every((key) => before.has(key))) return;
-    const all = out.flatMap((object) => this.#challengeIn(object) ?? []);
-    const inForce = this.#options.onChallenges({
-      http: new Map(all.flatMap((one) => (one.kind === 'http-01' ? [[one.token, one.text]] : []))),
-      tls: all.flatMap((one) => (one.kind === 'tls-alpn-01' ? [one] : [])),
-    });
-    this.#answered = { keys, inForce };
-    for (const wake of this.#waiting) wake();
-  }
-
-  #challengeIn(object: StoredObject): ChallengeOut | undefined {
-    try {
-      return this.#vault?.read(object, CHALLENGE_OUT);
-    } catch {
-      // Another version of Fairlead, or another key: it answers itself.
-      return undefined;
-    }
   }
 
   #certificateOf({ id }: Wanted): Certificate | undefined {
@@ -365,23 +337,6 @@ export class Acme {
     if (due.length === 0) return 0;
     const isDone = await round.run(due.map(({ wanted }) => wanted));
     return isDone ? 0 : LOOK_AGAIN_MS * (1 + this.#timing.random());
-  }
-
-  /** Resolves once what stands under this key is answered by this instance. */
-  async #inForce(key: string): Promise<void> {
-    while (!this.#answered.keys.has(key) && !this.#stopping.signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#waiting.delete(wake);
-          resolve();
-        };
-        this.#waiting.add(wake);
-      });
-    }
-    // A stop does not wait for it.
-    await Promise.race([this.#answered.inForce, this.#stopped]);
-    const spreadMs = this.#opened?.spreadMs ?? 0;
-    if (spreadMs > 0) await this.#pause(spreadMs);
   }
 
   #pause(ms: number): Promise<void> {

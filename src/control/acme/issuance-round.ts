@@ -42,7 +42,8 @@ export interface IssuanceRoundOptions {
   readonly random: () => number;
   readonly nowMs: () => number;
   readonly pause: (ms: number) => Promise<void>;
-  readonly inForce: (key: string) => Promise<void>;
+  /** Resolves once what stands under this key is answered. @throws LockLost: `lost` was aborted before. */
+  readonly inForce: (key: string, lost: AbortSignal) => Promise<void>;
   /** Resolves if it may be ordered. @throws Error */
   readonly allowed: (wanted: Wanted) => Promise<void>;
   /** @param id of what is ordered now; undefined: nothing is. */
@@ -97,7 +98,14 @@ export class IssuanceRound {
     if (dueAtMs(wanted, renewAtMs, this.#failureIn(found, wanted), nowMs()) > nowMs()) return;
     onOrdering(wanted.id);
     const { name, settings } = wanted;
-    const prover = proverFor(wanted, { store, vault, log, inForce, pause, nowMs });
+    const prover = proverFor(wanted, {
+      store,
+      vault,
+      log,
+      inForce: (key) => inForce(key, signal),
+      pause,
+      nowMs,
+    });
     const issuance = new Issuance(wanted, prover, {
       store,
       vault,

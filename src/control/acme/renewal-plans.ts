@@ -6,6 +6,8 @@ import { type RenewalWindow, renewalIdOf, renewalTime } from './renewal-time.ts'
 import type { Wanted } from './wanted.ts';
 
 const HOUR_MS = 3_600_000;
+/** Then whatever else is due has its turn. */
+const MOST_IN_A_ROW = 8;
 
 interface Plan {
   readonly fingerprint: string;
@@ -20,6 +22,7 @@ export interface RenewalPlansOptions {
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
   readonly random: () => number;
+  readonly read?: typeof readRenewalInfo;
 }
 
 export class RenewalPlans {
@@ -69,34 +72,35 @@ export class RenewalPlans {
     }
   }
 
-  /** Asks for all for which it is time, one after the other. @returns whether any time may be another now. Never rejects. */
+  /** Asks for those for which it is time, one after the other; what is more than a few comes with the next call. @returns whether any time may be another now. Never rejects. */
   async ask(wanted: readonly Wanted[]): Promise<boolean> {
     if (this.#isAsking) return false;
     this.#isAsking = true;
-    let hasAsked = false;
+    let asked = 0;
     try {
       for (const one of wanted) {
         const plan = this.#plans.get(one.id);
         const { signal, nowMs } = this.#options;
         if (plan === undefined || plan.askAtMs > nowMs() || signal.aborted) continue;
-        hasAsked = true;
-        await this.#askFor(one, plan);
+        if (plan.id === undefined) {
+          plan.askAtMs = Infinity;
+          continue;
+        }
+        if (asked === MOST_IN_A_ROW) break;
+        asked++;
+        await this.#askFor(one, plan, plan.id);
       }
     } finally {
       this.#isAsking = false;
     }
-    return hasAsked;
+    return asked > 0;
   }
 
-  async #askFor({ name, settings }: Wanted, plan: Plan): Promise<void> {
-    const { signal, nowMs, random } = this.#options;
-    if (plan.id === undefined) {
-      plan.askAtMs = Infinity;
-      return;
-    }
+  async #askFor({ name, settings }: Wanted, plan: Plan, id: string): Promise<void> {
+    const { signal, nowMs, random, read = readRenewalInfo } = this.#options;
     try {
       const { directoryUrl, caFile } = settings;
-      const info = await readRenewalInfo(plan.id, { directoryUrl, caFile, signal, nowMs });
+      const info = await read(id, { directoryUrl, caFile, signal, nowMs });
       this.#heed(name, plan, info);
     } catch {
       // What it has said before counts on; without that, two thirds of the life. If it can't be reached, that is told with the order.

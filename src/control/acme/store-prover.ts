@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Logger } from '../../observe/logger.ts';
-import type { RegistryStore } from '../cluster/registry-store.ts';
+import { type RegistryStore, StoreError } from '../cluster/registry-store.ts';
 import { CHALLENGES, type ChallengeOut } from './acme-records.ts';
 import type { AcmeVault } from './acme-vault.ts';
 import { validationCertificate } from './certificate-request.ts';
@@ -65,7 +65,13 @@ async function putOut(
   const takeAway = (): Promise<void> => lease.release();
   try {
     const value = vault.written(key, challenge);
-    await store.commit({ conditions: [], writes: [{ put: key, value, lease: lease.id }] });
+    const { isDone } = await store.commit({
+      conditions: [],
+      writes: [{ put: key, value, lease: lease.id }],
+    });
+    // The store of a cluster adds a condition: it has been wiped, or is another one. Nobody would ever answer.
+    if (!isDone)
+      throw new StoreError('refused', 'the store does not take the answer to a challenge');
     await inForce(key);
   } catch (error) {
     await takeAway();
