@@ -6,17 +6,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { RestedLook } from '../../src/control/admin/rested-look.ts';
 
-function stage(costMs: number) {
+function stage(costMs: number, mostMs?: number) {
   const clock = { ms: 1_000, looks: 0 };
   const look = new RestedLook(
     (base: object) => {
       clock.ms += costMs;
       return { base, look: ++clock.looks };
     },
-    () => clock.ms,
+    { now: () => clock.ms, ...(mostMs !== undefined && { mostMs }) },
   );
   return { clock, look };
 }
+
+test('a look that waits for others stands no longer than it may', async () => {
+  const { clock, look } = stage(2_000, 5_000);
+  const base = {};
+  await look.take(base);
+  clock.ms += 4_999;
+  expect((await look.take(base)).look).toBe(1);
+  clock.ms += 1;
+  expect((await look.take(base)).look).toBe(2);
+});
 
 test('a look stands for twenty times as long as it took', async () => {
   const { clock, look } = stage(100);

@@ -7,6 +7,9 @@ import { ProblemError } from './problem.ts';
 import { RestedLook } from './rested-look.ts';
 import type { Route } from './router.ts';
 
+/** What viewers are shown of the cluster: peers and etcd may be long in answering, which is when somebody looks. */
+const MOST_OLD_MS = 5_000;
+
 export function clusterRoutes(cluster: ClusterPort | undefined): Route[] {
   /** @throws ProblemError 404 */
   function expected(): ClusterPort {
@@ -15,7 +18,9 @@ export function clusterRoutes(cluster: ClusterPort | undefined): Route[] {
   }
 
   /** It asks the store and all peers: what comes of one call of a viewer is not to be a flood of others. */
-  const forViewers = new RestedLook((port: ClusterPort) => port.describe());
+  const forViewers = new RestedLook((port: ClusterPort) => port.describe(), {
+    mostMs: MOST_OLD_MS,
+  });
 
   return [
     {

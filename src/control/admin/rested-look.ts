@@ -5,6 +5,13 @@
  */
 const TIMES_ITS_COST = 20;
 
+export interface RestTerms {
+  /** It stands so long at most, in ms: for a look that waits for others, and costs this thread little meanwhile. */
+  readonly mostMs?: number;
+  /** In ms; never goes back. */
+  readonly now?: () => number;
+}
+
 interface Look<Result, Base> {
   readonly base: Base;
   readonly result: Promise<Result>;
@@ -14,15 +21,14 @@ interface Look<Result, Base> {
 export class RestedLook<Result, Base> {
   readonly #look: (base: Base) => Result | Promise<Result>;
   readonly #now: () => number;
+  readonly #mostMs: number;
   #last: Look<Result, Base> | undefined;
 
-  /** @param now in ms; never goes back */
-  constructor(
-    look: (base: Base) => Result | Promise<Result>,
-    now: () => number = () => performance.now(),
-  ) {
+  constructor(look: (base: Base) => Result | Promise<Result>, terms: RestTerms = {}) {
+    const { mostMs = Number.POSITIVE_INFINITY, now = () => performance.now() } = terms;
     this.#look = look;
     this.#now = now;
+    this.#mostMs = mostMs;
   }
 
   /** @param base what the result is about: for another one the look is taken anew. */
@@ -37,7 +43,7 @@ export class RestedLook<Result, Base> {
       return await result;
     } finally {
       const endMs = this.#now();
-      next.untilMs = endMs + TIMES_ITS_COST * (endMs - begunMs);
+      next.untilMs = endMs + Math.min(this.#mostMs, TIMES_ITS_COST * (endMs - begunMs));
     }
   }
 }
