@@ -10,6 +10,7 @@ import {
   type Transaction,
   type Write,
 } from './registry-store.ts';
+import { DrainsBegunHere } from './shared-drains.ts';
 import { type ControlObject, type Understood, understand, valueOf } from './shared-objects.ts';
 import { writesFor } from './shared-state.ts';
 import { commitStaged, type StagedChange, StageLost } from './staged-commit.ts';
@@ -37,6 +38,7 @@ export class ChangeWriter {
   #base: FollowedCopy | undefined;
   #written = new Map<string, Written>();
   #wroteAt = 0;
+  readonly drainsBegun = new DrainsBegunHere();
 
   constructor(options: ChangeWriterOptions) {
     this.#options = options;
@@ -128,6 +130,7 @@ export class ChangeWriter {
       return undefined;
     }
     this.#note(all, revision);
+    if (drain !== undefined) this.drainsBegun.note(drain.begunAt);
     return revision;
   }
 

@@ -232,7 +232,8 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   drainOf(pool: string, url: string): DrainTerms | undefined {
     const { instance: self } = this.settings;
     const { objects } = this.#accepted ?? {};
-    return objects && drainBegunElsewhere(objects, this.keys, { pool, url, self });
+    const begun = this.#writer.drainsBegun;
+    return objects && drainBegunElsewhere(objects, this.keys, { pool, url, self }, begun);
   }
 
   appliedByAll(revision: number): Promise<void> {

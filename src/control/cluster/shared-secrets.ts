@@ -211,18 +211,21 @@ export class SharedSecrets {
 
   /** @throws SealError */
   #open(name: string, object: StoredObject | undefined): Opened | undefined {
-    if (object === undefined) return undefined;
-    const { seal } = this.#options;
-    let parsed: z.output<typeof SECRET>;
-    try {
-      parsed = SECRET.parse(JSON.parse(object.value));
-    } catch {
-      throw new SealError(`${name} is not what an instance has written`);
-    }
-    const bytes = seal.open(name, parsed.sealed);
-    const { made_at: madeAt, sealed } = parsed;
-    return { bytes, madeAt, isOld: seal.isOld(sealed), revision: object.revision };
+    return object && openSecret(this.#options.seal, name, object);
   }
+}
+
+/** @throws SealError */
+function openSecret(seal: Seal, name: string, { value, revision }: StoredObject): Opened {
+  let parsed: z.output<typeof SECRET>;
+  try {
+    parsed = SECRET.parse(JSON.parse(value));
+  } catch {
+    throw new SealError(`${name} is not what an instance has written`);
+  }
+  const bytes = seal.open(name, parsed.sealed);
+  const { made_at: madeAt, sealed } = parsed;
+  return { bytes, madeAt, isOld: seal.isOld(sealed), revision };
 }
 
 function sameAs({ objects }: FollowedCopy, key: string): Condition {
@@ -232,7 +235,7 @@ function sameAs({ objects }: FollowedCopy, key: string): Condition {
 
 /**
  * A new secret of cookies lies in the store from then on; the instances go over to it by themselves.
- * @throws ContentRefused where they are at it already, or nobody has made one yet. StoreError
+ * @throws ContentRefused where they are at it already, nobody has made one yet, or they could not open it. StoreError
  */
 export async function beginRotation(
   store: RegistryStore,
@@ -240,14 +243,15 @@ export async function beginRotation(
   seal: Seal,
 ): Promise<void> {
   const { objects } = await store.list(keys.cfg);
-  const has = (key: string): boolean => objects.some((one) => one.key === key);
   const epoch = objects.find(({ key }) => key === keys.epoch)?.value;
-  const [current, next] = [keys.secret(COOKIES), keys.secret(NEXT_COOKIES)];
-  if (epoch === undefined || !has(current)) {
+  const current = objects.find(({ key }) => key === keys.secret(COOKIES));
+  const next = keys.secret(NEXT_COOKIES);
+  if (epoch === undefined || current === undefined) {
     throw new ContentRefused(
       'no instance has made a secret of session cookies yet: there is nothing to rotate',
     );
   }
+  expectKeyOf(current, seal);
   const sealed = seal.seal(NEXT_COOKIES, makeSessionSecret());
   const head = valueOf({ write: randomUUID(), instance: 'fairlead cluster' });
   const { isDone } = await store.commit({
@@ -264,4 +268,18 @@ export async function beginRotation(
   if (!isDone) {
     throw new ContentRefused('the instances are going over to a new secret already: wait for it');
   }
+}
+
+/** What instances can't open lies in their way for ever. @throws ContentRefused */
+function expectKeyOf(current: StoredObject, seal: Seal): void {
+  try {
+    // They seal anew at once what is under a key that is not their first.
+    if (!openSecret(seal, COOKIES, current).isOld) return;
+  } catch (error) {
+    if (!(error instanceof SealError)) throw error;
+    throw new ContentRefused(`this key is not that of the instances: ${error.message}`);
+  }
+  throw new ContentRefused(
+    'this key is not that of the instances yet: what they share is sealed under another one',
+  );
 }

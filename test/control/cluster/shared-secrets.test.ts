@@ -140,6 +140,19 @@ test('there is nothing to rotate before an instance has made it', async () => {
   await expect(beginRotation(store, KEYS, Seal.of(KEY))).rejects.toThrow('nothing to rotate');
 });
 
+test('nothing is rotated under a key that is not that of the instances', async () => {
+  const store = await storeWith({});
+  const a = instanceWith(store, KEY);
+  await a.goOn();
+  const before = await objectsIn(store);
+  for (const key of [NEXT_KEY, `${NEXT_KEY}\n${KEY}`]) {
+    const refused = beginRotation(store, KEYS, Seal.of(key));
+    await expect(refused).rejects.toThrow('this key is not that of the instances');
+  }
+  expect(await objectsIn(store)).toEqual(before);
+  await beginRotation(store, KEYS, Seal.of(`${KEY}\n${NEXT_KEY}`));
+});
+
 test('with a new key before the old one, what is there is sealed anew, and stays what it is', async () => {
   const store = await storeWith({});
   const before = instanceWith(store, KEY);

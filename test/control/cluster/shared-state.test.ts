@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { parseBackendUrl } from '../../../src/config/backend-url.ts';
 import { accept } from '../../../src/control/cluster/accepted-objects.ts';
 import { ChangeWriter } from '../../../src/control/cluster/change-writer.ts';
-import type { RegistryStore } from '../../../src/control/cluster/registry-store.ts';
+import { type RegistryStore, StoreError } from '../../../src/control/cluster/registry-store.ts';
 import { drainBegunElsewhere, removalsIn } from '../../../src/control/cluster/shared-drains.ts';
 import { understand } from '../../../src/control/cluster/shared-objects.ts';
 import { stateOf } from '../../../src/control/cluster/shared-state.ts';
@@ -15,7 +15,7 @@ import {
   type OperatorState,
   withEntry,
 } from '../../../src/control/state/operator-state.ts';
-import { instanceLoad, KEYS, objectsIn, storeWith } from './made.ts';
+import { disturbed, instanceLoad, KEYS, objectsIn, storeWith } from './made.ts';
 
 const SHOP = {
   pools: { web: { backends: ['http://a', 'http://b'] } },
@@ -178,9 +178,12 @@ test('how a backend drains is for all, and neither a new weight nor another cloc
   await two.write(changed(two.state, 'http://a', { weight: 3 }));
   const objects = await objectsIn(store);
   const place = { pool: 'web', url: 'http://a' };
-  expect(drainBegunElsewhere(objects, KEYS, { ...place, self: 'other' })).toEqual(drain);
-  // Who has begun it sees to it already.
-  expect(drainBegunElsewhere(objects, KEYS, { ...place, self: 'one' })).toBeUndefined();
+  const seenBy = (self: string, { writer } = one) =>
+    drainBegunElsewhere(objects, KEYS, { ...place, self }, writer.drainsBegun);
+  expect(seenBy('other', two)).toEqual(drain);
+  // Who has begun it sees to it already; the process that it was before does not.
+  expect(seenBy('one')).toBeUndefined();
+  expect(seenBy('one', two)).toEqual(drain);
   const understood = [...objects.values()].map((object) => understand(object, KEYS));
   expect(removalsIn(understood)).toEqual([{ ...place, leavesAt: 65_000, drainMs: 60_000 }]);
   // Wanted back, nothing of it is left.
@@ -189,6 +192,25 @@ test('how a backend drains is for all, and neither a new weight nor another cloc
   expect((await objectsIn(store)).get(KEYS.control('web', 'http://a'))?.value).not.toContain(
     'drain',
   );
+});
+
+test('a drain that was written without an answer is as the store has it', async () => {
+  const store = await storeWith(SHOP);
+  const { state, copy } = await readFrom(store);
+  const silent = { ...disturbed(store, () => undefined) };
+  silent.commit = async (transaction) => {
+    await store.commit(transaction);
+    throw new StoreError('outcome-unknown', 'no answer came');
+  };
+  const writer = new ChangeWriter({ store: silent, keys: KEYS, instance: 'one' });
+  writer.base = copy;
+  const drain = { ms: 60_000, sessions: 'move', cutsRequests: true, begunAt: 5_000 } as const;
+  const drained = changed(state, 'http://a', { state: 'draining' });
+  const written = writer.write(state, drained, { ...TERMS, drain }, undefined, async () => {});
+  await expect(written).rejects.toMatchObject({ kind: 'unknown' });
+  const at = { pool: 'web', url: 'http://a', self: 'one' };
+  const seen = drainBegunElsewhere(await objectsIn(store), KEYS, at, writer.drainsBegun);
+  expect(seen).toEqual(drain);
 });
 
 test('a backend that is found keeps the id of the process, and what is wanted of it is for all', async () => {
