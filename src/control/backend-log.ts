@@ -46,6 +46,17 @@ export function tellRemoved(
   log.info('backend.removed', `${url} removed`, { backend: url, id, before: was, ...fate });
 }
 
+/** Who had been told that it drains hears that this is over. */
+export function tellGoneByReload(log: Logger, { id, address: { url } }: Backend): void {
+  const message = `${url} was draining, and is removed by the config`;
+  log.info('backend.removed', message, { backend: url, id, by: 'reload' });
+}
+
+export function tellGoneElsewhere(log: Logger, { id, address: { url } }: Backend): void {
+  const message = `${url} was removed at another instance, or by an import`;
+  log.info('backend.removed', message, { backend: url, id, by: 'cluster' });
+}
+
 export function removalFailed(log: Logger, backend: Backend, error: unknown): void {
   // Removed by somebody else meanwhile, or wanted back: either is what was asked for.
   if (error instanceof ChangeRefused) return;
@@ -55,9 +66,19 @@ export function removalFailed(log: Logger, backend: Backend, error: unknown): vo
 
 /** @param fate whether it is kept, and who has added it. */
 export function tellAdded(log: Logger, backend: Backend, fate: object): void {
+  sayAdded(log, `${backend.address.url} added as backend ${backend.id}`, backend, fate);
+}
+
+export function tellAddedElsewhere(log: Logger, backend: Backend): void {
+  const { id, address } = backend;
+  const message = `${address.url} was added as backend ${id} at another instance, or by an import`;
+  sayAdded(log, message, backend, { by: 'cluster' });
+}
+
+function sayAdded(log: Logger, message: string, backend: Backend, fate: object): void {
   const { id, weight, isBackup, adminState: state } = backend;
   const { url } = backend.address;
-  log.info('backend.added', `${url} added as backend ${id}`, {
+  log.info('backend.added', message, {
     backend: url,
     id,
     weight,

@@ -32,8 +32,12 @@ export interface DrainTerms {
   readonly begunAt: number;
 }
 
-/** `drain` goes with a change after which a backend drains. */
-export type ChangeTerms = Terms & { readonly drain?: DrainTerms };
+export type ChangeTerms = Terms & {
+  /** Of a change after which a backend drains. */
+  readonly drain?: DrainTerms;
+  /** Checked as the precondition is, and about nothing but what the change is about: others may change what they like meanwhile. */
+  readonly guard?: () => void;
+};
 
 export function drainTerms(
   ms: number,

@@ -12,6 +12,7 @@ import type { Backend } from './backend.ts';
 import {
   removalFailed,
   tellAdded,
+  tellGoneByReload,
   tellLeaving,
   tellRemoved,
   tellUpdated,
@@ -24,8 +25,9 @@ import {
   type Precondition,
   type Terms,
 } from './change-terms.ts';
-import type { SharedChanges } from './cluster-port.ts';
+import { NotShared, type SharedChanges } from './cluster-port.ts';
 import type { Drains, SessionsWhileDraining } from './drains.ts';
+import { LeavingBackends } from './leaving-backends.ts';
 import {
   type BackendUpdate,
   ChangeRefused,
@@ -54,7 +56,8 @@ export interface OperatorOptions {
   readonly shared?: SharedChanges | undefined;
 }
 
-const DRAIN_POLL_MS = 50;
+/** After a removal that the store has not taken. */
+const REMOVE_AGAIN_MS = 5_000;
 
 export class Operator {
   readonly #registry: Registry;
@@ -63,8 +66,7 @@ export class Operator {
   readonly #drains: Drains;
   readonly #publish: () => Promise<void>;
   readonly #sharing: Sharing | undefined;
-  /** Backends on their way out: what looks whether nothing is in flight there any more. */
-  readonly #leaving = new Map<number, NodeJS.Timeout>();
+  readonly #leaving = new LeavingBackends();
   #last: Promise<unknown> = Promise.resolve();
   #isHandedOver = false;
 
@@ -80,9 +82,9 @@ export class Operator {
       new Sharing({
         ...options,
         shared,
-        onGone: (pool, backend) => this.#wentByReload(pool, backend, 'cluster'),
+        onGone: (id) => void this.#went(id),
         onState: async ({ id, adminState }, drain) => {
-          this.#stopLeaving(id);
+          this.#leaving.stop(id);
           await this.#drainAs(id, adminState, drain?.ms, drain?.sessions, drain?.cutsRequests);
         },
       });
@@ -102,9 +104,9 @@ export class Operator {
   }
 
   /** In-flight requests finish in the data plane, unless they are cut. @throws ChangeRefused, SaveFailed */
-  async remove(id: number, terms: Terms = KEPT, cutsRequests = false): Promise<Backend> {
+  async remove(id: number, terms: ChangeTerms = KEPT, cutsRequests = false): Promise<Backend> {
     const { backend, log, was } = await this.#changeOne(id, (pool) => pool.planRemove(id), terms);
-    this.#stopLeaving(id);
+    this.#leaving.stop(id);
     this.#drains.forget(id);
     if (cutsRequests) this.#drains.cutOff(id);
     tellRemoved(log, backend, was, this.#fate(terms));
@@ -122,19 +124,22 @@ export class Operator {
     const leaving = { ...terms, drain: drainTerms(drainMs, sessions, cutsRequests) };
     const { backend, log, was } = await this.#changeOne(id, (pool) => pool.planLeave(id), leaving);
     tellLeaving(log, backend, was, { drain_ms: drainMs, ...this.#fate(terms) });
-    this.#stopLeaving(id);
+    this.#leaving.stop(id);
     const inForce = this.#drains.start(id, drainMs, sessions, cutsRequests);
     const deadline = performance.now() + drainMs;
-    const poll = setInterval(() => {
-      if (!this.#drains.isDrained(backend) && performance.now() < deadline) return;
-      this.#stopLeaving(id);
-      // When its turn comes, somebody may have called the removal off, and has been told that it is.
-      const ownTerms = { ...terms, precondition: () => this.#expectLeaving(id) };
-      this.remove(id, ownTerms, cutsRequests).catch((error: unknown) =>
-        removalFailed(log, backend, error),
-      );
-    }, DRAIN_POLL_MS);
-    this.#leaving.set(id, poll);
+    const isOver = () => this.#drains.isDrained(backend) || performance.now() >= deadline;
+    // When its turn comes, somebody may have called the removal off, and has been told that it is.
+    const guard = () => this.#expectLeaving(id);
+    const remove = () =>
+      this.remove(id, { ...terms, precondition: undefined, guard }, cutsRequests);
+    const finish = (isFirst: boolean): void => {
+      remove().catch((error: unknown) => {
+        if (isFirst) removalFailed(log, backend, error);
+        if (!(error instanceof NotShared && this.#isLeaving(id))) return;
+        this.#leaving.again(id, REMOVE_AGAIN_MS, () => finish(false));
+      });
+    };
+    this.#leaving.when(id, isOver, () => finish(true));
     await inForce;
     return backend;
   }
@@ -155,7 +160,7 @@ export class Operator {
     // Before anything that comes of it is told.
     tellUpdated(log, backend, was, this.#fate(terms));
     if (update.state !== undefined) {
-      this.#stopLeaving(id);
+      this.#leaving.stop(id);
       await this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
       if (update.state === 'draining') this.#tellDrained(backend, log);
     }
@@ -166,24 +171,18 @@ export class Operator {
   async finishRemoval(pool: string, url: string): Promise<void> {
     const id = this.#registry.pool(pool)?.findByUrl(url)?.id;
     if (id === undefined || this.#leaving.has(id)) return;
-    await this.remove(id, { ...KEPT, precondition: () => this.#expectLeaving(id) });
+    await this.remove(id, { ...KEPT, guard: () => this.#expectLeaving(id) });
   }
 
   /** Once nothing is in flight there and nothing comes any more, unless something else becomes of it before. */
   #tellDrained(backend: Backend, log: Logger): void {
     const { id } = backend;
     const { url } = backend.address;
-    this.#stopLeaving(id);
-    const poll = setInterval(() => {
-      if (!this.#drains.isDrained(backend)) return;
-      this.#stopLeaving(id);
-      log.info('backend.drained', `${url} is drained: nothing is in flight there`, {
-        backend: url,
-        id,
-      });
-    }, DRAIN_POLL_MS);
-    poll.unref();
-    this.#leaving.set(id, poll);
+    const isDrained = () => this.#drains.isDrained(backend);
+    this.#leaving.when(id, isDrained, () => {
+      const message = `${url} is drained: nothing is in flight there`;
+      log.info('backend.drained', message, { backend: url, id });
+    });
   }
 
   async setStrategy(
@@ -237,7 +236,8 @@ export class Operator {
       if (!hasChanged) return false;
       for (const [pool, backends] of before) {
         for (const backend of backends) {
-          if (this.#registry.backend(backend.id) === undefined) this.#wentByReload(pool, backend);
+          if (this.#registry.backend(backend.id) !== undefined || !this.#went(backend.id)) continue;
+          tellGoneByReload(poolLog(this.#log, pool), backend);
         }
       }
       await this.#publish();
@@ -263,22 +263,15 @@ export class Operator {
     });
   }
 
-  /** Who had been told that it drains hears that this is over. */
-  #wentByReload(
-    pool: string,
-    { id, address: { url } }: Backend,
-    by: 'reload' | 'cluster' = 'reload',
-  ): void {
-    this.#stopLeaving(id);
-    if (!this.#drains.endWithBackend(id)) return;
-    const message = `${url} was draining, and is removed by the config`;
-    const log = poolLog(this.#log, pool);
-    log.info('backend.removed', message, { backend: url, id, by });
+  /** It was taken away, by no operator here. @returns whether it was draining. */
+  #went(id: number): boolean {
+    this.#leaving.stop(id);
+    return this.#drains.endWithBackend(id);
   }
 
   /** Leaves backends that are on their way out as they are: they are gone after a restart. */
   async stop(): Promise<void> {
-    for (const id of this.#leaving.keys()) this.#stopLeaving(id);
+    this.#leaving.close();
     await this.#last.catch(() => {});
     await this.#keepFitted();
     await this.#store.flush();
@@ -303,11 +296,12 @@ export class Operator {
   }
 
   async #change<T>(makePlan: () => Plan<T>, terms: ChangeTerms): Promise<T> {
-    const { precondition, isToBeKept } = terms;
+    const { precondition, guard, isToBeKept } = terms;
     const sharing = isToBeKept ? this.#sharing : undefined;
     if (sharing !== undefined) return this.inTurn(() => sharing.change(makePlan, terms));
     return this.inTurn(async () => {
       precondition?.(this.#registry);
+      guard?.();
       const plan = makePlan();
       const isKept = isToBeKept && this.#store.isOurs;
       if (isKept && !plan.isSaved) {
@@ -345,7 +339,7 @@ export class Operator {
   /** Another process has our place: what waits for its turn is refused, and nothing is changed here any more. */
   handOver(): void {
     this.#isHandedOver = true;
-    for (const id of this.#leaving.keys()) this.#stopLeaving(id);
+    this.#leaving.close();
   }
 
   /** After what is under way, and before what comes later. @throws HandedOver */
@@ -387,14 +381,13 @@ export class Operator {
     throw new ChangeRefused('unknown-backend', `There is no backend ${id}.`);
   }
 
-  #stopLeaving(id: number): void {
-    clearInterval(this.#leaving.get(id));
-    this.#leaving.delete(id);
+  #isLeaving(id: number): boolean {
+    return this.#registry.poolOf(id)?.isLeaving(id) === true;
   }
 
   /** @throws ChangeRefused */
   #expectLeaving(id: number): void {
-    if (this.#registry.poolOf(id)?.isLeaving(id) === true) return;
+    if (this.#isLeaving(id)) return;
     throw new ChangeRefused('unknown-backend', `The backend ${id} is not on its way out any more.`);
   }
 }

@@ -2,7 +2,7 @@
 import type { Logger } from '../observe/logger.ts';
 import { beforeAndAfter } from './audit.ts';
 import type { Backend } from './backend.ts';
-import { wishesFor } from './backend-log.ts';
+import { tellAddedElsewhere, tellGoneElsewhere, wishesFor } from './backend-log.ts';
 import type { ChangeTerms, DrainTerms } from './change-terms.ts';
 import { NotShared, type SharedChanges } from './cluster-port.ts';
 import type { Plan } from './plan.ts';
@@ -19,7 +19,8 @@ export interface SharingOptions {
   readonly registry: Registry;
   readonly log: Logger;
   readonly publish: () => Promise<void>;
-  readonly onGone: (pool: string, backend: Backend) => void;
+  /** The backend is not there any more. */
+  readonly onGone: (id: number) => void;
   /** Enabled, draining or disabled from now on; draining like this, where that is known. */
   readonly onState: (backend: Backend, drain: DrainTerms | undefined) => Promise<void>;
 }
@@ -40,11 +41,12 @@ export class Sharing {
   /** Who has lost a race looks again. @throws NotShared, and what the plan and the precondition throw */
   async change<T>(
     makePlan: () => Plan<T>,
-    { precondition, actor, drain }: ChangeTerms,
+    { precondition, guard, actor, drain }: ChangeTerms,
   ): Promise<T> {
     const { shared, registry, publish } = this.#options;
     for (let tries = 1; tries <= TRIES; tries++) {
       precondition?.(registry);
+      guard?.();
       const plan = makePlan();
       const { sharedRevision: at = 0 } = registry;
       if (plan.isSaved) return plan.commit();
@@ -90,10 +92,10 @@ export class Sharing {
             ]),
         ),
     );
+    const isFirst = registry.sharedRevision === undefined;
     if (!shared.take()) return;
-    for (const [id, { pool, backend }] of before) {
-      if (registry.backend(id) === undefined) onGone(pool, backend);
-    }
+    const gone = [...before.values()].filter(({ backend: { id } }) => !registry.backend(id));
+    for (const { backend } of gone) onGone(backend.id);
     await publish();
     const others = registry.pools().filter((pool) => versions.get(pool) !== pool.version);
     const changed = others.flatMap(({ name, live }) =>
@@ -103,14 +105,15 @@ export class Sharing {
         return values?.after === undefined ? [] : [{ pool: name, backend, values }];
       }),
     );
-    for (const { pool, backend, values } of changed.slice(0, MOST_TOLD)) {
-      this.#tell(pool, backend, values);
+    const added = others.flatMap(({ name, live }) =>
+      live.all().flatMap((backend) => (before.has(backend.id) ? [] : [{ pool: name, backend }])),
+    );
+    // What is there at the start has come from nobody.
+    if (!isFirst) {
+      this.#tellSome('backend.removed', gone, tellGoneElsewhere);
+      this.#tellSome('backend.added', added, tellAddedElsewhere);
     }
-    if (changed.length > MOST_TOLD) {
-      const count = changed.length - MOST_TOLD;
-      const message = `${count} more backends were changed by other instances`;
-      this.#options.log.info('backend.updated', message, { count, by: 'cluster' });
-    }
+    this.#tellSome('backend.updated', changed, tellUpdatedElsewhere);
     for (const { name, live } of registry.pools()) {
       for (const backend of live.all()) {
         const known = before.get(backend.id);
@@ -123,16 +126,32 @@ export class Sharing {
     }
   }
 
-  /** An operator has changed it at another instance. */
-  #tell(pool: string, backend: Backend, values: ReturnType<typeof beforeAndAfter>): void {
-    const { id, adminState, weight, address } = backend;
-    const message = `${address.url} is ${adminState}, weight ${weight}`;
-    poolLog(this.#options.log, pool).info('backend.updated', message, {
-      backend: address.url,
-      id,
-      ...wishesFor(backend),
-      ...values,
-      by: 'cluster',
-    });
+  #tellSome<T extends { readonly pool: string; readonly backend: Backend }>(
+    event: 'backend.added' | 'backend.removed' | 'backend.updated',
+    all: readonly T[],
+    tell: (log: Logger, backend: Backend, one: T) => void,
+  ): void {
+    const { log } = this.#options;
+    for (const one of all.slice(0, MOST_TOLD)) tell(poolLog(log, one.pool), one.backend, one);
+    const count = all.length - MOST_TOLD;
+    if (count <= 0) return;
+    const message = `${count} more backends were ${event.slice('backend.'.length)} by other instances`;
+    log.info(event, message, { count, by: 'cluster' });
   }
+}
+
+/** An operator has changed it at another instance. */
+function tellUpdatedElsewhere(
+  log: Logger,
+  backend: Backend,
+  { values }: { readonly values: ReturnType<typeof beforeAndAfter> },
+): void {
+  const { id, adminState, weight, address } = backend;
+  log.info('backend.updated', `${address.url} is ${adminState}, weight ${weight}`, {
+    backend: address.url,
+    id,
+    ...wishesFor(backend),
+    ...values,
+    by: 'cluster',
+  });
 }
