@@ -32,8 +32,9 @@ function issuedTo(acme: AcmeSettings, issued: Issued): Certificate[] {
   const listed = acme.names.flatMap((name) => issued.get(issueKey(acme, name)) ?? []);
   if (acme.onDemand === null) return listed;
   const ofAuthority = issueKey(acme, '');
+  const isListed = new Set(listed);
   const others = [...issued].filter(
-    ([key, one]) => key.startsWith(ofAuthority) && !listed.includes(one),
+    ([key, one]) => key.startsWith(ofAuthority) && !isListed.has(one),
   );
   return [...listed, ...others.map(([, one]) => one)];
 }
@@ -88,10 +89,18 @@ export interface Group {
 export function groupsOf(certificates: readonly Certificate[], nowMs = Date.now()): Group[] {
   const [first] = certificates;
   if (first === undefined) return [];
-  const byName = new Map<string, Certificate[]>();
-  for (const name of new Set(certificates.flatMap(({ facts }) => facts.names))) {
-    byName.set(name, chosenFor(name, certificates, nowMs));
+  // In the order of the certificates: with a thousand of them, each is looked at for its own names only.
+  const candidates = new Map<string, Certificate[]>();
+  for (const one of certificates) {
+    for (const name of one.facts.names) {
+      const known = candidates.get(name);
+      if (known === undefined) candidates.set(name, [one]);
+      else known.push(one);
+    }
   }
+  const byName = new Map(
+    Array.from(candidates, ([name, its]) => [name, chosenOf(its, nowMs)] as const),
+  );
   // The default is the first certificate whatever its names, or what is served in its place, and those of other types beside it.
   const beside = byName.get(first.facts.names[0] ?? '') ?? [first];
   const isOfFirst = ({ facts }: Certificate): boolean => facts.keyType === first.facts.keyType;
@@ -107,11 +116,11 @@ export function groupsOf(certificates: readonly Certificate[], nowMs = Date.now(
   return [...groups.values()];
 }
 
-function chosenFor(name: string, certificates: readonly Certificate[], nowMs: number) {
+/** @param certificates all for one name. */
+function chosenOf(certificates: readonly Certificate[], nowMs: number): Certificate[] {
   const chosen = new Map<string, Certificate>();
   for (const one of certificates) {
-    const { names, keyType } = one.facts;
-    if (!names.includes(name)) continue;
+    const { keyType } = one.facts;
     const known = chosen.get(keyType);
     const isBetter = known !== undefined && !isGood(known, nowMs) && isGood(one, nowMs);
     if (known === undefined || isBetter) chosen.set(keyType, one);

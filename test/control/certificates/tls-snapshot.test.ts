@@ -74,3 +74,19 @@ test('the default has the names that it is served for, and perhaps none', () => 
     'a.test: ec',
   ]);
 });
+
+test('each of many certificates is looked at for its own names only', () => {
+  let looks = 0;
+  const all = Array.from({ length: 1_000 }, (_, index): Certificate => {
+    const { facts, ...rest } = certificate(`${index}`, [`n${index}.test`]);
+    return {
+      ...rest,
+      get facts() {
+        looks++;
+        return facts;
+      },
+    };
+  });
+  expect(groupsOf(all, NOW_MS)).toHaveLength(1_000);
+  expect(looks).toBeLessThan(20_000);
+});
