@@ -8,6 +8,7 @@
  * CVE-2025-23419.
  */
 import { constants, createHash } from 'node:crypto';
+import { isIP } from 'node:net';
 import tls from 'node:tls';
 import type { TlsChallenge } from '../../snapshot/challenges.ts';
 import type { CertificateGroup, TlsSnapshot } from '../../snapshot/tls.ts';
@@ -187,7 +188,9 @@ export class TlsSites {
     if (!this.needsName) return true;
     const colon = host.lastIndexOf(':');
     const name = colon > host.lastIndexOf(']') ? host.slice(0, colon) : host;
-    const { names } = this.of(name.toLowerCase())?.group ?? NONE;
+    // Who connects to an address names none (RFC 6066 §3): no name is missing that could be fetched on demand.
+    const isAddress = this.#tls.onDemand !== null && isIP(name.replace(/^\[|\]$/g, '')) !== 0;
+    const { names } = this.of(isAddress ? '' : name.toLowerCase())?.group ?? NONE;
     return names === group.names || names.join() === group.names.join();
   }
 
