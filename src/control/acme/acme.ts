@@ -28,6 +28,7 @@ import { allWanted, hasSame } from './all-wanted.ts';
 import { ChallengeAnswers } from './challenge-answers.ts';
 import { type AcmeCounts, IssuanceRound } from './issuance-round.ts';
 import { issuedCertificate } from './issued-certificate.ts';
+import { type LeftOver, leftOversOf } from './left-overs.ts';
 import { type AskCounts, OnDemand } from './on-demand.ts';
 import { RenewalPlans } from './renewal-plans.ts';
 import { StoreCopy } from './store-copy.ts';
@@ -183,6 +184,7 @@ export class Acme {
         random: () => this.#timing.random(),
         nowMs: this.#nowMs,
         pause: (ms) => this.#pause(ms),
+        leftOvers: () => this.#leftOvers(),
         allowed: (one) => this.onDemand.stillAllowed(one),
         inForce: async (key, signal) => {
           await this.#answers.inForce(key, signal);
@@ -271,7 +273,20 @@ export class Acme {
   }
 
   #failureOf({ id }: Wanted): FailureRecord | undefined {
-    return this.#kept(`${FAILURES}${id}`, (object, vault) => vault.read(object, FAILURE));
+    return this.#failureAt(FAILURES + id);
+  }
+
+  #failureAt(key: string): FailureRecord | undefined {
+    return this.#kept(key, (object, vault) => vault.read(object, FAILURE));
+  }
+
+  #leftOvers(): LeftOver[] {
+    const kept = {
+      objects: this.#copy?.objects.values() ?? [],
+      certificateAt: (key: string) => this.#certificateAt(key),
+      failureAt: (key: string) => this.#failureAt(key),
+    };
+    return leftOversOf(kept, new Set(this.#wanted.map(({ id }) => id)), this.#nowMs());
   }
 
   /** Each is read once. What can't be read is told once, and is not there. */

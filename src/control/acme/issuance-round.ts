@@ -18,6 +18,7 @@ import {
 import type { AcmeVault } from './acme-vault.ts';
 import { Issuance, LockLost } from './issuance.ts';
 import { issuedCertificate } from './issued-certificate.ts';
+import type { LeftOver } from './left-overs.ts';
 import type { RenewalPlans } from './renewal-plans.ts';
 import { retryMs } from './renewal-time.ts';
 import { proverFor } from './store-prover.ts';
@@ -25,6 +26,8 @@ import { dueAtMs, type Wanted } from './wanted.ts';
 
 /** So long nobody orders anything when its holder dies. */
 const LOCK_MS = 10_000;
+/** Each is a condition, and up to two writes; a transaction has 128 of either at most. */
+const MOST_REMOVED_AT_ONCE = 50;
 
 export interface AcmeCounts {
   issued: number;
@@ -44,6 +47,7 @@ export interface IssuanceRoundOptions {
   readonly pause: (ms: number) => Promise<void>;
   /** Resolves once what stands under this key is answered. @throws LockLost: `lost` was aborted before. */
   readonly inForce: (key: string, lost: AbortSignal) => Promise<void>;
+  readonly leftOvers: () => readonly LeftOver[];
   /** Resolves if it may be ordered. @throws Error */
   readonly allowed: (wanted: Wanted) => Promise<void>;
   /** @param id of what is ordered now; undefined: nothing is. */
@@ -73,6 +77,7 @@ export class IssuanceRound {
           if (!lock.isHeld() || lost.signal.aborted) return false;
           await this.#issue(one, lock, lost.signal);
         }
+        if (!lost.signal.aborted) await this.#tidy(lock);
       } finally {
         onOrdering(undefined);
         await lock.release();
@@ -84,6 +89,18 @@ export class IssuanceRound {
       return false;
     } finally {
       signal.removeEventListener('abort', onStop);
+    }
+  }
+
+  /** What has become another meanwhile stays, with what would have gone beside it, until the next round. @throws StoreError */
+  async #tidy(lock: FencedLock): Promise<void> {
+    const { opened, leftOvers } = this.#options;
+    const all = leftOvers();
+    for (let at = 0; at < all.length; at += MOST_REMOVED_AT_ONCE) {
+      const some = all.slice(at, at + MOST_REMOVED_AT_ONCE);
+      const unchanged = some.map(({ object: { key, revision } }) => ({ key, revision }));
+      const writes = some.flatMap(({ keys }) => keys.map((remove) => ({ remove })));
+      await opened.store.commit({ conditions: [lock.fence(), ...unchanged], writes });
     }
   }
 
