@@ -9,7 +9,7 @@ import type { ListenerSettings, RouteSettings } from './settings.ts';
 const HTTP_PORT = 80;
 const HTTPS_PORT = 443;
 
-/** One store for all, and somebody who answers. */
+/** One store for all, somebody who answers, and one who decides for each authority. */
 export function acmeProblems(
   listeners: readonly ListenerSettings[],
   { config: { cluster }, placeOf }: MergedConfig,
@@ -19,15 +19,28 @@ export function acmeProblems(
   const [first] = all;
   const hasPlain = listeners.some(({ tls }) => tls === undefined);
   for (const { listener, acme } of all) {
-    const report = (key: string, message: string): void => {
-      const keys = keysOf(listener);
-      const isThere = placeOf([...keys, key]).origin !== 'default';
-      const place = isThere ? placeOf([...keys, key]) : placeOf(keys, 'key');
-      problems.push({ ...place, path: [...keys, key].join('.'), message });
+    const report = (key: Path, message: string, hint?: string): void => {
+      const [acmeKeys, keys] = [keysOf(listener), [...keysOf(listener), ...key]];
+      const isThere = placeOf(keys).origin !== 'default';
+      const place = isThere ? placeOf(keys) : placeOf(acmeKeys, 'key');
+      problems.push({
+        ...place,
+        path: keys.join('.'),
+        message,
+        ...(hint !== undefined && { hint }),
+      });
     };
+    const sharing = all.find((one) => isOfSameAuthority(one.acme, acme));
+    if (sharing !== undefined && sharing.acme.onDemand?.askUrl !== acme.onDemand?.askUrl) {
+      report(
+        ['on_demand', 'ask'],
+        `must be the same as in ${sharing.listener.path}: listeners with the same ca share the certificates that are fetched on demand`,
+        'write the same URL, or give one of them another ca',
+      );
+    }
     if (first !== undefined && !isSame(acme.store, first.acme.store)) {
       report(
-        'store_file',
+        ['store_file'],
         `and its key must be the same as in ${first.listener.path}: there is one store`,
       );
     }
@@ -42,7 +55,7 @@ export function acmeProblems(
       });
     }
     if (acme.challenge === 'http-01' && !hasPlain) {
-      report('challenge', 'http-01 needs a listener without tls, and there is none');
+      report(['challenge'], 'http-01 needs a listener without tls, and there is none');
     }
   }
   return problems;
@@ -81,6 +94,12 @@ export function notesOnAcme(
     notes.push(`acme: there is a certificate for ${name}, and no route: its requests get 404`);
   }
   return notes;
+}
+
+/** Both have names on demand from it. */
+function isOfSameAuthority(one: AcmeSettings, other: AcmeSettings): boolean {
+  const haveSome = one.onDemand !== null && other.onDemand !== null;
+  return haveSome && one.directoryUrl === other.directoryUrl;
 }
 
 function keysOf({ path }: ListenerSettings): Path {

@@ -72,8 +72,14 @@ const askUrl = z
   .string({ error: 'must be an http:// or https:// URL' })
   .transform((text, context) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
-    if (url !== undefined && /^https?:$/.test(url.protocol)) return url.href;
-    return fail(context, `must be an http:// or https:// URL, not ${JSON.stringify(text)}`);
+    if (url === undefined || !/^https?:$/.test(url.protocol)) {
+      return fail(context, `must be an http:// or https:// URL, not ${JSON.stringify(text)}`);
+    }
+    if (url.username + url.password !== '') {
+      const hint = 'put a secret into its query, such as ?key=${ASK_KEY}, which is not shown';
+      return fail(context, 'must not hold a name or a password', hint);
+    }
+    return url.href;
   });
 
 const onDemand = z.strictObject(
@@ -81,12 +87,15 @@ const onDemand = z.strictObject(
     ask: askUrl
       .describe(
         'Who decides: it is asked with GET and `domain=NAME` added to its query. 200 allows the name, anything else refuses it. Needed: else ' +
-          'whoever connects could have certificates ordered for any name.',
+          'whoever connects could have certificates ordered for any name. What stands in its query under a name such as `key` or `token` is a secret: ' +
+          'never shown.',
       )
       .optional(),
     timeout: duration().describe('How long an answer may take.').prefault('5s'),
     max_names: wholeNumber(1, MOST_ON_DEMAND)
-      .describe('So many names have a certificate on demand at most.')
+      .describe(
+        'At most this many names have a certificate on demand, those of all listeners counted together.',
+      )
       .default(1000),
     max_orders_per_hour: wholeNumber(1, MOST_ON_DEMAND)
       .describe('So many new names are ordered for in an hour at most, by each instance.')

@@ -1,5 +1,6 @@
 /** TLS towards clients as a config file says it. */
 
+import { isSecretField } from '../snapshot/secret-field.ts';
 import type { AcmeSettings, OnDemandSettings } from './acme-settings.ts';
 import type { CertificateSource } from './certificate-facts.ts';
 import { formatDuration } from './duration.ts';
@@ -67,9 +68,18 @@ function acmeOf({ names, email, directoryUrl, caFile, challenge, ...more }: Acme
 
 function onDemandOf({ askUrl, timeoutMs, mostNames, mostOrdersPerHour }: OnDemandSettings) {
   return {
-    ask: askUrl,
+    ask: shownUrl(askUrl),
     timeout: formatDuration(timeoutMs),
     max_names: mostNames,
     max_orders_per_hour: mostOrdersPerHour,
   };
+}
+
+/** Without what is secret in its query. */
+function shownUrl(text: string): string {
+  const url = new URL(text);
+  const secret = [...url.searchParams.keys()].filter(isSecretField);
+  // Its query is written anew only where it has to be.
+  for (const name of secret) url.searchParams.set(name, HIDDEN_SECRET);
+  return url.href;
 }

@@ -126,13 +126,13 @@ test('in a cluster the store is etcd, sealed under the key of the cluster', () =
 });
 
 test('on demand needs somebody who decides, and no names', () => {
-  const acme = { on_demand: { ask: 'http://127.0.0.1:8080/allowed?key=1' } };
+  const acme = { on_demand: { ask: 'http://127.0.0.1:8080/allowed?of=1' } };
   const result = loaded([acmeAt(443, acme)]);
   const { settings } = result;
   const issuing = settings.listeners[0].tls?.acme;
   expect(issuing?.names).toEqual([]);
   expect(issuing?.onDemand).toEqual({
-    askUrl: 'http://127.0.0.1:8080/allowed?key=1',
+    askUrl: 'http://127.0.0.1:8080/allowed?of=1',
     timeoutMs: 5_000,
     mostNames: 1_000,
     mostOrdersPerHour: 60,
@@ -151,4 +151,31 @@ test('on demand needs somebody who decides, and no names', () => {
   expect(said({ on_demand: { ask: 'yes' } })).toMatch(
     /ask: must be an http:\/\/ or https:\/\/ URL/,
   );
+});
+
+test('who decides is shown without what is secret of its URL, and is called by no name and password', () => {
+  const ask = 'http://ask.test/a?of=a%20b&key=geheim';
+  const { config } = effectiveConfig(loaded([acmeAt(443, { on_demand: { ask } })]));
+  const text = JSON.stringify(config);
+  expect(text).toContain('http://ask.test/a?of=a');
+  expect(text).not.toContain('geheim');
+  const refused = load([acmeAt(443, { on_demand: { ask: 'http://me:geheim@ask.test/' } })]);
+  const said = refused.ok ? 'ok' : refused.problems.map(formatProblem).join('\n');
+  expect(said).toMatch(/on_demand\.ask: must not hold a name or a password \(put a secret into/);
+  expect(said).not.toContain('geheim');
+});
+
+test('for names on demand of one authority, one decides', () => {
+  const asking = (port: number, ask: string, more: object = {}): object =>
+    acmeAt(port, { on_demand: { ask }, ...more });
+  const [one, other] = ['http://one.test/?key=a', 'http://other.test/?key=b'];
+  const result = load([asking(443, one), acmeAt(444, NAMES), asking(8443, other)]);
+  const problems = result.ok ? [] : result.problems;
+  expect(problems.map(formatProblem)).toEqual([
+    'c.json:1:' +
+      `${JSON.stringify({ backends: [':1'], listeners: [asking(443, one), acmeAt(444, NAMES), asking(8443, other)] }).indexOf(JSON.stringify(other)) + 1}: ` +
+      'listeners.2.tls.acme.on_demand.ask: must be the same as in listeners.0: listeners with the same ca share the certificates that are ' +
+      'fetched on demand (write the same URL, or give one of them another ca)',
+  ]);
+  loaded([asking(443, one), asking(8443, one), asking(9443, other, { ca: 'https://ca.test/d' })]);
 });
