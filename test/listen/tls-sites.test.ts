@@ -3,8 +3,11 @@ import { expect, test } from 'vitest';
 import { TlsSites } from '../../src/data/listen/tls-sites.ts';
 import type { TlsSnapshot } from '../../src/snapshot/tls.ts';
 
+function group(name: string) {
+  return { names: [name], pairs: [], staple: null };
+}
+
 function sitesWith(more: Partial<TlsSnapshot>): TlsSites {
-  const group = (name: string) => ({ names: [name], pairs: [], staple: null });
   const settings: TlsSnapshot = {
     groups: [group('own.test'), group('b.test')],
     refusesUnknownNames: false,

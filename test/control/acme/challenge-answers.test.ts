@@ -18,11 +18,11 @@ async function stored() {
 test('an answer is in force once data threads have it', async () => {
   const { vault, objects } = await stored();
   const events: string[] = [];
-  let confirm = (): void => {};
+  const confirmations: (() => void)[] = [];
   const answers = new ChallengeAnswers(({ http }) => {
     events.push(...http.values());
     return new Promise((resolve) => {
-      confirm = resolve;
+      confirmations.push(resolve);
     });
   });
   const { signal } = new AbortController();
@@ -30,7 +30,7 @@ test('an answer is in force once data threads have it', async () => {
   answers.take(objects, vault);
   await new Promise((resolve) => setImmediate(resolve));
   events.push('confirmed');
-  confirm();
+  for (const confirm of confirmations) confirm();
   await waiting;
   expect(events).toEqual(['token.thumb', 'confirmed', 'in force']);
 });

@@ -28,12 +28,13 @@ function entry(index: number, cert: string): [Wanted, Certificate] {
   ];
 }
 
+function fail(): never {
+  throw new Error('nothing is told');
+}
+
 test('questions about renewals do not keep orders waiting: eight in a row, the others right after', async () => {
   const nowMs = 1e9;
   let asked = 0;
-  const fail = (): never => {
-    throw new Error('nothing is told');
-  };
   const plans = new RenewalPlans({
     log: { debug: fail, info: fail, warn: fail, error: fail, fatal: fail },
     signal: new AbortController().signal,
