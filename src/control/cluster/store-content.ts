@@ -260,8 +260,6 @@ function keptControls(
   added: readonly Understood[],
   { pools, places }: Wanted,
 ): (one: Understood) => boolean {
-  const placesOf = (all: readonly Understood[]): string[] =>
-    all.flatMap((one) => (one.kind === 'backend' ? [`${one.pool} ${one.object.url}`] : []));
   const stays = new Set([...placesOf(added), ...places.keys()]);
   const before = new Set(placesOf(understood));
   for (const [place, wasThere] of places) if (wasThere) before.add(place);
@@ -271,6 +269,10 @@ function keptControls(
     const place = `${one.pool} ${one.object.url}`;
     return one.object.leaves_at === undefined || before.has(place) === stays.has(place);
   };
+}
+
+function placesOf(all: readonly Understood[]): string[] {
+  return all.flatMap((one) => (one.kind === 'backend' ? [`${one.pool} ${one.object.url}`] : []));
 }
 
 function withControl(one: Understood, all: readonly Understood[]): Understood {

@@ -80,12 +80,9 @@ test.each<[string, Partial<Member>]>([
   await put(of);
   await members.list();
   expect(members.allRunOn(5)).toBe(false);
-  let error: unknown;
-  const waiting = waitForAll(members, 'a', 5, timing).catch((thrown: unknown) => {
-    error = thrown;
-  });
-  for (let ms = 100; error === undefined && ms < 6_000; ms += 100) await goTo(ms);
-  await waiting;
+  const waiting = waitForAll(members, 'a', 5, timing).catch((thrown: unknown) => thrown);
+  for (let ms = 100; ms < 6_000; ms += 100) await goTo(ms);
+  const error = await waiting;
   expect(error).toBeInstanceOf(NotEverywhere);
   expect(error).toMatchObject({ revision: 5, instances: ['b'] });
   // One object that it has refused is no reason.

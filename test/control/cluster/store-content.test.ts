@@ -90,12 +90,14 @@ test('an import leaves what stays its id and what operators made of it, and give
   expect(await importInto(store, KEYS, contentOf(next))).toMatchObject({ written: 0, removed: 0 });
 });
 
+/** The backend of `web` is to be removed. */
+function leaving(url: string) {
+  const value = JSON.stringify({ v: 1, url, state: 'draining', leaves_at: 1 });
+  return { put: KEYS.control('web', url), value };
+}
+
 test('an import ends removals of backends that it no longer lists, and who lists one again has it', async () => {
   const store = await storeWith(SHOP);
-  const leaving = (url: string) => ({
-    put: KEYS.control('web', url),
-    value: JSON.stringify({ v: 1, url, state: 'draining', leaves_at: 1 }),
-  });
   const urls = ['http://a', 'http://b', 'http://found', 'http://new'];
   await store.commit({ conditions: [], writes: urls.map(leaving) });
   const next = { ...SHOP, pools: { web: { backends: ['http://a', 'http://new'] } } };
