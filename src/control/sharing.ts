@@ -43,13 +43,14 @@ export class Sharing {
     makePlan: () => Plan<T>,
     { precondition, guard, actor, drain }: ChangeTerms,
   ): Promise<T> {
-    const { shared, registry, publish } = this.#options;
+    const { shared, registry } = this.#options;
     for (let tries = 1; tries <= TRIES; tries++) {
       precondition?.(registry);
       guard?.();
       const plan = makePlan();
       const { sharedRevision: at = 0 } = registry;
-      if (plan.isSaved) return plan.commit();
+      // What is kept is this already, while what is in force may be something else: a change that was not to be kept.
+      if (plan.isSaved) return this.#make(plan);
       const revision = await shared.write(registry.keptState, plan.state, {
         at: precondition === undefined ? undefined : at,
         actor,
@@ -59,12 +60,18 @@ export class Sharing {
         await this.take();
         continue;
       }
-      const result = plan.commit();
-      registry.wroteShared(revision);
-      if (!plan.isEmpty) await publish();
-      return result;
+      return this.#make(plan, revision);
     }
     throw new NotShared('busy', `Others change the same: given up after ${TRIES} tries.`);
+  }
+
+  /** @param revision that it has in the store, if it was written for this. */
+  async #make<T>(plan: Plan<T>, revision?: number): Promise<T> {
+    const { registry, publish } = this.#options;
+    const result = plan.commit();
+    if (revision !== undefined) registry.wroteShared(revision);
+    if (!plan.isEmpty) await publish();
+    return result;
   }
 
   /** What is run on here. @throws NotEverywhere */
