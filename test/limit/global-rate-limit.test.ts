@@ -222,6 +222,22 @@ describe('without the engine', () => {
   });
 });
 
+test('nobody is refused for how long the process has run: moments of 32 bits come again after 49.7 days', () => {
+  for (const ms of [2 ** 31, 2 ** 32 - 30_000, 2 ** 32 - 50, 2 ** 33 - 1]) {
+    const thread = new Thread(limitOf(10, 10));
+    thread.clock.advanceTo(ms);
+    expect(thread.take()).toBe(ASK_ENGINE);
+  }
+});
+
+test('a moment that is 0 in 32 bits holds as any other', () => {
+  const thread = new Thread(limitOf(10, 10));
+  thread.clock.advanceTo(2 ** 32 - 80);
+  thread.wait();
+  thread.answer({ waitMs: 80, debtMs: 1000 });
+  expect(thread.take()).toBe(81);
+});
+
 test('an engine that comes back empty is told how far a client had got', () => {
   const thread = new Thread(limitOf(100, 10), 2);
   thread.wait();

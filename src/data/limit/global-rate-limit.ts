@@ -19,7 +19,8 @@ export const ASK_ENGINE = Number.POSITIVE_INFINITY;
 /** There is no engine, and without it nobody may come (`on_engine_down: closed`). */
 export const NOT_COUNTED = Number.MAX_VALUE;
 
-// Behind the arrival time. Moments are whole ms since the table's epoch, cut to 32 bits: they are looked at for as long only as they may be ahead.
+// Behind the arrival time. Moments are whole ms since the table's epoch, cut to 32 bits, and come again after 49.7 days: they are looked
+// at for as long only as they may be ahead, and 0, which a new entry has, is none.
 const V_RESERVED = V_ARRIVAL_CELLS;
 const V_RESERVED_UNTIL = V_ARRIVAL_CELLS + 1;
 const V_REFUSED_UNTIL = V_ARRIVAL_CELLS + 2;
@@ -172,11 +173,14 @@ export class GlobalRateLimiter implements AskingLimiter {
 
   /** Milliseconds until then; 0: it is over, or was never. */
   #ahead(entry: number, value: number, nowMs: number, mostMs: number): number {
-    const ms = (this.#table.get(entry, value) - this.#moment(nowMs)) | 0;
+    const until = this.#table.get(entry, value);
+    if (until === 0) return 0;
+    const ms = (until - this.#moment(nowMs)) | 0;
     return ms > 0 && ms <= mostMs + 1 ? ms : 0;
   }
 
   #moment(atMs: number): number {
-    return Math.ceil(atMs - this.#table.epochMs) | 0;
+    const moment = Math.ceil(atMs - this.#table.epochMs) | 0;
+    return moment === 0 ? 1 : moment;
   }
 }
