@@ -204,7 +204,8 @@ class Plane implements DataPlane, Relief {
   #setEligible(poolId: number, eligibility: Eligibility): void {
     this.#told = withEligibility(this.#told, poolId, eligibility);
     const pool = this.#context.view.pools.get(poolId);
-    if (pool !== undefined) setEligible(pool.view, eligibility);
+    const spec = this.#told.pools.find(({ id }) => id === poolId);
+    if (pool !== undefined && spec !== undefined) setEligible(pool.view, spec);
   }
 
   async #listen(sequence: number, listeners: readonly ListenerSnapshot[]): Promise<void> {

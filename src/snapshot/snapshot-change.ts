@@ -59,9 +59,11 @@ export function withEligibility(
   poolId: number,
   eligibility: Eligibility,
 ): Snapshot {
-  const pools = snapshot.pools.map((pool) =>
-    pool.id === poolId ? { ...pool, eligibility } : pool,
-  );
+  const place = snapshot.pools.findIndex(({ id }) => id === poolId);
+  const pool = snapshot.pools[place];
+  if (pool === undefined) return snapshot;
+  const pools = snapshot.pools.slice();
+  pools[place] = { ...pool, eligibility };
   return { ...snapshot, pools };
 }
 

@@ -207,7 +207,8 @@ class Planes {
     this.#sent = withEligibility(this.#sent, poolId, eligibility);
     const cloned = structuredClone(eligibility);
     this.told = withEligibility(this.told, poolId, cloned);
-    setEligible(pool.view, cloned);
+    const spec = this.told.pools.find(({ id }) => id === poolId);
+    if (spec !== undefined) setEligible(pool.view, spec);
   }
 }
 
@@ -342,6 +343,30 @@ test('a change of one backend is sent alone, and leaves the views of other pools
   );
   const kept = targets[1]?.map((target, index) => target === targets[0]?.[index]);
   expect(kept).toEqual([false, true, true]);
+});
+
+test('what a message has said of a pool makes no other view of it, then or with a change of another pool', () => {
+  const planes = new Planes({
+    pools: POOLS.map((name, index) => ({
+      name,
+      policies: { backends: [backend(`http://10.0.${index}.9:1`)] },
+    })),
+    routes: [{ action: { kind: 'pool', pool: 'web' } }],
+    bodyBytes: 0,
+    instances: 1,
+    trusted: [],
+    page: null,
+  });
+  const poolsBefore = planes.told.pools;
+  const viewsBefore = [...planes.view.pools.values()].map(({ view }) => view);
+  planes.take({ kind: 'flip', of: 1, to: 0 });
+  const told = planes.told.pools.map((pool, index) => pool === poolsBefore[index]);
+  expect(told).toEqual([true, false, true, true]);
+  planes.take({ kind: 'weight', of: 2, to: 2 });
+  const views = [...planes.view.pools.values()].map(({ view }) => view);
+  const kept = views.map((view, index) => view === viewsBefore[index]);
+  expect(kept).toEqual([true, true, false, true]);
+  expect(withEligibility(planes.told, 99, poolsBefore[0]!.eligibility)).toBe(planes.told);
 });
 
 test('a config that is read again and says the same is no change, though its objects are others', () => {

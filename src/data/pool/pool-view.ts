@@ -5,12 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ClientTables } from '../../snapshot/messages.ts';
 import type { PoolCounters } from '../../snapshot/pool-counters.ts';
-import type {
-  BackendSnapshot,
-  Eligibility,
-  PoolSnapshot,
-  Sticky,
-} from '../../snapshot/snapshot.ts';
+import type { BackendSnapshot, PoolSnapshot, Sticky } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend/backend.ts';
 import { CookieLearner, EngineIoLearner } from '../balance/learned-sessions.ts';
 import type { SessionAsks } from '../balance/session-asks.ts';
@@ -26,8 +21,8 @@ import { type Policies, poolPolicies, type RateParts } from './policies.ts';
 
 export interface PoolView {
   readonly rules: CommonRules;
-  /** This pool's part of the snapshot. */
-  readonly spec: PoolSnapshot;
+  /** This pool's part of the snapshot. Changes with `eligible`, so that it is known again: see `createPoolView`. */
+  spec: PoolSnapshot;
   /** Of TLS to its backends, and what is spoken there. */
   readonly terms: ClientTerms;
   readonly backends: ReadonlyMap<number, Backend>;
@@ -127,7 +122,7 @@ export function createPoolView(
     }),
     panicLine: '',
   };
-  setEligible(view, spec.eligibility);
+  setEligible(view, spec);
   return view;
 }
 
@@ -137,8 +132,13 @@ function termsOf({ tls, protocol }: PoolSnapshot, previous: PoolView | null): Cl
   return isSame ? previous.terms : clientTerms(tls, protocol);
 }
 
-/** Rebuilds the strategy over exactly these backends; ids that the view does not know are skipped. */
-export function setEligible(view: PoolView, eligibility: Eligibility): void {
+/**
+ * Rebuilds the strategy over exactly the backends that are eligible there; ids that the view does not know are skipped.
+ * @param spec the view's own, but for the eligibility.
+ */
+export function setEligible(view: PoolView, spec: PoolSnapshot): void {
+  const { eligibility } = spec;
+  view.spec = spec;
   const picks: Backend[] = [];
   for (const { id, weight } of eligibility.picks) {
     const backend = view.backends.get(id);
