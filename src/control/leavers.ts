@@ -47,6 +47,10 @@ export class Leavers {
     for (const [id, member] of this.#known) {
       if (!known.has(id)) this.#gone.set(id, { ...member, since });
     }
+    // One that an operator wants back is the same again.
+    for (const id of this.#gone.keys()) {
+      if (known.has(id)) this.#gone.delete(id);
+    }
     this.#known = known;
     this.view();
   }
