@@ -21,6 +21,8 @@ export interface SessionAskMessage {
   readonly instead: string;
   /** From now on. */
   readonly ttlMs: number;
+  /** In place of that, where nobody has the session: it may be one that somebody has made up. */
+  readonly firstTtlMs: number;
 }
 
 export interface SessionAnswerMessage {

@@ -7,7 +7,7 @@ import type { FromDataThread } from '../../src/snapshot/messages.ts';
 import type { SessionAskMessage } from '../../src/snapshot/shared-sessions.ts';
 import { FakeDeadlines } from '../limit/fake-deadlines.ts';
 
-const TTL_MS = 60_000;
+const TTL_MS = 90_000;
 const KEY = 'client';
 
 interface Backend {
@@ -19,9 +19,12 @@ interface Backend {
 class Engine {
   readonly kept = new Map<string, string>();
   isSilent = false;
+  /** How long what was asked for last is kept, if it is. */
+  lastTtlMs = 0;
 
-  answer({ key, value, instead }: SessionAskMessage): string {
+  answer({ key, value, instead, ttlMs, firstTtlMs }: SessionAskMessage): string {
     const kept = this.kept.get(key) ?? '';
+    this.lastTtlMs = kept === '' ? firstTtlMs : ttlMs;
     if (kept !== '' && kept !== instead && instead !== '*') return kept;
     if (value === '') this.kept.delete(key);
     else this.kept.set(key, value);
@@ -39,7 +42,7 @@ class Instance {
   readonly table: SharedSessionTable<Backend>;
   readonly backends: readonly Backend[];
 
-  constructor(firstId: number) {
+  constructor(firstId: number, ttlMs = TTL_MS) {
     this.backends = ['a', 'b', 'c'].map((name, index) => ({
       id: firstId + index,
       spec: { url: `http://${name}` },
@@ -51,7 +54,7 @@ class Instance {
       {
         memory: createClientTable({ buckets: 16, values: 1, epochMs: 0 }),
         owner: 'web',
-        ttlMs: TTL_MS,
+        ttlMs,
       },
       () => clock.ms,
       () => {},
@@ -141,6 +144,52 @@ describe('a client', () => {
     expect(one.table.question(KEY)).toMatchObject({ key: KEY, value: 'http://a', instead: '' });
   });
 
+  test('is known to all for a minute at first, and for as long as sessions last when it comes again', () => {
+    one.request('a');
+    expect(engine.lastTtlMs).toBe(60_000);
+    clock.advanceTo(clock.ms + 6_000);
+    one.request('a');
+    expect(engine.lastTtlMs).toBe(TTL_MS);
+    // Forgotten meanwhile, it is told by whoever knows.
+    clock.advanceTo(clock.ms + 70_000);
+    engine.kept.clear();
+    one.request('b');
+    expect([engine.kept.get(KEY), engine.lastTtlMs]).toEqual(['http://a', TTL_MS]);
+  });
+
+  test('that a backend has named, or that was moved, is known to all for as long as sessions last', () => {
+    one.table.put(KEY, one.backend('a'));
+    one.settle();
+    expect(engine.lastTtlMs).toBe(TTL_MS);
+    one.lose('a');
+    engine.kept.clear();
+    one.table.bind(KEY, one.backend('b'), null);
+    one.settle();
+    expect([engine.kept.get(KEY), engine.lastTtlMs]).toEqual(['http://b', TTL_MS]);
+  });
+
+  test('is where its backend has said since, whatever was asked before that', () => {
+    one.table.bind(KEY, one.backend('a'), null);
+    const [claim] = one.asked.splice(0) as [SessionAskMessage];
+    one.table.put(KEY, one.backend('b'));
+    one.asks.answered({
+      kind: 'session-answer',
+      id: claim.id,
+      outcome: 'answered',
+      value: 'http://a',
+    });
+    expect(one.table.lookup(KEY)).toBe(one.backend('b'));
+    const [tell] = one.asked.splice(0) as [SessionAskMessage];
+    one.table.forget(KEY);
+    one.asks.answered({
+      kind: 'session-answer',
+      id: tell.id,
+      outcome: 'answered',
+      value: 'http://b',
+    });
+    expect(one.table.lookup(KEY)).toBeNull();
+  });
+
   test('whose backend is gone gets another one, and all instances follow', () => {
     expect([one.request('a'), two.request('a')]).toEqual(['http://a', 'http://a']);
     one.lose('a');
@@ -217,6 +266,14 @@ describe('an engine', () => {
     expect(one.request('b')).toBe('http://b');
     engine.isSilent = false;
     expect([one.request('c'), engine.kept.get(KEY)]).toEqual(['http://b', 'http://b']);
+  });
+
+  test('that is silent leaves sessions of less than a second where they are', () => {
+    const quick = new Instance(1, 300);
+    engine.isSilent = true;
+    quick.table.put(KEY, quick.backend('b'));
+    quick.settle();
+    expect(quick.table.lookup(KEY)).toBe(quick.backend('b'));
   });
 
   test('that has lost all is told again by whoever knows', () => {

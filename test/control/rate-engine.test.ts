@@ -33,6 +33,8 @@ const REDIS: RedisSettings = {
   files: {},
 };
 
+const TTLS = { ttlMs: 90_000, firstTtlMs: 60_000 };
+
 interface Call {
   readonly asked: Take;
   readonly resolve: (taken: Taken) => void;
@@ -84,7 +86,7 @@ async function setUp() {
   };
   const askForSession = (id: number): SessionAnswerMessage[] => {
     const answers: SessionAnswerMessage[] = [];
-    const claim = { owner: 'web', key: 'k', value: 'http://a', instead: '', ttlMs: 1000 };
+    const claim = { owner: 'web', key: 'k', value: 'http://a', instead: '', ...TTLS };
     engine.askForSession({ kind: 'session-ask', id, ...claim }, (answer) => answers.push(answer));
     return answers;
   };
@@ -224,6 +226,69 @@ describe('an engine that does not answer', () => {
     expect(told.at(-1)).toEqual({ kind: 'rate-engine', isDown: false });
     expect([engine.view, vi.getTimerCount()]).toEqual([null, 0]);
   });
+
+  test('says nothing of the next one, nor keeps anybody looking, where its calls fail when it is out of the config', async () => {
+    const { ask, begin, calls, createStore, engine, failAll, settle, told } = await setUp();
+    await begin();
+    for (let key = 0; key < 5; key++) ask(`k${key}`, 1);
+    const ofFirst = calls.splice(0);
+    engine.sync(settings({}));
+    for (const { reject } of ofFirst.splice(0, 2)) reject(new CallTimeout('late'));
+    await settle();
+    const take = vi.fn<CounterStore['take']>(() => Promise.reject(new Error('of the next')));
+    const next: CounterStore = { take, claim: () => Promise.resolve(''), close: () => {} };
+    createStore.mockResolvedValueOnce(next);
+    engine.sync({ ...settings({}), redis: { ...REDIS, url: 'redis://next.test' } });
+    await settle();
+    for (const { reject } of ofFirst) reject(new CallTimeout('late'));
+    await settle();
+    for (let key = 0; key < 4; key++) {
+      ask(`n${key}`, 1);
+      await failAll();
+    }
+    expect([told, vi.getTimerCount(), take.mock.calls.length]).toEqual([[], 0, 4]);
+    expect(engine.view).toMatchObject({ isUp: true, counts: { timedOut: 0, failed: 4 } });
+  });
+
+  test('leaves no failures to the next one', async () => {
+    const { ask, begin, engine, failAll, told } = await setUp();
+    for (let time = 0; time < 2; time++) {
+      engine.sync(settings({}));
+      await begin();
+      for (let key = 0; key < 4; key++) {
+        ask(`k${key}`, 1);
+        await failAll();
+      }
+    }
+    expect(told).toEqual([]);
+  });
+
+  test('does not answer for the next one that is down', async () => {
+    const { ask, begin, calls, createStore, engine, failAll, settle, told } = await setUp();
+    await begin();
+    for (let key = 0; key < 5; key++) {
+      ask(`k${key}`, 1);
+      await failAll();
+    }
+    await vi.advanceTimersByTimeAsync(200);
+    const probe = calls.shift();
+    const next: CounterStore = {
+      take: () => Promise.reject(new Error('of the next')),
+      claim: () => Promise.resolve(''),
+      close: () => {},
+    };
+    createStore.mockResolvedValueOnce(next);
+    engine.sync({ ...settings({}), redis: { ...REDIS, url: 'redis://next.test' } });
+    await settle();
+    for (let key = 0; key < 5; key++) {
+      ask(`n${key}`, 1);
+      await settle();
+    }
+    probe?.resolve({ granted: 1, waitMs: 0, debtMs: 1 });
+    await settle();
+    expect(told.map(({ isDown }) => isDown)).toEqual([true, false, true]);
+    expect(engine.view?.isUp).toBe(false);
+  });
 });
 
 describe('whose a session is', () => {
@@ -243,7 +308,7 @@ describe('whose a session is', () => {
       key: 'k',
       value: 'http://a',
       instead: '',
-      ttlMs: 1000,
+      ...TTLS,
     });
     expect(engine.view?.counts).toMatchObject({ found: 1, unknown: 1 });
   });

@@ -110,7 +110,7 @@ export class RateEngine {
 
   /** Answered as soon as the engine has answered, or has not. */
   askForSession(message: SessionAskMessage, reply: (answer: SessionAnswerMessage) => void): void {
-    const { id, owner, key, value, instead, ttlMs } = message;
+    const { id, owner, key, value, instead, ttlMs, firstTtlMs } = message;
     const answer = (outcome: SessionAnswerMessage['outcome'], whose = ''): void =>
       reply({ kind: 'session-answer', id, outcome, value: whose });
     if (this.#breaker.isOpen) {
@@ -118,7 +118,7 @@ export class RateEngine {
     } else if (this.#claims >= MOST_CLAIMS) {
       answer('failed');
     } else {
-      void this.#claim({ owner, key, value, instead, ttlMs }).then(
+      void this.#claim({ owner, key, value, instead, ttlMs, firstTtlMs }).then(
         (whose) => void answer('answered', whose),
         () => void answer('failed'),
       );
@@ -150,8 +150,9 @@ export class RateEngine {
     this.#store?.close();
     this.#store = null;
     this.#settings = null;
-    if (!this.#breaker.isOpen) return;
+    const wasDown = this.#breaker.isOpen;
     this.#breaker.close();
+    if (!wasDown) return;
     this.#options.tellThreads({ kind: 'rate-engine', isDown: false });
   }
 
@@ -188,19 +189,26 @@ export class RateEngine {
   async #call<T>(ask: (store: CounterStore) => Promise<T>): Promise<T> {
     const counts = this.#counts;
     const startedAt = performance.now();
+    const store = this.#store;
     try {
-      if (this.#store === null) throw new Error('there is no connection yet');
-      const answer = await ask(this.#store);
+      if (store === null) throw new Error('there is no connection yet');
+      const answer = await ask(store);
       counts.seconds += (performance.now() - startedAt) / 1000;
-      this.#breaker.succeeded();
+      if (this.#isInUse(store)) this.#breaker.succeeded();
       return answer;
     } catch (error) {
+      if (!this.#isInUse(store)) throw error;
       if (error instanceof CallTimeout) counts.timedOut++;
       else counts.failed++;
       this.#lastError = error instanceof Error ? error.message : String(error);
       if (this.#breaker.failed()) this.#wentDown();
       throw error;
     }
+  }
+
+  /** False: another engine is configured by now, or none; what this one does says nothing of that. */
+  #isInUse(store: CounterStore | null): boolean {
+    return this.#store === store && this.#settings !== null;
   }
 
   #wentDown(): void {
@@ -228,13 +236,14 @@ export class RateEngine {
   /** One call, to find out whether the engine answers again. */
   async #lookWhether(): Promise<void> {
     clearTimeout(this.#probe);
+    const store = this.#store;
     try {
       await this.#take(PROBE);
     } catch {
-      if (this.#breaker.isOpen) this.#lookLater();
+      if (this.#isInUse(store) && this.#breaker.isOpen) this.#lookLater();
       return;
     }
-    if (!this.#breaker.isOpen) return;
+    if (!this.#isInUse(store) || !this.#breaker.isOpen) return;
     this.#breaker.close();
     this.#options.tellThreads({ kind: 'rate-engine', isDown: false });
     if (!this.#isTold) return;

@@ -79,9 +79,9 @@ export class RedisStore implements CounterStore {
     return takenOf(reply, performance.now() - sentAtMs);
   }
 
-  async claim({ owner, key, value, instead, ttlMs }: Claim): Promise<string> {
+  async claim({ owner, key, value, instead, ttlMs, firstTtlMs }: Claim): Promise<string> {
     const name = `${this.#prefix}st:{${digestOf(owner, key)}}`;
-    const values = [value, instead, Math.ceil(ttlMs)] as const;
+    const values = [value, instead, Math.ceil(ttlMs), Math.ceil(firstTtlMs)] as const;
     const reply = await this.#run(SESSION_SHA, SESSION_SCRIPT, name, values);
     if (typeof reply !== 'string') throw noAnswer(reply);
     return reply;
@@ -138,10 +138,12 @@ function noAnswer(reply: unknown): Error {
   return new Error(`an answer that is none: ${JSON.stringify(reply)}`);
 }
 
+/** Timers come before what sockets have: after this thread has stood still, an answer may lie there when its time is up. */
 async function withinMs<T>(ms: number, answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new CallTimeout(`no answer within ${ms} ms`)), ms);
+    const giveUp = (): void => reject(new CallTimeout(`no answer within ${ms} ms`));
+    timer = setTimeout(() => setImmediate(giveUp), ms);
   });
   try {
     return await Promise.race([answer, late]);

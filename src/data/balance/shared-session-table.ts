@@ -13,6 +13,9 @@ import { SessionTable, type SessionTableOptions } from './session-table.ts';
 /** What is known here for longer may have changed elsewhere. Sessions that are shorter are asked about twice. */
 const KNOWN_FOR_MS = 5_000;
 
+/** Whom the engine has not seen before, it knows for so long at most, until a question about that client comes: keys can be made up. */
+const FIRST_KNOWN_FOR_MS = 60_000;
+
 /** More than what a table rounds moments by. */
 const ROUNDED_MS = 200;
 /** No backend's: the session is with one that is none here. */
@@ -26,6 +29,7 @@ interface SharedBackend {
 export class SharedSessionTable<B extends SharedBackend> extends SessionTable<B> {
   readonly #owner: string;
   readonly #ttlMs: number;
+  readonly #firstTtlMs: number;
   readonly #knownForMs: number;
   readonly #asks: SessionAsks;
   #byUrl: ReadonlyMap<string, B> = new Map();
@@ -39,6 +43,7 @@ export class SharedSessionTable<B extends SharedBackend> extends SessionTable<B>
     super(options, now, onEvicted);
     this.#owner = options.owner;
     this.#ttlMs = options.ttlMs;
+    this.#firstTtlMs = Math.min(FIRST_KNOWN_FOR_MS, options.ttlMs);
     this.#knownForMs = Math.min(KNOWN_FOR_MS, options.ttlMs / 2);
     this.#asks = asks;
   }
@@ -105,11 +110,14 @@ export class SharedSessionTable<B extends SharedBackend> extends SessionTable<B>
   #claim(key: string, backend: B, before: number | null): void {
     const { url } = backend.spec;
     const formerUrl = before === null ? '' : (this.keeper(before)?.spec.url ?? '');
-    this.#asks.tell(this.#questionOf(key, url, formerUrl), (kept) => {
+    const question = this.#questionOf(key, url, formerUrl);
+    const firstTtlMs = before === null ? this.#firstTtlMs : this.#ttlMs;
+    this.#asks.tell({ ...question, firstTtlMs }, (kept) => {
       if (kept === null) this.#doubt(key, backend);
       if (kept === null || kept === '') return;
       if (kept === url) {
-        super.put(key, backend);
+        // It may have been moved since, or forgotten.
+        if (this.idOf(key) === backend.id) super.put(key, backend);
         return;
       }
       const other = this.#byUrl.get(kept);
@@ -142,7 +150,7 @@ export class SharedSessionTable<B extends SharedBackend> extends SessionTable<B>
 
   /** The engine may not have heard where it is: it is asked about by its next request. */
   #doubt(key: string, { id }: B): void {
-    const staleMs = this.#ttlMs - this.#knownForMs - ROUNDED_MS;
+    const staleMs = Math.max(ROUNDED_MS, this.#ttlMs - this.#knownForMs - ROUNDED_MS);
     if (this.idOf(key) === id) this.putId(key, id, staleMs);
   }
 
@@ -152,6 +160,7 @@ export class SharedSessionTable<B extends SharedBackend> extends SessionTable<B>
   }
 
   #questionOf(key: string, value: string, instead: string): SessionQuestion {
-    return { owner: this.#owner, key, value, instead, ttlMs: this.#ttlMs };
+    const ttlMs = this.#ttlMs;
+    return { owner: this.#owner, key, value, instead, ttlMs, firstTtlMs: ttlMs };
   }
 }

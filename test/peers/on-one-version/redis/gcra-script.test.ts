@@ -66,8 +66,12 @@ async function nameOfOnly(): Promise<string> {
   return /test:\S+/.exec(listed)?.[0] ?? '';
 }
 
-function claim(value: string, instead = ''): Promise<string> {
-  return store.claim({ owner: 'web', key: `k${keys}`, value, instead, ttlMs: HOUR_MS });
+async function leftMsOfOnly(): Promise<number> {
+  return Number((await redis.command(`PTTL ${await nameOfOnly()}`)).slice(1));
+}
+
+function claim(value: string, instead = '', firstTtlMs = HOUR_MS): Promise<string> {
+  return store.claim({ owner: 'web', key: `k${keys}`, value, instead, ttlMs: HOUR_MS, firstTtlMs });
 }
 
 // On a busy machine the server is late now and then.
@@ -143,6 +147,13 @@ describe.skipIf(!hasTool('redis-server'))('the script', { retry: 3 }, () => {
       '',
       '',
     ]);
+  });
+
+  test('keeps for a while what nobody has had, and what is asked for again as long as all else', async () => {
+    expect(await claim('http://a', '', 60_000)).toBe('http://a');
+    expect(await leftMsOfOnly()).toBeLessThanOrEqual(60_000);
+    expect(await claim('http://b', '', 60_000)).toBe('http://a');
+    expect(await leftMsOfOnly()).toBeGreaterThan(HOUR_MS - 60_000);
   });
 
   test('is sent again to a server that does not know it', async () => {
