@@ -1,6 +1,6 @@
-/** Backends on their way out, or out of use: what looks whether nothing is in flight there any more, one for each. */
 const POLL_MS = 50;
 
+/** What waits until backends that drain are empty: one thing for each, the last that was asked for. */
 export class LeavingBackends {
   readonly #timers = new Map<number, NodeJS.Timeout>();
   #isOver = false;

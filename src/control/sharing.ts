@@ -2,7 +2,7 @@
 import type { Logger } from '../observe/logger.ts';
 import { beforeAndAfter } from './audit.ts';
 import type { Backend } from './backend.ts';
-import { tellAddedElsewhere, tellGoneElsewhere, wishesFor } from './backend-log.ts';
+import { tellAddedElsewhere, tellGoneElsewhere, tellUpdated, wishesFor } from './backend-log.ts';
 import type { ChangeTerms, DrainTerms } from './change-terms.ts';
 import { NotShared, type SharedChanges } from './cluster-port.ts';
 import type { Plan } from './plan.ts';
@@ -108,8 +108,8 @@ export class Sharing {
     const changed = others.flatMap(({ name, live }) =>
       live.all().flatMap((backend) => {
         const was = before.get(backend.id)?.was;
-        const values = was && beforeAndAfter(was, wishesFor(backend));
-        return values?.after === undefined ? [] : [{ pool: name, backend, values }];
+        const isOther = was && beforeAndAfter(was, wishesFor(backend)).after !== undefined;
+        return isOther ? [{ pool: name, backend, was }] : [];
       }),
     );
     const added = others.flatMap(({ name, live }) =>
@@ -120,7 +120,9 @@ export class Sharing {
       this.#tellSome('backend.removed', gone, tellGoneElsewhere);
       this.#tellSome('backend.added', added, tellAddedElsewhere);
     }
-    this.#tellSome('backend.updated', changed, tellUpdatedElsewhere);
+    this.#tellSome('backend.updated', changed, (log, backend, { was }) =>
+      tellUpdated(log, backend, was, { by: 'cluster' }),
+    );
     for (const { name, live } of registry.pools()) {
       for (const backend of live.all()) {
         const known = before.get(backend.id);
@@ -145,20 +147,4 @@ export class Sharing {
     const message = `${count} more backends were ${event.slice('backend.'.length)} by other instances`;
     log.info(event, message, { count, by: 'cluster' });
   }
-}
-
-/** An operator has changed it at another instance. */
-function tellUpdatedElsewhere(
-  log: Logger,
-  backend: Backend,
-  { values }: { readonly values: ReturnType<typeof beforeAndAfter> },
-): void {
-  const { id, adminState, weight, address } = backend;
-  log.info('backend.updated', `${address.url} is ${adminState}, weight ${weight}`, {
-    backend: address.url,
-    id,
-    ...wishesFor(backend),
-    ...values,
-    by: 'cluster',
-  });
 }

@@ -8,6 +8,12 @@ import type { RateLimit } from './policies.ts';
 /** So long a request waits for the engine, before this instance decides alone. */
 export const ENGINE_PATIENCE_MS = 25;
 
+/** When a data thread decides, so that no request waits longer: its timers are late by a millisecond or two. */
+export const DECIDE_AFTER_MS = ENGINE_PATIENCE_MS - 2;
+
+/** A question that is not answered by then has got lost: the next one is asked all the same. */
+export const LOST_AFTER_MS = 1000;
+
 /** What was taken ahead and not used by then is lost: nobody may save it up. */
 export const RESERVE_MS = 1000;
 

@@ -13,7 +13,7 @@ import {
 import { DrainsBegunHere } from './shared-drains.ts';
 import { type ControlObject, type Understood, understand, valueOf } from './shared-objects.ts';
 import { writesFor } from './shared-state.ts';
-import { commitStaged, type StagedChange, StageLost } from './staged-commit.ts';
+import { commitStaged, StageLost } from './staged-commit.ts';
 import type { StoreKeys } from './store-keys.ts';
 
 const HEAD_MS = 1_000;
@@ -81,30 +81,32 @@ export class ChangeWriter {
     }
     const { store, keys, instance } = this.#options;
     const writeId = randomUUID();
-    const { conditions, writes } = writesFor(before, next, {
-      keys,
-      revisionOf: (key) => this.#revisionOf(key),
-      writtenUrl: (pool, id) => this.#writtenUrl(keys.backend(pool, id)),
-      nextId: this.nextId,
-      writeId,
-      by: actor,
-      writtenControl: (pool, url) => this.#writtenControl(keys.control(pool, url)),
-      drain: drain && {
-        ms: drain.ms,
-        sessions: drain.sessions,
-        cut: drain.cutsRequests,
-        since: drain.begunAt,
-        instance,
-      },
-    });
+    const changeAs = (id: string) =>
+      writesFor(before, next, {
+        keys,
+        revisionOf: (key) => this.#revisionOf(key),
+        writtenUrl: (pool, backend) => this.#writtenUrl(keys.backend(pool, backend)),
+        nextId: this.nextId,
+        writeId: id,
+        by: actor,
+        writtenControl: (pool, url) => this.#writtenControl(keys.control(pool, url)),
+        drain: drain && {
+          ms: drain.ms,
+          sessions: drain.sessions,
+          cut: drain.cutsRequests,
+          since: drain.begunAt,
+          instance,
+        },
+      });
+    const { conditions, writes } = changeAs(writeId);
     const head: Write = { put: keys.head, value: valueOf({ write: writeId, instance }) };
     const all = [...writes, head];
     const isMuch = Math.max(writes.length, conditions.length) > MOST_OPERATIONS;
     const { epoch } = base;
     const revision = await (isMuch
       ? // Then nothing else may have changed: the head alone says so.
-        this.#commitMany({
-          writes,
+        commitStaged(store, keys, {
+          writes: (id) => changeAs(id).writes,
           epoch,
           instance,
           writeId,
@@ -137,11 +139,6 @@ export class ChangeWriter {
   async #commit(transaction: Transaction): Promise<number | undefined> {
     const commit = await this.#options.store.commit(transaction);
     return commit.isDone ? commit.revision : undefined;
-  }
-
-  #commitMany(change: StagedChange): Promise<number | undefined> {
-    const { store, keys } = this.#options;
-    return commitStaged(store, keys, change);
   }
 
   #note(writes: readonly Write[], revision: number): void {

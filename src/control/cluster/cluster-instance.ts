@@ -5,12 +5,12 @@
 import type { ClusterSettings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { DrainTerms } from '../change-terms.ts';
-import {
-  type ClusterFigures,
-  type ClusterPort,
-  type ClusterReadiness,
-  type ClusterSurroundings,
-  type SharedChanges,
+import type {
+  ClusterFigures,
+  ClusterPort,
+  ClusterReadiness,
+  ClusterSurroundings,
+  SharedChanges,
 } from '../cluster-port.ts';
 import { longestCookieMs } from '../session-token.ts';
 import { type Accepted, accept } from './accepted-objects.ts';

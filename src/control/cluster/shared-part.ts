@@ -129,7 +129,9 @@ export class SharedPart implements RegistryStore {
 
   /** The store can't be followed, by what the cluster knows: a watch may be silent for ever. */
   doubted(reason: string): void {
-    for (const end of this.#watches) end({ kind: 'failed', reason });
+    // Who hears of it may watch again at once.
+    const all = [...this.#watches];
+    for (const end of all) end({ kind: 'failed', reason });
   }
 
   /** Not made in a store that has taken the place of the one that the cluster runs on. */

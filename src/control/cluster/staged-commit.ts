@@ -16,8 +16,8 @@ export const MOST_WRITES = 100;
 const LEASE_MS = 10_000;
 
 export interface StagedChange {
-  /** What others need comes before them, and goes after them. */
-  readonly writes: readonly Write[];
+  /** What others need comes before them, and goes after them. The same ones, whichever id they bear. */
+  readonly writes: (writeId: string) => readonly Write[];
   readonly epoch: string;
   /** The revision of the head that it was made from. */
   readonly head: number;
@@ -47,17 +47,18 @@ export class StageLost extends Error {
 export async function commitStaged(
   store: RegistryStore,
   keys: StoreKeys,
-  { writes, epoch, head, instance, writeId = randomUUID() }: StagedChange,
+  { writes: writesOf, epoch, head, instance, writeId = randomUUID() }: StagedChange,
 ): Promise<number | undefined> {
-  const headWrite: Write = { put: keys.head, value: valueOf({ write: writeId, instance }) };
-  // Only the last part is what can be asked for: a half is not "made".
-  const asPart = (one: Write): Write =>
-    'put' in one ? { ...one, value: one.value.replaceAll(writeId, `${writeId}/parts`) } : one;
+  const writes = writesOf(writeId);
+  const headOf = (id: string): Write => ({
+    put: keys.head,
+    value: valueOf({ write: id, instance }),
+  });
   const same: Condition = { key: keys.epoch, value: epoch };
   const notStaged: Condition = { key: keys.staged, isAbsent: true };
   if (writes.length <= MOST_WRITES) {
     const conditions = [same, notStaged, { key: keys.head, revision: head }];
-    const commit = await store.commit({ conditions, writes: [...writes, headWrite] });
+    const commit = await store.commit({ conditions, writes: [...writes, headOf(writeId)] });
     return commit.isDone ? commit.revision : undefined;
   }
   const lease = await store.lease({ ttlMs: LEASE_MS });
@@ -67,7 +68,9 @@ export async function commitStaged(
     for (let from = 0; from < writes.length; from += MOST_WRITES) {
       const isFirst = from === 0;
       const isLast = from + MOST_WRITES >= writes.length;
-      const part = [...writes.slice(from, from + MOST_WRITES), headWrite];
+      // Only the last part is what can be asked for: a half is not "made".
+      const id = isLast ? writeId : `${writeId}/parts`;
+      const part = writesOf(id).slice(from, from + MOST_WRITES);
       const transaction = {
         conditions: [
           same,
@@ -75,7 +78,8 @@ export async function commitStaged(
           { key: keys.head, revision: at },
         ],
         writes: [
-          ...(isLast ? part : part.map(asPart)),
+          ...part,
+          headOf(id),
           ...(isFirst ? [staged] : []),
           ...(isLast ? [{ remove: keys.staged }] : []),
         ],

@@ -106,7 +106,7 @@ export async function importInto(
     if (wanted.nextId !== nextId) {
       writes.unshift({ put: keys.ids, value: valueOf({ next: wanted.nextId }) });
     }
-    const change = { writes, epoch, head, instance: 'fairlead cluster' };
+    const change = { writes: () => writes, epoch, head, instance: 'fairlead cluster' };
     const revision = await commitStaged(store, keys, change).catch((error: unknown) => {
       if (error instanceof StageLost) throw new ContentRefused(`${error.message}: ${DO_AGAIN}`);
       throw error;

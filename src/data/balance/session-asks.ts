@@ -4,7 +4,7 @@
  * instance decides by what it knows.
  */
 import type { PostToControl } from '../../snapshot/messages.ts';
-import { ENGINE_PATIENCE_MS } from '../../snapshot/rate-engine.ts';
+import { DECIDE_AFTER_MS, LOST_AFTER_MS } from '../../snapshot/rate-engine.ts';
 import type { SessionAnswerMessage, SessionAskMessage } from '../../snapshot/shared-sessions.ts';
 import { guarded, type Victim } from '../barrier.ts';
 import type { Deadline, Deadlines } from '../deadlines.ts';
@@ -26,11 +26,6 @@ export interface SessionWaiter extends Victim {
   /** What could be found out is known by now. */
   onSessionKnown(): void;
 }
-
-/** A timer is late by a millisecond or two. */
-const DECIDE_AFTER_MS = ENGINE_PATIENCE_MS - 2;
-/** A question that is not answered by then has got lost: the next one is asked all the same. */
-const LOST_AFTER_MS = 1000;
 
 interface Waiting {
   readonly waiter: SessionWaiter;

@@ -5,7 +5,11 @@
  */
 import type { PostToControl } from '../../snapshot/messages.ts';
 import type { RateLimit } from '../../snapshot/policies.ts';
-import { ENGINE_PATIENCE_MS, type RateAnswerMessage } from '../../snapshot/rate-engine.ts';
+import {
+  DECIDE_AFTER_MS,
+  LOST_AFTER_MS,
+  type RateAnswerMessage,
+} from '../../snapshot/rate-engine.ts';
 import { guarded, type Victim } from '../barrier.ts';
 import type { Deadline, Deadlines, Waiting } from '../deadlines.ts';
 
@@ -36,11 +40,6 @@ export interface RateWaiter extends Victim {
   /** @param waitMs as `GlobalRateLimiter.takeAlone` answers. */
   onCounted(waitMs: number): void;
 }
-
-/** A timer is late by a millisecond or two. */
-const DECIDE_AFTER_MS = ENGINE_PATIENCE_MS - 2;
-/** A question that is not answered by then has got lost: the next one is asked all the same. */
-const LOST_AFTER_MS = 1000;
 
 class Pending {
   readonly limiter: AskingLimiter;
