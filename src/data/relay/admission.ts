@@ -42,8 +42,8 @@ export function refusal(
     }
   }
   const login = request.terms?.login ?? null;
-  const unlike = login === null ? null : refusalOfUser(context, login, request, applicant);
-  return unlike ?? sessionToFind(context, request, applicant, 0);
+  const refusedUser = login === null ? null : refusalOfUser(context, login, request, applicant);
+  return refusedUser ?? sessionToFind(context, request, applicant, 0);
 }
 
 /**
