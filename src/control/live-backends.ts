@@ -155,7 +155,7 @@ export class LiveBackends {
       newBackend(id, address, wanted, {
         now: this.#now(),
         threadCount: this.#threadCount,
-        former: this.#gone.get(id),
+        former: this.mayReturn(id, address.url) ? this.#gone.get(id) : undefined,
       });
     this.#alter(backend, () => {
       backend.weight = wanted.weight;

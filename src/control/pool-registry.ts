@@ -254,12 +254,20 @@ export class PoolRegistry {
     );
   }
 
-  /** Derives the backends from settings, what was found, and operator state, which have become others. */
-  rebuild(settings: PoolSettings, found: readonly FoundBackend[] = []): void {
+  /**
+   * Derives the backends from settings, what was found, and operator state, which have become others.
+   * @param isFree whether an id may be this backend's from now on; else it is left out, until it is asked for anew.
+   * @returns whether none was left out.
+   */
+  rebuild(
+    settings: PoolSettings,
+    found: readonly FoundBackend[] = [],
+    isFree: (id: number, url: string) => boolean = () => true,
+  ): boolean {
     const changes = this.#changes;
     const isAsBefore =
       settings === this.#settings && found === this.#found && changes === this.#derivedFrom;
-    if (isAsBefore) return;
+    if (isAsBefore) return true;
     this.#settings = settings;
     this.#found = found;
     this.#derivedFrom = changes;
@@ -279,7 +287,11 @@ export class PoolRegistry {
         adminState: entry.state ?? (this.#isGoing(entry) ? 'draining' : 'enabled'),
       });
     }
-    this.live.sync(wanted);
+    const free = wanted.filter(({ id, address }) => isFree(id, address.url));
+    this.live.sync(free);
+    const isWhole = free.length === wanted.length;
+    if (!isWhole) this.#derivedFrom = undefined;
+    return isWhole;
   }
 
   get #changes(): PoolChanges {

@@ -17,6 +17,7 @@ import { type BuiltSnapshot, buildSnapshot, type SnapshotParts } from './build-s
 import { type Issued, NO_STAPLES, NONE_ISSUED, type Staples } from './certificates/tls-snapshot.ts';
 import type { Versioned } from './change-terms.ts';
 import type { FoundBackend } from './discovery/found-backends.ts';
+import { freeIds, type IsFree } from './free-ids.ts';
 import { HealthHandover } from './health/health-handover.ts';
 import { InheritedSockets } from './listeners/inherited-sockets.ts';
 import { ListenerIds } from './listeners/listener-ids.ts';
@@ -101,6 +102,8 @@ export class Registry implements PoolHost, Versioned {
   /** By the id of a backend; undefined: to be made again. */
   #poolsOfBackends: ReadonlyMap<number, PoolRegistry> | undefined;
   #nextPoolId = 0;
+  /** No backend is kept out: see `admitOthers`. */
+  #isWhole = true;
   #built: BuiltSnapshot | undefined;
   readonly #listenerIds: ListenerIds;
 
@@ -272,8 +275,19 @@ export class Registry implements PoolHost, Versioned {
     if (!isOther && inForce === before.inForce && kept === before.kept) return false;
     this.#generation++;
     const handover = isOther ? new HealthHandover(this.pools()) : undefined;
-    this.#rebuild();
+    this.#rebuild(freeIds(this.pools()));
     handover?.finish(this.pools());
+    return true;
+  }
+
+  /**
+   * Backends whose id was another's until the store of the cluster was begun anew: they come once that one has left everywhere, for
+   * whoever knows a backend knows it by its id. False: there are none.
+   */
+  admitOthers(): boolean {
+    if (this.#isWhole) return false;
+    this.#generation++;
+    this.#rebuild();
     return true;
   }
 
@@ -361,18 +375,22 @@ export class Registry implements PoolHost, Versioned {
     return this.#found.get(name) ?? NONE_FOUND;
   }
 
-  #rebuild(): void {
+  #rebuild(isFree?: IsFree): void {
     this.#listenerIds.keepOnly(this.#settings.listeners);
     this.#poolsOfBackends = undefined;
+    this.#isWhole = true;
     this.#pools = new Map(
-      this.#settings.pools.map((settings) => [settings.name, this.#rebuilt(settings)]),
+      this.#settings.pools.map((settings) => [settings.name, this.#rebuilt(settings, isFree)]),
     );
   }
 
-  #rebuilt(settings: PoolSettings): PoolRegistry {
-    const known = this.#pools.get(settings.name);
+  #rebuilt(settings: PoolSettings, isFree: IsFree = () => true): PoolRegistry {
+    const { name } = settings;
+    const known = this.#pools.get(name);
     const pool = known ?? new PoolRegistry(this.#nextPoolId++, settings, this);
-    pool.rebuild(settings, this.#foundFor(settings));
+    const found = this.#foundFor(settings);
+    const isWhole = pool.rebuild(settings, found, (id, url) => isFree(name, id, url));
+    if (!isWhole) this.#isWhole = false;
     return pool;
   }
 }

@@ -102,8 +102,12 @@ export class Sharing {
     const isFirst = registry.sharedRevision === undefined;
     if (!shared.take()) return;
     const gone = [...before.values()].filter(({ backend: { id } }) => !registry.backend(id));
-    for (const { backend } of gone) onGone(backend.id);
+    for (const { backend } of gone) {
+      before.delete(backend.id);
+      onGone(backend.id);
+    }
     await publish();
+    if (registry.admitOthers()) await publish();
     const others = registry.pools().filter((pool) => versions.get(pool) !== pool.version);
     const changed = others.flatMap(({ name, live }) =>
       live.all().flatMap((backend) => {
