@@ -268,6 +268,28 @@ describe('an engine', () => {
     expect([one.request('c'), engine.kept.get(KEY)]).toEqual(['http://b', 'http://b']);
   });
 
+  test.each(['answers', 'answers only the question after the next'])(
+    'that has not heard that a session was moved keeps it there, though the former is back when it %s',
+    (what) => {
+      one.request('a');
+      one.lose('a');
+      engine.isSilent = true;
+      expect(one.request('b')).toBe('http://b');
+      one.table.rebuild(one.backends);
+      if (what !== 'answers') one.request('c');
+      engine.isSilent = false;
+      clock.advanceTo(clock.ms + 6_000);
+      expect([one.request('c'), one.request('c'), two.request('c')]).toEqual(
+        Array.from({ length: 3 }, () => 'http://b'),
+      );
+      // Somebody else may move it again.
+      two.lose('b');
+      expect(two.request('a')).toBe('http://a');
+      clock.advanceTo(clock.ms + 6_000);
+      expect(one.request('c')).toBe('http://a');
+    },
+  );
+
   test('that is silent leaves sessions of less than a second where they are', () => {
     const quick = new Instance(1, 300);
     engine.isSilent = true;

@@ -57,7 +57,7 @@ export class SessionTable<B extends { readonly id: number }> {
     const table = this.#table;
     const entry = this.#find(key);
     if (entry === NO_ENTRY) return null;
-    const backend = this.#keepers.get(table.get(entry, 0)) ?? null;
+    const backend = this.#keepers.get(this.idIn(table.get(entry, 0))) ?? null;
     if (backend !== null && isUse) table.keepUntil(entry, this.#now() + this.#ttlMs);
     table.release();
     return backend;
@@ -114,11 +114,22 @@ export class SessionTable<B extends { readonly id: number }> {
 
   /** The id that an entry has, whether such a backend keeps sessions or not; null: there is no entry. */
   protected idOf(key: string): number | null {
+    const value = this.valueOf(key);
+    return value === null ? null : this.idIn(value);
+  }
+
+  /** The id in the value of an entry. */
+  protected idIn(value: number): number {
+    return value;
+  }
+
+  /** What `putId` was given; null: there is no entry. */
+  protected valueOf(key: string): number | null {
     const entry = this.#find(key);
     if (entry === NO_ENTRY) return null;
-    const id = this.#table.get(entry, 0);
+    const value = this.#table.get(entry, 0);
     this.#table.release();
-    return id;
+    return value;
   }
 
   protected keeper(id: number): B | undefined {

@@ -20,6 +20,8 @@ const FIRST_KNOWN_FOR_MS = 60_000;
 const ROUNDED_MS = 200;
 /** No backend's: the session is with one that is none here. */
 const ELSEWHERE = -1;
+/** With the id of a backend that the engine may not have heard of. No id has this bit. */
+const IN_DOUBT = 2 ** 30;
 
 interface SharedBackend {
   readonly id: number;
@@ -62,12 +64,16 @@ export class SharedSessionTable<B extends SharedBackend> extends SessionTable<B>
     if (this.#asks.isEngineDown) return null;
     const backend = this.peek(key);
     if (backend !== null && this.#isFresh(key)) return null;
+    // Whom the engine names then may be whom this client has left.
+    const instead = backend !== null && this.#isInDoubt(key) ? ANYTHING : '';
     return {
-      ...this.#questionOf(key, backend?.spec.url ?? '', ''),
+      ...this.#questionOf(key, backend?.spec.url ?? '', instead),
       onAnswer: (url) => {
         if (url !== null && url !== '') this.#adopt(key, url);
         // Those who come next have no reason to wait for an answer again.
-        else if (backend !== null && this.idOf(key) === backend.id) super.put(key, backend);
+        else if (backend !== null && this.idOf(key) === backend.id) {
+          this.putId(key, this.valueOf(key) ?? backend.id);
+        }
       },
     };
   }
@@ -148,10 +154,19 @@ export class SharedSessionTable<B extends SharedBackend> extends SessionTable<B>
     }
   }
 
-  /** The engine may not have heard where it is: it is asked about by its next request. */
+  /** The engine may not have heard where it is: it is told by its next request. */
   #doubt(key: string, { id }: B): void {
     const staleMs = Math.max(ROUNDED_MS, this.#ttlMs - this.#knownForMs - ROUNDED_MS);
-    if (this.idOf(key) === id) this.putId(key, id, staleMs);
+    if (this.idOf(key) === id) this.putId(key, id | IN_DOUBT, staleMs);
+  }
+
+  #isInDoubt(key: string): boolean {
+    const value = this.valueOf(key);
+    return value !== null && value !== this.idIn(value);
+  }
+
+  protected override idIn(value: number): number {
+    return value < 0 ? value : value & ~IN_DOUBT;
   }
 
   /** The engine was heard not long ago. */
