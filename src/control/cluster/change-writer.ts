@@ -1,6 +1,7 @@
 /** Writes what operators change, as one transaction that rests on what this instance runs on. */
 import { randomUUID } from 'node:crypto';
 import { NotShared, type SharedWrite } from '../cluster-port.ts';
+import { LOCAL_IDS } from '../state/kept-changes.ts';
 import type { OperatorState } from '../state/operator-state.ts';
 import type { FollowedCopy } from './followed-store.ts';
 import {
@@ -99,6 +100,9 @@ export class ChangeWriter {
         },
       });
     const { conditions, writes } = changeAs(writeId);
+    if (writes.some((write) => 'put' in write && givesTooMany(write, keys))) {
+      throw new NotShared('full', `The store has given all its ${LOCAL_IDS} ids of backends.`);
+    }
     const head: Write = { put: keys.head, value: valueOf({ write: writeId, instance }) };
     const all = [...writes, head];
     const isMuch = Math.max(writes.length, conditions.length) > MOST_OPERATIONS;
@@ -180,6 +184,11 @@ export class ChangeWriter {
       return undefined;
     }
   }
+}
+
+/** Ids from there on are each instance's own, for backends that are found. */
+function givesTooMany({ put, value }: { put: string; value: string }, keys: StoreKeys): boolean {
+  return put === keys.ids && (JSON.parse(value) as { next: number }).next > LOCAL_IDS;
 }
 
 function notShared(error: unknown, writeId: string): unknown {

@@ -26,23 +26,26 @@ export interface StagedChange {
   readonly writeId?: string;
 }
 
-/** A part of the change is in force, and the rest was not written, or may not have been. */
+const WRITTEN = {
+  first: 'maybe a part of it was written',
+  last: 'a part of it was written, and maybe the rest',
+  known: 'only a part of it was written',
+} as const;
+
+/** A part of the change is in force, or may be, and the rest was not written, or may not have been. */
 export class StageLost extends Error {
   override readonly name = 'StageLost';
 
-  /** @param isRestUnknown the last part was asked for, and no answer came. */
-  constructor(why: string, isRestUnknown = false) {
-    const what = isRestUnknown
-      ? 'a part of it was written, and maybe the rest'
-      : 'only a part of it was written';
-    super(`${what} (${why}); it is run on`);
+  /** @param noAnswer the part that was asked for, where no answer came. */
+  constructor(why: string, noAnswer?: 'first' | 'last') {
+    super(`${WRITTEN[noAnswer ?? 'known']} (${why}); it is run on`);
   }
 }
 
 /**
  * In one transaction where there is room.
  * @returns its last revision; undefined: it rests on what is not so any more, and nothing was written.
- * @throws StageLost: as much as was written by then is run on soon. StoreError: nothing was written, or that is not known of the first part
+ * @throws StageLost: as much as was written by then is run on soon. StoreError: nothing was written, or that is not known of the only part
  */
 export async function commitStaged(
   store: RegistryStore,
@@ -63,14 +66,16 @@ export async function commitStaged(
   }
   const lease = await store.lease({ ttlMs: LEASE_MS });
   try {
+    // Only the last part is what can be asked for: a half is not "made".
+    const idOfParts = `${writeId}/parts`;
+    const earlier = writesOf(idOfParts);
     const staged: Write = { put: keys.staged, value: writeId, lease: lease.id };
     let at = head;
     for (let from = 0; from < writes.length; from += MOST_WRITES) {
       const isFirst = from === 0;
       const isLast = from + MOST_WRITES >= writes.length;
-      // Only the last part is what can be asked for: a half is not "made".
-      const id = isLast ? writeId : `${writeId}/parts`;
-      const part = writesOf(id).slice(from, from + MOST_WRITES);
+      const id = isLast ? writeId : idOfParts;
+      const part = (isLast ? writes : earlier).slice(from, from + MOST_WRITES);
       const transaction = {
         conditions: [
           same,
@@ -85,8 +90,11 @@ export async function commitStaged(
         ],
       };
       const commit = await store.commit(transaction).catch((error: unknown) => {
-        if (isFirst || !(error instanceof StoreError)) throw error;
-        throw new StageLost(error.message, isLast && error.kind === 'outcome-unknown');
+        if (!(error instanceof StoreError)) throw error;
+        const isUnknown = error.kind === 'outcome-unknown';
+        if (isFirst && !isUnknown) throw error;
+        const noAnswer = isFirst ? 'first' : 'last';
+        throw new StageLost(error.message, isUnknown && (isFirst || isLast) ? noAnswer : undefined);
       });
       if (!commit.isDone && isFirst) return undefined;
       if (!commit.isDone) {

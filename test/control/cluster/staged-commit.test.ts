@@ -10,7 +10,8 @@ import {
 import { valueIn, valueOf } from '../../../src/control/cluster/shared-objects.ts';
 import { commitStaged, StageLost } from '../../../src/control/cluster/staged-commit.ts';
 import { NotShared } from '../../../src/control/cluster-port.ts';
-import { configEntry } from '../../../src/control/state/operator-state.ts';
+import { LOCAL_IDS } from '../../../src/control/state/kept-changes.ts';
+import { configEntry, NO_OPERATOR_STATE } from '../../../src/control/state/operator-state.ts';
 import { disturbed, KEYS, objectsIn, storeWith } from './made.ts';
 
 const POOL = { pools: { web: { backends: ['http://a'] } } };
@@ -79,6 +80,14 @@ test('where the first part fails nothing was made, and all of it is called made'
   expect(await isCalledMade(store, 'id-1')).toBe(true);
 });
 
+test('where the first part has no answer, it may be in force, and nobody says that nothing is', async () => {
+  const store = await storeWith(POOL);
+  const unanswered = failing(store, 1, 'outcome-unknown');
+  const failed = commitStaged(unanswered, KEYS, await changeIn(store));
+  await expect(failed).rejects.toThrow(StageLost);
+  await expect(failed).rejects.toThrow('maybe a part of it was written (it is outcome-unknown)');
+});
+
 test('a lease that has run out in between is not somebody else', async () => {
   const store = await storeWith(POOL);
   const change = await changeIn(store);
@@ -120,4 +129,27 @@ test('an operator is answered 504 where a part of a change is in force', async (
   const problem = explainError(error);
   expect(problem).toMatchObject({ status: 504, code: 'ERR_OUTCOME_UNKNOWN' });
   expect(problem?.message).toContain('only a part of it was written (it is unreachable)');
+});
+
+test('an id that no instance would understand is not written', async () => {
+  const store = await storeWith(POOL);
+  const put = { put: KEYS.ids, value: valueOf({ next: LOCAL_IDS }) };
+  await store.commit({ conditions: [], writes: [put] });
+  const objects = await objectsIn(store);
+  const writer = new ChangeWriter({ store, keys: KEYS, instance: 'a' });
+  writer.base = { epoch: objects.get(KEYS.epoch)?.value ?? '', revision: 1, objects };
+  const entry = { ...configEntry('http://b', LOCAL_IDS), source: 'api' as const };
+  const pools = new Map([
+    ['web', { strategy: undefined, entries: new Map([['http://b', entry]]) }],
+  ]);
+  const terms = { at: undefined, actor: undefined, drain: undefined };
+  const written = writer.write(
+    NO_OPERATOR_STATE,
+    { ...NO_OPERATOR_STATE, pools },
+    terms,
+    undefined,
+    async () => {},
+  );
+  await expect(written).rejects.toThrow('all its 1000000 ids');
+  expect(await objectsIn(store)).toEqual(objects);
 });
