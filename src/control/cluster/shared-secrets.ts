@@ -32,8 +32,8 @@ const LOCK_MS = 10_000;
 export const COOKIES_ROTATION_MS = 30 * 24 * 3600 * 1000;
 /** Who is in the cluster and has not taken the next secret by then is not waited for any longer. */
 const LONGEST_WAIT_MS = 3600 * 1000;
-/** An instance that is late signs with the former one for a little longer. */
-const LATE_MS = 60_000;
+/** An instance that is late signs with the former one for a little longer, and clocks differ. */
+const LATE_MS = 3600 * 1000;
 
 const SECRET = z.object({ v: z.literal(1), sealed: z.string(), made_at: z.number() });
 
@@ -72,6 +72,7 @@ export class SharedSecrets {
   #otherSecrets: readonly string[] = [];
   #ticketKeys: Buffer | undefined;
   #isMaking = false;
+  #nextSeen: { readonly revision: number; readonly at: number } | undefined;
 
   constructor(options: SharedSecretsOptions) {
     this.#options = options;
@@ -164,7 +165,9 @@ export class SharedSecrets {
     }
     const wanted = new Map<string, Wanted>();
     for (const [name, one] of opened) if (one.isOld) wanted.set(name, one);
-    if (!shut.has(COOKIES)) this.#wantCookies(opened, wanted);
+    // With one that can't be opened in the way, what signs until then had no place to go.
+    const isShut = shut.has(COOKIES) || (opened.has(COOKIES) && shut.has(FORMER_COOKIES));
+    if (!isShut) this.#wantCookies(opened, wanted);
     this.#wantTickets(opened, wanted);
     return [...wanted].flatMap(([name, want]): Write[] => {
       if (shut.has(name)) return [];
@@ -188,7 +191,7 @@ export class SharedSecrets {
     const { isEverywhere, longestCookieMs } = this.#options;
     if (
       next !== undefined &&
-      (isEverywhere(next.revision) || now > next.madeAt + LONGEST_WAIT_MS)
+      (isEverywhere(next.revision) || now > this.#sawNextAt(next, now) + LONGEST_WAIT_MS)
     ) {
       wanted.set(COOKIES, { bytes: next.bytes, madeAt: now });
       // From now on nothing is signed with it.
@@ -200,6 +203,12 @@ export class SharedSecrets {
     if (isFormerOver) wanted.set(FORMER_COOKIES, undefined);
     const isDue = now > current.madeAt + COOKIES_ROTATION_MS;
     if (isDue && next === undefined && former === undefined) wanted.set(NEXT_COOKIES, made());
+  }
+
+  /** The clock of whoever has made it may be another one. */
+  #sawNextAt({ revision }: Opened, now: number): number {
+    if (this.#nextSeen?.revision !== revision) this.#nextSeen = { revision, at: now };
+    return this.#nextSeen.at;
   }
 
   #wantTickets(opened: AllOpened, wanted: Map<string, Wanted>): void {

@@ -113,7 +113,7 @@ test.each(['asked for', 'old'])(
     now += COOKIE_MS;
     await a.goOn();
     expect(a.secrets.otherSecrets).toEqual([before]);
-    now += 60_001;
+    now += 3_600_001;
     await a.goOn();
     expect(a.secrets.otherSecrets).toEqual([]);
     expect(a.secrets.sessionSecret).toBe(next);
@@ -133,6 +133,36 @@ test('who never takes the next secret is not waited for longer than an hour', as
   now += 3_700_000;
   await a.goOn();
   expect(a.secrets.sessionSecret).not.toBe(before);
+});
+
+test('whose clock is ahead waits for the others all the same', async () => {
+  const store = await storeWith({});
+  let now = Date.now();
+  const a = instanceWith(store, KEY, () => now);
+  await a.goOn();
+  const before = a.secrets.sessionSecret;
+  a.others.runOn = 0;
+  await beginRotation(store, KEYS, Seal.of(KEY));
+  now += 7_200_000;
+  await a.goOn();
+  await a.goOn();
+  expect(a.secrets.sessionSecret).toBe(before);
+});
+
+test('with what was signed with before in a form that can’t be opened, what signs now stays good', async () => {
+  const store = await storeWith({});
+  const a = instanceWith(store, KEY);
+  await a.goOn();
+  const before = a.secrets.sessionSecret;
+  const former = KEYS.secret('cookies-former');
+  await store.commit({ conditions: [], writes: [{ put: former, value: '{}' }] });
+  await beginRotation(store, KEYS, Seal.of(KEY));
+  await a.goOn();
+  expect(a.secrets.sessionSecret).toBe(before);
+  await store.commit({ conditions: [], writes: [{ remove: former }] });
+  await a.goOn();
+  expect(a.secrets.sessionSecret).not.toBe(before);
+  expect(a.secrets.otherSecrets).toEqual([before]);
 });
 
 test('there is nothing to rotate before an instance has made it', async () => {
