@@ -38,6 +38,8 @@ import { waitForAll } from './wait-for-all.ts';
 /** A start waits so long for the store. */
 const FIRST_COPY_MS = 1_500;
 const REACHED_MS = 1_000;
+/** Longer than a large change may take (staged-commit.ts). */
+const STAGED_MS = 11_000;
 const MAINTENANCE_MS = 5_000;
 /** Between changes. Those of an operator go at once; of a stream, what has come meanwhile is taken together. */
 const RESTS = { times: 10, owedMs: 100, longestMs: 100 };
@@ -389,8 +391,11 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   }
 
   /** Resolves when the copy has come so far, or after a while. */
-  #reached(revision: number): Promise<void> {
+  async #reached(revision: number): Promise<void> {
     const hasCome = () => (this.#followed?.copy?.revision ?? 0) >= revision;
-    return this.#told.until(hasCome, REACHED_MS);
+    await this.#told.until(hasCome, REACHED_MS);
+    // Until a large change is there as a whole, nothing is taken, and nothing can be written.
+    const isWhole = () => this.#followed?.copy?.objects.has(this.keys.staged) !== true;
+    await this.#told.until(isWhole, STAGED_MS);
   }
 }
