@@ -76,6 +76,12 @@ describe('an upgrade', () => {
     expect(upgrade.isHandedOver).toBe(false);
   });
 
+  it('to one that can’t even be begun leaves the old one as it was', async () => {
+    const { upgrade, did } = upgradeTo('no argument may have a \0 in it');
+    await expect(upgrade.run({})).rejects.toThrow(UpgradeFailed);
+    expect(did).toEqual(['state file released', 'state file taken back']);
+  });
+
   it('to one that is late ends it, and to one of two at a time is refused', async () => {
     const { upgrade, did } = upgradeTo(NEVER_READY, 400);
     const first = upgrade.run({});

@@ -110,8 +110,10 @@ export class Upgrade {
     const { log, kept, keptState, parting, command, onHandedOver, operator } = this.#options;
     await kept.close();
     const state = keptState();
-    const successor = new Successor({ ...parting(), state: encodeState(state) }, command);
+    let successor: Successor | undefined;
     try {
+      // Without a descriptor or memory for it, this fails.
+      successor = new Successor({ ...parting(), state: encodeState(state) }, command);
       const { pid } = successor;
       log.info('upgrade.begun', `an upgrade: process ${pid} starts, to take over`, {
         successor: pid,
@@ -131,7 +133,7 @@ export class Upgrade {
       setImmediate(onHandedOver, pid);
       return pid;
     } catch (error) {
-      await successor.kill();
+      await successor?.kill();
       await kept.takeBack(state);
       throw error;
     }
