@@ -73,7 +73,20 @@ export class AcmePlace {
       this.#options.onIssued(new Map());
       return;
     }
-    const [{ Acme }, homes] = await Promise.all([import('./acme.ts'), import('./acme-home.ts')]);
+    const loaded = await Promise.all([import('./acme.ts'), import('./acme-home.ts')]).catch(
+      // The package on the disk may have become another one.
+      (error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#options.log.error(
+          'certificate.store_failed',
+          `no certificates are fetched or renewed, for the program for it can't be loaded: ${reason}`,
+          { reason },
+        );
+        return null;
+      },
+    );
+    if (loaded === null) return;
+    const [{ Acme }, homes] = loaded;
     const { cluster, ...options } = this.#options;
     let home: AcmeHome;
     if (store !== null) home = homes.homeInFile(store);
