@@ -12,6 +12,7 @@ import type { FoundBackend } from './discovery/found-backends.ts';
 import { type Decision, decideEligibility } from './eligibility.ts';
 import { LiveBackends, type WantedBackend } from './live-backends.ts';
 import { type BackendUpdate, ChangeRefused, changeOf, type NewBackend, type Plan } from './plan.ts';
+import { LOCAL_IDS } from './state/kept-changes.ts';
 import {
   type AdminState,
   type BackendOrigin,
@@ -180,8 +181,12 @@ export class PoolRegistry {
         `The id ${id} is not that of a backend ${url} that was removed here a while ago.`,
       );
     }
-    // A cluster's store has removed it from what the config lists.
-    const configured = nextId === undefined ? this.#configBackend(url) : undefined;
+    // A cluster's store has removed it from what the config lists, but not from what is found.
+    const isFound = id >= LOCAL_IDS;
+    const configured = nextId === undefined || isFound ? this.#configBackend(url) : undefined;
+    if (configured === undefined && isFound && nextId !== undefined) {
+      throw new ChangeRefused('id-not-free', `${url} is not found any more.`);
+    }
     if (configured === undefined) return this.planAdd(address, weight, isBackup, id, state);
     const entry = { ...configEntry(url, id), ...changeOf({ weight, isBackup, state }, configured) };
     return this.#plan(
