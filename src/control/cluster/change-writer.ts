@@ -47,6 +47,8 @@ export class ChangeWriter {
 
   /** What is run on; what was written here before is in it. */
   set base(copy: FollowedCopy) {
+    // Revisions of the store before say nothing of this one's.
+    if (copy.epoch !== this.#base?.epoch) this.#wroteAt = 0;
     this.#base = copy;
     this.#written = new Map();
   }
@@ -135,7 +137,8 @@ export class ChangeWriter {
       if (object !== undefined) await reached(object.revision);
       return undefined;
     }
-    this.#note(all, revision);
+    // Else the store was begun anew meanwhile, and what it has now was read.
+    if (this.#base?.epoch === epoch) this.#note(all, revision);
     if (drain !== undefined) this.drainsBegun.note(drain.begunAt);
     return revision;
   }
