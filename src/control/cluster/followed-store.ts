@@ -53,6 +53,7 @@ export class FollowedStore {
   readonly #timing: Timing;
   #copy: FollowedCopy | undefined;
   #state: FollowedState = 'connecting';
+  #reason: string | undefined;
   /** What the store that is held calls itself. */
   #foundEpoch: string | undefined;
   #accepted: string | undefined;
@@ -264,10 +265,11 @@ export class FollowedStore {
     });
   }
 
-  /** Told once, and not at each of the tries that follow. */
+  /** Told once, and not at each of the tries that follow. Why it is held is told anew: there may be something to accept now. */
   #become(state: FollowedState, reason: string | undefined): void {
-    if (state === this.#state) return;
+    if (state === this.#state && (state !== 'held' || reason === this.#reason)) return;
     this.#state = state;
+    this.#reason = reason;
     this.#options.onState(state, reason);
   }
 

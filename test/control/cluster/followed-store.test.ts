@@ -59,6 +59,7 @@ test('a store that is empty, or begun anew, is held until it is accepted', async
   await begin(anew, 'second');
   await write(anew, 'b', '2');
   await expect.poll(() => follower.followed.foundEpoch).toBe('second');
+  expect(follower.states.slice(1)).toEqual(['held: the store was begun anew']);
   follower.followed.accept('third');
   expect(follower.copies).toEqual([]);
   expect(follower.followed.copy).toBe(known);
