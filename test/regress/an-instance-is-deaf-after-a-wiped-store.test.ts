@@ -32,14 +32,12 @@ test('nor does what was on its way when the store was accepted', async () => {
   const objects = await objectsIn(store);
   const base = { epoch: objects.get(KEYS.epoch)?.value ?? '', revision: 3, objects };
   const anew = { ...base, epoch: 'another', revision: 1 };
-  let answer = () => {};
+  const held: (() => void)[] = [];
   const slow = disturbed(store, () => undefined);
   const commit = slow.commit.bind(slow);
   slow.commit = async (transaction) => {
     const done = await commit(transaction);
-    await new Promise<void>((resolve) => {
-      answer = resolve;
-    });
+    await new Promise<void>((resolve) => void held.push(resolve));
     return done;
   };
   const writer = new ChangeWriter({ store: slow, keys: KEYS, instance: 'one' });
@@ -55,7 +53,7 @@ test('nor does what was on its way when the store was accepted', async () => {
     .poll(async () => (await store.read(KEYS.head)).object?.revision ?? 0)
     .toBeGreaterThan(3);
   writer.base = anew;
-  answer();
+  for (const answer of held) answer();
   await writing;
   expect(writer.isUpTo({ ...anew, revision: 2 })).toBe(true);
 });
