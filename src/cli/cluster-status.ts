@@ -34,6 +34,14 @@ const ANSWER = z.object({
   }),
 });
 
+const HOW: Readonly<Record<string, string>> = {
+  connecting: 'has not been reached yet',
+  stale: 'can’t be followed',
+  held: 'is not the one that was followed',
+};
+const ACCEPT =
+  'look at what it has (fairlead cluster export), then fairlead cluster accept-epoch: it is the one from now on';
+
 const APPLIED = 2;
 const REFUSED = 3;
 
@@ -44,10 +52,13 @@ export function showCluster(answer: JsonObject): string {
     `cluster ${cluster.name}, as ${cluster.instance} sees it: revision ${cluster.revision}`,
     state === 'current'
       ? 'the store is followed'
-      : `the store is ${state} (${reason ?? 'no reason is known'}); the configuration is ${Math.round(age)} s old`,
+      : `the store ${HOW[state] ?? `is ${state}`} (${reason ?? 'no reason is known'}); the configuration is ${Math.round(age)} s old`,
+    ...(state === 'held' ? [ACCEPT] : []),
     ...(cluster.members_are_known
       ? []
-      : ['the store can’t be asked: these members are known from before']),
+      : [
+          `the store can’t be asked: ${members.length === 0 ? 'no members are known' : 'these members are known from before'}`,
+        ]),
     '',
     table(
       [

@@ -30,6 +30,7 @@ import { valueIn } from './shared-objects.ts';
 import { type PartTerms, SharedPart } from './shared-part.ts';
 import { SharedSecrets } from './shared-secrets.ts';
 import { stateOf } from './shared-state.ts';
+import { inWords, tellState } from './state-words.ts';
 import { StoreKeys } from './store-keys.ts';
 import { SYSTEM_TIMING } from './timing.ts';
 import { UnfinishedRemovals } from './unfinished-removals.ts';
@@ -140,15 +141,12 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
 
   get readiness(): ClusterReadiness {
     const isRunning = this.#accepted !== undefined;
-    const why = this.#state === 'current' ? undefined : `${this.#state}: ${this.#reason}`;
+    const { whyNot } = this;
+    const why = whyNot ?? 'What is stored is not valid.';
     return {
-      notReady: isRunning
-        ? undefined
-        : `Nothing is known of what the cluster runs on (${why ?? 'what is stored is not valid'}).`,
+      notReady: isRunning ? undefined : `Nothing is known of what the cluster runs on. ${why}`,
       degraded:
-        isRunning && why !== undefined
-          ? `The configuration may be old: the store is ${why}.`
-          : undefined,
+        isRunning && whyNot !== undefined ? `The configuration may be old. ${whyNot}` : undefined,
     };
   }
 
@@ -227,8 +225,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   }
 
   write(...[before, next, terms]: Parameters<SharedChanges['write']>): Promise<number | undefined> {
-    const { whyNot } = this;
-    return this.#writer.write(before, next, terms, whyNot, (revision) => this.#reached(revision));
+    return this.#writer.write(before, next, terms, this.whyNot, (at) => this.#reached(at));
   }
 
   drainOf(pool: string, url: string): DrainTerms | undefined {
@@ -293,7 +290,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   /** Why a change can't be written now; undefined: it can be tried. */
   get whyNot(): string | undefined {
     if (this.#state === 'current') return undefined;
-    return `The store that the instances share is ${this.#state}: ${this.#reason}.`;
+    return `The store that the instances share ${inWords(this.#state)}: ${this.#reason}.`;
   }
 
   get #copy(): FollowedCopy | undefined {
@@ -332,18 +329,10 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     this.#reason = reason;
     if (reason !== undefined) for (const part of this.#parts) part.doubted(reason);
     this.#told.tell();
-    const fields = { state, ...(reason !== undefined && { reason }) };
-    if (state === 'current') {
-      this.#log.info('cluster.current', 'the store is followed', fields);
-      // What is on the disk may be what the store has: then no copy is told.
-      void this.#takeSoon();
-    } else if (state === 'held') {
-      const message = `the store is not the one that was followed (${reason}): it is not run on, until fairlead cluster accept-epoch says so`;
-      this.#log.error('cluster.held', message, fields);
-    } else if (this.#isFirstOver) {
-      const message = `the store can't be followed (${reason}): running on what was known last`;
-      this.#log.warn('cluster.stale', message, fields);
-    }
+    const isNews = state === 'current' || state === 'held' || this.#isFirstOver;
+    if (isNews) tellState(this.#log, state, reason);
+    // What is on the disk may be what the store has: then no copy is told.
+    if (state === 'current') void this.#takeSoon();
   }
 
   /** One at a time; what comes meanwhile is taken together afterwards. */
