@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Pools } from '../../src/control/pools.ts';
 import { Registry } from '../../src/control/registry.ts';
+import { NO_OPERATOR_STATE } from '../../src/control/state/operator-state.ts';
 import { describeBackends, KnownBackends } from '../../src/control/upgrade/known-backends.ts';
 import {
   describeClients,
@@ -15,7 +16,7 @@ import { createLogger } from '../../src/observe/logger.ts';
 import { createClientTables } from '../../src/snapshot/client-table.ts';
 import { processClockOffsetMs } from '../../src/snapshot/process-clock.ts';
 import { afterTest } from '../support/after-test.ts';
-import { backend, settings } from './fixtures.ts';
+import { backend, poolSettings, settings } from './fixtures.ts';
 
 const { logger: log } = createLogger({ level: 'error', writer: null });
 const URLS = ['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3'];
@@ -58,6 +59,28 @@ describe('what is known of backends', () => {
       isUnreachable: true,
       isCheckFailing: true,
     });
+  });
+
+  it('of a pool that comes later, as in a cluster, is taken up then, and once', () => {
+    const late = settings({}, [
+      poolSettings('late', { backends: [backend('http://127.0.0.1:1')] }),
+    ]);
+    const before = new Registry({ settings: late, threadCount: 1, now: () => 5_000 });
+    const pool = before.pool('late');
+    pool?.live.setHealth(pool.backends()[0]?.id ?? -1, 'healthy', 'passed');
+    const told = JSON.parse(describeBackends(runningPools(before).all()));
+    told.pools.late.breaker = { remainingMs: 60_000, openMs: 60_000, reason: 'many failed' };
+    const after = new Registry({ settings: settings(), threadCount: 1, now: () => 9_000 });
+    const running = runningPools(after);
+    const known = new KnownBackends(JSON.stringify(told));
+    known.begin(running.all());
+    expect(known.counts).toMatchObject({ healthy: 0, open: 0 });
+    after.applyShared({ settings: late, state: NO_OPERATOR_STATE, revision: 1 });
+    running.sync(after.snapshot());
+    known.goOn(running.all());
+    known.goOn(running.all());
+    expect(known.counts).toMatchObject({ healthy: 1, open: 1 });
+    expect(after.pool('late')?.backends()[0]).toMatchObject({ health: 'healthy' });
   });
 
   it('by checks of another kind is not health', () => {

@@ -176,7 +176,8 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       const message = `the store can't be used (${this.#reason}), and nothing is known from before: trying on, and not ready`;
       this.#log.error('cluster.nothing_known', message);
     }
-    await this.#takeSoon();
+    // Not soon: what is under way may have begun before there was anything.
+    await this.#takeNow(around);
     this.#verdicts = new PeerVerdicts({
       timing: SYSTEM_TIMING,
       compare: () => {
@@ -346,6 +347,18 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     this.#isTaking = true;
     this.#isTakeDue = false;
     const begunAt = performance.now();
+    await this.#takeNow(around);
+    // Under a stream of changes, most of the time of this thread is for others, and of the data threads for requests.
+    const now = performance.now();
+    const restMs = this.#rests.after(now - begunAt, now);
+    setTimeout(() => {
+      this.#isTaking = false;
+      if (this.#isTakeDue) void this.#takeSoon();
+    }, restMs).unref();
+  }
+
+  /** What is known by now is run on when it resolves. Never rejects. */
+  async #takeNow(around: ClusterSurroundings): Promise<void> {
     try {
       await around.sharedChanged();
       const { epoch } = this.#applied ?? {};
@@ -358,13 +371,6 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       const message = `what the store holds is not run on: ${reason}`;
       this.#log.error('cluster.not_applied', message, { error });
     }
-    // Under a stream of changes, most of the time of this thread is for others, and of the data threads for requests.
-    const now = performance.now();
-    const restMs = this.#rests.after(now - begunAt, now);
-    setTimeout(() => {
-      this.#isTaking = false;
-      if (this.#isTakeDue) void this.#takeSoon();
-    }, restMs).unref();
   }
 
   /** Who can't write now does so later; who is not the only one has others that do. */

@@ -80,6 +80,8 @@ export function describeBackends(pools: readonly RunningPool[]): string {
 export class KnownBackends {
   /** By name. */
   readonly #pools: ReadonlyMap<string, StoredPool>;
+  /** By name. */
+  readonly #begun = new Set<string>();
   readonly #takenUp = new Set<number>();
   readonly counts = { healthy: 0, unhealthy: 0, ejected: 0, open: 0 };
 
@@ -96,18 +98,13 @@ export class KnownBackends {
   /** Of pools as they begin: no backend of theirs was checked yet. */
   begin(pools: readonly RunningPool[]): void {
     for (const pool of pools) {
-      const breaker = breakerSchema.safeParse(this.#pools.get(pool.registry.name)?.breaker);
-      if (breaker.success) {
-        pool.watch.takeUpOfPool(breaker.data);
-        this.counts.open++;
-      }
       this.#takeUp(pool);
       // The data threads are about to begin with it.
       pool.watch.sync(pool.registry.eligibility());
     }
   }
 
-  /** Of backends that have come since then, found by a name. */
+  /** Of what has come since then: backends that were found by a name, and pools that a cluster shares. */
   goOn(pools: readonly RunningPool[]): void {
     for (const pool of pools) {
       this.#takeUp(pool);
@@ -118,6 +115,14 @@ export class KnownBackends {
   #takeUp({ registry, watch }: RunningPool): void {
     const known = this.#pools.get(registry.name);
     if (known === undefined) return;
+    if (!this.#begun.has(registry.name)) {
+      this.#begun.add(registry.name);
+      const breakerOfAll = breakerSchema.safeParse(known.breaker).data;
+      if (breakerOfAll !== undefined) {
+        watch.takeUpOfPool(breakerOfAll);
+        this.counts.open++;
+      }
+    }
     const isSameCheck = known.check === hashOf(registry.settings.healthCheck);
     for (const { id, address, health } of registry.backends()) {
       const told = known.backends[address.url];
