@@ -13,7 +13,7 @@ import type {
   SharedChanges,
 } from '../cluster-port.ts';
 import { longestCookieMs } from '../session-token.ts';
-import { type Accepted, accept } from './accepted-objects.ts';
+import { type Accepted, accept, type Refusal } from './accepted-objects.ts';
 import { ChangeWriter } from './change-writer.ts';
 import { askPeers, describeCluster, showHealth } from './cluster-view.ts';
 import { type FollowedCopy, type FollowedState, FollowedStore } from './followed-store.ts';
@@ -28,7 +28,7 @@ import { Seal } from './sealed.ts';
 import { drainBegunElsewhere, removalsIn } from './shared-drains.ts';
 import { valueIn } from './shared-objects.ts';
 import { type PartTerms, SharedPart } from './shared-part.ts';
-import { SharedSecrets } from './shared-secrets.ts';
+import { SharedSecrets, sealedIn } from './shared-secrets.ts';
 import { stateOf } from './shared-state.ts';
 import { inWords, tellState } from './state-words.ts';
 import { StoreKeys } from './store-keys.ts';
@@ -74,6 +74,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   #currentAt: number | undefined;
   #isFirstOver = false;
   #accepted: Accepted | undefined;
+  #secretsRefused: readonly Refusal[] = [];
   #applied: FollowedCopy | undefined;
   #isTaking = false;
   #isTakeDue = false;
@@ -156,7 +157,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       revision: this.#revision,
       configAgeSeconds: this.#ageSeconds,
       members: this.members.known.length,
-      refusedObjects: this.#accepted?.refusals.length ?? 0,
+      refusedObjects: this.#refusals.length,
     };
   }
 
@@ -206,7 +207,8 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     this.#accepted = accepted;
     this.#applied = copy;
     this.#writer.base = copy;
-    this.#refusalLog.tell([...accepted.refusals, ...(this.#secrets?.take(copy) ?? [])]);
+    this.#secretsRefused = this.#secrets?.take(copy) ?? sealedIn(copy.objects, this.keys);
+    this.#refusalLog.tell(this.#refusals);
     this.#unfinished.sync(removalsIn(accepted.understood));
     const { registry } = around;
     let { settings } = registry;
@@ -265,7 +267,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
         found_epoch: this.#followed?.foundEpoch ?? null,
         revision: this.#revision,
         config_age_seconds: Math.round(this.#ageSeconds * 10) / 10,
-        refused: this.#accepted?.refusals ?? [],
+        refused: this.#refusals,
       },
     });
   }
@@ -301,6 +303,10 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
 
   get #revision(): number {
     return this.#applied?.objects.get(this.keys.head)?.revision ?? 0;
+  }
+
+  get #refusals(): readonly Refusal[] {
+    return [...(this.#accepted?.refusals ?? []), ...this.#secretsRefused];
   }
 
   get #ageSeconds(): number {
@@ -363,7 +369,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       await around.sharedChanged();
       const { epoch } = this.#applied ?? {};
       if (epoch !== undefined) {
-        this.members.runsOn(epoch, this.#revision, this.#accepted?.refusals ?? []);
+        this.members.runsOn(epoch, this.#revision, this.#refusals);
       }
       this.#maintainSecrets();
     } catch (error) {

@@ -225,6 +225,18 @@ export class SharedSecrets {
 }
 
 /** @throws SealError */
+/** What an instance without a key can't open: its sessions are its own then, which nobody would see otherwise. */
+export function sealedIn(
+  objects: FollowedCopy['objects'],
+  keys: StoreKeys,
+): { readonly key: string; readonly reason: string }[] {
+  return [COOKIES, TICKETS].flatMap((name) => {
+    const key = keys.secret(name);
+    const reason = 'it is sealed, and the config of this instance has no cluster.key_file';
+    return objects.has(key) ? [{ key, reason }] : [];
+  });
+}
+
 function openSecret(seal: Seal, name: string, { value, revision }: StoredObject): Opened {
   let parsed: z.output<typeof SECRET>;
   try {
