@@ -118,6 +118,8 @@ export interface ClusterPort {
   describe(): Promise<object>;
   /** What `GET /cluster/health` answers. */
   ownHealth(): object;
+  /** Whether an `Authorization` shows that it is another instance that asks. */
+  isPeer(authorization: string | undefined): boolean;
   /** The change that was written with this id. Undefined: none is known. */
   findWrite(id: string): { readonly revision: number } | undefined;
   close(): Promise<void>;

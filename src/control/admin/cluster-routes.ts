@@ -42,6 +42,8 @@ export function clusterRoutes(cluster: ClusterPort | undefined): Route[] {
     {
       path: '/cluster/health',
       summary: 'what this instance alone thinks of the backends',
+      // Who has the key of the cluster needs no token for this.
+      isOpenTo: ({ authorization }) => cluster?.isPeer(authorization) === true,
       methods: {
         GET: {
           says: 'what this instance alone thinks of the backends of all pools: its peers ask for it',

@@ -15,11 +15,12 @@ import type {
 import { longestCookieMs } from '../session-token.ts';
 import { type Accepted, accept, type Refusal } from './accepted-objects.ts';
 import { ChangeWriter } from './change-writer.ts';
-import { askPeers, describeCluster, showHealth } from './cluster-view.ts';
+import { askPeers, describeCluster, type PeersToAsk, showHealth } from './cluster-view.ts';
 import { type FollowedCopy, type FollowedState, FollowedStore } from './followed-store.ts';
 import { KeptCopy } from './kept-copy.ts';
 import { Members } from './members.ts';
 import { NextChange } from './next-change.ts';
+import { isPeer } from './peer-proof.ts';
 import { PeerVerdicts } from './peer-verdicts.ts';
 import { RefusalLog } from './refusal-log.ts';
 import type { RegistryStore } from './registry-store.ts';
@@ -181,11 +182,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     await this.#takeNow(around);
     this.#verdicts = new PeerVerdicts({
       timing: SYSTEM_TIMING,
-      compare: () => {
-        const { registry, token } = around;
-        const { settings } = this;
-        return askPeers({ settings, registry, token: token() }, this.members.known);
-      },
+      compare: () => askPeers(this.#asking, this.members.known),
       checkNow: (pool, url) => around.checkNow(pool, url),
     });
     this.#maintenance = setInterval(() => this.#maintainSecrets(), MAINTENANCE_MS);
@@ -253,13 +250,14 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     return showHealth(this.settings, this.#around?.registry);
   }
 
+  isPeer(authorization: string | undefined): boolean {
+    return isPeer(this.seal, this.settings, authorization);
+  }
+
   describe(): Promise<object> {
-    const { registry, token } = this.#around ?? {};
     return describeCluster({
-      settings: this.settings,
+      ...this.#asking,
       members: this.members,
-      registry,
-      token: token?.(),
       facts: {
         state: this.#state,
         reason: this.#reason ?? null,
@@ -294,6 +292,11 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   get whyNot(): string | undefined {
     if (this.#state === 'current') return undefined;
     return `The store that the instances share ${inWords(this.#state)}: ${this.#reason}.`;
+  }
+
+  get #asking(): PeersToAsk {
+    const { registry, token } = this.#around ?? {};
+    return { settings: this.settings, registry, seal: this.seal, token: token?.() };
   }
 
   get #copy(): FollowedCopy | undefined {

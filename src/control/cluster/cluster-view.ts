@@ -3,6 +3,8 @@ import type { ClusterSettings } from '../../config/settings.ts';
 import type { Registry } from '../registry.ts';
 import type { Member, Members } from './members.ts';
 import { compareHealth, type HealthView, healthKey, type PeerHealth } from './peer-health.ts';
+import { proofFor } from './peer-proof.ts';
+import type { Seal } from './sealed.ts';
 
 interface OwnVerdict {
   readonly pool: string;
@@ -26,38 +28,44 @@ export function showHealth(
   return { cluster, instance, backends: verdicts(registry) };
 }
 
-export interface ClusterToDescribe {
+export interface PeersToAsk {
   readonly settings: ClusterSettings;
-  readonly members: Members;
   readonly registry: Registry | undefined;
-  /** What callers of the admin API of the others show. */
+  /** By its key they know who asks. */
+  readonly seal: Seal | undefined;
+  /** What callers of the admin API of the others show: it is shown where there is no key. */
   readonly token: string | undefined;
+}
+
+export interface ClusterToDescribe extends PeersToAsk {
+  readonly members: Members;
   /** Of this instance. */
   readonly facts: object;
 }
 
 /** Asks the other instances. */
 export function askPeers(
-  { settings: { instance }, registry, token }: Omit<ClusterToDescribe, 'members' | 'facts'>,
+  { settings, registry, seal, token }: PeersToAsk,
   members: readonly Member[],
 ): Promise<PeerHealth> {
   const own: HealthView = new Map(
     verdicts(registry).map(({ pool, url, alive }) => [healthKey(pool, url), alive]),
   );
-  return compareHealth(instance, own, members, token);
+  const bearer = token === undefined ? undefined : `Bearer ${token}`;
+  const shownTo = (peer: string): string | undefined =>
+    seal === undefined ? bearer : proofFor(seal, settings.name, peer);
+  return compareHealth(settings.instance, own, members, shownTo);
 }
 
 export async function describeCluster({
-  settings,
   members,
-  registry,
-  token,
   facts,
+  ...asking
 }: ClusterToDescribe): Promise<object> {
   const listed = await members.list().catch(() => undefined);
   const known = listed ?? members.known;
-  const { name, instance } = settings;
-  const { disagreements, silent } = await askPeers({ settings, registry, token }, known);
+  const { name, instance } = asking.settings;
+  const { disagreements, silent } = await askPeers(asking, known);
   return {
     name,
     instance,

@@ -29,12 +29,12 @@ export interface PeerHealth {
   readonly silent: readonly { readonly instance: string; readonly reason: string }[];
 }
 
-/** @param own of this instance, by pool and URL, as of the others. */
+/** @param own of this instance, by pool and URL, as of the others. @param shownTo what this peer is shown as `Authorization`. */
 export async function compareHealth(
   self: string,
   own: HealthView,
   members: readonly Member[],
-  token: string | undefined,
+  shownTo: (peer: string) => string | undefined,
 ): Promise<PeerHealth> {
   const views = new Map<string, HealthView>([[self, own]]);
   const silent: { instance: string; reason: string }[] = [];
@@ -43,7 +43,7 @@ export async function compareHealth(
     others.map(async ({ instance, address }) => {
       try {
         if (address === null) throw new Error('it says no address');
-        views.set(instance, await askHealth(instance, address, token));
+        views.set(instance, await askHealth(instance, address, shownTo(instance)));
       } catch (error) {
         silent.push({ instance, reason: error instanceof Error ? error.message : String(error) });
       }
@@ -74,10 +74,10 @@ export function disagreementsIn(views: ReadonlyMap<string, HealthView>): Disagre
 async function askHealth(
   instance: string,
   address: string,
-  token: string | undefined,
+  authorization: string | undefined,
 ): Promise<HealthView> {
   const signal = AbortSignal.timeout(ANSWER_MS);
-  const text = await getText(`${address}/cluster/health`, token, signal);
+  const text = await getText(`${address}/cluster/health`, authorization, signal);
   const answer = HEALTH.parse(JSON.parse(text));
   if (answer.instance !== instance) {
     throw new Error(`${address} is ${answer.instance}: set cluster.address where ${instance} runs`);
@@ -85,9 +85,13 @@ async function askHealth(
   return new Map(answer.backends.map(({ pool, url, alive }) => [healthKey(pool, url), alive]));
 }
 
-function getText(url: string, token: string | undefined, signal: AbortSignal): Promise<string> {
+function getText(
+  url: string,
+  authorization: string | undefined,
+  signal: AbortSignal,
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const headers = authorization === undefined ? {} : { authorization };
     const options = { headers, signal, agent: false as const };
     const asked = url.startsWith('https:') ? requestTls(url, options) : request(url, options);
     asked.on('error', (error) => {
