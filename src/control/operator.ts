@@ -31,6 +31,7 @@ import { LeavingBackends } from './leaving-backends.ts';
 import {
   type BackendUpdate,
   ChangeRefused,
+  keptAnew,
   type NewBackend,
   type Plan,
   SaveFailed,
@@ -153,7 +154,13 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests?: boolean,
   ): Promise<Backend> {
-    const plan = (pool: PoolRegistry): Plan<Backend> => pool.planUpdate(id, update);
+    const isAnew = drainMs !== undefined || sessions !== undefined || cutsRequests === true;
+    const plan = (pool: PoolRegistry): Plan<Backend> => {
+      const made = pool.planUpdate(id, update);
+      const url = pool.backend(id)?.address.url;
+      const isBegun = update.state === 'draining' && isAnew && url !== undefined;
+      return isBegun && this.#sharing !== undefined ? keptAnew(made, pool.name, url) : made;
+    };
     const drain = drainTerms(drainMs ?? this.#registry.settings.drainMs, sessions, cutsRequests);
     const drains = update.state === 'draining' ? { ...terms, drain } : terms;
     const { backend, log, was } = await this.#changeOne(id, plan, drains);

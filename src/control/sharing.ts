@@ -100,20 +100,20 @@ export class Sharing {
         ),
     );
     const isFirst = registry.sharedRevision === undefined;
-    if (!shared.take()) return;
+    const isOther = shared.take();
     const gone = [...before.values()].filter(({ backend: { id } }) => !registry.backend(id));
     for (const { backend } of gone) {
       before.delete(backend.id);
       onGone(backend.id);
     }
-    await publish();
+    if (isOther) await publish();
     if (registry.admitOthers()) await publish();
     const others = registry.pools().filter((pool) => versions.get(pool) !== pool.version);
     const changed = others.flatMap(({ name, live }) =>
       live.all().flatMap((backend) => {
         const was = before.get(backend.id)?.was;
-        const isOther = was && beforeAndAfter(was, wishesFor(backend)).after !== undefined;
-        return isOther ? [{ pool: name, backend, was }] : [];
+        const hasOther = was && beforeAndAfter(was, wishesFor(backend)).after !== undefined;
+        return hasOther ? [{ pool: name, backend, was }] : [];
       }),
     );
     const added = others.flatMap(({ name, live }) =>
@@ -127,6 +127,7 @@ export class Sharing {
     this.#tellSome('backend.updated', changed, (log, backend, { was }) =>
       tellUpdated(log, backend, was, { by: 'cluster' }),
     );
+    // Also where all else is as it was: a drain may have begun anew.
     for (const { name, live } of registry.pools()) {
       for (const backend of live.all()) {
         const known = before.get(backend.id);
