@@ -38,14 +38,19 @@ test.each(discovery)('examples/discovery/%s is valid', (name) => {
   expect(found.length).toBeGreaterThan(0);
 });
 
-test.each(['shop.yaml', 'in-containers.yaml', 'instance.yaml'])(
+test.each(['shop.yaml', 'in-containers.yaml', 'instance.yaml', 'instance-in-containers.yaml'])(
   'examples/cluster/%s is the config of a cluster',
   (name) => {
-    const result = load(fileURLToPath(new URL(`cluster/${name}`, examples)), { INSTANCE: 'one' });
+    const env = {
+      INSTANCE: 'one',
+      CLUSTER_KEY: '11'.repeat(32),
+      FAIRLEAD_ADMIN_TOKEN: '22'.repeat(32),
+    };
+    const result = load(fileURLToPath(new URL(`cluster/${name}`, examples)), env);
     expect(result).toMatchObject({ ok: true, settings: { cluster: { name: 'shop' } } });
     const pools = result.ok ? result.settings.pools.map((pool) => pool.name) : [];
     // What an instance runs on is not in its file.
-    expect(pools).toEqual(name === 'instance.yaml' ? ['default'] : ['default', 'web']);
+    expect(pools).toEqual(name.startsWith('instance') ? ['default'] : ['default', 'web']);
   },
 );
 

@@ -105,7 +105,7 @@ const mapping = z.strictObject(
       })
       .describe(
         'What was last read from the store, so that this instance starts without it; false: none. Default: ' +
-          '`fairlead.cluster-INSTANCE.json` beside the config file; none without a config file.',
+          '`fairlead.cluster-INSTANCE.json` beside the state file or the config file; none where there is neither.',
       )
       .optional(),
     redis: redis

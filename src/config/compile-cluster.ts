@@ -17,7 +17,8 @@ const ONLY_WITH_ETCD = ['name', 'instance', 'address', 'key_file', 'key', 'snaps
 
 interface Surroundings {
   readonly admin: AdminSettings;
-  readonly configFile: string | undefined;
+  /** Of what is to outlive the process; undefined: there is none. */
+  readonly folder: string | undefined;
   readonly resolve: Resolve;
   readonly problems: Problem[];
   readonly notes: string[];
@@ -25,7 +26,7 @@ interface Surroundings {
 
 export function compileCluster(
   merged: MergedConfig,
-  { admin, configFile, resolve, problems, notes }: Surroundings,
+  { admin, folder, resolve, problems, notes }: Surroundings,
 ): ClusterSettings | null {
   const { cluster } = merged.config;
   if (cluster === false || !merged.isSound('cluster')) return null;
@@ -72,7 +73,7 @@ export function compileCluster(
     etcd: etcdOf(etcd, { report, read, both }),
     key: secret,
     keyFile: keyFile === undefined ? undefined : resolve(keyFile, ['cluster', 'key_file']),
-    snapshotFile: snapshotFile(cluster, instance ?? '', configFile, resolve),
+    snapshotFile: snapshotFile(cluster, instance ?? '', folder, resolve),
   };
 }
 
@@ -137,11 +138,11 @@ function addressOf({ isOff, unix, host, port, tls }: AdminSettings): string | nu
 function snapshotFile(
   { snapshot_file: given }: ClusterConfig,
   instance: string,
-  configFile: string | undefined,
+  folder: string | undefined,
   resolve: Resolve,
 ): string | undefined {
   if (given === false) return undefined;
   if (given !== undefined) return resolve(given, ['cluster', 'snapshot_file']);
-  if (configFile === undefined) return undefined;
-  return path.join(path.dirname(configFile), `fairlead.cluster-${instance}.json`);
+  if (folder === undefined) return undefined;
+  return path.join(folder, `fairlead.cluster-${instance}.json`);
 }

@@ -108,7 +108,7 @@ export function compile(merged: MergedConfig, context: CompileContext): CompileR
     ...compileSharing(merged, resolve, problems, notes),
     cluster: compileCluster(merged, {
       admin,
-      configFile: context.configFile,
+      folder: storeFolder(kept, context),
       resolve,
       problems,
       notes,
