@@ -1,10 +1,11 @@
 /** `fairlead cluster init|status|import|export|accept-epoch|rotate-secret`: what the instances of a cluster share, in etcd. */
 import { stringify } from 'yaml';
-import { isMapping } from '../config/layer.ts';
+import { isMapping, type RawConfig, withoutKeys } from '../config/layer.ts';
 import { writtenConfig } from '../config/load.ts';
 import type { ClusterSettings } from '../config/settings.ts';
 import { sharedIn } from '../config/shared-config.ts';
 import { openStore } from '../control/cluster/follow-cluster.ts';
+import { LastKnownGood } from '../control/cluster/last-known-good.ts';
 import { memberOf } from '../control/cluster/members.ts';
 import { type RegistryStore, StoreError } from '../control/cluster/registry-store.ts';
 import { Seal } from '../control/cluster/sealed.ts';
@@ -15,6 +16,8 @@ import {
   ContentRefused,
   exportFrom,
   importInto,
+  type ListedStore,
+  statesIn,
 } from '../control/cluster/store-content.ts';
 import { StoreKeys } from '../control/cluster/store-keys.ts';
 import { AdminClient, AdminError } from './admin-client.ts';
@@ -34,16 +37,20 @@ export const CLUSTER = {
   about: `init          write the pools and routes of the config to the etcd that its key "cluster" names, which has none of this cluster yet
 status        who is in it, what each instance runs on, and where they disagree: asked of a running instance
 import        make the pools and routes of the cluster those of the config; what operators changed about them stays
-export        print the pools and routes of the cluster as a config
+export        print the pools and routes of the cluster as a config, which import and init take
 accept-epoch  the store is the one from now on, for the instances that hold on to what was there before (after a restore)
 rotate-secret a new secret that signs session cookies; the instances go over to it without ending a session`,
   flags: {
     admin: { type: 'string', value: 'URL', help: 'status: where a running instance is' },
     token: { type: 'string', value: 'TOKEN', help: 'status: its token' },
+    kept: {
+      type: 'boolean',
+      help: `export: of the copy that the instance with this config keeps on its disk, where the store has lost it`,
+    },
     json: {
       type: 'boolean',
       help: `as JSON: init { epoch, pools, backends, routes }, status what GET /cluster answers,
-import { pools, backends, routes, written, removed }, export { pools, routes },
+import { pools, backends, routes, written, removed }, export { cluster, pools, routes },
 accept-epoch { epoch, succeeds }, rotate-secret { rotating }`,
     },
     ...HELP_FLAG,
@@ -54,6 +61,7 @@ accept-epoch { epoch, succeeds }, rotate-secret { rotating }`,
     'fairlead cluster init --config fairlead.yaml',
     'fairlead cluster status --admin http://10.0.0.5:9000',
     'fairlead cluster export --config fairlead.yaml > pools.yaml',
+    'fairlead cluster export --config fairlead.yaml --kept > pools.yaml',
   ],
   exitCodes:
     '0 fine, 1 refused, or etcd or the instance was not reachable, 2 a bad config or argument.',
@@ -145,8 +153,15 @@ const DO: Readonly<Record<Action, InStore>> = {
         : `${written} objects written, ${removed} removed`;
     return { answer: done, text: `${countsOf(done)}: ${what}\n` };
   },
-  async export(store, keys) {
-    const config = await exportFrom(store, keys);
+  async export(store, keys, { settings }, switches, { input }) {
+    const from = switches.has('kept') ? await keptCopy(settings.cluster, keys) : store;
+    const cluster = writtenCluster(input);
+    const config = { ...(cluster && { cluster }), ...(await exportFrom(from, keys)) };
+    for (const { pool, url, state } of await statesIn(from, keys)) {
+      process.stderr.write(
+        `note: ${url} in pool ${pool} is ${state}, which a config can't say: do it again where the cluster is begun anew\n`,
+      );
+    }
     return { answer: config, text: stringify(config) };
   },
   async 'accept-epoch'(store, keys) {
@@ -169,6 +184,33 @@ const DO: Readonly<Record<Action, InStore>> = {
     return { answer: { rotating: 'cookies' }, text };
   },
 };
+
+async function keptCopy(cluster: ClusterSettings | null, keys: StoreKeys): Promise<ListedStore> {
+  const path = cluster?.snapshotFile;
+  if (path === undefined) throw new ContentRefused('the config has cluster.snapshot_file: false');
+  const copy = await new LastKnownGood(path, keys.root).load();
+  if (copy === undefined) {
+    throw new ContentRefused(
+      `there is no copy of ${keys.root} at ${path}: take the config of an instance, where it runs`,
+    );
+  }
+  const listing = { revision: copy.revision, objects: [...copy.objects.values()] };
+  return { list: async () => listing };
+}
+
+/** Where the instances agree, so that what is exported can be imported. What one instance is called, and passwords, stay where they are. */
+function writtenCluster(input: Parameters<typeof writtenConfig>[0]): RawConfig | undefined {
+  const written = writtenConfig(input);
+  const cluster = isMapping(written) ? written['cluster'] : undefined;
+  if (!isMapping(cluster)) return undefined;
+  const own = new Set(['instance', 'address', 'snapshot_file', 'key', 'key_file']);
+  const [shared, engines] = [withoutKeys(cluster, own), ['etcd', 'redis']];
+  const open = engines.flatMap((name) => {
+    const engine = shared[name];
+    return isMapping(engine) ? [[name, withoutKeys(engine, new Set(['password']))]] : [];
+  });
+  return { ...shared, ...Object.fromEntries(open) };
+}
 
 function writtenShared(input: Parameters<typeof writtenConfig>[0]) {
   const written = writtenConfig(input);

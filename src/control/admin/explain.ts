@@ -97,7 +97,7 @@ function notShared({ kind, message, writeId }: NotShared): ProblemError {
   }
   if (kind === 'full') {
     return new ProblemError(507, 'ERR_STORE_FULL', `The change was not made: ${message}`, {
-      hint: 'compact and defragment etcd, or raise its quota; what is served is not touched',
+      hint: 'compact and defragment etcd, or raise its quota, then disarm its alarm (etcdctl alarm disarm); what is served is not touched',
     });
   }
   if (kind === 'busy') return new ProblemError(503, 'ERR_STORE_BUSY', message, { headers });

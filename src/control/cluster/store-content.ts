@@ -118,8 +118,23 @@ export async function importInto(
   return { ...wanted.counts, written: puts.length, removed: removed.length };
 }
 
+/** What is read as a whole: the store, or a copy of it. */
+export type ListedStore = Pick<RegistryStore, 'list'>;
+
+/** What operators want of backends and no config can say: which drain, and which are disabled. @throws ContentRefused, StoreError */
+export async function statesIn(
+  store: ListedStore,
+  keys: StoreKeys,
+): Promise<{ readonly pool: string; readonly url: string; readonly state: string }[]> {
+  const { understood } = readStore(await store.list(keys.cfg), keys);
+  return understood.flatMap((one) => {
+    if (one.kind !== 'control' || one.object.state === undefined) return [];
+    return [{ pool: one.pool, url: one.object.url, state: one.object.state }];
+  });
+}
+
 /** As a config file would say it, with what operators have changed, as far as one can. @throws ContentRefused, StoreError */
-export async function exportFrom(store: RegistryStore, keys: StoreKeys): Promise<RawConfig> {
+export async function exportFrom(store: ListedStore, keys: StoreKeys): Promise<RawConfig> {
   const { understood } = readStore(await store.list(keys.cfg), keys);
   const asListed = understood.map((one) =>
     one.kind === 'backend' ? { ...one, object: { ...one.object, source: 'config' as const } } : one,
