@@ -157,8 +157,16 @@ function runVitest(...vitestArgs) {
     if (!existsSync(report)) return null;
     return { isGreen, ...JSON.parse(readFileSync(report, 'utf8')) };
   } finally {
-    // What was started last may still write what it has compiled.
+    remove(folder);
+  }
+}
+
+/** What was started last may still write what it has compiled: a folder that is left is none of the tests' faults. */
+function remove(folder) {
+  try {
     rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  } catch (error) {
+    say(`${folder} is left behind: ${error.message}`);
   }
 }
 
