@@ -6,10 +6,10 @@ import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { afterTest } from '../support/after-test.ts';
 import { makeCertificate } from '../support/certificate.ts';
-import type { Fairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { okResponse } from '../support/raw-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
+import type { ReusedFairlead } from '../support/reused-fairlead.ts';
 import { LONG_MS, SOON_MS, waitFor, within } from '../support/wait-for.ts';
 import {
   get,
@@ -40,13 +40,14 @@ interface DrainAnswer {
   };
 }
 
+/** @param path with ids that begin at 0 */
 async function call(
-  { adminUrl }: Fairlead,
+  { adminUrl, firstId }: ReusedFairlead,
   method: string,
   path: string,
   body?: unknown,
 ): Promise<DrainAnswer> {
-  const response = await fetch(adminUrl + path, {
+  const response = await fetch(adminUrl + path.replace('/backends/0', `/backends/${firstId}`), {
     method,
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
@@ -69,7 +70,10 @@ async function webSocketServer(isCompressed = false): Promise<WebSocketServer> {
 
 function proxyTo(server: WebSocketServer, config = {}, args?: readonly string[]) {
   const { port } = server.address() as AddressInfo;
-  return startProxy([`http://127.0.0.1:${port}`], config, args === undefined ? {} : { args });
+  return startProxy([`http://127.0.0.1:${port}`], config, {
+    isReused: true,
+    ...(args === undefined ? {} : { args }),
+  });
 }
 
 interface Closed {
@@ -83,7 +87,7 @@ interface Opened {
   readonly errors: unknown[];
 }
 
-async function opened(fairlead: Fairlead): Promise<Opened> {
+async function opened(fairlead: ReusedFairlead): Promise<Opened> {
   const socket = new WebSocket(`ws://127.0.0.1:${fairlead.port}/`);
   afterTest(() => socket.terminate());
   const errors: unknown[] = [];
@@ -168,7 +172,7 @@ describe('a backend that drains', () => {
   });
 
   test('waits for the end of a frame', async () => {
-    const stage = await startStage();
+    const stage = await startStage({}, { isReused: true });
     stage.on('/halves', async (connection) => {
       await connection.write(`${SWITCHED}\x81\x0ahello`);
       // Every piece ends within a frame: what Fairlead puts in can only go between two frames of one piece.
@@ -189,7 +193,7 @@ describe('a backend that drains', () => {
   });
 
   test('cuts at the deadline what is no WebSocket framing, without a byte of its own', async () => {
-    const stage = await startStage();
+    const stage = await startStage({}, { isReused: true });
     stage.on('/text', async (connection) => {
       await connection.write(`${SWITCHED}welcome`);
       await connection.closed;
@@ -210,7 +214,7 @@ describe('a backend that drains', () => {
   });
 
   test('cuts a client that does not answer, after a moment', async () => {
-    const stage = await startStage();
+    const stage = await startStage({}, { isReused: true });
     stage.on('/mute', async (connection) => {
       await connection.write(SWITCHED);
       await connection.closed;
@@ -224,7 +228,7 @@ describe('a backend that drains', () => {
   });
 
   test('lets requests finish, beyond its deadline too', async () => {
-    const stage = await startStage();
+    const stage = await startStage({}, { isReused: true });
     // It never ends by itself: the test answers.
     stage.on('/slow', silent);
     const client = await stage.client();
@@ -273,7 +277,7 @@ describe('a backend that drains', () => {
   });
 
   test('takes timeouts.drain where no time is given, and keeps it when asked again', async () => {
-    const stage = await startStage({ timeouts: { drain: '40s' } });
+    const stage = await startStage({ timeouts: { drain: '40s' } }, { isReused: true });
     const lasts = async (method: string, path: string, body?: unknown): Promise<number> => {
       const { json } = await call(stage.fairlead, method, path, body);
       const { since = '', deadline = '' } = json.draining ?? {};
@@ -292,7 +296,7 @@ describe('a backend that drains', () => {
   });
 
   test('is not asked to drain by mistake', async () => {
-    const stage = await startStage();
+    const stage = await startStage({}, { isReused: true });
     for (const [method, path, body] of [
       ['PATCH', '/backends/0?drain=soon', { state: 'draining' }],
       ['PATCH', '/backends/0?drain=5s', { state: 'disabled' }],
@@ -346,7 +350,8 @@ describe('SIGTERM', () => {
       const { fairlead, port } = await onFreePorts(1, async ([free = 0]) => {
         const listeners = [{ port: free, host: '127.0.0.1', ...how }];
         const config = { listeners, timeouts: { head: '60s', drain: '60s' } };
-        return { fairlead: await startProxy([backend.url], config), port: free };
+        const proxy = await startProxy([backend.url], config, { isReused: true });
+        return { fairlead: proxy, port: free };
       });
       const way = await halfSaid(port);
       const isTls = said === '';

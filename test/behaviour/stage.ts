@@ -10,6 +10,7 @@ import {
 } from '../support/fairlead.ts';
 import { type RawBackend, rawBackend } from '../support/raw-backend.ts';
 import { type RawClient, rawClient } from '../support/raw-client.ts';
+import { type ReusedFairlead, reusedFairlead } from '../support/reused-fairlead.ts';
 import { LONG_MS, waitFor } from '../support/wait-for.ts';
 
 export type Connection = RawBackend['connections'][number];
@@ -90,10 +91,10 @@ export async function silent(connection: Connection): Promise<void> {
 }
 
 export class Stage {
-  readonly fairlead: Fairlead;
+  readonly fairlead: ReusedFairlead;
   readonly backend: ScriptedBackend;
 
-  constructor(fairlead: Fairlead, backend: ScriptedBackend) {
+  constructor(fairlead: ReusedFairlead, backend: ScriptedBackend) {
     this.fairlead = fairlead;
     this.backend = backend;
   }
@@ -129,22 +130,27 @@ export class Stage {
   }
 }
 
-export async function startStage(config: Readonly<Record<string, unknown>> = {}): Promise<Stage> {
+export async function startStage(
+  config: Readonly<Record<string, unknown>> = {},
+  options: ProxyOptions = {},
+): Promise<Stage> {
   const backend = await scriptedBackend();
-  return new Stage(await startProxy([backend.url], config), backend);
+  return new Stage(await startProxy([backend.url], config, options), backend);
+}
+
+export interface ProxyOptions extends Pick<FairleadOptions, 'args' | 'env' | 'descriptors'> {
+  /** Whether it may be the process that an earlier test of the file had: see reused-fairlead.ts. Default: no. */
+  readonly isReused?: boolean;
 }
 
 /** Starts the proxy and waits until every backend has passed its first check. */
 export async function startProxy(
   backends: readonly (string | { readonly url: string; readonly weight: number })[],
   config: Readonly<Record<string, unknown>> = {},
-  {
-    args = ['--threads', '1'],
-    env = {},
-    descriptors,
-  }: Pick<FairleadOptions, 'args' | 'env' | 'descriptors'> = {},
-): Promise<Fairlead> {
-  const fairlead = await startFairlead({
+  { args = ['--threads', '1'], env = {}, descriptors, isReused = false }: ProxyOptions = {},
+): Promise<ReusedFairlead> {
+  const start = isReused ? reusedFairlead : startAlone;
+  const fairlead = await start({
     args,
     env,
     ...(descriptors === undefined ? {} : { descriptors }),
@@ -157,6 +163,10 @@ export async function startProxy(
     );
   }
   return fairlead;
+}
+
+async function startAlone(options: FairleadOptions): Promise<ReusedFairlead> {
+  return { ...(await startFairlead(options)), firstId: 0 };
 }
 
 /** Prometheus samples as a map from name and labels to the value. */

@@ -7,6 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterFile, afterTest } from './after-test.ts';
 import { type Fairlead, type FairleadOptions, type LogLine, startFairlead } from './fairlead.ts';
+import { reusedFairlead } from './reused-fairlead.ts';
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -172,16 +173,20 @@ export interface PartOptions extends Pick<FairleadOptions, 'args' | 'cwd' | 'env
 
 /**
  * A pool with this config, which is written as if it were all there is: in the proxy that the file shares, if it may be, else in one
- * of its own.
+ * that the tests of the file have one after the other (reused-fairlead.ts), or in one of its own.
  */
 export async function startPart(
   config: Config,
   { isAlone = false, ...options }: PartOptions = {},
 ): Promise<Part> {
   const parts = apart(config);
-  const hasOwnPlace = options.cwd !== undefined || Object.keys(options.env ?? {}).length > 0;
-  if (isAlone || parts === null || hasOwnPlace) {
+  if (isAlone || options.cwd !== undefined) {
     return wholeOf(await startFairlead({ ...options, config }));
+  }
+  if (parts === null || Object.keys(options.env ?? {}).length > 0) {
+    const { args, env } = options;
+    const fairlead = await reusedFairlead({ ...(args && { args }), ...(env && { env }), config });
+    return { ...wholeOf(fairlead), firstId: fairlead.firstId };
   }
   return (await sharedFairlead(parts.around, options.args ?? [])).add(parts.pool);
 }
