@@ -31,6 +31,8 @@ describe('the checker', () => {
       'data/relay/relay.ts': "import { connect } from 'node:net';\nimport '../wire/head.ts';\n",
       'control/threads.ts': "new Worker(new URL('../data/relay/relay.ts', import.meta.url));\n",
       'cli/main.ts': "const { run } = await import('../control/threads.ts');\n",
+      'dashboard/shapes.ts': "import type { a } from '../control/admin/answers.ts';\n",
+      'control/admin/answers.ts': '',
       'index.ts': "export { A } from './control/threads.ts';\n",
     };
     expect(violationsOf(files)).toEqual([]);
@@ -55,6 +57,9 @@ describe('the checker', () => {
     ['observe/logger.ts', "import {\n  r,\n} from '../control/registry.ts';"],
     ['control/registry.ts', "import '../cli/main.ts';"],
     ['control/thread.ts', "new Worker(new URL('../cli/main.js', import.meta.url));"],
+    ['dashboard/shapes.ts', "import { a } from '../control/admin/answers.ts';"],
+    ['dashboard/shapes.ts', "import { type a } from '../control/admin/answers.ts';"],
+    ['dashboard/shapes.ts', "import type { r } from '../control/registry.ts';"],
     ['errors.ts', "import { s } from './snapshot/snapshot.ts';"],
   ])('refuses in %s: %s', (file, text) => {
     const [violation, ...others] = violationsOf({ [file]: `${text}\n` });

@@ -1,12 +1,8 @@
 /** `fairlead strategy`, `fairlead reload` and `fairlead reset`: what the running instance goes by. */
 
+import { OVERRIDABLE } from '../control/operator-words.ts';
 import { describeReload } from '../control/reload/reload.ts';
-import {
-  describeOverride,
-  nameOverride,
-  OVERRIDABLE,
-  type Override,
-} from '../control/state/overrides.ts';
+import { describeOverride, nameOverride, type Override } from '../control/state/overrides.ts';
 import { STRATEGY_NAMES } from '../snapshot/snapshot.ts';
 import type { AdminClient } from './admin-client.ts';
 import {

@@ -1,7 +1,8 @@
 /** One backend as the control plane sees it. */
 import type { BackendAddress } from '../config/settings.ts';
 import { createBackendCounters, type FaultTotals, readFaultTotals } from '../snapshot/counters.ts';
-import type { AdminState, BackendOrigin } from './state/operator-state.ts';
+import { type AdminState } from './operator-words.ts';
+import type { BackendOrigin } from './state/operator-state.ts';
 
 export type Health = 'unknown' | 'healthy' | 'unhealthy';
 

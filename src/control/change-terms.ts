@@ -1,6 +1,6 @@
 /** What goes with a change, whichever it is. */
 import type { Actor } from './audit.ts';
-import type { SessionsWhileDraining } from './drains.ts';
+import { type SessionsWhileDraining } from './operator-words.ts';
 
 /** What a reader has seen. */
 export interface Versioned {

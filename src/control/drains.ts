@@ -11,11 +11,8 @@ import type {
   KeepBackendMessage,
 } from '../snapshot/messages.ts';
 import { type Backend, isFit } from './backend.ts';
+import { type SessionsWhileDraining } from './operator-words.ts';
 import { poolLog } from './pool-log.ts';
-
-/** Whether sessions stay with a backend that drains until its deadline, or leave it at once. */
-export const SESSIONS_WHILE_DRAINING = ['keep', 'move'] as const;
-export type SessionsWhileDraining = (typeof SESSIONS_WHILE_DRAINING)[number];
 
 /** In the place of why it gets no new clients. */
 const DRAINED = 'drained: nothing is in flight there, and nothing comes any more';

@@ -26,8 +26,9 @@ import {
   type Terms,
 } from './change-terms.ts';
 import { NotShared, type SharedChanges } from './cluster-port.ts';
-import type { Drains, SessionsWhileDraining } from './drains.ts';
+import type { Drains } from './drains.ts';
 import { LeavingBackends } from './leaving-backends.ts';
+import { type AdminState, type SessionsWhileDraining } from './operator-words.ts';
 import {
   type BackendUpdate,
   ChangeRefused,
@@ -40,7 +41,6 @@ import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
 import { Sharing } from './sharing.ts';
-import type { AdminState } from './state/operator-state.ts';
 import type { Override, OverrideChoice } from './state/overrides.ts';
 import type { RestingChange } from './state/resting-changes.ts';
 import type { StateStore } from './state/state-file.ts';

@@ -1,7 +1,7 @@
 /** Changes that are checked and not made yet. */
 import type { BackendSettings } from '../config/settings.ts';
+import type { AdminState } from './operator-words.ts';
 import {
-  type AdminState,
   changesOf,
   inPool,
   type OperatorEntry,

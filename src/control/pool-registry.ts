@@ -11,10 +11,10 @@ import { type BuiltPool, buildPoolSnapshot, type PoolSnapshotParts } from './bui
 import type { FoundBackend } from './discovery/found-backends.ts';
 import { type Decision, decideEligibility } from './eligibility.ts';
 import { LiveBackends, type WantedBackend } from './live-backends.ts';
+import { type AdminState } from './operator-words.ts';
 import { type BackendUpdate, ChangeRefused, changeOf, type NewBackend, type Plan } from './plan.ts';
 import { LOCAL_IDS } from './state/kept-changes.ts';
 import {
-  type AdminState,
   type BackendOrigin,
   type BackendSource,
   changesOf,

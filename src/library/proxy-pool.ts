@@ -1,7 +1,8 @@
 /** One pool of a running proxy, to look at and to change. */
 import { parseBackendUrl } from '../config/backend-url.ts';
 import type { BackendView } from '../control/backend-view.ts';
-import type { DrainView, SessionsWhileDraining } from '../control/drains.ts';
+import type { DrainView } from '../control/drains.ts';
+import { type SessionsWhileDraining } from '../control/operator-words.ts';
 import type { Config } from './config.ts';
 import { ProxyError } from './errors.ts';
 

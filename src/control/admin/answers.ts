@@ -2,9 +2,7 @@
 import { z } from 'zod';
 import { SOURCE_KINDS } from '../../config/discovery-settings.ts';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
-import { SESSIONS_WHILE_DRAINING } from '../drains.ts';
-import { ADMIN_STATES } from '../state/operator-state.ts';
-import { OVERRIDABLE } from '../state/overrides.ts';
+import { ADMIN_STATES, OVERRIDABLE, SESSIONS_WHILE_DRAINING } from '../operator-words.ts';
 import { form } from './form.ts';
 
 const count = () => z.int().min(0);

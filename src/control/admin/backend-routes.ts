@@ -8,12 +8,17 @@ import { describeOwnAddress } from '../../config/own-address.ts';
 import { type BackendAddress, DEFAULT_POOL, MAX_WEIGHT } from '../../config/settings.ts';
 import type { Backend } from '../backend.ts';
 import { viewBackend, viewBackends } from '../backend-view.ts';
-import { type Drains, SESSIONS_WHILE_DRAINING, type SessionsWhileDraining } from '../drains.ts';
+import { type Drains } from '../drains.ts';
 import type { Operator } from '../operator.ts';
+import {
+  ADMIN_STATES,
+  type AdminState,
+  SESSIONS_WHILE_DRAINING,
+  type SessionsWhileDraining,
+} from '../operator-words.ts';
 import type { BackendUpdate, NewBackend } from '../plan.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';
-import { ADMIN_STATES, type AdminState } from '../state/operator-state.ts';
 import { backend as backendForm, backends as backendsForm } from './answers.ts';
 import { backendChange, backendStatus, backendUrl, newBackend } from './bodies.ts';
 import { clip, parseObject, requireText } from './body.ts';

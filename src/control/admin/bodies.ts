@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { MAX_WEIGHT } from '../../config/settings.ts';
 import { STRATEGY_ALIASES } from '../../config/strategy-name.ts';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
-import { ADMIN_STATES } from '../state/operator-state.ts';
+import { ADMIN_STATES } from '../operator-words.ts';
 import { form } from './form.ts';
 
 const weight = () =>

@@ -8,13 +8,14 @@ import { certificatesOf, notesOnFaults } from '../certificates/read-again.ts';
 import type { FairleadContext } from '../context.ts';
 import type { ReadDashboard } from '../dashboard-page.ts';
 import type { Operator } from '../operator.ts';
+import { OVERRIDABLE } from '../operator-words.ts';
 import type { Registry } from '../registry.ts';
 import { configDifference } from '../reload/config-difference.ts';
 import { withApiChanges } from '../reload/effective-config.ts';
 import { ConfigRefused, type ReloadOutcome } from '../reload/reload.ts';
 import type { ReloadRequest } from '../reload/reloads.ts';
 import { countChanges } from '../state/operator-state.ts';
-import { OVERRIDABLE, type OverrideChoice } from '../state/overrides.ts';
+import { type OverrideChoice } from '../state/overrides.ts';
 import {
   config as configForm,
   document,

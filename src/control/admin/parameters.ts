@@ -1,5 +1,6 @@
 /** Parameters that several calls have. */
-import { SESSIONS_WHILE_DRAINING } from '../drains.ts';
+
+import { SESSIONS_WHILE_DRAINING } from '../operator-words.ts';
 import type { Parameter } from './form.ts';
 
 export const ID: Parameter = {

@@ -1,8 +1,7 @@
 /** What lies below `cfg/`, by the kinds of keys in store-keys.ts. Each object says which version of its form it has. */
 import { z } from 'zod';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
-import { SESSIONS_WHILE_DRAINING } from '../drains.ts';
-import { ADMIN_STATES } from '../state/operator-state.ts';
+import { ADMIN_STATES, SESSIONS_WHILE_DRAINING } from '../operator-words.ts';
 import type { StoredObject } from './registry-store.ts';
 import type { StoreKeys } from './store-keys.ts';
 

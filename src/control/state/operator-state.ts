@@ -10,9 +10,7 @@
 import { isSame } from '../../config/same.ts';
 import type { BackendAddress } from '../../config/settings.ts';
 import type { StrategyName } from '../../snapshot/snapshot.ts';
-
-export const ADMIN_STATES = ['enabled', 'draining', 'disabled'] as const;
-export type AdminState = (typeof ADMIN_STATES)[number];
+import { type AdminState } from '../operator-words.ts';
 
 export type BackendSource = 'config' | 'api';
 

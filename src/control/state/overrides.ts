@@ -4,10 +4,8 @@
  * value of the config that could be given back: that is changed by the calls that changed it.
  */
 import { DEFAULT_POOL, type PoolSettings } from '../../config/settings.ts';
+import { type Overridable } from '../operator-words.ts';
 import { inPool, type OperatorState, type PoolChanges, withEntry } from './operator-state.ts';
-
-export const OVERRIDABLE = ['strategy', 'weight', 'backup'] as const;
-export type Overridable = (typeof OVERRIDABLE)[number];
 
 /** The field names are an interface: see docs. */
 export interface Override {

@@ -8,8 +8,8 @@ import { z } from 'zod';
 import { parseBackendUrl } from '../../config/backend-url.ts';
 import { DEFAULT_POOL, MAX_WEIGHT } from '../../config/settings.ts';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
+import { ADMIN_STATES } from '../operator-words.ts';
 import {
-  ADMIN_STATES,
   NO_OPERATOR_STATE,
   type OperatorEntry,
   type OperatorState,

@@ -1,5 +1,5 @@
 /** Calls of the admin API. All go to where the page came from, wherever that is: a proxy in front may have put a prefix before it. */
-import type { Problem } from './shapes.ts';
+import type { Problem, Refusal } from './shapes.ts';
 
 const TOKEN_KEY = 'fairlead.token';
 const LONGEST_MS = 10_000;
@@ -23,20 +23,13 @@ export class CallFailed extends Error {
   readonly hint: string | undefined;
   readonly problems: readonly Problem[];
 
-  constructor(status: number, code: string, detail: string, more: Partial<ProblemBody> = {}) {
+  constructor(status: number, code: string, detail: string, more: Partial<Refusal> = {}) {
     super(detail);
     this.status = status;
     this.code = code;
     this.hint = more.hint;
     this.problems = more.problems ?? [];
   }
-}
-
-interface ProblemBody {
-  readonly code: string;
-  readonly detail: string;
-  readonly hint: string;
-  readonly problems: readonly Problem[];
 }
 
 /** Told when a token is asked for, or the one that was shown is not good any more. */
@@ -108,7 +101,7 @@ export async function call<Body>(
 
 /** Also of a stream that was refused. */
 export async function refusalOf(status: number, text: string): Promise<CallFailed> {
-  const problem = parsed(text) as Partial<ProblemBody> | undefined;
+  const problem = parsed(text) as Partial<Refusal> | undefined;
   if (typeof problem?.detail !== 'string') return notOurs(status);
   return new CallFailed(status, problem.code ?? '', problem.detail, problem);
 }

@@ -1,6 +1,6 @@
 /** What an operator can do to backends and pools, each with what it means, the call, and the calls that take it back. */
 import { type Answer, type Call, CallFailed } from './calls.ts';
-import type { BackendTotals } from './shapes.ts';
+import type { BackendTotals, PoolTotals } from './shapes.ts';
 
 /** Makes a call on behalf of an undo: one after the other, each on what the one before has left. */
 export type Run = (call: Call) => Promise<Answer>;
@@ -44,7 +44,12 @@ function inFlight({ conns }: BackendTotals): string {
   return `${conns} in flight there now.`;
 }
 
-function setState(pool: string, backend: BackendTotals, state: string, query = ''): Call {
+function setState(
+  pool: string,
+  backend: BackendTotals,
+  state: BackendTotals['state'],
+  query = '',
+): Call {
   const path = at(pool, `backends/${backend.id}${query}`);
   return { method: 'PATCH', path, body: { state } };
 }
@@ -182,16 +187,19 @@ export function add(pools: readonly string[], pool: string): Deed {
   };
 }
 
-const STRATEGIES = [
-  'round-robin',
-  'least-connections',
-  'random-two',
-  'peak-ewma',
-  'ip-hash',
-  'consistent-hash',
-];
+type Strategy = PoolTotals['strategy'];
 
-export function changeStrategy(pool: string, before: string): Deed {
+/** All that there are, in the order in which they are offered. */
+const STRATEGIES = Object.keys({
+  'round-robin': true,
+  'least-connections': true,
+  'random-two': true,
+  'peak-ewma': true,
+  'ip-hash': true,
+  'consistent-hash': true,
+} satisfies Record<Strategy, true>);
+
+export function changeStrategy(pool: string, before: Strategy): Deed {
   const path = at(pool, 'strategy');
   return {
     title: `Strategy of the pool ${pool}`,
