@@ -10,7 +10,22 @@ import { useStore } from '../data/store.ts';
 import { Badge, Scrolled } from '../parts/facts.tsx';
 import { InSight } from '../parts/in-sight.tsx';
 import { RowView } from '../parts/row-view.tsx';
+import { type ColumnName, TableHead } from '../parts/table-head.tsx';
 import { BackendDialog } from './backend-dialog.tsx';
+
+const COLUMNS: readonly ColumnName[] = [
+  { name: 'backend' },
+  { name: 'state' },
+  { name: 'why' },
+  { name: 'weight', isNumber: true },
+  { name: 'in flight', isNumber: true },
+  { name: 'req/s', isNumber: true },
+  { name: 'last minute' },
+  { name: 'failed/s', isNumber: true },
+  { name: '5xx/s', isNumber: true },
+  { name: 'latency', isNumber: true },
+  { name: 'checked', isNumber: true },
+];
 
 export function Backends() {
   const look = useStore(live.look);
@@ -125,35 +140,7 @@ function PoolTable({ pool, names, rows: shown }: PoolProps) {
       ) : (
         <Scrolled label={title}>
           <table class="backends" aria-label={title}>
-            <thead>
-              <tr>
-                <th scope="col">backend</th>
-                <th scope="col">state</th>
-                <th scope="col">why</th>
-                <th scope="col" class="number">
-                  weight
-                </th>
-                <th scope="col" class="number">
-                  in flight
-                </th>
-                <th scope="col" class="number">
-                  req/s
-                </th>
-                <th scope="col">last minute</th>
-                <th scope="col" class="number">
-                  failed/s
-                </th>
-                <th scope="col" class="number">
-                  5xx/s
-                </th>
-                <th scope="col" class="number">
-                  latency
-                </th>
-                <th scope="col" class="number">
-                  checked
-                </th>
-              </tr>
-            </thead>
+            <TableHead columns={COLUMNS} />
             <tbody>
               {shown.map((row) => (
                 <RowView key={row.id} row={row} />

@@ -8,6 +8,9 @@ import type { ConfigChanges, ConfigInForce, Override, Problem } from '../data/sh
 import { useStore } from '../data/store.ts';
 import { shown } from '../data/words.ts';
 import { Badge, Scrolled, Trouble, useAnswer } from '../parts/facts.tsx';
+import { type ColumnName, TableHead } from '../parts/table-head.tsx';
+
+const COLUMNS: readonly ColumnName[] = [{ name: 'key' }, { name: 'value' }, { name: 'from' }];
 
 /** More lines than this nobody reads: a filter finds the others. */
 const MOST_LINES = 500;
@@ -158,13 +161,7 @@ function Values({ config }: { readonly config: ConfigInForce }) {
       ))}
       <Scrolled label="Values in force">
         <table aria-label="Values in force">
-          <thead>
-            <tr>
-              <th scope="col">key</th>
-              <th scope="col">value</th>
-              <th scope="col">from</th>
-            </tr>
-          </thead>
+          <TableHead columns={COLUMNS} />
           <tbody>
             {lines.slice(0, MOST_LINES).map(({ path, value, origin }) => (
               <tr key={path}>

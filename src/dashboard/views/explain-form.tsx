@@ -4,6 +4,15 @@ import { call } from '../data/calls.ts';
 import { messageOf } from '../data/desk.ts';
 import type { Explanation } from '../data/shapes.ts';
 import { Scrolled, Trouble } from '../parts/facts.tsx';
+import { type ColumnName, TableHead } from '../parts/table-head.tsx';
+
+const COLUMNS: readonly ColumnName[] = [
+  { name: 'backend' },
+  { name: 'role' },
+  { name: 'weight', isNumber: true },
+  { name: 'in flight', isNumber: true },
+  { name: 'why' },
+];
 
 export function ExplainForm() {
   const [trouble, setTrouble] = useState('');
@@ -86,19 +95,7 @@ function Found({ found: { summary, routes, pool } }: { readonly found: Explanati
       {pool !== null && (
         <Scrolled label="Candidates">
           <table aria-label="Candidates">
-            <thead>
-              <tr>
-                <th scope="col">backend</th>
-                <th scope="col">role</th>
-                <th scope="col" class="number">
-                  weight
-                </th>
-                <th scope="col" class="number">
-                  in flight
-                </th>
-                <th scope="col">why</th>
-              </tr>
-            </thead>
+            <TableHead columns={COLUMNS} />
             <tbody>
               {pool.candidates.map((one) => (
                 <tr key={one.id} class={one.picked ? 'picked' : ''}>

@@ -9,7 +9,16 @@ import { useStore } from '../data/store.ts';
 import { count, latency, milliseconds, rate, span } from '../data/words.ts';
 import { Chart } from '../parts/chart.tsx';
 import { Badge } from '../parts/facts.tsx';
+import { type ColumnName, TableHead } from '../parts/table-head.tsx';
 import { EventLines } from './events.tsx';
+
+const COLUMNS: readonly ColumnName[] = [
+  { name: 'pool' },
+  { name: 'strategy' },
+  { name: 'backends' },
+  { name: 'in flight', isNumber: true },
+  { name: 'queued', isNumber: true },
+];
 
 const CLASSES = [
   { column: SERIES['2xx'], label: '2xx', color: 'good' },
@@ -57,19 +66,7 @@ export function Overview() {
         <section>
           <h2>Pools</h2>
           <table>
-            <thead>
-              <tr>
-                <th scope="col">pool</th>
-                <th scope="col">strategy</th>
-                <th scope="col">backends</th>
-                <th scope="col" class="number">
-                  in flight
-                </th>
-                <th scope="col" class="number">
-                  queued
-                </th>
-              </tr>
-            </thead>
+            <TableHead columns={COLUMNS} />
             <tbody>
               {totals.pools.map((pool) => (
                 <PoolLine key={pool.name} pool={pool} />

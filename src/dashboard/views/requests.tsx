@@ -5,8 +5,19 @@ import type { KeptSummary } from '../data/shapes.ts';
 import { useStore } from '../data/store.ts';
 import { clock, milliseconds } from '../data/words.ts';
 import { Scrolled, Trouble, useAnswer } from '../parts/facts.tsx';
+import { type ColumnName, TableHead } from '../parts/table-head.tsx';
 import { ExplainForm } from './explain-form.tsx';
 import { RequestDialog } from './request-dialog.tsx';
+
+const COLUMNS: readonly ColumnName[] = [
+  { name: 'time' },
+  { name: 'status' },
+  { name: 'request' },
+  { name: 'took', isNumber: true },
+  { name: 'backend' },
+  { name: 'client' },
+  { name: 'why' },
+];
 
 const EVERY_MS = 2000;
 
@@ -70,19 +81,7 @@ export function Requests() {
       </p>
       <Scrolled label="Requests">
         <table class="requests" aria-label="Requests">
-          <thead>
-            <tr>
-              <th scope="col">time</th>
-              <th scope="col">status</th>
-              <th scope="col">request</th>
-              <th scope="col" class="number">
-                took
-              </th>
-              <th scope="col">backend</th>
-              <th scope="col">client</th>
-              <th scope="col">why</th>
-            </tr>
-          </thead>
+          <TableHead columns={COLUMNS} />
           <tbody>
             {shown.map((one) => (
               <RequestLine key={one.id} one={one} />
