@@ -24,6 +24,8 @@ const APPENDING =
   fs.constants.O_CREAT |
   (fs.constants.O_NONBLOCK ?? 0);
 
+const LINE_END = Buffer.from('\n');
+
 export interface LogWriterOptions {
   /** An open descriptor (1: standard output), or a path that is appended to. */
   readonly target: number | string;
@@ -33,6 +35,8 @@ export interface LogWriterOptions {
 }
 
 type Done = (error: Error | null) => void;
+/** With how many bytes at the end were not written. */
+type Written = (error: Error | null, left: number) => void;
 /** Called once, when a chunk is written or given up. */
 type Release = () => void;
 
@@ -63,6 +67,8 @@ export class LogWriter {
   #queuedBytes = 0;
   #isWriting = false;
   #isFailing = false;
+  /** Writing failed in the middle of a line: the next one must not go on where it ends. */
+  #isTorn = false;
   #isGone = false;
   #droppedLines = 0;
   #errors = 0;
@@ -72,8 +78,12 @@ export class LogWriter {
     this.#target = options.target;
     this.#maxQueueBytes = options.maxQueueBytes ?? DEFAULT_QUEUE_BYTES;
     this.#onError = options.onError ?? (() => {});
-    if (typeof this.#target === 'string') this.#fd = openForAppending(this.#target);
-    else this.#open(this.#target);
+    if (typeof this.#target === 'string') {
+      this.#fd = openForAppending(this.#target);
+      this.#isTorn = endsTorn(this.#target, this.#fd);
+    } else {
+      this.#open(this.#target);
+    }
   }
 
   /** Lines that were never written, for want of room or because writing failed. */
@@ -182,15 +192,15 @@ export class LogWriter {
       return;
     }
     this.#isWriting = true;
-    this.#put(batch.bytes, (error) => {
+    this.#put(batch.bytes, (error, left) => {
       this.#isWriting = false;
-      for (const { release } of batch.entries) release();
       if (error === null) {
         this.#isFailing = false;
       } else {
-        for (const { lines } of batch.entries) this.#droppedLines += lines;
+        this.#droppedLines += linesLost(batch, left);
         this.#fail(error);
       }
+      for (const { release } of batch.entries) release();
       this.#next();
     });
   }
@@ -217,22 +227,37 @@ export class LogWriter {
     };
   }
 
-  #put(bytes: Uint8Array, done: Done): void {
-    if (this.#stream !== undefined) {
-      this.#stream.write(bytes, (error) => done(error ?? null));
-      return;
-    }
+  #put(bytes: Uint8Array, done: Written): void {
     const fd = this.#fd;
-    if (fd === undefined) {
-      done(new Error('the log is not open'));
-      return;
+    if (this.#stream !== undefined) {
+      this.#stream.write(bytes, (error) => done(error ?? null, bytes.length));
+    } else if (fd === undefined) {
+      done(new Error('the log is not open'), bytes.length);
+    } else if (this.#isTorn) {
+      fs.fstat(fd, (error, stat) => {
+        // Another file by now, or emptied by whoever rotates it.
+        this.#isTorn = error !== null || stat.size > 0;
+        this.#putToFile(fd, this.#isTorn ? Buffer.concat([LINE_END, bytes]) : bytes, done);
+      });
+    } else {
+      this.#putToFile(fd, bytes, done);
     }
+  }
+
+  #putToFile(fd: number, bytes: Uint8Array, done: Written): void {
     fs.write(fd, bytes, (error, written) => {
+      // A disk that is full takes what it has room for, and refuses the rest.
+      if (error === null && written > 0) this.#isTorn = bytes[written - 1] !== LINE_END[0];
       // The reader of a named pipe takes its time; once all is given up, nobody waits for it.
-      if (error?.code === 'EAGAIN' && !this.#isGone) setTimeout(() => this.#put(bytes, done), 20);
-      else if (error !== null) done(error);
-      else if (written < bytes.length) this.#put(bytes.subarray(written), done);
-      else done(null);
+      if (error?.code === 'EAGAIN' && !this.#isGone) {
+        setTimeout(() => this.#putToFile(fd, bytes, done), 20);
+      } else if (error !== null) {
+        done(error, bytes.length);
+      } else if (written < bytes.length) {
+        this.#putToFile(fd, bytes.subarray(written), done);
+      } else {
+        done(null, 0);
+      }
     });
   }
 
@@ -284,4 +309,28 @@ function openForAppending(path: string): number {
       : `is no file (the socket of a syslog server is unix:${path})`;
     throw new Error(`${path} ${what}`, { cause: error });
   }
+}
+
+/** As one before has left it: killed, or on a disk that was full. */
+function endsTorn(path: string, fd: number): boolean {
+  const { size } = fs.fstatSync(fd);
+  if (size === 0) return false;
+  let reading: number | undefined;
+  try {
+    reading = fs.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0));
+    const last = Buffer.alloc(1);
+    return fs.readSync(reading, last, 0, 1, size - 1) === 1 && !last.equals(LINE_END);
+  } catch {
+    // Not to be read: it is taken for whole.
+    return false;
+  } finally {
+    if (reading !== undefined) fs.closeSync(reading);
+  }
+}
+
+function linesLost({ bytes, entries }: Batch, left: number): number {
+  const lines = entries.reduce((sum, entry) => sum + entry.lines, 0);
+  const out = bytes.subarray(0, Math.max(0, bytes.length - left));
+  const whole = out.reduce((sum, byte) => (byte === LINE_END[0] ? sum + 1 : sum), 0);
+  return Math.max(0, lines - whole);
 }

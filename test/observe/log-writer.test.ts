@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, rename } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -115,6 +115,72 @@ describe('the log writer', () => {
     expect(errors).toHaveLength(1);
     expect(errors[0]).toContain('ENOSPC');
     await writer.close(1000);
+  });
+
+  // A limit on the size of files does what a full disk does: the first write stops in the middle, the next one is refused.
+  it.runIf(process.platform === 'linux')(
+    'tears one line where the disk is full, and goes on with a whole one',
+    async () => {
+      const path = await file();
+      const url = new URL('../../build/observe/log-writer.js', import.meta.url);
+      const child = spawn(
+        '/bin/sh',
+        [
+          '-c',
+          'ulimit -S -f 2; exec "$0" --input-type=module -e "$1" "$2"',
+          process.execPath,
+          `import { execFileSync } from 'node:child_process';
+           import { LogWriter } from ${JSON.stringify(url.href)};
+           const errors = [];
+           const onError = ({ code }) => errors.push(code);
+           const writer = new LogWriter({ target: process.argv[1], onError });
+           const put = async (text) => {
+             for (let index = 0; index < 30; index++) writer.write(Buffer.from(text), 1, true);
+             await writer.flush(60_000);
+           };
+           // Multiples of neither 1024 nor 512, by which shells count.
+           await put('first '.padEnd(100, 'x') + '\\n');
+           await put('refused '.padEnd(100, 'x') + '\\n');
+           execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=unlimited:']);
+           await put('last '.padEnd(100, 'x') + '\\n');
+           await writer.close(60_000);
+           console.log(JSON.stringify({ errors, dropped: writer.droppedLines }));`,
+          path,
+        ],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      afterTest(() => void child.kill('SIGKILL'));
+      let said = '';
+      child.stdout.setEncoding('utf8').on('data', (more: string) => {
+        said += more;
+      });
+      await within(once(child, 'close'), SOON_MS, 'the end');
+      const lines = (await readFile(path, 'utf8')).trimEnd().split('\n');
+      const whole = lines.filter((line) => line.length === 100);
+      expect(lines).toHaveLength(whole.length + 1);
+      expect(lines.filter((line) => line.startsWith('last '))).toHaveLength(30);
+      expect(whole.filter((line) => line.startsWith('last '))).toHaveLength(30);
+      expect(JSON.parse(said)).toEqual({ errors: ['EFBIG'], dropped: 90 - whole.length });
+    },
+  );
+
+  it('begins on a line of its own in a file that one before has left torn', async () => {
+    const path = await file();
+    await writeFile(path, 'whole\ncut o');
+    for (const line of ['after\n', 'more\n']) {
+      const writer = new LogWriter({ target: path });
+      writer.write(Buffer.from(line), 1, true);
+      await writer.close(SOON_MS);
+    }
+    expect(await readFile(path, 'utf8')).toBe('whole\ncut o\nafter\nmore\n');
+    // A new file begins with a line, whatever the old one ended with.
+    await writeFile(path, 'cut o');
+    const writer = new LogWriter({ target: path });
+    await rename(path, `${path}.1`);
+    void writer.reopen();
+    writer.write(Buffer.from('after\n'), 1, true);
+    await writer.close(SOON_MS);
+    expect(await readFile(path, 'utf8')).toBe('after\n');
   });
 
   it('says at once when a file can not be opened', () => {
