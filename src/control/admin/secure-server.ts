@@ -4,15 +4,20 @@ import https from 'node:https';
 import type { Socket } from 'node:net';
 import type { TlsSettings } from '../../config/settings.ts';
 import { blockOf } from './address-block.ts';
+import type { HandshakeTurns } from './handshake-turns.ts';
 
 const HANDSHAKE_MS = 10_000;
 /** Beyond that, the one that has taken longest goes, of the address that has the most: it has asked for nothing yet. */
 const MOST_HANDSHAKES = 128;
 
-/** @param onReady with the socket that requests will come on. */
+/**
+ * @param turns in which handshakes begin.
+ * @param onReady with the socket that requests will come on.
+ */
 export function createAdminServer(
   tls: () => TlsSettings | undefined,
   options: http.ServerOptions,
+  turns: HandshakeTurns,
   onRequest: http.RequestListener,
   onReady: (socket: Socket) => void,
 ): http.Server | https.Server {
@@ -24,13 +29,22 @@ export function createAdminServer(
   const own = { handshakeTimeout: HANDSHAKE_MS, ...contextOf(inForce) };
   const server = https.createServer({ ...options, ...own }, onRequest);
   const shaking = new Map<string, Socket>();
-  server.prependListener('connection', (socket: Socket) => {
-    const now = tls();
-    if (now !== undefined && now !== inForce) server.setSecureContext(contextOf(now));
-    inForce = now;
+  const begins = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
     const key = keyOf(socket);
     shaking.set(key, socket);
+    const callOff = turns.take(blockOf(socket.remoteAddress ?? ''), () => {
+      socket.off('error', nothing);
+      const now = tls();
+      if (now !== undefined && now !== inForce) server.setSecureContext(contextOf(now));
+      inForce = now;
+      for (const begin of begins) begin.call(server, socket);
+    });
+    // Nobody else listens until its turn has come. What it has sent by then is kept, and is not much: a hello.
+    socket.on('error', nothing);
     socket.once('close', () => {
+      callOff();
       if (shaking.get(key) === socket) shaking.delete(key);
     });
     if (shaking.size <= MOST_HANDSHAKES) return;
@@ -41,6 +55,8 @@ export function createAdminServer(
     onReady(socket);
   });
 }
+
+function nothing(): void {}
 
 /** @param sockets the oldest first */
 function oldestOfMost(sockets: Iterable<Socket>): Socket | undefined {

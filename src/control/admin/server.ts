@@ -15,6 +15,7 @@ import { CallRates } from './call-rates.ts';
 import { AdminConnections } from './connections.ts';
 import { MOST_JSON_BYTES } from './form.ts';
 import { type AccessRules, type Caller, createGuard, type GuardOptions } from './guard.ts';
+import { HandshakeTurns } from './handshake-turns.ts';
 import { PROBLEM_CONTENT_TYPE, ProblemError, problemBody } from './problem.ts';
 import { RefusalTurns } from './refusal-turns.ts';
 import {
@@ -65,6 +66,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   const rates = new CallRates({ rates: () => options.access().rates });
   const connections = new AdminConnections({ log });
   const turns = new RefusalTurns();
+  const handshakes = new HandshakeTurns();
 
   async function answer(request: http.IncomingMessage): Promise<AdminAnswer> {
     const { segments, query } = parseTarget(request.url ?? '');
@@ -74,7 +76,9 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     );
     const caller = isOpen ? undefined : guard(request);
     if (caller !== undefined) {
-      rates.take(caller.token ?? blockOf(request.socket.remoteAddress ?? ''), !isReading(method));
+      const address = blockOf(request.socket.remoteAddress ?? '');
+      handshakes.know(address);
+      rates.take(caller.token ?? address, !isReading(method));
     }
     const { route, params } = findRoute(routes, segments);
     const { handle, body: form } = findOperation(route, method);
@@ -130,6 +134,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       connectionsCheckingInterval: Math.min(1000, requestTimeoutMs),
       keepAliveTimeout: 5000,
     },
+    handshakes,
     (request, response) => {
       response.on('error', () => {});
       answer(request)
