@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { type ConfigDocument, parseConfigDocument } from './document.ts';
 import { LINE_HELP, validateLayer } from './issues.ts';
-import { formatProblem, type Problem } from './problem.ts';
+import { formatProblem, type Problem, withoutExcerpts } from './problem.ts';
 import { configSchema } from './schema.ts';
 import type { BackendSettings } from './settings.ts';
 
@@ -39,7 +39,8 @@ export function parseBackendsFile(text: string, file: string): BackendsFile {
 }
 
 function failed(problems: readonly Problem[]): BackendsFile {
-  const [first, ...others] = problems;
+  // It stands in the log and in what viewers are shown of a backend's pool.
+  const [first, ...others] = withoutExcerpts(problems);
   const fault = first === undefined ? 'it can not be read' : formatProblem(first);
   return { ok: false, fault: others.length > 0 ? `${fault}; and ${others.length} more` : fault };
 }

@@ -10,7 +10,8 @@ import {
   spoiltBy,
   valueAt,
 } from './layer.ts';
-import { didYouMean, type Synonyms } from './nearest.ts';
+import { didYouMean, nearestName, type Synonyms } from './nearest.ts';
+import { WITHHELD } from './problem.ts';
 import { CONFIG_NODE, type Config, type ConfigParser, type JsonSchemaNode } from './schema.ts';
 import { alternatives, knownKeys, schemaBelow } from './text-value.ts';
 
@@ -116,13 +117,11 @@ function unreadNames({ value, place }: Layer): Finding[] {
 
 /**
  * A secret may stand where a key does: `token:geheim`, for want of a space, or pasted a line too low. What is not written as keys
- * are is told where whole lines are, to those who may read the config.
+ * are, or like none that there is, is told by its name to those alone who may read the config; the others learn its place.
  */
 function withheld({ spoils, problem }: Finding, mapping: Path, key: string): Finding {
-  return {
-    spoils,
-    problem: { ...problem, path: formatPath([...mapping, '***']), excerpt: show(key) },
-  };
+  const excerpt = isWrittenLikeKey(key) ? key : show(key);
+  return { spoils, problem: { ...problem, path: formatPath([...mapping, WITHHELD]), excerpt } };
 }
 
 /** Of a line of text, behind the URL of a backend: what is no option becomes a key that ends so. */
@@ -135,10 +134,34 @@ const LEAST_SECRET = 6;
 const WORD = String.raw`(?:[a-z]+\d?|\d[a-z]{1,3})`;
 const WORDS = new RegExp(`^_*${WORD}(?:[._-]${WORD})*_*$`, 'i');
 
+function mayBeSecret(key: string, hint: string | undefined): boolean {
+  if (key.length < LEAST_SECRET || key.endsWith(LINE_HELP)) return false;
+  return (
+    !isWrittenLikeKey(key) || (hint === undefined && nearestName(key, allKeys()) === undefined)
+  );
+}
+
 /** Words, as in all keys there are, here and elsewhere. */
-function looksLikeKey(key: string): boolean {
-  if (key.length < LEAST_SECRET || key.endsWith(LINE_HELP)) return true;
+function isWrittenLikeKey(key: string): boolean {
   return key.length <= 40 && WORDS.test(key);
+}
+
+let everyKey: ReadonlySet<string> | undefined;
+
+/** Of all mappings: one that is right elsewhere is no secret. */
+function allKeys(): ReadonlySet<string> {
+  if (everyKey !== undefined) return everyKey;
+  const keys = new Set<string>();
+  const nodes: JsonSchemaNode[] = [CONFIG_NODE];
+  for (const node of nodes) {
+    for (const one of alternatives(node)) {
+      for (const key of Object.keys(one.properties ?? {})) keys.add(key);
+      const below = [...Object.values(one.properties ?? {}), one.items, one.additionalProperties];
+      nodes.push(...below.filter((it) => typeof it === 'object'));
+    }
+  }
+  everyKey = keys;
+  return keys;
 }
 
 const NO_NAME = 'must not be a name here';
@@ -180,7 +203,7 @@ function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
       const nearest = didYouMean(key, knownKeys(schemaAt(issue.path)), KEY_SYNONYMS);
       const hint = nearest.hint === undefined && issue.path.length === 0 ? homeOf(key) : nearest;
       const one = found([...issue.path, key], 'key', 'unknown key', hint);
-      return looksLikeKey(key) ? one : withheld(one, issue.path, key);
+      return mayBeSecret(key, hint.hint) ? withheld(one, issue.path, key) : one;
     });
   }
   if (issue.code === 'invalid_key') {

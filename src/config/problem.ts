@@ -16,9 +16,12 @@ export interface Problem {
   readonly message: string;
   /** A nearest name, or how to write it right. */
   readonly hint?: string;
-  /** The line where a text can't be read, and a caret beneath the place; a key that is written like none. */
+  /** The line where a text can't be read, and a caret beneath the place; the key in whose place `path` has `***`. */
   readonly excerpt?: string;
 }
+
+/** In the place of a key that may be a secret. */
+export const WITHHELD = '***';
 
 /** Where a value stands: the part of a problem that does not depend on what is wrong. */
 export type Place = Pick<Problem, 'origin' | 'file' | 'line' | 'column' | 'name'>;
@@ -39,7 +42,8 @@ export function formatPlace(place: Place): string {
 }
 
 /** One line: `file:line:column: path: message (hint)`, without what is not known, and beneath it the line of the text, where that can't be read. */
-export function formatProblem(problem: Problem): string {
+export function formatProblem(told: Problem): string {
+  const problem = withKey(told);
   const parts: string[] = [];
   if (problem.name !== undefined) {
     parts.push(problem.name);
@@ -54,4 +58,11 @@ export function formatProblem(problem: Problem): string {
   parts.push(problem.hint === undefined ? problem.message : `${problem.message} (${problem.hint})`);
   const line = parts.join(': ');
   return problem.excerpt === undefined ? line : `${line}\n${problem.excerpt}`;
+}
+
+/** For whoever was given the key. */
+function withKey({ excerpt, ...problem }: Problem): Problem {
+  if (excerpt === undefined) return problem;
+  if (!problem.path.endsWith(WITHHELD)) return { ...problem, excerpt };
+  return { ...problem, path: problem.path.slice(0, -WITHHELD.length) + excerpt };
 }

@@ -230,10 +230,8 @@ function whatIsWrong(error: unknown): string {
     return error instanceof Error ? error.message : String(error);
   }
   const { problems } = error;
-  // Without the line of the text and its caret, which take lines of their own.
-  const said = problems
-    .slice(0, PROBLEMS_SAID)
-    .map((problem) => formatProblem(problem).split('\n', 1).join(''));
+  // Viewers read the log, too.
+  const said = withoutExcerpts(problems.slice(0, PROBLEMS_SAID)).map(formatProblem);
   const more = problems.length - said.length;
   return `${said.join('; ')}${more > 0 ? `; and ${more} more` : ''}. Nothing was changed`;
 }
