@@ -5,6 +5,7 @@ import { VERSION } from '../control/version.ts';
 import { printable } from '../observe/pretty-line.ts';
 import { type AdminAnswer, type AdminTls, adminFetch } from './admin-fetch.ts';
 import { commandHint } from './command-hints.ts';
+import { connectionFault } from './connection-faults.ts';
 import { EXIT_FAILED, EXIT_USAGE } from './exit.ts';
 
 /** The longest that a call takes is a first health check, of a second, and a reload. */
@@ -79,7 +80,7 @@ export class AdminClient {
         signal: AbortSignal.any([signal, patience.signal]),
       });
       const { body, status, ok } = response;
-      if (!ok) throw refusal(status, parse(await response.text()));
+      if (!ok) throw this.#refused(status, await response.text());
       if (body === null) throw this.#strange(status);
       return body;
     } catch (error) {
@@ -107,8 +108,8 @@ export class AdminClient {
     } catch (error) {
       throw this.#noAnswer(error);
     }
+    if (!response.ok) throw this.#refused(response.status, text);
     const json = parse(text);
-    if (!response.ok) throw refusal(response.status, json);
     if (json !== undefined) return json;
     throw this.#strange(response.status);
   }
@@ -130,15 +131,21 @@ export class AdminClient {
     if (error instanceof AdminError) return error;
     const { url } = this.#target;
     return new AdminError(
-      `no answer from the admin API at ${url}: ${reasonOf(error, this.#answerMs)} (say where it is with --admin URL or --config FILE)`,
+      `no answer from the admin API at ${url}: ${reasonOf(error, this.#answerMs, url.startsWith('https:'))} (say where it is with --admin URL or --config FILE)`,
       EXIT_FAILED,
       0,
       error,
     );
   }
 
+  #refused(status: number, text: string): AdminError {
+    const json = parse(text) as JsonObject | undefined;
+    return typeof json?.['detail'] === 'string' ? refusal(status, json) : this.#strange(status);
+  }
+
   #strange(status: number): AdminError {
-    const what = `${this.#target.url} answers, but not like the admin API of Fairlead`;
+    const withStatus = status < 400 ? '' : ` with ${status}`;
+    const what = `${this.#target.url} answers${withStatus}, but not like the admin API of Fairlead (is that where its clients come, or another program? say where the admin API is with --admin URL or --config FILE)`;
     return new AdminError(what, EXIT_FAILED, status);
   }
 
@@ -172,21 +179,23 @@ function parse(text: string): unknown {
 }
 
 /** What `fetch` says itself is that it failed; why is in the cause, or in the causes of each address that was tried. */
-function reasonOf(error: unknown, answerMs: number): string {
+function reasonOf(error: unknown, answerMs: number, isTls: boolean): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'TimeoutError' || error.name === 'AbortError')
     return `none within ${answerMs / 1000} s`;
   const { cause } = error;
   if (cause instanceof AggregateError)
-    return cause.errors.map((one) => reasonOf(one, answerMs)).join(', ');
-  return cause instanceof Error ? reasonOf(cause, answerMs) : error.message;
+    return cause.errors.map((one) => reasonOf(one, answerMs, isTls)).join(', ');
+  if (cause instanceof Error) return reasonOf(cause, answerMs, isTls);
+  const fault = connectionFault((error as NodeJS.ErrnoException).code, isTls);
+  return fault === undefined ? error.message : `${fault.reason}: ${fault.hint}`;
 }
 
 /** Problem details (RFC 9457): what is wrong, and the hint. A value that can't be is a bad argument. */
-function refusal(status: number, json: unknown): AdminError {
-  const { code, detail, problems, ...rest } = (json ?? {}) as JsonObject;
+function refusal(status: number, json: JsonObject): AdminError {
+  const { code, detail, problems, ...rest } = json;
   const hint = commandHint(code, rest['hint']);
-  const what = typeof detail === 'string' ? detail : `the answer was ${status}`;
+  const what = String(detail);
   const lines = [hint !== undefined ? `${what} (${hint})` : what];
   if (Array.isArray(problems)) {
     for (const problem of problems as Problem[]) lines.push(formatProblem(problem));

@@ -1,4 +1,5 @@
 /** What `fairlead try` says about its requests: for people, and as JSON. */
+import { connectionFault } from './connection-faults.ts';
 import { NO_HTTP2 } from './try-http2-wire.ts';
 import type { TryOptions, TryResult } from './try-run.ts';
 
@@ -44,6 +45,7 @@ export function textReport(options: TryOptions, result: TryResult): string {
       '  The certificate is not one to trust: --cacert FILE names who signed it; -k takes any.',
     );
   }
+  lines.push(...faultLines(options, result));
   // One that hangs up on what it does not understand may do so before it has been heard.
   if (
     options.isHttp2 &&
@@ -59,6 +61,19 @@ export function textReport(options: TryOptions, result: TryResult): string {
     for (const [name, ms] of latencies(result)) lines.push(`  ${name}  ${ms.toFixed(2)} ms`);
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** What the codes mean that are nobody's words. Of a connection that was lost, where nothing at all came back. */
+function faultLines({ url, isHttp2 }: TryOptions, { errors, completed }: TryResult): string[] {
+  if (completed > 0 || isHttp2) return [];
+  const faults = [...errors.keys()].map((code) => connectionFault(code, url.protocol === 'https:'));
+  return [...new Set(faults)].flatMap((fault) =>
+    fault === undefined ? [] : [`  ${sentence(fault.reason)}: ${fault.hint}`],
+  );
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function wayOf({ connections, isHttp2 }: TryOptions): string {

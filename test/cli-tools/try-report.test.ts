@@ -14,3 +14,14 @@ test.each([
   const result = { ...emptyResult(), failed: 1, errors: new Map([[code, 1]]) };
   expect(textReport(OPTIONS, result).includes('; -k takes any')).toBe(isThere);
 });
+
+test.each([
+  ['HPE_INVALID_CONSTANT', 'http://localhost/', /What came back is no HTTP\/1\.1: is it another/],
+  ['EPROTO', 'https://localhost/', /What came back is no TLS: is it http:/],
+  ['ECONNRESET', 'http://localhost/', /closed without an answer: is it https:/],
+  ['ECONNRESET', 'https://localhost/', /ECONNRESET +1 .*\n$/],
+  ['ENOTFOUND', 'http://localhst/', /The name leads to no address/],
+])('after %s at %s, what it means', (code, url, what) => {
+  const result = { ...emptyResult(), failed: 1, errors: new Map([[code, 1]]) };
+  expect(textReport({ ...OPTIONS, url: new URL(url) }, result)).toMatch(what);
+});

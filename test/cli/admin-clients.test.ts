@@ -187,11 +187,36 @@ describe('the instance', () => {
     );
   });
 
-  test('that is something else is an error', async () => {
-    const { url } = await httpBackend();
+  test('that is something else is an error, which says what to look at', async () => {
+    const { url } = await httpBackend((request, response) => {
+      if (request.url === '/readyz') response.writeHead(404);
+      response.end('<p>Hello');
+    });
+    const where =
+      '(is that where its clients come, or another program? say where the admin API is with --admin URL or --config FILE)';
     expect(await runFairlead(['status', '--admin', url])).toEqual(
-      refused(`error: ${url} answers, but not like the admin API of Fairlead`),
+      refused(`error: ${url} answers, but not like the admin API of Fairlead ${where}`),
     );
+    const missing = await runHere(['healthcheck', '--admin', url]);
+    expect([missing.code, missing.stderr]).toEqual([
+      1,
+      expect.stringContaining(`error: ${url} answers with 404, but not like the admin API`),
+    ]);
+    const ssh = await rawBackend(async (connection) => {
+      await connection.write('SSH-2.0-OpenSSH_9.9\r\n');
+      connection.end();
+    });
+    const address = ssh.url.slice('http://'.length);
+    for (const [scheme, reason] of [
+      ['http', 'what came back is no HTTP/1.1: is it another service that listens there?'],
+      ['https', 'what came back is no TLS: is it http:// that is spoken there?'],
+    ]) {
+      const { code, stderr } = await runHere(['status', '--admin', `${scheme}://${address}`]);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringContaining(`${scheme}://${address}: ${reason} (say where`),
+      ]);
+    }
   });
 
   test('is found by variable, by the config given, and by the config of the folder', async () => {
