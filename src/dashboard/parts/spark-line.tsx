@@ -2,14 +2,17 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { SPARK_POINTS, type Spark } from '../data/history.ts';
 import { live } from '../data/session.ts';
+import { inTurn } from './turns.ts';
 
 const WIDTH = 90;
 const HEIGHT = 20;
+/** Above and below the line, which has a width. */
+const EDGE = 2;
 const PER_FRAME = 12;
 
 interface Place {
-  readonly canvas: HTMLCanvasElement;
-  spark: Spark;
+  readonly path: SVGPathElement;
+  readonly spark: Spark;
   drawn: number;
   isInSight: boolean;
 }
@@ -23,69 +26,54 @@ const sight = new IntersectionObserver((entries) => {
     draw(place);
   }
 });
-let color = '';
 
-function readColor(): void {
-  color = getComputedStyle(document.documentElement).getPropertyValue('--accent').trim();
-  for (const place of places.values()) {
-    place.drawn = -1;
-    draw(place);
-  }
-}
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', readColor);
 live.look.watch(() => {
-  if (!document.hidden) drawSome([...places.values()].filter(isBehind));
+  if (!document.hidden) inTurn(drawSome);
 });
 
 function isBehind({ isInSight, drawn, spark }: Place): boolean {
   return isInSight && drawn !== spark.version;
 }
 
-/** Some in each frame: all at once would be seen as a halt. */
-function drawSome(behind: readonly Place[]): void {
-  if (behind.length === 0) return;
-  requestAnimationFrame(() => {
-    for (const place of behind.slice(0, PER_FRAME)) draw(place);
-    drawSome(behind.slice(PER_FRAME));
-  });
+function drawSome(): void {
+  const behind = [...places.values()].filter(isBehind);
+  for (const place of behind.slice(0, PER_FRAME)) draw(place);
+  if (behind.length > PER_FRAME) inTurn(drawSome);
 }
 
 function draw(place: Place): void {
   if (!isBehind(place)) return;
-  const { canvas, spark } = place;
-  place.drawn = spark.version;
-  const context = canvas.getContext('2d');
-  if (context === null) return;
-  const ratio = devicePixelRatio;
-  if (canvas.width !== WIDTH * ratio) {
-    canvas.width = WIDTH * ratio;
-    canvas.height = HEIGHT * ratio;
-  }
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, WIDTH, HEIGHT);
-  const most = Math.max(1, ...spark.values);
-  context.beginPath();
-  for (const [index, value] of spark.values.entries()) {
-    const x = (index / (SPARK_POINTS - 1)) * WIDTH;
-    context.lineTo(x, HEIGHT - 2 - (value / most) * (HEIGHT - 4));
-  }
-  context.strokeStyle = color;
-  context.lineWidth = 1.25;
-  context.stroke();
+  place.drawn = place.spark.version;
+  place.path.setAttribute('d', lineOf(place.spark.values));
 }
 
+function lineOf(values: Float32Array): string {
+  const most = Math.max(1, ...values);
+  const points = Array.from(values, (value, index) => {
+    const x = (index / (SPARK_POINTS - 1)) * WIDTH;
+    const y = HEIGHT - EDGE - (value / most) * (HEIGHT - 2 * EDGE);
+    return `${x.toFixed(1)} ${y.toFixed(1)}`;
+  });
+  return `M${points.join('L')}`;
+}
+
+/** Not a canvas: each has a layer of its own, and dozens of them made the frame of each look a late one. */
 export function SparkLine({ spark }: { readonly spark: Spark }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
+  const path = useRef<SVGPathElement>(null);
   useEffect(() => {
-    const element = canvas.current;
-    if (element === null) return;
-    if (color === '') readColor();
-    places.set(element, { canvas: element, spark, drawn: -1, isInSight: false });
-    sight.observe(element);
+    const element = path.current;
+    const whole = element?.ownerSVGElement;
+    if (element === null || whole === null || whole === undefined) return;
+    places.set(whole, { path: element, spark, drawn: -1, isInSight: false });
+    sight.observe(whole);
     return () => {
-      sight.unobserve(element);
-      places.delete(element);
+      sight.unobserve(whole);
+      places.delete(whole);
     };
   }, [spark]);
-  return <canvas ref={canvas} class="spark" aria-hidden="true" />;
+  return (
+    <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true">
+      <path ref={path} />
+    </svg>
+  );
 }
