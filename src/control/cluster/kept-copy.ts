@@ -1,10 +1,12 @@
-/** Keeps the copy on the disk up with what is run on: soon after each change, one writing at a time. */
+/** Keeps the copy on the disk up with what is run on: soon after a change, and once a second while they come in a stream. */
 import { stat } from 'node:fs/promises';
 import type { Logger } from '../../observe/logger.ts';
 import type { FollowedCopy } from './followed-store.ts';
 import { LastKnownGood } from './last-known-good.ts';
 
 const SOON_MS = 50;
+/** All of it is written each time, and to the disk that etcd may be writing to. */
+const BETWEEN_MS = 1_000;
 
 export class KeptCopy {
   readonly #path: string;
@@ -12,6 +14,7 @@ export class KeptCopy {
   readonly #log: Logger;
   #waiting: FollowedCopy | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #lastSave = Number.NEGATIVE_INFINITY;
   #saving: Promise<void> = Promise.resolve();
   #isFailing = false;
 
@@ -32,7 +35,8 @@ export class KeptCopy {
 
   save(copy: FollowedCopy): void {
     this.#waiting = copy;
-    this.#timer ??= setTimeout(() => this.#saveNow(), SOON_MS);
+    const restMs = this.#lastSave + BETWEEN_MS - performance.now();
+    this.#timer ??= setTimeout(() => this.#saveNow(), Math.max(SOON_MS, restMs));
     this.#timer.unref();
   }
 
@@ -47,6 +51,7 @@ export class KeptCopy {
     const copy = this.#waiting;
     this.#waiting = undefined;
     if (copy === undefined) return;
+    this.#lastSave = performance.now();
     this.#saving = this.#saveAfter(this.#saving, copy);
   }
 
