@@ -26,10 +26,17 @@ interface Member {
   readonly backend: Backend;
 }
 
+interface Seen {
+  readonly version: number;
+  readonly ids: ReadonlySet<number>;
+}
+
 export class Leavers {
   readonly #threadCount: number;
   readonly #now: () => number;
-  #known: ReadonlyMap<number, Member> = new Map();
+  readonly #known = new Map<number, Member>();
+  /** Of each pool, as it was looked at last. */
+  #seen: ReadonlyMap<PoolRegistry, Seen> = new Map();
   readonly #gone = new Map<number, Member & { readonly since: number }>();
 
   constructor(threadCount: number, now: () => number = Date.now) {
@@ -40,19 +47,30 @@ export class Leavers {
   /** @param pools those of the registry, whenever they or their backends may have changed. */
   sync(pools: readonly PoolRegistry[]): void {
     const since = this.#now();
-    const known = new Map<number, Member>();
-    for (const pool of pools) {
-      for (const backend of pool.backends()) known.set(backend.id, { pool: pool.name, backend });
+    const before = this.#seen;
+    this.#seen = new Map(pools.map((pool) => [pool, seenOf(pool, before.get(pool))]));
+    for (const [pool, { ids }] of before) {
+      const now = this.#seen.get(pool)?.ids;
+      if (ids === now) continue;
+      for (const id of ids) if (now?.has(id) !== true) this.#leave(id, since);
     }
-    for (const [id, member] of this.#known) {
-      if (!known.has(id)) this.#gone.set(id, { ...member, since });
+    for (const [pool, { ids }] of this.#seen) {
+      if (ids === before.get(pool)?.ids) continue;
+      for (const id of ids) {
+        const backend = pool.backend(id);
+        if (backend === undefined) continue;
+        this.#known.set(id, { pool: pool.name, backend });
+        // One that an operator wants back is the same again.
+        this.#gone.delete(id);
+      }
     }
-    // One that an operator wants back is the same again.
-    for (const id of this.#gone.keys()) {
-      if (known.has(id)) this.#gone.delete(id);
-    }
-    this.#known = known;
     this.view();
+  }
+
+  #leave(id: number, since: number): void {
+    const member = this.#known.get(id);
+    this.#known.delete(id);
+    if (member !== undefined) this.#gone.set(id, { ...member, since });
   }
 
   /** The pool of a backend, also of one that is gone, while something may be in flight there. */
@@ -74,4 +92,11 @@ export class Leavers {
     }
     return views;
   }
+}
+
+/** As before, where it has not changed. */
+function seenOf(pool: PoolRegistry, before: Seen | undefined): Seen {
+  const { version } = pool;
+  if (before?.version === version) return before;
+  return { version, ids: new Set(pool.backends().map(({ id }) => id)) };
 }

@@ -38,6 +38,7 @@ export class LiveBackends {
   poolBreaker: BreakerStatus = CLOSED;
   readonly #threadCount: number;
   readonly #now: () => number;
+  #version = 0;
   #backends: ReadonlyMap<number, MutableBackend> = new Map();
   /** In the order in which they went. */
   readonly #gone = new Map<number, Backend>();
@@ -46,6 +47,11 @@ export class LiveBackends {
   constructor(threadCount: number, now: () => number) {
     this.#threadCount = threadCount;
     this.#now = now;
+  }
+
+  /** Counts what may change who is picked. */
+  get version(): number {
+    return this.#version;
   }
 
   /** In id order. */
@@ -64,6 +70,7 @@ export class LiveBackends {
 
   /** These exist from now on, and no others. */
   sync(wanted: readonly WantedBackend[]): void {
+    this.#version++;
     const before = this.#backends;
     const inOrder = wanted.toSorted((a, b) => a.id - b.id);
     this.#backends = new Map(inOrder.map((one) => [one.id, this.#derive(one)]));
@@ -79,6 +86,7 @@ export class LiveBackends {
   takeOver(id: number, known: KnownHealth): void {
     const backend = this.#backends.get(id);
     if (backend === undefined) return;
+    this.#version++;
     backend.health = known.health;
     backend.isUnreachable = known.isUnreachable;
     backend.isCheckFailing = known.isCheckFailing;
@@ -94,6 +102,7 @@ export class LiveBackends {
   setHealth(id: number, health: Health, reason: string): boolean {
     const backend = this.#backends.get(id);
     if (backend === undefined) return false;
+    this.#version++;
     backend.lastReason = reason;
     if (backend.health === health) return false;
     this.#alter(backend, () => {
@@ -106,6 +115,7 @@ export class LiveBackends {
   setHint(id: number, hint: string): boolean {
     const backend = this.#backends.get(id);
     if (backend === undefined || backend.hint === hint) return false;
+    this.#version++;
     backend.hint = hint;
     return true;
   }
@@ -121,6 +131,7 @@ export class LiveBackends {
   setUnreachable(id: number, isUnreachable: boolean): boolean {
     const backend = this.#backends.get(id);
     if (backend === undefined || backend.isUnreachable === isUnreachable) return false;
+    this.#version++;
     backend.isUnreachable = isUnreachable;
     return true;
   }
@@ -128,7 +139,9 @@ export class LiveBackends {
   /** Of a backend that drains. */
   setSessionsMoved(id: number, areMoved: boolean): void {
     const backend = this.#backends.get(id);
-    if (backend?.adminState === 'draining') backend.hasMovedSessions = areMoved;
+    if (backend?.adminState !== 'draining') return;
+    this.#version++;
+    backend.hasMovedSessions = areMoved;
   }
 
   /** Undefined: it is not ejected any more. */
@@ -168,6 +181,7 @@ export class LiveBackends {
   }
 
   #alter(backend: MutableBackend, change: () => void): void {
+    this.#version++;
     const wasAlive = isAlive(backend);
     change();
     if (isAlive(backend) !== wasAlive) backend.lastChange = this.#now();

@@ -28,6 +28,8 @@ import {
 } from './state/operator-state.ts';
 import { type Override, overridesOf } from './state/overrides.ts';
 
+const NO_SECRETS: readonly string[] = [];
+
 /** What a pool needs of the registry that it is in. */
 export interface PoolHost {
   readonly threadCount: number;
@@ -53,8 +55,8 @@ export class PoolRegistry {
   #found: readonly FoundBackend[] = [];
   #derivedFrom: PoolChanges | undefined;
   #version = 0;
-  #eligibility: Eligibility | undefined;
-  #built: BuiltPool | undefined;
+  #decided: { readonly decision: Decision; readonly by: readonly unknown[] } | undefined;
+  #built: { readonly pool: BuiltPool; readonly by: readonly unknown[] } | undefined;
 
   /** Knows no backend before `rebuild`. */
   constructor(id: number, settings: PoolSettings, host: PoolHost) {
@@ -137,10 +139,16 @@ export class PoolRegistry {
 
   /** The same, with what it came from. An eligibility that says the same is the same object. */
   decision(): Decision {
-    const decision = decideEligibility(this.backends(), this.#settings, this.now());
-    const eligibility = asBefore(this.#eligibility, decision.eligibility);
-    this.#eligibility = eligibility;
-    return { ...decision, eligibility };
+    const before = this.#decided;
+    const by = [this.#version, this.live.version];
+    // Who is in a slow start counts for more with time alone.
+    const isUpToDate = before?.decision.nextStepAt === undefined && isEach(before?.by, by);
+    if (before !== undefined && isUpToDate) return before.decision;
+    const decided = decideEligibility(this.backends(), this.#settings, this.now());
+    const eligibility = asBefore(before?.decision.eligibility, decided.eligibility);
+    const decision = { ...decided, eligibility };
+    this.#decided = { decision, by };
+    return decision;
   }
 
   /** What operators have set otherwise than the config. */
@@ -152,18 +160,24 @@ export class PoolRegistry {
   snapshot(): PoolSnapshot {
     const { sticky } = this.#settings;
     const { operatorState } = this.#host;
+    const eligibility = this.eligibility();
+    const sessionSecret = sticky?.secret ?? operatorState.sessionSecret;
+    const otherSecrets = sticky?.secret === undefined ? operatorState.otherSecrets : NO_SECRETS;
+    const by = [this.#version, eligibility, sessionSecret, otherSecrets];
+    if (this.#built !== undefined && isEach(this.#built.by, by)) return this.#built.pool.snapshot;
     const parts: PoolSnapshotParts = {
       id: this.id,
       counters: this.counters,
       settings: this.#settings,
       strategy: this.strategy,
       backends: this.backends(),
-      eligibility: this.eligibility(),
-      sessionSecret: sticky?.secret ?? operatorState.sessionSecret,
-      otherSecrets: sticky?.secret === undefined ? operatorState.otherSecrets : [],
+      eligibility,
+      sessionSecret,
+      otherSecrets,
     };
-    this.#built = buildPoolSnapshot(parts, this.#built);
-    return this.#built.snapshot;
+    const pool = buildPoolSnapshot(parts, this.#built?.pool);
+    this.#built = { pool, by };
+    return pool.snapshot;
   }
 
   /** @param nextId in a cluster, the store gives it. @throws ChangeRefused `duplicate`, `id-not-free` */
@@ -349,4 +363,8 @@ export class PoolRegistry {
   #plan<T>(change: (changes: PoolChanges) => PoolChanges, result: () => T): Plan<T> {
     return this.#host.plan((state) => inPool(state, this.name, change), result);
   }
+}
+
+function isEach(before: readonly unknown[] | undefined, now: readonly unknown[]): boolean {
+  return now.every((one, place) => before !== undefined && Object.is(one, before[place]));
 }

@@ -187,12 +187,12 @@ class Plane implements DataPlane, Relief {
     const view = createView(snapshot, previous, this.#viewParts);
     context.swapView(view);
     this.#removed = this.#removed.filter(({ isConnected }) => isConnected);
-    for (const [id, backend] of previous?.backends ?? []) {
-      if (view.backends.has(id)) continue;
-      backend.remove();
-      this.#removed.push(backend);
-    }
-    if (snapshot.pools !== previous?.snapshot.pools) {
+    if (view.backends !== previous?.backends) {
+      for (const [id, backend] of previous?.backends ?? []) {
+        if (view.backends.has(id)) continue;
+        backend.remove();
+        this.#removed.push(backend);
+      }
       const hosts = snapshot.pools.flatMap(({ backends }) => backends.map(({ host }) => host));
       context.io.lookups.keepOnly(new Set(hosts));
     }

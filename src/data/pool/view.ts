@@ -41,7 +41,6 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
   const { forwarding } = snapshot;
   const rules = commonRules(snapshot, previous?.rules ?? null);
   const pools = new Map<number, Pool>();
-  const backends = new Map<number, Backend>();
   const poolViews = new Map<number, PoolView>();
   for (const spec of snapshot.pools) {
     const known = previous?.pools.get(spec.id);
@@ -49,7 +48,6 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     const view = createPoolView(rules, spec, pool, known?.view ?? null, parts);
     pools.set(spec.id, pool);
     poolViews.set(spec.id, view);
-    for (const [id, backend] of view.backends) backends.set(id, backend);
   }
   const [first] = pools.values();
   if (first === undefined) throw new Error('a snapshot without a pool');
@@ -64,6 +62,7 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
     sendsXForwarded: forwarding.sendXForwarded,
     haveBasePaths: snapshot.pools.some(({ hasBasePaths }) => hasBasePaths),
   };
+  const backends = backendsOf(poolViews, previous);
   const matchTheSame = previous?.snapshot.matching === snapshot.matching;
   const router = createRouter(snapshot.routes, targetParts, previous?.router ?? null, matchTheSame);
   const isForwardedTheSame = previous?.snapshot.forwarding === forwarding;
@@ -82,6 +81,36 @@ export function createView(snapshot: Snapshot, previous: View | null, parts: Vie
       : compileBlocks(forwarding.trustedProxies),
     forwardRules: isForwardedTheSame ? previous.forwardRules : forwardRulesOf(snapshot),
   };
+}
+
+/** Of all pools; the same map, where they are the same. */
+function backendsOf(
+  views: ReadonlyMap<number, PoolView>,
+  previous: View | null,
+): ReadonlyMap<number, Backend> {
+  if (previous !== null && haveSameBackends(views, previous)) return previous.backends;
+  const backends = new Map<number, Backend>();
+  for (const view of views.values()) {
+    for (const [id, backend] of view.backends) backends.set(id, backend);
+  }
+  return backends;
+}
+
+/** Called before the views are in force. */
+function haveSameBackends(
+  views: ReadonlyMap<number, PoolView>,
+  { pools, backends }: View,
+): boolean {
+  if (views.size !== pools.size) return false;
+  for (const [id, view] of views) {
+    const before = pools.get(id)?.view;
+    if (before === view) continue;
+    if (before?.backends.size !== view.backends.size) return false;
+    for (const [backendId, backend] of view.backends) {
+      if (backends.get(backendId) !== backend || !before.backends.has(backendId)) return false;
+    }
+  }
+  return true;
 }
 
 function forwardRulesOf({ forwarding, instanceName }: Snapshot): ForwardRules {
