@@ -33,6 +33,7 @@ export function fieldsAsBefore<T extends object>(before: T | undefined, now: T):
 
 /** Pools by their names, routes by their places. */
 export function settingsAsBefore(before: Settings, now: Settings): Settings {
+  if (before === now) return before;
   const known = new Map(before.pools.map((pool) => [pool.name, pool]));
   const [first, ...others] = now.pools;
   const poolAsBefore = (pool: PoolSettings): PoolSettings => asBefore(known.get(pool.name), pool);

@@ -46,6 +46,7 @@ import {
   restingChanges,
   withoutResting,
 } from './state/resting-changes.ts';
+import { fitSomePools, LastShared } from './state/some-pools.ts';
 
 export interface RegistryOptions {
   readonly settings: Settings;
@@ -93,6 +94,7 @@ export class Registry implements PoolHost, Versioned {
   #kept: OperatorState;
   #generation = 1;
   #sharedRevision: number | undefined;
+  readonly #lastShared = new LastShared();
   /** By the name of the pool. */
   #found: ReadonlyMap<string, readonly FoundBackend[]> = new Map();
   /** Counts changes of what routes match. */
@@ -266,10 +268,14 @@ export class Registry implements PoolHost, Versioned {
     this.#sharedRevision = revision;
     const before: Changes = { inForce: this.#state, kept: this.#kept };
     const shared = { ...state, sessionSecret: state.sessionSecret ?? before.kept.sessionSecret };
-    const wanted = withShared(before, shared);
     const isOther = this.#takeSettings(settings);
     if (isOther) this.#forgetFound();
-    const { inForce, kept } = changesAsBefore(before, this.#fit(wanted));
+    const names = this.#lastShared.take(state);
+    const isPart = names !== undefined && !isOther && this.#state === this.#kept;
+    const fitted = isPart
+      ? fitSomePools(before.kept, shared, names, (changes) => this.#fit(changes, names))
+      : this.#fit(withShared(before, shared));
+    const { inForce, kept } = changesAsBefore(before, fitted);
     this.#state = inForce;
     this.#kept = kept;
     if (!isOther && inForce === before.inForce && kept === before.kept) return false;
@@ -321,8 +327,9 @@ export class Registry implements PoolHost, Versioned {
   plan<T>(change: (state: OperatorState) => OperatorState, result: () => T): Plan<T> {
     const base = { inForce: this.#state, kept: this.#kept };
     const next = makeChange(base, change);
-    const isEmpty = isDeepStrictEqual(next.inForce, base.inForce);
-    const isSaved = isDeepStrictEqual(next.kept, base.kept);
+    const { inForce, kept } = changesAsBefore(base, next);
+    const isEmpty = inForce === base.inForce;
+    const isSaved = kept === base.kept;
     return {
       state: next.kept,
       isSaved,
@@ -331,7 +338,10 @@ export class Registry implements PoolHost, Versioned {
         if (this.#state !== base.inForce || this.#kept !== base.kept) {
           throw new Error('the registry changed since this was planned');
         }
-        if (isToBeKept && !isSaved) this.#kept = next.kept;
+        if (isToBeKept && !isSaved) {
+          this.#lastShared.changedHere(base.kept, next.kept);
+          this.#kept = next.kept;
+        }
         if (!isEmpty) {
           this.#state = next.inForce;
           this.#generation++;
@@ -350,14 +360,17 @@ export class Registry implements PoolHost, Versioned {
   }
 
   #refit(): void {
+    this.#lastShared.forget();
     const before: Changes = { inForce: this.#state, kept: this.#kept };
     ({ inForce: this.#state, kept: this.#kept } = changesAsBefore(before, this.#fit(before)));
   }
 
-  #fit(changes: Changes): Changes {
+  /** @param only undefined: all pools. */
+  #fit(changes: Changes, only?: ReadonlySet<string>): Changes {
+    const pools = this.#settings.pools.filter(({ name }) => only?.has(name) !== false);
     const fitted = fitChanges(
       changes,
-      this.#settings.pools.map((pool) => ({
+      pools.map((pool) => ({
         name: pool.name,
         urls: [...new Set([...pool.backends, ...this.#foundFor(pool)].map(({ url }) => url))],
       })),

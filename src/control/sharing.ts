@@ -1,18 +1,34 @@
 /** Changes that are for all instances of a cluster: written to the store, then made here as everywhere; and those that others have made. */
 import type { Logger } from '../observe/logger.ts';
-import { beforeAndAfter } from './audit.ts';
+import { beforeAndAfter, type Values } from './audit.ts';
 import type { Backend } from './backend.ts';
 import { tellAddedElsewhere, tellGoneElsewhere, tellUpdated, wishesFor } from './backend-log.ts';
 import type { ChangeTerms, DrainTerms } from './change-terms.ts';
 import { NotShared, type SharedChanges } from './cluster-port.ts';
 import type { Plan } from './plan.ts';
 import { poolLog } from './pool-log.ts';
+import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
 
 /** Of a change that others get in the way of. */
 const TRIES = 5;
 /** More are told in one line. */
 const MOST_TOLD = 20;
+
+/** What was wanted of the backends of a pool. */
+interface SeenPool {
+  readonly version: number;
+  /** By id. */
+  readonly backends: ReadonlyMap<number, { readonly backend: Backend; readonly wishes: Values }>;
+}
+
+const NEW_POOL: SeenPool = { version: 0, backends: new Map() };
+
+/** Whom a line of the log is about. */
+interface Told {
+  readonly pool: string;
+  readonly backend: Backend;
+}
 
 export interface SharingOptions {
   readonly shared: SharedChanges;
@@ -28,6 +44,7 @@ export interface SharingOptions {
 /** Nothing of this takes turns: whoever calls has its own. */
 export class Sharing {
   readonly #options: SharingOptions;
+  readonly #seenPools = new WeakMap<PoolRegistry, SeenPool>();
 
   constructor(options: SharingOptions) {
     this.#options = options;
@@ -83,64 +100,87 @@ export class Sharing {
   /** Runs on what the store is known to hold. */
   async take(): Promise<void> {
     const { shared, registry, publish, onGone, onState } = this.#options;
-    // What is stored is read for it: nobody else drains.
-    const drainOf = (pool: string, { adminState, address }: Backend) =>
-      adminState === 'draining' ? shared.drainOf(pool, address.url) : undefined;
-    const versions = new Map(registry.pools().map((pool) => [pool, pool.version]));
-    const before = new Map(
-      registry
-        .pools()
-        .flatMap(({ name, live }) =>
-          live
-            .all()
-            .map((backend) => [
-              backend.id,
-              { pool: name, backend, was: wishesFor(backend), drain: drainOf(name, backend) },
-            ]),
-        ),
-    );
     const isFirst = registry.sharedRevision === undefined;
+    const before = new Map(registry.pools().map((pool) => [pool, this.#seen(pool)]));
+    const drainsBefore = this.#drains();
     const isOther = shared.take();
-    const gone = [...before.values()].filter(({ backend: { id } }) => !registry.backend(id));
-    for (const { backend } of gone) {
-      before.delete(backend.id);
-      onGone(backend.id);
+    const pools = new Set(registry.pools());
+    const changed: { readonly pool: PoolRegistry; readonly was: SeenPool }[] = [];
+    const gone: Told[] = [];
+    for (const [pool, was] of before) {
+      if (was.version === pool.version && pools.has(pool)) continue;
+      if (pools.has(pool)) changed.push({ pool, was });
+      for (const { backend } of was.backends.values()) {
+        const isGone = !pools.has(pool) || pool.backend(backend.id) === undefined;
+        if (isGone) gone.push({ pool: pool.name, backend });
+      }
     }
+    for (const pool of pools) if (!before.has(pool)) changed.push({ pool, was: NEW_POOL });
+    for (const { backend } of gone) onGone(backend.id);
     if (isOther) await publish();
     if (registry.admitOthers()) await publish();
-    const others = registry.pools().filter((pool) => versions.get(pool) !== pool.version);
-    const changed = others.flatMap(({ name, live }) =>
-      live.all().flatMap((backend) => {
-        const was = before.get(backend.id)?.was;
-        const hasOther = was && beforeAndAfter(was, wishesFor(backend)).after !== undefined;
-        return hasOther ? [{ pool: name, backend, was }] : [];
-      }),
-    );
-    const added = others.flatMap(({ name, live }) =>
-      live.all().flatMap((backend) => (before.has(backend.id) ? [] : [{ pool: name, backend }])),
-    );
+    const updated: (Told & { readonly was: Values })[] = [];
+    const added: Told[] = [];
+    const isOtherState = new Set<Backend>();
+    for (const { pool, was } of changed) {
+      for (const backend of pool.backends()) {
+        const seen = was.backends.get(backend.id);
+        // An id may have become another backend's.
+        const wished = seen?.backend === backend ? seen.wishes : undefined;
+        if (wished === undefined) added.push({ pool: pool.name, backend });
+        else if (beforeAndAfter(wished, wishesFor(backend)).after !== undefined) {
+          updated.push({ pool: pool.name, backend, was: wished });
+          if (wished['state'] !== backend.adminState) isOtherState.add(backend);
+        }
+      }
+    }
     // What is there at the start has come from nobody.
     if (!isFirst) {
       this.#tellSome('backend.removed', gone, tellGoneElsewhere);
       this.#tellSome('backend.added', added, tellAddedElsewhere);
     }
-    this.#tellSome('backend.updated', changed, (log, backend, { was }) =>
+    this.#tellSome('backend.updated', updated, (log, backend, { was }) =>
       tellUpdated(log, backend, was, { by: 'cluster' }),
     );
     // Also where all else is as it was: a drain may have begun anew.
-    for (const { name, live } of registry.pools()) {
-      for (const backend of live.all()) {
-        const known = before.get(backend.id);
-        if (known === undefined) continue;
-        const drain = drainOf(name, backend);
-        const isBegun = drain !== undefined && drain.begunAt !== known.drain?.begunAt;
-        const hasOtherState = known.was['state'] !== backend.adminState;
-        if (isBegun || hasOtherState) await onState(backend, drain);
-      }
+    const drains = this.#drains();
+    const addedOnes = new Set(added.map(({ backend }) => backend));
+    for (const backend of new Set([...isOtherState, ...drains.keys()])) {
+      if (addedOnes.has(backend)) continue;
+      const drain = drains.get(backend);
+      const isBegun = drain !== undefined && drain.begunAt !== drainsBefore.get(backend)?.begunAt;
+      if (isBegun || isOtherState.has(backend)) await onState(backend, drain);
     }
   }
 
-  #tellSome<T extends { readonly pool: string; readonly backend: Backend }>(
+  /** What is wanted of the backends of a pool, as it is now. */
+  #seen(pool: PoolRegistry): SeenPool {
+    const { version } = pool;
+    const known = this.#seenPools.get(pool);
+    if (known?.version === version) return known;
+    const backends = new Map(
+      pool.backends().map((backend) => [backend.id, { backend, wishes: wishesFor(backend) }]),
+    );
+    const seen = { version, backends };
+    this.#seenPools.set(pool, seen);
+    return seen;
+  }
+
+  /** Of those that drain, and are known to have begun elsewhere: what is stored is read for it. */
+  #drains(): Map<Backend, DrainTerms> {
+    const { shared, registry } = this.#options;
+    const drains = new Map<Backend, DrainTerms>();
+    for (const { name, live } of registry.pools()) {
+      for (const backend of live.all()) {
+        if (backend.adminState !== 'draining') continue;
+        const drain = shared.drainOf(name, backend.address.url);
+        if (drain !== undefined) drains.set(backend, drain);
+      }
+    }
+    return drains;
+  }
+
+  #tellSome<T extends Told>(
     event: 'backend.added' | 'backend.removed' | 'backend.updated',
     all: readonly T[],
     tell: (log: Logger, backend: Backend, one: T) => void,

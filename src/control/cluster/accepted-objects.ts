@@ -7,6 +7,13 @@ import type { SharedConfig } from '../../config/shared-config.ts';
 import type { StoredObject } from './registry-store.ts';
 import { documentOf, type SharedDocument } from './shared-document.ts';
 import { type Understood, understand } from './shared-objects.ts';
+import {
+  isOfDocument,
+  type ObjectChange,
+  type Wishes,
+  wishesAfter,
+  wishesIn,
+} from './shared-wishes.ts';
 import type { StoreKeys } from './store-keys.ts';
 
 export type Loaded = Extract<LoadResult, { ok: true }>;
@@ -21,7 +28,9 @@ export interface Refusal {
 export interface Accepted {
   /** What is run on, by key: also what lies below `cfg/` and is no part of the document. */
   readonly objects: ReadonlyMap<string, StoredObject>;
-  readonly understood: readonly Understood[];
+  /** The objects that the document is made of. */
+  readonly described: ReadonlySet<Understood>;
+  readonly wishes: Wishes;
   readonly document: SharedDocument;
   readonly loaded: Loaded;
   readonly refusals: readonly Refusal[];
@@ -37,6 +46,8 @@ export function accept(
   keys: StoreKeys,
   load: LoadShared,
 ): Accepted | undefined {
+  const quickly = before && acceptWishes(wanted, before, keys);
+  if (quickly !== undefined) return quickly;
   const refusals = new Map<string, string>();
   const objects = new Map<string, StoredObject>();
   for (const [key, object] of wanted) {
@@ -45,12 +56,16 @@ export function accept(
   }
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const understood = [...objects.values()].map((object) => understand(object, keys));
-    if (before !== undefined && saySame(understood, before.understood)) {
-      return { ...before, objects, understood, refusals: listOf(refusals) };
+    const described = new Set(understood.filter(isOfDocument));
+    const wishes = wishesIn(understood);
+    if (before !== undefined && hasSame(described, before.described)) {
+      return { ...before, objects, wishes, refusals: listOf(refusals) };
     }
     const document = documentOf(understood);
     const loaded = load(document.config);
-    if (loaded.ok) return { objects, understood, document, loaded, refusals: listOf(refusals) };
+    if (loaded.ok) {
+      return { objects, described, wishes, document, loaded, refusals: listOf(refusals) };
+    }
     let isAnyBlamed = false;
     for (const { path, message } of loaded.problems) {
       const key = document.keyAt(path);
@@ -67,6 +82,37 @@ export function accept(
   const reason = 'what belongs together is wrong: nothing was changed';
   if (refusals.size === 0) refusals.set(keys.cfg, reason);
   return { ...before, refusals: listOf(refusals) };
+}
+
+/**
+ * As `accept`, where nothing is different but what operators want, and all of it is valid: what costs a full round of checks stays as it was.
+ * Undefined: that is not so.
+ */
+function acceptWishes(
+  wanted: ReadonlyMap<string, StoredObject>,
+  before: Accepted,
+  keys: StoreKeys,
+): Accepted | undefined {
+  if (before.refusals.length > 0) return undefined;
+  const changes: ObjectChange[] = [];
+  const note = (was: StoredObject | undefined, is: StoredObject | undefined): boolean => {
+    const change = { was: was && understand(was, keys), is: is && understand(is, keys) };
+    changes.push(change);
+    return ![change.was, change.is].some((one) => one !== undefined && isOfDocument(one));
+  };
+  try {
+    for (const [key, is] of wanted) {
+      const was = before.objects.get(key);
+      if (was !== is && !note(was, is)) return undefined;
+    }
+    for (const [key, was] of before.objects) {
+      if (!wanted.has(key) && !note(was, undefined)) return undefined;
+    }
+  } catch {
+    // The full round says what is wrong with it.
+    return undefined;
+  }
+  return { ...before, objects: wanted, wishes: wishesAfter(before.wishes, changes) };
 }
 
 function usableVersion(
@@ -114,17 +160,10 @@ function refuse(
   return true;
 }
 
-/** As far as a config file would say it. */
-function saySame(a: readonly Understood[], b: readonly Understood[]): boolean {
-  const [now, then] = [a, b].map((all) => new Set(all.filter(isOfDocument)));
-  if (now === undefined || then === undefined || now.size !== then.size) return false;
+function hasSame(now: ReadonlySet<Understood>, then: ReadonlySet<Understood>): boolean {
+  if (now.size !== then.size) return false;
   for (const one of now) if (!then.has(one)) return false;
   return true;
-}
-
-function isOfDocument(one: Understood): boolean {
-  if (one.kind === 'backend') return one.object.source === 'config';
-  return one.kind === 'pool' || one.kind === 'route';
 }
 
 function listOf(refusals: ReadonlyMap<string, string>): Refusal[] {

@@ -24,13 +24,13 @@ import { isPeer } from './peer-proof.ts';
 import { PeerVerdicts } from './peer-verdicts.ts';
 import { RefusalLog } from './refusal-log.ts';
 import type { RegistryStore } from './registry-store.ts';
-import { Rests } from './rests.ts';
+import { RestedWork } from './rested-work.ts';
 import { Seal } from './sealed.ts';
 import { drainBegunElsewhere, removalsIn } from './shared-drains.ts';
 import { valueIn } from './shared-objects.ts';
 import { type PartTerms, SharedPart } from './shared-part.ts';
 import { SharedSecrets, sealedIn } from './shared-secrets.ts';
-import { stateOf } from './shared-state.ts';
+import { type MadeState, stateOf } from './shared-state.ts';
 import { inWords, tellState } from './state-words.ts';
 import { StoreKeys } from './store-keys.ts';
 import { SYSTEM_TIMING } from './timing.ts';
@@ -76,10 +76,10 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   #isFirstOver = false;
   #accepted: Accepted | undefined;
   #secretsRefused: readonly Refusal[] = [];
+  #made: MadeState | undefined;
   #applied: FollowedCopy | undefined;
-  #isTaking = false;
-  #isTakeDue = false;
-  readonly #rests = new Rests(RESTS);
+  /** Under a stream of changes, most of the time of this thread is for others, and of the data threads for requests. */
+  readonly #takes = new RestedWork(RESTS, () => this.#takeNewest());
   #maintenance: NodeJS.Timeout | undefined;
   #verdicts: PeerVerdicts | undefined;
   readonly #parts = new Set<SharedPart>();
@@ -206,7 +206,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     this.#writer.base = copy;
     this.#secretsRefused = this.#secrets?.take(copy) ?? sealedIn(copy.objects, this.keys);
     this.#refusalLog.tell(this.#refusals);
-    this.#unfinished.sync(removalsIn(accepted.understood));
+    this.#unfinished.sync(removalsIn(accepted.wishes));
     const { registry } = around;
     let { settings } = registry;
     if (accepted.loaded !== before?.loaded) {
@@ -214,8 +214,9 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       const { pools, routes, routedPools, defaultForm } = accepted.loaded.settings;
       settings = { ...settings, pools, routes, routedPools, defaultForm };
     }
+    this.#made = stateOf(accepted.wishes, accepted.document, settings, this.#made);
     const state = {
-      ...stateOf(accepted.understood, accepted.document, settings),
+      ...this.#made.state,
       sessionSecret: this.#secrets?.sessionSecret,
       otherSecrets: this.#secrets?.otherSecrets ?? [],
     };
@@ -327,7 +328,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       ...(this.#known && { known: this.#known }),
       onCopy: () => {
         this.#told.tell();
-        void this.#takeSoon();
+        void this.#takes.soon();
       },
       onState: (state, reason) => this.#become(state, reason),
     });
@@ -342,28 +343,13 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     const isNews = state === 'current' || state === 'held' || this.#isFirstOver;
     if (isNews) tellState(this.#log, state, reason);
     // What is on the disk may be what the store has: then no copy is told.
-    if (state === 'current') void this.#takeSoon();
+    if (state === 'current') void this.#takes.soon();
   }
 
-  /** One at a time; what comes meanwhile is taken together afterwards. */
-  async #takeSoon(): Promise<void> {
+  async #takeNewest(): Promise<void> {
     const around = this.#around;
     if (around === undefined) return;
-    if (this.#isTaking) {
-      this.#isTakeDue = true;
-      return;
-    }
-    this.#isTaking = true;
-    this.#isTakeDue = false;
-    const begunAt = performance.now();
     await this.#takeNow(around);
-    // Under a stream of changes, most of the time of this thread is for others, and of the data threads for requests.
-    const now = performance.now();
-    const restMs = this.#rests.after(now - begunAt, now);
-    setTimeout(() => {
-      this.#isTaking = false;
-      if (this.#isTakeDue) void this.#takeSoon();
-    }, restMs).unref();
   }
 
   /** What is known by now is run on when it resolves. Never rejects. */

@@ -1,7 +1,8 @@
 /** How backends drain, as the store has it: read from what operators want of them. */
 import type { DrainTerms } from '../change-terms.ts';
 import type { StoredObject } from './registry-store.ts';
-import { type Understood, understand } from './shared-objects.ts';
+import { understand } from './shared-objects.ts';
+import type { Wishes } from './shared-wishes.ts';
 import type { StoreKeys } from './store-keys.ts';
 import type { UnderWay } from './unfinished-removals.ts';
 
@@ -43,10 +44,15 @@ export function drainBegunElsewhere(
 }
 
 /** Backends that are to be removed when their drain is over. */
-export function removalsIn(understood: readonly Understood[]): UnderWay[] {
-  return understood.flatMap((one): UnderWay[] => {
-    if (one.kind !== 'control') return [];
-    const { url, leaves_at: leavesAt, drain } = one.object;
-    return leavesAt === undefined ? [] : [{ pool: one.pool, url, leavesAt, drainMs: drain?.ms }];
-  });
+export function removalsIn(wishes: Wishes): UnderWay[] {
+  const removals: UnderWay[] = [];
+  for (const ofPool of wishes.values()) {
+    for (const one of ofPool) {
+      if (one.kind !== 'control') continue;
+      const { url, leaves_at: leavesAt, drain } = one.object;
+      if (leavesAt !== undefined)
+        removals.push({ pool: one.pool, url, leavesAt, drainMs: drain?.ms });
+    }
+  }
+  return removals;
 }

@@ -1,74 +1,98 @@
 /** What operators have changed, as the store has it: read as one value, and written as what differs between two. */
 import { parseBackendUrl } from '../../config/backend-url.ts';
-import type { Settings } from '../../config/settings.ts';
+import type { PoolSettings, Settings } from '../../config/settings.ts';
 import { LOCAL_IDS } from '../state/kept-changes.ts';
 import {
   changesOf,
   configEntry,
   type OperatorEntry,
   type OperatorState,
+  type PoolChanges,
 } from '../state/operator-state.ts';
 import type { Condition, Write } from './registry-store.ts';
 import type { SharedDocument } from './shared-document.ts';
-import { type ControlObject, type Understood, valueOf } from './shared-objects.ts';
+import { type ControlObject, valueOf } from './shared-objects.ts';
+import type { Wish, Wishes } from './shared-wishes.ts';
 import type { StoreKeys } from './store-keys.ts';
 
-interface PoolInStore {
-  strategy: OperatorState['pools'] extends ReadonlyMap<string, infer Changes>
-    ? Changes extends { readonly strategy: infer Strategy }
-      ? Strategy
-      : never
-    : never;
-  readonly entries: Map<string, OperatorEntry>;
+/** A state, and what that of each pool was made of. */
+export interface MadeState {
+  readonly state: OperatorState;
+  readonly pools: ReadonlyMap<string, MadePool>;
 }
 
-/** @param settings what the document was compiled to: its backends stand in the same order. */
+interface MadePool {
+  /** Undefined: there is no such pool for now. */
+  readonly settings: PoolSettings | undefined;
+  readonly listed: ListedBackends;
+  readonly wishes: readonly Wish[];
+  readonly changes: PoolChanges;
+}
+
+type ListedBackends = NonNullable<ReturnType<SharedDocument['listed']['get']>>;
+
+const NONE_LISTED: ListedBackends = [];
+const NO_WISHES: readonly Wish[] = [];
+
+/**
+ * @param settings what the document was compiled to: its backends stand in the same order.
+ * @param before what was made last: of pools that nothing is different of, it is the same.
+ */
 export function stateOf(
-  understood: readonly Understood[],
+  wishes: Wishes,
   document: SharedDocument,
   settings: Settings,
-): OperatorState {
-  const controls = new Map<string, ControlObject>();
-  const pools = new Map<string, PoolInStore>();
-  for (const { name } of settings.pools)
-    pools.set(name, { strategy: undefined, entries: new Map() });
-  for (const one of understood) {
-    if (one.kind === 'control') controls.set(`${one.pool} ${one.object.url}`, one.object);
-    if (one.kind === 'pool-control') inPool(pools, one.pool).strategy = one.object.strategy;
-  }
-  const put = (pool: string, entry: OperatorEntry): void => {
-    const place = `${pool} ${entry.url}`;
-    const control = controls.get(place);
-    controls.delete(place);
-    inPool(pools, pool).entries.set(entry.url, control ? controlled(entry, control) : entry);
+  before?: MadeState,
+): MadeState {
+  const pools = new Map<string, MadePool>();
+  const make = (name: string, its: PoolSettings | undefined): void => {
+    const listed = document.listed.get(name) ?? NONE_LISTED;
+    const wanted = wishes.get(name) ?? NO_WISHES;
+    const known = before?.pools.get(name);
+    const isKnown = known?.settings === its && known?.listed === listed && known.wishes === wanted;
+    const changes = isKnown && known ? known.changes : changesIn(its, listed, wanted);
+    pools.set(name, { settings: its, listed, wishes: wanted, changes });
   };
-  for (const { name, backends } of settings.pools) {
-    for (const [index, { url }] of backends.entries()) {
-      put(name, configEntry(url, document.listed.get(name)?.[index]?.id));
-    }
-  }
-  for (const one of understood) {
-    if (one.kind !== 'backend' || one.object.source !== 'api' || !pools.has(one.pool)) continue;
-    const { url, weight, backup: isBackup } = one.object;
-    const parsed = parseBackendUrl(url);
-    const isListed = inPool(pools, one.pool).entries.has(url);
-    if (!parsed.ok || isListed) continue;
-    const { address } = parsed;
-    put(one.pool, { ...configEntry(url, one.id), source: 'api', address, weight, isBackup });
-  }
-  // Of those that are found, and of those that are not there for now.
-  for (const [place, control] of controls) {
-    const pool = place.slice(0, place.indexOf(' '));
-    const { entries } = inPool(pools, pool);
-    entries.set(control.url, controlled(configEntry(control.url, undefined), control));
-  }
-  return { nextId: LOCAL_IDS, pools, sessionSecret: undefined, otherSecrets: [] };
+  for (const its of settings.pools) make(its.name, its);
+  for (const name of wishes.keys()) if (!pools.has(name)) make(name, undefined);
+  const changes = new Map([...pools].map(([name, made]) => [name, made.changes]));
+  const state = { nextId: LOCAL_IDS, pools: changes, sessionSecret: undefined, otherSecrets: [] };
+  return { state, pools };
 }
 
-function inPool(pools: Map<string, PoolInStore>, name: string): PoolInStore {
-  const pool = pools.get(name) ?? { strategy: undefined, entries: new Map() };
-  pools.set(name, pool);
-  return pool;
+function changesIn(
+  settings: PoolSettings | undefined,
+  listed: ListedBackends,
+  wishes: readonly Wish[],
+): PoolChanges {
+  const controls = new Map<string, ControlObject>();
+  let strategy: PoolChanges['strategy'];
+  for (const one of wishes) {
+    if (one.kind === 'control') controls.set(one.object.url, one.object);
+    if (one.kind === 'pool-control') strategy = one.object.strategy;
+  }
+  const entries = new Map<string, OperatorEntry>();
+  const put = (entry: OperatorEntry): void => {
+    const control = controls.get(entry.url);
+    controls.delete(entry.url);
+    entries.set(entry.url, control ? controlled(entry, control) : entry);
+  };
+  for (const [index, { url }] of (settings?.backends ?? []).entries()) {
+    put(configEntry(url, listed[index]?.id));
+  }
+  for (const one of settings === undefined ? NO_WISHES : wishes) {
+    if (one.kind !== 'backend') continue;
+    const { url, weight, backup: isBackup } = one.object;
+    const parsed = parseBackendUrl(url);
+    if (!parsed.ok || entries.has(url)) continue;
+    const { address } = parsed;
+    put({ ...configEntry(url, one.id), source: 'api', address, weight, isBackup });
+  }
+  // Of those that are found, and of those that are not there for now.
+  for (const control of controls.values()) {
+    entries.set(control.url, controlled(configEntry(control.url, undefined), control));
+  }
+  return { strategy, entries };
 }
 
 function controlled(entry: OperatorEntry, control: ControlObject): OperatorEntry {
@@ -115,6 +139,7 @@ export function writesFor(
   for (const pool of new Set([...before.pools.keys(), ...next.pools.keys()])) {
     const was = changesOf(before, pool);
     const is = changesOf(next, pool);
+    if (was === is) continue;
     if (was.strategy !== is.strategy) change.strategy(pool, is.strategy);
     for (const url of new Set([...was.entries.keys(), ...is.entries.keys()])) {
       const [one, other] = [was.entries.get(url), is.entries.get(url)];

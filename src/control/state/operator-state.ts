@@ -147,6 +147,7 @@ export function stateAsBefore(before: OperatorState, now: OperatorState): Operat
 }
 
 function isSameOf(before: PoolChanges, now: PoolChanges): boolean {
+  if (before === now) return true;
   if (before.strategy !== now.strategy || before.entries.size !== now.entries.size) return false;
   for (const [url, entry] of now.entries) if (!isSame(before.entries.get(url), entry)) return false;
   return true;

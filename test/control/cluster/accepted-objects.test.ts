@@ -148,5 +148,6 @@ test('what has not changed is not compiled again', async () => {
   await put(store, KEYS.poolControl('web'), '{"v":1,"strategy":"random-two"}');
   const after = await acceptFrom(store, before);
   expect(after.loaded).toBe(before.loaded);
-  expect(after.understood.length).toBe(before.understood.length + 1);
+  expect(after.objects.size).toBe(before.objects.size + 1);
+  expect([...after.wishes.keys()]).toEqual(['web']);
 });

@@ -7,6 +7,7 @@ import { type RegistryStore, StoreError } from '../../../src/control/cluster/reg
 import { drainBegunElsewhere, removalsIn } from '../../../src/control/cluster/shared-drains.ts';
 import { understand } from '../../../src/control/cluster/shared-objects.ts';
 import { stateOf } from '../../../src/control/cluster/shared-state.ts';
+import { wishesIn } from '../../../src/control/cluster/shared-wishes.ts';
 import { LOCAL_IDS, withShared } from '../../../src/control/state/kept-changes.ts';
 import {
   changesOf,
@@ -27,7 +28,7 @@ async function readFrom(store: RegistryStore) {
   const objects = await objectsIn(store);
   const accepted = accept(objects, undefined, KEYS, instanceLoad);
   if (accepted === undefined) throw new Error('nothing was accepted');
-  const state = stateOf(accepted.understood, accepted.document, accepted.loaded.settings);
+  const { state } = stateOf(accepted.wishes, accepted.document, accepted.loaded.settings);
   const revision = Math.max(...[...objects.values()].map((object) => object.revision));
   return { state, copy: { epoch: objects.get(KEYS.epoch)?.value ?? '', revision, objects } };
 }
@@ -185,7 +186,9 @@ test('how a backend drains is for all, and neither a new weight nor another cloc
   expect(seenBy('one')).toBeUndefined();
   expect(seenBy('one', two)).toEqual(drain);
   const understood = [...objects.values()].map((object) => understand(object, KEYS));
-  expect(removalsIn(understood)).toEqual([{ ...place, leavesAt: 65_000, drainMs: 60_000 }]);
+  expect(removalsIn(wishesIn(understood))).toEqual([
+    { ...place, leavesAt: 65_000, drainMs: 60_000 },
+  ]);
   // Wanted back, nothing of it is left.
   const three = await instance(store);
   await three.write(changed(three.state, 'http://a', { state: undefined, isLeaving: false }));
