@@ -101,7 +101,7 @@ const write: fc.Arbitrary<Write> = fc.oneof(
     put: KEYS.backend('web', 0),
     value: valueOf({ url: 'http://a', weight: is + 1, backup: false, source: 'config' }),
   })),
-  fc.constant({ put: KEYS.control('web', 'http://b'), value: '{"v":1,"weight":"much"}' }),
+  fc.constant({ put: KEYS.control('api', 'http://b'), value: '{"v":1,"weight":"much"}' }),
 );
 
 type Step =
@@ -143,7 +143,7 @@ test('what changes of some pools leads to is what the whole leads to', async () 
       // What is not valid is run on as it was before, which one that begins now has not seen.
       await store.commit({
         conditions: [],
-        writes: [{ put: KEYS.control('web', 'http://b'), value: valueOf({ url: 'http://b' }) }],
+        writes: [{ put: KEYS.control('api', 'http://b'), value: valueOf({ url: 'http://b' }) }],
       });
       await instance.take(store);
       const whole = new Instance();
