@@ -1,17 +1,13 @@
 import type { PoolRegistry } from './pool-registry.ts';
 
-/** Whether an id may be that of this backend of this pool. */
-export type IsFree = (pool: string, id: number, url: string) => boolean;
-
-/** Ids that nobody has now, and those of whoever has them. */
-export function freeIds(pools: readonly PoolRegistry[]): IsFree {
-  const holders = new Map(
-    pools.flatMap(({ name, live }) =>
-      live.all().map(({ id, address }) => [id, { pool: name, url: address.url }] as const),
-    ),
-  );
-  return (pool, id, url) => {
-    const holder = holders.get(id);
-    return holder === undefined || (holder.pool === pool && holder.url === url);
+/**
+ * Whether nobody has this id now. A store of a cluster that is begun anew may give it to another backend: that one comes once the first has
+ * left everywhere, for whoever knows a backend knows it by its id.
+ */
+export function freeIds(pools: readonly PoolRegistry[]): (id: number) => boolean {
+  let taken: ReadonlySet<number> | undefined;
+  return (id) => {
+    taken ??= new Set(pools.flatMap(({ live }) => live.all().map((backend) => backend.id)));
+    return !taken.has(id);
   };
 }

@@ -275,13 +275,13 @@ export class PoolRegistry {
 
   /**
    * Derives the backends from settings, what was found, and operator state, which have become others.
-   * @param isFree whether an id may be this backend's from now on; else it is left out, until it is asked for anew.
+   * @param isFree whether nobody has an id: who has another backend's is left out, until it is asked for anew.
    * @returns whether none was left out.
    */
   rebuild(
     settings: PoolSettings,
     found: readonly FoundBackend[] = [],
-    isFree: (id: number, url: string) => boolean = () => true,
+    isFree: (id: number) => boolean = () => true,
   ): boolean {
     const changes = this.#changes;
     const isAsBefore =
@@ -306,7 +306,9 @@ export class PoolRegistry {
         adminState: entry.state ?? (this.#isGoing(entry) ? 'draining' : 'enabled'),
       });
     }
-    const free = wanted.filter(({ id, address }) => isFree(id, address.url));
+    const free = wanted.filter(
+      ({ id, address }) => this.live.get(id)?.address.url === address.url || isFree(id),
+    );
     this.live.sync(free);
     const isWhole = free.length === wanted.length;
     if (!isWhole) this.#derivedFrom = undefined;

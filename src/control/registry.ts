@@ -17,7 +17,7 @@ import { type BuiltSnapshot, buildSnapshot, type SnapshotParts } from './build-s
 import { type Issued, NO_STAPLES, NONE_ISSUED, type Staples } from './certificates/tls-snapshot.ts';
 import type { Versioned } from './change-terms.ts';
 import type { FoundBackend } from './discovery/found-backends.ts';
-import { freeIds, type IsFree } from './free-ids.ts';
+import { freeIds } from './free-ids.ts';
 import { HealthHandover } from './health/health-handover.ts';
 import { InheritedSockets } from './listeners/inherited-sockets.ts';
 import { ListenerIds } from './listeners/listener-ids.ts';
@@ -46,7 +46,7 @@ import {
   restingChanges,
   withoutResting,
 } from './state/resting-changes.ts';
-import { fitSomePools, LastShared } from './state/some-pools.ts';
+import { fitSomePools, LastShared, type SharedRegistry } from './state/some-pools.ts';
 
 export interface RegistryOptions {
   readonly settings: Settings;
@@ -67,14 +67,6 @@ export interface Challenges {
 const NONE_FOUND: readonly FoundBackend[] = [];
 
 const NO_CHALLENGES: Challenges = { http: new Map(), tls: [] };
-
-/** What the instances of a cluster share, as this one understands it. */
-export interface SharedRegistry {
-  readonly settings: Settings;
-  /** What operators have changed, and the ids of all backends that are not found. */
-  readonly state: OperatorState;
-  readonly revision: number;
-}
 
 export class Registry implements PoolHost, Versioned {
   /** Of this process, and of no other: see `Snapshot.instanceName`. */
@@ -286,10 +278,7 @@ export class Registry implements PoolHost, Versioned {
     return true;
   }
 
-  /**
-   * Backends whose id was another's until the store of the cluster was begun anew: they come once that one has left everywhere, for
-   * whoever knows a backend knows it by its id. False: there are none.
-   */
+  /** Those whose id was another's come, once that one has left everywhere. False: there are none. */
   admitOthers(): boolean {
     if (this.#isWhole) return false;
     this.#generation++;
@@ -388,7 +377,7 @@ export class Registry implements PoolHost, Versioned {
     return this.#found.get(name) ?? NONE_FOUND;
   }
 
-  #rebuild(isFree?: IsFree): void {
+  #rebuild(isFree?: (id: number) => boolean): void {
     this.#listenerIds.keepOnly(this.#settings.listeners);
     this.#poolsOfBackends = undefined;
     this.#isWhole = true;
@@ -397,13 +386,10 @@ export class Registry implements PoolHost, Versioned {
     );
   }
 
-  #rebuilt(settings: PoolSettings, isFree: IsFree = () => true): PoolRegistry {
-    const { name } = settings;
-    const known = this.#pools.get(name);
+  #rebuilt(settings: PoolSettings, isFree?: (id: number) => boolean): PoolRegistry {
+    const known = this.#pools.get(settings.name);
     const pool = known ?? new PoolRegistry(this.#nextPoolId++, settings, this);
-    const found = this.#foundFor(settings);
-    const isWhole = pool.rebuild(settings, found, (id, url) => isFree(name, id, url));
-    if (!isWhole) this.#isWhole = false;
+    if (!pool.rebuild(settings, this.#foundFor(settings), isFree)) this.#isWhole = false;
     return pool;
   }
 }

@@ -1,6 +1,15 @@
 /** A state in parts, so that what is different of one pool of a cluster costs what one pool costs. */
+import type { Settings } from '../../config/settings.ts';
 import { type Changes, withShared } from './kept-changes.ts';
 import type { OperatorState } from './operator-state.ts';
+
+/** What the instances of a cluster share, as this one understands it. */
+export interface SharedRegistry {
+  readonly settings: Settings;
+  /** What operators have changed, and the ids of all backends that are not found. */
+  readonly state: OperatorState;
+  readonly revision: number;
+}
 
 /**
  * What is in force with what is shared now, where only these pools are different, and all that was changed here is kept.
