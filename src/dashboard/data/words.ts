@@ -47,6 +47,12 @@ export function clock(iso: string): string {
   return Number.isNaN(date.getTime()) ? iso : date.toLocaleTimeString([], { hour12: false });
 }
 
+/** With the day, where that is not today. */
+export function moment(iso: string, now = new Date()): string {
+  const isToday = new Date(iso).toDateString() === now.toDateString();
+  return isToday ? clock(iso) : `${day(iso)} ${clock(iso)}`;
+}
+
 export function day(iso: string): string {
   return new Date(iso).toLocaleDateString([], { year: 'numeric', month: 'short', day: 'numeric' });
 }

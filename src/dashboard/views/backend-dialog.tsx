@@ -5,7 +5,7 @@ import { stateOf } from '../data/rows.ts';
 import { live, mayChange } from '../data/session.ts';
 import type { BackendTotals } from '../data/shapes.ts';
 import { useStore } from '../data/store.ts';
-import { clock, count, milliseconds } from '../data/words.ts';
+import { count, milliseconds, moment } from '../data/words.ts';
 import { Badge, Facts } from '../parts/facts.tsx';
 import { Modal } from '../parts/modal.tsx';
 import { SparkLine } from '../parts/spark-line.tsx';
@@ -39,7 +39,6 @@ export function BackendDialog({ id, onClose }: BackendDialogProps) {
       ) : (
         <p class="empty">You read only: this token is a viewer’s.</p>
       )}
-      {row !== undefined && <SparkLine spark={row.spark} />}
       <Facts
         all={{
           pool: pool.name,
@@ -50,14 +49,15 @@ export function BackendDialog({ id, onClose }: BackendDialogProps) {
             backend.source
           ],
           kept: backend.kept === false ? 'no: the next start makes something else of it' : null,
-          'last check': backend.last_check === null ? 'never' : clock(backend.last_check),
+          'last check': backend.last_check === null ? 'never' : moment(backend.last_check),
           'it said': backend.reason,
-          'up or down since': clock(backend.last_change),
+          'up or down since': moment(backend.last_change),
           'circuit breaker': backend.breaker,
-          'ejected until': backend.ejected_until === null ? null : clock(backend.ejected_until),
-          'drain ends': backend.draining?.deadline ? clock(backend.draining.deadline) : null,
+          'ejected until': backend.ejected_until === null ? null : moment(backend.ejected_until),
+          'drain ends': backend.draining?.deadline ? moment(backend.draining.deadline) : null,
           'requests, now': `${backend.conns} in flight`,
           'connections, now': backend.open_connections,
+          'requests/s, last minute': row && <SparkLine spark={row.spark} />,
           requests: count(backend.requests),
           'failed attempts': count(backend.errors),
           'answers of 5xx': count(backend.server_errors),

@@ -3,7 +3,7 @@ import type { Tone } from '../data/rows.ts';
 import { live } from '../data/session.ts';
 import type { Certificates as Answer, CertificateView, FetchedView } from '../data/shapes.ts';
 import { useStore } from '../data/store.ts';
-import { clock, day } from '../data/words.ts';
+import { day, moment } from '../data/words.ts';
 import { Badge, Facts, Trouble, useAnswer } from '../parts/facts.tsx';
 
 const EVERY_MS = 60_000;
@@ -88,8 +88,7 @@ function Fetched({ one }: { readonly one: FetchedView }) {
       <Facts
         all={{
           renewal: one.renew_at === null ? null : day(one.renew_at),
-          'next try':
-            next === null ? null : `${day(next)} ${clock(next)}, after ${one.failures} failed`,
+          'next try': next === null ? null : `${moment(next)}, after ${one.failures} failed`,
           challenge: one.challenge,
           authority: one.ca,
         }}

@@ -24,7 +24,7 @@ export function Config() {
     <>
       <section>
         <h2>
-          Beside the sources
+          What a reload would change
           <span class="actions">
             <button type="button" onClick={changes.again}>
               Look again

@@ -4,7 +4,7 @@ import type { Followed } from '../data/happenings.ts';
 import type { Tone } from '../data/rows.ts';
 import { happenings } from '../data/session.ts';
 import { useStore } from '../data/store.ts';
-import { clock, shown } from '../data/words.ts';
+import { moment, shown } from '../data/words.ts';
 import { Badge } from '../parts/facts.tsx';
 
 const TONES: Readonly<Record<string, Tone>> = {
@@ -59,7 +59,7 @@ export function EventLines({ events }: { readonly events: readonly Followed[] })
     <ol class="events">
       {events.map((one) => (
         <li key={one.key}>
-          <time dateTime={one.time}>{clock(one.time)}</time>
+          <time dateTime={one.time}>{moment(one.time)}</time>
           <Badge tone={TONES[one.level] ?? 'off'}>{one.event}</Badge>
           <details>
             <summary>

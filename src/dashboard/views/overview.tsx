@@ -65,7 +65,7 @@ export function Overview() {
       <div class="columns">
         <section>
           <h2>Pools</h2>
-          <table>
+          <table class="pools">
             <TableHead columns={COLUMNS} />
             <tbody>
               {totals.pools.map((pool) => (

@@ -1,6 +1,6 @@
 /** What became of one request, and why. */
 import type { KeptRequest } from '../data/shapes.ts';
-import { bytes, clock, milliseconds } from '../data/words.ts';
+import { bytes, milliseconds, moment } from '../data/words.ts';
 import { Facts, Trouble, useAnswer } from '../parts/facts.tsx';
 import { Modal } from '../parts/modal.tsx';
 
@@ -41,7 +41,7 @@ function Story({ request }: { readonly request: KeptRequest }) {
           ended: request.ended,
           'came as far as': request.phase,
           'whose fault': request.error_source,
-          time: clock(request.time),
+          time: moment(request.time),
           took: milliseconds(request.duration_ms),
           'waited in the queue': request.queue_ms === null ? null : milliseconds(request.queue_ms),
           'first byte after':

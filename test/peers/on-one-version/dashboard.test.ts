@@ -221,6 +221,7 @@ describe.runIf(hasTool('chromium') && hasTool('openssl'))(
         for (const view of VIEWS) {
           await show(page, view);
           await page.locator('#view section').first().waitFor();
+          if (view === 'requests') await page.getByText('Explain: where').click();
           expect(await violations(view)).toEqual([]);
         }
         await show(page, 'backends');
