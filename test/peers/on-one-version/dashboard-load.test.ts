@@ -7,14 +7,21 @@ import { httpBackend } from '../../support/http-backend.ts';
 import { slowness } from '../../support/machine-speed.ts';
 import { hasTool } from '../../support/tools.ts';
 import { LONG_MS, leastOf, waitFor } from '../../support/wait-for.ts';
-import { launchBrowser, openDashboard } from './browser.ts';
+import { launchBrowser, openDashboard, show } from './browser.ts';
 
 const POOLS = 10;
 const BACKENDS_EACH = 20;
 /** Four times what it takes on a quiet machine: less could not be told from a busy one. */
 const MOST_SECONDS = 0.1;
 const LATE_FRAME_MS = 50;
+/** At most one frame of each look, of sixty: what comes with it is drawn in turns. More is not late, it is a halt. */
+const MOST_LATE_PER_LOOK = 1;
 const MIB = 1024 * 1024;
+/** One every three seconds. */
+const DAY_OF_EVENTS = 28_800;
+/** Of 19,200 events and 1,200 looks: 27 bytes for each event, or 437 for each look, would be found. */
+const MOST_GROWN_MIB = 0.5;
+const VIEWS = ['backends', 'routes', 'requests', 'events', 'config', 'certificates'];
 
 let browser: Browser;
 
@@ -35,9 +42,20 @@ const FRAMES = `
   requestAnimationFrame(frame);
 `;
 
+/** What a page holds after its garbage is gone. */
+interface Held {
+  readonly heapMib: number;
+  readonly nodes: number;
+  readonly listeners: number;
+}
+
 interface Seen {
   readonly paintMs: number;
   readonly gaps: readonly number[];
+}
+
+function isLate(gap: number): boolean {
+  return gap > LATE_FRAME_MS;
 }
 
 async function framesOf(page: Page): Promise<Seen> {
@@ -47,12 +65,13 @@ async function framesOf(page: Page): Promise<Seen> {
   })`)) as Seen;
 }
 
-/** In the page: looks as they come, and events, a hundred times as fast as they would; the answers are made up there. */
+/** In the page: looks as they come, a hundred times as fast as they would, and some thousand events a second; the answers are made up there. */
 const ACCELERATED = `
   const real = window.fetch.bind(window);
   const every = window.setInterval.bind(window);
   window.setInterval = (then, ms) => every(then, ms / 100);
   window.looks = 0;
+  window.events = 0;
   let totals;
   const answer = (body) =>
     new Response(JSON.stringify(body), { headers: { 'Content-Type': 'application/json', ETag: '"1"' } });
@@ -61,11 +80,15 @@ const ACCELERATED = `
       const body = new ReadableStream({
         async pull(controller) {
           await new Promise((resolve) => setTimeout(resolve, 5));
-          const data = JSON.stringify({
-            level: 'info', time: new Date().toISOString(), event: 'backend.up', msg: 'x'.repeat(200),
-          });
-          const id = window.looks * 1000 + Math.random();
-          controller.enqueue(new TextEncoder().encode('id: ' + id + '\\ndata: ' + data + '\\n\\n'));
+          let text = '';
+          for (let turn = 0; turn < 50; turn++) {
+            const id = ++window.events;
+            const data = JSON.stringify({
+              level: 'info', time: new Date().toISOString(), event: 'backend.up', msg: id + 'x'.repeat(200),
+            });
+            text += 'id: ' + id + '\\ndata: ' + data + '\\n\\n';
+          }
+          controller.enqueue(new TextEncoder().encode(text));
         },
       });
       return new Response(body);
@@ -126,31 +149,39 @@ describe.runIf(hasTool('chromium'))('the dashboard, in large', () => {
       page.evaluate(
         "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/totals')).length",
       ) as Promise<number>;
+    const latePerLook: number[] = [];
     const perLook = async (): Promise<number> => {
       await page.evaluate('performance.clearResourceTimings()');
+      const { gaps: earlier } = await framesOf(page);
       const before = await cpuSeconds(session);
       const count = await waitFor(async () => {
         const now = await looked();
         return now >= 8 ? now : undefined;
       });
-      return ((await cpuSeconds(session)) - before) / count;
+      const cpu = ((await cpuSeconds(session)) - before) / count;
+      const { gaps } = await framesOf(page);
+      latePerLook.push(gaps.slice(earlier.length).filter(isLate).length / count);
+      return cpu;
     };
     const most = MOST_SECONDS * slowness();
     const least = await leastOf(perLook, most);
     expect(least).toBeGreaterThan(0);
     expect(least).toBeLessThan(most);
     expect(complaints).toEqual([]);
-    // What a screen would show of it depends on who else is on the machine: told, and bounded where nothing is right any more.
+    // What a screen would show of it depends on who else is on the machine: the best of a few times.
+    while (Math.min(...latePerLook) > MOST_LATE_PER_LOOK && latePerLook.length < 5) await perLook();
     const { paintMs, gaps } = await framesOf(page);
-    const late = gaps.filter((gap) => gap > LATE_FRAME_MS);
+    const late = gaps.filter(isLate);
     process.stdout.write(
       `dashboard: first paint ${Math.round(paintMs)} ms; ${gaps.length} frames, ${late.length} more than ${LATE_FRAME_MS} ms after the one before, the latest ${Math.round(Math.max(...gaps))} ms; ${Math.round(least * 1000)} ms of CPU for each look\n`,
     );
     expect(paintMs).toBeGreaterThan(0);
-    expect(late.length).toBeLessThan(gaps.length / 4);
+    expect(Math.min(...latePerLook)).toBeLessThanOrEqual(MOST_LATE_PER_LOOK);
   });
 
-  test('half an hour of looks and events leave nothing behind', { timeout: 180_000 }, async () => {
+  test('a day of events, and looks in every view, leave nothing behind', {
+    timeout: 180_000,
+  }, async () => {
     const backend = await httpBackend();
     const urls = Array.from(
       { length: 20 },
@@ -163,22 +194,36 @@ describe.runIf(hasTool('chromium'))('the dashboard, in large', () => {
     await page.addInitScript(ACCELERATED);
     await page.goto(fairlead.adminUrl);
     const session = await context.newCDPSession(page);
-    const left = async (looks: number): Promise<readonly [number, number]> => {
-      await seen(page, looks);
-      await session.send('HeapProfiler.collectGarbage');
-      const { usedSize } = await session.send('Runtime.getHeapUsage');
-      const { nodes } = await session.send('Memory.getDOMCounters');
-      return [usedSize / MIB, nodes];
+    const left = async (looks: number, events: number): Promise<Held> => {
+      for (const view of VIEWS) await show(page, view);
+      await seen(page, 'looks', looks);
+      await seen(page, 'events', events);
+      await show(page, 'overview');
+      // What is on its way at the moment is there in one of them and gone in the next.
+      const samples = [await held(session), await held(session), await held(session)];
+      const least = (of: keyof Held): number => Math.min(...samples.map((one) => one[of]));
+      return { heapMib: least('heapMib'), nodes: least('nodes'), listeners: least('listeners') };
     };
     // All that is bounded is full by then.
-    const [heap, nodes] = await left(700);
-    const [heapLater, nodesLater] = await left(1900);
-    expect(heapLater - heap).toBeLessThan(1);
-    expect(nodesLater - nodes).toBeLessThan(200);
+    const third = await left(700, DAY_OF_EVENTS / 3);
+    const whole = await left(1900, DAY_OF_EVENTS);
+    process.stdout.write(
+      `dashboard: after a third and the whole ${JSON.stringify([third, whole])}\n`,
+    );
+    expect(whole.heapMib - third.heapMib).toBeLessThan(MOST_GROWN_MIB);
+    expect(whole.nodes - third.nodes).toBeLessThan(200);
+    expect(whole.listeners - third.listeners).toBeLessThan(20);
   });
 });
 
-async function seen(page: Page, looks: number): Promise<void> {
-  const now = async (): Promise<boolean> => Number(await page.evaluate('window.looks')) >= looks;
-  await waitFor(now, 5 * LONG_MS, `${looks} looks`);
+async function held(session: CDPSession): Promise<Held> {
+  await session.send('HeapProfiler.collectGarbage');
+  const { usedSize } = await session.send('Runtime.getHeapUsage');
+  const { nodes, jsEventListeners } = await session.send('Memory.getDOMCounters');
+  return { heapMib: usedSize / MIB, nodes, listeners: jsEventListeners };
+}
+
+async function seen(page: Page, what: 'looks' | 'events', most: number): Promise<void> {
+  const now = async (): Promise<boolean> => Number(await page.evaluate(`window.${what}`)) >= most;
+  await waitFor(now, 5 * LONG_MS, `${most} ${what}`);
 }
