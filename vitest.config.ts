@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 /** Tests of functions: a process of its own costs a file more than all that it does. */
 const PURE = [
@@ -19,13 +20,23 @@ const PURE = [
 ].map((folder) => `test/${folder}/**/*.test.ts`);
 
 /**
- * Tests that start Fairlead and share a process of their own: a new one costs a file a second, mostly for what it imports. What they
- * leave behind in it is undone by end-of-file.ts.
+ * Tests that start Fairlead, look at pages and commands, and share a process of their own: a new one costs a file a second, mostly for
+ * what it imports. What they leave behind in it is undone by end-of-file.ts.
  */
-const SHARED = ['test/regress/**/*.test.ts'];
+const SHARED = [
+  'behaviour/**',
+  'bench',
+  'cli/**',
+  'cli-tools',
+  'docs',
+  'faults',
+  'peers',
+  'regress',
+].map((folder) => `test/${folder}/*.test.ts`);
 
-/** What failed once where it shared a process: it looks into modules that others have loaded already, or measures its own process. */
+/** What can't share a process: it looks into modules that others have loaded already, or measures its own process. */
 const APART = [
+  'test/cli-tools/sample-backend.test.ts',
   'test/control/upgrade-knowledge.test.ts',
   'test/regress/a-refused-backend-gets-in-by-its-ticket.test.ts',
   'test/regress/slow-readers-fill-the-memory.test.ts',
@@ -105,6 +116,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 5_000,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
