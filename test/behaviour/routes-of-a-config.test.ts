@@ -3,8 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { runFairlead, startFairlead } from '../support/fairlead.ts';
+import { runHere } from '../support/command-here.ts';
+import { startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { reusedFairlead } from '../support/reused-fairlead.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const named = (name: string) =>
@@ -53,7 +55,7 @@ test('a request goes to the pool of its route, by host, path, method, header and
       { path: '/users/:id/photos', pool: 'api' },
     ],
   };
-  const fairlead = await startFairlead({ config });
+  const fairlead = await reusedFairlead({ config });
   const { port } = fairlead;
   const all = await Promise.all([
     ask(port, '/'),
@@ -84,7 +86,7 @@ test('a request goes to the pool of its route, by host, path, method, header and
 
   // Backends at the top level are for all else, from the reload on.
   const file = join(fairlead.cwd, 'fairlead.config.json');
-  const reload = () => runFairlead(['reload', '--admin', fairlead.adminUrl]);
+  const reload = () => runHere(['reload', '--admin', fairlead.adminUrl]);
   const routes = [...config.routes.slice(1), { host: '*.example', pool: 'beta' }];
   await writeFile(file, JSON.stringify({ backends: [rest?.url], pools, routes }));
   expect((await reload()).stdout).toBe('reloaded: routes, backends\n');
@@ -113,12 +115,15 @@ test('how paths are read is set in the config', async () => {
     response.end('ok');
   });
   const config = { backends: [backend.url], routes: [{ path: '/a', pool: 'default' }] };
-  const strict = await startFairlead({ config });
+  const strict = await reusedFairlead({ config });
   expect(await ask(strict.port, '/a%2Fb')).toBe('400');
   expect(await ask(strict.port, '/a//b')).toBe('ok');
   expect(seen).toContain('/a/b');
   const lax = { ...config, encoded_slashes: 'keep', merge_slashes: false };
-  const { port } = await startFairlead({ config: lax });
+  const file = join(strict.cwd, 'fairlead.config.json');
+  await writeFile(file, JSON.stringify(lax));
+  expect((await runHere(['reload', '--admin', strict.adminUrl])).code).toBe(0);
+  const { port } = strict;
   expect(await ask(port, '/a%2Fb')).toBe('ok');
   expect(await ask(port, '/a//c')).toBe('ok');
   expect(seen).toEqual(expect.arrayContaining(['/a%2Fb', '/a//c']));
@@ -132,7 +137,7 @@ test('what operators change in a pool is shown where it stands in the config', a
     },
     routes: [{ path: '/web', pool: 'web' }],
   };
-  const { adminUrl } = await startFairlead({ config });
+  const { adminUrl } = await reusedFairlead({ config });
   const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const answer = await fetch(adminUrl + path, {
       method,
@@ -185,12 +190,12 @@ test('the config in force means what it shows: backends without a route become n
     pools: { web: { backends: [web.url] } },
     routes: [{ path: '/web', pool: 'web' }],
   };
-  const { adminUrl, port } = await startFairlead({ config });
+  const { adminUrl, port } = await reusedFairlead({ config });
   const inForce = async (): Promise<object> =>
     (await (await fetch(`${adminUrl}/config`)).json()) as object;
   const before = await inForce();
   expect(before).not.toHaveProperty('notes');
-  const added = await runFairlead(['add', ':4', '--pool', 'default', '--admin', adminUrl]);
+  const added = await runHere(['add', ':4', '--pool', 'default', '--admin', adminUrl]);
   expect(added.code).toBe(0);
   expect(await ask(port, '/other')).toBe('404');
   expect(await inForce()).toEqual({
@@ -204,7 +209,7 @@ function check(config: object) {
     `FAIRLEAD_${key.toUpperCase()}`,
     JSON.stringify(value),
   ]);
-  return runFairlead(['check', '--no-config'], { env: Object.fromEntries(variables) });
+  return runHere(['check', '--no-config'], { env: Object.fromEntries(variables) });
 }
 
 async function told(config: Readonly<Record<string, unknown>>) {

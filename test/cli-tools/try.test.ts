@@ -17,6 +17,7 @@ import {
 import { afterTest } from '../support/after-test.ts';
 import { Authority } from '../support/authority.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { runHere } from '../support/command-here.ts';
 import { runFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
@@ -228,7 +229,7 @@ test.each([
   [['http://a/', '--by-header', 'a b'], '"a b" is not a field name'],
   [['http://a/', '--insecur'], 'did you mean "insecure"?'],
 ])('the command refuses %j', async (args, message) => {
-  const run = await runFairlead(['try', ...args]);
+  const run = await runHere(['try', ...args]);
   expect(run).toMatchObject({ code: 2, stdout: '' });
   expect(run.stderr).toContain(message);
 });
@@ -365,7 +366,7 @@ describe('over TLS, as curl names it', () => {
     writeFileSync(join(cwd, 'me.key'), me.key);
     writeFileSync(join(cwd, 'no.key'), 'no key');
     const ask = (...args: readonly string[]) =>
-      runFairlead(['try', url, '-n', '2', '--by-header', 'x-who', '--json', ...args], { cwd });
+      runHere(['try', url, '-n', '2', '--by-header', 'x-who', '--json', ...args], { cwd });
     const [trust, cert] = [
       ['--cacert', authority.file],
       ['--cert', 'me.crt'],

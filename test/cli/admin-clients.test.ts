@@ -1,4 +1,4 @@
-/** The commands that are clients of the admin API, as users run them, against a running instance. */
+/** The commands that are clients of the admin API, against a running instance; and in processes of their own, as users run them. */
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -15,11 +15,12 @@ import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
+import { reusedFairlead } from '../support/reused-fairlead.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-function commandOf(fairlead: Fairlead) {
-  return (...args: string[]) => runFairlead([...args, '--admin', fairlead.adminUrl]);
+function commandOf({ adminUrl }: Pick<Fairlead, 'adminUrl'>, run: typeof runHere = runHere) {
+  return (...args: string[]) => run([...args, '--admin', adminUrl]);
 }
 
 const fine = (stdout: string) => ({ code: 0, stdout: `${stdout}\n`, stderr: '' });
@@ -49,18 +50,18 @@ test.each([
 test('a change names the command and the user that made it', async () => {
   const { url } = await httpBackend();
   const fairlead = await startFairlead();
-  expect((await commandOf(fairlead)('add', url)).code).toBe(0);
+  expect((await commandOf(fairlead, runFairlead)('add', url)).code).toBe(0);
   const { actor } = await fairlead.waitForLog(({ event }) => event === 'backend.added');
   const { username } = userInfo();
   expect(actor).toEqual({ address: '127.0.0.1', agent: `fairlead/${VERSION} (${username})` });
 });
 
-// Nineteen processes, one after the other.
 test('an instance is managed from its start to its end', async () => {
   const { url } = await httpBackend();
   const fairlead = await startFairlead();
   const run = commandOf(fairlead);
-  expect((await run('status')).stdout).toMatch(
+  const runAlone = commandOf(fairlead, runFairlead);
+  expect((await runAlone('status')).stdout).toMatch(
     /^round-robin, 0 of 0 backends alive, up \S+\nfairlead add URL adds a backend\n$/,
   );
   expect(await run('add', url, '--weight', '3')).toEqual(fine(`${url} is backend 0, healthy`));
@@ -83,7 +84,7 @@ test('an instance is managed from its start to its end', async () => {
   expect(await run('enable', url)).toEqual(fine(`${url} (backend 0) is enabled`));
   expect(await run('strategy', 'least-conn')).toEqual(fine('the strategy is least-connections'));
   expect(await run('strategy')).toEqual(fine('the strategy is least-connections'));
-  expect(await run('drain', '0', '--deadline', '1h', '--wait')).toEqual({
+  expect(await runAlone('drain', '0', '--deadline', '1h', '--wait')).toEqual({
     code: 0,
     stdout: `${url} (backend 0) is drained\n`,
     stderr: '',
@@ -94,7 +95,7 @@ test('an instance is managed from its start to its end', async () => {
   });
   const reloaded = await run('reload');
   expect(reloaded.stdout).toMatch(/^reloaded: no change\nset otherwise .*\n +strategy is least/);
-  expect(await run('healthcheck')).toEqual(fine('ready'));
+  expect(await runAlone('healthcheck')).toEqual(fine('ready'));
   expect(await run('remove', '0')).toEqual(fine(`${url} (backend 0) is removed`));
   expect(await run('remove', '0')).toEqual(
     refused('error: There is no backend "0". (fairlead status lists them)'),
@@ -102,7 +103,7 @@ test('an instance is managed from its start to its end', async () => {
   expect(await run('enable', url)).toEqual(
     refused(`error: There is no backend ${url}. (fairlead status lists them)`),
   );
-}, 180_000);
+});
 
 test('what add is told goes to the API', async () => {
   const bodies: unknown[] = [];
@@ -111,7 +112,7 @@ test('what add is told goes to the API', async () => {
     request.on('data', (body: Buffer) => bodies.push(JSON.parse(body.toString())));
     request.on('end', () => response.end('{"id":4,"url":"http://localhost:1","health":"unknown"}'));
   });
-  const { stdout } = await runFairlead(['add', ':1', '--weight=2', '--backup', '--admin', url]);
+  const { stdout } = await runHere(['add', ':1', '--weight=2', '--backup', '--admin', url]);
   expect(bodies).toEqual([{ url: ':1', weight: 2, backup: true }]);
   expect(stdout).toBe('http://localhost:1 is backend 4, unknown\n');
 });
@@ -152,7 +153,7 @@ test.each([
 });
 
 test('what the API refuses as a value ends with 2, and shows its hint', async () => {
-  const fairlead = await startFairlead();
+  const fairlead = await reusedFairlead({ config: {} });
   const run = commandOf(fairlead);
   const strategy = await run('strategy', 'round-robbin');
   expect(strategy).toMatchObject({ code: 2, stdout: '' });
@@ -163,7 +164,7 @@ test('what the API refuses as a value ends with 2, and shows its hint', async ()
 });
 
 test('a refused reload shows every problem with its place', async () => {
-  const fairlead = await startFairlead({ config: { backends: [':1'] } });
+  const fairlead = await reusedFairlead({ config: { backends: [':1'] } });
   await writeFile(join(fairlead.cwd, 'fairlead.config.json'), '{"prot": 1, "threads": 0}');
   const { code, stderr } = await commandOf(fairlead)('reload');
   expect(code).toBe(2);
@@ -194,7 +195,7 @@ describe('the instance', () => {
     });
     const where =
       '(is that where its clients come, or another program? say where the admin API is with --admin URL or --config FILE)';
-    expect(await runFairlead(['status', '--admin', url])).toEqual(
+    expect(await runHere(['status', '--admin', url])).toEqual(
       refused(`error: ${url} answers, but not like the admin API of Fairlead ${where}`),
     );
     const missing = await runHere(['healthcheck', '--admin', url]);
@@ -220,7 +221,7 @@ describe('the instance', () => {
   });
 
   test('is found by variable, by the config given, and by the config of the folder', async () => {
-    const fairlead = await startFairlead();
+    const fairlead = await reusedFairlead({ config: {} });
     const { adminUrl, adminPort } = fairlead;
     const cwd = temporaryFolder('admin');
     await writeFile(join(cwd, 'other.yaml'), `admin_port: ${adminPort}\n`);
@@ -232,14 +233,12 @@ describe('the instance', () => {
       ['--config', 'other.yaml'],
       ['--admin', adminUrl],
     ]) {
-      expect(await runFairlead(['healthcheck', ...more], { cwd, env: wrong })).toEqual(
-        fine('ready'),
-      );
+      expect(await runHere(['healthcheck', ...more], { cwd, env: wrong })).toEqual(fine('ready'));
     }
     await writeFile(join(cwd, 'config.json'), `{"admin_port": ${adminPort}}`);
-    expect(await runFairlead(['healthcheck'], { cwd })).toEqual(fine('ready'));
+    expect(await runHere(['healthcheck'], { cwd })).toEqual(fine('ready'));
     // The variable is no part of the config, and no mistake either.
-    expect(await runFairlead(['check'], { env })).toMatchObject({
+    expect(await runHere(['check'], { env })).toMatchObject({
       code: 0,
       stderr: 'note: there are no backends\n',
     });
@@ -250,7 +249,7 @@ describe('the instance', () => {
     const { adminUrl, cwd } = fairlead;
     const config = join(cwd, 'fairlead.config.json');
     const status = (args: string[], env: Record<string, string> = {}) =>
-      runFairlead(['status', '--json', '--admin', adminUrl, ...args], { env });
+      runHere(['status', '--json', '--admin', adminUrl, ...args], { env });
     expect(await status([])).toEqual(
       refused(
         'error: This call needs a token. (give it with --token TOKEN, FAIRLEAD_ADMIN_TOKEN or --config FILE)',
@@ -274,7 +273,7 @@ describe('the instance', () => {
     const cwd = temporaryFolder('admin');
     await writeFile(join(cwd, 'config.json'), '{"admin": {"token": "secret"}}');
     const { port } = server.address() as AddressInfo;
-    await runFairlead(['healthcheck', '--admin', `127.0.0.1:${port}`], { cwd });
+    await runHere(['healthcheck', '--admin', `127.0.0.1:${port}`], { cwd });
     expect(seen).toEqual([undefined]);
   });
 
@@ -293,11 +292,13 @@ describe('the instance', () => {
   });
 });
 
-async function withWebSocket() {
+async function withWebSocket(runner = runHere) {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const fairlead = await startFairlead({ args: [url], config: { health_check_method: 'tcp' } });
+  const fairlead = await reusedFairlead({
+    config: { backends: [url], health_check_method: 'tcp' },
+  });
   const socket = new WebSocket(`ws://127.0.0.1:${fairlead.port}/`);
   afterTest(() => {
     socket.terminate();
@@ -305,15 +306,16 @@ async function withWebSocket() {
     server.close();
   });
   await once(socket, 'open');
-  return { url, fairlead, socket, run: commandOf(fairlead) };
+  const id = String(fairlead.firstId);
+  return { url, id, fairlead, socket, run: commandOf(fairlead, runner) };
 }
 
 describe('--wait', () => {
   test('returns when a drain is done, with nothing but the result where nobody looks', async () => {
-    const { url, socket, run } = await withWebSocket();
+    const { url, id, socket, run } = await withWebSocket();
     const closed = once(socket, 'close');
     expect(await run('drain', url, '--deadline', '2s', '--wait')).toEqual(
-      fine(`${url} (backend 0) is drained`),
+      fine(`${url} (backend ${id}) is drained`),
     );
     expect((await closed)[0]).toBe(1001);
   });
@@ -331,37 +333,43 @@ describe('--wait', () => {
       await connection.closed;
       connection.end();
     });
-    const fairlead = await startFairlead({ args: [url], config: { health_check_method: 'tcp' } });
+    const fairlead = await reusedFairlead({
+      config: { backends: [url], health_check_method: 'tcp' },
+    });
+    const id = String(fairlead.firstId);
     const client = await rawClient(fairlead.port);
     await client.write(
       'GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
     );
     await client.readUntil('\r\n\r\n');
-    const { code, stdout, stderr } = await commandOf(fairlead)(command, '0', flag, '1s', '--wait');
+    const { code, stdout, stderr } = await commandOf(fairlead)(command, id, flag, '1s', '--wait');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr.trimEnd().split('\n').at(-1)).toBe(
-      `error: ${url} (backend 0) is drained, but the deadline ${said}`,
+      `error: ${url} (backend ${id}) is drained, but the deadline ${said}`,
     );
   });
 
   test('returns when a removal is done', async () => {
-    const { url, run } = await withWebSocket();
-    expect(await run('remove', '0', '--drain', '1s', '--wait')).toMatchObject({
+    const { url, id, run } = await withWebSocket();
+    expect(await run('remove', id, '--drain', '1s', '--wait')).toMatchObject({
       code: 0,
-      stdout: `${url} (backend 0) is removed\n`,
+      stdout: `${url} (backend ${id}) is removed\n`,
     });
     expect((await run('status', '--json')).stdout).toContain('"total_backends": 0');
   });
 
   test('ends when the drain is called off', async () => {
-    const { url, fairlead, run } = await withWebSocket();
-    const waiting = run('drain', '0', '--deadline', '1h', '--wait');
+    // Two at a time.
+    const { url, id, fairlead, run } = await withWebSocket(runFairlead);
+    const waiting = run('drain', id, '--deadline', '1h', '--wait');
     await waitFor(async () =>
-      (await (await fetch(`${fairlead.adminUrl}/backends/0`)).text()).includes('"draining"'),
+      (await (await fetch(`${fairlead.adminUrl}/backends/${id}`)).text()).includes('"draining"'),
     );
-    await run('enable', '0');
+    await run('enable', id);
     const { code, stderr } = await waiting;
     expect(code).toBe(1);
-    expect(stderr).toContain(`error: ${url} (backend 0) is enabled: the drain was called off\n`);
+    expect(stderr).toContain(
+      `error: ${url} (backend ${id}) is enabled: the drain was called off\n`,
+    );
   });
 });

@@ -1,4 +1,4 @@
-/** The short commands, as users run them: the compiled program in a process of its own, but for tables of arguments. */
+/** The short commands, as users run them; most of them not in a process of its own each. */
 import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -138,7 +138,7 @@ describe('check', () => {
   test('says in one line that all is fine', async () => {
     const cwd = await folderWith({ 'c.json': '{"backends": [":1"], "sticky_session_ttl": "1h"}' });
     expect(
-      await runFairlead(['check', '--config=c.json', '--strategy', 'least-conn'], { cwd }),
+      await runHere(['check', '--config=c.json', '--strategy', 'least-conn'], { cwd }),
     ).toEqual({
       code: 0,
       stdout: `ok: 1 backend, least-connections, port 8080, admin port 9000, config file ${join(cwd, 'c.json')}\n`,
@@ -148,7 +148,7 @@ describe('check', () => {
 
   test('URLs on the command line replace the list of the file', async () => {
     const cwd = await folderWith({ 'config.json': '{"backends": [":1", ":2", ":3"]}' });
-    const { stdout } = await runFairlead(['check', 'http://:4', 'localhost:5'], { cwd });
+    const { stdout } = await runHere(['check', 'http://:4', 'localhost:5'], { cwd });
     expect(stdout).toMatch(/^ok: 2 backends, /);
   });
 });
@@ -159,7 +159,7 @@ describe('print-config', () => {
   test('prints YAML with the origin of every value, which is a config again', async () => {
     const cwd = await folderWith({ 'config.yaml': config });
     const args = ['print-config', '--config', 'config.yaml', '--port', '81', '--access-log=a.log'];
-    const { code, stdout } = await runFairlead(args, { cwd, env: { FAIRLEAD_LOG_LEVEL: 'warn' } });
+    const { code, stdout } = await runHere(args, { cwd, env: { FAIRLEAD_LOG_LEVEL: 'warn' } });
     expect(code).toBe(0);
     const lines = stdout.split('\n');
     expect(lines).toEqual(
@@ -179,13 +179,13 @@ describe('print-config', () => {
     expect(lines.filter((line) => /\w: \S/.test(line) && !line.includes(' # '))).toEqual([]);
     expect(stdout).not.toContain('hidden-one');
     await writeFile(join(cwd, 'again.yaml'), stdout);
-    expect((await runFairlead(['check', '--config', 'again.yaml'], { cwd })).code).toBe(0);
+    expect((await runHere(['check', '--config', 'again.yaml'], { cwd })).code).toBe(0);
   });
 
   test('--json says the same', async () => {
     const cwd = await folderWith({ 'fairlead.config.yml': config });
     const yaml = await runFairlead(['print-config'], { cwd });
-    const json = await runFairlead(['print-config', '--json'], { cwd });
+    const json = await runHere(['print-config', '--json'], { cwd });
     const parsed = JSON.parse(json.stdout) as { config: unknown; origins: Record<string, string> };
     expect(parsed.config).toEqual(parseDocument(yaml.stdout).toJS());
     expect(parsed.origins['backends.0']).toBe('file fairlead.config.yml:2');
@@ -209,7 +209,7 @@ describe('into a pipe that nobody reads', () => {
 
 describe('state', () => {
   test('without a config file there is none', async () => {
-    expect(await runFairlead(['state', 'show'])).toEqual({
+    expect(await runHere(['state', 'show'])).toEqual({
       code: 0,
       stdout: 'This config keeps no changes: it has no state_file.\n',
       stderr: '',
@@ -233,7 +233,7 @@ describe('state', () => {
       'fairlead.state.json': JSON.stringify(state),
     });
     const file = join(cwd, 'fairlead.state.json');
-    const run = (action: string) => runFairlead(['state', action], { cwd });
+    const run = (action: string) => runHere(['state', action], { cwd });
     const shown = await run('show');
     expect({ code: shown.code, stderr: shown.stderr }).toEqual({ code: 0, stderr: '' });
     expect(shown.stdout.split('\n').toSorted()).toEqual(
@@ -253,7 +253,7 @@ describe('state', () => {
 
   test('a damaged file is a failure that says why', async () => {
     const cwd = await folderWith({ 'fairlead.config.json': '{}', 'fairlead.state.json': '{' });
-    const { code, stderr } = await runFairlead(['state', 'show'], { cwd });
+    const { code, stderr } = await runHere(['state', 'show'], { cwd });
     expect(code).toBe(1);
     expect(stderr).toContain('fairlead.state.json is damaged: not JSON');
   });
@@ -262,7 +262,7 @@ describe('state', () => {
     const config = JSON.stringify({ state_file: 'file/state.json' });
     const cwd = await folderWith({ 'fairlead.config.json': config, file: '' });
     for (const action of ['show', 'clear']) {
-      const { code, stderr } = await runFairlead(['state', action], { cwd });
+      const { code, stderr } = await runHere(['state', action], { cwd });
       expect(code).toBe(1);
       expect(stderr).toMatch(/state\.json.*ENOTDIR/);
       expect(stderr).not.toContain('damaged');

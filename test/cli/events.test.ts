@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { afterTest } from '../support/after-test.ts';
+import { runHere } from '../support/command-here.ts';
 import { COMMAND, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { onFreePorts } from '../support/free-ports.ts';
@@ -107,12 +108,12 @@ test('only what is wanted of one pool is followed, and what there is not is refu
     { event: 'backend.added', pool: 'api' },
     { event: 'strategy.changed', pool: 'api' },
   ]);
-  const mistyped = await runFairlead([...follow, '--type', 'breaker.opend']);
+  const mistyped = await runHere([...follow, '--type', 'breaker.opend']);
   expect(mistyped).toMatchObject({ code: 2, stdout: '' });
   expect(mistyped.stderr).toContain(
     'There is no event "breaker.opend". (did you mean "breaker.opened"?)',
   );
-  const unknown = await runFairlead([...follow, '--pool', 'web']);
+  const unknown = await runHere([...follow, '--pool', 'web']);
   expect(unknown.stderr).toContain('There is no pool "web". (fairlead status lists them)');
 });
 
@@ -121,13 +122,13 @@ test('what can not be followed is an error, and no waiting', async () => {
   const nobody = await runFairlead(['events', '--admin', closed]);
   expect(nobody).toMatchObject({ code: 1, stdout: '' });
   expect(nobody.stderr).toContain(`error: no answer from the admin API at ${closed}`);
-  const wrong = await runFairlead(['events', '--since', 'monday', '--admin', closed]);
+  const wrong = await runHere(['events', '--since', 'monday', '--admin', closed]);
   expect(wrong).toMatchObject({
     code: 2,
     stderr: 'fairlead events: --since is the id of an event, or 0, not "monday"\n',
   });
   const fairlead = await startFairlead({ config: { admin: { token: 'secret' } } });
-  const refused = await runFairlead(['events', '--admin', fairlead.adminUrl, '--token', 'x']);
+  const refused = await runHere(['events', '--admin', fairlead.adminUrl, '--token', 'x']);
   expect(refused).toMatchObject({ code: 1, stdout: '' });
   expect(refused.stderr).toContain('error: This is no token of this instance.');
 });
@@ -145,7 +146,8 @@ describe('top', () => {
     );
     const json = JSON.parse((await run('--json')).stdout) as object;
     expect(json).toMatchObject({ pools: [{ strategy: 'round-robin', backends: [{ url }] }] });
-    expect(await run('--pool', 'other')).toMatchObject({ code: 1, stdout: '' });
+    const other = ['top', '--admin', fairlead.adminUrl, '--pool', 'other'];
+    expect(await runHere(other)).toMatchObject({ code: 1, stdout: '' });
   });
 
   test.runIf(hasTool('script'))('lives on a terminal, and leaves it as it was', async () => {

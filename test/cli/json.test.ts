@@ -1,4 +1,4 @@
-/** What commands print for programs: docs/command-line.md tells the shapes. */
+/** What commands print for programs: docs/command-line.md tells the shapes. Some as users run them, most without a process of their own. */
 import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { parsePasswordHash } from '../../src/config/password-hash.ts';
 import { codeRows, readPage } from '../docs/markdown.ts';
+import { runHere } from '../support/command-here.ts';
 import { COMMAND, type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
@@ -19,8 +20,12 @@ const WITHOUT = new Map([
 ]);
 
 /** The answer of a command that is fine, with nothing else on either stream. */
-async function answerOf(args: readonly string[], cwd?: string): Promise<Record<string, unknown>> {
-  const run = await runFairlead(args, cwd === undefined ? {} : { cwd });
+async function answerOf(
+  args: readonly string[],
+  cwd?: string,
+  command: typeof runHere = runHere,
+): Promise<Record<string, unknown>> {
+  const run = await command(args, cwd === undefined ? {} : { cwd });
   expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 0, stderr: '' });
   return JSON.parse(run.stdout) as Record<string, unknown>;
 }
@@ -65,7 +70,7 @@ test('check: a config that is fine, its notes, and what it would change', async 
   await writeFile(join(cwd, 'a.yaml'), 'port: 81\nbackends: []\n');
   await writeFile(join(cwd, 'b.yaml'), 'port: 82\nbackends: []\n');
   const fine = { ok: true, config_file: join(cwd, 'a.yaml'), problems: [] };
-  expect(await answerOf(['check', '--config', 'a.yaml', '--json'], cwd)).toEqual({
+  expect(await answerOf(['check', '--config', 'a.yaml', '--json'], cwd, runFairlead)).toEqual({
     ...fine,
     notes: ['there are no backends'],
   });
@@ -171,7 +176,13 @@ test('commands of a running instance print what its API answers', async () => {
   const { url } = await httpBackend();
   const { adminUrl } = await startFairlead({ args: [url] });
   const ask = (...args: readonly string[]) => answerOf([...args, '--admin', adminUrl, '--json']);
-  expect(await ask('status')).toMatchObject({ total_backends: 1, backends: [{ id: 0, url }] });
+  const status = ['status', '--admin', adminUrl, '--json'];
+  for (const run of [runFairlead, runHere]) {
+    expect(await answerOf(status, undefined, run)).toMatchObject({
+      total_backends: 1,
+      backends: [{ id: 0, url }],
+    });
+  }
   expect(await ask('top')).toMatchObject({ pools: [{ backends: [{ id: 0, url }] }] });
   expect(await ask('healthcheck')).toEqual(await (await fetch(`${adminUrl}/readyz`)).json());
   expect(await ask('explain', 'http://shop.test/')).toMatchObject({ pool: { name: 'default' } });
@@ -183,5 +194,4 @@ test('commands of a running instance print what its API answers', async () => {
   expect(await ask('strategy')).toMatchObject({ strategy: 'round-robin' });
   expect(await ask('add', 'http://127.0.0.1:1')).toMatchObject({ id: 1 });
   expect(await ask('remove', '1')).toMatchObject({ id: 1 });
-  // A dozen processes one after the other, on a machine that may be busy.
-}, 240_000);
+});

@@ -15,10 +15,16 @@ class NoProcess extends EventEmitter {
   kill(): void {}
 }
 
-/** One at a time: the streams and the folder of this process are its own meanwhile. */
+interface HereOptions {
+  readonly cwd?: string;
+  /** Beside the variables of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** One at a time: the streams, the folder and the variables of this process are its own meanwhile. */
 export async function runHere(
   args: readonly string[],
-  { cwd = temporaryFolder() }: { readonly cwd?: string } = {},
+  { cwd = temporaryFolder(), env = {} }: HereOptions = {},
 ): Promise<FinishedRun> {
   const { stdout, stderr, cwd: realCwd, exit, exitCode } = process;
   const writes = [stdout.write, stderr.write] as const;
@@ -30,6 +36,8 @@ export async function runHere(
   // It ends by itself behind that.
   process.exit = (() => {}) as unknown as typeof process.exit;
   process.exitCode = undefined;
+  const variables = Object.keys(env).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, env);
   try {
     await runCommandLine(args, new HeldSignals(new NoProcess()));
     return { code: process.exitCode === undefined ? null : Number(process.exitCode), ...said };
@@ -38,6 +46,10 @@ export async function runHere(
     process.cwd = realCwd;
     process.exit = exit;
     process.exitCode = exitCode;
+    for (const [name, value] of variables) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
     for (const [stream, before] of listeners) {
       for (const listener of stream.listeners('error')) {
         if (!before.includes(listener)) stream.off('error', listener as () => void);

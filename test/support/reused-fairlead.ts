@@ -1,6 +1,6 @@
 /**
- * One process for the tests of a file, one after the other: each gets it with a config of its own, by a reload, which costs some ten
- * milliseconds of processor time where a start costs more than half a second. What a test sees of the log begins with its own reload.
+ * One process for the tests of a file, one after the other: each gets it with a config of its own, by a reload, which costs next to
+ * nothing where a start costs more than half a second of processor time. What a test sees of the log begins with its own reload.
  *
  * For tests that can't tell: counters and the ids of backends go on from where the test before has left them (`firstId`). What would
  * show otherwise is taken back between two tests, the backends, the changes of the admin API, the connections of clients, or else the
@@ -39,6 +39,10 @@ export async function reusedFairlead(options: ReusedOptions): Promise<ReusedFair
   const key = JSON.stringify([options.args, options.env, options.descriptors, kept]);
   const before = idle.get(key)?.pop();
   const process = before ?? (await startFairlead({ ...options, isShared: true }));
+  const begunAtMs = before === undefined ? 0 : Date.now();
+  // Lines of the test before may still be on their way.
+  const isOurs = ({ time }: LogLine): boolean =>
+    typeof time !== 'string' || Date.parse(time) >= begunAtMs;
   const lines = before?.logs().length ?? 0;
   const accessLines = before?.accessLines().length ?? 0;
   let isOver = false;
@@ -53,12 +57,12 @@ export async function reusedFairlead(options: ReusedOptions): Promise<ReusedFair
     }
   });
   if (before !== undefined) await reload(before, options.config);
-  const logs = (): LogLine[] => process.logs().slice(lines);
+  const logs = (): LogLine[] => process.logs().slice(lines).filter(isOurs);
   return {
     ...process,
     firstId: await firstIdOf(process),
     logs,
-    accessLines: () => process.accessLines().slice(accessLines),
+    accessLines: () => process.accessLines().slice(accessLines).filter(isOurs),
     waitForLog: async (predicate, ms) => {
       try {
         return await waitFor(() => logs().find(predicate), ms);
