@@ -1,7 +1,8 @@
 /** `mirror`: copies of requests go to another pool, and the requests themselves don't notice. */
 import { expect, test } from 'vitest';
-import { type Fairlead, startFairlead } from '../support/fairlead.ts';
+import type { Fairlead } from '../support/fairlead.ts';
 import { rawClient } from '../support/raw-client.ts';
+import { reusedFairlead } from '../support/reused-fairlead.ts';
 import { LONG_MS, waitFor } from '../support/wait-for.ts';
 import {
   answer,
@@ -10,6 +11,7 @@ import {
   HANDSHAKE,
   metrics,
   QUIET_HEALTH,
+  rise,
   type ScriptedBackend,
   SWITCHED,
   scriptedBackend,
@@ -24,6 +26,8 @@ interface Site {
   readonly shadow: ScriptedBackend;
   /** Of the pool `shadow`, by the name of a metric and further labels. */
   count(name: string, labels?: string): Promise<number>;
+  /** Of all codes. */
+  errors(): Promise<number>;
 }
 
 const SHADOW_CHECK = { health_check: { method: 'tcp', frequency: '1h', timeout: '10s' } } as const;
@@ -34,7 +38,7 @@ async function site({
   ...config
 }: { readonly mirror?: Config; readonly shadowPool?: Config } & Config = {}): Promise<Site> {
   const [web, shadow] = [await scriptedBackend(), await scriptedBackend()];
-  const fairlead = await startFairlead({
+  const fairlead = await reusedFairlead({
     args: ['--threads', '1'],
     config: {
       ...QUIET_HEALTH,
@@ -49,9 +53,17 @@ async function site({
       ({ event, msg }) => event === 'backend.up' && msg?.includes(url) === true,
     );
   }
+  const before = await metrics(fairlead);
   const count = async (name: string, labels = ''): Promise<number> =>
-    (await metrics(fairlead)).get(`fairlead_${name}{pool="shadow"${labels}}`) ?? 0;
-  return { fairlead, web, shadow, count };
+    rise(before, await metrics(fairlead), `fairlead_${name}{pool="shadow"${labels}}`);
+  const errors = async (): Promise<number> => {
+    const after = await metrics(fairlead);
+    const codes = Array.from(after.keys()).filter((name) =>
+      name.startsWith('fairlead_errors_total'),
+    );
+    return codes.reduce((sum, name) => sum + rise(before, after, name), 0);
+  };
+  return { fairlead, web, shadow, count, errors };
 }
 
 async function ask({ fairlead }: Site, request: string): Promise<string> {
@@ -165,9 +177,7 @@ test('the timeouts of its own pool end a copy', async () => {
   await waitFor(async () => (await the.count('requests_total', late)) === 1, LONG_MS);
   expect(await inFlight(the)).toBe(0);
   // It is nobody's error, and nobody's line in the log.
-  const samples = await metrics(the.fairlead);
-  const errors = Array.from(samples).filter(([name]) => name.startsWith('fairlead_errors_total'));
-  expect(errors.reduce((sum, [, value]) => sum + value, 0)).toBe(0);
+  expect(await the.errors()).toBe(0);
   expect(await ask(the, get('/2'))).toBe('200 ok');
   await waitFor(() => the.fairlead.accessLines().length >= 2, LONG_MS);
   expect(the.fairlead.accessLines().map(({ pool }) => pool)).toEqual([undefined, undefined]);
@@ -301,9 +311,9 @@ test('a reload takes the mirror away, and copies that are under way end', async 
   the.shadow.on('/1', silent);
   expect(await ask(the, get('/1'))).toBe('200 ok');
   const connection = await the.shadow.request('/1');
-  const removal = await fetch(`${the.fairlead.adminUrl}/pools/shadow/backends/1`, {
-    method: 'DELETE',
-  });
+  const backends = `${the.fairlead.adminUrl}/pools/shadow/backends`;
+  const [{ id } = { id: -1 }] = (await (await fetch(backends)).json()) as { id: number }[];
+  const removal = await fetch(`${backends}/${id}`, { method: 'DELETE' });
   expect(removal.status).toBeLessThan(300);
   await connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
   await connection.closed;

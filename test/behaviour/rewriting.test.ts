@@ -18,6 +18,7 @@ import {
 } from './stage.ts';
 
 type Route = Readonly<Record<string, unknown>>;
+const REUSED = { isReused: true } as const;
 
 /** The fields of these routes, whose requests all go to the one backend. */
 function routesOf(...routes: readonly Route[]) {
@@ -175,14 +176,17 @@ describe('the path', () => {
 });
 
 test('a path that is forwarded begins with one slash, where empty segments are kept', async () => {
-  const stage = await startStage({
-    merge_slashes: false,
-    ...routesOf(
-      { path: '/v1/', strip_prefix: '/v1' },
-      { path: '/old/', rewrite: '/${path.rest}' },
-      { path: '/kept/', rewrite: '/new/${path.rest}' },
-    ),
-  });
+  const stage = await startStage(
+    {
+      merge_slashes: false,
+      ...routesOf(
+        { path: '/v1/', strip_prefix: '/v1' },
+        { path: '/old/', rewrite: '/${path.rest}' },
+        { path: '/kept/', rewrite: '/new/${path.rest}' },
+      ),
+    },
+    REUSED,
+  );
   for (const path of ['/v1//evil.example/a', '/v1////evil.example/a', '/old//evil.example/a']) {
     const { head } = await exchange(stage, get(path), '/evil.example/a');
     expect(head[0]).toBe('GET /evil.example/a HTTP/1.1');
@@ -365,16 +369,19 @@ describe('fields of the answer', () => {
   });
 
   test('of an answer of ours are added, beside those that it has of its own', async () => {
-    const refusing = await startStage({
-      rate_limit: { rate: 1, per: '1h', by: 'header', name: 'x-who' },
-      ...routesOf({
-        path: '/',
-        response_headers: {
-          set: { 'access-control-allow-origin': '*', 'cache-control': 'max-age=60' },
-          remove: ['proxy-status'],
-        },
-      }),
-    });
+    const refusing = await startStage(
+      {
+        rate_limit: { rate: 1, per: '1h', by: 'header', name: 'x-who' },
+        ...routesOf({
+          path: '/',
+          response_headers: {
+            set: { 'access-control-allow-origin': '*', 'cache-control': 'max-age=60' },
+            remove: ['proxy-status'],
+          },
+        }),
+      },
+      REUSED,
+    );
     const client = await refusing.client();
     await client.write(get('/r', ['X-Who: me']));
     expect((await client.readResponse()).fields.get('cache-control')).toEqual(['max-age=60']);
@@ -390,15 +397,12 @@ describe('fields of the answer', () => {
   });
 
   test('of an answer that the route gives itself are added, too', async () => {
-    const answering = await startStage({
-      routes: [
-        {
-          path: '=/page',
-          respond: { status: 200, body: 'page', headers: { 'x-own': 'own' } },
-          response_headers: { set: { 'x-own': 'other', 'x-path': '${path}' } },
-        },
-      ],
-    });
+    const route = {
+      path: '=/page',
+      respond: { status: 200, body: 'page', headers: { 'x-own': 'own' } },
+      response_headers: { set: { 'x-own': 'other', 'x-path': '${path}' } },
+    };
+    const answering = await startStage({ routes: [route] }, REUSED);
     const client = await answering.client();
     await client.write(get('/page?q'));
     const { status, fields, body } = await client.readResponse();
@@ -422,7 +426,7 @@ test('every part of a split, and the copy, gets what the route makes of a reques
     await scriptedBackend(),
   ];
   const check = { health_check: { method: 'tcp', frequency: '1h' } };
-  const fairlead = await startProxy([web.url], {
+  const config = {
     pools: {
       other: { ...check, backends: [other.url] },
       // Its head is made by itself.
@@ -438,7 +442,8 @@ test('every part of a split, and the copy, gets what the route makes of a reques
         response_headers: { set: { 'x-path': '${path}' } },
       },
     ],
-  });
+  };
+  const fairlead = await startProxy([web.url], config, REUSED);
   for (const { url } of [other, shadow]) {
     await fairlead.waitForLog(
       ({ event, msg }) => event === 'backend.up' && msg?.includes(url) === true,
@@ -468,11 +473,12 @@ test('every part of a split, and the copy, gets what the route makes of a reques
 });
 
 test('who serves goes by the path that was asked for', async () => {
-  const the = await severalBackends(2, {
+  const config = {
     strategy: 'consistent-hash',
     hash: { by: 'path' },
     ...routesOf({ path: '/from/', rewrite: '/one' }),
-  });
+  };
+  const the = await severalBackends(2, config, REUSED);
   const client = await rawClient(the.fairlead.port);
   const served = () => the.backends.map((backend) => backend.served('/one').length);
   for (let index = 0; index < 40; index++) {
@@ -489,14 +495,13 @@ test('who serves goes by the path that was asked for', async () => {
 });
 
 test('another attempt gets the same head', async () => {
-  const the = await severalBackends(2, {
-    retries: { on_status: [503] },
-    ...routesOf({
-      path: '/v1',
-      strip_prefix: '/v1',
-      request_headers: { set: { 'x-id': '${request.id}' } },
-    }),
-  });
+  const route = {
+    path: '/v1',
+    strip_prefix: '/v1',
+    request_headers: { set: { 'x-id': '${request.id}' } },
+  };
+  const config = { retries: { on_status: [503] }, ...routesOf(route) };
+  const the = await severalBackends(2, config, REUSED);
   const heads: string[] = [];
   let requests = 0;
   the.everywhere('/again', async (connection, head) => {
@@ -514,7 +519,7 @@ test('another attempt gets the same head', async () => {
 });
 
 test('a reload changes what a route changes, and a site without routes pays nothing for it', async () => {
-  const stage = await startStage();
+  const stage = await startStage({}, REUSED);
   const file = join(stage.fairlead.cwd, 'fairlead.config.json');
   const before = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
   const reload = async (more: object): Promise<void> => {

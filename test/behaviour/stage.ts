@@ -183,6 +183,15 @@ export async function metrics(fairlead: Fairlead): Promise<Map<string, number>> 
   return new Map(samples);
 }
 
+/** By how much a counter has risen. A process that tests have one after the other goes on counting. */
+export function rise(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+  series: string,
+): number {
+  return (after.get(series) ?? 0) - (before.get(series) ?? 0);
+}
+
 export interface Leftover {
   readonly inFlight: number;
   readonly clients: number;

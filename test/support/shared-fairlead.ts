@@ -169,6 +169,8 @@ async function sharedFairlead(around: Config, args: readonly string[]): Promise<
 export interface PartOptions extends Pick<FairleadOptions, 'args' | 'cwd' | 'env'> {
   /** In a proxy of its own: for whom the process itself, its file, its counters or the pool `default` matter. */
   readonly isAlone?: boolean;
+  /** As the pool `default` of a process that the tests of the file have one after the other: see reused-fairlead.ts. */
+  readonly isReused?: boolean;
 }
 
 /**
@@ -177,16 +179,17 @@ export interface PartOptions extends Pick<FairleadOptions, 'args' | 'cwd' | 'env
  */
 export async function startPart(
   config: Config,
-  { isAlone = false, ...options }: PartOptions = {},
+  { isAlone = false, isReused = false, ...options }: PartOptions = {},
 ): Promise<Part> {
   const parts = apart(config);
-  if (isAlone || options.cwd !== undefined) {
-    return wholeOf(await startFairlead({ ...options, config }));
-  }
-  if (parts === null || Object.keys(options.env ?? {}).length > 0) {
+  if (isReused) {
     const { args, env } = options;
     const fairlead = await reusedFairlead({ ...(args && { args }), ...(env && { env }), config });
     return { ...wholeOf(fairlead), firstId: fairlead.firstId };
+  }
+  const hasOwnPlace = options.cwd !== undefined || Object.keys(options.env ?? {}).length > 0;
+  if (isAlone || parts === null || hasOwnPlace) {
+    return wholeOf(await startFairlead({ ...options, config }));
   }
   return (await sharedFairlead(parts.around, options.args ?? [])).add(parts.pool);
 }
