@@ -44,6 +44,7 @@ interface Drain {
   readonly cutsRequests: boolean;
   /** No data thread sends anything here any more. */
   isOver: boolean;
+  /** Until the deadline. */
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -75,6 +76,8 @@ export class Drains {
   readonly #hasSessions: (id: number) => boolean;
   readonly #now: () => number;
   readonly #drains = new Map<number, Drain>();
+  /** Of backends that are gone: what is in flight there is cut all the same. */
+  readonly #outliving = new Map<number, NodeJS.Timeout>();
 
   constructor(options: DrainsOptions) {
     this.#log = options.log;
@@ -100,7 +103,7 @@ export class Drains {
     sessions: SessionsWhileDraining = 'keep',
     cutsRequests = false,
   ): Promise<void> {
-    clearTimeout(this.#drains.get(id)?.timer);
+    this.forget(id);
     const since = this.#now();
     const drain: Drain = {
       since,
@@ -121,15 +124,18 @@ export class Drains {
     return inForce;
   }
 
+  /** Nothing has to leave it. Of one that comes back nothing may be known here: the threads still go by what they were told before. */
   cancel(id: number): void {
-    clearTimeout(this.#drains.get(id)?.timer);
-    if (this.#drains.delete(id)) this.#tell({ kind: 'keep-backend', backendId: id });
+    this.forget(id);
+    this.#tell({ kind: 'keep-backend', backendId: id });
   }
 
   /** The backend is gone; what the threads were told of its tunnels goes on. */
   forget(id: number): void {
     clearTimeout(this.#drains.get(id)?.timer);
+    clearTimeout(this.#outliving.get(id));
     this.#drains.delete(id);
+    this.#outliving.delete(id);
   }
 
   /**
@@ -140,8 +146,10 @@ export class Drains {
   endWithBackend(id: number): boolean {
     const drain = this.#drains.get(id);
     if (drain === undefined) return false;
+    const { timer, cutsRequests } = drain;
     this.#drains.delete(id);
-    if (!drain.cutsRequests) clearTimeout(drain.timer);
+    if (!cutsRequests) clearTimeout(timer);
+    else if (timer !== undefined) this.#outliving.set(id, timer);
     return true;
   }
 
@@ -212,7 +220,9 @@ export class Drains {
   }
 
   async #end(id: number, drain: Drain): Promise<void> {
+    drain.timer = undefined;
     if (this.#drains.get(id) !== drain) {
+      this.#outliving.delete(id);
       this.cutOff(id);
       return;
     }

@@ -145,11 +145,13 @@ export class Sharing {
     // Also where all else is as it was: a drain may have begun anew.
     const drains = this.#drains();
     const addedOnes = new Set(added.map(({ backend }) => backend));
-    for (const backend of new Set([...isOtherState, ...drains.keys()])) {
-      if (addedOnes.has(backend)) continue;
+    for (const backend of new Set([...isOtherState, ...addedOnes, ...drains.keys()])) {
+      const isAdded = addedOnes.has(backend);
+      // One that comes back may have gone while it drained.
+      if (isAdded && isFirst) continue;
       const drain = drains.get(backend);
       const isBegun = drain !== undefined && drain.begunAt !== drainsBefore.get(backend)?.begunAt;
-      if (isBegun || isOtherState.has(backend)) await onState(backend, drain);
+      if (isBegun || isAdded || isOtherState.has(backend)) await onState(backend, drain);
     }
   }
 

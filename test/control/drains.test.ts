@@ -55,7 +55,6 @@ test('a drain is told to the threads, and shows what they count', () => {
     'backend.requests_cut',
   ]);
   drains.cancel(0);
-  drains.cancel(0);
   expect(told).toEqual([
     { kind: 'drain-backend', backendId: 0, deadlineMs: 30_000 },
     { kind: 'keep-backend', backendId: 0 },
@@ -83,7 +82,6 @@ test('a removed backend is forgotten without a word to the threads, whose drain 
   const { told, log, drains } = setUp();
   drains.start(0, 1_000);
   drains.forget(0);
-  drains.cancel(0);
   drains.tunnelsCut(0, 1);
   expect(told.map(({ kind }) => kind)).toEqual(['drain-backend']);
   expect(log.events()).toEqual(['backend.tunnels_cut']);
