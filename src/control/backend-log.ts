@@ -36,6 +36,11 @@ export function tellLeaving(log: Logger, backend: Backend, was: Values, more: ob
   });
 }
 
+export function tellDrained(log: Logger, { id, address: { url } }: Backend): void {
+  const message = `${url} is drained: nothing is in flight there`;
+  log.info('backend.drained', message, { backend: url, id });
+}
+
 export function tellRemoved(
   log: Logger,
   { id, address }: Backend,

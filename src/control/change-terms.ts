@@ -1,6 +1,8 @@
 /** What goes with a change, whichever it is. */
-import type { Actor } from './audit.ts';
-import { type SessionsWhileDraining } from './operator-words.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Actor, Values } from './audit.ts';
+import type { Backend } from './backend.ts';
+import type { SessionsWhileDraining } from './operator-words.ts';
 
 /** What a reader has seen. */
 export interface Versioned {
@@ -33,11 +35,22 @@ export interface DrainTerms {
 }
 
 export type ChangeTerms = Terms & {
-  /** Of a change after which a backend drains. */
-  readonly drain?: DrainTerms;
+  /** How the backend drains whose drain begins with the change. Asked when that is planned. */
+  readonly drain?: () => DrainTerms | undefined;
   /** Checked as the precondition is, and about nothing but what the change is about: others may change what they like meanwhile. */
   readonly guard?: () => void;
 };
+
+/** What has come of a change of one backend. */
+export interface ChangeOfOne {
+  readonly backend: Backend;
+  /** Of its pool. */
+  readonly log: Logger;
+  /** What was wanted of it before. */
+  readonly was: Values;
+  /** How it drains, if that has begun with the change. */
+  readonly drain: DrainTerms | undefined;
+}
 
 export function drainTerms(
   ms: number,

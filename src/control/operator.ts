@@ -12,6 +12,7 @@ import type { Backend } from './backend.ts';
 import {
   removalFailed,
   tellAdded,
+  tellDrained,
   tellGoneByReload,
   tellLeaving,
   tellRemoved,
@@ -19,7 +20,9 @@ import {
   wishesFor,
 } from './backend-log.ts';
 import {
+  type ChangeOfOne,
   type ChangeTerms,
+  type DrainTerms,
   drainTerms,
   KEPT,
   type Precondition,
@@ -86,7 +89,7 @@ export class Operator {
         onGone: (id) => void this.#went(id),
         onState: async ({ id, adminState }, drain) => {
           this.#leaving.stop(id);
-          await this.#drainAs(id, adminState, drain?.ms, drain?.sessions, drain?.cutsRequests);
+          await this.#drainAs(id, adminState, drain);
         },
       });
   }
@@ -122,8 +125,9 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests = false,
   ): Promise<Backend> {
-    const leaving = { ...terms, drain: drainTerms(drainMs, sessions, cutsRequests) };
-    const { backend, log, was } = await this.#changeOne(id, (pool) => pool.planLeave(id), leaving);
+    const drain = () => drainTerms(drainMs, sessions, cutsRequests);
+    const plan = (pool: PoolRegistry) => pool.planLeave(id);
+    const { backend, log, was } = await this.#changeOne(id, plan, terms, drain);
     tellLeaving(log, backend, was, { drain_ms: drainMs, ...this.#fate(terms) });
     this.#leaving.stop(id);
     const inForce = this.#drains.start(id, drainMs, sessions, cutsRequests);
@@ -154,21 +158,21 @@ export class Operator {
     sessions?: SessionsWhileDraining,
     cutsRequests?: boolean,
   ): Promise<Backend> {
-    const isAnew = drainMs !== undefined || sessions !== undefined || cutsRequests === true;
-    const plan = (pool: PoolRegistry): Plan<Backend> => {
-      const made = pool.planUpdate(id, update);
-      const url = pool.backend(id)?.address.url;
-      const isBegun = update.state === 'draining' && isAnew && url !== undefined;
-      return isBegun && this.#sharing !== undefined ? keptAnew(made, pool.name, url) : made;
-    };
-    const drain = drainTerms(drainMs ?? this.#registry.settings.drainMs, sessions, cutsRequests);
-    const drains = update.state === 'draining' ? { ...terms, drain } : terms;
-    const { backend, log, was } = await this.#changeOne(id, plan, drains);
+    const plan = (pool: PoolRegistry): Plan<Backend> => pool.planUpdate(id, update);
+    const isAsked = drainMs !== undefined || sessions !== undefined || cutsRequests === true;
+    // One that is under way goes on as it is where nothing else is asked for, here and so everywhere.
+    const begins = ({ adminState }: Backend) =>
+      isAsked || adminState !== 'draining' || !this.#drains.has(id);
+    const { backend, log, was, drain } = await this.#changeOne(id, plan, terms, (before) =>
+      update.state === 'draining' && begins(before)
+        ? drainTerms(drainMs ?? this.#registry.settings.drainMs, sessions, cutsRequests)
+        : undefined,
+    );
     // Before anything that comes of it is told.
     tellUpdated(log, backend, was, this.#fate(terms));
     if (update.state !== undefined) {
       this.#leaving.stop(id);
-      await this.#drainAs(id, update.state, drainMs, sessions, cutsRequests);
+      await this.#drainAs(id, update.state, drain);
       if (update.state === 'draining') this.#tellDrained(backend, log);
     }
     return backend;
@@ -183,13 +187,8 @@ export class Operator {
 
   /** Once nothing is in flight there and nothing comes any more, unless something else becomes of it before. */
   #tellDrained(backend: Backend, log: Logger): void {
-    const { id } = backend;
-    const { url } = backend.address;
     const isDrained = () => this.#drains.isDrained(backend);
-    this.#leaving.when(id, isDrained, () => {
-      const message = `${url} is drained: nothing is in flight there`;
-      log.info('backend.drained', message, { backend: url, id });
-    });
+    this.#leaving.when(backend.id, isDrained, () => tellDrained(log, backend));
   }
 
   async setStrategy(
@@ -284,22 +283,26 @@ export class Operator {
     await this.#store.flush();
   }
 
-  /** Of one backend; gives it with the log of its pool, and with what was wanted of it before. */
+  /** @param drainFrom how the backend drains from then on, where that begins with the change. */
   async #changeOne(
     id: number,
     makePlan: (pool: PoolRegistry) => Plan<Backend>,
     terms: ChangeTerms,
-  ): Promise<{ readonly backend: Backend; readonly log: Logger; readonly was: Values }> {
+    drainFrom?: (before: Backend) => DrainTerms | undefined,
+  ): Promise<ChangeOfOne> {
     let log = this.#log;
     let was: Values = {};
-    const backend = await this.#change(() => {
+    let drain: DrainTerms | undefined;
+    const planned = (): Plan<Backend> => {
       const pool = this.#poolOf(id);
       log = poolLog(log, pool.name);
       const before = pool.backend(id);
       if (before !== undefined) was = wishesFor(before);
+      drain = before && drainFrom?.(before);
       return makePlan(pool);
-    }, terms);
-    return { backend, log, was };
+    };
+    const backend = await this.#change(planned, { ...terms, drain: () => drain });
+    return { backend, log, was, drain };
   }
 
   async #change<T>(makePlan: () => Plan<T>, terms: ChangeTerms): Promise<T> {
@@ -359,18 +362,12 @@ export class Operator {
     return turn;
   }
 
-  async #drainAs(
-    id: number,
-    state: AdminState,
-    drainMs?: number,
-    sessions?: SessionsWhileDraining,
-    cutsRequests?: boolean,
-  ): Promise<void> {
-    const isAnew = drainMs !== undefined || sessions !== undefined || cutsRequests === true;
+  /** @param begun undefined: a drain under way goes on. */
+  async #drainAs(id: number, state: AdminState, begun?: DrainTerms): Promise<void> {
     if (state !== 'draining') this.#drains.cancel(id);
-    else if (isAnew || !this.#drains.has(id)) {
-      const durationMs = drainMs ?? this.#registry.settings.drainMs;
-      await this.#drains.start(id, durationMs, sessions, cutsRequests);
+    else if (begun !== undefined || !this.#drains.has(id)) {
+      const { ms, sessions, cutsRequests } = begun ?? drainTerms(this.#registry.settings.drainMs);
+      await this.#drains.start(id, ms, sessions, cutsRequests);
     }
   }
 

@@ -71,7 +71,7 @@ export class Sharing {
       const revision = await shared.write(registry.keptState, plan.state, {
         at: precondition === undefined ? undefined : at,
         actor,
-        drain,
+        drain: drain?.(),
       });
       if (revision === undefined) {
         await this.take();

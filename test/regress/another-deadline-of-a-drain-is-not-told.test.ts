@@ -87,3 +87,14 @@ test('a drain that was called off and begun again in one step is begun', async (
   expect(registry.generation).toBe(generation);
   expect(told).toEqual([60_000, 10_000]);
 });
+
+test('a weight that is set with the state of a backend that drains leaves its drain as it is', async () => {
+  const { store, told, operator } = setUp();
+  await operator.sharedChanged();
+  await operator.update(1, { state: 'draining' }, undefined, 600_000);
+  await operator.update(1, { state: 'draining', weight: 5 });
+  expect(store.written).toMatchObject([{ ms: 600_000 }, undefined]);
+  await operator.update(1, { state: 'draining', weight: 6 }, undefined, 10_000);
+  expect(store.written.at(-1)).toMatchObject({ ms: 10_000 });
+  expect(told).toEqual([600_000, 10_000]);
+});
