@@ -34,9 +34,14 @@ export interface DrainTerms {
   readonly begunAt: number;
 }
 
+export interface BackendDrain extends DrainTerms {
+  readonly pool: string;
+  readonly url: string;
+}
+
 export type ChangeTerms = Terms & {
   /** How the backend drains whose drain begins with the change. Asked when that is planned. */
-  readonly drain?: () => DrainTerms | undefined;
+  readonly drain?: () => BackendDrain | undefined;
   /** Checked as the precondition is, and about nothing but what the change is about: others may change what they like meanwhile. */
   readonly guard?: () => void;
 };

@@ -2,7 +2,7 @@
 import type { LoadResult } from '../config/load.ts';
 import type { SharedConfig } from '../config/shared-config.ts';
 import type { Actor } from './audit.ts';
-import type { DrainTerms } from './change-terms.ts';
+import type { BackendDrain, DrainTerms } from './change-terms.ts';
 import type { PartTerms, SharedPart } from './cluster/shared-part.ts';
 import type { Registry } from './registry.ts';
 import type { OperatorState } from './state/operator-state.ts';
@@ -43,7 +43,7 @@ export interface SharedWrite {
   readonly at: number | undefined;
   readonly actor: Actor | undefined;
   /** Of the backend that drains from then on. */
-  readonly drain: DrainTerms | undefined;
+  readonly drain: BackendDrain | undefined;
 }
 
 /** How changes of operators get to all instances. */

@@ -89,6 +89,11 @@ export class Drains {
     this.#now = options.now ?? Date.now;
   }
 
+  /** What is another thing as soon as the drain of this backend is begun anew, or over. */
+  underWay(id: number): unknown {
+    return this.#drains.get(id);
+  }
+
   has(id: number): boolean {
     return this.#drains.has(id);
   }

@@ -20,6 +20,7 @@ import {
   wishesFor,
 } from './backend-log.ts';
 import {
+  type BackendDrain,
   type ChangeOfOne,
   type ChangeTerms,
   type DrainTerms,
@@ -133,8 +134,8 @@ export class Operator {
     const inForce = this.#drains.start(id, drainMs, sessions, cutsRequests);
     const deadline = performance.now() + drainMs;
     const isOver = () => this.#drains.isDrained(backend) || performance.now() >= deadline;
-    // When its turn comes, somebody may have called the removal off, and has been told that it is.
-    const guard = () => this.#expectLeaving(id);
+    // When its turn comes, somebody may have called the removal off, or begun it anew, and has been told that it is.
+    const guard = this.#leavesStill(id);
     const remove = () =>
       this.remove(id, { ...terms, precondition: undefined, guard }, cutsRequests);
     const finish = (isFirst: boolean): void => {
@@ -173,7 +174,10 @@ export class Operator {
     if (update.state !== undefined) {
       this.#leaving.stop(id);
       await this.#drainAs(id, update.state, drain);
-      if (update.state === 'draining') this.#tellDrained(backend, log);
+      if (update.state !== 'draining') return backend;
+      // Unless something else becomes of it before.
+      const isDrained = () => this.#drains.isDrained(backend);
+      this.#leaving.when(id, isDrained, () => tellDrained(log, backend));
     }
     return backend;
   }
@@ -182,13 +186,7 @@ export class Operator {
   async finishRemoval(pool: string, url: string): Promise<void> {
     const id = this.#registry.pool(pool)?.findByUrl(url)?.id;
     if (id === undefined || this.#leaving.has(id)) return;
-    await this.remove(id, { ...KEPT, guard: () => this.#expectLeaving(id) });
-  }
-
-  /** Once nothing is in flight there and nothing comes any more, unless something else becomes of it before. */
-  #tellDrained(backend: Backend, log: Logger): void {
-    const isDrained = () => this.#drains.isDrained(backend);
-    this.#leaving.when(backend.id, isDrained, () => tellDrained(log, backend));
+    await this.remove(id, { ...KEPT, guard: this.#leavesStill(id) });
   }
 
   async setStrategy(
@@ -292,13 +290,14 @@ export class Operator {
   ): Promise<ChangeOfOne> {
     let log = this.#log;
     let was: Values = {};
-    let drain: DrainTerms | undefined;
+    let drain: BackendDrain | undefined;
     const planned = (): Plan<Backend> => {
       const pool = this.#poolOf(id);
       log = poolLog(log, pool.name);
       const before = pool.backend(id);
       if (before !== undefined) was = wishesFor(before);
-      drain = before && drainFrom?.(before);
+      const begun = before && drainFrom?.(before);
+      drain = begun && { ...begun, pool: pool.name, url: before.address.url };
       return makePlan(pool);
     };
     const backend = await this.#change(planned, { ...terms, drain: () => drain });
@@ -389,9 +388,12 @@ export class Operator {
     return this.#registry.poolOf(id)?.isLeaving(id) === true;
   }
 
-  /** @throws ChangeRefused */
-  #expectLeaving(id: number): void {
-    if (this.#isLeaving(id)) return;
-    throw new ChangeRefused('unknown-backend', `The backend ${id} is not on its way out any more.`);
+  /** @returns throws `ChangeRefused` when the backend is not on its way out any more, or begins anew. */
+  #leavesStill(id: number): () => void {
+    const drain = this.#drains.underWay(id);
+    return () => {
+      if (this.#isLeaving(id) && this.#drains.underWay(id) === drain) return;
+      throw new ChangeRefused('unknown-backend', `Backend ${id} is not on its way out any more.`);
+    };
   }
 }

@@ -3,12 +3,13 @@ import type { Logger } from '../observe/logger.ts';
 import { beforeAndAfter, type Values } from './audit.ts';
 import type { Backend } from './backend.ts';
 import { tellAddedElsewhere, tellGoneElsewhere, tellUpdated, wishesFor } from './backend-log.ts';
-import type { ChangeTerms, DrainTerms } from './change-terms.ts';
+import type { BackendDrain, ChangeTerms, DrainTerms } from './change-terms.ts';
 import { NotShared, type SharedChanges } from './cluster-port.ts';
 import type { Plan } from './plan.ts';
 import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
+import { changesOf, type OperatorState } from './state/operator-state.ts';
 
 /** Of a change that others get in the way of. */
 const TRIES = 5;
@@ -66,12 +67,13 @@ export class Sharing {
       guard?.();
       const plan = makePlan();
       const { sharedRevision: at = 0 } = registry;
+      const begun = drain?.();
       // What is kept is this already, while what is in force may be something else: a change that was not to be kept.
-      if (plan.isSaved) return this.#make(plan);
+      if (plan.isSaved && !(begun && isKeptOf(plan.state, begun))) return this.#make(plan);
       const revision = await shared.write(registry.keptState, plan.state, {
         at: precondition === undefined ? undefined : at,
         actor,
-        drain: drain?.(),
+        drain: begun,
       });
       if (revision === undefined) {
         await this.take();
@@ -194,4 +196,9 @@ export class Sharing {
     const message = `${count} more backends were ${event.slice('backend.'.length)} by other instances`;
     log.info(event, message, { count, by: 'cluster' });
   }
+}
+
+/** One that this instance alone has, or has not, has no place in the store. */
+function isKeptOf(state: OperatorState, { pool, url }: BackendDrain): boolean {
+  return changesOf(state, pool).entries.get(url)?.isRemoved === false;
 }

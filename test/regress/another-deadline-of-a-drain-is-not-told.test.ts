@@ -75,6 +75,50 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+test('a removal that is asked for again, with another deadline, is written again', async () => {
+  const { store, told, operator } = setUp();
+  await operator.sharedChanged();
+  await operator.leave(1, 60_000);
+  await vi.advanceTimersByTimeAsync(30_000);
+  await operator.leave(1, 600_000);
+  const place = { pool: 'default', url: 'http://b' };
+  expect(store.written).toMatchObject([
+    { ...place, ms: 60_000 },
+    { ...place, ms: 600_000 },
+  ]);
+  expect(told).toEqual([60_000, 600_000]);
+  // What asks for nothing is written by nobody.
+  await operator.update(0, { state: 'enabled' });
+  expect(store.written).toHaveLength(2);
+});
+
+test.each(['asked for it', 'finishes it for another one'])(
+  'nor is the backend removed at the old deadline by the instance that %s, where the new one is written first',
+  async (who) => {
+    const { registry, store, told, operator } = setUp();
+    await operator.sharedChanged();
+    await operator.leave(1, 60_000);
+    const again = () => {
+      store.drain = elsewhere(600_000);
+      store.revision++;
+    };
+    if (who === 'asked for it') {
+      await vi.advanceTimersByTimeAsync(59_000);
+      store.beforeWrite = again;
+      await vi.advanceTimersByTimeAsync(5_000);
+    } else {
+      store.drain = elsewhere(60_000);
+      await operator.sharedChanged();
+      await vi.advanceTimersByTimeAsync(64_000);
+      store.beforeWrite = again;
+      await expect(operator.finishRemoval('default', 'http://b')).rejects.toThrow('on its way out');
+    }
+    expect(store.beforeWrite).toBeUndefined();
+    expect(told.at(-1)).toBe(600_000);
+    expect(registry.backend(1)).toMatchObject({ adminState: 'draining' });
+  },
+);
+
 test('a drain that was called off and begun again in one step is begun', async () => {
   const { registry, store, told, operator } = setUp();
   await operator.sharedChanged();

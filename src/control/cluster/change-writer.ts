@@ -84,6 +84,13 @@ export class ChangeWriter {
     }
     const { store, keys, instance } = this.#options;
     const writeId = randomUUID();
+    const begun = drain && {
+      ms: drain.ms,
+      sessions: drain.sessions,
+      cut: drain.cutsRequests,
+      since: drain.begunAt,
+      instance,
+    };
     const changeAs = (id: string) =>
       writesFor(before, next, {
         keys,
@@ -93,13 +100,7 @@ export class ChangeWriter {
         writeId: id,
         by: actor,
         writtenControl: (pool, url) => this.#writtenControl(keys.control(pool, url)),
-        drain: drain && {
-          ms: drain.ms,
-          sessions: drain.sessions,
-          cut: drain.cutsRequests,
-          since: drain.begunAt,
-          instance,
-        },
+        drainOf: (pool, url) => (drain?.pool === pool && drain.url === url ? begun : undefined),
       });
     const { conditions, writes } = changeAs(writeId);
     if (writes.some((write) => 'put' in write && givesTooMany(write, keys))) {

@@ -123,8 +123,8 @@ export interface WriteTerms {
   readonly nextId: number;
   readonly writeId: string;
   readonly by: object | undefined;
-  /** Of the backend that drains from now on. */
-  readonly drain: ControlObject['drain'];
+  /** How a backend drains whose drain begins. It is written even where nothing else of it is different. */
+  readonly drainOf: (pool: string, url: string) => ControlObject['drain'];
   /** What an operator wants of a backend, as its object has it. */
   readonly writtenControl: (pool: string, url: string) => ControlObject | undefined;
 }
@@ -143,7 +143,7 @@ export function writesFor(
     if (was.strategy !== is.strategy) change.strategy(pool, is.strategy);
     for (const url of new Set([...was.entries.keys(), ...is.entries.keys()])) {
       const [one, other] = [was.entries.get(url), is.entries.get(url)];
-      if (one !== other) change.entry(pool, one, other);
+      if (one !== other || terms.drainOf(pool, url)) change.entry(pool, one, other);
     }
   }
   return change;
@@ -208,7 +208,7 @@ class StateChange implements StateWrites {
   }
 
   #changed(pool: string, was: OperatorEntry | undefined, is: OperatorEntry): void {
-    const { keys, writeId, by, writtenControl, drain: begun } = this.#terms;
+    const { keys, writeId, by, writtenControl, drainOf } = this.#terms;
     const { url, id, weight, isBackup, state, isLeaving, source } = is;
     const isOwn = source === 'api' && id !== undefined && id < LOCAL_IDS;
     if (isOwn && (was?.weight !== weight || was?.isBackup !== isBackup)) {
@@ -218,6 +218,7 @@ class StateChange implements StateWrites {
       this.#rest(keys.backend(pool, id));
     }
     const written = writtenControl(pool, url);
+    const begun = drainOf(pool, url);
     const drain = begun ?? written?.drain;
     const begunOver = begun && begun.since + begun.ms;
     const leavesAt = begunOver ?? written?.leaves_at ?? Date.now();

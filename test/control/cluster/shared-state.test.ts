@@ -43,6 +43,8 @@ async function instance(store: RegistryStore) {
   return { state, writer, write };
 }
 
+async function never(): Promise<void> {}
+
 function changed(state: OperatorState, url: string, change: Partial<OperatorEntry>): OperatorState {
   return inPool(state, 'web', (changes) => {
     const entry = changes.entries.get(url);
@@ -174,11 +176,12 @@ test('how a backend drains is for all, and neither a new weight nor another cloc
   const one = await instance(store);
   const drain = { ms: 60_000, sessions: 'move', cutsRequests: true, begunAt: 5_000 } as const;
   const leaving = changed(one.state, 'http://a', { state: 'draining', isLeaving: true });
-  await one.writer.write(one.state, leaving, { ...TERMS, drain }, undefined, async () => {});
+  const place = { pool: 'web', url: 'http://a' };
+  const terms = { ...TERMS, drain: { ...drain, ...place } };
+  await one.writer.write(one.state, leaving, terms, undefined, async () => {});
   const two = await instance(store);
   await two.write(changed(two.state, 'http://a', { weight: 3 }));
   const objects = await objectsIn(store);
-  const place = { pool: 'web', url: 'http://a' };
   const seenBy = (self: string, { writer } = one) =>
     drainBegunElsewhere(objects, KEYS, { ...place, self }, writer.drainsBegun);
   expect(seenBy('other', two)).toEqual(drain);
@@ -197,6 +200,22 @@ test('how a backend drains is for all, and neither a new weight nor another cloc
   );
 });
 
+test('a drain with another deadline is written, also where all else is as it was', async () => {
+  const store = await storeWith(SHOP);
+  const first = await instance(store);
+  const leaving = changed(first.state, 'http://a', { state: 'draining', isLeaving: true });
+  const drain = { ms: 60_000, sessions: 'keep', cutsRequests: false, begunAt: 5_000 } as const;
+  const place = { pool: 'web', url: 'http://a' };
+  const begun = { ...drain, ...place };
+  await first.writer.write(first.state, leaving, { ...TERMS, drain: begun }, undefined, never);
+  const again = { ...begun, ms: 600_000, begunAt: 35_000 };
+  const { state, writer } = await instance(store);
+  await writer.write(state, state, { ...TERMS, drain: again }, undefined, never);
+  const understood = [...(await objectsIn(store)).values()].map((one) => understand(one, KEYS));
+  expect(removalsIn(understood)).toEqual([{ ...place, leavesAt: 635_000, drainMs: 600_000 }]);
+  expect((await readFrom(store)).state).toEqual(state);
+});
+
 test('a drain that was written without an answer is as the store has it', async () => {
   const store = await storeWith(SHOP);
   const { state, copy } = await readFrom(store);
@@ -209,9 +228,11 @@ test('a drain that was written without an answer is as the store has it', async 
   writer.base = copy;
   const drain = { ms: 60_000, sessions: 'move', cutsRequests: true, begunAt: 5_000 } as const;
   const drained = changed(state, 'http://a', { state: 'draining' });
-  const written = writer.write(state, drained, { ...TERMS, drain }, undefined, async () => {});
+  const place = { pool: 'web', url: 'http://a' };
+  const terms = { ...TERMS, drain: { ...drain, ...place } };
+  const written = writer.write(state, drained, terms, undefined, async () => {});
   await expect(written).rejects.toMatchObject({ kind: 'unknown' });
-  const at = { pool: 'web', url: 'http://a', self: 'one' };
+  const at = { ...place, self: 'one' };
   const seen = drainBegunElsewhere(await objectsIn(store), KEYS, at, writer.drainsBegun);
   expect(seen).toEqual(drain);
 });
