@@ -101,8 +101,8 @@ export interface StandInOverMessage {
 
 /**
  * Tunnels to this backend end within `deadlineMs`: their clients are told to go, spread over that time, and what is left
- * then is cut (`tunnels-cut`). Requests finish. Sent again, the new time counts. A thread that starts later has no tunnel
- * from before, so it is not told.
+ * then is cut (`tunnels-cut`). Requests finish. Sent again, the new time counts. A thread that takes the place of one that has
+ * died is told of the time that is left.
  */
 export interface DrainBackendMessage {
   readonly kind: 'drain-backend';

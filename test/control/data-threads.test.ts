@@ -6,7 +6,7 @@ import { Registry } from '../../src/control/registry.ts';
 import { DataThreads } from '../../src/control/threads/data-threads.ts';
 import { planThreads } from '../../src/control/threads/plan-threads.ts';
 import { readBackendCounters } from '../../src/snapshot/counters.ts';
-import type { ConnectFailedMessage } from '../../src/snapshot/messages.ts';
+import type { ConnectFailedMessage, DrainBackendMessage } from '../../src/snapshot/messages.ts';
 import type { ListenerSnapshot } from '../../src/snapshot/snapshot.ts';
 import { afterTest } from '../support/after-test.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -102,6 +102,11 @@ describe('data threads', () => {
     const port = portOf(await threads.listen());
     registry.defaultPool.live.setHealth(0, 'healthy', 'ok');
     threads.setEligible(0, registry.defaultPool.eligibility());
+    for (const backendId of [1, 2, 3]) {
+      threads.tell({ kind: 'drain-backend', backendId, deadlineMs: 60_000 });
+    }
+    threads.tell({ kind: 'keep-backend', backendId: 2 });
+    threads.tell({ kind: 'cut-backend', backendId: 3 });
     for (const [turn, word] of ['die', 'throw'].entries()) {
       await say(port, word);
       const reply = await waitFor(() => say(port, 'hello'), 10_000);
@@ -111,6 +116,16 @@ describe('data threads', () => {
     const deaths = log.lines.filter(({ event }) => event === 'data_thread.died');
     expect(deaths[0]?.fields).toMatchObject({ thread: 0, exit_code: 9 });
     expect(String(deaths[1]?.fields['error'])).toContain('the stub was told to throw');
+    const drainsTold = () =>
+      log.lines
+        .filter(({ event, message }) => event === 'stub.told' && message.includes('drain-backend'))
+        .map(({ message }) => JSON.parse(message) as DrainBackendMessage);
+    await waitFor(() => drainsTold().length >= 5);
+    // Those that are not over, with the time that they have left.
+    const [again, last] = drainsTold().slice(3);
+    expect([again?.backendId, last?.backendId]).toEqual([1, 1]);
+    expect(again?.deadlineMs).toBeLessThan(60_000);
+    expect(last?.deadlineMs).toBeLessThan(again?.deadlineMs ?? 0);
   });
 
   it('give back what a dead one held, of removed backends too', async () => {

@@ -95,6 +95,9 @@ parentPort.on('message', (message) => {
       post({ kind: 'applied', sequence: message.sequence });
       told(message);
       break;
+    case 'drain-backend':
+      told(message);
+      break;
     case 'drain': {
       let resetConnections = 0;
       const timer = setTimeout(() => {

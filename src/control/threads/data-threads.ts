@@ -50,6 +50,7 @@ import { holdCounters } from './hold-counters.ts';
 import { Pulse } from './pulse.ts';
 import { Questions } from './questions.ts';
 import { type PlaceOptions, ThreadPlace } from './thread-place.ts';
+import { ToldDrains } from './told-drains.ts';
 
 /** How long a data thread may stay silent past a drain's deadline before it is given up. */
 const DRAIN_GRACE_MS = 2000;
@@ -95,6 +96,7 @@ export class DataThreads {
   readonly #proxyFaults: OnceAMinute<NoProxyHeaderMessage>;
   readonly #http2Faults: OnceAMinute<Http2FaultMessage>;
   readonly #announcements = new Announcements();
+  readonly #drains = new ToldDrains();
   #lastApplied: Promise<void> = Promise.resolve();
   readonly questions = new Questions(() => this.#places);
   readonly #draining = new Map<number, (resetConnections: number) => void>();
@@ -130,6 +132,7 @@ export class DataThreads {
         ticketKeys: this.ticketKeys.current,
         snapshot: this.#current(),
       }),
+      drainsLeft: () => this.#drains.left(),
       onMessage: (index, message, ring) => this.#receive(index, message, ring),
       listenAgain: (index) => void this.#listening.listenAgain(index),
       onDied: (index, reason) => this.#died(index, reason),
@@ -218,10 +221,11 @@ export class DataThreads {
     await Promise.all(sent);
   }
 
-  /** A thread that starts later has no tunnel from before a drain, and finds out about the engine by asking it. */
+  /** A thread that starts later is told of drains that are not over, and finds out about the engine by asking it. */
   tell(
     message: DrainBackendMessage | KeepBackendMessage | CutBackendMessage | RateEngineMessage,
   ): void {
+    this.#drains.note(message);
     this.#broadcast(message);
   }
 

@@ -7,7 +7,12 @@
 import type { Functions } from '../../data/relay/hooks.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { createLogRing, LogRing } from '../../snapshot/log-ring.ts';
-import type { DataThreadInit, FromDataThread, ToDataThread } from '../../snapshot/messages.ts';
+import type {
+  DataThreadInit,
+  DrainBackendMessage,
+  FromDataThread,
+  ToDataThread,
+} from '../../snapshot/messages.ts';
 import type { Eligibility, Snapshot } from '../../snapshot/snapshot.ts';
 import { changeBetween, withEligibility } from '../../snapshot/snapshot-change.ts';
 import { type DataThread, startInThisThread, startWorker } from './data-thread.ts';
@@ -27,6 +32,8 @@ export interface PlaceOptions {
   readonly functions: Functions | null;
   /** What a thread that starts now is born with, beside its own. */
   readonly init: () => Omit<DataThreadInit, 'threadIndex' | 'logRing'>;
+  /** What a replacement has to know of backends that drain. */
+  readonly drainsLeft: () => readonly DrainBackendMessage[];
   /** `ring` holds what a message of the access log speaks of. */
   readonly onMessage: (index: number, message: FromDataThread, ring: LogRing) => void;
   /** The thread of a place has to listen where the one before it did. */
@@ -149,6 +156,7 @@ export class ThreadPlace {
       });
       this.#replace();
     });
+    for (const drain of this.#options.drainsLeft()) this.post(drain);
     if (this.#hasListened) this.#options.listenAgain(this.index);
   }
 
