@@ -36,7 +36,6 @@ import { type AdminState, type SessionsWhileDraining } from './operator-words.ts
 import {
   type BackendUpdate,
   ChangeRefused,
-  keptAnew,
   type NewBackend,
   type Plan,
   SaveFailed,

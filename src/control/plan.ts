@@ -1,13 +1,7 @@
 /** Changes that are checked and not made yet. */
 import type { BackendSettings } from '../config/settings.ts';
 import type { AdminState } from './operator-words.ts';
-import {
-  changesOf,
-  inPool,
-  type OperatorEntry,
-  type OperatorState,
-  withEntry,
-} from './state/operator-state.ts';
+import type { OperatorEntry, OperatorState } from './state/operator-state.ts';
 
 /** A change that the registry can't make. */
 export class ChangeRefused extends Error {
@@ -41,15 +35,6 @@ export interface Plan<T> {
   readonly isEmpty: boolean;
   /** @param isToBeKept false: `state` was not saved, and nothing of this change ever will be. */
   commit(isToBeKept?: boolean): T;
-}
-
-/** The same, where what goes with it is to be kept though nothing else differs: a drain that begins anew. */
-export function keptAnew<T>(plan: Plan<T>, pool: string, url: string): Plan<T> {
-  const entry = changesOf(plan.state, pool).entries.get(url);
-  if (entry === undefined) return plan;
-  // Another object is another wish.
-  const state = inPool(plan.state, pool, (changes) => withEntry(changes, url, { ...entry }));
-  return { ...plan, state, isSaved: false, commit: (isToBeKept) => plan.commit(isToBeKept) };
 }
 
 /** What is wanted of a backend that is added. */

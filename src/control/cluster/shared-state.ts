@@ -139,7 +139,6 @@ export function writesFor(
   for (const pool of new Set([...before.pools.keys(), ...next.pools.keys()])) {
     const was = changesOf(before, pool);
     const is = changesOf(next, pool);
-    if (was === is) continue;
     if (was.strategy !== is.strategy) change.strategy(pool, is.strategy);
     for (const url of new Set([...was.entries.keys(), ...is.entries.keys()])) {
       const [one, other] = [was.entries.get(url), is.entries.get(url)];
