@@ -11,7 +11,7 @@ import type {
   KeepBackendMessage,
 } from '../snapshot/messages.ts';
 import { type Backend, isFit } from './backend.ts';
-import { type SessionsWhileDraining } from './operator-words.ts';
+import type { SessionsWhileDraining } from './operator-words.ts';
 import { poolLog } from './pool-log.ts';
 
 /** In the place of why it gets no new clients. */

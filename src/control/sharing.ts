@@ -144,16 +144,15 @@ export class Sharing {
     this.#tellSome('backend.updated', updated, (log, backend, { was }) =>
       tellUpdated(log, backend, was, { by: 'cluster' }),
     );
-    // Also where all else is as it was: a drain may have begun anew.
+    // Also where all else is as it was: a drain may have begun anew. And one that comes back may have gone while it drained.
     const drains = this.#drains();
     const addedOnes = new Set(added.map(({ backend }) => backend));
     for (const backend of new Set([...isOtherState, ...addedOnes, ...drains.keys()])) {
-      const isAdded = addedOnes.has(backend);
-      // One that comes back may have gone while it drained.
-      if (isAdded && isFirst) continue;
+      const isNew = addedOnes.has(backend);
+      if (isNew && isFirst) continue;
       const drain = drains.get(backend);
       const isBegun = drain !== undefined && drain.begunAt !== drainsBefore.get(backend)?.begunAt;
-      if (isBegun || isAdded || isOtherState.has(backend)) await onState(backend, drain);
+      if (isNew || isBegun || isOtherState.has(backend)) await onState(backend, drain);
     }
   }
 

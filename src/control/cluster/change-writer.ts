@@ -100,6 +100,7 @@ export class ChangeWriter {
         writeId: id,
         by: actor,
         writtenControl: (pool, url) => this.#writtenControl(keys.control(pool, url)),
+        drainingPool: drain?.pool,
         drainOf: (pool, url) => (drain?.pool === pool && drain.url === url ? begun : undefined),
       });
     const { conditions, writes } = changeAs(writeId);

@@ -5,12 +5,13 @@
 import type { ClusterSettings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { DrainTerms } from '../change-terms.ts';
-import type {
-  ClusterFigures,
-  ClusterPort,
-  ClusterReadiness,
-  ClusterSurroundings,
-  SharedChanges,
+import {
+  type ClusterFigures,
+  type ClusterPort,
+  type ClusterReadiness,
+  type ClusterSurroundings,
+  NotShared,
+  type SharedChanges,
 } from '../cluster-port.ts';
 import { longestCookieMs } from '../session-token.ts';
 import { type Accepted, accept, type Refusal } from './accepted-objects.ts';
@@ -40,8 +41,8 @@ import { waitForAll } from './wait-for-all.ts';
 /** A start waits so long for the store. */
 const FIRST_COPY_MS = 1_500;
 const REACHED_MS = 1_000;
-/** Longer than a large change may take (staged-commit.ts). */
-const STAGED_MS = 11_000;
+/** What a large change takes, if its writer lives (staged-commit.ts). */
+const STAGED_MS = 5_000;
 const MAINTENANCE_MS = 5_000;
 /** Between changes. Those of an operator go at once; of a stream, what has come meanwhile is taken together. */
 const RESTS = { times: 10, owedMs: 100, longestMs: 100 };
@@ -387,5 +388,6 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     // Until a large change is there as a whole, nothing is taken, and nothing can be written.
     const isWhole = () => this.#followed?.copy?.objects.has(this.keys.staged) !== true;
     await this.#told.until(isWhole, STAGED_MS);
+    if (!isWhole()) throw new NotShared('busy', 'A change of many objects is under way.');
   }
 }

@@ -123,6 +123,8 @@ export interface WriteTerms {
   readonly nextId: number;
   readonly writeId: string;
   readonly by: object | undefined;
+  /** Of the backend whose drain begins. */
+  readonly drainingPool: string | undefined;
   /** How a backend drains whose drain begins. It is written even where nothing else of it is different. */
   readonly drainOf: (pool: string, url: string) => ControlObject['drain'];
   /** What an operator wants of a backend, as its object has it. */
@@ -139,6 +141,7 @@ export function writesFor(
   for (const pool of new Set([...before.pools.keys(), ...next.pools.keys()])) {
     const was = changesOf(before, pool);
     const is = changesOf(next, pool);
+    if (was === is && terms.drainingPool !== pool) continue;
     if (was.strategy !== is.strategy) change.strategy(pool, is.strategy);
     for (const url of new Set([...was.entries.keys(), ...is.entries.keys()])) {
       const [one, other] = [was.entries.get(url), is.entries.get(url)];
