@@ -129,10 +129,11 @@ function acmeMetrics(acme: AcmePlace): CertificateMetrics['acme'] {
 function searchMetrics(pool: string, search: PoolSearch | undefined): DiscoveryMetrics[] {
   if (search === undefined) return [];
   const { kind, status } = search;
-  const { lastSuccess, isFailing, found, successes, faults } = status;
+  const { lastSuccess, isFailing, found, keptAt, successes, faults } = status;
+  const isKept = keptAt !== undefined;
   const lastSuccessSeconds =
     lastSuccess === undefined ? undefined : wallTime(lastSuccess).getTime() / 1000;
-  return [{ pool, source: kind, isFailing, found, successes, faults, lastSuccessSeconds }];
+  return [{ pool, source: kind, isFailing, found, isKept, successes, faults, lastSuccessSeconds }];
 }
 
 function routeMetrics(counts: RouteCounts, threadCount: number): RouteMetrics[] {

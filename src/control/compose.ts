@@ -27,6 +27,7 @@ import { createMetricsCollector, type MetricsCollector } from './collect-metrics
 import type { FairleadContext } from './context.ts';
 import { dashboardPage } from './dashboard-page.ts';
 import { Discovery } from './discovery/discovery.ts';
+import { fileOfLists, KeptLists } from './discovery/kept-lists.ts';
 import { createSource } from './discovery/sources.ts';
 import { Drains } from './drains.ts';
 import { EventFollowers } from './events/event-followers.ts';
@@ -71,6 +72,8 @@ export interface ComposeOptions {
   /** Of the process that this one takes the place of. */
   readonly handedOn: HandedSockets;
   readonly clientTablesOrigin: ClientTablesOrigin | undefined;
+  /** What the sources of backends have answered it; undefined: nobody says. */
+  readonly lists: string | undefined;
   readonly upgrade: Upgrading;
   /** It can't be opened again in this process. */
   readonly onListenerLost: (listener: ListenerSnapshot) => void;
@@ -199,6 +202,12 @@ export function compose(options: ComposeOptions): Parts {
     drains,
     log,
     createSource,
+    kept: new KeptLists({
+      path: fileOfLists(settings),
+      mayWrite: () => kept.mayBeWrittenBeside,
+      log,
+      handedOn: options.lists,
+    }),
     checkNow: async (id) => pools.of(id)?.health.checkNow(id),
   });
   const certificates = new Certificates({

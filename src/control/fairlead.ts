@@ -132,6 +132,7 @@ export async function startFairlead(
     inherited,
     handedOn: predecessor?.sockets ?? new HandedSockets(),
     clientTablesOrigin: predecessor?.clientsOrigin,
+    lists: predecessor?.lists,
     upgrade: async (actor, precondition) => {
       if (running === undefined) throw new UpgradeRefused('No upgrade: this process still starts.');
       return running.upgrade({ actor }, precondition);
@@ -231,15 +232,10 @@ function openAdmin(
 
 /** Ends all but the logs, which are to tell of it. */
 async function end(all: Ending, adminGraceMs: number): Promise<void> {
-  const { pools, certificates, acme, metrics, operator, admin, threads, kept } = all;
-  all.configWatch.stop();
-  all.spareMemory.stop();
-  all.tokens.stop();
-  all.discovery.stop();
-  pools.stop();
-  certificates.stop();
-  metrics.stop();
-  await Promise.all([acme.stop(), operator.stop()]);
+  const { pools, discovery, certificates, acme, metrics, operator, admin, threads, kept } = all;
+  const { configWatch, spareMemory, tokens } = all;
+  for (const part of [configWatch, spareMemory, tokens, pools, certificates, metrics]) part.stop();
+  await Promise.all([acme.stop(), operator.stop(), discovery.stop()]);
   await all.cluster?.close();
   all.followers.close();
   await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
@@ -275,7 +271,7 @@ class Running implements ControlledFairlead {
     this.adminPort = adminPort;
     this.logs = all.logs;
     this.routes = all.routes;
-    const { logs, operator, kept, registry, threads } = all;
+    const { logs, operator, kept, registry, threads, discovery } = all;
     this.#upgrade = new Upgrade({
       log: logs.log,
       operator,
@@ -286,6 +282,7 @@ class Running implements ControlledFairlead {
         listeners: threads.toHandOn(Math.max(availableParallelism(), LEAST_COPIES)),
         admin: this.#adminToHandOn(),
         backends: describeBackends(all.pools.all()),
+        lists: discovery.lists(),
         clientsOrigin: describeOrigin(threads.clientTables),
         clients: () => describeClients(threads.clientTables, registry.pools()),
       }),

@@ -7,6 +7,8 @@ export interface DiscoveryMetrics {
   readonly source: string;
   readonly isFailing: boolean;
   readonly found: number;
+  /** That answer is of an earlier life of the process. */
+  readonly isKept: boolean;
   readonly successes: number;
   readonly faults: number;
   /** Undefined: none yet. */
@@ -30,6 +32,14 @@ export function writeDiscovery(page: Page, searches: readonly DiscoveryMetrics[]
   );
   for (const { pool, source, isFailing } of searches) {
     page.sample({ pool, source }, isFailing ? 1 : 0);
+  }
+  page.family(
+    'fairlead_discovery_kept',
+    'gauge',
+    'Whether what is in use was kept from before the start, as the source has not answered since.',
+  );
+  for (const { pool, source, isKept } of searches) {
+    page.sample({ pool, source }, isKept ? 1 : 0);
   }
   page.family('fairlead_discovery_backends', 'gauge', 'Backends in the last good answer.');
   for (const { pool, source, found } of searches) page.sample({ pool, source }, found);

@@ -13,6 +13,7 @@ import {
   untilThere,
   viewsOf,
 } from './discovery-stage.ts';
+import { upgrade } from './upgrade-stage.ts';
 
 test('it is followed through renames, links and faults, and the last good one holds', async () => {
   const port = await listen('127.0.0.2', 0);
@@ -76,4 +77,41 @@ test('a reload that names another file keeps those that stand in both', async ()
   await untilThere(fairlead, '2', '3');
   await reload('a.json');
   await waitFor(async () => (await viewsOf(fairlead)).length === 1);
+});
+
+test('with the source away, a start and an upgrade have what was found last, and say so', async () => {
+  const port = await listen('127.0.0.2', 0);
+  await listen('127.0.0.3', port);
+  const folder = temporaryFolder('found');
+  const file = join(folder, 'app.txt');
+  writeFileSync(file, `http://127.0.0.2:${port} weight=3\n`);
+  const options = { cwd: folder, config: configOf({ file }) };
+  const first = await startFairlead(options);
+  expect(await untilThere(first, '2')).toMatchObject([{ weight: 3 }]);
+  expect(await searchOf(first)).toMatchObject({ failing: false, kept_from: null });
+  await first.stop();
+  rmSync(file);
+
+  const second = await startFairlead(options);
+  expect((await fetch(second.url)).status).toBe(200);
+  expect(await untilThere(second, '2')).toMatchObject([{ weight: 3, source: 'discovery' }]);
+  expect(await searchOf(second)).toMatchObject({
+    failing: true,
+    found: 1,
+    kept_from: expect.stringMatching(/Z$/),
+    last_success: null,
+  });
+  await second.waitForLog(({ event }) => event === 'discovery.kept_used');
+  const metrics = await (await fetch(`${second.adminUrl}/metrics`)).text();
+  expect(metrics).toContain('fairlead_discovery_kept{pool="app",source="file"} 1');
+
+  // Only the old process knows.
+  rmSync(join(folder, 'fairlead.state.found.json'));
+  await upgrade(second);
+  await second.waitForLog(({ event }) => event === 'stopped');
+  expect((await fetch(second.url)).status).toBe(200);
+  expect(await untilThere(second, '2')).toMatchObject([{ weight: 3 }]);
+  writeFileSync(file, `http://127.0.0.3:${port}\n`);
+  await untilThere(second, '3');
+  expect(await searchOf(second)).toMatchObject({ failing: false, kept_from: null });
 });

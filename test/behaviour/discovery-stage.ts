@@ -23,6 +23,7 @@ export interface Search {
   readonly asks: string;
   readonly failing: boolean;
   readonly found: number;
+  readonly kept_from: string | null;
   readonly last_success: string | null;
   readonly age_seconds: number | null;
   readonly fault: string | null;

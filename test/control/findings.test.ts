@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { BackendSettings } from '../../src/config/settings.ts';
 import { Findings } from '../../src/control/discovery/findings.ts';
+import type { KeptList } from '../../src/control/discovery/kept-lists.ts';
 import { address, recordLog } from './fixtures.ts';
 
 beforeEach(() => {
@@ -18,10 +19,12 @@ function backends(...hosts: string[]): BackendSettings[] {
 
 let applied: string[][] = [];
 
+type Apply = (list: readonly BackendSettings[], isKept: boolean) => Promise<void>;
+
 function find(
   minBackends = 1,
-  apply: (list: readonly BackendSettings[]) => Promise<void> = async (list) =>
-    void applied.push(hostsOf(list)),
+  apply: Apply = async (list) => void applied.push(hostsOf(list)),
+  kept?: KeptList,
 ) {
   const log = recordLog();
   const findings = new Findings({
@@ -29,7 +32,8 @@ function find(
     shown: 'app',
     log,
     now: () => performance.now(),
-    apply: (list) => apply(list),
+    apply,
+    kept,
   });
   return { findings, log, applied };
 }
@@ -113,6 +117,82 @@ test('what is left out is told once, and shown as long as it is so', async () =>
   expect(findings.status.leftOut).toEqual([`a ${'x'.repeat(298)}…`, 'b has no port']);
   await findings.onList(backends('10.0.0.1'));
   expect(findings.status.leftOut).toEqual([]);
+});
+
+const AT = Date.parse('2026-01-02T03:04:05Z');
+const KEPT: KeptList = { list: backends('10.0.0.8', '10.0.0.9'), at: AT };
+
+test('what was kept is used once the source has failed, and not any more once it answers', async () => {
+  const { findings, log } = find(3, undefined, KEPT);
+  findings.begin();
+  expect(applied).toEqual([]);
+  // One with too few is no answer, whatever was there before.
+  await findings.onList(backends('10.0.0.1'));
+  await findings.first;
+  expect(applied).toEqual([['10.0.0.8', '10.0.0.9']]);
+  expect(findings.status).toMatchObject({ found: 2, keptAt: AT, isFailing: true, successes: 0 });
+  const [, told] = log.lines;
+  expect(told?.message).toBe(
+    'app does not answer as it should, so what it had at 2026-01-02T03:04:05.000Z is used: backends: 2',
+  );
+  findings.onFault('refused');
+  await findings.onList(backends('10.0.0.1', '10.0.0.2', '10.0.0.3'));
+  findings.onFault('refused');
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(applied.slice(1)).toEqual([['10.0.0.1', '10.0.0.2', '10.0.0.3']]);
+  expect(findings.status).toMatchObject({ found: 3, keptAt: undefined });
+  expect(log.events()).toEqual(['discovery.failed', 'discovery.kept_used', 'discovery.recovered']);
+  findings.stop();
+});
+
+test('a source that says nothing has a moment, and one that is in time is not preceded by the past', async () => {
+  const late = find(1, undefined, KEPT);
+  late.findings.begin();
+  await vi.advanceTimersByTimeAsync(299);
+  expect(applied).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  await late.findings.first;
+  expect(applied).toEqual([['10.0.0.8', '10.0.0.9']]);
+  expect(late.log.events()).toEqual(['discovery.kept_used']);
+  await late.findings.onList(backends('10.0.0.1'));
+  expect(late.log.events()).toEqual(['discovery.kept_used', 'discovery.recovered']);
+
+  applied = [];
+  const inTime = find(0, undefined, KEPT);
+  inTime.findings.begin();
+  await inTime.findings.onList([]);
+  inTime.findings.onFault('refused');
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(applied).toEqual([[]]);
+  const stopped = find(1, undefined, KEPT);
+  stopped.findings.begin();
+  stopped.findings.stop();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(applied).toEqual([[]]);
+});
+
+test('an answer that comes while what was kept is put in force is the last word', async () => {
+  const held: (() => void)[] = [];
+  const orders: [string[], boolean][] = [];
+  const { findings } = find(
+    1,
+    async (list, isKept) => {
+      orders.push([hostsOf(list), isKept]);
+      await new Promise<void>((resolve) => held.push(resolve));
+    },
+    KEPT,
+  );
+  findings.begin();
+  findings.onFault('refused');
+  const answered = findings.onList(backends('10.0.0.1'));
+  held[0]?.();
+  await vi.waitFor(() => expect(orders).toHaveLength(2));
+  held[1]?.();
+  await answered;
+  expect(orders).toEqual([
+    [['10.0.0.8', '10.0.0.9'], true],
+    [['10.0.0.1'], false],
+  ]);
 });
 
 test('behind the end nothing is told and nothing is done', async () => {

@@ -204,6 +204,7 @@ function metrics(): Metrics {
         source: 'srv',
         isFailing: true,
         found: 3,
+        isKept: true,
         successes: 7,
         faults: 2,
         lastSuccessSeconds: 2_000_000_000,

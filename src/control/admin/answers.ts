@@ -110,6 +110,9 @@ const discovery = form('Discovery', () =>
     asks: z.string().describe('What is asked, in words.'),
     failing: z.boolean().describe('The last answer was none: the one before holds.'),
     found: count().describe('Backends in the last good answer.'),
+    kept_from: time()
+      .nullable()
+      .describe('That is of this time, kept from before the start: there was none since.'),
     last_success: time().nullable(),
     age_seconds: z.number().min(0).nullable().describe('Since the last good answer.'),
     last_fault: time().nullable(),

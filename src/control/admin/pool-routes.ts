@@ -90,12 +90,13 @@ function viewPool(pool: PoolRegistry, { settings }: Registry, threadCount: numbe
 function viewSearch(search: PoolSearch | undefined, now: number): object | null {
   if (search === undefined) return null;
   const { kind, shown, status } = search;
-  const { lastSuccess, lastFault } = status;
+  const { lastSuccess, lastFault, keptAt } = status;
   return {
     source: kind,
     asks: shown,
     failing: status.isFailing,
     found: status.found,
+    kept_from: keptAt === undefined ? null : new Date(keptAt).toISOString(),
     last_success: timeOrNull(lastSuccess),
     age_seconds:
       lastSuccess === undefined ? null : Math.max(0, Math.round(now - lastSuccess)) / 1000,

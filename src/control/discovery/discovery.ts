@@ -12,6 +12,7 @@ import { poolLog } from '../pool-log.ts';
 import type { Registry } from '../registry.ts';
 import { Findings, type SearchStatus } from './findings.ts';
 import { changeTo, type FoundBackend } from './found-backends.ts';
+import type { KeptLists } from './kept-lists.ts';
 import type { DiscoverySource } from './source.ts';
 import { type CreateSource, shownSource } from './sources.ts';
 
@@ -21,6 +22,7 @@ export interface DiscoveryOptions {
   readonly drains: Drains;
   readonly log: Logger;
   readonly createSource: CreateSource;
+  readonly kept: KeptLists;
   /** Checks a backend; resolves with the result there. */
   readonly checkNow: (id: number) => Promise<void>;
 }
@@ -63,7 +65,10 @@ export class Discovery {
       this.#options.registry.pools().map(({ name, settings }) => [name, settings.discovery]),
     );
     for (const [name, { settings }] of this.#searches) {
-      if (!isDeepStrictEqual(wanted.get(name), settings)) this.#end(name);
+      const next = wanted.get(name) ?? null;
+      if (isDeepStrictEqual(next, settings)) continue;
+      this.#end(name);
+      if (next === null) this.#options.kept.forget(name);
     }
     for (const [name, settings] of wanted) {
       if (settings === null || settings === undefined || this.#searches.has(name)) continue;
@@ -72,9 +77,16 @@ export class Discovery {
     await Promise.all(begun);
   }
 
-  stop(): void {
+  /** Resolves when the last good lists are on the disk, as far as they may be. */
+  stop(): Promise<void> {
     this.#isStopped = true;
     for (const name of this.#searches.keys()) this.#end(name);
+    return this.#options.kept.flush();
+  }
+
+  /** The last good lists, for the process that takes over. */
+  lists(): string {
+    return this.#options.kept.text();
   }
 
   /** Undefined: its backends are listed. */
@@ -86,17 +98,22 @@ export class Discovery {
   }
 
   async #begin(pool: string, settings: DiscoverySettings): Promise<void> {
-    const { registry, createSource } = this.#options;
+    const { registry, createSource, kept } = this.#options;
     const findings = new Findings({
       settings,
       shown: shownSource(settings),
       log: this.#logOf(pool),
       now: () => registry.now(),
-      apply: (list) => this.#take(pool, list),
+      apply: (list, isKept) => {
+        if (!isKept) kept.keep(pool, settings, list);
+        return this.#take(pool, list, isKept);
+      },
+      kept: kept.of(pool, settings),
     });
     const source = createSource(settings, findings);
     this.#searches.set(pool, { settings, findings, source, poll: undefined });
     source.start();
+    findings.begin();
     await findings.first;
   }
 
@@ -108,13 +125,15 @@ export class Discovery {
     this.#searches.delete(pool);
   }
 
-  async #take(pool: string, list: readonly BackendSettings[]): Promise<void> {
+  async #take(pool: string, list: readonly BackendSettings[], isKept: boolean): Promise<void> {
     const search = this.#searches.get(pool);
     const change = changeTo(list, this.#found(pool));
     if (change.came.length > 0 || change.areOther) {
       await this.#set(pool, () => changeTo(list, this.#found(pool)).all);
       for (const url of change.came) this.#comes(pool, url);
-      await this.#checked(pool, change.came);
+      const checked = this.#checked(pool, change.came);
+      // An answer of the source does not wait for what may be there no more.
+      if (!isKept) await checked;
     }
     if (change.went.length === 0 || this.#searches.get(pool) !== search) return;
     const gone = new Set(change.went);

@@ -7,12 +7,15 @@ import type { DiscoverySettings } from '../../config/discovery-settings.ts';
 import { type BackendSettings, MOST_FOUND } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { inOrder } from './found-backends.ts';
+import type { KeptList } from './kept-lists.ts';
 import type { SourceUser } from './source.ts';
 
 const TELL_EVERY_MS = 60_000;
 /** In a list of what is left out. */
 const MOST_SENTENCES = 10;
 const LONGEST_REASON = 300;
+/** So long a source may take to answer at first; a start waits for a second in all. */
+const KEPT_AFTER_MS = 300;
 
 export interface FindingsOptions {
   readonly settings: Pick<DiscoverySettings, 'minBackends'>;
@@ -20,8 +23,10 @@ export interface FindingsOptions {
   readonly shown: string;
   readonly log: Logger;
   readonly now: () => number;
-  /** At most `MOST_FOUND`, in order, each once. */
-  readonly apply: (list: readonly BackendSettings[]) => Promise<void>;
+  /** At most `MOST_FOUND`, in order, each once. @param isKept it is of another life of this process */
+  readonly apply: (list: readonly BackendSettings[], isKept: boolean) => Promise<void>;
+  /** What it has answered in an earlier life, for as long as it does not in this one; undefined: nobody knows. */
+  readonly kept?: KeptList | undefined;
 }
 
 /** Of a search; times are of `now`, in ms. */
@@ -36,6 +41,8 @@ export interface SearchStatus {
   readonly faults: number;
   /** So many backends are in the last good list. */
   readonly found: number;
+  /** That is of an earlier life of this process, and of this time of the wall clock; undefined: it is of this one, or there is none. */
+  readonly keptAt: number | undefined;
   readonly leftOut: readonly string[];
 }
 
@@ -52,6 +59,7 @@ export class Findings implements SourceUser {
     successes: 0,
     faults: 0,
     found: 0,
+    keptAt: undefined,
     leftOut: [],
   };
   #isStopped = false;
@@ -63,11 +71,15 @@ export class Findings implements SourceUser {
   #leftOutTold = '';
   #leftOutToldAt = Number.NEGATIVE_INFINITY;
   /** The latest list that waits for the one that is being put in force. */
-  #waiting: readonly BackendSettings[] | undefined;
+  #waiting: { readonly list: readonly BackendSettings[]; readonly isKept: boolean } | undefined;
   #applying: Promise<void> | undefined;
+  /** Undefined: there is none, it is in use, or the source has answered. */
+  #kept: KeptList | undefined;
+  #keptTimer: NodeJS.Timeout | undefined;
 
   constructor(options: FindingsOptions) {
     this.#options = options;
+    this.#kept = options.kept;
     this.first = new Promise((resolve) => {
       this.#isFirst = resolve;
     });
@@ -77,9 +89,18 @@ export class Findings implements SourceUser {
     return this.#status;
   }
 
+  /** The source is asked from now on. */
+  begin(): void {
+    if (this.#kept === undefined) return;
+    const why = `has not answered within ${KEPT_AFTER_MS} ms`;
+    this.#keptTimer = setTimeout(() => void this.#useKept(why).then(this.#isFirst), KEPT_AFTER_MS);
+    this.#keptTimer.unref();
+  }
+
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#laterTimer);
+    clearTimeout(this.#keptTimer);
     this.#isFirst();
   }
 
@@ -93,9 +114,7 @@ export class Findings implements SourceUser {
       return;
     }
     this.#succeeded(list.length);
-    this.#waiting = list.slice(0, MOST_FOUND);
-    this.#applying ??= this.#applyAll();
-    await this.#applying;
+    await this.#apply(list.slice(0, MOST_FOUND), false);
     this.#isFirst();
   }
 
@@ -110,30 +129,57 @@ export class Findings implements SourceUser {
       faults: this.#status.faults + 1,
     };
     this.#tellFault();
-    this.#isFirst();
+    void this.#useKept('does not answer as it should').then(this.#isFirst);
+  }
+
+  /** Once, and not where the source has answered. */
+  async #useKept(why: string): Promise<void> {
+    const { log, shown } = this.#options;
+    const kept = this.#kept;
+    this.#forgetKept();
+    if (kept === undefined || this.#isStopped) return;
+    const { list, at } = kept;
+    const time = new Date(at).toISOString();
+    this.#status = { ...this.#status, found: list.length, keptAt: at };
+    const message = `${shown} ${why}, so what it had at ${time} is used: backends: ${list.length}`;
+    log.warn('discovery.kept_used', message, { source: shown, backends: list.length, at: time });
+    await this.#apply(list, true);
+  }
+
+  #forgetKept(): void {
+    clearTimeout(this.#keptTimer);
+    this.#kept = undefined;
+  }
+
+  #apply(list: readonly BackendSettings[], isKept: boolean): Promise<void> {
+    this.#waiting = { list, isKept };
+    this.#applying ??= this.#applyAll();
+    return this.#applying;
   }
 
   async #applyAll(): Promise<void> {
-    for (let list = this.#waiting; list !== undefined; list = this.#waiting) {
+    for (let next = this.#waiting; next !== undefined; next = this.#waiting) {
       this.#waiting = undefined;
-      if (!this.#isStopped) await this.#options.apply(list);
+      if (!this.#isStopped) await this.#options.apply(next.list, next.isKept);
     }
     this.#applying = undefined;
   }
 
   #succeeded(found: number): void {
     const { log, shown, now } = this.#options;
-    const { successes } = this.#status;
+    const { successes, keptAt } = this.#status;
+    this.#forgetKept();
     this.#status = {
       ...this.#status,
       lastSuccess: now(),
       isFailing: false,
       successes: successes + 1,
       found: Math.min(found, MOST_FOUND),
+      keptAt: undefined,
     };
     clearTimeout(this.#laterTimer);
     this.#laterTimer = undefined;
-    if (this.#isFaultTold) {
+    if (this.#isFaultTold || keptAt !== undefined) {
       log.info('discovery.recovered', `${shown} answers again`, { source: shown });
     }
     this.#isFaultTold = false;

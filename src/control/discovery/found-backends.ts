@@ -1,5 +1,6 @@
 /** From addresses to backends, and from one answer to the next: who comes, who stays, who goes. Pure. */
 import { isDeepStrictEqual } from 'node:util';
+import { canonicalIPv6 } from '../../config/network-address.ts';
 import { type BackendSettings, MAX_WEIGHT } from '../../config/settings.ts';
 
 /** A backend that was found. */
@@ -21,8 +22,10 @@ export interface Found {
   readonly isBackup?: boolean;
 }
 
+/** In the spelling that `parseBackendUrl` has: one server is one URL, whoever tells of it. */
 export function backendAt(found: Found): BackendSettings {
-  const { tls, host, port, basePath } = found;
+  const { tls, port, basePath } = found;
+  const host = canonicalIPv6(found.host) ?? found.host.toLowerCase();
   const bracketed = host.includes(':') ? `[${host}]` : host;
   const at = port === (tls ? 443 : 80) ? bracketed : `${bracketed}:${port}`;
   return {

@@ -29,11 +29,17 @@ export class KeptState {
   #lock: StateLock | undefined;
   #secret: string | undefined;
   #isThere = false;
+  #isHandedOver = false;
 
   private constructor({ path, log }: KeptStateOptions) {
     this.#path = path;
     this.#log = log;
     this.store = new StateStore(path);
+  }
+
+  /** Other files of this process beside it are no other's. */
+  get mayBeWrittenBeside(): boolean {
+    return this.store.isOurs && !this.#isHandedOver;
   }
 
   /** What can't be understood must not keep the proxy from starting, and must not be lost either. Never rejects. */
@@ -107,6 +113,7 @@ export class KeptState {
 
   /** Another process has the file, for good. */
   handOver(): void {
+    this.#isHandedOver = true;
     this.store.giveUp();
   }
 

@@ -23,6 +23,8 @@ export interface Handover {
   readonly state: string;
   /** What was found out about backends, as known-backends.ts has it. Older versions say nothing of it. */
   readonly backends?: string;
+  /** What the sources of backends have answered last, as discovery/list-format.ts has it. Older versions say nothing of it. */
+  readonly lists?: string;
   /** What the tables of clients count from, as known-clients.ts has it: who says so can be asked for what is in them. Secret. */
   readonly clientsOrigin?: string;
 }

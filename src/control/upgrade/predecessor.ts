@@ -26,14 +26,18 @@ export class Predecessor {
   readonly backends: KnownBackends;
   /** Undefined: its tables of clients are not known. */
   readonly clientsOrigin: ClientTablesOrigin | undefined;
+  /** What the sources of backends have answered it last; undefined: it says nothing of it. */
+  readonly lists: string | undefined;
 
-  private constructor({ listeners, admin, state, backends, clientsOrigin }: Handover) {
+  private constructor(handover: Handover) {
+    const { listeners, admin, state, backends, clientsOrigin, lists } = handover;
     this.sockets = new HandedSockets(listeners);
     this.admin = new HandedSockets(admin === null ? [] : [admin]);
     const decoded = decodeState(state);
     this.state = decoded.kind === 'read' ? decoded.state : undefined;
     this.backends = new KnownBackends(backends);
     this.clientsOrigin = readOrigin(clientsOrigin);
+    this.lists = lists;
   }
 
   /** Undefined: we were not started by one. */
