@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { DiscoverySettings, SourceKind } from '../../config/discovery-settings.ts';
+import { describeOwnAddress, OwnMachine } from '../../config/own-address.ts';
 import type { BackendSettings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { Drains } from '../drains.ts';
@@ -107,6 +108,11 @@ export class Discovery {
       apply: (list, isKept) => {
         if (!isKept) kept.keep(pool, settings, list);
         return this.#take(pool, list, isKept);
+      },
+      // A name that leads to our own admin API would open it to everybody.
+      whyNot: () => {
+        const machine = new OwnMachine();
+        return (one) => describeOwnAddress(one, registry.settings, machine);
       },
       kept: kept.of(pool, settings),
     });

@@ -25,6 +25,8 @@ export interface FindingsOptions {
   readonly now: () => number;
   /** At most `MOST_FOUND`, in order, each once. @param isKept it is of another life of this process */
   readonly apply: (list: readonly BackendSettings[], isKept: boolean) => Promise<void>;
+  /** Of one list: a sentence about a backend that must be none, whoever says that it is one; undefined: it may be. */
+  readonly whyNot?: () => (backend: BackendSettings) => string | undefined;
   /** What it has answered in an earlier life, for as long as it does not in this one; undefined: nobody knows. */
   readonly kept?: KeptList | undefined;
 }
@@ -107,10 +109,11 @@ export class Findings implements SourceUser {
   async onList(given: readonly BackendSettings[], leftOut: readonly string[] = []): Promise<void> {
     if (this.#isStopped) return;
     const { settings } = this.#options;
-    const list = inOrder(given);
-    this.#tellLeftOut(leftOut);
+    const { fit: list, sentences } = this.#judged(inOrder(given));
+    const allLeftOut = [...leftOut, ...sentences];
+    this.#tellLeftOut(allLeftOut);
     if (list.length < settings.minBackends) {
-      this.onFault(this.#tooFew(list.length, leftOut));
+      this.onFault(this.#tooFew(list.length, allLeftOut));
       return;
     }
     this.#succeeded(list.length);
@@ -138,12 +141,28 @@ export class Findings implements SourceUser {
     const kept = this.#kept;
     this.#forgetKept();
     if (kept === undefined || this.#isStopped) return;
-    const { list, at } = kept;
+    const { at } = kept;
+    const { fit: list } = this.#judged(kept.list);
     const time = new Date(at).toISOString();
     this.#status = { ...this.#status, found: list.length, keptAt: at };
     const message = `${shown} ${why}, so what it had at ${time} is used: backends: ${list.length}`;
     log.warn('discovery.kept_used', message, { source: shown, backends: list.length, at: time });
     await this.#apply(list, true);
+  }
+
+  #judged(list: readonly BackendSettings[]): {
+    readonly fit: readonly BackendSettings[];
+    readonly sentences: readonly string[];
+  } {
+    const whyNot = this.#options.whyNot?.();
+    if (whyNot === undefined) return { fit: list, sentences: [] };
+    const sentences: string[] = [];
+    const fit = list.filter((one) => {
+      const sentence = whyNot(one);
+      if (sentence !== undefined) sentences.push(sentence);
+      return sentence === undefined;
+    });
+    return { fit, sentences };
   }
 
   #forgetKept(): void {

@@ -24,6 +24,8 @@ const TIMEOUT_MS = 10_000;
 /** The server ends a watch by itself after so long. */
 const WATCH_S = 290;
 const GONE = 410;
+/** Events come one by one, thousands of them where a deployment is replaced, and each would be a whole list. */
+const QUIET_MS = 100;
 
 const listed = z.object({
   metadata: z.object({ resourceVersion: z.string() }),
@@ -50,6 +52,13 @@ export function kubernetesSource(
     const { found, leftOut } = backendsOf(slices.values(), settings);
     return user.onList(found, leftOut);
   };
+  let soon: NodeJS.Timeout | undefined;
+  const tellSoon = (signal: AbortSignal): void => {
+    soon ??= setTimeout(() => {
+      soon = undefined;
+      if (!signal.aborted) void tell();
+    }, QUIET_MS).unref();
+  };
 
   const list = async (signal: AbortSignal): Promise<void> => {
     const { text } = await askApi(requestOf(settings, '', pod, signal));
@@ -60,7 +69,7 @@ export function kubernetesSource(
     await tell();
   };
 
-  const take = (line: string): void => {
+  const take = (line: string, signal: AbortSignal): void => {
     const { type, object } = parsedAs(line, event);
     if (type === 'ERROR') {
       const { code, message } = failed.parse(object);
@@ -71,7 +80,7 @@ export function kubernetesSource(
       const slice = endpointSlice.parse(object);
       if (type === 'DELETED') slices.delete(slice.metadata.name);
       else slices.set(slice.metadata.name, slice);
-      void tell();
+      tellSoon(signal);
     }
     version = versioned.parse(object).metadata.resourceVersion;
   };
@@ -86,7 +95,7 @@ export function kubernetesSource(
           // That nothing has changed is good news, too.
           void tell();
         },
-        onLine: take,
+        onLine: (line) => take(line, signal),
       });
     } catch (error) {
       // What can't be understood, or was refused, may be another thing from the beginning.

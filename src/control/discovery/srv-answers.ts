@@ -1,6 +1,8 @@
 /** The backends behind the SRV records of a name (RFC 2782): each address of each target, with the port of its record. */
 import { promises as dns, type SrvRecord } from 'node:dns';
+import { isIPv4 } from 'node:net';
 import type { DiscoverySettings, SrvSettings } from '../../config/discovery-settings.ts';
+import { isHostName } from '../../config/network-address.ts';
 import type { BackendSettings } from '../../config/settings.ts';
 import { codeOf } from '../../snapshot/own-shortage.ts';
 import type { ResolveName } from './dns-answers.ts';
@@ -27,8 +29,14 @@ export async function srvAnswer(
 ): Promise<Answer> {
   const all = await askSrv(name);
   // A target that is the root says that the service is not to be had (RFC 2782).
-  const records = all
-    .filter(({ name: target }) => target !== '' && target !== '.')
+  const named = all.filter(({ name: target }) => target !== '' && target !== '.');
+  // DNS may hold any bytes in a name; this one is written into requests, as Host.
+  const isSound = (record: SrvRecord): boolean => {
+    const target = targetOf(record);
+    return record.port > 0 && (isIPv4(target) || isHostName(target));
+  };
+  const records = named
+    .filter(isSound)
     .toSorted((a, b) => a.priority - b.priority)
     .slice(0, MOST_TARGETS);
   const targets = [...new Set(records.map(targetOf))];
@@ -53,6 +61,10 @@ export async function srvAnswer(
   });
   const missing = targets.filter((target) => addresses.get(target) === null);
   const leftOut = missing.map((target) => `${target} has no address: give it one, or no record`);
+  for (const record of named.filter((one) => !isSound(one)).slice(0, MOST_TARGETS)) {
+    const target = JSON.stringify(targetOf(record));
+    leftOut.push(`the record of ${target} has no port and host that could be one: correct it`);
+  }
   if (all.length > MOST_TARGETS) {
     leftOut.push(`${name} has ${all.length} records: ${MOST_TARGETS} of them are looked at`);
   }
