@@ -32,7 +32,7 @@ import { type LeftOver, leftOversOf } from './left-overs.ts';
 import { type AskCounts, OnDemand } from './on-demand.ts';
 import { RenewalPlans } from './renewal-plans.ts';
 import { StoreCopy } from './store-copy.ts';
-import { dueAtMs, type Wanted, wantedBy } from './wanted.ts';
+import { dueAtMs, inTurn, type Wanted, wantedBy } from './wanted.ts';
 
 const LONGEST_SLEEP_MS = 3_600_000;
 /** Another process may have the file: that one ends (an upgrade), or it does not. */
@@ -350,7 +350,7 @@ export class Acme {
     const nowMs = this.#nowMs();
     const due = this.states().filter((one) => one.dueAtMs <= nowMs);
     if (due.length === 0) return 0;
-    const isDone = await round.run(due.map(({ wanted }) => wanted));
+    const isDone = await round.run(inTurn(due));
     return isDone ? 0 : LOOK_AGAIN_MS * (1 + this.#timing.random());
   }
 

@@ -17,7 +17,7 @@ import {
 } from './acme-records.ts';
 import type { AcmeVault } from './acme-vault.ts';
 import { Issuance, LockLost } from './issuance.ts';
-import { issuedCertificate } from './issued-certificate.ts';
+import { issuedCertificate, UnfitCertificate } from './issued-certificate.ts';
 import type { LeftOver } from './left-overs.ts';
 import type { RenewalPlans } from './renewal-plans.ts';
 import { retryMs } from './renewal-time.ts';
@@ -26,6 +26,11 @@ import { dueAtMs, type Wanted } from './wanted.ts';
 
 /** So long nobody orders anything when its holder dies. */
 const LOCK_MS = 10_000;
+/**
+ * Then what is due is looked at again, by `inTurn`: one whose authority lets it wait may take some minutes, and what has become due
+ * meanwhile must not wait for all the others that do.
+ */
+const LONGEST_ROUND_MS = 60_000;
 /** Each is a condition, and up to two writes; a transaction has 128 of either at most. */
 const MOST_REMOVED_AT_ONCE = 50;
 
@@ -64,7 +69,7 @@ export class IssuanceRound {
 
   /** @returns false: another instance has the lock, or the store can't be had. Never rejects. */
   async run(due: readonly Wanted[]): Promise<boolean> {
-    const { opened, holder, signal, onOrdering } = this.#options;
+    const { opened, holder, signal, nowMs, onOrdering } = this.#options;
     const lost = new AbortController();
     const onStop = (): void => lost.abort();
     signal.addEventListener('abort', onStop, { once: true });
@@ -73,9 +78,11 @@ export class IssuanceRound {
       const lock = await tryLock(opened.store, options);
       if (lock === undefined) return false;
       try {
+        const beganMs = nowMs();
         for (const one of due) {
           if (!lock.isHeld() || lost.signal.aborted) return false;
           await this.#issue(one, lock, lost.signal);
+          if (nowMs() - beganMs >= LONGEST_ROUND_MS) break;
         }
         if (!lost.signal.aborted) await this.#tidy(lock);
       } finally {
@@ -176,7 +183,8 @@ export class IssuanceRound {
     const waitMs = retryMs(
       {
         failures,
-        isUnreachable: problem === undefined,
+        // Somebody has signed something then: the next try is another order.
+        isUnreachable: problem === undefined && !(error instanceof UnfitCertificate),
         isRateLimited: problem?.kind === 'rateLimited',
         retryAfterMs: problem?.retryAfterMs,
       },

@@ -20,7 +20,7 @@ import {
 import type { AcmeVault } from './acme-vault.ts';
 import { Authority } from './authority.ts';
 import { makeKey } from './certificate-request.ts';
-import { issuedCertificate, UnfitCertificate } from './issued-certificate.ts';
+import { newCertificate, UnfitCertificate } from './issued-certificate.ts';
 import {
   type BegunOrder,
   completeOrder,
@@ -126,14 +126,14 @@ export class Issuance {
   }
 
   async #complete(order: OrderOptions, begun: BegunOrder): Promise<Certificate> {
-    const { vault } = this.#options;
+    const { vault, nowMs } = this.#options;
     const { name, id, settings } = this.#wanted;
     const orderKey = orderKeyOf(id);
     let cert: string;
     let certificate: Certificate;
     try {
       cert = await completeOrder(order, begun);
-      certificate = issuedCertificate(name, { cert, key: begun.key });
+      certificate = newCertificate(name, { cert, key: begun.key }, nowMs());
     } catch (error) {
       if (isFinal(error)) await this.#write([{ remove: orderKey }]);
       throw error;

@@ -10,8 +10,8 @@ import { certificateRequest } from './certificate-request.ts';
 
 const FIRST_POLL_MS = 500;
 const LONGEST_POLL_MS = 10_000;
-/** Of one step: validation, or signing. */
-const LONGEST_STEP_MS = 5 * 60_000;
+/** Of one step: validation, or signing. Other names wait meanwhile; what is under way goes on with the next try, where it is then. */
+const LONGEST_STEP_MS = 90_000;
 
 const ORDER = z.object({
   status: z.string(),
@@ -159,7 +159,8 @@ async function until<Value>(
   for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(LONGEST_POLL_MS, pauseMs * 1.5)) {
     const value = await read();
     if (isDone(value)) return value;
-    if (nowMs() > deadline) throw new Error(`${url}: nothing has come of it within 5 minutes`);
+    if (nowMs() > deadline)
+      throw new Error(`${url}: nothing has come of it within ${LONGEST_STEP_MS / 1000} s`);
     await pause(Math.min(LONGEST_POLL_MS, wantedMs() ?? pauseMs));
   }
 }

@@ -22,6 +22,11 @@ const LONGEST_WAIT_MS = 7 * 24 * HOUR_MS;
 const JITTER = 0.1;
 /** Of its life, behind two thirds of it: those of many names were fetched in one go. */
 const SPREAD = 0.05;
+/**
+ * One that was just signed is not renewed at once, whatever the authority or a clock says: that would be an order after the other. Of
+ * Let's Encrypt, the life begins an hour before it is signed.
+ */
+const SHORTEST_USE_MS = 2 * HOUR_MS;
 
 export interface RenewalWindow {
   readonly startMs: number;
@@ -41,12 +46,13 @@ export function renewalTime(
   window: RenewalWindow | undefined,
 ): number {
   const place = placeOf(fingerprint);
+  const lifeMs = notAfterMs - notBeforeMs;
   if (window !== undefined) {
     const chosen = window.startMs + place * (window.endMs - window.startMs);
+    const earliest = notBeforeMs + Math.min(SHORTEST_USE_MS, lifeMs / 3);
     // Whatever the authority says: one that has ended serves nobody.
-    return Math.min(chosen, notAfterMs);
+    return Math.min(Math.max(chosen, earliest), notAfterMs);
   }
-  const lifeMs = notAfterMs - notBeforeMs;
   return notBeforeMs + lifeMs * (2 / 3 + SPREAD * place);
 }
 

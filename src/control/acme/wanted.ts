@@ -28,6 +28,24 @@ export function wantedOf(settings: AcmeSettings, name: string): Wanted {
   return { name, settings, key: issueKey(settings, name), id: issueIdOf(settings, name) };
 }
 
+/** What has failed least comes first: it holds up nothing that may go well. */
+export function inTurn(
+  due: readonly { readonly wanted: Wanted; readonly failure: FailureRecord | undefined }[],
+): Wanted[] {
+  return due.toSorted((a, b) => failuresOf(a) - failuresOf(b)).map(({ wanted }) => wanted);
+}
+
+/** In a row, under the settings of now. */
+function failuresOf({
+  wanted: { settings },
+  failure,
+}: {
+  readonly wanted: Wanted;
+  readonly failure: FailureRecord | undefined;
+}): number {
+  return failure?.settings === digestOf(settings) ? failure.failures : 0;
+}
+
 /**
  * @param renewAtMs of the certificate that there is; undefined: there is none.
  * @param failure the last one, since when nothing was good.

@@ -71,6 +71,7 @@ test('a round removes them behind its orders, under its lock, and not what is an
     log: { debug: hear, info: hear, warn: hear, error: hear, fatal: hear },
     holder: 'one',
     signal: new AbortController().signal,
+    nowMs: () => NOW_MS,
     leftOvers: () => leftOvers,
     onOrdering: () => {},
   } as Partial<IssuanceRoundOptions> as IssuanceRoundOptions);
