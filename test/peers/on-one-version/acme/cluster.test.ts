@@ -1,11 +1,8 @@
 /** Instances of a cluster that share certificates by a real etcd, and an authority that asks any of them. */
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import net, { type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { afterTest } from '../../../support/after-test.ts';
 import { type Etcd, startEtcd } from '../../../support/etcd.ts';
 import { type Fairlead, startFairlead } from '../../../support/fairlead.ts';
 import { freePort } from '../../../support/free-port.ts';
@@ -15,43 +12,10 @@ import { visit } from '../../../support/tls-client.ts';
 import { hasTool } from '../../../support/tools.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { call, initCluster } from '../etcd/instances.ts';
+import { Front } from './front.ts';
 
 const LONG_MS = 40_000;
 const ROOT = '/fairlead/shop/acme/';
-
-/** What stands before all instances: it leads to one of them, or lets everybody wait. */
-class Front {
-  to: number | undefined;
-  readonly #server = net.createServer((client) => {
-    client.on('error', () => {});
-    if (this.to === undefined) this.#waiting.push(client);
-    else connectTo(client, this.to);
-  });
-  readonly #waiting: Socket[] = [];
-
-  async start(): Promise<this> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    afterTest(() => void this.#server.close());
-    return this;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  leadTo(port: number): void {
-    this.to = port;
-    for (const client of this.#waiting.splice(0)) connectTo(client, port);
-  }
-}
-
-function connectTo(client: Socket, port: number): void {
-  const server = net.connect(port, '127.0.0.1');
-  server.on('error', () => client.destroy());
-  client.on('error', () => server.destroy());
-  client.pipe(server).pipe(client);
-}
 
 class Instance {
   readonly name: string;
