@@ -65,7 +65,8 @@ export class Pebble {
     return this.#output.match(/There are now \d+ accounts in memory/g)?.length ?? 0;
   }
 
-  async start(): Promise<void> {
+  /** @param changes of the options, for this start. */
+  async start(changes: Partial<PebbleOptions> = {}): Promise<void> {
     const { own, management, dns, records } = this.#ports;
     const {
       httpPort = 1,
@@ -74,7 +75,7 @@ export class Pebble {
       validity,
       externalAccounts,
       blocked = [],
-    } = this.#options;
+    } = { ...this.#options, ...changes };
     const config = join(this.#folder, 'pebble.json');
     writeFileSync(
       config,
