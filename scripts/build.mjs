@@ -160,13 +160,13 @@ writeFileSync(`${root}dist/THIRD_PARTY_LICENSES.txt`, licences(output).join('\n\
 // Without the executable bit, `npx fairlead` in this folder would not run it.
 chmodSync(`${root}dist/cli/main.js`, 0o755);
 // For editors: `"$schema": "./node_modules/fairlead/dist/fairlead.schema.json"` in a config file.
-if (existsSync(`${root}build/config/schema.js`)) {
+if (existsSync(`${root}build/config/schema/schema.js`)) {
   copyTypes('index');
   const [{ manPage }, { COMMANDS }] = await Promise.all([
     import('../build/cli/man-page.js'),
     import('../build/cli/commands.js'),
   ]);
   writeFileSync(`${root}dist/fairlead.1`, await manPage(COMMANDS));
-  const { jsonSchema } = await import('../build/config/schema.js');
+  const { jsonSchema } = await import('../build/config/schema/schema.js');
   writeFileSync(`${root}dist/fairlead.schema.json`, `${JSON.stringify(jsonSchema(), null, 2)}\n`);
 }

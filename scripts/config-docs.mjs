@@ -1,5 +1,5 @@
 /**
- * `npm run docs`: writes docs/configuration.md from the schema in src/config/schema.ts (as compiled in build/). `--check`
+ * `npm run docs`: writes docs/configuration.md from the schema in src/config/schema/schema.ts (as compiled in build/). `--check`
  * writes nothing and ends with 1 when the file says something else.
  *
  * Types, ranges, defaults and descriptions come from the schema; variables, flags and what needs a restart are asked of
@@ -12,11 +12,11 @@ const root = new URL('../', import.meta.url);
 const target = new URL('docs/configuration.md', root);
 const compiled = (name) => import(new URL(`build/${name}`, root));
 
-const { jsonSchema, configSchema, TOP_LEVEL_KEYS } = await compiled('config/schema.js');
-const { readEnvironment } = await compiled('config/environment.js');
+const { jsonSchema, configSchema, TOP_LEVEL_KEYS } = await compiled('config/schema/schema.js');
+const { readEnvironment } = await compiled('config/read/environment.js');
 const { parseSettingFlags, describeSettingFlags } = await compiled('cli/settings-flags.js');
-const { DURATION_PATTERN } = await compiled('config/duration.js');
-const { SIZE_PATTERN } = await compiled('config/size.js');
+const { DURATION_PATTERN } = await compiled('config/values/duration.js');
+const { SIZE_PATTERN } = await compiled('config/values/size.js');
 
 const schema = jsonSchema();
 
@@ -769,7 +769,7 @@ function render() {
 
 const HEAD = `# Configuration
 
-<!-- Made by \`npm run docs\` from src/config/schema.ts: edit there, or in scripts/config-docs.mjs. -->
+<!-- Made by \`npm run docs\` from src/config/schema/schema.ts: edit there, or in scripts/config-docs.mjs. -->
 
 Every key, what it takes, its default, and how to set it. \`fairlead check --config FILE\` says what is wrong with a file,
 with line and column; \`fairlead print-config\` prints every value in force and where it came from. An unknown key is an

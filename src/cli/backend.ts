@@ -1,7 +1,7 @@
 /** `fairlead backend`: the sample backend as a process of its own. */
-import { parseListenHost } from '../config/network-address.ts';
+import { parseListenHost } from '../config/values/network-address.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
-import { type SampleBackend, startSampleBackend } from './sample-backend.ts';
+import { type SampleBackend, startSampleBackend } from './demo/sample-backend.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 
 export const BACKEND = {

@@ -1,11 +1,12 @@
 /** `fairlead check --diff`: what a config would change, of the running instance or beside another file. */
-import { readConfigFile } from '../config/config-file.ts';
+
 import type { ConfigChange } from '../config/diff.ts';
 import { type LoadInput, type LoadResult, loadSettings } from '../config/load.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
+import { readConfigFile } from '../config/read/config-file.ts';
 import { type ConfigDifference, configDifference } from '../control/reload/config-difference.ts';
-import { AdminClient, AdminError } from './admin-client.ts';
-import { type AdminFlags, adminTarget } from './admin-command.ts';
+import { AdminClient, AdminError } from './admin/admin-client.ts';
+import { type AdminFlags, adminTarget } from './admin/admin-command.ts';
 import { complain, EXIT_USAGE } from './exit.ts';
 import { UsageError } from './tool-flags.ts';
 

@@ -1,12 +1,12 @@
 /** `fairlead check`: everything that is wrong with a config, or one line that says that it is fine. */
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { hasRoute, isLeftOut } from '../config/effective-route.ts';
-import { nameOfListener } from '../config/listener-name.ts';
+import { hasRoute, isLeftOut } from '../config/effective/effective-route.ts';
 import type { LoadInput } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { DEFAULT_POOL, type ListenerSettings, type Settings } from '../config/settings.ts';
-import type { AdminFlags } from './admin-command.ts';
+import { nameOfListener } from '../config/values/listener-name.ts';
+import type { AdminFlags } from './admin/admin-command.ts';
 import {
   type Compared,
   compareWithFile,

@@ -1,7 +1,7 @@
 /** `GET /cluster` for eyes. */
 import { z } from 'zod';
-import type { JsonObject } from './admin-client.ts';
-import { table } from './table.ts';
+import type { JsonObject } from './admin/admin-client.ts';
+import { table } from './terminal/table.ts';
 
 const ANSWER = z.object({
   name: z.string(),

@@ -1,7 +1,7 @@
 /** `fairlead cluster init|status|import|export|accept-epoch|rotate-secret`: what the instances of a cluster share, in etcd. */
 import { stringify } from 'yaml';
-import { isMapping, type RawConfig, withoutKeys } from '../config/layer.ts';
 import { writtenConfig } from '../config/load.ts';
+import { isMapping, type RawConfig, withoutKeys } from '../config/read/layer.ts';
 import type { ClusterSettings } from '../config/settings.ts';
 import { sharedIn } from '../config/shared-config.ts';
 import { openStore } from '../control/cluster/follow-cluster.ts';
@@ -20,8 +20,8 @@ import {
   statesIn,
 } from '../control/cluster/store-content.ts';
 import { StoreKeys } from '../control/cluster/store-keys.ts';
-import { AdminClient, AdminError } from './admin-client.ts';
-import { adminTarget } from './admin-command.ts';
+import { AdminClient, AdminError } from './admin/admin-client.ts';
+import { adminTarget } from './admin/admin-command.ts';
 import { showCluster } from './cluster-status.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';

@@ -1,12 +1,12 @@
 /** The command `fairlead`: finds the command, loads its module and no other, and exits with its code. */
-import { didYouMean, type Synonyms } from '../config/nearest.ts';
+import { didYouMean, type Synonyms } from '../config/values/nearest.ts';
 import { VERSION } from '../control/version.ts';
 import { EXIT_CODES, type ListedCommand, ORDER } from './command-spec.ts';
 import { COMMANDS, listCommands } from './commands.ts';
 import { EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
-import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
 import { endWithNpx } from './npx.ts';
 import { describeSettingFlags } from './settings-flags.ts';
+import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './terminal/held-signals.ts';
 
 /** They handle signals themselves; the others end by them, as any program does. */
 const HANDLE_SIGNALS: ReadonlySet<string> = new Set(['run', 'demo']);

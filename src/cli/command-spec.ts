@@ -2,8 +2,9 @@
  * What a command is called with: read by the parser of its flags, and shown by `--help`, the man page and the completions of
  * shells. So none of them can know a flag that the others don't.
  */
-import type { HeldSignals } from './held-signals.ts';
+
 import { describeSettingFlags } from './settings-flags.ts';
+import type { HeldSignals } from './terminal/held-signals.ts';
 
 export interface FlagSpec {
   readonly type: 'string' | 'boolean';

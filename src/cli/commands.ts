@@ -129,7 +129,7 @@ export const COMMANDS: Commands = {
     summary: 'the strategy and every backend, of all pools',
     isOfInstance: true,
     load: async () => {
-      const { STATUS, runStatus } = await import('./admin-status.ts');
+      const { STATUS, runStatus } = await import('./admin/admin-status.ts');
       return { spec: STATUS, run: runStatus };
     },
   },
@@ -156,7 +156,7 @@ export const COMMANDS: Commands = {
     summary: 'add a backend',
     isOfInstance: true,
     load: async () => {
-      const { ADD, runAdd } = await import('./admin-backends.ts');
+      const { ADD, runAdd } = await import('./admin/admin-backends.ts');
       return { spec: ADD, run: runAdd };
     },
   },
@@ -165,7 +165,7 @@ export const COMMANDS: Commands = {
     summary: 'remove one, drained first',
     isOfInstance: true,
     load: async () => {
-      const { REMOVE, runRemove } = await import('./admin-drain.ts');
+      const { REMOVE, runRemove } = await import('./admin/admin-drain.ts');
       return { spec: REMOVE, run: runRemove };
     },
   },
@@ -174,7 +174,7 @@ export const COMMANDS: Commands = {
     summary: 'no new clients; returns when nothing is in flight',
     isOfInstance: true,
     load: async () => {
-      const { DRAIN, runDrain } = await import('./admin-drain.ts');
+      const { DRAIN, runDrain } = await import('./admin/admin-drain.ts');
       return { spec: DRAIN, run: runDrain };
     },
   },
@@ -183,7 +183,7 @@ export const COMMANDS: Commands = {
     summary: 'put one back',
     isOfInstance: true,
     load: async () => {
-      const { ENABLE, runEnable } = await import('./admin-backends.ts');
+      const { ENABLE, runEnable } = await import('./admin/admin-backends.ts');
       return { spec: ENABLE, run: runEnable };
     },
   },
@@ -192,7 +192,7 @@ export const COMMANDS: Commands = {
     summary: 'take one out',
     isOfInstance: true,
     load: async () => {
-      const { DISABLE, runDisable } = await import('./admin-backends.ts');
+      const { DISABLE, runDisable } = await import('./admin/admin-backends.ts');
       return { spec: DISABLE, run: runDisable };
     },
   },
@@ -201,7 +201,7 @@ export const COMMANDS: Commands = {
     summary: 'its share beside the others',
     isOfInstance: true,
     load: async () => {
-      const { WEIGHT, runWeight } = await import('./admin-backends.ts');
+      const { WEIGHT, runWeight } = await import('./admin/admin-backends.ts');
       return { spec: WEIGHT, run: runWeight };
     },
   },
@@ -210,7 +210,7 @@ export const COMMANDS: Commands = {
     summary: 'change the strategy',
     isOfInstance: true,
     load: async () => {
-      const { STRATEGY, runStrategy } = await import('./admin-pool.ts');
+      const { STRATEGY, runStrategy } = await import('./admin/admin-pool.ts');
       return { spec: STRATEGY, run: runStrategy };
     },
   },
@@ -219,7 +219,7 @@ export const COMMANDS: Commands = {
     summary: 'read the config again',
     isOfInstance: true,
     load: async () => {
-      const { RELOAD, runReload } = await import('./admin-pool.ts');
+      const { RELOAD, runReload } = await import('./admin/admin-pool.ts');
       return { spec: RELOAD, run: runReload };
     },
   },
@@ -228,7 +228,7 @@ export const COMMANDS: Commands = {
     summary: 'let the program now on the disk take over, without a gap',
     isOfInstance: true,
     load: async () => {
-      const { UPGRADE, runUpgrade } = await import('./admin-pool.ts');
+      const { UPGRADE, runUpgrade } = await import('./admin/admin-pool.ts');
       return { spec: UPGRADE, run: runUpgrade };
     },
   },
@@ -237,7 +237,7 @@ export const COMMANDS: Commands = {
     summary: 'drop what was set otherwise than the config says',
     isOfInstance: true,
     load: async () => {
-      const { RESET, runReset } = await import('./admin-pool.ts');
+      const { RESET, runReset } = await import('./admin/admin-pool.ts');
       return { spec: RESET, run: runReset };
     },
   },
@@ -246,7 +246,7 @@ export const COMMANDS: Commands = {
     summary: 'exit code 0 if it is ready',
     isOfInstance: true,
     load: async () => {
-      const { HEALTHCHECK, runHealthcheck } = await import('./admin-status.ts');
+      const { HEALTHCHECK, runHealthcheck } = await import('./admin/admin-status.ts');
       return { spec: HEALTHCHECK, run: runHealthcheck };
     },
   },

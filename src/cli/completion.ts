@@ -1,10 +1,10 @@
 /** `fairlead completion bash|zsh|fish`: what makes a shell complete commands, flags, and those values that can be listed. */
 import { type CommandSpec, type Commands, HELP_FLAG, helpOf } from './command-spec.ts';
-import { completables } from './completable.ts';
-import { backendLines } from './completion-backends.ts';
-import { bashScript } from './completion-bash.ts';
-import { fishScript } from './completion-fish.ts';
-import { zshScript } from './completion-zsh.ts';
+import { completables } from './completion/completable.ts';
+import { backendLines } from './completion/completion-backends.ts';
+import { bashScript } from './completion/completion-bash.ts';
+import { fishScript } from './completion/completion-fish.ts';
+import { zshScript } from './completion/completion-zsh.ts';
 import { EXIT_FINE } from './exit.ts';
 import { parseFlags, UsageError, withUsageErrors } from './tool-flags.ts';
 

@@ -5,10 +5,10 @@ import { startFairlead } from '../control/fairlead.ts';
 import { contextOf } from '../control/reload/loaded-config.ts';
 import { StopSignals } from '../control/stop-signals.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
-import { type DemoBackend, DemoBackends } from './demo-backends.ts';
-import { type DemoPorts, demoAddresses, demoGuide } from './demo-guide.ts';
+import { type DemoBackend, DemoBackends } from './demo/demo-backends.ts';
+import { type DemoPorts, demoAddresses, demoGuide } from './demo/demo-guide.ts';
 import { complain, EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
-import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
+import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './terminal/held-signals.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
 
 export const DEMO = {

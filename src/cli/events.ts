@@ -3,11 +3,16 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EVENT_NAMES } from '../observe/event-names.ts';
 import { prettyLine } from '../observe/pretty-line.ts';
-import { type AdminClient, AdminError } from './admin-client.ts';
-import { ADMIN_EXIT_CODES, ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
+import { type AdminClient, AdminError } from './admin/admin-client.ts';
+import {
+  ADMIN_EXIT_CODES,
+  ADMIN_FLAGS,
+  noArguments,
+  runAdminCommand,
+} from './admin/admin-command.ts';
 import type { CommandSpec } from './command-spec.ts';
-import { EventReader, type ReadEvent } from './event-reader.ts';
 import { EXIT_FAILED } from './exit.ts';
+import { EventReader, type ReadEvent } from './terminal/event-reader.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
 
 /** Something comes every ten seconds where all is well. */

@@ -1,7 +1,12 @@
 /** `fairlead explain`: what would become of a request at the running instance, and why. */
-import { ADMIN_EXIT_CODES, ADMIN_FLAGS, onlyArgument, runAdminCommand } from './admin-command.ts';
+import {
+  ADMIN_EXIT_CODES,
+  ADMIN_FLAGS,
+  onlyArgument,
+  runAdminCommand,
+} from './admin/admin-command.ts';
 import type { CommandSpec } from './command-spec.ts';
-import { table } from './table.ts';
+import { table } from './terminal/table.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
 
 export const EXPLAIN = {

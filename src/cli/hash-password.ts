@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { hashPassword } from '../config/password-hash.ts';
+import { hashPassword } from '../config/values/password-hash.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FINE } from './exit.ts';
 import { writeJson } from './json-output.ts';

@@ -2,15 +2,15 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { isCode } from '../config/code-file.ts';
-import { readConfigFile } from '../config/config-file.ts';
 import { loadSettings } from '../config/load.ts';
+import { readConfigFile } from '../config/read/config-file.ts';
 import { STRATEGY_NAMES } from '../snapshot/snapshot.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { type InitChoices, initText } from './init-text.ts';
 import { writeJson } from './json-output.ts';
 import { writeNewFile } from './new-file.ts';
-import { type Answer, Interrupted, Questions } from './questions.ts';
+import { type Answer, Interrupted, Questions } from './terminal/questions.ts';
 import { parseFlags, UsageError, withUsageErrors } from './tool-flags.ts';
 
 const FORMATS = ['yaml', 'ts', 'js'] as const;

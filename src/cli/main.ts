@@ -3,7 +3,7 @@
  * The command `fairlead`. Its first line that does anything holds the signals, so nothing may be imported here that takes
  * time to load: all that is, comes after it.
  */
-import { HeldSignals } from './held-signals.ts';
+import { HeldSignals } from './terminal/held-signals.ts';
 
 const held = new HeldSignals();
 const { runCommandLine } = await import('./command-line.ts');

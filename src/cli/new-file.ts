@@ -1,7 +1,7 @@
 /** A file that a command makes: whole or not at all, and never in the place of another one unless that was asked for. */
 import { linkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { describeFileError } from '../config/config-file.ts';
-import { STOP_SIGNALS } from './held-signals.ts';
+import { describeFileError } from '../config/read/config-file.ts';
+import { STOP_SIGNALS } from './terminal/held-signals.ts';
 
 function goOn(): void {}
 

@@ -1,6 +1,6 @@
 /** `fairlead print-config`: the config in force, secrets hidden, each value with where it comes from. */
 import { Document, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
-import { type EffectiveConfig, effectiveConfig } from '../config/effective.ts';
+import { type EffectiveConfig, effectiveConfig } from '../config/effective/effective.ts';
 import type { Settings } from '../config/settings.ts';
 import { changesOf } from '../control/state/operator-state.ts';
 import { describeOverride, type Override, overridesOf } from '../control/state/overrides.ts';

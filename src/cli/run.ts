@@ -10,9 +10,9 @@ import { StopSignals } from '../control/stop-signals.ts';
 import { Predecessor } from '../control/upgrade/predecessor.ts';
 import { type CommandSpec, EXIT_CODES, HELP_FLAG } from './command-spec.ts';
 import { complain, EXIT_FAILED, EXIT_USAGE } from './exit.ts';
-import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './held-signals.ts';
 import { parseSettingFlags } from './settings-flags.ts';
-import { watchTerminal } from './terminal.ts';
+import { CARE_SIGNALS, type HeldSignals, STOP_SIGNALS } from './terminal/held-signals.ts';
+import { watchTerminal } from './terminal/terminal.ts';
 import { withUsageErrors } from './tool-flags.ts';
 
 export const RUN = {

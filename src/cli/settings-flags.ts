@@ -3,9 +3,9 @@
  * line can be checked before it is run.
  */
 import { parseArgs } from 'node:util';
-import type { NamedValue } from '../config/layer.ts';
 import type { Flags } from '../config/load.ts';
-import { didYouMean } from '../config/nearest.ts';
+import type { NamedValue } from '../config/read/layer.ts';
+import { didYouMean } from '../config/values/nearest.ts';
 import { STRATEGY_NAMES } from '../snapshot/snapshot.ts';
 import { FLAG_SYNONYMS, UsageError } from './tool-flags.ts';
 

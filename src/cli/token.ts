@@ -1,8 +1,8 @@
 /** `fairlead token new`: a token of the admin API, and what stands for it in the file of tokens. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { ADMIN_ROLES, isTokenName, makeToken } from '../config/admin-token.ts';
-import { readTokensFile } from '../config/admin-tokens.ts';
+import { ADMIN_ROLES, isTokenName, makeToken } from '../config/read/admin-token.ts';
+import { readTokensFile } from '../config/read/admin-tokens.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE, EXIT_USAGE } from './exit.ts';
 import { writeJson } from './json-output.ts';

@@ -1,6 +1,6 @@
 /** Reading the flags of the small tools (`backend`, `demo`, `try`): what is wrong with them is one kind of error. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { didYouMean, type Synonyms } from '../config/nearest.ts';
+import { didYouMean, type Synonyms } from '../config/values/nearest.ts';
 
 /** The command line is wrong: printed with the tool's name, exit code 2. */
 export class UsageError extends Error {

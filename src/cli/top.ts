@@ -1,13 +1,18 @@
 /** `fairlead top`: the pools of the running instance, live, on a terminal; elsewhere once. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type AdminClient, AdminError } from './admin-client.ts';
-import { ADMIN_EXIT_CODES, ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
-import { POOL_FLAG } from './admin-pools.ts';
+import { type AdminClient, AdminError } from './admin/admin-client.ts';
+import {
+  ADMIN_EXIT_CODES,
+  ADMIN_FLAGS,
+  noArguments,
+  runAdminCommand,
+} from './admin/admin-command.ts';
+import { POOL_FLAG } from './admin/admin-pools.ts';
+import { lookAtPools } from './admin/pool-status.ts';
 import type { CommandSpec } from './command-spec.ts';
-import { FullScreen } from './full-screen.ts';
-import { lookAtPools } from './pool-status.ts';
+import { FullScreen } from './terminal/full-screen.ts';
+import { type Sample, viewOf } from './terminal/top-view.ts';
 import { parseFlags } from './tool-flags.ts';
-import { type Sample, viewOf } from './top-view.ts';
 
 const EVERY_MS = 1000;
 

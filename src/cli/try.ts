@@ -1,16 +1,16 @@
 /** `fairlead try`: sends requests and shows who answered them, how, and how fast. */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { createSecureContext, rootCertificates } from 'node:tls';
-import { parseDuration } from '../config/duration.ts';
-import { AdminError } from './admin-client.ts';
-import { ADMIN_FLAGS, readPems } from './admin-command.ts';
+import { parseDuration } from '../config/values/duration.ts';
+import { AdminError } from './admin/admin-client.ts';
+import { ADMIN_FLAGS, readPems } from './admin/admin-command.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
-import { Progress } from './progress.ts';
+import { Progress } from './terminal/progress.ts';
 import { parseFlags, UsageError, wholeNumber, withUsageErrors } from './tool-flags.ts';
-import type { TlsTerms } from './try-clients.ts';
-import { jsonReport, textReport } from './try-report.ts';
-import { emptyResult, runRequests, type TryOptions, type TryResult } from './try-run.ts';
-import { Spread } from './try-spread.ts';
+import type { TlsTerms } from './try/try-clients.ts';
+import { jsonReport, textReport } from './try/try-report.ts';
+import { emptyResult, runRequests, type TryOptions, type TryResult } from './try/try-run.ts';
+import { Spread } from './try/try-spread.ts';
 
 export const TRY = {
   name: 'try',

@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { CodeRequest, CodeResult } from './code-file.ts';
-import { documentOfData } from './data-document.ts';
+import { documentOfData } from './read/data-document.ts';
 
 if (parentPort === null) throw new Error('this module runs in a worker thread only');
 const { url, shown, port, signal } = workerData as CodeRequest;

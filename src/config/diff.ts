@@ -4,13 +4,13 @@
  */
 
 import { isSecretField } from '../snapshot/secret-field.ts';
-import { configOf } from './effective.ts';
-import { hiddenOf } from './effective-rewriting.ts';
-import { hiddenDemands, routeOf } from './effective-route.ts';
-import { isMapping, type RawConfig } from './layer.ts';
-import { nameOfListener } from './listener-name.ts';
-import { isSame } from './same.ts';
+import { configOf } from './effective/effective.ts';
+import { hiddenOf } from './effective/effective-rewriting.ts';
+import { hiddenDemands, routeOf } from './effective/effective-route.ts';
+import { isMapping, type RawConfig } from './read/layer.ts';
 import type { Settings } from './settings.ts';
+import { nameOfListener } from './values/listener-name.ts';
+import { isSame } from './values/same.ts';
 
 export interface ConfigChange {
   /** `timeouts.head`, `pools.api`, `backends[http://localhost:8082].weight`, `routes[api.example.com/v1].pool` */

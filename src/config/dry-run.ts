@@ -5,12 +5,12 @@
  * the same place is filled in, since it is shown, or hidden, as what is in force.
  */
 import { setImmediate } from 'node:timers/promises';
-import { isMapping, type Path, valueAt } from './layer.ts';
 import { type LoadInput, type LoadResult, validateConfigText, valueOfFile } from './load.ts';
 import type { Problem } from './problem.ts';
-import { CONFIG_NODE, type JsonSchemaNode } from './schema.ts';
-import { isOfRequest, TEMPLATE_FORMAT } from './template-text.ts';
-import { alternatives, schemaBelow } from './text-value.ts';
+import { isMapping, type Path, valueAt } from './read/layer.ts';
+import { isOfRequest, TEMPLATE_FORMAT } from './read/template-text.ts';
+import { alternatives, schemaBelow } from './read/text-value.ts';
+import { CONFIG_NODE, type JsonSchemaNode } from './schema/schema.ts';
 
 const NOTE =
   'what the environment holds is not shown, but where the config file has the same reference at the same place';

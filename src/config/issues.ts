@@ -1,6 +1,6 @@
 /** From zod's issues to problems: where each stands, what was found there, and the nearest right name. */
 import type { z } from 'zod';
-import { DURATION_PATTERN } from './duration.ts';
+import { WITHHELD } from './problem.ts';
 import {
   type Finding,
   formatPath,
@@ -9,11 +9,16 @@ import {
   type Path,
   spoiltBy,
   valueAt,
-} from './layer.ts';
-import { didYouMean, nearestName, type Synonyms } from './nearest.ts';
-import { WITHHELD } from './problem.ts';
-import { CONFIG_NODE, type Config, type ConfigParser, type JsonSchemaNode } from './schema.ts';
-import { alternatives, knownKeys, schemaBelow } from './text-value.ts';
+} from './read/layer.ts';
+import { alternatives, knownKeys, schemaBelow } from './read/text-value.ts';
+import {
+  CONFIG_NODE,
+  type Config,
+  type ConfigParser,
+  type JsonSchemaNode,
+} from './schema/schema.ts';
+import { DURATION_PATTERN } from './values/duration.ts';
+import { didYouMean, nearestName, type Synonyms } from './values/nearest.ts';
 
 /** What others call it: nginx, HAProxy, Envoy, Traefik, Caddy. */
 const KEY_SYNONYMS: Synonyms = new Map([

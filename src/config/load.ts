@@ -4,17 +4,18 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import type { Certificate } from './certificate-facts.ts';
+import type { Certificate } from './certificates/certificate-facts.ts';
+import type { FileFault } from './certificates/kept-certificates.ts';
 import { isCode, runCode } from './code-file.ts';
-import { compile } from './compile.ts';
-import { type ConfigFileResult, readConfigFile } from './config-file.ts';
-import { documentOfData } from './data-document.ts';
-import { type DocumentResult, parseConfigDocument } from './document.ts';
-import { configOf, type Origins, pathsOf, type ValueSource } from './effective.ts';
-import { embeddedSchema } from './embedded-schema.ts';
-import { readEnvironment } from './environment.ts';
+import { compile } from './compile/compile.ts';
+import { configOf, type Origins, pathsOf, type ValueSource } from './effective/effective.ts';
 import { MOST_DESCRIBED } from './issues.ts';
-import type { FileFault } from './kept-certificates.ts';
+import { type MergedConfig, mergeLayers } from './merge.ts';
+import { formatPlace, type Problem } from './problem.ts';
+import { type ConfigFileResult, readConfigFile } from './read/config-file.ts';
+import { documentOfData } from './read/data-document.ts';
+import { type DocumentResult, parseConfigDocument } from './read/document.ts';
+import { readEnvironment } from './read/environment.ts';
 import {
   type Finding,
   formatPath,
@@ -23,13 +24,12 @@ import {
   type NamedValue,
   type Path,
   spoiltBy,
-} from './layer.ts';
-import { type MergedConfig, mergeLayers } from './merge.ts';
-import { formatPlace, type Problem } from './problem.ts';
-import { CONFIG_NODE, configSchema, type JsonSchemaNode } from './schema.ts';
+} from './read/layer.ts';
+import { type Environment, fillInReferences, schemaBelow, valueOfText } from './read/text-value.ts';
+import { embeddedSchema } from './schema/embedded-schema.ts';
+import { CONFIG_NODE, configSchema, type JsonSchemaNode } from './schema/schema.ts';
 import type { Settings } from './settings.ts';
 import { isInCluster, type SharedConfig, withoutShared } from './shared-config.ts';
-import { type Environment, fillInReferences, schemaBelow, valueOfText } from './text-value.ts';
 
 export interface Flags {
   /** `--config`; false: `--no-config`. */

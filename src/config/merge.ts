@@ -3,6 +3,7 @@
  * is sound is merged, so that what depends on several keys can be judged in the same round.
  */
 import { validateLayer } from './issues.ts';
+import type { Place, Problem } from './problem.ts';
 import {
   type Finding,
   type Layer,
@@ -10,12 +11,11 @@ import {
   type Path,
   type RawConfig,
   valueAt,
-} from './layer.ts';
-import type { Place, Problem } from './problem.ts';
-import { isSame } from './same.ts';
-import type { Config, ConfigParser } from './schema.ts';
+} from './read/layer.ts';
+import type { Config, ConfigParser } from './schema/schema.ts';
 import { settledPath, settleNames } from './settle.ts';
 import { Spoilt } from './spoilt.ts';
+import { isSame } from './values/same.ts';
 
 export interface MergedConfig {
   readonly config: Config;

@@ -30,9 +30,13 @@ import type {
 } from '../snapshot/snapshot.ts';
 import type { Template } from '../snapshot/template.ts';
 import type { AcmeSettings } from './acme-settings.ts';
-import { type AdminToken } from './admin-token.ts';
-import type { Certificate, CertificateFacts, CertificateSource } from './certificate-facts.ts';
+import type {
+  Certificate,
+  CertificateFacts,
+  CertificateSource,
+} from './certificates/certificate-facts.ts';
 import type { DiscoverySettings } from './discovery-settings.ts';
+import { type AdminToken } from './read/admin-token.ts';
 import type { RedisSettings } from './redis-settings.ts';
 
 export type HealthCheckMethod = 'http' | 'tcp' | 'grpc' | 'auto';

@@ -2,7 +2,8 @@
  * Several names of one setting, brought to one: in each layer by itself, so that a layer by any name wins over a lower
  * one by any other. What a layer says twice, and differently, contradicts itself.
  */
-import { parseDuration } from './duration.ts';
+
+import { formatPlace } from './problem.ts';
 import {
   type Finding,
   formatPath,
@@ -14,8 +15,8 @@ import {
   spoiltBy,
   valueAt,
   withoutKeys,
-} from './layer.ts';
-import { formatPlace } from './problem.ts';
+} from './read/layer.ts';
+import { parseDuration } from './values/duration.ts';
 
 export interface Settled {
   readonly layer: Layer;

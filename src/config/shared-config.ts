@@ -2,10 +2,18 @@
  * What the instances of a cluster share: pools and routes, in the words of a config file. For an instance it stands in the place of what
  * its own sources say of them.
  */
-import { healthCheck } from './health-check-schema.ts';
-import { isMapping, type Layer, type Path, type RawConfig, valueAt, withoutKeys } from './layer.ts';
-import { policies } from './policy-schema.ts';
-import { poolKeys, poolTimeouts } from './pool-schema.ts';
+
+import {
+  isMapping,
+  type Layer,
+  type Path,
+  type RawConfig,
+  valueAt,
+  withoutKeys,
+} from './read/layer.ts';
+import { healthCheck } from './schema/health-check-schema.ts';
+import { policies } from './schema/policy-schema.ts';
+import { poolKeys, poolTimeouts } from './schema/pool-schema.ts';
 
 export interface SharedConfig {
   /** `pools` and `routes`; references to the environment are filled in at each instance. */

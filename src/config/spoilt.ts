@@ -1,5 +1,5 @@
 /** Which parts of a config mean nothing, because something in them is wrong: paths as `spoiltBy` gives them. */
-import { type Finding, isMapping, type Path, type RawConfig } from './layer.ts';
+import { type Finding, isMapping, type Path, type RawConfig } from './read/layer.ts';
 
 export class Spoilt {
   readonly #parts: ReadonlySet<string>;

@@ -2,8 +2,9 @@
  * Leaves what has not changed the same object: what data threads are not sent again (snapshot/snapshot-change.ts), and what nothing is derived
  * from again.
  */
-import { isSame } from '../config/same.ts';
+
 import type { PoolSettings, Settings } from '../config/settings.ts';
+import { isSame } from '../config/values/same.ts';
 
 /** What was before, if this says the same. */
 export function asBefore<T>(before: T | undefined, now: T): T {

@@ -3,8 +3,8 @@
  * the same object, and not made again where that would take its time.
  */
 
-import { isSame } from '../config/same.ts';
 import type { PoolSettings, Settings, TracingSettings } from '../config/settings.ts';
+import { isSame } from '../config/values/same.ts';
 import { ALL } from '../snapshot/access-log-rules.ts';
 import type { HttpChallenges } from '../snapshot/challenges.ts';
 import type { RouteSnapshot } from '../snapshot/route.ts';

@@ -1,6 +1,6 @@
 /** What the control plane asks of the program that started it. How a config is found and read is that one's business. */
-import type { Certificate } from '../config/certificate-facts.ts';
-import type { EffectiveConfig } from '../config/effective.ts';
+import type { Certificate } from '../config/certificates/certificate-facts.ts';
+import type { EffectiveConfig } from '../config/effective/effective.ts';
 import type { LoadResult } from '../config/load.ts';
 import type { SharedConfig } from '../config/shared-config.ts';
 

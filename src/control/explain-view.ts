@@ -1,5 +1,5 @@
 /** An explanation as the admin API shows it: what a data thread has found out, with what the control plane knows of it. */
-import { durationOf } from '../config/effective-pool.ts';
+import { durationOf } from '../config/effective/effective-pool.ts';
 import { ERRORS } from '../errors.ts';
 import type {
   Draw,

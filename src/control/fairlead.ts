@@ -4,9 +4,9 @@
  */
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatDuration } from '../config/duration.ts';
-import type { FileFault } from '../config/kept-certificates.ts';
+import type { FileFault } from '../config/certificates/kept-certificates.ts';
 import type { Settings } from '../config/settings.ts';
+import { formatDuration } from '../config/values/duration.ts';
 import type { Functions } from '../data/relay/hooks.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import { explainError } from './admin/explain.ts';

@@ -6,8 +6,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { isSame } from '../config/same.ts';
 import { DEFAULT_POOL, type PoolSettings, type Settings } from '../config/settings.ts';
+import { isSame } from '../config/values/same.ts';
 import type { HttpChallenges, TlsChallenge } from '../snapshot/challenges.ts';
 import type { RouteMatch } from '../snapshot/route.ts';
 import type { ListenerSnapshot, Snapshot } from '../snapshot/snapshot.ts';

@@ -1,6 +1,7 @@
 /** Why the proxy could not start, and what the process says with its exit code. */
-import { bracketed, nameOfListener } from '../config/listener-name.ts';
+
 import type { Settings } from '../config/settings.ts';
+import { bracketed, nameOfListener } from '../config/values/listener-name.ts';
 import { ListenError } from './listeners/listening.ts';
 import { type Logs, type LogsOptions, openLogs } from './logs.ts';
 

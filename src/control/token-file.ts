@@ -2,8 +2,8 @@
  * Keeps the tokens of the admin API the ones that stand in their file: it is watched, and read when it has changed. One that can't
  * be read, or is malformed, leaves those in force that were there before, and is told; to take all tokens back, one empties it.
  */
-import { type AdminToken } from '../config/admin-token.ts';
-import { readTokensFile } from '../config/admin-tokens.ts';
+import { type AdminToken } from '../config/read/admin-token.ts';
+import { readTokensFile } from '../config/read/admin-tokens.ts';
 import type { AdminSettings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import { FileWatch } from './file-watch.ts';

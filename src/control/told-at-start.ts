@@ -1,7 +1,7 @@
 /** What the log says of a start: where the config is from, where Fairlead listens, what it has. */
-import { hasRoute } from '../config/effective-route.ts';
-import { urlOfListener } from '../config/listener-name.ts';
+import { hasRoute } from '../config/effective/effective-route.ts';
 import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
+import { urlOfListener } from '../config/values/listener-name.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
 import type { Registry } from './registry.ts';

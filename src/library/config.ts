@@ -1,7 +1,7 @@
 /** The types of a config that is written in TypeScript. */
 import type { z } from 'zod';
-import type { embeddedSchema } from '../config/embedded-schema.ts';
-import type { configSchema } from '../config/schema.ts';
+import type { embeddedSchema } from '../config/schema/embedded-schema.ts';
+import type { configSchema } from '../config/schema/schema.ts';
 
 /** What a config file may hold, `fairlead.config.ts` among them: see docs/configuration.md. */
 export type Config = z.input<typeof configSchema>;

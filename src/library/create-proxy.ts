@@ -1,8 +1,9 @@
 /** A proxy inside another program: made with an object, listening when told to, and gone without a trace. */
-import { documentOfData } from '../config/data-document.ts';
-import { parseDuration } from '../config/duration.ts';
+
 import { type LoadInput, type LoadResult, loadSettings } from '../config/load.ts';
+import { documentOfData } from '../config/read/data-document.ts';
 import { NOTHING_SHARED } from '../config/shared-config.ts';
+import { parseDuration } from '../config/values/duration.ts';
 import { callLocally } from '../control/admin/local-call.ts';
 import { type ControlledFairlead, startFairlead } from '../control/fairlead.ts';
 import { contextOf } from '../control/reload/loaded-config.ts';

@@ -1,5 +1,5 @@
 /** One pool of a running proxy, to look at and to change. */
-import { parseBackendUrl } from '../config/backend-url.ts';
+import { parseBackendUrl } from '../config/values/backend-url.ts';
 import type { BackendView } from '../control/backend-view.ts';
 import type { DrainView } from '../control/drains.ts';
 import { type SessionsWhileDraining } from '../control/operator-words.ts';

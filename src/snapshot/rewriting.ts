@@ -24,7 +24,7 @@ export function isSpanField(name: string): boolean {
 export type TargetRule =
   /** So many segments are taken off, which are those that the path of the route begins with: written out, `prefix`. */
   | { readonly kind: 'strip'; readonly prefix: string; readonly segments: number }
-  /** Of a target: see config/template-schema.ts. */
+  /** Of a target: see config/schema/template-schema.ts. */
   | { readonly kind: 'template'; readonly template: Template };
 
 /** At least one of them is not null. */

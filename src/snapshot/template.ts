@@ -1,6 +1,6 @@
 /**
  * The contract between the planes: texts with variables, each of which stands for something of the request. How they are written
- * stands in config/template-text.ts; what they stand for, and how it is made safe for its place, in data/route/template.ts.
+ * stands in config/read/template-text.ts; what they stand for, and how it is made safe for its place, in data/route/template.ts.
  */
 
 export type Variable =

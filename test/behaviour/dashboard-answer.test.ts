@@ -5,7 +5,7 @@ import http from 'node:http';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { digestOf } from '../../src/config/admin-token.ts';
+import { digestOf } from '../../src/config/read/admin-token.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';

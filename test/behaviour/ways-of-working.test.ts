@@ -7,7 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { startSampleBackend } from '../../src/cli/sample-backend.ts';
+import { startSampleBackend } from '../../src/cli/demo/sample-backend.ts';
 import { runFairlead, startFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';

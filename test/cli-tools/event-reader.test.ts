@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { EventReader } from '../../src/cli/event-reader.ts';
+import { EventReader } from '../../src/cli/terminal/event-reader.ts';
 
 const TEXT = Buffer.from(
   'retry: 1000\nid: 41\n\n: alive\n\nid: 42\nevent: a.b\ndata: {"msg":"ä: b"}\n\nid: 43\nevent: c\ndata: {}\n\nid: 44\nev',

@@ -6,7 +6,7 @@ import {
   type SampleBackend,
   type SampleBackendOptions,
   startSampleBackend,
-} from '../../src/cli/sample-backend.ts';
+} from '../../src/cli/demo/sample-backend.ts';
 import { afterTest } from '../support/after-test.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawClient } from '../support/raw-client.ts';

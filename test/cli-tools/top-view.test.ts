@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { BackendStatus, SeenPool } from '../../src/cli/pool-status.ts';
-import { type Sample, viewOf } from '../../src/cli/top-view.ts';
+import type { BackendStatus, SeenPool } from '../../src/cli/admin/pool-status.ts';
+import { type Sample, viewOf } from '../../src/cli/terminal/top-view.ts';
 
 function backend(id: number, more: Partial<BackendStatus> = {}): BackendStatus {
   return {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { textReport } from '../../src/cli/try-report.ts';
-import { emptyResult, type TryOptions } from '../../src/cli/try-run.ts';
+import { textReport } from '../../src/cli/try/try-report.ts';
+import { emptyResult, type TryOptions } from '../../src/cli/try/try-run.ts';
 
 const OPTIONS = { url: new URL('https://localhost/'), connections: 1 } as TryOptions;
 

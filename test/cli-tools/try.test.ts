@@ -7,13 +7,13 @@ import { type AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { jsonReport, percentile, textReport } from '../../src/cli/try-report.ts';
+import { jsonReport, percentile, textReport } from '../../src/cli/try/try-report.ts';
 import {
   emptyResult,
   runRequests,
   type TryOptions,
   type TryResult,
-} from '../../src/cli/try-run.ts';
+} from '../../src/cli/try/try-run.ts';
 import { afterTest } from '../support/after-test.ts';
 import { Authority } from '../support/authority.ts';
 import { makeCertificate } from '../support/certificate.ts';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { scryptSync } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { hashPassword, parsePasswordHash } from '../../src/config/password-hash.ts';
+import { hashPassword, parsePasswordHash } from '../../src/config/values/password-hash.ts';
 import { COMMAND } from '../support/fairlead.ts';
 import { cheapHash } from '../support/password-hash.ts';
 

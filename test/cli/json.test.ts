@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.ts';
-import { parsePasswordHash } from '../../src/config/password-hash.ts';
+import { parsePasswordHash } from '../../src/config/values/password-hash.ts';
 import { codeRows, readPage } from '../docs/markdown.ts';
 import { runHere } from '../support/command-here.ts';
 import { COMMAND, type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';

@@ -1,6 +1,6 @@
 /** How far long work is, on a terminal and elsewhere. */
 import { afterEach, expect, test, vi } from 'vitest';
-import { Progress } from '../../src/cli/progress.ts';
+import { Progress } from '../../src/cli/terminal/progress.ts';
 
 afterEach(() => {
   vi.useRealTimers();

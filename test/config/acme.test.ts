@@ -1,6 +1,6 @@
 /** `listeners[].tls.acme`: what it means, what can't work, and what `fairlead check` says of what may not. */
 import { expect, test } from 'vitest';
-import { effectiveConfig } from '../../src/config/effective.ts';
+import { effectiveConfig } from '../../src/config/effective/effective.ts';
 import { validateConfigText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 

@@ -1,8 +1,8 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { digestOf, makeToken } from '../../src/config/admin-token.ts';
-import { parseTokens, readTokensFile } from '../../src/config/admin-tokens.ts';
+import { digestOf, makeToken } from '../../src/config/read/admin-token.ts';
+import { parseTokens, readTokensFile } from '../../src/config/read/admin-tokens.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { loadText } from './load-text.ts';
 

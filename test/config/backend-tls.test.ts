@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { effectiveConfig } from '../../src/config/effective.ts';
+import { effectiveConfig } from '../../src/config/effective/effective.ts';
 import { Authority } from '../support/authority.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseBackendUrl, shownUrl } from '../../src/config/backend-url.ts';
+import { parseBackendUrl, shownUrl } from '../../src/config/values/backend-url.ts';
 
 test.each([
   ['http://localhost:3001', 'http://localhost:3001', 'localhost', 3001],

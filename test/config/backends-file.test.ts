@@ -1,7 +1,7 @@
 /** A file of backends: its forms, and how it is said what is wrong with one. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseBackendsFile } from '../../src/config/backends-file.ts';
+import { parseBackendsFile } from '../../src/config/read/backends-file.ts';
 
 const WANTED = [
   { url: 'http://10.0.0.1:8080', weight: 1, isBackup: false },

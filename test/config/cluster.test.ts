@@ -1,6 +1,6 @@
 /** The key `cluster`, and what rate limits and sessions want of it. */
 import { expect, test } from 'vitest';
-import { effectiveConfig } from '../../src/config/effective.ts';
+import { effectiveConfig } from '../../src/config/effective/effective.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { loadText } from './load-text.ts';
 

@@ -1,6 +1,6 @@
 /** `cors` of a route: what it means, what is wrong with it, and how it is shown. */
 import { expect, test } from 'vitest';
-import { effectiveConfig } from '../../src/config/effective.ts';
+import { effectiveConfig } from '../../src/config/effective/effective.ts';
 import { loadText, problemsOf, settingsOf } from './load-text.ts';
 
 const text = (cors: string, more = ''): string =>

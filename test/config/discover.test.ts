@@ -1,6 +1,6 @@
 /** `discover`: what it takes, and what follows for the name that certificates must have. */
 import { expect, test } from 'vitest';
-import { effectiveConfig } from '../../src/config/effective.ts';
+import { effectiveConfig } from '../../src/config/effective/effective.ts';
 import { loadText, problemsOf, settingsOf } from './load-text.ts';
 
 const NAMED = 'must be a URL with a host name, such as http://app.service:8080';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseConfigDocument } from '../../src/config/document.ts';
-import { findJsonFault } from '../../src/config/strict-json.ts';
+import { parseConfigDocument } from '../../src/config/read/document.ts';
+import { findJsonFault } from '../../src/config/read/strict-json.ts';
 import { loadText, problemsOf, settingsOf } from './load-text.ts';
 
 const json = { name: 'c.json' };

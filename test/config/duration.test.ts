@@ -5,7 +5,7 @@ import {
   formatDuration,
   LONGEST_DURATION_MS,
   parseDuration,
-} from '../../src/config/duration.ts';
+} from '../../src/config/values/duration.ts';
 
 test.each([
   ['500ms', 500],

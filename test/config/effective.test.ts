@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { EffectiveConfig } from '../../src/config/effective.ts';
-import { effectiveConfig } from '../../src/config/effective.ts';
-import { TOP_LEVEL_KEYS } from '../../src/config/schema.ts';
+import type { EffectiveConfig } from '../../src/config/effective/effective.ts';
+import { effectiveConfig } from '../../src/config/effective/effective.ts';
+import { TOP_LEVEL_KEYS } from '../../src/config/schema/schema.ts';
 import { GRPC_STATUSES } from '../../src/grpc-status.ts';
 import { isSecretField } from '../../src/snapshot/secret-field.ts';
 import { type Around, type FlatSettings, flat, loadText, settingsOf } from './load-text.ts';

@@ -1,6 +1,6 @@
 /** The keys of a health check: what they mean, what is wrong with them and where, and what is not shown. */
 import { expect, test } from 'vitest';
-import { effectiveConfig } from '../../src/config/effective.ts';
+import { effectiveConfig } from '../../src/config/effective/effective.ts';
 import { loadText, problemsOf, settingsOf } from './load-text.ts';
 
 const STATUSES = 'must be a status or a range of them, from 200 to 599, such as 204 or 200-299';

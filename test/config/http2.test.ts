@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { effectiveConfig } from '../../src/config/effective.ts';
+import { effectiveConfig } from '../../src/config/effective/effective.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { loadText, problemsOf } from './load-text.ts';
 

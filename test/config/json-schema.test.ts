@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
-import { CONFIG_NODE, type JsonSchemaNode, jsonSchema } from '../../src/config/schema.ts';
+import { CONFIG_NODE, type JsonSchemaNode, jsonSchema } from '../../src/config/schema/schema.ts';
 
 /** The JSON Schema as an editor would apply it. */
 const validator = z.fromJSONSchema(jsonSchema() as Parameters<typeof z.fromJSONSchema>[0]);

@@ -2,7 +2,7 @@
 import { copyFileSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Certificate } from '../../src/config/certificate-facts.ts';
+import type { Certificate } from '../../src/config/certificates/certificate-facts.ts';
 import { type LoadResult, validateConfigText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { Authority } from '../support/authority.ts';

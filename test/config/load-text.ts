@@ -1,7 +1,8 @@
 /** Loads a text as the config file `c.yaml` (or another name), and says the problems as a user would read them. */
-import type { NamedValue } from '../../src/config/layer.ts';
+
 import { type LoadResult, validateConfigText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
+import type { NamedValue } from '../../src/config/read/layer.ts';
 import type { ListenerSettings, PoolSettings, Settings } from '../../src/config/settings.ts';
 
 export interface Around {

@@ -1,6 +1,6 @@
 /** `mirror` of a route: what it may be, what is wrong with it, and how it is printed. */
 import { expect, test } from 'vitest';
-import { configOf } from '../../src/config/effective.ts';
+import { configOf } from '../../src/config/effective/effective.ts';
 import { loadText, problemsOf } from './load-text.ts';
 
 const POOLS = `pools:

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { didYouMean, editDistance, nearestName } from '../../src/config/nearest.ts';
-import { TOP_LEVEL_KEYS } from '../../src/config/schema.ts';
+import { TOP_LEVEL_KEYS } from '../../src/config/schema/schema.ts';
+import { didYouMean, editDistance, nearestName } from '../../src/config/values/nearest.ts';
 import { problemsOf } from './load-text.ts';
 
 test.each([

@@ -4,7 +4,7 @@ import {
   isLoopback,
   parseCidr,
   parseListenHost,
-} from '../../src/config/network-address.ts';
+} from '../../src/config/values/network-address.ts';
 
 test.each([
   ['127.0.0.1', true],

@@ -1,7 +1,7 @@
 /** What a route changes on the way, in the config: what it means, what is wrong with it and where, and how it is shown. */
 import { describe, expect, test } from 'vitest';
-import { configOf } from '../../src/config/effective.ts';
-import { redirectTemplate } from '../../src/config/template-schema.ts';
+import { configOf } from '../../src/config/effective/effective.ts';
+import { redirectTemplate } from '../../src/config/schema/template-schema.ts';
 import { type Around, loadText, problemsOf, settingsOf } from './load-text.ts';
 
 const POOLS = 'pools: { web: { backends: [":1"] } }';

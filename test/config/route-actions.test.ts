@@ -2,7 +2,7 @@
 import { mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { effectiveConfig } from '../../src/config/effective.ts';
+import { effectiveConfig } from '../../src/config/effective/effective.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { type Around, loadText, problemsOf, settingsOf } from './load-text.ts';
 

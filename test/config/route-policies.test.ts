@@ -1,6 +1,6 @@
 /** The policies of a route's own: what they may be, what contradicts those of its pools, and how they are printed. */
 import { expect, test } from 'vitest';
-import { configOf } from '../../src/config/effective.ts';
+import { configOf } from '../../src/config/effective/effective.ts';
 import { loadText, problemsOf } from './load-text.ts';
 
 const POOLS = `pools:

@@ -1,6 +1,6 @@
 /** Whether two settings say the same. */
 import { expect, test } from 'vitest';
-import { isSame } from '../../src/config/same.ts';
+import { isSame } from '../../src/config/values/same.ts';
 
 const make = () => ({ a: [1, { b: null }], c: { d: undefined, e: Number.NaN }, f: new Set([1]) });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatSize, parseSize, SIZE_PATTERN } from '../../src/config/size.ts';
+import { formatSize, parseSize, SIZE_PATTERN } from '../../src/config/values/size.ts';
 
 test.each([
   ['0', 0],

@@ -2,8 +2,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { digestOf, makeToken } from '../../src/config/admin-token.ts';
-import { parseTokens } from '../../src/config/admin-tokens.ts';
+import { digestOf, makeToken } from '../../src/config/read/admin-token.ts';
+import { parseTokens } from '../../src/config/read/admin-tokens.ts';
 import { blockOf } from '../../src/control/admin/address-block.ts';
 import { TokenAttempts } from '../../src/control/admin/token-attempts.ts';
 import { eventStream } from '../support/event-stream.ts';

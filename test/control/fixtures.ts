@@ -1,5 +1,5 @@
 /** Settings, logs and workers that the control plane's tests share. */
-import { parseBackendUrl } from '../../src/config/backend-url.ts';
+
 import type { AccessLogSettings } from '../../src/config/settings.ts';
 import {
   type BackendAddress,
@@ -9,6 +9,7 @@ import {
   type PoolSettings,
   type Settings,
 } from '../../src/config/settings.ts';
+import { parseBackendUrl } from '../../src/config/values/backend-url.ts';
 import type { PoolRegistry } from '../../src/control/pool-registry.ts';
 import { Registry, type RegistryOptions } from '../../src/control/registry.ts';
 import type { Logger } from '../../src/observe/logger.ts';

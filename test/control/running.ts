@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { effectiveConfig } from '../../src/config/effective.ts';
+import { effectiveConfig } from '../../src/config/effective/effective.ts';
 import type { LoadResult } from '../../src/config/load.ts';
 import type { PoolSettings, Settings } from '../../src/config/settings.ts';
 import { type ControlledFairlead, startFairlead } from '../../src/control/fairlead.ts';

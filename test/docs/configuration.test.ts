@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { describeSettingFlags } from '../../src/cli/settings-flags.ts';
-import { type JsonSchemaNode, jsonSchema } from '../../src/config/schema.ts';
+import { type JsonSchemaNode, jsonSchema } from '../../src/config/schema/schema.ts';
 import { readPage } from './markdown.ts';
 
 const page = readPage('docs/configuration.md');
@@ -41,7 +41,10 @@ test('every key of the schema has its entry, and no other has one', () => {
 });
 
 test('every variable and every flag is named', () => {
-  const source = readFileSync(new URL('../../src/config/environment.ts', import.meta.url), 'utf8');
+  const source = readFileSync(
+    new URL('../../src/config/read/environment.ts', import.meta.url),
+    'utf8',
+  );
   const variables = Array.from(source.matchAll(/'([A-Z][A-Z_]+[A-Z])'/g), ([, name]) => name ?? '');
   const flags = Array.from(
     describeSettingFlags().matchAll(/^ {2}(--[\w-]+)/gm),

@@ -1,6 +1,6 @@
 /** Checking passwords: what is known, what waits, what is refused, and what it costs. */
 import { expect, test } from 'vitest';
-import { parsePasswordHash } from '../../src/config/password-hash.ts';
+import { parsePasswordHash } from '../../src/config/values/password-hash.ts';
 import { type Login, LoginUsers } from '../../src/data/limit/basic-auth.ts';
 import { Logins, type LoginWaiter } from '../../src/data/limit/logins.ts';
 import { HeadParser } from '../../src/data/wire/head-parser.ts';

@@ -3,7 +3,7 @@
  * takes it) kept the control plane from everything else for 86 s.
  */
 import { expect, test } from 'vitest';
-import { parseConfigDocument } from '../../src/config/document.ts';
+import { parseConfigDocument } from '../../src/config/read/document.ts';
 import { leastCostMs } from '../support/machine-speed.ts';
 
 function keys(count: number): string {

@@ -3,8 +3,8 @@
  * the cells of tables, and in what the commands of the admin API repeat of an answer.
  */
 import { expect, test } from 'vitest';
-import { AdminError } from '../../src/cli/admin-client.ts';
-import { table } from '../../src/cli/table.ts';
+import { AdminError } from '../../src/cli/admin/admin-client.ts';
+import { table } from '../../src/cli/terminal/table.ts';
 import { prettyLine, printable } from '../../src/observe/pretty-line.ts';
 
 const HIDDEN = /[\p{Cc}\p{Cf}]/u;

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { changedPaths } from '../../src/config/effective.ts';
+import { changedPaths } from '../../src/config/effective/effective.ts';
 import { afterTest } from '../support/after-test.ts';
 import { COMMAND, runFairlead, startFairlead } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';

@@ -1,7 +1,7 @@
 /** `admin: { token:geheim }`, for want of a space, is a key: it stood in the log, in the events and in what viewers are told. */
 import { expect, test } from 'vitest';
-import { parseBackendsFile } from '../../src/config/backends-file.ts';
 import { formatProblem, withoutExcerpts } from '../../src/config/problem.ts';
+import { parseBackendsFile } from '../../src/config/read/backends-file.ts';
 import { loadText } from '../config/load-text.ts';
 
 test.each([

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { digestOf } from '../../src/config/admin-token.ts';
+import { digestOf } from '../../src/config/read/admin-token.ts';
 import { eventStream } from '../support/event-stream.ts';
 import { startFairlead } from '../support/fairlead.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';

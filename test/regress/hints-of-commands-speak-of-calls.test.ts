@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { AdminClient } from '../../src/cli/admin-client.ts';
+import { AdminClient } from '../../src/cli/admin/admin-client.ts';
 import { backend } from '../control/fixtures.ts';
 import { running } from '../control/running.ts';
 import { afterTest } from '../support/after-test.ts';

@@ -12,7 +12,7 @@ import {
   HeldSignals,
   type HoldableSource,
   STOP_SIGNALS,
-} from '../../src/cli/held-signals.ts';
+} from '../../src/cli/terminal/held-signals.ts';
 import { afterTest } from '../support/after-test.ts';
 import { COMMAND } from '../support/fairlead.ts';
 import { freePort } from '../support/free-port.ts';

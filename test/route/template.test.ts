@@ -1,7 +1,7 @@
 /** What variables stand for, and that nothing of a client gets out of the place that a template has for it. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isFault, readTemplate, resolveTemplate } from '../../src/config/template-text.ts';
+import { isFault, readTemplate, resolveTemplate } from '../../src/config/read/template-text.ts';
 import {
   FieldTemplate,
   RedirectTemplate,

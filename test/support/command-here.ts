@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { runCommandLine } from '../../src/cli/command-line.ts';
-import { HeldSignals } from '../../src/cli/held-signals.ts';
+import { HeldSignals } from '../../src/cli/terminal/held-signals.ts';
 import type { FinishedRun } from './fairlead.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 

@@ -1,6 +1,6 @@
-import type { CertificateSource } from '../../src/config/certificate-facts.ts';
+import type { CertificateSource } from '../../src/config/certificates/certificate-facts.ts';
+import { readCertificates } from '../../src/config/certificates/tls-files.ts';
 import type { TlsSettings } from '../../src/config/settings.ts';
-import { readCertificates } from '../../src/config/tls-files.ts';
 
 /** What `ssl` with this pair means. */
 export function tlsSettings(pair: {

@@ -1,7 +1,7 @@
 /** An nginx config with all that it includes, as one tree. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { describeFileError } from '../../config/config-file.ts';
+import { describeFileError } from '../../config/read/config-file.ts';
 import { filePattern } from './file-pattern.ts';
 import { type Directive, type NginxPlace, NginxSyntaxError, parseNginx } from './nginx-syntax.ts';
 

@@ -1,8 +1,8 @@
 /** Where certificates over ACME are seen to, if any listener asks for them. If none does, nothing is loaded, and there is no timer. */
 
 import type { AcmeStoreSettings } from '../../config/acme-settings.ts';
-import { isSame } from '../../config/same.ts';
 import type { Settings } from '../../config/settings.ts';
+import { isSame } from '../../config/values/same.ts';
 import type { ClusterPort } from '../cluster-port.ts';
 import type { Acme, AcmeOptions, AcmeState } from './acme.ts';
 import type { AcmeHome } from './acme-home.ts';

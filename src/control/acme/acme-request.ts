@@ -2,7 +2,7 @@
 
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { readNamedFile } from '../../config/named-file.ts';
+import { readNamedFile } from '../../config/read/named-file.ts';
 import { VERSION } from '../version.ts';
 
 const TIMEOUT_MS = 30_000;

@@ -6,7 +6,7 @@
  * has looked again whether it is still due. What has failed is kept as well, so that neither a restart nor another instance tries again
  * before its time.
  */
-import type { Certificate } from '../../config/certificate-facts.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { Issued } from '../certificates/tls-snapshot.ts';

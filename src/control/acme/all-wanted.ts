@@ -1,5 +1,5 @@
 /** Beside the certificates that the config wants, those on demand: what was fetched and is good still, and what is to be. */
-import type { Certificate } from '../../config/certificate-facts.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
 import { CERTIFICATES, type FailureRecord } from './acme-records.ts';
 import type { OnDemand } from './on-demand.ts';
 import { dueAtMs, type Wanted, wantedOf } from './wanted.ts';

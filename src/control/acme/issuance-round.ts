@@ -1,5 +1,5 @@
 /** What is due, one after the other, by the instance that has the lock; and what is kept and told of what has failed. */
-import type { Certificate } from '../../config/certificate-facts.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { type FencedLock, tryLock } from '../cluster/fenced-lock.ts';
 import { type Listing, StoreError } from '../cluster/registry-store.ts';

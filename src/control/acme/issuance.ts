@@ -2,7 +2,7 @@
  * One certificate, fetched under the lock: the account, the order, and what is kept of both. All writes carry the fence of the lock, and
  * the key of an account or of an order is kept before the authority hears of it, so that a stop in between loses nothing.
  */
-import type { Certificate } from '../../config/certificate-facts.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
 import type { FencedLock } from '../cluster/fenced-lock.ts';
 import type { Listing, RegistryStore, Write } from '../cluster/registry-store.ts';
 import { AccountKey } from './account-key.ts';

@@ -1,7 +1,7 @@
 /** A certificate as it is served, from what was issued or kept. */
 import { createPrivateKey } from 'node:crypto';
-import type { Certificate } from '../../config/certificate-facts.ts';
-import { certificatesIn, leafOf, usable } from '../../config/pem.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
+import { certificatesIn, leafOf, usable } from '../../config/certificates/pem.ts';
 
 /** The longest of those that are trusted today have four: clients stop reading somewhere, and each handshake carries all of it. */
 const LONGEST_CHAIN = 10;

@@ -1,5 +1,5 @@
 /** What is kept and is good for nothing any more. With names on demand there would be more of it for ever. Pure. */
-import type { Certificate } from '../../config/certificate-facts.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
 import type { StoredObject } from '../cluster/registry-store.ts';
 import { CERTIFICATES, FAILURES, type FailureRecord, orderKeyOf } from './acme-records.ts';
 

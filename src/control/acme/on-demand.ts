@@ -7,8 +7,8 @@
 import http from 'node:http';
 import https from 'node:https';
 import { type AcmeSettings, issueKey, onDemandGroup } from '../../config/acme-settings.ts';
-import { isSame } from '../../config/same.ts';
 import type { Settings } from '../../config/settings.ts';
+import { isSame } from '../../config/values/same.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { AcmeProblem } from './acme-problem.ts';
 import { type Wanted, wantedOf } from './wanted.ts';

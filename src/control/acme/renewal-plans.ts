@@ -1,5 +1,5 @@
 /** For each certificate that was issued, when it is to be renewed: by its life, or as its authority says, which is asked now and then. */
-import type { Certificate } from '../../config/certificate-facts.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { type RenewalInfo, readRenewalInfo } from './renewal-info.ts';
 import { type RenewalWindow, renewalIdOf, renewalTime } from './renewal-time.ts';

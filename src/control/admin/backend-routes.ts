@@ -1,11 +1,11 @@
 /** `/backends`: list, add, remove, take out, put back, change. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseBackendUrl } from '../../config/backend-url.ts';
-import { parseDuration } from '../../config/duration.ts';
-import { didYouMean } from '../../config/nearest.ts';
-import { describeOwnAddress } from '../../config/own-address.ts';
+import { describeOwnAddress } from '../../config/compile/own-address.ts';
 import { type BackendAddress, DEFAULT_POOL, MAX_WEIGHT } from '../../config/settings.ts';
+import { parseBackendUrl } from '../../config/values/backend-url.ts';
+import { parseDuration } from '../../config/values/duration.ts';
+import { didYouMean } from '../../config/values/nearest.ts';
 import type { Backend } from '../backend.ts';
 import { viewBackend, viewBackends } from '../backend-view.ts';
 import { type Drains } from '../drains.ts';

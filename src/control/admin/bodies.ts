@@ -1,7 +1,7 @@
 /** The objects that calls take. Their keys are read from here; what is wrong with a value, each call says in its own words. */
 import { z } from 'zod';
 import { MAX_WEIGHT } from '../../config/settings.ts';
-import { STRATEGY_ALIASES } from '../../config/strategy-name.ts';
+import { STRATEGY_ALIASES } from '../../config/values/strategy-name.ts';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import { ADMIN_STATES } from '../operator-words.ts';
 import { form } from './form.ts';

@@ -1,7 +1,7 @@
 /** Bodies of calls: JSON objects whose every key is known. */
 import type { z } from 'zod';
-import { didYouMean } from '../../config/nearest.ts';
-import { findDuplicateKey } from '../../config/strict-json.ts';
+import { findDuplicateKey } from '../../config/read/strict-json.ts';
+import { didYouMean } from '../../config/values/nearest.ts';
 import type { Form } from './form.ts';
 import { excessOf } from './json-bounds.ts';
 import { ProblemError } from './problem.ts';

@@ -1,6 +1,6 @@
 /** `/certificates`: what is served over TLS, for which names and until when. Keys are never shown. */
 
-import type { Certificate } from '../../config/certificate-facts.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
 import type { AcmeState } from '../acme/acme.ts';
 import type { AcmePlace } from '../acme/acme-place.ts';
 import type { FailureRecord } from '../acme/acme-records.ts';

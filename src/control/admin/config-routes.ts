@@ -1,9 +1,9 @@
 /** `/config`, `/schema.json`, `/reload`, `/config:validate`, and the index of all calls. */
 import { setImmediate } from 'node:timers/promises';
 import type { LoadResult } from '../../config/load.ts';
-import { didYouMean } from '../../config/nearest.ts';
 import { withoutExcerpts } from '../../config/problem.ts';
 import type { Settings } from '../../config/settings.ts';
+import { didYouMean } from '../../config/values/nearest.ts';
 import { certificatesOf, notesOnFaults } from '../certificates/read-again.ts';
 import type { FairleadContext } from '../context.ts';
 import type { ReadDashboard } from '../dashboard-page.ts';

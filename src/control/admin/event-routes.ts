@@ -1,5 +1,5 @@
 /** `GET /events`: what happens, as it happens. */
-import { didYouMean } from '../../config/nearest.ts';
+import { didYouMean } from '../../config/values/nearest.ts';
 import { EVENT_KINDS, EVENT_NAMES } from '../../observe/event-names.ts';
 import type { EventFilter } from '../events/event-filter.ts';
 import {

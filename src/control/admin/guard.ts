@@ -8,7 +8,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isIPv4, isIPv6 } from 'node:net';
-import { type AdminRole, CONFIG_TOKEN_NAME, digestOf } from '../../config/admin-token.ts';
+import { type AdminRole, CONFIG_TOKEN_NAME, digestOf } from '../../config/read/admin-token.ts';
 import type { AdminSettings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { ProblemError } from './problem.ts';

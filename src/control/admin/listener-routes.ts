@@ -1,6 +1,6 @@
 /** `/listeners`: where clients connect. */
-import { formatMode } from '../../config/effective-listener.ts';
-import { urlOfListener } from '../../config/listener-name.ts';
+import { formatMode } from '../../config/effective/effective-listener.ts';
+import { urlOfListener } from '../../config/values/listener-name.ts';
 import type { ListenerSnapshot } from '../../snapshot/snapshot.ts';
 import { speaksHttp2 } from '../backend-view.ts';
 import type { Registry } from '../registry.ts';

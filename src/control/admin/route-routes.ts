@@ -1,6 +1,6 @@
 /** `/routes`: which requests are for which pool, or what is done with them else. */
-import { routeOf } from '../../config/effective-route.ts';
-import { poolsOf } from '../../config/effective-route-action.ts';
+import { routeOf } from '../../config/effective/effective-route.ts';
+import { poolsOf } from '../../config/effective/effective-route-action.ts';
 import type { RouteSettings } from '../../config/settings.ts';
 import type { Registry } from '../registry.ts';
 import { routesInForce } from './answers.ts';

@@ -1,8 +1,8 @@
 /** The route table of the admin API: which call is which handler. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import type { AdminRole } from '../../config/admin-token.ts';
-import { didYouMean } from '../../config/nearest.ts';
+import type { AdminRole } from '../../config/read/admin-token.ts';
 import { DEFAULT_POOL } from '../../config/settings.ts';
+import { didYouMean } from '../../config/values/nearest.ts';
 import type { Actor } from '../audit.ts';
 import { clip } from './body.ts';
 import type { AnswerForm, BodyForm, Parameter } from './form.ts';

@@ -1,7 +1,8 @@
 /** `/status`, `/strategy`, and what probes and scrapers ask. */
-import { didYouMean } from '../../config/nearest.ts';
+
 import { DEFAULT_POOL } from '../../config/settings.ts';
-import { canonicalStrategy, STRATEGY_ALIASES } from '../../config/strategy-name.ts';
+import { didYouMean } from '../../config/values/nearest.ts';
+import { canonicalStrategy, STRATEGY_ALIASES } from '../../config/values/strategy-name.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../../observe/prometheus.ts';
 import { type ListenerSnapshot, STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend.ts';

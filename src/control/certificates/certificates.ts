@@ -6,8 +6,8 @@
  * No client notices any of it: a data thread takes others for the handshakes from then on.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Certificate } from '../../config/certificate-facts.ts';
-import type { FileFault } from '../../config/kept-certificates.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
+import type { FileFault } from '../../config/certificates/kept-certificates.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { FileWatch } from '../file-watch.ts';
 import type { Operator } from '../operator.ts';

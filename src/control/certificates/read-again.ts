@@ -1,11 +1,19 @@
 /** Reads all files of certificates and keys again: what is good is taken, what is not stays as it was. */
 
 import path from 'node:path';
-import { readAuthorities } from '../../config/authorities-file.ts';
-import { type BackendTlsRead, readBackendTls } from '../../config/backend-tls-files.ts';
-import type { Certificate } from '../../config/certificate-facts.ts';
-import { distinct, type FileFault, isFrom, withKept } from '../../config/kept-certificates.ts';
-import { isSame } from '../../config/same.ts';
+import { readAuthorities } from '../../config/certificates/authorities-file.ts';
+import {
+  type BackendTlsRead,
+  readBackendTls,
+} from '../../config/certificates/backend-tls-files.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
+import {
+  distinct,
+  type FileFault,
+  isFrom,
+  withKept,
+} from '../../config/certificates/kept-certificates.ts';
+import { readCertificates } from '../../config/certificates/tls-files.ts';
 import type {
   BackendTlsSettings,
   ListenerSettings,
@@ -13,7 +21,7 @@ import type {
   Settings,
   TlsSettings,
 } from '../../config/settings.ts';
-import { readCertificates } from '../../config/tls-files.ts';
+import { isSame } from '../../config/values/same.ts';
 
 /** What clients are served with. */
 export function certificatesOf(settings: Settings): Certificate[] {

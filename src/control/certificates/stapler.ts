@@ -4,7 +4,7 @@
  * and no longer.
  */
 import http from 'node:http';
-import type { Certificate } from '../../config/certificate-facts.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { type Issued, issuedIn, ocspRequest, readOcspAnswer } from './ocsp.ts';
 import type { Staples } from './tls-snapshot.ts';

@@ -1,7 +1,7 @@
 /** From the certificates of a listener to what data threads serve: which of them are for which name. */
 
 import { type AcmeSettings, issueKey, onDemandGroup } from '../../config/acme-settings.ts';
-import type { Certificate } from '../../config/certificate-facts.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
 import type { TlsSettings } from '../../config/settings.ts';
 import type { TlsChallenge } from '../../snapshot/challenges.ts';
 import type { CertificateGroup, TlsSnapshot } from '../../snapshot/tls.ts';

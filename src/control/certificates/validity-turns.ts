@@ -1,5 +1,5 @@
 /** Says when a certificate begins or ends: of two for the same name, the one that is good is served, and that may be the other one now. */
-import type { Certificate } from '../../config/certificate-facts.ts';
+import type { Certificate } from '../../config/certificates/certificate-facts.ts';
 
 /** The clock may be set, and timers have an end. */
 const LOOK_EVERY_MS = 3_600_000;

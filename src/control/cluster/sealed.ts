@@ -6,7 +6,7 @@
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { readSealingKey, SEALING_KEY, sealingKeysIn } from '../../config/sealing-key.ts';
+import { readSealingKey, SEALING_KEY, sealingKeysIn } from '../../config/values/sealing-key.ts';
 
 /** NIST SP 800-38D §8.2.2: by chance, 96 bits, good for 2^32 of them under one key. */
 const NONCE_BYTES = 12;

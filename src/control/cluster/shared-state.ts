@@ -1,6 +1,7 @@
 /** What operators have changed, as the store has it: read as one value, and written as what differs between two. */
-import { parseBackendUrl } from '../../config/backend-url.ts';
+
 import type { PoolSettings, Settings } from '../../config/settings.ts';
+import { parseBackendUrl } from '../../config/values/backend-url.ts';
 import { LOCAL_IDS } from '../state/kept-changes.ts';
 import {
   changesOf,

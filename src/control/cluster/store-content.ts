@@ -1,6 +1,6 @@
 /** A store as a whole: begun with what a file says, brought to what another one says, written out as a file, and accepted anew. */
 import { randomUUID } from 'node:crypto';
-import { isMapping, type RawConfig } from '../../config/layer.ts';
+import { isMapping, type RawConfig } from '../../config/read/layer.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Condition, Listing, RegistryStore, Write } from './registry-store.ts';
 import { documentOf } from './shared-document.ts';

@@ -6,7 +6,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { StringDecoder } from 'node:string_decoder';
 import type { ApiEndpoint } from '../../config/discovery-settings.ts';
-import { readNamedFile } from '../../config/named-file.ts';
+import { readNamedFile } from '../../config/read/named-file.ts';
 
 const LARGEST_ANSWER_BYTES = 8 * 1024 * 1024;
 const LARGEST_FILE_BYTES = 1024 * 1024;

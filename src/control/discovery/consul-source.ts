@@ -5,8 +5,8 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import type { ConsulSettings } from '../../config/discovery-settings.ts';
-import { isHostName } from '../../config/network-address.ts';
 import type { BackendSettings } from '../../config/settings.ts';
+import { isHostName } from '../../config/values/network-address.ts';
 import { askApi } from './api-request.ts';
 import { ApiSource, parsedAs } from './api-source.ts';
 import { backendAt, scaledWeights } from './found-backends.ts';

@@ -3,8 +3,8 @@
  * checked; then those that are gone from the answer drain. So a service that moves as a whole leaves nobody without a backend.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { describeOwnAddress, OwnMachine } from '../../config/compile/own-address.ts';
 import type { DiscoverySettings, SourceKind } from '../../config/discovery-settings.ts';
-import { describeOwnAddress, OwnMachine } from '../../config/own-address.ts';
 import type { BackendSettings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { Drains } from '../drains.ts';

@@ -1,6 +1,6 @@
 /** A file that somebody else writes: read at the start, and again when it has changed, however that was done. */
-import { parseBackendsFile } from '../../config/backends-file.ts';
-import { readNamedFile } from '../../config/named-file.ts';
+import { parseBackendsFile } from '../../config/read/backends-file.ts';
+import { readNamedFile } from '../../config/read/named-file.ts';
 import { FileWatch } from '../file-watch.ts';
 import { Backoff } from './backoff.ts';
 import type { DiscoverySource, SourceUser } from './source.ts';

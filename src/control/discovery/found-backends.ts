@@ -1,7 +1,7 @@
 /** From addresses to backends, and from one answer to the next: who comes, who stays, who goes. Pure. */
 import { isDeepStrictEqual } from 'node:util';
-import { canonicalIPv6 } from '../../config/network-address.ts';
 import { type BackendSettings, MAX_WEIGHT } from '../../config/settings.ts';
+import { canonicalIPv6 } from '../../config/values/network-address.ts';
 
 /** A backend that was found. */
 export interface FoundBackend extends BackendSettings {

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import type { DiscoverySettings } from '../../config/discovery-settings.ts';
-import { readNamedFile } from '../../config/named-file.ts';
+import { readNamedFile } from '../../config/read/named-file.ts';
 import type { BackendSettings, Settings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { DurableFile } from '../durable-file.ts';

@@ -1,8 +1,8 @@
 /** Lists of backends that were found, as a text. Pure. */
 import { z } from 'zod';
-import { parseBackendUrl } from '../../config/backend-url.ts';
-import { isHostFieldValue } from '../../config/network-address.ts';
 import { type BackendSettings, MAX_WEIGHT, MOST_FOUND } from '../../config/settings.ts';
+import { parseBackendUrl } from '../../config/values/backend-url.ts';
+import { isHostFieldValue } from '../../config/values/network-address.ts';
 
 /** Enough for 40,000 backends, more or less. */
 export const LARGEST_LISTS_BYTES = 4 * 1024 * 1024;

@@ -2,8 +2,8 @@
 import { promises as dns, type SrvRecord } from 'node:dns';
 import { isIPv4 } from 'node:net';
 import type { DiscoverySettings, SrvSettings } from '../../config/discovery-settings.ts';
-import { isHostName } from '../../config/network-address.ts';
 import type { BackendSettings } from '../../config/settings.ts';
+import { isHostName } from '../../config/values/network-address.ts';
 import { codeOf } from '../../snapshot/own-shortage.ts';
 import type { ResolveName } from './dns-answers.ts';
 import { backendAt, scaledWeights } from './found-backends.ts';

@@ -11,8 +11,9 @@
  *   faults: the check is one of the requests that go well. And not the second one in short order: then the check does not
  *   see what requests see.
  */
-import { formatDuration } from '../../config/duration.ts';
+
 import type { OutlierSettings } from '../../config/settings.ts';
+import { formatDuration } from '../../config/values/duration.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { forgetFaultsInARow } from '../../snapshot/counters.ts';
 import type { FaultsInARowMessage } from '../../snapshot/messages.ts';

@@ -2,7 +2,7 @@
  * Keeps what the data plane picks from as it should be: looks at what requests showed, lets ejections and slow starts run
  * out, and publishes eligibility when it has become another one. One timer, to whatever comes first.
  */
-import { isSame } from '../../config/same.ts';
+import { isSame } from '../../config/values/same.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { FaultsInARowMessage } from '../../snapshot/messages.ts';
 import type { Eligibility } from '../../snapshot/snapshot.ts';

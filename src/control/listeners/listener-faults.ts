@@ -1,5 +1,5 @@
 /** Says in the log that clients of a listener do not speak as they should: see once-a-minute.ts. */
-import { formatDuration } from '../../config/duration.ts';
+import { formatDuration } from '../../config/values/duration.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { Http2FaultMessage, NoProxyHeaderMessage } from '../../snapshot/messages.ts';
 import { OnceAMinute } from './once-a-minute.ts';

@@ -1,6 +1,7 @@
 /** Which listener is which: one whose address stays is the same one, whatever else about it changes. Ids are never reused. */
-import { nameOfListener } from '../../config/listener-name.ts';
+
 import type { ListenerSettings } from '../../config/settings.ts';
+import { nameOfListener } from '../../config/values/listener-name.ts';
 import type { ListenerAddress, ListenerSnapshot } from '../../snapshot/snapshot.ts';
 import { buildTlsSnapshot, type TlsExtras } from '../certificates/tls-snapshot.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';

@@ -1,5 +1,5 @@
 /** Opens listeners on all data threads, or on none of them. */
-import { overlap } from '../../config/listener-overlap.ts';
+import { overlap } from '../../config/compile/listener-overlap.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { ListeningMessage, StandingInMessage } from '../../snapshot/messages.ts';
 import { isOpenedBy, type ListenerSnapshot } from '../../snapshot/snapshot.ts';

@@ -1,9 +1,10 @@
 /** What a reload listens on beyond what is open: opened before anything changes, or the reload is refused. */
-import type { ValueSource } from '../../config/effective.ts';
-import { nameOfListener } from '../../config/listener-name.ts';
-import { overlap } from '../../config/listener-overlap.ts';
+
+import { overlap } from '../../config/compile/listener-overlap.ts';
+import type { ValueSource } from '../../config/effective/effective.ts';
 import type { LoadResult } from '../../config/load.ts';
 import type { Place } from '../../config/problem.ts';
+import { nameOfListener } from '../../config/values/listener-name.ts';
 import type { Registry } from '../registry.ts';
 import { ConfigRefused } from '../reload/reload.ts';
 import type { DataThreads } from '../threads/data-threads.ts';

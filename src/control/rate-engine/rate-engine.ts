@@ -3,10 +3,10 @@
  * settings name. Where the engine does not answer, data threads are told, decide alone, and ask again when it does
  * (docs/decisions/0050-global-rate-limits.md, 0057-shared-sessions.md).
  */
-import { REDIS_PACKAGE } from '../../config/compile-redis.ts';
+import { REDIS_PACKAGE } from '../../config/compile/compile-redis.ts';
 import type { RedisSettings } from '../../config/redis-settings.ts';
-import { isSame } from '../../config/same.ts';
 import type { Settings } from '../../config/settings.ts';
+import { isSame } from '../../config/values/same.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { RateAskMessage, RateEngineMessage } from '../../snapshot/rate-engine.ts';
 import type { SessionAnswerMessage, SessionAskMessage } from '../../snapshot/shared-sessions.ts';

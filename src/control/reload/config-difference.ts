@@ -1,10 +1,10 @@
 /** What a config would change, were it taken up in the place of the one that runs: for a dry run, and for `fairlead check --diff`. */
 import { type ConfigChange, configChanges } from '../../config/diff.ts';
-import { changedPaths, configOf } from '../../config/effective.ts';
+import { changedPaths, configOf } from '../../config/effective/effective.ts';
 import type { LoadResult } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
-import { isSame } from '../../config/same.ts';
 import type { Settings } from '../../config/settings.ts';
+import { isSame } from '../../config/values/same.ts';
 import { ConfigRefused, refusalOf, restartKeys } from './reload.ts';
 
 type Loaded = Extract<LoadResult, { ok: true }>;

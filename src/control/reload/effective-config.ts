@@ -1,7 +1,7 @@
 /** The config in force: what the sources said, with what operators changed through the admin API laid over it. */
-import type { EffectiveConfig } from '../../config/effective.ts';
-import { backendOf } from '../../config/effective-pool.ts';
-import { isMapping } from '../../config/layer.ts';
+import type { EffectiveConfig } from '../../config/effective/effective.ts';
+import { backendOf } from '../../config/effective/effective-pool.ts';
+import { isMapping } from '../../config/read/layer.ts';
 import { DEFAULT_POOL, type Settings } from '../../config/settings.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';

@@ -1,7 +1,7 @@
 /** The config that is in force where it was loaded from flags, environment and file: how the control plane reaches it. */
 import path from 'node:path';
 import { dryRun } from '../../config/dry-run.ts';
-import { effectiveConfig } from '../../config/effective.ts';
+import { effectiveConfig } from '../../config/effective/effective.ts';
 import {
   type LoadInput,
   type LoadResult,
@@ -9,7 +9,7 @@ import {
   lookAtSource,
   looksCutOff,
 } from '../../config/load.ts';
-import { jsonSchema } from '../../config/schema.ts';
+import { jsonSchema } from '../../config/schema/schema.ts';
 import { NOTHING_SHARED, type SharedConfig } from '../../config/shared-config.ts';
 import type { FairleadContext } from '../context.ts';
 

@@ -1,5 +1,5 @@
 /** Reads the config again and decides whether this process can go on with it. */
-import { poolsOf } from '../../config/effective-route-action.ts';
+import { poolsOf } from '../../config/effective/effective-route-action.ts';
 import type { LoadResult } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
 import { DEFAULT_POOL, type PoolSettings, type Settings } from '../../config/settings.ts';

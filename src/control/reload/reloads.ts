@@ -1,7 +1,8 @@
 /** Reads the config again when asked to, counts how that went, and tells of it. */
+
+import type { FileFault } from '../../config/certificates/kept-certificates.ts';
 import { type ConfigChange, configChanges } from '../../config/diff.ts';
-import { changedPaths } from '../../config/effective.ts';
-import type { FileFault } from '../../config/kept-certificates.ts';
+import { changedPaths } from '../../config/effective/effective.ts';
 import type { LoadResult } from '../../config/load.ts';
 import { formatProblem, withoutExcerpts } from '../../config/problem.ts';
 import { DEFAULT_POOL, type Settings } from '../../config/settings.ts';

@@ -7,8 +7,9 @@
  * An entry's `id` is defined exactly while the backend is in the registry. A URL that left and comes back gets a new
  * id, unless an operator wants it back as what it was: then the requests that the data plane may still be finishing there are its own.
  */
-import { isSame } from '../../config/same.ts';
+
 import type { BackendAddress } from '../../config/settings.ts';
+import { isSame } from '../../config/values/same.ts';
 import type { StrategyName } from '../../snapshot/snapshot.ts';
 import { type AdminState } from '../operator-words.ts';
 

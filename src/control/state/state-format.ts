@@ -5,8 +5,8 @@
  * backend that somebody disabled would be enabled again.
  */
 import { z } from 'zod';
-import { parseBackendUrl } from '../../config/backend-url.ts';
 import { DEFAULT_POOL, MAX_WEIGHT } from '../../config/settings.ts';
+import { parseBackendUrl } from '../../config/values/backend-url.ts';
 import { STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import { ADMIN_STATES } from '../operator-words.ts';
 import {

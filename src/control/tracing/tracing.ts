@@ -1,7 +1,7 @@
 /** What data threads have recorded, made into spans, and sent to the collector that the settings name. */
-import { EXPORTER_PACKAGE } from '../../config/compile-tracing.ts';
-import { isSame } from '../../config/same.ts';
+import { EXPORTER_PACKAGE } from '../../config/compile/compile-tracing.ts';
 import type { Settings, TracingSettings } from '../../config/settings.ts';
+import { isSame } from '../../config/values/same.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { type SpanSource, spansOf } from '../../observe/spans.ts';
 import type { TracedExchange } from '../../snapshot/traced-exchange.ts';

@@ -1,6 +1,6 @@
 /** What is kept does not become more for ever. */
 import { expect, test } from 'vitest';
-import type { Certificate } from '../../../src/config/certificate-facts.ts';
+import type { Certificate } from '../../../src/config/certificates/certificate-facts.ts';
 import type { FailureRecord } from '../../../src/control/acme/acme-records.ts';
 import {
   IssuanceRound,

@@ -1,6 +1,6 @@
 /** When authorities are asked for times of renewal. */
 import { expect, test } from 'vitest';
-import type { Certificate } from '../../../src/config/certificate-facts.ts';
+import type { Certificate } from '../../../src/config/certificates/certificate-facts.ts';
 import { validationCertificate } from '../../../src/control/acme/certificate-request.ts';
 import { RenewalPlans } from '../../../src/control/acme/renewal-plans.ts';
 import type { Wanted } from '../../../src/control/acme/wanted.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Certificate } from '../../../src/config/certificate-facts.ts';
+import type { Certificate } from '../../../src/config/certificates/certificate-facts.ts';
 import { ExpiryWarnings } from '../../../src/control/certificates/expiry-warnings.ts';
 import type { Logger } from '../../../src/observe/logger.ts';
 

@@ -1,7 +1,7 @@
 /** An OCSP answer is stapled until it ends, and no longer: by a clock of our own. */
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Certificate } from '../../../src/config/certificate-facts.ts';
+import type { Certificate } from '../../../src/config/certificates/certificate-facts.ts';
 import { issuedIn, ocspRequest, readOcspAnswer } from '../../../src/control/certificates/ocsp.ts';
 import { type Fetch, Stapler } from '../../../src/control/certificates/stapler.ts';
 import type { Logger } from '../../../src/observe/logger.ts';

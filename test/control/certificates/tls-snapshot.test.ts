@@ -1,6 +1,6 @@
 /** Which certificate is for which name. */
 import { expect, test } from 'vitest';
-import type { Certificate } from '../../../src/config/certificate-facts.ts';
+import type { Certificate } from '../../../src/config/certificates/certificate-facts.ts';
 import { groupsOf } from '../../../src/control/certificates/tls-snapshot.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 27);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Certificate } from '../../../src/config/certificate-facts.ts';
+import type { Certificate } from '../../../src/config/certificates/certificate-facts.ts';
 import { ValidityTurns } from '../../../src/control/certificates/validity-turns.ts';
 
 const HOUR_MS = 3_600_000;

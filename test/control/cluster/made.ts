@@ -1,7 +1,7 @@
 /** A cluster in memory: what a file says, in a store, as an instance understands it. */
 
-import type { RawConfig } from '../../../src/config/layer.ts';
 import { type LoadResult, loadSettings } from '../../../src/config/load.ts';
+import type { RawConfig } from '../../../src/config/read/layer.ts';
 import { NOTHING_SHARED, type SharedConfig, sharedIn } from '../../../src/config/shared-config.ts';
 import type {
   RegistryStore,

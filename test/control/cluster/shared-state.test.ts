@@ -1,6 +1,6 @@
 /** What operators change, written to a store and read back: the same, at whichever instance. */
 import { expect, test } from 'vitest';
-import { parseBackendUrl } from '../../../src/config/backend-url.ts';
+import { parseBackendUrl } from '../../../src/config/values/backend-url.ts';
 import { accept } from '../../../src/control/cluster/accepted-objects.ts';
 import { ChangeWriter } from '../../../src/control/cluster/change-writer.ts';
 import { type RegistryStore, StoreError } from '../../../src/control/cluster/registry-store.ts';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { digestOf } from '../../../src/config/admin-token.ts';
+import { digestOf } from '../../../src/config/read/admin-token.ts';
 import { makeCertificate } from '../../support/certificate.ts';
 import { startFairlead } from '../../support/fairlead.ts';
 import { httpBackend } from '../../support/http-backend.ts';

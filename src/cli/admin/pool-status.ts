@@ -1,0 +1,73 @@
+/** How the pools of the running instance are: what `status` and `top` show. */
+import { DEFAULT_POOL } from '../../config/settings.ts';
+import type { AdminClient } from './admin-client.ts';
+import { folderOf, listPools, type ShownBackend, type ShownPool } from './admin-pools.ts';
+
+export interface BackendStatus extends ShownBackend {
+  readonly conns: number;
+  readonly requests: number;
+  readonly errors: number;
+  readonly latency_ms: number;
+  readonly reason: string | null;
+  /** Why it gets requests or not, in words. */
+  readonly why?: string;
+  /** There only while it drains. */
+  readonly drained?: boolean;
+  readonly breaker?: string;
+  readonly ejected_until?: string | null;
+}
+
+export interface PoolStatus {
+  readonly strategy: string;
+  readonly total_backends: number;
+  readonly active_backends: number;
+  readonly panic: boolean;
+  readonly breaker?: string;
+  readonly queued?: number;
+  readonly uptime_seconds: number;
+  readonly backends: readonly BackendStatus[];
+  /** Removed, with requests in flight. */
+  readonly leaving?: readonly {
+    readonly id: number;
+    readonly pool?: string;
+    readonly url: string;
+    readonly in_flight: number;
+  }[];
+}
+
+export interface SeenPool {
+  /** Undefined: there is only one, of which nobody has to speak. */
+  readonly pool: ShownPool | undefined;
+  readonly status: PoolStatus;
+}
+
+/** All pools, or the one that is named. @throws AdminError */
+export async function lookAtPools(
+  client: AdminClient,
+  name: string | undefined,
+): Promise<readonly SeenPool[]> {
+  if (name !== undefined) {
+    const pool = (await client.callForObject(
+      'GET',
+      `/pools/${encodeURIComponent(name)}`,
+    )) as ShownPool;
+    return [{ pool, status: await statusOf(client, name) }];
+  }
+  const pools = (await listPools(client)).filter(isWorthShowing);
+  const [only, ...others] = pools;
+  if (only === undefined || (only.name === DEFAULT_POOL && others.length === 0)) {
+    return [{ pool: undefined, status: await statusOf(client, DEFAULT_POOL) }];
+  }
+  const seen: SeenPool[] = [];
+  for (const pool of pools) seen.push({ pool, status: await statusOf(client, pool.name) });
+  return seen;
+}
+
+/** There is a pool default even where the config has others only. */
+function isWorthShowing({ name, routed, total_backends: total }: ShownPool): boolean {
+  return name !== DEFAULT_POOL || routed || total > 0;
+}
+
+async function statusOf(client: AdminClient, pool: string): Promise<PoolStatus> {
+  return (await client.callForObject('GET', `${folderOf(pool)}/status`)) as unknown as PoolStatus;
+}
