@@ -2,9 +2,9 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { BackendMetrics } from '../observe/backend-metrics.ts';
 import type { CertificateMetrics } from '../observe/certificate-metrics.ts';
+import type { CounterEngineMetrics } from '../observe/counter-engine-metrics.ts';
 import type { DiscoveryMetrics } from '../observe/discovery-metrics.ts';
 import type { Metrics, PoolMetrics } from '../observe/prometheus.ts';
-import type { RateEngineMetrics } from '../observe/rate-engine-metrics.ts';
 import type { RouteMetrics } from '../observe/route-metrics.ts';
 import { readBackendCounters } from '../snapshot/counters.ts';
 import { DELAY_RESOLUTION_MS, LoopDelay } from '../snapshot/loop-delay.ts';
@@ -43,7 +43,7 @@ export interface MetricsSources {
   readonly droppedLogLines: () => number;
   readonly spans: Readonly<SpanCounts>;
   readonly cluster: () => ClusterFigures | undefined;
-  readonly rateEngine: () => RateEngineMetrics | null;
+  readonly counterEngine: () => CounterEngineMetrics | null;
   readonly version: string;
 }
 
@@ -77,7 +77,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
           .all()
           .flatMap(({ registry: { name } }) => searchMetrics(name, sources.search(name))),
         cluster: sources.cluster(),
-        rateEngine: sources.rateEngine(),
+        counterEngine: sources.counterEngine(),
         control: {
           version,
           nodeVersion: process.version,

@@ -25,6 +25,7 @@ import { certificatesOf } from './certificates/read-again.ts';
 import type { ClusterPort } from './cluster-port.ts';
 import { createMetricsCollector, type MetricsCollector } from './collect-metrics.ts';
 import type { FairleadContext } from './context.ts';
+import { CounterEngine } from './counter-engine/counter-engine.ts';
 import { dashboardPage } from './dashboard-page.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { fileOfLists, KeptLists } from './discovery/kept-lists.ts';
@@ -38,7 +39,6 @@ import { openListeners } from './listeners/open-listeners.ts';
 import type { Logs } from './logs.ts';
 import { Operator } from './operator.ts';
 import { Pools } from './pools.ts';
-import { RateEngine } from './rate-engine/rate-engine.ts';
 import { Registry } from './registry.ts';
 import { ConfigWatch } from './reload/config-watch.ts';
 import { Reloads } from './reload/reloads.ts';
@@ -103,7 +103,7 @@ export interface Parts {
   readonly cluster: ClusterPort | undefined;
   /** Resolves when what the cluster is known to share is in force. */
   readonly beginCluster: () => Promise<void>;
-  readonly rateEngine: RateEngine;
+  readonly counterEngine: CounterEngine;
   readonly routes: readonly Route[];
 }
 
@@ -128,8 +128,8 @@ export function compose(options: ComposeOptions): Parts {
     onRequestsCut: ({ backendId, count }) => drains.requestsCut(backendId, count),
     onListenerLost: options.onListenerLost,
     onTraced: (exchanges) => tracing.take(exchanges),
-    onRateAsk: (message, reply) => rateEngine.ask(message, reply),
-    onSessionAsk: (message, reply) => rateEngine.askForSession(message, reply),
+    onRateAsk: (message, reply) => counterEngine.ask(message, reply),
+    onSessionAsk: (message, reply) => counterEngine.askForSession(message, reply),
     onAccessLog: (lines, count, release) => logs.writeAccess(lines, count, release),
     ...(workerUrl && { workerUrl }),
     functions: options.functions,
@@ -146,12 +146,12 @@ export function compose(options: ComposeOptions): Parts {
     inherited: options.inherited,
     now: steadyTime,
   });
-  const rateEngine = new RateEngine({
+  const counterEngine = new CounterEngine({
     log,
     instances: () => registry.instances,
     tellThreads: (message) => threads.tell(message),
   });
-  rateEngine.sync(settings);
+  counterEngine.sync(settings);
   const pools = new Pools({
     registry,
     log,
@@ -190,7 +190,7 @@ export function compose(options: ComposeOptions): Parts {
       void acme.sync(registry.settings);
       tokens.sync();
       tracing.sync(registry.settings);
-      rateEngine.sync(registry.settings);
+      counterEngine.sync(registry.settings);
       // Lookups that a reload begins are nothing that it waits for.
       void discovery.sync();
       await Promise.all([applied, kept.keepSecret(registry.keptState)]);
@@ -258,7 +258,7 @@ export function compose(options: ComposeOptions): Parts {
     droppedLogLines: () => logs.droppedLines(),
     spans: tracing.counts,
     cluster: () => cluster?.figures,
-    rateEngine: () => rateEngine.view,
+    counterEngine: () => counterEngine.view,
     version: VERSION,
   });
   const tokens = new TokenFile({ registry, operator, log });
@@ -273,7 +273,7 @@ export function compose(options: ComposeOptions): Parts {
       leaving: () => leavers.view(),
       uptimeSeconds,
       listeners: () => threads.listeners,
-      rateEngine: () => rateEngine.view,
+      counterEngine: () => counterEngine.view,
       metrics: () => renderPrometheus(metrics.collect()),
       notReady: () =>
         phase.now === 'running' ? cluster?.readiness.notReady : `Fairlead is ${phase.now}.`,
@@ -356,7 +356,7 @@ export function compose(options: ComposeOptions): Parts {
         token: () => registry.settings.admin.token,
       });
     },
-    rateEngine,
+    counterEngine,
     routes: all,
   };
 }

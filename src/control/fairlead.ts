@@ -239,7 +239,7 @@ async function end(all: Ending, adminGraceMs: number): Promise<void> {
   await all.cluster?.close();
   all.followers.close();
   await Promise.all([admin?.close(adminGraceMs), threads.stop()]);
-  all.rateEngine.stop();
+  all.counterEngine.stop();
   await all.tracing.close(SPAN_FLUSH_MS);
   await kept.close();
 }

@@ -154,7 +154,7 @@ class Plane implements DataPlane, Relief {
       case 'session-answer':
         this.#context.sessionAsks.answered(message);
         break;
-      case 'rate-engine':
+      case 'counter-engine':
         this.#context.rateAsks.isEngineDown = message.isDown;
         this.#context.sessionAsks.isEngineDown = message.isDown;
         break;

@@ -20,9 +20,9 @@ import {
 } from './backend-metrics.ts';
 import { type CertificateMetrics, writeCertificates } from './certificate-metrics.ts';
 import { type ClusterMetrics, writeCluster } from './cluster-metrics.ts';
+import { type CounterEngineMetrics, writeCounterEngine } from './counter-engine-metrics.ts';
 import { type DiscoveryMetrics, writeDiscovery } from './discovery-metrics.ts';
 import { Page } from './metrics-page.ts';
-import { type RateEngineMetrics, writeRateEngine } from './rate-engine-metrics.ts';
 import { type RouteMetrics, writeRoutes } from './route-metrics.ts';
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -80,7 +80,7 @@ export interface Metrics {
   /** Of pools whose backends are found. */
   readonly searches: readonly DiscoveryMetrics[];
   /** Null: no limit is counted for all instances. */
-  readonly rateEngine: RateEngineMetrics | null;
+  readonly counterEngine: CounterEngineMetrics | null;
   readonly control: ControlMetrics;
 }
 
@@ -96,7 +96,7 @@ export function renderPrometheus(metrics: Metrics): string {
   writeCertificates(page, metrics.certificates);
   writeDiscovery(page, metrics.searches);
   if (metrics.cluster !== undefined) writeCluster(page, metrics.cluster);
-  writeRateEngine(page, metrics.rateEngine);
+  writeCounterEngine(page, metrics.counterEngine);
   writeControl(page, metrics);
   return page.text();
 }

@@ -5,9 +5,9 @@
  * Messages of one direction arrive in the order they were sent.
  */
 import type { ErrorCode } from '../errors.ts';
+import type { CounterEngineMessage, RateAnswerMessage, RateAskMessage } from './counter-engine.ts';
 import type { Explanation, Question } from './explanation.ts';
 import type { KeptRequest } from './kept-request.ts';
-import type { RateAnswerMessage, RateAskMessage, RateEngineMessage } from './rate-engine.ts';
 import type { SessionAnswerMessage, SessionAskMessage } from './shared-sessions.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from './snapshot.ts';
 import type { SnapshotChange } from './snapshot-change.ts';
@@ -174,7 +174,7 @@ export type ToDataThread =
   | TakenMessage
   | RateAnswerMessage
   | SessionAnswerMessage
-  | RateEngineMessage
+  | CounterEngineMessage
   | StopMessage;
 
 /** How opening listeners went; a sequence of 0: of those that a thread opened by itself. */

@@ -36,7 +36,7 @@ export interface RateLimit {
   readonly rate: number;
   readonly perMs: number;
   readonly burst: number;
-  /** Who keeps to it. Undefined: each instance by itself; `shared`: each to its part of it; `global`: all together (rate-engine.ts). */
+  /** Who keeps to it. Undefined: each instance by itself; `shared`: each to its part of it; `global`: all together (counter-engine.ts). */
   readonly scope?: 'shared' | 'global';
   /** Of a global one, what holds where it can't be counted together: `local`: each keeps to its part; `open`: none; `closed`: nobody may come. */
   readonly onEngineDown?: 'local' | 'open' | 'closed';

@@ -28,7 +28,7 @@ export interface SessionAskMessage {
 export interface SessionAnswerMessage {
   readonly kind: 'session-answer';
   readonly id: number;
-  /** `failed`: the engine has not answered; `down`: nor will it answer others, until `rate-engine` says so. */
+  /** `failed`: the engine has not answered; `down`: nor will it answer others, until `counter-engine` says so. */
   readonly outcome: 'answered' | 'failed' | 'down';
   /** Who has the session now; empty: nobody. */
   readonly value: string;

@@ -2,8 +2,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Take, Taken } from '../../src/control/rate-engine/counter-store.ts';
-import { RateCalls } from '../../src/control/rate-engine/rate-calls.ts';
+import type { Take, Taken } from '../../src/control/counter-engine/counter-store.ts';
+import { RateCalls } from '../../src/control/counter-engine/rate-calls.ts';
 import {
   ASK_ENGINE,
   GlobalRateLimiter,
@@ -11,13 +11,13 @@ import {
 } from '../../src/data/limit/global-rate-limit.ts';
 import { RateAsks } from '../../src/data/limit/rate-asks.ts';
 import { createClientTable } from '../../src/snapshot/client-table.ts';
-import type { FromDataThread } from '../../src/snapshot/messages.ts';
-import type { RateLimit } from '../../src/snapshot/policies.ts';
 import {
   type RateAnswerMessage,
   type RateAskMessage,
   reserveOf,
-} from '../../src/snapshot/rate-engine.ts';
+} from '../../src/snapshot/counter-engine.ts';
+import type { FromDataThread } from '../../src/snapshot/messages.ts';
+import type { RateLimit } from '../../src/snapshot/policies.ts';
 import { FakeDeadlines } from './fake-deadlines.ts';
 import { ModelEngine } from './model-engine.ts';
 

@@ -1,5 +1,5 @@
 /** What the script in Redis does, in a few lines, on a clock that the test moves. */
-import type { CounterStore, Take, Taken } from '../../src/control/rate-engine/counter-store.ts';
+import type { CounterStore, Take, Taken } from '../../src/control/counter-engine/counter-store.ts';
 
 export class ModelEngine implements Pick<CounterStore, 'take'> {
   readonly #now: () => number;

@@ -170,7 +170,7 @@ function metrics(): Metrics {
     routes: [{ name: 'routes.0', totals: readRouteCounters(route, 2) }],
     leftOut: { pools: 0, backends: 7 },
     process: readProcessCounters(process, 2),
-    rateEngine: {
+    counterEngine: {
       isUp: true,
       counts: {
         granted: 7,

@@ -10,7 +10,7 @@ import {
   CallTimeout,
   type RedisModule,
   RedisStore,
-} from '../../src/control/rate-engine/redis-store.ts';
+} from '../../src/control/counter-engine/redis-store.ts';
 import { afterTest } from '../support/after-test.ts';
 
 const SETTINGS: RedisSettings = {

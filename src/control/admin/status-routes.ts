@@ -7,11 +7,11 @@ import { PROMETHEUS_CONTENT_TYPE } from '../../observe/prometheus.ts';
 import { type ListenerSnapshot, STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend.ts';
 import { viewStatus } from '../backend-view.ts';
+import type { CounterEngineView } from '../counter-engine/counter-engine.ts';
 import type { Drains } from '../drains.ts';
 import type { LeaverView } from '../leavers.ts';
 import type { Operator } from '../operator.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
-import type { RateEngineView } from '../rate-engine/rate-engine.ts';
 import type { Registry } from '../registry.ts';
 import { live, ready, status as statusForm, strategyInForce } from './answers.ts';
 import { strategyChoice } from './bodies.ts';
@@ -35,7 +35,7 @@ export interface StatusRoutesOptions {
   /** Backends that are removed, and requests in flight there. */
   readonly leaving: () => readonly LeaverView[];
   /** Null: no limit is counted for all instances. */
-  readonly rateEngine: () => RateEngineView | null;
+  readonly counterEngine: () => CounterEngineView | null;
   /** The Prometheus page. */
   readonly metrics: () => string;
   /** Undefined: ready. Else why not. */
@@ -48,7 +48,7 @@ const STRATEGY = answer('The one in force.', strategyInForce);
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
   const { registry, operator, drains, threadCount, uptimeSeconds, listeners } = options;
-  const { leaving, metrics, notReady, degraded, rateEngine } = options;
+  const { leaving, metrics, notReady, degraded, counterEngine } = options;
 
   /** Those of a pool that is gone as well have to be shown somewhere. */
   function isShownWith(leaver: LeaverView, { name }: PoolRegistry): boolean {
@@ -116,7 +116,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
                   drains.shown(one, backends[index] as Backend),
                 ),
                 leaving: leaving().filter((one) => isShownWith(one, pool)),
-                ...rateEngineOf(rateEngine()),
+                ...counterEngineOf(counterEngine()),
               },
               headers: { ETag: etagOf(registry) },
             };
@@ -184,7 +184,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
   ];
 }
 
-function rateEngineOf(engine: RateEngineView | null): object {
+function counterEngineOf(engine: CounterEngineView | null): object {
   if (engine === null) return {};
   const { url, isUp, lastError, counts } = engine;
   return {

@@ -11,6 +11,7 @@ import {
   createClientTables,
   giveBackClientShare,
 } from '../../snapshot/client-table.ts';
+import type { CounterEngineMessage } from '../../snapshot/counter-engine.ts';
 import { giveBackBackendShare, readBackendCounters } from '../../snapshot/counters.ts';
 import type { LogRing } from '../../snapshot/log-ring.ts';
 import type {
@@ -32,15 +33,14 @@ import type {
 import { giveBackPoolShare, readPoolCounters } from '../../snapshot/pool-counters.ts';
 import { createProcessCounters } from '../../snapshot/process-cells.ts';
 import { giveBackProcessShare } from '../../snapshot/process-totals.ts';
-import type { RateEngineMessage } from '../../snapshot/rate-engine.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from '../../snapshot/snapshot.ts';
 import type { TracedExchange } from '../../snapshot/traced-exchange.ts';
 import { asBefore } from '../as-before.ts';
+import type { CounterEngine } from '../counter-engine/counter-engine.ts';
+import type { RateCalls } from '../counter-engine/rate-calls.ts';
 import { http2FaultLog, proxyFaultLog } from '../listeners/listener-faults.ts';
 import { Listening } from '../listeners/listening.ts';
 import type { OnceAMinute } from '../listeners/once-a-minute.ts';
-import type { RateCalls } from '../rate-engine/rate-calls.ts';
-import type { RateEngine } from '../rate-engine/rate-engine.ts';
 import { TicketKeys } from '../ticket-keys.ts';
 import type { HandedSockets } from '../upgrade/handed-sockets.ts';
 import type { HandedListener } from '../upgrade/handover.ts';
@@ -74,7 +74,7 @@ export interface DataThreadsOptions {
   /** A thread asks, and is to be answered. */
   readonly onRateAsk: RateCalls['ask'];
   /** The same. */
-  readonly onSessionAsk: RateEngine['askForSession'];
+  readonly onSessionAsk: CounterEngine['askForSession'];
   /** Another entry file than `data/worker`, for tests. */
   readonly workerUrl?: URL;
   readonly functions?: Functions | null;
@@ -223,7 +223,7 @@ export class DataThreads {
 
   /** A thread that starts later is told of drains that are not over, and finds out about the engine by asking it. */
   tell(
-    message: DrainBackendMessage | KeepBackendMessage | CutBackendMessage | RateEngineMessage,
+    message: DrainBackendMessage | KeepBackendMessage | CutBackendMessage | CounterEngineMessage,
   ): void {
     this.#drains.note(message);
     this.#broadcast(message);

@@ -3,8 +3,9 @@
  * anybody waits. No request waits for longer than it may, whatever the engine, the way to it or the control thread do: then this
  * instance decides by what it knows.
  */
+
+import { DECIDE_AFTER_MS, LOST_AFTER_MS } from '../../snapshot/counter-engine.ts';
 import type { PostToControl } from '../../snapshot/messages.ts';
-import { DECIDE_AFTER_MS, LOST_AFTER_MS } from '../../snapshot/rate-engine.ts';
 import type { SessionAnswerMessage, SessionAskMessage } from '../../snapshot/shared-sessions.ts';
 import { guarded, type Victim } from '../barrier.ts';
 import type { Deadline, Deadlines } from '../deadlines.ts';

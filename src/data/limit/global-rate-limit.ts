@@ -8,8 +8,8 @@
  * has a burst for it; and an engine that comes back empty is told.
  */
 import { ClientTable, NO_ENTRY } from '../../snapshot/client-table.ts';
+import { RESERVE_MS, reserveOf } from '../../snapshot/counter-engine.ts';
 import type { RateLimit } from '../../snapshot/policies.ts';
-import { RESERVE_MS, reserveOf } from '../../snapshot/rate-engine.ts';
 import { hashText } from '../balance/hash.ts';
 import type { AskingLimiter, Counted, RateAsks } from './rate-asks.ts';
 import { arrivalMs, RateLimiter, setArrival, V_ARRIVAL_CELLS } from './rate-limit.ts';

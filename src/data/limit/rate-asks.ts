@@ -3,13 +3,14 @@
  * at a time, and all that come meanwhile go with the next. None waits longer than `ENGINE_PATIENCE_MS`, whatever the engine, the way to it or the
  * control thread do: then this instance decides alone.
  */
-import type { PostToControl } from '../../snapshot/messages.ts';
-import type { RateLimit } from '../../snapshot/policies.ts';
+
 import {
   DECIDE_AFTER_MS,
   LOST_AFTER_MS,
   type RateAnswerMessage,
-} from '../../snapshot/rate-engine.ts';
+} from '../../snapshot/counter-engine.ts';
+import type { PostToControl } from '../../snapshot/messages.ts';
+import type { RateLimit } from '../../snapshot/policies.ts';
 import { guarded, type Victim } from '../barrier.ts';
 import type { Deadline, Deadlines, Waiting } from '../deadlines.ts';
 

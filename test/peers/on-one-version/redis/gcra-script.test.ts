@@ -3,8 +3,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RedisSettings } from '../../../../src/config/redis-settings.ts';
-import type { Take, Taken } from '../../../../src/control/rate-engine/counter-store.ts';
-import { type RedisModule, RedisStore } from '../../../../src/control/rate-engine/redis-store.ts';
+import type { Take, Taken } from '../../../../src/control/counter-engine/counter-store.ts';
+import {
+  type RedisModule,
+  RedisStore,
+} from '../../../../src/control/counter-engine/redis-store.ts';
 import { afterTest } from '../../../support/after-test.ts';
 import { Authority } from '../../../support/authority.ts';
 import { freePort } from '../../../support/free-port.ts';

@@ -151,10 +151,10 @@ describe.skipIf(!hasTool('redis-server'))('a limit of all instances', () => {
     // Within half a minute no second time.
     const most = 1 + Math.ceil((performance.now() - startedAt) / 30_000);
     for (const one of two) {
-      const told = one.logs().filter(({ event }) => event === 'rate_engine.down').length;
+      const told = one.logs().filter(({ event }) => event === 'counter_engine.down').length;
       expect(told).toBeGreaterThan(0);
       expect(told).toBeLessThanOrEqual(most);
-      expect(one.logs().some(({ event }) => event === 'rate_engine.up')).toBe(true);
+      expect(one.logs().some(({ event }) => event === 'counter_engine.up')).toBe(true);
     }
   });
 });

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ENGINE_PATIENCE_MS } from '../../../../src/snapshot/rate-engine.ts';
+import { ENGINE_PATIENCE_MS } from '../../../../src/snapshot/counter-engine.ts';
 import { metrics } from '../../../behaviour/stage.ts';
 import { type Fairlead, startFairlead } from '../../../support/fairlead.ts';
 import { httpBackend } from '../../../support/http-backend.ts';

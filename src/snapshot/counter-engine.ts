@@ -36,7 +36,7 @@ export interface RateAnswerMessage {
   readonly owner: string;
   readonly limit: RateLimit;
   readonly key: string;
-  /** `failed`: the engine has not answered; `down`: nor will it answer others, until `rate-engine` says so. */
+  /** `failed`: the engine has not answered; `down`: nor will it answer others, until `counter-engine` says so. */
   readonly outcome: 'counted' | 'failed' | 'down';
   /** For those that have waited first. */
   readonly granted: number;
@@ -47,8 +47,8 @@ export interface RateAnswerMessage {
 }
 
 /** Whether the engine is to be asked. */
-export interface RateEngineMessage {
-  readonly kind: 'rate-engine';
+export interface CounterEngineMessage {
+  readonly kind: 'counter-engine';
   readonly isDown: boolean;
 }
 

@@ -1,16 +1,16 @@
 /** Counting for all instances, as the control thread does it: few calls, and none where nobody answers. The engine is the test's. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RedisSettings } from '../../src/config/redis-settings.ts';
+import { CounterEngine } from '../../src/control/counter-engine/counter-engine.ts';
 import type {
   Claim,
   CounterStore,
   Take,
   Taken,
-} from '../../src/control/rate-engine/counter-store.ts';
-import { RateEngine } from '../../src/control/rate-engine/rate-engine.ts';
-import { CallTimeout } from '../../src/control/rate-engine/redis-store.ts';
+} from '../../src/control/counter-engine/counter-store.ts';
+import { CallTimeout } from '../../src/control/counter-engine/redis-store.ts';
+import type { CounterEngineMessage, RateAnswerMessage } from '../../src/snapshot/counter-engine.ts';
 import type { RateLimit } from '../../src/snapshot/policies.ts';
-import type { RateAnswerMessage, RateEngineMessage } from '../../src/snapshot/rate-engine.ts';
 import type { SessionAnswerMessage } from '../../src/snapshot/shared-sessions.ts';
 import { recordLog, settings } from './fixtures.ts';
 
@@ -52,7 +52,7 @@ const passRound = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 async function setUp() {
   const calls: Call[] = [];
   const claims: ClaimCall[] = [];
-  const told: RateEngineMessage[] = [];
+  const told: CounterEngineMessage[] = [];
   const log = recordLog();
   let events: { readonly onReady: () => void } = { onReady: () => {} };
   const store: CounterStore = {
@@ -72,7 +72,7 @@ async function setUp() {
       return Promise.resolve(store);
     },
   );
-  const engine = new RateEngine({
+  const engine = new CounterEngine({
     log,
     instances: () => 2,
     tellThreads: (message) => told.push(message),
@@ -181,7 +181,7 @@ describe('an engine that does not answer', () => {
     expect(told).toEqual([]);
     ask('k', 1);
     await failAll();
-    expect(told).toEqual([{ kind: 'rate-engine', isDown: true }]);
+    expect(told).toEqual([{ kind: 'counter-engine', isDown: true }]);
     expect(ask('k', 1)).toMatchObject([{ outcome: 'down' }]);
     expect([calls.length, engine.view?.isUp, engine.view?.lastError]).toEqual([0, false, 'late']);
 
@@ -192,11 +192,14 @@ describe('an engine that does not answer', () => {
     await vi.advanceTimersByTimeAsync(200);
     calls.shift()?.resolve({ granted: 1, waitMs: 0, debtMs: 1 });
     await settle();
-    expect(told.at(-1)).toEqual({ kind: 'rate-engine', isDown: false });
+    expect(told.at(-1)).toEqual({ kind: 'counter-engine', isDown: false });
     ask('k', 1);
     expect(calls).toHaveLength(1);
     expect(vi.getTimerCount()).toBe(0);
-    expect(log.lines.map(({ event }) => event)).toEqual(['rate_engine.down', 'rate_engine.up']);
+    expect(log.lines.map(({ event }) => event)).toEqual([
+      'counter_engine.down',
+      'counter_engine.up',
+    ]);
     expect(engine.view?.counts).toMatchObject({ timedOut: 6, granted: 1, timesDown: 1 });
   });
 
@@ -212,7 +215,10 @@ describe('an engine that does not answer', () => {
       calls.shift()?.resolve({ granted: 1, waitMs: 0, debtMs: 1 });
       await settle();
     }
-    expect(log.lines.map(({ event }) => event)).toEqual(['rate_engine.down', 'rate_engine.up']);
+    expect(log.lines.map(({ event }) => event)).toEqual([
+      'counter_engine.down',
+      'counter_engine.up',
+    ]);
   });
 
   test('counts for nothing once another one is configured', async () => {
@@ -223,7 +229,7 @@ describe('an engine that does not answer', () => {
       await failAll();
     }
     engine.sync(settings({}));
-    expect(told.at(-1)).toEqual({ kind: 'rate-engine', isDown: false });
+    expect(told.at(-1)).toEqual({ kind: 'counter-engine', isDown: false });
     expect([engine.view, vi.getTimerCount()]).toEqual([null, 0]);
   });
 
@@ -321,7 +327,7 @@ describe('whose a session is', () => {
       claims.shift()?.reject(new CallTimeout('late'));
       await settle();
     }
-    expect(told).toEqual([{ kind: 'rate-engine', isDown: true }]);
+    expect(told).toEqual([{ kind: 'counter-engine', isDown: true }]);
     expect(askForSession(9)).toMatchObject([{ outcome: 'down', value: '' }]);
     expect(ask('k', 1)).toMatchObject([{ outcome: 'down' }]);
     expect([calls.length, claims.length]).toEqual([0, 0]);

@@ -8,7 +8,7 @@ import type { RedisSettings } from '../../config/redis-settings.ts';
 import type { Settings } from '../../config/settings.ts';
 import { isSame } from '../../config/values/same.ts';
 import type { Logger } from '../../observe/logger.ts';
-import type { RateAskMessage, RateEngineMessage } from '../../snapshot/rate-engine.ts';
+import type { CounterEngineMessage, RateAskMessage } from '../../snapshot/counter-engine.ts';
 import type { SessionAnswerMessage, SessionAskMessage } from '../../snapshot/shared-sessions.ts';
 import type { Claim, CounterStore, Take, Taken } from './counter-store.ts';
 import { EngineBreaker } from './engine-breaker.ts';
@@ -32,7 +32,7 @@ const PROBE: Take = {
 };
 
 /** Since the start. */
-export interface RateEngineCounts {
+export interface CounterEngineCounts {
   granted: number;
   refused: number;
   /** Sessions that somebody has, by then, and that nobody has. */
@@ -45,30 +45,30 @@ export interface RateEngineCounts {
   timesDown: number;
 }
 
-export interface RateEngineView {
+export interface CounterEngineView {
   /** Without what is secret. */
   readonly url: string;
   readonly isUp: boolean;
   /** Why not, or why last. */
   readonly lastError: string | null;
-  readonly counts: Readonly<RateEngineCounts>;
+  readonly counts: Readonly<CounterEngineCounts>;
 }
 
-export interface RateEngineOptions {
+export interface CounterEngineOptions {
   readonly log: Logger;
   readonly instances: () => number;
-  readonly tellThreads: (message: RateEngineMessage) => void;
+  readonly tellThreads: (message: CounterEngineMessage) => void;
   readonly createStore?: (
     settings: RedisSettings,
     events: { readonly onReady: () => void; readonly onError: (error: Error) => void },
   ) => Promise<CounterStore>;
 }
 
-export class RateEngine {
-  readonly #options: RateEngineOptions;
+export class CounterEngine {
+  readonly #options: CounterEngineOptions;
   readonly #breaker = new EngineBreaker();
   readonly #calls: RateCalls;
-  readonly #counts: RateEngineCounts = {
+  readonly #counts: CounterEngineCounts = {
     granted: 0,
     refused: 0,
     found: 0,
@@ -88,7 +88,7 @@ export class RateEngine {
   /** Under way. */
   #claims = 0;
 
-  constructor(options: RateEngineOptions) {
+  constructor(options: CounterEngineOptions) {
     this.#options = options;
     this.#calls = new RateCalls({
       take: (asked) => (this.#breaker.isOpen ? null : this.#take(asked)),
@@ -97,7 +97,7 @@ export class RateEngine {
   }
 
   /** Null: none is configured. */
-  get view(): RateEngineView | null {
+  get view(): CounterEngineView | null {
     if (this.#settings === null) return null;
     const isUp = !this.#breaker.isOpen && this.#store !== null;
     const { url } = this.#settings;
@@ -153,7 +153,7 @@ export class RateEngine {
     const wasDown = this.#breaker.isOpen;
     this.#breaker.close();
     if (!wasDown) return;
-    this.#options.tellThreads({ kind: 'rate-engine', isDown: false });
+    this.#options.tellThreads({ kind: 'counter-engine', isDown: false });
   }
 
   async #open(settings: RedisSettings): Promise<void> {
@@ -173,7 +173,7 @@ export class RateEngine {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       log.error(
-        'rate_engine.failed',
+        'counter_engine.failed',
         `no global limits and sessions: ${REDIS_PACKAGE} can't be loaded: ${reason}`,
       );
     }
@@ -216,13 +216,13 @@ export class RateEngine {
     this.#counts.timesDown++;
     const nowMs = performance.now();
     this.#downSinceMs = nowMs;
-    tellThreads({ kind: 'rate-engine', isDown: true });
+    tellThreads({ kind: 'counter-engine', isDown: true });
     this.#lookLater();
     this.#isTold = nowMs - this.#toldMs >= TELL_EVERY_MS;
     if (!this.#isTold) return;
     this.#toldMs = nowMs;
     log.warn(
-      'rate_engine.down',
+      'counter_engine.down',
       `global limits and sessions are decided about without ${this.#settings?.url}: ${this.#lastError}`,
     );
   }
@@ -245,15 +245,17 @@ export class RateEngine {
     }
     if (!this.#isInUse(store) || !this.#breaker.isOpen) return;
     this.#breaker.close();
-    this.#options.tellThreads({ kind: 'rate-engine', isDown: false });
+    this.#options.tellThreads({ kind: 'counter-engine', isDown: false });
     if (!this.#isTold) return;
     const seconds = ((performance.now() - this.#downSinceMs) / 1000).toFixed(1);
     this.#options.log.info(
-      'rate_engine.up',
+      'counter_engine.up',
       `global limits are counted again, and sessions shared, after ${seconds} s`,
     );
   }
 }
 
-const createRedisStore: NonNullable<RateEngineOptions['createStore']> = async (settings, events) =>
-  new RedisStore((await import(REDIS_PACKAGE)) as RedisModule, settings, events);
+const createRedisStore: NonNullable<CounterEngineOptions['createStore']> = async (
+  settings,
+  events,
+) => new RedisStore((await import(REDIS_PACKAGE)) as RedisModule, settings, events);

@@ -2,8 +2,8 @@
  * What data threads ask an engine for, as few calls: of each key one is under way at a time, which asks for all that wait, and what
  * comes meanwhile is served from its answer, or by the next one.
  */
-import type { RateAnswerMessage, RateAskMessage } from '../../snapshot/rate-engine.ts';
-import { ENGINE_PATIENCE_MS, reserveOf } from '../../snapshot/rate-engine.ts';
+import type { RateAnswerMessage, RateAskMessage } from '../../snapshot/counter-engine.ts';
+import { ENGINE_PATIENCE_MS, reserveOf } from '../../snapshot/counter-engine.ts';
 import type { Take, Taken } from './counter-store.ts';
 
 export type Reply = (answer: RateAnswerMessage) => void;

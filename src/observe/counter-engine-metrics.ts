@@ -1,7 +1,7 @@
 /** How the server is asked that counts limits for all instances, on the metrics page. */
 import type { Page } from './metrics-page.ts';
 
-export interface RateEngineMetrics {
+export interface CounterEngineMetrics {
   readonly isUp: boolean;
   readonly counts: {
     /** Calls by what came of them. */
@@ -20,7 +20,7 @@ export interface RateEngineMetrics {
 const NO_CALLS = { granted: 0, refused: 0, found: 0, unknown: 0, timedOut: 0, failed: 0 };
 
 /** @param engine null: there is none. */
-export function writeRateEngine(page: Page, engine: RateEngineMetrics | null): void {
+export function writeCounterEngine(page: Page, engine: CounterEngineMetrics | null): void {
   page.family(
     'fairlead_rate_limit_engine_up',
     'gauge',
