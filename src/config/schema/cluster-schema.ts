@@ -93,7 +93,8 @@ const mapping = z.strictObject(
     key_file: nonEmptyText('the path of a file')
       .describe(
         'What is secret is stored sealed under the key in this file, relative to the config file: 32 bytes in hex or base64 (`openssl rand -base64 32`), the same at ' +
-          'all instances. More lines are older keys, which only open. Without a key, instances share no secrets.',
+          'all instances. More lines are older keys, which only open. Without a key, instances share no secrets, show each other the admin token, and ' +
+          'can’t share certificates over ACME.',
       )
       .optional(),
     key: secret()

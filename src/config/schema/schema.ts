@@ -251,7 +251,8 @@ export const configSchema = z.strictObject(
     cluster: cluster
       .describe(
         'What several instances have in common. With `etcd` they share their pools and routes, and what operators change about them; those of this ' +
-          'config are not used then, but for `fairlead cluster init`: see [operations.md](operations.md#many-instances). false: this one is alone.',
+          'config are not used then, but for `fairlead cluster init`: see [operations.md](operations.md#many-instances). false: this one is alone. ' +
+          '`instances` and `redis` may change with a reload, all else not.',
       )
       .prefault(false),
     log_level: oneOf(['debug', 'info', 'warn', 'error'])
