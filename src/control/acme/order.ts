@@ -10,7 +10,9 @@ import { certificateRequest } from './certificate-request.ts';
 
 const FIRST_POLL_MS = 500;
 const LONGEST_POLL_MS = 10_000;
-/** Of one step: validation, or signing. Other names wait meanwhile; what is under way goes on with the next try, where it is then. */
+/** Of a validation: who takes the answer away before an authority has looked for it fails each time. Other names wait meanwhile. */
+const LONGEST_VALIDATION_MS = 5 * 60_000;
+/** Of another step, such as signing: what is under way goes on with the next try, where it is then. */
 const LONGEST_STEP_MS = 90_000;
 
 const ORDER = z.object({
@@ -123,7 +125,8 @@ async function authorize(options: OrderOptions, url: string): Promise<void> {
   const takeAway = await prover.present(token, authority.key.authorizationOf(token));
   try {
     await authority.post(challengeUrl, {});
-    const done = await until(options, url, read, ({ status }) => status !== 'pending');
+    const isDone = ({ status }: z.output<typeof AUTHORIZATION>) => status !== 'pending';
+    const done = await until({ ...options, longestMs: LONGEST_VALIDATION_MS }, url, read, isDone);
     if (done.status === 'valid') return;
     const failed = done.challenges.find(({ type }) => type === kind);
     throw problemOf(failed?.['error'], `the authorization of ${options.name} is ${done.status}`);
@@ -149,18 +152,18 @@ function settled(options: OrderOptions, url: string, isOpen: readonly string[]):
 }
 
 async function until<Value>(
-  { pause, nowMs }: OrderOptions,
+  { pause, nowMs, longestMs = LONGEST_STEP_MS }: OrderOptions & { readonly longestMs?: number },
   url: string,
   read: () => Promise<Value>,
   isDone: (value: Value) => boolean,
   wantedMs: () => number | undefined = () => undefined,
 ): Promise<Value> {
-  const deadline = nowMs() + LONGEST_STEP_MS;
+  const deadline = nowMs() + longestMs;
   for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(LONGEST_POLL_MS, pauseMs * 1.5)) {
     const value = await read();
     if (isDone(value)) return value;
     if (nowMs() > deadline)
-      throw new Error(`${url}: nothing has come of it within ${LONGEST_STEP_MS / 1000} s`);
+      throw new Error(`${url}: nothing has come of it within ${longestMs / 1000} s`);
     await pause(Math.min(LONGEST_POLL_MS, wantedMs() ?? pauseMs));
   }
 }

@@ -28,22 +28,28 @@ export function wantedOf(settings: AcmeSettings, name: string): Wanted {
   return { name, settings, key: issueKey(settings, name), id: issueIdOf(settings, name) };
 }
 
-/** What has failed least comes first: it holds up nothing that may go well. */
+/** What has not failed comes first: it holds up nothing that may go well. Of the others, what has been due for longest. */
 export function inTurn(
-  due: readonly { readonly wanted: Wanted; readonly failure: FailureRecord | undefined }[],
+  due: readonly {
+    readonly wanted: Wanted;
+    readonly failure: FailureRecord | undefined;
+    readonly dueAtMs: number;
+  }[],
 ): Wanted[] {
-  return due.toSorted((a, b) => failuresOf(a) - failuresOf(b)).map(({ wanted }) => wanted);
+  return due
+    .toSorted((a, b) => Number(hasFailed(a)) - Number(hasFailed(b)) || a.dueAtMs - b.dueAtMs)
+    .map(({ wanted }) => wanted);
 }
 
-/** In a row, under the settings of now. */
-function failuresOf({
+/** Under the settings of now. */
+function hasFailed({
   wanted: { settings },
   failure,
 }: {
   readonly wanted: Wanted;
   readonly failure: FailureRecord | undefined;
-}): number {
-  return failure?.settings === digestOf(settings) ? failure.failures : 0;
+}): boolean {
+  return failure?.settings === digestOf(settings);
 }
 
 /**
