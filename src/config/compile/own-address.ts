@@ -3,7 +3,7 @@ import { isIPv4 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import type { ListenerAddress } from '../../snapshot/snapshot.ts';
 import type { BackendAddress, Settings } from '../settings.ts';
-import { canonicalIPv6, isLoopback } from '../values/network-address.ts';
+import { canonicalHost, canonicalIPv6, isLoopback } from '../values/network-address.ts';
 
 interface Listening {
   readonly listeners: readonly { readonly address: ListenerAddress }[];
@@ -32,10 +32,11 @@ export class OwnMachine {
 
 /** A sentence about it, or undefined. What only a name server knows is not looked up: such a request is answered 508. */
 export function describeOwnAddress(
-  { url, host, port, socketPath }: BackendAddress,
+  { url, host: written, port, socketPath }: BackendAddress,
   { listeners, admin }: Listening,
   machine = new OwnMachine(),
 ): string | undefined {
+  const host = asConnected(written);
   const isOwn = listeners.some(({ address }) => {
     if (address.kind === 'unix') return socketPath === address.path;
     if (address.kind !== 'tcp' || socketPath !== '') return false;
@@ -53,6 +54,12 @@ export function describeOwnAddress(
     return `${url} is the admin API of Fairlead itself: clients would reach it`;
   }
   return undefined;
+}
+
+/** RFC 6761 §6.3: whatever is below `localhost` is this machine. A name may end with a dot. */
+function asConnected(written: string): string {
+  const host = canonicalHost(written).replace(/\.$/, '');
+  return host.endsWith('.localhost') ? 'localhost' : host;
 }
 
 /** @param listenHost undefined: all addresses. */

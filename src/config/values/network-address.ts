@@ -19,6 +19,15 @@ export function canonicalIPv6(text: string): string | undefined {
   return new URL(`http://[${text}]/`).hostname.slice(1, -1);
 }
 
+/** In one spelling: an address of IPv4 that is written as one of IPv6 is the same one (RFC 4291 §2.5.5.2). */
+export function canonicalHost(written: string): string {
+  const host = canonicalIPv6(written) ?? written.toLowerCase();
+  const mapped = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(host);
+  if (mapped === null) return host;
+  const groups = mapped.slice(1).map((group) => Number.parseInt(group, 16));
+  return groups.flatMap((group) => [group >> 8, group & 0xff]).join('.');
+}
+
 export function isLoopback(host: string): boolean {
   return (
     host.toLowerCase() === 'localhost' ||

@@ -145,6 +145,7 @@ export class KeptLists {
       await this.#file.write(text, MODE);
     } catch (error) {
       this.#isBehind = true;
+      this.#writeLater();
       reason = error instanceof Error ? error.message : String(error);
     }
     const now = performance.now();

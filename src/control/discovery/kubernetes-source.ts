@@ -98,6 +98,12 @@ export function kubernetesSource(
         onLine: (line) => take(line, signal),
       });
     } catch (error) {
+      // What came before it is told before it.
+      if (soon !== undefined) {
+        clearTimeout(soon);
+        soon = undefined;
+        await tell();
+      }
       // What can't be understood, or was refused, may be another thing from the beginning.
       const isGone =
         error instanceof Gone || (error instanceof ApiRefusal && error.status === GONE);

@@ -28,7 +28,8 @@ const backendSchema = z.object({
 });
 const poolSchema = z.object({
   of: z.string(),
-  at: z.number(),
+  /** A date that there is. */
+  at: z.number().min(0).max(8.64e15),
   backends: z.array(z.unknown()).max(MOST_FOUND),
 });
 const fileSchema = z.object({ version: z.literal(1), pools: z.record(z.string(), z.unknown()) });
