@@ -50,6 +50,12 @@ export function createAdminServer(
     if (shaking.size <= MOST_HANDSHAKES) return;
     oldestOfMost(shaking.values())?.destroy();
   });
+  // The server knows of connections from their first request on.
+  const close = server.close.bind(server);
+  server.close = (onClosed) => {
+    for (const socket of shaking.values()) socket.destroy();
+    return close(onClosed);
+  };
   return server.on('secureConnection', (socket) => {
     shaking.delete(keyOf(socket));
     onReady(socket);
