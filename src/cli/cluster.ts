@@ -156,6 +156,11 @@ const DO: Readonly<Record<Action, InStore>> = {
   async export(store, keys, { settings }, switches, { input }) {
     const from = switches.has('kept') ? await keptCopy(settings.cluster, keys) : store;
     const cluster = writtenCluster(input);
+    if (settings.cluster?.etcd.login !== null || settings.redis !== null) {
+      process.stderr.write(
+        'note: users and passwords are not printed: write them in before it is imported\n',
+      );
+    }
     const config = { ...(cluster && { cluster }), ...(await exportFrom(from, keys)) };
     for (const { pool, url, state } of await statesIn(from, keys)) {
       process.stderr.write(
@@ -185,6 +190,9 @@ const DO: Readonly<Record<Action, InStore>> = {
   },
 };
 
+/** One without the other is refused. */
+const LOGIN = new Set(['user', 'username', 'password']);
+
 async function keptCopy(cluster: ClusterSettings | null, keys: StoreKeys): Promise<ListedStore> {
   const path = cluster?.snapshotFile;
   if (path === undefined) throw new ContentRefused('the config has cluster.snapshot_file: false');
@@ -207,7 +215,7 @@ function writtenCluster(input: Parameters<typeof writtenConfig>[0]): RawConfig |
   const [shared, engines] = [withoutKeys(cluster, own), ['etcd', 'redis']];
   const open = engines.flatMap((name) => {
     const engine = shared[name];
-    return isMapping(engine) ? [[name, withoutKeys(engine, new Set(['password']))]] : [];
+    return isMapping(engine) ? [[name, withoutKeys(engine, LOGIN)]] : [];
   });
   return { ...shared, ...Object.fromEntries(open) };
 }

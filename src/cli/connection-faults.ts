@@ -24,11 +24,19 @@ const NO_ADDRESS: ConnectionFault = {
 };
 
 /** Undefined: the code says it, or nothing is known of it. */
-export function connectionFault(code: unknown, isTls: boolean): ConnectionFault | undefined {
+export function connectionFault(
+  code: unknown,
+  isTls: boolean,
+  message = '',
+): ConnectionFault | undefined {
   if (typeof code !== 'string') return undefined;
-  if (/^(EPROTO|ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG))$/.test(code)) return NO_TLS;
+  // An alert of TLS, which says what is wrong, has the same code.
+  const isNoTls = code === 'EPROTO' && /wrong version number|packet length too long/.test(message);
+  if (isNoTls || /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/.test(code)) {
+    return NO_TLS;
+  }
   if (code.startsWith('HPE_')) return NO_HTTP;
   if (/^(ECONNRESET|UND_ERR_SOCKET)$/.test(code) && !isTls) return HUNG_UP;
-  if (/^(ENOTFOUND|EAI_AGAIN)$/.test(code)) return NO_ADDRESS;
+  if (code === 'ENOTFOUND') return NO_ADDRESS;
   return undefined;
 }

@@ -17,7 +17,9 @@ test.each([
 
 test.each([
   ['HPE_INVALID_CONSTANT', 'http://localhost/', /What came back is no HTTP\/1\.1: is it another/],
-  ['EPROTO', 'https://localhost/', /What came back is no TLS: is it http:/],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'https://localhost/', /What came back is no TLS: is it http:/],
+  // An alert, whose words say what is wrong.
+  ['EPROTO', 'https://localhost/', /EPROTO +1 .*\n$/],
   ['ECONNRESET', 'http://localhost/', /closed without an answer: is it https:/],
   ['ECONNRESET', 'https://localhost/', /ECONNRESET +1 .*\n$/],
   ['ENOTFOUND', 'http://localhst/', /The name leads to no address/],

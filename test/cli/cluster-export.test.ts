@@ -11,9 +11,9 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 
 test('what is kept is printed as a config that begins the cluster anew, without what is one’s own', async () => {
   const folder = temporaryFolder();
-  const etcd = { endpoints: ['http://127.0.0.1:1'], prefix: '/f/', user: 'me' };
+  const etcd = { endpoints: ['http://127.0.0.1:1'], prefix: '/f/' };
   const own = { instance: 'one', key: '11'.repeat(32) };
-  const cluster = { name: 'shop', ...own, etcd: { ...etcd, password: 'secret' } };
+  const cluster = { name: 'shop', ...own, etcd: { ...etcd, user: 'me', password: 'secret' } };
   const config = join(folder, 'fairlead.config.yaml');
   writeFileSync(config, stringify({ port: 8080, cluster }));
   const keys = new StoreKeys('/f/', 'shop');
@@ -34,8 +34,12 @@ test('what is kept is printed as a config that begins the cluster anew, without 
     config,
   ]);
   expect(stderr).toContain('note: http://b in pool web is disabled');
+  expect(stderr).toContain('note: users and passwords are not printed');
   expect([code, parse(stdout)]).toEqual([
     0,
     { cluster: { name: 'shop', etcd }, pools, routes: [{ path: '/', pool: 'web' }] },
   ]);
+  const printed = join(folder, 'printed.yaml');
+  writeFileSync(printed, stdout);
+  expect(await runHere(['check', '--config', printed])).toMatchObject({ code: 0 });
 });

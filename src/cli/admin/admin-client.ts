@@ -187,7 +187,10 @@ function reasonOf(error: unknown, answerMs: number, isTls: boolean): string {
   if (cause instanceof AggregateError)
     return cause.errors.map((one) => reasonOf(one, answerMs, isTls)).join(', ');
   if (cause instanceof Error) return reasonOf(cause, answerMs, isTls);
-  const fault = connectionFault((error as NodeJS.ErrnoException).code, isTls);
+  // The `fetch` of Node 24 gives it no code.
+  const isNoHttp = error.name === 'HTTPParserError';
+  const { code = isNoHttp ? 'HPE_INVALID' : undefined } = error as NodeJS.ErrnoException;
+  const fault = connectionFault(code, isTls, error.message);
   return fault === undefined ? error.message : `${fault.reason}: ${fault.hint}`;
 }
 

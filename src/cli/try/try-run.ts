@@ -85,7 +85,9 @@ async function oneRequest(
     if (signal.aborted) return;
     result.failed++;
     const { code, message } = error as NodeJS.ErrnoException;
-    count(result.errors, code ?? message);
+    // Whoever speaks no TLS is told apart from whoever refuses ours: OpenSSL has one code for both.
+    const isNoTls = code === 'EPROTO' && message.includes('wrong version number');
+    count(result.errors, isNoTls ? 'ERR_SSL_WRONG_VERSION_NUMBER' : (code ?? message));
   }
 }
 
