@@ -221,11 +221,17 @@ function describe(issue: z.core.$ZodIssue, layer: Layer): Finding[] {
     return [found(issue.path, 'value', issue.message, typeof hint === 'string' ? { hint } : {})];
   }
   const schema = schemaAt(issue.path);
+  const hint = hintFor(issue, value, schema);
+  if (hint === NO_SPACE) {
+    // A key and its value, which may be secret.
+    const one = found(issue.path, 'value', issue.message, hint);
+    return [{ ...one, problem: { ...one.problem, excerpt: show(value) } }];
+  }
   const message =
     value === '' || schema?.writeOnly === true
       ? issue.message
       : `${issue.message}, not ${show(value)}`;
-  return [found(issue.path, 'value', message, hintFor(issue, value, schema))];
+  return [found(issue.path, 'value', message, hint)];
 }
 
 /** A key that stands at the top and belongs below another: it is not indented. */
@@ -234,6 +240,8 @@ function homeOf(key: string): { readonly hint?: string } {
   if (homes.length === 0) return {};
   return { hint: `it belongs below ${homes.join(' or ')}, indented` };
 }
+
+const NO_SPACE = { hint: 'a space stands behind the colon of a key' };
 
 function hintFor(
   issue: z.core.$ZodIssue,
@@ -249,7 +257,7 @@ function hintFor(
   );
   if (value === null && isMade) return { hint: 'what belongs to it stands indented below it' };
   if (typeof value === 'string' && isMade && /^[a-z_]+:[^ /]/.test(value)) {
-    return { hint: 'a space stands behind the colon of a key' };
+    return NO_SPACE;
   }
   if (issue.code === 'invalid_value' && typeof value === 'string') {
     return didYouMean(value, issue.values.map(String));

@@ -296,7 +296,7 @@ test.each([
   ],
   [
     'timeouts: connect:1s',
-    '1:11: timeouts: must be a mapping of timeouts, such as { connect: 2s }, not "connect:1s" (a space stands behind the colon of a key)',
+    '1:11: timeouts: must be a mapping of timeouts, such as { connect: 2s } (a space stands behind the colon of a key)\n"connect:1s"',
   ],
   ['banana: 1', '1:1: banana: unknown key'],
   ['timeouts.head: 1s', '1:1: timeouts.head: unknown key'],
