@@ -56,7 +56,11 @@ export async function reusedFairlead(options: ReusedOptions): Promise<ReusedFair
       afterFile(() => void idle.delete(key));
     }
   });
-  if (before !== undefined) await reload(before, options.config);
+  if (before !== undefined) {
+    await reload(before, options.config);
+    // A start says that it listens after the first round of checks.
+    await waitFor(() => areChecked(before));
+  }
   const logs = (): LogLine[] => process.logs().slice(lines).filter(isOurs);
   return {
     ...process,
@@ -107,6 +111,18 @@ async function isTidied(process: Fairlead, kept: Config): Promise<boolean> {
     // It may have ended, or refuse: nobody's fault, and nobody's to tell.
     return false;
   }
+}
+
+async function areChecked({ adminUrl }: Fairlead): Promise<boolean> {
+  const get = async (path: string): Promise<unknown> => (await fetch(adminUrl + path)).json();
+  const pools = (await get('/pools')) as { name: string }[];
+  for (const { name } of pools) {
+    const backends = (await get(`/pools/${name}/backends`)) as { health: string; state: string }[];
+    if (backends.some(({ health, state }) => state === 'enabled' && health === 'unknown')) {
+      return false;
+    }
+  }
+  return true;
 }
 
 async function firstIdOf({ adminUrl }: Fairlead): Promise<number> {
