@@ -4,6 +4,9 @@
  * client-table.ts, as it has sessions that are its own.
  */
 
+/** In a table of sessions, with the id of a backend that the engine may not have heard of. No id has this bit. */
+export const IN_DOUBT = 2 ** 30;
+
 /** Instead of whatever is there. */
 export const ANYTHING = '*';
 

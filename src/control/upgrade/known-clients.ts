@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { ClientTable, type ClientTablesOrigin } from '../../snapshot/client-table.ts';
 import type { ClientTables } from '../../snapshot/messages.ts';
 import { processClockOffsetMs } from '../../snapshot/process-clock.ts';
+import { IN_DOUBT } from '../../snapshot/shared-sessions.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
 
 const VERSION = 1;
@@ -80,8 +81,10 @@ export function takeUpClients(
   const sessions = fill(tables.sessions, entries.sessions, (copy) => {
     // The one value: the backend.
     const last = copy.length - 1;
-    const id = ids.get(copy[last] as number);
-    if (id !== undefined) copy[last] = id;
+    const value = copy[last] as number;
+    const doubt = value < 0 ? 0 : value & IN_DOUBT;
+    const id = ids.get(value & ~doubt);
+    if (id !== undefined) copy[last] = id | doubt;
     return id !== undefined;
   });
   return { sessions, rates: fill(tables.rates, entries.rates, () => true) };

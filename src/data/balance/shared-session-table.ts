@@ -6,7 +6,7 @@
  * A backend is called by its URL there, for ids are each process's own. One that the engine names and that keeps no sessions here
  * is gone, or this instance does not reach it: then the session gets another one, if the engine still names that one by then.
  */
-import { ANYTHING } from '../../snapshot/shared-sessions.ts';
+import { ANYTHING, IN_DOUBT } from '../../snapshot/shared-sessions.ts';
 import type { AskedSession, SessionAsks, SessionQuestion } from './session-asks.ts';
 import { SessionTable, type SessionTableOptions } from './session-table.ts';
 
@@ -20,8 +20,6 @@ const FIRST_KNOWN_FOR_MS = 60_000;
 const ROUNDED_MS = 200;
 /** No backend's: the session is with one that is none here. */
 const ELSEWHERE = -1;
-/** With the id of a backend that the engine may not have heard of. No id has this bit. */
-const IN_DOUBT = 2 ** 30;
 
 interface SharedBackend {
   readonly id: number;
