@@ -42,6 +42,7 @@ import { Pools } from './pools.ts';
 import { Registry } from './registry.ts';
 import { ConfigWatch } from './reload/config-watch.ts';
 import { Reloads } from './reload/reloads.ts';
+import { renumberSessions } from './renumbering.ts';
 import { SpareMemory } from './spare-memory.ts';
 import { LOCAL_IDS } from './state/kept-changes.ts';
 import type { KeptState } from './state/kept-state.ts';
@@ -180,6 +181,7 @@ export function compose(options: ComposeOptions): Parts {
     log,
     drains,
     shared: cluster?.changes,
+    onRenumbered: (ids) => renumberSessions(threads.clientTables.sessions, ids),
     async publish() {
       const snapshot = registry.snapshot();
       leavers.sync(registry.pools());

@@ -43,7 +43,7 @@ import {
 import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
-import { Sharing } from './sharing.ts';
+import { Sharing, type SharingOptions } from './sharing.ts';
 import type { Override, OverrideChoice } from './state/overrides.ts';
 import type { RestingChange } from './state/resting-changes.ts';
 import type { StateStore } from './state/state-file.ts';
@@ -58,6 +58,7 @@ export interface OperatorOptions {
   readonly publish: () => Promise<void>;
   /** Undefined: this process is in no cluster. */
   readonly shared?: SharedChanges | undefined;
+  readonly onRenumbered?: SharingOptions['onRenumbered'];
 }
 
 /** After a removal that the store has not taken. */

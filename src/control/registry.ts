@@ -17,12 +17,11 @@ import { type BuiltSnapshot, buildSnapshot, type SnapshotParts } from './build-s
 import { type Issued, NO_STAPLES, NONE_ISSUED, type Staples } from './certificates/tls-snapshot.ts';
 import type { Versioned } from './change-terms.ts';
 import type { FoundBackend } from './discovery/found-backends.ts';
-import { freeIds } from './free-ids.ts';
-import { HealthHandover } from './health/health-handover.ts';
 import { InheritedSockets } from './listeners/inherited-sockets.ts';
 import { ListenerIds } from './listeners/listener-ids.ts';
 import type { Plan } from './plan.ts';
 import { type PoolHost, PoolRegistry } from './pool-registry.ts';
+import { PoolsBefore } from './renumbering.ts';
 import { RouteCounts } from './route-counts.ts';
 import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
 import {
@@ -65,7 +64,6 @@ export interface Challenges {
 }
 
 const NONE_FOUND: readonly FoundBackend[] = [];
-
 const NO_CHALLENGES: Challenges = { http: new Map(), tls: [] };
 
 export class Registry implements PoolHost, Versioned {
@@ -98,6 +96,7 @@ export class Registry implements PoolHost, Versioned {
   #nextPoolId = 0;
   /** No backend is kept out: see `admitOthers`. */
   #isWhole = true;
+  #renumbered: PoolsBefore | undefined;
   #built: BuiltSnapshot | undefined;
   readonly #listenerIds: ListenerIds;
 
@@ -246,9 +245,9 @@ export class Registry implements PoolHost, Versioned {
     this.#forgetFound();
     this.#refit();
     this.#generation++;
-    const handover = new HealthHandover(this.pools());
+    const was = new PoolsBefore(this.pools());
     this.#rebuild();
-    handover.finish(this.pools());
+    was.handover().finish(this.pools());
     return true;
   }
 
@@ -272,9 +271,10 @@ export class Registry implements PoolHost, Versioned {
     this.#kept = kept;
     if (!isOther && inForce === before.inForce && kept === before.kept) return false;
     this.#generation++;
-    const handover = isOther ? new HealthHandover(this.pools()) : undefined;
-    this.#rebuild(freeIds(this.pools()));
-    handover?.finish(this.pools());
+    const was = new PoolsBefore(this.pools());
+    this.#rebuild(was.isFree);
+    if (isOther) was.handover().finish(this.pools());
+    this.#renumbered = this.#isWhole ? undefined : was;
     return true;
   }
 
@@ -283,6 +283,7 @@ export class Registry implements PoolHost, Versioned {
     if (this.#isWhole) return false;
     this.#generation++;
     this.#rebuild();
+    this.#renumbered?.handover().finish(this.pools());
     return true;
   }
 

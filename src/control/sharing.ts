@@ -9,6 +9,7 @@ import type { Plan } from './plan.ts';
 import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
+import { otherIds } from './renumbering.ts';
 import { changesOf, type OperatorState } from './state/operator-state.ts';
 
 /** Of a change that others get in the way of. */
@@ -21,6 +22,10 @@ interface SeenPool {
   readonly version: number;
   /** By id. */
   readonly backends: ReadonlyMap<number, { readonly backend: Backend; readonly wishes: Values }>;
+}
+
+function backendsOf({ backends }: SeenPool): Backend[] {
+  return Array.from(backends.values(), ({ backend }) => backend);
 }
 
 const NEW_POOL: SeenPool = { version: 0, backends: new Map() };
@@ -36,6 +41,8 @@ export interface SharingOptions {
   readonly registry: Registry;
   readonly log: Logger;
   readonly publish: () => Promise<void>;
+  /** Backends that have other ids from now on; undefined: they are gone. */
+  readonly onRenumbered?: ((ids: ReadonlyMap<number, number | undefined>) => void) | undefined;
   /** The backend is not there any more. */
   readonly onGone: (id: number) => void;
   /** Enabled, draining or disabled from now on; draining like this, where that is known. */
@@ -119,8 +126,14 @@ export class Sharing {
     }
     for (const pool of pools) if (!before.has(pool)) changed.push({ pool, was: NEW_POOL });
     for (const { backend } of gone) onGone(backend.id);
-    if (isOther) await publish();
-    if (registry.admitOthers()) await publish();
+    // One right after the other: nobody is missing for longer than data threads need for what they are told.
+    const published = isOther ? publish() : undefined;
+    if (registry.admitOthers()) {
+      const seen = [...before].map(([pool, was]) => [pool, backendsOf(was)] as const);
+      this.#options.onRenumbered?.(otherIds(seen, registry.pools()));
+      await publish();
+    }
+    await published;
     const updated: (Told & { readonly was: Values })[] = [];
     const added: Told[] = [];
     const isOtherState = new Set<Backend>();

@@ -3,21 +3,25 @@
  * before, and requests went to the wrong server until a restart.
  */
 import { expect, test } from 'vitest';
+import type { Settings } from '../../src/config/settings.ts';
 import type { SharedChanges } from '../../src/control/cluster-port.ts';
 import { Registry } from '../../src/control/registry.ts';
+import { renumberSessions } from '../../src/control/renumbering.ts';
 import { Sharing } from '../../src/control/sharing.ts';
-import { backend, recordLog, settings } from '../control/fixtures.ts';
+import { SessionTable } from '../../src/data/balance/session-table.ts';
+import { createClientTable } from '../../src/snapshot/client-table.ts';
+import { backend, poolSettings, recordLog, settings } from '../control/fixtures.ts';
 
 function listed(...urls: string[]) {
   return settings({ backends: urls.map((url) => backend(url)) });
 }
 
-function run(before: string[], after: string[]) {
-  const registry = new Registry({ settings: listed(...before), threadCount: 1 });
-  const others = new Registry({ settings: listed(...after), threadCount: 1 });
+function run(before: Settings, after: Settings) {
+  const registry = new Registry({ settings: before, threadCount: 1 });
+  const others = new Registry({ settings: after, threadCount: 1 });
+  const renumbered: ReadonlyMap<number, number | undefined>[] = [];
   const published: [id: number, url: string][][] = [];
   const gone: number[] = [];
-  const told = recordLog();
   const sharing = new Sharing({
     shared: {
       take: () =>
@@ -29,21 +33,26 @@ function run(before: string[], after: string[]) {
       drainOf: () => undefined,
     } as unknown as SharedChanges,
     registry,
-    log: told,
+    log: recordLog(),
     publish: async () => {
-      const { backends } = registry.snapshot().pools[0] ?? { backends: [] };
-      published.push(backends.map(({ id, url }) => [id, url]));
+      const { pools } = registry.snapshot();
+      published.push(
+        pools.flatMap(({ backends }) =>
+          backends.map(({ id, url }) => [id, url] as [number, string]),
+        ),
+      );
     },
+    onRenumbered: (ids) => renumbered.push(ids),
     onGone: (id) => gone.push(id),
     onState: async () => {},
   });
-  return { registry, sharing, published, gone, told };
+  return { registry, sharing, published, gone, renumbered };
 }
 
 test('an id leads to the address that the new store has, and before that to nobody', async () => {
   const { registry, sharing, published, gone } = run(
-    ['http://a', 'http://b', 'http://kept'],
-    ['http://b', 'http://a', 'http://kept', 'http://c'],
+    listed('http://a', 'http://b', 'http://kept'),
+    listed('http://b', 'http://a', 'http://kept', 'http://c'),
   );
   const buffers = new Set(registry.backends().map(({ counters }) => counters));
   await sharing.take();
@@ -66,10 +75,57 @@ test('an id leads to the address that the new store has, and before that to nobo
   expect(published).toHaveLength(2);
 });
 
+test('who has another id keeps its health and its sessions', async () => {
+  const { registry, sharing, renumbered } = run(
+    listed('http://a', 'http://b'),
+    listed('http://b', 'http://a'),
+  );
+  for (const { id } of registry.backends()) {
+    registry.defaultPool.live.setHealth(id, 'healthy', 'ok');
+    registry.defaultPool.live.recordCheck(id, true);
+  }
+  registry.defaultPool.live.setHealth(1, 'unhealthy', 'refused');
+  const memory = createClientTable({ buckets: 4, values: 1, epochMs: 0 });
+  const table = new SessionTable<{ id: number }>(
+    { memory, owner: 'default', ttlMs: 60_000 },
+    () => 1_000,
+    () => {},
+  );
+  table.rebuild([{ id: 0 }, { id: 1 }]);
+  table.put('of a', { id: 0 });
+  table.put('of b', { id: 1 });
+  await sharing.take();
+  expect(registry.backends().map(({ address, health }) => [address.url, health])).toEqual([
+    ['http://b', 'unhealthy'],
+    ['http://a', 'healthy'],
+  ]);
+  for (const ids of renumbered) renumberSessions(memory, ids);
+  expect([table.lookup('of a'), table.lookup('of b')]).toEqual([{ id: 1 }, { id: 0 }]);
+});
+
+test('an id that goes to another pool leaves the first one before', async () => {
+  const two = (own: string[], other: string) =>
+    settings({ backends: own.map((url) => backend(url)) }, [
+      poolSettings('other', { backends: [backend(other)] }),
+    ]);
+  const { sharing, published } = run(
+    two(['http://x', 'http://y'], 'http://z'),
+    two(['http://x'], 'http://z'),
+  );
+  await sharing.take();
+  expect(published).toEqual([
+    [[0, 'http://x']],
+    [
+      [0, 'http://x'],
+      [1, 'http://z'],
+    ],
+  ]);
+});
+
 test('a store that gives everybody the id of before changes it in one step', async () => {
   const { sharing, published } = run(
-    ['http://a', 'http://b'],
-    ['http://a', 'http://b', 'http://c'],
+    listed('http://a', 'http://b'),
+    listed('http://a', 'http://b', 'http://c'),
   );
   await sharing.take();
   expect(published).toHaveLength(1);

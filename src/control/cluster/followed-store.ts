@@ -53,7 +53,7 @@ export class FollowedStore {
   readonly #timing: Timing;
   #copy: FollowedCopy | undefined;
   #state: FollowedState = 'connecting';
-  #reason: string | undefined;
+  #toldEpoch: string | undefined;
   /** What the store that is held calls itself. */
   #foundEpoch: string | undefined;
   #accepted: string | undefined;
@@ -267,9 +267,9 @@ export class FollowedStore {
 
   /** Told once, and not at each of the tries that follow. Why it is held is told anew: there may be something to accept now. */
   #become(state: FollowedState, reason: string | undefined): void {
-    if (state === this.#state && (state !== 'held' || reason === this.#reason)) return;
+    if (state === this.#state && (state !== 'held' || this.#foundEpoch === this.#toldEpoch)) return;
     this.#state = state;
-    this.#reason = reason;
+    this.#toldEpoch = this.#foundEpoch;
     this.#options.onState(state, reason);
   }
 

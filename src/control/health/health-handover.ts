@@ -13,16 +13,16 @@ interface Checked {
 }
 
 export class HealthHandover {
-  readonly #ids = new Set<number>();
+  readonly #known = new Set<Backend>();
   /** By URL, which says all of an address. */
   readonly #checked = new Map<string, Checked[]>();
 
   /** @param pools before the reload */
-  constructor(pools: readonly PoolRegistry[]) {
+  constructor(pools: readonly Pick<PoolRegistry, 'settings' | 'backends'>[]) {
     for (const pool of pools) {
       const { healthCheck } = pool.settings;
       for (const backend of pool.backends()) {
-        this.#ids.add(backend.id);
+        this.#known.add(backend);
         const { url } = backend.address;
         const same = this.#checked.get(url);
         if (same === undefined) this.#checked.set(url, [{ backend, healthCheck }]);
@@ -34,10 +34,10 @@ export class HealthHandover {
   /** @param pools after it */
   finish(pools: readonly PoolRegistry[]): void {
     for (const pool of pools) {
-      for (const { id, address } of pool.backends()) {
-        if (this.#ids.has(id)) continue;
-        const known = this.#latest(address.url, pool.settings.healthCheck);
-        if (known !== undefined) pool.live.takeOver(id, known);
+      for (const backend of pool.backends()) {
+        if (this.#known.has(backend)) continue;
+        const known = this.#latest(backend.address.url, pool.settings.healthCheck);
+        if (known !== undefined) pool.live.takeOver(backend.id, known);
       }
     }
   }

@@ -144,7 +144,10 @@ export function stateAsBefore(before: OperatorState, now: OperatorState): Operat
     before.nextId === now.nextId &&
     before.sessionSecret === now.sessionSecret &&
     isSame(before.otherSecrets, now.otherSecrets);
-  return isAll ? before : { ...now, pools };
+  const otherSecrets = isSame(before.otherSecrets, now.otherSecrets)
+    ? before.otherSecrets
+    : now.otherSecrets;
+  return isAll ? before : { ...now, otherSecrets, pools };
 }
 
 function isSameOf(before: PoolChanges, now: PoolChanges): boolean {
