@@ -12,7 +12,7 @@ import type { DiscoverySettings } from '../../config/discovery-settings.ts';
 import { readNamedFile } from '../../config/read/named-file.ts';
 import type { BackendSettings, Settings } from '../../config/settings.ts';
 import type { Logger } from '../../observe/logger.ts';
-import { DurableFile } from '../durable-file.ts';
+import { DurableFile, removeUnfinished } from '../durable-file.ts';
 import { decodeLists, encodeLists, LARGEST_LISTS_BYTES, type StoredList } from './list-format.ts';
 
 /** The first change is written soon, and further ones not more often: an answer may be another one each second. */
@@ -135,8 +135,10 @@ export class KeptLists {
   }
 
   async #writeNow(): Promise<void> {
-    const { path, mayWrite, log } = this.#options;
+    const { path = '', mayWrite, log } = this.#options;
     if (this.#file === undefined || !this.#isBehind || !mayWrite()) return;
+    // Of a process that was killed while it wrote.
+    if (this.#writtenAt === Number.NEGATIVE_INFINITY) await removeUnfinished(path);
     const { text, tooLarge } = encodeLists(this.#lists, this.#now());
     this.#isBehind = false;
     this.#writtenAt = this.#now();

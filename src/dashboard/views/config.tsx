@@ -57,11 +57,12 @@ export function Config() {
 function Problems({ problems }: { readonly problems: readonly Problem[] }) {
   return (
     <ul class="problems">
-      {problems.map(({ path, message, file, line, column, hint }, index) => (
+      {problems.map(({ path, message, file, line, column, hint, excerpt }, index) => (
         <li key={index}>
           {file !== undefined && `${file}:${line ?? ''}:${column ?? ''} `}
           <strong>{path}</strong> {message}
           {hint !== undefined && <small> {hint}</small>}
+          {excerpt !== undefined && <pre>{excerpt}</pre>}
         </li>
       ))}
     </ul>
