@@ -1,5 +1,6 @@
 /** The commands that are clients of the admin API, against a running instance; and in processes of their own, as users run them. */
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,6 +8,8 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { AdminClient } from '../../src/cli/admin/admin-client.ts';
+import { adminTarget } from '../../src/cli/admin/admin-command.ts';
 import { VERSION } from '../../src/control/version.ts';
 import { afterTest } from '../support/after-test.ts';
 import { runHere } from '../support/command-here.ts';
@@ -185,6 +188,16 @@ describe('the instance', () => {
       new RegExp(
         `^error: no answer from the admin API at http://127\\.0\\.0\\.1:${port}: connect ECONNREFUSED.* \\(say where`,
       ),
+    );
+  });
+
+  test('that a broken config would say where to find is not looked for without a word', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'fairlead.config.yaml'), 'admin_port: 49001\nbakends: []\n');
+    const target = adminTarget({}, {}, folder);
+    const url = `http://127.0.0.1:${await freePort()}`;
+    await expect(new AdminClient({ ...target, url }).call('GET', '/status')).rejects.toThrow(
+      'for the config here does not: fairlead.config.yaml:2:1: bakends: unknown key (did you mean "backends"?))',
     );
   });
 

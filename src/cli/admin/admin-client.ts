@@ -40,6 +40,8 @@ export interface AdminTarget {
   readonly token: string | undefined;
   /** Of https. */
   readonly tls?: AdminTls;
+  /** What is wrong with the config that may say where it is; undefined: nothing. */
+  readonly unread?: string;
 }
 
 export class AdminClient {
@@ -129,9 +131,9 @@ export class AdminClient {
 
   #noAnswer(error: unknown): AdminError {
     if (error instanceof AdminError) return error;
-    const { url } = this.#target;
+    const { url, unread } = this.#target;
     return new AdminError(
-      `no answer from the admin API at ${url}: ${reasonOf(error, this.#answerMs, url.startsWith('https:'))} (say where it is with --admin URL or --config FILE)`,
+      `no answer from the admin API at ${url}: ${reasonOf(error, this.#answerMs, url.startsWith('https:'))} (say where it is with --admin URL or --config FILE${unread === undefined ? '' : `, for the config here does not: ${unread}`})`,
       EXIT_FAILED,
       0,
       error,

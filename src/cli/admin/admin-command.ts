@@ -183,6 +183,10 @@ function whichTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: string): Ad
       'this config has no admin API (admin: false): say where it is with --admin URL',
     );
   }
+  if (!config.ok) {
+    const [first] = config.problems.map(formatProblem);
+    return { url: DEFAULT_URL, token, ...(first !== undefined && { unread: first }) };
+  }
   if (admin === undefined || admin.isOff) return { url: DEFAULT_URL, token };
   if (admin.unix !== null) return { url: `unix:${admin.unix.path}`, token };
   const place = `${reachableHost(admin.host)}:${admin.port}`;
