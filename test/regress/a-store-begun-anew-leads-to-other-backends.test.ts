@@ -16,6 +16,12 @@ function listed(...urls: string[]) {
   return settings({ backends: urls.map((url) => backend(url)) });
 }
 
+function twoPools(own: string[], other: string): Settings {
+  return settings({ backends: own.map((url) => backend(url)) }, [
+    poolSettings('other', { backends: [backend(other)] }),
+  ]);
+}
+
 function run(before: Settings, after: Settings) {
   const registry = new Registry({ settings: before, threadCount: 1 });
   const others = new Registry({ settings: after, threadCount: 1 });
@@ -104,13 +110,9 @@ test('who has another id keeps its health and its sessions', async () => {
 });
 
 test('an id that goes to another pool leaves the first one before', async () => {
-  const two = (own: string[], other: string) =>
-    settings({ backends: own.map((url) => backend(url)) }, [
-      poolSettings('other', { backends: [backend(other)] }),
-    ]);
   const { sharing, published } = run(
-    two(['http://x', 'http://y'], 'http://z'),
-    two(['http://x'], 'http://z'),
+    twoPools(['http://x', 'http://y'], 'http://z'),
+    twoPools(['http://x'], 'http://z'),
   );
   await sharing.take();
   expect(published).toEqual([
