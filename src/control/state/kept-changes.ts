@@ -66,9 +66,8 @@ export function isKept({ inForce, kept }: Changes, pool: string, url: string): b
 /** Both as they are; what says the same as before is the same object. */
 export function changesAsBefore(before: Changes, now: Changes): Changes {
   const inForce = stateAsBefore(before.inForce, now.inForce);
-  if (now.kept === now.inForce) return { inForce, kept: inForce };
-  // A change that was not kept and is undone leaves two that say the same.
-  return { inForce, kept: stateAsBefore(inForce, stateAsBefore(before.kept, now.kept)) };
+  const kept = now.kept === now.inForce ? inForce : stateAsBefore(before.kept, now.kept);
+  return { inForce, kept };
 }
 
 /**
