@@ -35,7 +35,9 @@ export class PoolsBefore {
 
 /** By the id of before, the id that the same URL in the same pool has now; undefined: it is not there. Of those whose id is another. */
 export function otherIds(
-  before: Iterable<readonly [PoolRegistry, Iterable<Backend>]>,
+  before: Iterable<
+    readonly [PoolRegistry, { readonly backends: readonly { readonly backend: Backend }[] }]
+  >,
   pools: readonly PoolRegistry[],
 ): Map<number, number | undefined> {
   const idOf = new Map(
@@ -44,8 +46,9 @@ export function otherIds(
     ),
   );
   const ids = new Map<number, number | undefined>();
-  for (const [{ name }, backends] of before) {
-    for (const { id, address } of backends) {
+  for (const [{ name }, { backends }] of before) {
+    for (const { backend } of backends) {
+      const { id, address } = backend;
       const now = idOf.get(`${name} ${address.url}`);
       if (now !== id) ids.set(id, now);
     }

@@ -20,15 +20,10 @@ const MOST_TOLD = 20;
 /** What was wanted of the backends of a pool. */
 interface SeenPool {
   readonly version: number;
-  /** By id. */
-  readonly backends: ReadonlyMap<number, { readonly backend: Backend; readonly wishes: Values }>;
+  readonly backends: readonly { readonly backend: Backend; readonly wishes: Values }[];
 }
 
-function backendsOf({ backends }: SeenPool): Backend[] {
-  return Array.from(backends.values(), ({ backend }) => backend);
-}
-
-const NEW_POOL: SeenPool = { version: 0, backends: new Map() };
+type Before = ReadonlyMap<PoolRegistry, SeenPool>;
 
 /** Whom a line of the log is about. */
 interface Told {
@@ -108,47 +103,15 @@ export class Sharing {
 
   /** Runs on what the store is known to hold. */
   async take(): Promise<void> {
-    const { shared, registry, publish, onGone, onState } = this.#options;
+    const { shared, registry, onGone } = this.#options;
     const isFirst = registry.sharedRevision === undefined;
-    const before = new Map(registry.pools().map((pool) => [pool, this.#seen(pool)]));
+    const before: Before = new Map(registry.pools().map((pool) => [pool, this.#seen(pool)]));
     const drainsBefore = this.#drains();
     const isOther = shared.take();
-    const pools = new Set(registry.pools());
-    const changed: { readonly pool: PoolRegistry; readonly was: SeenPool }[] = [];
-    const gone: Told[] = [];
-    for (const [pool, was] of before) {
-      if (was.version === pool.version && pools.has(pool)) continue;
-      if (pools.has(pool)) changed.push({ pool, was });
-      for (const { backend } of was.backends.values()) {
-        const isGone = !pools.has(pool) || pool.backend(backend.id) === undefined;
-        if (isGone) gone.push({ pool: pool.name, backend });
-      }
-    }
-    for (const pool of pools) if (!before.has(pool)) changed.push({ pool, was: NEW_POOL });
+    const gone = this.#goneSince(before);
     for (const { backend } of gone) onGone(backend.id);
-    // One right after the other: nobody is missing for longer than data threads need for what they are told.
-    const published = isOther ? publish() : undefined;
-    if (registry.admitOthers()) {
-      const seen = [...before].map(([pool, was]) => [pool, backendsOf(was)] as const);
-      this.#options.onRenumbered?.(otherIds(seen, registry.pools()));
-      await publish();
-    }
-    await published;
-    const updated: (Told & { readonly was: Values })[] = [];
-    const added: Told[] = [];
-    const isOtherState = new Set<Backend>();
-    for (const { pool, was } of changed) {
-      for (const backend of pool.backends()) {
-        const seen = was.backends.get(backend.id);
-        // An id may have become another backend's.
-        const wished = seen?.backend === backend ? seen.wishes : undefined;
-        if (wished === undefined) added.push({ pool: pool.name, backend });
-        else if (beforeAndAfter(wished, wishesFor(backend)).after !== undefined) {
-          updated.push({ pool: pool.name, backend, was: wished });
-          if (wished['state'] !== backend.adminState) isOtherState.add(backend);
-        }
-      }
-    }
+    await this.#publish(isOther, before);
+    const { added, updated } = this.#differencesTo(before);
     // What is there at the start has come from nobody.
     if (!isFirst) {
       this.#tellSome('backend.removed', gone, tellGoneElsewhere);
@@ -157,15 +120,68 @@ export class Sharing {
     this.#tellSome('backend.updated', updated, (log, backend, { was }) =>
       tellUpdated(log, backend, was, { by: 'cluster' }),
     );
-    // Also where all else is as it was: a drain may have begun anew. And one that comes back may have gone while it drained.
+    const inOtherState = updated.filter(({ backend, was }) => was['state'] !== backend.adminState);
+    // One that comes back may have gone while it drained.
+    const inNewState = [...inOtherState, ...(isFirst ? [] : added)].map(({ backend }) => backend);
+    await this.#begin(new Set(inNewState), drainsBefore, isFirst ? added : []);
+  }
+
+  #goneSince(before: Before): Told[] {
+    const pools = new Set(this.#options.registry.pools());
+    return [...before].flatMap(([pool, was]) => {
+      if (was.version === pool.version && pools.has(pool)) return [];
+      const isGone = ({ id }: Backend) => !pools.has(pool) || pool.backend(id) === undefined;
+      return was.backends
+        .filter(({ backend }) => isGone(backend))
+        .map(({ backend }) => ({ pool: pool.name, backend }));
+    });
+  }
+
+  /** One right after the other: nobody is missing for longer than data threads need for what they are told. */
+  async #publish(isOther: boolean, before: Before): Promise<void> {
+    const { registry, publish, onRenumbered } = this.#options;
+    const published = [isOther ? publish() : undefined];
+    if (registry.admitOthers()) {
+      onRenumbered?.(otherIds(before, registry.pools()));
+      published.push(publish());
+    }
+    await Promise.all(published);
+  }
+
+  #differencesTo(before: Before): {
+    readonly added: Told[];
+    readonly updated: (Told & { readonly was: Values })[];
+  } {
+    const added: Told[] = [];
+    const updated: (Told & { readonly was: Values })[] = [];
+    for (const pool of this.#options.registry.pools()) {
+      const was = before.get(pool);
+      if (was?.version === pool.version) continue;
+      const known = new Map(was?.backends.map(({ backend, wishes }) => [backend, wishes]));
+      for (const backend of pool.backends()) {
+        const one = { pool: pool.name, backend };
+        const wished = known.get(backend);
+        if (wished === undefined) added.push(one);
+        else if (beforeAndAfter(wished, wishesFor(backend)).after !== undefined) {
+          updated.push({ ...one, was: wished });
+        }
+      }
+    }
+    return { added, updated };
+  }
+
+  /** Also where all else is as it was: a drain may have begun anew. */
+  async #begin(
+    inNewState: ReadonlySet<Backend>,
+    drainsBefore: ReadonlyMap<Backend, DrainTerms>,
+    leftAsTheyAre: readonly Told[],
+  ): Promise<void> {
     const drains = this.#drains();
-    const addedOnes = new Set(added.map(({ backend }) => backend));
-    for (const backend of new Set([...isOtherState, ...addedOnes, ...drains.keys()])) {
-      const isNew = addedOnes.has(backend);
-      if (isNew && isFirst) continue;
+    for (const { backend } of leftAsTheyAre) drains.delete(backend);
+    for (const backend of new Set([...inNewState, ...drains.keys()])) {
       const drain = drains.get(backend);
       const isBegun = drain !== undefined && drain.begunAt !== drainsBefore.get(backend)?.begunAt;
-      if (isNew || isBegun || isOtherState.has(backend)) await onState(backend, drain);
+      if (isBegun || inNewState.has(backend)) await this.#options.onState(backend, drain);
     }
   }
 
@@ -174,9 +190,7 @@ export class Sharing {
     const { version } = pool;
     const known = this.#seenPools.get(pool);
     if (known?.version === version) return known;
-    const backends = new Map(
-      pool.backends().map((backend) => [backend.id, { backend, wishes: wishesFor(backend) }]),
-    );
+    const backends = pool.backends().map((backend) => ({ backend, wishes: wishesFor(backend) }));
     const seen = { version, backends };
     this.#seenPools.set(pool, seen);
     return seen;
