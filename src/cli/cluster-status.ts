@@ -1,5 +1,6 @@
 /** `GET /cluster` for eyes. */
 import { z } from 'zod';
+import { inWords } from '../control/cluster/state-words.ts';
 import type { JsonObject } from './admin/admin-client.ts';
 import { table } from './terminal/table.ts';
 
@@ -34,11 +35,6 @@ const ANSWER = z.object({
   }),
 });
 
-const HOW: Readonly<Record<string, string>> = {
-  connecting: 'has not been reached yet',
-  stale: 'can’t be followed',
-  held: 'is not the one that was followed',
-};
 const ACCEPT =
   'look at what it has (fairlead cluster export), then fairlead cluster accept-epoch: it is the one from now on';
 
@@ -52,7 +48,7 @@ export function showCluster(answer: JsonObject): string {
     `cluster ${cluster.name}, as ${cluster.instance} sees it: revision ${cluster.revision}`,
     state === 'current'
       ? 'the store is followed'
-      : `the store ${HOW[state] ?? `is ${state}`} (${reason ?? 'no reason is known'}); the configuration is ${Math.round(age)} s old`,
+      : `the store ${inWords(state)} (${reason ?? 'no reason is known'}); the configuration is ${Math.round(age)} s old`,
     ...(state === 'held' ? [ACCEPT] : []),
     ...(cluster.members_are_known
       ? []

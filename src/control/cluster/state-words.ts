@@ -2,16 +2,16 @@
 import type { Logger } from '../../observe/logger.ts';
 import type { FollowedState } from './followed-store.ts';
 
-const WORDS: Readonly<Record<FollowedState, string>> = {
+const WORDS = {
   connecting: 'has not been reached yet',
   current: 'is followed',
   stale: 'can’t be followed',
   held: 'is not the one that was followed',
-};
+} as const satisfies Readonly<Record<FollowedState, string>>;
 
-/** What may follow "the store". */
-export function inWords(state: FollowedState): string {
-  return WORDS[state];
+/** What may follow "the store". @param state of this version or of another one's answer */
+export function inWords(state: string): string {
+  return Object.hasOwn(WORDS, state) ? WORDS[state as FollowedState] : `is ${state}`;
 }
 
 /** @param reason undefined for `current`. */
