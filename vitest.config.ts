@@ -34,12 +34,13 @@ const SHARED = [
   'regress',
 ].map((folder) => `test/${folder}/*.test.ts`);
 
-/** What can't share a process: it looks into modules that others have loaded already, or measures its own process. */
+/** What can't share a process: it looks into modules that others have loaded and filled already, or measures its own process. */
 const APART = [
   'test/cli-tools/sample-backend.test.ts',
   'test/control/upgrade-knowledge.test.ts',
   'test/regress/a-refused-backend-gets-in-by-its-ticket.test.ts',
   'test/regress/slow-readers-fill-the-memory.test.ts',
+  'test/wire/http2/hpack-encoder.test.ts',
 ];
 
 /** Regressions of what reads and changes a config, and of its commands: text and values, nothing that Node does with sockets. */

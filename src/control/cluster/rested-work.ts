@@ -2,6 +2,7 @@
  * Work that is asked for again and again, and done by one at a time: what is asked for meanwhile is done once, together, afterwards. The first
  * is done at once; in a stream each is rested from, by what it has cost this thread.
  */
+import { performance } from 'node:perf_hooks';
 import { Rests, type RestTerms } from './rests.ts';
 
 export class RestedWork {
