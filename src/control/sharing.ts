@@ -21,6 +21,7 @@ const MOST_TOLD = 20;
 interface SeenPool {
   readonly version: number;
   readonly backends: readonly { readonly backend: Backend; readonly wishes: Values }[];
+  readonly draining: readonly Backend[];
 }
 
 type Before = ReadonlyMap<PoolRegistry, SeenPool>;
@@ -190,8 +191,10 @@ export class Sharing {
     const { version } = pool;
     const known = this.#seenPools.get(pool);
     if (known?.version === version) return known;
-    const backends = pool.backends().map((backend) => ({ backend, wishes: wishesFor(backend) }));
-    const seen = { version, backends };
+    const all = pool.backends();
+    const backends = all.map((backend) => ({ backend, wishes: wishesFor(backend) }));
+    const draining = all.filter(({ adminState }) => adminState === 'draining');
+    const seen = { version, backends, draining };
     this.#seenPools.set(pool, seen);
     return seen;
   }
@@ -200,10 +203,9 @@ export class Sharing {
   #drains(): Map<Backend, DrainTerms> {
     const { shared, registry } = this.#options;
     const drains = new Map<Backend, DrainTerms>();
-    for (const { name, live } of registry.pools()) {
-      for (const backend of live.all()) {
-        if (backend.adminState !== 'draining') continue;
-        const drain = shared.drainOf(name, backend.address.url);
+    for (const pool of registry.pools()) {
+      for (const backend of this.#seen(pool).draining) {
+        const drain = shared.drainOf(pool.name, backend.address.url);
         if (drain !== undefined) drains.set(backend, drain);
       }
     }

@@ -4,6 +4,7 @@
  */
 import type { LoadResult } from '../../config/load.ts';
 import type { SharedConfig } from '../../config/shared-config.ts';
+import { ObjectMap } from './object-map.ts';
 import type { StoredObject } from './registry-store.ts';
 import { documentOf, type SharedDocument } from './shared-document.ts';
 import { type Understood, understand } from './shared-objects.ts';
@@ -95,18 +96,12 @@ function acceptWishes(
 ): Accepted | undefined {
   if (before.refusals.length > 0) return undefined;
   const changes: ObjectChange[] = [];
-  const note = (was: StoredObject | undefined, is: StoredObject | undefined): boolean => {
-    const change = { was: was && understand(was, keys), is: is && understand(is, keys) };
-    changes.push(change);
-    return ![change.was, change.is].some((one) => one !== undefined && isOfDocument(one));
-  };
   try {
-    for (const [key, is] of wanted) {
-      const was = before.objects.get(key);
-      if (was !== is && !note(was, is)) return undefined;
-    }
-    for (const [key, was] of before.objects) {
-      if (!wanted.has(key) && !note(was, undefined)) return undefined;
+    for (const { was, is } of ObjectMap.differences(before.objects, wanted)) {
+      const change = { was: was && understand(was, keys), is: is && understand(is, keys) };
+      const isAny = [change.was, change.is].some((one) => one !== undefined && isOfDocument(one));
+      if (isAny) return undefined;
+      changes.push(change);
     }
   } catch {
     // The full round says what is wrong with it.

@@ -5,6 +5,7 @@
  * silent for a reason. The epoch key is written once, when the store is begun: a store without it, with another one, or behind
  * what was read before was wiped or restored. It is held: what is known stays, until somebody accepts it.
  */
+import { ObjectMap } from './object-map.ts';
 import type { Change, Listing, RegistryStore, StoredObject, WatchEnd } from './registry-store.ts';
 import { backOffMs, SYSTEM_TIMING, type Timing } from './timing.ts';
 
@@ -124,7 +125,10 @@ export class FollowedStore {
     });
     const isSame = old.size === next.length && next.every((one) => old.get(one.key) === one);
     if (isSame) this.#copy = { epoch, revision, objects: old };
-    else this.#publish({ epoch, revision, objects: new Map(next.map((one) => [one.key, one])) });
+    else {
+      const all = new Map(next.map((one) => [one.key, one]));
+      this.#publish({ epoch, revision, objects: ObjectMap.of(all) });
+    }
     return true;
   }
 
@@ -230,14 +234,12 @@ export class FollowedStore {
   #apply(changes: readonly Change[], revision: number): boolean {
     const before = this.#copy;
     if (before === undefined) return false;
-    const objects = new Map(before.objects);
-    for (const { key, object } of changes) {
-      // Whoever has written that has begun the store anew.
-      if (key === this.#options.epochKey && object?.value !== before.epoch) return false;
-      if (object === undefined) objects.delete(key);
-      else objects.set(key, object);
-    }
-    this.#publish({ epoch: before.epoch, revision, objects });
+    const { epoch } = before;
+    // Whoever has written another one has begun the store anew.
+    const isOther = ({ key, object }: Change): boolean =>
+      key === this.#options.epochKey && object?.value !== epoch;
+    if (changes.some(isOther)) return false;
+    this.#publish({ epoch, revision, objects: ObjectMap.of(before.objects).with(changes) });
     return true;
   }
 

@@ -12,7 +12,6 @@ import {
   giveBackClientShare,
 } from '../../snapshot/client-table.ts';
 import type { CounterEngineMessage } from '../../snapshot/counter-engine.ts';
-import { giveBackBackendShare, readBackendCounters } from '../../snapshot/counters.ts';
 import type { LogRing } from '../../snapshot/log-ring.ts';
 import type {
   ClientTables,
@@ -30,7 +29,6 @@ import type {
   ToDataThread,
   TunnelsCutMessage,
 } from '../../snapshot/messages.ts';
-import { giveBackPoolShare, readPoolCounters } from '../../snapshot/pool-counters.ts';
 import { createProcessCounters } from '../../snapshot/process-cells.ts';
 import { giveBackProcessShare } from '../../snapshot/process-totals.ts';
 import type { Eligibility, ListenerSnapshot, Snapshot } from '../../snapshot/snapshot.ts';
@@ -46,7 +44,7 @@ import type { HandedSockets } from '../upgrade/handed-sockets.ts';
 import type { HandedListener } from '../upgrade/handover.ts';
 import { Announcements } from './announcements.ts';
 import { EligibilityFlips, type Flips } from './eligibility-flips.ts';
-import { holdCounters } from './hold-counters.ts';
+import { HeldCounters } from './held-counters.ts';
 import { Pulse } from './pulse.ts';
 import { Questions } from './questions.ts';
 import { type PlaceOptions, ThreadPlace } from './thread-place.ts';
@@ -100,10 +98,7 @@ export class DataThreads {
   #lastApplied: Promise<void> = Promise.resolve();
   readonly questions = new Questions(() => this.#places);
   readonly #draining = new Map<number, (resetConnections: number) => void>();
-  /** Counters of every backend that a thread may still hold: the current ones, and removed ones until they settle. */
-  readonly #backendCounters = new Map<number, SharedArrayBuffer>();
-  /** The same for pools. */
-  readonly #poolCounters = new Map<number, SharedArrayBuffer>();
+  readonly #held: HeldCounters;
   #snapshot: Snapshot | undefined;
   readonly #flips = new EligibilityFlips((flips) => this.#sendFlips(flips));
   #isEnding = false;
@@ -112,6 +107,7 @@ export class DataThreads {
     this.#options = options;
     this.threadCount = Math.max(1, options.count);
     this.counters = createProcessCounters(this.threadCount);
+    this.#held = new HeldCounters(this.threadCount);
     this.clientTables = createClientTables(this.threadCount, options.clientTablesOrigin);
     this.pulse = new Pulse({
       counters: this.counters,
@@ -160,6 +156,7 @@ export class DataThreads {
   /** Starts all threads on this snapshot; none of them listens yet. */
   async start(snapshot: Snapshot): Promise<void> {
     this.#hold(snapshot);
+    this.#held.hold(snapshot);
     for (const place of this.#places) await place.start();
     // The caller's own thread could not hear that it is stuck itself.
     if (this.#options.count > 0) this.pulse.start();
@@ -193,6 +190,8 @@ export class DataThreads {
     this.#hold(snapshot);
     const current = this.#current();
     this.#lastApplied = this.#announce((place, sequence) => place.postSnapshot(sequence, current));
+    // While the threads are at it.
+    this.#held.hold(current);
     await this.#lastApplied;
   }
 
@@ -284,17 +283,6 @@ export class DataThreads {
     this.#listening.keepOnly(snapshot.listeners);
     // It knows of them.
     this.#flips.clear();
-    const { threadCount } = this;
-    const backends = snapshot.pools.flatMap((pool) => pool.backends);
-    holdCounters(this.#backendCounters, backends, (buffer) => {
-      const { inFlight, openConnections } = readBackendCounters(buffer, threadCount);
-      return inFlight > 0 || openConnections > 0;
-    });
-    holdCounters(
-      this.#poolCounters,
-      snapshot.pools,
-      (buffer) => readPoolCounters(buffer, threadCount).queued > 0,
-    );
   }
 
   #broadcast(message: ToDataThread): void {
@@ -374,8 +362,7 @@ export class DataThreads {
   }
 
   #died(index: number, reason: { readonly error?: unknown; readonly exitCode: number }): void {
-    for (const buffer of this.#backendCounters.values()) giveBackBackendShare(buffer, index);
-    for (const buffer of this.#poolCounters.values()) giveBackPoolShare(buffer, index);
+    this.#held.giveBackShareOf(index);
     giveBackProcessShare(this.counters, index);
     // It looks through all of a table; and nobody comes any more who would be told that a client has too many connections.
     if (!this.#isEnding) giveBackClientShare(this.clientTables, index);
