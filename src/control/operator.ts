@@ -10,7 +10,6 @@ import type { StrategyName } from '../snapshot/snapshot.ts';
 import { type Actor, beforeAndAfter, type Values } from './audit.ts';
 import type { Backend } from './backend.ts';
 import {
-  removalFailed,
   tellAdded,
   tellDrained,
   tellGoneByReload,
@@ -29,7 +28,7 @@ import {
   type Precondition,
   type Terms,
 } from './change-terms.ts';
-import { NotShared, type SharedChanges } from './cluster-port.ts';
+import type { SharedChanges } from './cluster-port.ts';
 import type { Drains } from './drains.ts';
 import { LeavingBackends } from './leaving-backends.ts';
 import { type AdminState, type SessionsWhileDraining } from './operator-words.ts';
@@ -43,11 +42,12 @@ import {
 import { poolLog } from './pool-log.ts';
 import type { PoolRegistry } from './pool-registry.ts';
 import type { Registry } from './registry.ts';
+import { RemovalsAfterDrains } from './removals-after-drains.ts';
 import { Sharing, type SharingOptions } from './sharing.ts';
 import type { Override, OverrideChoice } from './state/overrides.ts';
 import type { RestingChange } from './state/resting-changes.ts';
 import type { StateStore } from './state/state-file.ts';
-import { HandedOver } from './upgrade/handover.ts';
+import { Turns } from './turns.ts';
 
 export interface OperatorOptions {
   readonly registry: Registry;
@@ -61,9 +61,6 @@ export interface OperatorOptions {
   readonly onRenumbered?: SharingOptions['onRenumbered'];
 }
 
-/** After a removal that the store has not taken. */
-const REMOVE_AGAIN_MS = 5_000;
-
 export class Operator {
   readonly #registry: Registry;
   readonly #store: StateStore;
@@ -72,8 +69,8 @@ export class Operator {
   readonly #publish: () => Promise<void>;
   readonly #sharing: Sharing | undefined;
   readonly #leaving = new LeavingBackends();
-  #last: Promise<unknown> = Promise.resolve();
-  #isHandedOver = false;
+  readonly #removals: RemovalsAfterDrains;
+  readonly #turns = new Turns();
 
   constructor(options: OperatorOptions) {
     this.#registry = options.registry;
@@ -81,6 +78,7 @@ export class Operator {
     this.#log = options.log;
     this.#drains = options.drains;
     this.#publish = options.publish;
+    this.#removals = new RemovalsAfterDrains({ ...options, leaving: this.#leaving });
     const { shared } = options;
     this.#sharing =
       shared &&
@@ -102,20 +100,24 @@ export class Operator {
     terms: Terms = KEPT,
   ): Promise<Backend> {
     const plan = (): Plan<Backend> => this.#pool(pool).planNew(address, wanted, this.#idFor(terms));
-    const backend = await this.#change(plan, terms);
-    tellAdded(poolLog(this.#log, pool), backend, this.#fate(terms));
-    await this.#drainAs(backend.id, wanted.state);
+    let inForce: Promise<void> | undefined;
+    const backend = await this.#change(plan, terms, (added) => {
+      tellAdded(poolLog(this.#log, pool), added, this.#fate(terms));
+      inForce = this.#drainAs(added.id, wanted.state);
+    });
+    await inForce;
     return backend;
   }
 
   /** In-flight requests finish in the data plane, unless they are cut. @throws ChangeRefused, SaveFailed */
   async remove(id: number, terms: ChangeTerms = KEPT, cutsRequests = false): Promise<Backend> {
-    const { backend, log, was } = await this.#changeOne(id, (pool) => pool.planRemove(id), terms);
-    this.#leaving.stop(id);
-    this.#drains.forget(id);
-    if (cutsRequests) this.#drains.cutOff(id);
-    tellRemoved(log, backend, was, this.#fate(terms));
-    return backend;
+    const plan = (pool: PoolRegistry) => pool.planRemove(id);
+    return this.#changeOne(id, plan, terms, ({ backend, log, was }) => {
+      this.#leaving.stop(id);
+      this.#drains.forget(id);
+      if (cutsRequests) this.#drains.cutOff(id);
+      tellRemoved(log, backend, was, this.#fate(terms));
+    });
   }
 
   /** No new clients from now on; removed when nothing is in flight and nothing comes any more, or after `drainMs`. */
@@ -128,24 +130,16 @@ export class Operator {
   ): Promise<Backend> {
     const drain = () => drainTerms(drainMs, sessions, cutsRequests);
     const plan = (pool: PoolRegistry) => pool.planLeave(id);
-    const { backend, log, was } = await this.#changeOne(id, plan, terms, drain);
-    tellLeaving(log, backend, was, { drain_ms: drainMs, ...this.#fate(terms) });
-    this.#leaving.stop(id);
-    const inForce = this.#drains.start(id, drainMs, sessions, cutsRequests);
-    const deadline = performance.now() + drainMs;
-    const isOver = () => this.#drains.isDrained(backend) || performance.now() >= deadline;
-    // When its turn comes, somebody may have called the removal off, or begun it anew, and has been told that it is.
-    const guard = this.#leavesStill(id);
-    const remove = () =>
-      this.remove(id, { ...terms, precondition: undefined, guard }, cutsRequests);
-    const finish = (isFirst: boolean): void => {
-      remove().catch((error: unknown) => {
-        if (isFirst) removalFailed(log, backend, error);
-        if (!(error instanceof NotShared && this.#isLeaving(id))) return;
-        this.#leaving.again(id, REMOVE_AGAIN_MS, () => finish(false));
-      });
+    let inForce: Promise<void> | undefined;
+    const begin = (made: ChangeOfOne): void => {
+      tellLeaving(made.log, made.backend, made.was, { drain_ms: drainMs, ...this.#fate(terms) });
+      this.#leaving.stop(id);
+      inForce = this.#drains.start(id, drainMs, sessions, cutsRequests);
+      this.#removals.whenOver(made, drainMs, (guard) =>
+        this.remove(id, { ...terms, precondition: undefined, guard }, cutsRequests),
+      );
     };
-    this.#leaving.when(id, isOver, () => finish(true));
+    const backend = await this.#changeOne(id, plan, terms, begin, drain);
     await inForce;
     return backend;
   }
@@ -164,21 +158,24 @@ export class Operator {
     // One that is under way goes on as it is where nothing else is asked for, here and so everywhere.
     const begins = ({ adminState }: Backend) =>
       isAsked || adminState !== 'draining' || !this.#drains.has(id);
-    const { backend, log, was, drain } = await this.#changeOne(id, plan, terms, (before) =>
+    const drainFrom = (before: Backend) =>
       update.state === 'draining' && begins(before)
         ? drainTerms(drainMs ?? this.#registry.settings.drainMs, sessions, cutsRequests)
-        : undefined,
-    );
-    // Before anything that comes of it is told.
-    tellUpdated(log, backend, was, this.#fate(terms));
-    if (update.state !== undefined) {
+        : undefined;
+    let inForce: Promise<void> | undefined;
+    const begin = ({ backend, log, was, drain }: ChangeOfOne): void => {
+      // Before anything that comes of it is told.
+      tellUpdated(log, backend, was, this.#fate(terms));
+      if (update.state === undefined) return;
       this.#leaving.stop(id);
-      await this.#drainAs(id, update.state, drain);
-      if (update.state !== 'draining') return backend;
+      inForce = this.#drainAs(id, update.state, drain);
+      if (update.state !== 'draining') return;
       // Unless something else becomes of it before.
       const isDrained = () => this.#drains.isDrained(backend);
       this.#leaving.when(id, isDrained, () => tellDrained(log, backend));
-    }
+    };
+    const backend = await this.#changeOne(id, plan, terms, begin, drainFrom);
+    await inForce;
     return backend;
   }
 
@@ -186,7 +183,7 @@ export class Operator {
   async finishRemoval(pool: string, url: string): Promise<void> {
     const id = this.#registry.pool(pool)?.findByUrl(url)?.id;
     if (id === undefined || this.#leaving.has(id)) return;
-    await this.remove(id, { ...KEPT, guard: this.#leavesStill(id) });
+    await this.remove(id, { ...KEPT, guard: this.#removals.leavesStill(id) });
   }
 
   async setStrategy(
@@ -195,29 +192,32 @@ export class Operator {
     terms: Terms = KEPT,
   ): Promise<StrategyName> {
     let was = strategy;
-    const result = await this.#change(() => {
+    const plan = (): Plan<StrategyName> => {
       const its = this.#pool(pool);
       was = its.strategy;
       return its.planStrategy(strategy);
-    }, terms);
+    };
     const whose = pool === DEFAULT_POOL ? '' : ` of pool ${pool}`;
-    const log = poolLog(this.#log, pool);
-    log.info('strategy.changed', `the strategy${whose} is ${result}`, {
-      strategy: result,
-      ...beforeAndAfter({ strategy: was }, { strategy: result }),
-      ...this.#fate(terms),
-    });
-    return result;
+    return this.#change(plan, terms, (result) =>
+      poolLog(this.#log, pool).info('strategy.changed', `the strategy${whose} is ${result}`, {
+        strategy: result,
+        ...beforeAndAfter({ strategy: was }, { strategy: result }),
+        ...this.#fate(terms),
+      }),
+    );
   }
 
   /** What was set otherwise than the config is as the config says again. Gives what was dropped. */
   async reset(choice: OverrideChoice, terms: Terms = KEPT): Promise<(Override | RestingChange)[]> {
-    const dropped = await this.#change(() => this.#registry.planReset(choice), terms);
-    if (dropped.length > 0) {
-      const message = 'values are as the config says again';
-      this.#log.info('config.reset', message, { dropped, ...this.#fate(terms) });
-    }
-    return dropped;
+    const message = 'values are as the config says again';
+    return this.#change(
+      () => this.#registry.planReset(choice),
+      terms,
+      (dropped) => {
+        if (dropped.length === 0) return;
+        this.#log.info('config.reset', message, { dropped, ...this.#fate(terms) });
+      },
+    );
   }
 
   /** What is found by name has changed: no change of an operator, but made in turn with theirs. */
@@ -276,18 +276,19 @@ export class Operator {
   /** Leaves backends that are on their way out as they are: they are gone after a restart. */
   async stop(): Promise<void> {
     this.#leaving.close();
-    await this.#last.catch(() => {});
+    await this.#turns.over();
     await this.#keepFitted();
     await this.#store.flush();
   }
 
   /** @param drainFrom how the backend drains from then on, where that begins with the change. */
-  async #changeOne(
+  #changeOne(
     id: number,
     makePlan: (pool: PoolRegistry) => Plan<Backend>,
     terms: ChangeTerms,
+    then: (made: ChangeOfOne) => void,
     drainFrom?: (before: Backend) => DrainTerms | undefined,
-  ): Promise<ChangeOfOne> {
+  ): Promise<Backend> {
     let log = this.#log;
     let was: Values = {};
     let drain: BackendDrain | undefined;
@@ -300,28 +301,34 @@ export class Operator {
       drain = begun && { ...begun, pool: pool.name, url: before.address.url };
       return makePlan(pool);
     };
-    const backend = await this.#change(planned, { ...terms, drain: () => drain });
-    return { backend, log, was, drain };
+    const all = { ...terms, drain: () => drain };
+    return this.#change(planned, all, (backend) => then({ backend, log, was, drain }));
   }
 
-  async #change<T>(makePlan: () => Plan<T>, terms: ChangeTerms): Promise<T> {
-    const { precondition, guard, isToBeKept } = terms;
-    const sharing = isToBeKept ? this.#sharing : undefined;
-    if (sharing !== undefined) return this.inTurn(() => sharing.change(makePlan, terms));
+  /** @param then what begins or ends with the change: in its turn, so that of two changes it is the later that is in force. */
+  #change<T>(makePlan: () => Plan<T>, terms: ChangeTerms, then: (result: T) => void): Promise<T> {
+    const sharing = terms.isToBeKept ? this.#sharing : undefined;
     return this.inTurn(async () => {
-      precondition?.(this.#registry);
-      guard?.();
-      const plan = makePlan();
-      const isKept = isToBeKept && this.#store.isOurs;
-      if (isKept && !plan.isSaved) {
-        await this.#store.save(plan.state).catch((error: unknown) => {
-          throw new SaveFailed(error);
-        });
-      }
-      const result = plan.commit(isKept);
-      if (!plan.isEmpty) await this.#publish();
+      const result = await (sharing?.change(makePlan, terms) ?? this.#changeHere(makePlan, terms));
+      then(result);
       return result;
     });
+  }
+
+  async #changeHere<T>(makePlan: () => Plan<T>, terms: ChangeTerms): Promise<T> {
+    const { precondition, guard, isToBeKept } = terms;
+    precondition?.(this.#registry);
+    guard?.();
+    const plan = makePlan();
+    const isKept = isToBeKept && this.#store.isOurs;
+    if (isKept && !plan.isSaved) {
+      await this.#store.save(plan.state).catch((error: unknown) => {
+        throw new SaveFailed(error);
+      });
+    }
+    const result = plan.commit(isKept);
+    if (!plan.isEmpty) await this.#publish();
+    return result;
   }
 
   /** In a cluster: resolves when all instances run on a change that was made here, if it waits for that. @throws NotEverywhere */
@@ -347,18 +354,13 @@ export class Operator {
 
   /** Another process has our place: what waits for its turn is refused, and nothing is changed here any more. */
   handOver(): void {
-    this.#isHandedOver = true;
+    this.#turns.handOver();
     this.#leaving.close();
   }
 
   /** After what is under way, and before what comes later. @throws HandedOver */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(() => {
-      if (this.#isHandedOver) throw new HandedOver();
-      return work();
-    });
-    this.#last = turn.catch(() => {});
-    return turn;
+    return this.#turns.take(work);
   }
 
   /** @param begun undefined: a drain under way goes on. */
@@ -382,18 +384,5 @@ export class Operator {
     const pool = this.#registry.poolOf(id);
     if (pool !== undefined) return pool;
     throw new ChangeRefused('unknown-backend', `There is no backend ${id}.`);
-  }
-
-  #isLeaving(id: number): boolean {
-    return this.#registry.poolOf(id)?.isLeaving(id) === true;
-  }
-
-  /** @returns throws `ChangeRefused` when the backend is not on its way out any more, or begins anew. */
-  #leavesStill(id: number): () => void {
-    const drain = this.#drains.underWay(id);
-    return () => {
-      if (this.#isLeaving(id) && this.#drains.underWay(id) === drain) return;
-      throw new ChangeRefused('unknown-backend', `Backend ${id} is not on its way out any more.`);
-    };
   }
 }
