@@ -165,6 +165,7 @@ export function compose(options: ComposeOptions): Parts {
     threadCount,
     tell: (message) => threads.tell(message),
     poolOf: (id) => leavers.poolOf(id),
+    countersOf: (id) => registry.backend(id)?.counters,
     hasSessions: (id) => (registry.poolOf(id)?.settings.sticky ?? null) !== null,
     async moveSessions(id, areMoved) {
       const pool = pools.of(id);

@@ -4,7 +4,7 @@
  */
 import { DEFAULT_POOL } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
-import { readBackendCounters } from '../snapshot/counters.ts';
+import { type Cuts, readBackendCounters, readCuts } from '../snapshot/counters.ts';
 import type {
   CutBackendMessage,
   DrainBackendMessage,
@@ -17,6 +17,8 @@ import { poolLog } from './pool-log.ts';
 /** In the place of why it gets no new clients. */
 const DRAINED = 'drained: nothing is in flight there, and nothing comes any more';
 
+const NO_CUTS: Cuts = { tunnels: 0, requests: 0 };
+
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface DrainsOptions {
@@ -28,6 +30,8 @@ export interface DrainsOptions {
   readonly moveSessions: (id: number, areMoved: boolean) => Promise<void>;
   /** The name of the pool of a backend, which may be gone by now. */
   readonly poolOf: (id: number) => string | undefined;
+  /** What the threads count of it; undefined: it is not there. */
+  readonly countersOf: (id: number) => SharedArrayBuffer | undefined;
   /** Its pool has sessions at all. */
   readonly hasSessions: (id: number) => boolean;
   readonly now?: () => number;
@@ -36,9 +40,9 @@ export interface DrainsOptions {
 interface Drain {
   readonly since: number;
   readonly deadline: number;
-  /** Tunnels that the deadline has cut so far, in all threads together. */
-  cut: number;
-  cutRequests: number;
+  readonly counters: SharedArrayBuffer | undefined;
+  /** What had been cut when it began: earlier drains may have. */
+  readonly pastCuts: Cuts;
   readonly sessions: SessionsWhileDraining;
   /** The deadline cuts requests too. */
   readonly cutsRequests: boolean;
@@ -73,6 +77,7 @@ export class Drains {
   readonly #tell: DrainsOptions['tell'];
   readonly #moveSessions: DrainsOptions['moveSessions'];
   readonly #poolOf: (id: number) => string | undefined;
+  readonly #countersOf: DrainsOptions['countersOf'];
   readonly #hasSessions: (id: number) => boolean;
   readonly #now: () => number;
   readonly #drains = new Map<number, Drain>();
@@ -85,6 +90,7 @@ export class Drains {
     this.#tell = options.tell;
     this.#moveSessions = options.moveSessions;
     this.#poolOf = options.poolOf;
+    this.#countersOf = options.countersOf;
     this.#hasSessions = options.hasSessions;
     this.#now = options.now ?? Date.now;
   }
@@ -110,11 +116,12 @@ export class Drains {
   ): Promise<void> {
     this.forget(id);
     const since = this.#now();
+    const counters = this.#countersOf(id);
     const drain: Drain = {
       since,
       deadline: since + durationMs,
-      cut: 0,
-      cutRequests: 0,
+      counters,
+      pastCuts: this.#cuts(counters),
       sessions,
       cutsRequests,
       isOver: false,
@@ -163,9 +170,8 @@ export class Drains {
     this.#tell({ kind: 'cut-backend', backendId: id });
   }
 
+  /** For the log. What the API shows is counted by the threads: this may come after the news that nothing is in flight any more. */
   requestsCut(id: number, count: number): void {
-    const drain = this.#drains.get(id);
-    if (drain !== undefined) drain.cutRequests += count;
     const log = this.#logOf(id);
     log.warn(
       'backend.requests_cut',
@@ -174,9 +180,8 @@ export class Drains {
     );
   }
 
+  /** As above. */
   tunnelsCut(id: number, count: number): void {
-    const drain = this.#drains.get(id);
-    if (drain !== undefined) drain.cut += count;
     const log = this.#logOf(id);
     log.warn(
       'backend.tunnels_cut',
@@ -204,20 +209,28 @@ export class Drains {
   view(backend: Backend): DrainView | undefined {
     const { id, adminState, counters } = backend;
     if (adminState !== 'draining') return undefined;
-    const { inFlight, tunnels } = readBackendCounters(counters, this.#threadCount);
     const drain = this.#drains.get(id);
+    // What was cut is read last: a drain that is over must not hide any of it.
+    const drained = this.isDrained(backend);
+    const { inFlight, tunnels } = readBackendCounters(counters, this.#threadCount);
+    const now = this.#cuts(drain?.counters);
+    const past = drain?.pastCuts ?? NO_CUTS;
     return {
       draining: {
         since: drain === undefined ? null : new Date(drain.since).toISOString(),
         deadline: drain === undefined ? null : new Date(drain.deadline).toISOString(),
         in_flight: inFlight,
         tunnels,
-        cut: drain?.cut ?? 0,
-        cut_requests: drain?.cutRequests ?? 0,
+        cut: now.tunnels - past.tunnels,
+        cut_requests: now.requests - past.requests,
         sessions: backend.hasMovedSessions ? 'move' : (drain?.sessions ?? 'keep'),
       },
-      drained: this.isDrained(backend),
+      drained,
     };
+  }
+
+  #cuts(counters: SharedArrayBuffer | undefined): Cuts {
+    return counters === undefined ? NO_CUTS : readCuts(counters, this.#threadCount);
   }
 
   #logOf(id: number): Logger {

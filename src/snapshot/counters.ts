@@ -29,7 +29,9 @@ const F_BYTES_OUT = 3;
 const F_JUDGED = 4;
 const F_FAULTS = 5;
 const F_SILENCES = 6;
-const F_STATUS = 7;
+const F_TUNNELS_CUT = 7;
+const F_REQUESTS_CUT = 8;
+const F_STATUS = 9;
 const F_DURATION = F_STATUS + STATUS_CELLS;
 const F_CALLS = F_DURATION + DURATION_CELLS;
 const F_RETRIES = F_CALLS + GRPC_CELLS;
@@ -174,6 +176,16 @@ export class BackendCounters {
 
   tunnelsChanged(delta: 1 | -1): void {
     (this.#share[I_TUNNELS] as number) += delta;
+  }
+
+  /** A tunnel is about to be cut, as the end of a drain wants. Before it is not in flight any more: see `readCuts`. */
+  tunnelCut(): void {
+    (this.#totals[F_TUNNELS_CUT] as number)++;
+  }
+
+  /** So many requests are. */
+  requestsCut(count: number): void {
+    (this.#totals[F_REQUESTS_CUT] as number) += count;
   }
 
   /** One exchange was answered with `status` after `seconds`, by this backend or on its account. */
@@ -342,6 +354,27 @@ export function readFaultTotals(buffer: SharedArrayBuffer, threadCount: number):
     silences += all[thread * F_COUNT + F_SILENCES] as number;
   }
   return { judged, faults, silences };
+}
+
+export interface Cuts {
+  readonly tunnels: number;
+  readonly requests: number;
+}
+
+/**
+ * Control plane: what ends of drains have cut so far. Who has read before that nothing is in flight any more finds all of it here: it
+ * was counted first.
+ */
+export function readCuts(buffer: SharedArrayBuffer, threadCount: number): Cuts {
+  const blocks = HEADER_BYTES + threadCount * I_SHARE * 4;
+  const all = new Float64Array(buffer, blocks, threadCount * F_COUNT);
+  let tunnels = 0;
+  let requests = 0;
+  for (let thread = 0; thread < threadCount; thread++) {
+    tunnels += all[thread * F_COUNT + F_TUNNELS_CUT] as number;
+    requests += all[thread * F_COUNT + F_REQUESTS_CUT] as number;
+  }
+  return { tunnels, requests };
 }
 
 /** Control plane: from now on the backend gets so many requests, or `GATE_OPEN_WIDE`. */

@@ -16,6 +16,7 @@ function setUp() {
     tell: (message) => told.push(message),
     moveSessions: async () => {},
     poolOf: () => 'default',
+    countersOf: (id) => registry.backend(id)?.counters,
     hasSessions: () => false,
     now: () => Date.UTC(2026, 0, 1),
   });
@@ -34,9 +35,9 @@ test('a drain is told to the threads, and shows what they count', () => {
     thread.tunnelsChanged(1);
   }
   threads[0]?.requestStarted();
-  drains.tunnelsCut(0, 1);
-  drains.tunnelsCut(0, 2);
-  drains.requestsCut(0, 5);
+  for (const thread of [0, 1, 1]) threads[thread]?.tunnelCut();
+  threads[0]?.requestsCut(2);
+  threads[1]?.requestsCut(3);
   expect(drains.view(one)).toEqual({
     draining: {
       since: '2026-01-01T00:00:00.000Z',
@@ -49,11 +50,9 @@ test('a drain is told to the threads, and shows what they count', () => {
     },
     drained: false,
   });
-  expect(log.events()).toEqual([
-    'backend.tunnels_cut',
-    'backend.tunnels_cut',
-    'backend.requests_cut',
-  ]);
+  drains.tunnelsCut(0, 1);
+  drains.requestsCut(0, 5);
+  expect(log.events()).toEqual(['backend.tunnels_cut', 'backend.requests_cut']);
   drains.cancel(0);
   expect(told).toEqual([
     { kind: 'drain-backend', backendId: 0, deadlineMs: 30_000 },

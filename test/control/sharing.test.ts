@@ -38,6 +38,7 @@ function made() {
     tell: () => {},
     moveSessions: async () => {},
     poolOf: () => 'default',
+    countersOf: (id) => registry.backend(id)?.counters,
     hasSessions: () => false,
   });
   const operator = new Operator({

@@ -24,6 +24,7 @@ function setUp() {
     tell: ({ kind }) => told.push(kind),
     moveSessions: async () => {},
     poolOf: () => 'default',
+    countersOf: (id) => registry.backend(id)?.counters,
     hasSessions: () => false,
   });
   const store = new StateStore(undefined);

@@ -27,6 +27,7 @@ test('a removal that waits for its turn is called off by whoever comes first', a
       tell: () => {},
       moveSessions: async () => {},
       poolOf: () => 'default',
+      countersOf: (id) => registry.backend(id)?.counters,
       hasSessions: () => false,
     }),
     publish: () =>

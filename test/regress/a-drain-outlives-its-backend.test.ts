@@ -26,6 +26,7 @@ function setUp() {
     tell: (message) => told.push(message),
     moveSessions: async () => {},
     poolOf: () => 'default',
+    countersOf: (id) => registry.backend(id)?.counters,
     hasSessions: () => true,
   });
   const store = new StateStore(undefined);

@@ -84,6 +84,7 @@ async function withFile(path: string) {
       tell: () => {},
       moveSessions: async () => {},
       poolOf: () => 'default',
+      countersOf: (id) => registry.backend(id)?.counters,
       hasSessions: () => false,
     }),
     publish: async () => {},

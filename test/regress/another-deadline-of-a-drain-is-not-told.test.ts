@@ -54,6 +54,7 @@ function setUp() {
     },
     moveSessions: async () => {},
     poolOf: () => 'default',
+    countersOf: (id) => registry.backend(id)?.counters,
     // So that it is drained at the deadline and not before.
     hasSessions: () => true,
   });

@@ -34,6 +34,11 @@ class FakeTunnel implements OpenTunnel {
     this.#set.delete(this);
   }
 
+  cut(): void {
+    this.events.push('cut');
+    this.end();
+  }
+
   onCrashed(error: unknown): void {
     throw error;
   }
@@ -97,7 +102,7 @@ describe('a drain', () => {
     run(9_900);
     expect(stuck.events).toEqual(['go away']);
     run(TICK_MS);
-    expect(stuck.events).toEqual(['go away', 'end']);
+    expect(stuck.events).toEqual(['go away', 'cut', 'end']);
     expect(cuts).toEqual([[0, 1]]);
     run(60_000);
     expect(other.events).toEqual([]);

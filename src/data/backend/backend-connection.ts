@@ -219,8 +219,10 @@ export class BackendConnection implements ConnectUser, Settling {
   /** @returns whether there is anything to cut. */
   cutOff(): boolean {
     const user = this.#user;
-    user?.onBackendCutOff();
-    return user !== null;
+    if (user === null) return false;
+    this.backend.counters.requestsCut(1);
+    user.onBackendCutOff();
+    return true;
   }
 
   /** Closes at once and tells nobody. */

@@ -282,6 +282,7 @@ export class Http2Connections implements Http2Siblings {
     let count = 0;
     for (const one of this.#all) {
       count += one.count;
+      this.#backend.counters.requestsCut(one.count);
       guarded(one, () => one.onBackendCutOff());
     }
     return count;

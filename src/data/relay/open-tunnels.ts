@@ -22,6 +22,8 @@ export interface OpenTunnel extends Victim {
   stay(): void;
   /** Closes it on both sides, whatever it is doing. */
   end(): void;
+  /** Does so because its time is over: that is counted first. */
+  cut(): void;
 }
 
 /** Of the time of a drain, the share in which nobody is told any more. */
@@ -139,7 +141,7 @@ export class OpenTunnels {
     const left = this.#of(backendId);
     if (left.length === 0) return;
     this.#onCut(backendId, left.length);
-    for (const tunnel of left) guarded(tunnel, () => tunnel.end());
+    for (const tunnel of left) guarded(tunnel, () => tunnel.cut());
   }
 }
 

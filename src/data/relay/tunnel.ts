@@ -151,6 +151,11 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
     this.#owner.onTunnelOver('drain');
   }
 
+  cut(): void {
+    this.#backend.backend.counters.tunnelCut();
+    this.end();
+  }
+
   /** At a boundary. A backend that has said Close by itself is on its way out already. */
   #close(): void {
     this.isClosing = true;

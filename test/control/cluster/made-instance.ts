@@ -52,6 +52,7 @@ export async function instanceOn(
     },
     moveSessions: async () => {},
     poolOf: () => 'web',
+    countersOf: (id) => registry.backend(id)?.counters,
     hasSessions: () => false,
   });
   const operator = new Operator({
