@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { latencies, parseH2load, parseH2loadLog, parseOwnClient, parseWrk } from './parse.mjs';
+import { FIRST_IN_LINE } from './stage.mjs';
 
 const WEBSOCKET_CLIENT = fileURLToPath(new URL('clients/websocket.mjs', import.meta.url));
 const HANDSHAKE_CLIENTS = fileURLToPath(new URL('clients/handshakes.mjs', import.meta.url));
@@ -63,24 +64,36 @@ export async function h2load(stage, target) {
 /** Time between two clients of `atRate` joining: not a divisor of their interval, so that their requests spread evenly. */
 const JOIN_MS = 21;
 
+/** @param {number} clients of `atRate`; in seconds */
+export function joiningTime(clients) {
+  return (clients * JOIN_MS) / 1000;
+}
+
 /**
  * A fixed rate over HTTP/1.1, whatever the answers take; the time in which clients join or leave is not counted.
- * @param {{ port: number, seconds: number, clients: number, perClient: number }} load
+ * @param {{ port: number, seconds: number, clients: number, perClient: number, isFirst?: boolean }} load `isFirst`: it waits for
+ *   nobody (SCHED_FIFO)
  */
-export async function atRate(stage, { port, seconds, clients, perClient }) {
-  const joining = (clients * JOIN_MS) / 1000;
-  const { output, requests } = await h2loadLogged(stage, seconds + joining, [
-    '--h1',
-    '-c',
-    String(clients),
-    `--rps=${perClient}`,
-    '-n',
-    String(Math.ceil(clients * perClient * (seconds + joining))),
-    '-r',
-    '1',
-    `--rate-period=${JOIN_MS}ms`,
-    `http://127.0.0.1:${port}/`,
-  ]);
+export async function atRate(stage, { port, seconds, clients, perClient, isFirst = false }) {
+  const joining = joiningTime(clients);
+  const prefix = isFirst ? FIRST_IN_LINE : [];
+  const { output, requests } = await h2loadLogged(
+    stage,
+    seconds + joining,
+    [
+      '--h1',
+      '-c',
+      String(clients),
+      `--rps=${perClient}`,
+      '-n',
+      String(Math.ceil(clients * perClient * (seconds + joining))),
+      '-r',
+      '1',
+      `--rate-period=${JOIN_MS}ms`,
+      `http://127.0.0.1:${port}/`,
+    ],
+    prefix,
+  );
   const first = requests.reduce((start, { startMs }) => Math.min(start, startMs), Infinity);
   const from = first + joining * 1000;
   const steady = requests.filter(
@@ -133,11 +146,11 @@ export async function besideLoad(stage, { port, seconds, clients, rate, second }
   };
 }
 
-async function h2loadLogged(stage, seconds, options) {
+async function h2loadLogged(stage, seconds, options, prefix = []) {
   const log = stage.path('h2load.log');
   try {
-    const commandArguments = ['--log-file', log, ...options];
-    const { output } = await stage.run('h2load', commandArguments, patience(seconds));
+    const [command, ...commandArguments] = [...prefix, 'h2load', '--log-file', log, ...options];
+    const { output } = await stage.run(command, commandArguments, patience(seconds));
     parseH2load(output);
     return { output, requests: parseH2loadLog(readFileSync(log, 'utf8')) };
   } finally {

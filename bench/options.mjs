@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { commandOf } from './peers/fairlead.mjs';
+import { FLOODS } from './scenarios/admin-floods.mjs';
 
 export const HELP = `npm run bench -- [options]
 
@@ -14,6 +15,7 @@ Runs Fairlead beside every peer that is installed and prints what each request c
   --rounds N           rounds per scenario (5; quick: 2)
   --seconds N          seconds of load per peer and round (3; quick: 1)
   --connections N      client connections for small requests (64)
+  --floods NAME,NAME   these kinds of the scenario "admin-floods", of two minutes each
   --node PATH          the Node that runs Fairlead and the proxies from npm (the one that runs this)
   --before REF         of git: the earlier Fairlead of the scenario "builds", which is built for it (the one
                        before pools, routes and listeners)
@@ -41,6 +43,7 @@ export class UsageError extends Error {}
  * @property {number} rounds
  * @property {number} seconds
  * @property {number} connections
+ * @property {readonly string[]} floods kinds of `admin-floods`
  * @property {string} node
  * @property {string | null} before a ref of git; null: the one that `builds` knows of
  * @property {string | null} beforeDist a folder that was built
@@ -64,6 +67,12 @@ export function parseOptions(argv, known) {
     rounds: positive('--rounds', values.rounds ?? (isQuick ? '2' : '5')),
     seconds: positive('--seconds', values.seconds ?? (isQuick ? '1' : '3')),
     connections: positive('--connections', values.connections ?? '64'),
+    floods:
+      names(
+        '--floods',
+        values.floods,
+        FLOODS.map((name) => ({ name })),
+      ) ?? FLOODS,
     node: values.node ?? process.execPath,
     before: values.before ?? null,
     beforeDist: values['before-dist'] === undefined ? null : resolve(values['before-dist']),
@@ -88,9 +97,11 @@ function mustBeComparable({ before, beforeDist, only }) {
   }
 }
 
-function mustBePublishable({ quick, only, peers, ...values }, { rounds, seconds }) {
-  if (quick || only !== undefined || peers !== undefined) {
-    throw new UsageError('--publish is for a run of everything: not with --quick, --only, --peers');
+function mustBePublishable({ quick, only, peers, floods, ...values }, { rounds, seconds }) {
+  if (quick || [only, peers, floods].some((names) => names !== undefined)) {
+    throw new UsageError(
+      '--publish is for a run of everything: not with --quick, --only, --peers, --floods',
+    );
   }
   if (values['before-dist'] !== undefined) {
     throw new UsageError('--publish is for what others can measure again: not with --before-dist');
@@ -113,6 +124,7 @@ function parse(argv) {
         rounds: { type: 'string' },
         seconds: { type: 'string' },
         connections: { type: 'string' },
+        floods: { type: 'string' },
         node: { type: 'string' },
         before: { type: 'string' },
         'before-dist': { type: 'string' },

@@ -2,7 +2,7 @@
  * The place of a run: a temporary folder, and the processes that were started. Whatever way the bench ends, both are
  * gone afterwards.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   accessSync,
@@ -29,6 +29,23 @@ export const LOAD_CORE = '1';
 export function proxyCores(threads) {
   const cores = cpus().map((_, core) => String(core));
   return cores.filter((core) => core !== LOAD_CORE).slice(0, threads);
+}
+
+/** Before a command: it has its core as soon as it wants it, whoever else is there (SCHED_FIFO, sched(7)). */
+export const FIRST_IN_LINE = ['chrt', '--fifo', '1'];
+
+/** Whether programs may be the first in line: it needs CAP_SYS_NICE. */
+export function mayBeFirst() {
+  const [command, ...commandArguments] = FIRST_IN_LINE;
+  return spawnSync(command, [...commandArguments, 'true']).status === 0;
+}
+
+/** The same of a process that runs, with all its threads, until it is `off`. */
+export function setFirst(pid, isFirst) {
+  const policy = isFirst
+    ? ['--fifo', '--all-tasks', '--pid', '1']
+    : ['--other', '--all-tasks', '--pid', '0'];
+  spawnSync('chrt', [...policy, String(pid)]);
 }
 
 /** @param {string} program */

@@ -1,25 +1,23 @@
 /**
- * Calls that an admin API has to bear. `node admin-flood.mjs PORT TOKEN followers|flood`: prints `{}` when it has begun, goes on
- * until its standard input ends, and prints `{"calls", "events"}` then.
- *
- * `followers`: those who follow the events, and an operator who changes a weight five times a second, so that there are some.
- * `flood`: these, and whoever asks as fast as it is answered: with wrong tokens, as a page of another origin, for another host, with
- * bodies that are too large, too deep or never end; and scrapes of the metrics, twenty a second.
+ * Calls that an admin API has to bear. `node admin-flood.mjs PORT TOKEN KIND`: prints a line when it is ready, and one more for each
+ * line that it reads: `on` begins the flood, `off` ends it, and is answered when nothing of it is under way any more. When its
+ * standard input ends it prints `{"calls", "events"}`.
  */
 import { setMaxListeners } from 'node:events';
 import http from 'node:http';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const [portText, token, kind] = process.argv.slice(2);
 const port = Number(portText);
 
+/** Of each call that comes again as soon as it is answered. Refusals take turns of 10 ms: these have theirs soon after the end. */
+const LOOPS = 8;
 const FOLLOWERS = 64;
 const CHANGE_MS = 200;
-/** Of each kind that is closed-loop. */
-const LOOPS = 2;
-const SCRAPE_MS = 100;
-const SLOW_BODIES = 16;
-const SLOW_BYTE_MS = 500;
+const SCRAPE_MS = 50;
+const SLOW_BODIES = 64;
+const SLOW_BYTE_MS = 100;
 const TOO_LARGE = Buffer.alloc(2 * 1024 * 1024, ' ');
 const TOO_DEEP = Buffer.from('['.repeat(100_000));
 /** So that a refusal that costs nothing does not make the loop turn in circles. */
@@ -28,8 +26,6 @@ const AFTER_FAILURE_MS = 5;
 const RIGHT = { authorization: `Bearer ${token}` };
 const JSON_TYPE = { 'content-type': 'application/json' };
 const agent = new http.Agent({ keepAlive: true, maxSockets: Infinity });
-const over = new AbortController();
-setMaxListeners(0, over.signal);
 let calls = 0;
 let events = 0;
 
@@ -55,77 +51,115 @@ function call(method, path, headers, body) {
   });
 }
 
-async function loop(one) {
-  while (!over.signal.aborted) {
-    if ((await one()) === null) await sleep(AFTER_FAILURE_MS);
-  }
+/** As fast as it is answered. */
+function repeated(...all) {
+  const loop = async (over, one) => {
+    while (!over.aborted) if ((await one()) === null) await sleep(AFTER_FAILURE_MS);
+  };
+  return (over) => Array.from({ length: LOOPS }, (_, turn) => loop(over, all[turn % all.length]));
 }
 
-/** Resolves when it has begun. */
-function follow() {
-  return new Promise((begun, reject) => {
-    const request = open('GET', '/events', { ...RIGHT, accept: 'text/event-stream' });
-    request.on('error', (error) => {
-      if (!over.signal.aborted) reject(error);
-    });
-    request.on('response', (response) => {
-      response.on('data', (chunk) => {
-        events += chunk.toString('latin1').match(/^id:/gm)?.length ?? 0;
-      });
-      response.on('error', () => {});
-      if (response.statusCode === 200) begun();
-      else reject(new Error(`/events: ${response.statusCode}`));
-    });
-    request.end();
-    over.signal.addEventListener('abort', () => request.destroy());
+/** Until it is over, whatever the server does. */
+function until(over, begin) {
+  return new Promise((resolve) => {
+    const request = begin(resolve);
+    over.addEventListener('abort', () => resolve(request.destroy()), { once: true });
   });
 }
 
-async function changeWeights() {
-  const backends = JSON.parse(await call('GET', '/backends', RIGHT));
-  const path = `/backends/${backends[0].id}`;
-  for (let weight = 2; !over.signal.aborted; weight = 3 - weight) {
-    await call('PATCH', path, { ...RIGHT, ...JSON_TYPE }, JSON.stringify({ weight }));
-    await sleep(CHANGE_MS);
-  }
+function follow(over) {
+  return until(over, () => {
+    const request = open('GET', '/events', { ...RIGHT, accept: 'text/event-stream' });
+    request.on('error', (error) => {
+      if (!over.aborted) throw error;
+    });
+    request.on('response', (response) => {
+      if (response.statusCode !== 200) throw new Error(`/events: ${response.statusCode}`);
+      response.on('error', () => {});
+      response.on('data', (chunk) => {
+        events += chunk.toString('latin1').match(/^id:/gm)?.length ?? 0;
+      });
+    });
+    request.end();
+    return request;
+  });
 }
 
 /** A byte now and then, and begun again where it is refused. */
-async function sendSlowly() {
-  while (!over.signal.aborted) {
-    const request = open('POST', '/backends', { ...RIGHT, ...JSON_TYPE, 'content-length': 1000 });
-    const ended = new Promise((resolve) => {
+async function sendSlowly(over) {
+  while (!over.aborted) {
+    let timer;
+    await until(over, (resolve) => {
+      const headers = { ...RIGHT, ...JSON_TYPE, 'content-length': 1000 };
+      const request = open('POST', '/backends', headers);
       request.on('error', resolve);
       request.on('response', (response) => response.resume().on('end', resolve));
-      over.signal.addEventListener('abort', () => resolve(request.destroy()), { once: true });
+      request.write('{');
+      timer = setInterval(() => request.write(' '), SLOW_BYTE_MS);
+      return request;
     });
-    const timer = setInterval(() => request.write(' '), SLOW_BYTE_MS);
-    request.write('{');
-    await ended;
     clearInterval(timer);
   }
 }
 
-const FLOODS = [
-  () => call('GET', '/status', { authorization: `Bearer wrong-${Math.random()}` }),
-  () => call('POST', '/reload', { ...RIGHT, origin: 'https://shop.example' }),
-  () => call('GET', '/status', { host: 'shop.example' }),
-  () => call('POST', '/backends', { ...RIGHT, ...JSON_TYPE }, TOO_LARGE),
-  () => call('POST', '/backends', { ...RIGHT, ...JSON_TYPE }, TOO_DEEP),
-  async () => {
+const times = (count, of) => (over) => Array.from({ length: count }, () => of(over));
+
+const FLOODS = {
+  'wrong-token': repeated(
+    () => call('GET', '/status', { authorization: `Bearer wrong-${Math.random()}` }),
+    () => call('GET', '/status', {}),
+  ),
+  'foreign-origin': repeated(
+    () => call('POST', '/reload', { ...RIGHT, origin: 'https://shop.example' }),
+    () => call('GET', '/status', { ...RIGHT, host: 'shop.example' }),
+  ),
+  'too-large': repeated(() => call('POST', '/backends', { ...RIGHT, ...JSON_TYPE }, TOO_LARGE)),
+  'too-deep': repeated(() => call('POST', '/backends', { ...RIGHT, ...JSON_TYPE }, TOO_DEEP)),
+  'slow-bodies': times(SLOW_BODIES, sendSlowly),
+  followers: times(FOLLOWERS, follow),
+};
+
+const scrape = async (over) => {
+  while (!over.aborted) {
     await call('GET', '/metrics', RIGHT);
     await sleep(SCRAPE_MS);
-  },
-];
+  }
+};
 
-await Promise.all(Array.from({ length: FOLLOWERS }, follow));
-const running = [changeWeights()];
-if (kind === 'flood') {
-  for (const flood of FLOODS) for (let one = 0; one < LOOPS; one++) running.push(loop(flood));
-  for (let one = 0; one < SLOW_BODIES; one++) running.push(sendSlowly());
+const begin =
+  kind === 'all'
+    ? (over) => [scrape(over), ...Object.values(FLOODS).flatMap((flood) => flood(over))]
+    : FLOODS[kind];
+
+/** Flood or none: what is compared is whether somebody follows. */
+async function changeWeights() {
+  const [{ id }] = JSON.parse(await call('GET', '/backends', RIGHT));
+  for (let weight = 2; ; weight = 3 - weight) {
+    const body = JSON.stringify({ weight });
+    await call('PATCH', `/backends/${id}`, { ...RIGHT, ...JSON_TYPE }, body);
+    calls--;
+    await sleep(CHANGE_MS);
+  }
 }
-process.stdout.write('{}\n');
-for await (const _ of process.stdin);
-over.abort();
-process.stdout.write(`${JSON.stringify({ calls, events })}\n`);
+
+function say(what) {
+  process.stdout.write(`${JSON.stringify(what)}\n`);
+}
+
+if (kind === 'followers' || kind === 'all') void changeWeights();
+say({});
+let over;
+let running = [];
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line === 'on') {
+    over = new AbortController();
+    setMaxListeners(0, over.signal);
+    running = begin(over.signal);
+  } else {
+    over.abort();
+    await Promise.all(running);
+  }
+  say({});
+}
+say({ calls, events });
 process.exit(0);

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 // Plain modules without declarations: named at run time, so that the compiler does not look for any.
 const bench = async (name: string) =>
   import(new URL(`../../bench/${name}.mjs`, import.meta.url).href);
-const { median, pairedRatio, percentile } = await bench('statistics');
+const { median, pairedRatio, percentile, percentileOfGroups, seededRandom, withInterval } =
+  await bench('statistics');
 const { latencies, parseOwnClient, parseH2load, parseH2loadLog, parseWrk } = await bench('parse');
 const { judge } = await bench('verdicts');
 const { page, picture } = await bench('report');
@@ -27,6 +28,41 @@ describe('statistics', () => {
   test('a ratio is taken round by round, so a slow minute of both does not count', () => {
     expect(pairedRatio([10, 40, 12], [5, 20, 4])).toEqual({ median: 2, low: 2, high: 3 });
     expect(pairedRatio([10], [0])).toBeNull();
+  });
+});
+
+describe('figures with an interval', () => {
+  test('a percentile of several groups is that of their values together, each as often as it was drawn', () => {
+    const groups = [[1, 5, 3], [2], [9, 7]];
+    for (const drawn of [
+      [0, 1, 2],
+      [1, 1, 1],
+      [0, 0, 2],
+      [2, 1, 2, 0],
+    ]) {
+      for (const share of [0.01, 0.3, 0.5, 0.9, 0.99, 1]) {
+        const together = drawn.flatMap((group) => groups[group] ?? []).toSorted((a, b) => a - b);
+        expect(percentileOfGroups(groups, share)(drawn)).toBe(percentile(together, share));
+      }
+    }
+  });
+
+  test('what is the same everywhere is certain', () => {
+    expect(withInterval(5, () => 3)).toEqual({ value: 3, low: 3, high: 3 });
+  });
+
+  test('the interval of a mean is that of its standard error', () => {
+    const random = seededRandom(7);
+    const values = Array.from({ length: 400 }, random);
+    const mean = (drawn: readonly number[]): number =>
+      drawn.reduce((sum, index) => sum + (values[index] ?? 0), 0) / drawn.length;
+    const { value, low, high } = withInterval(400, mean);
+    // Of even numbers from 0 to 1: 1 / √12 ÷ √400, 1.96 of them on each side.
+    const side = 1.96 / Math.sqrt(12 * 400);
+    expect(high - value).toBeGreaterThan(0.8 * side);
+    expect(high - value).toBeLessThan(1.2 * side);
+    expect(value - low).toBeGreaterThan(0.8 * side);
+    expect(value - low).toBeLessThan(1.2 * side);
   });
 });
 
@@ -111,6 +147,17 @@ describe('verdicts', () => {
     expect(outcomes([own ?? {}, { ...peer, othersPercent: 30 }])).toEqual(['machine was busy']);
   });
 
+  test('nor does a figure that may as well lie on the other side of the limit', () => {
+    const of = (low95: number, high95: number) => {
+      const rows = [{ name: 'a flood', ratio: (low95 + high95) / 2, low95, high95 }];
+      const [verdict] = judge([{ name: 'admin-floods', title: 'Floods', rows }], ['admin-floods']);
+      return verdict.outcome;
+    };
+    expect(of(0.98, 1.08)).toBe('reached');
+    expect(of(0.98, 1.14)).toBe('not certain');
+    expect(of(1.2, 1.4)).toBe('missed');
+  });
+
   test('each strategy is judged among 100 backends, and by its flips among 1,000', () => {
     const strategies = ['a', 'b'].flatMap((strategy) =>
       [3, 100, 1_000].map((backends) => ({
@@ -189,6 +236,8 @@ describe('options', () => {
     [['--publish', '--quick'], '--publish'],
     [['--publish', '--only', 'one'], '--publish'],
     [['--publish', '--peers', 'nginx'], '--publish'],
+    [['--publish', '--floods', 'followers'], '--publish'],
+    [['--floods', 'rain'], '"rain" is none of wrong-token'],
     [['--publish', '--rounds', '2'], '--rounds 3'],
     [['--publish', '--seconds', '1'], '--seconds 2'],
     [['--publish', '--before-dist', 'dist'], 'not with --before-dist'],
