@@ -98,7 +98,7 @@ function mustBeComparable({ before, beforeDist, only }) {
 }
 
 function mustBePublishable({ quick, only, peers, floods, ...values }, { rounds, seconds }) {
-  if (quick || [only, peers, floods].some((names) => names !== undefined)) {
+  if (quick || [only, peers, floods].some((one) => one !== undefined)) {
     throw new UsageError(
       '--publish is for a run of everything: not with --quick, --only, --peers, --floods',
     );

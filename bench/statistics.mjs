@@ -77,7 +77,7 @@ export function percentileOfGroups(groups, share) {
 }
 
 /** The same numbers each time, so that the same measurement has the same interval: mulberry32, of Tommy Ettinger. */
-export function seededRandom(seed) {
+function seededRandom(seed) {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

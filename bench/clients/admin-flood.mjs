@@ -51,11 +51,14 @@ function call(method, path, headers, body) {
   });
 }
 
-/** As fast as it is answered. */
+async function loop(over, one) {
+  while (!over.aborted) {
+    if ((await one()) === null) await sleep(AFTER_FAILURE_MS);
+  }
+}
+
+/** As fast as they are answered. */
 function repeated(...all) {
-  const loop = async (over, one) => {
-    while (!over.aborted) if ((await one()) === null) await sleep(AFTER_FAILURE_MS);
-  };
   return (over) => Array.from({ length: LOOPS }, (_, turn) => loop(over, all[turn % all.length]));
 }
 

@@ -201,16 +201,13 @@ function rowOf(kind, windows, { calls, events }, { requests, errors }) {
     return { p50Ms, control: percent(0), callers: percent(1) };
   };
   const [on, off] = [side(true), side(false)];
-  const timesOf = (window) => window.requests.map(({ ms }) => ms);
   const [ons, offs] = [ofSide(true).map(timesOf), ofSide(false).map(timesOf)];
   const [onP99, offP99] = [ons, offs].map((times) => percentileOfGroups(times, SHARE));
   const whole = ons.map((_, pair) => pair);
   const pooled = withInterval(ons.length, (drawn) => onP99(drawn) / offP99(drawn));
   const inPairs = ratioInPairs(ons, offs);
   // Two seconds without it are a pair as well: what their ratio is away from 1 is the machine's doing.
-  const isEven = (_, pair) => pair % 2 === 0;
-  const isOdd = (_, pair) => pair % 2 === 1;
-  const same = ratioInPairs(offs.filter(isOdd), offs.filter(isEven));
+  const same = ratioInPairs(everyOther(offs, 1), everyOther(offs, 0));
   return {
     name: kind,
     offP50Ms: off.p50Ms,
@@ -234,14 +231,25 @@ function rowOf(kind, windows, { calls, events }, { requests, errors }) {
   };
 }
 
+function timesOf({ requests }) {
+  return requests.map(({ ms }) => ms);
+}
+
+function p99Of(times) {
+  return percentileOfGroups([times], SHARE)([0]);
+}
+
+function everyOther(all, from) {
+  return all.filter((_, index) => index % 2 === from);
+}
+
 /**
  * The middle of the ratios of each pair. A second in which the machine was elsewhere counts for one pair, while it may hold most of
  * the slowest hundredth of all requests: told by those together, the same kind was between 0.8 and 1.2.
  */
 function ratioInPairs(ons, offs) {
-  const p99 = (times) => percentileOfGroups([times], SHARE)([0]);
   const count = Math.min(ons.length, offs.length);
-  const ratios = Array.from({ length: count }, (_, pair) => p99(ons[pair]) / p99(offs[pair]));
+  const ratios = Array.from({ length: count }, (_, pair) => p99Of(ons[pair]) / p99Of(offs[pair]));
   return withInterval(count, (drawn) => median(drawn.map((pair) => ratios[pair])));
 }
 
