@@ -1,6 +1,6 @@
 /** One proxy and a few raw backends, whose scripts are the same at all of them where the test does not say which is asked. */
 import { rawClient } from '../support/raw-client.ts';
-import { type PartOptions, startPart } from '../support/shared-fairlead.ts';
+import { type Part, type PartOptions, startPart } from '../support/shared-fairlead.ts';
 import { waitFor } from '../support/wait-for.ts';
 import {
   get as headFor,
@@ -12,8 +12,23 @@ import {
   silent,
 } from './stage.ts';
 
+interface Explained {
+  readonly pool: { readonly candidates: readonly { readonly id: number; readonly role: string }[] };
+}
+
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 export const BUSY = 'HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy';
+
+/** Waits until a data thread picks from these: it hears of what the log and the admin API say a moment later than whoever reads them. */
+async function eligible({ adminUrl, host }: Part, ids: readonly number[]): Promise<void> {
+  const question = { method: 'POST', body: JSON.stringify({ host }) };
+  await waitFor(async () => {
+    const answer = await fetch(new URL('/explain', adminUrl), question);
+    const { pool } = (await answer.json()) as Explained;
+    const picked = pool.candidates.filter(({ role }) => role === 'eligible').map(({ id }) => id);
+    return ids.every((id) => picked.includes(id));
+  });
+}
 
 /** @param of how many, or the weight of each */
 export async function severalBackends(
@@ -37,6 +52,10 @@ export async function severalBackends(
   for (const url of urls) {
     await fairlead.waitForLog(({ event, backend }) => event === 'backend.up' && backend === url);
   }
+  const weighty = weights.flatMap((weight, index) =>
+    weight > 0 ? [fairlead.firstId + index] : [],
+  );
+  await eligible(fairlead, weighty);
   /** The head of a request for them. */
   const get = (path: string, fields?: readonly string[], method?: string): string =>
     headFor(path, fields, method, fairlead.host);
@@ -68,14 +87,15 @@ export async function severalBackends(
     },
     metric: async (name: string): Promise<number> =>
       (await metrics(fairlead)).get(`${name}{pool="${fairlead.pool}"}`) ?? -1,
-    /** Waits until the circuit breaker of a backend is half open now: the log only says that it was at some time. */
-    halfOpen: (index: number): Promise<boolean> =>
-      waitFor(async () => {
-        const view = await (
-          await fetch(`${fairlead.adminUrl}/backends/${fairlead.firstId + index}`)
-        ).json();
+    /** Waits until the circuit breaker of a backend is half open now (the log only says that it was at some time), and it is picked. */
+    async halfOpen(index: number): Promise<void> {
+      const id = fairlead.firstId + index;
+      await waitFor(async () => {
+        const view = await (await fetch(`${fairlead.adminUrl}/backends/${id}`)).json();
         return (view as { breaker: string }).breaker === 'half-open';
-      }),
+      });
+      await eligible(fairlead, [id]);
+    },
     line: (path: string) =>
       waitFor(() => fairlead.accessLines().find((line) => line['path'] === path)),
   };
