@@ -1,4 +1,5 @@
 /** Changes that are for all instances of a cluster: written to the store, then made here as everywhere; and those that others have made. */
+import { isSame } from '../config/values/same.ts';
 import type { Logger } from '../observe/logger.ts';
 import { beforeAndAfter, type Values } from './audit.ts';
 import type { Backend } from './backend.ts';
@@ -181,7 +182,8 @@ export class Sharing {
     for (const { backend } of leftAsTheyAre) drains.delete(backend);
     for (const backend of new Set([...inNewState, ...drains.keys()])) {
       const drain = drains.get(backend);
-      const isBegun = drain !== undefined && drain.begunAt !== drainsBefore.get(backend)?.begunAt;
+      // Two instances may have begun one at the same time, by their clocks.
+      const isBegun = drain !== undefined && !isSame(drainsBefore.get(backend), drain);
       if (isBegun || inNewState.has(backend)) await this.#options.onState(backend, drain);
     }
   }

@@ -14,7 +14,8 @@ import { backend, recordLog, settings } from '../control/fixtures.ts';
 
 const THEIRS: DrainTerms = { ms: 9_000, sessions: 'keep', cutsRequests: false, begunAt: 1 };
 
-function made() {
+/** @param coming with one change of the store after the other. */
+function made(coming: DrainTerms[] = [THEIRS]) {
   const registry = new Registry({
     settings: settings({ backends: [backend('http://a'), backend('http://b')] }),
     threadCount: 1,
@@ -26,7 +27,7 @@ function made() {
     write: async () => ++revision,
     // Nothing is different but the drain of the other instance.
     take: () => {
-      theirs = THEIRS;
+      theirs = coming.shift() ?? theirs;
       return false;
     },
     drainOf: (_pool, url) => (url === 'http://a' ? theirs : undefined),
@@ -90,6 +91,18 @@ test.each(['drained', 'drained before it is removed'])(
     await operator.stop();
   },
 );
+
+test('two that two other instances have begun in the same millisecond of their clocks are two', async () => {
+  const { operator, deadlines, dataThreadsKnow } = made([THEIRS, { ...THEIRS, ms: 60_000 }]);
+  const own = operator.update(0, { state: 'draining' }, { ...KEPT, isToBeKept: false }, 1_000);
+  await isSettled();
+  dataThreadsKnow();
+  await own;
+  await operator.sharedChanged();
+  await operator.sharedChanged();
+  expect(deadlines).toEqual([1_000, 9_000, 60_000]);
+  await operator.stop();
+});
 
 function drain(operator: Operator, how: string, ms: number): Promise<unknown> {
   return how === 'drained'
