@@ -42,6 +42,7 @@ function made(coming: DrainTerms[] = [THEIRS]) {
     },
     moveSessions: async () => {},
     poolOf: () => 'default',
+    countersOf: () => undefined,
     hasSessions: () => false,
   });
   const published: (() => void)[] = [];
