@@ -25,8 +25,7 @@ async function eligible({ adminUrl, host }: Part, ids: readonly number[]): Promi
   await waitFor(async () => {
     const answer = await fetch(new URL('/explain', adminUrl), question);
     const { pool } = (await answer.json()) as Explained;
-    const picked = pool.candidates.filter(({ role }) => role === 'eligible').map(({ id }) => id);
-    return ids.every((id) => picked.includes(id));
+    return ids.every((id) => pool.candidates.find((one) => one.id === id)?.role === 'eligible');
   });
 }
 
