@@ -43,6 +43,11 @@ async function status(adminUrl: string): Promise<Status> {
   return (await (await fetch(`${adminUrl}/status`)).json()) as Status;
 }
 
+/** Nobody waits for first checks longer than a second, neither a start nor a call that adds one: on a busy machine that is too short. */
+function areActive(adminUrl: string, count: number): Promise<boolean> {
+  return waitFor(async () => (await status(adminUrl)).active_backends === count);
+}
+
 function call(url: string, method: string, body?: unknown): Promise<Response> {
   return fetch(url, {
     method,
@@ -95,6 +100,7 @@ describe('A: start empty, add backends by hand', () => {
       expect(added.status).toBe(201);
       expect(added.headers.get('location')).toMatch(/^\/.*\d$/);
     }
+    await areActive(fairlead.adminUrl, 2);
     const full = await status(fairlead.adminUrl);
     expect(full.strategy).toBe('round-robin');
     expect(full.backends).toMatchObject([
@@ -159,11 +165,11 @@ describe('B: a checklist proxy', () => {
     await waitFor(() => changes().length === 1);
     isHealthy = false;
     await waitFor(() => changes().length === 2);
-    await waitFor(async () => (await status(fairlead.adminUrl)).active_backends === 1);
+    await areActive(fairlead.adminUrl, 1);
     expect(tally(await answeredBy(fairlead.url, 6))).toEqual([6]);
     isHealthy = true;
     await waitFor(() => changes().length === 3);
-    await waitFor(async () => (await status(fairlead.adminUrl)).active_backends === 2);
+    await areActive(fairlead.adminUrl, 2);
     expect(changes()).toEqual(['backend.up', 'backend.down', 'backend.up']);
   });
 
@@ -182,6 +188,7 @@ describe('B: a checklist proxy', () => {
     const fairlead = await startFairlead({
       config: { backends: [backend?.url], request_timeout: '200ms' },
     });
+    await areActive(fairlead.adminUrl, 1);
     expect((await fetch(`${fairlead.url}/slow?ms=5000`)).status).toBe(504);
   });
 
@@ -189,6 +196,7 @@ describe('B: a checklist proxy', () => {
     const [first, second] = await sampleBackends(2);
     const before = await startFairlead({ config: { backends: [first?.url] } });
     await call(`${before.adminUrl}/backends`, 'POST', { url: second?.url, weight: 2 });
+    await areActive(before.adminUrl, 2);
     await answeredBy(before.url, 3);
     const page = await (await fetch(`${before.adminUrl}/metrics`)).text();
     expect(page).toContain(
@@ -198,6 +206,7 @@ describe('B: a checklist proxy', () => {
     expect(await before.stop()).toBe(0);
 
     const after = await startFairlead({ config: { backends: [first?.url] }, cwd: before.cwd });
+    await areActive(after.adminUrl, 2);
     expect((await status(after.adminUrl)).backends).toMatchObject([
       { id: 0, url: first?.url, weight: 1 },
       { id: 1, url: second?.url, weight: 2, alive: true },
@@ -210,6 +219,7 @@ describe('B: a checklist proxy', () => {
   test('`fairlead try` shows the spread', async () => {
     const backends = await sampleBackends(2);
     const fairlead = await startFairlead({ args: backends.map(({ url }) => url) });
+    await areActive(fairlead.adminUrl, 2);
     const tried = await runFairlead(['try', fairlead.url, '-n', '100', '-c', '10', '--json']);
     expect(tried.code).toBe(0);
     expect(JSON.stringify(JSON.parse(tried.stdout))).toContain('50');
@@ -231,6 +241,7 @@ describe('C: the flat config', () => {
       },
       ports: { port, adminPort },
     });
+    await areActive(fairlead.adminUrl, 3);
     const now = await status(fairlead.adminUrl);
     expect(now).toMatchObject({
       strategy: 'least-connections',
@@ -250,6 +261,7 @@ describe('C: the flat config', () => {
     async () => {
       const backends = await sampleBackends(3);
       const fairlead = await startFairlead({ args: backends.map(({ url }) => url) });
+      await areActive(fairlead.adminUrl, 3);
       const output = await run('ab', ['-n', '10000', '-c', '100', '-q', `${fairlead.url}/`]);
       expect(output).toMatch(/Complete requests:\s+10000\n/);
       expect(output).toMatch(/Failed requests:\s+0\n/);
@@ -263,6 +275,7 @@ describe('C: the flat config', () => {
     async () => {
       const backends = await sampleBackends(3);
       const fairlead = await startFairlead({ args: backends.map(({ url }) => url) });
+      await areActive(fairlead.adminUrl, 3);
       const output = await run('hey', ['-n', '10000', '-c', '100', `${fairlead.url}/`]);
       expect(output).toMatch(/\[200\]\s+10000 responses/);
       expect(output).not.toContain('Error distribution');
@@ -283,6 +296,7 @@ describe('D: weights and the numbered admin calls', () => {
         backends: backends.map(({ url }, index) => ({ url, weight: [5, 3, 2][index] })),
       },
     });
+    await areActive(fairlead.adminUrl, 3);
     expect(tally(await answeredBy(fairlead.url, 100))).toEqual([20, 30, 50]);
   });
 
@@ -299,6 +313,7 @@ describe('D: weights and the numbered admin calls', () => {
     expect((await call(`${admin}/backends`, 'POST', { url: third?.url, weight: 2 })).status).toBe(
       201,
     );
+    await areActive(admin, 3);
     expect((await call(`${admin}/backends/0`, 'DELETE')).status).toBe(200);
     expect((await fetch(`${admin}/backends/0`)).status).toBe(404);
 
@@ -309,7 +324,7 @@ describe('D: weights and the numbered admin calls', () => {
       { id: 2, alive: true },
     ]);
     expect((await call(`${admin}/backends/1/status`, 'PUT', { alive: true })).status).toBe(200);
-    await waitFor(async () => (await status(admin)).active_backends === 2);
+    await areActive(admin, 2);
   });
 
   test('admin_port equal to port is refused', async () => {
@@ -322,6 +337,7 @@ describe('D: weights and the numbered admin calls', () => {
   test('requests in flight finish at shutdown', async () => {
     const [backend] = await sampleBackends(1);
     const fairlead = await startFairlead({ args: [backend?.url as string] });
+    await areActive(fairlead.adminUrl, 1);
     const slow = fetch(`${fairlead.url}/slow?ms=1000`);
     await waitFor(async () => (await status(fairlead.adminUrl)).backends[0]?.conns === 1);
     const ended = fairlead.stop('SIGTERM');
@@ -348,6 +364,7 @@ describe('E: environment only', () => {
       },
       ports: { port, adminPort },
     });
+    await areActive(fairlead.adminUrl, 2);
     expect(tally(await answeredBy(fairlead.url, 4))).toEqual([2, 2]);
   });
 
@@ -367,12 +384,13 @@ describe('E: environment only', () => {
     const fairlead = await startFairlead({
       env: { TARGET_BACKEND_URLS: backend?.url as string, HEALTH_CHECK_INTERVAL: '1h' },
     });
+    await areActive(fairlead.adminUrl, 1);
     expect((await fetch(fairlead.url)).status).toBe(200);
     await backend?.close();
     const failed = await fetch(fairlead.url);
     expect(failed.status).toBe(502);
     expect(failed.headers.get('proxy-status')).toBe('fairlead; error=connection_refused');
-    await waitFor(async () => (await status(fairlead.adminUrl)).active_backends === 0);
+    await areActive(fairlead.adminUrl, 0);
     expect((await fetch(fairlead.url)).status).toBe(503);
   });
 
@@ -382,6 +400,7 @@ describe('E: environment only', () => {
     const fairlead = await startFairlead({
       env: { TARGET_BACKEND_URLS: url, FAIRLEAD_HOST_HEADER: 'backend' },
     });
+    await areActive(fairlead.adminUrl, 1);
     const echo = (await (await fetch(fairlead.url)).json()) as {
       readonly headers: readonly (readonly [string, string])[];
     };
