@@ -14,7 +14,8 @@ import { freePorts } from '../stage.mjs';
 const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const BACKEND = fileURLToPath(new URL('backend.mjs', import.meta.url));
 const HOST = '127.0.0.1';
-const PATIENCE_MS = 10_000;
+/** Long enough on a machine that is busy with ten other things: nobody waits for it but where something is broken. */
+const PATIENCE_MS = 30_000;
 /** Of the times in /proc. */
 const TICKS_PER_SECOND = 100;
 const START_TRIES = 5;

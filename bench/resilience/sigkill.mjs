@@ -13,7 +13,7 @@ const CONNECTIONS = 64;
 /** Long enough for requests to be under way at the moment of the kill. */
 const DELAY_MS = 5;
 /** How long the load may go on for the backend to come back. */
-const RETURN_MS = 10_000;
+const RETURN_MS = 30_000;
 
 /** Kills the first of three backends at a quarter of the requests, and starts it again at half of them. */
 async function killUnderLoad(place, { requests }, request) {
