@@ -224,7 +224,10 @@ describe.skipIf(!hasTool('etcd') || !hasTool('etcdctl'))('two instances and an e
     const accepted = await clusterCommand(['accept-epoch'], etcd.url);
     expect(accepted).toMatchObject({ code: 0, stderr: '' });
     await waitFor(async () => (await backendsOf(a, 'default')).length === 2);
-    expect((await call(a, 'PATCH', '/backends/1', { weight: 4 })).status).toBe(200);
+    // What was read is run on at once; written is when the watch on the new store has begun as well.
+    await waitFor(
+      async () => (await call(a, 'PATCH', '/backends/1', { weight: 4 })).status === 200,
+    );
     await clients.stop();
     expect(clients.failures()).toEqual([]);
   }, 60_000);

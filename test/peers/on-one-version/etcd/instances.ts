@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import { afterTest } from '../../../support/after-test.ts';
 import { type Fairlead, runFairlead, startFairlead } from '../../../support/fairlead.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
+import { awaitedLater, waitFor } from '../../../support/wait-for.ts';
 
 export interface Answer {
   readonly status: number;
@@ -96,22 +97,28 @@ export interface Load {
   stop(): Promise<void>;
 }
 
-/** Requests without a pause, each client one after the other. */
+/**
+ * Requests without a pause, each client one after the other. What counts begins with the first that is answered well: a start waits
+ * a second at most for the first checks of its backends, and on a busy machine they take longer.
+ */
 export function load(urls: readonly string[], clients = 4): Load {
   const agent = new Agent({ keepAlive: true });
   const failures: string[] = [];
   let sent = 0;
   const over = new AbortController();
   const client = async (index: number): Promise<void> => {
+    const url = urls[index % urls.length] ?? '';
+    await waitFor(async () => over.signal.aborted || (await get(url, agent)) === undefined);
     while (!over.signal.aborted) {
-      const url = urls[index % urls.length] ?? '';
       const failure = await get(url, agent);
       sent++;
       if (failure !== undefined) failures.push(`${url}: ${failure}`);
       await sleep(2);
     }
   };
-  const running = Promise.all(Array.from({ length: clients }, (_, index) => client(index)));
+  const running = awaitedLater(
+    Promise.all(Array.from({ length: clients }, (_, index) => client(index))),
+  );
   const stop = async (): Promise<void> => {
     over.abort();
     await running;
