@@ -3,13 +3,14 @@
  * line that it reads: `on` begins the flood, `off` ends it, and is answered when nothing of it is under way any more. When its
  * standard input ends it prints `{"calls", "events"}`.
  */
-import { setMaxListeners } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import http from 'node:http';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const [portText, token, kind] = process.argv.slice(2);
-const port = Number(portText);
+/** `elsewhere`: nobody calls Fairlead, but a server in this process. What requests wait longer then, the callers do to them. */
+const port = kind === 'elsewhere' ? await refusingServer() : Number(portText);
 
 /** Of each call that comes again as soon as it is answered. Refusals take turns of 10 ms: these have theirs soon after the end. */
 const LOOPS = 8;
@@ -18,6 +19,7 @@ const CHANGE_MS = 200;
 const SCRAPE_MS = 50;
 const SLOW_BODIES = 64;
 const SLOW_BYTE_MS = 100;
+const REFUSED_EVERY_MS = 5;
 const TOO_LARGE = Buffer.alloc(2 * 1024 * 1024, ' ');
 const TOO_DEEP = Buffer.from('['.repeat(100_000));
 /** So that a refusal that costs nothing does not make the loop turn in circles. */
@@ -28,6 +30,19 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 const agent = new http.Agent({ keepAlive: true, maxSockets: Infinity });
 let calls = 0;
 let events = 0;
+
+/** Refuses as many calls as Fairlead would. */
+async function refusingServer() {
+  let turnMs = 0;
+  const server = http.createServer((request, response) => {
+    request.resume().on('end', () => {
+      turnMs = Math.max(turnMs, performance.now()) + REFUSED_EVERY_MS;
+      setTimeout(() => response.writeHead(400).end('{}'), turnMs - performance.now());
+    });
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return server.address().port;
+}
 
 function open(method, path, headers) {
   return http.request({ host: '127.0.0.1', port, agent, method, path, headers });
@@ -107,6 +122,8 @@ async function sendSlowly(over) {
 
 const times = (count, of) => (over) => Array.from({ length: count }, () => of(over));
 
+const tooDeep = repeated(() => call('POST', '/backends', { ...RIGHT, ...JSON_TYPE }, TOO_DEEP));
+
 const FLOODS = {
   'wrong-token': repeated(
     () => call('GET', '/status', { authorization: `Bearer wrong-${Math.random()}` }),
@@ -117,7 +134,7 @@ const FLOODS = {
     () => call('GET', '/status', { ...RIGHT, host: 'shop.example' }),
   ),
   'too-large': repeated(() => call('POST', '/backends', { ...RIGHT, ...JSON_TYPE }, TOO_LARGE)),
-  'too-deep': repeated(() => call('POST', '/backends', { ...RIGHT, ...JSON_TYPE }, TOO_DEEP)),
+  'too-deep': tooDeep,
   'slow-bodies': times(SLOW_BODIES, sendSlowly),
   followers: times(FOLLOWERS, follow),
 };
@@ -129,10 +146,12 @@ const scrape = async (over) => {
   }
 };
 
-const begin =
-  kind === 'all'
-    ? (over) => [scrape(over), ...Object.values(FLOODS).flatMap((flood) => flood(over))]
-    : FLOODS[kind];
+const KINDS = {
+  ...FLOODS,
+  all: (over) => [scrape(over), ...Object.values(FLOODS).flatMap((flood) => flood(over))],
+  elsewhere: tooDeep,
+};
+const begin = KINDS[kind];
 
 /** Flood or none: what is compared is whether somebody follows. */
 async function changeWeights() {

@@ -26,6 +26,7 @@ export const FLOODS = [
   'slow-bodies',
   'followers',
   'all',
+  'elsewhere',
 ];
 
 const WINDOW_MS = 1000;
@@ -65,7 +66,7 @@ const COLUMNS = [
 export const adminFloods = {
   name: 'admin-floods',
   title: 'Floods of the admin API',
-  about: `${CLIENTS * PER_CLIENT} small GET a second from ${CLIENTS} clients, and beside them, one second on and one off, what an admin API has to bear: tokens that are wrong or missing, foreign origins and hosts, bodies that are too large or too deep, all as fast as they are answered; 64 bodies that never end; 64 who follow the events while a weight changes five times a second, which it does in the other seconds, too; all at once, with 20 scrapes a second. What begins in the first ${SETTLING_MS} ms of a second does not count. Of the p99 of each second, the ratio within a pair is taken, and the middle of these: a second in which the machine was elsewhere is one of many so, while it has most of the slowest hundredth of all requests. The intervals are those of drawing other pairs. The proxy may run on all cores, beside the load.`,
+  about: `${CLIENTS * PER_CLIENT} small GET a second from ${CLIENTS} clients, and beside them, one second on and one off, what an admin API has to bear: tokens that are wrong or missing, foreign origins and hosts, bodies that are too large or too deep, all as fast as they are answered; 64 bodies that never end; 64 who follow the events while a weight changes five times a second, which it does in the other seconds, too; all at once, with 20 scrapes a second. "elsewhere", Fairlead is not called: the deep bodies go to another server, and what that costs, the callers do. What begins in the first ${SETTLING_MS} ms of a second does not count. Of the p99 of each second, the ratio within a pair is taken, and the middle of these: a second in which the machine was elsewhere is one of many so, while it has most of the slowest hundredth of all requests. The intervals are those of drawing other pairs. The proxy may run on all cores, beside the load.`,
   peers: [],
   estimate: ({ options }) => 5 + options.floods.length * (secondsOf(options) + AROUND_SECONDS),
 
