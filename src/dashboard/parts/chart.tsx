@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import type { History } from '../data/history.ts';
 import { live } from '../data/session.ts';
+import { giveUpTurn, inTurn } from './turns.ts';
 
 export interface Line {
   /** Its column in the history. */
@@ -94,11 +95,12 @@ export function Chart(props: ChartProps) {
       if (element.clientWidth > 0) plot?.setSize({ width: element.clientWidth, height: HEIGHT });
     });
     draw();
-    const stop = live.look.watch(follow);
+    const stop = live.look.watch(() => inTurn(follow));
     dark.addEventListener('change', draw);
     sizes.observe(element);
     return () => {
       stop();
+      giveUpTurn(follow);
       dark.removeEventListener('change', draw);
       sizes.disconnect();
       plot?.destroy();
