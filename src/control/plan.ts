@@ -62,6 +62,7 @@ export function changeOf(
     ...(state !== undefined && {
       state: state === 'enabled' ? undefined : state,
       isLeaving: false,
+      wasFound: false,
     }),
     ...(weight !== undefined && { weight: configured?.weight === weight ? undefined : weight }),
     ...(isBackup !== undefined && {

@@ -229,6 +229,7 @@ export class PoolRegistry {
       state: adminState === 'enabled' ? undefined : adminState,
       isRemoved: false,
       isLeaving: false,
+      wasFound: false,
     };
     return this.#host.plan(
       (state) =>
@@ -243,7 +244,8 @@ export class PoolRegistry {
   planRemove(id: number): Plan<Backend> {
     const removed = this.#expect(id);
     const { url } = removed.address;
-    const mark = this.#configBackend(url) === undefined ? undefined : removedEntry(url);
+    const isListed = this.#configBackend(url) !== undefined;
+    const mark = isListed ? removedEntry(url, this.#isFound(url)) : undefined;
     return this.#plan(
       (changes) => withEntry(changes, url, mark),
       () => removed,
@@ -252,7 +254,12 @@ export class PoolRegistry {
 
   /** Draining until the caller plans the removal; a restart in between removes it. @throws ChangeRefused */
   planLeave(id: number): Plan<Backend> {
-    return this.#planEntry(id, { state: 'draining', isLeaving: true });
+    const { url } = this.#expect(id).address;
+    return this.#planEntry(id, {
+      state: 'draining',
+      isLeaving: true,
+      wasFound: this.#isFound(url),
+    });
   }
 
   /**
@@ -340,6 +347,12 @@ export class PoolRegistry {
 
   #originOf(url: string): BackendOrigin {
     return this.#settings.backends.some((backend) => backend.url === url) ? 'config' : 'discovery';
+  }
+
+  /** And it is there for no other reason. */
+  #isFound(url: string): boolean {
+    const isIt = (one: BackendAddress): boolean => one.url === url;
+    return this.#found.some(isIt) && !this.#settings.backends.some(isIt);
   }
 
   /** Its name does not lead there any more, and nothing else says that it should be there. */

@@ -23,13 +23,14 @@ import type { Plan } from './plan.ts';
 import { type PoolHost, PoolRegistry } from './pool-registry.ts';
 import { PoolsBefore } from './renumbering.ts';
 import { RouteCounts } from './route-counts.ts';
-import { makeSessionSecret, needsSessionSecret } from './session-token.ts';
+import { needsSessionSecret } from './session-token.ts';
 import {
   type Changes,
   changesAsBefore,
   fitChanges,
   isKept,
   makeChange,
+  withSessionSecret,
   withShared,
 } from './state/kept-changes.ts';
 import { changesOf, NO_OPERATOR_STATE, type OperatorState } from './state/operator-state.ts';
@@ -222,7 +223,11 @@ export class Registry implements PoolHost, Versioned {
 
   /** What operators have changed about what the config does not have for now. */
   resting(): RestingChange[] {
-    return restingChanges(this.#state, (pool) => this.#pools.has(pool));
+    return restingChanges(
+      this.#state,
+      (pool) => this.#pools.has(pool),
+      (pool, url) => this.#found.get(pool)?.some((one) => one.url === url) === true,
+    );
   }
 
   /** Those values are the config's again; changes that rest are gone. Gives what was dropped. */
@@ -365,12 +370,7 @@ export class Registry implements PoolHost, Versioned {
         urls: [...new Set([...pool.backends, ...this.#foundFor(pool)].map(({ url }) => url))],
       })),
     );
-    const { sessionSecret } = fitted.inForce;
-    if (sessionSecret !== undefined || !this.#settings.pools.some(needsSessionSecret)) {
-      return fitted;
-    }
-    const secret = makeSessionSecret();
-    return makeChange(fitted, (state) => ({ ...state, sessionSecret: secret }));
+    return this.#settings.pools.some(needsSessionSecret) ? withSessionSecret(fitted) : fitted;
   }
 
   /** What was found before stays in use until another name is looked up. */

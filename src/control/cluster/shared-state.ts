@@ -91,7 +91,9 @@ function changesIn(
   }
   // Of those that are found, and of those that are not there for now.
   for (const control of controls.values()) {
-    entries.set(control.url, controlled(configEntry(control.url, undefined), control));
+    const { url, removed, leaves_at: leavesAt } = control;
+    const wasFound = removed === true || leavesAt !== undefined;
+    entries.set(url, { ...controlled(configEntry(url, undefined), control), wasFound });
   }
   return { strategy, entries };
 }
@@ -172,7 +174,7 @@ class StateChange implements StateWrites {
 
   entry(pool: string, was: OperatorEntry | undefined, is: OperatorEntry | undefined): void {
     const isThere = is !== undefined && !is.isRemoved;
-    if (was?.id !== undefined && !isThere) this.#gone(pool, was, was.id);
+    if (was?.id !== undefined && !isThere) this.#gone(pool, was, was.id, is?.wasFound === true);
     else if (isThere && is.source === 'api' && was?.id === undefined) this.#added(pool, is);
     else if (isThere) this.#changed(pool, was, is);
     else if (was !== undefined) this.#remove(this.#terms.keys.control(pool, was.url));
@@ -196,14 +198,13 @@ class StateChange implements StateWrites {
     this.#rest(keys.pool(pool));
   }
 
-  #gone(pool: string, { url }: OperatorEntry, id: number): void {
+  /** @param isFound also: what is added, and found besides, would be there again. */
+  #gone(pool: string, { url }: OperatorEntry, id: number, isFound: boolean): void {
     const { keys, writtenUrl, writeId } = this.#terms;
     const control = keys.control(pool, url);
-    if (id >= LOCAL_IDS) {
-      this.#put(control, { url, removed: true, write: writeId });
-      return;
-    }
-    this.#remove(control);
+    if (isFound || id >= LOCAL_IDS) this.#put(control, { url, removed: true, write: writeId });
+    else this.#remove(control);
+    if (id >= LOCAL_IDS) return;
     const written = writtenUrl(pool, id);
     if (written === undefined) return;
     this.#remove(keys.backend(pool, id));

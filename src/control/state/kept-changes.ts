@@ -5,6 +5,7 @@
  * to be kept, and what is kept later is kept whatever is in force. As long as there was none, both are the same value.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { makeSessionSecret } from '../session-token.ts';
 import {
   changesOf,
   configEntry,
@@ -54,6 +55,13 @@ export function fitChanges({ inForce, kept }: Changes, listed: readonly ListedPo
   return { inForce: { ...fitted, nextId }, kept: { ...fittedKept, pools } };
 }
 
+/** One is made where there is none. */
+export function withSessionSecret(changes: Changes): Changes {
+  if (changes.inForce.sessionSecret !== undefined) return changes;
+  const sessionSecret = makeSessionSecret();
+  return makeChange(changes, (state) => ({ ...state, sessionSecret }));
+}
+
 /** Whether a restart leaves this backend of a pool as it is: also its being there, or not. */
 export function isKept({ inForce, kept }: Changes, pool: string, url: string): boolean {
   const now = changesOf(inForce, pool).entries.get(url);
@@ -97,8 +105,9 @@ export function withShared({ inForce, kept }: Changes, shared: OperatorState): C
   return { inForce: { ...next, pools }, kept: next };
 }
 
-function wishesIn({ weight, isBackup, state, isLeaving }: OperatorEntry): Partial<OperatorEntry> {
-  return { weight, isBackup, state, isLeaving };
+function wishesIn(entry: OperatorEntry): Partial<OperatorEntry> {
+  const { weight, isBackup, state, isLeaving, wasFound } = entry;
+  return { weight, isBackup, state, isLeaving, wasFound };
 }
 
 /** Of backends that no store gives an id. */

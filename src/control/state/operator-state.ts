@@ -32,10 +32,12 @@ export interface OperatorEntry {
   readonly isBackup: boolean | undefined;
   /** Undefined: enabled. */
   readonly state: AdminState | undefined;
-  /** The config lists it, and an operator removed it. */
+  /** The config lists it, or it was found, and an operator removed it. */
   readonly isRemoved: boolean;
   /** Draining, and to be removed when it is done: after a restart it is gone. */
   readonly isLeaving: boolean;
+  /** Of one that is removed or leaving: it was found then, and not listed. So its removal holds also while it is not found. */
+  readonly wasFound: boolean;
 }
 
 /** What is changed about one pool. */
@@ -166,7 +168,8 @@ export interface ListedPool {
 /**
  * Fits the state to the pools that the config lists now, and to their URLs: new ones get ids in their order, entries of URLs that
  * are no longer listed lose their id, and are forgotten unless an operator changed something about them. A removal, also one that
- * is under way, is over when the config no longer lists the URL: whoever lists it again later wants it back. Of a pool that is
+ * is under way, is over when the config no longer lists the URL: whoever lists it again later wants it back. Not so that of one that was
+ * found: nobody has asked for it again when a source tells of it again. Of a pool that is
  * no longer listed, backends that were added are not there either, until it comes back.
  */
 export function fitToConfig(state: OperatorState, listed: readonly ListedPool[]): OperatorState {
@@ -196,7 +199,7 @@ function fitEntries(
   for (const entry of before.values()) {
     if (entry.source === 'api') entries.set(entry.url, { ...entry, id: entry.id ?? takeId() });
     else if (listed.has(entry.url)) entries.set(entry.url, entry);
-    else if (isLasting(entry)) entries.set(entry.url, { ...entry, id: undefined });
+    else if (isLasting(entry)) entries.set(entry.url, atRest(entry));
   }
   for (const url of configUrls) {
     const entry = entries.get(url);
@@ -214,14 +217,21 @@ function restingEntries(
 ): ReadonlyMap<string, OperatorEntry> {
   const entries = new Map<string, OperatorEntry>();
   for (const entry of before.values()) {
-    if (isLasting(entry)) entries.set(entry.url, { ...entry, id: undefined });
+    if (isLasting(entry)) entries.set(entry.url, atRest(entry));
   }
   return entries;
 }
 
 /** It says something that holds again when its URL is listed again. */
 function isLasting(entry: OperatorEntry): boolean {
-  return isChange(entry) && !(entry.isRemoved || entry.isLeaving);
+  const isGone = entry.isRemoved || entry.isLeaving;
+  return isGone ? entry.wasFound : isChange(entry);
+}
+
+/** While its URL is not listed. What was on its way out is out. */
+function atRest(entry: OperatorEntry): OperatorEntry {
+  if (entry.isLeaving) return removedEntry(entry.url, entry.wasFound);
+  return { ...entry, id: undefined };
 }
 
 /** Of a backend that the config lists, and about which nothing is changed. */
@@ -236,12 +246,13 @@ export function configEntry(url: string, id: number | undefined): OperatorEntry 
     state: undefined,
     isRemoved: false,
     isLeaving: false,
+    wasFound: false,
   };
 }
 
-/** A backend taken away by an operator, though the config lists it. */
-export function removedEntry(url: string): OperatorEntry {
-  return { ...configEntry(url, undefined), isRemoved: true };
+/** A backend taken away by an operator, though the config lists it, or a source has found it. */
+export function removedEntry(url: string, wasFound: boolean): OperatorEntry {
+  return { ...configEntry(url, undefined), isRemoved: true, wasFound };
 }
 
 /** What a restart makes of backends that were on their way out: they are gone. */
@@ -252,7 +263,7 @@ export function settleLeaving(state: OperatorState): OperatorState {
     for (const entry of changes.entries.values()) {
       if (!entry.isLeaving) entries.set(entry.url, entry);
       // An added backend may be in the config as well; the mark keeps the config from bringing it back.
-      else entries.set(entry.url, removedEntry(entry.url));
+      else entries.set(entry.url, removedEntry(entry.url, entry.wasFound));
     }
     pools.set(name, { ...changes, entries });
   }

@@ -24,10 +24,14 @@ export interface RestingChange {
   readonly config: null;
 }
 
-/** @param isThere whether the config has a pool of this name */
+/**
+ * @param isThere whether the config has a pool of this name
+ * @param isFound whether a source tells of this backend of it now: then it does not rest that somebody has removed it
+ */
 export function restingChanges(
   { pools }: OperatorState,
   isThere: (pool: string) => boolean,
+  isFound: (pool: string, url: string) => boolean,
 ): RestingChange[] {
   const found: RestingChange[] = [];
   for (const [pool, { strategy, entries }] of pools) {
@@ -35,7 +39,8 @@ export function restingChanges(
       found.push({ pool, value: 'strategy', backend: null, api: strategy, config: null });
     }
     for (const entry of entries.values()) {
-      if (entry.id !== undefined || entry.isRemoved || !isChange(entry)) continue;
+      if (entry.id !== undefined || !isChange(entry)) continue;
+      if (entry.isRemoved && (!entry.wasFound || isFound(pool, entry.url))) continue;
       const api = describeEntry(entry);
       found.push({ pool, value: 'backend', backend: entry.url, api, config: null });
     }

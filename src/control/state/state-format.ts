@@ -27,6 +27,8 @@ const entrySchema = z.strictObject({
   backup: z.boolean().optional(),
   state: z.enum(ADMIN_STATES).optional(),
   leaving: z.literal(true).optional(),
+  /** Of one that is removed or leaving: it was found then, and not listed. */
+  found: z.literal(true).optional(),
 });
 /** It exists only because it is written here: half of it would be a backend that nobody asked for. */
 const addedSchema = entrySchema.required({ weight: true });
@@ -87,6 +89,7 @@ function storedPool({ strategy, entries }: PoolChanges): StoredPool {
     const common = {
       ...(adminState !== undefined && { state: adminState }),
       ...(entry.isLeaving && { leaving: true as const }),
+      ...(entry.wasFound && { found: true as const }),
     };
     if (entry.source === 'api' && weight !== undefined) {
       added.push({ url, ...ownId, weight, ...(isBackup === true && { backup: true }), ...common });
@@ -187,6 +190,7 @@ class StateReader {
       state: stored.state,
       isRemoved: 'removed' in stored && stored.removed === true,
       isLeaving: stored.leaving === true,
+      wasFound: stored.found === true,
     });
   }
 

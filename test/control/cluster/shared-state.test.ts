@@ -66,6 +66,7 @@ function added(state: OperatorState, url: string, id: number): OperatorState {
     state: undefined,
     isRemoved: false,
     isLeaving: false,
+    wasFound: false,
   };
   return inPool(state, 'web', (changes) => withEntry(changes, url, entry));
 }
@@ -252,6 +253,7 @@ test('a backend that is found keeps the id of the process, and what is wanted of
     state: undefined,
     isRemoved: false,
     isLeaving: false,
+    wasFound: false,
   };
   const withFound = inPool(state, 'web', (changes) => withEntry(changes, found.url, found));
   const writer = new ChangeWriter({ store, keys: KEYS, instance: 'one' });
