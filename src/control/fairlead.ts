@@ -276,6 +276,7 @@ class Running implements ControlledFairlead {
       log: logs.log,
       operator,
       kept,
+      copies: all.cluster,
       keptState: () => registry.keptState,
       version: () => registry,
       parting: () => ({

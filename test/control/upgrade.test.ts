@@ -48,6 +48,10 @@ function upgradeTo(
       takeBack: async () => void did.push('state file taken back'),
       handOver: () => void did.push('state file given up'),
     },
+    copies: {
+      holdCopies: async () => void did.push('copies written'),
+      copiesGoOn: () => void did.push('copies go on'),
+    },
     keptState: () => NO_OPERATOR_STATE,
     version: () => ({ generation: 1, sharedRevision: undefined }),
     parting: () => ({ listeners: [], admin: null, clients: () => '' }),
@@ -71,7 +75,7 @@ describe('an upgrade', () => {
     const { upgrade, did } = upgradeTo(script);
     await expect(upgrade.run({})).rejects.toThrow(UpgradeFailed);
     await expect(upgrade.run({})).rejects.toThrow(why);
-    const once = ['state file released', 'state file taken back'];
+    const once = ['state file released', 'copies written', 'state file taken back', 'copies go on'];
     expect(did).toEqual([...once, ...once]);
     expect(upgrade.isHandedOver).toBe(false);
   });
@@ -79,7 +83,12 @@ describe('an upgrade', () => {
   it('to one that can’t even be begun leaves the old one as it was', async () => {
     const { upgrade, did } = upgradeTo('no argument may have a \0 in it');
     await expect(upgrade.run({})).rejects.toThrow(UpgradeFailed);
-    expect(did).toEqual(['state file released', 'state file taken back']);
+    expect(did).toEqual([
+      'state file released',
+      'copies written',
+      'state file taken back',
+      'copies go on',
+    ]);
   });
 
   it('to one that is late ends it, and to one of two at a time is refused', async () => {
@@ -87,7 +96,12 @@ describe('an upgrade', () => {
     const first = upgrade.run({});
     await expect(upgrade.run({ by: 'signal' })).rejects.toThrow(UpgradeRefused);
     await expect(first).rejects.toThrow('it was not ready within 0.4 s');
-    expect(did).toEqual(['state file released', 'state file taken back']);
+    expect(did).toEqual([
+      'state file released',
+      'copies written',
+      'state file taken back',
+      'copies go on',
+    ]);
   });
 
   it('is called off by the end of the process, and leaves none of the new one', async () => {
@@ -96,7 +110,12 @@ describe('an upgrade', () => {
     await upgrade.cancel();
     expect(await running).toContain('is called off: this process ends');
     expect(told.map(({ line }) => line).join('\n')).not.toContain('goes on');
-    expect(did).toEqual(['state file released', 'state file taken back']);
+    expect(did).toEqual([
+      'state file released',
+      'copies written',
+      'state file taken back',
+      'copies go on',
+    ]);
     const pid = /process (\d+) starts/.exec(told.map(({ line }) => line).join('\n'))?.[1];
     expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
   });
@@ -114,6 +133,7 @@ describe('an upgrade', () => {
     await new Promise(setImmediate);
     expect(did).toEqual([
       'state file released',
+      'copies written',
       'state file given up',
       'no more changes',
       'drained',

@@ -280,6 +280,14 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     return part;
   }
 
+  async holdCopies(): Promise<void> {
+    await Promise.all([this.#kept, ...this.#parts].map((one) => one?.hold()));
+  }
+
+  copiesGoOn(): void {
+    for (const one of [this.#kept, ...this.#parts]) one?.goOn();
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#maintenance);
     this.#verdicts?.close();
@@ -348,9 +356,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
   }
 
   async #takeNewest(): Promise<void> {
-    const around = this.#around;
-    if (around === undefined) return;
-    await this.#takeNow(around);
+    if (this.#around !== undefined) await this.#takeNow(this.#around);
   }
 
   /** What is known by now is run on when it resolves. Never rejects. */

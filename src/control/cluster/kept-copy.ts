@@ -17,6 +17,7 @@ export class KeptCopy {
   #lastSave = Number.NEGATIVE_INFINITY;
   #saving: Promise<void> = Promise.resolve();
   #isFailing = false;
+  #isHeld = false;
 
   /** @param of which store, and what in it. */
   constructor(path: string, of: string, log: Logger) {
@@ -40,6 +41,19 @@ export class KeptCopy {
     this.#timer.unref();
   }
 
+  /** What there is is on the disk when it resolves. From then on the file is somebody else's, until `goOn`. Never rejects. */
+  async hold(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#saveNow();
+    this.#isHeld = true;
+    await this.#saving;
+  }
+
+  goOn(): void {
+    this.#isHeld = false;
+    if (this.#waiting !== undefined) this.save(this.#waiting);
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     this.#saveNow();
@@ -48,6 +62,7 @@ export class KeptCopy {
 
   #saveNow(): void {
     this.#timer = undefined;
+    if (this.#isHeld) return;
     const copy = this.#waiting;
     this.#waiting = undefined;
     if (copy === undefined) return;

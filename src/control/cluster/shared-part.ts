@@ -159,6 +159,14 @@ export class SharedPart implements RegistryStore {
     return this.#options.store.lease(options);
   }
 
+  async hold(): Promise<void> {
+    await this.#kept?.hold();
+  }
+
+  goOn(): void {
+    this.#kept?.goOn();
+  }
+
   /** The store stays open: it is the cluster's. */
   async close(): Promise<void> {
     await this.#kept?.close();

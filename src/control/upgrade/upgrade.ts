@@ -2,11 +2,12 @@
  * Hands the sockets of this process to a new one, and leaves once that is ready. Until then nothing has happened: this one
  * accepts as before, and its queue of changes waits. So no change is made that the new one does not know.
  *
- * The state file is released before the new process starts, and is taken back if that fails.
+ * The state file is released before the new process starts, and is taken back if that fails. So it is with copies of a store.
  */
 import type { Logger } from '../../observe/logger.ts';
 import type { Actor } from '../audit.ts';
 import type { Precondition, Versioned } from '../change-terms.ts';
+import type { ClusterPort } from '../cluster-port.ts';
 import type { Operator } from '../operator.ts';
 import { tellMainPid, whyNotFollowed } from '../service-manager.ts';
 import type { KeptState } from '../state/kept-state.ts';
@@ -38,6 +39,8 @@ export interface UpgradeOptions {
   readonly kept: Pick<KeptState, 'close' | 'takeBack' | 'handOver'>;
   readonly keptState: () => OperatorState;
   readonly version: () => Versioned;
+  /** Copies of the store of a cluster. Undefined: there is no cluster. */
+  readonly copies?: Pick<ClusterPort, 'holdCopies' | 'copiesGoOn'> | undefined;
   /** But for what operators have changed. */
   readonly parting: () => Omit<Parting, 'state'>;
   /** Why nothing can be upgraded now; undefined: it can. */
@@ -107,8 +110,10 @@ export class Upgrade {
   }
 
   async #run(ending: AbortSignal, asked: object): Promise<number> {
-    const { log, kept, keptState, parting, command, onHandedOver, operator } = this.#options;
-    await kept.close();
+    const { log, kept, copies, keptState, parting, command, onHandedOver, operator } =
+      this.#options;
+    // Else one of before may be written over what the new one has written.
+    await Promise.all([kept.close(), copies?.holdCopies()]);
     const state = keptState();
     let successor: Successor | undefined;
     try {
@@ -135,6 +140,7 @@ export class Upgrade {
     } catch (error) {
       await successor?.kill();
       await kept.takeBack(state);
+      copies?.copiesGoOn();
       throw error;
     }
   }
