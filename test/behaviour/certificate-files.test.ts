@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Authority, type Signed } from '../support/authority.ts';
-import { type Fairlead, runFairlead, startFairlead } from '../support/fairlead.ts';
+import { type Fairlead, runFairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { reusedFairlead } from '../support/reused-fairlead.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { visit } from '../support/tls-client.ts';
 import { hasTool } from '../support/tools.ts';
@@ -25,15 +26,11 @@ interface Site {
   readonly port: number;
 }
 
-async function start(...certificates: readonly object[]): Promise<Site> {
+async function start(certificate: object): Promise<Site> {
   const backend = await httpBackend();
-  return onFreePorts(2, async ([port = 0, adminPort = 0]) => {
-    const listeners = [{ port, tls: { certificates } }];
-    const fairlead = await startFairlead({
-      config: { admin_port: adminPort, backends: [backend.url], listeners },
-      ports: { port, adminPort },
-      cwd: folder,
-    });
+  return onFreePorts(1, async ([port = 0]) => {
+    const listeners = [{ port, tls: { certificates: [certificate] } }];
+    const fairlead = await reusedFairlead({ config: { backends: [backend.url], listeners } });
     return { fairlead, port };
   });
 }
@@ -109,7 +106,7 @@ describe.runIf(hasTool('openssl'))('a good one is taken up', () => {
     };
     writeFileSync(join(folder, 'live', 'README'), 'This directory contains your keys');
     renew(1, authority.sign('one.test', undefined, { subject: '/CN=first' }));
-    const { port } = await start({ folder: 'live' });
+    const { port } = await start({ folder: join(folder, 'live') });
     await serves(port, 'first');
     renew(2, authority.sign('one.test', undefined, { subject: '/CN=second' }));
     await serves(port, 'second');
@@ -196,7 +193,7 @@ describe.runIf(hasTool('openssl'))('one that is not good leaves what was there',
     for (const name of ['a', 'b', 'c']) {
       replace(join(certs, name), authority.sign(`${name}.test`));
     }
-    const { fairlead, port } = await start({ folder: 'certs' });
+    const { fairlead, port } = await start({ folder: certs });
     writeFileSync(join(certs, 'b.key'), authority.sign('b.test').key);
     unlinkSync(join(certs, 'c.crt'));
     unlinkSync(join(certs, 'c.key'));

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Authority } from '../support/authority.ts';
 import { makeCertificate } from '../support/certificate.ts';
-import { startFairlead } from '../support/fairlead.ts';
+import { runFairlead } from '../support/fairlead.ts';
 import { onFreePorts } from '../support/free-ports.ts';
 import { httpBackend } from '../support/http-backend.ts';
+import { reusedFairlead } from '../support/reused-fairlead.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { refusalOf, type TlsVisit, visit } from '../support/tls-client.ts';
 import { hasTool } from '../support/tools.ts';
@@ -33,7 +34,7 @@ async function start(
   });
   const authority = new Authority();
   const pair = makeCertificate('server');
-  return onFreePorts(modes.length + 1, async ([adminPort = 0, ...ports]) => {
+  return onFreePorts(modes.length, async (ports) => {
     const listeners = modes.map((mode, index) => ({
       port: ports[index],
       tls: {
@@ -41,9 +42,8 @@ async function start(
         client_certificates: { mode, ...(mode !== 'none' && { ca_file: authority.file }) },
       },
     }));
-    const fairlead = await startFairlead({
-      config: { admin_port: adminPort, backends: [backend.url], listeners, ...more },
-      ports: { port: ports[0] as number, adminPort },
+    const fairlead = await reusedFairlead({
+      config: { backends: [backend.url], listeners, ...more },
       env,
     });
     return { fairlead, authority, ports };
@@ -167,7 +167,6 @@ test.runIf(hasTool('openssl'))(
 );
 
 test('a ca_file that can not be used is told with its place', async () => {
-  const { runFairlead } = await import('../support/fairlead.ts');
   const folder = temporaryFolder('client-certificates');
   const file = join(folder, 'config.json');
   const pair = makeCertificate('server');
