@@ -15,6 +15,7 @@ import { freePort } from '../support/free-port.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { rawBackend } from '../support/raw-backend.ts';
 import { rawClient } from '../support/raw-client.ts';
+import { type ReusedOptions, reusedFairlead } from '../support/reused-fairlead.ts';
 import { hasTool } from '../support/tools.ts';
 import { LONG_MS, waitFor, within } from '../support/wait-for.ts';
 
@@ -53,12 +54,17 @@ async function reload(
   return { status: response.status, json: await response.json() };
 }
 
-async function start(listeners: readonly unknown[], more: Readonly<Record<string, unknown>> = {}) {
+/** @param begin for those that see its start, its end or its generation: a process of its own */
+async function start(
+  listeners: readonly unknown[],
+  more: Readonly<Record<string, unknown>> = {},
+  begin: (options: ReusedOptions) => Promise<Fairlead> = reusedFairlead,
+) {
   const backend = await httpBackend((request, response) => {
     response.end(`from ${request.headers['x-forwarded-for']}`);
   });
   const config = { backends: [backend.url], state_file: false, ...more };
-  const fairlead = await startFairlead({ config: { ...config, listeners } });
+  const fairlead = await begin({ config: { ...config, listeners } });
   return { fairlead, config, socketOf: (name: string) => join(fairlead.cwd, name) };
 }
 
@@ -94,12 +100,16 @@ async function takenPort(): Promise<number> {
 describe('listeners', () => {
   test('are served side by side: of the short form, of IPv4, of IPv6, and unix sockets', async () => {
     const [port4, port6] = [await freePort(), await freePort()];
-    const { fairlead, socketOf } = await start([
-      { port: port4, host: '127.0.0.1' },
-      { port: port6, host: '::1' },
-      { unix: 'web.sock' },
-      { unix: 'private.sock', mode: '0600' },
-    ]);
+    const { fairlead, socketOf } = await start(
+      [
+        { port: port4, host: '127.0.0.1' },
+        { port: port6, host: '::1' },
+        { unix: 'web.sock' },
+        { unix: 'private.sock', mode: '0600' },
+      ],
+      {},
+      startFairlead,
+    );
     expect(await get({ port: fairlead.port })).toBe('from 127.0.0.1');
     expect(await get({ port: port4 })).toBe('from 127.0.0.1');
     expect(await get({ port: port6, host: '::1' })).toBe('from ::1');
@@ -147,7 +157,7 @@ describe('listeners', () => {
 
 describe('a unix socket', () => {
   test('that was left behind is replaced', async () => {
-    const { fairlead, config, socketOf } = await start([{ unix: 'web.sock' }]);
+    const { fairlead, config, socketOf } = await start([{ unix: 'web.sock' }], {}, startFairlead);
     await fairlead.kill();
     expect(existsSync(socketOf('web.sock'))).toBe(true);
     await startFairlead({
@@ -181,7 +191,7 @@ describe('a unix socket', () => {
   });
 
   test('that has become somebody else’s stays at the end', async () => {
-    const { fairlead, socketOf } = await start([{ unix: 'web.sock' }]);
+    const { fairlead, socketOf } = await start([{ unix: 'web.sock' }], {}, startFairlead);
     const other = createServer().listen(socketOf('other.sock'));
     afterTest(() => void other.close());
     await waitFor(() => other.listening);
@@ -246,7 +256,7 @@ describe('a reload', () => {
     const port = await freePort();
     const check = { health_check_method: 'tcp' };
     const config = { backends: [backend.url], state_file: false, ...check };
-    const fairlead = await startFairlead({ config: { ...config, listeners: [{ port }] } });
+    const fairlead = await reusedFairlead({ config: { ...config, listeners: [{ port }] } });
     const kept = await rawClient(fairlead.port);
     const [idle, busy] = [await rawClient(port), await rawClient(port)];
     await busy.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -294,7 +304,7 @@ describe('a reload', () => {
   test('that can’t open one of them leaves everything as it was, and says so', async () => {
     const taken = await takenPort();
     const [first, second] = [await freePort(), await freePort()];
-    const { fairlead, config, socketOf } = await start([{ port: first }]);
+    const { fairlead, config, socketOf } = await start([{ port: first }], {}, startFairlead);
     const listeners = [{ port: second }, { unix: 'web.sock' }, { host: '127.0.0.1', port: taken }];
     const { status, json } = await reload(fairlead, { ...config, listeners, strategy: 'ip-hash' });
     expect(status).toBe(422);
