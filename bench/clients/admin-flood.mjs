@@ -12,8 +12,8 @@ const [portText, token, kind] = process.argv.slice(2);
 /** `elsewhere`: nobody calls Fairlead, but a server in this process. What requests wait longer then, the callers do to them. */
 const port = kind === 'elsewhere' ? await refusingServer() : Number(portText);
 
-/** Of each call that comes again as soon as it is answered. Refusals take turns of 10 ms: these have theirs soon after the end. */
-const LOOPS = 8;
+/** Of each call that comes again as soon as it is answered. Refusals take turns of 50 ms: these have theirs soon after the end. */
+const LOOPS = 4;
 const FOLLOWERS = 64;
 const CHANGE_MS = 200;
 const SCRAPE_MS = 50;
@@ -31,7 +31,7 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: Infinity });
 let calls = 0;
 let events = 0;
 
-/** Refuses as many calls as Fairlead would. */
+/** Refuses more calls than Fairlead would. */
 async function refusingServer() {
   let turnMs = 0;
   const server = http.createServer((request, response) => {
