@@ -267,9 +267,9 @@ export class Registry implements PoolHost, Versioned {
     const isOther = this.#takeSettings(settings);
     if (isOther) this.#forgetFound();
     const names = this.#lastShared.take(state);
-    const isPart = names !== undefined && !isOther && this.#state === this.#kept;
+    const isPart = names !== undefined && !isOther;
     const fitted = isPart
-      ? fitSomePools(before.kept, shared, names, (changes) => this.#fit(changes, names))
+      ? fitSomePools(before, shared, names, (changes) => this.#fit(changes, names))
       : this.#fit(withShared(before, shared));
     const { inForce, kept } = changesAsBefore(before, fitted);
     this.#state = inForce;

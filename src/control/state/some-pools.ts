@@ -12,19 +12,26 @@ export interface SharedRegistry {
 }
 
 /**
- * What is in force with what is shared now, where only these pools are different, and all that was changed here is kept.
+ * What is in force with what is shared now, where only these pools are different. Changes that are not kept, of whichever pool, stay.
  * @param fit to the settings of these pools.
  */
 export function fitSomePools(
-  kept: OperatorState,
+  { inForce, kept }: Changes,
   shared: OperatorState,
   names: ReadonlySet<string>,
   fit: (changes: Changes) => Changes,
 ): Changes {
-  const part = onlyPools(kept, names);
-  const wanted = withShared({ inForce: part, kept: part }, onlyPools(shared, names));
-  const fitted = withPools(kept, fit(wanted).kept, names);
-  return { inForce: fitted, kept: fitted };
+  const keptPart = onlyPools(kept, names);
+  const part = {
+    inForce: inForce === kept ? keptPart : onlyPools(inForce, names),
+    kept: keptPart,
+  };
+  const fitted = fit(withShared(part, onlyPools(shared, names)));
+  const fittedKept = withPools(kept, fitted.kept, names);
+  return {
+    inForce: inForce === kept ? fittedKept : withPools(inForce, fitted.inForce, names),
+    kept: fittedKept,
+  };
 }
 
 /** What was shared last, beside what is shared now. */
