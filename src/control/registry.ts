@@ -278,7 +278,7 @@ export class Registry implements PoolHost, Versioned {
     this.#generation++;
     const was = new PoolsBefore(this.pools());
     this.#rebuild(was.isFree);
-    if (isOther) was.handover().finish(this.pools());
+    if (was.isAnyNew(this.pools())) was.handover().finish(this.pools());
     this.#renumbered = this.#isWhole ? undefined : was;
     return true;
   }

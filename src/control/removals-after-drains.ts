@@ -5,10 +5,11 @@ import { removalFailed } from './backend-log.ts';
 import { NotShared } from './cluster-port.ts';
 import type { Drains } from './drains.ts';
 import type { LeavingBackends } from './leaving-backends.ts';
-import { ChangeRefused } from './plan.ts';
+import { ChangeRefused, SaveFailed } from './plan.ts';
 import type { Registry } from './registry.ts';
+import { HandedOver } from './upgrade/handover.ts';
 
-/** After a removal that the store has not taken. */
+/** After a removal that the store, or the disk, has not taken. */
 const AGAIN_MS = 5_000;
 
 export interface RemovalsAfterDrainsOptions {
@@ -40,8 +41,11 @@ export class RemovalsAfterDrains {
     const guard = this.leavesStill(id);
     const finish = (isFirst: boolean): void => {
       remove(guard).catch((error: unknown) => {
+        // The new process finishes it.
+        if (error instanceof HandedOver) return;
         if (isFirst) removalFailed(log, backend, error);
-        if (!(error instanceof NotShared && this.#isLeaving(id))) return;
+        const isLater = error instanceof NotShared || error instanceof SaveFailed;
+        if (!isLater || !this.#isLeaving(id)) return;
         leaving.again(id, AGAIN_MS, () => finish(false));
       });
     };

@@ -10,13 +10,14 @@ import type { PoolRegistry } from './pool-registry.ts';
 
 /** Pools as they were before a change. */
 export class PoolsBefore {
-  readonly #pools: readonly Pick<PoolRegistry, 'name' | 'settings' | 'backends'>[];
+  readonly #pools: readonly Pick<PoolRegistry, 'name' | 'settings' | 'backends' | 'version'>[];
   #taken: ReadonlySet<number> | undefined;
 
   constructor(pools: readonly PoolRegistry[]) {
     this.#pools = pools.map((pool) => {
       const backends = pool.backends();
-      return { name: pool.name, settings: pool.settings, backends: () => backends };
+      const { name, settings, version } = pool;
+      return { name, settings, version, backends: () => backends };
     });
   }
 
@@ -27,6 +28,17 @@ export class PoolsBefore {
     );
     return !this.#taken.has(id);
   };
+
+  /** Whether there is any now that was not: one that is known by another id from now on, among others. */
+  isAnyNew(pools: readonly PoolRegistry[]): boolean {
+    const known = new Map(this.#pools.map((pool) => [pool.name, pool]));
+    return pools.some((pool) => {
+      const was = known.get(pool.name);
+      if (was?.version === pool.version) return false;
+      const backends = new Set(was?.backends());
+      return pool.backends().some((backend) => !backends.has(backend));
+    });
+  }
 
   handover(): HealthHandover {
     return new HealthHandover(this.#pools);

@@ -15,6 +15,7 @@ import { changesOf, type OperatorState } from './state/operator-state.ts';
 
 /** Of a change that others get in the way of. */
 const TRIES = 5;
+const NO_OTHERS: ReadonlyMap<number, number | undefined> = new Map();
 /** More are told in one line. */
 const MOST_TOLD = 20;
 
@@ -112,7 +113,7 @@ export class Sharing {
     const isOther = shared.take();
     const gone = this.#goneSince(before);
     for (const { backend } of gone) onGone(backend.id);
-    await this.#publish(isOther, before);
+    await this.#publish(isOther, before, gone.length > 0);
     const { added, updated } = this.#differencesTo(before);
     // What is there at the start has come from nobody.
     if (!isFirst) {
@@ -140,13 +141,15 @@ export class Sharing {
   }
 
   /** One right after the other: nobody is missing for longer than data threads need for what they are told. */
-  async #publish(isOther: boolean, before: Before): Promise<void> {
+  async #publish(isOther: boolean, before: Before, isAnyGone: boolean): Promise<void> {
     const { registry, publish, onRenumbered } = this.#options;
     const published = [isOther ? publish() : undefined];
-    if (registry.admitOthers()) {
-      onRenumbered?.(otherIds(before, registry.pools()));
-      published.push(publish());
-    }
+    const isAnyAdmitted = registry.admitOthers();
+    const others = isAnyGone || isAnyAdmitted ? otherIds(before, registry.pools()) : NO_OTHERS;
+    // Of those that have only gone, sessions wait for them to come back.
+    const isRenumbered = [...others.values()].some((id) => id !== undefined);
+    if (isAnyAdmitted || isRenumbered) onRenumbered?.(others);
+    if (isAnyAdmitted) published.push(publish());
     await Promise.all(published);
   }
 
@@ -180,12 +183,14 @@ export class Sharing {
   ): Promise<void> {
     const drains = this.#drains();
     for (const { backend } of leftAsTheyAre) drains.delete(backend);
-    for (const backend of new Set([...inNewState, ...drains.keys()])) {
+    const begun = [...new Set([...inNewState, ...drains.keys()])].map((backend) => {
       const drain = drains.get(backend);
       // Two instances may have begun one at the same time, by their clocks.
       const isBegun = drain !== undefined && !isSame(drainsBefore.get(backend), drain);
-      if (isBegun || inNewState.has(backend)) await this.#options.onState(backend, drain);
-    }
+      return isBegun || inNewState.has(backend) ? this.#options.onState(backend, drain) : undefined;
+    });
+    // Together: a data thread that is slow to know is waited for once.
+    await Promise.all(begun);
   }
 
   /** What is wanted of the backends of a pool, as it is now. */

@@ -8,6 +8,7 @@ import type { SharedChanges } from '../../src/control/cluster-port.ts';
 import { Registry } from '../../src/control/registry.ts';
 import { renumberSessions } from '../../src/control/renumbering.ts';
 import { Sharing } from '../../src/control/sharing.ts';
+import { NO_OPERATOR_STATE } from '../../src/control/state/operator-state.ts';
 import { SessionTable } from '../../src/data/balance/session-table.ts';
 import { createClientTable } from '../../src/snapshot/client-table.ts';
 import { backend, poolSettings, recordLog, settings } from '../control/fixtures.ts';
@@ -22,8 +23,10 @@ function twoPools(own: string[], other: string): Settings {
   ]);
 }
 
-function run(before: Settings, after: Settings) {
-  const registry = new Registry({ settings: before, threadCount: 1 });
+/** @param nextId of the store before, where backends have come and gone. */
+function run(before: Settings, after: Settings, nextId = 0) {
+  const operatorState = { ...NO_OPERATOR_STATE, nextId };
+  const registry = new Registry({ settings: before, threadCount: 1, operatorState });
   const others = new Registry({ settings: after, threadCount: 1 });
   const renumbered: ReadonlyMap<number, number | undefined>[] = [];
   const published: [id: number, url: string][][] = [];
@@ -81,31 +84,37 @@ test('an id leads to the address that the new store has, and before that to nobo
   expect(published).toHaveLength(2);
 });
 
-test('who has another id keeps its health and its sessions', async () => {
+test.each([
+  ['that was the other one’s', 0],
+  ['that nobody had', 10],
+])('who has another id, %s, keeps its health and its sessions', async (_, first) => {
   const { registry, sharing, renumbered } = run(
     listed('http://a', 'http://b'),
     listed('http://b', 'http://a'),
+    first,
   );
+  const [a, b] = [{ id: first }, { id: first + 1 }];
   for (const { id } of registry.backends()) {
     registry.defaultPool.live.setHealth(id, 'healthy', 'ok');
     registry.defaultPool.live.recordCheck(id, true);
   }
-  registry.defaultPool.live.setHealth(1, 'unhealthy', 'refused');
+  registry.defaultPool.live.setHealth(b.id, 'unhealthy', 'refused');
   const memory = createClientTable({ buckets: 4, values: 1, epochMs: 0 });
   const table = new SessionTable<{ id: number }>(
     { memory, owner: 'default', ttlMs: 60_000 },
     () => 1_000,
     () => {},
   );
-  table.rebuild([{ id: 0 }, { id: 1 }]);
-  table.put('of a', { id: 0 });
-  table.put('of b', { id: 1 });
+  table.rebuild([a, b]);
+  table.put('of a', a);
+  table.put('of b', b);
   await sharing.take();
   expect(registry.backends().map(({ address, health }) => [address.url, health])).toEqual([
     ['http://b', 'unhealthy'],
     ['http://a', 'healthy'],
   ]);
   for (const ids of renumbered) renumberSessions(memory, ids);
+  table.rebuild([{ id: 0 }, { id: 1 }]);
   expect([table.lookup('of a'), table.lookup('of b')]).toEqual([{ id: 1 }, { id: 0 }]);
 });
 

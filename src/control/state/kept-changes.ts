@@ -92,10 +92,11 @@ export function withShared({ inForce, kept }: Changes, shared: OperatorState): C
     const before = changesOf(kept, name);
     const entries = new Map(changes.entries);
     for (const [url, entry] of mine.entries) {
-      if (isDeepStrictEqual(entry, before.entries.get(url))) continue;
+      const then = before.entries.get(url);
+      if (isDeepStrictEqual(entry, then)) continue;
       const now = entries.get(url);
       if (now !== undefined)
-        entries.set(url, entry.isRemoved ? entry : { ...now, ...wishesIn(entry) });
+        entries.set(url, entry.isRemoved ? entry : { ...now, ...ownWishes(entry, then) });
       else if (entry.source === 'api' && !before.entries.has(url)) entries.set(url, entry);
     }
     for (const url of before.entries.keys()) if (!mine.entries.has(url)) entries.delete(url);
@@ -105,9 +106,16 @@ export function withShared({ inForce, kept }: Changes, shared: OperatorState): C
   return { inForce: { ...next, pools }, kept: next };
 }
 
-function wishesIn(entry: OperatorEntry): Partial<OperatorEntry> {
-  const { weight, isBackup, state, isLeaving, wasFound } = entry;
-  return { weight, isBackup, state, isLeaving, wasFound };
+/** What is wanted here alone. The rest is what others want: a drain that they begin, where only the weight is another one here. */
+function ownWishes(mine: OperatorEntry, kept: OperatorEntry | undefined): Partial<OperatorEntry> {
+  const { weight, isBackup, state, isLeaving, wasFound } = mine;
+  const isOwnState = state !== kept?.state || isLeaving !== kept?.isLeaving;
+  return {
+    ...(weight !== kept?.weight && { weight }),
+    ...(isBackup !== kept?.isBackup && { isBackup }),
+    ...(isOwnState && { state, isLeaving }),
+    wasFound,
+  };
 }
 
 /** Of backends that no store gives an id. */
