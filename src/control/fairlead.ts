@@ -383,7 +383,8 @@ class Running implements ControlledFairlead {
     // What they find can't be put in force here any more.
     for (const part of [discovery, certificates, tokens]) void part.stop();
     // Gives its lock back first.
-    void acme.stop().then(() => this.#all.cluster?.close());
+    const isGivenBack = acme.stop().catch(() => {});
+    void isGivenBack.then(() => this.#all.cluster?.close()).catch(() => {});
     admin?.leaveFile();
     void admin?.close(ADMIN_GRACE_MS);
   }

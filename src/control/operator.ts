@@ -48,6 +48,7 @@ import type { Override, OverrideChoice } from './state/overrides.ts';
 import type { RestingChange } from './state/resting-changes.ts';
 import type { StateStore } from './state/state-file.ts';
 import { Turns } from './turns.ts';
+import { HandedOver } from './upgrade/handover.ts';
 
 export interface OperatorOptions {
   readonly registry: Registry;
@@ -338,7 +339,10 @@ export class Operator {
 
   /** In a cluster: what all instances share has changed. */
   async sharedChanged(): Promise<void> {
-    await this.inTurn(async () => this.#sharing?.take());
+    await this.inTurn(async () => this.#sharing?.take()).catch((error: unknown) => {
+      // What comes now is the new process's.
+      if (!(error instanceof HandedOver)) throw error;
+    });
   }
 
   /** In a cluster it is the same at all instances. */
@@ -365,8 +369,10 @@ export class Operator {
 
   /** @param begun undefined: a drain under way goes on. */
   async #drainAs(id: number, state: AdminState, begun?: DrainTerms): Promise<void> {
-    if (state !== 'draining') this.#drains.cancel(id);
-    else if (begun !== undefined || !this.#drains.has(id)) {
+    if (state !== 'draining') {
+      // One whose name does not lead there any more goes on leaving, enabled or not.
+      if (this.#registry.backend(id)?.adminState !== 'draining') this.#drains.cancel(id);
+    } else if (begun !== undefined || !this.#drains.has(id)) {
       const { ms, sessions, cutsRequests } = begun ?? drainTerms(this.#registry.settings.drainMs);
       await this.#drains.start(id, ms, sessions, cutsRequests);
     }

@@ -219,16 +219,17 @@ class Plane implements DataPlane, Relief {
   }
 
   #drainBackend(id: number, deadlineMs: number): void {
-    const { tunnels, deadlines } = this.#context;
-    tunnels.drain(id, deadlineMs, deadlines.now());
+    const { tunnels, deadlines, view } = this.#context;
+    tunnels.drain(id, deadlineMs, deadlines.now(), view.backends.get(id)?.spec.url);
   }
 
   #cutBackend(id: number): void {
     const { post, tunnels, view } = this.#context;
-    tunnels.cut(id);
-    // One that has come back is there twice.
-    const those = this.#removed.filter((backend) => backend.id === id);
     const present = view.backends.get(id);
+    const url = present?.spec.url;
+    tunnels.cut(id, url);
+    // One that has come back is there twice. Another one may have had its id.
+    const those = this.#removed.filter((one) => one.id === id && one.spec.url === (url ?? one.key));
     if (present !== undefined) those.push(present);
     const count = those.reduce((sum, backend) => sum + backend.cutOff(), 0);
     if (count > 0) post({ kind: 'requests-cut', backendId: id, count });

@@ -7,14 +7,16 @@ const TICK_MS = 100;
 
 class FakeTunnel implements OpenTunnel {
   readonly backendId: number;
+  readonly backendUrl: string;
   isClosing = false;
   /** Whether the client can be told at once; else it is never told. */
   readonly #isTold: boolean;
   readonly #set: OpenTunnels;
   readonly events: string[] = [];
 
-  constructor(set: OpenTunnels, backendId = 0, isTold = true) {
+  constructor(set: OpenTunnels, backendId = 0, isTold = true, url = 'http://a') {
     this.#set = set;
+    this.backendUrl = url;
     this.backendId = backendId;
     this.#isTold = isTold;
     set.add(this);
@@ -165,6 +167,21 @@ describe('a drain', () => {
     run(60_000);
     expect(tunnel.events).toEqual([]);
   });
+});
+
+test('a drain is not that of another backend that has had the id before', () => {
+  const { set, cuts, run } = stage();
+  const old = new FakeTunnel(set, 0, false);
+  const own = new FakeTunnel(set, 0, false, 'http://b');
+  set.drain(0, 10_000, 5_000, 'http://b');
+  const late = new FakeTunnel(set, 0, false);
+  run(20_000);
+  expect([old, own, late].map(({ events }) => events)).toEqual([[], ['go away', 'cut', 'end'], []]);
+  expect(cuts).toEqual([[0, 1]]);
+  set.cut(0, 'http://b');
+  expect(old.events).toEqual([]);
+  set.cut(0);
+  expect(old.events).toEqual(['cut', 'end']);
 });
 
 describe('the end of the process', () => {

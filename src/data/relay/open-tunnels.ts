@@ -14,6 +14,8 @@ import { guarded, type Victim } from '../barrier.ts';
 /** A tunnel, as far as a drain has to do with it. */
 export interface OpenTunnel extends Victim {
   readonly backendId: number;
+  /** Its id may be another backend's by now: see src/control/renumbering.ts. */
+  readonly backendUrl: string;
   /** The client has been told to go; what is waited for is its close. */
   readonly isClosing: boolean;
   /** Its turn has come: the client is told at the next place where that is possible. */
@@ -32,6 +34,8 @@ const CLOSING_SHARE = 0.1;
 const CLOSE_WAIT_MS = 2_000;
 
 interface Drain {
+  /** Of the backend; undefined: it is not there any more, and all that had its id are meant. */
+  readonly url: string | undefined;
   /** The last turn comes before this. */
   readonly turnsEndMs: number;
   readonly deadlineMs: number;
@@ -63,7 +67,7 @@ export class OpenTunnels {
   add(tunnel: OpenTunnel): void {
     this.#tunnels.add(tunnel);
     const drain = this.#shutdown ?? this.#drains.get(tunnel.backendId);
-    if (drain === undefined) return;
+    if (drain === undefined || !isAt(tunnel, drain.url)) return;
     const leftMs = Math.max(0, drain.turnsEndMs - this.#nowMs);
     this.#turns.set(tunnel, this.#nowMs + leftMs * this.#random());
   }
@@ -75,18 +79,20 @@ export class OpenTunnels {
   }
 
   /** The tunnels to this backend end within `durationMs`. Called again, the new time counts. */
-  drain(backendId: number, durationMs: number, nowMs: number): void {
+  drain(backendId: number, durationMs: number, nowMs: number, url?: string): void {
     this.keep(backendId);
-    const drain = drainFrom(nowMs, durationMs);
+    const drain = drainFrom(nowMs, durationMs, url);
     this.#drains.set(backendId, drain);
     this.#nowMs = nowMs;
-    this.#giveTurns(this.#of(backendId), drain);
+    this.#giveTurns(this.#of(backendId, url), drain);
   }
 
   /** The drain of this backend is called off. A client that has been told to go goes all the same. */
   keep(backendId: number): void {
-    if (!this.#drains.delete(backendId) || this.#shutdown !== undefined) return;
-    for (const tunnel of this.#of(backendId)) {
+    const drain = this.#drains.get(backendId);
+    this.#drains.delete(backendId);
+    if (drain === undefined || this.#shutdown !== undefined) return;
+    for (const tunnel of this.#of(backendId, drain.url)) {
       this.#turns.delete(tunnel);
       if (tunnel.isClosing || !this.#leaving.delete(tunnel)) continue;
       tunnel.stay();
@@ -101,8 +107,8 @@ export class OpenTunnels {
 
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
-    for (const [backendId, { deadlineMs }] of this.#drains) {
-      if (deadlineMs <= nowMs) this.cut(backendId);
+    for (const [backendId, { deadlineMs, url }] of this.#drains) {
+      if (deadlineMs <= nowMs) this.cut(backendId, url);
     }
     for (const [tunnel, turnMs] of this.#turns) {
       if (turnMs > nowMs) continue;
@@ -118,8 +124,8 @@ export class OpenTunnels {
     }
   }
 
-  #of(backendId: number): OpenTunnel[] {
-    return [...this.#tunnels].filter((tunnel) => tunnel.backendId === backendId);
+  #of(backendId: number, url: string | undefined): OpenTunnel[] {
+    return [...this.#tunnels].filter((one) => one.backendId === backendId && isAt(one, url));
   }
 
   /** An earlier turn stays: two drains at once never let a tunnel live longer than one. */
@@ -136,17 +142,22 @@ export class OpenTunnels {
   }
 
   /** Those to this backend, at once. */
-  cut(backendId: number): void {
+  cut(backendId: number, url?: string): void {
     this.#drains.delete(backendId);
-    const left = this.#of(backendId);
+    const left = this.#of(backendId, url);
     if (left.length === 0) return;
     this.#onCut(backendId, left.length);
     for (const tunnel of left) guarded(tunnel, () => tunnel.cut());
   }
 }
 
-function drainFrom(nowMs: number, durationMs: number): Drain {
+function isAt({ backendUrl }: OpenTunnel, url: string | undefined): boolean {
+  return url === undefined || backendUrl === url;
+}
+
+function drainFrom(nowMs: number, durationMs: number, url?: string): Drain {
   return {
+    url,
     turnsEndMs: nowMs + durationMs * (1 - CLOSING_SHARE),
     deadlineMs: nowMs + durationMs,
   };

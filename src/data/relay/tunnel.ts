@@ -77,6 +77,10 @@ export class Tunnel implements ConnectionUser, OpenTunnel {
     return this.#backend.backend.spec.id;
   }
 
+  get backendUrl(): string {
+    return this.#backend.backend.spec.url;
+  }
+
   /** The exchange is over, and the tunnel with it. @returns how many bytes came from the client. */
   settle(): number {
     if (this.#isSettled) return this.#bytesIn;
