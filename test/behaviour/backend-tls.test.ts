@@ -23,6 +23,11 @@ async function portOf(server: TcpServer): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+/** Over a connection of its own, which is over with it: the next test has the same process. */
+function ask({ url }: Fairlead): Promise<Response> {
+  return fetch(url, { headers: { Connection: 'close' } });
+}
+
 describe.runIf(hasTool('openssl')).each([
   ['on handles', ''],
   ['on sockets', `--import ${WITHOUT_TLS_HANDLES}`],
@@ -35,7 +40,7 @@ describe.runIf(hasTool('openssl')).each([
 
   function start(port: number, config: object = {}): Promise<Fairlead> {
     const env = { NODE_EXTRA_CA_CERTS: authority.file, NODE_OPTIONS: options };
-    return startProxy([`https://localhost:${port}`], { ...config }, { env });
+    return startProxy([`https://localhost:${port}`], { ...config }, { env, isReused: true });
   }
 
   /** Answers over TLS as `good` until it is told to be somebody else, for every new connection. */
@@ -83,9 +88,9 @@ describe.runIf(hasTool('openssl')).each([
   test.each(WRONG)('%s is a 502 that says so', async (_what, wrong, detail) => {
     const { port, become } = await changing();
     const fairlead = await start(port);
-    expect((await fetch(fairlead.url)).status).toBe(200);
+    expect((await ask(fairlead)).status).toBe(200);
     become(wrong());
-    const response = await fetch(fairlead.url);
+    const response = await ask(fairlead);
     expect(response.status).toBe(502);
     expect(response.headers.get('proxy-status')).toBe('fairlead; error=tls_protocol_error');
     expect(await response.text()).toContain('ERR_BACKEND_TLS');
@@ -109,7 +114,7 @@ describe.runIf(hasTool('openssl')).each([
       const { port, become } = await changing();
       const fairlead = await start(port);
       become(createTcp((socket) => socket.once('data', () => leave(socket)).on('error', () => {})));
-      expect((await fetch(fairlead.url)).status).toBe(502);
+      expect((await ask(fairlead)).status).toBe(502);
       const line = await waitFor(() => fairlead.accessLines()[0]);
       expect(line).toMatchObject({
         error: 'ERR_BACKEND_UNREACHABLE',
@@ -133,7 +138,7 @@ describe.runIf(hasTool('openssl')).each([
         ),
       );
     });
-    const response = await fetch(fairlead.url);
+    const response = await ask(fairlead);
     expect(response.status).toBe(504);
     expect(await response.text()).toContain('ERR_BACKEND_CONNECT_TIMEOUT');
     await closed;
