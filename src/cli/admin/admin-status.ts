@@ -8,7 +8,7 @@ import { parseFlags } from '../tool-flags.ts';
 import { type AdminClient, AdminError } from './admin-client.ts';
 import { ADMIN_EXIT_CODES, ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
 import { POOL_FLAG, type ShownPool } from './admin-pools.ts';
-import { lookAtPools, type PoolStatus } from './pool-status.ts';
+import { lookAtPools, type PoolStatus, unkeptLines } from './pool-status.ts';
 
 const WATCH_EVERY_MS = 1000;
 /** The cursor to the corner, and everything below it away. */
@@ -102,7 +102,7 @@ function describe(status: PoolStatus, pool?: ShownPool): string {
   const name = pool === undefined ? '' : `pool ${pool.name}: `;
   const use = pool === undefined || pool.routed ? '' : ', used by no route';
   const first = `${name}${strategy}, ${active} of ${total} backends alive${panic}${use}, up ${up}`;
-  const summary = [first, ...leaving].join('\n');
+  const summary = [first, ...leaving, ...unkeptLines(status)].join('\n');
   const flag = pool === undefined ? '' : ` --pool ${pool.name}`;
   if (total === 0) return `${summary}\nfairlead add URL${flag} adds a backend`;
   const rows = status.backends.map((backend) => [

@@ -33,6 +33,21 @@ export interface PoolStatus {
     readonly url: string;
     readonly in_flight: number;
   }[];
+  /** There only where there are some. */
+  readonly not_kept?: readonly {
+    readonly value: string;
+    readonly backend: string | null;
+    readonly now: string;
+    readonly after_restart: string;
+  }[];
+}
+
+/** A line for each change that ends with the process. */
+export function unkeptLines({ not_kept: all = [] }: Pick<PoolStatus, 'not_kept'>): string[] {
+  return all.map(
+    ({ value, backend, now, after_restart: then }) =>
+      `not kept: ${backend ?? value}: ${now} (after a restart: ${then})`,
+  );
 }
 
 export interface SeenPool {

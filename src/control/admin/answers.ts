@@ -86,6 +86,17 @@ export const status = form('Status', () =>
     client_protocols: z.array(z.enum(['HTTP/1.1', 'HTTP/2.0'])),
     backend_protocol: z.enum(['http1', 'h2', 'auto']),
     leaving: z.array(leaving()),
+    not_kept: z
+      .array(
+        z.object({
+          value: z.enum(['strategy', 'backend']),
+          backend: z.string().nullable(),
+          now: z.string(),
+          after_restart: z.string(),
+        }),
+      )
+      .optional()
+      .describe('Changes that end with the process; left out where there are none.'),
     rate_limit_engine: z
       .object({
         url: z.string(),

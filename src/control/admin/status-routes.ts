@@ -13,6 +13,7 @@ import type { LeaverView } from '../leavers.ts';
 import type { Operator } from '../operator.ts';
 import type { PoolRegistry } from '../pool-registry.ts';
 import type { Registry } from '../registry.ts';
+import { unkeptChanges } from '../state/unkept-changes.ts';
 import { live, ready, status as statusForm, strategyInForce } from './answers.ts';
 import { strategyChoice } from './bodies.ts';
 import { clip, parseObject, requireText } from './body.ts';
@@ -54,6 +55,12 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
   function isShownWith(leaver: LeaverView, { name }: PoolRegistry): boolean {
     if (leaver.pool === name) return true;
     return name === DEFAULT_POOL && registry.pool(leaver.pool) === undefined;
+  }
+
+  function notKept({ name, settings }: PoolRegistry): object {
+    const changes = { inForce: registry.operatorState, kept: registry.keptState };
+    const unkept = unkeptChanges(changes, name, settings.strategy);
+    return unkept.length > 0 ? { not_kept: unkept } : {};
   }
 
   function showStrategy(call: AdminCall): AdminAnswer {
@@ -116,6 +123,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
                   drains.shown(one, backends[index] as Backend),
                 ),
                 leaving: leaving().filter((one) => isShownWith(one, pool)),
+                ...notKept(pool),
                 ...counterEngineOf(counterEngine()),
               },
               headers: { ETag: etagOf(registry) },
