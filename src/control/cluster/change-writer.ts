@@ -1,5 +1,6 @@
 /** Writes what operators change, as one transaction that rests on what this instance runs on. */
 import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
 import { NotShared, type SharedWrite } from '../cluster-port.ts';
 import { LOCAL_IDS } from '../state/kept-changes.ts';
 import type { OperatorState } from '../state/operator-state.ts';
@@ -58,12 +59,15 @@ export class ChangeWriter {
     return revision >= this.#wroteAt || epoch !== this.#base?.epoch;
   }
 
-  /** Of the next backend that is added. */
+  /** Of the next backend that is added. @throws NotShared where somebody else has written it */
   get nextId(): number {
-    const value = this.#valueOf(this.#options.keys.ids);
+    const { ids } = this.#options.keys;
+    const value = this.#valueOf(ids);
     if (value === undefined) return 0;
-    const { next } = JSON.parse(value) as { next: number };
-    return next;
+    const next = nextIn(value);
+    if (next !== undefined) return next;
+    const reason = `${ids} is not what an instance writes: set it to {"next":N}, N above all ids.`;
+    throw new NotShared('unavailable', reason);
   }
 
   /**
@@ -188,6 +192,14 @@ export class ChangeWriter {
     } catch {
       return undefined;
     }
+  }
+}
+
+function nextIn(value: string): number | undefined {
+  try {
+    return z.object({ next: z.int().nonnegative() }).parse(JSON.parse(value)).next;
+  } catch {
+    return undefined;
   }
 }
 

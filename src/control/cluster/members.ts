@@ -156,6 +156,8 @@ export class Members {
     const key = keys.member(self.instance);
     if (this.#lease?.isHeld() !== true) {
       const lease = await store.lease({ ttlMs: LEASE_MS, onLost: () => this.#lost() });
+      // Nobody else would ever end it.
+      if (this.#isClosed) return lease.release();
       this.#lease = lease;
       const { object } = await store.read(key);
       const [other] = object === undefined ? [] : memberOf(object);

@@ -101,3 +101,27 @@ test('that all of it is refused is told before all else', async () => {
   expect(self?.refused[0]).toEqual({ key: KEYS.cfg, reason: 'wrong' });
   await store.close();
 });
+
+test('who leaves while it asks for its lease is not left in the list', async () => {
+  const { store, members, isThere } = await made();
+  const ask = store.lease.bind(store);
+  const held: (() => void)[] = [];
+  let isReleased = false;
+  store.lease = async (options) => {
+    const lease = await ask(options);
+    await new Promise<void>((resolve) => void held.push(resolve));
+    const release = lease.release.bind(lease);
+    return Object.assign(lease, {
+      release: async () => {
+        await release();
+        isReleased = true;
+      },
+    });
+  };
+  members.runsOn('e', 9, []);
+  await waitFor(() => held.length === 1);
+  await members.close();
+  for (const answer of held) answer();
+  await waitFor(() => isReleased);
+  expect(await isThere()).toBe(false);
+});
