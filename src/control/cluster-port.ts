@@ -122,9 +122,9 @@ export interface ClusterPort {
   isPeer(authorization: string | undefined): boolean;
   /** The change that was written with this id. Undefined: none is known. */
   findWrite(id: string): { readonly revision: number } | undefined;
-  /** Copies on the disk are up to date when it resolves, and another process's from then on. Never rejects. */
-  holdCopies(): Promise<void>;
+  /** Copies on the disk, up to date when it resolves, and what the others are told of this instance are another process's from then on. Never rejects. */
+  makeWay(): Promise<void>;
   /** They are this one's again. */
-  copiesGoOn(): void;
+  goOn(): void;
   close(): Promise<void>;
 }

@@ -49,8 +49,8 @@ function upgradeTo(
       handOver: () => void did.push('state file given up'),
     },
     copies: {
-      holdCopies: async () => void did.push('copies written'),
-      copiesGoOn: () => void did.push('copies go on'),
+      makeWay: async () => void did.push('copies written'),
+      goOn: () => void did.push('copies go on'),
     },
     keptState: () => NO_OPERATOR_STATE,
     version: () => ({ generation: 1, sharedRevision: undefined }),

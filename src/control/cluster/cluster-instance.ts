@@ -115,10 +115,7 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
       timing: SYSTEM_TIMING,
       self: { instance, address, version },
       onCount: (count) => this.#around?.instancesAre(count),
-      onRival: () => {
-        const message = `another instance is called ${instance} as well: set cluster.instance`;
-        log.error('cluster.same_name', message, { instance });
-      },
+      onRival: (message) => log.error('cluster.same_name', message, { instance }),
     });
     this.#writer = new ChangeWriter({ store, keys: this.keys, instance });
     this.#unfinished = new UnfinishedRemovals({
@@ -149,7 +146,9 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     return {
       notReady: isRunning ? undefined : `Nothing is known of what the cluster runs on. ${why}`,
       degraded:
-        isRunning && whyNot !== undefined ? `The configuration may be old. ${whyNot}` : undefined,
+        isRunning && whyNot !== undefined
+          ? `The configuration may be old. ${whyNot}`
+          : this.members.rivalry,
     };
   }
 
@@ -280,11 +279,13 @@ export class ClusterInstance implements ClusterPort, SharedChanges {
     return part;
   }
 
-  async holdCopies(): Promise<void> {
+  async makeWay(): Promise<void> {
+    this.members.hold();
     await Promise.all([this.#kept, ...this.#parts].map((one) => one?.hold()));
   }
 
-  copiesGoOn(): void {
+  goOn(): void {
+    this.members.goOn();
     for (const one of [this.#kept, ...this.#parts]) one?.goOn();
   }
 

@@ -1,4 +1,7 @@
-/** Who is in the cluster: each instance has a key that goes with its lease, and says there what it runs on. */
+/**
+ * Who is in the cluster: each instance has a key that goes with its lease, and says there what it runs on. Two processes that go by one name have
+ * one key: each finds there what the other has written, and writes its own, so that both know.
+ */
 import { z } from 'zod';
 import type { Refusal } from './accepted-objects.ts';
 import type { Lease, RegistryStore, StoredObject } from './registry-store.ts';
@@ -9,6 +12,8 @@ const LEASE_MS = 10_000;
 /** Changes of what an instance runs on are told no oftener. */
 const TELL_MS = 200;
 const LOOK_MS = 5_000;
+/** Each of two that go by one name finds the other at its looks, or at every other one. */
+const RIVAL_MS = 3 * LOOK_MS;
 /** What a member tells is bounded. */
 const MOST_REFUSALS = 20;
 
@@ -31,15 +36,17 @@ export interface MembersOptions {
   readonly keys: StoreKeys;
   readonly timing: Timing;
   readonly self: Pick<Member, 'instance' | 'address' | 'version'>;
-  /** Another process says that it is this instance. */
-  readonly onRival: () => void;
+  /** Another process goes by the name of this one. Once, as long as it does. */
+  readonly onRival: (message: string) => void;
   /** As many members as there are, where that is another number; this one counts. */
   readonly onCount: (count: number) => void;
+  /** By the clock of the wall, in ms. */
+  readonly now?: () => number;
 }
 
 export class Members {
   readonly #options: MembersOptions;
-  readonly #since = new Date().toISOString();
+  readonly #since: string;
   #told: Pick<Member, 'epoch' | 'applied' | 'refused'> = { epoch: null, applied: 0, refused: [] };
   #isTold = false;
   #isTelling = false;
@@ -50,16 +57,38 @@ export class Members {
   /** As many as were told. */
   #counted = 0;
   #isClosed = false;
+  /** An heir may write to our key. */
+  #isHeld = false;
+  #rivalSeenAt = Number.NEGATIVE_INFINITY;
   #callOffLook: () => void = () => {};
   #callOffTell: () => void = () => {};
 
   constructor(options: MembersOptions) {
     this.#options = options;
+    this.#since = new Date(options.now?.() ?? Date.now()).toISOString();
   }
 
   begin(): void {
     void this.#tell();
     void this.#look();
+  }
+
+  /** Another process goes by the name of this one: in words; undefined: none does. */
+  get rivalry(): string | undefined {
+    const { self, timing } = this.#options;
+    if (timing.now() > this.#rivalSeenAt + RIVAL_MS) return undefined;
+    return `another instance is called ${self.instance} as well, and neither is known to run on what the other does: set cluster.instance`;
+  }
+
+  /** A process that takes the place of this one begins. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** It does not, after all. What it may have said of this one is said anew. */
+  goOn(): void {
+    this.#isHeld = false;
+    this.#lost();
   }
 
   /** As of the last look. */
@@ -102,13 +131,16 @@ export class Members {
     const { self, onCount } = this.#options;
     this.#members = objects.flatMap(memberOf);
     const count = this.#members.length;
-    const isSelfThere = this.#members.some(({ instance }) => instance === self.instance);
+    const own = this.#members.find(({ instance }) => instance === self.instance);
+    const isSelfThere = own !== undefined;
     if (isSelfThere && count !== this.#counted) {
       this.#counted = count;
       onCount(count);
     }
     // Taken away by hand, or with the lease of another process of this name, as after an upgrade.
-    if (!isSelfThere && this.#isTold && !this.#isTelling) this.#lost();
+    const isRead = this.#isTold && !this.#isTelling;
+    if (!isSelfThere && isRead) this.#lost();
+    else if (isSelfThere && own.since !== this.#since && isRead && !this.#isHeld) this.#met();
     return this.#members;
   }
 
@@ -128,7 +160,7 @@ export class Members {
 
   async #tell(): Promise<void> {
     const { timing } = this.#options;
-    if (this.#isTelling || this.#isClosed) return;
+    if (this.#isTelling || this.#isClosed || this.#isHeld) return;
     this.#callOffTell();
     const waitMs = this.#lastTold + TELL_MS - timing.now();
     if (waitMs > 0) {
@@ -152,21 +184,27 @@ export class Members {
   }
 
   async #write(): Promise<void> {
-    const { store, keys, self, onRival } = this.#options;
+    const { store, keys, self } = this.#options;
     const key = keys.member(self.instance);
     if (this.#lease?.isHeld() !== true) {
       const lease = await store.lease({ ttlMs: LEASE_MS, onLost: () => this.#lost() });
       // Nobody else would ever end it.
       if (this.#isClosed) return lease.release();
       this.#lease = lease;
-      const { object } = await store.read(key);
-      const [other] = object === undefined ? [] : memberOf(object);
-      if (other !== undefined && other.since > this.#since) onRival();
     }
     await store.commit({
       conditions: [],
       writes: [{ put: key, value: this.#value, lease: this.#lease.id }],
     });
+  }
+
+  /** A process of our name has written to our key since we did. */
+  #met(): void {
+    const isNews = this.rivalry === undefined;
+    this.#rivalSeenAt = this.#options.timing.now();
+    const { rivalry } = this;
+    if (isNews && rivalry !== undefined) this.#options.onRival(rivalry);
+    this.#lost();
   }
 
   #lost(): void {

@@ -40,7 +40,7 @@ export interface UpgradeOptions {
   readonly keptState: () => OperatorState;
   readonly version: () => Versioned;
   /** Copies of the store of a cluster. Undefined: there is no cluster. */
-  readonly copies?: Pick<ClusterPort, 'holdCopies' | 'copiesGoOn'> | undefined;
+  readonly copies?: Pick<ClusterPort, 'makeWay' | 'goOn'> | undefined;
   /** But for what operators have changed. */
   readonly parting: () => Omit<Parting, 'state'>;
   /** Why nothing can be upgraded now; undefined: it can. */
@@ -113,7 +113,7 @@ export class Upgrade {
     const { log, kept, copies, keptState, parting, command, onHandedOver, operator } =
       this.#options;
     // Else one of before may be written over what the new one has written.
-    await Promise.all([kept.close(), copies?.holdCopies()]);
+    await Promise.all([kept.close(), copies?.makeWay()]);
     const state = keptState();
     let successor: Successor | undefined;
     try {
@@ -140,7 +140,7 @@ export class Upgrade {
     } catch (error) {
       await successor?.kill();
       await kept.takeBack(state);
-      copies?.copiesGoOn();
+      copies?.goOn();
       throw error;
     }
   }

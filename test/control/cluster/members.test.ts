@@ -9,16 +9,21 @@ import { waitFor } from '../../support/wait-for.ts';
 import { KEYS } from './made.ts';
 import { madeTiming } from './made-timing.ts';
 
-async function made() {
-  const store = new TableStore(new StoreTable());
+function around() {
   const { timing, goTo } = madeTiming();
+  return { store: new TableStore(new StoreTable()), timing, goTo };
+}
+
+async function made(startedAt = 0, { store, timing, goTo } = around()) {
+  const rivals: string[] = [];
   const counts: number[] = [];
   const members = new Members({
     store,
     keys: KEYS,
     timing,
     self: { instance: 'a', address: null, version: '1' },
-    onRival: () => {},
+    onRival: (message) => rivals.push(message),
+    now: () => startedAt,
     onCount: (count) => counts.push(count),
   });
   const put = (of: Partial<Member>) => {
@@ -27,7 +32,7 @@ async function made() {
     return store.commit({ conditions: [], writes: [{ put: KEYS.member('b'), value }] });
   };
   const isThere = async () => (await store.read(KEYS.member('a'))).object !== undefined;
-  return { store, timing, goTo, counts, members, put, isThere };
+  return { store, timing, goTo, counts, members, put, isThere, rivals };
 }
 
 test('how many there are is told once, when this one is among them', async () => {
@@ -124,4 +129,53 @@ test('who leaves while it asks for its lease is not left in the list', async () 
   for (const answer of held) answer();
   await waitFor(() => isReleased);
   expect(await isThere()).toBe(false);
+});
+
+test('two processes that go by one name both say so, and no change is called known to all', async () => {
+  const first = await made(1);
+  const second = await made(2, first);
+  const both = [first, second];
+  for (const { members } of both) members.runsOn('e', 9, []);
+  await waitFor(first.isThere);
+  for (let ms = 1_000; ms <= 20_000; ms += 1_000) {
+    await first.goTo(ms);
+    for (const { members } of both) await members.list();
+  }
+  for (const { rivals, members } of both) {
+    expect(rivals).toEqual([expect.stringContaining('another instance is called a as well')]);
+    expect(members.rivalry).toBeDefined();
+  }
+  const { members, timing, goTo } = first;
+  const waiting = waitForAll(members, 'a', 9, timing).catch((thrown: unknown) => thrown);
+  for (let ms = 20_050; ms < 26_000; ms += 50) await goTo(ms);
+  expect(await waiting).toMatchObject({ instances: ['another a'] });
+  await second.members.close();
+  for (let ms = 26_000; ms <= 60_000; ms += 1_000) {
+    await goTo(ms);
+    await members.list();
+  }
+  expect(members.rivalry).toBeUndefined();
+  await waitForAll(members, 'a', 9, timing);
+});
+
+test('the process that takes the place of another is no rival, nor is the one before when it goes on', async () => {
+  const old = await made(1);
+  const heir = await made(2, old);
+  old.members.runsOn('e', 9, []);
+  await waitFor(old.isThere);
+  old.members.hold();
+  heir.members.runsOn('e', 9, []);
+  // What it has found out meanwhile is the heir's to say.
+  old.members.runsOn('e', 10, []);
+  const applied = async () => (await old.members.list()).map(({ applied: at }) => at);
+  for (let ms = 1_000; ms <= 10_000; ms += 1_000) {
+    await old.goTo(ms);
+    await heir.members.list();
+  }
+  expect(await applied()).toEqual([9]);
+  await heir.members.close();
+  old.members.goOn();
+  await old.goTo(20_000);
+  await waitFor(async () => (await applied())[0] === 10);
+  expect([...old.rivals, ...heir.rivals]).toEqual([]);
 });
