@@ -51,7 +51,8 @@ test('the log names the setting that would help, and the client sees nothing of 
 
   status = 200;
   await fairlead.waitForLog(({ event }) => event === 'backend.up');
-  expect((await fetch(`${fairlead.url}/served`)).status).toBe(200);
+  // The data threads hear of it a moment after the log.
+  await waitFor(async () => (await fetch(`${fairlead.url}/served`)).status === 200);
 });
 
 /** Where no setting would help, "the pool has 1 backend" was all that was said, and of TLS a line of OpenSSL's sources. */

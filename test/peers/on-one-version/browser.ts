@@ -1,5 +1,11 @@
 /** Chromium, which asks nobody but us for anything. */
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+  type Request,
+} from 'playwright-core';
 import { afterTest } from '../../support/after-test.ts';
 import { pathOf } from '../../support/tools.ts';
 import { LONG_MS } from '../../support/wait-for.ts';
@@ -12,6 +18,8 @@ const QUIET = [
   '--disable-component-update',
   '--disable-sync',
 ];
+
+const NETWORK_CHANGED = 'net::ERR_NETWORK_CHANGED';
 
 export async function launchBrowser(...more: readonly string[]): Promise<Browser> {
   const browser = await chromium.launch({
@@ -59,4 +67,27 @@ export async function openDashboard(
 export async function show(page: Page, view: string): Promise<void> {
   await page.evaluate(`void (location.hash = ${JSON.stringify(view)})`);
   await page.locator(`nav a[href$="#${view.split('/')[0]}"][aria-current=page]`).waitFor();
+}
+
+/**
+ * What a page asks for by itself. Chromium drops all that is under way, on loopback as well, when an interface of the machine comes or goes:
+ * the tests of partitions make some meanwhile. Then it is asked for once more.
+ */
+export async function evaluateOnSteadyNetwork(page: Page, script: string): Promise<unknown> {
+  const failures: (string | undefined)[] = [];
+  const note = (request: Request): void => void failures.push(request.failure()?.errorText);
+  page.on('requestfailed', note);
+  try {
+    for (;;) {
+      try {
+        return await page.evaluate(script);
+      } catch (error) {
+        const isElsewhere = failures.length > 0 && failures.every((one) => one === NETWORK_CHANGED);
+        if (!isElsewhere) throw new Error(`failed: ${failures.join(', ')}`, { cause: error });
+        failures.length = 0;
+      }
+    }
+  } finally {
+    page.off('requestfailed', note);
+  }
 }

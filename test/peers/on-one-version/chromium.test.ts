@@ -11,7 +11,7 @@ import { httpBackend } from '../../support/http-backend.ts';
 import { hasTool } from '../../support/tools.ts';
 import { LONG_MS, waitFor } from '../../support/wait-for.ts';
 import { type Front, startFront, untilNothingIsLeft } from '../front.ts';
-import { launchBrowser } from './browser.ts';
+import { evaluateOnSteadyNetwork, launchBrowser } from './browser.ts';
 
 const MIB = 1024 * 1024;
 const RESOURCES = 200;
@@ -96,7 +96,7 @@ describe.runIf(hasTool('chromium') && hasTool('openssl'))('Chromium', () => {
 
     test(`${RESOURCES} resources at once`, async () => {
       const indices = Array.from({ length: RESOURCES }, (_, index) => index);
-      expect(await page.evaluate(`site.loadAll(${RESOURCES})`)).toEqual(
+      expect(await evaluateOnSteadyNetwork(page, `site.loadAll(${RESOURCES})`)).toEqual(
         indices.map((index) => `200 ${sha(resource(index))}`),
       );
       expect(await page.evaluate('site.protocols()')).toEqual([protocol, protocol]);

@@ -3,7 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { startFairlead } from '../../../support/fairlead.ts';
-import { freePort } from '../../../support/free-port.ts';
+import { onFreePorts } from '../../../support/free-ports.ts';
 import { startPebble } from '../../../support/pebble.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 import { refusalOf, visit } from '../../../support/tls-client.ts';
@@ -18,58 +18,61 @@ async function servedAt(port: number, servername: string): Promise<string | unde
   return (await visit(port, { servername })).answer.split('\r\n')[0];
 }
 
+async function startSite(ports: readonly number[]) {
+  const [httpPort = 0, adminPort = 0, first = 0, alpn = 0, dns = 0] = ports;
+  const pebble = await startPebble({
+    httpPort,
+    tlsPort: alpn,
+    blocked: ['refused.test'],
+    env: { PEBBLE_WFE_NONCEREJECT: '20' },
+  });
+  const cwd = temporaryFolder('acme');
+  const hook = join(cwd, 'hook.mjs');
+  writeFileSync(
+    hook,
+    `const [deed, name, value] = process.argv.slice(2);
+     const body = JSON.stringify({ host: name + '.', value });
+     const path = deed === 'present' ? '/set-txt' : '/clear-txt';
+     await fetch('${pebble.recordsUrl}' + path, { method: 'POST', body });`,
+  );
+  const listener = (port: number, names: readonly string[], more: object) => ({
+    port,
+    host: '127.0.0.1',
+    tls: {
+      acme: {
+        email: 'ops@example.test',
+        ca: pebble.directoryUrl,
+        ca_file: pebble.caFile,
+        store_key: STORE_KEY,
+        names,
+        ...more,
+      },
+    },
+  });
+  const options = {
+    cwd,
+    ports: { port: httpPort, adminPort },
+    config: {
+      admin_port: adminPort,
+      listeners: [
+        { port: httpPort, host: '127.0.0.1', redirect_to_https: true },
+        listener(first, ['refused.test', 'http.test'], {}),
+        listener(alpn, ['alpn.test'], { challenge: 'tls-alpn-01' }),
+        listener(dns, ['*.dns.test'], {
+          dns_hook: { command: [process.execPath, hook], wait: '0s' },
+        }),
+      ],
+      routes: [{ path: '/', deny: ['127.0.0.1'], pool: 'default' }],
+      backends: [],
+    },
+  };
+  return { fairlead: await startFairlead(options), pebble, cwd, options, ports };
+}
+
 describe.skipIf(!hasTool('pebble') || !hasTool('pebble-challtestsrv'))('with pebble', () => {
   test('each kind of challenge gets its certificate, which outlives a restart and an upgrade', async () => {
-    const ports: number[] = [];
-    for (let count = 0; count < 5; count++) ports.push(await freePort());
-    const [httpPort = 0, adminPort = 0, first = 0, alpn = 0, dns = 0] = ports;
-    const pebble = await startPebble({
-      httpPort,
-      tlsPort: alpn,
-      blocked: ['refused.test'],
-      env: { PEBBLE_WFE_NONCEREJECT: '20' },
-    });
-    const cwd = temporaryFolder('acme');
-    const hook = join(cwd, 'hook.mjs');
-    writeFileSync(
-      hook,
-      `const [deed, name, value] = process.argv.slice(2);
-       const body = JSON.stringify({ host: name + '.', value });
-       const path = deed === 'present' ? '/set-txt' : '/clear-txt';
-       await fetch('${pebble.recordsUrl}' + path, { method: 'POST', body });`,
-    );
-    const listener = (port: number, names: readonly string[], more: object) => ({
-      port,
-      host: '127.0.0.1',
-      tls: {
-        acme: {
-          email: 'ops@example.test',
-          ca: pebble.directoryUrl,
-          ca_file: pebble.caFile,
-          store_key: STORE_KEY,
-          names,
-          ...more,
-        },
-      },
-    });
-    const options = {
-      cwd,
-      ports: { port: httpPort, adminPort },
-      config: {
-        admin_port: adminPort,
-        listeners: [
-          { port: httpPort, host: '127.0.0.1', redirect_to_https: true },
-          listener(first, ['refused.test', 'http.test'], {}),
-          listener(alpn, ['alpn.test'], { challenge: 'tls-alpn-01' }),
-          listener(dns, ['*.dns.test'], {
-            dns_hook: { command: [process.execPath, hook], wait: '0s' },
-          }),
-        ],
-        routes: [{ path: '/', deny: ['127.0.0.1'], pool: 'default' }],
-        backends: [],
-      },
-    };
-    const fairlead = await startFairlead(options);
+    const { fairlead, pebble, cwd, options, ports } = await onFreePorts(5, startSite);
+    const [httpPort = 0, , first = 0, alpn = 0, dns = 0] = ports;
     for (const name of ['http.test', 'alpn.test', '*.dns.test']) {
       await fairlead.waitForLog(
         (line) => line.event === 'certificate.issued' && line['name'] === name,
