@@ -26,6 +26,7 @@ import { showCluster } from './cluster-status.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { writeJson } from './json-output.ts';
+import { parseSettingFlags } from './settings-flags.ts';
 import { UsageError, withUsageErrors } from './tool-flags.ts';
 import { type WithSettings, withSettings } from './with-settings.ts';
 
@@ -78,18 +79,25 @@ export function runCluster(args: readonly string[]): Promise<number> {
     if (action === undefined) {
       throw new UsageError(`say what to do: fairlead cluster ${ACTIONS.join('|')}`);
     }
-    return withSettings(rest, CLUSTER, action === 'status' ? status : inStore(action));
+    return action === 'status' ? status(rest) : withSettings(rest, CLUSTER, inStore(action));
   });
 }
 
-const status: WithSettings = async (_loaded, switches, { input, values }) => {
-  const { config } = input.flags;
-  const flags = {
-    admin: values.get('admin'),
-    token: values.get('token'),
+/** Of a config it wants the address only, and that only where it was not given: what is wrong with one may be why it is called. */
+async function status(args: readonly string[]): Promise<number> {
+  const spec: CommandSpec = CLUSTER;
+  const { flags, switches, own } = parseSettingFlags(args, spec.flags);
+  if (switches.has('help')) {
+    process.stdout.write(helpOf(CLUSTER));
+    return EXIT_FINE;
+  }
+  const { config } = flags;
+  const given = {
+    admin: own.get('admin'),
+    token: own.get('token'),
     ...(typeof config === 'string' && { config }),
   };
-  const client = new AdminClient(adminTarget(flags, input.env, input.cwd));
+  const client = new AdminClient(adminTarget(given, process.env, process.cwd()));
   try {
     const answer = await client.callForObject('GET', '/cluster');
     if (switches.has('json')) writeJson(answer);
@@ -100,7 +108,7 @@ const status: WithSettings = async (_loaded, switches, { input, values }) => {
     process.stderr.write(`error: ${error.message}\n`);
     return error.exitCode;
   }
-};
+}
 
 /** What it has done, for machines and for people. */
 interface Done {

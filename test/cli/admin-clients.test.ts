@@ -149,7 +149,7 @@ test.each([
   [['status', 'now'], 'fairlead status: Unexpected argument "now"'],
   [
     ['reload', '--config', 'none.yaml'],
-    'fairlead reload: --config: cannot read none.yaml: no such file',
+    'fairlead reload: --config: cannot read none.yaml: no such file\n(with --admin URL, and --token TOKEN where it has one, the running instance is asked all the same)',
   ],
 ])('fairlead %j ends with 2', async (args, line) => {
   expect(await runHere(args)).toEqual(refused(line, 2));

@@ -10,6 +10,7 @@ import { type AdminAnswer, type AdminTls, adminFetch } from './admin-fetch.ts';
 
 /** The longest that a call takes is a first health check, of a second, and a reload. */
 const ANSWER_MS = 30_000;
+const UNAUTHORIZED = 401;
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -42,6 +43,8 @@ export interface AdminTarget {
   readonly tls?: AdminTls;
   /** What is wrong with the config that may say where it is; undefined: nothing. */
   readonly unread?: string;
+  /** What is wrong with the config that may hold a token; undefined: nothing. */
+  readonly tokenUnread?: string;
 }
 
 export class AdminClient {
@@ -142,7 +145,10 @@ export class AdminClient {
 
   #refused(status: number, text: string): AdminError {
     const json = parse(text) as JsonObject | undefined;
-    return typeof json?.['detail'] === 'string' ? refusal(status, json) : this.#strange(status);
+    if (typeof json?.['detail'] !== 'string') return this.#strange(status);
+    const { tokenUnread } = this.#target;
+    const isForWantOfOne = status === UNAUTHORIZED && tokenUnread !== undefined;
+    return refusal(status, json, isForWantOfOne ? [`the config gives none: ${tokenUnread}`] : []);
   }
 
   #strange(status: number): AdminError {
@@ -197,7 +203,7 @@ function reasonOf(error: unknown, answerMs: number, isTls: boolean): string {
 }
 
 /** Problem details (RFC 9457): what is wrong, and the hint. A value that can't be is a bad argument. */
-function refusal(status: number, json: JsonObject): AdminError {
+function refusal(status: number, json: JsonObject, more: readonly string[]): AdminError {
   const { code, detail, problems, ...rest } = json;
   const hint = commandHint(code, rest['hint']);
   const what = String(detail);
@@ -205,6 +211,7 @@ function refusal(status: number, json: JsonObject): AdminError {
   if (Array.isArray(problems)) {
     for (const problem of problems as Problem[]) lines.push(formatProblem(problem));
   }
+  lines.push(...more);
   const isBadArgument = status === 400 || status === 422;
   return new AdminError(lines.join('\n'), isBadArgument ? EXIT_USAGE : EXIT_FAILED, status);
 }

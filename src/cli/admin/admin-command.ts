@@ -11,9 +11,12 @@ import { UsageError, withUsageErrors } from '../tool-flags.ts';
 import { AdminClient, AdminError, type AdminTarget } from './admin-client.ts';
 import type { AdminTls } from './admin-fetch.ts';
 import { POOL_FLAG } from './admin-pools.ts';
+import { tokenOfConfig } from './token-of-config.ts';
 
 const DEFAULT_URL = 'http://127.0.0.1:9000';
 const TOKEN_VARIABLE = 'FAIRLEAD_ADMIN_TOKEN';
+const WHERE_INSTEAD =
+  '(with --admin URL, and --token TOKEN where it has one, the running instance is asked all the same)';
 
 export const ADMIN_FLAGS = {
   admin: {
@@ -170,14 +173,15 @@ function whichTarget(flags: AdminFlags, env: NodeJS.ProcessEnv, cwd: string): Ad
   const variable = flags.config === undefined ? nonEmpty(env[ADMIN_URL_VARIABLE]) : undefined;
   const given = flags.admin ?? variable;
   const ownToken = flags.token ?? nonEmpty(env[TOKEN_VARIABLE]);
-  // The token of a config that nobody named does not go to an address that is not from there.
-  if (given !== undefined && flags.config === undefined) {
-    return { url: checkedUrl(given, cwd), token: ownToken };
+  if (given !== undefined) {
+    const url = checkedUrl(given, cwd);
+    // The token of a config that nobody named does not go to an address that is not from there.
+    if (flags.config === undefined || ownToken !== undefined) return { url, token: ownToken };
+    return { url, ...tokenOfConfig(flags.config, env, cwd) };
   }
   const config = readConfig(flags.config, env, cwd);
   const admin = config.ok ? config.settings.admin : undefined;
   const token = ownToken ?? admin?.token;
-  if (given !== undefined) return { url: checkedUrl(given, cwd), token };
   if (admin?.isOff === true && flags.config !== undefined) {
     throw new UsageError(
       'this config has no admin API (admin: false): say where it is with --admin URL',
@@ -202,7 +206,8 @@ function readConfig(config: string | undefined, env: NodeJS.ProcessEnv, cwd: str
   // A certificate that is broken is a reason to ask what runs, and none to refuse that.
   const result = loadSettings({ flags, env, cwd, certificatesInUse: [] });
   if (result.ok || config === undefined) return result;
-  throw new UsageError(result.problems.map(formatProblem).join('\n'));
+  const problems = result.problems.map(formatProblem).join('\n');
+  throw new UsageError(`${problems}\n${WHERE_INSTEAD}`);
 }
 
 function nonEmpty(text: string | undefined): string | undefined {
