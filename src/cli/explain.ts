@@ -5,6 +5,7 @@ import {
   onlyArgument,
   runAdminCommand,
 } from './admin/admin-command.ts';
+import { latencyOf } from './admin/pool-status.ts';
 import type { CommandSpec } from './command-spec.ts';
 import { table } from './terminal/table.ts';
 import { parseFlags, UsageError } from './tool-flags.ts';
@@ -164,7 +165,7 @@ function poolIn(pool: ExplainedPool): string[] {
     one.url ?? '',
     String(one.weight),
     String(one.in_flight),
-    one.latency_ms === null ? '' : `${one.latency_ms.toFixed(1)} ms`,
+    one.latency_ms === null ? '' : latencyOf({ latency_ms: one.latency_ms }),
     one.cost === null ? '' : String(one.cost),
     `${one.why ?? ''}${one.has_room ? '' : '; no room'}`,
   ]);

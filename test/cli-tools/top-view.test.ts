@@ -75,6 +75,11 @@ test.each([
   expect(row.split(/ {2,}/)[2]).toBe(state);
 });
 
+test('of a backend without an answer there is no latency', () => {
+  const rows = viewOf(sample(0, [backend(0, { latency_ms: 0 }), backend(1)]), undefined).slice(-2);
+  expect(rows.map((row) => row.split(/ {2,}/)[9])).toEqual(['-', '1.3 ms']);
+});
+
 test('a pool says what is the matter with it', () => {
   const status = sample(0, [], { panic: true, breaker: 'open', queued: 3 }).pools[0]?.status;
   const pool = { name: 'api', routed: false, total_backends: 0 };

@@ -8,7 +8,7 @@ import { parseFlags } from '../tool-flags.ts';
 import { type AdminClient, AdminError } from './admin-client.ts';
 import { ADMIN_EXIT_CODES, ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
 import { POOL_FLAG, type ShownPool } from './admin-pools.ts';
-import { lookAtPools, type PoolStatus, unkeptLines } from './pool-status.ts';
+import { latencyOf, lookAtPools, type PoolStatus, unkeptLines } from './pool-status.ts';
 
 const WATCH_EVERY_MS = 1000;
 /** The cursor to the corner, and everything below it away. */
@@ -115,7 +115,7 @@ function describe(status: PoolStatus, pool?: ShownPool): string {
     String(backend.conns),
     String(backend.requests),
     String(backend.errors),
-    `${backend.latency_ms.toFixed(1)} ms`,
+    latencyOf(backend),
     backend.why ?? backend.reason ?? '',
   ]);
   return `${summary}\n\n${table([HEADINGS, ...rows], NUMBERS)}`;

@@ -7,6 +7,7 @@ export interface BackendStatus extends ShownBackend {
   readonly conns: number;
   readonly requests: number;
   readonly errors: number;
+  /** 0: no answer was ever measured. */
   readonly latency_ms: number;
   readonly reason: string | null;
   /** Why it gets requests or not, in words. */
@@ -40,6 +41,10 @@ export interface PoolStatus {
     readonly now: string;
     readonly after_restart: string;
   }[];
+}
+
+export function latencyOf({ latency_ms: ms }: Pick<BackendStatus, 'latency_ms'>): string {
+  return ms === 0 ? '-' : `${ms.toFixed(1)} ms`;
 }
 
 /** A line for each change that ends with the process. */

@@ -1,7 +1,7 @@
 /** What `fairlead top` shows, as text: pure. */
 import { formatDuration } from '../../config/values/duration.ts';
 import { printable } from '../../observe/pretty-line.ts';
-import type { BackendStatus, SeenPool } from '../admin/pool-status.ts';
+import { type BackendStatus, latencyOf, type SeenPool } from '../admin/pool-status.ts';
 import { table } from './table.ts';
 
 /** All pools at one moment. */
@@ -120,7 +120,7 @@ function rowOf(backend: BackendStatus, rates: Rates | undefined): string[] {
     rate(rates?.errors),
     String(backend.requests),
     String(backend.errors),
-    `${backend.latency_ms.toFixed(1)} ms`,
+    latencyOf(backend),
     backend.why ?? backend.reason ?? '',
   ];
 }
