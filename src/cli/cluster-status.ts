@@ -41,6 +41,12 @@ const ACCEPT =
 const APPLIED = 2;
 const REFUSED = 3;
 
+/** False: the answer is what was known before, since the store is not there, or is another one. */
+export function isStoreFollowed(answer: JsonObject): boolean {
+  const { state, members_are_known: isKnown } = ANSWER.parse(answer);
+  return state === 'current' && isKnown;
+}
+
 export function showCluster(answer: JsonObject): string {
   const cluster = ANSWER.parse(answer);
   const { state, reason, config_age_seconds: age, members, health } = cluster;

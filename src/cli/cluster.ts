@@ -22,7 +22,7 @@ import {
 import { StoreKeys } from '../control/cluster/store-keys.ts';
 import { AdminClient, AdminError } from './admin/admin-client.ts';
 import { adminTarget } from './admin/admin-command.ts';
-import { showCluster } from './cluster-status.ts';
+import { isStoreFollowed, showCluster } from './cluster-status.ts';
 import { type CommandSpec, HELP_FLAG, helpOf } from './command-spec.ts';
 import { EXIT_FAILED, EXIT_FINE } from './exit.ts';
 import { writeJson } from './json-output.ts';
@@ -65,7 +65,7 @@ accept-epoch { epoch, succeeds }, rotate-secret { rotating }`,
     'fairlead cluster export --config fairlead.yaml --kept > pools.yaml',
   ],
   exitCodes:
-    '0 fine, 1 refused, or etcd or the instance was not reachable, 2 a bad config or argument.',
+    '0 fine, 1 refused, or etcd or the instance was not reachable (status shows what is known all the same), 2 a bad config or argument.',
 } as const satisfies CommandSpec;
 
 export function runCluster(args: readonly string[]): Promise<number> {
@@ -102,7 +102,7 @@ async function status(args: readonly string[]): Promise<number> {
     const answer = await client.callForObject('GET', '/cluster');
     if (switches.has('json')) writeJson(answer);
     else process.stdout.write(showCluster(answer));
-    return EXIT_FINE;
+    return isStoreFollowed(answer) ? EXIT_FINE : EXIT_FAILED;
   } catch (error) {
     if (!(error instanceof AdminError)) throw error;
     process.stderr.write(`error: ${error.message}\n`);
