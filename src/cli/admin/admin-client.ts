@@ -204,12 +204,16 @@ function reasonOf(error: unknown, answerMs: number, isTls: boolean): string {
 
 /** Problem details (RFC 9457): what is wrong, and the hint. A value that can't be is a bad argument. */
 function refusal(status: number, json: JsonObject, more: readonly string[]): AdminError {
-  const { code, detail, problems, ...rest } = json;
+  const { code, detail, problems, write, ...rest } = json;
   const hint = commandHint(code, rest['hint']);
   const what = String(detail);
   const lines = [hint !== undefined ? `${what} (${hint})` : what];
   if (Array.isArray(problems)) {
     for (const problem of problems as Problem[]) lines.push(formatProblem(problem));
+  }
+  // Only by its id can be told whether the very change was made, and not one like it.
+  if (typeof write === 'string') {
+    lines.push(`write ${write}: GET /cluster/writes/${write} tells whether it was made`);
   }
   lines.push(...more);
   const isBadArgument = status === 400 || status === 422;
