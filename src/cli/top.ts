@@ -8,6 +8,7 @@ import {
   runAdminCommand,
 } from './admin/admin-command.ts';
 import { POOL_FLAG } from './admin/admin-pools.ts';
+import { troublesOf } from './admin/instance-troubles.ts';
 import { lookAtPools } from './admin/pool-status.ts';
 import type { CommandSpec } from './command-spec.ts';
 import { FullScreen } from './terminal/full-screen.ts';
@@ -49,7 +50,8 @@ export function runTop(args: readonly string[]): Promise<number> {
 
 async function look(client: AdminClient, pool: string | undefined): Promise<Sample> {
   const pools = await lookAtPools(client, pool);
-  return { atMs: performance.now(), pools };
+  const atMs = performance.now();
+  return { atMs, pools, troubles: await troublesOf(client, pools[0]?.status) };
 }
 
 async function watch(client: AdminClient, pool: string | undefined, first: Sample): Promise<void> {

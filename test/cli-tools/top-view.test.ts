@@ -34,7 +34,7 @@ function sample(
     backends,
     ...more,
   };
-  return { atMs, pools: [{ pool: undefined, status }] };
+  return { atMs, pools: [{ pool: undefined, status }], troubles: [] };
 }
 
 test('rates come from the difference to what was seen before', () => {
@@ -84,7 +84,9 @@ test('a pool says what is the matter with it', () => {
   const status = sample(0, [], { panic: true, breaker: 'open', queued: 3 }).pools[0]?.status;
   const pool = { name: 'api', routed: false, total_backends: 0 };
   const pools = status === undefined ? [] : [{ pool, status }];
-  expect(viewOf({ atMs: 0, pools }, undefined).at(-1)).toBe(
+  const lines = viewOf({ atMs: 0, pools, troubles: ['DEGRADED: why'] }, undefined);
+  expect(lines[0]).toBe('DEGRADED: why');
+  expect(lines.at(-1)).toBe(
     'pool api: round-robin, 0 of 0 alive, used by no route, PANIC: unhealthy ones are used as well, circuit breaker open, 3 queued',
   );
 });

@@ -5,6 +5,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+// What the command loads, before the time of a test runs.
+import '../../src/cli/cluster.ts';
 import { runHere } from '../support/command-here.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';

@@ -2,12 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_POOL } from '../../config/settings.ts';
 import { formatDuration } from '../../config/values/duration.ts';
+import { printable } from '../../observe/pretty-line.ts';
 import type { CommandSpec } from '../command-spec.ts';
 import { table } from '../terminal/table.ts';
 import { parseFlags } from '../tool-flags.ts';
 import { type AdminClient, AdminError } from './admin-client.ts';
 import { ADMIN_EXIT_CODES, ADMIN_FLAGS, noArguments, runAdminCommand } from './admin-command.ts';
 import { POOL_FLAG, type ShownPool } from './admin-pools.ts';
+import { degradedWhy, troublesOf } from './instance-troubles.ts';
 import { latencyOf, lookAtPools, type PoolStatus, unkeptLines } from './pool-status.ts';
 
 const WATCH_EVERY_MS = 1000;
@@ -17,7 +19,8 @@ const CLEAR = '\u001B[H\u001B[J';
 export const STATUS = {
   name: 'status',
   usage: '[options]',
-  about: 'Shows the strategy and every backend of the running instance, pool by pool.',
+  about:
+    'Shows the strategy and every backend of the running instance, pool by pool, and above them what is wrong with the instance itself.',
   flags: {
     watch: { type: 'boolean', help: 'again every second, until Ctrl-C' },
     ...POOL_FLAG,
@@ -32,7 +35,7 @@ export const HEALTHCHECK = {
   name: 'healthcheck',
   usage: '[options]',
   about:
-    'Exit code 0 if the running instance is ready, 1 if it is not: for HEALTHCHECK of a container.',
+    'Exit code 0 if the running instance is ready, also where it is degraded, 1 if it is not: for HEALTHCHECK of a container.',
   flags: ADMIN_FLAGS,
   examples: ['fairlead healthcheck', 'fairlead healthcheck --admin http://127.0.0.1:9100'],
   exitCodes: ADMIN_EXIT_CODES,
@@ -44,7 +47,7 @@ export function runStatus(args: readonly string[]): Promise<number> {
     noArguments(parsed.positionals);
     const { pool } = parsed.values;
     const showOnce = async (): Promise<void> => {
-      const { answer, text } = await lookAt(client, pool);
+      const { answer, text } = await lookAt(client, pool, parsed.values.json === true);
       if (parsed.values.watch === true && process.stdout.isTTY) process.stdout.write(CLEAR);
       show(answer, text);
     };
@@ -64,7 +67,9 @@ export function runHealthcheck(args: readonly string[]): Promise<number> {
   const parse = () => parseFlags(args, ADMIN_FLAGS);
   return runAdminCommand(HEALTHCHECK, parse, async (client, { positionals }, show) => {
     noArguments(positionals);
-    show(await client.call('GET', '/readyz'), 'ready');
+    const answer = await client.callForObject('GET', '/readyz');
+    const why = degradedWhy(answer);
+    show(answer, why === undefined ? 'ready' : `degraded: ${printable(why)}`);
   });
 }
 
@@ -73,10 +78,16 @@ interface Seen {
   readonly text: string;
 }
 
-async function lookAt(client: AdminClient, name: string | undefined): Promise<Seen> {
+async function lookAt(
+  client: AdminClient,
+  name: string | undefined,
+  isForMachines: boolean,
+): Promise<Seen> {
   const all = await lookAtPools(client, name);
-  const text = all.map(({ pool, status }) => describe(status, pool)).join('\n\n');
   const [first] = all;
+  const troubles = isForMachines ? [] : await troublesOf(client, first?.status);
+  const pools = all.map(({ pool, status }) => describe(status, pool)).join('\n\n');
+  const text = [...troubles, pools].join('\n');
   // Of one pool, whether it was asked for or is the only one, the answer is its own.
   if (first !== undefined && (name !== undefined || first.pool === undefined)) {
     return { answer: first.status, text };

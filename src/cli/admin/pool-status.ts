@@ -27,6 +27,13 @@ export interface PoolStatus {
   readonly queued?: number;
   readonly uptime_seconds: number;
   readonly backends: readonly BackendStatus[];
+  /** What counts for all instances, where there is such a thing: the same in all pools. */
+  readonly rate_limit_engine?: {
+    readonly url: string;
+    readonly state: string;
+    readonly last_error: string | null;
+    readonly on_engine_down?: readonly string[];
+  };
   /** Removed, with requests in flight. */
   readonly leaving?: readonly {
     readonly id: number;

@@ -9,6 +9,8 @@ export interface Sample {
   /** In ms, of a clock that never goes back. */
   readonly atMs: number;
   readonly pools: readonly SeenPool[];
+  /** Of the instance itself, a line each. */
+  readonly troubles: readonly string[];
 }
 
 export interface Size {
@@ -50,6 +52,7 @@ export function viewOf(now: Sample, before: Sample | undefined, size?: Size): st
   const upMs = Math.floor(now.pools[0]?.status.uptime_seconds ?? 0) * 1000;
   const total = sumOf(all.map(({ id }) => rates.get(id)));
   const lines = [
+    ...now.troubles,
     `${alive} of ${all.length} backends alive, ${rate(total.requests)} requests/s, ${rate(total.errors)} failed attempts/s, ${inFlight} in flight, up ${formatDuration(upMs)}`,
   ];
   for (const seen of now.pools) {

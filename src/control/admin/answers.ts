@@ -102,6 +102,9 @@ export const status = form('Status', () =>
         url: z.string(),
         state: z.enum(['up', 'down']),
         last_error: z.string().nullable(),
+        on_engine_down: z
+          .array(z.enum(['local', 'open', 'closed']))
+          .describe('What the global limits of all pools and routes do while it is down.'),
         calls: count(),
         failed_calls: count(),
       })

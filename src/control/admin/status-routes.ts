@@ -1,6 +1,6 @@
 /** `/status`, `/strategy`, and what probes and scrapers ask. */
 
-import { DEFAULT_POOL } from '../../config/settings.ts';
+import { DEFAULT_POOL, type Settings } from '../../config/settings.ts';
 import { didYouMean } from '../../config/values/nearest.ts';
 import { canonicalStrategy, STRATEGY_ALIASES } from '../../config/values/strategy-name.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../../observe/prometheus.ts';
@@ -124,7 +124,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
                 ),
                 leaving: leaving().filter((one) => isShownWith(one, pool)),
                 ...notKept(pool),
-                ...counterEngineOf(counterEngine()),
+                ...counterEngineOf(counterEngine(), registry.settings),
               },
               headers: { ETag: etagOf(registry) },
             };
@@ -192,7 +192,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
   ];
 }
 
-function counterEngineOf(engine: CounterEngineView | null): object {
+function counterEngineOf(engine: CounterEngineView | null, settings: Settings): object {
   if (engine === null) return {};
   const { url, isUp, lastError, counts } = engine;
   return {
@@ -200,8 +200,25 @@ function counterEngineOf(engine: CounterEngineView | null): object {
       url,
       state: isUp ? 'up' : 'down',
       last_error: lastError,
+      on_engine_down: withoutEngine(settings),
       calls: counts.granted + counts.refused,
       failed_calls: counts.timedOut + counts.failed,
     },
   };
+}
+
+/** Each pool is asked for, and there may be thousands, with as many routes. */
+const foundWithoutEngine = new WeakMap<Settings, readonly string[]>();
+
+/** What the limits of all instances do where nobody counts them, in pools and routes. */
+function withoutEngine(settings: Settings): readonly string[] {
+  const found = foundWithoutEngine.get(settings);
+  if (found !== undefined) return found;
+  const limits = [
+    ...settings.pools.map(({ rateLimit }) => rateLimit),
+    ...settings.routes.map(({ policies }) => policies?.rateLimit),
+  ];
+  const modes = [...new Set(limits.flatMap((limit) => limit?.onEngineDown ?? []))].toSorted();
+  foundWithoutEngine.set(settings, modes);
+  return modes;
 }
