@@ -201,6 +201,9 @@ describe('an engine that does not answer', () => {
       'counter_engine.up',
     ]);
     expect(engine.view?.counts).toMatchObject({ timedOut: 6, granted: 1, timesDown: 1 });
+    // It stays to be read, with its time.
+    const { lastError, lastErrorAt } = engine.view ?? {};
+    expect([lastError, lastErrorAt]).toEqual(['late', expect.any(Date)]);
   });
 
   test('is looked at when there is a connection, and told of once, however often it comes and goes', async () => {

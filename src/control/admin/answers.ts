@@ -102,6 +102,7 @@ export const status = form('Status', () =>
         url: z.string(),
         state: z.enum(['up', 'down']),
         last_error: z.string().nullable(),
+        last_error_at: time().nullable(),
         on_engine_down: z
           .array(z.enum(['local', 'open', 'closed']))
           .describe('What the global limits of all pools and routes do while it is down.'),

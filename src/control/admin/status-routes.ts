@@ -194,12 +194,13 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
 
 function counterEngineOf(engine: CounterEngineView | null, settings: Settings): object {
   if (engine === null) return {};
-  const { url, isUp, lastError, counts } = engine;
+  const { url, isUp, lastError, lastErrorAt, counts } = engine;
   return {
     rate_limit_engine: {
       url,
       state: isUp ? 'up' : 'down',
       last_error: lastError,
+      last_error_at: lastErrorAt?.toISOString() ?? null,
       on_engine_down: withoutEngine(settings),
       calls: counts.granted + counts.refused,
       failed_calls: counts.timedOut + counts.failed,

@@ -13,7 +13,7 @@ import type { SessionAnswerMessage, SessionAskMessage } from '../../snapshot/sha
 import type { Claim, CounterStore, Take, Taken } from './counter-store.ts';
 import { EngineBreaker } from './engine-breaker.ts';
 import { RateCalls, type Reply } from './rate-calls.ts';
-import { CallTimeout, type RedisModule, RedisStore } from './redis-store.ts';
+import { CallTimeout, type RedisModule, RedisStore, type RedisStoreEvents } from './redis-store.ts';
 
 /** As soon as one instance counts with the engine again, all should: see `LAST_RETRY_MS` of redis-store.ts. */
 const PROBE_EVERY_MS = 200;
@@ -51,6 +51,8 @@ export interface CounterEngineView {
   readonly isUp: boolean;
   /** Why not, or why last. */
   readonly lastError: string | null;
+  /** By the wall clock. */
+  readonly lastErrorAt: Date | null;
   readonly counts: Readonly<CounterEngineCounts>;
 }
 
@@ -60,7 +62,7 @@ export interface CounterEngineOptions {
   readonly tellThreads: (message: CounterEngineMessage) => void;
   readonly createStore?: (
     settings: RedisSettings,
-    events: { readonly onReady: () => void; readonly onError: (error: Error) => void },
+    events: RedisStoreEvents,
   ) => Promise<CounterStore>;
 }
 
@@ -82,6 +84,7 @@ export class CounterEngine {
   #store: CounterStore | null = null;
   #probe: NodeJS.Timeout | undefined;
   #lastError: string | null = null;
+  #lastErrorAt: Date | null = null;
   #downSinceMs = 0;
   #toldMs = Number.NEGATIVE_INFINITY;
   #isTold = false;
@@ -101,7 +104,8 @@ export class CounterEngine {
     if (this.#settings === null) return null;
     const isUp = !this.#breaker.isOpen && this.#store !== null;
     const { url } = this.#settings;
-    return { url, isUp, lastError: this.#lastError, counts: this.#counts };
+    const [lastError, lastErrorAt] = [this.#lastError, this.#lastErrorAt];
+    return { url, isUp, lastError, lastErrorAt, counts: this.#counts };
   }
 
   ask(message: RateAskMessage, reply: Reply): void {
@@ -150,6 +154,8 @@ export class CounterEngine {
     this.#store?.close();
     this.#store = null;
     this.#settings = null;
+    this.#lastError = null;
+    this.#lastErrorAt = null;
     const wasDown = this.#breaker.isOpen;
     this.#breaker.close();
     if (!wasDown) return;
@@ -164,8 +170,8 @@ export class CounterEngine {
         onReady: () => {
           if (isCurrent() && this.#breaker.isOpen) void this.#lookWhether();
         },
-        onError: (error) => {
-          if (isCurrent()) this.#lastError = error.message;
+        onError: (reason) => {
+          if (isCurrent()) this.#noteError(reason);
         },
       });
       if (isCurrent()) this.#store = store;
@@ -200,7 +206,7 @@ export class CounterEngine {
       if (!this.#isInUse(store)) throw error;
       if (error instanceof CallTimeout) counts.timedOut++;
       else counts.failed++;
-      this.#lastError = error instanceof Error ? error.message : String(error);
+      this.#noteError(error instanceof Error ? error.message : String(error));
       if (this.#breaker.failed()) this.#wentDown();
       throw error;
     }
@@ -209,6 +215,11 @@ export class CounterEngine {
   /** False: another engine is configured by now, or none; what this one does says nothing of that. */
   #isInUse(store: CounterStore | null): boolean {
     return this.#store === store && this.#settings !== null;
+  }
+
+  #noteError(reason: string): void {
+    this.#lastError = reason;
+    this.#lastErrorAt = new Date();
   }
 
   #wentDown(): void {

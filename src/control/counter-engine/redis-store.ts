@@ -28,7 +28,7 @@ export interface RedisStoreEvents {
   /** There is a connection. */
   readonly onReady: () => void;
   /** Of the connection. */
-  readonly onError: (error: Error) => void;
+  readonly onError: (reason: string) => void;
 }
 
 /** Less than a request waits: most of these know by then that there is no answer. */
@@ -46,6 +46,8 @@ export class CallTimeout extends Error {}
 export class RedisStore implements CounterStore {
   readonly #redis: RedisClient;
   readonly #prefix: string;
+  /** Of the connection, since there was one last. */
+  #fault: string | null = null;
 
   constructor({ Redis }: RedisModule, settings: RedisSettings, events: RedisStoreEvents) {
     this.#prefix = settings.prefix;
@@ -64,10 +66,17 @@ export class RedisStore implements CounterStore {
         Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(times, 8)) *
         (0.5 + Math.random() / 2),
     });
-    this.#redis.on('ready', events.onReady);
+    this.#redis.on('ready', () => {
+      this.#fault = null;
+      events.onReady();
+    });
     // Without a listener it would write to the console.
-    this.#redis.on('error', events.onError);
-    this.#redis.connect().catch(events.onError);
+    this.#redis.on('error', (error) => {
+      this.#fault = reasonOf(error);
+      events.onError(this.#fault);
+    });
+    // Why not has been told by then.
+    this.#redis.connect().catch(() => {});
   }
 
   async take({ owner, key, limit, want, debtMs }: Take): Promise<Taken> {
@@ -92,9 +101,22 @@ export class RedisStore implements CounterStore {
       return await withinMs(CALL_MS, this.#redis.evalsha(sha, 1, name, ...values));
     } catch (error) {
       // It does not know the script: it has restarted, or its scripts were flushed.
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return withinMs(CALL_MS, this.#redis.eval(script, 1, name, ...values));
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) {
+        throw this.#meaning(error);
+      }
+      return withinMs(CALL_MS, this.#redis.eval(script, 1, name, ...values)).catch(
+        (again: unknown) => {
+          throw this.#meaning(again);
+        },
+      );
     }
+  }
+
+  /** Where there is no connection the package speaks of its own queues and options. */
+  #meaning(error: unknown): unknown {
+    const isOfServer = error instanceof Error && error.name === 'ReplyError';
+    if (isOfServer || error instanceof CallTimeout) return error;
+    return new Error(this.#fault ?? 'the connection has ended', { cause: error });
   }
 
   close(): void {
@@ -132,6 +154,12 @@ function takenOf(reply: unknown, ageMs: number): Taken {
     throw noAnswer(reply);
   }
   return { granted, waitMs: wait / US, debtMs: Math.max(0, debt / US - ageMs) };
+}
+
+/** A name with several addresses has an error for each, and none of its own. */
+function reasonOf(error: Error): string {
+  const all: readonly Error[] = error instanceof AggregateError ? error.errors : [];
+  return error.message || all.map(({ message }) => message).join(', ');
 }
 
 function noAnswer(reply: unknown): Error {

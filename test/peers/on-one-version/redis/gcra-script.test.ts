@@ -41,8 +41,8 @@ async function connect(settings: Partial<RedisSettings>): Promise<RedisStore> {
       onReady: () => {
         isReady = true;
       },
-      onError: (error) => {
-        last = error;
+      onError: (reason) => {
+        last = new Error(reason);
       },
     },
   );
