@@ -162,10 +162,15 @@ describe('the admin API', () => {
     expect((await call('GET', '/backends/1')).json).toMatchObject({
       status: 404,
       code: 'ERR_UNKNOWN_BACKEND',
+      hint: 'backend 1 is in pool web: /pools/web/backends/1',
     });
     expect((await call('GET', '/pools/web/backends/0')).json).toMatchObject({
       code: 'ERR_UNKNOWN_BACKEND',
       detail: 'There is no backend "0" in pool web.',
+      hint: 'backend 0 is in pool default: /backends/0',
+    });
+    expect((await call('PATCH', '/pools/web/backends/7', { weight: 2 })).json).toMatchObject({
+      code: 'ERR_UNKNOWN_BACKEND',
       hint: 'GET /pools/web/backends lists them',
     });
     for (const [method, path] of [

@@ -76,9 +76,15 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   function named(call: AdminCall): { readonly pool: PoolRegistry; readonly backend: Backend } {
     const pool = poolOf(call, registry);
     const text = call.params['id'] ?? '';
-    const backend = /^\d{1,15}$/.test(text) ? pool.backend(Number(text)) : undefined;
+    const id = /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+    const backend = id === undefined ? undefined : pool.backend(id);
     if (backend !== undefined) return { pool, backend };
-    throw unknownBackend(`There is no backend ${JSON.stringify(clip(text))}`, pool);
+    const itsPool = id === undefined ? undefined : registry.poolOf(id);
+    throw unknownBackend(
+      `There is no backend ${JSON.stringify(clip(text))}`,
+      pool,
+      itsPool && `backend ${id} is in pool ${itsPool.name}: ${listOf(itsPool)}/${id}`,
+    );
   }
 
   async function add(call: AdminCall): Promise<AdminAnswer> {
@@ -273,10 +279,12 @@ export function backendRoutes(options: BackendRoutesOptions): Route[] {
   ];
 }
 
-function unknownBackend(detail: string, pool: PoolRegistry): ProblemError {
+/** @param elsewhere where there is one, as ids are given in one row over all pools. */
+function unknownBackend(detail: string, pool: PoolRegistry, elsewhere?: string): ProblemError {
   const where = pool.name === DEFAULT_POOL ? '' : ` in pool ${pool.name}`;
   return new ProblemError(404, 'ERR_UNKNOWN_BACKEND', `${detail}${where}.`, {
     hint: `GET ${listOf(pool)} lists them`,
+    ...(elsewhere !== undefined && { hint: elsewhere }),
   });
 }
 
