@@ -267,6 +267,11 @@ describe('the admin API', () => {
       code: 'ERR_RESTART_NEEDED',
       keys: ['admin.host', 'threads'],
     });
+    const refused = (await proxy.log()).split('\n').find((line) => line.includes('config.refused'));
+    expect(JSON.parse(refused ?? '{}')).toMatchObject({
+      keys: ['admin.host', 'threads'],
+      msg: expect.stringMatching(/admin\.host, threads takes effect only .* "fairlead upgrade"/),
+    });
     proxy.next = {
       ok: false,
       problems: [{ origin: 'file', path: 'port', message: 'is no port', line: 3 }],

@@ -18,7 +18,13 @@ import { poolLog } from '../pool-log.ts';
 import type { Registry } from '../registry.ts';
 import { countChanges } from '../state/operator-state.ts';
 import { describeOverride } from '../state/overrides.ts';
-import { ConfigRefused, describeReload, loadForReload, type ReloadOutcome } from './reload.ts';
+import {
+  ConfigRefused,
+  describeReload,
+  loadForReload,
+  type ReloadOutcome,
+  RestartNeeded,
+} from './reload.ts';
 
 /** More of them stand in the fields of the line, and `fairlead check` lists all. */
 const PROBLEMS_SAID = 3;
@@ -127,8 +133,9 @@ export class Reloads {
       return outcome;
     } catch (error) {
       counts.failed++;
-      log.error('config.refused', `the reload was refused: ${whatIsWrong(error)}`, {
+      log.error('config.refused', `the reload was refused: ${whatIsWrong(error, asked)}`, {
         ...(error instanceof ConfigRefused && { problems: withoutExcerpts(error.problems) }),
+        ...(error instanceof RestartNeeded && { keys: error.keys }),
         ...asked,
       });
       throw error;
@@ -169,7 +176,7 @@ export class Reloads {
     this.counts.failed++;
     const message =
       'the config file was not read: it looks cut off, as it is the beginning of the one in force; reload by SIGHUP or POST /reload if it is meant';
-    this.#logs.log.error('config.refused', message, { by: 'watch' });
+    this.#logs.log.error('config.refused', message, { by: 'watch', cut_off: true });
   }
 }
 
@@ -226,7 +233,13 @@ export function tellOverrides(registry: Registry, log: Logger): void {
 }
 
 /** On a terminal the message is all that is seen of it. */
-function whatIsWrong(error: unknown): string {
+function whatIsWrong(error: unknown, { by }: ReloadRequest): string {
+  if (error instanceof RestartNeeded) {
+    // A program that Fairlead is a part of is replaced by whoever runs that.
+    return by === 'program'
+      ? error.message
+      : `${error.message} "fairlead upgrade" restarts without a gap`;
+  }
   if (!(error instanceof ConfigRefused)) {
     return error instanceof Error ? error.message : String(error);
   }
