@@ -30,6 +30,14 @@ export interface ReloadCounts {
   failed: number;
   /** Clock time in ms. */
   lastSuccess: number | undefined;
+  /** The last one, if it was refused: another config than that of the file is in force. */
+  refused: RefusedReload | null;
+}
+
+export interface RefusedReload {
+  readonly at: Date;
+  /** For people, viewers among them. */
+  readonly reason: string;
 }
 
 export interface MetricsSources {
@@ -94,6 +102,7 @@ export function createMetricsCollector(sources: MetricsSources): MetricsCollecto
           reloadsFailed: reloads.failed,
           lastReloadSeconds:
             reloads.lastSuccess === undefined ? undefined : reloads.lastSuccess / 1000,
+          isLastReloadGood: reloads.refused === null,
           logLinesDropped: sources.droppedLogLines(),
           spans: sources.spans,
         },

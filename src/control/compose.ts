@@ -245,6 +245,7 @@ export function compose(options: ComposeOptions): Parts {
     context,
     reload: () => reloads.reload({ by: 'watch' }),
     onCutOff: () => reloads.refuseCutOff(),
+    onAsBefore: () => reloads.noLongerCutOff(),
   });
   reloads.onReloaded = (now, faults) => {
     configWatch.follow(now);
@@ -277,6 +278,7 @@ export function compose(options: ComposeOptions): Parts {
       uptimeSeconds,
       listeners: () => threads.listeners,
       counterEngine: () => counterEngine.view,
+      refusedReload: () => reloads.counts.refused,
       metrics: () => renderPrometheus(metrics.collect()),
       notReady: () =>
         phase.now === 'running' ? cluster?.readiness.notReady : `Fairlead is ${phase.now}.`,

@@ -45,6 +45,8 @@ export interface ControlMetrics {
   readonly reloadsFailed: number;
   /** Undefined: none yet. */
   readonly lastReloadSeconds: number | undefined;
+  /** Or there was none. */
+  readonly isLastReloadGood: boolean;
   /** Lines that the log writers dropped; those that data threads dropped are in the process totals. */
   /** Of tracing. */
   readonly spans: { readonly exported: number; readonly failed: number; readonly dropped: number };
@@ -328,6 +330,12 @@ function writeControl(
       control.lastReloadSeconds,
     );
   }
+  page.single(
+    'fairlead_config_last_reload_successful',
+    'gauge',
+    'Whether the config was taken up when it was last read.',
+    control.isLastReloadGood ? 1 : 0,
+  );
   page.single('fairlead_data_threads', 'gauge', 'Data threads.', control.dataThreads);
   page.single(
     'fairlead_data_thread_restarts_total',

@@ -286,6 +286,30 @@ describe('the admin API', () => {
     expect(metrics).toContain('fairlead_reload_total{result="success"} 2');
     expect(metrics).toContain('fairlead_reload_total{result="failure"} 2');
   });
+
+  it('says that the last reload was refused for as long as that is so', async () => {
+    const proxy = await running({ backends: [backend('http://127.0.0.1:1')] });
+    const { call } = proxy;
+    const shown = async (): Promise<unknown[]> => {
+      const [{ text }, { json }] = [await call('GET', '/metrics'), await call('GET', '/status')];
+      const gauge = /^fairlead_config_last_reload_successful (\d)$/m.exec(text)?.[1];
+      return [gauge, (json as Record<string, unknown>)['refused_reload']];
+    };
+    const good = proxy.next;
+    expect(await shown()).toEqual(['1', undefined]);
+    proxy.next = { ok: false, problems: [{ origin: 'file', path: 'port', message: 'is no port' }] };
+    await call('POST', '/reload');
+    const refused = { at: expect.any(String), reason: expect.stringContaining('is no port') };
+    expect(await shown()).toEqual(['0', refused]);
+    proxy.next = good;
+    // The file is not read.
+    await call('POST', '/reload', undefined, { 'If-Match': '"99"' });
+    expect(await shown()).toEqual(['0', refused]);
+    await call('POST', '/reload');
+    expect(await shown()).toEqual(['1', undefined]);
+    await call('POST', '/reload', undefined, { 'If-Match': '"99"' });
+    expect(await shown()).toEqual(['1', undefined]);
+  });
 });
 
 async function startServer(routes: readonly Route[]) {

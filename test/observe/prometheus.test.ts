@@ -225,6 +225,7 @@ function metrics(): Metrics {
       reloadsSucceeded: 1,
       reloadsFailed: 0,
       lastReloadSeconds: undefined,
+      isLastReloadGood: false,
       logLinesDropped: 4,
       spans: { exported: 5, failed: 1, dropped: 2 },
     },
@@ -346,6 +347,7 @@ describe('the metrics page', () => {
 
   it('leaves out what has not happened', () => {
     expect(value('fairlead_reload_last_success_timestamp_seconds')).toBeUndefined();
+    expect(value('fairlead_config_last_reload_successful')).toBe(0);
     expect(value('fairlead_health_checks_total', { backend, result: 'fail' })).toBe(1);
     expect(value('fairlead_build_info', { version: '0.1.0', node: 'v20.20.0' })).toBe(1);
   });

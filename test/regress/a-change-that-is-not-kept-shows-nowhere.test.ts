@@ -56,6 +56,7 @@ test('GET /status has it, where there is something', async () => {
     listeners: () => [],
     leaving: () => [],
     counterEngine: () => null,
+    refusedReload: () => null,
   } as never);
   const handle = routes.find(({ path }) => path === '/status')?.methods['GET']?.handle;
   const call = { params: { pool: 'default' } } as Partial<AdminCall> as AdminCall;

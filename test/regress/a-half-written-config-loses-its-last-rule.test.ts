@@ -6,10 +6,11 @@ import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { QUIET_HEALTH } from '../behaviour/stage.ts';
+import { metrics, QUIET_HEALTH } from '../behaviour/stage.ts';
 import { type Fairlead, startFairlead } from '../support/fairlead.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const DENY = '    deny: ["127.0.0.1"]\n';
 
@@ -47,6 +48,13 @@ test('who asks for a reload has meant it', async () => {
   const { fairlead, file, open } = await started();
   await writeFile(file, open);
   await fairlead.waitForLog(({ event }) => event === 'config.refused');
+  const isGood = async () =>
+    (await metrics(fairlead)).get('fairlead_config_last_reload_successful');
+  expect(await isGood()).toBe(0);
+  // Back to what is in force, which nobody has to read anew.
+  await writeFile(file, open + DENY);
+  await waitFor(async () => (await isGood()) === 1);
+  await writeFile(file, open);
   expect((await fetch(`${fairlead.adminUrl}/reload`, { method: 'POST' })).status).toBe(200);
   expect(await statusOf(fairlead)).toBe(200);
 });

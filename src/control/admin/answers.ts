@@ -111,6 +111,10 @@ export const status = form('Status', () =>
       })
       .optional()
       .describe('What counts for all instances: `cluster.redis`.'),
+    refused_reload: z
+      .object({ at: time(), reason: z.string() })
+      .optional()
+      .describe('The last reload, where it was refused.'),
     backends: backends(),
   }),
 );

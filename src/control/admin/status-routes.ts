@@ -7,6 +7,7 @@ import { PROMETHEUS_CONTENT_TYPE } from '../../observe/prometheus.ts';
 import { type ListenerSnapshot, STRATEGY_NAMES } from '../../snapshot/snapshot.ts';
 import type { Backend } from '../backend.ts';
 import { viewStatus } from '../backend-view.ts';
+import type { RefusedReload } from '../collect-metrics.ts';
 import type { CounterEngineView } from '../counter-engine/counter-engine.ts';
 import type { Drains } from '../drains.ts';
 import type { LeaverView } from '../leavers.ts';
@@ -37,6 +38,8 @@ export interface StatusRoutesOptions {
   readonly leaving: () => readonly LeaverView[];
   /** Null: no limit is counted for all instances. */
   readonly counterEngine: () => CounterEngineView | null;
+  /** Null: the last one was not, or there was none. */
+  readonly refusedReload: () => RefusedReload | null;
   /** The Prometheus page. */
   readonly metrics: () => string;
   /** Undefined: ready. Else why not. */
@@ -49,7 +52,7 @@ const STRATEGY = answer('The one in force.', strategyInForce);
 
 export function statusRoutes(options: StatusRoutesOptions): Route[] {
   const { registry, operator, drains, threadCount, uptimeSeconds, listeners } = options;
-  const { leaving, metrics, notReady, degraded, counterEngine } = options;
+  const { leaving, metrics, notReady, degraded, counterEngine, refusedReload } = options;
 
   /** Those of a pool that is gone as well have to be shown somewhere. */
   function isShownWith(leaver: LeaverView, { name }: PoolRegistry): boolean {
@@ -125,6 +128,7 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
                 leaving: leaving().filter((one) => isShownWith(one, pool)),
                 ...notKept(pool),
                 ...counterEngineOf(counterEngine(), registry.settings),
+                ...refusalOf(refusedReload()),
               },
               headers: { ETag: etagOf(registry) },
             };
@@ -190,6 +194,11 @@ export function statusRoutes(options: StatusRoutesOptions): Route[] {
       },
     },
   ];
+}
+
+function refusalOf(refused: RefusedReload | null): object {
+  if (refused === null) return {};
+  return { refused_reload: { at: refused.at.toISOString(), reason: refused.reason } };
 }
 
 function counterEngineOf(engine: CounterEngineView | null, settings: Settings): object {

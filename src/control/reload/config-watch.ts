@@ -24,6 +24,8 @@ export interface ConfigWatchOptions {
   readonly reload: () => Promise<unknown>;
   /** The file is the beginning of the text in force, and is not read. Said once, until it is something else. */
   readonly onCutOff: () => void;
+  /** It is as it was last read. */
+  readonly onAsBefore: () => void;
 }
 
 export class ConfigWatch {
@@ -93,6 +95,7 @@ export class ConfigWatch {
     const wasCutOff = this.#isCutOff;
     this.#isCutOff = state === 'cut off';
     if (this.#isCutOff && !wasCutOff) this.#options.onCutOff();
+    if (state === 'same') this.#options.onAsBefore();
     if (this.#isCutOff || state === 'same') return;
     if (state === 'unreadable' && !isGone) {
       this.#lookIn(GONE_MS, true);

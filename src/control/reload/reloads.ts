@@ -10,7 +10,7 @@ import type { Logger } from '../../observe/logger.ts';
 import { type Actor, beforeAndAfter } from '../audit.ts';
 import { notesOnFaults } from '../certificates/read-again.ts';
 import type { Precondition } from '../change-terms.ts';
-import type { ReloadCounts } from '../collect-metrics.ts';
+import type { RefusedReload, ReloadCounts } from '../collect-metrics.ts';
 import type { FairleadContext } from '../context.ts';
 import type { AccessSwap, Logs } from '../logs.ts';
 import type { Operator } from '../operator.ts';
@@ -54,7 +54,12 @@ export interface ReloadRequest {
 }
 
 export class Reloads {
-  readonly counts: ReloadCounts = { succeeded: 0, failed: 0, lastSuccess: undefined };
+  readonly counts: ReloadCounts = {
+    succeeded: 0,
+    failed: 0,
+    lastSuccess: undefined,
+    refused: null,
+  };
   readonly #context: FairleadContext;
   readonly #registry: Registry;
   readonly #operator: Operator;
@@ -62,6 +67,8 @@ export class Reloads {
   readonly #openListeners: ReloadsOptions['openListeners'];
   /** Those of the config in force: they have been told. */
   #notes: readonly string[];
+  /** What was refused before the file looked cut off; undefined: it does not, as far as is known. */
+  #refusedBefore: RefusedReload | null | undefined;
 
   constructor({ context, registry, operator, logs, openListeners, notes }: ReloadsOptions) {
     this.#context = context;
@@ -83,10 +90,12 @@ export class Reloads {
     const context = this.#context;
     let before: unknown;
     const was: { settings?: Settings; strategies?: ReadonlyMap<string, string> } = {};
+    let isRead = false;
     let notes: readonly string[] = [];
     let faults: readonly FileFault[] = [];
     try {
       const hasChanged = await this.#operator.reload(async () => {
+        isRead = true;
         before = context.effectiveConfig().config;
         was.settings = registry.settings;
         was.strategies = strategiesOf(registry);
@@ -107,6 +116,7 @@ export class Reloads {
       this.onReloaded(registry.settings, faults);
       counts.succeeded++;
       counts.lastSuccess = Date.now();
+      this.#setRefused(null);
       const changes =
         hasChanged && was.settings !== undefined
           ? configChanges(was.settings, registry.settings)
@@ -133,7 +143,10 @@ export class Reloads {
       return outcome;
     } catch (error) {
       counts.failed++;
-      log.error('config.refused', `the reload was refused: ${whatIsWrong(error, asked)}`, {
+      const reason = whatIsWrong(error, asked);
+      // Terms of a call that were not met say nothing of the file.
+      if (isRead) this.#setRefused({ at: new Date(), reason });
+      log.error('config.refused', `the reload was refused: ${reason}`, {
         ...(error instanceof ConfigRefused && { problems: withoutExcerpts(error.problems) }),
         ...(error instanceof RestartNeeded && { keys: error.keys }),
         ...asked,
@@ -173,10 +186,23 @@ export class Reloads {
 
   /** What the watch has found may be a file that is being written. */
   refuseCutOff(): void {
-    this.counts.failed++;
+    const { counts } = this;
+    counts.failed++;
     const message =
       'the config file was not read: it looks cut off, as it is the beginning of the one in force; reload by SIGHUP or POST /reload if it is meant';
+    if (this.#refusedBefore === undefined) this.#refusedBefore = counts.refused;
+    counts.refused = { at: new Date(), reason: message };
     this.#logs.log.error('config.refused', message, { by: 'watch', cut_off: true });
+  }
+
+  /** The file is what it was when it was last read. */
+  noLongerCutOff(): void {
+    if (this.#refusedBefore !== undefined) this.#setRefused(this.#refusedBefore);
+  }
+
+  #setRefused(refused: RefusedReload | null): void {
+    this.counts.refused = refused;
+    this.#refusedBefore = undefined;
   }
 }
 
