@@ -13,6 +13,7 @@ import {
   compareWithRunning,
   showComparison,
 } from './check-diff.ts';
+import { notesOnStateFile, unusableFiles } from './check-files.ts';
 import { type CommandSpec, HELP_FLAG } from './command-spec.ts';
 import { complain, EXIT_FINE, EXIT_USAGE } from './exit.ts';
 import { writeJson } from './json-output.ts';
@@ -63,7 +64,14 @@ const validate: WithSettings = async (loaded, switches, { input, values }) => {
   if (!isCompared && (admin.admin ?? admin.token) !== undefined) {
     throw new UsageError('--admin and --token go with --diff');
   }
-  const notes = [...loaded.notes, ...notesOnSockets(settings), ...notesOnBackends(settings)];
+  const unusable = unusableFiles(loaded);
+  if (unusable.length > 0) return refuse(unusable, switches);
+  const notes = [
+    ...loaded.notes,
+    ...notesOnSockets(settings),
+    ...notesOnStateFile(settings),
+    ...notesOnBackends(settings),
+  ];
   const isForMachines = switches.has('json');
   if (!isForMachines) {
     for (const note of notes) process.stderr.write(`note: ${note}\n`);

@@ -10,6 +10,7 @@
  */
 import fs from 'node:fs';
 import net from 'node:net';
+import { dirname } from 'node:path';
 
 const DEFAULT_QUEUE_BYTES = 8 * 1024 * 1024;
 
@@ -296,6 +297,16 @@ export class LogWriter {
     this.#queuedBytes = 0;
     for (const wake of this.#waiting.splice(0)) wake();
   }
+}
+
+/** Whether a path can be appended to, without making it. @throws what opening it would, or nearly so */
+export function tryAppending(path: string): void {
+  const stat = fs.statSync(path, { throwIfNoEntry: false });
+  const { W_OK, X_OK } = fs.constants;
+  if (stat === undefined) fs.accessSync(dirname(path), W_OK | X_OK);
+  // Who reads it would see its end.
+  else if (stat.isFIFO()) fs.accessSync(path, W_OK);
+  else fs.closeSync(openForAppending(path));
 }
 
 /** @throws the system's error, or what it means here */

@@ -2,8 +2,8 @@
 
 import { overlap } from '../../config/compile/listener-overlap.ts';
 import type { ValueSource } from '../../config/effective/effective.ts';
+import { placeOfSource } from '../../config/effective/value-place.ts';
 import type { LoadResult } from '../../config/load.ts';
-import type { Place } from '../../config/problem.ts';
 import { nameOfListener } from '../../config/values/listener-name.ts';
 import type { Registry } from '../registry.ts';
 import { ConfigRefused } from '../reload/reload.ts';
@@ -35,7 +35,7 @@ function refusal(error: ListenError, loaded: Loaded, running: Registry): ConfigR
   const { name } = error.listener;
   const path = listeners.find(({ address }) => nameOfListener(address) === name)?.path ?? 'port';
   const reason = ownInTheWay(error, running) ?? error.reason;
-  const place = placeOf(sourceOf(path, loaded));
+  const place = placeOfSource(sourceOf(path, loaded));
   const said = `can't listen on ${name}: ${reason}`;
   return new ConfigRefused([{ ...place, path, message: said, hint: NOT_TRIED_AGAIN }]);
 }
@@ -53,12 +53,4 @@ function ownInTheWay({ code, listener }: ListenError, running: Registry): string
 /** Of a mapping in a list only the values have one. */
 function sourceOf(path: string, { origins }: Loaded): ValueSource | undefined {
   return ['', '.port', '.unix'].map((key) => origins.get(path + key)).find(Boolean);
-}
-
-function placeOf(source: ValueSource | undefined): Place {
-  if (source === undefined || source.origin === 'default') return { origin: 'default' };
-  const { origin, detail } = source;
-  if (origin !== 'file') return { origin, name: detail };
-  const [, file = detail, line] = /^(.*):(\d+)$/.exec(detail) ?? [];
-  return { origin, file, ...(line !== undefined && { line: Number(line) }) };
 }

@@ -3,6 +3,7 @@
 import type { FileFault } from '../../config/certificates/kept-certificates.ts';
 import { type ConfigChange, configChanges } from '../../config/diff.ts';
 import { changedPaths } from '../../config/effective/effective.ts';
+import { placeOfSource } from '../../config/effective/value-place.ts';
 import type { LoadResult } from '../../config/load.ts';
 import { formatProblem, withoutExcerpts } from '../../config/problem.ts';
 import { DEFAULT_POOL, type Settings } from '../../config/settings.ts';
@@ -100,7 +101,7 @@ export class Reloads {
         was.settings = registry.settings;
         was.strategies = strategiesOf(registry);
         const loaded = await loadForReload(context, registry.settings);
-        const accessLog = prepareLogs(this.#logs, loaded.settings);
+        const accessLog = prepareLogs(this.#logs, loaded);
         try {
           await this.#openListeners(loaded);
         } catch (error) {
@@ -230,17 +231,14 @@ function brief(one: ConfigChange): ConfigChange {
 }
 
 /** @throws ConfigRefused */
-function prepareLogs(logs: Logs, settings: Settings): AccessSwap {
+function prepareLogs(logs: Logs, loaded: Extract<LoadResult, { ok: true }>): AccessSwap {
   try {
-    return logs.prepare(settings);
+    return logs.prepare(loaded.settings);
   } catch (error) {
-    const { configFile } = settings;
     const message = `can't be opened: ${error instanceof Error ? error.message : String(error)}`;
-    const place =
-      configFile === undefined
-        ? ({ origin: 'default' } as const)
-        : ({ origin: 'file', file: configFile } as const);
-    throw new ConfigRefused([{ ...place, path: 'access_log', message }]);
+    const path = 'access_log';
+    const place = placeOfSource(loaded.origins.get(path));
+    throw new ConfigRefused([{ ...place, path, message }]);
   }
 }
 
