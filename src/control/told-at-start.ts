@@ -4,6 +4,7 @@ import { DEFAULT_POOL, type Settings } from '../config/settings.ts';
 import { urlOfListener } from '../config/values/listener-name.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ListenerSnapshot } from '../snapshot/snapshot.ts';
+import { fewDescriptors, maxDescriptors, openDescriptors } from './open-files.ts';
 import type { Registry } from './registry.ts';
 import { tellNotes, tellOverrides } from './reload/reloads.ts';
 import { countChanges } from './state/operator-state.ts';
@@ -68,6 +69,8 @@ export function tellStart(
       'there are no backends: every request gets 503 (fairlead URL…, the key "backends", TARGET_BACKEND_URLS, or fairlead add URL)',
     );
   }
+  const few = fewDescriptors(maxDescriptors(), openDescriptors());
+  if (few !== undefined) log.warn('descriptors.few', few);
   tellOverrides(registry, log);
 }
 

@@ -50,6 +50,11 @@ export class Descriptors {
     return this.#limit;
   }
 
+  /** The first number that no client may have. */
+  get clientsEnd(): number {
+    return this.#clientsEnd;
+  }
+
   /** A new client has got this one; may it stay? */
   mayAdmit(descriptor: number): boolean {
     if (descriptor < this.#roomFrom) return true;

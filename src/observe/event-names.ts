@@ -71,6 +71,7 @@ export const EVENT_NAMES = [
   'data_thread.not_started',
   'data_thread.sockets_not_kept',
   'data_thread.stuck',
+  'descriptors.few',
   'discovery.failed',
   'discovery.kept_used',
   'discovery.left_out',
