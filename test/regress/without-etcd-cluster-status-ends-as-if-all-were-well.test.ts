@@ -4,12 +4,13 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-// What the command loads, before the time of a test runs.
-import '../../src/cli/cluster.ts';
+import { beforeAll, expect, test } from 'vitest';
 import { runHere } from '../support/command-here.ts';
 import { httpBackend } from '../support/http-backend.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+
+// What the command loads, before the time of a test runs.
+beforeAll(() => import('../../src/cli/cluster.ts'));
 
 const FOLLOWED = {
   name: 'edge',

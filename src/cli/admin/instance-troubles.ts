@@ -8,9 +8,13 @@ const NOT_READY = 503;
 /** @throws AdminError where the instance does not answer any more */
 export async function troublesOf(
   client: AdminClient,
-  status: Pick<PoolStatus, 'rate_limit_engine'> | undefined,
+  status: Pick<PoolStatus, 'rate_limit_engine' | 'refused_reload'> | undefined,
 ): Promise<readonly string[]> {
-  const lines = [...(await readinessLines(client)), ...engineLines(status?.rate_limit_engine)];
+  const lines = [
+    ...(await readinessLines(client)),
+    ...engineLines(status?.rate_limit_engine),
+    ...reloadLines(status?.refused_reload),
+  ];
   return lines.map(printable);
 }
 
@@ -47,4 +51,10 @@ function engineLines(engine: PoolStatus['rate_limit_engine']): string[] {
   return [
     `DEGRADED: ${url} does not answer${said}: this instance decides alone about ${limits}sessions`,
   ];
+}
+
+function reloadLines(refused: PoolStatus['refused_reload']): string[] {
+  if (refused === undefined) return [];
+  const { at, reason } = refused;
+  return [`CONFIG REFUSED at ${at}, the one before is in force: ${reason}`];
 }

@@ -34,6 +34,8 @@ export interface PoolStatus {
     readonly last_error: string | null;
     readonly on_engine_down?: readonly string[];
   };
+  /** There only while the last reload was one that was refused. */
+  readonly refused_reload?: { readonly at: string; readonly reason: string };
   /** Removed, with requests in flight. */
   readonly leaving?: readonly {
     readonly id: number;
