@@ -50,6 +50,11 @@ test.each([
   expect(stdout).toContain('--admin URL');
 });
 
+test('the help of status says what its numbers count', async () => {
+  const { stdout } = await runHere(['status', '--help']);
+  expect(stdout).toMatch(/REQUESTS counts requests of clients.*ATTEMPTS FAILED counts attempts/s);
+});
+
 test('a change names the command and the user that made it', async () => {
   const { url } = await httpBackend();
   const fairlead = await startFairlead();

@@ -19,8 +19,9 @@ const CLEAR = '\u001B[H\u001B[J';
 export const STATUS = {
   name: 'status',
   usage: '[options]',
-  about:
-    'Shows the strategy and every backend of the running instance, pool by pool, and above them what is wrong with the instance itself.',
+  about: `Shows the strategy and every backend of the running instance, pool by pool, and above them what is wrong with the instance itself.
+REQUESTS counts requests of clients, by the backend where each ended. ATTEMPTS FAILED counts attempts: a request that is tried at
+several backends, or several times, may have failed at each, so that there may be more of them than requests.`,
   flags: {
     watch: { type: 'boolean', help: 'again every second, until Ctrl-C' },
     ...POOL_FLAG,
