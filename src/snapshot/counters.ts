@@ -343,17 +343,8 @@ export interface FaultTotals {
 
 /** Control plane: how attempts fared, over all threads. Read every second and more often: without the rest. */
 export function readFaultTotals(buffer: SharedArrayBuffer, threadCount: number): FaultTotals {
-  const blocks = HEADER_BYTES + threadCount * I_SHARE * 4;
-  const all = new Float64Array(buffer, blocks, threadCount * F_COUNT);
-  let judged = 0;
-  let faults = 0;
-  let silences = 0;
-  for (let thread = 0; thread < threadCount; thread++) {
-    judged += all[thread * F_COUNT + F_JUDGED] as number;
-    faults += all[thread * F_COUNT + F_FAULTS] as number;
-    silences += all[thread * F_COUNT + F_SILENCES] as number;
-  }
-  return { judged, faults, silences };
+  const total = totalsIn(buffer, threadCount);
+  return { judged: total(F_JUDGED), faults: total(F_FAULTS), silences: total(F_SILENCES) };
 }
 
 export interface Cuts {
@@ -366,15 +357,21 @@ export interface Cuts {
  * was counted first.
  */
 export function readCuts(buffer: SharedArrayBuffer, threadCount: number): Cuts {
+  const total = totalsIn(buffer, threadCount);
+  return { tunnels: total(F_TUNNELS_CUT), requests: total(F_REQUESTS_CUT) };
+}
+
+/** What a cell holds in the blocks of all threads together. */
+function totalsIn(buffer: SharedArrayBuffer, threadCount: number): (cell: number) => number {
   const blocks = HEADER_BYTES + threadCount * I_SHARE * 4;
   const all = new Float64Array(buffer, blocks, threadCount * F_COUNT);
-  let tunnels = 0;
-  let requests = 0;
-  for (let thread = 0; thread < threadCount; thread++) {
-    tunnels += all[thread * F_COUNT + F_TUNNELS_CUT] as number;
-    requests += all[thread * F_COUNT + F_REQUESTS_CUT] as number;
-  }
-  return { tunnels, requests };
+  return (cell) => {
+    let sum = 0;
+    for (let thread = 0; thread < threadCount; thread++) {
+      sum += all[thread * F_COUNT + cell] as number;
+    }
+    return sum;
+  };
 }
 
 /** Control plane: from now on the backend gets so many requests, or `GATE_OPEN_WIDE`. */
